@@ -1,0 +1,2 @@
+//! The `pos3-cli` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The `pos3-core` crate.

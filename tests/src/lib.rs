@@ -1,0 +1,1 @@
+//! Servers and tools for the tests.
