@@ -1,0 +1,159 @@
+//! What goes wrong in a store, as kind, operation, key and cause.
+//!
+//! Callers decide by [`ErrorKind`]; people read one line that names the key. The cause is in the chain, so it is
+//! printed once.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::key::Key;
+
+/// A failure of one operation on a store.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: ErrorKind,
+    operation: &'static str,
+    key: Option<Key>,
+    message: Option<String>,
+    temporary: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The kinds of failure that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The object, bucket or directory does not exist.
+    NotFound,
+    /// Something stands where a new thing was to be made.
+    AlreadyExists,
+    /// The object is not what the caller expected it to be (`If-Match`, changed while it was read).
+    Precondition,
+    /// The identity may not do this.
+    Denied,
+    /// The credentials are missing, wrong or expired.
+    Unauthenticated,
+    /// The store cannot hold this key.
+    InvalidKey,
+    /// The store cannot do this at all.
+    Unsupported,
+    /// The store asks for fewer requests.
+    Throttled,
+    /// The store could not be reached, or failed inside.
+    Unavailable,
+    /// Bytes were lost or changed on the way.
+    Integrity,
+    /// No space, quota or file handles are left.
+    Exhausted,
+    /// A listing came in the wrong order or named a key twice.
+    Disorder,
+    /// Anything else; the message says what.
+    Other,
+}
+
+impl ErrorKind {
+    /// Returns the failure in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not found",
+            Self::AlreadyExists => "something else is there already",
+            Self::Precondition => "it changed meanwhile",
+            Self::Denied => "access denied",
+            Self::Unauthenticated => "not authenticated",
+            Self::InvalidKey => "the store cannot hold this key",
+            Self::Unsupported => "not supported by this store",
+            Self::Throttled => "the store is overloaded",
+            Self::Unavailable => "the store is unavailable",
+            Self::Integrity => "the content arrived damaged",
+            Self::Exhausted => "out of space or other resources",
+            Self::Disorder => "the listing is out of order",
+            Self::Other => "failed",
+        }
+    }
+}
+
+impl StoreError {
+    /// Returns the failure of `operation` (a verb: "list", "read", "write") with a kind.
+    pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
+        Self { kind, operation, key: None, message: None, temporary: false, source: None }
+    }
+
+    /// Returns this error naming the key it is about.
+    #[must_use]
+    pub fn with_key(mut self, key: &Key) -> Self {
+        self.key = Some(key.clone());
+        self
+    }
+
+    /// Returns this error with words in place of the kind's: lower case, one line, no cause inside.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// Returns this error with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Returns this error marked as one that the same request may not meet again.
+    #[must_use]
+    pub fn temporary(mut self) -> Self {
+        self.temporary = true;
+        self
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the verb of the operation that failed.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// Returns the key the failure is about, if it is about one.
+    pub fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
+    }
+
+    /// Returns true if the same request may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
+    /// Returns the whole chain of causes as one line, without the operation and the key.
+    pub fn cause(&self) -> String {
+        let mut line = self.message.clone().unwrap_or_else(|| self.kind.as_str().to_owned());
+        let mut source = StdError::source(self);
+        while let Some(error) = source {
+            let text = error.to_string();
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            source = error.source();
+        }
+        line
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}", self.operation)?;
+        if let Some(key) = &self.key {
+            write!(f, " '{key}'")?;
+        }
+        write!(f, ": {}", self.message.as_deref().unwrap_or(self.kind.as_str()))
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

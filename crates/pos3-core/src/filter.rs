@@ -1,0 +1,263 @@
+//! Which keys exist for a run.
+//!
+//! A filter sits inside both listings, so what it excludes is neither copied nor deleted. There are two languages, each
+//! known from elsewhere: ordered `exclude`/`include` patterns as in the AWS command line (the last match wins, `*`
+//! crosses `/`), and gitignore lines. A key must be admitted by both.
+
+mod pattern;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use pattern::Pattern;
+
+/// Decides which keys exist for a run; cheap to clone. The default admits everything.
+///
+/// It speaks of relative keys: the prefix or root directory of the run is taken off. A key that ends in `/` is a
+/// directory.
+#[derive(Clone, Default)]
+pub struct Filter(Option<Arc<Rules>>);
+
+#[derive(Debug)]
+struct Rules {
+    ordered: Vec<Rule>,
+    ignore: Option<Gitignore>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    pattern: Pattern,
+    effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Exclude,
+    Include,
+}
+
+impl Filter {
+    /// Returns a builder of filters.
+    pub fn builder() -> FilterBuilder {
+        FilterBuilder::default()
+    }
+
+    /// Returns true if the key exists for this run.
+    pub fn admits(&self, key: &str) -> bool {
+        self.0.as_ref().is_none_or(|rules| rules.order_admits(key) && !rules.is_ignored(key))
+    }
+
+    /// Returns true if nothing below `directory`, which ends in `/`, can be admitted, so that it need not be visited.
+    pub fn prunes(&self, directory: &str) -> bool {
+        self.0.as_ref().is_some_and(|rules| rules.order_prunes(directory) || rules.is_ignored(directory))
+    }
+}
+
+impl Rules {
+    fn order_admits(&self, key: &str) -> bool {
+        let last = self.ordered.iter().rev().find(|rule| rule.pattern.matches(key));
+        last.is_none_or(|rule| rule.effect == Effect::Include)
+    }
+
+    /// True if some exclude covers everything below `directory` and no later include can reach into it.
+    fn order_prunes(&self, directory: &str) -> bool {
+        for rule in self.ordered.iter().rev() {
+            match rule.effect {
+                Effect::Include if rule.pattern.can_match_below(directory) => return false,
+                Effect::Exclude if rule.pattern.covers(directory) => return true,
+                Effect::Include | Effect::Exclude => {}
+            }
+        }
+        false
+    }
+
+    fn is_ignored(&self, key: &str) -> bool {
+        let Some(ignore) = &self.ignore else { return false };
+        let (path, is_directory) = match key.strip_suffix('/') {
+            Some(directory) => (directory, true),
+            None => (key, false),
+        };
+        // The matcher strips its own root; a key that starts with '/' is no absolute path here.
+        let path = path.trim_start_matches('/');
+        !path.is_empty() && matches!(ignore.matched_path_or_any_parents(path, is_directory), Match::Ignore(_))
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str("Filter(everything)"),
+            Some(rules) => f.debug_tuple("Filter").field(&rules.ordered).finish(),
+        }
+    }
+}
+
+/// Collects patterns and lines in the order given.
+#[derive(Default)]
+pub struct FilterBuilder {
+    ordered: Vec<Rule>,
+    ignore: Option<GitignoreBuilder>,
+}
+
+impl FilterBuilder {
+    /// Excludes keys that match, unless a later pattern includes them.
+    ///
+    /// `*` is any text, `/` too; `?` is any one character; `[abc]` and `[!abc]` are sets.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that cannot be read.
+    pub fn exclude(self, pattern: &str) -> Result<Self, FilterError> {
+        self.ordered(pattern, Effect::Exclude)
+    }
+
+    /// Includes keys that match, unless a later pattern excludes them. Without an earlier exclude it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that cannot be read.
+    pub fn include(self, pattern: &str) -> Result<Self, FilterError> {
+        self.ordered(pattern, Effect::Include)
+    }
+
+    fn ordered(mut self, pattern: &str, effect: Effect) -> Result<Self, FilterError> {
+        let pattern = Pattern::new(pattern).map_err(|error| FilterError::new(pattern, &error))?;
+        self.ordered.push(Rule { pattern, effect });
+        Ok(self)
+    }
+
+    /// Adds the lines of a text in gitignore syntax.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be read.
+    pub fn ignore_lines(mut self, text: &str) -> Result<Self, FilterError> {
+        let builder = self.ignore.get_or_insert_with(|| GitignoreBuilder::new(""));
+        for line in text.trim_start_matches('\u{feff}').lines() {
+            builder.add_line(None, line).map_err(|error| FilterError::new(line, &error))?;
+        }
+        Ok(self)
+    }
+
+    /// Returns the filter.
+    ///
+    /// # Errors
+    ///
+    /// Gitignore lines that cannot be combined into one matcher, which takes very many of them.
+    pub fn build(self) -> Result<Filter, FilterError> {
+        let ignore =
+            self.ignore.map(|builder| builder.build().map_err(|error| FilterError::new("", &error))).transpose()?;
+        if self.ordered.is_empty() && ignore.is_none() {
+            return Ok(Filter::default());
+        }
+        Ok(Filter(Some(Arc::new(Rules { ordered: self.ordered, ignore }))))
+    }
+}
+
+/// A filter pattern that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the pattern '{pattern}' cannot be read: {reason}")]
+pub struct FilterError {
+    pattern: String,
+    reason: String,
+}
+
+impl FilterError {
+    fn new(pattern: &str, error: &dyn fmt::Display) -> Self {
+        Self { pattern: pattern.to_owned(), reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ordered(rules: &[&str]) -> Filter {
+        let build = rules.iter().try_fold(Filter::builder(), |builder, rule| match rule.split_at(1) {
+            ("-", pattern) => builder.exclude(pattern),
+            (_, pattern) => builder.include(pattern),
+        });
+        build.unwrap().build().unwrap()
+    }
+
+    #[test]
+    fn the_last_match_wins_and_star_crosses_slashes() {
+        let table: &[(&[&str], &str, bool)] = &[
+            (&[], "a/b", true),
+            (&["-*.tmp"], "a/b.tmp", false),
+            (&["-*.tmp"], "a/b.tmpx", true),
+            (&["-*", "+*.txt"], "a/b.txt", true),
+            (&["-*", "+*.txt"], "a/b.bin", false),
+            (&["+*.txt", "-*"], "a/b.txt", false),
+            (&["-a/*"], "a/b/c", false),
+            (&["-a/*"], "ab/c", true),
+            (&["-a?c"], "abc", false),
+            (&["-[!x]z"], "yz", false),
+            (&["-[!x]z"], "xz", true),
+            (&["-{a,b}"], "a", true),
+            (&["-{a,b}"], "{a,b}", false),
+            (&["-a\\b"], "a\\b", false),
+            (&["-a**b"], "a/x/b", false),
+            (&["-**/x"], "x", true),
+            (&["-**/x"], "a/b/x", false),
+            (&["-.git/*"], ".git/config", false),
+            (&["-a\nb"], "a\nb", false),
+            (&["-*"], "a\nb", false),
+        ];
+        for (rules, key, admitted) in table {
+            assert_eq!(ordered(rules).admits(key), *admitted, "{rules:?} {key:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_pruned_only_when_nothing_below_can_be_admitted() {
+        let table: &[(&[&str], &str, bool)] = &[
+            (&[], "a/", false),
+            (&["-a/*"], "a/", true),
+            (&["-a/*"], "a/b/", true),
+            (&["-a/*"], "ab/", false),
+            (&["-*"], "a/", true),
+            (&["-*.tmp"], "a.tmp/", false),
+            (&["-*", "+x/*"], "y/", true),
+            (&["-*", "+x/*"], "x/", false),
+            (&["-*", "+x/y/z"], "x/", false),
+            (&["-*", "+x/y/z"], "x/y/", false),
+            (&["-*", "+*.txt"], "y/", false),
+            (&["+*.txt", "-*"], "y/", true),
+            (&["-node_modules*"], "node_modules/", true),
+        ];
+        for (rules, directory, pruned) in table {
+            assert_eq!(ordered(rules).prunes(directory), *pruned, "{rules:?} {directory:?}");
+        }
+    }
+
+    #[test]
+    fn gitignore_lines_follow_git() {
+        let filter =
+            Filter::builder().ignore_lines("# note\n*.log\n!keep.log\n/build/\nlogs/**/x\n").unwrap().build().unwrap();
+        for (key, admitted) in [
+            ("a.log", false),
+            ("d/a.log", false),
+            ("d/keep.log", true),
+            ("build/", false),
+            ("build/out.bin", false),
+            ("d/build/out.bin", true),
+            ("build", true),
+            ("logs/a/b/x", false),
+            ("# note", true),
+        ] {
+            assert_eq!(filter.admits(key), admitted, "{key}");
+        }
+        assert!(filter.prunes("build/"));
+        assert!(!filter.prunes("d/"));
+    }
+
+    #[test]
+    fn an_odd_pattern_is_named() {
+        let error = Filter::builder().exclude("a[b").err().unwrap().to_string();
+        assert!(error.contains("a[b"), "{error}");
+    }
+}

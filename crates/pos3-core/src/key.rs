@@ -1,0 +1,203 @@
+//! The exact name of an object.
+//!
+//! Without this type a key would be treated as a path or a URL somewhere, and `a//b`, `dir/`, `a%20b` or `x#1`
+//! would quietly become another object's name. A [`Key`] is an opaque UTF-8 string, ordered by its bytes, and the
+//! one place that decides whether it can safely become a file path is [`Key::check_path`].
+
+use std::fmt;
+use std::sync::Arc;
+
+/// File names that start like this are unfinished files of ours: no listing shows them and no key may use them.
+pub const PARTIAL_PREFIX: &str = ".pos3-partial.";
+
+/// The longest file name, in bytes, that common file systems accept (`NAME_MAX`).
+const LONGEST_FILE_NAME: usize = 255;
+
+/// The longest path, in bytes, that common file systems accept, leaving room for the root (`PATH_MAX` is 4096).
+const LONGEST_PATH: usize = 3072;
+
+/// The exact name of an object: an opaque UTF-8 string in byte order, cheap to clone.
+///
+/// `Display` escapes control characters, so that a key with a newline cannot forge a line of output;
+/// [`as_str`](Key::as_str) gives the exact bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// Returns the key with exactly this text.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the exact text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns true for a key that ends in `/`: a placeholder for an empty directory, by S3 convention.
+    pub fn is_marker(&self) -> bool {
+        self.0.ends_with('/')
+    }
+
+    /// Returns true if this key lies in the directory that a file named `file` would have to be: below `file/`.
+    pub fn is_inside(&self, file: &str) -> bool {
+        self.0.len() > file.len() && self.0.starts_with(file) && self.0.as_bytes()[file.len()] == b'/'
+    }
+
+    /// Returns the key that `prefix` and this key make together.
+    #[must_use]
+    pub fn under(&self, prefix: &str) -> Self {
+        if prefix.is_empty() { self.clone() } else { Self(format!("{prefix}{}", self.0).into()) }
+    }
+
+    /// Checks that this key names one file or directory below a root, on any common file system, and nothing else.
+    ///
+    /// A trailing `/` (a marker) is fine. This is the one place where danger is refused: empty, `.` and `..`
+    /// segments (two keys would become one file, or leave the root), NUL, names a file system cannot hold, and the
+    /// names this project reserves for unfinished files.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the key breaks.
+    pub fn check_path(&self) -> Result<(), UnsafeKey> {
+        let text = self.0.strip_suffix('/').unwrap_or(&self.0);
+        if text.len() > LONGEST_PATH {
+            return Err(UnsafeKey::TooLong);
+        }
+        text.split('/').try_for_each(check_segment)
+    }
+}
+
+fn check_segment(segment: &str) -> Result<(), UnsafeKey> {
+    match segment {
+        "" => Err(UnsafeKey::EmptySegment),
+        "." | ".." => Err(UnsafeKey::DotSegment),
+        _ if segment.len() > LONGEST_FILE_NAME => Err(UnsafeKey::TooLong),
+        _ if segment.contains('\0') => Err(UnsafeKey::Nul),
+        _ if segment.starts_with(PARTIAL_PREFIX) => Err(UnsafeKey::Reserved),
+        _ if cfg!(windows) => check_windows_segment(segment),
+        _ => Ok(()),
+    }
+}
+
+fn check_windows_segment(segment: &str) -> Result<(), UnsafeKey> {
+    let stem = segment.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+        || (stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")));
+    let unfit = segment.ends_with(['.', ' ']) || segment.contains(['\\', ':', '*', '?', '"', '<', '>', '|']);
+    if device || unfit || segment.contains(|c: char| c < ' ') { Err(UnsafeKey::Reserved) } else { Ok(()) }
+}
+
+/// Why a key cannot become a file path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnsafeKey {
+    /// `a//b`, `/lead`, or no name at all: on disk it would be the same file as another key.
+    #[error("it has an empty path segment")]
+    EmptySegment,
+    /// `.` or `..`: on disk it would be another key's file, or outside the root.
+    #[error("it has a '.' or '..' path segment")]
+    DotSegment,
+    /// A file name over 255 bytes or a path over 3072 bytes.
+    #[error("it is too long for a file name")]
+    TooLong,
+    /// A NUL character.
+    #[error("it has a NUL character")]
+    Nul,
+    /// A name reserved by this project or by the operating system.
+    #[error("it uses a reserved file name")]
+    Reserved,
+    /// A key that ends in `/` and holds bytes: a directory cannot hold them.
+    #[error("it ends in '/' but holds content, which a directory cannot")]
+    MarkerWithContent,
+}
+
+impl From<&str> for Key {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Key {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { fmt::Write::write_char(f, c)? }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_ordered_by_its_bytes() {
+        let mut keys: Vec<Key> = ["a/x", "a.txt", "a-b", "a", "é", "z"].map(Key::from).into();
+        keys.sort();
+        assert_eq!(keys, ["a", "a-b", "a.txt", "a/x", "z", "é"].map(Key::from));
+    }
+
+    #[test]
+    fn dangerous_keys_are_refused_and_odd_ones_are_not() {
+        let long = "x".repeat(256);
+        let table = [
+            ("a/b", Ok(())),
+            ("dir/", Ok(())),
+            ("a%20b", Ok(())),
+            ("x#1", Ok(())),
+            ("line\nbreak", Ok(())),
+            ("...", Ok(())),
+            ("a//b", Err(UnsafeKey::EmptySegment)),
+            ("/lead", Err(UnsafeKey::EmptySegment)),
+            ("/", Err(UnsafeKey::EmptySegment)),
+            ("", Err(UnsafeKey::EmptySegment)),
+            ("dir//", Err(UnsafeKey::EmptySegment)),
+            ("c/./d", Err(UnsafeKey::DotSegment)),
+            ("../up", Err(UnsafeKey::DotSegment)),
+            ("up/..", Err(UnsafeKey::DotSegment)),
+            ("a\0b", Err(UnsafeKey::Nul)),
+            ("d/.pos3-partial.1", Err(UnsafeKey::Reserved)),
+            (long.as_str(), Err(UnsafeKey::TooLong)),
+        ];
+        for (key, expected) in table {
+            assert_eq!(Key::from(key).check_path(), expected, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn display_escapes_control_characters_only() {
+        assert_eq!(Key::from("a\nb\u{1b}[31m é").to_string(), "a\\nb\\u{1b}[31m é");
+    }
+
+    #[test]
+    fn inside_respects_segment_boundaries() {
+        assert!(Key::from("a/x").is_inside("a"));
+        assert!(!Key::from("ab/x").is_inside("a"));
+        assert!(!Key::from("a").is_inside("a"));
+    }
+}

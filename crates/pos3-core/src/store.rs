@@ -1,0 +1,116 @@
+//! The port that every backend implements: [`RemoteStore`].
+//!
+//! Few required methods and no provided ones: a default is convenient for callers and error-prone for implementors,
+//! so convenience lives in [`RemoteStoreExt`], which nobody can implement. Each clause of the contract below has a test
+//! of the same name in the conformance suite ([`conformance!`](crate::conformance!)).
+
+mod budget;
+mod capabilities;
+mod content;
+mod ext;
+mod options;
+mod usage;
+
+pub(crate) mod memory;
+
+use std::any::Any;
+use std::fmt::{Debug, Display};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::entry::Entry;
+use crate::error::StoreError;
+use crate::key::Key;
+
+pub use budget::{Budget, Reservation, Slot};
+pub use capabilities::{Capabilities, KeyRule};
+pub use content::{Content, Meter, collect_exactly};
+pub use ext::RemoteStoreExt;
+pub use options::{Expect, GetOptions, ListOptions, PutOptions};
+pub use usage::Usage;
+
+/// The result of an operation on a store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// A listing as a store gives it: entries in byte order of their keys, not yet checked.
+pub type EntryStream = BoxStream<'static, Result<Entry>>;
+
+/// Content in pieces; it ends with an error when it could not be delivered whole.
+pub type ByteStream = BoxStream<'static, Result<Bytes>>;
+
+/// A body with the facts that came with it.
+pub struct Download {
+    /// The object as it was when the body was sent; `size` is that of the whole object.
+    pub entry: Entry,
+    /// The content of the range that was asked for.
+    pub body: ByteStream,
+}
+
+impl Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("entry", &self.entry).finish_non_exhaustive()
+    }
+}
+
+/// A place that holds objects by key.
+///
+/// The contract, clause by clause (each is a conformance test):
+///
+/// * `list_is_in_byte_order`: entries come in byte order of their whole keys, each key once, unless
+///   [`Capabilities::ordered`] is false.
+/// * `list_is_complete`: every entry under the prefix comes, over as many pages as it takes; the prefix is text, so
+///   `da` lists `data/x` too.
+/// * `list_start_after`: with `start_after` only greater keys come.
+/// * `list_shallow_names_directories`: a shallow listing gives what stands directly under the prefix, and each
+///   deeper level once, as a directory.
+/// * `list_error_is_never_an_early_end`: a listing that could not be read to its end ends with an error.
+/// * `head_equals_list`: `head` and `list` give the same size, fingerprint and digest.
+/// * `get_returns_what_put_stored`, `get_range`: the body is the content, or exactly the range of it.
+/// * `get_missing_is_not_found`, `get_if_match_mismatch`: errors by kind.
+/// * `put_replaces`, `put_is_atomic`: the new content is seen whole or not at all, also when the put fails midway.
+/// * `put_expectation`: with an [`Expect`] that does not hold nothing changes (where [`Capabilities::conditional_put`]).
+/// * `put_large_content`: content larger than any internal part size arrives whole.
+/// * `fingerprint_changes_with_content`: other content under the same key has another fingerprint.
+/// * `delete_missing_is_ok`, `delete_answers_per_key`: each key has an answer, a missing one is a success.
+/// * `copy_keeps_content`: where [`Capabilities::server_copy`].
+/// * `keys_round_trip`: what is listed is what is fetched, replaced and deleted, for every key the store's
+///   [`KeyRule`] admits.
+/// * `bad_key_hurts_only_itself`: a key the store cannot hold is refused with `InvalidKey` and nothing else happens.
+/// * `usage_counts_requests`: what [`usage`](Self::usage) counts grows with every request.
+///
+/// `Any` lets one store recognise another of its own type behind [`Content::origin`], which is how a file-to-file copy
+/// becomes the kernel's and an S3-to-S3 copy the server's without the engine knowing.
+#[async_trait]
+pub trait RemoteStore: Any + Debug + Display + Send + Sync {
+    /// Returns what this store can do, as data that does not change while it lives.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Returns the requests sent so far, by kind; empty for a store that sends none.
+    fn usage(&self) -> Usage;
+
+    /// Lists the entries whose keys start with `prefix`.
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream;
+
+    /// Returns the entry at `key`.
+    async fn head(&self, key: &Key) -> Result<Entry>;
+
+    /// Reads content, or a range of it.
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download>;
+
+    /// Stores content under `key` and returns the entry as it now is.
+    ///
+    /// How the content is split, sent in parallel and retried is the store's own matter, within
+    /// [`PutOptions::budget`].
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry>;
+
+    /// Deletes keys and answers for each, in the order given. A missing key is a success.
+    ///
+    /// A key that ends in `/` names a placeholder: what lies below it stays, and where directories are real, one
+    /// that still holds something stays too, which is a success.
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>>;
+
+    /// Copies an object inside this store without moving its bytes through this machine.
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry>;
+}

@@ -1,0 +1,175 @@
+//! Content to be stored: something of known length whose ranges can be read, and read again.
+//!
+//! Because content can be read again and from any offset, a store can split it into parts, send them in parallel and
+//! retry one, and nobody ever holds a whole object in memory. Because it knows where it comes from, a store can
+//! recognise its own kind and copy without reading at all.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{ByteStream, GetOptions, RemoteStore, Result};
+use crate::entry::Entry;
+use crate::error::{ErrorKind, StoreError};
+
+/// Told the number of bytes each time some have been read.
+pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// Something of known length whose ranges can be read, again if needed; cheap to clone.
+#[derive(Clone)]
+pub struct Content {
+    source: Source,
+    meter: Option<Meter>,
+}
+
+#[derive(Clone)]
+enum Source {
+    Bytes(Bytes),
+    Stored { store: Arc<dyn RemoteStore>, entry: Arc<Entry> },
+}
+
+impl Content {
+    /// Returns what `store` holds at `entry`, exactly as it was listed: if it changes meanwhile, reading fails with
+    /// `Precondition`.
+    pub fn stored(store: Arc<dyn RemoteStore>, entry: Entry) -> Self {
+        Self { source: Source::Stored { store, entry: Arc::new(entry) }, meter: None }
+    }
+
+    /// Returns this content with a meter that is told of every byte read.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Meter) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+
+    /// Returns the length in bytes.
+    pub fn size(&self) -> u64 {
+        match &self.source {
+            Source::Bytes(bytes) => bytes.len() as u64,
+            Source::Stored { entry, .. } => entry.size,
+        }
+    }
+
+    /// Returns the store and the entry this content comes from, if it comes from a store.
+    pub fn origin(&self) -> Option<(&Arc<dyn RemoteStore>, &Entry)> {
+        match &self.source {
+            Source::Bytes(_) => None,
+            Source::Stored { store, entry } => Some((store, entry)),
+        }
+    }
+
+    /// Returns the store and the entry this content comes from, if that store is an `S`.
+    pub fn origin_as<S: RemoteStore>(&self) -> Option<(&S, &Entry)> {
+        let (store, entry) = self.origin()?;
+        let any: &dyn std::any::Any = &**store;
+        any.downcast_ref::<S>().map(|store| (store, entry))
+    }
+
+    /// Tells the meter of bytes that were copied without being read here.
+    pub fn count(&self, bytes: u64) {
+        if let Some(meter) = &self.meter {
+            meter(bytes);
+        }
+    }
+
+    /// Reads a range as a stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RemoteStore::get`]; a stream that could not deliver the range ends with one.
+    pub async fn read(&self, range: Range<u64>) -> Result<ByteStream> {
+        let body = match &self.source {
+            Source::Bytes(bytes) => slice(bytes, range),
+            Source::Stored { store, entry } => {
+                let mut options = GetOptions::default().with_if_match(entry.fingerprint.clone());
+                if range != (0..entry.size) {
+                    options = options.with_range(range);
+                }
+                store.get(&entry.key, options).await?.body
+            }
+        };
+        Ok(match self.meter.clone() {
+            Some(meter) => body.inspect_ok(move |chunk| meter(chunk.len() as u64)).boxed(),
+            None => body,
+        })
+    }
+
+    /// Reads a range into memory, exactly as many bytes as asked for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read), and `Integrity` if the body was shorter or longer.
+    pub async fn read_to_bytes(&self, range: Range<u64>) -> Result<Bytes> {
+        let size = range.end.saturating_sub(range.start);
+        collect_exactly(self.read(range).await?, size).await
+    }
+}
+
+/// Reads a body that must be `size` bytes long into memory.
+///
+/// # Errors
+///
+/// The body's own, and `Integrity` if it is shorter or longer.
+pub async fn collect_exactly(mut body: ByteStream, size: u64) -> Result<Bytes> {
+    let first = body.try_next().await?.unwrap_or_default();
+    if first.len() as u64 == size {
+        return match body.try_next().await? {
+            Some(more) if !more.is_empty() => Err(wrong_length(size)),
+            _ => Ok(first),
+        };
+    }
+    let mut whole = BytesMut::with_capacity(usize::try_from(size).map_err(|_| wrong_length(size))?);
+    whole.extend_from_slice(&first);
+    while let Some(chunk) = body.try_next().await? {
+        whole.extend_from_slice(&chunk);
+        if whole.len() as u64 > size {
+            return Err(wrong_length(size));
+        }
+    }
+    if whole.len() as u64 == size { Ok(whole.freeze()) } else { Err(wrong_length(size)) }
+}
+
+fn slice(bytes: &Bytes, range: Range<u64>) -> ByteStream {
+    let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    let chunk = match bounds {
+        Some((start, end)) if start <= end && end <= bytes.len() => Ok(bytes.slice(start..end)),
+        _ => Err(wrong_length(range.end.saturating_sub(range.start))),
+    };
+    stream::once(async move { chunk }).boxed()
+}
+
+fn wrong_length(expected: u64) -> StoreError {
+    StoreError::new(ErrorKind::Integrity, "read")
+        .with_message(format!("the content was not {expected} bytes long"))
+        .temporary()
+}
+
+impl From<Bytes> for Content {
+    fn from(bytes: Bytes) -> Self {
+        Self { source: Source::Bytes(bytes), meter: None }
+    }
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<&'static str> for Content {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Bytes(bytes) => write!(f, "Content({} bytes)", bytes.len()),
+            Source::Stored { store, entry } => write!(f, "Content({store} '{}')", entry.key),
+        }
+    }
+}

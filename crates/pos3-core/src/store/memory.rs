@@ -1,0 +1,180 @@
+//! A store in memory, as strict as the contract: for tests, examples and embedders' first steps.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use md5::{Digest as _, Md5};
+
+use super::{
+    Capabilities, Content, Download, EntryStream, Expect, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
+    Usage,
+};
+use crate::entry::{Digest, Entry, Fingerprint, Kind};
+use crate::error::{ErrorKind, StoreError};
+use crate::key::Key;
+
+/// Keys that one delete request takes, as on S3.
+const DELETE_BATCH: usize = 1000;
+
+/// Objects in memory: ordered, exact, conditional, and counting its calls.
+///
+/// Fingerprints are unique per put, digests are MD5, times are the clock's unless a put gives one.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<Key, Object>,
+    puts: u64,
+    usage: Usage,
+}
+
+#[derive(Clone, Debug)]
+struct Object {
+    content: Bytes,
+    entry: Entry,
+}
+
+impl MemoryStore {
+    /// Returns an empty store.
+    pub fn new() -> Self {
+        Self::named("")
+    }
+
+    /// Returns an empty store that shows itself as `memory://name`.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, key: &Key, operation: &'static str) -> Result<Object> {
+        let state = self.state();
+        state.objects.get(key).cloned().ok_or_else(|| StoreError::new(ErrorKind::NotFound, operation).with_key(key))
+    }
+}
+
+/// Replaces what lies deeper than one level below `prefix` by its directory, once each.
+fn shallow(entries: impl Iterator<Item = Entry>, prefix: &str) -> Vec<Entry> {
+    let mut level: Vec<Entry> = Vec::new();
+    for entry in entries {
+        match entry.key.as_str()[prefix.len()..].find('/') {
+            None => level.push(entry),
+            Some(at) => {
+                let directory = Entry::directory(&entry.key.as_str()[..=prefix.len() + at]);
+                if level.last() != Some(&directory) {
+                    level.push(directory);
+                }
+            }
+        }
+    }
+    level
+}
+
+#[async_trait]
+impl RemoteStore for MemoryStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+            .with_local_reads(true)
+            .with_conditional_put(true)
+            .with_server_copy(true)
+            .with_delete_batch(DELETE_BATCH)
+            .with_keeps_modified(true)
+    }
+
+    fn usage(&self) -> Usage {
+        self.state().usage.clone()
+    }
+
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        let mut state = self.state();
+        state.usage.add("list", 1);
+        let start = match options.start_after {
+            Some(key) if key.as_str() >= prefix => Bound::Excluded(key),
+            _ => Bound::Included(Key::from(prefix)),
+        };
+        let objects = state.objects.range((start, Bound::Unbounded));
+        let found =
+            objects.map(|(_, object)| object.entry.clone()).take_while(|entry| entry.key.as_str().starts_with(prefix));
+        let entries = if options.shallow { shallow(found, prefix) } else { found.collect() };
+        stream::iter(entries.into_iter().map(Ok)).boxed()
+    }
+
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        self.state().usage.add("head", 1);
+        Ok(self.find(key, "look up")?.entry)
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        self.state().usage.add("get", 1);
+        let object = self.find(key, "read")?;
+        if options.if_match.is_some() && options.if_match != object.entry.fingerprint {
+            return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(key));
+        }
+        let range = options.range.unwrap_or(0..object.entry.size);
+        let body = Content::from(object.content).read(range).await?;
+        Ok(Download { entry: object.entry, body })
+    }
+
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+        let bytes = content.read_to_bytes(0..content.size()).await?;
+        let mut state = self.state();
+        state.usage.add("put", 1);
+        expect(state.objects.get(key), &options.expect, key)?;
+        state.puts += 1;
+        let entry = Entry {
+            key: key.clone(),
+            kind: if key.is_marker() { Kind::Marker } else { Kind::File },
+            size: bytes.len() as u64,
+            modified: Some(options.modified.unwrap_or_else(SystemTime::now)),
+            fingerprint: Some(Fingerprint::from(format!("put-{}", state.puts).as_str())),
+            digest: Some(Digest::Md5(Md5::digest(&bytes).into())),
+        };
+        state.objects.insert(key.clone(), Object { content: bytes, entry: entry.clone() });
+        Ok(entry)
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        let mut state = self.state();
+        for batch in keys.chunks(DELETE_BATCH) {
+            state.usage.add("delete", 1);
+            batch.iter().for_each(|key| {
+                state.objects.remove(key);
+            });
+        }
+        keys.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.state().usage.add("copy", 1);
+        let object = self.find(from, "copy")?;
+        self.put(to, Content::from(object.content), PutOptions::default()).await
+    }
+}
+
+fn expect(found: Option<&Object>, expect: &Expect, key: &Key) -> Result<()> {
+    let kind = match (expect, found) {
+        (Expect::Anything, _) | (Expect::Absent, None) => return Ok(()),
+        (Expect::Unchanged(seen), Some(object)) if object.entry.fingerprint.as_ref() == Some(seen) => return Ok(()),
+        (Expect::Absent, Some(_)) => ErrorKind::AlreadyExists,
+        (Expect::Unchanged(_), _) => ErrorKind::Precondition,
+    };
+    Err(StoreError::new(kind, "write").with_key(key))
+}
+
+impl fmt::Display for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "memory://{}", self.name)
+    }
+}
