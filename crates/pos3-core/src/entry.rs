@@ -2,14 +2,17 @@
 //!
 //! `list` and `head` speak the same noun, so no code asks a store twice for what it was already told.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use crate::key::Key;
 
 /// A key and the facts its store knows without reading content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The exact name.
     pub key: Key,
@@ -78,7 +81,7 @@ impl Entry {
 }
 
 /// What stands at a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A file or an object with a plain name.
     File,
@@ -91,7 +94,7 @@ pub enum Kind {
 }
 
 /// Why an entry is protected: never copied, never deleted, never taken for absent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Protection {
     /// A symbolic link, skipped by policy.
@@ -99,7 +102,7 @@ pub enum Protection {
     Symlink,
     /// A FIFO, socket or device; the text names which.
     #[error("it is a {0}")]
-    Special(&'static str),
+    Special(Cow<'static, str>),
     /// A name that is not UTF-8, which no key can express; the key shows it with replacement characters.
     #[error("its name is not valid UTF-8")]
     NotUtf8,
@@ -119,7 +122,7 @@ impl Protection {
 ///
 /// On S3 it is the ETag as sent, on a disk size, times and inode. Only the store that made one can judge it; it is
 /// never compared with another store's.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(Box<[u8]>);
 
 impl Fingerprint {
@@ -161,7 +164,7 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// A digest of content: equal digests of one kind mean equal content on any store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Digest {
     /// MD5 of the content; the ETag of an S3 object that was sent in one request.

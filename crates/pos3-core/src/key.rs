@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// File names that start like this are unfinished files of ours: no listing shows them and no key may use them.
 pub const PARTIAL_PREFIX: &str = ".pos3-partial.";
 
@@ -20,7 +22,7 @@ const LONGEST_PATH: usize = 3072;
 ///
 /// `Display` escapes control characters, so that a key with a newline cannot forge a line of output;
 /// [`as_str`](Key::as_str) gives the exact bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(Arc<str>);
 
 impl Key {
