@@ -1,0 +1,172 @@
+//! The merge-join of two listings into differences: one pass, memory for one entry a side.
+//!
+//! What is protected on one side (unreadable, a symbolic link, a device) shields the same keys on the other: it never
+//! counts as absent, which is what makes a failed `opendir` harmless instead of a mass delete.
+
+use crate::entry::{Entry, Kind, Protection};
+use crate::error::StoreError;
+use crate::key::Key;
+use crate::listing::{Complete, Listing};
+
+/// What differs at one key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Diff {
+    /// Only the source has it.
+    SourceOnly(Entry),
+    /// Only the target has it.
+    TargetOnly {
+        /// The target's entry.
+        target: Entry,
+        /// True if the source has something below this directory.
+        source_inside: bool,
+    },
+    /// Both have it.
+    Both {
+        /// The source's entry.
+        source: Entry,
+        /// The target's entry.
+        target: Entry,
+    },
+    /// Only the source has it, and on the target it lies below something protected.
+    Shielded {
+        /// The source's entry.
+        source: Entry,
+        /// The protected directory on the target.
+        by: Key,
+        /// Why it is protected.
+        why: Protection,
+    },
+}
+
+/// Which side of a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// What is read.
+    Source,
+    /// What is made equal to it.
+    Target,
+}
+
+impl Side {
+    /// Returns the side's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// A failure of one side's listing.
+#[derive(Debug)]
+pub struct ListingFailed {
+    /// Which listing.
+    pub side: Side,
+    /// What happened.
+    pub error: StoreError,
+}
+
+/// Two listings, read in step.
+pub struct Merge {
+    source: Cursor,
+    target: Cursor,
+}
+
+impl Merge {
+    /// Starts to merge.
+    pub fn new(source: Listing, target: Listing) -> Self {
+        Self { source: Cursor::new(source, Side::Source), target: Cursor::new(target, Side::Target) }
+    }
+
+    /// Returns the next difference in key order, or `None` when both listings have ended well.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of either listing. What was not listed is then unknown, not absent.
+    pub async fn next(&mut self) -> Result<Option<Diff>, ListingFailed> {
+        loop {
+            let (source, target) = tokio::join!(self.source.fill(), self.target.fill());
+            source?;
+            target?;
+            let order = match (self.source.key(), self.target.key()) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(source), Some(target)) => source.cmp(target),
+            };
+            let (source, target) = match order {
+                std::cmp::Ordering::Less => (self.source.take(), None),
+                std::cmp::Ordering::Greater => (None, self.target.take()),
+                std::cmp::Ordering::Equal => (self.source.take(), self.target.take()),
+            };
+            if let Some(diff) = self.differ(source, target) {
+                return Ok(Some(diff));
+            }
+        }
+    }
+
+    fn differ(&self, source: Option<Entry>, target: Option<Entry>) -> Option<Diff> {
+        match (source, target) {
+            (Some(source), Some(target)) => Some(Diff::Both { source, target }),
+            (Some(source), None) => Some(match self.target.shield(&source.key) {
+                Some((by, why)) => Diff::Shielded { source, by, why },
+                None => Diff::SourceOnly(source),
+            }),
+            (None, Some(target)) if self.source.shield(&target.key).is_some() => None,
+            (None, Some(target)) => {
+                let inside = |key: &Key| target.key.is_marker() && key.as_str().starts_with(target.key.as_str());
+                let source_inside = self.source.key().is_some_and(inside);
+                Some(Diff::TargetOnly { target, source_inside })
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// Returns the proofs that the source's and the target's listing ended well, if both did.
+    pub fn finish(self) -> Option<(Complete, Complete)> {
+        Some((self.source.listing.finish()?, self.target.listing.finish()?))
+    }
+}
+
+/// One listing with its next entry and the protected directory it is in.
+struct Cursor {
+    listing: Listing,
+    side: Side,
+    head: Option<Entry>,
+    ended: bool,
+    shield: Option<(Key, Protection)>,
+}
+
+impl Cursor {
+    fn new(listing: Listing, side: Side) -> Self {
+        Self { listing, side, head: None, ended: false, shield: None }
+    }
+
+    async fn fill(&mut self) -> Result<(), ListingFailed> {
+        if self.head.is_none() && !self.ended {
+            self.head = self.listing.next().await.map_err(|error| ListingFailed { side: self.side, error })?;
+            self.ended = self.head.is_none();
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Option<&Key> {
+        self.head.as_ref().map(|entry| &entry.key)
+    }
+
+    fn take(&mut self) -> Option<Entry> {
+        let entry = self.head.take()?;
+        if let Kind::Protected(why) = &entry.kind
+            && entry.key.is_marker()
+        {
+            self.shield = Some((entry.key.clone(), why.clone()));
+        }
+        Some(entry)
+    }
+
+    /// Returns the protected directory that `key` lies in. Everything below a directory is contiguous in byte order, so
+    /// the last one seen is enough.
+    fn shield(&self, key: &Key) -> Option<(Key, Protection)> {
+        self.shield.as_ref().filter(|(directory, _)| key.as_str().starts_with(directory.as_str())).cloned()
+    }
+}

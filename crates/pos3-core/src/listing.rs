@@ -1,0 +1,152 @@
+//! A listing that is checked while it is read, and that says in its type whether it ended well.
+//!
+//! Deletes are decided from what a listing does *not* contain, so an early end, a wrong order or a doubled key would
+//! delete good data. A [`Listing`] notices all three; only one that was read to a good end becomes a [`Complete`], and
+//! only from two of those can a plan make deletes.
+
+mod sort;
+
+use futures::TryStreamExt;
+
+use crate::entry::Entry;
+use crate::error::{ErrorKind, StoreError};
+use crate::filter::Filter;
+use crate::key::Key;
+use crate::store::{EntryStream, ListOptions};
+use crate::tree::Tree;
+
+/// The ordered, filtered, checked entries below a tree's prefix, with relative keys.
+pub struct Listing {
+    entries: EntryStream,
+    prefix_length: usize,
+    filter: Filter,
+    order: Order,
+    last: Option<Key>,
+    count: u64,
+    ended: bool,
+}
+
+/// How a listing gets its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As the store sends it; disorder is an error.
+    Trusted,
+    /// Sorted here, in bounded memory, spilling to temporary files.
+    Sorted,
+}
+
+/// The proof that a listing was read to its end, in order.
+#[derive(Debug)]
+pub struct Complete {
+    count: u64,
+}
+
+impl Complete {
+    /// Returns the number of entries that were listed, after the filter.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl Listing {
+    /// Starts to list a tree.
+    pub fn open(tree: &Tree, filter: &Filter, order: Order) -> Self {
+        let options = ListOptions::default().with_prune(filter.clone());
+        let entries = tree.store().list(tree.prefix(), options);
+        Self {
+            entries: if order == Order::Sorted { sort::sorted(entries) } else { entries },
+            prefix_length: tree.prefix().len(),
+            filter: filter.clone(),
+            order,
+            last: None,
+            count: 0,
+            ended: false,
+        }
+    }
+
+    /// Returns the next entry, or `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The store's, and `Disorder` naming both keys.
+    pub async fn next(&mut self) -> Result<Option<Entry>, StoreError> {
+        while let Some(entry) = self.entries.try_next().await? {
+            self.check_order(&entry.key)?;
+            let relative = &entry.key.as_str()[self.prefix_length..];
+            // The prefix's own marker is the tree itself.
+            if !relative.is_empty() && self.filter.admits(relative) {
+                self.count += 1;
+                return Ok(Some(if self.prefix_length == 0 {
+                    entry
+                } else {
+                    Entry { key: Key::from(relative), ..entry }
+                }));
+            }
+        }
+        self.ended = true;
+        Ok(None)
+    }
+
+    /// Returns the proof of a good end, or nothing if the end was not reached.
+    pub fn finish(self) -> Option<Complete> {
+        self.ended.then_some(Complete { count: self.count })
+    }
+
+    fn check_order(&mut self, key: &Key) -> Result<(), StoreError> {
+        match &self.last {
+            Some(last) if last >= key && !(self.order == Order::Sorted && last == key) => {
+                let message = format!("the listing is out of order: '{key}' came after '{last}'");
+                return Err(StoreError::new(ErrorKind::Disorder, "list").with_message(message));
+            }
+            _ => self.last = Some(key.clone()),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{RemoteStore, RemoteStoreExt};
+
+    async fn tree(keys: &[&str]) -> Tree {
+        let store = Arc::new(MemoryStore::new());
+        for key in keys {
+            store.write(&Key::from(*key), "x".into()).await.unwrap();
+        }
+        Tree::new(store as Arc<dyn RemoteStore>)
+    }
+
+    async fn keys(mut listing: Listing) -> (Vec<String>, Option<Complete>) {
+        let mut keys = Vec::new();
+        while let Some(entry) = listing.next().await.unwrap() {
+            keys.push(entry.key.as_str().to_owned());
+        }
+        (keys, listing.finish())
+    }
+
+    #[tokio::test]
+    async fn keys_are_relative_and_the_prefix_itself_is_no_entry() {
+        let tree = tree(&["a", "p/", "p/x", "p/y/z", "pq"]).await.at("p/");
+        let (keys, end) = keys(Listing::open(&tree, &Filter::default(), Order::Trusted)).await;
+        assert_eq!(keys, ["x", "y/z"]);
+        assert_eq!(end.unwrap().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn excluded_keys_do_not_exist() {
+        let filter = Filter::builder().exclude("y/*").unwrap().build().unwrap();
+        let (keys, _) = keys(Listing::open(&tree(&["x", "y/z"]).await, &filter, Order::Trusted)).await;
+        assert_eq!(keys, ["x"]);
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_listing_proves_nothing() {
+        let mut listing = Listing::open(&tree(&["x", "y"]).await, &Filter::default(), Order::Trusted);
+        listing.next().await.unwrap();
+        assert!(listing.finish().is_none());
+    }
+}

@@ -1,0 +1,82 @@
+//! What a sync is asked to do. Every default lives here.
+
+use crate::compare::Compare;
+use crate::event::Observe;
+use crate::filter::Filter;
+use crate::plan::Guards;
+use crate::store::Budget;
+
+/// Options of a sync.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SyncOptions {
+    /// How two files of one name are compared. Default: [`Compare::Auto`].
+    pub compare: Compare,
+    /// What happens to what only the target has. Default: [`Deletion::Keep`].
+    pub deletion: Deletion,
+    /// What refuses a plan that deletes too much. Default: half of a target of 20 or more files; an empty source
+    /// deletes nothing.
+    pub guards: Guards,
+    /// Which keys exist for the run. Default: all.
+    pub filter: Filter,
+    /// Requests and bytes in flight. Default: 64 requests, 128 MiB.
+    pub budget: Budget,
+    /// Who is told what happens. Default: nobody.
+    pub observer: Observe,
+}
+
+/// What happens to what only the target has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deletion {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is deleted, after everything was copied, if nothing failed.
+    ///
+    /// The plan is then made whole before anything is done, so that a refusal leaves both sides as they were.
+    Mirror,
+}
+
+impl SyncOptions {
+    /// Sets how files are compared.
+    #[must_use]
+    pub fn with_compare(mut self, compare: Compare) -> Self {
+        self.compare = compare;
+        self
+    }
+
+    /// Sets what happens to what only the target has.
+    #[must_use]
+    pub fn with_deletion(mut self, deletion: Deletion) -> Self {
+        self.deletion = deletion;
+        self
+    }
+
+    /// Sets what refuses a plan.
+    #[must_use]
+    pub fn with_guards(mut self, guards: Guards) -> Self {
+        self.guards = guards;
+        self
+    }
+
+    /// Sets which keys exist for the run.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Sets how much may be in flight.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Sets who is told what happens.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl crate::event::Observer) -> Self {
+        self.observer = Observe::new(observer);
+        self
+    }
+}

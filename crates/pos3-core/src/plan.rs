@@ -1,0 +1,127 @@
+//! A plan: what a sync would do, as data.
+//!
+//! Making a plan touches nothing; a dry run is a plan that nobody executes. The [`Planner`] makes one as a stream, so
+//! that copies can start while listings are still read; [`Plan`] is the same, collected.
+
+mod decide;
+mod guard;
+mod names;
+mod planner;
+
+use crate::compare::Change;
+use crate::entry::{Entry, Protection};
+use crate::key::{Key, UnsafeKey};
+
+pub use decide::Policy;
+pub use guard::{Guards, MaxDelete, Refusal};
+pub use planner::{PlanError, Planner};
+
+/// One decided step, with what was seen when it was decided. Keys are relative to both trees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make the target equal to the source.
+    Copy {
+        /// What was listed in the source.
+        source: Entry,
+        /// What was listed in the target, if anything.
+        target: Option<Entry>,
+        /// Why.
+        why: Change,
+    },
+    /// Remove what the source does not have. Comes only after both listings ended well.
+    Delete {
+        /// What was listed in the target.
+        target: Entry,
+    },
+    /// Leave a key alone that would otherwise be copied.
+    Skip {
+        /// The key.
+        key: Key,
+        /// Why.
+        why: SkipReason,
+    },
+}
+
+impl Action {
+    /// Returns the relative key this is about.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Copy { source, .. } => &source.key,
+            Self::Delete { target } => &target.key,
+            Self::Skip { key, .. } => key,
+        }
+    }
+}
+
+/// Why a key is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The source has something there that is not read.
+    #[error("{0}")]
+    Source(Protection),
+    /// The target has something there that is not touched.
+    #[error("in the target, {0}")]
+    Target(Protection),
+    /// In the target it would lie below something that is not touched.
+    #[error("in the target it would lie below '{by}', and {why}")]
+    Shielded {
+        /// The protected directory.
+        by: Key,
+        /// Why it is protected.
+        why: Protection,
+    },
+    /// The target cannot hold the key.
+    #[error("the key cannot be a file name: {0}")]
+    Unsafe(UnsafeKey),
+    /// A file of this name would have to be a directory at the same time.
+    #[error("'{0}' is a file, so it cannot also be a directory")]
+    Clash(Key),
+    /// It was gone when it was to be read.
+    #[error("it vanished while the sync ran")]
+    Vanished,
+}
+
+impl SkipReason {
+    /// Returns true for what the user's own policy leaves out: reported, but nothing went wrong.
+    pub fn is_policy(&self) -> bool {
+        matches!(self, Self::Source(why) if why.is_policy())
+    }
+}
+
+/// What was counted while a plan was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Entries the source listing gave, after the filter.
+    pub source: u64,
+    /// Files and objects the target listing gave, after the filter.
+    pub target: u64,
+    /// Files found equal on both sides.
+    pub unchanged: u64,
+    /// Files only the target has, which are kept because deleting was not asked for.
+    pub extra: u64,
+}
+
+/// A collected plan. The deletes come last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps, in the order in which they are to be done.
+    pub actions: Vec<Action>,
+    /// What was counted on the way.
+    pub tally: Tally,
+}
+
+impl Plan {
+    /// Collects a plan to its end.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a listing, or the refusal of a guard.
+    pub async fn collect(mut planner: Planner) -> Result<Self, PlanError> {
+        let mut actions = Vec::new();
+        while let Some(action) = planner.next().await? {
+            actions.push(action);
+        }
+        Ok(Self { actions, tally: planner.tally() })
+    }
+}

@@ -1,0 +1,195 @@
+//! From a difference to a decision: one pure function, tested as a table.
+//!
+//! Kinds, unsafe keys and protection are judged here and nowhere else.
+
+use super::{Action, SkipReason};
+use crate::compare::{Change, Compare, Subject, Verdict};
+use crate::diff::Diff;
+use crate::entry::{Entry, Kind, Protection};
+use crate::store::{Capabilities, KeyRule};
+
+/// What decisions are made by.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How two files of one name are compared.
+    pub compare: Compare,
+    /// What the source's store can do.
+    pub source: Capabilities,
+    /// What the target's store can do.
+    pub target: Capabilities,
+}
+
+/// What follows from one difference.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Nothing to do and nothing to count: a directory that its contents imply.
+    Nothing,
+    /// Both sides hold the same.
+    Unchanged,
+    /// Something to do.
+    Act(Action),
+    /// Only the target has it: to be deleted, if that was asked for and both listings end well.
+    Extra(Entry),
+    /// Reading local content must decide.
+    Hash { source: Entry, target: Entry },
+}
+
+impl Policy {
+    pub(super) fn decide(&self, diff: Diff) -> Decision {
+        match diff {
+            Diff::SourceOnly(source) => self.source_only(source),
+            Diff::TargetOnly { target, source_inside } => self.target_only(target, source_inside),
+            Diff::Both { source, target } => self.both(source, target),
+            Diff::Shielded { source, by, why } if source.has_content() => {
+                Decision::Act(Action::Skip { key: source.key, why: SkipReason::Shielded { by, why } })
+            }
+            Diff::Shielded { .. } => Decision::Nothing,
+        }
+    }
+
+    fn source_only(&self, source: Entry) -> Decision {
+        match source.kind {
+            Kind::Directory => Decision::Nothing,
+            Kind::Protected(why) => skip(source.key, SkipReason::Source(why)),
+            Kind::File | Kind::Marker => self.copy(source, None, Change::New),
+        }
+    }
+
+    fn copy(&self, source: Entry, target: Option<Entry>, why: Change) -> Decision {
+        match self.target.keys.check(&source) {
+            Ok(()) => Decision::Act(Action::Copy { source, target, why }),
+            Err(danger) => skip(source.key, SkipReason::Unsafe(danger)),
+        }
+    }
+
+    fn target_only(&self, target: Entry, source_inside: bool) -> Decision {
+        // Where directories are real, one that the source has something in must stay.
+        let needed = source_inside && self.target.keys == KeyRule::FilePath;
+        match target.kind {
+            Kind::Protected(Protection::Symlink) => Decision::Nothing,
+            Kind::Protected(why) => skip(target.key, SkipReason::Target(why)),
+            Kind::Directory | Kind::Marker if needed => Decision::Nothing,
+            Kind::File | Kind::Marker | Kind::Directory => Decision::Extra(target),
+        }
+    }
+
+    fn both(&self, source: Entry, target: Entry) -> Decision {
+        match (&source.kind, &target.kind) {
+            (Kind::Protected(why), _) => {
+                let why = SkipReason::Source(why.clone());
+                skip(source.key, why)
+            }
+            (_, Kind::Protected(why)) => skip(source.key, SkipReason::Target(why.clone())),
+            (Kind::Directory, _) => Decision::Nothing,
+            (_, Kind::Directory) => match self.target.keys.check(&source) {
+                Ok(()) => Decision::Unchanged,
+                Err(danger) => skip(source.key, SkipReason::Unsafe(danger)),
+            },
+            (Kind::Marker, Kind::Marker) if source.size == 0 && target.size == 0 => Decision::Unchanged,
+            (Kind::File | Kind::Marker, Kind::File | Kind::Marker) => self.compare(source, target),
+        }
+    }
+
+    fn compare(&self, source: Entry, target: Entry) -> Decision {
+        let from = Subject { entry: &source, store: &self.source };
+        let to = Subject { entry: &target, store: &self.target };
+        match self.compare.verdict(from, to) {
+            Verdict::Same => Decision::Unchanged,
+            Verdict::Changed(why) => self.copy(source, Some(target), why),
+            Verdict::NeedsDigest => Decision::Hash { source, target },
+        }
+    }
+}
+
+fn skip(key: crate::key::Key, why: SkipReason) -> Decision {
+    Decision::Act(Action::Skip { key, why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Key, UnsafeKey};
+
+    fn disk() -> Capabilities {
+        Capabilities::new().with_keys(KeyRule::FilePath).with_keeps_modified(true).with_local_reads(true)
+    }
+
+    fn kind_of(decision: &Decision) -> String {
+        match decision {
+            Decision::Act(Action::Copy { why, .. }) => format!("copy: {}", why.as_str()),
+            Decision::Act(Action::Skip { why, .. }) => format!("skip: {why}"),
+            Decision::Act(Action::Delete { .. }) => "delete".into(),
+            Decision::Nothing => "nothing".into(),
+            Decision::Unchanged => "unchanged".into(),
+            Decision::Extra(_) => "extra".into(),
+            Decision::Hash { .. } => "hash".into(),
+        }
+    }
+
+    #[test]
+    fn every_pair_of_kinds_has_one_decision() {
+        let link = || Entry::protected("k", Protection::Symlink);
+        let locked = || Entry::protected("k/", Protection::Unreadable("permission denied".into()));
+        let (s3, disk) = (Capabilities::new(), disk());
+        let only = |source: Entry| Diff::SourceOnly(source);
+        let extra = |target: Entry, source_inside| Diff::TargetOnly { target, source_inside };
+        let both = |source: Entry, target: Entry| Diff::Both { source, target };
+        let up = (&disk, &s3);
+        let down = (&s3, &disk);
+        let table = [
+            (up, only(Entry::file("k", 1)), "copy: new"),
+            (up, only(Entry::marker("k/", 0)), "copy: new"),
+            (up, only(Entry::directory("k/")), "nothing"),
+            (up, only(link()), "skip: it is a symbolic link"),
+            (up, only(locked()), "skip: it cannot be read: permission denied"),
+            (up, extra(Entry::file("k", 1), false), "extra"),
+            (up, extra(Entry::marker("k/", 0), true), "extra"),
+            (up, both(Entry::directory("k/"), Entry::marker("k/", 0)), "nothing"),
+            (up, both(Entry::marker("k/", 0), Entry::marker("k/", 0)), "unchanged"),
+            (up, both(Entry::marker("k/", 0), Entry::marker("k/", 5)), "copy: size differs"),
+            (up, both(link(), Entry::file("k", 1)), "skip: it is a symbolic link"),
+            (up, both(Entry::file("k", 1), Entry::file("k", 2)), "copy: size differs"),
+            (down, only(Entry::marker("k/", 0)), "copy: new"),
+            (
+                down,
+                only(Entry::marker("k/", 5)),
+                "skip: the key cannot be a file name: it ends in '/' but holds content, which a directory cannot",
+            ),
+            (
+                down,
+                only(Entry::file("../up", 1)),
+                "skip: the key cannot be a file name: it has a '.' or '..' path segment",
+            ),
+            (down, extra(Entry::directory("k/"), false), "extra"),
+            (down, extra(Entry::directory("k/"), true), "nothing"),
+            (down, extra(Entry::marker("k/", 0), true), "nothing"),
+            (down, extra(link(), false), "nothing"),
+            (down, extra(locked(), false), "skip: in the target, it cannot be read: permission denied"),
+            (down, both(Entry::marker("k/", 0), Entry::directory("k/")), "unchanged"),
+            (down, both(Entry::file("k", 1), link()), "skip: in the target, it is a symbolic link"),
+            (
+                down,
+                Diff::Shielded { source: Entry::file("k/x", 1), by: "k/".into(), why: Protection::Symlink },
+                "skip: in the target it would lie below 'k/', and it is a symbolic link",
+            ),
+            (
+                down,
+                Diff::Shielded { source: Entry::directory("k/x/"), by: "k/".into(), why: Protection::Symlink },
+                "nothing",
+            ),
+        ];
+        for ((source, target), diff, expected) in table {
+            let policy = Policy { compare: Compare::Auto, source: source.clone(), target: target.clone() };
+            let shown = format!("{diff:?}");
+            assert_eq!(kind_of(&policy.decide(diff)), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_unsafe_key_is_refused_before_it_is_copied() {
+        let policy = Policy { compare: Compare::Always, source: Capabilities::new(), target: disk() };
+        let decision = policy.decide(Diff::SourceOnly(Entry::file("a//b", 1)));
+        let why = SkipReason::Unsafe(UnsafeKey::EmptySegment);
+        assert_eq!(decision, Decision::Act(Action::Skip { key: Key::from("a//b"), why }));
+    }
+}

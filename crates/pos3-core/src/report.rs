@@ -1,0 +1,133 @@
+//! What happened, failures included.
+//!
+//! A failure of one file is no `Err`, or one bad file would stop the rest; but a [`Report`] must be used, and
+//! [`Report::into_result`] makes an error of anything that did not go well.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::diff::Side;
+use crate::error::StoreError;
+use crate::key::Key;
+use crate::plan::{Refusal, SkipReason, Tally};
+use crate::store::Usage;
+
+/// What a sync did.
+#[must_use = "a report says what failed"]
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// What was counted while the plan was made.
+    pub tally: Tally,
+    /// Files and objects copied.
+    pub copied: u64,
+    /// Their bytes.
+    pub copied_bytes: u64,
+    /// Files and objects deleted from the target.
+    pub deleted: u64,
+    /// Deletes that were planned but not done, because something failed before.
+    pub withheld: u64,
+    /// What was left alone, and why.
+    pub skipped: Vec<(Key, SkipReason)>,
+    /// What went wrong, key by key.
+    pub failed: Vec<Failure>,
+    /// What was wrong but did not stop anything, such as a listing that had to be sorted.
+    pub warnings: Vec<String>,
+    /// Why the run ended early, if it did.
+    pub stopped: Option<Stop>,
+    /// The requests sent to both stores, by kind.
+    pub usage: Usage,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// One action that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The relative key.
+    pub key: Key,
+    /// What was tried.
+    pub action: FailedAction,
+    /// Why it failed.
+    pub error: StoreError,
+}
+
+/// The kinds of action that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedAction {
+    /// A copy.
+    Copy,
+    /// A delete.
+    Delete,
+}
+
+/// Why a run ended early.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Stop {
+    /// A listing failed. Nothing was deleted.
+    Listing {
+        /// Which side's.
+        side: Side,
+        /// Where: the tree, as a person would write it.
+        place: String,
+        /// What happened.
+        error: StoreError,
+    },
+    /// A guard refused the plan. Nothing was touched.
+    Refused(Refusal),
+    /// The caller asked for it. Nothing was deleted.
+    Cancelled,
+}
+
+impl Report {
+    /// Returns true if everything that was to be done was done; what policy leaves out does not count.
+    pub fn is_clean(&self) -> bool {
+        self.stopped.is_none() && self.failed.is_empty() && self.skipped.iter().all(|(_, why)| why.is_policy())
+    }
+
+    /// Returns the report if all went well, or it as an error.
+    ///
+    /// # Errors
+    ///
+    /// Everything that [`is_clean`](Self::is_clean) does not call clean.
+    pub fn into_result(self) -> Result<Report, Incomplete> {
+        if self.is_clean() { Ok(self) } else { Err(Incomplete(Box::new(self))) }
+    }
+}
+
+/// A run that did not do all it was to do, with its report.
+#[derive(Debug)]
+pub struct Incomplete(pub Box<Report>);
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.0;
+        match &report.stopped {
+            Some(Stop::Listing { side, place, .. }) => write!(f, "the {} '{place}' could not be listed", side.as_str()),
+            Some(Stop::Refused(refusal)) => write!(f, "refused: {refusal}"),
+            Some(Stop::Cancelled) => f.write_str("cancelled"),
+            None => write!(f, "{} failed, {} skipped", report.failed.len(), report.skipped.len()),
+        }
+    }
+}
+
+impl std::error::Error for Incomplete {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.stopped {
+            Some(Stop::Listing { error, .. }) => Some(error),
+            Some(Stop::Refused(_) | Stop::Cancelled) => None,
+            None => self.0.failed.first().map(|failure| &failure.error as _),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = match self.action {
+            FailedAction::Copy => "copy",
+            FailedAction::Delete => "delete",
+        };
+        write!(f, "cannot {action} '{}': {}", self.key, self.error.cause())
+    }
+}

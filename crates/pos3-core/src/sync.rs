@@ -1,0 +1,199 @@
+//! One sync from end to end: list, plan, execute, report.
+
+use std::time::Instant;
+
+use futures::stream;
+use tokio_util::sync::CancellationToken;
+
+use crate::diff::{ListingFailed, Side};
+use crate::error::ErrorKind;
+use crate::event::Event;
+use crate::execute::Executor;
+use crate::listing::Order;
+use crate::options::{Deletion, SyncOptions};
+use crate::plan::{Plan, PlanError, Planner};
+use crate::report::{Report, Stop};
+use crate::store::Usage;
+use crate::tree::Tree;
+
+/// A sync of one tree into another.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pos3_core::{Key, MemoryStore, RemoteStoreExt, SyncJob, SyncOptions, Tree};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (source, target) = (Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new()));
+/// source.write(&Key::from("a.txt"), "hello".into()).await?;
+///
+/// let job = SyncJob::new(Tree::new(source), Tree::new(target.clone()), SyncOptions::default());
+/// let report = job.run().await.into_result()?;
+///
+/// assert_eq!(report.copied, 1);
+/// assert_eq!(target.read(&Key::from("a.txt")).await?, "hello");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct SyncJob {
+    source: Tree,
+    target: Tree,
+    options: SyncOptions,
+    cancel: CancellationToken,
+}
+
+impl SyncJob {
+    /// Returns the sync that makes `target` like `source`.
+    pub fn new(source: Tree, target: Tree, options: SyncOptions) -> Self {
+        Self { source, target, options, cancel: CancellationToken::new() }
+    }
+
+    /// Makes the sync stop when `cancel` is cancelled: nothing new is begun, copies in flight have ten seconds to end,
+    /// nothing is deleted.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Makes a plan and touches nothing.
+    ///
+    /// # Errors
+    ///
+    /// A listing that failed, a guard that refused, or a cancellation. Warnings come through the observer.
+    pub async fn plan(&self) -> Result<Plan, Stop> {
+        let mut sorting = Sorting::new(self);
+        loop {
+            let planner = Planner::new(&self.source, &self.target, &self.options, sorting.order());
+            let plan = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(Stop::Cancelled),
+                plan = Plan::collect(planner) => plan,
+            };
+            match plan {
+                Ok(plan) => return Ok(plan),
+                Err(error) => sorting.after(self.stop(error))?,
+            }
+        }
+    }
+
+    /// Performs a plan that [`plan`](Self::plan) made.
+    pub async fn execute(&self, plan: Plan) -> Report {
+        self.reported(async |report| {
+            report.tally = plan.tally;
+            self.executor().run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
+        })
+        .await
+    }
+
+    /// Plans and performs.
+    ///
+    /// Without deletes, copies start while the listings are read. With them the whole plan is made first, so that a
+    /// refusal leaves both sides untouched.
+    pub async fn run(&self) -> Report {
+        self.reported(async |report| match self.options.deletion {
+            Deletion::Keep => self.stream(report).await,
+            Deletion::Mirror => match self.plan().await {
+                Ok(plan) => {
+                    report.tally = plan.tally;
+                    self.executor().run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
+                }
+                Err(stop) => report.stopped = Some(stop),
+            },
+        })
+        .await
+    }
+
+    async fn stream(&self, report: &mut Report) {
+        let mut sorting = Sorting::new(self);
+        loop {
+            let mut planner = Planner::new(&self.source, &self.target, &self.options, sorting.order());
+            let actions = stream::unfold(&mut planner, async |planner| match planner.next().await {
+                Ok(None) => None,
+                Ok(Some(action)) => Some((Ok(action), planner)),
+                Err(error) => Some((Err(self.stop(error)), planner)),
+            });
+            self.executor().run(actions, report).await;
+            report.tally = planner.tally();
+            match report.stopped.take().map(|stop| sorting.after(stop)) {
+                None => return,
+                // What was copied before the disorder showed is equal now; the rest is looked at again.
+                Some(Ok(())) => {
+                    report.skipped.clear();
+                    report.failed.clear();
+                }
+                Some(Err(stop)) => {
+                    report.stopped = Some(stop);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn executor(&self) -> Executor {
+        let options = &self.options;
+        Executor::new(&self.source, &self.target, options.budget.clone(), options.observer.clone(), self.cancel.clone())
+    }
+
+    fn stop(&self, error: PlanError) -> Stop {
+        match error {
+            PlanError::Refused(refusal) => Stop::Refused(refusal),
+            PlanError::Listing(ListingFailed { side, error }) => {
+                let place = match side {
+                    Side::Source => self.source.to_string(),
+                    Side::Target => self.target.to_string(),
+                };
+                Stop::Listing { side, place, error }
+            }
+        }
+    }
+
+    /// Runs `work` with a report and adds what it took: time and requests.
+    async fn reported(&self, work: impl AsyncFnOnce(&mut Report)) -> Report {
+        let begin = Instant::now();
+        let before = self.usage();
+        let mut report = Report::default();
+        work(&mut report).await;
+        report.usage = self.usage().since(&before);
+        report.elapsed = begin.elapsed();
+        report
+    }
+
+    /// Returns the requests that both stores have sent; one store on both sides counts once.
+    fn usage(&self) -> Usage {
+        let (source, target) = (self.source.store(), self.target.store());
+        let one = std::ptr::addr_eq(std::sync::Arc::as_ptr(source), std::sync::Arc::as_ptr(target));
+        if one { source.usage() } else { source.usage().plus(&target.usage()) }
+    }
+}
+
+/// Which listings must be sorted: those whose stores say so, and those that turned out to be in disorder.
+struct Sorting<'a> {
+    job: &'a SyncJob,
+    source: Order,
+    target: Order,
+}
+
+impl<'a> Sorting<'a> {
+    fn new(job: &'a SyncJob) -> Self {
+        let order = |tree: &Tree| if tree.store().capabilities().ordered { Order::Trusted } else { Order::Sorted };
+        Self { job, source: order(&job.source), target: order(&job.target) }
+    }
+
+    fn order(&self) -> (Order, Order) {
+        (self.source, self.target)
+    }
+
+    /// After disorder, asks for that listing to be sorted next time; any other end is final.
+    fn after(&mut self, stop: Stop) -> Result<(), Stop> {
+        let Stop::Listing { side, error, .. } = &stop else { return Err(stop) };
+        let order = match side {
+            Side::Source => &mut self.source,
+            Side::Target => &mut self.target,
+        };
+        if error.kind() != ErrorKind::Disorder || *order == Order::Sorted {
+            return Err(stop);
+        }
+        *order = Order::Sorted;
+        self.job.options.observer.event(&Event::Disorder(*side, &error.cause()));
+        Ok(())
+    }
+}
