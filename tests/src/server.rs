@@ -1,0 +1,330 @@
+//! An S3 server in the test process: real HTTP, real signatures, objects in memory.
+//!
+//! ```
+//! use pos3_tests::server::{Operation, S3Server};
+//!
+//! let server = S3Server::builder().bucket("data").start()?;
+//! server.put("data", "a//b", "content");
+//! // … point a client at server.endpoint() with server.access_key() and server.secret_key() …
+//! assert_eq!(server.requests().of(Operation::PutObject), 0);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The server runs on threads of its own, so a test may block or be asynchronous, and it stops when it is dropped.
+//! What it does beside answering well is in [`Settings`] (habits of the whole server) and [`Fault`]
+//! (single requests that go wrong); what arrived is in [`S3Server::requests`] and [`S3Server::log`].
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    thread::JoinHandle,
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use s3s::{auth::SimpleAuth, host::SingleDomain, service::S3ServiceBuilder};
+use tokio::sync::oneshot;
+
+mod backend;
+mod body;
+mod fault;
+mod operation;
+mod record;
+mod settings;
+mod state;
+mod wire;
+
+use self::{
+    backend::Backend,
+    fault::FaultTable,
+    record::Record,
+    settings::SharedSettings,
+    state::{Bucket, State},
+    wire::Wire,
+};
+pub use self::{
+    fault::{Answer, Fault, FaultPattern},
+    operation::{Operation, Target},
+    record::RequestCounts,
+    settings::{ConditionalWrites, CopyEtag, ListingOrder, Settings},
+    state::{Properties, StoredObject},
+};
+
+/// A running S3 server; stops when dropped.
+#[derive(Debug)]
+pub struct S3Server {
+    address: SocketAddr,
+    access_key: String,
+    secret_key: String,
+    state: Arc<State>,
+    settings: Arc<SharedSettings>,
+    record: Arc<Record>,
+    faults: Arc<FaultTable>,
+    running: Option<(oneshot::Sender<Infallible>, JoinHandle<io::Result<()>>)>,
+}
+
+impl S3Server {
+    /// Starts a server without buckets on a free port of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// The error of the socket or thread that could not be made.
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Returns a builder for a server that starts with buckets, settings or an address of your choice.
+    #[must_use]
+    pub fn builder() -> S3ServerBuilder {
+        S3ServerBuilder {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            access_key: "test-access-key".to_owned(),
+            secret_key: "test-secret-key".to_owned(),
+            buckets: Vec::new(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Returns the address for path-style requests, such as `http://127.0.0.1:41234`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns the address for virtual-hosted-style requests to one bucket, such as `http://data.localhost:41234`.
+    #[must_use]
+    pub fn virtual_hosted_endpoint(&self, bucket: &str) -> String {
+        format!("http://{bucket}.localhost:{}", self.address.port())
+    }
+
+    /// Returns the address the server listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the access key id that requests must be signed with.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// Returns the secret access key that requests must be signed with.
+    #[must_use]
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
+    /// Returns how many requests of each operation arrived since the start or the last reset, failed ones included.
+    #[must_use]
+    pub fn requests(&self) -> RequestCounts {
+        self.record.counts()
+    }
+
+    /// Returns the requests in the order of their arrival; of very many, the last 65,536.
+    #[must_use]
+    pub fn log(&self) -> Vec<Target> {
+        self.record.log()
+    }
+
+    /// Returns the most requests that were in flight at one moment since the start or the last reset: arrived, and
+    /// their answers not yet sent completely.
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.record.most_in_flight()
+    }
+
+    /// Forgets the requests so far.
+    pub fn reset_requests(&self) {
+        self.record.reset();
+    }
+
+    /// Adds a fault. When several hit the same request, the one added first decides its answer.
+    pub fn fault(&self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
+    }
+
+    /// Returns how many faults have not hit any request: a test that expects none here knows its faults happened.
+    #[must_use]
+    pub fn faults_waiting(&self) -> usize {
+        self.faults.waiting()
+    }
+
+    /// Changes the settings from the next request on.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        self.settings.change(change);
+    }
+
+    /// Creates a bucket unless it exists.
+    pub fn create_bucket(&self, bucket: &str) {
+        self.state.write().buckets.entry(bucket.to_owned()).or_insert_with(Bucket::new);
+    }
+
+    /// Stores an object without a request; creates the bucket if it is missing.
+    pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
+        self.put_object(bucket, key, StoredObject::new(bytes.into(), Properties::default()));
+    }
+
+    /// Stores an object with all its facts without a request; creates the bucket if it is missing.
+    pub fn put_object(&self, bucket: &str, key: &str, object: StoredObject) {
+        let mut world = self.state.write();
+        let bucket = world.buckets.entry(bucket.to_owned()).or_insert_with(Bucket::new);
+        bucket.objects.insert(key.to_owned(), Arc::new(object));
+    }
+
+    /// Sets the modification time of an object, if it exists. S3 knows whole seconds only.
+    pub fn set_modified(&self, bucket: &str, key: &str, modified: SystemTime) {
+        if let Some(object) = self.object(bucket, key) {
+            self.put_object(bucket, key, StoredObject { modified, ..object });
+        }
+    }
+
+    /// Removes an object without a request.
+    pub fn remove(&self, bucket: &str, key: &str) {
+        if let Some(bucket) = self.state.write().buckets.get_mut(bucket) {
+            bucket.objects.remove(key);
+        }
+    }
+
+    /// Returns an object as it is stored.
+    #[must_use]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<StoredObject> {
+        let world = self.state.read();
+        world.buckets.get(bucket)?.objects.get(key).map(|object| object.as_ref().clone())
+    }
+
+    /// Returns the keys of a bucket in byte order; none if the bucket does not exist.
+    #[must_use]
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
+        let world = self.state.read();
+        world.buckets.get(bucket).map(|bucket| bucket.objects.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Returns the keys of the multipart uploads of a bucket that were neither completed nor aborted.
+    #[must_use]
+    pub fn open_uploads(&self, bucket: &str) -> Vec<String> {
+        let world = self.state.read();
+        let uploads = world.buckets.get(bucket).map(|bucket| bucket.uploads.values());
+        uploads.into_iter().flatten().map(|upload| upload.key.clone()).collect()
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            drop(stop);
+            // A server that failed has already failed its client; a second panic here would hide the first.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Collects what a server starts with.
+#[derive(Debug)]
+pub struct S3ServerBuilder {
+    address: SocketAddr,
+    access_key: String,
+    secret_key: String,
+    buckets: Vec<String>,
+    settings: Settings,
+}
+
+impl S3ServerBuilder {
+    /// Listens on this address instead of a free port of the loopback interface.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Accepts these credentials instead of `test-access-key` and `test-secret-key`.
+    #[must_use]
+    pub fn credentials(mut self, access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        self.access_key = access_key.into();
+        self.secret_key = secret_key.into();
+        self
+    }
+
+    /// Starts with this bucket; may be called several times.
+    #[must_use]
+    pub fn bucket(mut self, bucket: impl Into<String>) -> Self {
+        self.buckets.push(bucket.into());
+        self
+    }
+
+    /// Lists at most this many keys on a page, 1 to 1000.
+    #[must_use]
+    pub fn page_size(self, page_size: usize) -> Self {
+        self.configure(|settings| settings.page_size = page_size)
+    }
+
+    /// Changes the settings the server starts with.
+    #[must_use]
+    pub fn configure(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Starts the server; it accepts connections when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The error of the socket or thread that could not be made.
+    pub fn start(self) -> io::Result<S3Server> {
+        let listener = TcpListener::bind(self.address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let mut server = S3Server {
+            address,
+            access_key: self.access_key,
+            secret_key: self.secret_key,
+            state: Arc::default(),
+            settings: Arc::new(SharedSettings::new(self.settings)),
+            record: Arc::default(),
+            faults: Arc::default(),
+            running: None,
+        };
+        for bucket in &self.buckets {
+            server.create_bucket(bucket);
+        }
+        server.running = Some(server.spawn(listener)?);
+        Ok(server)
+    }
+}
+
+impl S3Server {
+    /// Runs the server on a thread of its own until the returned sender is dropped.
+    fn spawn(&self, listener: TcpListener) -> io::Result<(oneshot::Sender<Infallible>, JoinHandle<io::Result<()>>)> {
+        let wire = self.wire()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            let result = runtime.block_on(wire.accept(listener, stopped));
+            runtime.shutdown_background();
+            result
+        };
+        let thread = std::thread::Builder::new().name("s3-server".to_owned()).spawn(serve)?;
+        Ok((stop, thread))
+    }
+
+    fn wire(&self) -> io::Result<Wire> {
+        let backend = Backend { state: Arc::clone(&self.state), settings: Arc::clone(&self.settings) };
+        let domain = SingleDomain::new(&format!("localhost:{}", self.address.port())).map_err(io::Error::other)?;
+        let mut protocol = S3ServiceBuilder::new(backend);
+        protocol.set_auth(SimpleAuth::from_single(self.access_key.clone(), self.secret_key.clone()));
+        protocol.set_host(domain);
+        Ok(Wire {
+            protocol: protocol.build(),
+            settings: Arc::clone(&self.settings),
+            record: Arc::clone(&self.record),
+            faults: Arc::clone(&self.faults),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! What the server does with a request that was understood and whose signature holds.
+//!
+//! `s3s` turns HTTP into typed requests and back; here each of them meets the stored state. The methods
+//! below only say where: one file per group of operations.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use s3s::{S3, S3Request, S3Response, S3Result, dto::*};
+
+use super::{settings::SharedSettings, state::State};
+
+mod bucket;
+mod condition;
+mod copy;
+mod delete;
+mod listing;
+mod multipart;
+mod object;
+mod payload;
+
+/// Marks a request whose `Range` header is not obeyed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IgnoreRange;
+
+/// The in-memory store behind the protocol.
+#[derive(Debug, Clone)]
+pub(super) struct Backend {
+    pub(super) state: Arc<State>,
+    pub(super) settings: Arc<SharedSettings>,
+}
+
+/// Forwards an operation of the protocol to the function that performs it.
+macro_rules! forward {
+    ($($operation:ident($input:ident) -> $output:ident = $function:path;)+) => {
+        #[async_trait]
+        impl S3 for Backend {
+            $(async fn $operation(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                $function(self, request).await
+            })+
+        }
+    };
+}
+
+forward! {
+    list_buckets(ListBucketsInput) -> ListBucketsOutput = bucket::list;
+    create_bucket(CreateBucketInput) -> CreateBucketOutput = bucket::create;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput = bucket::head;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput = bucket::location;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = bucket::delete;
+    list_objects(ListObjectsInput) -> ListObjectsOutput = listing::list;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = listing::list_v2;
+    put_object(PutObjectInput) -> PutObjectOutput = object::put;
+    get_object(GetObjectInput) -> GetObjectOutput = object::get;
+    head_object(HeadObjectInput) -> HeadObjectOutput = object::head;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput = delete::one;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = delete::many;
+    copy_object(CopyObjectInput) -> CopyObjectOutput = copy::object;
+    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = copy::part;
+    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = multipart::create;
+    upload_part(UploadPartInput) -> UploadPartOutput = multipart::upload_part;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = multipart::complete;
+    abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = multipart::abort;
+    list_parts(ListPartsInput) -> ListPartsOutput = multipart::list_parts;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = multipart::list_uploads;
+}
+
+/// Returns the answer to a request, without further headers.
+fn ok<T>(output: T) -> S3Result<S3Response<T>> {
+    Ok(S3Response::new(output))
+}

@@ -1,0 +1,91 @@
+//! The preconditions of RFC 9110 section 13, as S3 applies them.
+
+use std::time::SystemTime;
+
+use s3s::{
+    S3Result,
+    dto::{ETag, ETagCondition, Timestamp},
+    s3_error,
+};
+
+use super::super::state::StoredObject;
+
+/// The conditions of a request; for a copy those on its source.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    pub(super) if_match: Option<ETagCondition>,
+    pub(super) if_none_match: Option<ETagCondition>,
+    pub(super) if_modified_since: Option<Timestamp>,
+    pub(super) if_unmodified_since: Option<Timestamp>,
+}
+
+/// Why a read does not answer with the object.
+enum Refusal {
+    PreconditionFailed,
+    NotModified,
+}
+
+impl Conditions {
+    /// Checks a read: `PreconditionFailed` (412) or `NotModified` (304).
+    pub(super) fn check_read(&self, object: &StoredObject) -> S3Result<()> {
+        match self.refusal(object) {
+            None => Ok(()),
+            Some(Refusal::PreconditionFailed) => Err(s3_error!(PreconditionFailed)),
+            Some(Refusal::NotModified) => Err(s3_error!(NotModified)),
+        }
+    }
+
+    /// Checks the source of a copy, where every refusal is `PreconditionFailed` (412).
+    pub(super) fn check_copy_source(&self, object: &StoredObject) -> S3Result<()> {
+        self.refusal(object).map_or(Ok(()), |_| Err(s3_error!(PreconditionFailed)))
+    }
+
+    /// Checks a write over what is there now: `PreconditionFailed` (412), and `NoSuchKey` (404) when a
+    /// certain object was expected and there is none.
+    pub(super) fn check_write(&self, existing: Option<&StoredObject>) -> S3Result<()> {
+        match (&self.if_match, existing) {
+            (Some(_), None) => return Err(s3_error!(NoSuchKey)),
+            (Some(condition), Some(object)) if !matches(condition, object) => {
+                return Err(s3_error!(PreconditionFailed));
+            }
+            _ => {}
+        }
+        match (&self.if_none_match, existing) {
+            (Some(condition), Some(object)) if matches(condition, object) => Err(s3_error!(PreconditionFailed)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refusal(&self, object: &StoredObject) -> Option<Refusal> {
+        let changed_after = |time: &Timestamp| Timestamp::from(object.modified) > *time;
+        let match_fails = match (&self.if_match, &self.if_unmodified_since) {
+            (Some(condition), _) => !matches(condition, object),
+            (None, Some(time)) => changed_after(time),
+            (None, None) => false,
+        };
+        let unchanged = match (&self.if_none_match, &self.if_modified_since) {
+            (Some(condition), _) => matches(condition, object),
+            (None, Some(time)) => !changed_after(time),
+            (None, None) => false,
+        };
+        match (match_fails, unchanged) {
+            (true, _) => Some(Refusal::PreconditionFailed),
+            (false, true) => Some(Refusal::NotModified),
+            (false, false) => None,
+        }
+    }
+}
+
+fn matches(condition: &ETagCondition, object: &StoredObject) -> bool {
+    condition.is_any() || condition.as_etag().is_some_and(|etag| etag.value() == object.etag)
+}
+
+/// Returns the entity tag of an object as the protocol writes it.
+pub(super) fn etag(object: &StoredObject) -> ETag {
+    ETag::Strong(object.etag.clone())
+}
+
+/// Returns a time as the protocol writes it.
+pub(super) fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::from(time)
+}

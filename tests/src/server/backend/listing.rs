@@ -1,0 +1,211 @@
+//! Listings: which keys and common prefixes stand on which page.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
+
+use super::{
+    super::{
+        settings::ListingOrder,
+        state::{Bucket as StoredBucket, StoredObject},
+    },
+    Backend, bucket,
+    condition::{etag, timestamp},
+    ok,
+};
+
+/// What S3 percent-encodes in a listing with `encoding-type=url`; a space becomes `+`.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'*').remove(b' ');
+
+pub(super) async fn list_v2(
+    backend: &Backend,
+    request: S3Request<ListObjectsV2Input>,
+) -> S3Result<S3Response<ListObjectsV2Output>> {
+    let input = request.input;
+    let token = input.continuation_token.as_deref().map(place_of_token).transpose()?;
+    let world = backend.state.read();
+    let wanted = Wanted {
+        prefix: input.prefix.as_deref().unwrap_or_default(),
+        delimiter: input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()),
+        after: token.as_deref().or(input.start_after.as_deref()).filter(|after| !after.is_empty()),
+        limit: limit(backend, input.max_keys)?,
+    };
+    let page = wanted.page(bucket::find(&world, &input.bucket)?, backend.settings.get().listing_order);
+    let names = Names(input.encoding_type.clone());
+    ok(ListObjectsV2Output {
+        name: Some(input.bucket.clone()),
+        prefix: Some(names.write(wanted.prefix)),
+        max_keys: Some(input.max_keys.unwrap_or(1000)),
+        key_count: Some(i32::try_from(page.items.len()).unwrap_or(i32::MAX)),
+        is_truncated: Some(page.truncated),
+        next_continuation_token: page.next().map(|place| BASE64.encode(place)),
+        contents: Some(page.contents(&names)),
+        common_prefixes: Some(page.common_prefixes(&names)),
+        delimiter: wanted.delimiter.map(|delimiter| names.write(delimiter)),
+        start_after: input.start_after.as_deref().map(|after| names.write(after)),
+        continuation_token: input.continuation_token,
+        encoding_type: input.encoding_type,
+        ..ListObjectsV2Output::default()
+    })
+}
+
+pub(super) async fn list(
+    backend: &Backend,
+    request: S3Request<ListObjectsInput>,
+) -> S3Result<S3Response<ListObjectsOutput>> {
+    let input = request.input;
+    let world = backend.state.read();
+    let wanted = Wanted {
+        prefix: input.prefix.as_deref().unwrap_or_default(),
+        delimiter: input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()),
+        after: input.marker.as_deref().filter(|marker| !marker.is_empty()),
+        limit: limit(backend, input.max_keys)?,
+    };
+    let page = wanted.page(bucket::find(&world, &input.bucket)?, backend.settings.get().listing_order);
+    let names = Names(input.encoding_type.clone());
+    ok(ListObjectsOutput {
+        name: Some(input.bucket.clone()),
+        prefix: Some(names.write(wanted.prefix)),
+        marker: Some(names.write(wanted.after.unwrap_or_default())),
+        max_keys: Some(input.max_keys.unwrap_or(1000)),
+        is_truncated: Some(page.truncated),
+        next_marker: page.next().filter(|_| wanted.delimiter.is_some()).map(|place| names.write(place)),
+        contents: Some(page.contents(&names)),
+        common_prefixes: Some(page.common_prefixes(&names)),
+        delimiter: wanted.delimiter.map(|delimiter| names.write(delimiter)),
+        encoding_type: input.encoding_type,
+        ..ListObjectsOutput::default()
+    })
+}
+
+/// Returns the number of entries on a page: what was asked for, at most the page size of the server.
+fn limit(backend: &Backend, max_keys: Option<i32>) -> S3Result<usize> {
+    let asked = usize::try_from(max_keys.unwrap_or(1000))
+        .map_err(|_| s3_error!(InvalidArgument, "max-keys must not be negative"))?;
+    Ok(asked.min(backend.settings.get().page_size.clamp(1, 1000)))
+}
+
+fn place_of_token(token: &str) -> S3Result<String> {
+    let place = BASE64.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    place.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of ours"))
+}
+
+/// What a listing asks for.
+struct Wanted<'a> {
+    prefix: &'a str,
+    delimiter: Option<&'a str>,
+    after: Option<&'a str>,
+    limit: usize,
+}
+
+/// One entry of a listing.
+enum Item<'a> {
+    Object(&'a str, &'a StoredObject),
+    CommonPrefix(&'a str),
+}
+
+impl<'a> Item<'a> {
+    fn name(&self) -> &'a str {
+        match self {
+            Self::Object(name, _) | Self::CommonPrefix(name) => name,
+        }
+    }
+}
+
+impl Wanted<'_> {
+    fn page<'a>(&self, bucket: &'a StoredBucket, order: ListingOrder) -> Page<'a> {
+        let comes_later = |item: &Item<'_>| self.after.is_none_or(|after| order.compare(item.name(), after).is_gt());
+        let mut items: Vec<Item<'a>> = match order {
+            ListingOrder::Bytes => {
+                let from = self.after.unwrap_or_default().max(self.prefix);
+                self.items(&bucket.objects, from).filter(comes_later).take(self.limit + 1).collect()
+            }
+            ListingOrder::DirectoryTree | ListingOrder::Shuffled { .. } => {
+                let mut items: Vec<_> = self.items(&bucket.objects, self.prefix).collect();
+                items.sort_by(|left, right| order.compare(left.name(), right.name()));
+                items.into_iter().filter(comes_later).take(self.limit + 1).collect()
+            }
+        };
+        let truncated = self.limit > 0 && items.len() > self.limit;
+        items.truncate(self.limit);
+        Page { items, truncated }
+    }
+
+    /// Yields the entries from this key on, in byte order, each common prefix once.
+    fn items<'a>(
+        &self,
+        objects: &'a BTreeMap<String, Arc<StoredObject>>,
+        from: &str,
+    ) -> impl Iterator<Item = Item<'a>> {
+        let mut last_prefix: Option<&'a str> = None;
+        objects
+            .range::<str, _>((Bound::Included(from), Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(self.prefix))
+            .filter_map(move |(key, object)| match self.common_prefix(key) {
+                None => Some(Item::Object(key, object)),
+                Some(prefix) if last_prefix == Some(prefix) => None,
+                Some(prefix) => {
+                    last_prefix = Some(prefix);
+                    Some(Item::CommonPrefix(prefix))
+                }
+            })
+    }
+
+    fn common_prefix<'a>(&self, key: &'a str) -> Option<&'a str> {
+        let delimiter = self.delimiter?;
+        let position = key[self.prefix.len()..].find(delimiter)?;
+        Some(&key[..self.prefix.len() + position + delimiter.len()])
+    }
+}
+
+struct Page<'a> {
+    items: Vec<Item<'a>>,
+    truncated: bool,
+}
+
+impl Page<'_> {
+    /// Returns the last name on this page if there is another page.
+    fn next(&self) -> Option<&str> {
+        self.items.last().filter(|_| self.truncated).map(Item::name)
+    }
+
+    fn contents(&self, names: &Names) -> ObjectList {
+        let object = |item: &Item<'_>| match item {
+            Item::CommonPrefix(_) => None,
+            Item::Object(key, object) => Some(Object {
+                key: Some(names.write(key)),
+                size: i64::try_from(object.bytes.len()).ok(),
+                e_tag: Some(etag(object)),
+                last_modified: Some(timestamp(object.modified)),
+                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                ..Object::default()
+            }),
+        };
+        self.items.iter().filter_map(object).collect()
+    }
+
+    fn common_prefixes(&self, names: &Names) -> CommonPrefixList {
+        let prefix = |item: &Item<'_>| match item {
+            Item::CommonPrefix(prefix) => Some(CommonPrefix { prefix: Some(names.write(prefix)) }),
+            Item::Object(..) => None,
+        };
+        self.items.iter().filter_map(prefix).collect()
+    }
+}
+
+/// How names are written in the answer: plain, or encoded as the request asked.
+pub(super) struct Names(pub(super) Option<EncodingType>);
+
+impl Names {
+    pub(super) fn write(&self, name: &str) -> String {
+        match &self.0 {
+            Some(encoding) if encoding.as_str() == EncodingType::URL => {
+                utf8_percent_encode(name, ENCODED).to_string().replace(' ', "+")
+            }
+            _ => name.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Multipart uploads: invisible until completed, and complete only if every part is right.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::{Bytes, BytesMut};
+use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
+
+use super::{
+    super::{
+        settings::ConditionalWrites,
+        state::{Part as StoredPart, StoredObject, Upload, UploadChecksum, World, hexadecimal, md5, now},
+    },
+    Backend, bucket,
+    condition::{Conditions, timestamp},
+    listing::Names,
+    object::properties,
+    ok,
+    payload::{checksum, checksum_header, checksum_headers, raw_checksum, receive},
+};
+
+/// Where a part belongs.
+pub(super) struct PartName<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
+    pub(super) upload: &'a str,
+    pub(super) number: i32,
+}
+
+pub(super) async fn create(
+    backend: &Backend,
+    request: S3Request<CreateMultipartUploadInput>,
+) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+    let mut input = request.input;
+    let algorithm = input.checksum_algorithm.as_ref().and_then(|algorithm| checksum_header(algorithm.as_str()));
+    let asks_full = input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == ChecksumType::FULL_OBJECT);
+    let checksum = algorithm
+        .map(|header| UploadChecksum { header, full_object: asks_full || header == "x-amz-checksum-crc64nvme" });
+    let upload = Upload {
+        key: input.key.clone(),
+        initiated: now(),
+        properties: properties!(input),
+        checksum,
+        parts: BTreeMap::new(),
+    };
+
+    let mut world = backend.state.write();
+    world.uploads_created += 1;
+    let id = format!("upload-{:08}", world.uploads_created);
+    bucket::find_mut(&mut world, &input.bucket)?.uploads.insert(id.clone(), upload);
+    ok(CreateMultipartUploadOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(id),
+        checksum_algorithm: input.checksum_algorithm,
+        checksum_type: input.checksum_type,
+        ..CreateMultipartUploadOutput::default()
+    })
+}
+
+pub(super) async fn upload_part(
+    backend: &Backend,
+    mut request: S3Request<UploadPartInput>,
+) -> S3Result<S3Response<UploadPartOutput>> {
+    let mut input = request.input;
+    find(&backend.state.read(), &input.bucket, &input.key, &input.upload_id)?;
+    let payload = receive(input.body.take(), &request.headers, request.trailing_headers.take()).await?;
+    let name = PartName { bucket: &input.bucket, key: &input.key, upload: &input.upload_id, number: input.part_number };
+    let part = store_part(backend, &name, payload.bytes)?;
+    let output = UploadPartOutput { e_tag: Some(part_etag(&part)), ..UploadPartOutput::default() };
+    Ok(S3Response::with_headers(output, checksum_headers(&payload.checksums)))
+}
+
+/// Stores a part, over an earlier one of the same number, and returns it.
+pub(super) fn store_part(backend: &Backend, name: &PartName<'_>, bytes: Bytes) -> S3Result<StoredPart> {
+    if !(1..=10_000).contains(&name.number) {
+        return Err(s3_error!(InvalidArgument, "part number {} is not in 1 to 10000", name.number));
+    }
+    let part = StoredPart { md5: md5(&bytes), bytes, modified: now() };
+    let mut world = backend.state.write();
+    find(&world, name.bucket, name.key, name.upload)?;
+    if let Some(upload) = bucket::find_mut(&mut world, name.bucket)?.uploads.get_mut(name.upload) {
+        upload.parts.insert(name.number, part.clone());
+    }
+    Ok(part)
+}
+
+pub(super) fn part_etag(part: &StoredPart) -> ETag {
+    ETag::Strong(hexadecimal(&part.md5))
+}
+
+/// Returns an upload that is open at this key, or `NoSuchUpload`.
+fn find<'a>(world: &'a World, bucket: &str, key: &str, id: &str) -> S3Result<&'a Upload> {
+    let upload = bucket::find(world, bucket)?.uploads.get(id).filter(|upload| upload.key == key);
+    upload.ok_or_else(|| s3_error!(NoSuchUpload, "there is no upload {id} at the key {key:?}"))
+}
+
+pub(super) async fn complete(
+    backend: &Backend,
+    request: S3Request<CompleteMultipartUploadInput>,
+) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    let input = request.input;
+    let settings = backend.settings.get();
+    let mut world = backend.state.write();
+    let bucket = bucket::find_mut(&mut world, &input.bucket)?;
+    let output = |etag: &str| CompleteMultipartUploadOutput {
+        bucket: Some(input.bucket.clone()),
+        key: Some(input.key.clone()),
+        location: Some(format!("/{}/{}", input.bucket, input.key)),
+        e_tag: Some(ETag::Strong(etag.to_owned())),
+        ..CompleteMultipartUploadOutput::default()
+    };
+    if let Some((_, etag)) = bucket.completed.get(&input.upload_id).filter(|(key, _)| *key == input.key) {
+        return ok(output(etag));
+    }
+
+    let upload = bucket.uploads.get(&input.upload_id).filter(|upload| upload.key == input.key);
+    let upload = upload.ok_or_else(|| s3_error!(NoSuchUpload, "there is no upload {}", input.upload_id))?;
+    let listed = input.multipart_upload.and_then(|listed| listed.parts).unwrap_or_default();
+    let parts = chosen_parts(upload, &listed, settings.min_part_size)?;
+    let object = assemble(upload, &parts);
+    for (header, computed) in &object.checksums {
+        if request.headers.get(*header).is_some_and(|declared| declared != computed.as_str()) {
+            return Err(s3_error!(BadDigest, "the object does not match {header}"));
+        }
+    }
+    if settings.conditional_writes == ConditionalWrites::Obeyed {
+        let conditions =
+            Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Conditions::default() };
+        conditions.check_write(bucket.objects.get(&input.key).map(Arc::as_ref))?;
+    }
+
+    let etag = object.etag.clone();
+    bucket.objects.insert(input.key.clone(), Arc::new(object));
+    bucket.uploads.remove(&input.upload_id);
+    bucket.completed.insert(input.upload_id.clone(), (input.key.clone(), etag.clone()));
+    ok(output(&etag))
+}
+
+/// Returns the listed parts: in ascending order, with the entity tags they were stored under, none but the
+/// last too small.
+fn chosen_parts<'a>(upload: &'a Upload, listed: &[CompletedPart], min_size: usize) -> S3Result<Vec<&'a StoredPart>> {
+    if listed.is_empty() {
+        return Err(s3_error!(MalformedXML, "a completion lists at least one part"));
+    }
+    let numbers: Vec<i32> = listed.iter().map(|part| part.part_number.unwrap_or_default()).collect();
+    if !numbers.is_sorted_by(|left, right| left < right) {
+        return Err(s3_error!(InvalidPartOrder, "part numbers must ascend"));
+    }
+    let mut parts = Vec::with_capacity(listed.len());
+    for (wanted, number) in listed.iter().zip(numbers) {
+        let part = upload.parts.get(&number);
+        let same = |part: &&StoredPart| wanted.e_tag.as_ref().is_none_or(|etag| etag.value() == hexadecimal(&part.md5));
+        parts.push(part.filter(same).ok_or_else(|| s3_error!(InvalidPart, "part {number} is not there"))?);
+    }
+    let (_, but_last) = parts.split_last().unwrap_or((&parts[0], &[]));
+    if but_last.iter().any(|part| part.bytes.len() < min_size) {
+        return Err(s3_error!(EntityTooSmall, "every part but the last has at least {min_size} bytes"));
+    }
+    Ok(parts)
+}
+
+/// Returns the object that these parts make.
+fn assemble(upload: &Upload, parts: &[&StoredPart]) -> StoredObject {
+    let mut bytes = BytesMut::with_capacity(parts.iter().map(|part| part.bytes.len()).sum());
+    let mut digests = Vec::with_capacity(parts.len() * 16);
+    for part in parts {
+        bytes.extend_from_slice(&part.bytes);
+        digests.extend_from_slice(&part.md5);
+    }
+    let bytes = bytes.freeze();
+    let checksums = upload.checksum.iter().map(|kind| (kind.header, object_checksum(kind, &bytes, parts)));
+    StoredObject {
+        etag: format!("{}-{}", hexadecimal(&md5(&digests)), parts.len()),
+        modified: now(),
+        properties: upload.properties.clone(),
+        part_sizes: parts.iter().map(|part| part.bytes.len()).collect(),
+        checksums: checksums.collect(),
+        bytes,
+    }
+}
+
+/// Returns the checksum of the whole object, or the checksum of the parts' checksums and their number.
+fn object_checksum(kind: &UploadChecksum, bytes: &[u8], parts: &[&StoredPart]) -> String {
+    if kind.full_object {
+        return checksum(kind.header, bytes);
+    }
+    let of_parts: Vec<u8> = parts.iter().flat_map(|part| raw_checksum(kind.header, &part.bytes)).collect();
+    format!("{}-{}", BASE64.encode(raw_checksum(kind.header, &of_parts)), parts.len())
+}
+
+pub(super) async fn abort(
+    backend: &Backend,
+    request: S3Request<AbortMultipartUploadInput>,
+) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+    let input = request.input;
+    let mut world = backend.state.write();
+    find(&world, &input.bucket, &input.key, &input.upload_id)?;
+    bucket::find_mut(&mut world, &input.bucket)?.uploads.remove(&input.upload_id);
+    ok(AbortMultipartUploadOutput::default())
+}
+
+pub(super) async fn list_parts(
+    backend: &Backend,
+    request: S3Request<ListPartsInput>,
+) -> S3Result<S3Response<ListPartsOutput>> {
+    let input = request.input;
+    let world = backend.state.read();
+    let upload = find(&world, &input.bucket, &input.key, &input.upload_id)?;
+    let limit = usize::try_from(input.max_parts.unwrap_or(1000)).unwrap_or(1000).min(1000);
+    let after = input.part_number_marker.unwrap_or_default();
+    let mut parts: Vec<Part> = upload.parts.range(after + 1..).take(limit + 1).map(listed_part).collect();
+    let truncated = parts.len() > limit;
+    parts.truncate(limit);
+    ok(ListPartsOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(input.upload_id),
+        max_parts: i32::try_from(limit).ok(),
+        part_number_marker: input.part_number_marker,
+        next_part_number_marker: parts.last().and_then(|part| part.part_number),
+        is_truncated: Some(truncated),
+        parts: Some(parts),
+        ..ListPartsOutput::default()
+    })
+}
+
+fn listed_part((number, part): (&i32, &StoredPart)) -> Part {
+    Part {
+        part_number: Some(*number),
+        size: i64::try_from(part.bytes.len()).ok(),
+        e_tag: Some(part_etag(part)),
+        last_modified: Some(timestamp(part.modified)),
+        ..Part::default()
+    }
+}
+
+pub(super) async fn list_uploads(
+    backend: &Backend,
+    request: S3Request<ListMultipartUploadsInput>,
+) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+    let input = request.input;
+    let world = backend.state.read();
+    let prefix = input.prefix.as_deref().unwrap_or_default();
+    let marker =
+        (input.key_marker.as_deref().unwrap_or_default(), input.upload_id_marker.as_deref().unwrap_or("\u{10ffff}"));
+    let mut open: Vec<(&str, &str, &Upload)> = bucket::find(&world, &input.bucket)?
+        .uploads
+        .iter()
+        .map(|(id, upload)| (upload.key.as_str(), id.as_str(), upload))
+        .filter(|(key, id, _)| key.starts_with(prefix) && (*key, *id) > marker)
+        .collect();
+    open.sort_by_key(|(key, id, _)| (*key, *id));
+
+    let names = Names(input.encoding_type.clone());
+    let limit = usize::try_from(input.max_uploads.unwrap_or(1000)).unwrap_or(1000).min(1000);
+    let truncated = open.len() > limit;
+    open.truncate(limit);
+    let last = open.last().filter(|_| truncated);
+    ok(ListMultipartUploadsOutput {
+        bucket: Some(input.bucket.clone()),
+        prefix: input.prefix.as_deref().map(|prefix| names.write(prefix)),
+        max_uploads: i32::try_from(limit).ok(),
+        is_truncated: Some(truncated),
+        next_key_marker: last.map(|(key, ..)| names.write(key)),
+        next_upload_id_marker: last.map(|(_, id, _)| (*id).to_owned()),
+        uploads: Some(open.into_iter().map(|upload| listed_upload(upload, &names)).collect()),
+        encoding_type: input.encoding_type,
+        ..ListMultipartUploadsOutput::default()
+    })
+}
+
+fn listed_upload((key, id, upload): (&str, &str, &Upload), names: &Names) -> MultipartUpload {
+    MultipartUpload {
+        key: Some(names.write(key)),
+        upload_id: Some(id.to_owned()),
+        initiated: Some(timestamp(upload.initiated)),
+        ..MultipartUpload::default()
+    }
+}

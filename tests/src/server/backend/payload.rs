@@ -1,0 +1,131 @@
+//! The body of an upload, verified.
+//!
+//! A body that does not match its declared digest must leave nothing behind, so it is collected and
+//! checked before anything is stored.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use s3s::{
+    S3Error, S3ErrorCode, S3Result, TrailingHeaders,
+    crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256},
+    dto::StreamingBlob,
+    s3_error,
+};
+
+use super::super::state::md5;
+
+/// The headers that carry a checksum of the content.
+const CHECKSUM_HEADERS: [&str; 5] = [
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-sha1",
+    "x-amz-checksum-sha256",
+];
+
+/// Checksums by header name, base64.
+pub(super) type Checksums = BTreeMap<&'static str, String>;
+
+/// A body whose every declared digest was right.
+#[derive(Debug)]
+pub(super) struct Payload {
+    pub(super) bytes: Bytes,
+    pub(super) checksums: Checksums,
+}
+
+/// Collects a body and compares it with `Content-MD5` and the checksums in headers or trailers.
+pub(super) async fn receive(
+    body: Option<StreamingBlob>,
+    headers: &HeaderMap,
+    trailers: Option<TrailingHeaders>,
+) -> S3Result<Payload> {
+    let bytes = collect(body).await?;
+    check_content_md5(&bytes, headers)?;
+    let mut checksums = verified(&bytes, headers)?;
+    if let Some(trailers) = trailers.and_then(|trailers| trailers.take()) {
+        checksums.extend(verified(&bytes, &trailers)?);
+    }
+    Ok(Payload { bytes, checksums })
+}
+
+async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+    let mut bytes = BytesMut::new();
+    let Some(mut body) = body else { return Ok(bytes.freeze()) };
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|error| body_error(&error.to_string()))?);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Returns the S3 error for a body that broke off or does not match its signature.
+fn body_error(cause: &str) -> S3Error {
+    if cause.contains("Sha256Mismatch") {
+        let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
+        let mut error = S3Error::with_message(code, "the body does not match x-amz-content-sha256");
+        error.set_status_code(StatusCode::BAD_REQUEST);
+        error
+    } else if cause.contains("SignatureMismatch") {
+        s3_error!(SignatureDoesNotMatch, "the signature of a chunk does not match")
+    } else {
+        s3_error!(IncompleteBody, "the body ended early: {cause}")
+    }
+}
+
+fn check_content_md5(bytes: &[u8], headers: &HeaderMap) -> S3Result<()> {
+    let Some(declared) = headers.get("content-md5") else { return Ok(()) };
+    match BASE64.decode(declared) {
+        Ok(digest) if digest.len() != 16 => Err(s3_error!(InvalidDigest, "Content-MD5 is not 16 bytes")),
+        Ok(digest) if digest == md5(bytes) => Ok(()),
+        Ok(_) => Err(s3_error!(BadDigest, "the body does not match Content-MD5")),
+        Err(_) => Err(s3_error!(InvalidDigest, "Content-MD5 is not base64")),
+    }
+}
+
+/// Returns the checksums declared in these headers, each compared with the content.
+pub(super) fn verified(bytes: &[u8], headers: &HeaderMap) -> S3Result<Checksums> {
+    let mut checksums = Checksums::new();
+    for header in CHECKSUM_HEADERS {
+        let Some(declared) = headers.get(header) else { continue };
+        let computed = checksum(header, bytes);
+        if declared != computed.as_str() {
+            return Err(s3_error!(BadDigest, "the body does not match {header}"));
+        }
+        checksums.insert(header, computed);
+    }
+    Ok(checksums)
+}
+
+/// Returns the checksum that this header carries, base64.
+pub(super) fn checksum(header: &str, bytes: &[u8]) -> String {
+    BASE64.encode(raw_checksum(header, bytes))
+}
+
+/// Returns the checksum that this header carries, as bytes.
+pub(super) fn raw_checksum(header: &str, bytes: &[u8]) -> Vec<u8> {
+    match header {
+        "x-amz-checksum-crc32" => Crc32::checksum(bytes).to_vec(),
+        "x-amz-checksum-crc32c" => Crc32c::checksum(bytes).to_vec(),
+        "x-amz-checksum-crc64nvme" => Crc64Nvme::checksum(bytes).to_vec(),
+        "x-amz-checksum-sha1" => Sha1::checksum(bytes).to_vec(),
+        _ => Sha256::checksum(bytes).to_vec(),
+    }
+}
+
+/// Returns the header that carries checksums of this algorithm (`CRC32`, `SHA256`, …).
+pub(super) fn checksum_header(algorithm: &str) -> Option<&'static str> {
+    CHECKSUM_HEADERS
+        .into_iter()
+        .find(|header| header.strip_prefix("x-amz-checksum-").is_some_and(|name| name.eq_ignore_ascii_case(algorithm)))
+}
+
+/// Returns the response headers that carry these checksums.
+pub(super) fn checksum_headers(checksums: &Checksums) -> HeaderMap {
+    let header = |(name, value): (&&'static str, &String)| {
+        Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+    };
+    checksums.iter().filter_map(header).collect()
+}

@@ -1,0 +1,97 @@
+//! The body of an answer, damaged where a fault asks for it.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use super::record::InFlight;
+
+/// How long a cut body waits before it breaks the connection, so that what was sent before has left.
+const LAST_BYTES_LEAVE: Duration = Duration::from_millis(50);
+
+/// What happens to a body on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Damage {
+    None,
+    CutAfter(usize),
+    StallAfter(usize),
+    FlipAt(usize),
+}
+
+/// The body of an answer. Its request counts as in flight until it is dropped.
+#[derive(Debug)]
+pub(super) struct WireBody {
+    inner: s3s::Body,
+    damage: Damage,
+    sent: usize,
+    breaking: Option<Pin<Box<Sleep>>>,
+    _in_flight: InFlight,
+}
+
+impl WireBody {
+    pub(super) fn new(inner: s3s::Body, damage: Damage, in_flight: InFlight) -> Self {
+        Self { inner, damage, sent: 0, breaking: None, _in_flight: in_flight }
+    }
+
+    /// Returns the bytes of the next frame as they go out.
+    fn damaged(&self, bytes: Bytes) -> Bytes {
+        match self.damage {
+            Damage::None => bytes,
+            Damage::CutAfter(limit) | Damage::StallAfter(limit) => bytes.slice(..bytes.len().min(limit - self.sent)),
+            Damage::FlipAt(position) if (self.sent..self.sent + bytes.len()).contains(&position) => {
+                let mut flipped = BytesMut::from(bytes);
+                flipped[position - self.sent] ^= 0xff;
+                flipped.freeze()
+            }
+            Damage::FlipAt(_) => bytes,
+        }
+    }
+}
+
+impl Body for WireBody {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.damage {
+            Damage::CutAfter(limit) if self.sent == limit => {
+                let breaking = self.breaking.get_or_insert_with(|| Box::pin(sleep(LAST_BYTES_LEAVE)));
+                ready!(breaking.as_mut().poll(context));
+                return Poll::Ready(Some(Err(io::Error::other("the body is cut here").into())));
+            }
+            Damage::StallAfter(limit) if self.sent == limit => return Poll::Pending,
+            Damage::None | Damage::CutAfter(_) | Damage::StallAfter(_) | Damage::FlipAt(_) => {}
+        }
+        let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(context)?) else {
+            return Poll::Ready(None);
+        };
+        let frame = match frame.into_data() {
+            Ok(bytes) => {
+                let bytes = self.damaged(bytes);
+                self.sent += bytes.len();
+                Frame::data(bytes)
+            }
+            Err(trailers) => trailers,
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.damage == Damage::None && self.inner.is_end_stream()
+    }
+}

@@ -1,0 +1,256 @@
+//! Requests that go wrong on purpose.
+//!
+//! A client meets its own error paths only when the network and the server misbehave, which they never do on a
+//! loopback interface. A fault says which requests are hit, and how.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::StatusCode;
+
+use super::operation::{Operation, Target};
+
+/// What a request that is hit gets instead of, or on top of, its proper answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// This status with this S3 error code, for example 503 and `SlowDown`. Nothing is performed.
+    Error {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The S3 error code.
+        code: &'static str,
+    },
+    /// Status 200 with an error in the body, as S3 answers a copy or a completion that fails late. Nothing is
+    /// performed.
+    ErrorInOk {
+        /// The S3 error code.
+        code: &'static str,
+    },
+    /// The connection is reset. Nothing is performed.
+    Reset,
+    /// The request is performed, then the connection is reset: the client cannot know.
+    ResetAfterPerforming,
+    /// The body ends after this many bytes and the connection is closed, whatever its declared length.
+    CutBody {
+        /// How many bytes are sent.
+        after: usize,
+    },
+    /// The body stops after this many bytes and the connection stays open.
+    StallBody {
+        /// How many bytes are sent.
+        after: usize,
+    },
+    /// One byte of the body arrives inverted.
+    FlipByte {
+        /// The offset of that byte in the body.
+        at: usize,
+    },
+    /// The proper answer comes this much later.
+    Delay(Duration),
+    /// A get with a range is answered with status 200 and the whole object.
+    IgnoreRange,
+    /// The `ETag` header is one that no content has.
+    WrongEtag,
+}
+
+impl Answer {
+    /// Returns 503 `SlowDown`: the client sends too many requests.
+    #[must_use]
+    pub fn slow_down() -> Self {
+        Self::Error { status: StatusCode::SERVICE_UNAVAILABLE, code: "SlowDown" }
+    }
+
+    /// Returns 500 `InternalError`.
+    #[must_use]
+    pub fn internal_error() -> Self {
+        Self::Error { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError" }
+    }
+
+    /// Returns 403 `AccessDenied`.
+    #[must_use]
+    pub fn access_denied() -> Self {
+        Self::Error { status: StatusCode::FORBIDDEN, code: "AccessDenied" }
+    }
+
+    /// Returns 400 `RequestTimeout`: the one client error that S3 wants retried.
+    #[must_use]
+    pub fn request_timeout() -> Self {
+        Self::Error { status: StatusCode::BAD_REQUEST, code: "RequestTimeout" }
+    }
+}
+
+/// Chooses the requests that a fault hits; [`FaultPattern::answer`] makes it a [`Fault`].
+#[derive(Debug, Clone)]
+pub struct FaultPattern {
+    operation: Option<Operation>,
+    key: KeyPattern,
+    first: usize,
+    times: usize,
+}
+
+#[derive(Debug, Clone)]
+enum KeyPattern {
+    Any,
+    Is(String),
+    Contains(String),
+}
+
+impl FaultPattern {
+    /// Narrows to one exact key; for a listing, to one exact prefix.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = KeyPattern::Is(key.into());
+        self
+    }
+
+    /// Narrows to keys that contain this text; for listings, to such prefixes.
+    #[must_use]
+    pub fn key_contains(mut self, part: impl Into<String>) -> Self {
+        self.key = KeyPattern::Contains(part.into());
+        self
+    }
+
+    /// Starts at the n-th request that fits, counted from 1, instead of the first.
+    #[must_use]
+    pub fn nth(mut self, n: usize) -> Self {
+        self.first = n.max(1);
+        self
+    }
+
+    /// Hits this many requests in succession instead of one.
+    #[must_use]
+    pub fn times(mut self, times: usize) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Hits every request from the first on.
+    #[must_use]
+    pub fn always(self) -> Self {
+        self.times(usize::MAX)
+    }
+
+    /// Returns the fault that gives this answer to the chosen requests.
+    #[must_use]
+    pub fn answer(self, answer: Answer) -> Fault {
+        Fault { pattern: self, answer, seen: 0 }
+    }
+
+    fn fits(&self, target: &Target) -> bool {
+        let key_fits = match &self.key {
+            KeyPattern::Any => true,
+            KeyPattern::Is(key) => target.key == *key,
+            KeyPattern::Contains(part) => target.key.contains(part),
+        };
+        key_fits && self.operation.is_none_or(|operation| operation == target.operation)
+    }
+}
+
+/// Some requests, and the answer they get.
+///
+/// ```
+/// use pos3_tests::server::{Answer, Fault, Operation};
+///
+/// // The second and third get of a key under `logs/` are told to slow down.
+/// let fault = Fault::on(Operation::GetObject).key_contains("logs/").nth(2).times(2).answer(Answer::slow_down());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Fault {
+    pattern: FaultPattern,
+    answer: Answer,
+    seen: usize,
+}
+
+impl Fault {
+    /// Returns a pattern that fits the first request of one operation.
+    #[must_use]
+    pub fn on(operation: Operation) -> FaultPattern {
+        FaultPattern { operation: Some(operation), key: KeyPattern::Any, first: 1, times: 1 }
+    }
+
+    /// Returns a pattern that fits the first request, whatever it is.
+    #[must_use]
+    pub fn on_any() -> FaultPattern {
+        FaultPattern { operation: None, key: KeyPattern::Any, first: 1, times: 1 }
+    }
+
+    /// Counts a request that fits and returns whether it is hit.
+    fn hits(&mut self, target: &Target) -> bool {
+        if !self.pattern.fits(target) {
+            return false;
+        }
+        self.seen += 1;
+        self.seen >= self.pattern.first && self.seen - self.pattern.first < self.pattern.times
+    }
+
+    fn has_hit(&self) -> bool {
+        self.seen >= self.pattern.first
+    }
+}
+
+/// The faults of one server.
+#[derive(Debug, Default)]
+pub(super) struct FaultTable(Mutex<Vec<Fault>>);
+
+impl FaultTable {
+    pub(super) fn add(&self, fault: Fault) {
+        self.lock().push(fault);
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Returns how many faults have not hit a request yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().iter().filter(|fault| !fault.has_hit()).count()
+    }
+
+    /// Shows a request to every fault and returns the answer of the first that hits it.
+    pub(super) fn answer(&self, target: &Target) -> Option<Answer> {
+        let mut answer = None;
+        for fault in self.lock().iter_mut() {
+            if fault.hits(target) && answer.is_none() {
+                answer = Some(fault.answer.clone());
+            }
+        }
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(key: &str) -> Target {
+        Target { operation: Operation::GetObject, key: key.to_owned() }
+    }
+
+    #[test]
+    fn a_fault_hits_the_requests_it_names() {
+        let table = FaultTable::default();
+        table.add(Fault::on(Operation::GetObject).key_contains("x").nth(2).times(2).answer(Answer::Reset));
+        let put = Target { operation: Operation::PutObject, key: "x".to_owned() };
+        assert_eq!(table.answer(&put), None);
+        assert_eq!(table.waiting(), 1);
+        let hits: Vec<_> = ["x", "y", "ax", "x", "x"].map(|key| table.answer(&get(key)).is_some()).to_vec();
+        assert_eq!(hits, [false, false, true, true, false]);
+        assert_eq!(table.waiting(), 0);
+    }
+
+    #[test]
+    fn the_first_fault_wins() {
+        let table = FaultTable::default();
+        table.add(Fault::on_any().answer(Answer::Reset));
+        table.add(Fault::on_any().key("k").always().answer(Answer::WrongEtag));
+        assert_eq!(table.answer(&get("k")), Some(Answer::Reset));
+        assert_eq!(table.answer(&get("k")), Some(Answer::WrongEtag));
+    }
+}

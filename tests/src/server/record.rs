@@ -1,0 +1,110 @@
+//! What arrived at the server.
+//!
+//! "Nothing to do costs one listing" and "deletes come last" are promises about requests. Without a record
+//! taken at the wire, a test could only see the outcome, which is the same when a client wastes a thousand
+//! requests on the way.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::operation::{Operation, Target};
+
+/// How many requests the record names one by one; the oldest go first. Counts are never dropped.
+const LOG_LIMIT: usize = 65_536;
+
+/// How many requests of each operation were received, failed ones included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestCounts(BTreeMap<Operation, usize>);
+
+impl RequestCounts {
+    /// Returns the number of requests of one operation.
+    #[must_use]
+    pub fn of(&self, operation: Operation) -> usize {
+        self.0.get(&operation).copied().unwrap_or_default()
+    }
+
+    /// Returns the number of all requests.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Returns the operations that were requested at least once, each with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Operation, usize)> {
+        self.0.iter().map(|(operation, count)| (*operation, *count))
+    }
+}
+
+impl fmt::Display for RequestCounts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (operation, count)) in self.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(formatter, "{separator}{operation}: {count}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The record of one server: counts, the sequence of requests, and how many were in the air at once.
+#[derive(Debug, Default)]
+pub(super) struct Record(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: RequestCounts,
+    log: VecDeque<Target>,
+    in_flight: usize,
+    most_in_flight: usize,
+}
+
+impl Record {
+    /// Notes the arrival of a request; it is in flight until the returned guard is dropped.
+    pub(super) fn arrival(self: &Arc<Self>, target: &Target) -> InFlight {
+        let mut inner = self.lock();
+        *inner.counts.0.entry(target.operation).or_default() += 1;
+        if inner.log.len() == LOG_LIMIT {
+            inner.log.pop_front();
+        }
+        inner.log.push_back(target.clone());
+        inner.in_flight += 1;
+        inner.most_in_flight = inner.most_in_flight.max(inner.in_flight);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(super) fn counts(&self) -> RequestCounts {
+        self.lock().counts.clone()
+    }
+
+    pub(super) fn log(&self) -> Vec<Target> {
+        self.lock().log.iter().cloned().collect()
+    }
+
+    pub(super) fn most_in_flight(&self) -> usize {
+        self.lock().most_in_flight
+    }
+
+    /// Forgets counts and log; requests in flight stay in flight.
+    pub(super) fn reset(&self) {
+        let mut inner = self.lock();
+        inner.counts = RequestCounts::default();
+        inner.log.clear();
+        inner.most_in_flight = inner.in_flight;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request whose answer has not been sent completely.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Record>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.lock().in_flight -= 1;
+    }
+}

@@ -1,0 +1,120 @@
+//! How a server deviates from the plain behaviour of S3.
+//!
+//! Servers that call themselves S3-compatible list in other orders, ignore conditions or answer slowly. Each of
+//! these habits is a setting here, so that a test can name the habit it guards against.
+
+use std::{
+    cmp::Ordering,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+/// The behaviour of a server; may be changed while it runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Most keys on one page of a listing, 1 to 1000; a request may ask for fewer.
+    pub page_size: usize,
+    /// The order of listings.
+    pub listing_order: ListingOrder,
+    /// Whether conditions on writes are obeyed.
+    pub conditional_writes: ConditionalWrites,
+    /// How the `ETag` in the answer to a copy is written.
+    pub copy_etag: CopyEtag,
+    /// Smallest size of every part but the last, in bytes; 5 MiB on S3.
+    pub min_part_size: usize,
+    /// Wait before each answer.
+    pub latency: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            page_size: 1000,
+            listing_order: ListingOrder::Bytes,
+            conditional_writes: ConditionalWrites::Obeyed,
+            copy_etag: CopyEtag::Quoted,
+            min_part_size: 5 * 1024 * 1024,
+            latency: Duration::ZERO,
+        }
+    }
+}
+
+/// The order in which keys are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListingOrder {
+    /// The byte order of the whole key, as S3 lists general purpose buckets.
+    Bytes,
+    /// Directory by directory, as SeaweedFS lists: `a/x` before `a b`, which is the other way round in byte order.
+    DirectoryTree,
+    /// Some fixed order that follows no rule, as S3 directory buckets may list. Equal seeds give equal orders.
+    Shuffled {
+        /// Selects the order.
+        seed: u64,
+    },
+}
+
+impl ListingOrder {
+    /// Compares two keys, or common prefixes, by their place in a listing.
+    #[must_use]
+    pub fn compare(self, left: &str, right: &str) -> Ordering {
+        match self {
+            Self::Bytes => left.cmp(right),
+            Self::DirectoryTree => left.split('/').cmp(right.split('/')),
+            Self::Shuffled { seed } => place(seed, left).cmp(&place(seed, right)).then(left.cmp(right)),
+        }
+    }
+}
+
+fn place(seed: u64, key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (seed, key).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a server does with `If-Match` and `If-None-Match` on a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConditionalWrites {
+    /// The write happens only if the condition holds.
+    Obeyed,
+    /// The write happens always and answers 200, as on Garage.
+    Ignored,
+}
+
+/// How the answer to a copy writes the entity tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyEtag {
+    /// In double quotes, as S3 does.
+    Quoted,
+    /// Bare, as SeaweedFS and older Ceph releases do.
+    Unquoted,
+}
+
+/// Settings shared by the parts of a running server.
+#[derive(Debug, Default)]
+pub(super) struct SharedSettings(RwLock<Settings>);
+
+impl SharedSettings {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self(RwLock::new(settings))
+    }
+
+    pub(super) fn get(&self) -> Settings {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_order_differs_from_the_byte_order() {
+        assert_eq!(ListingOrder::Bytes.compare("a b", "a/x"), Ordering::Less);
+        assert_eq!(ListingOrder::DirectoryTree.compare("a b", "a/x"), Ordering::Greater);
+    }
+}

@@ -1,0 +1,126 @@
+//! What the server stores.
+//!
+//! One lock around everything: a write is seen by every later request or by none, so a torn object or a lost
+//! race in a test is never the fault of the server.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use s3s::crypto::{Checksum as _, Md5};
+
+/// An object as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredObject {
+    /// The content.
+    pub bytes: Bytes,
+    /// The entity tag without quotes: the MD5 of the content, or `md5-of-md5s-N` after N parts.
+    pub etag: String,
+    /// When it was written, in whole seconds as on S3.
+    pub modified: SystemTime,
+    /// What the writer said about it.
+    pub properties: Properties,
+    /// The sizes of the parts it was uploaded in; empty after a plain put.
+    pub part_sizes: Vec<usize>,
+    /// Checksums of the content by header name (`x-amz-checksum-crc32`, …), base64.
+    pub checksums: BTreeMap<&'static str, String>,
+}
+
+impl StoredObject {
+    /// Returns an object written now in one piece.
+    #[must_use]
+    pub fn new(bytes: Bytes, properties: Properties) -> Self {
+        let etag = hexadecimal(&md5(&bytes));
+        let modified = now();
+        Self { bytes, etag, modified, properties, part_sizes: Vec::new(), checksums: BTreeMap::new() }
+    }
+}
+
+/// The headers that are kept with an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is the header of the same name")]
+pub struct Properties {
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
+    pub content_disposition: Option<String>,
+    pub content_language: Option<String>,
+    pub cache_control: Option<String>,
+    /// User metadata: the `x-amz-meta-` headers, without that prefix.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A multipart upload that was created and neither completed nor aborted.
+#[derive(Debug, Clone)]
+pub(super) struct Upload {
+    pub(super) key: String,
+    pub(super) initiated: SystemTime,
+    pub(super) properties: Properties,
+    pub(super) checksum: Option<UploadChecksum>,
+    pub(super) parts: BTreeMap<i32, Part>,
+}
+
+/// The checksum that an upload was created with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UploadChecksum {
+    pub(super) header: &'static str,
+    pub(super) full_object: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    pub(super) bytes: Bytes,
+    pub(super) md5: [u8; 16],
+    pub(super) modified: SystemTime,
+}
+
+#[derive(Debug)]
+pub(super) struct Bucket {
+    pub(super) created: SystemTime,
+    pub(super) objects: BTreeMap<String, Arc<StoredObject>>,
+    pub(super) uploads: BTreeMap<String, Upload>,
+    /// Upload id to key and entity tag: repeating a completion answers as the first time.
+    pub(super) completed: BTreeMap<String, (String, String)>,
+}
+
+impl Bucket {
+    pub(super) fn new() -> Self {
+        Self { created: now(), objects: BTreeMap::new(), uploads: BTreeMap::new(), completed: BTreeMap::new() }
+    }
+}
+
+/// All buckets by name, and the number of the next upload id.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) buckets: BTreeMap<String, Bucket>,
+    pub(super) uploads_created: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State(RwLock<World>);
+
+impl State {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, World> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, World> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the current time in whole seconds, the resolution of times on S3.
+pub(super) fn now() -> SystemTime {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs())
+}
+
+pub(super) fn md5(bytes: &[u8]) -> [u8; 16] {
+    Md5::checksum(bytes)
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,172 @@
+//! Between the socket and the protocol: count, wait, fail, answer.
+//!
+//! Faults live here, below the code that understands S3, so that a damaged answer is damaged the way networks
+//! and overloaded servers damage it.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::TcpListener as StdTcpListener,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::service::S3Service;
+use tokio::{net::TcpStream, sync::oneshot};
+
+use super::{
+    backend::IgnoreRange,
+    body::{Damage, WireBody},
+    fault::{Answer, FaultTable},
+    operation::{Operation, Target},
+    record::{InFlight, Record},
+    settings::{CopyEtag, SharedSettings},
+};
+
+/// An entity tag that no content has.
+const WRONG_ETAG: HeaderValue = HeaderValue::from_static("\"00000000000000000000000000000bad\"");
+
+/// What every connection needs.
+#[derive(Debug, Clone)]
+pub(super) struct Wire {
+    pub(super) protocol: S3Service,
+    pub(super) settings: Arc<SharedSettings>,
+    pub(super) record: Arc<Record>,
+    pub(super) faults: Arc<FaultTable>,
+}
+
+impl Wire {
+    /// Accepts connections until the sender of `stop` is gone.
+    pub(super) async fn accept(self, listener: StdTcpListener, stop: oneshot::Receiver<Infallible>) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let accept_all = async {
+            loop {
+                if let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(self.clone().serve(stream));
+                }
+            }
+        };
+        tokio::select! {
+            () = accept_all => {}
+            _ = stop => {}
+        }
+        Ok(())
+    }
+
+    async fn serve(self, stream: TcpStream) {
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let reset = Arc::new(AtomicBool::new(false));
+        let service = service_fn(|request| {
+            let (wire, reset) = (self.clone(), Arc::clone(&reset));
+            Box::pin(async move { wire.answer(request, &reset).await })
+        });
+        let mut connection =
+            http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        // A connection that broke has been counted and answered as far as it goes; only its end matters here.
+        let _ = std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await;
+        let stream = connection.into_parts().io.into_inner();
+        if reset.load(Ordering::Relaxed) {
+            // If this fails, the client sees an orderly end before any answer, which is a broken connection too.
+            let _ = stream.set_zero_linger();
+        }
+    }
+
+    async fn answer(self, request: Request<Incoming>, reset: &AtomicBool) -> io::Result<Response<WireBody>> {
+        let target = Target::of(request.method(), request.uri(), request.headers());
+        let in_flight = self.record.arrival(&target);
+        let fault = self.faults.answer(&target);
+        tokio::time::sleep(self.settings.get().latency).await;
+        let damage = match fault {
+            None => Damage::None,
+            Some(Answer::Delay(duration)) => {
+                tokio::time::sleep(duration).await;
+                Damage::None
+            }
+            Some(Answer::Error { status, code }) => return refuse(request, status, code, in_flight).await,
+            Some(Answer::ErrorInOk { code }) => return refuse(request, StatusCode::OK, code, in_flight).await,
+            Some(Answer::Reset) => return break_connection(reset),
+            Some(Answer::ResetAfterPerforming) => {
+                self.perform(request, &target).await?;
+                return break_connection(reset);
+            }
+            Some(Answer::CutBody { after }) => Damage::CutAfter(after),
+            Some(Answer::StallBody { after }) => Damage::StallAfter(after),
+            Some(Answer::FlipByte { at }) => Damage::FlipAt(at),
+            Some(Answer::IgnoreRange) => {
+                let mut request = request;
+                request.extensions_mut().insert(IgnoreRange);
+                let response = self.perform(request, &target).await?;
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::WrongEtag) => {
+                let mut response = self.perform(request, &target).await?;
+                response.headers_mut().insert(header::ETAG, WRONG_ETAG);
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+        };
+        let response = self.perform(request, &target).await?;
+        Ok(response.map(|body| WireBody::new(body, damage, in_flight)))
+    }
+
+    /// Returns the proper answer of this server.
+    ///
+    /// The body is read first: an answer before the end of the body would make hyper close the connection under
+    /// a client that is still sending, and whether it then sees the answer or a reset would be a matter of luck.
+    async fn perform(&self, request: Request<Incoming>, target: &Target) -> io::Result<Response<s3s::Body>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let response = self.protocol.call(Request::from_parts(head, body.into())).await;
+        let response = response.map_err(|error| io::Error::other(format!("{error:?}")))?;
+        let copies = matches!(target.operation, Operation::CopyObject | Operation::UploadPartCopy);
+        if copies && self.settings.get().copy_etag == CopyEtag::Unquoted {
+            return without_etag_quotes(response).await;
+        }
+        Ok(response)
+    }
+}
+
+/// Reads the request to its end and answers with an S3 error.
+async fn refuse(
+    request: Request<Incoming>,
+    status: StatusCode,
+    code: &str,
+    in_flight: InFlight,
+) -> io::Result<Response<WireBody>> {
+    request.into_body().collect().await.map_err(io::Error::other)?;
+    let document = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>a fault of the test</Message></Error>"
+    );
+    let mut response = Response::new(WireBody::new(document.into(), Damage::None, in_flight));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    Ok(response)
+}
+
+fn break_connection<T>(reset: &AtomicBool) -> io::Result<T> {
+    reset.store(true, Ordering::Relaxed);
+    Err(io::ErrorKind::ConnectionReset.into())
+}
+
+async fn without_etag_quotes(response: Response<s3s::Body>) -> io::Result<Response<s3s::Body>> {
+    let (mut parts, body) = response.into_parts();
+    let bytes = Pin::from(Box::new(body)).collect().await.map_err(io::Error::other)?.to_bytes();
+    let document = String::from_utf8_lossy(&bytes);
+    let document = match (document.find("<ETag>"), document.find("</ETag>")) {
+        (Some(start), Some(end)) => {
+            let etag = document[start..end].replace("&quot;", "").replace('"', "");
+            format!("{}{etag}{}", &document[..start], &document[end..])
+        }
+        _ => document.into_owned(),
+    };
+    parts.headers.insert(header::CONTENT_LENGTH, document.len().into());
+    Ok(Response::from_parts(parts, document.into()))
+}
