@@ -47,7 +47,7 @@ pub(super) async fn create(
         }
         Entry::Vacant(entry) => {
             entry.insert(StoredBucket::new());
-            ok(CreateBucketOutput { location: Some(location), ..CreateBucketOutput::default() })
+            ok(CreateBucketOutput { location: Some(location) })
         }
     }
 }
