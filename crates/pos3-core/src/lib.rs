@@ -1,6 +1,8 @@
 //! The engine of pos3.
 
 mod compare;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod diff;
 mod entry;
 mod error;

@@ -1,0 +1,173 @@
+//! A store that fails where a test tells it to.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+
+use crate::entry::Entry;
+use crate::error::{ErrorKind, StoreError};
+use crate::key::Key;
+use crate::store::{
+    ByteStream, Capabilities, Content, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
+    Usage,
+};
+
+/// The operations that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// [`RemoteStore::head`].
+    Head,
+    /// [`RemoteStore::get`].
+    Get,
+    /// [`RemoteStore::put`].
+    Put,
+    /// [`RemoteStore::delete`], every key of the call.
+    Delete,
+}
+
+/// Another store, with faults.
+#[derive(Debug)]
+pub struct FaultStore {
+    inner: Arc<dyn RemoteStore>,
+    listing_length: Option<usize>,
+    body_length: Option<usize>,
+    failing: HashMap<Operation, u64>,
+    calls: Mutex<HashMap<Operation, u64>>,
+    deletes: AtomicU64,
+}
+
+impl FaultStore {
+    /// Returns a store without faults yet.
+    pub fn over(inner: impl RemoteStore) -> Self {
+        Self::over_shared(Arc::new(inner))
+    }
+
+    /// Returns a store without faults yet, over one that others hold too.
+    pub fn over_shared(inner: Arc<dyn RemoteStore>) -> Self {
+        Self {
+            inner,
+            listing_length: None,
+            body_length: None,
+            failing: HashMap::new(),
+            calls: Mutex::default(),
+            deletes: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes every listing end with an error after `entries` entries.
+    #[must_use]
+    pub fn breaking_listings_after(mut self, entries: usize) -> Self {
+        self.listing_length = Some(entries);
+        self
+    }
+
+    /// Makes every body end with an error after `bytes` bytes.
+    #[must_use]
+    pub fn cutting_bodies_after(mut self, bytes: usize) -> Self {
+        self.body_length = Some(bytes);
+        self
+    }
+
+    /// Makes the `nth` call (from 1) of an operation fail.
+    #[must_use]
+    pub fn failing(mut self, operation: Operation, nth: u64) -> Self {
+        self.failing.insert(operation, nth);
+        self
+    }
+
+    /// Returns how many keys were asked to be deleted.
+    pub fn deletes(&self) -> u64 {
+        self.deletes.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self, operation: Operation, verb: &'static str) -> Result<()> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = calls.entry(operation).or_default();
+        *call += 1;
+        match self.failing.get(&operation) {
+            Some(nth) if nth == call => Err(broken(verb)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn broken(verb: &'static str) -> StoreError {
+    StoreError::new(ErrorKind::Unavailable, verb).with_message("broken on purpose")
+}
+
+#[async_trait]
+impl RemoteStore for FaultStore {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.usage()
+    }
+
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        let entries = self.inner.list(prefix, options);
+        match self.listing_length {
+            None => entries,
+            Some(length) => entries.take(length).chain(stream::once(async { Err(broken("list")) })).boxed(),
+        }
+    }
+
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        self.enter(Operation::Head, "look up")?;
+        self.inner.head(key).await
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        self.enter(Operation::Get, "read")?;
+        let mut download = self.inner.get(key, options).await?;
+        if let Some(length) = self.body_length {
+            download.body = cut(download.body, length);
+        }
+        Ok(download)
+    }
+
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+        self.enter(Operation::Put, "write")?;
+        self.inner.put(key, content, options).await
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        self.deletes.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        match self.enter(Operation::Delete, "delete") {
+            Ok(()) => self.inner.delete(keys).await,
+            Err(_) => keys.iter().map(|key| Err(broken("delete").with_key(key))).collect(),
+        }
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.inner.copy(from, to).await
+    }
+}
+
+/// Gives the first `length` bytes of a body, then an error.
+fn cut(body: ByteStream, length: usize) -> ByteStream {
+    let mut left = length;
+    body.flat_map(move |chunk| {
+        let pieces = match chunk {
+            Ok(chunk) if chunk.len() <= left => {
+                left -= chunk.len();
+                vec![Ok(chunk)]
+            }
+            Ok(chunk) => vec![Ok(chunk.slice(..std::mem::take(&mut left))), Err(broken("read"))],
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(pieces)
+    })
+    .boxed()
+}
+
+impl fmt::Display for FaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inner)
+    }
+}

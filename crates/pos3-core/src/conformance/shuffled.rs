@@ -1,0 +1,91 @@
+//! A store that lists in the wrong order, openly or not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::store::{
+    Capabilities, Content, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result, Usage,
+};
+
+/// Another store, listed in an order that a seed decides.
+#[derive(Debug)]
+pub struct ShuffledStore {
+    inner: Arc<dyn RemoteStore>,
+    seed: u64,
+    honest: bool,
+}
+
+impl ShuffledStore {
+    /// Returns a store that claims to be ordered and is not.
+    pub fn lying(inner: Arc<dyn RemoteStore>, seed: u64) -> Self {
+        Self { inner, seed, honest: false }
+    }
+
+    /// Returns a store that says that it is not ordered.
+    pub fn honest(inner: Arc<dyn RemoteStore>, seed: u64) -> Self {
+        Self { inner, seed, honest: true }
+    }
+}
+
+/// Shuffles by a linear congruential generator: the same seed, the same order.
+fn shuffle(entries: &mut [Entry], seed: u64) {
+    let mut state = seed;
+    for index in (1..entries.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let other = usize::try_from(state >> 33).unwrap_or_default() % (index + 1);
+        entries.swap(index, other);
+    }
+}
+
+#[async_trait]
+impl RemoteStore for ShuffledStore {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities().with_ordered(!self.honest)
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.usage()
+    }
+
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        let entries = self.inner.list(prefix, options);
+        let seed = self.seed;
+        let shuffled = async move {
+            let mut entries: Vec<Entry> = entries.try_collect().await?;
+            shuffle(&mut entries, seed);
+            Ok(stream::iter(entries.into_iter().map(Ok)))
+        };
+        stream::once(shuffled).try_flatten().boxed()
+    }
+
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        self.inner.head(key).await
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        self.inner.get(key, options).await
+    }
+
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+        self.inner.put(key, content, options).await
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        self.inner.delete(keys).await
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.inner.copy(from, to).await
+    }
+}
+
+impl fmt::Display for ShuffledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inner)
+    }
+}

@@ -1,0 +1,12 @@
+//! The conformance suite on the stores of this crate.
+
+use std::sync::Arc;
+
+use pos3_core::MemoryStore;
+use pos3_core::conformance::{ShuffledStore, Subject};
+
+pos3_core::conformance!(memory, async || Subject::new(Arc::new(MemoryStore::new())));
+
+pos3_core::conformance!(unordered, async || {
+    Subject::new(Arc::new(ShuffledStore::honest(Arc::new(MemoryStore::new()), 7)))
+});
