@@ -1,0 +1,5 @@
+//! The integration tests of pos3, in one binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod server;
