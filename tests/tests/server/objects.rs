@@ -154,6 +154,24 @@ async fn a_body_that_does_not_match_its_digest_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn checksums_in_trailers_are_compared() {
+    let server = server();
+    let upload = |key: &str, checksum: &str| {
+        let body = format!("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:{checksum}\r\n\r\n");
+        put(&format!("data/{key}"), body)
+            .header("content-encoding", "aws-chunked")
+            .header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+            .header("x-amz-decoded-content-length", "5")
+            .header("x-amz-trailer", "x-amz-checksum-crc32")
+    };
+    assert_eq!(outcome(&server, upload("wrong", "AAAAAA==")).await, refused(400, "BadDigest"));
+    assert_eq!(outcome(&server, upload("right", "NhCmhg==")).await, success());
+    assert_eq!(server.keys("data"), ["right"]);
+    let stored = server.object("data", "right").unwrap();
+    assert_eq!((&stored.bytes[..], stored.properties.content_encoding), (&b"hello"[..], None));
+}
+
+#[tokio::test]
 async fn signatures_are_checked() {
     let server = server();
     let forged = get("data/k").secret_key("guess");

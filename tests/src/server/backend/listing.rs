@@ -38,7 +38,7 @@ pub(super) async fn list_v2(
     ok(ListObjectsV2Output {
         name: Some(input.bucket.clone()),
         prefix: Some(names.write(wanted.prefix)),
-        max_keys: Some(input.max_keys.unwrap_or(1000)),
+        max_keys: Some(input.max_keys.unwrap_or(1000).min(1000)),
         key_count: Some(i32::try_from(page.items.len()).unwrap_or(i32::MAX)),
         is_truncated: Some(page.truncated),
         next_continuation_token: page.next().map(|place| BASE64.encode(place)),
@@ -70,7 +70,7 @@ pub(super) async fn list(
         name: Some(input.bucket.clone()),
         prefix: Some(names.write(wanted.prefix)),
         marker: Some(names.write(wanted.after.unwrap_or_default())),
-        max_keys: Some(input.max_keys.unwrap_or(1000)),
+        max_keys: Some(input.max_keys.unwrap_or(1000).min(1000)),
         is_truncated: Some(page.truncated),
         next_marker: page.next().filter(|_| wanted.delimiter.is_some()).map(|place| names.write(place)),
         contents: Some(page.contents(&names)),
