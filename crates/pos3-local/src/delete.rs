@@ -1,0 +1,67 @@
+//! Deleting names: only what the key says, never through a link, and never a directory that holds something.
+
+use pos3_core::{ErrorKind, Key, Result, StoreError};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+use crate::blocking::Waited;
+use crate::error::{failed, unfit};
+use crate::facts;
+use crate::options::Symlinks;
+use crate::path::{self, PathError};
+use crate::root::Root;
+
+/// Deletes keys and answers for each, in the order given. One that fails does not stop the others.
+pub(crate) fn delete(root: &Root, keys: &[Key], waited: &Waited) -> Vec<Result<()>> {
+    match root.open("delete") {
+        Ok(opened) => keys.iter().map(|key| waited.check().and_then(|()| delete_one(opened.as_fd(), key))).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => keys.iter().map(|_| Ok(())).collect(),
+        Err(_) => keys.iter().map(|key| root.open("delete").map(drop).map_err(|error| error.with_key(key))).collect(),
+    }
+}
+
+fn delete_one(root: BorrowedFd<'_>, key: &Key) -> Result<()> {
+    key.check_path().map_err(|rule| unfit("delete", key, rule))?;
+    let (path, is_directory) = match key.as_str().strip_suffix('/') {
+        Some(path) => (path, true),
+        None => (key.as_str(), false),
+    };
+    let (parent, name) = path::split(path);
+    let directory = match path::open(root, parent, path::STEP, Symlinks::Skip) {
+        Ok(directory) => directory,
+        Err(PathError::System(Errno::NOENT)) => return Ok(()),
+        Err(PathError::Blocked { by, .. }) if by != FileType::Symlink => return Ok(()),
+        Err(error) => return Err(error.reading("delete", key)),
+    };
+    let stat = match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(failed("delete", key, errno)),
+    };
+    let deleted = match (facts::file_type(&stat), is_directory) {
+        (FileType::RegularFile, false) => rustix::fs::unlinkat(&directory, name, AtFlags::empty()),
+        (FileType::Directory, true) => rustix::fs::unlinkat(&directory, name, AtFlags::REMOVEDIR),
+        (FileType::RegularFile, true) => return Ok(()),
+        (other, _) => return Err(other_thing(key, other)),
+    };
+    match deleted {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOTEMPTY | Errno::EXIST) if is_directory => Ok(()),
+        Err(errno) => Err(failed("delete", key, errno)),
+    }
+}
+
+/// What stands there is not what the key names, so it is not ours to delete.
+fn other_thing(key: &Key, found: FileType) -> StoreError {
+    StoreError::new(ErrorKind::Precondition, "delete")
+        .with_key(key)
+        .with_message(format!("it is a {}", facts::name(found)))
+}
+
+/// Returns the answers for keys whose deletion ended before it could answer.
+pub(crate) fn ended(keys: &[Key], error: &StoreError) -> Vec<Result<()>> {
+    keys.iter()
+        .map(|key| Err(StoreError::new(error.kind(), "delete").with_key(key).with_message(error.cause())))
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! What an error number of the system means to the engine.
+
+use std::io;
+
+use pos3_core::{ErrorKind, Key, StoreError, UnsafeKey};
+use rustix::io::Errno;
+
+/// Returns the failure of `operation` on `key` that the system reported as `errno`.
+pub(crate) fn failed(operation: &'static str, key: &Key, errno: Errno) -> StoreError {
+    unnamed(operation, errno).with_key(key)
+}
+
+/// Returns the failure of `operation` that the system reported as `errno`, where no key is to be named.
+pub(crate) fn unnamed(operation: &'static str, errno: Errno) -> StoreError {
+    StoreError::new(kind(errno), operation).with_source(io::Error::from(errno))
+}
+
+/// Returns the failure that an input or output error of the standard library stands for.
+pub(crate) fn io_failed(operation: &'static str, key: &Key, error: io::Error) -> StoreError {
+    match Errno::from_io_error(&error) {
+        Some(errno) => failed(operation, key, errno),
+        None => StoreError::new(ErrorKind::Other, operation).with_key(key).with_source(error),
+    }
+}
+
+/// Returns the refusal of a key that cannot be a file's path, naming the rule it breaks.
+pub(crate) fn unfit(operation: &'static str, key: &Key, rule: UnsafeKey) -> StoreError {
+    StoreError::new(ErrorKind::InvalidKey, operation).with_key(key).with_message(rule.to_string())
+}
+
+/// Returns the failure of an operation whose object is not what it was.
+pub(crate) fn changed(operation: &'static str, key: &Key) -> StoreError {
+    StoreError::new(ErrorKind::Precondition, operation).with_key(key)
+}
+
+/// Returns the system's words for `errno`.
+pub(crate) fn words(errno: Errno) -> String {
+    io::Error::from(errno).to_string()
+}
+
+fn kind(errno: Errno) -> ErrorKind {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => ErrorKind::NotFound,
+        Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY => ErrorKind::AlreadyExists,
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => ErrorKind::Denied,
+        Errno::NOSPC | Errno::DQUOT | Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::FBIG => ErrorKind::Exhausted,
+        Errno::NAMETOOLONG | Errno::ILSEQ => ErrorKind::InvalidKey,
+        Errno::LOOP | Errno::OPNOTSUPP | Errno::NOSYS => ErrorKind::Unsupported,
+        _ => ErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_exhausted_and_the_line_names_the_key_once() {
+        let error = failed("write", &Key::from("a/b"), Errno::NOSPC);
+        assert_eq!(error.kind(), ErrorKind::Exhausted);
+        assert_eq!(error.to_string(), "cannot write 'a/b': out of space or other resources");
+        assert!(error.cause().contains("No space left"), "{}", error.cause());
+    }
+}

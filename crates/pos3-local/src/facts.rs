@@ -1,0 +1,138 @@
+//! What the system says about a file, in the engine's words.
+//!
+//! `list`, `head`, `get` and `put` all make their entries here, or the same file would look changed to itself.
+
+use std::time::{Duration, SystemTime};
+
+use pos3_core::{Entry, Fingerprint, Key, Kind};
+use rustix::fs::{FileType, Stat, Timespec};
+
+/// Device and inode: which directory this is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u128,
+    inode: u128,
+}
+
+/// The token of every directory: as content it is empty, today and tomorrow.
+const DIRECTORY: &str = "directory";
+
+const NANOS: i128 = 1_000_000_000;
+
+/// Returns the entry of a regular file.
+pub(crate) fn file(key: Key, stat: &Stat) -> Entry {
+    Entry {
+        key,
+        kind: Kind::File,
+        size: size(stat),
+        modified: modified(stat),
+        fingerprint: Some(fingerprint(stat)),
+        digest: None,
+    }
+}
+
+/// Returns the entry of an empty directory.
+pub(crate) fn marker(key: Key, stat: &Stat) -> Entry {
+    Entry {
+        key,
+        kind: Kind::Marker,
+        size: 0,
+        modified: modified(stat),
+        fingerprint: Some(Fingerprint::from(DIRECTORY)),
+        digest: None,
+    }
+}
+
+/// Returns the token of a file's content: size, both times in nanoseconds, inode.
+///
+/// The device is left out: its number may be another after a restart, while the file is the same.
+pub(crate) fn fingerprint(stat: &Stat) -> Fingerprint {
+    let mut token = [0; 32];
+    let fields = [
+        size(stat),
+        nanos(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+        nanos(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
+        stat.st_ino,
+    ];
+    for (place, field) in token.chunks_exact_mut(8).zip(fields) {
+        place.copy_from_slice(&field.to_le_bytes());
+    }
+    Fingerprint::new(token)
+}
+
+/// Returns the length in bytes.
+pub(crate) fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or_default()
+}
+
+/// Returns when the content last changed; none for a time the clock type cannot hold.
+pub(crate) fn modified(stat: &Stat) -> Option<SystemTime> {
+    let nanos = i128::from(stat.st_mtime) * NANOS + i128::from(stat.st_mtime_nsec);
+    let distance = u128::try_from(nanos.abs()).ok()?;
+    let seconds = u64::try_from(distance / NANOS.unsigned_abs()).ok()?;
+    let rest = u32::try_from(distance % NANOS.unsigned_abs()).ok()?;
+    let distance = Duration::new(seconds, rest);
+    if nanos < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) }
+}
+
+/// Returns a time as the system takes it; none before or after what it can hold.
+pub(crate) fn timespec(time: SystemTime) -> Option<Timespec> {
+    let nanos = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i128::try_from(after.as_nanos()).ok()?,
+        Err(before) => -i128::try_from(before.duration().as_nanos()).ok()?,
+    };
+    let seconds = i64::try_from(nanos.div_euclid(NANOS)).ok()?;
+    let rest = i32::try_from(nanos.rem_euclid(NANOS)).ok()?;
+    Some(Timespec { tv_sec: seconds, tv_nsec: rest.into() })
+}
+
+/// Returns what kind of file this is.
+pub(crate) fn file_type(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+/// Returns which file this is.
+pub(crate) fn identity(stat: &Stat) -> Identity {
+    Identity { device: stat.st_dev.into(), inode: stat.st_ino.into() }
+}
+
+/// Returns what a file of this type is called in a sentence.
+pub(crate) fn name(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "file",
+        FileType::Directory => "directory",
+        FileType::Symlink => "symbolic link",
+        FileType::Fifo => "FIFO",
+        FileType::Socket => "socket",
+        FileType::BlockDevice => "block device",
+        FileType::CharacterDevice => "character device",
+        FileType::Unknown => "file of an unknown type",
+    }
+}
+
+/// The low bits are all a token needs: no two times of one file are 584 years apart.
+fn nanos(seconds: i128, rest: i128) -> u64 {
+    let low = (seconds * NANOS + rest).rem_euclid(1 << 64);
+    u64::try_from(low).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_survive_the_round_trip_to_the_nanosecond() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(directory.path().join("f")).unwrap();
+        for time in [
+            SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789),
+            SystemTime::UNIX_EPOCH,
+            SystemTime::UNIX_EPOCH - Duration::new(3, 999_999_999),
+        ] {
+            let stamp = timespec(time).unwrap();
+            let times = rustix::fs::Timestamps { last_access: stamp, last_modification: stamp };
+            rustix::fs::futimens(&file, &times).unwrap();
+            assert_eq!(modified(&rustix::fs::fstat(&file).unwrap()), Some(time));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! One key's entry, the same as a listing gives.
+
+use pos3_core::{Entry, ErrorKind, Key, Protection, Result, StoreError};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+use crate::error::{failed, unfit};
+use crate::facts;
+use crate::list::is_empty;
+use crate::options::Symlinks;
+use crate::path;
+use crate::root::Root;
+
+/// Returns the entry at `key`: a file; for a key that ends in `/`, a directory; protected where a listing says so.
+pub(crate) fn head(root: &Root, key: &Key, operation: &'static str) -> Result<Entry> {
+    key.check_path().map_err(|rule| unfit(operation, key, rule))?;
+    let opened = root.open(operation)?;
+    match key.as_str().strip_suffix('/') {
+        Some(directory) => head_directory(root, opened.as_fd(), directory, key, operation),
+        None => head_file(root, opened.as_fd(), key, operation),
+    }
+}
+
+fn head_file(root: &Root, opened: BorrowedFd<'_>, key: &Key, operation: &'static str) -> Result<Entry> {
+    let (parent, name) = path::split(key.as_str());
+    let directory =
+        path::open(opened, parent, path::STEP, root.symlinks()).map_err(|error| error.reading(operation, key))?;
+    let how = match root.symlinks() {
+        Symlinks::Skip => AtFlags::SYMLINK_NOFOLLOW,
+        Symlinks::Follow => AtFlags::empty(),
+    };
+    let stat = rustix::fs::statat(&directory, name, how).map_err(|errno| failed(operation, key, errno))?;
+    match facts::file_type(&stat) {
+        FileType::RegularFile => Ok(facts::file(key.clone(), &stat)),
+        FileType::Directory => Err(is_directory(operation, key)),
+        FileType::Symlink => Ok(Entry::protected(key.clone(), Protection::Symlink)),
+        special => Ok(Entry::protected(key.clone(), Protection::Special(facts::name(special).into()))),
+    }
+}
+
+fn head_directory(
+    root: &Root,
+    opened: BorrowedFd<'_>,
+    directory: &str,
+    key: &Key,
+    operation: &'static str,
+) -> Result<Entry> {
+    let directory = match path::open(opened, directory, path::LIST, root.symlinks()) {
+        Ok(directory) => directory,
+        Err(path::PathError::Blocked { at, by: FileType::Symlink }) if at == directory => {
+            return Ok(Entry::protected(key.clone(), Protection::Symlink));
+        }
+        Err(error) => return Err(error.reading(operation, key)),
+    };
+    directory_entry(directory.as_fd(), key).map_err(|errno| failed(operation, key, errno))
+}
+
+/// Returns the entry of an open directory.
+pub(crate) fn directory_entry(directory: BorrowedFd<'_>, key: &Key) -> Result<Entry, Errno> {
+    if !is_empty(directory)? {
+        return Ok(Entry::directory(key.clone()));
+    }
+    Ok(facts::marker(key.clone(), &rustix::fs::fstat(directory)?))
+}
+
+/// Returns the error for a directory where a file was asked for: as an object, it is not there.
+pub(crate) fn is_directory(operation: &'static str, key: &Key) -> StoreError {
+    StoreError::new(ErrorKind::NotFound, operation).with_key(key).with_message("it is a directory, not a file")
+}

@@ -1,0 +1,245 @@
+//! The names of one directory, in the order of their keys.
+//!
+//! Byte order of whole keys is not the order of names: `a/x` comes after `a-b` and `a.txt`, since `/` does. So a
+//! directory's name is kept and sorted with its `/`, and what may be either, file or directory, stands in both places.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::CStr;
+
+use pos3_core::{PARTIAL_PREFIX, Protection};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+use crate::error::words;
+use crate::facts;
+use crate::options::Symlinks;
+
+/// What a name was found to be when its directory was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A file, or a link to one that is followed.
+    File,
+    /// A directory, or a link to one that is followed; its name ends in `/`.
+    Directory,
+    /// Something that is listed as protected.
+    Protected(Protection),
+}
+
+/// The names of one directory that are still to be visited, in byte order of the keys they make.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    text: String,
+    sorted: Vec<Name>,
+    next: usize,
+    later: BTreeMap<String, Protection>,
+}
+
+#[derive(Debug)]
+struct Name {
+    start: usize,
+    end: usize,
+    found: Found,
+}
+
+impl Names {
+    /// Reads the names of `directory`, but none of our own unfinished files.
+    pub(super) fn read(directory: BorrowedFd<'_>, symlinks: Symlinks, buffer: &mut ReadBuffer) -> Result<Self, Errno> {
+        let mut names = Self::default();
+        let mut odd = Vec::new();
+        buffer.each(directory, |name, kind| {
+            if is_listed(name) {
+                match name.to_str() {
+                    Ok(text) => names.add(directory, text, kind, symlinks),
+                    Err(_) => odd.push((name.to_string_lossy().into_owned(), kind)),
+                }
+            }
+            Step::Continue
+        })?;
+        names.add_odd(odd);
+        names.sort();
+        Ok(names)
+    }
+
+    /// Returns true if nothing is left to visit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.next == self.sorted.len() && self.later.is_empty()
+    }
+
+    /// Keeps only names that start with `start`; a directory's name counts with its `/`.
+    pub(super) fn keep(&mut self, start: &str) {
+        let text = &self.text;
+        self.sorted.retain(|name| text[name.start..name.end].starts_with(start));
+    }
+
+    /// Protects `name` when its turn comes, which must not have passed.
+    pub(super) fn protect_later(&mut self, name: String, why: Protection) {
+        self.later.insert(name, why);
+    }
+
+    /// Appends the next name to `key` and returns what it is.
+    pub(super) fn next(&mut self, key: &mut String) -> Option<Found> {
+        let text = self.sorted.get(self.next).map(|name| &self.text[name.start..name.end]);
+        if let Some(later) = self.later.first_entry()
+            && text.is_none_or(|text| later.key().as_str() <= text)
+        {
+            if text == Some(later.key().as_str()) {
+                self.next += 1;
+            }
+            let (name, why) = later.remove_entry();
+            key.push_str(&name);
+            return Some(Found::Protected(why));
+        }
+        key.push_str(text?);
+        let found = self.sorted.get(self.next)?.found.clone();
+        self.next += 1;
+        Some(found)
+    }
+
+    fn add(&mut self, directory: BorrowedFd<'_>, name: &str, kind: FileType, symlinks: Symlinks) {
+        match (kind, symlinks) {
+            (FileType::Unknown, _) => self.add_by_status(directory, name, AtFlags::SYMLINK_NOFOLLOW, symlinks),
+            (FileType::Symlink, Symlinks::Follow) => {
+                self.add_by_status(directory, name, AtFlags::empty(), symlinks);
+            }
+            (kind, _) => self.add_as(name, kind),
+        }
+    }
+
+    fn add_by_status(&mut self, directory: BorrowedFd<'_>, name: &str, how: AtFlags, symlinks: Symlinks) {
+        let follows = how.is_empty();
+        match rustix::fs::statat(directory, name, how) {
+            Ok(stat) => match facts::file_type(&stat) {
+                FileType::Symlink if !follows && symlinks == Symlinks::Follow => {
+                    self.add_by_status(directory, name, AtFlags::empty(), symlinks);
+                }
+                kind => self.add_as(name, kind),
+            },
+            Err(Errno::NOENT | Errno::LOOP) if follows => {
+                self.push_either(name, &Protection::Unreadable("it is a broken symbolic link".into()));
+            }
+            Err(Errno::NOENT) => {}
+            Err(errno) => self.push_either(name, &Protection::Unreadable(words(errno).into())),
+        }
+    }
+
+    fn add_as(&mut self, name: &str, kind: FileType) {
+        match kind {
+            FileType::RegularFile => self.push(name, "", Found::File),
+            FileType::Directory => self.push(name, "/", Found::Directory),
+            FileType::Symlink => self.push_either(name, &Protection::Symlink),
+            special => self.push(name, "", Found::Protected(Protection::Special(facts::name(special).into()))),
+        }
+    }
+
+    /// Adds names that are not UTF-8, shown with replacement characters, each unlike every other name here.
+    fn add_odd(&mut self, odd: Vec<(String, FileType)>) {
+        if odd.is_empty() {
+            return;
+        }
+        let mut taken: HashSet<String> = self.sorted.iter().map(|name| self.shown(name).to_owned()).collect();
+        for (mut shown, kind) in odd {
+            while !taken.insert(shown.clone()) {
+                shown.push(char::REPLACEMENT_CHARACTER);
+            }
+            match kind {
+                FileType::Directory => self.push(&shown, "/", Found::Protected(Protection::NotUtf8)),
+                FileType::Symlink | FileType::Unknown => self.push_either(&shown, &Protection::NotUtf8),
+                _ => self.push(&shown, "", Found::Protected(Protection::NotUtf8)),
+            }
+        }
+    }
+
+    fn shown(&self, name: &Name) -> &str {
+        self.text[name.start..name.end].trim_end_matches('/')
+    }
+
+    fn push_either(&mut self, name: &str, why: &Protection) {
+        self.push(name, "", Found::Protected(why.clone()));
+        self.push(name, "/", Found::Protected(why.clone()));
+    }
+
+    fn push(&mut self, name: &str, ending: &str, found: Found) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        self.text.push_str(ending);
+        self.sorted.push(Name { start, end: self.text.len(), found });
+    }
+
+    /// Sorts, and drops what a directory that changes while it is read can give twice.
+    fn sort(&mut self) {
+        let text = &self.text;
+        let name = |name: &Name| &text[name.start..name.end];
+        self.sorted.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        self.sorted.dedup_by(|a, b| name(a) == name(b));
+    }
+}
+
+/// Returns true if `directory` holds nothing that a listing would show.
+pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut empty = true;
+    ReadBuffer::default().each(directory, |name, _| {
+        empty = !is_listed(name);
+        if empty { Step::Continue } else { Step::Stop }
+    })?;
+    Ok(empty)
+}
+
+fn is_listed(name: &CStr) -> bool {
+    let name = name.to_bytes();
+    name != b"." && name != b".." && !name.starts_with(PARTIAL_PREFIX.as_bytes())
+}
+
+/// Whether to read on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Continue,
+    Stop,
+}
+
+/// Reads directories, one after the other, with one buffer.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(super) struct ReadBuffer(Vec<std::mem::MaybeUninit<u8>>);
+
+#[cfg(target_os = "linux")]
+impl Default for ReadBuffer {
+    fn default() -> Self {
+        Self(vec![std::mem::MaybeUninit::uninit(); 32 << 10])
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl ReadBuffer {
+    /// Calls `visit` with every name. Any failure is reported: also that the directory was removed meanwhile.
+    fn each(&mut self, directory: BorrowedFd<'_>, mut visit: impl FnMut(&CStr, FileType) -> Step) -> Result<(), Errno> {
+        let mut names = rustix::fs::RawDir::new(directory.as_fd(), &mut self.0);
+        while let Some(entry) = names.next() {
+            match entry {
+                Ok(entry) if visit(entry.file_name(), entry.file_type()) == Step::Stop => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads directories; this system's library keeps the buffer.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Default)]
+pub(super) struct ReadBuffer;
+
+#[cfg(not(target_os = "linux"))]
+impl ReadBuffer {
+    /// Calls `visit` with every name.
+    fn each(&mut self, directory: BorrowedFd<'_>, mut visit: impl FnMut(&CStr, FileType) -> Step) -> Result<(), Errno> {
+        for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
+            let entry = entry?;
+            if visit(entry.file_name(), entry.file_type()) == Step::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! From a key to an open file, never through a symbolic link and never out of the root.
+//!
+//! A path that is checked first and used afterwards can be changed in between, so names are resolved by the kernel
+//! relative to an open directory, and each step refuses links. On Linux one `openat2` does it; where that is missing,
+//! one `openat` per segment.
+
+#[cfg(target_os = "linux")]
+use rustix::fs::ResolveFlags;
+
+use pos3_core::{ErrorKind, Key, StoreError};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error;
+use crate::facts;
+use crate::options::Symlinks;
+
+/// How a directory is opened that names are only resolved in.
+#[cfg(target_os = "linux")]
+pub(crate) const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// How a directory is opened that names are only resolved in.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const STEP: OFlags = LIST;
+
+/// How a directory is opened whose names are read.
+pub(crate) const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// How content is opened: a FIFO in its place must not block.
+pub(crate) const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// Why a path could not be resolved.
+#[derive(Debug)]
+pub(crate) enum PathError {
+    /// What the system reported.
+    System(Errno),
+    /// A segment is something that cannot be passed or opened this way.
+    Blocked {
+        /// The path up to and with that segment.
+        at: String,
+        /// What stands there.
+        by: FileType,
+    },
+}
+
+impl PathError {
+    /// Returns the error of an operation that reads `key`: what lies below a file does not exist.
+    pub(crate) fn reading(self, operation: &'static str, key: &Key) -> StoreError {
+        match self {
+            Self::System(errno) => error::failed(operation, key, errno),
+            Self::Blocked { at, by: FileType::Symlink } => StoreError::new(ErrorKind::Unsupported, operation)
+                .with_key(key)
+                .with_message(format!("'{}' is a symbolic link, which is not followed", Key::from(at))),
+            Self::Blocked { .. } => error::failed(operation, key, Errno::NOENT),
+        }
+    }
+
+    /// Returns the error of an operation that writes `key`: what is in the way must stay.
+    pub(crate) fn writing(self, operation: &'static str, key: &Key) -> StoreError {
+        match self {
+            Self::System(errno) => error::failed(operation, key, errno),
+            Self::Blocked { at, by } => StoreError::new(ErrorKind::AlreadyExists, operation)
+                .with_key(key)
+                .with_message(format!("'{}' is a {}, so '{key}' cannot be written", Key::from(at), facts::name(by))),
+        }
+    }
+}
+
+/// Splits a file's key into its directory, without the last `/`, and its name.
+pub(crate) fn split(key: &str) -> (&str, &str) {
+    key.rsplit_once('/').unwrap_or(("", key))
+}
+
+/// Opens what `path` names below `root`; an empty path is the root itself.
+pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags, symlinks: Symlinks) -> Result<OwnedFd, PathError> {
+    if path.is_empty() {
+        return rustix::fs::openat(root, ".", flags, Mode::empty()).map_err(PathError::System);
+    }
+    match symlinks {
+        Symlinks::Follow => rustix::fs::openat(root, path, flags, Mode::empty()).map_err(PathError::System),
+        Symlinks::Skip => match open_beneath(root, path, flags) {
+            Ok(opened) => Ok(opened),
+            Err(Errno::NOENT) => Err(PathError::System(Errno::NOENT)),
+            Err(_) => open_stepwise(root, path, flags),
+        },
+    }
+}
+
+/// Opens the directory at `path` to write into it; makes it, and those above it, where they are missing.
+pub(crate) fn open_or_make(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, PathError> {
+    match open(root, path, STEP, Symlinks::Skip) {
+        Err(PathError::System(Errno::NOENT)) => make(root, path),
+        opened => opened,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::io::retry_on_intr(|| rustix::fs::openat2(root, path, flags, Mode::empty(), resolve))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(_root: BorrowedFd<'_>, _path: &str, _flags: OFlags) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
+}
+
+/// Opens segment by segment. Also how a failure is explained: it knows which segment is in the way.
+fn open_stepwise(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, PathError> {
+    walk(root, path, |directory, segment, is_last| open_segment(directory, segment, if is_last { flags } else { STEP }))
+}
+
+fn make(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, PathError> {
+    walk(root, path, |directory, segment, _| match open_segment(directory, segment, STEP) {
+        Err(Errno::NOENT) => match rustix::fs::mkdirat(directory, segment, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => open_segment(directory, segment, STEP),
+            Err(errno) => Err(errno),
+        },
+        opened => opened,
+    })
+}
+
+fn walk(
+    root: BorrowedFd<'_>,
+    path: &str,
+    enter: impl Fn(BorrowedFd<'_>, &str, bool) -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, PathError> {
+    let mut directory: Option<OwnedFd> = None;
+    let mut end = 0;
+    for segment in path.split('/') {
+        end += segment.len();
+        let above = directory.as_ref().map_or(root, AsFd::as_fd);
+        let next = enter(above, segment, end == path.len())
+            .map_err(|errno| explain(above, segment, errno).into_path_error(&path[..end]))?;
+        directory = Some(next);
+        end += 1;
+    }
+    directory.ok_or(PathError::System(Errno::NOENT))
+}
+
+fn open_segment(directory: BorrowedFd<'_>, segment: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    rustix::io::retry_on_intr(|| rustix::fs::openat(directory, segment, flags | OFlags::NOFOLLOW, Mode::empty()))
+}
+
+/// What a failed step met.
+enum Obstacle {
+    Errno(Errno),
+    Thing(FileType),
+}
+
+impl Obstacle {
+    fn into_path_error(self, at: &str) -> PathError {
+        match self {
+            Self::Errno(errno) => PathError::System(errno),
+            Self::Thing(by) => PathError::Blocked { at: at.to_owned(), by },
+        }
+    }
+}
+
+fn explain(directory: BorrowedFd<'_>, segment: &str, errno: Errno) -> Obstacle {
+    if !matches!(errno, Errno::NOTDIR | Errno::LOOP | Errno::MLINK | Errno::NXIO | Errno::EXIST) {
+        return Obstacle::Errno(errno);
+    }
+    match rustix::fs::statat(directory, segment, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Obstacle::Thing(facts::file_type(&stat)),
+        Err(errno) => Obstacle::Errno(errno),
+    }
+}

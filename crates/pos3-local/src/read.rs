@@ -1,0 +1,179 @@
+//! Reading content, never torn: the file that was opened must be unchanged after its last byte.
+//!
+//! A file can be rewritten between two reads. Its fingerprint is taken before the first byte and again after the last,
+//! and content that changed in between ends with an error in place of its last piece.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
+use rustix::buffer::spare_capacity;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use crate::blocking::blocking;
+use crate::error::{changed, failed, unfit};
+use crate::facts;
+use crate::head;
+use crate::path;
+use crate::root::Root;
+
+/// What is read at once together with opening the file.
+const SMALL: u64 = 256 << 10;
+
+/// What is read at once of a large range.
+const CHUNK: u64 = 512 << 10;
+
+/// Chunks read before they are asked for, the one in hand included.
+const CHUNKS_AHEAD: usize = 2;
+
+/// A file opened for reading, and what it was then.
+pub(crate) struct OpenFile {
+    file: OwnedFd,
+    key: Key,
+    entry: Entry,
+}
+
+/// What is known after the first trip to the disk.
+enum Opened {
+    Whole(Entry, Bytes),
+    Large(OpenFile, Range<u64>),
+}
+
+/// Opens `key` and reads it, or a range of it.
+pub(crate) async fn get(root: Arc<Root>, key: Key, options: GetOptions) -> Result<Download> {
+    match blocking("read", move |_| open_and_read(&root, &key, options)).await? {
+        Opened::Whole(entry, bytes) => Ok(Download { entry, body: stream::once(async { Ok(bytes) }).boxed() }),
+        Opened::Large(file, range) => Ok(Download { entry: file.entry.clone(), body: file.stream(range) }),
+    }
+}
+
+fn open_and_read(root: &Root, key: &Key, options: GetOptions) -> Result<Opened> {
+    if key.is_marker() {
+        return read_marker(root, key, &options);
+    }
+    let file = OpenFile::open(root, key, options.if_match.as_ref())?;
+    let range = options.range.unwrap_or(0..file.entry.size);
+    if range.start > range.end || range.end > file.entry.size {
+        return Err(outside(key, &range, file.entry.size));
+    }
+    if range.end - range.start > SMALL {
+        return Ok(Opened::Large(file, range));
+    }
+    let bytes = file.read_at(&range)?;
+    file.verify()?;
+    Ok(Opened::Whole(file.entry, bytes))
+}
+
+/// A directory's own content is empty.
+fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Opened> {
+    let entry = head::head(root, key, "read")?;
+    if entry.fingerprint.is_none() && !matches!(entry.kind, pos3_core::Kind::Directory) {
+        return Err(StoreError::new(ErrorKind::Unsupported, "read")
+            .with_key(key)
+            .with_message("it is a symbolic link, which is not followed"));
+    }
+    match &options.range {
+        Some(range) if range.start != 0 || range.end != 0 => Err(outside(key, range, 0)),
+        _ => Ok(Opened::Whole(entry, Bytes::new())),
+    }
+}
+
+fn outside(key: &Key, range: &Range<u64>, size: u64) -> StoreError {
+    StoreError::new(ErrorKind::Integrity, "read")
+        .with_key(key)
+        .with_message(format!("bytes {} to {} were asked for, but it has only {size}", range.start, range.end))
+}
+
+impl OpenFile {
+    /// Opens the regular file at `key`, if it still has the fingerprint asked for.
+    pub(crate) fn open(root: &Root, key: &Key, if_match: Option<&Fingerprint>) -> Result<Self> {
+        key.check_path().map_err(|rule| unfit("read", key, rule))?;
+        let opened = root.open("read")?;
+        let file = path::open(opened.as_fd(), key.as_str(), path::READ, root.symlinks())
+            .map_err(|error| error.reading("read", key))?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| failed("read", key, errno))?;
+        match facts::file_type(&stat) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Err(head::is_directory("read", key)),
+            special => {
+                return Err(StoreError::new(ErrorKind::Unsupported, "read")
+                    .with_key(key)
+                    .with_message(format!("it is a {}", facts::name(special))));
+            }
+        }
+        let entry = facts::file(key.clone(), &stat);
+        if if_match.is_some() && if_match != entry.fingerprint.as_ref() {
+            return Err(changed("read", key));
+        }
+        Ok(Self { file, key: key.clone(), entry })
+    }
+
+    /// Returns the file as it was when it was opened.
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Returns the open file itself, to copy from.
+    pub(crate) fn into_parts(self) -> (OwnedFd, Entry) {
+        (self.file, self.entry)
+    }
+
+    /// Fails if the file is no longer what it was when it was opened.
+    fn verify(&self) -> Result<()> {
+        verify(&self.file, &self.entry)
+    }
+
+    /// Reads exactly this range.
+    fn read_at(&self, range: &Range<u64>) -> Result<Bytes> {
+        let size = usize::try_from(range.end - range.start).map_err(|_| outside(&self.key, range, self.entry.size))?;
+        let mut bytes = Vec::with_capacity(size);
+        while bytes.len() < size {
+            let offset = range.start + bytes.len() as u64;
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), offset) {
+                Ok(0) => return Err(changed("read", &self.key)),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(failed("read", &self.key, errno)),
+            }
+        }
+        bytes.truncate(size);
+        Ok(bytes.into())
+    }
+
+    /// Returns the range in chunks, read ahead a little; the last one comes only if the file is still the same.
+    fn stream(self, range: Range<u64>) -> ByteStream {
+        let file = Arc::new(self);
+        let verified = file.clone();
+        let chunks = (range.start..range.end).step_by(CHUNK as usize).map(move |start| {
+            let (file, chunk) = (file.clone(), start..range.end.min(start + CHUNK));
+            async move {
+                let is_last = chunk.end == range.end;
+                Ok((blocking("read", move |_| file.read_at(&chunk)).await?, is_last))
+            }
+        });
+        stream::iter(chunks)
+            .buffered(CHUNKS_AHEAD)
+            .and_then(move |(bytes, is_last)| {
+                let file = verified.clone();
+                async move {
+                    if is_last {
+                        blocking("read", move |_| file.verify()).await?;
+                    }
+                    Ok(bytes)
+                }
+            })
+            .boxed()
+    }
+}
+
+/// Fails if an open file is no longer what `entry` says.
+pub(crate) fn verify(file: impl AsFd, entry: &Entry) -> Result<()> {
+    let stat = rustix::fs::fstat(file).map_err(|errno| failed("read", &entry.key, errno))?;
+    if entry.fingerprint != Some(facts::fingerprint(&stat)) {
+        return Err(changed("read", &entry.key));
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The directory a store stands for.
+//!
+//! Its path may lead through symbolic links, which is resolved once: a link that is turned elsewhere later must not
+//! make one run write to two places.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use pos3_core::{ErrorKind, Result, StoreError};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error;
+use crate::options::{LocalOptions, MissingRoot, Symlinks};
+use crate::path;
+
+/// A root directory and how it is read.
+#[derive(Debug)]
+pub(crate) struct Root {
+    path: PathBuf,
+    resolved: OnceLock<PathBuf>,
+    options: LocalOptions,
+}
+
+impl Root {
+    pub(crate) fn new(path: &Path, options: LocalOptions) -> Result<Self> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = std::path::absolute(path).map_err(|cause| {
+            StoreError::new(ErrorKind::Other, "open")
+                .with_message(format!("the working directory of '{}' is unknown", path.display()))
+                .with_source(cause)
+        })?;
+        Ok(Self { path, resolved: OnceLock::new(), options })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn symlinks(&self) -> Symlinks {
+        self.options.symlinks
+    }
+
+    pub(crate) fn missing(&self) -> MissingRoot {
+        self.options.missing_root
+    }
+
+    /// Opens the root to resolve names below it.
+    pub(crate) fn open(&self, operation: &'static str) -> Result<OwnedFd> {
+        self.open_with(path::STEP, operation)
+    }
+
+    /// Opens the root to read its names.
+    pub(crate) fn open_to_list(&self, operation: &'static str) -> Result<OwnedFd> {
+        self.open_with(path::LIST, operation)
+    }
+
+    /// Opens the root to write below it; makes it if a missing one counts as empty.
+    pub(crate) fn open_to_write(&self, operation: &'static str) -> Result<OwnedFd> {
+        match self.open(operation) {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.missing() == MissingRoot::Empty => {
+                fs::create_dir_all(&self.path).map_err(|cause| self.failed(operation, cause))?;
+                self.open(operation)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_with(&self, flags: OFlags, operation: &'static str) -> Result<OwnedFd> {
+        let path = self.resolve().map_err(|cause| self.failed(operation, cause))?;
+        rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| self.failed(operation, errno.into()))
+    }
+
+    fn resolve(&self) -> io::Result<&Path> {
+        if let Some(path) = self.resolved.get() {
+            return Ok(path);
+        }
+        let path = fs::canonicalize(&self.path)?;
+        Ok(self.resolved.get_or_init(|| path))
+    }
+
+    fn failed(&self, operation: &'static str, cause: io::Error) -> StoreError {
+        let root = self.path.display();
+        match Errno::from_io_error(&cause) {
+            Some(Errno::NOENT) => StoreError::new(ErrorKind::NotFound, operation)
+                .with_message(format!("the directory '{root}' does not exist")),
+            Some(Errno::NOTDIR) => {
+                StoreError::new(ErrorKind::Other, operation).with_message(format!("'{root}' is not a directory"))
+            }
+            Some(errno) => {
+                error::unnamed(operation, errno).with_message(format!("the directory '{root}' cannot be opened"))
+            }
+            None => StoreError::new(ErrorKind::Other, operation)
+                .with_message(format!("the directory '{root}' cannot be opened"))
+                .with_source(cause),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! [`LocalStore`]: the port, verb by verb.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pos3_core::{
+    Capabilities, Content, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions, PutOptions,
+    RemoteStore, Result, Usage,
+};
+
+use crate::blocking::blocking;
+use crate::options::LocalOptions;
+use crate::root::Root;
+use crate::{delete, head, list, read, write};
+
+/// Keys deleted in one go on one thread.
+const DELETE_BATCH: usize = 1000;
+
+/// The files below one directory, as objects.
+///
+/// A key is a path below the root; a key that ends in `/` is a directory. Listings name every directory: as
+/// [`Kind::Marker`](pos3_core::Kind::Marker) when it is empty, as [`Kind::Directory`](pos3_core::Kind::Directory) when
+/// it holds something. What cannot be read or must not be touched is listed as protected: symbolic links (unless
+/// followed), FIFOs, sockets and devices, names that are not UTF-8, and whatever the system refuses to open.
+///
+/// Writes go to a file of a reserved name in the target's own directory and appear by rename; nothing is written or
+/// deleted through a symbolic link below the root. Content is not forced to the disk (`fsync`): after a loss of power a
+/// file may be short, which its size or time then shows.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    root: Arc<Root>,
+}
+
+impl LocalStore {
+    /// Returns the store of the directory at `root`, with default options. The directory is not touched yet.
+    ///
+    /// A relative path is taken from the working directory of this moment, an empty one is that directory itself.
+    ///
+    /// # Errors
+    ///
+    /// A relative path while the working directory is unknown.
+    pub fn new(root: impl AsRef<Path>) -> Result<Self> {
+        Self::with_options(root, LocalOptions::default())
+    }
+
+    /// Returns the store of the directory at `root`. The directory is not touched yet.
+    ///
+    /// # Errors
+    ///
+    /// A relative path while the working directory is unknown.
+    pub fn with_options(root: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
+        Ok(Self { root: Arc::new(Root::new(root.as_ref(), options)?) })
+    }
+
+    /// Returns the absolute path of the root, as it was given.
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub(crate) fn root(&self) -> Arc<Root> {
+        self.root.clone()
+    }
+}
+
+#[async_trait]
+impl RemoteStore for LocalStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+            .with_ordered(true)
+            .with_keys(KeyRule::FilePath)
+            .with_local_reads(true)
+            .with_conditional_put(true)
+            .with_server_copy(true)
+            .with_delete_batch(DELETE_BATCH)
+            .with_keeps_modified(true)
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        list::list(self.root(), prefix, options)
+    }
+
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        let (root, key) = (self.root(), key.clone());
+        blocking("look up", move |_| head::head(&root, &key, "look up")).await
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        read::get(self.root(), key.clone(), options).await
+    }
+
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+        write::put(self.root(), key.clone(), content, options).await
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        let (root, asked) = (self.root(), keys.to_vec());
+        match blocking("delete", move |waited| Ok(delete::delete(&root, &asked, waited))).await {
+            Ok(answers) => answers,
+            Err(error) => delete::ended(keys, &error),
+        }
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
+        write::copy(self.root(), from.clone(), to.clone()).await
+    }
+}
+
+impl fmt::Display for LocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.root.path().display().fmt(f)
+    }
+}

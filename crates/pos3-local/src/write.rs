@@ -1,0 +1,98 @@
+//! Writing content so that it is seen whole or not at all.
+//!
+//! Everything is written to a partial file in the target's own directory, whose name no listing shows, and renamed when
+//! it is complete. Whatever fails or is cancelled before that leaves nothing.
+
+mod copy;
+mod fill;
+mod partial;
+mod place;
+
+use std::sync::Arc;
+
+use pos3_core::{Content, Entry, Expect, Key, Kind, PutOptions, Result, UnsafeKey};
+use rustix::fd::AsFd;
+use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
+
+use crate::blocking::{Waited, blocking};
+use crate::error::{changed, failed, unfit};
+use crate::facts;
+use crate::head::directory_entry;
+use crate::options::Symlinks;
+use crate::path::{self, PathError};
+use crate::root::Root;
+use crate::store::LocalStore;
+use place::Place;
+
+pub(crate) use copy::copy;
+
+/// Content up to this size is read into memory first and then written in one go.
+const SMALL: u64 = 1 << 20;
+
+/// Stores `content` under `key`.
+pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
+    key.check_path().map_err(|rule| unfit("write", &key, rule))?;
+    if key.is_marker() {
+        return put_marker(root, key, content.size(), options).await;
+    }
+    if let Some((source, entry)) = content.origin_as::<LocalStore>() {
+        let source = copy::Source { root: source.root(), key: entry.key.clone(), seen: entry.fingerprint.clone() };
+        let copied = copy::put_from_file(source, root, key, content.size(), options).await?;
+        content.count(copied.size);
+        return Ok(copied);
+    }
+    if content.size() <= SMALL {
+        put_small(root, key, content, options).await
+    } else {
+        fill::put(root, key, content, options).await
+    }
+}
+
+async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
+    let _reservation = options.budget.reserve(content.size()).await;
+    let bytes = content.read_to_bytes(0..content.size()).await?;
+    blocking("write", move |waited| {
+        let place = Place::open(&root, key, &options)?;
+        let partial = place.make_partial()?;
+        partial.write_at(0, &[bytes.clone()]).map_err(|errno| failed("write", place.key(), errno))?;
+        place.put(&partial, bytes.len() as u64, waited)
+    })
+    .await
+}
+
+/// Makes a directory. One that is there already is what was asked for.
+async fn put_marker(root: Arc<Root>, key: Key, size: u64, options: PutOptions) -> Result<Entry> {
+    if size > 0 {
+        return Err(unfit("write", &key, UnsafeKey::MarkerWithContent));
+    }
+    blocking("write", move |waited| make_directory(&root, &key, &options, waited)).await
+}
+
+fn make_directory(root: &Root, key: &Key, options: &PutOptions, waited: &Waited) -> Result<Entry> {
+    let path = key.as_str().trim_end_matches('/');
+    waited.check()?;
+    let opened = root.open_to_write("write")?;
+    if matches!(options.expect, Expect::Unchanged(_)) {
+        match path::open(opened.as_fd(), path, path::STEP, Symlinks::Skip) {
+            Err(PathError::System(Errno::NOENT)) => return Err(changed("write", key)),
+            found => drop(found.map_err(|error| error.writing("write", key))?),
+        }
+    }
+    path::open_or_make(opened.as_fd(), path).map_err(|error| error.writing("write", key))?;
+    let directory =
+        path::open(opened.as_fd(), path, path::LIST, Symlinks::Skip).map_err(|error| error.writing("write", key))?;
+    let named = |errno| failed("write", key, errno);
+    let entry = directory_entry(directory.as_fd(), key).map_err(named)?;
+    let stamp = options.modified.and_then(facts::timespec);
+    if let (Some(stamp), Kind::Marker) = (stamp, &entry.kind) {
+        rustix::fs::futimens(&directory, &modification(stamp)).map_err(named)?;
+        return directory_entry(directory.as_fd(), key).map_err(named);
+    }
+    Ok(entry)
+}
+
+/// Returns what sets the modification time and leaves the other one.
+fn modification(stamp: Timespec) -> Timestamps {
+    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT as _ }, last_modification: stamp }
+}

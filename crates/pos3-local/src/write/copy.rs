@@ -1,0 +1,89 @@
+//! File to file: the kernel copies, and shares the blocks where the file system can.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use pos3_core::{Entry, Fingerprint, Key, PutOptions, Result};
+
+use super::make_directory;
+use super::place::Place;
+use crate::blocking::{Waited, blocking};
+use crate::error::{changed, io_failed};
+use crate::read::{OpenFile, verify};
+use crate::root::Root;
+
+/// Copied between two looks at whether anybody still waits.
+const STRIDE: u64 = 16 << 20;
+
+/// A file to copy from, and what was seen of it.
+pub(super) struct Source {
+    pub(super) root: Arc<Root>,
+    pub(super) key: Key,
+    pub(super) seen: Option<Fingerprint>,
+}
+
+/// Copies a file that must be as it was seen, and of the size that was announced.
+pub(super) async fn put_from_file(
+    source: Source,
+    root: Arc<Root>,
+    key: Key,
+    size: u64,
+    options: PutOptions,
+) -> Result<Entry> {
+    blocking("write", move |waited| {
+        let place = Place::open(&root, key, &options)?;
+        let file = open(&source)?;
+        if file.entry().size != size {
+            return Err(changed("read", &source.key));
+        }
+        copy_into(file, &place, waited)
+    })
+    .await
+}
+
+/// Copies a file or an empty directory inside one root.
+pub(crate) async fn copy(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
+    blocking("copy", move |waited| {
+        let options = PutOptions::default();
+        to.check_path().map_err(|rule| crate::error::unfit("copy", &to, rule))?;
+        match (from.is_marker(), to.is_marker()) {
+            (true, true) => {
+                crate::head::head(&root, &from, "copy")?;
+                make_directory(&root, &to, &options, waited)
+            }
+            (false, false) => {
+                let file = open(&Source { root: root.clone(), key: from, seen: None })?;
+                copy_into(file, &Place::open(&root, to, &options)?, waited)
+            }
+            (false, true) => Err(crate::error::unfit("copy", &to, pos3_core::UnsafeKey::MarkerWithContent)),
+            (true, false) => {
+                crate::head::head(&root, &from, "copy")?;
+                let place = Place::open(&root, to, &options)?;
+                place.put(&place.make_partial()?, 0, waited)
+            }
+        }
+    })
+    .await
+}
+
+fn open(source: &Source) -> Result<OpenFile> {
+    OpenFile::open(&source.root, &source.key, source.seen.as_ref())
+}
+
+fn copy_into(source: OpenFile, place: &Place, waited: &Waited) -> Result<Entry> {
+    let (file, entry) = source.into_parts();
+    let source = File::from(file);
+    let partial = place.make_partial()?;
+    let mut copied = 0;
+    while copied < entry.size {
+        waited.check()?;
+        let stride = io::copy(&mut (&source).take(STRIDE.min(entry.size - copied)), &mut partial.file());
+        match stride.map_err(|error| io_failed("write", place.key(), error))? {
+            0 => return Err(changed("read", &entry.key)),
+            bytes => copied += bytes,
+        }
+    }
+    verify(&source, &entry)?;
+    place.put(&partial, entry.size, waited)
+}
