@@ -1,4 +1,4 @@
-//! The contract of [`RemoteStore`](crate::RemoteStore) as tests, for every backend, ours and yours.
+//! The contract of [`RemoteStore`] as tests, for every backend, ours and yours.
 //!
 //! Without a shared suite each backend would be right in its own way, and the engine wrong on one of them.
 //! [`conformance!`](crate::conformance!) expands to one test per clause of the contract. Alongside stand two stores that

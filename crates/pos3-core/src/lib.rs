@@ -1,4 +1,28 @@
-//! The engine of pos3.
+//! The engine of pos3: makes one tree of objects like another, over any store.
+//!
+//! Two ordered listings are merge-joined into differences, differences are decided into actions, actions are executed,
+//! and everything that happened is reported. Nothing here knows S3, a terminal or the environment.
+//!
+//! ```text
+//!  source ─► Listing ─┐
+//!                     ├─► Merge ─► Compare ─► Policy ─► Action ─► Executor ─► Report
+//!  target ─► Listing ─┘                        Planner / Plan        every step ─► Event
+//! ```
+//!
+//! # Where to start
+//!
+//! * [`SyncJob`] runs a sync between two [`Tree`]s; [`SyncOptions`] says how; the [`Report`] says what happened.
+//! * [`RemoteStore`] is the port that a backend implements. `conformance!` (feature `conformance`) tests one against
+//!   every clause of its contract; `examples/custom_store.rs` is a whole backend.
+//! * [`Planner`] and [`Plan`] are a sync before anything is done; [`Executor`] does it.
+//! * [`MemoryStore`] is a strict store for tests.
+//!
+//! # What it promises
+//!
+//! * Deletes are planned only from two listings that are [`Complete`], which is a type: no other value can make one.
+//! * They are done only after every copy went well, and refused as a whole by [`Guards`].
+//! * Keys are exact; what cannot be a file name on a disk is refused for itself alone.
+//! * Memory does not grow with the trees: two listings, a page each, and what changed.
 
 mod compare;
 #[cfg(feature = "conformance")]

@@ -1,3 +1,6 @@
 //! The engine's integration tests: the contract on the stores that live here, and the semantics of a sync.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod contract;
+mod model;
+mod semantics;

@@ -1,0 +1,128 @@
+//! A backend of your own: a hash map, which has no order, as a store that says so.
+//!
+//! `cargo run -p pos3-core --features conformance --example custom_store` syncs from it; `cargo test` on the same target runs
+//! the conformance suite on it. Implement the seven verbs, be honest in `capabilities`, and the engine does the rest.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use pos3_core::{
+    Capabilities, Content, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key, ListOptions,
+    MemoryStore, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, SyncJob, SyncOptions, Tree, Usage,
+};
+
+/// Objects in a hash map.
+#[derive(Debug, Default)]
+struct HashStore {
+    objects: RwLock<HashMap<Key, (Entry, Bytes)>>,
+    versions: AtomicU64,
+}
+
+impl HashStore {
+    fn find(&self, key: &Key, operation: &'static str) -> Result<(Entry, Bytes)> {
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        objects.get(key).cloned().ok_or_else(|| StoreError::new(ErrorKind::NotFound, operation).with_key(key))
+    }
+}
+
+#[async_trait]
+impl RemoteStore for HashStore {
+    /// No order, nothing conditional, reading is cheap: the engine sorts, and never relies on more.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().with_ordered(false).with_local_reads(true)
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        let after = options.start_after.as_ref();
+        let wanted = |key: &Key| key.as_str().starts_with(prefix) && after.is_none_or(|after| key > after);
+        let mut entries: HashMap<Key, Entry> = HashMap::new();
+        for (entry, _) in objects.values().filter(|(entry, _)| wanted(&entry.key)) {
+            let level = entry.key.as_str()[prefix.len()..].find('/').filter(|_| options.shallow);
+            let shown = match level {
+                Some(end) => Entry::directory(&entry.key.as_str()[..=prefix.len() + end]),
+                None => entry.clone(),
+            };
+            entries.insert(shown.key.clone(), shown);
+        }
+        stream::iter(entries.into_values().map(Ok)).boxed()
+    }
+
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        Ok(self.find(key, "look up")?.0)
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        let (entry, content) = self.find(key, "read")?;
+        if options.if_match.is_some() && options.if_match != entry.fingerprint {
+            return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(key));
+        }
+        let range = options.range.unwrap_or(0..entry.size);
+        let body = Content::from(content).read(range).await?;
+        Ok(Download { entry, body })
+    }
+
+    async fn put(&self, key: &Key, content: Content, _options: PutOptions) -> Result<Entry> {
+        // Read everything first: what arrives damaged must not replace anything.
+        let bytes = content.read_to_bytes(0..content.size()).await?;
+        let version = self.versions.fetch_add(1, Ordering::Relaxed);
+        let size = bytes.len() as u64;
+        let entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
+        let entry = entry.with_modified(SystemTime::now()).with_fingerprint(Fingerprint::new(version.to_le_bytes()));
+        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+        objects.insert(key.clone(), (entry.clone(), bytes));
+        Ok(entry)
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().for_each(|key| {
+            objects.remove(key);
+        });
+        keys.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn copy(&self, from: &Key, _to: &Key) -> Result<Entry> {
+        Err(StoreError::new(ErrorKind::Unsupported, "copy").with_key(from))
+    }
+}
+
+impl fmt::Display for HashStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("hash://")
+    }
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let (source, target) = (Arc::new(HashStore::default()), Arc::new(MemoryStore::new()));
+    for name in ["b/two", "a-one", "a/three"] {
+        source.write(&Key::from(name), name.as_bytes().to_vec().into()).await?;
+    }
+    let report = SyncJob::new(Tree::new(source), Tree::new(target.clone()), SyncOptions::default()).run().await;
+    let report = report.into_result()?;
+    println!("copied {} objects, {} bytes:", report.copied, report.copied_bytes);
+    for entry in target.list_all("").await? {
+        println!("  {} ({} bytes)", entry.key, entry.size);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pos3_core::conformance::Subject;
+
+    pos3_core::conformance!(hash_store, async || Subject::new(Arc::new(HashStore::default())));
+}
