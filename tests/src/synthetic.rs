@@ -1,0 +1,78 @@
+//! A store that holds any number of entries and no memory: what the engine uses is then the engine's own.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use pos3_core::{
+    Capabilities, Content, Digest, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key, ListOptions,
+    PutOptions, RemoteStore, Result, StoreError, Usage,
+};
+
+/// A read-only store of `entries` small objects, made up while they are listed.
+#[derive(Clone, Copy, Debug)]
+pub struct SyntheticStore {
+    entries: u64,
+}
+
+impl SyntheticStore {
+    /// Returns a store of `entries` entries, in directories of a thousand.
+    pub fn new(entries: u64) -> Self {
+        Self { entries }
+    }
+}
+
+fn entry(number: u64) -> Entry {
+    let key = format!("directory-{:07}/some-usual-file-name-{:04}.parquet", number / 1000, number % 1000);
+    let digest = u128::from(number).to_le_bytes();
+    Entry::file(key, 4096 + number % 1024)
+        .with_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number))
+        .with_fingerprint(Fingerprint::from(format!("{number:032x}").as_str()))
+        .with_digest(Digest::Md5(digest))
+}
+
+fn read_only(operation: &'static str) -> StoreError {
+    StoreError::new(ErrorKind::Unsupported, operation)
+}
+
+#[async_trait]
+impl RemoteStore for SyntheticStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn list(&self, _prefix: &str, _options: ListOptions) -> EntryStream {
+        stream::iter((0..self.entries).map(|number| Ok(entry(number)))).boxed()
+    }
+
+    async fn head(&self, _key: &Key) -> Result<Entry> {
+        Err(read_only("look up"))
+    }
+
+    async fn get(&self, _key: &Key, _options: GetOptions) -> Result<Download> {
+        Err(read_only("read"))
+    }
+
+    async fn put(&self, _key: &Key, _content: Content, _options: PutOptions) -> Result<Entry> {
+        Err(read_only("write"))
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        keys.iter().map(|_| Err(read_only("delete"))).collect()
+    }
+
+    async fn copy(&self, _from: &Key, _to: &Key) -> Result<Entry> {
+        Err(read_only("copy"))
+    }
+}
+
+impl fmt::Display for SyntheticStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("synthetic://")
+    }
+}
