@@ -1,0 +1,301 @@
+//! What a person types to say where something is: [`Location`].
+//!
+//! A general URL parser would cut `s3://bucket/x#1` at the `#`, decode `%20` and drop doubled slashes, and so read,
+//! replace or delete another object than the one that was named. This parser takes everything after the bucket as it
+//! is.
+
+mod file_url;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use pos3_core::Key;
+
+use crate::error::Error;
+
+/// The scheme of the providers of paths on this machine.
+pub(crate) const FILE: &str = "file";
+
+/// Schemes that a person may well have meant when only the `//` is missing.
+const USUAL_SCHEMES: [&str; 3] = ["s3", FILE, "memory"];
+
+/// Where something is, as a person types it.
+///
+/// | text | is |
+/// | --- | --- |
+/// | `s3://bucket/key` | an object, or everything below `key/`; the key is taken as it is: `#`, `?`, `%`, `;`, spaces |
+/// | `s3://profile@bucket/key` | the same, with the settings of a profile |
+/// | `file:///a/b%20c` | the path `/a/b c`: percent-encoding is undone, as `curl` does; `#` and `?` are kept |
+/// | `memory://name/key` | a store in the memory of this process |
+/// | anything without `://` | a path on this machine |
+///
+/// Schemes are written in small letters; [`Registry`](crate::Registry) says which there are. `Display` gives a text
+/// that is parsed to the same location.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// A path on this machine.
+    Local(PathBuf),
+    /// Something in a bucket of some store.
+    Remote(RemoteLocation),
+}
+
+/// A place in a bucket: `scheme://[profile@]bucket[/key]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RemoteLocation {
+    scheme: String,
+    profile: Option<String>,
+    bucket: String,
+    key: String,
+}
+
+/// A text that is no location.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocationError {
+    /// No text at all.
+    #[error("the location is empty: give a path or a URL such as s3://bucket/prefix")]
+    Empty,
+    /// `S3://bucket`.
+    #[error("'{text}': schemes are written in small letters: write '{meant}'")]
+    UppercaseScheme {
+        /// What was given.
+        text: String,
+        /// What to write.
+        meant: String,
+    },
+    /// `://bucket` or `1x://bucket`.
+    #[error("'{text}' has no scheme before '://': write one such as 's3', or './' before a path")]
+    NoScheme {
+        /// What was given.
+        text: String,
+    },
+    /// `s3:/bucket/key`.
+    #[error("'{text}': write '{meant}', or './{text}' if it is a path")]
+    MissingSlashes {
+        /// What was given.
+        text: String,
+        /// What to write.
+        meant: String,
+    },
+    /// `s3:///key`.
+    #[error("'{text}' names no bucket: write {scheme}://BUCKET/PREFIX")]
+    NoBucket {
+        /// What was given.
+        text: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// `s3://@bucket`.
+    #[error("'{text}' names no profile before the '@': write {scheme}://PROFILE@BUCKET or leave the '@' out")]
+    EmptyProfile {
+        /// What was given.
+        text: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// A `file` URL with a host, or with a relative path.
+    #[error("'{text}' is no absolute path on this machine: write file:///PATH with three slashes, or the path alone")]
+    FileHost {
+        /// What was given.
+        text: String,
+    },
+    /// A `%` in a `file` URL that is not followed by two hexadecimal digits, or `%00`.
+    #[error("'{text}' has a '%' that encodes nothing: write '%25' for a percent sign, or the path alone")]
+    FileEscape {
+        /// What was given.
+        text: String,
+    },
+    /// A URL whose bytes are not UTF-8; keys are UTF-8.
+    #[error("'{text}' is not valid UTF-8")]
+    NotUtf8 {
+        /// What was given, with replacement characters.
+        text: String,
+    },
+}
+
+impl Location {
+    /// Returns the location that an argument of a command names; a path need not be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no location.
+    pub fn from_os_str(text: &OsStr) -> Result<Self, LocationError> {
+        match text.to_str() {
+            Some(text) => text.parse(),
+            None => match text.to_string_lossy() {
+                lossy if lossy.contains("://") => Err(LocationError::NotUtf8 { text: lossy.into_owned() }),
+                _ => Ok(Self::Local(PathBuf::from(text))),
+            },
+        }
+    }
+
+    /// Returns the scheme: `file` for a path.
+    pub fn scheme(&self) -> &str {
+        match self {
+            Self::Local(_) => FILE,
+            Self::Remote(remote) => &remote.scheme,
+        }
+    }
+
+    /// Returns the path, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Local(path) => Some(path),
+            Self::Remote(_) => None,
+        }
+    }
+
+    /// Returns the bucket and key, for a provider of a scheme that knows no profiles.
+    ///
+    /// # Errors
+    ///
+    /// A path, or a location that asks for a profile.
+    pub fn without_profile(&self) -> Result<&RemoteLocation, Error> {
+        match self {
+            Self::Local(_) => Err(Error::WrongKind { location: self.to_string() }),
+            Self::Remote(remote) => match &remote.profile {
+                None => Ok(remote),
+                Some(profile) => Err(Error::UnknownProfile { location: self.to_string(), profile: profile.clone() }),
+            },
+        }
+    }
+
+    /// Returns what lies under this location, taken as a directory, by its relative key, as a person would type it.
+    /// Control characters are escaped, so that a key cannot forge a line of output.
+    pub fn child(&self, key: &Key) -> String {
+        match self {
+            Self::Local(path) => {
+                let path = path.to_string_lossy();
+                let slash = if path.ends_with('/') { "" } else { "/" };
+                Key::from(format!("{path}{slash}{}", key.as_str())).to_string()
+            }
+            Self::Remote(remote) => format!("{}{}", remote.root(), key.under(&remote.prefix())),
+        }
+    }
+}
+
+impl RemoteLocation {
+    /// Returns the scheme.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// Returns the profile that was asked for.
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
+    /// Returns the bucket, or what stands in its place in the URLs of the scheme.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Returns everything after the bucket's `/`, as it was written.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns the text that every key below this location, taken as a directory, starts with.
+    ///
+    /// One `/` is added where the key has none at its end, so that `s3://b/data` never means `data_backup/x`.
+    pub fn prefix(&self) -> String {
+        let slash = if self.key.is_empty() || self.key.ends_with('/') { "" } else { "/" };
+        format!("{}{slash}", self.key)
+    }
+
+    /// Returns `scheme://[profile@]bucket/`.
+    fn root(&self) -> String {
+        let Self { scheme, profile, bucket, .. } = self;
+        match profile {
+            Some(profile) => format!("{scheme}://{profile}@{bucket}/"),
+            None => format!("{scheme}://{bucket}/"),
+        }
+    }
+}
+
+impl FromStr for Location {
+    type Err = LocationError;
+
+    fn from_str(text: &str) -> Result<Self, LocationError> {
+        match text.split_once("://") {
+            // A '/' before the "://" makes it a path: './odd://name'.
+            Some((scheme, rest)) if !scheme.contains('/') => {
+                check_scheme(scheme, text)?;
+                if scheme == FILE { file_url::parse(rest, text).map(Self::Local) } else { remote(scheme, rest, text) }
+            }
+            _ => local(text),
+        }
+    }
+}
+
+fn check_scheme(scheme: &str, text: &str) -> Result<(), LocationError> {
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    if !is_scheme {
+        return Err(LocationError::NoScheme { text: text.to_owned() });
+    }
+    if scheme.contains(|c: char| c.is_ascii_uppercase()) {
+        let meant = format!("{}{}", scheme.to_ascii_lowercase(), &text[scheme.len()..]);
+        return Err(LocationError::UppercaseScheme { text: text.to_owned(), meant });
+    }
+    Ok(())
+}
+
+fn remote(scheme: &str, rest: &str, text: &str) -> Result<Location, LocationError> {
+    let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let (profile, bucket) = match authority.rsplit_once('@') {
+        Some((profile, bucket)) => (Some(profile), bucket),
+        None => (None, authority),
+    };
+    if profile.is_some_and(str::is_empty) {
+        return Err(LocationError::EmptyProfile { text: text.to_owned(), scheme: scheme.to_owned() });
+    }
+    if bucket.is_empty() {
+        return Err(LocationError::NoBucket { text: text.to_owned(), scheme: scheme.to_owned() });
+    }
+    Ok(Location::Remote(RemoteLocation {
+        scheme: scheme.to_owned(),
+        profile: profile.map(str::to_owned),
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+    }))
+}
+
+fn local(text: &str) -> Result<Location, LocationError> {
+    if text.is_empty() {
+        return Err(LocationError::Empty);
+    }
+    if let Some((scheme, rest)) = text.split_once(':')
+        && USUAL_SCHEMES.contains(&scheme.to_ascii_lowercase().as_str())
+    {
+        let scheme = scheme.to_ascii_lowercase();
+        let slashes = if scheme == FILE { ":///" } else { "://" };
+        let meant = format!("{scheme}{slashes}{}", rest.trim_start_matches('/'));
+        return Err(LocationError::MissingSlashes { text: text.to_owned(), meant });
+    }
+    Ok(Location::Local(PathBuf::from(text)))
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => write!(f, "{}", path.display()),
+            Self::Remote(remote) => remote.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RemoteLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = self.root();
+        match self.key.as_str() {
+            "" => f.write_str(root.trim_end_matches('/')),
+            key => write!(f, "{root}{key}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Who opens which scheme: [`Registry`].
+//!
+//! Without it the schemes would be a `match` somewhere, and a store that is not ours could be used by programs but
+//! never be named by a person.
+
+mod file;
+mod memory;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pos3_core::Tree;
+
+use crate::error::Error;
+use crate::location::{FILE, Location};
+
+pub use file::FileProvider;
+pub use memory::MemoryProvider;
+
+/// What a location is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To be read. What does not exist is a mistake.
+    Source,
+    /// To be written to. What does not exist is made by the first write.
+    Target,
+}
+
+/// Opens the locations of one scheme.
+#[async_trait]
+pub trait Provider: Debug + Send + Sync + 'static {
+    /// Returns the tree of everything below a location, taken as a directory. It changes nothing, and sends no request
+    /// where that can be avoided.
+    async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error>;
+
+    /// Returns where a location really is: a text that ends in `/`, equal for equal places, that starts with the text
+    /// of every place it lies inside. Overlapping syncs are refused by it.
+    fn place(&self, location: &Location) -> Result<String, Error>;
+}
+
+/// The providers by scheme; cheap to clone.
+///
+/// The default has `file` (which serves plain paths) and `memory`. `s3` comes with its settings:
+/// `Registry::default().with("s3", S3Provider::new(settings))`.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    providers: BTreeMap<String, Arc<dyn Provider>>,
+}
+
+impl Registry {
+    /// Returns a registry without any scheme.
+    pub fn empty() -> Self {
+        Self { providers: BTreeMap::new() }
+    }
+
+    /// Lets a provider open the locations of a scheme, in place of the one that did. Schemes are in small letters.
+    #[must_use]
+    pub fn with(mut self, scheme: impl Into<String>, provider: impl Provider) -> Self {
+        self.providers.insert(scheme.into(), Arc::new(provider));
+        self
+    }
+
+    /// Returns the schemes, by name.
+    pub fn schemes(&self) -> impl Iterator<Item = &str> {
+        self.providers.keys().map(String::as_str)
+    }
+
+    /// Returns the tree of everything below a location, taken as a directory.
+    ///
+    /// # Errors
+    ///
+    /// An unknown scheme, or the provider's reasons.
+    pub async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error> {
+        self.provider(location)?.open(location, role).await
+    }
+
+    /// Returns where a location really is; see [`Provider::place`].
+    ///
+    /// # Errors
+    ///
+    /// An unknown scheme, or the provider's reasons.
+    pub fn place(&self, location: &Location) -> Result<String, Error> {
+        self.provider(location)?.place(location)
+    }
+
+    fn provider(&self, location: &Location) -> Result<&dyn Provider, Error> {
+        let scheme = location.scheme();
+        self.providers.get(scheme).map(|provider| &**provider).ok_or_else(|| Error::UnknownScheme {
+            location: location.to_string(),
+            scheme: scheme.to_owned(),
+            known: self.schemes().collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::empty().with(FILE, FileProvider::default()).with("memory", MemoryProvider::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unknown_scheme_is_named_with_those_there_are() {
+        let location = "gs://b/k".parse().unwrap();
+        let error = Registry::default().open(&location, Role::Source).await.unwrap_err();
+        assert_eq!(error.to_string(), "'gs://b/k': the scheme 'gs' is not known; there are: file, memory");
+    }
+
+    #[tokio::test]
+    async fn one_name_is_one_store_in_memory() {
+        let registry = Registry::default();
+        let open = async |text: &str| registry.open(&text.parse().unwrap(), Role::Source).await.unwrap();
+        let (first, second, other) =
+            (open("memory://m/a").await, open("memory://m/b/").await, open("memory://n").await);
+        assert!(Arc::ptr_eq(first.store(), second.store()));
+        assert!(!Arc::ptr_eq(first.store(), other.store()));
+        assert_eq!((first.prefix(), second.prefix(), other.prefix()), ("a/", "b/", ""));
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_does_not_exist_is_named() {
+        let error = Registry::default().open(&"memory://p@m".parse().unwrap(), Role::Source).await.unwrap_err();
+        assert_eq!(error.to_string(), "'memory://p@m': there is no profile 'p'");
+    }
+}

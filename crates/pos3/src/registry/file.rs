@@ -1,0 +1,126 @@
+//! Paths on this machine.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pos3_core::Tree;
+use pos3_local::{LocalOptions, LocalStore, MissingRoot, Symlinks};
+
+use super::{Provider, Role};
+use crate::error::Error;
+use crate::location::Location;
+
+/// Opens directories of this machine: as a source one must exist, as a target it is made by the first write.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FileProvider {
+    symlinks: Symlinks,
+}
+
+impl FileProvider {
+    /// Sets what symbolic links are taken for.
+    #[must_use]
+    pub fn with_symlinks(mut self, symlinks: Symlinks) -> Self {
+        self.symlinks = symlinks;
+        self
+    }
+}
+
+#[async_trait]
+impl Provider for FileProvider {
+    async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error> {
+        let path = path_of(location)?;
+        check(path, location, role)?;
+        let missing_root = match role {
+            Role::Source => MissingRoot::Error,
+            Role::Target => MissingRoot::Empty,
+        };
+        let options = LocalOptions::default().with_symlinks(self.symlinks).with_missing_root(missing_root);
+        let store = LocalStore::with_options(path, options)
+            .map_err(|source| Error::Store { location: location.to_string(), source })?;
+        Ok(Tree::new(Arc::new(store)))
+    }
+
+    fn place(&self, location: &Location) -> Result<String, Error> {
+        let path = path_of(location)?;
+        let mut place = format!("file://{}", resolve(path).display());
+        if !place.ends_with('/') {
+            place.push('/');
+        }
+        Ok(place)
+    }
+}
+
+fn path_of(location: &Location) -> Result<&Path, Error> {
+    location.path().ok_or_else(|| Error::WrongKind { location: location.to_string() })
+}
+
+/// Tells the mistakes a person makes from the failures a store reports. What cannot be looked at is left to the store.
+fn check(path: &Path, location: &Location, role: Role) -> Result<(), Error> {
+    let location = || location.to_string();
+    match (fs::metadata(path), role) {
+        (Err(error), Role::Source) if error.kind() == ErrorKind::NotFound => {
+            Err(Error::SourceMissing { location: location() })
+        }
+        (Ok(found), Role::Source) if !found.is_dir() => Err(Error::SourceIsFile { location: location() }),
+        (Ok(found), Role::Target) if !found.is_dir() => Err(Error::TargetIsFile { location: location() }),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the path with every symbolic link resolved, as far as it exists; the rest is kept as it is.
+fn resolve(path: &Path) -> PathBuf {
+    let mut existing = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut rest: Vec<OsString> = Vec::new();
+    loop {
+        if let Ok(resolved) = fs::canonicalize(&existing) {
+            return rest.iter().rev().fold(resolved, |path, name| path.join(name));
+        }
+        match (existing.file_name().map(ToOwned::to_owned), existing.parent()) {
+            (Some(name), Some(parent)) => {
+                rest.push(name);
+                existing = parent.to_owned();
+            }
+            _ => return rest.iter().rev().fold(existing, |path, name| path.join(name)),
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn location(path: &Path) -> Location {
+        Location::Local(path.to_owned())
+    }
+
+    #[test]
+    fn a_place_has_its_links_resolved_as_far_as_it_exists() {
+        let root = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(root.path()).unwrap();
+        fs::create_dir(base.join("real")).unwrap();
+        std::os::unix::fs::symlink(base.join("real"), base.join("link")).unwrap();
+        for (path, expected) in [("real", "real/"), ("link", "real/"), ("link/new/x", "real/new/x/"), ("a/b", "a/b/")] {
+            let place = FileProvider::default().place(&location(&base.join(path))).unwrap();
+            assert_eq!(place, format!("file://{}/{expected}", base.display()), "{path}");
+        }
+        assert_eq!(FileProvider::default().place(&location(Path::new("/"))).unwrap(), "file:///");
+    }
+
+    #[tokio::test]
+    async fn files_and_missing_sources_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let missing = root.path().join("missing");
+        let open = async |path: &Path, role| FileProvider::default().open(&location(path), role).await;
+        assert!(matches!(open(&file, Role::Source).await, Err(Error::SourceIsFile { .. })));
+        assert!(matches!(open(&file, Role::Target).await, Err(Error::TargetIsFile { .. })));
+        assert!(matches!(open(&missing, Role::Source).await, Err(Error::SourceMissing { .. })));
+        assert!(open(&missing, Role::Target).await.is_ok());
+        assert!(!missing.exists(), "opening makes nothing");
+    }
+}

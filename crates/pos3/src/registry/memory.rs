@@ -1,0 +1,38 @@
+//! `memory://name/prefix`: stores that live as long as the registry.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use pos3_core::{MemoryStore, Tree};
+
+use super::{Provider, Role};
+use crate::error::Error;
+use crate::location::Location;
+
+/// Opens stores in memory by name, each made when it is first named; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryProvider {
+    stores: Arc<Mutex<BTreeMap<String, Arc<MemoryStore>>>>,
+}
+
+impl MemoryProvider {
+    /// Returns the store of a name.
+    pub fn store(&self, name: &str) -> Arc<MemoryStore> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.entry(name.to_owned()).or_insert_with(|| Arc::new(MemoryStore::named(name))).clone()
+    }
+}
+
+#[async_trait]
+impl Provider for MemoryProvider {
+    async fn open(&self, location: &Location, _role: Role) -> Result<Tree, Error> {
+        let remote = location.without_profile()?;
+        Ok(Tree::new(self.store(remote.bucket())).at(remote.prefix()))
+    }
+
+    fn place(&self, location: &Location) -> Result<String, Error> {
+        let remote = location.without_profile()?;
+        Ok(format!("memory://{}/{}", remote.bucket(), remote.prefix()))
+    }
+}

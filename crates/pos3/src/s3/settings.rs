@@ -1,0 +1,118 @@
+//! Where S3 is and who asks: what the caller says, what the environment says, what is usual.
+
+use pos3_s3::{Addressing, Credentials, S3Config, S3ConfigError};
+
+use super::environment;
+
+/// The server, the region and the credentials of S3.
+#[derive(Clone, Debug, Default)]
+pub struct S3Settings {
+    pub(super) endpoint: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) addressing: Option<Addressing>,
+}
+
+/// Settings that are missing or make no sense.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum S3SettingsError {
+    /// Nobody said who sends the requests.
+    #[error("there are no S3 credentials")]
+    NoCredentials,
+    /// One of two variables that belong together is not set.
+    #[error("{set} is set, but {missing} is not")]
+    HalfCredentials {
+        /// The variable that is set.
+        set: &'static str,
+        /// The variable that is not.
+        missing: &'static str,
+    },
+    /// A variable that is not text.
+    #[error("the environment variable {0} is not valid UTF-8")]
+    NotUtf8(&'static str),
+    /// A value that cannot be right.
+    #[error(transparent)]
+    Config(#[from] S3ConfigError),
+}
+
+impl S3Settings {
+    /// Returns what the environment says, by the variables of the AWS tools: `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`; `AWS_REGION`, else `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_S3`,
+    /// else `AWS_ENDPOINT_URL`. An empty variable counts as not set.
+    ///
+    /// This is the only place of the library that reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// A key without its secret, or the other way round.
+    pub fn from_env() -> Result<Self, S3SettingsError> {
+        environment::settings(|name| std::env::var_os(name))
+    }
+
+    /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's in the region.
+    #[must_use]
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Sets the region. Default: `us-east-1`.
+    #[must_use]
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Sets who sends the requests; the token belongs to temporary credentials.
+    #[must_use]
+    pub fn with_credentials(
+        mut self,
+        key_id: impl Into<String>,
+        secret_key: impl Into<String>,
+        token: Option<String>,
+    ) -> Self {
+        self.credentials = Some(Credentials::fixed(key_id, secret_key, token));
+        self
+    }
+
+    /// Sets any other credentials: a provider of temporary ones, or [`Credentials::Anonymous`].
+    #[must_use]
+    pub fn with_credential_provider(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Sets how buckets are named in requests. Default: by path where an endpoint is given.
+    #[must_use]
+    pub fn with_addressing(mut self, addressing: Addressing) -> Self {
+        self.addressing = Some(addressing);
+        self
+    }
+
+    /// Returns the configuration of a client.
+    ///
+    /// # Errors
+    ///
+    /// Missing credentials.
+    pub(super) fn config(&self) -> Result<S3Config, S3SettingsError> {
+        let credentials = self.credentials.clone().ok_or(S3SettingsError::NoCredentials)?;
+        let mut config = S3Config::new().with_credentials(credentials);
+        if let Some(endpoint) = &self.endpoint {
+            config = config.with_endpoint(endpoint);
+        }
+        if let Some(region) = &self.region {
+            config = config.with_region(region);
+        }
+        if let Some(addressing) = self.addressing {
+            config = config.with_addressing(addressing);
+        }
+        Ok(config)
+    }
+
+    /// Returns which server this is, to tell whether two locations are in one place. Bucket names are unique over all
+    /// of Amazon's regions.
+    pub(super) fn server(&self) -> &str {
+        self.endpoint.as_deref().map_or("s3:", |endpoint| endpoint.trim_end_matches('/'))
+    }
+}

@@ -1,0 +1,144 @@
+//! The front door of the engine: one sync between two locations.
+//!
+//! The engine mirrors any two trees it is given. Which two may be given is decided here, before anything is touched: a
+//! sync of a directory into itself, or from a single file, is a mistake that would cost data.
+
+use futures::StreamExt;
+use pos3_core::{
+    CancellationToken, Deletion, Key, ListOptions, Plan, Refusal, Report, Stop, SyncJob, SyncOptions, Tree, Usage,
+};
+
+use crate::error::Error;
+use crate::location::Location;
+use crate::registry::{Registry, Role};
+
+/// A sync between two locations, opened and checked, and not yet begun.
+#[derive(Debug)]
+pub struct Sync {
+    from: Location,
+    source: Tree,
+    target: Tree,
+    job: SyncJob,
+    caution: Caution,
+}
+
+/// When the source is looked at for the mistake of naming one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caution {
+    /// Before: an empty source may empty the target.
+    Before,
+    /// After, and only if the listing was empty: nothing can have been deleted, and a sync costs no request more.
+    After,
+}
+
+/// Makes `to` like `from` and returns what happened.
+///
+/// # Errors
+///
+/// Whatever keeps the sync from being begun; what goes wrong later is in the report.
+pub async fn sync(registry: &Registry, from: &Location, to: &Location, options: SyncOptions) -> Result<Report, Error> {
+    Sync::open(registry, from, to, options).await?.run().await
+}
+
+impl Sync {
+    /// Opens both locations, taken as directories, and checks that they can be synced.
+    ///
+    /// # Errors
+    ///
+    /// Unknown schemes and profiles, missing settings, a source that is missing or one file, a target that is a file,
+    /// and places that overlap.
+    pub async fn open(
+        registry: &Registry,
+        from: &Location,
+        to: &Location,
+        options: SyncOptions,
+    ) -> Result<Self, Error> {
+        let source = registry.open(from, Role::Source).await?;
+        let target = registry.open(to, Role::Target).await?;
+        refuse_overlap(registry, from, to)?;
+        let may_empty = options.deletion == Deletion::Mirror && options.guards.allow_empty;
+        Ok(Self {
+            from: from.clone(),
+            job: SyncJob::new(source.clone(), target.clone(), options),
+            source,
+            target,
+            caution: if may_empty { Caution::Before } else { Caution::After },
+        })
+    }
+
+    /// Makes the sync stop when `cancel` is cancelled; see [`SyncJob::with_cancel`].
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
+        self.job = self.job.with_cancel(cancel);
+        self
+    }
+
+    /// Returns the requests that both stores have sent so far, by kind.
+    pub fn usage(&self) -> Usage {
+        let (source, target) = (self.source.store(), self.target.store());
+        let one = std::ptr::addr_eq(std::sync::Arc::as_ptr(source), std::sync::Arc::as_ptr(target));
+        if one { source.usage() } else { source.usage().plus(&target.usage()) }
+    }
+
+    /// Makes the plan and touches nothing. That it was stopped is the inner result, as it would be in a report.
+    ///
+    /// # Errors
+    ///
+    /// A source that turns out to be one object.
+    pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
+        self.look(Caution::Before).await?;
+        let plan = self.job.plan().await;
+        let source_is_empty = match &plan {
+            Ok(plan) => plan.tally.source == 0,
+            Err(stop) => refused_as_empty(stop),
+        };
+        if source_is_empty {
+            self.look(Caution::After).await?;
+        }
+        Ok(plan)
+    }
+
+    /// Plans, performs, and returns what happened.
+    ///
+    /// # Errors
+    ///
+    /// A source that turns out to be one object.
+    pub async fn run(&self) -> Result<Report, Error> {
+        self.look(Caution::Before).await?;
+        let report = self.job.run().await;
+        if report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty) {
+            self.look(Caution::After).await?;
+        }
+        Ok(report)
+    }
+
+    /// Fails if nothing is below the source's prefix while an object has its name: the directory is a single object.
+    async fn look(&self, when: Caution) -> Result<(), Error> {
+        let prefix = self.source.prefix();
+        let Some(name) = prefix.strip_suffix('/').filter(|name| !name.is_empty() && when == self.caution) else {
+            return Ok(());
+        };
+        let store = self.source.store();
+        // A listing that fails speaks for itself when the sync reads it.
+        let anything_below = store.list(prefix, ListOptions::default()).next().await.is_some();
+        if !anything_below && store.head(&Key::from(name)).await.is_ok() {
+            return Err(Error::SourceIsFile { location: self.from.to_string() });
+        }
+        Ok(())
+    }
+}
+
+fn refused_as_empty(stop: &Stop) -> bool {
+    matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. }))
+}
+
+fn refuse_overlap(registry: &Registry, from: &Location, to: &Location) -> Result<(), Error> {
+    let (source, target) = (registry.place(from)?, registry.place(to)?);
+    if source.starts_with(&target) || target.starts_with(&source) {
+        return Err(Error::Overlap { from: from.to_string(), to: to.to_string() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
