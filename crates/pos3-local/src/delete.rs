@@ -1,16 +1,22 @@
 //! Deleting names: only what the key says, never through a link, and never a directory that holds something.
 
+use std::time::{Duration, SystemTime};
+
 use pos3_core::{ErrorKind, Key, Result, StoreError};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::blocking::Waited;
 use crate::error::{failed, unfit};
 use crate::facts;
+use crate::list;
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
+
+/// After this long without a write a partial file has no writer any more.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Deletes keys and answers for each, in the order given. One that fails does not stop the others.
 pub(crate) fn delete(root: &Root, keys: &[Key], waited: &Waited) -> Vec<Result<()>> {
@@ -41,7 +47,7 @@ fn delete_one(root: BorrowedFd<'_>, key: &Key) -> Result<()> {
     };
     let deleted = match (facts::file_type(&stat), is_directory) {
         (FileType::RegularFile, false) => rustix::fs::unlinkat(&directory, name, AtFlags::empty()),
-        (FileType::Directory, true) => rustix::fs::unlinkat(&directory, name, AtFlags::REMOVEDIR),
+        (FileType::Directory, true) => remove_directory(directory.as_fd(), name),
         (FileType::RegularFile, true) => return Ok(()),
         (other, _) => return Err(other_thing(key, other)),
     };
@@ -50,6 +56,31 @@ fn delete_one(root: BorrowedFd<'_>, key: &Key) -> Result<()> {
         Err(Errno::NOTEMPTY | Errno::EXIST) if is_directory => Ok(()),
         Err(errno) => Err(failed("delete", key, errno)),
     }
+}
+
+/// Removes an empty directory; one that holds only what crashed writers left counts as empty, as in a listing.
+fn remove_directory(above: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    match rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR) {
+        Err(Errno::NOTEMPTY | Errno::EXIST) => {
+            let flags = path::LIST | OFlags::NOFOLLOW;
+            let directory = rustix::fs::openat(above, name, flags, Mode::empty())?;
+            remove_leftovers(directory.as_fd())?;
+            rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR)
+        }
+        removed => removed,
+    }
+}
+
+/// Removes partial files that nobody has written to for long, if there is nothing else.
+fn remove_leftovers(directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    for name in list::leftovers(directory)? {
+        let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let age = facts::modified(&stat).and_then(|time| SystemTime::now().duration_since(time).ok());
+        if facts::file_type(&stat) == FileType::RegularFile && age.is_some_and(|age| age > STALE) {
+            rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
+        }
+    }
+    Ok(())
 }
 
 /// What stands there is not what the key names, so it is not ours to delete.

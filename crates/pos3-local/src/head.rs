@@ -12,6 +12,9 @@ use crate::options::Symlinks;
 use crate::path;
 use crate::root::Root;
 
+/// Why a link that is followed cannot be read.
+pub(crate) const BROKEN_LINK: &str = "it is a broken symbolic link";
+
 /// Returns the entry at `key`: a file; for a key that ends in `/`, a directory; protected where a listing says so.
 pub(crate) fn head(root: &Root, key: &Key, operation: &'static str) -> Result<Entry> {
     key.check_path().map_err(|rule| unfit(operation, key, rule))?;
@@ -30,7 +33,13 @@ fn head_file(root: &Root, opened: BorrowedFd<'_>, key: &Key, operation: &'static
         Symlinks::Skip => AtFlags::SYMLINK_NOFOLLOW,
         Symlinks::Follow => AtFlags::empty(),
     };
-    let stat = rustix::fs::statat(&directory, name, how).map_err(|errno| failed(operation, key, errno))?;
+    let stat = match rustix::fs::statat(&directory, name, how) {
+        Ok(stat) => stat,
+        Err(_) if root.symlinks() == Symlinks::Follow && path::has_broken_link(directory.as_fd(), name) => {
+            return Ok(Entry::protected(key.clone(), Protection::Unreadable(BROKEN_LINK.into())));
+        }
+        Err(errno) => return Err(failed(operation, key, errno)),
+    };
     match facts::file_type(&stat) {
         FileType::RegularFile => Ok(facts::file(key.clone(), &stat)),
         FileType::Directory => Err(is_directory(operation, key)),

@@ -3,6 +3,7 @@
 //! The channel is bounded, so a slow consumer slows the walk instead of filling memory, and a stream that is dropped
 //! ends it. The stream ends well only if the walk said so: a walk that died is an error, never a short listing.
 
+mod directory;
 mod level;
 mod walk;
 
@@ -17,7 +18,7 @@ use crate::blocking::ended_early;
 use crate::root::Root;
 use walk::Walk;
 
-pub(crate) use level::is_empty;
+pub(crate) use directory::{is_empty, leftovers};
 
 /// Batches on their way: enough to overlap walking with whatever is done with the entries.
 const BATCHES_AHEAD: usize = 4;

@@ -51,6 +51,12 @@ impl PathError {
             Self::Blocked { at, by: FileType::Symlink } => StoreError::new(ErrorKind::Unsupported, operation)
                 .with_key(key)
                 .with_message(format!("'{}' is a symbolic link, which is not followed", Key::from(at))),
+            Self::Blocked { by: FileType::RegularFile | FileType::Directory, .. } => {
+                error::failed(operation, key, Errno::NOENT)
+            }
+            Self::Blocked { at, by } if at == key.as_str() => StoreError::new(ErrorKind::Unsupported, operation)
+                .with_key(key)
+                .with_message(format!("it is a {}", facts::name(by))),
             Self::Blocked { .. } => error::failed(operation, key, Errno::NOENT),
         }
     }
@@ -84,6 +90,17 @@ pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags, symlinks: Sy
             Err(_) => open_stepwise(root, path, flags),
         },
     }
+}
+
+/// Returns true if a segment of `path` is a link that leads nowhere: what should lie below it is not known.
+pub(crate) fn has_broken_link(root: BorrowedFd<'_>, path: &str) -> bool {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let leads_nowhere = |path: &str| {
+        rustix::fs::statat(root, path, AtFlags::empty()).is_err()
+            && rustix::fs::statat(root, path, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| facts::file_type(&stat) == FileType::Symlink)
+    };
+    ends.map(|end| &path[..end]).any(leads_nowhere)
 }
 
 /// Opens the directory at `path` to write into it; makes it, and those above it, where they are missing.

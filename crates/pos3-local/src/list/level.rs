@@ -4,15 +4,16 @@
 //! directory's name is kept and sorted with its `/`, and what may be either, file or directory, stands in both places.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::CStr;
 
-use pos3_core::{PARTIAL_PREFIX, Protection};
-use rustix::fd::{AsFd, BorrowedFd};
+use pos3_core::Protection;
+use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
+use super::directory::{ReadBuffer, Step, is_listed};
 use crate::error::words;
 use crate::facts;
+use crate::head::BROKEN_LINK;
 use crate::options::Symlinks;
 
 /// What a name was found to be when its directory was read.
@@ -116,7 +117,7 @@ impl Names {
                 kind => self.add_as(name, kind),
             },
             Err(Errno::NOENT | Errno::LOOP) if follows => {
-                self.push_either(name, &Protection::Unreadable("it is a broken symbolic link".into()));
+                self.push_either(name, &Protection::Unreadable(BROKEN_LINK.into()));
             }
             Err(Errno::NOENT) => {}
             Err(errno) => self.push_either(name, &Protection::Unreadable(words(errno).into())),
@@ -172,74 +173,5 @@ impl Names {
         let name = |name: &Name| &text[name.start..name.end];
         self.sorted.sort_unstable_by(|a, b| name(a).cmp(name(b)));
         self.sorted.dedup_by(|a, b| name(a) == name(b));
-    }
-}
-
-/// Returns true if `directory` holds nothing that a listing would show.
-pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
-    let mut empty = true;
-    ReadBuffer::default().each(directory, |name, _| {
-        empty = !is_listed(name);
-        if empty { Step::Continue } else { Step::Stop }
-    })?;
-    Ok(empty)
-}
-
-fn is_listed(name: &CStr) -> bool {
-    let name = name.to_bytes();
-    name != b"." && name != b".." && !name.starts_with(PARTIAL_PREFIX.as_bytes())
-}
-
-/// Whether to read on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Continue,
-    Stop,
-}
-
-/// Reads directories, one after the other, with one buffer.
-#[cfg(target_os = "linux")]
-#[derive(Debug)]
-pub(super) struct ReadBuffer(Vec<std::mem::MaybeUninit<u8>>);
-
-#[cfg(target_os = "linux")]
-impl Default for ReadBuffer {
-    fn default() -> Self {
-        Self(vec![std::mem::MaybeUninit::uninit(); 32 << 10])
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl ReadBuffer {
-    /// Calls `visit` with every name. Any failure is reported: also that the directory was removed meanwhile.
-    fn each(&mut self, directory: BorrowedFd<'_>, mut visit: impl FnMut(&CStr, FileType) -> Step) -> Result<(), Errno> {
-        let mut names = rustix::fs::RawDir::new(directory.as_fd(), &mut self.0);
-        while let Some(entry) = names.next() {
-            match entry {
-                Ok(entry) if visit(entry.file_name(), entry.file_type()) == Step::Stop => break,
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads directories; this system's library keeps the buffer.
-#[cfg(not(target_os = "linux"))]
-#[derive(Debug, Default)]
-pub(super) struct ReadBuffer;
-
-#[cfg(not(target_os = "linux"))]
-impl ReadBuffer {
-    /// Calls `visit` with every name.
-    fn each(&mut self, directory: BorrowedFd<'_>, mut visit: impl FnMut(&CStr, FileType) -> Step) -> Result<(), Errno> {
-        for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
-            let entry = entry?;
-            if visit(entry.file_name(), entry.file_type()) == Step::Stop {
-                break;
-            }
-        }
-        Ok(())
     }
 }

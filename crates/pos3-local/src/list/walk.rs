@@ -12,8 +12,9 @@ use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::Batch;
-use super::level::{Found, Names, ReadBuffer};
-use crate::error::{failed, words};
+use super::directory::ReadBuffer;
+use super::level::{Found, Names};
+use crate::error::{changed, failed, unfit, words};
 use crate::facts::{self, Identity};
 use crate::options::{MissingRoot, Symlinks};
 use crate::path::{self, PathError};
@@ -117,15 +118,18 @@ impl Walk {
         let (base, partial) = self.prefix.split_at(self.prefix.rfind('/').map_or(0, |at| at + 1));
         let (base, partial) = (base.to_owned(), partial.to_owned());
         match Key::from(base.as_str()).check_path() {
-            _ if base.is_empty() => {}
-            Ok(()) => {}
-            Err(rule @ UnsafeKey::TooLong) => return Err(crate::error::unfit("list", &Key::from(base), rule).into()),
-            Err(_) => return Ok(None),
+            Err(rule @ UnsafeKey::TooLong) => return Err(unfit("list", &Key::from(base), rule).into()),
+            Err(_) if !base.is_empty() => return Ok(None),
+            Ok(()) | Err(_) => {}
         }
         let path = base.trim_end_matches('/');
         let directory = match path::open(root.as_fd(), path, path::LIST, self.root.symlinks()) {
             Ok(directory) => directory,
-            Err(PathError::System(Errno::NOENT)) if !base.is_empty() => return Ok(None),
+            Err(PathError::System(Errno::NOENT | Errno::NOTDIR))
+                if !base.is_empty() && !path::has_broken_link(root.as_fd(), path) =>
+            {
+                return Ok(None);
+            }
             Err(PathError::Blocked { by, .. }) if by != FileType::Symlink => return Ok(None),
             Err(error) => return Err(error.reading("list", &Key::from(base)).into()),
         };
@@ -192,6 +196,9 @@ impl Walk {
     }
 
     fn directory(&mut self, root: BorrowedFd<'_>) -> Result<(), End> {
+        if self.sender.is_closed() {
+            return Err(End::Dropped);
+        }
         if self.options.prune.prunes(&self.key[self.prefix.len()..]) || self.is_passed() {
             return Ok(());
         }
@@ -247,9 +254,17 @@ impl Walk {
         self.protected(Protection::Unreadable(cause.into()))
     }
 
-    /// Sends a protected entry, also one that is passed if it protects keys that are not.
+    /// Sends a protected entry. One that is not asked for, but protects keys that are, would be missed: it ends the
+    /// listing.
     fn protected(&mut self, why: Protection) -> Result<(), End> {
-        if self.is_passed() { Ok(()) } else { Ok(self.send(Entry::protected(self.key.as_str(), why))?) }
+        if self.is_asked_for() {
+            return Ok(self.send(Entry::protected(self.key.as_str(), why))?);
+        }
+        if self.is_passed() {
+            return Ok(());
+        }
+        let error = StoreError::new(ErrorKind::Other, "list").with_message(why.to_string());
+        Err(error.with_key(&Key::from(self.key.as_str())).into())
     }
 
     fn send_if_asked_for(&mut self, entry: Entry) -> Result<(), End> {
@@ -306,7 +321,7 @@ fn reopen(root: BorrowedFd<'_>, key: &str, identity: Identity, symlinks: Symlink
         .map_err(|error| error.reading("list", &Key::from(key)))?;
     let stat = rustix::fs::fstat(&directory).map_err(|errno| failed_here(key, errno))?;
     if facts::identity(&stat) != identity {
-        return Err(End::Failed(crate::error::changed("list", &Key::from(key))));
+        return Err(End::Failed(changed("list", &Key::from(key))));
     }
     Ok(directory)
 }

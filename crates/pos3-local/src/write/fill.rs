@@ -53,7 +53,7 @@ enum Right {
     /// The one the caller of the put holds.
     Callers,
     /// A further one, given back afterwards.
-    Further(#[allow(dead_code)] Slot),
+    Further(Slot),
 }
 
 impl Fill<'_> {

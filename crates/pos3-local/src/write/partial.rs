@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io::IoSlice;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ const PIECES: usize = 1024;
 
 /// An unfinished file, removed when dropped unless it was placed.
 pub(super) struct Partial {
-    directory: OwnedFd,
+    directory: Arc<OwnedFd>,
     name: String,
     file: File,
     is_placed: AtomicBool,
@@ -28,8 +29,7 @@ pub(super) struct Partial {
 
 impl Partial {
     /// Makes an unfinished file in `directory`, with `mode` or what the process makes new files with.
-    pub(super) fn make(directory: BorrowedFd<'_>, mode: Option<Mode>) -> Result<Self, Errno> {
-        let directory = directory.try_clone_to_owned().map_err(|error| errno(&error))?;
+    pub(super) fn make(directory: Arc<OwnedFd>, mode: Option<Mode>) -> Result<Self, Errno> {
         let (name, file) = create(&directory, mode.unwrap_or(Mode::from_raw_mode(0o666)))?;
         let partial = Self { directory, name, file: file.into(), is_placed: AtomicBool::new(false) };
         if let Some(mode) = mode {
@@ -105,8 +105,4 @@ fn create(directory: &OwnedFd, mode: Mode) -> Result<(String, OwnedFd), Errno> {
             made => return Ok((name, made?)),
         }
     }
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

@@ -1,5 +1,7 @@
 //! The place a file is written to: looked at first, and once more before anything there is replaced.
 
+use std::sync::Arc;
+
 use pos3_core::{Entry, ErrorKind, Expect, Key, PutOptions, Result, StoreError};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec};
@@ -15,7 +17,7 @@ use crate::root::Root;
 
 /// An open directory and the name a file is to have in it.
 pub(super) struct Place {
-    directory: OwnedFd,
+    directory: Arc<OwnedFd>,
     key: Key,
     expect: Expect,
     modified: Option<Timespec>,
@@ -30,6 +32,7 @@ impl Place {
         let (parent, _) = path::split(key.as_str());
         let directory = path::open_or_make(opened.as_fd(), parent).map_err(|error| error.writing("write", &key))?;
         let modified = options.modified.and_then(facts::timespec);
+        let directory = Arc::new(directory);
         let mut place = Self { directory, key, expect: options.expect.clone(), modified, mode: None };
         place.mode = place.check()?.map(|stat| Mode::from_raw_mode(stat.st_mode) & Mode::from_raw_mode(0o777));
         Ok(place)
@@ -41,7 +44,7 @@ impl Place {
 
     /// Makes an unfinished file beside the final one.
     pub(super) fn make_partial(&self) -> Result<Partial> {
-        Partial::make(self.directory.as_fd(), self.mode).map_err(|errno| self.failed(errno))
+        Partial::make(self.directory.clone(), self.mode).map_err(|errno| self.failed(errno))
     }
 
     /// Gives a complete file of `size` bytes its time and its final name.
@@ -117,8 +120,20 @@ impl Place {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
             renamed => return renamed,
         }
-        rustix::fs::linkat(&self.directory, partial.name(), &self.directory, self.name(), AtFlags::empty())?;
-        rustix::fs::unlinkat(&self.directory, partial.name(), AtFlags::empty())
+        match rustix::fs::linkat(&self.directory, partial.name(), &self.directory, self.name(), AtFlags::empty()) {
+            Ok(()) => rustix::fs::unlinkat(&self.directory, partial.name(), AtFlags::empty()),
+            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => self.rename_after_a_look(partial),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// All that is left where the file system has neither exclusive renames nor hard links.
+    fn rename_after_a_look(&self, partial: &Partial) -> Result<(), Errno> {
+        match rustix::fs::statat(&self.directory, self.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Err(Errno::EXIST),
+            Err(Errno::NOENT) => rustix::fs::renameat(&self.directory, partial.name(), &self.directory, self.name()),
+            Err(errno) => Err(errno),
+        }
     }
 
     fn taken(&self) -> StoreError {

@@ -1,0 +1,104 @@
+//! Reading a directory's names from the system.
+//!
+//! Every failure is reported. The usual wrappers take a directory that was removed meanwhile, or a broken disk, for the
+//! end of its names, and a short list of names is a list of things to delete.
+
+use std::ffi::{CStr, CString};
+
+use pos3_core::PARTIAL_PREFIX;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+/// Returns true if `directory` holds nothing that a listing would show.
+pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut empty = true;
+    ReadBuffer::default().each(directory, |name, _| {
+        empty = !is_listed(name);
+        if empty { Step::Continue } else { Step::Stop }
+    })?;
+    Ok(empty)
+}
+
+/// Returns the names of partial files in `directory`; none if it holds anything else.
+pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    if is_empty(directory)? {
+        rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
+        ReadBuffer::default().each(directory, |name, _| {
+            if name.to_bytes().starts_with(PARTIAL_PREFIX.as_bytes()) {
+                names.push(name.to_owned());
+            }
+            Step::Continue
+        })?;
+    }
+    Ok(names)
+}
+
+/// Returns true for a name that stands for an entry: not one of our own unfinished files.
+pub(super) fn is_listed(name: &CStr) -> bool {
+    let name = name.to_bytes();
+    name != b"." && name != b".." && !name.starts_with(PARTIAL_PREFIX.as_bytes())
+}
+
+/// Whether to read on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Continue,
+    Stop,
+}
+
+/// Reads directories, one after the other, with one buffer.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(super) struct ReadBuffer(Vec<std::mem::MaybeUninit<u8>>);
+
+#[cfg(target_os = "linux")]
+impl Default for ReadBuffer {
+    fn default() -> Self {
+        Self(vec![std::mem::MaybeUninit::uninit(); 32 << 10])
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl ReadBuffer {
+    /// Calls `visit` with every name. Any failure is reported: also that the directory was removed meanwhile.
+    pub(super) fn each(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        mut visit: impl FnMut(&CStr, FileType) -> Step,
+    ) -> Result<(), Errno> {
+        let mut names = rustix::fs::RawDir::new(directory.as_fd(), &mut self.0);
+        while let Some(entry) = names.next() {
+            match entry {
+                Ok(entry) if visit(entry.file_name(), entry.file_type()) == Step::Stop => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads directories; this system's library keeps the buffer.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Default)]
+pub(super) struct ReadBuffer;
+
+#[cfg(not(target_os = "linux"))]
+impl ReadBuffer {
+    /// Calls `visit` with every name.
+    pub(super) fn each(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        mut visit: impl FnMut(&CStr, FileType) -> Step,
+    ) -> Result<(), Errno> {
+        for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
+            let entry = entry?;
+            if visit(entry.file_name(), entry.file_type()) == Step::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Only what a key names is deleted.
+
+use super::*;
+use std::time::{Duration, SystemTime};
+
+use pos3_core::ErrorKind;
+
+#[tokio::test]
+async fn each_key_has_its_answer_and_one_failure_stops_nothing() {
+    let world = World::new();
+    world.make(&["a", "dir/x", "empty/", "kept/x", "z"]).link("link", "dir").link("to-file", "a");
+    let keys = ["a", "link/x", "link", "kept/", "dir", "empty/", "missing", "a/b", "../root/z", "z"].map(key);
+    let answers = world.store().delete(&keys).await;
+    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(pos3_core::StoreError::kind)).collect();
+    let expected = [
+        None,
+        Some(ErrorKind::Unsupported),
+        Some(ErrorKind::Precondition),
+        None,
+        Some(ErrorKind::Precondition),
+        None,
+        None,
+        None,
+        Some(ErrorKind::InvalidKey),
+        None,
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(world.names(""), ["dir", "kept", "link", "to-file"]);
+    assert_eq!(fs::read(world.path("dir/x")).unwrap(), b"dir/x");
+}
+
+#[tokio::test]
+async fn an_empty_directory_goes_with_what_a_crash_left_long_ago_but_not_with_work_under_way() {
+    let world = World::new();
+    world.make(&["old/", "new/"]);
+    for directory in ["old", "new"] {
+        fs::write(world.path(directory).join(".pos3-partial.1"), "half").unwrap();
+    }
+    let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 60 * 60);
+    let left = fs::File::options().write(true).open(world.path("old/.pos3-partial.1")).unwrap();
+    left.set_modified(long_ago).unwrap();
+    for name in ["old/", "new/"] {
+        world.store().remove(&key(name)).await.unwrap();
+    }
+    assert_eq!(world.names(""), ["new"]);
+    assert_eq!(world.names("new"), [".pos3-partial.1"]);
+}

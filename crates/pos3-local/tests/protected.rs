@@ -1,0 +1,122 @@
+//! What is there but must not be touched is listed as such, never left out.
+
+use super::*;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use pos3_core::{ErrorKind, GetOptions};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+fn fifo(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+}
+
+#[tokio::test]
+async fn links_stand_in_both_places_and_special_files_in_one() {
+    let world = World::new();
+    world.make(&["file", "dir/x"]).link("dir-link", "dir").link("link", "file").link("broken", "nowhere");
+    fifo(&world.path("fifo"));
+    let _socket = UnixListener::bind(world.path("socket")).unwrap();
+    let expected = [
+        "broken link",
+        "broken/ link",
+        "dir-link link",
+        "dir-link/ link",
+        "dir/ directory",
+        "dir/x file",
+        "fifo it is a FIFO",
+        "file file",
+        "link link",
+        "link/ link",
+        "socket it is a socket",
+    ];
+    assert_eq!(world.shown().await, expected);
+}
+
+#[tokio::test]
+async fn protected_things_are_not_read() {
+    let world = World::new();
+    world.make(&["file", "dir/x"]).link("dir-link", "dir").link("link", "file");
+    fifo(&world.path("fifo"));
+    let _socket = UnixListener::bind(world.path("socket")).unwrap();
+    for name in ["link", "dir-link/x", "fifo", "socket", "link/"] {
+        let error = world.store().get(&key(name), GetOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
+    }
+    for name in ["link", "link/", "fifo", "socket"] {
+        assert!(matches!(world.store().head(&key(name)).await.unwrap().kind, Kind::Protected(_)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_are_not_utf8_are_shown_apart_and_protected() {
+    let world = World::new();
+    world.make(&["x\u{fffd}", "y"]);
+    for name in [&b"x\xff"[..], b"x\xfe"] {
+        fs::write(world.root().join(OsStr::from_bytes(name)), "").unwrap();
+    }
+    fs::create_dir_all(world.root().join(OsStr::from_bytes(b"d\xff/below"))).unwrap();
+    let shown = world.shown().await;
+    let expected = [
+        "d\u{fffd}/ not UTF-8",
+        "x\u{fffd} file",
+        "x\u{fffd}\u{fffd} not UTF-8",
+        "x\u{fffd}\u{fffd}\u{fffd} not UTF-8",
+        "y file",
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[tokio::test]
+async fn followed_links_are_what_they_point_to_and_loops_are_protected() {
+    let world = World::following();
+    world.make(&["a/x", "file"]).link("a/loop", "..").link("link", "file").link("to-a", "a").link("broken", "nowhere");
+    let listed = world.shown().await;
+    let broken = "it cannot be read: it is a broken symbolic link";
+    let expected = [
+        "a/ directory",
+        "a/loop/ link",
+        "a/x file",
+        &format!("broken {broken}"),
+        &format!("broken/ {broken}"),
+        "file file",
+        "link file",
+        "to-a/ directory",
+        "to-a/loop/ link",
+        "to-a/x file",
+    ];
+    assert_eq!(listed, expected);
+    assert_eq!(world.store().read(&key("to-a/x")).await.unwrap(), "a/x");
+    let below: Vec<_> = world.list("a/", ListOptions::default()).await.iter().map(shown).collect();
+    assert_eq!(below, ["a/loop/ link", "a/x file"], "a loop is one from wherever the listing starts");
+    assert!(world.store().list_all("broken/").await.is_err(), "what lies behind is not known to be absent");
+}
+
+#[tokio::test]
+async fn a_prefix_behind_a_link_is_an_error_not_an_empty_listing() {
+    let world = World::new();
+    world.make(&["dir/x"]).link("link", "dir");
+    let error = world.store().list_all("link/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_read_protects_all_below() {
+    let world = World::new();
+    world.make(&["a", "closed/x", "z"]);
+    fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0)).unwrap();
+    if fs::read_dir(world.path("closed")).is_ok() {
+        eprintln!("skipped: this user reads directories without permission");
+        return;
+    }
+    let denied = "it cannot be read: Permission denied (os error 13)";
+    assert_eq!(world.shown().await, ["a file", &format!("closed/ {denied}"), "z file"]);
+    assert_eq!(world.store().list_all("closed/").await.unwrap_err().kind(), ErrorKind::Denied);
+    fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0o444)).unwrap();
+    let expected =
+        ["a file", "closed/ directory", &format!("closed/x {denied}"), &format!("closed/x/ {denied}"), "z file"];
+    assert_eq!(world.shown().await, expected, "names can be read, files cannot");
+    fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0o755)).unwrap();
+}

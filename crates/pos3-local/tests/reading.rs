@@ -1,0 +1,81 @@
+//! Content is what the file was when it was opened, or an error.
+
+use super::*;
+use futures::StreamExt;
+use pos3_core::{ErrorKind, GetOptions, collect_exactly};
+
+/// Larger than any read ahead.
+const LARGE: usize = 5 << 20;
+
+fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|n| u8::try_from((n ^ (n >> 9)) & 0xff).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn ranges_across_chunks_are_exact_and_ranges_outside_fail() {
+    let world = World::new();
+    let content = pattern(LARGE);
+    fs::write(world.path("f"), &content).unwrap();
+    for range in [0..LARGE, 1..LARGE, 524_287..1_048_577, 300_000..600_001, LARGE - 1..LARGE, 7..7] {
+        let options = GetOptions::default().with_range(range.start as u64..range.end as u64);
+        let body = world.store().get(&key("f"), options).await.unwrap().body;
+        assert!(collect_exactly(body, range.len() as u64).await.unwrap() == content[range.clone()], "{range:?}");
+    }
+    let options = GetOptions::default().with_range(0..LARGE as u64 + 1);
+    assert!(world.store().get(&key("f"), options).await.is_err());
+}
+
+#[tokio::test]
+async fn a_file_rewritten_while_it_is_read_ends_with_an_error() {
+    let world = World::new();
+    let torn: [fn(&Path); 3] = [
+        |path| fs::write(path, vec![9; LARGE]).unwrap(),
+        |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(10).unwrap(),
+        |path| std::io::Write::write_all(&mut fs::OpenOptions::new().append(true).open(path).unwrap(), b"x").unwrap(),
+    ];
+    for change in torn {
+        fs::write(world.path("f"), pattern(LARGE)).unwrap();
+        let mut body = world.store().get(&key("f"), GetOptions::default()).await.unwrap().body;
+        body.next().await.unwrap().unwrap();
+        change(&world.path("f"));
+        let (mut delivered, mut last) = (0, None);
+        while let Some(chunk) = body.next().await {
+            delivered += chunk.as_ref().map_or(0, bytes::Bytes::len);
+            last = Some(chunk.map(drop));
+        }
+        assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::Precondition);
+        assert!(delivered < LARGE - (512 << 10), "the last piece must not come");
+    }
+}
+
+#[tokio::test]
+async fn a_file_replaced_by_rename_is_still_read_whole() {
+    let world = World::new();
+    world.make(&["other"]);
+    fs::write(world.path("f"), pattern(LARGE)).unwrap();
+    let mut body = world.store().get(&key("f"), GetOptions::default()).await.unwrap().body;
+    let mut read = body.next().await.unwrap().unwrap().to_vec();
+    fs::hard_link(world.path("f"), world.path("kept")).unwrap();
+    drop(fs::remove_file(world.path("kept")));
+    while let Some(Ok(chunk)) = body.next().await {
+        read.extend_from_slice(&chunk);
+    }
+    // A link changes the inode's status time: the reader cannot tell that from a write and must not trust it.
+    assert!(read.len() < LARGE);
+}
+
+#[tokio::test]
+async fn markers_read_as_empty_and_directories_are_not_files() {
+    let world = World::new();
+    world.make(&["empty/", "full/x", "file"]);
+    for name in ["empty/", "full/"] {
+        assert_eq!(world.store().read(&key(name)).await.unwrap(), "");
+    }
+    for name in ["empty", "file/", "file/x", "none/"] {
+        let error = world.store().read(&key(name)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{name}: {error}");
+    }
+    for name in ["../root/file", "a//b", "", "/file", ".pos3-partial.x"] {
+        assert_eq!(world.store().read(&key(name)).await.unwrap_err().kind(), ErrorKind::InvalidKey, "{name}");
+    }
+}
