@@ -1,6 +1,10 @@
 //! Faults happen as described, and to the requests named.
 
-use std::time::Duration;
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    time::Duration,
+};
 
 use http_body_util::BodyExt as _;
 use pos3_tests::server::{Answer, Fault, Operation, S3Server};
@@ -55,9 +59,19 @@ async fn a_reset_leaves_the_client_without_an_answer() {
     let server = server();
     server.fault(Fault::on(Operation::PutObject).key("lost").answer(Answer::Reset));
     server.fault(Fault::on(Operation::PutObject).key("performed").answer(Answer::ResetAfterPerforming));
-    assert!(put("data/lost", CONTENT).send(&server).await.is_err());
-    assert!(put("data/performed", CONTENT).send(&server).await.is_err());
+    for path in ["data/lost", "data/performed"] {
+        let failure = put(path, CONTENT).send(&server).await.unwrap_err();
+        assert_eq!(connection_error(failure.as_ref()), Some(ErrorKind::ConnectionReset), "{failure:?}");
+    }
     assert_eq!(server.keys("data"), ["k", "performed"]);
+}
+
+/// Returns what the socket reported, wherever in the chain of causes it stands.
+fn connection_error(failure: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    match failure.downcast_ref::<io::Error>() {
+        Some(error) => Some(error.kind()),
+        None => connection_error(failure.source()?),
+    }
 }
 
 #[tokio::test]
