@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod contract;
+mod docs;
 mod memory;
+mod semantics;
 mod server;
