@@ -278,7 +278,8 @@ impl S3ServerBuilder {
     ///
     /// The error of the socket or thread that could not be made.
     pub fn start(self) -> io::Result<S3Server> {
-        let listener = TcpListener::bind(self.address)?;
+        let listener = TcpListener::bind(self.address)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {}: {error}", self.address)))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let mut server = S3Server {

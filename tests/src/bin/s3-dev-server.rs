@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::ExitCode,
 };
 
 use clap::Parser;
@@ -44,8 +45,19 @@ const EXAMPLES: &str = "Examples:
   cargo run -p pos3-tests --bin s3-dev-server -- --port 0 --bucket left --bucket right";
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody left to tell if even this cannot be written.
+            let _ = writeln!(io::stderr(), "s3-dev-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until Ctrl-C.
+async fn run(arguments: Arguments) -> io::Result<()> {
     let mut server = S3Server::builder()
         .address(SocketAddr::new(arguments.host, arguments.port))
         .credentials(&arguments.access_key, &arguments.secret_key);
