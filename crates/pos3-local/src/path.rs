@@ -183,3 +183,31 @@ fn explain(directory: BorrowedFd<'_>, segment: &str, errno: Errno) -> Obstacle {
         Err(errno) => Obstacle::Errno(errno),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn one_call_and_one_call_per_segment_agree() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir_all(at("a/b")).unwrap();
+        fs::write(at("a/b/f"), "x").unwrap();
+        symlink("a", at("link")).unwrap();
+        symlink("f", at("a/b/l")).unwrap();
+        let root = fs::File::open(directory.path()).unwrap();
+        for (path, opens) in
+            [("a/b/f", true), ("a/b/l", false), ("link/b/f", false), ("a/b/f/x", false), ("a/none", false)]
+        {
+            assert_eq!(open_beneath(root.as_fd(), path, READ).is_ok(), opens, "{path}");
+            assert_eq!(open_stepwise(root.as_fd(), path, READ).is_ok(), opens, "{path}");
+        }
+        let blocked = open_stepwise(root.as_fd(), "link/b/f", READ).unwrap_err();
+        assert!(matches!(blocked, PathError::Blocked { at, by: FileType::Symlink } if at == "link"));
+    }
+}

@@ -55,7 +55,7 @@ async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOpti
     blocking("write", move |waited| {
         let place = Place::open(&root, key, &options)?;
         let partial = place.make_partial()?;
-        partial.write_at(0, &[bytes.clone()]).map_err(|errno| failed("write", place.key(), errno))?;
+        partial.write_at(0, std::slice::from_ref(&bytes)).map_err(|errno| failed("write", place.key(), errno))?;
         place.put(&partial, bytes.len() as u64, waited)
     })
     .await

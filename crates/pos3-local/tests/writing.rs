@@ -73,6 +73,40 @@ async fn a_parent_that_becomes_a_link_is_not_written_through_when_following_eith
     assert_eq!(fs::read(world.path("real/x")).unwrap(), b"real/x");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parent_swapped_for_a_link_under_way_is_never_written_through() {
+    let world = World::new();
+    let outside = world.directory.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let (directory, link) = (world.path("d"), world.path("link"));
+    fs::create_dir(&directory).unwrap();
+    symlink("../outside", &link).unwrap();
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let swapping = std::thread::spawn({
+        let done = done.clone();
+        move || {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let flags = rustix::fs::RenameFlags::EXCHANGE;
+                rustix::fs::renameat_with(rustix::fs::CWD, &directory, rustix::fs::CWD, &link, flags).unwrap();
+            }
+        }
+    });
+    let (mut written, mut refused) = (0, 0);
+    for n in 0..2000 {
+        match world.store().write(&key(&format!("d/{}/f", n % 7)), "x".into()).await {
+            Ok(_) => written += 1,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    swapping.join().unwrap();
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert_eq!(written + refused, 2000);
+}
+
 #[tokio::test]
 async fn a_put_that_fails_midway_leaves_nothing() {
     let world = World::new();
@@ -200,9 +234,10 @@ async fn a_full_disk_is_exhausted_and_leaves_nothing() {
         eprintln!("skipped: no small file system can be mounted here");
         return;
     }
-    let error = world.store().put(&key("f"), stored(pattern(LARGE)).await, PutOptions::default()).await.unwrap_err();
+    let put = world.store().put(&key("f"), stored(pattern(LARGE)).await, PutOptions::default()).await;
     let left = world.names("");
     assert!(std::process::Command::new("umount").arg(&root).status().unwrap().success());
+    let error = put.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}");
     assert_eq!(left, [""; 0]);
 }
