@@ -1,0 +1,58 @@
+//! Runs a command in a fresh process of this benchmark, whose only child it is: what the kernel says of the children is
+//! then what the command used.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+/// What a command used.
+pub(crate) struct Run {
+    pub(crate) cpu: Duration,
+    pub(crate) wall: Duration,
+    /// Peak resident memory in bytes.
+    pub(crate) peak: u64,
+    /// The requests the server received meanwhile.
+    pub(crate) requests: String,
+}
+
+const MARK: &str = "--run-and-tell";
+
+/// Returns the command to run, if this process is the one to run it.
+pub(crate) fn command(arguments: &[String]) -> Option<&[String]> {
+    arguments.split_first().filter(|(first, _)| *first == MARK).map(|(_, command)| command)
+}
+
+/// Runs a command and prints its CPU time and wall time in microseconds and its peak memory in KiB.
+pub(crate) fn run_and_tell(command: &[String]) {
+    let begin = Instant::now();
+    let status = Command::new(&command[0]).args(&command[1..]).status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+    let wall = begin.elapsed().as_micros();
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let cpu = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    println!("{cpu} {wall} {}", usage.max_rss());
+}
+
+/// Runs a command with these variables in its environment.
+pub(crate) fn run(program: &Path, arguments: &[&str], environment: &[(String, String)]) -> Run {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(MARK).arg(program).args(arguments).envs(environment.iter().cloned());
+    let output = command.stderr(std::process::Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    let &[cpu, wall, peak] = numbers.as_slice() else { panic!("{program:?} {arguments:?}: {text}") };
+    let (cpu, wall) = (Duration::from_micros(cpu), Duration::from_micros(wall));
+    Run { cpu, wall, peak: peak * 1024, requests: String::new() }
+}
+
+/// Builds the command line as it is released and returns its path.
+pub(crate) fn build_command_line() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo).args(["build", "--release", "-q", "-p", "pos3-cli"]).status().unwrap();
+    assert!(status.success(), "pos3-cli does not build");
+    // The servers of this package are built beside it.
+    Path::new(env!("CARGO_BIN_EXE_null-s3-server")).with_file_name("pos3-cli")
+}
