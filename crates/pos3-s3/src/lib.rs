@@ -1,1 +1,49 @@
-//! The `pos3-s3` crate.
+//! An S3 bucket as a [`pos3_core::RemoteStore`].
+//!
+//! A thin client that speaks the S3 protocol itself, because exactness needs it: every key is sent, listed and deleted
+//! byte for byte, a listing ends well or with an error, and a success is one only when the server's result says so. It
+//! stands on `object_store`'s credential providers and transport interface, so an embedder's own fit in.
+//!
+//! ```no_run
+//! use pos3_core::{Key, RemoteStoreExt};
+//! use pos3_s3::{Credentials, S3Client, S3Config};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = S3Config::new()
+//!     .with_endpoint("http://127.0.0.1:9000")
+//!     .with_credentials(Credentials::fixed("key id", "secret key", None));
+//! let bucket = S3Client::new(config)?.bucket("photos")?;
+//! bucket.write(&Key::from("2026/note.txt"), "hello".into()).await?;
+//! assert_eq!(bucket.read(&Key::from("2026/note.txt")).await?, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `client` | configuration, signing, sending, retrying; shared by all buckets of a server |
+//! | `bucket` | one bucket's requests |
+//! | `list`, `read`, `write`, `copy`, `delete` | the store's verbs |
+//! | `error` | what a failure means |
+
+mod bucket;
+mod client;
+mod copy;
+mod delete;
+mod error;
+mod etag;
+mod list;
+mod operation;
+mod read;
+mod store;
+mod write;
+
+pub use client::S3Client;
+pub use client::config::{Addressing, ConditionalWrites, Credentials, PayloadSigning, S3Config, S3ConfigError};
+pub use object_store::aws::AwsCredential;
+pub use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,
+    HttpService,
+};
+pub use object_store::{ClientOptions, CredentialProvider, StaticCredentialProvider};
+pub use store::S3Store;

@@ -1,0 +1,229 @@
+//! The client behind all stores of one server: endpoint, identity and connection pool.
+//!
+//! Every request goes through [`S3Client::attempt`], so counting, signing, slowing down and reading a refusal are done
+//! in one place and done for each attempt anew.
+
+pub(crate) mod config;
+mod connect;
+pub(crate) mod request;
+pub(crate) mod retry;
+pub(crate) mod sign;
+pub(crate) mod time;
+pub(crate) mod uri;
+pub(crate) mod xml;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::Body as _;
+use object_store::client::{HttpClient, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody};
+use tokio::time::timeout;
+
+use crate::error::{Failure, Refusal};
+use crate::operation::Counters;
+use crate::store::S3Store;
+use config::{Credentials, S3Config, S3ConfigError};
+use connect::Patience;
+use request::Request;
+use retry::{Attempts, Brake};
+use sign::Signer;
+use uri::Endpoint;
+use xml::XmlError;
+
+/// The most of an answer that is read into memory; a page of a thousand long keys stays far below.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// The most of a refusal that is read.
+const LARGEST_REFUSAL: usize = 64 << 10;
+
+/// One server, one identity and one pool of connections, shared by the stores of any number of buckets; cheap to
+/// clone.
+#[derive(Clone)]
+pub struct S3Client(Arc<Inner>);
+
+struct Inner {
+    config: S3Config,
+    endpoint: Endpoint,
+    signer: Signer,
+    http: HttpClient,
+    brake: Brake,
+}
+
+/// A whole answer that was a success by its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// Returns facts of the result element called `root`.
+    ///
+    /// S3 begins to answer a long operation before it knows the end of it: a success by status may hold an `<Error>`,
+    /// so nothing has succeeded until the result element is there.
+    pub(crate) fn result<const N: usize>(&self, root: &str, names: [&str; N]) -> Result<[String; N], Failure> {
+        xml::children(&self.body, root, names).map_err(|error| self.not_a_result(error))
+    }
+
+    /// Returns the refusal that stands in a result's place, or else why there is no result.
+    pub(crate) fn not_a_result(&self, error: XmlError) -> Failure {
+        if xml::children(&self.body, "Error", []).is_ok() {
+            return Failure::Refused(Box::new(Refusal::new(StatusCode::OK, &self.headers, &self.body)));
+        }
+        error.into()
+    }
+}
+
+impl S3Client {
+    /// Returns a client; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that cannot work.
+    pub fn new(config: S3Config) -> Result<Self, S3ConfigError> {
+        let endpoint = config.check()?;
+        let http = match &config.http {
+            Some(http) => http.clone(),
+            None => connect::connect(&config, &endpoint.scheme)?,
+        };
+        let signer = Signer::new(&config.region);
+        Ok(Self(Arc::new(Inner { config, endpoint, signer, http, brake: Brake::new() })))
+    }
+
+    /// Returns the store of a bucket, which is not checked to exist.
+    ///
+    /// # Errors
+    ///
+    /// A name that no bucket can have.
+    pub fn bucket(&self, name: &str) -> Result<S3Store, S3ConfigError> {
+        self.config().check_bucket(name)?;
+        let uri = self.0.endpoint.bucket(name, self.config().addressing_of(name))?;
+        Ok(S3Store::new(self.clone(), name, uri))
+    }
+
+    /// Returns the server's address.
+    pub fn endpoint(&self) -> String {
+        self.0.endpoint.to_string()
+    }
+
+    pub(crate) fn config(&self) -> &S3Config {
+        &self.0.config
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns a count of no attempts yet.
+    pub(crate) fn attempts(&self) -> Attempts {
+        Attempts::new(self.config().attempts, self.config().longest_pause)
+    }
+
+    /// Waits until a request that failed may be sent again, or gives the failure back.
+    pub(crate) async fn again(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), Failure> {
+        attempts.again(failure, &self.0.brake).await
+    }
+
+    /// Sends a request once, signed for this moment, and returns the head of a success.
+    pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
+        self.0.brake.wait().await;
+        let signed = self.signed(request).await?;
+        counters.count(request.operation);
+        let response = self.0.http.execute(signed).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (head, body) = response.into_parts();
+        let body = collect(body, self.config().idle_timeout, LARGEST_REFUSAL).await.unwrap_or_default();
+        Err(Failure::Refused(Box::new(Refusal::new(head.status, &head.headers, &body))))
+    }
+
+    /// Sends a request until `read` accepts a whole answer, which is how a cut body and an error inside a success are
+    /// sent again like any other failure.
+    pub(crate) async fn exchange<T>(
+        &self,
+        counters: &Counters,
+        request: &Request,
+        attempts: &mut Attempts,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        loop {
+            let failure = match self.answer(counters, request).await.and_then(|answer| read(&answer)) {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            self.again(attempts, failure).await?;
+        }
+    }
+
+    async fn answer(&self, counters: &Counters, request: &Request) -> Result<Answer, Failure> {
+        let (head, body) = self.attempt(counters, request).await?.into_parts();
+        let idle = request.patience.unwrap_or(self.config().idle_timeout);
+        let body = collect(body, idle, LARGEST_ANSWER).await?;
+        Ok(Answer { headers: head.headers, body })
+    }
+
+    async fn signed(&self, request: &Request) -> Result<HttpRequest, Failure> {
+        let mut headers = request.headers.clone();
+        let method = request.operation.method();
+        if let Credentials::Provider(provider) = &self.config().credentials {
+            let credential = provider.get_credential().await.map_err(Failure::Credentials)?;
+            let now = SystemTime::now();
+            self.0.signer.sign(&credential, &method, &request.uri, &mut headers, &request.payload, now)?;
+        }
+        if method == Method::PUT || method == Method::POST {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+        }
+        // A body of one `Bytes`: the other kind of body there is tells its emptiness the wrong way round.
+        let mut signed = HttpRequest::new(HttpRequestBody::from(request.body.clone()));
+        *signed.method_mut() = method;
+        *signed.uri_mut() = request.uri.clone();
+        *signed.headers_mut() = headers;
+        if let Some(patience) = request.patience {
+            signed.extensions_mut().insert(Patience(patience));
+        }
+        Ok(signed)
+    }
+}
+
+/// Reads a body into memory; one that was cut, stalls or is too large is a failure.
+async fn collect(body: HttpResponseBody, idle: Duration, limit: usize) -> Result<Bytes, Failure> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
+    let mut chunks = body.bytes_stream();
+    let mut whole = BytesMut::new();
+    let mut first = Bytes::new();
+    while let Some(chunk) = timeout(idle, chunks.next()).await.map_err(|_| Failure::Stalled(idle))? {
+        let chunk = chunk?;
+        if first.is_empty() && whole.is_empty() {
+            first = chunk;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.reserve(expected.max(first.len() + chunk.len()));
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&chunk);
+        if whole.len() > limit {
+            return Err(Failure::Garbled(format!("the answer is larger than {limit} bytes")));
+        }
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+impl fmt::Debug for S3Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Client")
+            .field("endpoint", &self.endpoint())
+            .field("region", &self.config().region)
+            .field("credentials", &self.config().credentials)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,386 @@
+//! What a client needs to know, checked before the first request.
+//!
+//! A wrong endpoint or bucket name would otherwise show up as a confusing answer of some server. Nothing here reads the
+//! environment: whoever embeds this crate decides where settings come from.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::client::HttpClient;
+use object_store::{CredentialProvider, StaticCredentialProvider, aws::AwsCredential};
+
+use super::uri::Endpoint;
+
+/// The smallest part S3 takes, except for the last one.
+const SMALLEST_PART: u64 = 5 << 20;
+
+/// The largest part, and the largest object in one PUT or CopyObject request, that S3 takes.
+const LARGEST_PART: u64 = 5 << 30;
+
+/// Where requests are sent and how. Made with [`S3Config::new`] and the `with_` methods.
+#[derive(Clone, Debug)]
+pub struct S3Config {
+    pub(crate) region: String,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) addressing: Option<Addressing>,
+    pub(crate) credentials: Credentials,
+    pub(crate) payload_signing: PayloadSigning,
+    pub(crate) conditional_writes: ConditionalWrites,
+    pub(crate) part_size: u64,
+    pub(crate) multipart_threshold: u64,
+    pub(crate) copy_limit: u64,
+    pub(crate) list_page: Option<u16>,
+    pub(crate) attempts: u32,
+    pub(crate) longest_pause: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) http: Option<HttpClient>,
+}
+
+/// How a bucket is named in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressing {
+    /// `http://host/bucket/key`: works with every server and every bucket name.
+    Path,
+    /// `https://bucket.host/key`: what Amazon asks for.
+    VirtualHosted,
+}
+
+/// Whether the signature covers the content of objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PayloadSigning {
+    /// It does not (`UNSIGNED-PAYLOAD`): hashing would cost more than everything else together.
+    #[default]
+    Unsigned,
+    /// It does, at the price of a SHA-256 over every byte sent.
+    Signed,
+}
+
+/// Whether writes that expect something of the target are sent as conditional requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConditionalWrites {
+    /// They are not; the store says it cannot. Many servers ignore the conditions, which is worse than none.
+    #[default]
+    Off,
+    /// They are (`If-None-Match: *`, `If-Match`): for servers that honour them, as Amazon's does.
+    On,
+}
+
+/// Who sends the requests.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    /// Nobody: requests are not signed, which is enough for public buckets.
+    #[default]
+    Anonymous,
+    /// Whoever the provider names, asked before each attempt; a provider of temporary credentials must cache them.
+    Provider(Arc<dyn CredentialProvider<Credential = AwsCredential>>),
+}
+
+impl Credentials {
+    /// Returns credentials that do not change; the token is for temporary ones.
+    pub fn fixed(key_id: impl Into<String>, secret_key: impl Into<String>, token: Option<String>) -> Self {
+        let credential = AwsCredential { key_id: key_id.into(), secret_key: secret_key.into(), token };
+        Self::Provider(Arc::new(StaticCredentialProvider::new(credential)))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anonymous => "Anonymous",
+            Self::Provider(_) => "Provider(..)",
+        })
+    }
+}
+
+impl S3Config {
+    /// Returns a configuration for Amazon's S3 in `us-east-1`, without credentials.
+    pub fn new() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            endpoint: None,
+            addressing: None,
+            credentials: Credentials::Anonymous,
+            payload_signing: PayloadSigning::default(),
+            conditional_writes: ConditionalWrites::default(),
+            part_size: 8 << 20,
+            multipart_threshold: 16 << 20,
+            copy_limit: LARGEST_PART,
+            list_page: None,
+            attempts: 8,
+            longest_pause: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            http: None,
+        }
+    }
+
+    /// Sets the region that signatures name. Default: `us-east-1`.
+    #[must_use]
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.region = region.into();
+        self
+    }
+
+    /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's in the region.
+    #[must_use]
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Sets how buckets are named. Default: by path where an endpoint is given, virtual-hosted otherwise.
+    #[must_use]
+    pub fn with_addressing(mut self, addressing: Addressing) -> Self {
+        self.addressing = Some(addressing);
+        self
+    }
+
+    /// Sets who sends the requests. Default: [`Credentials::Anonymous`].
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Sets whether signatures cover content. Default: [`PayloadSigning::Unsigned`].
+    #[must_use]
+    pub fn with_payload_signing(mut self, signing: PayloadSigning) -> Self {
+        self.payload_signing = signing;
+        self
+    }
+
+    /// Sets whether conditional writes are used. Default: [`ConditionalWrites::Off`].
+    #[must_use]
+    pub fn with_conditional_writes(mut self, writes: ConditionalWrites) -> Self {
+        self.conditional_writes = writes;
+        self
+    }
+
+    /// Sets the size of a part in bytes, from 5 MiB to 5 GiB. Parts grow where an object would have more than 10,000.
+    /// Default: 8 MiB.
+    #[must_use]
+    pub fn with_part_size(mut self, bytes: u64) -> Self {
+        self.part_size = bytes;
+        self
+    }
+
+    /// Sets the size in bytes above which an object is sent in parts, at most 5 GiB. Default: 16 MiB.
+    #[must_use]
+    pub fn with_multipart_threshold(mut self, bytes: u64) -> Self {
+        self.multipart_threshold = bytes;
+        self
+    }
+
+    /// Sets the size in bytes above which an object is copied in parts, at most 5 GiB, which is the default.
+    #[must_use]
+    pub fn with_copy_limit(mut self, bytes: u64) -> Self {
+        self.copy_limit = bytes;
+        self
+    }
+
+    /// Sets how many keys one page of a listing asks for. Default: the server's, usually 1000, which is also its most.
+    #[must_use]
+    pub fn with_list_page(mut self, keys: u16) -> Self {
+        self.list_page = Some(keys.max(1));
+        self
+    }
+
+    /// Sets how often a request is tried altogether, at least once. Default: 8.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets the longest pause between two attempts. Default: 20 s.
+    #[must_use]
+    pub fn with_longest_pause(mut self, pause: Duration) -> Self {
+        self.longest_pause = pause;
+        self
+    }
+
+    /// Sets how long making a connection may take. Default: 10 s.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a request may go without any progress before it is given up and tried again. Default: 60 s.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets the transport: anything that implements `HttpService`, or what an `HttpConnector` of `object_store` makes.
+    ///
+    /// It must send the request target as it is, without tidying the path, and should have its own time limits:
+    /// [`with_connect_timeout`](Self::with_connect_timeout) does not reach it.
+    #[must_use]
+    pub fn with_http_client(mut self, client: HttpClient) -> Self {
+        self.http = Some(client);
+        self
+    }
+
+    /// Returns the server, after checking everything else as well.
+    pub(crate) fn check(&self) -> Result<Endpoint, S3ConfigError> {
+        if self.region.is_empty() || !self.region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(S3ConfigError::Region(self.region.clone()));
+        }
+        if !(SMALLEST_PART..=LARGEST_PART).contains(&self.part_size) {
+            return Err(S3ConfigError::PartSize(self.part_size));
+        }
+        for (name, size) in [("multipart threshold", self.multipart_threshold), ("copy limit", self.copy_limit)] {
+            if size > LARGEST_PART {
+                return Err(S3ConfigError::TooLarge { name, size });
+            }
+        }
+        match &self.endpoint {
+            Some(url) => Endpoint::parse(url),
+            None => Endpoint::aws(&self.region),
+        }
+    }
+
+    /// Returns how `bucket` is addressed: a dot in its name does not fit the certificate of a virtual host.
+    pub(crate) fn addressing_of(&self, bucket: &str) -> Addressing {
+        self.addressing.unwrap_or(if self.endpoint.is_some() || bucket.contains('.') {
+            Addressing::Path
+        } else {
+            Addressing::VirtualHosted
+        })
+    }
+
+    /// Checks a bucket's name: by Amazon's rules there, and elsewhere that it is one harmless path segment.
+    pub(crate) fn check_bucket(&self, bucket: &str) -> Result<(), S3ConfigError> {
+        let refuse = |why| Err(S3ConfigError::bucket(bucket, why));
+        if bucket.starts_with("arn:") {
+            return refuse("access points are not supported, only bucket names");
+        }
+        if self.endpoint.is_some() {
+            let plain = bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            return match bucket.len() {
+                0 => refuse("it is empty"),
+                1..=255 if plain && bucket != "." && bucket != ".." => Ok(()),
+                _ => refuse("it may have letters, digits, '-', '.' and '_' only"),
+            };
+        }
+        if !(3..=63).contains(&bucket.len()) {
+            return refuse("it must have 3 to 63 characters");
+        }
+        let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if !bucket.bytes().all(|byte| lower(byte) || byte == b'-' || byte == b'.') {
+            return refuse("it may have lower-case letters, digits, '-' and '.' only");
+        }
+        if !bucket.bytes().next().is_some_and(lower) || !bucket.bytes().last().is_some_and(lower) {
+            return refuse("it must start and end with a letter or digit");
+        }
+        if bucket.contains("..") { refuse("it must not have two dots in a row") } else { Ok(()) }
+    }
+}
+
+impl Default for S3Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A configuration that cannot work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum S3ConfigError {
+    /// The endpoint is no usable URL.
+    #[error("'{endpoint}' is not an S3 endpoint: {why}")]
+    Endpoint {
+        /// The endpoint as given.
+        endpoint: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The bucket cannot have this name.
+    #[error("'{bucket}' is not a bucket name: {why}")]
+    Bucket {
+        /// The name as given.
+        bucket: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The region has characters no region has.
+    #[error("'{0}' is not a region name")]
+    Region(String),
+    /// Parts of this size are not allowed.
+    #[error("a part of {0} bytes is not possible: 5 MiB to 5 GiB are")]
+    PartSize(u64),
+    /// A limit is above what one request can carry.
+    #[error("a {name} of {size} bytes is not possible: 5 GiB is the most")]
+    TooLarge {
+        /// Which limit.
+        name: &'static str,
+        /// Its value in bytes.
+        size: u64,
+    },
+    /// The system's certificates, which https needs, cannot be read.
+    #[error("the system's certificates cannot be read")]
+    Certificates(#[source] std::io::Error),
+}
+
+impl S3ConfigError {
+    pub(crate) fn endpoint(endpoint: &str, why: &'static str) -> Self {
+        Self::Endpoint { endpoint: endpoint.to_owned(), why }
+    }
+
+    pub(crate) fn bucket(bucket: &str, why: &'static str) -> Self {
+        Self::Bucket { bucket: bucket.to_owned(), why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_are_checked_by_the_rules_of_the_place() {
+        let aws = S3Config::new();
+        let other = S3Config::new().with_endpoint("http://h");
+        for (name, on_aws, elsewhere) in [
+            ("my-bucket.1", true, true),
+            ("My_Bucket", false, true),
+            ("ab", false, true),
+            ("-ab", false, true),
+            ("a..b", false, true),
+            ("", false, false),
+            ("..", false, false),
+            ("a/b", false, false),
+            ("a b", false, false),
+            ("arn:aws:s3:x", false, false),
+        ] {
+            assert_eq!(aws.check_bucket(name).is_ok(), on_aws, "{name}");
+            assert_eq!(other.check_bucket(name).is_ok(), elsewhere, "{name}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_regions_are_checked() {
+        assert!(S3Config::new().with_region("eu west").check().is_err());
+        assert!(S3Config::new().with_part_size(1 << 20).check().is_err());
+        assert!(S3Config::new().with_multipart_threshold(6 << 30).check().is_err());
+        assert!(S3Config::new().with_copy_limit(6 << 30).check().is_err());
+        assert_eq!(S3Config::new().check().unwrap().to_string(), "https://s3.us-east-1.amazonaws.com");
+    }
+
+    #[test]
+    fn a_dotted_bucket_is_addressed_by_path_on_aws() {
+        assert_eq!(S3Config::new().addressing_of("a.b"), Addressing::Path);
+        assert_eq!(S3Config::new().addressing_of("ab"), Addressing::VirtualHosted);
+        assert_eq!(S3Config::new().with_endpoint("http://h").addressing_of("ab"), Addressing::Path);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = S3Config::new().with_credentials(Credentials::fixed("id", "hush", Some("token".into())));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hush") && !shown.contains("token\""), "{shown}");
+    }
+}

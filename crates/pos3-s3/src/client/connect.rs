@@ -1,0 +1,166 @@
+//! The default transport: a pool of HTTP/1.1 connections over TCP, and TLS where the endpoint asks for it.
+//!
+//! It sends request targets untouched, sends small requests at once (`TCP_NODELAY`), and gives up a request when
+//! nothing moves any more: not after a fixed time, which would fail every large upload on a slow line.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::pin_mut;
+use http::uri::Scheme;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use object_store::client::{
+    HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody, HttpService,
+};
+use tokio::time::timeout;
+
+use super::config::{S3Config, S3ConfigError};
+
+/// Most read from or written to a socket at once: large enough that a bulk transfer makes few system calls.
+const BUFFER: usize = 1 << 20;
+
+/// Request bodies are handed to the connection in pieces of this size, which is how progress is seen.
+const PIECE: usize = 256 << 10;
+
+/// An unused connection is closed after this long; servers close theirs sooner or later, and reusing one that is being
+/// closed costs an attempt.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// How long a request may go without progress, where it differs from the usual: a request extension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience(pub(crate) Duration);
+
+/// Returns the transport for an endpoint of this scheme.
+///
+/// # Errors
+///
+/// https where the system's certificates cannot be read.
+pub(crate) fn connect(config: &S3Config, scheme: &Scheme) -> Result<HttpClient, S3ConfigError> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(config.connect_timeout));
+    http.set_keepalive(Some(Duration::from_secs(60)));
+    if *scheme == Scheme::HTTP {
+        return Ok(pool(http, config.idle_timeout));
+    }
+    http.enforce_http(false);
+    let https = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+        .map_err(S3ConfigError::Certificates)?
+        .https_only()
+        .enable_http1()
+        .wrap_connector(http);
+    Ok(pool(https, config.idle_timeout))
+}
+
+fn pool<C>(connector: C, patience: Duration) -> HttpClient
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .http1_max_buf_size(BUFFER)
+        .build(connector);
+    HttpClient::new(Pool { client, patience })
+}
+
+struct Pool<C> {
+    client: Client<C, Upload>,
+    patience: Duration,
+}
+
+impl<C> std::fmt::Debug for Pool<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<C> HttpService for Pool<C>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let patience = request.extensions().get::<Patience>().map_or(self.patience, |patience| patience.0);
+        let sent = Arc::new(AtomicU64::new(0));
+        let answer = self.client.request(request.map(|body| Upload::new(body, sent.clone())));
+        pin_mut!(answer);
+        let mut seen = 0;
+        loop {
+            match timeout(patience, &mut answer).await {
+                Ok(answer) => return answer.map(|answer| answer.map(download)).map_err(request_error),
+                Err(elapsed) => {
+                    let now = sent.load(Ordering::Relaxed);
+                    if now == seen {
+                        return Err(HttpError::new(HttpErrorKind::Timeout, elapsed));
+                    }
+                    seen = now;
+                }
+            }
+        }
+    }
+}
+
+fn download(body: hyper::body::Incoming) -> HttpResponseBody {
+    HttpResponseBody::new(body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error)))
+}
+
+fn request_error(error: Error) -> HttpError {
+    let kind = if error.is_connect() { HttpErrorKind::Connect } else { HttpErrorKind::Request };
+    HttpError::new(kind, error)
+}
+
+/// A request body handed out in pieces, counting them.
+struct Upload {
+    body: HttpRequestBody,
+    piece: Bytes,
+    sent: Arc<AtomicU64>,
+}
+
+impl Upload {
+    fn new(body: HttpRequestBody, sent: Arc<AtomicU64>) -> Self {
+        Self { body, piece: Bytes::new(), sent }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if self.piece.is_empty() {
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.piece = data,
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                other => return other,
+            }
+        }
+        let length = self.piece.len().min(PIECE);
+        self.sent.fetch_add(length as u64, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.piece.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.piece.len() as u64 + self.body.size_hint().lower())
+    }
+}

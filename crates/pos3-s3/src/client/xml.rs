@@ -1,0 +1,176 @@
+//! Reads the XML of S3's answers as a sequence of opened and closed elements.
+//!
+//! An answer that ends early must never look like a shorter one, so a document is only good once its root element is
+//! closed. Keys may hold any character, so character references are resolved even where XML itself forbids them.
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+/// A step through a document. Names come without their namespace prefix.
+#[derive(Debug)]
+pub(crate) enum Step<'s, 'x> {
+    /// An element begins.
+    Open(&'s [u8]),
+    /// An element ends; the text is what stood directly in it since the last tag.
+    Close(&'s [u8], &'s mut Cow<'x, str>),
+}
+
+/// Why a document cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum XmlError {
+    #[error("the answer is not XML: {0}")]
+    Malformed(#[from] quick_xml::Error),
+    #[error("the answer is not XML in UTF-8")]
+    NotUtf8,
+    #[error("the answer has an unknown entity")]
+    UnknownEntity,
+    #[error("the answer was cut short")]
+    CutShort,
+    #[error("the answer is not the expected one")]
+    Unexpected,
+}
+
+/// Walks through a document; elements come with their depth, which is 1 for the root.
+///
+/// # Errors
+///
+/// A document that is not well formed or ends before its root does.
+pub(crate) fn walk<'x>(document: &'x [u8], mut visit: impl FnMut(usize, Step<'_, 'x>)) -> Result<(), XmlError> {
+    let document = std::str::from_utf8(document).map_err(|_| XmlError::NotUtf8)?;
+    let mut reader = Reader::from_str(document);
+    let mut depth = 0;
+    let mut text: Cow<'x, str> = Cow::Borrowed("");
+    let mut whole = false;
+    loop {
+        match reader.read_event()? {
+            Event::Start(element) => {
+                depth += 1;
+                text = Cow::Borrowed("");
+                visit(depth, Step::Open(local_name(&element)));
+            }
+            Event::Empty(element) => {
+                visit(depth + 1, Step::Open(local_name(&element)));
+                visit(depth + 1, Step::Close(local_name(&element), &mut Cow::Borrowed("")));
+                whole |= depth == 0;
+            }
+            Event::End(element) => {
+                visit(depth, Step::Close(element.local_name().into_inner(), &mut text));
+                text = Cow::Borrowed("");
+                depth -= 1;
+                whole |= depth == 0;
+            }
+            Event::Text(piece) => append(&mut text, piece.into_inner())?,
+            Event::CData(piece) => append(&mut text, piece.into_inner())?,
+            Event::GeneralRef(entity) => text.to_mut().push(resolve(&entity)?),
+            Event::Eof if whole && depth == 0 => return Ok(()),
+            Event::Eof => return Err(XmlError::CutShort),
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+        }
+    }
+}
+
+fn local_name<'e>(element: &'e BytesStart<'_>) -> &'e [u8] {
+    element.local_name().into_inner()
+}
+
+fn append<'x>(text: &mut Cow<'x, str>, piece: Cow<'x, [u8]>) -> Result<(), XmlError> {
+    match piece {
+        Cow::Borrowed(bytes) if text.is_empty() => {
+            *text = Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| XmlError::NotUtf8)?);
+        }
+        bytes => text.to_mut().push_str(std::str::from_utf8(&bytes).map_err(|_| XmlError::NotUtf8)?),
+    }
+    Ok(())
+}
+
+fn resolve(entity: &[u8]) -> Result<char, XmlError> {
+    let entity = std::str::from_utf8(entity).map_err(|_| XmlError::NotUtf8)?;
+    let number = match entity {
+        "amp" => return Ok('&'),
+        "lt" => return Ok('<'),
+        "gt" => return Ok('>'),
+        "quot" => return Ok('"'),
+        "apos" => return Ok('\''),
+        _ => entity.strip_prefix('#').ok_or(XmlError::UnknownEntity)?,
+    };
+    let code = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => number.parse(),
+    };
+    code.ok().and_then(char::from_u32).ok_or(XmlError::UnknownEntity)
+}
+
+/// Returns the texts of the root's direct children of these names, the first of each; an absent one is empty.
+///
+/// # Errors
+///
+/// A document that is not well formed, or whose root is not `root`.
+pub(crate) fn children<const N: usize>(document: &[u8], root: &str, names: [&str; N]) -> Result<[String; N], XmlError> {
+    let mut texts = [const { None }; N];
+    let mut expected = false;
+    walk(document, |depth, step| match step {
+        Step::Open(name) if depth == 1 => expected = name == root.as_bytes(),
+        Step::Close(name, text) if depth == 2 => {
+            if let Some(index) = names.iter().position(|wanted| wanted.as_bytes() == name) {
+                texts[index].get_or_insert_with(|| std::mem::take(text).into_owned());
+            }
+        }
+        Step::Open(_) | Step::Close(..) => {}
+    })?;
+    if expected { Ok(texts.map(Option::unwrap_or_default)) } else { Err(XmlError::Unexpected) }
+}
+
+/// Writes text so that any character survives: markup and control characters become references.
+pub(crate) fn escape_into(document: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => document.push_str("&amp;"),
+            '<' => document.push_str("&lt;"),
+            '>' => document.push_str("&gt;"),
+            '"' => document.push_str("&quot;"),
+            '\'' => document.push_str("&apos;"),
+            c if c.is_control() => {
+                document.push_str("&#");
+                document.push_str(&u32::from(c).to_string());
+                document.push(';');
+            }
+            c => document.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_are_found_whatever_surrounds_them() {
+        let document = br#"<?xml version="1.0"?><!-- note --><s3:Result xmlns:s3="urn:x" a=">">
+            <Nested><ETag>no</ETag></Nested><Empty/><s3:ETag>&quot;a&#x1;b&#10;&quot;</s3:ETag><Code><![CDATA[x<y]]></Code>
+            <ETag>second</ETag></s3:Result>"#;
+        let found = children(document, "Result", ["ETag", "Code", "Empty", "Absent"]).unwrap();
+        assert_eq!(found, ["\"a\u{1}b\n\"", "x<y", "", ""].map(String::from));
+    }
+
+    #[test]
+    fn what_is_not_whole_is_an_error() {
+        for document in
+            ["", " ", "<R>", "<R><A>1</A>", "<R><A>1</R>", "<R><A>1</A></R", "nonsense", "<R>&nope;</R>", "<R></S>"]
+        {
+            assert!(children(document.as_bytes(), "R", ["A"]).is_err(), "{document:?}");
+        }
+        assert!(matches!(children(b"<html></html>", "R", ["A"]), Err(XmlError::Unexpected)));
+    }
+
+    #[test]
+    fn escaped_text_comes_back() {
+        let text = "a&b<c>\"d'\u{1}\r\n\t\u{7f}\u{85} é\u{1f600}";
+        let mut document = String::from("<R><K>");
+        escape_into(&mut document, text);
+        document.push_str("</K></R>");
+        assert!(!document.contains(char::is_control));
+        assert_eq!(children(document.as_bytes(), "R", ["K"]).unwrap(), [text.to_owned()]);
+    }
+}

@@ -1,0 +1,187 @@
+//! Copies inside the server: no byte of them comes through this machine.
+//!
+//! Every copy is conditional on the source being what was listed, and has happened only when the server's result
+//! element says so: a `200 OK` with an `<Error>` in it, taken for a success, would make a move lose data.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::HeaderName;
+use pos3_core::{Content, Entry, ErrorKind, Expect, Fingerprint, Key, PutOptions, Result};
+
+use crate::bucket::{Bucket, check_key};
+use crate::client::config::ConditionalWrites;
+use crate::client::request::Request;
+use crate::client::time::parse_rfc3339;
+use crate::client::uri::encode_path;
+use crate::error::Failure;
+use crate::etag;
+use crate::operation::Operation;
+use crate::store::S3Store;
+use crate::write::{ObjectHeaders, PartSource, Upload, part_size_for, written};
+
+/// How long a server may work without a word on what takes it long: copying gigabytes, putting parts together.
+pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
+
+/// The size of a part of a copy: large, because only its request costs.
+const COPY_PART: u64 = 256 << 20;
+
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+const COPY_SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
+const COPY_SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
+const METADATA_DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive");
+
+/// What describes an object beside its content, and does not come along when it is copied in parts.
+const DESCRIPTION: [&str; 7] = [
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "expires",
+    "x-amz-website-redirect-location",
+];
+
+/// An object on the same server, as it was seen.
+#[derive(Clone, Copy)]
+pub(crate) struct CopySource<'s> {
+    bucket: &'s Bucket,
+    key: &'s Key,
+    size: u64,
+    fingerprint: Option<&'s Fingerprint>,
+}
+
+impl<'s> CopySource<'s> {
+    fn new(bucket: &'s Bucket, entry: &'s Entry) -> Self {
+        Self { bucket, key: &entry.key, size: entry.size, fingerprint: entry.fingerprint.as_ref() }
+    }
+
+    fn of(&self, request: Request) -> Result<Request, Failure> {
+        let path = format!("{}/{}", encode_path(&self.bucket.name), encode_path(self.key.as_str()));
+        let request = request.header(COPY_SOURCE, &path)?.patience(LONG);
+        match self.fingerprint {
+            Some(fingerprint) => request.header(COPY_SOURCE_IF_MATCH, &etag::quoted(fingerprint)),
+            None => Ok(request),
+        }
+    }
+
+    pub(crate) fn part_of(&self, request: Request, range: &Range<u64>) -> Result<Request, Failure> {
+        self.of(request)?.header(COPY_SOURCE_RANGE, &format!("bytes={}-{}", range.start, range.end - 1))
+    }
+}
+
+impl Bucket {
+    /// Stores content by copying it where the server has it already; nothing if it has not, or may not be asked.
+    pub(crate) async fn put_by_copy(
+        self: &Arc<Self>,
+        key: &Key,
+        content: &Content,
+        options: &PutOptions,
+        headers: &ObjectHeaders,
+    ) -> Result<Option<Entry>> {
+        let Some((store, entry)) = content.origin_as::<S3Store>() else { return Ok(None) };
+        let source = store.bucket();
+        let conditional =
+            options.expect != Expect::Anything && self.client.config().conditional_writes == ConditionalWrites::On;
+        if !source.client.is_same(&self.client) || conditional {
+            return Ok(None);
+        }
+        match self.copy_from(CopySource::new(source, entry), key, options, headers).await {
+            Ok(copied) => {
+                content.count(entry.size);
+                Ok(Some(copied))
+            }
+            // Reading and writing may be allowed, or possible, where copying is not.
+            Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Copies an object inside this bucket.
+    pub(crate) async fn copy(self: &Arc<Self>, from: &Key, to: &Key) -> Result<Entry> {
+        check_key("copy", to)?;
+        let (entry, _) = self.head_if(from, None, "copy").await?;
+        self.copy_from(CopySource::new(self, &entry), to, &PutOptions::default(), &ObjectHeaders::new()).await
+    }
+
+    async fn copy_from(
+        self: &Arc<Self>,
+        source: CopySource<'_>,
+        to: &Key,
+        options: &PutOptions,
+        headers: &ObjectHeaders,
+    ) -> Result<Entry> {
+        if source.size > self.client.config().copy_limit {
+            return self.copy_in_parts(source, to, options, headers).await;
+        }
+        self.copy_whole(source, to, options, headers).await.map_err(|failure| self.error("copy", to, failure))
+    }
+
+    async fn copy_whole(
+        &self,
+        source: CopySource<'_>,
+        to: &Key,
+        options: &PutOptions,
+        headers: &ObjectHeaders,
+    ) -> Result<Entry, Failure> {
+        let mut request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
+        if !options.metadata.is_empty() {
+            request.headers.extend(headers.iter().cloned());
+            request = request.header(METADATA_DIRECTIVE, "REPLACE")?;
+        }
+        self.exchange(&request, |answer| {
+            let [etag, modified] = answer.result("CopyObjectResult", ["ETag", "LastModified"])?;
+            let mut entry = written(to, source.size, &etag)?;
+            entry.modified = parse_rfc3339(&modified);
+            Ok(entry)
+        })
+        .await
+    }
+
+    async fn copy_in_parts(
+        self: &Arc<Self>,
+        source: CopySource<'_>,
+        to: &Key,
+        options: &PutOptions,
+        headers: &ObjectHeaders,
+    ) -> Result<Entry> {
+        let headers = if options.metadata.is_empty() {
+            let (_, found) = source.bucket.head_if(source.key, source.fingerprint, "copy").await?;
+            description(&found)
+        } else {
+            headers.clone()
+        };
+        let part_size = part_size_for(source.size, COPY_PART.min(self.client.config().copy_limit));
+        let upload = Upload::create(self.clone(), to, headers).await;
+        let upload = upload.map_err(|failure| self.error("copy", to, failure))?;
+        upload.finish(&PartSource::Copy(source), source.size, part_size, options).await
+    }
+}
+
+/// Returns the headers that describe an object, to be given to its copy.
+fn description(headers: &HeaderMap) -> ObjectHeaders {
+    let describes = |name: &str| DESCRIPTION.contains(&name) || name.starts_with("x-amz-meta-");
+    headers
+        .iter()
+        .filter(|(name, _)| describes(name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_in_parts_keeps_the_description_alone() {
+        let mut headers = HeaderMap::new();
+        for name in ["content-type", "x-amz-meta-a", "content-length", "etag", "x-amz-request-id", "last-modified"] {
+            headers.insert(name, "v".parse().unwrap());
+        }
+        let mut kept: Vec<_> = description(&headers).into_iter().map(|(name, _)| name.to_string()).collect();
+        kept.sort();
+        assert_eq!(kept, ["content-type", "x-amz-meta-a"]);
+    }
+}

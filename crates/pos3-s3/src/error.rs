@@ -1,0 +1,335 @@
+//! What goes wrong with a request, and what it means for the caller.
+//!
+//! A server says why it refused in the `<Code>` of its answer. Decisions are made by that code and by the HTTP status,
+//! never by searching text: a key named `SlowDown` must not look like an overloaded server.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use object_store::client::{HttpError, HttpErrorKind};
+use pos3_core::{ErrorKind, Key, StoreError};
+
+use crate::client::xml::{self, XmlError};
+
+/// Why one attempt of a request failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server refused.
+    Refused(Box<Refusal>),
+    /// No whole answer came. The server may have done what was asked.
+    Transport(HttpError),
+    /// Nothing moved for so long. The server may have done what was asked.
+    Stalled(Duration),
+    /// An answer came that cannot be trusted. The server may have done what was asked.
+    Garbled(String),
+    /// The object is not what was expected.
+    Changed,
+    /// No credentials could be had.
+    Credentials(object_store::Error),
+    /// The request cannot be expressed in HTTP.
+    Request(String),
+}
+
+impl Failure {
+    /// Returns true if the same request may succeed when sent again.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.is_temporary(),
+            Self::Transport(error) => error.kind() != HttpErrorKind::Decode,
+            Self::Stalled(_) | Self::Garbled(_) => true,
+            Self::Changed | Self::Credentials(_) | Self::Request(_) => false,
+        }
+    }
+
+    /// Returns true if the server asked for fewer requests.
+    pub(crate) fn is_throttling(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.kind() == ErrorKind::Throttled)
+    }
+
+    /// Returns true if the server may have done what was asked although no answer says so.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.status.is_server_error(),
+            Self::Transport(_) | Self::Stalled(_) | Self::Garbled(_) => true,
+            Self::Changed | Self::Credentials(_) | Self::Request(_) => false,
+        }
+    }
+
+    /// Returns the same failure once more: one request may fail many keys.
+    pub(crate) fn repeat(&self) -> Self {
+        let told = |text: String| HttpError::new(HttpErrorKind::Unknown, std::io::Error::other(text));
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.clone()),
+            Self::Transport(error) => Self::Transport(told(error.to_string())),
+            Self::Stalled(idle) => Self::Stalled(*idle),
+            Self::Garbled(why) => Self::Garbled(why.clone()),
+            Self::Changed => Self::Changed,
+            Self::Credentials(error) => {
+                Self::Credentials(object_store::Error::Generic { store: "S3", source: error.to_string().into() })
+            }
+            Self::Request(why) => Self::Request(why.clone()),
+        }
+    }
+
+    /// Returns the pause the server asked for.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        if let Self::Refused(refusal) = self { refusal.retry_after } else { None }
+    }
+
+    /// Returns the server's answer if it refused with this code.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        if let Self::Refused(refusal) = self { Some(refusal) } else { None }
+    }
+
+    /// Returns this failure as the store's error, saying what was being done in `bucket`.
+    pub(crate) fn during(self, operation: &'static str, key: Option<&Key>, bucket: &str) -> StoreError {
+        let temporary = self.is_temporary();
+        let kind = match &self {
+            Self::Refused(refusal) => refusal.kind(),
+            Self::Transport(_) | Self::Stalled(_) => ErrorKind::Unavailable,
+            Self::Garbled(_) => ErrorKind::Integrity,
+            Self::Changed => ErrorKind::Precondition,
+            Self::Credentials(_) => ErrorKind::Unauthenticated,
+            Self::Request(_) => ErrorKind::Other,
+        };
+        let mut error = StoreError::new(kind, operation);
+        if let Some(key) = key {
+            error = error.with_key(key);
+        }
+        if temporary {
+            error = error.temporary();
+        }
+        match self {
+            Self::Refused(refusal) => match refusal.message(bucket) {
+                Some(message) => error.with_message(message).with_source(*refusal),
+                None => error.with_source(*refusal),
+            },
+            Self::Transport(cause) => error.with_message("no whole answer came from the server").with_source(cause),
+            Self::Stalled(idle) => error.with_message(format!("nothing came from the server for {idle:?}")),
+            Self::Garbled(why) | Self::Request(why) => error.with_message(why),
+            Self::Changed => error,
+            Self::Credentials(cause) => error.with_message("no credentials could be had").with_source(cause),
+        }
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl From<XmlError> for Failure {
+    fn from(error: XmlError) -> Self {
+        Self::Garbled(error.to_string())
+    }
+}
+
+impl From<http::Error> for Failure {
+    fn from(error: http::Error) -> Self {
+        Self::Request(format!("the request cannot be made: {error}"))
+    }
+}
+
+impl From<http::header::InvalidHeaderValue> for Failure {
+    fn from(_: http::header::InvalidHeaderValue) -> Self {
+        Self::Request("a header cannot be made: the value has characters that HTTP does not allow".to_owned())
+    }
+}
+
+/// A server's answer that is not a success.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// S3's code, such as `NoSuchKey`; empty where the answer has none, as to HEAD.
+    pub(crate) code: String,
+    message: String,
+    request_id: String,
+    region: String,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Reads the answer; what has no readable `<Error>` still has a status.
+    pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let [code, message, mut request_id, mut region] =
+            xml::children(body, "Error", ["Code", "Message", "RequestId", "Region"]).unwrap_or_default();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if request_id.is_empty() {
+            header("x-amz-request-id").clone_into(&mut request_id);
+        }
+        if region.is_empty() {
+            header("x-amz-bucket-region").clone_into(&mut region);
+        }
+        let retry_after = header("retry-after").parse().ok().map(Duration::from_secs);
+        Self { status, code, message, request_id, region, retry_after }
+    }
+
+    /// Returns one key's refusal out of an answer that was a success as a whole.
+    pub(crate) fn of_key(code: String, message: String) -> Self {
+        let status = StatusCode::OK;
+        Self { status, code, message, request_id: String::new(), region: String::new(), retry_after: None }
+    }
+
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self.code.as_str() {
+            "RequestTimeout" | "InternalError" | "OperationAborted" | "ConditionalRequestConflict" => true,
+            "NotImplemented" => false,
+            _ if self.kind() == ErrorKind::Throttled => true,
+            // The body was damaged on the way; what is sent again is whole.
+            "BadDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody" => true,
+            _ => matches!(self.status.as_u16(), 408 | 500 | 502..=504),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self.code.as_str() {
+            "NoSuchKey" | "NoSuchBucket" | "NoSuchUpload" | "NoSuchVersion" => ErrorKind::NotFound,
+            "PreconditionFailed" | "ConditionalRequestConflict" => ErrorKind::Precondition,
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidObjectState" => ErrorKind::Denied,
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "TokenRefreshRequired"
+            | "RequestTimeTooSkewed"
+            | "AuthorizationHeaderMalformed" => ErrorKind::Unauthenticated,
+            "KeyTooLongError" | "KeyTooLong" | "InvalidURI" | "InvalidObjectName" | "XMinioInvalidObjectName" => {
+                ErrorKind::InvalidKey
+            }
+            "NotImplemented" | "MethodNotAllowed" | "EntityTooLarge" => ErrorKind::Unsupported,
+            "SlowDown"
+            | "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequests"
+            | "BandwidthLimitExceeded" => ErrorKind::Throttled,
+            "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody" => ErrorKind::Integrity,
+            "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" => ErrorKind::Unavailable,
+            "QuotaExceeded" | "XMinioStorageFull" => ErrorKind::Exhausted,
+            _ => self.kind_of_status(),
+        }
+    }
+
+    fn kind_of_status(&self) -> ErrorKind {
+        match self.status.as_u16() {
+            401 => ErrorKind::Unauthenticated,
+            403 => ErrorKind::Denied,
+            404 => ErrorKind::NotFound,
+            405 | 501 => ErrorKind::Unsupported,
+            408 | 500 | 502..=504 => ErrorKind::Unavailable,
+            412 => ErrorKind::Precondition,
+            429 => ErrorKind::Throttled,
+            507 => ErrorKind::Exhausted,
+            _ => ErrorKind::Other,
+        }
+    }
+
+    /// Returns words a user understands, where the kind's own do not say enough.
+    fn message(&self, bucket: &str) -> Option<String> {
+        Some(match self.code.as_str() {
+            "NoSuchBucket" => format!("bucket '{bucket}' does not exist"),
+            "InvalidAccessKeyId" => "the server does not know this access key".to_owned(),
+            "SignatureDoesNotMatch" => "the secret key does not fit the access key".to_owned(),
+            "ExpiredToken" | "TokenRefreshRequired" => "the credentials have expired".to_owned(),
+            "InvalidToken" => "the session token is not valid".to_owned(),
+            "RequestTimeTooSkewed" => "this machine's clock differs too much from the server's".to_owned(),
+            "InvalidObjectState" => "it is archived and must be restored first".to_owned(),
+            "KeyTooLongError" | "KeyTooLong" => "the key is longer than the server allows".to_owned(),
+            "InvalidRange" => "the range lies outside the content".to_owned(),
+            _ if !self.region.is_empty() && matches!(self.status.as_u16(), 301 | 307 | 400) => {
+                format!("bucket '{bucket}' is in region '{}'", self.region)
+            }
+            _ if matches!(self.status.as_u16(), 301 | 307) => {
+                format!("bucket '{bucket}' is in another region or at another endpoint")
+            }
+            _ if self.status.as_u16() == 416 => "the range lies outside the content".to_owned(),
+            _ if self.status.is_client_error() && self.kind() == ErrorKind::Other => {
+                "the server refused the request".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http {}", self.status.as_u16())?;
+        for text in [&self.code, &self.message] {
+            if !text.is_empty() {
+                write!(f, " {}", text.escape_debug())?;
+            }
+        }
+        if self.request_id.is_empty() { Ok(()) } else { write!(f, " (request id {})", self.request_id.escape_debug()) }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, code: &str) -> Refusal {
+        let body = format!("<Error><Code>{code}</Code><Message>m</Message><RequestId>r1</RequestId></Error>");
+        Refusal::new(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    }
+
+    #[test]
+    fn codes_and_statuses_have_their_kinds() {
+        for (status, code, kind, temporary) in [
+            (404, "NoSuchKey", ErrorKind::NotFound, false),
+            (404, "", ErrorKind::NotFound, false),
+            (404, "NoSuchBucket", ErrorKind::NotFound, false),
+            (403, "AccessDenied", ErrorKind::Denied, false),
+            (403, "", ErrorKind::Denied, false),
+            (403, "SignatureDoesNotMatch", ErrorKind::Unauthenticated, false),
+            (403, "RequestTimeTooSkewed", ErrorKind::Unauthenticated, false),
+            (400, "ExpiredToken", ErrorKind::Unauthenticated, false),
+            (400, "RequestTimeout", ErrorKind::Unavailable, true),
+            (400, "KeyTooLongError", ErrorKind::InvalidKey, false),
+            (412, "PreconditionFailed", ErrorKind::Precondition, false),
+            (409, "ConditionalRequestConflict", ErrorKind::Precondition, true),
+            (429, "", ErrorKind::Throttled, true),
+            (503, "SlowDown", ErrorKind::Throttled, true),
+            (200, "SlowDown", ErrorKind::Throttled, true),
+            (200, "InternalError", ErrorKind::Unavailable, true),
+            (500, "", ErrorKind::Unavailable, true),
+            (502, "", ErrorKind::Unavailable, true),
+            (504, "", ErrorKind::Unavailable, true),
+            (501, "NotImplemented", ErrorKind::Unsupported, false),
+            (400, "BadDigest", ErrorKind::Integrity, true),
+            (400, "MalformedXML", ErrorKind::Other, false),
+        ] {
+            let refusal = refusal(status, code);
+            assert_eq!((refusal.kind(), refusal.is_temporary()), (kind, temporary), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_code_in_free_text_is_no_code() {
+        let body = b"<Error><Code>NoSuchKey</Code><Key>logs/SlowDown</Key><Message>SlowDown</Message></Error>";
+        assert_eq!(Refusal::new(StatusCode::NOT_FOUND, &HeaderMap::new(), body).kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn messages_name_what_a_user_can_change() {
+        let error = Failure::Refused(Box::new(refusal(404, "NoSuchBucket"))).during("list", None, "b1");
+        assert_eq!(error.cause(), "bucket 'b1' does not exist: http 404 NoSuchBucket m (request id r1)");
+
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-bucket-region", "eu-west-1".parse().unwrap());
+        let moved = Refusal::new(StatusCode::MOVED_PERMANENTLY, &headers, b"");
+        let error = Failure::Refused(Box::new(moved)).during("list", None, "b1");
+        assert_eq!(error.to_string(), "cannot list: bucket 'b1' is in region 'eu-west-1'");
+    }
+
+    #[test]
+    fn retry_after_is_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "7".parse().unwrap());
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &headers, b"not xml");
+        assert_eq!(Failure::Refused(Box::new(refusal)).retry_after(), Some(Duration::from_secs(7)));
+    }
+}

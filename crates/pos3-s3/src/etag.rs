@@ -1,0 +1,92 @@
+//! The ETag: S3's token for an object's content.
+//!
+//! Listings wrap it in `&quot;`, headers in quotes, some servers in nothing. One canonical form, without quotes, makes
+//! `list`, `head`, `get` and `put` agree; quotes come back on the wire.
+
+use std::borrow::Cow;
+
+use pos3_core::{Digest, Fingerprint};
+
+/// Returns the token in an ETag as sent, if there is one.
+pub(crate) fn fingerprint(etag: &str) -> Option<Fingerprint> {
+    let token = unquoted(etag);
+    (!token.is_empty()).then(|| Fingerprint::from(token))
+}
+
+fn unquoted(etag: &str) -> &str {
+    let etag = etag.trim();
+    etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag)
+}
+
+/// Returns a token as `If-Match` takes it.
+pub(crate) fn quoted(fingerprint: &Fingerprint) -> Cow<'_, str> {
+    match fingerprint.as_str() {
+        // A weak tag keeps its own quotes.
+        Some(token) if token.contains('"') => Cow::Borrowed(token),
+        Some(token) => Cow::Owned(format!("\"{token}\"")),
+        None => Cow::Borrowed("\"\""),
+    }
+}
+
+/// Returns the digest an ETag is, by its form: 32 hexadecimal digits, or that and the number of parts.
+///
+/// Objects encrypted with a key service have ETags of the same form that are no MD5; a listing does not tell. A digest
+/// that is none can only make equal content look different.
+pub(crate) fn digest(etag: &str) -> Option<Digest> {
+    let token = unquoted(etag);
+    let (hex, parts) = match token.split_once('-') {
+        Some((hex, parts)) => (hex, Some(parts)),
+        None => (token, None),
+    };
+    let digest = parse_md5(hex)?;
+    match parts {
+        None => Some(Digest::Md5(digest)),
+        Some(parts) => Some(Digest::Md5OfParts { digest, parts: parts.parse().ok().filter(|parts| *parts > 0)? }),
+    }
+}
+
+fn parse_md5(hex: &str) -> Option<[u8; 16]> {
+    let hex: &[u8; 32] = hex.as_bytes().try_into().ok()?;
+    let mut digest = [0; 16];
+    for (byte, pair) in digest.iter_mut().zip(hex.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(digest)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_one_fingerprint() {
+        for etag in ["\"abc\"", "abc", " \"abc\" "] {
+            assert_eq!(fingerprint(etag), Some(Fingerprint::from("abc")), "{etag}");
+        }
+        assert_eq!(quoted(&Fingerprint::from("abc")), "\"abc\"");
+        assert_eq!(quoted(&fingerprint("W/\"abc\"").unwrap()), "W/\"abc\"");
+        assert_eq!(fingerprint("\"\""), None);
+        assert_eq!(fingerprint(""), None);
+    }
+
+    #[test]
+    fn digests_are_known_by_their_form() {
+        let md5 = [0x0f; 16];
+        let hex = "0f".repeat(16);
+        assert_eq!(digest(&format!("\"{hex}\"")), Some(Digest::Md5(md5)));
+        assert_eq!(digest(&hex.to_uppercase()), Some(Digest::Md5(md5)));
+        assert_eq!(digest(&format!("{hex}-12")), Some(Digest::Md5OfParts { digest: md5, parts: 12 }));
+        for other in [format!("{hex}-0"), format!("{hex}-x"), "0f".repeat(15), "zz".repeat(16), String::new()] {
+            assert_eq!(digest(&other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Listings: page after page of ListObjectsV2, one fetched ahead of the one being read.
+//!
+//! Keys are asked for URL-encoded, because XML cannot carry every character a key may have. A listing ends well or with
+//! an error; what a server leaves unclear is an error.
+
+mod page;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::vec;
+
+use futures::{FutureExt, Stream};
+use pos3_core::{Entry, Key, ListOptions, Result, StoreError};
+use tokio::task::JoinHandle;
+
+use crate::bucket::Bucket;
+use crate::error::Failure;
+use crate::operation::Operation;
+use page::Page;
+
+/// A listing that is being read.
+pub(crate) struct Listing {
+    bucket: Arc<Bucket>,
+    query: Arc<ListQuery>,
+    entries: vec::IntoIter<Entry>,
+    /// The token of the page that is being read or fetched.
+    token: Option<String>,
+    next: Next,
+}
+
+enum Next {
+    /// Nothing was asked for yet.
+    First,
+    /// A page is on its way.
+    Fetching(Fetch),
+    /// There are no more pages, or an error was given.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct ListQuery {
+    prefix: String,
+    start_after: Option<Key>,
+    shallow: bool,
+}
+
+/// A page being fetched in a task of its own, which ends when nobody wants the page any more.
+struct Fetch(JoinHandle<Result<Page, Failure>>);
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Listing {
+    pub(crate) fn new(bucket: Arc<Bucket>, prefix: &str, options: ListOptions) -> Self {
+        let query = ListQuery { prefix: prefix.to_owned(), start_after: options.start_after, shallow: options.shallow };
+        Self { bucket, query: Arc::new(query), entries: Vec::new().into_iter(), token: None, next: Next::First }
+    }
+
+    fn fetch(&self) -> Fetch {
+        let (bucket, query, token) = (self.bucket.clone(), self.query.clone(), self.token.clone());
+        Fetch(tokio::spawn(async move { bucket.list_page(&query, token.as_deref()).await }))
+    }
+
+    /// Takes a page that came and asks for the one after it.
+    fn turn(&mut self, page: Page) -> Result<(), Failure> {
+        self.entries = page.entries.into_iter();
+        self.next = Next::Nothing;
+        if let Some(token) = page.next {
+            if self.token.as_ref() == Some(&token) {
+                return Err(Failure::Garbled(
+                    "the listing goes round in circles: a page names itself as the next".into(),
+                ));
+            }
+            self.token = Some(token);
+            self.next = Next::Fetching(self.fetch());
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: Failure) -> StoreError {
+        self.next = Next::Nothing;
+        self.entries = Vec::new().into_iter();
+        let error = failure.during("list", None, &self.bucket.name);
+        if self.query.prefix.is_empty() { error } else { error.with_key(&Key::from(self.query.prefix.as_str())) }
+    }
+}
+
+impl Stream for Listing {
+    type Item = Result<Entry>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Entry>>> {
+        loop {
+            while let Some(entry) = self.entries.next() {
+                // A server may put the directory that `start_after` lies in, or ignore the option.
+                if self.query.start_after.as_ref().is_none_or(|start| entry.key > *start) {
+                    return Poll::Ready(Some(Ok(entry)));
+                }
+            }
+            let page = match &mut self.next {
+                Next::Nothing => return Poll::Ready(None),
+                Next::First => {
+                    self.next = Next::Fetching(self.fetch());
+                    continue;
+                }
+                Next::Fetching(fetch) => ready!(fetch.0.poll_unpin(context)),
+            };
+            let page = page.unwrap_or_else(|_| Err(Failure::Garbled("the task that listed was stopped".into())));
+            if let Err(failure) = page.and_then(|page| self.turn(page)) {
+                return Poll::Ready(Some(Err(self.fail(failure))));
+            }
+        }
+    }
+}
+
+impl Bucket {
+    async fn list_page(&self, query: &ListQuery, token: Option<&str>) -> Result<Page, Failure> {
+        let page_size = self.client.config().list_page.map(|keys| keys.to_string());
+        let start_after = query.start_after.as_ref().filter(|_| token.is_none());
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(7);
+        pairs.extend(token.map(|token| ("continuation-token", token)));
+        pairs.extend(query.shallow.then_some(("delimiter", "/")));
+        pairs.push(("encoding-type", "url"));
+        pairs.push(("list-type", "2"));
+        pairs.extend(page_size.as_deref().map(|keys| ("max-keys", keys)));
+        pairs.extend((!query.prefix.is_empty()).then_some(("prefix", query.prefix.as_str())));
+        pairs.extend(start_after.map(|key| ("start-after", key.as_str())));
+        let request = self.request(Operation::ListObjectsV2, &pairs)?;
+        self.exchange(&request, |answer| page::parse(&answer.body)).await
+    }
+}

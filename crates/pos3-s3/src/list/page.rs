@@ -1,0 +1,291 @@
+//! One page of a listing: XML in, entries out.
+//!
+//! A page that is not whole, or that says there is more but not where, is an error: read as a short page, it would make
+//! every key after it look deleted.
+
+use std::borrow::Cow;
+
+use pos3_core::{Entry, Key, Protection};
+
+use crate::client::time::parse_rfc3339;
+use crate::client::uri::decode_listed;
+use crate::client::xml::{self, Step};
+use crate::error::{Failure, Refusal};
+use crate::etag;
+
+/// A page, checked.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Page {
+    /// Objects and directories in byte order of their keys, if the server keeps it.
+    pub(crate) entries: Vec<Entry>,
+    /// Where the next page starts, if there is one.
+    pub(crate) next: Option<String>,
+}
+
+/// What the page says about one object, before its key is decoded: the encoding may be told at the end.
+#[derive(Default)]
+struct Record<'x> {
+    key: Cow<'x, str>,
+    modified: Cow<'x, str>,
+    etag: Cow<'x, str>,
+    size: Option<u64>,
+}
+
+#[derive(Default)]
+struct Reader<'x> {
+    root: Root,
+    inside: Inside,
+    record: Record<'x>,
+    records: Vec<Record<'x>>,
+    directories: Vec<Cow<'x, str>>,
+    encoding: Cow<'x, str>,
+    truncated: Cow<'x, str>,
+    token: Cow<'x, str>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Root {
+    Listing,
+    Refusal,
+    #[default]
+    Unknown,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Inside {
+    Object,
+    Directory,
+    #[default]
+    Other,
+}
+
+impl<'x> Reader<'x> {
+    fn step(&mut self, depth: usize, step: Step<'_, 'x>) {
+        match (depth, step) {
+            (1, Step::Open(name)) => {
+                self.root = match name {
+                    b"ListBucketResult" => Root::Listing,
+                    b"Error" => Root::Refusal,
+                    _ => Root::Unknown,
+                }
+            }
+            (2, Step::Open(name)) => {
+                self.inside = match name {
+                    b"Contents" => Inside::Object,
+                    b"CommonPrefixes" => Inside::Directory,
+                    _ => Inside::Other,
+                }
+            }
+            (2, Step::Close(name, text)) => self.close_child(name, text),
+            (3, Step::Close(name, text)) => self.close_fact(name, text),
+            _ => {}
+        }
+    }
+
+    fn close_child(&mut self, name: &[u8], text: &mut Cow<'x, str>) {
+        match name {
+            b"Contents" => self.records.push(std::mem::take(&mut self.record)),
+            b"EncodingType" => self.encoding = std::mem::take(text),
+            b"IsTruncated" => self.truncated = std::mem::take(text),
+            b"NextContinuationToken" => self.token = std::mem::take(text),
+            _ => {}
+        }
+    }
+
+    fn close_fact(&mut self, name: &[u8], text: &mut Cow<'x, str>) {
+        match (self.inside, name) {
+            (Inside::Object, b"Key") => self.record.key = std::mem::take(text),
+            (Inside::Object, b"LastModified") => self.record.modified = std::mem::take(text),
+            (Inside::Object, b"ETag") => self.record.etag = std::mem::take(text),
+            (Inside::Object, b"Size") => self.record.size = text.trim().parse().ok(),
+            (Inside::Directory, b"Prefix") => self.directories.push(std::mem::take(text)),
+            _ => {}
+        }
+    }
+
+    fn next(&self) -> Result<Option<String>, Failure> {
+        match self.truncated.trim() {
+            "false" => Ok(None),
+            "true" if !self.token.is_empty() => Ok(Some(self.token.clone().into_owned())),
+            "true" => Err(garbled("the listing has more pages but the server does not say where they start")),
+            _ => Err(garbled("the listing does not say whether it has more pages")),
+        }
+    }
+
+    fn entries(self) -> Result<Vec<Entry>, Failure> {
+        let encoded = self.encoding.trim().eq_ignore_ascii_case("url");
+        let objects = self.records.into_iter().map(|record| record.entry(encoded)).collect::<Result<Vec<_>, _>>()?;
+        if self.directories.is_empty() {
+            return Ok(objects);
+        }
+        let directories = self.directories.iter().map(|name| match decode(name, encoded) {
+            Ok(name) => Entry::directory(&*name),
+            Err(shown) => Entry::protected(shown, Protection::NotUtf8),
+        });
+        Ok(merge(objects, directories))
+    }
+}
+
+impl Record<'_> {
+    fn entry(&self, encoded: bool) -> Result<Entry, Failure> {
+        let key = match decode(&self.key, encoded) {
+            Ok(key) if !key.is_empty() => Key::from(&*key),
+            Ok(_) => return Err(garbled("the listing has an object without a key")),
+            Err(shown) => return Ok(Entry::protected(shown, Protection::NotUtf8)),
+        };
+        let size = self.size.ok_or_else(|| garbled(format!("the listing has no size for '{key}'")))?;
+        let mut entry = if key.is_marker() { Entry::marker(key, size) } else { Entry::file(key, size) };
+        entry.modified = parse_rfc3339(self.modified.trim());
+        entry.fingerprint = etag::fingerprint(&self.etag);
+        entry.digest = etag::digest(&self.etag);
+        Ok(entry)
+    }
+}
+
+/// Returns the exact name, or, where it is not UTF-8, what can be shown of it.
+fn decode(name: &str, encoded: bool) -> Result<Cow<'_, str>, String> {
+    if !encoded {
+        return Ok(Cow::Borrowed(name));
+    }
+    decode_listed(name).ok_or_else(|| percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned())
+}
+
+/// Merges the page's two lists, each in byte order, into one.
+fn merge(objects: Vec<Entry>, directories: impl ExactSizeIterator<Item = Entry>) -> Vec<Entry> {
+    let mut merged = Vec::with_capacity(objects.len() + directories.len());
+    let mut objects = objects.into_iter().peekable();
+    for directory in directories {
+        while let Some(object) = objects.next_if(|object| object.key < directory.key) {
+            merged.push(object);
+        }
+        merged.push(directory);
+    }
+    merged.extend(objects);
+    merged
+}
+
+fn garbled(why: impl Into<String>) -> Failure {
+    Failure::Garbled(why.into())
+}
+
+/// Reads a page.
+///
+/// # Errors
+///
+/// A page that is not whole or contradicts itself, and an `<Error>` in a page's place.
+pub(crate) fn parse(document: &[u8]) -> Result<Page, Failure> {
+    let mut reader = Reader::default();
+    xml::walk(document, |depth, step| reader.step(depth, step))?;
+    match reader.root {
+        Root::Listing => {}
+        Root::Refusal => {
+            let refusal = Refusal::new(http::StatusCode::OK, &http::HeaderMap::new(), document);
+            return Err(Failure::Refused(Box::new(refusal)));
+        }
+        Root::Unknown => return Err(garbled("the answer is no S3 listing")),
+    }
+    let next = reader.next()?;
+    Ok(Page { entries: reader.entries()?, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use pos3_core::{Digest, ErrorKind, Fingerprint, Kind};
+
+    use super::*;
+
+    const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix></Prefix>"#;
+
+    fn page(inner: &str) -> Result<Page, Failure> {
+        parse(format!("{HEAD}{inner}</ListBucketResult>").as_bytes())
+    }
+
+    fn object(key: &str) -> String {
+        format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>")
+    }
+
+    fn keys(page: &Page) -> Vec<&str> {
+        page.entries.iter().map(|entry| entry.key.as_str()).collect()
+    }
+
+    #[test]
+    fn a_page_keeps_every_fact() {
+        let page = page(
+            "<IsTruncated>true</IsTruncated><Contents><Key>a&amp;b</Key><LastModified>2026-11-21T09:00:00.500Z</LastModified>\
+             <ETag>&quot;0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-3&quot;</ETag><Size>12</Size><Owner><ID>Key</ID></Owner>\
+             <StorageClass>STANDARD</StorageClass></Contents><NextContinuationToken>t+/=</NextContinuationToken>",
+        )
+        .unwrap();
+        assert_eq!(page.next.as_deref(), Some("t+/="));
+        let entry = &page.entries[0];
+        assert_eq!((entry.key.as_str(), entry.size, &entry.kind), ("a&b", 12, &Kind::File));
+        assert_eq!(entry.fingerprint, Some(Fingerprint::from("0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-3")));
+        assert_eq!(entry.digest, Some(Digest::Md5OfParts { digest: [15; 16], parts: 3 }));
+        assert_eq!(entry.modified, parse_rfc3339("2026-11-21T09:00:00.5Z"));
+    }
+
+    #[test]
+    fn keys_are_decoded_only_if_the_server_says_so() {
+        let listed = object("a%2Fb+c%0A");
+        let plain = page(&format!("<IsTruncated>false</IsTruncated>{listed}")).unwrap();
+        assert_eq!(keys(&plain), ["a%2Fb+c%0A"]);
+        let encoded =
+            page(&format!("<IsTruncated>false</IsTruncated>{listed}<EncodingType>url</EncodingType>")).unwrap();
+        assert_eq!(keys(&encoded), ["a/b c\n"]);
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_is_protected() {
+        let page = page(&format!("<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{}", object("a%FF")));
+        assert_eq!(page.unwrap().entries[0].kind, Kind::Protected(Protection::NotUtf8));
+    }
+
+    #[test]
+    fn markers_and_directories_stand_in_byte_order() {
+        let page = page(&format!(
+            "<IsTruncated>false</IsTruncated>{}{}{}<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>\
+             <CommonPrefixes><Prefix>z/</Prefix></CommonPrefixes>",
+            object("a-b"),
+            object("a0"),
+            object("m/"),
+        ))
+        .unwrap();
+        let shown: Vec<_> = page.entries.iter().map(|entry| (entry.key.as_str(), entry.kind.clone())).collect();
+        let file = Kind::File;
+        assert_eq!(
+            shown,
+            [
+                ("a-b", file.clone()),
+                ("a/", Kind::Directory),
+                ("a0", file),
+                ("m/", Kind::Marker),
+                ("z/", Kind::Directory)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_trusted_is_an_error() {
+        for inner in [
+            "",
+            "<IsTruncated>true</IsTruncated>",
+            "<IsTruncated>maybe</IsTruncated>",
+            "<IsTruncated>false</IsTruncated><Contents><Key></Key><Size>1</Size></Contents>",
+            "<IsTruncated>false</IsTruncated><Contents><Key>a</Key></Contents>",
+            "<IsTruncated>false</IsTruncated><Contents><Key>a</Key><Size>-1</Size></Contents>",
+        ] {
+            assert!(matches!(page(inner), Err(Failure::Garbled(_))), "{inner}");
+        }
+        let whole = format!("{HEAD}<IsTruncated>false</IsTruncated>{}</ListBucketResult>", object("a"));
+        for cut in 0..whole.len() {
+            assert!(parse(&whole.as_bytes()[..cut]).is_err(), "cut at {cut}");
+        }
+        assert!(parse(b"<html><body>please log in</body></html>").is_err());
+    }
+
+    #[test]
+    fn an_error_in_a_success_is_a_refusal() {
+        let failure = parse(b"<Error><Code>SlowDown</Code></Error>").unwrap_err();
+        assert_eq!(failure.refusal().map(Refusal::kind), Some(ErrorKind::Throttled));
+    }
+}

@@ -1,0 +1,78 @@
+//! The requests of the S3 protocol that this crate sends, by the names S3 gives them, and how often each was sent.
+//!
+//! Without one list of them the visible bill ([`Usage`]) would be kept by hand in a dozen places.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::Method;
+use pos3_core::Usage;
+
+macro_rules! operations {
+    ($($name:ident $method:ident),* $(,)?) => {
+        /// A kind of S3 request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Operation { $($name),* }
+
+        impl Operation {
+            const ALL: &[Operation] = &[$(Self::$name),*];
+
+            /// Returns the name S3 gives this request.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),* }
+            }
+
+            pub(crate) fn method(self) -> Method {
+                match self { $(Self::$name => Method::$method),* }
+            }
+        }
+    };
+}
+
+operations! {
+    ListObjectsV2 GET,
+    HeadObject HEAD,
+    GetObject GET,
+    PutObject PUT,
+    CreateMultipartUpload POST,
+    UploadPart PUT,
+    UploadPartCopy PUT,
+    CompleteMultipartUpload POST,
+    AbortMultipartUpload DELETE,
+    CopyObject PUT,
+    DeleteObjects POST,
+    DeleteObject DELETE,
+}
+
+/// How many requests of each kind were sent.
+#[derive(Debug)]
+pub(crate) struct Counters(Box<[AtomicU64]>);
+
+impl Counters {
+    pub(crate) fn count(&self, operation: Operation) {
+        self.0[operation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Operation::ALL.iter().map(|kind| (kind.name(), self.0[*kind as usize].load(Ordering::Relaxed))).collect()
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self(Operation::ALL.iter().map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_sent_is_counted() {
+        let counters = Counters::default();
+        counters.count(Operation::PutObject);
+        counters.count(Operation::PutObject);
+        counters.count(Operation::DeleteObject);
+        assert_eq!(counters.usage().to_string(), "1 DeleteObject, 2 PutObject");
+    }
+}

@@ -1,0 +1,254 @@
+//! Reading: HEAD, and GET of whole objects and ranges.
+//!
+//! A body that is cut or stalls is taken up again where it stopped, under the condition that the object is still the
+//! same, so that a reader gets exactly the bytes of one state of the object, or an error.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use http::header::{IF_MATCH, RANGE};
+use http::{HeaderMap, StatusCode};
+use object_store::client::{HttpError, HttpResponse};
+use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
+use tokio::time::timeout;
+
+use crate::bucket::{Bucket, check_key, header};
+use crate::client::retry::Attempts;
+use crate::client::time::parse_http_date;
+use crate::error::Failure;
+use crate::etag;
+use crate::operation::Operation;
+
+impl Bucket {
+    /// Looks an object up.
+    pub(crate) async fn head(&self, key: &Key) -> Result<Entry> {
+        self.head_if(key, None, "look up").await.map(|(entry, _)| entry)
+    }
+
+    /// Looks an object up if it still is what is expected, and returns its headers too.
+    pub(crate) async fn head_if(
+        &self,
+        key: &Key,
+        expected: Option<&Fingerprint>,
+        operation: &'static str,
+    ) -> Result<(Entry, HeaderMap)> {
+        check_key(operation, key)?;
+        let exchange = async {
+            let mut request = self.object_request(Operation::HeadObject, key, &[])?;
+            if let Some(fingerprint) = expected {
+                request = request.header(IF_MATCH, &etag::quoted(fingerprint))?;
+            }
+            self.exchange(&request, |answer| {
+                let size = content_length(&answer.headers)
+                    .ok_or_else(|| Failure::Garbled("the answer does not tell the object's size".into()))?;
+                Ok((entry(key, size, &answer.headers)?, answer.headers.clone()))
+            })
+            .await
+        };
+        let (entry, headers) = exchange.await.map_err(|failure| self.error(operation, key, failure))?;
+        if expected.is_some() && entry.fingerprint.as_ref() != expected {
+            return Err(StoreError::new(ErrorKind::Precondition, operation).with_key(key));
+        }
+        Ok((entry, headers))
+    }
+
+    /// Reads an object or a range of it.
+    pub(crate) async fn get(self: &Arc<Self>, key: &Key, options: GetOptions) -> Result<Download> {
+        check_key("read", key)?;
+        if options.range.as_ref().is_some_and(Range::is_empty) {
+            // HTTP has no empty range.
+            let (entry, _) = self.head_if(key, options.if_match.as_ref(), "read").await?;
+            return Ok(Download { entry, body: stream::empty().boxed() });
+        }
+        let mut reading = Reading {
+            bucket: self.clone(),
+            key: key.clone(),
+            if_match: options.if_match,
+            attempts: self.client.attempts(),
+        };
+        let opened = reading.open(options.range).await.map_err(|failure| self.error("read", key, failure))?;
+        let entry = opened.entry.clone();
+        reading.if_match = entry.fingerprint.clone();
+        Ok(Download { entry, body: reading.body(opened) })
+    }
+}
+
+/// A read that may take several requests.
+struct Reading {
+    bucket: Arc<Bucket>,
+    key: Key,
+    if_match: Option<Fingerprint>,
+    attempts: Attempts,
+}
+
+/// An answer whose body is still to be read.
+struct Opened {
+    entry: Entry,
+    /// What is still to come, as a range of the object.
+    range: Range<u64>,
+    /// Bytes the server sends before that, because it ignores ranges.
+    skip: u64,
+    chunks: BoxStream<'static, Result<Bytes, HttpError>>,
+}
+
+impl Reading {
+    /// Sends the request, as often as it takes, until an answer begins that can be used.
+    async fn open(&mut self, range: Option<Range<u64>>) -> Result<Opened, Failure> {
+        let mut request = self.bucket.object_request(Operation::GetObject, &self.key, &[])?;
+        if let Some(range) = &range {
+            request = request.header(RANGE, &format!("bytes={}-{}", range.start, range.end - 1))?;
+        }
+        if let Some(fingerprint) = &self.if_match {
+            request = request.header(IF_MATCH, &etag::quoted(fingerprint))?;
+        }
+        let client = &self.bucket.client;
+        loop {
+            let answer = client.attempt(&self.bucket.counters, &request).await;
+            match answer.and_then(|answer| self.check(answer, range.clone())) {
+                Ok(opened) => return Ok(opened),
+                Err(failure) => client.again(&mut self.attempts, failure).await?,
+            }
+        }
+    }
+
+    /// Makes sure that the answer is the range that was asked for, of the object that was asked for.
+    fn check(&self, answer: HttpResponse, range: Option<Range<u64>>) -> Result<Opened, Failure> {
+        let (head, body) = answer.into_parts();
+        let garbled = |why: &str| Failure::Garbled(why.to_owned());
+        let (size, sent) = if head.status == StatusCode::PARTIAL_CONTENT {
+            content_range(&head.headers).ok_or_else(|| garbled("the answer does not tell which range it has"))?
+        } else {
+            let size =
+                content_length(&head.headers).ok_or_else(|| garbled("the answer does not tell the object's size"))?;
+            (size, 0..size)
+        };
+        let wanted = range.unwrap_or(0..size);
+        if wanted.start < sent.start || wanted.end > sent.end {
+            return Err(if wanted.end > size {
+                Failure::Request(format!("the range {}-{} lies outside the content", wanted.start, wanted.end))
+            } else {
+                garbled("the answer has another range than was asked for")
+            });
+        }
+        let entry = entry(&self.key, size, &head.headers)?;
+        let changed = self.if_match.is_some() && entry.fingerprint.is_some() && entry.fingerprint != self.if_match;
+        if changed {
+            return Err(Failure::Changed);
+        }
+        Ok(Opened { entry, skip: wanted.start - sent.start, range: wanted, chunks: body.bytes_stream() })
+    }
+
+    /// Returns the body as a stream that takes itself up again.
+    fn body(self, opened: Opened) -> ByteStream {
+        stream::try_unfold((self, opened), |(mut reading, mut opened)| async move {
+            match reading.chunk(&mut opened).await {
+                Ok(None) => Ok(None),
+                Ok(Some(chunk)) => Ok(Some((chunk, (reading, opened)))),
+                Err(failure) => Err(reading.bucket.error("read", &reading.key, failure)),
+            }
+        })
+        .boxed()
+    }
+
+    /// Returns the next bytes, or nothing once the range is complete.
+    async fn chunk(&mut self, opened: &mut Opened) -> Result<Option<Bytes>, Failure> {
+        let idle = self.bucket.client.config().idle_timeout;
+        while !opened.range.is_empty() {
+            let failure = match opened.next(idle).await {
+                Ok(Some(chunk)) => {
+                    self.attempts.renew();
+                    return Ok(Some(chunk));
+                }
+                Ok(None) => Failure::Garbled("the content was cut short".to_owned()),
+                Err(failure) => failure,
+            };
+            if self.if_match.is_none() {
+                return Err(failure);
+            }
+            self.bucket.client.again(&mut self.attempts, failure).await?;
+            *opened = self.open(Some(opened.range.clone())).await?;
+        }
+        Ok(None)
+    }
+}
+
+impl Opened {
+    /// Returns the next bytes that were asked for, or nothing at the end of the answer.
+    async fn next(&mut self, idle: Duration) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let chunk = timeout(idle, self.chunks.try_next()).await.map_err(|_| Failure::Stalled(idle))??;
+            let Some(mut chunk) = chunk else { return Ok(None) };
+            let skipped = self.skip.min(chunk.len() as u64);
+            self.skip -= skipped;
+            drop(chunk.split_to(usize::try_from(skipped).unwrap_or(usize::MAX)));
+            let left = self.range.end - self.range.start;
+            chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            if !chunk.is_empty() {
+                self.range.start += chunk.len() as u64;
+                return Ok(Some(chunk));
+            }
+        }
+    }
+}
+
+/// Returns the entry that the headers of HEAD and GET describe.
+///
+/// An answer with neither ETag nor date describes no object: a server that tidies paths answers GET of the key `/`
+/// with a listing of the bucket.
+fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
+    let etag = header(headers, "etag");
+    let mut entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
+    entry.modified = parse_http_date(header(headers, "last-modified"));
+    entry.fingerprint = etag::fingerprint(etag);
+    entry.digest = etag::digest(etag);
+    if entry.fingerprint.is_none() && entry.modified.is_none() {
+        return Err(Failure::Garbled("the answer describes no object".into()));
+    }
+    Ok(entry)
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    header(headers, "content-length").parse().ok()
+}
+
+/// Reads `bytes 0-9/100` as the whole size and the range.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Range<u64>)> {
+    let (range, size) = header(headers, "content-range").strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (size, first, last): (u64, u64, u64) = (size.parse().ok()?, first.parse().ok()?, last.parse().ok()?);
+    (first <= last && last < size).then_some((size, first..last + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_or_refused() {
+        for (text, expected) in [
+            ("bytes 0-9/100", Some((100, 0..10))),
+            ("bytes 99-99/100", Some((100, 99..100))),
+            ("bytes 99-100/100", None),
+            ("bytes 9-0/100", None),
+            ("bytes 0-9/*", None),
+            ("bytes */100", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-range", text.parse().unwrap());
+            assert_eq!(content_range(&headers), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_an_object_is_no_entry() {
+        let mut headers = HeaderMap::new();
+        assert!(entry(&Key::from("/"), 5, &headers).is_err());
+        headers.insert("etag", "\"x\"".parse().unwrap());
+        assert_eq!(entry(&Key::from("/"), 5, &headers).unwrap().size, 5);
+    }
+}

@@ -1,0 +1,100 @@
+//! A bucket as a store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use pos3_core::{
+    Capabilities, Content, Download, Entry, EntryStream, GetOptions, Key, ListOptions, PutOptions, RemoteStore, Result,
+    Usage,
+};
+
+use crate::bucket::Bucket;
+use crate::client::S3Client;
+use crate::client::config::ConditionalWrites;
+use crate::client::uri::BucketUri;
+use crate::delete::BATCH;
+use crate::list::Listing;
+use crate::operation::Counters;
+
+/// A bucket, reached through an [`S3Client`]; cheap to clone. Clones share the count of requests.
+#[derive(Clone)]
+pub struct S3Store(Arc<Bucket>);
+
+impl S3Store {
+    pub(crate) fn new(client: S3Client, name: &str, uri: BucketUri) -> Self {
+        Self(Arc::new(Bucket {
+            client,
+            name: name.to_owned(),
+            uri,
+            counters: Counters::default(),
+            deletes_singly: AtomicBool::new(false),
+        }))
+    }
+
+    /// Returns the bucket's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Returns the client this bucket is reached through.
+    pub fn client(&self) -> &S3Client {
+        &self.0.client
+    }
+
+    pub(crate) fn bucket(&self) -> &Bucket {
+        &self.0
+    }
+}
+
+#[async_trait]
+impl RemoteStore for S3Store {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new()
+            .with_conditional_put(self.0.client.config().conditional_writes == ConditionalWrites::On)
+            .with_server_copy(true)
+            .with_delete_batch(BATCH)
+    }
+
+    fn usage(&self) -> Usage {
+        self.0.counters.usage()
+    }
+
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        Listing::new(self.0.clone(), prefix, options).boxed()
+    }
+
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        self.0.head(key).await
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        self.0.get(key, options).await
+    }
+
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+        self.0.put(key, content, options).await
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        self.0.delete(keys).await
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.0.copy(from, to).await
+    }
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Store").field("bucket", &self.0.name).field("client", &self.0.client).finish()
+    }
+}
+
+impl fmt::Display for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}", self.0.name)
+    }
+}
