@@ -59,6 +59,7 @@ pub struct Subject {
     pub prefix: String,
     quirks: Vec<(&'static str, &'static str)>,
     unfit: Vec<(&'static str, &'static str)>,
+    absent: Option<String>,
     _guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -69,7 +70,12 @@ impl Subject {
         let nanos =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(|time| time.as_nanos()).unwrap_or_default();
         let prefix = format!("suite-{}-{nanos}-{}/", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self { store, prefix, quirks: Vec::new(), unfit: Vec::new(), _guard: None }
+        Self { store, prefix, quirks: Vec::new(), unfit: Vec::new(), absent: None, _guard: None }
+    }
+
+    /// Returns a subject of which every clause is skipped, for a reason that is shown: its server is not there.
+    pub fn absent(why: impl Into<String>) -> Self {
+        Self { absent: Some(why.into()), ..Self::new(Arc::new(crate::MemoryStore::new())) }
     }
 
     /// Keeps something alive as long as the test runs: a temporary directory, a server.
@@ -113,11 +119,12 @@ impl Subject {
 
     /// Returns true, and says why, if the clause is skipped for this store.
     pub fn skips(&self, clause: &str) -> bool {
-        let quirk = self.quirks.iter().find(|(skipped, _)| *skipped == clause);
-        if let Some((_, quirk)) = quirk {
-            skipped(clause, quirk);
+        let quirk = self.quirks.iter().find(|(skipped, _)| *skipped == clause).map(|(_, quirk)| *quirk);
+        let why = self.absent.as_deref().or(quirk);
+        if let Some(why) = why {
+            skipped(clause, why);
         }
-        quirk.is_some()
+        why.is_some()
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What was counted on the way.
     pub tally: Tally,
+    /// What was wrong but did not stop anything, such as a listing that had to be sorted.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
@@ -122,6 +124,6 @@ impl Plan {
         while let Some(action) = planner.next().await? {
             actions.push(action);
         }
-        Ok(Self { actions, tally: planner.tally() })
+        Ok(Self { actions, tally: planner.tally(), warnings: Vec::new() })
     }
 }

@@ -69,7 +69,7 @@ impl SyncJob {
                 plan = Plan::collect(planner) => plan,
             };
             match plan {
-                Ok(plan) => return Ok(plan),
+                Ok(plan) => return Ok(Plan { warnings: sorting.warnings, ..plan }),
                 Err(error) => sorting.after(self.stop(error))?,
             }
         }
@@ -77,11 +77,7 @@ impl SyncJob {
 
     /// Performs a plan that [`plan`](Self::plan) made.
     pub async fn execute(&self, plan: Plan) -> Report {
-        self.reported(async |report| {
-            report.tally = plan.tally;
-            self.executor().run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
-        })
-        .await
+        self.reported(async |report| self.perform(plan, report).await).await
     }
 
     /// Plans and performs.
@@ -92,14 +88,17 @@ impl SyncJob {
         self.reported(async |report| match self.options.deletion {
             Deletion::Keep => self.stream(report).await,
             Deletion::Mirror => match self.plan().await {
-                Ok(plan) => {
-                    report.tally = plan.tally;
-                    self.executor().run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
-                }
+                Ok(plan) => self.perform(plan, report).await,
                 Err(stop) => report.stopped = Some(stop),
             },
         })
         .await
+    }
+
+    async fn perform(&self, plan: Plan, report: &mut Report) {
+        report.tally = plan.tally;
+        report.warnings = plan.warnings;
+        self.executor().run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
     }
 
     async fn stream(&self, report: &mut Report) {
@@ -113,7 +112,9 @@ impl SyncJob {
             });
             self.executor().run(actions, report).await;
             report.tally = planner.tally();
-            match report.stopped.take().map(|stop| sorting.after(stop)) {
+            let next = report.stopped.take().map(|stop| sorting.after(stop));
+            report.warnings.clone_from(&sorting.warnings);
+            match next {
                 None => return,
                 // What was copied before the disorder showed is equal now; the rest is looked at again.
                 Some(Ok(())) => {
@@ -170,12 +171,13 @@ struct Sorting<'a> {
     job: &'a SyncJob,
     source: Order,
     target: Order,
+    warnings: Vec<String>,
 }
 
 impl<'a> Sorting<'a> {
     fn new(job: &'a SyncJob) -> Self {
         let order = |tree: &Tree| if tree.store().capabilities().ordered { Order::Trusted } else { Order::Sorted };
-        Self { job, source: order(&job.source), target: order(&job.target) }
+        Self { job, source: order(&job.source), target: order(&job.target), warnings: Vec::new() }
     }
 
     fn order(&self) -> (Order, Order) {
@@ -184,7 +186,7 @@ impl<'a> Sorting<'a> {
 
     /// After disorder, asks for that listing to be sorted next time; any other end is final.
     fn after(&mut self, stop: Stop) -> Result<(), Stop> {
-        let Stop::Listing { side, error, .. } = &stop else { return Err(stop) };
+        let Stop::Listing { side, place, error } = &stop else { return Err(stop) };
         let order = match side {
             Side::Source => &mut self.source,
             Side::Target => &mut self.target,
@@ -194,6 +196,7 @@ impl<'a> Sorting<'a> {
         }
         *order = Order::Sorted;
         self.job.options.observer.event(&Event::Disorder(*side, &error.cause()));
+        self.warnings.push(format!("{}; the {} '{place}' was listed again and sorted", error.cause(), side.as_str()));
         Ok(())
     }
 }
