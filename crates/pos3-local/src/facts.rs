@@ -10,8 +10,8 @@ use rustix::fs::{FileType, Stat, Timespec};
 /// Device and inode: which directory this is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    device: u128,
-    inode: u128,
+    device: i128,
+    inode: i128,
 }
 
 /// The token of every directory: as content it is empty, today and tomorrow.

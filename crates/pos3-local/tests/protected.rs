@@ -106,7 +106,7 @@ async fn a_prefix_behind_a_link_is_an_error_not_an_empty_listing() {
 async fn a_directory_that_cannot_be_read_protects_all_below() {
     let world = World::new();
     world.make(&["a", "closed/x", "z"]);
-    fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read_dir(world.path("closed")).is_ok() {
         eprintln!("skipped: this user reads directories without permission");
         return;

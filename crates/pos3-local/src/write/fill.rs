@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::FuturesUnordered;
 use pos3_core::{Content, Entry, ErrorKind, Key, PutOptions, Result, Slot, StoreError};
+use tokio::sync::Mutex;
 
 use super::partial::Partial;
 use super::place::Place;
@@ -35,7 +36,7 @@ pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
         Ok((place, Arc::new(partial)))
     })
     .await?;
-    let fill = Fill { content: &content, partial: &partial, key: &named, options: &options };
+    let fill = Fill { content: &content, partial: &partial, key: &named, options: &options, writing: Mutex::new(()) };
     fill.run().await?;
     let size = content.size();
     blocking("write", move |waited| place.put(&partial, size, waited)).await
@@ -46,6 +47,8 @@ struct Fill<'a> {
     partial: &'a Arc<Partial>,
     key: &'a Key,
     options: &'a PutOptions,
+    /// One write at a time: the system takes one per file anyway, and others would spin on its lock.
+    writing: Mutex<()>,
 }
 
 /// Whose slot a range is read on.
@@ -112,6 +115,7 @@ impl Fill<'_> {
         let Gathered { pieces, size } = std::mem::take(gathered);
         if size > 0 {
             let (partial, key) = (self.partial.clone(), self.key.clone());
+            let _turn = self.writing.lock().await;
             blocking("write", move |_| partial.write_at(offset, &pieces).map_err(|errno| failed("write", &key, errno)))
                 .await?;
         }
