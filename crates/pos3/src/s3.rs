@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pos3_core::Tree;
-use pos3_s3::{S3Client, S3Store};
+use pos3_s3::S3Client;
 
 use crate::error::Error;
 use crate::location::Location;
@@ -42,7 +42,7 @@ impl S3Provider {
 impl Provider for S3Provider {
     async fn open(&self, location: &Location, _role: Role) -> Result<Tree, Error> {
         let remote = location.without_profile()?;
-        let store = S3Store::new(self.client()?, remote.bucket()).map_err(S3SettingsError::from)?;
+        let store = self.client()?.bucket(remote.bucket()).map_err(S3SettingsError::from)?;
         Ok(Tree::new(Arc::new(store)).at(remote.prefix()))
     }
 

@@ -52,8 +52,8 @@ async fn overlapping_places_are_refused() {
         assert!(matches!(&error, Error::Overlap { .. }), "{from} {to}: {error}");
     }
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing was made");
-    run(&registry, "memory://m/a", "memory://m/ab", SyncOptions::default()).await.unwrap();
-    run(&registry, "memory://m/a", "memory://n/a", SyncOptions::default()).await.unwrap();
+    assert!(run(&registry, "memory://m/a", "memory://m/ab", SyncOptions::default()).await.unwrap().is_clean());
+    assert!(run(&registry, "memory://m/a", "memory://n/a", SyncOptions::default()).await.unwrap().is_clean());
 }
 
 #[tokio::test]

@@ -1,0 +1,75 @@
+//! The command line, as it is written: parsed and checked here, before anything in the world is looked at.
+
+mod filter;
+mod ls;
+mod s3;
+mod sync;
+
+use std::ffi::OsString;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Parser, Subcommand};
+use pos3::Location;
+
+pub(crate) use ls::LsArgs;
+pub(crate) use s3::S3Args;
+pub(crate) use sync::{Detail, Show, SyncArgs};
+
+const HELP: &str = "\
+Examples:
+  pos3-cli sync ./data s3://bucket/data              upload what is new or changed
+  pos3-cli sync s3://bucket/data ./data --delete     make ./data exactly like the bucket
+  pos3-cli sync ./data s3://bucket/data -n           show what would be done, do nothing
+  pos3-cli ls s3://bucket/data --recursive           list everything below data/
+
+Locations:
+  s3://BUCKET/PREFIX   the prefix is taken as it is written: '#', '?', '%' and spaces need no encoding
+  PATH                 a path on this machine (also as file:///PATH, percent-encoded)
+  memory://NAME        a store in memory, for trying things out
+
+Environment:
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN   who asks
+  AWS_REGION, AWS_DEFAULT_REGION                                 where (default: us-east-1)
+  AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL                          another server than Amazon's
+  NO_COLOR                                                       no colours
+
+Exit codes:
+  0    done
+  1    something failed or was skipped; the rest was done
+  2    the command line makes no sense
+  4    refused for safety; nothing was touched
+  130  ended by Ctrl-C (143: by SIGTERM); nothing was deleted";
+
+/// Sync directories with S3, safely.
+#[derive(Debug, Parser)]
+#[command(name = "pos3-cli", version, about, after_help = HELP, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the target like the source
+    Sync(Box<SyncArgs>),
+    /// List what is at a location
+    Ls(LsArgs),
+}
+
+/// Reads a location; what is none is a usage error.
+fn location() -> impl TypedValueParser<Value = Location> {
+    OsStringValueParser::new().try_map(|text: OsString| Location::from_os_str(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

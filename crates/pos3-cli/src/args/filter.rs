@@ -1,0 +1,160 @@
+//! `--exclude` and `--include` in the one order in which they were written, which is what decides between them.
+//!
+//! Declared as two lists, their order among each other would be lost; so this group of options reads the positions
+//! itself.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
+use pos3::{Filter, FilterBuilder, FilterError};
+
+const HEADING: &str = "What to sync";
+
+/// Which keys exist for the run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FilterArgs {
+    rules: Vec<Rule>,
+    files: Vec<PathBuf>,
+}
+
+/// One `--exclude` or `--include`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rule {
+    Exclude(String),
+    Include(String),
+}
+
+/// A filter that cannot be made.
+#[derive(Debug)]
+pub(crate) enum FilterArgsError {
+    File { path: PathBuf, error: std::io::Error },
+    Lines { path: PathBuf, error: FilterError },
+    Filter(FilterError),
+}
+
+impl FilterArgs {
+    /// Returns the filter; this reads the files of `--exclude-from`.
+    pub(crate) fn filter(&self) -> Result<Filter, FilterArgsError> {
+        let ordered = self.rules.iter().try_fold(Filter::builder(), |builder, rule| rule.add_to(builder));
+        let mut builder = ordered.map_err(FilterArgsError::Filter)?;
+        for path in &self.files {
+            let lines =
+                fs::read_to_string(path).map_err(|error| FilterArgsError::File { path: path.clone(), error })?;
+            builder =
+                builder.ignore_lines(&lines).map_err(|error| FilterArgsError::Lines { path: path.clone(), error })?;
+        }
+        builder.build().map_err(FilterArgsError::Filter)
+    }
+}
+
+impl Rule {
+    fn add_to(&self, builder: FilterBuilder) -> Result<FilterBuilder, FilterError> {
+        match self {
+            Self::Exclude(pattern) => builder.exclude(pattern),
+            Self::Include(pattern) => builder.include(pattern),
+        }
+    }
+}
+
+/// Checks a pattern while the command line is read, so that a bad one is a usage error.
+fn pattern(text: &str) -> Result<String, FilterError> {
+    Filter::builder().exclude(text)?;
+    Ok(text.to_owned())
+}
+
+impl Args for FilterArgs {
+    fn augment_args(command: Command) -> Command {
+        let patterns = |name: &'static str, help: &'static str| {
+            Arg::new(name)
+                .long(name)
+                .value_name("PATTERN")
+                .action(ArgAction::Append)
+                .value_parser(pattern)
+                .help_heading(HEADING)
+                .help(help)
+        };
+        command
+            .arg(patterns("exclude", "Leave out keys that match ('*' crosses '/'); the last match wins"))
+            .arg(patterns("include", "Take keys that match, after all"))
+            .arg(
+                Arg::new("exclude-from")
+                    .long("exclude-from")
+                    .value_name("FILE")
+                    .action(ArgAction::Append)
+                    .value_parser(value_parser!(PathBuf))
+                    .help_heading(HEADING)
+                    .help("Leave out what the lines of a file say, in the syntax of .gitignore"),
+            )
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for FilterArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let placed = |name: &str, rule: fn(String) -> Rule| {
+            let values = matches.get_many::<String>(name).into_iter().flatten().cloned();
+            let places = matches.indices_of(name).into_iter().flatten();
+            places.zip(values.map(rule)).collect::<Vec<_>>()
+        };
+        let mut rules = placed("exclude", Rule::Exclude);
+        rules.extend(placed("include", Rule::Include));
+        rules.sort_by_key(|(place, _)| *place);
+        Ok(Self {
+            rules: rules.into_iter().map(|(_, rule)| rule).collect(),
+            files: matches.get_many::<PathBuf>("exclude-from").into_iter().flatten().cloned().collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl fmt::Display for FilterArgsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, error } => write!(f, "cannot read '{}': {error}", path.display()),
+            Self::Lines { path, error } => write!(f, "'{}': {error}", path.display()),
+            Self::Filter(error) => error.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<FilterArgs, Error> {
+        let command = FilterArgs::augment_args(Command::new("x").no_binary_name(true));
+        FilterArgs::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+
+    #[test]
+    fn patterns_keep_the_order_in_which_they_were_written() {
+        let table: [(&[&str], &str, bool); 6] = [
+            (&["--exclude", "*", "--include", "*.txt"], "a.txt", true),
+            (&["--include", "*.txt", "--exclude", "*"], "a.txt", false),
+            (&["--exclude=*", "--include=*.txt", "--exclude=d/*"], "d/a.txt", false),
+            (&["--exclude=*", "--include=*.txt", "--exclude=d/*", "--include=d/a*"], "d/a.txt", true),
+            (&["--exclude=*", "--include=*.txt", "--exclude=d/*"], "a.txt", true),
+            (&[], "a", true),
+        ];
+        for (arguments, key, admitted) in table {
+            assert_eq!(parse(arguments).unwrap().filter().unwrap().admits(key), admitted, "{arguments:?} {key}");
+        }
+    }
+
+    #[test]
+    fn a_bad_pattern_is_a_usage_error_and_a_missing_file_is_named() {
+        let error = parse(&["--exclude", "a[b"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation);
+        let error = parse(&["--exclude-from", "/no/such/file"]).unwrap().filter().unwrap_err().to_string();
+        assert!(error.starts_with("cannot read '/no/such/file': "), "{error}");
+    }
+}

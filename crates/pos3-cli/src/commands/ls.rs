@@ -1,0 +1,168 @@
+//! `pos3-cli ls`: what is at a location.
+
+mod row;
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use pos3::{Entry, Error, Found, StoreError, Symlinks, Usage};
+use serde::Serialize;
+
+use super::registry;
+use crate::args::LsArgs;
+use crate::exit::Exit;
+use crate::json::{self, ErrorJson};
+use crate::output::{self, Reader};
+use crate::{hints, size};
+use row::{EntryJson, Row};
+
+/// Entries written at once.
+const CHUNK: usize = 1000;
+
+/// What has been listed so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    /// Everything that came, the directory's own marker too: the location exists.
+    entries: u64,
+    objects: u64,
+    bytes: u64,
+}
+
+/// What `ls --json` writes.
+#[derive(Serialize)]
+struct LsJson<'a> {
+    version: u32,
+    command: &'static str,
+    location: String,
+    exit_code: u8,
+    error: Option<ErrorJson>,
+    entries: Vec<EntryJson<'a>>,
+    objects: u64,
+    bytes: u64,
+    requests: BTreeMap<&'static str, u64>,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &LsArgs) -> Exit {
+    let found = match open(args).await {
+        Ok(found) => found,
+        Err(error) if args.json => return object(args, &[], &Usage::default(), Some(begun(&error))),
+        Err(error) => return fail(&begun(&error)),
+    };
+    if args.json { in_json(args, found).await } else { in_lines(args, found).await }
+}
+
+async fn open(args: &LsArgs) -> Result<Found, Error> {
+    pos3::ls(&registry(&args.s3, Symlinks::Skip)?, &args.location, args.depth()).await
+}
+
+/// Writes lines as the entries come.
+async fn in_lines(args: &LsArgs, found: Found) -> Exit {
+    let mut chunks = found.entries.ready_chunks(CHUNK);
+    let mut total = Total::default();
+    let row = Row::new(args, found.tree.prefix());
+    while let Some(chunk) = chunks.next().await {
+        let mut failure = None;
+        let written = output::data(|out| {
+            for entry in chunk {
+                match entry {
+                    Ok(entry) => {
+                        total.add(&entry);
+                        row.write(out, &entry)?;
+                    }
+                    Err(error) => failure = Some(listing_failed(args, &error)),
+                }
+            }
+            Ok(())
+        });
+        match (failure, written) {
+            (Some(failure), _) => return fail(&failure),
+            (None, Err(error)) => return fail(&output::unwritten(&error)),
+            (None, Ok(Reader::Gone)) => return Exit::Done,
+            (None, Ok(Reader::There)) => {}
+        }
+    }
+    end(args, total)
+}
+
+fn end(args: &LsArgs, total: Total) -> Exit {
+    let bytes = if args.human_readable { size::bytes(total.bytes) } else { total.bytes.to_string() };
+    let written = output::data(|out| {
+        if args.summarize {
+            writeln!(out, "\nTotal Objects: {}\n   Total Size: {bytes}", total.objects)
+        } else {
+            Ok(())
+        }
+    });
+    match written {
+        Err(error) => fail(&output::unwritten(&error)),
+        Ok(_) if nothing(args, total) => {
+            output::note(&format!("nothing was found at '{}'\n", args.location));
+            Exit::Failed
+        }
+        Ok(_) => Exit::Done,
+    }
+}
+
+/// Writes one object when all entries have come.
+async fn in_json(args: &LsArgs, mut found: Found) -> Exit {
+    let mut entries = Vec::new();
+    let mut failure = None;
+    while let Some(entry) = found.entries.next().await {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            Err(error) => failure = Some(listing_failed(args, &error)),
+        }
+    }
+    object(args, &entries, &found.tree.store().usage(), failure)
+}
+
+fn object(args: &LsArgs, entries: &[Entry], usage: &Usage, error: Option<ErrorJson>) -> Exit {
+    let mut total = Total::default();
+    entries.iter().for_each(|entry| total.add(entry));
+    let exit = if error.is_some() || nothing(args, total) { Exit::Failed } else { Exit::Done };
+    if let Some(error) = &error {
+        output::error(&error.message, error.hint.as_deref());
+    }
+    let object = LsJson {
+        version: json::VERSION,
+        command: "ls",
+        location: args.location.to_string(),
+        exit_code: exit.code(),
+        error,
+        entries: entries.iter().map(EntryJson::from).collect(),
+        objects: total.objects,
+        bytes: total.bytes,
+        requests: json::requests(usage),
+    };
+    match output::data(|out| json::write(out, &object)) {
+        Ok(_) => exit,
+        Err(error) => fail(&output::unwritten(&error)),
+    }
+}
+
+impl Total {
+    fn add(&mut self, entry: &Entry) {
+        self.entries += 1;
+        self.objects += u64::from(entry.has_content());
+        self.bytes += entry.size;
+    }
+}
+
+/// An empty directory of this machine is there; an empty prefix is nothing.
+fn nothing(args: &LsArgs, total: Total) -> bool {
+    total.entries == 0 && args.location.path().is_none()
+}
+
+fn begun(error: &Error) -> ErrorJson {
+    ErrorJson { message: output::chain(error), hint: hints::for_error(error) }
+}
+
+fn listing_failed(args: &LsArgs, error: &StoreError) -> ErrorJson {
+    ErrorJson { message: format!("cannot list '{}': {}", args.location, error.cause()), hint: hints::for_store(error) }
+}
+
+fn fail(error: &ErrorJson) -> Exit {
+    output::error(&error.message, error.hint.as_deref());
+    Exit::Failed
+}

@@ -1,0 +1,117 @@
+//! What the exit code says. Scripts decide by it, so each code has one meaning.
+
+use std::process::ExitCode;
+
+use pos3::{Error, ErrorKind, Report, S3SettingsError, Stop};
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything that was to be done was done.
+    Done = 0,
+    /// Something failed or was skipped.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// Refused for safety; nothing was touched.
+    Refused = 4,
+    /// Ended by SIGINT.
+    Interrupted = 130,
+    /// Ended by SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Returns the code of a report. `signal` is the code of the signal that ended the run, if one did.
+    pub(crate) fn of_report(report: &Report, signal: Option<Exit>) -> Self {
+        match &report.stopped {
+            Some(Stop::Cancelled) => signal.unwrap_or(Self::Interrupted),
+            Some(Stop::Refused(_)) => Self::Refused,
+            Some(Stop::Listing { side: pos3::Side::Source, error, .. })
+                if error.kind() == ErrorKind::NotFound && report.copied == 0 && report.failed.is_empty() =>
+            {
+                Self::Refused
+            }
+            None if report.is_clean() => Self::Done,
+            _ => Self::Failed,
+        }
+    }
+
+    /// Returns the code of what kept a command from being begun.
+    pub(crate) fn of_error(error: &Error) -> Self {
+        match error {
+            Error::Location(_)
+            | Error::UnknownScheme { .. }
+            | Error::UnknownProfile { .. }
+            | Error::WrongKind { .. }
+            | Error::S3Settings(S3SettingsError::Config(_) | S3SettingsError::NotUtf8(_)) => Self::Usage,
+            Error::SourceMissing { .. }
+            | Error::SourceIsFile { .. }
+            | Error::TargetIsFile { .. }
+            | Error::Overlap { .. } => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
+
+    /// Returns the number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pos3::{FailedAction, Failure, Key, Protection, Refusal, Side, SkipReason, StoreError};
+
+    use super::*;
+
+    fn stopped(stop: Stop) -> Report {
+        let mut report = Report::default();
+        report.stopped = Some(stop);
+        report
+    }
+
+    fn skipped(why: SkipReason) -> Report {
+        let mut report = Report::default();
+        report.skipped.push((Key::from("k"), why));
+        report
+    }
+
+    fn listing(side: Side, kind: ErrorKind) -> Report {
+        stopped(Stop::Listing { side, place: "s3://b/".into(), error: StoreError::new(kind, "list") })
+    }
+
+    #[test]
+    fn a_report_has_one_code() {
+        let mut failed = Report::default();
+        let error = StoreError::new(ErrorKind::Denied, "write");
+        failed.failed.push(Failure { key: Key::from("k"), action: FailedAction::Copy, error });
+        let mut late = listing(Side::Source, ErrorKind::NotFound);
+        late.copied = 1;
+        for (report, signal, expected) in [
+            (Report::default(), None, Exit::Done),
+            (skipped(SkipReason::Source(Protection::Symlink)), None, Exit::Done),
+            (skipped(SkipReason::Target(Protection::Symlink)), None, Exit::Failed),
+            (skipped(SkipReason::Source(Protection::NotUtf8)), None, Exit::Failed),
+            (skipped(SkipReason::Vanished), None, Exit::Failed),
+            (failed, None, Exit::Failed),
+            (stopped(Stop::Refused(Refusal::SourceEmpty { files: 3 })), None, Exit::Refused),
+            (listing(Side::Source, ErrorKind::NotFound), None, Exit::Refused),
+            (listing(Side::Target, ErrorKind::NotFound), None, Exit::Failed),
+            (listing(Side::Source, ErrorKind::Denied), None, Exit::Failed),
+            (late, None, Exit::Failed),
+            (stopped(Stop::Cancelled), Some(Exit::Interrupted), Exit::Interrupted),
+            (stopped(Stop::Cancelled), Some(Exit::Terminated), Exit::Terminated),
+            (Report::default(), Some(Exit::Interrupted), Exit::Done),
+        ] {
+            let shown = format!("{report:?}");
+            assert_eq!(Exit::of_report(&report, signal), expected, "{shown}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What to do about it. The libraries say what happened; advice that names options and variables of this program is
+//! added here, at the edge.
+
+use pos3::{Error, ErrorKind, Refusal, Report, S3SettingsError, SkipReason, Stop, StoreError};
+
+/// Returns advice on what kept a command from being begun.
+pub(crate) fn for_error(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::UnknownProfile { .. } => "leave 'PROFILE@' out: credentials come from the environment",
+        Error::SourceMissing { .. } => "check the spelling, and that the disk is mounted",
+        Error::SourceIsFile { .. } => {
+            "sync works on directories; name the directory and use --exclude '*' --include NAME"
+        }
+        Error::TargetIsFile { .. } => "name a directory, or one that does not exist yet",
+        Error::Overlap { .. } => "choose a target outside the source, and a source outside the target",
+        Error::S3Settings(S3SettingsError::NoCredentials) => {
+            "looked at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN): set them; \
+             profile files are not read yet"
+        }
+        Error::S3Settings(S3SettingsError::HalfCredentials { .. }) => "set both, or neither",
+        Error::Store { source, .. } => return for_store(source),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns advice on a run that ended early.
+pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
+    match stop {
+        Stop::Listing { error, .. } => for_store(error),
+        Stop::Refused(Refusal::SourceEmpty { .. }) => {
+            Some("if the source is meant to be empty, say --allow-empty".to_owned())
+        }
+        Stop::Refused(Refusal::TooManyDeletes { deletes, .. }) => Some(format!(
+            "look at the plan with --dry-run --max-delete {deletes}; if it is right, say --max-delete {deletes}"
+        )),
+        _ => None,
+    }
+}
+
+/// Returns advice on what failed or was skipped, once for the whole report.
+pub(crate) fn for_report(report: &Report) -> Option<String> {
+    let failed = report.failed.iter().find_map(|failure| for_store(&failure.error));
+    failed.or_else(|| {
+        let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)));
+        clash.then(|| "a disk cannot hold a file and a directory of one name; use --exclude to choose one".to_owned())
+    })
+}
+
+/// Returns advice on a failure of a store.
+pub(crate) fn for_store(error: &StoreError) -> Option<String> {
+    let cause = error.cause();
+    if let Some((_, region)) = cause.split_once("is in region '")
+        && let Some((region, _)) = region.split_once('\'')
+    {
+        return Some(format!("use --region {region}"));
+    }
+    let says = |code: &str| cause.contains(code);
+    let hint = match error.kind() {
+        ErrorKind::NotFound if says("NoSuchBucket") => {
+            "check the bucket's name and the endpoint; buckets are not made by this program"
+        }
+        ErrorKind::Unauthenticated if says("RequestTimeTooSkewed") => "set this machine's clock",
+        ErrorKind::Unauthenticated if says("Expired") => "get new credentials and set AWS_SESSION_TOKEN with them",
+        ErrorKind::Unauthenticated if says("SignatureDoesNotMatch") => {
+            "check AWS_SECRET_ACCESS_KEY, the region (--region) and this machine's clock"
+        }
+        ErrorKind::Unauthenticated => "check AWS_ACCESS_KEY_ID, and that --endpoint-url names the server it belongs to",
+        ErrorKind::Denied if says("http ") => {
+            "these credentials may not do this; a sync needs s3:ListBucket, s3:GetObject, s3:PutObject, and with \
+             --delete s3:DeleteObject"
+        }
+        ErrorKind::Denied => "check the permissions of the file or directory",
+        ErrorKind::Unavailable if !says("http ") => {
+            "is the endpoint right, and does it answer? (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
+        }
+        ErrorKind::Throttled => "use fewer requests at once: --concurrency 8",
+        ErrorKind::Exhausted => "free some space, then run the same command again: it goes on where it ended",
+        _ if says("another region") => "set the bucket's region with --region",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_fits_the_cause() {
+        let error = |kind, message: &str| StoreError::new(kind, "list").with_message(message);
+        for (error, expected) in [
+            (error(ErrorKind::Other, "bucket 'b' is in region 'eu-west-1'"), Some("use --region eu-west-1")),
+            (error(ErrorKind::NotFound, "bucket 'b' does not exist: http 404 NoSuchBucket"), Some("check the bucket")),
+            (error(ErrorKind::NotFound, "http 404 NoSuchKey"), None),
+            (error(ErrorKind::Denied, "access denied: http 403 AccessDenied"), Some("these credentials may not")),
+            (error(ErrorKind::Denied, "permission denied"), Some("check the permissions")),
+            (error(ErrorKind::Unavailable, "connection refused"), Some("is the endpoint right")),
+            (error(ErrorKind::Unavailable, "http 500 InternalError"), None),
+        ] {
+            let hint = for_store(&error);
+            assert!(
+                match expected {
+                    Some(start) => hint.as_deref().is_some_and(|hint| hint.starts_with(start)),
+                    None => hint.is_none(),
+                },
+                "{error}: {hint:?}"
+            );
+        }
+    }
+}

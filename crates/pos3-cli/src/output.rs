@@ -1,0 +1,59 @@
+//! The two streams: data on stdout, everything else on stderr.
+//!
+//! A reader that has seen enough closes its end (`pos3-cli ls … | head`); that is no failure and no panic.
+
+use std::io::{self, BufWriter, Write};
+
+use crate::json::ErrorJson;
+
+/// Whether anybody still reads stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    There,
+    Gone,
+}
+
+/// Writes data to stdout. A reader that is gone is not an error.
+pub(crate) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Reader> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = write(&mut out).and_then(|()| out.flush());
+    // What a failed flush left in the buffer must not be tried again on drop.
+    let _ = out.into_parts();
+    match written {
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the error of data that could not be written.
+pub(crate) fn unwritten(error: &io::Error) -> ErrorJson {
+    ErrorJson { message: format!("cannot write to stdout: {error}"), hint: None }
+}
+
+/// Writes text to stderr; if nobody can read it, nothing can be done.
+pub(crate) fn note(text: &str) {
+    let mut out = io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes an error and what to do about it to stderr.
+pub(crate) fn error(message: &str, hint: Option<&str>) {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    note(&format!("error: {message}\n{hint}"));
+}
+
+/// Returns an error with the chain of its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}

@@ -1,0 +1,111 @@
+//! How far a run is, on stderr: a bar on a terminal, a line now and then elsewhere.
+//!
+//! Events come from many threads, thousands a second; so they only count, and a task of its own draws.
+
+mod counters;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pos3::{Event, Observer};
+use tokio::task::JoinHandle;
+
+use crate::args::{Detail, Show};
+use crate::lines::Lines;
+use crate::output;
+use counters::Counters;
+
+/// Time between two drawings of the bar.
+const DRAW: Duration = Duration::from_millis(100);
+
+/// Time between two lines where there is no terminal.
+const SAY: Duration = Duration::from_secs(10);
+
+const TEMPLATE: &str = "{spinner} [{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} ETA {eta} {msg}";
+
+/// The progress of one run.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    counters: Arc<Counters>,
+    bar: ProgressBar,
+    task: Option<JoinHandle<()>>,
+}
+
+/// Counts events, and tells of finished actions where that is asked for.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    counters: Arc<Counters>,
+    tell: Option<Lines>,
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Starts to show progress, as far as that is wanted.
+    pub(crate) fn start(show: Show) -> Self {
+        let counters = Arc::new(Counters::default());
+        let terminal = std::io::stderr().is_terminal();
+        let (bar, task) = match (show.progress, terminal) {
+            (false, _) => (ProgressBar::hidden(), None),
+            (true, true) => {
+                let bar = bar();
+                (bar.clone(), Some(tokio::spawn(draw(bar, counters.clone()))))
+            }
+            (true, false) => (ProgressBar::hidden(), Some(tokio::spawn(say(counters.clone())))),
+        };
+        Self { counters, bar, task }
+    }
+
+    /// Returns the observer that this progress is fed by.
+    pub(crate) fn watcher(&self, lines: &Lines, show: Show) -> Watcher {
+        let tell = (show.detail == Detail::Verbose).then(|| lines.clone());
+        Watcher { counters: self.counters.clone(), tell, bar: self.bar.clone() }
+    }
+
+    /// Takes the bar away and returns the warnings that came on the way.
+    pub(crate) fn end(self) -> Vec<String> {
+        if let Some(task) = self.task {
+            task.abort();
+        }
+        self.bar.finish_and_clear();
+        self.counters.take_warnings()
+    }
+}
+
+impl Observer for Watcher {
+    fn event(&self, event: &Event<'_>) {
+        self.counters.count(event);
+        if let (Event::Done(action), Some(lines)) = (event, &self.tell)
+            && let Some(line) = lines.line(action)
+        {
+            // Lines go between two drawings of the bar, not through it.
+            self.bar.suspend(|| output::note(&format!("{line}\n")));
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template(TEMPLATE) {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+async fn draw(bar: ProgressBar, counters: Arc<Counters>) {
+    loop {
+        tokio::time::sleep(DRAW).await;
+        let now = counters.now();
+        bar.set_length(now.bytes_total);
+        bar.set_position(now.bytes);
+        bar.set_message(now.files());
+    }
+}
+
+async fn say(counters: Arc<Counters>) {
+    loop {
+        tokio::time::sleep(SAY).await;
+        output::note(&format!("{}\n", counters.now()));
+    }
+}

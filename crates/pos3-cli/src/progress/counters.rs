@@ -1,0 +1,169 @@
+//! What is counted of a run while it goes on.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pos3::{Action, Event};
+
+use crate::size;
+
+/// The counts, added to from any thread.
+#[derive(Debug)]
+pub(super) struct Counters {
+    begin: Instant,
+    files_total: AtomicU64,
+    bytes_total: AtomicU64,
+    files_done: AtomicU64,
+    bytes_done: AtomicU64,
+    bytes_moved: AtomicU64,
+    deletes_total: AtomicU64,
+    deletes_done: AtomicU64,
+    unchanged: AtomicU64,
+    complete: AtomicBool,
+    warnings: Mutex<Vec<String>>,
+}
+
+/// The counts of one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Now {
+    pub(super) bytes: u64,
+    pub(super) bytes_total: u64,
+    files: u64,
+    files_total: u64,
+    deletes: u64,
+    deletes_total: u64,
+    unchanged: u64,
+    complete: bool,
+    elapsed: Duration,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            begin: Instant::now(),
+            files_total: AtomicU64::default(),
+            bytes_total: AtomicU64::default(),
+            files_done: AtomicU64::default(),
+            bytes_done: AtomicU64::default(),
+            bytes_moved: AtomicU64::default(),
+            deletes_total: AtomicU64::default(),
+            deletes_done: AtomicU64::default(),
+            unchanged: AtomicU64::default(),
+            complete: AtomicBool::default(),
+            warnings: Mutex::default(),
+        }
+    }
+}
+
+impl Counters {
+    pub(super) fn count(&self, event: &Event<'_>) {
+        let add = |counter: &AtomicU64, count: u64| {
+            counter.fetch_add(count, Relaxed);
+        };
+        match event {
+            Event::Unchanged => add(&self.unchanged, 1),
+            Event::Decided(Action::Copy { source, .. }) => {
+                add(&self.files_total, 1);
+                add(&self.bytes_total, source.size);
+            }
+            Event::Decided(Action::Delete { .. }) => add(&self.deletes_total, 1),
+            Event::PlanComplete => self.complete.store(true, Relaxed),
+            Event::Moved(bytes) => add(&self.bytes_moved, *bytes),
+            Event::Done(Action::Copy { source, .. }) | Event::Failed(Action::Copy { source, .. }, _) => {
+                add(&self.files_done, 1);
+                add(&self.bytes_done, source.size);
+            }
+            Event::Done(Action::Delete { .. }) | Event::Failed(Action::Delete { .. }, _) => add(&self.deletes_done, 1),
+            Event::Disorder(side, why) => {
+                let warning = format!("the {} is listed again and sorted here: {why}", side.as_str());
+                self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let bytes_total = self.bytes_total.load(Relaxed);
+        // What was sent again was counted again; a copy inside a server moves nothing.
+        let bytes = self.bytes_moved.load(Relaxed).max(self.bytes_done.load(Relaxed)).min(bytes_total);
+        Now {
+            bytes,
+            bytes_total,
+            files: self.files_done.load(Relaxed),
+            files_total: self.files_total.load(Relaxed),
+            deletes: self.deletes_done.load(Relaxed),
+            deletes_total: self.deletes_total.load(Relaxed),
+            unchanged: self.unchanged.load(Relaxed),
+            complete: self.complete.load(Relaxed),
+            elapsed: self.begin.elapsed(),
+        }
+    }
+}
+
+impl Now {
+    /// Returns the files done: `3/10 files`, with a `+` while more may come.
+    pub(super) fn files(&self) -> String {
+        let open = if self.complete { "" } else { "+" };
+        let mut text = format!("{}/{}{open} files", size::count(self.files), size::count(self.files_total));
+        if self.deletes_total > 0 {
+            let (done, total) = (size::count(self.deletes), size::count(self.deletes_total));
+            text.push_str(&format!(", {done}/{total} deletes"));
+        }
+        if self.unchanged > 0 {
+            text.push_str(&format!(", {} unchanged", size::count(self.unchanged)));
+        }
+        text
+    }
+
+    /// Returns the time the rest will take at the pace so far, once the totals are final.
+    fn left(&self) -> Option<Duration> {
+        if !self.complete || self.bytes == 0 || self.bytes == self.bytes_total {
+            return None;
+        }
+        let rest = (self.bytes_total - self.bytes) as f64 / self.bytes as f64;
+        Duration::try_from_secs_f64(self.elapsed.as_secs_f64() * rest).ok()
+    }
+}
+
+impl fmt::Display for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} of {}", self.files(), size::bytes(self.bytes), size::bytes(self.bytes_total))?;
+        if let Some(rate) = size::rate(self.bytes, self.elapsed).filter(|_| self.bytes > 0) {
+            write!(f, ", {rate}")?;
+        }
+        match self.left() {
+            Some(left) => write!(f, ", {} left", size::time(left)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pos3::{Change, Entry};
+
+    use super::*;
+
+    #[test]
+    fn totals_grow_until_the_plan_is_complete() {
+        let counters = Counters::default();
+        let copy = Action::Copy { source: Entry::file("a", 4096), target: None, why: Change::New };
+        let other = Action::Copy { source: Entry::file("b", 4096), target: None, why: Change::New };
+        for event in [Event::Unchanged, Event::Decided(&copy), Event::Decided(&other), Event::Moved(8)] {
+            counters.count(&event);
+        }
+        assert_eq!(counters.now().files(), "0/2+ files, 1 unchanged");
+        counters.count(&Event::Done(&copy));
+        counters.count(&Event::PlanComplete);
+        let now = Now { elapsed: Duration::from_secs(4), ..counters.now() };
+        assert_eq!(now.to_string(), "1/2 files, 1 unchanged, 4.0 KiB of 8.0 KiB, 1.0 KiB/s, 4.0 s left");
+        counters.count(&Event::Moved(1 << 20));
+        assert_eq!(counters.now().bytes, 8192, "what is sent twice is no progress beyond the end");
+    }
+}

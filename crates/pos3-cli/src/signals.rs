@@ -1,0 +1,55 @@
+//! Ctrl-C and SIGTERM: the first asks the run to end in good order, the second ends the process.
+//!
+//! Without it a signal would cut a run short anywhere, without a word about what was done and what was not.
+
+use std::sync::{Arc, OnceLock};
+
+use pos3::CancellationToken;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::Exit;
+use crate::output;
+
+/// The signals of one run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals {
+    cancel: CancellationToken,
+    first: Arc<OnceLock<Exit>>,
+}
+
+impl Signals {
+    /// Starts to listen. If the system does not allow it, signals end the process as they do by default.
+    pub(crate) fn listen() -> Self {
+        let signals = Self::default();
+        for (kind, exit) in [(SignalKind::interrupt(), Exit::Interrupted), (SignalKind::terminate(), Exit::Terminated)]
+        {
+            if let Ok(mut stream) = signal(kind) {
+                let signals = signals.clone();
+                tokio::spawn(async move {
+                    while stream.recv().await.is_some() {
+                        signals.received(exit);
+                    }
+                });
+            }
+        }
+        signals
+    }
+
+    /// Returns the token that the first signal cancels.
+    pub(crate) fn cancel(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    /// Returns the exit code of the first signal, if one came.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        self.first.get().copied()
+    }
+
+    fn received(&self, exit: Exit) {
+        if self.first.set(exit).is_err() {
+            std::process::exit(exit.code().into());
+        }
+        output::note("\nending: waiting for what is in flight; once more to end at once\n");
+        self.cancel.cancel();
+    }
+}

@@ -1,0 +1,75 @@
+use std::fs;
+
+use crate::program::{Program, expected};
+
+#[test]
+fn what_is_dangerous_is_refused_before_anything_is_touched() {
+    let program = Program::new().with(&[("from/a", "1"), ("to/x", "2"), ("empty/", ""), ("file", "3")]);
+    let table: &[(&[&str], &str)] = &[
+        (&["sync", "missing", "to", "--delete"], "the source 'missing' does not exist"),
+        (&["sync", "file", "to", "--delete"], "the source 'file' is a single file, not a directory"),
+        (&["sync", "from", "file"], "the target 'file' is a file, not a directory"),
+        (&["sync", "from", "from"], "the source 'from' and the target 'from' overlap"),
+        (&["sync", "from", "from/sub"], "the source 'from' and the target 'from/sub' overlap"),
+        (&["sync", "from", "."], "the source 'from' and the target '.' overlap"),
+        (&["sync", "empty", "to", "--delete"], "the source is empty"),
+        (&["sync", "from", "to", "--delete", "--max-delete", "0"], "1 of the 1 files in the target would be deleted"),
+    ];
+    for (arguments, expected_text) in table {
+        for dry_run in [&[][..], &["-n"][..]] {
+            let arguments: Vec<&str> = arguments.iter().chain(dry_run).copied().collect();
+            let ended = program.run(&arguments);
+            assert_eq!((ended.code, ended.out.as_str()), (Some(4), ""), "{arguments:?} {ended:?}");
+            assert!(ended.err.contains(expected_text), "{arguments:?}: {}", ended.err);
+            assert!(ended.err.contains("hint: "), "{arguments:?}: {}", ended.err);
+            assert_eq!(program.files("to"), expected(&[("x", "2")]), "{arguments:?}");
+            assert_eq!(program.files("from"), expected(&[("a", "1")]), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_link_does_not_hide_an_overlap() {
+    let program = Program::new().with(&[("from/a", "1")]);
+    std::os::unix::fs::symlink(program.path("from"), program.path("link")).unwrap();
+    let ended = program.run(&["sync", "from", "link/inside"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(program.files("from"), expected(&[("a", "1")]));
+}
+
+#[test]
+fn what_was_refused_can_be_allowed() {
+    let program = Program::new().with(&[("empty/", ""), ("to/x", "2")]);
+    let ended = program.run(&["sync", "empty", "to", "--delete", "--allow-empty"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(program.files("to"), expected(&[]));
+}
+
+#[test]
+fn half_of_a_target_is_not_deleted_by_default() {
+    let program = Program::new().with(&[("from/keep", "")]);
+    for index in 0..20 {
+        let path = program.path(&format!("to/old{index}"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let refused = program.run(&["sync", "from", "to", "--delete"]);
+    assert_eq!(refused.code, Some(4));
+    assert!(refused.err.contains("say --max-delete 20"), "{}", refused.err);
+    assert_eq!(program.files("to").len(), 20);
+    let allowed = program.run(&["sync", "from", "to", "--delete", "--max-delete", "20"]);
+    assert_eq!(allowed.code, Some(0), "{allowed:?}");
+    assert_eq!(program.files("to"), expected(&[("keep", "")]));
+}
+
+#[test]
+fn missing_credentials_are_said_with_where_they_are_looked_for() {
+    let program = Program::new().with(&[("from/a", "1")]);
+    let ended = program.run(&["sync", "from", "s3://bucket/a"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+    assert!(
+        ended.err.starts_with("error: there are no S3 credentials\nhint: looked at AWS_ACCESS_KEY_ID"),
+        "{}",
+        ended.err
+    );
+}

@@ -1,0 +1,120 @@
+use std::fs;
+
+use crate::program::{Program, expected};
+
+const TREE: [(&str, &str); 3] = [("from/a b.txt", "one"), ("from/d/e/x#1", "two"), ("from/empty/", "")];
+
+#[test]
+fn a_tree_is_copied_and_then_left_alone() {
+    let program = Program::new().with(&TREE);
+
+    let first = program.run(&["sync", "from", "to"]);
+    assert_eq!((first.code, first.out.as_str()), (Some(0), ""), "{first:?}");
+    assert!(first.err.starts_with("copied     3 files, 6 B\nunchanged  0\ntime       "), "{}", first.err);
+    assert_eq!(program.files("to"), expected(&[("a b.txt", "one"), ("d/e/x#1", "two"), ("empty/", "")]));
+
+    let second = program.run(&["sync", "from/", "to/"]);
+    assert!(second.err.starts_with("copied     0 files, 0 B\nunchanged  3\n"), "{}", second.err);
+    assert_eq!(second.code, Some(0));
+}
+
+#[test]
+fn a_change_that_keeps_the_size_is_found() {
+    let program = Program::new().with(&[("from/a", "old")]);
+    program.run(&["sync", "from", "to"]);
+    fs::write(program.path("from/a"), "new").unwrap();
+    program.run(&["sync", "from", "to"]);
+    assert_eq!(program.files("to"), expected(&[("a", "new")]));
+}
+
+#[test]
+fn extra_files_stay_unless_delete_is_given() {
+    let program = Program::new().with(&[("from/a", "1"), ("to/old", "2")]);
+
+    let kept = program.run(&["sync", "from", "to"]);
+    assert!(kept.err.contains("extra      1 file only in the target, kept (--delete removes them)\n"), "{}", kept.err);
+    assert_eq!(program.files("to"), expected(&[("a", "1"), ("old", "2")]));
+
+    let mirrored = program.run(&["sync", "from", "to", "--delete", "-v"]);
+    assert_eq!(mirrored.code, Some(0));
+    assert!(mirrored.err.starts_with("delete: to/old\n"), "{}", mirrored.err);
+    assert!(mirrored.err.contains("deleted    1 file\n"), "{}", mirrored.err);
+    assert_eq!(program.files("to"), expected(&[("a", "1")]));
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_does_nothing() {
+    let program = Program::new().with(&[("from/a", "1"), ("from/d/b", "22"), ("to/old", "3")]);
+    for flag in ["-n", "--dry-run", "--dryrun"] {
+        let planned = program.run(&["sync", "from", "to", "--delete", flag]);
+        assert_eq!(planned.code, Some(0));
+        assert_eq!(
+            planned.out,
+            "\
+(dryrun) copy: from/a to to/a
+(dryrun) copy: from/d/b to to/d/b
+(dryrun) delete: to/old
+"
+        );
+        assert!(planned.err.starts_with("to copy    2 files, 3 B\nto delete  1 file\nunchanged  0\n"), "{planned:?}");
+        assert_eq!(program.files("to"), expected(&[("old", "3")]));
+    }
+}
+
+#[test]
+fn the_words_of_a_line_follow_the_direction() {
+    let program = Program::new().with(&[("a", "1")]);
+    let up = program.run(&["sync", ".", "memory://m/d", "-n"]);
+    assert_eq!(up.out, "(dryrun) upload: ./a to memory://m/d/a\n");
+    let told = program.run(&["sync", ".", "memory://m/d/", "-v"]);
+    assert!(told.err.starts_with("upload: ./a to memory://m/d/a\n"), "{}", told.err);
+}
+
+#[test]
+fn patterns_work_in_the_order_in_which_they_are_written() {
+    let program =
+        Program::new().with(&[("from/a.txt", ""), ("from/a.bin", ""), ("from/d/b.txt", ""), ("to/z.bin", "")]);
+    let only_text = ["sync", "from", "to", "--delete", "-n", "--exclude", "*", "--include", "*.txt"];
+    assert_eq!(
+        program.run(&only_text).out,
+        "(dryrun) copy: from/a.txt to to/a.txt\n(dryrun) copy: from/d/b.txt to to/d/b.txt\n",
+        "what is excluded is not deleted"
+    );
+    let nothing = program.run(&["sync", "from", "to", "-n", "--include", "*.txt", "--exclude", "*"]);
+    assert_eq!((nothing.code, nothing.out.as_str()), (Some(0), ""));
+    assert!(nothing.err.starts_with("warning: nothing was found in the source 'from'\n"), "{}", nothing.err);
+}
+
+#[test]
+fn lines_of_a_file_are_those_of_gitignore() {
+    let files =
+        [("from/keep.log", ""), ("from/x.log", ""), ("from/build/out", ""), ("ignore", "*.log\n!keep.log\nbuild/\n")];
+    let program = Program::new().with(&files);
+    let planned = program.run(&["sync", "from", "to", "-n", "--exclude-from", "ignore"]);
+    assert_eq!(planned.out, "(dryrun) copy: from/keep.log to to/keep.log\n");
+}
+
+#[test]
+fn a_symbolic_link_is_left_out_or_followed() {
+    let program = Program::new().with(&[("from/a", "1"), ("elsewhere/b", "2")]);
+    std::os::unix::fs::symlink(program.path("elsewhere/b"), program.path("from/link")).unwrap();
+
+    let skipped = program.run(&["sync", "from", "to"]);
+    assert_eq!(skipped.code, Some(0), "a policy is no failure");
+    assert!(skipped.err.starts_with("left out: 1 key because it is a symbolic link\n"), "{}", skipped.err);
+    assert_eq!(program.files("to"), expected(&[("a", "1")]));
+
+    let followed = program.run(&["sync", "from", "to", "--follow-symlinks"]);
+    assert_eq!(followed.code, Some(0), "{followed:?}");
+    assert_eq!(program.files("to"), expected(&[("a", "1"), ("link", "2")]));
+}
+
+#[test]
+fn what_cannot_be_copied_makes_the_exit_code_one_and_the_rest_is_copied() {
+    let program = Program::new().with(&[("from/a", "1"), ("from/b", "2"), ("to/a/inside", "3"), ("to/old", "4")]);
+    let ended = program.run(&["sync", "from", "to", "--delete"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("'a'") || ended.err.contains("  a\n"), "{}", ended.err);
+    assert!(program.files("to").contains(&("b".into(), "2".into())), "{ended:?}");
+    assert!(program.files("to").contains(&("old".into(), "4".into())), "nothing is deleted after a failure: {ended:?}");
+}

@@ -1,0 +1,46 @@
+use crate::program::Program;
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_code_two_and_says_why() {
+    let program = Program::new().with(&[("from/a", "1")]);
+    let table: &[(&[&str], &str)] = &[
+        (&[], "Usage: pos3-cli <COMMAND>"),
+        (&["mirror"], "unrecognized subcommand 'mirror'"),
+        (&["sync", "from"], "<TARGET>"),
+        (&["sync", "from", "S3://b/k"], "schemes are written in small letters: write 's3://b/k'"),
+        (&["sync", "from", "s3:/b/k"], "write 's3://b/k', or './s3:/b/k' if it is a path"),
+        (&["sync", "from", "s3://"], "names no bucket"),
+        (&["sync", "s3://@b", "to"], "names no profile before the '@'"),
+        (&["sync", "from", "gs://b"], "the scheme 'gs' is not known; there are: file, memory, s3"),
+        (&["sync", "from", "memory://p@m"], "there is no profile 'p'"),
+        (&["sync", "from", "to", "--size-only", "--checksum"], "cannot be used with"),
+        (&["sync", "from", "to", "-q", "-v"], "cannot be used with"),
+        (&["sync", "from", "to", "--max-delete", "200%"], "a share from 0% to 100%"),
+        (&["sync", "from", "to", "--exclude", "a[b"], "the pattern 'a[b' cannot be read"),
+        (&["sync", "from", "to", "--exclude-from", "missing"], "cannot read 'missing'"),
+        (&["sync", "from", "to", "-j", "0"], "0 is not in 1..=10000"),
+    ];
+    for (arguments, expected) in table {
+        let ended = program.run(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?} {ended:?}");
+        assert_eq!(ended.out, "", "{arguments:?}");
+        assert!(ended.err.contains(expected), "{arguments:?}: {}", ended.err);
+        assert!(!program.path("to").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_teaches_and_goes_to_stdout() {
+    let program = Program::new();
+    let help = program.run(&["--help"]);
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    for taught in ["pos3-cli sync ./data s3://bucket/data", "Exit codes:", "AWS_ENDPOINT_URL_S3", "refused for safety"]
+    {
+        assert!(help.out.contains(taught), "{taught}: {}", help.out);
+    }
+    let sync = program.run(&["sync", "--help"]);
+    for taught in ["--delete", "--exclude <PATTERN>", "--dry-run", "the last match wins", "Examples:"] {
+        assert!(sync.out.contains(taught), "{taught}: {}", sync.out);
+    }
+    assert!(program.run(&["--version"]).out.starts_with("pos3-cli 0."));
+}
