@@ -5,5 +5,6 @@
 mod contract;
 mod docs;
 mod memory;
+mod s3_wire;
 mod semantics;
 mod server;

@@ -53,6 +53,7 @@ impl Bucket {
         let answers = match self.delete_all(valid).await {
             Ok(answers) => answers,
             Err(failure) if self.lacks_batches(&failure) => return self.delete_singly(keys).await,
+            Err(failure) if is_malformed(&failure) => return self.delete_apart(keys).await,
             Err(failure) => return self.failed(keys, &failure),
         };
         keys.iter().map(|key| self.answer_for(key, &answers)).collect()
@@ -84,15 +85,35 @@ impl Bucket {
         self.exchange(&request.body(body, payload), answers).await
     }
 
-    /// Returns true for a server without this request, which is then not asked again, and for one that cannot read
-    /// some key in it: each key has a request of its own then, and the odd one hurts only itself.
+    /// Returns true for a server without this request, which is then not asked again.
     fn lacks_batches(&self, failure: &Failure) -> bool {
-        let Some(refusal) = failure.refusal() else { return false };
-        if refusal.kind() == ErrorKind::Unsupported {
+        let lacks = failure.refusal().is_some_and(|refusal| refusal.kind() == ErrorKind::Unsupported);
+        if lacks {
             self.deletes_singly.store(true, Ordering::Relaxed);
-            return true;
         }
-        refusal.code == "MalformedXML"
+        lacks
+    }
+
+    /// Deletes what fits into XML in one request and the rest key by key, for a server that cannot read the references
+    /// in which the rest was named.
+    async fn delete_apart(&self, keys: &[Key]) -> Vec<Result<()>> {
+        let fit: Vec<&Key> = keys.iter().filter(|key| fits_xml(key) && !key.as_str().is_empty()).collect();
+        if fit.len() == keys.len() || fit.is_empty() {
+            return self.delete_singly(keys).await;
+        }
+        let answers = self.delete_all(fit).await;
+        let requests = keys.iter().map(|key| {
+            let answers = &answers;
+            async move {
+                match answers {
+                    _ if !fits_xml(key) => self.delete_one(key).await,
+                    Ok(answers) => self.answer_for(key, answers),
+                    Err(failure) => Err(self.error("delete", key, failure.repeat())),
+                }
+            }
+        });
+        let requests: Vec<_> = requests.collect();
+        stream::iter(requests).buffered(PARALLEL_SINGLE).collect().await
     }
 
     fn answer_for(&self, key: &Key, answers: &Answers) -> Result<()> {
@@ -135,6 +156,16 @@ impl Bucket {
             Err(failure) => Err(self.error("delete", key, failure)),
         }
     }
+}
+
+fn is_malformed(failure: &Failure) -> bool {
+    failure.refusal().is_some_and(|refusal| refusal.code == "MalformedXML")
+}
+
+/// Returns true if XML 1.0 allows every character of the key.
+fn fits_xml(key: &Key) -> bool {
+    !key.as_str()
+        .contains(|c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 /// Returns true for a key whose path, tidied, is the bucket's or lies above it: `DELETE` there removes the bucket.

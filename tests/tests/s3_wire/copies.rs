@@ -1,0 +1,119 @@
+//! Copies that stay inside the server, and those that cannot.
+
+use std::sync::Arc;
+
+use pos3_core::{Content, Entry, ErrorKind, Key, PutOptions, RemoteStore, RemoteStoreExt};
+use pos3_s3::{S3Client, S3Store};
+use pos3_tests::server::{Answer, CopyEtag, Fault, Operation, S3Server};
+
+use super::{BUCKET, config, random_bytes, server, store, store_with};
+
+const SIZE: usize = 12 << 20;
+
+async fn stored(store: &S3Store, key: &str) -> (Content, Entry) {
+    let entry = store.head(&Key::from(key)).await.unwrap();
+    (Content::stored(Arc::new(store.clone()), entry.clone()), entry)
+}
+
+/// Two buckets of one server through one client.
+fn pair(server: &S3Server) -> (S3Store, S3Store) {
+    server.create_bucket("other");
+    let client = S3Client::new(config(server)).unwrap();
+    (client.bucket(BUCKET).unwrap(), client.bucket("other").unwrap())
+}
+
+#[tokio::test]
+async fn a_copy_between_buckets_moves_no_bytes() {
+    for etag in [CopyEtag::Quoted, CopyEtag::Unquoted] {
+        let server = server();
+        server.configure(|settings| settings.copy_etag = etag);
+        for key in ["a b+c%20/é#?", "dir/", "plain"] {
+            server.put(BUCKET, key, random_bytes(1, 1000));
+            let (from, to) = pair(&server);
+            let (content, entry) = stored(&from, key).await;
+            let copied = to.put(&Key::from(key), content, PutOptions::default()).await.unwrap();
+            assert_eq!(copied.fingerprint, entry.fingerprint);
+            assert_eq!(to.usage().to_string(), "1 CopyObject");
+            assert_eq!(server.object("other", key).unwrap().bytes, random_bytes(1, 1000));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_one_request_is_copied_in_parts() {
+    let server = server();
+    let mut described = PutOptions::default().with_content_type(Some("text/x-note".into()));
+    described.metadata.insert("mood".into(), "good".into());
+    let store = store_with(config(&server).with_copy_limit(5 << 20));
+    let content = random_bytes(2, SIZE);
+    store.put(&Key::from("k"), content.clone().into(), described).await.unwrap();
+    let (source, _) = stored(&store, "k").await;
+    server.reset_requests();
+    store.put(&Key::from("copy"), source, PutOptions::default()).await.unwrap();
+    let copy = server.object(BUCKET, "copy").unwrap();
+    assert!(copy.bytes == content);
+    assert_eq!(copy.properties.content_type.as_deref(), Some("text/x-note"));
+    assert_eq!(copy.properties.metadata.get("mood").map(String::as_str), Some("good"));
+    assert_eq!(server.requests().of(Operation::UploadPartCopy), 3);
+    assert_eq!(server.requests().of(Operation::UploadPart), 0);
+}
+
+#[tokio::test]
+async fn an_error_in_a_success_is_no_copy() {
+    let server = server();
+    server.put(BUCKET, "k", "content");
+    let store = store(&server);
+    server.fault(Fault::on(Operation::CopyObject).times(2).answer(Answer::ErrorInOk { code: "InternalError" }));
+    store.copy(&Key::from("k"), &Key::from("copy")).await.unwrap();
+    assert_eq!(server.requests().of(Operation::CopyObject), 3);
+
+    server.fault(Fault::on(Operation::CopyObject).always().answer(Answer::ErrorInOk { code: "AccessDenied" }));
+    let error = store.copy(&Key::from("k"), &Key::from("other")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(server.object(BUCKET, "other").is_none());
+}
+
+#[tokio::test]
+async fn where_copying_is_not_allowed_the_bytes_are_sent() {
+    for (size, copy_limit, operation) in
+        [(1000, 5 << 30, Operation::CopyObject), (SIZE, 5 << 20, Operation::UploadPartCopy)]
+    {
+        for answer in [
+            Answer::access_denied(),
+            Answer::Error { status: http::StatusCode::NOT_IMPLEMENTED, code: "NotImplemented" },
+        ] {
+            let server = server();
+            let content = random_bytes(3, size);
+            server.put(BUCKET, "k", content.clone());
+            server.fault(Fault::on(operation).always().answer(answer));
+            let store = store_with(config(&server).with_copy_limit(copy_limit));
+            let (source, _) = stored(&store, "k").await;
+            store.put(&Key::from("copy"), source, PutOptions::default()).await.unwrap();
+            assert!(server.object(BUCKET, "copy").unwrap().bytes == content);
+            assert_eq!(server.open_uploads(BUCKET), [""; 0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_changed_is_not_copied() {
+    let server = server();
+    server.put(BUCKET, "k", "old");
+    let store = store(&server);
+    let (source, _) = stored(&store, "k").await;
+    server.put(BUCKET, "k", "new");
+    let error = store.put(&Key::from("copy"), source, PutOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition);
+    assert_eq!(server.keys(BUCKET), ["k"]);
+}
+
+#[tokio::test]
+async fn another_clients_object_is_streamed() {
+    let server = server();
+    server.put(BUCKET, "k", "content");
+    let (source, _) = stored(&store(&server), "k").await;
+    let other = store(&server);
+    other.put(&Key::from("copy"), source, PutOptions::default()).await.unwrap();
+    assert_eq!(other.usage().to_string(), "1 PutObject");
+    assert_eq!(other.read(&Key::from("copy")).await.unwrap(), "content");
+}

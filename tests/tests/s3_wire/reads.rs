@@ -1,0 +1,119 @@
+//! GET and HEAD when bodies are cut, stall, or are not what was asked for.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use pos3_core::{
+    ErrorKind, Fingerprint, GetOptions, Key, RemoteStore, RemoteStoreExt, Result, StoreError, collect_exactly,
+};
+use pos3_s3::S3Store;
+use pos3_tests::server::{Answer, Fault, Operation, S3Server};
+
+use super::{BUCKET, config, random_bytes, server, store, store_with};
+
+const SIZE: usize = 1 << 20;
+
+fn seeded() -> (S3Server, Vec<u8>) {
+    let server = server();
+    let content = random_bytes(1, SIZE);
+    server.put(BUCKET, "k", content.clone());
+    (server, content)
+}
+
+async fn read(store: &S3Store, range: std::ops::Range<u64>) -> Result<bytes::Bytes, StoreError> {
+    let size = range.end - range.start;
+    let download = store.get(&Key::from("k"), GetOptions::default().with_range(range)).await?;
+    assert_eq!(download.entry.size, SIZE as u64, "the size is the whole object's");
+    collect_exactly(download.body, size).await
+}
+
+#[tokio::test]
+async fn a_cut_body_is_taken_up_where_it_stopped() {
+    let (server, content) = seeded();
+    server.fault(Fault::on(Operation::GetObject).answer(Answer::CutBody { after: 300_000 }));
+    server.fault(Fault::on(Operation::GetObject).nth(2).answer(Answer::CutBody { after: 0 }));
+    server.fault(Fault::on(Operation::GetObject).nth(3).answer(Answer::CutBody { after: 300_000 }));
+    let store = store(&server);
+    assert_eq!(store.read(&Key::from("k")).await.unwrap(), content);
+    assert_eq!(server.requests().of(Operation::GetObject), 4);
+
+    server.fault(Fault::on(Operation::GetObject).answer(Answer::CutBody { after: 1000 }));
+    assert_eq!(read(&store, 5000..905_000).await.unwrap(), content[5000..905_000]);
+    assert_eq!(server.faults_waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_always_breaks_is_an_error() {
+    let (server, _) = seeded();
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::CutBody { after: 0 }));
+    let store = store_with(config(&server).with_attempts(3));
+    let error = store.read(&Key::from("k")).await.unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    assert_eq!(error.key(), Some(&Key::from("k")));
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_taken_up_elsewhere() {
+    let (server, content) = seeded();
+    server.fault(Fault::on(Operation::GetObject).answer(Answer::StallBody { after: 200_000 }));
+    let store = store_with(config(&server).with_idle_timeout(Duration::from_millis(200)));
+    assert_eq!(store.read(&Key::from("k")).await.unwrap(), content);
+    assert_eq!(server.requests().of(Operation::GetObject), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_is_never_answered_is_sent_again() {
+    let (server, content) = seeded();
+    server.fault(Fault::on(Operation::GetObject).answer(Answer::Delay(Duration::from_secs(600))));
+    let store = store_with(config(&server).with_idle_timeout(Duration::from_millis(200)));
+    assert_eq!(store.read(&Key::from("k")).await.unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_ranges_gives_no_wrong_bytes() {
+    let (server, content) = seeded();
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::IgnoreRange));
+    let store = store(&server);
+    assert_eq!(read(&store, 5000..905_000).await.unwrap(), content[5000..905_000]);
+    assert_eq!(read(&store, 0..10).await.unwrap(), content[..10]);
+}
+
+#[tokio::test]
+async fn an_object_that_changes_while_it_is_read_is_not_mixed() {
+    let (server, content) = seeded();
+    server.fault(Fault::on(Operation::GetObject).answer(Answer::CutBody { after: 300_000 }));
+    let download = store(&server).get(&Key::from("k"), GetOptions::default()).await.unwrap();
+    server.put(BUCKET, "k", random_bytes(2, SIZE));
+    let mut body = download.body;
+    let mut seen = Vec::new();
+    let error = loop {
+        match body.try_next().await {
+            Ok(Some(chunk)) => seen.extend_from_slice(&chunk),
+            Ok(None) => panic!("the body ended well"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Precondition);
+    assert_eq!(seen, content[..seen.len()]);
+}
+
+#[tokio::test]
+async fn conditions_and_ranges_are_kept() {
+    let (server, content) = seeded();
+    let store = store(&server);
+    let key = Key::from("k");
+    let entry = store.head(&key).await.unwrap();
+    let same = GetOptions::default().with_if_match(entry.fingerprint.clone());
+    let download = store.get(&key, same).await.unwrap();
+    assert_eq!(download.entry, entry);
+    assert_eq!(collect_exactly(download.body, entry.size).await.unwrap(), content);
+
+    let other = GetOptions::default().with_if_match(Some(Fingerprint::from("other")));
+    assert_eq!(store.get(&key, other.clone()).await.unwrap_err().kind(), ErrorKind::Precondition);
+    assert_eq!(store.get(&key, other.with_range(3..3)).await.unwrap_err().kind(), ErrorKind::Precondition);
+    assert_eq!(read(&store, 7..7).await.unwrap(), "");
+    let last = SIZE as u64 - 1;
+    assert_eq!(read(&store, last..last + 1).await.unwrap(), content[SIZE - 1..]);
+    let outside = store.get(&key, GetOptions::default().with_range(last..last + 2)).await;
+    assert!(outside.is_err(), "a range that is not there is not a shorter one");
+}
