@@ -51,6 +51,9 @@ pub const ODD_KEYS: [&str; 28] = [
     ".hidden",
 ];
 
+/// Stands for a key of 1024 bytes, the most that S3 takes, without any slash of its own.
+pub const LONGEST_KEY: &str = "1024 bytes";
+
 /// A store under test, with what is known to be wrong with it.
 pub struct Subject {
     /// The store.
@@ -92,7 +95,7 @@ impl Subject {
         self
     }
 
-    /// Leaves one of [`ODD_KEYS`] out, for a reason that is shown.
+    /// Leaves one of [`ODD_KEYS`], or [`LONGEST_KEY`], out, for a reason that is shown.
     #[must_use]
     pub fn without_key(mut self, key: &'static str, quirk: &'static str) -> Self {
         self.unfit.push((key, quirk));
@@ -106,15 +109,16 @@ impl Subject {
 
     /// Returns the odd keys this store is tested with.
     pub fn odd_keys(&self) -> Vec<&'static str> {
-        let (unfit, fit): (Vec<_>, Vec<_>) =
-            ODD_KEYS.into_iter().partition(|key| self.unfit.iter().any(|(unfit, _)| unfit == key));
-        for key in unfit {
-            self.unfit
-                .iter()
-                .filter(|(unfit, _)| *unfit == key)
-                .for_each(|(_, quirk)| skipped(&format!("key {key:?}"), quirk));
+        ODD_KEYS.into_iter().filter(|key| self.takes(key)).collect()
+    }
+
+    /// Returns true, or says why not, if the store is tested with this key.
+    pub fn takes(&self, key: &str) -> bool {
+        let quirk = self.unfit.iter().find(|(unfit, _)| *unfit == key);
+        if let Some((_, quirk)) = quirk {
+            skipped(&format!("key {key:?}"), quirk);
         }
-        fit
+        quirk.is_none()
     }
 
     /// Returns true, and says why, if the clause is skipped for this store.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
-use super::Subject;
+use super::{LONGEST_KEY, Subject};
 use crate::entry::{Entry, Kind};
 use crate::error::ErrorKind;
 use crate::key::Key;
@@ -244,7 +244,7 @@ pub async fn keys_round_trip(subject: &Subject) {
     let rule = subject.store.capabilities().keys;
     let longest = "x".repeat(1024 - subject.prefix.len());
     let mut admitted: Vec<&str> = subject.odd_keys();
-    admitted.push(&longest);
+    admitted.extend(subject.takes(LONGEST_KEY).then_some(longest.as_str()));
     admitted.retain(|name| admits(rule, name));
     admitted.sort_unstable();
     for name in &admitted {
