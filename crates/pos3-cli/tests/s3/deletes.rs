@@ -1,0 +1,151 @@
+//! `--delete` when something is wrong: nothing is deleted, the exit code is not 0, the message names the cause.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+use pos3_tests::server::{Answer, Fault, ListingOrder, Operation};
+
+use super::{BUCKET, Cloud};
+use crate::program::Ended;
+
+/// Runs as somebody whom permissions bind: the owner of the working directory, or nobody if that is root.
+fn run_bound(cloud: &Cloud, arguments: &[&str]) -> Ended {
+    let mut command = cloud.command(arguments);
+    let is_root = fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0).unwrap_or(false);
+    if is_root {
+        command.uid(65534).gid(65534);
+        fs::set_permissions(cloud.program.path("."), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    command.output().unwrap().into()
+}
+
+fn many(cloud: &Cloud) {
+    for number in 0..2_500 {
+        cloud.server.put(BUCKET, &format!("p/{number:04}"), "x");
+    }
+}
+
+#[track_caller]
+fn assert_refused(ended: &Ended, code: i32, cause: &str) {
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    assert!(ended.err.contains(cause), "{}", ended.err);
+}
+
+#[test]
+fn a_missing_source() {
+    let cloud = Cloud::new(&[]).with_objects(&[("p/a", "1")]);
+    assert_refused(&cloud.run(&["sync", "missing", "s3://data/p", "--delete"]), 4, "missing");
+    assert_eq!(cloud.server.keys(BUCKET), ["p/a"]);
+    assert_refused(&cloud.run(&["sync", "s3://no-such-bucket/p", "out", "--delete"]), 4, "no-such-bucket");
+}
+
+#[test]
+fn an_empty_source() {
+    let cloud = Cloud::new(&[("empty/", ""), ("full/a", "1")]).with_objects(&[("p/a", "1")]);
+    assert_refused(&cloud.run(&["sync", "empty", "s3://data/p", "--delete"]), 4, "the source is empty");
+    assert_refused(&cloud.run(&["sync", "s3://data/typo", "full", "--delete"]), 4, "the source is empty");
+    assert_eq!(cloud.server.keys(BUCKET), ["p/a"]);
+    assert!(cloud.program.path("full/a").exists());
+}
+
+#[test]
+fn a_source_directory_without_read_permission() {
+    let cloud = Cloud::new(&[("d/open/a", "1"), ("d/locked/b", "2")]);
+    assert_eq!(cloud.run(&["sync", "d", "s3://data/d"]).code, Some(0));
+    cloud.server.put(BUCKET, "d/open/gone", "3");
+    let locked = cloud.program.path("d/locked");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    let ended = run_bound(&cloud, &["sync", "d", "s3://data/d", "--delete"]);
+    assert_refused(&ended, 1, "locked/");
+    assert!(ended.err.to_lowercase().contains("permission denied"), "{}", ended.err);
+    assert_eq!(
+        cloud.server.keys(BUCKET),
+        ["d/locked/b", "d/open/a"],
+        "what was seen to be gone is deleted, the rest kept"
+    );
+
+    let root = cloud.program.path("d");
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o000)).unwrap();
+    let ended = run_bound(&cloud, &["sync", "d", "s3://data/d", "--delete"]);
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_refused(&ended, 1, "'d'");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/locked/b", "d/open/a"]);
+}
+
+#[test]
+fn an_unreadable_file() {
+    let cloud = Cloud::new(&[("d/a", "1"), ("d/secret", "2")]).with_objects(&[("d/secret", "older"), ("d/old", "3")]);
+    fs::set_permissions(cloud.program.path("d/secret"), fs::Permissions::from_mode(0o000)).unwrap();
+    let ended = run_bound(&cloud, &["sync", "d", "s3://data/d", "--delete"]);
+    assert_refused(&ended, 1, "secret");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/a", "d/old", "d/secret"]);
+    assert_eq!(cloud.server.object(BUCKET, "d/secret").unwrap().bytes, "older");
+}
+
+/// A listing of the source that fails on its second page would make the rest look absent.
+#[test]
+fn a_source_listing_that_fails_on_its_second_page() {
+    for (answer, cause) in [
+        (Answer::access_denied(), "AccessDenied"),
+        (Answer::internal_error(), "InternalError"),
+        (Answer::Reset, "connection"),
+    ] {
+        let cloud = Cloud::new(&[]);
+        many(&cloud);
+        assert_eq!(cloud.run(&["sync", "s3://data/p", "out", "-q"]).code, Some(0));
+        cloud.server.fault(Fault::on(Operation::ListObjectsV2).nth(2).always().answer(answer));
+        let ended = cloud.run(&["sync", "s3://data/p", "out", "--delete", "--max-delete", "100%"]);
+        assert_refused(&ended, 1, cause);
+        assert_eq!(fs::read_dir(cloud.program.path("out")).unwrap().count(), 2_500, "{cause}");
+    }
+}
+
+/// And one of the target must not make everything look new or, worse, complete.
+#[test]
+fn a_target_listing_that_fails_on_its_second_page() {
+    let cloud = Cloud::new(&[("d/0000", "x")]);
+    many(&cloud);
+    cloud.server.fault(Fault::on(Operation::ListObjectsV2).nth(2).always().answer(Answer::access_denied()));
+    let ended = cloud.run(&["sync", "d", "s3://data/p", "--delete", "--max-delete", "100%"]);
+    assert_refused(&ended, 1, "AccessDenied");
+    assert_eq!(cloud.server.keys(BUCKET).len(), 2_500);
+    assert_eq!(cloud.server.requests().of(Operation::DeleteObjects), 0);
+}
+
+#[test]
+fn a_server_that_lies_about_its_order() {
+    let objects = [("p/so/a b", "1"), ("p/so/a-b", "2"), ("p/so/a/b", "3"), ("p/so/a", "4"), ("p/x", "5")];
+    for order in [ListingOrder::DirectoryTree, ListingOrder::Shuffled { seed: 7 }] {
+        let cloud = Cloud::new(&[]).with_objects(&objects);
+        cloud.server.put(BUCKET, "p/so/a.c/d", "6");
+        cloud.server.remove(BUCKET, "p/so/a");
+        cloud.server.configure(|settings| settings.listing_order = order);
+        let ended = cloud.run(&["sync", "s3://data/p", "out", "--delete"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.err.contains("out of order"), "{}", ended.err);
+        assert_eq!(cloud.program.files("out").len(), 5);
+        let ended = cloud.run(&["sync", "out", "s3://data/p", "--delete"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(cloud.server.keys(BUCKET).len(), 5, "{order:?}");
+    }
+}
+
+#[test]
+fn a_failed_upload_withholds_the_deletes() {
+    let cloud = Cloud::new(&[("d/a", "1"), ("d/b", "2")]).with_objects(&[("d/old", "3")]);
+    cloud.server.fault(Fault::on(Operation::PutObject).key_contains("d/b").always().answer(Answer::access_denied()));
+    let ended = cloud.run(&["sync", "d", "s3://data/d", "--delete"]);
+    assert_refused(&ended, 1, "d/b");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/a", "d/old"]);
+}
+
+#[test]
+fn a_delete_that_fails_for_one_key_is_told_of_that_key() {
+    let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/old", "3")]);
+    cloud.server.fault(Fault::on(Operation::DeleteObjects).always().answer(Answer::access_denied()));
+    let ended = cloud.run(&["sync", "d", "s3://data/d", "--delete"]);
+    assert_refused(&ended, 1, "old");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/a", "d/old"]);
+}

@@ -1,0 +1,55 @@
+//! Keys that break others: each is synced exactly or refused for itself, and the rest is synced.
+
+use std::fs;
+
+use super::{BUCKET, Cloud};
+
+/// What a disk can hold, and what it cannot.
+const FINE: [&str; 9] =
+    ["a%20b", "x#1", "y?z", "line\nbreak", "caf\u{e9}", "cafe\u{301}", "dir/x", "s;p=1", "tab\there"];
+const REFUSED: [&str; 6] = ["../up", "/lead", "a//b", "c/./d", "full/", "dir"];
+
+fn cloud() -> (Cloud, String) {
+    let longest =
+        format!("{}/{}/{}/{}/{}", "l".repeat(250), "o".repeat(250), "n".repeat(250), "g".repeat(250), "s".repeat(16));
+    let cloud = Cloud::new(&[]);
+    for key in FINE.into_iter().chain(REFUSED).chain([longest.as_str()]) {
+        cloud.server.put(BUCKET, &format!("k/{key}"), key.to_owned());
+    }
+    cloud.server.put(BUCKET, "k/dir/", "");
+    (cloud, longest)
+}
+
+#[test]
+fn odd_keys_go_between_buckets_exactly() {
+    let (cloud, longest) = cloud();
+    cloud.server.create_bucket("other");
+    let (code, told) = cloud.json(&["sync", "s3://data/k", "s3://other/k"]);
+    assert_eq!((code, told["copied"]["files"].as_u64()), (0, Some(FINE.len() as u64 + REFUSED.len() as u64 + 2)));
+    assert_eq!(cloud.server.keys("other"), cloud.server.keys(BUCKET));
+    assert_eq!(cloud.server.object("other", &format!("k/{longest}")).unwrap().bytes, longest.as_bytes());
+    let (code, told) = cloud.json(&["sync", "s3://data/k", "s3://other/k", "--delete"]);
+    assert_eq!((code, told["copied"]["files"].as_u64(), told["deleted"].as_u64()), (0, Some(0), Some(0)));
+}
+
+#[test]
+fn odd_keys_come_down_exactly_or_are_refused_one_by_one() {
+    let (cloud, longest) = cloud();
+    cloud.server.remove(BUCKET, "k/dir/");
+    cloud.server.put(BUCKET, "k/marker/", "");
+    let (code, told) = cloud.json(&["sync", "s3://data/k", "out/k"]);
+    assert_eq!(code, 1, "{told}");
+    let refused: Vec<&str> =
+        told["skipped"].as_array().unwrap().iter().map(|skipped| skipped["key"].as_str().unwrap()).collect();
+    assert_eq!(refused, ["../up", "/lead", "a//b", "c/./d", "dir/x", "full/"], "'dir' is a file, so 'dir/x' is not");
+    for key in FINE.into_iter().filter(|key| *key != "dir/x").chain(["dir", longest.as_str()]) {
+        assert_eq!(fs::read_to_string(cloud.program.path("out/k").join(key)).unwrap(), key, "{key:?}");
+    }
+    assert!(cloud.program.path("out/k/marker").is_dir());
+    assert_eq!(fs::read_dir(cloud.program.path("out")).unwrap().count(), 1, "nothing lies outside the target");
+
+    let (code, up) = cloud.json(&["sync", "out/k", "s3://data/z"]);
+    assert_eq!(code, 0, "{up}");
+    let again = cloud.server.keys(BUCKET).into_iter().filter(|key| key.starts_with("z/")).count();
+    assert_eq!(again, FINE.len() - 1 + 3, "the files, 'dir', the longest key, and the marker");
+}
