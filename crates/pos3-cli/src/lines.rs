@@ -1,6 +1,6 @@
 //! One line per action, in the words of `aws s3 sync`, which scripts and people know.
 
-use pos3::{Action, Location};
+use pos3::{Action, FailedAction, Failure, Key, Location};
 
 /// Puts actions between two locations into words.
 #[derive(Clone, Debug)]
@@ -19,13 +19,23 @@ impl Lines {
     /// is left alone.
     pub(crate) fn line(&self, action: &Action) -> Option<String> {
         match action {
-            Action::Copy { source, .. } => {
-                let (from, to) = (self.from.child(&source.key), self.to.child(&source.key));
-                Some(format!("{}: {from} to {to}", self.verb()))
-            }
+            Action::Copy { source, .. } => Some(format!("{}: {}", self.verb(), self.way(&source.key))),
             Action::Delete { target } => Some(format!("delete: {}", self.to.child(&target.key))),
             Action::Skip { .. } => None,
         }
+    }
+
+    /// Returns `cannot upload ./a to s3://bucket/a: access denied`, or the like of a delete.
+    pub(crate) fn failure(&self, failure: &Failure) -> String {
+        let what = match failure.action {
+            FailedAction::Copy => format!("{} {}", self.verb(), self.way(&failure.key)),
+            FailedAction::Delete => format!("delete {}", self.to.child(&failure.key)),
+        };
+        format!("cannot {what}: {}", failure.error.cause())
+    }
+
+    fn way(&self, key: &Key) -> String {
+        format!("{} to {}", self.from.child(key), self.to.child(key))
     }
 
     fn verb(&self) -> &'static str {
@@ -39,7 +49,7 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{Change, Entry, Key, SkipReason};
+    use pos3::{Change, Entry, ErrorKind, SkipReason, StoreError};
 
     use super::*;
 
@@ -62,5 +72,16 @@ mod tests {
         ] {
             assert_eq!(line(from, to, action).as_deref(), expected);
         }
+    }
+
+    #[test]
+    fn failures_are_told_in_the_same_words() {
+        let lines = Lines::new(&".".parse().unwrap(), &"s3://b/d".parse().unwrap());
+        let failure = |action| {
+            let error = StoreError::new(ErrorKind::Denied, "write");
+            lines.failure(&Failure { key: Key::from("a"), action, error })
+        };
+        assert_eq!(failure(FailedAction::Copy), "cannot upload ./a to s3://b/d/a: access denied");
+        assert_eq!(failure(FailedAction::Delete), "cannot delete s3://b/d/a: access denied");
     }
 }

@@ -23,9 +23,13 @@ use crate::exit::Exit;
 /// How long work that nobody waits for any more may hold up the end of the process.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
+/// The most threads that drive requests: enough for any network card, few enough not to wake each other up all the time.
+const MOST_WORKERS: usize = 8;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&format!("cannot start: {error}"), None);

@@ -23,7 +23,7 @@ const DRAW: Duration = Duration::from_millis(100);
 /// Time between two lines where there is no terminal.
 const SAY: Duration = Duration::from_secs(10);
 
-const TEMPLATE: &str = "{spinner} [{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} ETA {eta} {msg}";
+const TEMPLATE: &str = "{spinner} [{bar:24}] {wide_msg}";
 
 /// The progress of one run.
 #[derive(Debug)]
@@ -63,13 +63,12 @@ impl Progress {
         Watcher { counters: self.counters.clone(), tell, bar: self.bar.clone() }
     }
 
-    /// Takes the bar away and returns the warnings that came on the way.
-    pub(crate) fn end(self) -> Vec<String> {
+    /// Takes the bar away.
+    pub(crate) fn end(self) {
         if let Some(task) = self.task {
             task.abort();
         }
         self.bar.finish_and_clear();
-        self.counters.take_warnings()
     }
 }
 
@@ -99,7 +98,7 @@ async fn draw(bar: ProgressBar, counters: Arc<Counters>) {
         let now = counters.now();
         bar.set_length(now.bytes_total);
         bar.set_position(now.bytes);
-        bar.set_message(now.files());
+        bar.set_message(now.to_string());
     }
 }
 

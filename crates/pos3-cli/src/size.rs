@@ -43,11 +43,12 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// Returns a time: `0.4 s`, `75 s`, `2 h 05 min`.
+/// Returns a time: `40 ms`, `1.4 s`, `75 s`, `2 h 05 min`.
 pub(crate) fn time(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     match seconds {
-        0..10 => format!("{:.1} s", elapsed.as_secs_f64()),
+        0 => format!("{} ms", elapsed.as_millis()),
+        1..10 => format!("{:.1} s", elapsed.as_secs_f64()),
         10..120 => format!("{seconds} s"),
         120..7200 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
@@ -74,7 +75,9 @@ mod tests {
         for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), expected);
         }
-        for (seconds, expected) in [(0.44, "0.4 s"), (75.0, "75 s"), (125.0, "2 min 05 s"), (7500.0, "2 h 05 min")] {
+        for (seconds, expected) in
+            [(0.044, "44 ms"), (1.44, "1.4 s"), (75.0, "75 s"), (125.0, "2 min 05 s"), (7500.0, "2 h 05 min")]
+        {
             assert_eq!(time(Duration::from_secs_f64(seconds)), expected);
         }
     }

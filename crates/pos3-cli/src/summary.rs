@@ -5,16 +5,17 @@ use std::fmt::Write;
 use pos3::{Action, Plan, Report, SkipReason};
 
 use crate::args::Detail;
+use crate::lines::Lines;
 use crate::size;
 
 /// Keys shown per reason, unless everything is asked for.
 const SHOWN: usize = 20;
 
 /// Returns the failures, one line each, and the skips that are no policy: what must be said even when nothing else is.
-pub(crate) fn problems(report: &Report, detail: Detail) -> String {
+pub(crate) fn problems(report: &Report, lines: &Lines, detail: Detail) -> String {
     let mut text = String::new();
     for failure in shown(&report.failed, detail) {
-        line(&mut text, &format!("error: {failure}"));
+        line(&mut text, &format!("error: {}", lines.failure(failure)));
     }
     more(&mut text, "", report.failed.len(), detail);
     let bad: Vec<_> = report.skipped.iter().filter(|(_, why)| !why.is_policy()).collect();
@@ -37,9 +38,13 @@ pub(crate) fn account(report: &Report, plan: Option<&Plan>, detail: Detail) -> S
     text.push_str(&policy_skips(report, detail));
     match plan {
         Some(plan) => planned(&mut text, plan),
+        None if report.stopped.is_some() && report.copied == 0 => withheld(&mut text, report),
         None => done(&mut text, report),
     }
-    row(&mut text, "unchanged", &size::count(report.tally.unchanged));
+    // A run that was stopped while it listed has not counted them.
+    if report.stopped.is_none() {
+        row(&mut text, "unchanged", &size::count(report.tally.unchanged));
+    }
     if report.tally.extra > 0 {
         let extra = size::counted(report.tally.extra, "file");
         row(&mut text, "extra", &format!("{extra} only in the target, kept (--delete removes them)"));
@@ -80,17 +85,17 @@ fn done(text: &mut String, report: &Report) {
     if report.deleted > 0 {
         row(text, "deleted", &size::counted(report.deleted, "file"));
     }
+    withheld(text, report);
+}
+
+fn withheld(text: &mut String, report: &Report) {
     if report.withheld > 0 {
         let why = match &report.stopped {
             Some(_) => "the run did not come to its end",
             None if report.failed.is_empty() => "names clash, see above",
             None => "not everything was copied",
         };
-        row(
-            text,
-            "kept",
-            &format!("{} that were to be deleted, because {why}", size::counted(report.withheld, "file")),
-        );
+        row(text, "withheld", &format!("{}, because {why}", size::counted(report.withheld, "delete")));
     }
 }
 
@@ -165,9 +170,13 @@ mod tests {
         report
     }
 
+    fn lines() -> Lines {
+        Lines::new(&"here".parse().unwrap(), &"s3://b".parse().unwrap())
+    }
+
     #[test]
     fn a_good_run_is_told_in_a_few_lines() {
-        assert_eq!(problems(&report(), Detail::Usual), "");
+        assert_eq!(problems(&report(), &lines(), Detail::Usual), "");
         assert_eq!(
             account(&report(), None, Detail::Usual),
             "\
@@ -190,11 +199,11 @@ time       2.0 s, 1.5 MiB/s
         for index in 0..22 {
             report.skipped.push((Key::from(format!("gone{index}")), SkipReason::Vanished));
         }
-        let usual = problems(&report, Detail::Usual);
+        let usual = problems(&report, &lines(), Detail::Usual);
         assert!(
             usual.starts_with(
                 "\
-error: cannot copy 'd/x': access denied
+error: cannot upload here/d/x to s3://b/d/x: access denied
 skipped: 22 keys because it vanished while the sync ran:
   gone0
 "
@@ -202,13 +211,10 @@ skipped: 22 keys because it vanished while the sync ran:
             "{usual}"
         );
         assert!(usual.ends_with("  gone19\n  and 2 more (-v shows all)\n"), "{usual}");
-        assert!(problems(&report, Detail::Verbose).ends_with("  gone21\n"));
+        assert!(problems(&report, &lines(), Detail::Verbose).ends_with("  gone21\n"));
         let account = account(&report, None, Detail::Usual);
         assert!(account.starts_with("left out: 1 key because it is a symbolic link\n"), "{account}");
-        assert!(
-            account.contains("kept       2 files that were to be deleted, because not everything was copied\n"),
-            "{account}"
-        );
+        assert!(account.contains("withheld   2 deletes, because not everything was copied\n"), "{account}");
         assert!(account.contains("skipped    23\nfailed     1\n"), "{account}");
     }
 }

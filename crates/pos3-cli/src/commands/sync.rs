@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use pos3::{Action, Error, Plan, Report, Stop, Sync};
+use pos3::{Action, Error, Plan, Report, Side, Stop, Sync};
 
 use super::registry;
 use crate::args::{Detail, Show, SyncArgs};
@@ -32,10 +32,9 @@ pub(crate) async fn run(args: &SyncArgs) -> Exit {
     let progress = Progress::start(args.show());
     let options = options.with_observer(progress.watcher(&Lines::new(&args.from, &args.to), args.show()));
     let outcome = perform(args, options, &signals).await;
-    let warnings = progress.end();
+    progress.end();
     match outcome {
         Ok(mut outcome) => {
-            outcome.report.warnings.extend(warnings);
             warn_of_nothing(args, &mut outcome.report);
             tell(args, &outcome, Exit::of_report(&outcome.report, signals.exit()))
         }
@@ -56,6 +55,7 @@ async fn plan(sync: &Sync) -> Result<Outcome, Error> {
     let plan = match sync.plan().await? {
         Ok(plan) => {
             report.tally = plan.tally;
+            report.warnings.clone_from(&plan.warnings);
             report.skipped = plan.actions.iter().filter_map(skipped).collect();
             Some(plan)
         }
@@ -87,22 +87,21 @@ fn warn_of_nothing(args: &SyncArgs, report: &mut Report) {
 fn tell(args: &SyncArgs, outcome: &Outcome, exit: Exit) -> Exit {
     let Outcome { report, plan } = outcome;
     let Show { json, detail, .. } = args.show();
-    let error = report.stopped.as_ref().map(early_end);
+    let lines = Lines::new(&args.from, &args.to);
+    let error = report.stopped.as_ref().map(|stop| early_end(args, stop));
     let written = output::data(|out| match (json, plan) {
         (true, _) => {
             let object = SyncJson::new(&args.from, &args.to, args.dry_run, exit);
             json::write(out, &object.with_report(report, plan.as_ref()).with_error(error.clone()))
         }
-        (false, Some(plan)) => {
-            let lines = Lines::new(&args.from, &args.to);
-            plan.actions
-                .iter()
-                .filter_map(|action| lines.line(action))
-                .try_for_each(|line| writeln!(out, "(dryrun) {line}"))
-        }
+        (false, Some(plan)) => plan
+            .actions
+            .iter()
+            .filter_map(|action| lines.line(action))
+            .try_for_each(|line| writeln!(out, "(dryrun) {line}")),
         (false, None) => Ok(()),
     });
-    output::note(&summary::problems(report, detail));
+    output::note(&summary::problems(report, &lines, detail));
     if let Some(ErrorJson { message, hint }) = &error {
         output::error(message, hint.as_deref());
     } else if let Some(hint) = hints::for_report(report) {
@@ -114,10 +113,14 @@ fn tell(args: &SyncArgs, outcome: &Outcome, exit: Exit) -> Exit {
     finish(written, exit)
 }
 
-fn early_end(stop: &Stop) -> ErrorJson {
+fn early_end(args: &SyncArgs, stop: &Stop) -> ErrorJson {
     let message = match stop {
-        Stop::Listing { side, place, error } => {
-            format!("cannot list the {} '{place}': {}", side.as_str(), error.cause())
+        Stop::Listing { side, error, .. } => {
+            let location = match side {
+                Side::Source => &args.from,
+                Side::Target => &args.to,
+            };
+            format!("cannot list the {} '{location}': {}", side.as_str(), error.cause())
         }
         Stop::Refused(refusal) => format!("refused, nothing was touched: {refusal}"),
         Stop::Cancelled => "ended by a signal; nothing was deleted".to_owned(),

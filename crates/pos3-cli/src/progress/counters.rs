@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pos3::{Action, Event};
@@ -22,7 +21,6 @@ pub(super) struct Counters {
     deletes_done: AtomicU64,
     unchanged: AtomicU64,
     complete: AtomicBool,
-    warnings: Mutex<Vec<String>>,
 }
 
 /// The counts of one moment.
@@ -52,7 +50,6 @@ impl Default for Counters {
             deletes_done: AtomicU64::default(),
             unchanged: AtomicU64::default(),
             complete: AtomicBool::default(),
-            warnings: Mutex::default(),
         }
     }
 }
@@ -76,16 +73,8 @@ impl Counters {
                 add(&self.bytes_done, source.size);
             }
             Event::Done(Action::Delete { .. }) | Event::Failed(Action::Delete { .. }, _) => add(&self.deletes_done, 1),
-            Event::Disorder(side, why) => {
-                let warning = format!("the {} is listed again and sorted here: {why}", side.as_str());
-                self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
-            }
             _ => {}
         }
-    }
-
-    pub(super) fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn now(&self) -> Now {
@@ -108,7 +97,7 @@ impl Counters {
 
 impl Now {
     /// Returns the files done: `3/10 files`, with a `+` while more may come.
-    pub(super) fn files(&self) -> String {
+    fn files(&self) -> String {
         let open = if self.complete { "" } else { "+" };
         let mut text = format!("{}/{}{open} files", size::count(self.files), size::count(self.files_total));
         if self.deletes_total > 0 {
@@ -133,6 +122,9 @@ impl Now {
 
 impl fmt::Display for Now {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.files_total == 0 && !self.complete {
+            return write!(f, "comparing, {} unchanged so far", size::count(self.unchanged));
+        }
         write!(f, "{}, {} of {}", self.files(), size::bytes(self.bytes), size::bytes(self.bytes_total))?;
         if let Some(rate) = size::rate(self.bytes, self.elapsed).filter(|_| self.bytes > 0) {
             write!(f, ", {rate}")?;
@@ -153,6 +145,7 @@ mod tests {
     #[test]
     fn totals_grow_until_the_plan_is_complete() {
         let counters = Counters::default();
+        assert_eq!(counters.now().to_string(), "comparing, 0 unchanged so far");
         let copy = Action::Copy { source: Entry::file("a", 4096), target: None, why: Change::New };
         let other = Action::Copy { source: Entry::file("b", 4096), target: None, why: Change::New };
         for event in [Event::Unchanged, Event::Decided(&copy), Event::Decided(&other), Event::Moved(8)] {
