@@ -3,10 +3,12 @@
 mod ls;
 mod sync;
 
-use pos3::{FileProvider, Registry, S3Provider, S3SettingsError, Symlinks};
+use pos3::{FileProvider, Location, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
 
 use crate::args::{Cli, Command, S3Args};
 use crate::exit::Exit;
+
+const S3: &str = "s3";
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> Exit {
@@ -16,8 +18,11 @@ pub(crate) async fn run(cli: Cli) -> Exit {
     }
 }
 
-/// Returns the schemes of this program.
-fn registry(s3: &S3Args, symlinks: Symlinks) -> Result<Registry, S3SettingsError> {
+/// Returns the schemes of this program. The environment is asked about S3 only where S3 is used: what is wrong there must
+/// not stop a sync between two disks.
+fn registry(s3: &S3Args, symlinks: Symlinks, locations: &[&Location]) -> Result<Registry, S3SettingsError> {
+    let uses_s3 = locations.iter().any(|location| location.scheme() == S3);
+    let settings = if uses_s3 { s3.settings()? } else { S3Settings::default() };
     let files = FileProvider::default().with_symlinks(symlinks);
-    Ok(Registry::default().with("file", files).with("s3", S3Provider::new(s3.settings()?)))
+    Ok(Registry::default().with("file", files).with(S3, S3Provider::new(settings)))
 }

@@ -7,15 +7,15 @@ use pos3::{Error, ErrorKind, Refusal, Report, S3SettingsError, SkipReason, Stop,
 pub(crate) fn for_error(error: &Error) -> Option<String> {
     let hint = match error {
         Error::UnknownProfile { .. } => "leave 'PROFILE@' out: credentials come from the environment",
-        Error::SourceMissing { .. } => "check the spelling, and that the disk is mounted",
+        Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
         Error::SourceIsFile { .. } => {
             "sync works on directories; name the directory and use --exclude '*' --include NAME"
         }
         Error::TargetIsFile { .. } => "name a directory, or one that does not exist yet",
         Error::Overlap { .. } => "choose a target outside the source, and a source outside the target",
         Error::S3Settings(S3SettingsError::NoCredentials) => {
-            "looked at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN): set them; \
-             profile files are not read yet"
+            "looked at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN): set them, or \
+             say --no-sign-request for a public bucket; profile files are not read yet"
         }
         Error::S3Settings(S3SettingsError::HalfCredentials { .. }) => "set both, or neither",
         Error::Store { source, .. } => return for_store(source),

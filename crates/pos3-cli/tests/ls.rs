@@ -47,7 +47,7 @@ fn a_file_shows_itself() {
 fn nothing_found_is_code_one() {
     let missing = tree().run(&["ls", "missing"]);
     assert_eq!((missing.code, missing.out.as_str()), (Some(1), ""));
-    assert!(missing.err.starts_with("error: the source 'missing' does not exist\n"), "{}", missing.err);
+    assert!(missing.err.starts_with("error: 'missing' does not exist\n"), "{}", missing.err);
     let empty = tree().run(&["ls", "memory://m/x"]);
     assert_eq!((empty.code, empty.err.as_str()), (Some(1), "nothing was found at 'memory://m/x'\n"));
 }
@@ -65,5 +65,5 @@ fn json_is_one_object() {
     assert_eq!(object["entries"][1]["kind"], "directory");
     let missing: serde_json::Value = serde_json::from_str(&tree().run(&["ls", "missing", "--json"]).out).unwrap();
     assert_eq!(missing["exit_code"], 1);
-    assert_eq!(missing["error"]["message"], "the source 'missing' does not exist");
+    assert_eq!(missing["error"]["message"], "'missing' does not exist");
 }

@@ -73,3 +73,20 @@ fn missing_credentials_are_said_with_where_they_are_looked_for() {
         ended.err
     );
 }
+
+#[test]
+fn what_the_environment_says_of_s3_matters_only_to_s3() {
+    let program = Program::new().with(&[("from/a", "1")]);
+    let run = |to: &str| {
+        let mut command = program.command(&["sync", "from", to]);
+        crate::program::Ended::from(command.env("AWS_ACCESS_KEY_ID", "id").output().unwrap())
+    };
+    assert_eq!(run("to").code, Some(0));
+    let half = run("s3://bucket");
+    assert_eq!(half.code, Some(1));
+    assert!(
+        half.err.starts_with("error: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not\nhint: set both"),
+        "{}",
+        half.err
+    );
+}

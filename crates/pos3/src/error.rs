@@ -39,9 +39,15 @@ pub enum Error {
         /// The location.
         location: String,
     },
-    /// The source does not exist.
+    /// The source of a sync does not exist.
     #[error("the source '{location}' does not exist")]
     SourceMissing {
+        /// The location.
+        location: String,
+    },
+    /// There is nothing of this name.
+    #[error("'{location}' does not exist")]
+    NotFound {
         /// The location.
         location: String,
     },

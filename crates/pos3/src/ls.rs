@@ -38,6 +38,7 @@ pub struct Found {
 pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Result<Found, Error> {
     let tree = match (registry.open(location, Role::Source).await, location.path()) {
         (Err(Error::SourceIsFile { .. }), Some(path)) => return one_file(registry, location, path).await,
+        (Err(Error::SourceMissing { location }), _) => return Err(Error::NotFound { location }),
         (opened, _) => opened?,
     };
     let options = ListOptions::default().with_shallow(depth == Depth::Level);

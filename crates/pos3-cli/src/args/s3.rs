@@ -1,7 +1,7 @@
 //! The options that say where S3 is.
 
 use clap::Args;
-use pos3::{S3Settings, S3SettingsError};
+use pos3::{Credentials, S3Settings, S3SettingsError};
 
 /// Where S3 is. Options come before the environment.
 #[derive(Args, Clone, Debug)]
@@ -14,6 +14,10 @@ pub(crate) struct S3Args {
     /// The region of the bucket
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
+
+    /// Send requests without a signature, as public buckets allow
+    #[arg(long)]
+    no_sign_request: bool,
 }
 
 impl S3Args {
@@ -25,6 +29,9 @@ impl S3Args {
         }
         if let Some(region) = &self.region {
             settings = settings.with_region(region);
+        }
+        if self.no_sign_request {
+            settings = settings.with_credential_provider(Credentials::Anonymous);
         }
         Ok(settings)
     }

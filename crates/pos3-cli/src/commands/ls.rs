@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &LsArgs) -> Exit {
 }
 
 async fn open(args: &LsArgs) -> Result<Found, Error> {
-    pos3::ls(&registry(&args.s3, Symlinks::Skip)?, &args.location, args.depth()).await
+    pos3::ls(&registry(&args.s3, Symlinks::Skip, &[&args.location])?, &args.location, args.depth()).await
 }
 
 /// Writes lines as the entries come.

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &SyncArgs) -> Exit {
 }
 
 async fn perform(args: &SyncArgs, options: pos3::SyncOptions, signals: &Signals) -> Result<Outcome, Error> {
-    let registry = registry(&args.s3, args.symlinks())?;
+    let registry = registry(&args.s3, args.symlinks(), &[&args.from, &args.to])?;
     let sync = Sync::open(&registry, &args.from, &args.to, options).await?.with_cancel(signals.cancel());
     if args.dry_run { plan(&sync).await } else { Ok(Outcome { report: sync.run().await?, plan: None }) }
 }

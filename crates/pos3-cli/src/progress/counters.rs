@@ -73,6 +73,12 @@ impl Counters {
                 add(&self.bytes_done, source.size);
             }
             Event::Done(Action::Delete { .. }) | Event::Failed(Action::Delete { .. }, _) => add(&self.deletes_done, 1),
+            // The plan is made anew, without what was copied by then.
+            Event::Disorder(..) => {
+                self.files_total.store(self.files_done.load(Relaxed), Relaxed);
+                self.bytes_total.store(self.bytes_done.load(Relaxed), Relaxed);
+                self.unchanged.store(0, Relaxed);
+            }
             _ => {}
         }
     }
