@@ -8,3 +8,4 @@ mod memory;
 mod s3_wire;
 mod semantics;
 mod server;
+mod servers;
