@@ -64,6 +64,19 @@ async fn an_empty_key_reaches_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_that_no_xml_can_hold_has_a_request_of_its_own() {
+    let server = server();
+    let keys = ["a", "bell\u{7}", "line\nbreak"].map(Key::from);
+    for key in &keys {
+        server.put(BUCKET, key.as_str(), "");
+    }
+    let store = store(&server);
+    assert!(store.delete(&keys).await.iter().all(Result::is_ok));
+    assert_eq!(server.keys(BUCKET), [""; 0]);
+    assert_eq!(store.usage().to_string(), "1 DeleteObject, 1 DeleteObjects");
+}
+
+#[tokio::test]
 async fn trouble_for_a_moment_is_overcome() {
     for answer in [Answer::slow_down(), Answer::Reset, Answer::ResetAfterPerforming, Answer::CutBody { after: 30 }] {
         let server = server();
