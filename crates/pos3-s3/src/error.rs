@@ -3,6 +3,7 @@
 //! A server says why it refused in the `<Code>` of its answer. Decisions are made by that code and by the HTTP status,
 //! never by searching text: a key named `SlowDown` must not look like an overloaded server.
 
+use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ impl Failure {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_temporary(),
-            Self::Transport(error) => error.kind() != HttpErrorKind::Decode,
+            Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Garbled(_) => true,
             Self::Changed | Self::Credentials(_) | Self::Request(_) => false,
         }
@@ -58,10 +59,12 @@ impl Failure {
 
     /// Returns the same failure once more: one request may fail many keys.
     pub(crate) fn repeat(&self) -> Self {
-        let told = |text: String| HttpError::new(HttpErrorKind::Unknown, std::io::Error::other(text));
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.clone()),
-            Self::Transport(error) => Self::Transport(told(error.to_string())),
+            Self::Transport(error) => {
+                let told = error.source().unwrap_or(error).to_string();
+                Self::Transport(HttpError::new(error.kind(), std::io::Error::other(told)))
+            }
             Self::Stalled(idle) => Self::Stalled(*idle),
             Self::Garbled(why) => Self::Garbled(why.clone()),
             Self::Changed => Self::Changed,

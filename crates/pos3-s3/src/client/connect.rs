@@ -3,6 +3,8 @@
 //! It sends request targets untouched, sends small requests at once (`TCP_NODELAY`), and gives up a request when
 //! nothing moves any more: not after a fixed time, which would fail every large upload on a slow line.
 
+use std::error::Error as StdError;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,8 +119,21 @@ fn download(body: hyper::body::Incoming) -> HttpResponseBody {
 }
 
 fn request_error(error: Error) -> HttpError {
-    let kind = if error.is_connect() { HttpErrorKind::Connect } else { HttpErrorKind::Request };
+    let kind = if error.is_connect() && is_tls(&error) {
+        // A certificate that is not trusted will not be at the next attempt either.
+        HttpErrorKind::Unknown
+    } else if error.is_connect() {
+        HttpErrorKind::Connect
+    } else {
+        HttpErrorKind::Request
+    };
     HttpError::new(kind, error)
+}
+
+/// Returns true if TLS itself failed, which stands wrapped in an I/O error.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped)) || error.source().is_some_and(is_tls)
 }
 
 /// A request body handed out in pieces, counting them.
