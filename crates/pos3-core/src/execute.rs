@@ -137,7 +137,7 @@ impl Executor {
             report.withheld = deletes.iter().filter(|entry| entry.has_content()).count() as u64;
             return;
         }
-        delete::run(&self.target, &self.observer, deletes, report).await;
+        delete::run(&self.target, &self.observer, &self.cancel, deletes, report).await;
     }
 }
 

@@ -226,6 +226,21 @@ async fn a_cancellation_during_copies_withholds_the_deletes() {
 }
 
 #[tokio::test]
+async fn a_cancellation_during_deletes_withholds_the_batches_that_are_left() {
+    let (source, target) = (store(&[]).await, store(&[]).await);
+    for number in 0..1_500 {
+        target.write(&Key::from(format!("old-{number:04}")), "x".into()).await.unwrap();
+    }
+    let cancel = CancellationToken::new();
+    let guards = Guards::default().with_allow_empty(true).with_max_delete(MaxDelete::Percent(100));
+    let options = mirror().with_guards(guards).with_observer(CancelOnFirst(cancel.clone()));
+    let report = job(source, target.clone(), options).with_cancel(cancel).run().await;
+    assert!(matches!(report.stopped, Some(Stop::Cancelled)), "{report:?}");
+    assert_eq!((report.deleted, report.withheld), (1_000, 500));
+    assert_eq!(contents(&*target).await.len(), 500);
+}
+
+#[tokio::test]
 async fn an_object_that_appears_meanwhile_is_not_overwritten() {
     let (source, target) = (store(&[("a", "ours")]).await, store(&[]).await);
     let job = job(source, target.clone(), SyncOptions::default());
