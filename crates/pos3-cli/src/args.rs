@@ -38,7 +38,7 @@ Exit codes:
   1    something failed or was skipped; the rest was done
   2    the command line makes no sense
   4    refused for safety; nothing was touched
-  130  ended by Ctrl-C (143: by SIGTERM); nothing was deleted";
+  130  ended by Ctrl-C (143: by SIGTERM); nothing more was deleted";
 
 /// Sync directories with S3, safely.
 #[derive(Debug, Parser)]

@@ -96,9 +96,9 @@ fn the_first_signal_ends_in_good_order_with_its_code() {
         let ended = Ended::from(child.wait_with_output().unwrap());
         drop(connection);
         assert_eq!(ended.code, Some(code), "{ended:?}");
-        assert!(ended.err.contains("error: ended by a signal; nothing was deleted\n"), "{}", ended.err);
+        assert!(ended.err.contains("error: ended by a signal; nothing more was deleted\n"), "{}", ended.err);
         let object: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
         assert_eq!(object["exit_code"], code);
-        assert_eq!(object["error"]["message"], "ended by a signal; nothing was deleted");
+        assert_eq!(object["error"]["message"], "ended by a signal; nothing more was deleted");
     }
 }

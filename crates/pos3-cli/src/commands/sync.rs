@@ -123,7 +123,7 @@ fn early_end(args: &SyncArgs, stop: &Stop) -> ErrorJson {
             format!("cannot list the {} '{location}': {}", side.as_str(), error.cause())
         }
         Stop::Refused(refusal) => format!("refused, nothing was touched: {refusal}"),
-        Stop::Cancelled => "ended by a signal; nothing was deleted".to_owned(),
+        Stop::Cancelled => "ended by a signal; nothing more was deleted".to_owned(),
         other => format!("the run ended early: {other:?}"),
     };
     ErrorJson { message, hint: hints::for_stop(stop) }

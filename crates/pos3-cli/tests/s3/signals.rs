@@ -36,7 +36,7 @@ fn a_signal_ends_the_run_without_a_delete() {
         let keys = cloud.server.keys(BUCKET);
         assert!(keys.contains(&"d/old".to_owned()), "the deletes of an interrupted run are withheld");
         assert!(keys.len() < 201, "the run was not interrupted");
-        assert!(err.contains("nothing was deleted"), "{err}");
+        assert!(err.contains("nothing more was deleted"), "{err}");
         assert_eq!(cloud.server.requests().of(Operation::DeleteObjects), 0);
     }
 }
