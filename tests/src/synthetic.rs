@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use pos3_core::{
     Capabilities, Content, Digest, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key, ListOptions,
-    PutOptions, RemoteStore, Result, StoreError, Usage,
+    PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
 };
 
 /// A read-only store of `entries` small objects, made up while they are listed.
@@ -64,6 +64,14 @@ impl RemoteStore for SyntheticStore {
 
     async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
         keys.iter().map(|_| Err(read_only("delete"))).collect()
+    }
+
+    async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        Ok(Vec::new())
+    }
+
+    async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        puts.iter().map(|_| Ok(())).collect()
     }
 
     async fn copy(&self, _from: &Key, _to: &Key) -> Result<Entry> {

@@ -26,6 +26,8 @@ pub struct Entry {
     pub fingerprint: Option<Fingerprint>,
     /// A digest of the content, where the store knows one.
     pub digest: Option<Digest>,
+    /// A checksum of the whole content that the store keeps; listings do not tell it, `head` and `get` may.
+    pub checksum: Option<Checksum>,
 }
 
 impl Entry {
@@ -50,7 +52,7 @@ impl Entry {
     }
 
     fn of(key: impl Into<Key>, kind: Kind, size: u64) -> Self {
-        Self { key: key.into(), kind, size, modified: None, fingerprint: None, digest: None }
+        Self { key: key.into(), kind, size, modified: None, fingerprint: None, digest: None, checksum: None }
     }
 
     /// Returns this entry with its modification time set.
@@ -71,6 +73,13 @@ impl Entry {
     #[must_use]
     pub fn with_digest(mut self, digest: Digest) -> Self {
         self.digest = Some(digest);
+        self
+    }
+
+    /// Returns this entry with its checksum set.
+    #[must_use]
+    pub fn with_checksum(mut self, checksum: Option<Checksum>) -> Self {
+        self.checksum = checksum;
         self
     }
 
@@ -176,4 +185,14 @@ pub enum Digest {
         /// The number after the `-`.
         parts: u32,
     },
+}
+
+/// A checksum of a whole content, against damage on the way: parts' checksums combine into it, in any order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Checksum {
+    /// CRC-64/NVME, which S3 keeps of every object by default.
+    Crc64Nvme(u64),
+    /// CRC-32C (Castagnoli).
+    Crc32c(u32),
 }

@@ -1,10 +1,15 @@
 //! What a sync is asked to do. Every default lives here.
 
+use std::sync::Arc;
+
 use crate::compare::Compare;
 use crate::event::Observe;
 use crate::filter::Filter;
+use crate::journal::Journal;
+use crate::manifest::Manifest;
 use crate::plan::Guards;
 use crate::store::Budget;
+use crate::tree::Tree;
 
 /// Options of a sync.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +28,25 @@ pub struct SyncOptions {
     pub budget: Budget,
     /// Who is told what happens. Default: nobody.
     pub observer: Observe,
+    /// What remembers equal pairs between runs. Default: nothing.
+    pub manifest: Option<Arc<dyn Manifest>>,
+    /// What remembers unfinished puts between runs. Default: nothing; a put that is given up leaves nothing behind.
+    pub journal: Option<Arc<dyn Journal>>,
+    /// Where what would be overwritten or deleted is copied first. Default: nowhere.
+    pub backup: Option<Tree>,
+    /// What is asked of a copy that no checksum covered. Default: [`Verify::WhereKnown`].
+    pub verify: Verify,
+}
+
+/// What is asked of a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Its length, and every checksum that the stores know. What none covers is counted in
+    /// [`Report::unverified`](crate::Report::unverified).
+    #[default]
+    WhereKnown,
+    /// A copy that no checksum covers is a failure, although it was made.
+    Require,
 }
 
 /// What happens to what only the target has.
@@ -63,6 +87,34 @@ impl SyncOptions {
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Sets what remembers equal pairs between runs.
+    #[must_use]
+    pub fn with_manifest(mut self, manifest: Arc<dyn Manifest>) -> Self {
+        self.manifest = Some(manifest);
+        self
+    }
+
+    /// Sets what remembers unfinished puts between runs.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Sets where what would be overwritten or deleted is copied first.
+    #[must_use]
+    pub fn with_backup(mut self, backup: Option<Tree>) -> Self {
+        self.backup = backup;
+        self
+    }
+
+    /// Sets what is asked of a copy that no checksum covered.
+    #[must_use]
+    pub fn with_verify(mut self, verify: Verify) -> Self {
+        self.verify = verify;
         self
     }
 

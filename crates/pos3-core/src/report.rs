@@ -23,6 +23,8 @@ pub struct Report {
     pub copied: u64,
     /// Their bytes.
     pub copied_bytes: u64,
+    /// Copies that no checksum covered: their length is right, and that is all that is known.
+    pub unverified: u64,
     /// Files and objects deleted from the target.
     pub deleted: u64,
     /// Deletes that were planned but not done, because something failed before.

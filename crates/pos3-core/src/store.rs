@@ -22,6 +22,7 @@ use futures::stream::BoxStream;
 
 use crate::entry::Entry;
 use crate::error::StoreError;
+use crate::journal::Unfinished;
 use crate::key::Key;
 
 pub use budget::{Budget, Reservation, Slot};
@@ -46,6 +47,23 @@ pub struct Download {
     pub entry: Entry,
     /// The content of the range that was asked for.
     pub body: ByteStream,
+    /// True if the body ends with an error unless it agrees with what the store itself knows of the content, such as a
+    /// checksum or an MD5. Bytes that never left the machine count as checked.
+    pub checked: bool,
+}
+
+impl Download {
+    /// Returns a body that nothing but its length is checked by.
+    pub fn new(entry: Entry, body: ByteStream) -> Self {
+        Self { entry, body, checked: false }
+    }
+
+    /// Sets whether the body is checked at its end.
+    #[must_use]
+    pub fn with_checked(mut self, checked: bool) -> Self {
+        self.checked = checked;
+        self
+    }
 }
 
 impl Debug for Download {
@@ -78,6 +96,8 @@ impl Debug for Download {
 /// * `keys_round_trip`: what is listed is what is fetched, replaced and deleted, for every key the store's
 ///   [`KeyRule`] admits.
 /// * `bad_key_hurts_only_itself`: a key the store cannot hold is refused with `InvalidKey` and nothing else happens.
+/// * `unfinished_puts_can_be_abandoned`: what `unfinished` shows is gone after `abandon`; what a put that failed left
+///   behind is no entry of any listing.
 /// * `usage_counts_requests`: what [`usage`](Self::usage) counts grows with every request.
 ///
 /// `Any` lets one store recognise another of its own type behind [`Content::origin`], which is how a file-to-file copy
@@ -110,6 +130,14 @@ pub trait RemoteStore: Any + Debug + Display + Send + Sync {
     /// A key that ends in `/` names a placeholder: what lies below it stays, and where directories are real, one
     /// that still holds something stays too, which is a success.
     async fn delete(&self, keys: &[Key]) -> Vec<Result<()>>;
+
+    /// Returns the puts below `prefix` that were begun, by anybody, and neither finished nor given up.
+    ///
+    /// They are paid for or use up the disk, and no listing shows them. A store that has none returns none.
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>>;
+
+    /// Gives up unfinished puts and frees what they hold; one that is gone already is a success.
+    async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>>;
 
     /// Copies an object inside this store without moving its bytes through this machine.
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry>;

@@ -28,6 +28,7 @@ pub(crate) fn file(key: Key, stat: &Stat) -> Entry {
         modified: modified(stat),
         fingerprint: Some(fingerprint(stat)),
         digest: None,
+        checksum: None,
     }
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn marker(key: Key, stat: &Stat) -> Entry {
         modified: modified(stat),
         fingerprint: Some(Fingerprint::from(DIRECTORY)),
         digest: None,
+        checksum: None,
     }
 }
 

@@ -46,9 +46,14 @@ enum Opened {
 /// Opens `key` and reads it, or a range of it.
 pub(crate) async fn get(root: Arc<Root>, key: Key, options: GetOptions) -> Result<Download> {
     match blocking("read", move |_| open_and_read(&root, &key, options)).await? {
-        Opened::Whole(entry, bytes) => Ok(Download { entry, body: stream::once(async { Ok(bytes) }).boxed() }),
-        Opened::Large(file, range) => Ok(Download { entry: file.entry.clone(), body: file.stream(range) }),
+        Opened::Whole(entry, bytes) => Ok(checked(entry, stream::once(async { Ok(bytes) }).boxed())),
+        Opened::Large(file, range) => Ok(checked(file.entry.clone(), file.stream(range))),
     }
+}
+
+/// What comes from the disk never left the machine.
+fn checked(entry: Entry, body: ByteStream) -> Download {
+    Download::new(entry, body).with_checked(true)
 }
 
 fn open_and_read(root: &Root, key: &Key, options: GetOptions) -> Result<Opened> {

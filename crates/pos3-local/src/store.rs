@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pos3_core::{
     Capabilities, Content, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions, PutOptions,
-    RemoteStore, Result, Usage,
+    RemoteStore, Result, Unfinished, Usage,
 };
 
 use crate::blocking::blocking;
@@ -104,6 +104,14 @@ impl RemoteStore for LocalStore {
             Ok(answers) => answers,
             Err(error) => delete::ended(keys, &error),
         }
+    }
+
+    async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        Ok(Vec::new())
+    }
+
+    async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        puts.iter().map(|_| Ok(())).collect()
     }
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {

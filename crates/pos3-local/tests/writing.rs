@@ -282,6 +282,12 @@ macro_rules! forward {
             async fn delete(&self, keys: &[Key]) -> Vec<pos3_core::Result<()>> {
                 self.0.delete(keys).await
             }
+            async fn unfinished(&self, prefix: &str) -> pos3_core::Result<Vec<(Key, pos3_core::Unfinished)>> {
+                self.0.unfinished(prefix).await
+            }
+            async fn abandon(&self, puts: &[(Key, pos3_core::Unfinished)]) -> Vec<pos3_core::Result<()>> {
+                self.0.abandon(puts).await
+            }
             async fn copy(&self, from: &Key, to: &Key) -> pos3_core::Result<Entry> {
                 self.0.copy(from, to).await
             }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use pos3_core::{
     Capabilities, Content, Download, Entry, EntryStream, GetOptions, Key, ListOptions, PutOptions, RemoteStore, Result,
-    Usage,
+    Unfinished, Usage,
 };
 
 use crate::bucket::Bucket;
@@ -80,6 +80,14 @@ impl RemoteStore for S3Store {
 
     async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
         self.0.delete(keys).await
+    }
+
+    async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        Ok(Vec::new())
+    }
+
+    async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        puts.iter().map(|_| Ok(())).collect()
     }
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {

@@ -10,6 +10,7 @@ use futures::{StreamExt, stream};
 
 use crate::entry::Entry;
 use crate::error::{ErrorKind, StoreError};
+use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
     ByteStream, Capabilities, Content, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
@@ -36,8 +37,10 @@ pub struct FaultStore {
     listing_length: Option<usize>,
     body_length: Option<usize>,
     failing: HashMap<Operation, u64>,
+    failing_delete: Option<u64>,
     calls: Mutex<HashMap<Operation, u64>>,
     deletes: AtomicU64,
+    faults: Arc<AtomicU64>,
 }
 
 impl FaultStore {
@@ -53,8 +56,10 @@ impl FaultStore {
             listing_length: None,
             body_length: None,
             failing: HashMap::new(),
+            failing_delete: None,
             calls: Mutex::default(),
             deletes: AtomicU64::new(0),
+            faults: Arc::default(),
         }
     }
 
@@ -79,9 +84,26 @@ impl FaultStore {
         self
     }
 
+    /// Makes the `nth` key (from 1) that is to be deleted fail alone; the others of its call are deleted.
+    #[must_use]
+    pub fn failing_delete_of(mut self, nth: u64) -> Self {
+        self.failing_delete = Some(nth);
+        self
+    }
+
     /// Returns how many keys were asked to be deleted.
     pub fn deletes(&self) -> u64 {
         self.deletes.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often an operation was called.
+    pub fn calls(&self, operation: Operation) -> u64 {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&operation).copied().unwrap_or_default()
+    }
+
+    /// Returns how many of the faults have happened: one that was never reached has not.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
     }
 
     fn enter(&self, operation: Operation, verb: &'static str) -> Result<()> {
@@ -89,13 +111,23 @@ impl FaultStore {
         let call = calls.entry(operation).or_default();
         *call += 1;
         match self.failing.get(&operation) {
-            Some(nth) if nth == call => Err(broken(verb)),
+            Some(nth) if nth == call => Err(broken(verb, &self.faults)),
             _ => Ok(()),
         }
     }
+
+    /// Deletes all keys but the one at `spared`.
+    async fn delete_all_but(&self, spared: usize, keys: &[Key]) -> Vec<Result<()>> {
+        let (before, after) = (&keys[..spared], &keys[spared + 1..]);
+        let mut answers = self.inner.delete(before).await;
+        answers.push(Err(broken("delete", &self.faults).with_key(&keys[spared])));
+        answers.extend(self.inner.delete(after).await);
+        answers
+    }
 }
 
-fn broken(verb: &'static str) -> StoreError {
+fn broken(verb: &'static str, faults: &AtomicU64) -> StoreError {
+    faults.fetch_add(1, Ordering::Relaxed);
     StoreError::new(ErrorKind::Unavailable, verb).with_message("broken on purpose")
 }
 
@@ -113,7 +145,10 @@ impl RemoteStore for FaultStore {
         let entries = self.inner.list(prefix, options);
         match self.listing_length {
             None => entries,
-            Some(length) => entries.take(length).chain(stream::once(async { Err(broken("list")) })).boxed(),
+            Some(length) => {
+                let faults = self.faults.clone();
+                entries.take(length).chain(stream::once(async move { Err(broken("list", &faults)) })).boxed()
+            }
         }
     }
 
@@ -126,7 +161,7 @@ impl RemoteStore for FaultStore {
         self.enter(Operation::Get, "read")?;
         let mut download = self.inner.get(key, options).await?;
         if let Some(length) = self.body_length {
-            download.body = cut(download.body, length);
+            download.body = cut(download.body, length, self.faults.clone());
         }
         Ok(download)
     }
@@ -137,11 +172,21 @@ impl RemoteStore for FaultStore {
     }
 
     async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
-        self.deletes.fetch_add(keys.len() as u64, Ordering::Relaxed);
-        match self.enter(Operation::Delete, "delete") {
-            Ok(()) => self.inner.delete(keys).await,
-            Err(_) => keys.iter().map(|key| Err(broken("delete").with_key(key))).collect(),
+        let earlier = self.deletes.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        let spared = self.failing_delete.and_then(|nth| usize::try_from(nth.checked_sub(earlier + 1)?).ok());
+        match (self.enter(Operation::Delete, "delete"), spared) {
+            (Ok(()), Some(spared)) if spared < keys.len() => self.delete_all_but(spared, keys).await,
+            (Ok(()), _) => self.inner.delete(keys).await,
+            (Err(_), _) => keys.iter().map(|key| Err(broken("delete", &self.faults).with_key(key))).collect(),
         }
+    }
+
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        self.inner.unfinished(prefix).await
+    }
+
+    async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        self.inner.abandon(puts).await
     }
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
@@ -150,7 +195,7 @@ impl RemoteStore for FaultStore {
 }
 
 /// Gives the first `length` bytes of a body, then an error.
-fn cut(body: ByteStream, length: usize) -> ByteStream {
+fn cut(body: ByteStream, length: usize, faults: Arc<AtomicU64>) -> ByteStream {
     let mut left = length;
     body.flat_map(move |chunk| {
         let pieces = match chunk {
@@ -158,7 +203,7 @@ fn cut(body: ByteStream, length: usize) -> ByteStream {
                 left -= chunk.len();
                 vec![Ok(chunk)]
             }
-            Ok(chunk) => vec![Ok(chunk.slice(..std::mem::take(&mut left))), Err(broken("read"))],
+            Ok(chunk) => vec![Ok(chunk.slice(..std::mem::take(&mut left))), Err(broken("read", &faults))],
             Err(error) => vec![Err(error)],
         };
         stream::iter(pieces)

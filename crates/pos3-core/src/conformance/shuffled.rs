@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::entry::Entry;
+use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
     Capabilities, Content, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result, Usage,
@@ -77,6 +78,14 @@ impl RemoteStore for ShuffledStore {
 
     async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
         self.inner.delete(keys).await
+    }
+
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        self.inner.unfinished(prefix).await
+    }
+
+    async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        self.inner.abandon(puts).await
     }
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {

@@ -7,12 +7,13 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{ByteStream, GetOptions, RemoteStore, Result};
-use crate::entry::Entry;
+use crate::entry::{Checksum, Entry};
 use crate::error::{ErrorKind, StoreError};
 
 /// Told the number of bytes each time some have been read.
@@ -23,6 +24,7 @@ pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
 pub struct Content {
     source: Source,
     meter: Option<Meter>,
+    verified: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -35,7 +37,7 @@ impl Content {
     /// Returns what `store` holds at `entry`, exactly as it was listed: if it changes meanwhile, reading fails with
     /// `Precondition`.
     pub fn stored(store: Arc<dyn RemoteStore>, entry: Entry) -> Self {
-        Self { source: Source::Stored { store, entry: Arc::new(entry) }, meter: None }
+        Self { source: Source::Stored { store, entry: Arc::new(entry) }, meter: None, verified: Arc::default() }
     }
 
     /// Returns this content with a meter that is told of every byte read.
@@ -68,6 +70,33 @@ impl Content {
         any.downcast_ref::<S>().map(|store| (store, entry))
     }
 
+    /// Returns the checksum that the store of origin keeps of the whole content; this asks it once, by `head`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RemoteStore::head`], and `Precondition` if the content is not what was listed any more.
+    pub async fn checksum(&self) -> Result<Option<Checksum>> {
+        let Source::Stored { store, entry } = &self.source else { return Ok(None) };
+        if entry.checksum.is_some() || store.capabilities().local_reads {
+            return Ok(entry.checksum);
+        }
+        let found = store.head(&entry.key).await?;
+        if entry.fingerprint.is_some() && found.fingerprint != entry.fingerprint {
+            return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
+        }
+        Ok(found.checksum)
+    }
+
+    /// Notes that the bytes that were moved have been compared with a checksum at the end of their way.
+    pub fn mark_verified(&self) {
+        self.verified.store(true, Ordering::Release);
+    }
+
+    /// Returns true if the bytes were compared with a checksum at the end of their way.
+    pub fn is_verified(&self) -> bool {
+        self.verified.load(Ordering::Acquire)
+    }
+
     /// Tells the meter of bytes that were copied without being read here.
     pub fn count(&self, bytes: u64) {
         if let Some(meter) = &self.meter {
@@ -84,11 +113,16 @@ impl Content {
         let body = match &self.source {
             Source::Bytes(bytes) => slice(bytes, range),
             Source::Stored { store, entry } => {
+                let is_whole = range == (0..entry.size);
                 let mut options = GetOptions::default().with_if_match(entry.fingerprint.clone());
-                if range != (0..entry.size) {
+                if !is_whole {
                     options = options.with_range(range);
                 }
-                store.get(&entry.key, options).await?.body
+                let download = store.get(&entry.key, options).await?;
+                if is_whole && download.checked && !store.capabilities().local_reads {
+                    self.mark_verified();
+                }
+                download.body
             }
         };
         Ok(match self.meter.clone() {
@@ -149,7 +183,7 @@ fn wrong_length(expected: u64) -> StoreError {
 
 impl From<Bytes> for Content {
     fn from(bytes: Bytes) -> Self {
-        Self { source: Source::Bytes(bytes), meter: None }
+        Self { source: Source::Bytes(bytes), meter: None, verified: Arc::default() }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::entry::Fingerprint;
 use crate::filter::Filter;
+use crate::journal::Journal;
 use crate::key::Key;
 
 use super::budget::Budget;
@@ -86,6 +88,9 @@ pub struct PutOptions {
     pub metadata: BTreeMap<String, String>,
     /// What the store may use for further parallel parts. The caller already holds one slot.
     pub budget: Budget,
+    /// Where a store may note what it needs to take this put up again after a kill. Without it a put that is given up
+    /// leaves nothing behind.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 impl PutOptions {
@@ -107,6 +112,13 @@ impl PutOptions {
     #[must_use]
     pub fn with_content_type(mut self, content_type: Option<String>) -> Self {
         self.content_type = content_type;
+        self
+    }
+
+    /// Sets where an unfinished put may be noted.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Option<Arc<dyn Journal>>) -> Self {
+        self.journal = journal;
         self
     }
 
