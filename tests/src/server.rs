@@ -30,10 +30,12 @@ use tokio::sync::oneshot;
 mod backend;
 mod body;
 mod fault;
+mod name;
 mod operation;
 mod record;
 mod settings;
 mod state;
+mod tls;
 mod wire;
 
 use self::{
@@ -42,10 +44,12 @@ use self::{
     record::Record,
     settings::SharedSettings,
     state::{Bucket, State},
+    tls::Identity,
     wire::Wire,
 };
 pub use self::{
     fault::{Answer, Fault, FaultPattern},
+    name::{BucketNameError, check_bucket_name},
     operation::{Operation, Target},
     record::RequestCounts,
     settings::{ConditionalWrites, CopyEtag, ListingOrder, Settings},
@@ -62,6 +66,7 @@ pub struct S3Server {
     settings: Arc<SharedSettings>,
     record: Arc<Record>,
     faults: Arc<FaultTable>,
+    identity: Option<Identity>,
     running: Option<(oneshot::Sender<Infallible>, JoinHandle<io::Result<()>>)>,
 }
 
@@ -84,19 +89,31 @@ impl S3Server {
             secret_key: "test-secret-key".to_owned(),
             buckets: Vec::new(),
             settings: Settings::default(),
+            encryption: Encryption::None,
         }
     }
 
     /// Returns the address for path-style requests, such as `http://127.0.0.1:41234`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme(), self.address)
     }
 
     /// Returns the address for virtual-hosted-style requests to one bucket, such as `http://data.localhost:41234`.
     #[must_use]
     pub fn virtual_hosted_endpoint(&self, bucket: &str) -> String {
-        format!("http://{bucket}.localhost:{}", self.address.port())
+        format!("{}://{bucket}.localhost:{}", self.scheme(), self.address.port())
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.identity.is_some() { "https" } else { "http" }
+    }
+
+    /// Returns the certificate of the authority that vouches for this server, as PEM; nothing without
+    /// [`tls`](S3ServerBuilder::tls).
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.identity.as_ref().map(Identity::authority)
     }
 
     /// Returns the address the server listens on.
@@ -136,6 +153,12 @@ impl S3Server {
         self.record.most_in_flight()
     }
 
+    /// Returns how many connections were accepted since the start, those that failed in the TLS handshake included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.record.connections()
+    }
+
     /// Forgets the requests so far.
     pub fn reset_requests(&self) {
         self.record.reset();
@@ -162,7 +185,7 @@ impl S3Server {
         self.settings.change(change);
     }
 
-    /// Creates a bucket unless it exists.
+    /// Creates a bucket unless it exists; its name is not checked.
     pub fn create_bucket(&self, bucket: &str) {
         self.state.write().buckets.entry(bucket.to_owned()).or_insert_with(Bucket::new);
     }
@@ -234,6 +257,13 @@ pub struct S3ServerBuilder {
     secret_key: String,
     buckets: Vec<String>,
     settings: Settings,
+    encryption: Encryption,
+}
+
+#[derive(Debug)]
+enum Encryption {
+    None,
+    Tls,
 }
 
 impl S3ServerBuilder {
@@ -272,12 +302,22 @@ impl S3ServerBuilder {
         self
     }
 
+    /// Answers over TLS alone, with a certificate for `localhost` and the address, signed by an authority of its own.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.encryption = Encryption::Tls;
+        self
+    }
+
     /// Starts the server; it accepts connections when this returns.
     ///
     /// # Errors
     ///
-    /// The error of the socket or thread that could not be made.
+    /// A bucket name that S3 refuses, and the error of the socket or thread that could not be made.
     pub fn start(self) -> io::Result<S3Server> {
+        for bucket in &self.buckets {
+            check_bucket_name(bucket).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        }
         let listener = TcpListener::bind(self.address)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {}: {error}", self.address)))?;
         listener.set_nonblocking(true)?;
@@ -290,6 +330,10 @@ impl S3ServerBuilder {
             settings: Arc::new(SharedSettings::new(self.settings)),
             record: Arc::default(),
             faults: Arc::default(),
+            identity: match self.encryption {
+                Encryption::None => None,
+                Encryption::Tls => Some(Identity::new(address)?),
+            },
             running: None,
         };
         for bucket in &self.buckets {
@@ -326,6 +370,7 @@ impl S3Server {
             settings: Arc::clone(&self.settings),
             record: Arc::clone(&self.record),
             faults: Arc::clone(&self.faults),
+            identity: self.identity.clone(),
         })
     }
 }

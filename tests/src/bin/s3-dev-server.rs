@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use pos3_tests::server::S3Server;
+use pos3_tests::server::{BucketNameError, S3Server, check_bucket_name};
 
 /// An S3 server for trying things out.
 ///
@@ -25,7 +25,7 @@ struct Arguments {
     host: IpAddr,
 
     /// Bucket to start with; may be given several times
-    #[arg(long = "bucket", value_name = "NAME", default_value = "demo")]
+    #[arg(long = "bucket", value_name = "NAME", default_value = "demo", value_parser = bucket_name)]
     buckets: Vec<String>,
 
     /// Access key id that requests are signed with
@@ -43,6 +43,10 @@ const EXAMPLES: &str = "Examples:
 
   # two buckets on a free port
   cargo run -p pos3-tests --bin s3-dev-server -- --port 0 --bucket left --bucket right";
+
+fn bucket_name(name: &str) -> Result<String, BucketNameError> {
+    check_bucket_name(name).map(|()| name.to_owned())
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -58,6 +58,7 @@ struct Inner {
     log: VecDeque<Target>,
     in_flight: usize,
     most_in_flight: usize,
+    connections: usize,
 }
 
 impl Record {
@@ -72,6 +73,15 @@ impl Record {
         inner.in_flight += 1;
         inner.most_in_flight = inner.most_in_flight.max(inner.in_flight);
         InFlight(Arc::clone(self))
+    }
+
+    /// Notes a connection.
+    pub(super) fn connection(&self) {
+        self.lock().connections += 1;
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.lock().connections
     }
 
     pub(super) fn counts(&self) -> RequestCounts {

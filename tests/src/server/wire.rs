@@ -20,6 +20,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::service::S3Service;
 use tokio::{net::TcpStream, sync::oneshot};
+use tokio_util::either::Either;
 
 use super::{
     backend::IgnoreRange,
@@ -28,6 +29,7 @@ use super::{
     operation::{Operation, Target},
     record::{InFlight, Record},
     settings::{CopyEtag, SharedSettings},
+    tls::{self, Identity, Stream},
 };
 
 /// An entity tag that no content has.
@@ -40,6 +42,7 @@ pub(super) struct Wire {
     pub(super) settings: Arc<SharedSettings>,
     pub(super) record: Arc<Record>,
     pub(super) faults: Arc<FaultTable>,
+    pub(super) identity: Option<Identity>,
 }
 
 impl Wire {
@@ -49,6 +52,7 @@ impl Wire {
         let accept_all = async {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
+                    self.record.connection();
                     tokio::spawn(self.clone().serve(stream));
                 }
             }
@@ -64,6 +68,8 @@ impl Wire {
         if stream.set_nodelay(true).is_err() {
             return;
         }
+        // A client that does not like the certificate has said so to its user; there is nobody to tell here.
+        let Ok(stream) = self.encrypted(stream).await else { return };
         let reset = Arc::new(AtomicBool::new(false));
         let service = service_fn(|request| {
             let (wire, reset) = (self.clone(), Arc::clone(&reset));
@@ -76,7 +82,14 @@ impl Wire {
         let stream = connection.into_parts().io.into_inner();
         if reset.load(Ordering::Relaxed) {
             // If this fails, the client sees an orderly end before any answer, which is a broken connection too.
-            let _ = stream.set_zero_linger();
+            let _ = tls::socket(&stream).set_zero_linger();
+        }
+    }
+
+    async fn encrypted(&self, stream: TcpStream) -> io::Result<Stream> {
+        match &self.identity {
+            None => Ok(Either::Left(stream)),
+            Some(identity) => identity.accept(stream).await,
         }
     }
 

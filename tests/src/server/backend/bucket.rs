@@ -5,7 +5,10 @@ use std::collections::btree_map::Entry;
 use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{
-    super::state::{Bucket as StoredBucket, World},
+    super::{
+        name::check_bucket_name,
+        state::{Bucket as StoredBucket, World},
+    },
     Backend, ok,
 };
 
@@ -40,6 +43,7 @@ pub(super) async fn create(
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let name = request.input.bucket;
+    check_bucket_name(&name).map_err(|error| s3_error!(InvalidBucketName, "{error}"))?;
     let location = format!("/{name}");
     match backend.state.write().buckets.entry(name) {
         Entry::Occupied(entry) => {
