@@ -5,6 +5,7 @@ mod deletes;
 mod listings;
 mod messages;
 mod reads;
+mod tls;
 mod writes;
 
 use std::time::Duration;

@@ -64,7 +64,7 @@ impl Bucket {
 
     /// Returns the store's error for a failure that happened while doing `operation`.
     pub(crate) fn error(&self, operation: &'static str, key: &Key, failure: Failure) -> StoreError {
-        failure.during(operation, Some(key), &self.name)
+        failure.during(operation, Some(key), &self.name, self.client.server())
     }
 }
 

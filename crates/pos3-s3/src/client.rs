@@ -111,6 +111,10 @@ impl S3Client {
         self.0.endpoint.to_string()
     }
 
+    pub(crate) fn server(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
     pub(crate) fn config(&self) -> &S3Config {
         &self.0.config
     }

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpErrorKind};
 use pos3_core::{ErrorKind, Key, StoreError};
 
+use crate::client::uri::Endpoint;
 use crate::client::xml::{self, XmlError};
 
 /// Why one attempt of a request failed.
@@ -61,10 +62,7 @@ impl Failure {
     pub(crate) fn repeat(&self) -> Self {
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.clone()),
-            Self::Transport(error) => {
-                let told = error.source().unwrap_or(error).to_string();
-                Self::Transport(HttpError::new(error.kind(), std::io::Error::other(told)))
-            }
+            Self::Transport(error) => Self::Transport(HttpError::new(error.kind(), std::io::Error::other(told(error)))),
             Self::Stalled(idle) => Self::Stalled(*idle),
             Self::Garbled(why) => Self::Garbled(why.clone()),
             Self::Changed => Self::Changed,
@@ -85,8 +83,14 @@ impl Failure {
         if let Self::Refused(refusal) = self { Some(refusal) } else { None }
     }
 
-    /// Returns this failure as the store's error, saying what was being done in `bucket`.
-    pub(crate) fn during(self, operation: &'static str, key: Option<&Key>, bucket: &str) -> StoreError {
+    /// Returns this failure as the store's error, saying what was being done in `bucket` and where that is.
+    pub(crate) fn during(
+        self,
+        operation: &'static str,
+        key: Option<&Key>,
+        bucket: &str,
+        endpoint: &Endpoint,
+    ) -> StoreError {
         let temporary = self.is_temporary();
         let kind = match &self {
             Self::Refused(refusal) => refusal.kind(),
@@ -108,13 +112,27 @@ impl Failure {
                 Some(message) => error.with_message(message).with_source(*refusal),
                 None => error.with_source(*refusal),
             },
-            Self::Transport(cause) => error.with_message("no whole answer came from the server").with_source(cause),
-            Self::Stalled(idle) => error.with_message(format!("nothing came from the server for {idle:?}")),
+            Self::Transport(cause) => {
+                let what = match cause.kind() {
+                    HttpErrorKind::Connect => "cannot connect to",
+                    HttpErrorKind::Unknown => "there is no secure connection to",
+                    _ => "no whole answer came from",
+                };
+                error.with_message(format!("{what} {endpoint}")).with_source(std::io::Error::other(told(&cause)))
+            }
+            Self::Stalled(idle) => error.with_message(format!("nothing came from {endpoint} for {idle:?}")),
             Self::Garbled(why) | Self::Request(why) => error.with_message(why),
             Self::Changed => error,
             Self::Credentials(cause) => error.with_message("no credentials could be had").with_source(cause),
         }
     }
+}
+
+/// Returns the causes of a transport's failure in one line, without the layers of the client that only pass them on.
+fn told(error: &HttpError) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
+    let told: Vec<String> = causes.filter(|cause| cause != "client error (Connect)").collect();
+    if told.is_empty() { error.to_string() } else { told.join(": ") }
 }
 
 impl From<HttpError> for Failure {
@@ -318,14 +336,29 @@ mod tests {
 
     #[test]
     fn messages_name_what_a_user_can_change() {
-        let error = Failure::Refused(Box::new(refusal(404, "NoSuchBucket"))).during("list", None, "b1");
+        let endpoint = Endpoint::parse("https://h:1").unwrap();
+        let error = Failure::Refused(Box::new(refusal(404, "NoSuchBucket"))).during("list", None, "b1", &endpoint);
         assert_eq!(error.cause(), "bucket 'b1' does not exist: http 404 NoSuchBucket m (request id r1)");
 
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-bucket-region", "eu-west-1".parse().unwrap());
         let moved = Refusal::new(StatusCode::MOVED_PERMANENTLY, &headers, b"");
-        let error = Failure::Refused(Box::new(moved)).during("list", None, "b1");
+        let error = Failure::Refused(Box::new(moved)).during("list", None, "b1", &endpoint);
         assert_eq!(error.to_string(), "cannot list: bucket 'b1' is in region 'eu-west-1'");
+    }
+
+    #[test]
+    fn a_failure_of_the_transport_names_the_server() {
+        let endpoint = Endpoint::parse("https://h:1").unwrap();
+        for (kind, expected) in [
+            (HttpErrorKind::Connect, "cannot connect to https://h:1: refused"),
+            (HttpErrorKind::Unknown, "there is no secure connection to https://h:1: refused"),
+            (HttpErrorKind::Request, "no whole answer came from https://h:1: refused"),
+        ] {
+            let failure = Failure::Transport(HttpError::new(kind, std::io::Error::other("refused")));
+            assert_eq!(failure.repeat().during("list", None, "b1", &endpoint).cause(), expected);
+            assert_eq!(failure.during("list", None, "b1", &endpoint).cause(), expected);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::client::HttpClient;
 use object_store::{CredentialProvider, StaticCredentialProvider, aws::AwsCredential};
 
@@ -35,6 +36,7 @@ pub struct S3Config {
     pub(crate) longest_pause: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) root_certificates: Option<Bytes>,
     pub(crate) http: Option<HttpClient>,
 }
 
@@ -112,6 +114,7 @@ impl S3Config {
             longest_pause: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            root_certificates: None,
             http: None,
         }
     }
@@ -212,6 +215,15 @@ impl S3Config {
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets whom https trusts: the certificates of this PEM text, and nobody else. Default: whom the system trusts.
+    ///
+    /// It does not reach a transport set with [`with_http_client`](Self::with_http_client).
+    #[must_use]
+    pub fn with_root_certificates(mut self, pem: impl Into<Bytes>) -> Self {
+        self.root_certificates = Some(pem.into());
         self
     }
 
@@ -324,6 +336,9 @@ pub enum S3ConfigError {
     /// The system's certificates, which https needs, cannot be read.
     #[error("the system's certificates cannot be read")]
     Certificates(#[source] std::io::Error),
+    /// The certificates that https is to trust are none.
+    #[error("the certificates to trust cannot be used: {0}")]
+    RootCertificates(String),
 }
 
 impl S3ConfigError {

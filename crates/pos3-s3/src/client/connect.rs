@@ -24,6 +24,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use object_store::client::{
     HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody, HttpService,
 };
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
 use super::config::{S3Config, S3ConfigError};
@@ -46,7 +50,7 @@ pub(crate) struct Patience(pub(crate) Duration);
 ///
 /// # Errors
 ///
-/// https where the system's certificates cannot be read.
+/// https where the certificates to trust cannot be read.
 pub(crate) fn connect(config: &S3Config, scheme: &Scheme) -> Result<HttpClient, S3ConfigError> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
@@ -56,13 +60,29 @@ pub(crate) fn connect(config: &S3Config, scheme: &Scheme) -> Result<HttpClient, 
         return Ok(pool(http, config.idle_timeout));
     }
     http.enforce_http(false);
-    let https = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .map_err(S3ConfigError::Certificates)?
-        .https_only()
-        .enable_http1()
-        .wrap_connector(http);
-    Ok(pool(https, config.idle_timeout))
+    let https = match &config.root_certificates {
+        Some(pem) => HttpsConnectorBuilder::new().with_tls_config(trusting(pem)?),
+        None => HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(ring::default_provider())
+            .map_err(S3ConfigError::Certificates)?,
+    };
+    Ok(pool(https.https_only().enable_http1().wrap_connector(http), config.idle_timeout))
+}
+
+/// Returns the settings of TLS that trusts these certificates alone.
+fn trusting(pem: &[u8]) -> Result<ClientConfig, S3ConfigError> {
+    let refuse = |why: &dyn std::fmt::Display| S3ConfigError::RootCertificates(why.to_string());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|error| refuse(&error))?).map_err(|error| refuse(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse(&"there is no certificate in PEM form"));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse(&error))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn pool<C>(connector: C, patience: Duration) -> HttpClient

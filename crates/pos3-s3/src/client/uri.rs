@@ -54,6 +54,11 @@ impl Endpoint {
         if authority.as_str().contains('@') {
             return Err(S3ConfigError::endpoint(authority.host(), "credentials do not belong in it"));
         }
+        // `Authority` takes any digits for a port, and has none to tell if they are no number of one.
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(refuse("it names no port from 1 to 65535"));
+        }
         if uri.query().is_some() {
             return Err(refuse("it must not have a query"));
         }
@@ -196,7 +201,19 @@ mod tests {
 
     #[test]
     fn endpoints_are_checked() {
-        for bad in ["", "h:9000", "ftp://h", "http://", "http://u:p@h", "http://h?x=1", "not a url"] {
+        for bad in [
+            "",
+            "h:9000",
+            "ftp://h",
+            "http://",
+            "http://u:p@h",
+            "http://h?x=1",
+            "http://h:",
+            "http://h:0",
+            "http://h:99999",
+            "http://[::1]:x",
+            "not a url",
+        ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(Endpoint::aws("cn-north-1").unwrap().to_string(), "https://s3.cn-north-1.amazonaws.com.cn");
