@@ -31,6 +31,7 @@ Environment:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN   who asks
   AWS_REGION, AWS_DEFAULT_REGION                                 where (default: us-east-1)
   AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL                          another server than Amazon's
+  AWS_CA_BUNDLE                                                  a PEM file of the certificates to trust
   NO_COLOR                                                       no colours
 
 Exit codes:

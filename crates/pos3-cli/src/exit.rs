@@ -44,7 +44,9 @@ impl Exit {
             | Error::UnknownScheme { .. }
             | Error::UnknownProfile { .. }
             | Error::WrongKind { .. }
-            | Error::S3Settings(S3SettingsError::Config(_) | S3SettingsError::NotUtf8(_)) => Self::Usage,
+            | Error::S3Settings(
+                S3SettingsError::Config(_) | S3SettingsError::NotUtf8(_) | S3SettingsError::CaBundle { .. },
+            ) => Self::Usage,
             Error::SourceMissing { .. }
             | Error::SourceIsFile { .. }
             | Error::TargetIsFile { .. }

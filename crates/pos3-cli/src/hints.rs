@@ -1,7 +1,7 @@
 //! What to do about it. The libraries say what happened; advice that names options and variables of this program is
 //! added here, at the edge.
 
-use pos3::{Error, ErrorKind, Refusal, Report, S3SettingsError, SkipReason, Stop, StoreError};
+use pos3::{Error, ErrorKind, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason, Stop, StoreError};
 
 /// Returns advice on what kept a command from being begun.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
@@ -18,6 +18,13 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
              say --no-sign-request for a public bucket; profile files are not read yet"
         }
         Error::S3Settings(S3SettingsError::HalfCredentials { .. }) => "set both, or neither",
+        Error::S3Settings(S3SettingsError::Config(S3ConfigError::Endpoint { .. })) => {
+            "write it like http://127.0.0.1:9000 or https://s3.example.org (--endpoint-url, AWS_ENDPOINT_URL_S3, \
+             AWS_ENDPOINT_URL)"
+        }
+        Error::S3Settings(
+            S3SettingsError::CaBundle { .. } | S3SettingsError::Config(S3ConfigError::RootCertificates(_)),
+        ) => "name a PEM file of the certificates to trust (--ca-bundle, AWS_CA_BUNDLE)",
         Error::Store { source, .. } => return for_store(source),
         _ => return None,
     };
@@ -71,6 +78,10 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
              --delete s3:DeleteObject"
         }
         ErrorKind::Denied => "check the permissions of the file or directory",
+        ErrorKind::Unavailable if says("no secure connection") => {
+            "for a certificate of a private authority, name that authority's PEM file (--ca-bundle, AWS_CA_BUNDLE); \
+             for a server without TLS, write http:// in the endpoint"
+        }
         ErrorKind::Unavailable if !says("http ") => {
             "is the endpoint right, and does it answer? (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
         }
@@ -96,6 +107,7 @@ mod tests {
             (error(ErrorKind::Denied, "access denied: http 403 AccessDenied"), Some("these credentials may not")),
             (error(ErrorKind::Denied, "permission denied"), Some("check the permissions")),
             (error(ErrorKind::Unavailable, "connection refused"), Some("is the endpoint right")),
+            (error(ErrorKind::Unavailable, "there is no secure connection to https://h"), Some("for a certificate")),
             (error(ErrorKind::Unavailable, "http 500 InternalError"), None),
         ] {
             let hint = for_store(&error);

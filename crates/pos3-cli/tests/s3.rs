@@ -2,9 +2,11 @@
 //! server saw.
 
 mod deletes;
+mod endpoints;
 mod keys;
 mod requests;
 mod signals;
+mod tls;
 mod trees;
 
 use std::process::Command;

@@ -41,4 +41,4 @@ pub use pos3_core::{
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]
-pub use pos3_s3::{Addressing, Credentials};
+pub use pos3_s3::{Addressing, Credentials, S3ConfigError};

@@ -1,5 +1,7 @@
 //! The options that say where S3 is.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use pos3::{Credentials, S3Settings, S3SettingsError};
 
@@ -15,6 +17,10 @@ pub(crate) struct S3Args {
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
 
+    /// Trust the certificates in this PEM file, and nobody else
+    #[arg(long, value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
+
     /// Send requests without a signature, as public buckets allow
     #[arg(long)]
     no_sign_request: bool,
@@ -29,6 +35,9 @@ impl S3Args {
         }
         if let Some(region) = &self.region {
             settings = settings.with_region(region);
+        }
+        if let Some(path) = &self.ca_bundle {
+            settings = settings.with_ca_bundle(path);
         }
         if self.no_sign_request {
             settings = settings.with_credential_provider(Credentials::Anonymous);

@@ -3,6 +3,7 @@
 mod row;
 
 use std::collections::BTreeMap;
+use std::io;
 
 use futures::StreamExt;
 use pos3::{Entry, Error, Found, StoreError, Symlinks, Usage};
@@ -46,8 +47,8 @@ struct LsJson<'a> {
 pub(crate) async fn run(args: &LsArgs) -> Exit {
     let found = match open(args).await {
         Ok(found) => found,
-        Err(error) if args.json => return object(args, &[], &Usage::default(), Some(begun(&error))),
-        Err(error) => return fail(&begun(&error)),
+        Err(error) if args.json => return object(args, &[], &Usage::default(), Err(not_begun(&error))),
+        Err(error) => return not_begun(&error).tell(),
     };
     if args.json { in_json(args, found).await } else { in_lines(args, found).await }
 }
@@ -76,8 +77,8 @@ async fn in_lines(args: &LsArgs, found: Found) -> Exit {
             Ok(())
         });
         match (failure, written) {
-            (Some(failure), _) => return fail(&failure),
-            (None, Err(error)) => return fail(&output::unwritten(&error)),
+            (Some(failure), _) => return failure.tell(),
+            (None, Err(error)) => return unwritten(&error).tell(),
             (None, Ok(Reader::Gone)) => return Exit::Done,
             (None, Ok(Reader::There)) => {}
         }
@@ -95,7 +96,7 @@ fn end(args: &LsArgs, total: Total) -> Exit {
         }
     });
     match written {
-        Err(error) => fail(&output::unwritten(&error)),
+        Err(error) => unwritten(&error).tell(),
         Ok(_) if nothing(args, total) => {
             output::note(&format!("nothing was found at '{}'\n", args.location));
             Exit::Failed
@@ -107,23 +108,24 @@ fn end(args: &LsArgs, total: Total) -> Exit {
 /// Writes one object when all entries have come.
 async fn in_json(args: &LsArgs, mut found: Found) -> Exit {
     let mut entries = Vec::new();
-    let mut failure = None;
+    let mut ended = Ok(());
     while let Some(entry) = found.entries.next().await {
         match entry {
             Ok(entry) => entries.push(entry),
-            Err(error) => failure = Some(listing_failed(args, &error)),
+            Err(error) => ended = Err(listing_failed(args, &error)),
         }
     }
-    object(args, &entries, &found.tree.store().usage(), failure)
+    object(args, &entries, &found.tree.store().usage(), ended)
 }
 
-fn object(args: &LsArgs, entries: &[Entry], usage: &Usage, error: Option<ErrorJson>) -> Exit {
+fn object(args: &LsArgs, entries: &[Entry], usage: &Usage, ended: Result<(), Failed>) -> Exit {
     let mut total = Total::default();
     entries.iter().for_each(|entry| total.add(entry));
-    let exit = if error.is_some() || nothing(args, total) { Exit::Failed } else { Exit::Done };
-    if let Some(error) = &error {
-        output::error(&error.message, error.hint.as_deref());
-    }
+    let (exit, error) = match ended {
+        Ok(()) if nothing(args, total) => (Exit::Failed, None),
+        Ok(()) => (Exit::Done, None),
+        Err(failed) => (failed.tell(), Some(failed.error)),
+    };
     let object = LsJson {
         version: json::VERSION,
         command: "ls",
@@ -137,7 +139,7 @@ fn object(args: &LsArgs, entries: &[Entry], usage: &Usage, error: Option<ErrorJs
     };
     match output::data(|out| json::write(out, &object)) {
         Ok(_) => exit,
-        Err(error) => fail(&output::unwritten(&error)),
+        Err(error) => unwritten(&error).tell(),
     }
 }
 
@@ -154,15 +156,30 @@ fn nothing(args: &LsArgs, total: Total) -> bool {
     total.entries == 0 && args.location.path().is_none()
 }
 
-fn begun(error: &Error) -> ErrorJson {
-    ErrorJson { message: output::chain(error), hint: hints::for_error(error) }
+/// What went wrong, and the exit code of it.
+struct Failed {
+    exit: Exit,
+    error: ErrorJson,
 }
 
-fn listing_failed(args: &LsArgs, error: &StoreError) -> ErrorJson {
-    ErrorJson { message: format!("cannot list '{}': {}", args.location, error.cause()), hint: hints::for_store(error) }
+impl Failed {
+    fn tell(&self) -> Exit {
+        output::error(&self.error.message, self.error.hint.as_deref());
+        self.exit
+    }
 }
 
-fn fail(error: &ErrorJson) -> Exit {
-    output::error(&error.message, error.hint.as_deref());
-    Exit::Failed
+/// Nothing is touched by a listing, so nothing is refused for safety.
+fn not_begun(error: &Error) -> Failed {
+    let exit = if Exit::of_error(error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
+    Failed { exit, error: ErrorJson { message: output::chain(error), hint: hints::for_error(error) } }
+}
+
+fn listing_failed(args: &LsArgs, error: &StoreError) -> Failed {
+    let message = format!("cannot list '{}': {}", args.location, error.cause());
+    Failed { exit: Exit::Failed, error: ErrorJson { message, hint: hints::for_store(error) } }
+}
+
+fn unwritten(error: &io::Error) -> Failed {
+    Failed { exit: Exit::Failed, error: output::unwritten(error) }
 }

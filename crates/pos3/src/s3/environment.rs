@@ -1,6 +1,7 @@
 //! What the environment says about S3. Nothing else in the library looks there, and nothing looks here on its own.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::settings::{S3Settings, S3SettingsError};
 
@@ -8,6 +9,7 @@ const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const TOKEN: &str = "AWS_SESSION_TOKEN";
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
 /// Returns the settings that these variables hold.
@@ -20,7 +22,13 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
         Some(found) => Ok(Some(found)),
         None => value(names[1]),
     };
-    let settings = S3Settings { endpoint: first(ENDPOINTS)?, region: first(REGIONS)?, ..S3Settings::default() };
+    let settings = S3Settings {
+        endpoint: first(ENDPOINTS)?,
+        region: first(REGIONS)?,
+        // A path need not be text.
+        ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from),
+        ..S3Settings::default()
+    };
     match (value(KEY_ID)?, value(SECRET_KEY)?) {
         (Some(key_id), Some(secret_key)) => Ok(settings.with_credentials(key_id, secret_key, value(TOKEN)?)),
         (None, None) => Ok(settings),
@@ -46,11 +54,13 @@ mod tests {
             ("AWS_DEFAULT_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "id"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_CA_BUNDLE", "/etc/ca.pem"),
         ])
         .unwrap();
         assert_eq!(found.endpoint.as_deref(), Some("http://s3"));
         assert_eq!(found.region.as_deref(), Some("eu-west-1"));
         assert!(found.credentials.is_some());
+        assert_eq!(found.ca_bundle.as_deref(), Some(std::path::Path::new("/etc/ca.pem")));
         assert!(!format!("{found:?}").contains("secret"));
     }
 

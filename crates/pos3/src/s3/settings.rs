@@ -1,5 +1,8 @@
 //! Where S3 is and who asks: what the caller says, what the environment says, what is usual.
 
+use std::path::PathBuf;
+use std::{fs, io};
+
 use pos3_s3::{Addressing, Credentials, S3Config, S3ConfigError};
 
 use super::environment;
@@ -11,6 +14,7 @@ pub struct S3Settings {
     pub(super) region: Option<String>,
     pub(super) credentials: Option<Credentials>,
     pub(super) addressing: Option<Addressing>,
+    pub(super) ca_bundle: Option<PathBuf>,
 }
 
 /// Settings that are missing or make no sense.
@@ -31,6 +35,14 @@ pub enum S3SettingsError {
     /// A variable that is not text.
     #[error("the environment variable {0} is not valid UTF-8")]
     NotUtf8(&'static str),
+    /// The file with the certificates to trust cannot be read.
+    #[error("cannot read the certificates in '{}'", path.display())]
+    CaBundle {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
     /// A value that cannot be right.
     #[error(transparent)]
     Config(#[from] S3ConfigError),
@@ -39,7 +51,7 @@ pub enum S3SettingsError {
 impl S3Settings {
     /// Returns what the environment says, by the variables of the AWS tools: `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`; `AWS_REGION`, else `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_S3`,
-    /// else `AWS_ENDPOINT_URL`. An empty variable counts as not set.
+    /// else `AWS_ENDPOINT_URL`; `AWS_CA_BUNDLE`. An empty variable counts as not set.
     ///
     /// This is the only place of the library that reads the environment.
     ///
@@ -90,11 +102,19 @@ impl S3Settings {
         self
     }
 
+    /// Sets a file of certificates in PEM form: https trusts these and nobody else. It is read when the first location
+    /// is opened. Default: whom the system trusts.
+    #[must_use]
+    pub fn with_ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_bundle = Some(path.into());
+        self
+    }
+
     /// Returns the configuration of a client.
     ///
     /// # Errors
     ///
-    /// Missing credentials.
+    /// Missing credentials, and certificates that cannot be read.
     pub(super) fn config(&self) -> Result<S3Config, S3SettingsError> {
         let credentials = self.credentials.clone().ok_or(S3SettingsError::NoCredentials)?;
         let mut config = S3Config::new().with_credentials(credentials);
@@ -106,6 +126,10 @@ impl S3Settings {
         }
         if let Some(addressing) = self.addressing {
             config = config.with_addressing(addressing);
+        }
+        if let Some(path) = &self.ca_bundle {
+            let pem = fs::read(path).map_err(|source| S3SettingsError::CaBundle { path: path.clone(), source })?;
+            config = config.with_root_certificates(pem);
         }
         Ok(config)
     }
