@@ -24,6 +24,7 @@
 //! * Keys are exact; what cannot be a file name on a disk is refused for itself alone.
 //! * Memory does not grow with the trees: two listings, a page each, and what changed.
 
+mod checksum;
 mod compare;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -44,6 +45,7 @@ mod store;
 mod sync;
 mod tree;
 
+pub use checksum::Checksummer;
 pub use compare::{Change, Compare, Verdict};
 pub use diff::{Diff, ListingFailed, Merge, Side};
 pub use entry::{Checksum, Digest, Entry, Fingerprint, Kind, Protection};
