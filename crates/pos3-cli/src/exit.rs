@@ -69,7 +69,7 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{FailedAction, Failure, Key, Protection, Refusal, Side, SkipReason, StoreError};
+    use pos3::{FailedAction, Failure, FailureKind, Key, Protection, Refusal, Side, SkipReason, StoreError};
 
     use super::*;
 
@@ -93,7 +93,8 @@ mod tests {
     fn a_report_has_one_code() {
         let mut failed = Report::default();
         let error = StoreError::new(ErrorKind::Denied, "write");
-        failed.failed.push(Failure { key: Key::from("k"), action: FailedAction::Copy, error });
+        let kind = FailureKind::Error;
+        failed.failed.push(Failure { key: Key::from("k"), action: FailedAction::Copy, kind, error });
         let mut late = listing(Side::Source, ErrorKind::NotFound);
         late.copied = 1;
         for (report, signal, expected) in [

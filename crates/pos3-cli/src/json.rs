@@ -39,6 +39,7 @@ struct ResultJson<'a> {
     target_files: u64,
     unchanged: u64,
     copied: CopiedJson,
+    unverified: u64,
     deleted: u64,
     withheld_deletes: u64,
     extra: u64,
@@ -68,6 +69,7 @@ struct SkippedJson<'a> {
 struct FailedJson<'a> {
     key: &'a str,
     action: &'static str,
+    kind: &'static str,
     cause: String,
 }
 
@@ -76,6 +78,7 @@ struct FailedJson<'a> {
 enum ActionJson<'a> {
     Copy { key: &'a str, bytes: u64, reason: &'static str },
     Delete { key: &'a str },
+    Replace { key: &'a str, bytes: u64, obstacle: &'a str },
     Skip { key: &'a str, reason: String },
 }
 
@@ -107,6 +110,7 @@ impl<'a> SyncJson<'a> {
             target_files: report.tally.target,
             unchanged: report.tally.unchanged,
             copied: CopiedJson { files: report.copied, bytes: report.copied_bytes },
+            unverified: report.unverified,
             deleted: report.deleted,
             withheld_deletes: report.withheld,
             extra: report.tally.extra,
@@ -148,7 +152,8 @@ fn failed(report: &Report) -> Vec<FailedJson<'_>> {
                 FailedAction::Copy => "copy",
                 FailedAction::Delete => "delete",
             },
-            cause: failure.error.cause(),
+            kind: failure.kind.as_str(),
+            cause: failure.cause(),
         })
         .collect()
 }
@@ -159,6 +164,9 @@ fn action(action: &Action) -> ActionJson<'_> {
             ActionJson::Copy { key: source.key.as_str(), bytes: source.size, reason: why.as_str() }
         }
         Action::Delete { target } => ActionJson::Delete { key: target.key.as_str() },
+        Action::Replace { source, obstacle } => {
+            ActionJson::Replace { key: source.key.as_str(), bytes: source.size, obstacle: obstacle.as_str() }
+        }
         Action::Skip { key, why } => ActionJson::Skip { key: key.as_str(), reason: why.to_string() },
     }
 }

@@ -19,7 +19,9 @@ impl Lines {
     /// is left alone.
     pub(crate) fn line(&self, action: &Action) -> Option<String> {
         match action {
-            Action::Copy { source, .. } => Some(format!("{}: {}", self.verb(), self.way(&source.key))),
+            Action::Copy { source, .. } | Action::Replace { source, .. } => {
+                Some(format!("{}: {}", self.verb(), self.way(&source.key)))
+            }
             Action::Delete { target } => Some(format!("delete: {}", self.to.child(&target.key))),
             Action::Skip { .. } => None,
         }
@@ -31,7 +33,7 @@ impl Lines {
             FailedAction::Copy => format!("{} {}", self.verb(), self.way(&failure.key)),
             FailedAction::Delete => format!("delete {}", self.to.child(&failure.key)),
         };
-        format!("cannot {what}: {}", failure.error.cause())
+        format!("cannot {what}: {}", failure.cause())
     }
 
     fn way(&self, key: &Key) -> String {
@@ -49,7 +51,7 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{Change, Entry, ErrorKind, SkipReason, StoreError};
+    use pos3::{Change, Entry, ErrorKind, FailureKind, SkipReason, StoreError};
 
     use super::*;
 
@@ -79,7 +81,7 @@ mod tests {
         let lines = Lines::new(&".".parse().unwrap(), &"s3://b/d".parse().unwrap());
         let failure = |action| {
             let error = StoreError::new(ErrorKind::Denied, "write");
-            lines.failure(&Failure { key: Key::from("a"), action, error })
+            lines.failure(&Failure { key: Key::from("a"), action, kind: FailureKind::Error, error })
         };
         assert_eq!(failure(FailedAction::Copy), "cannot upload ./a to s3://b/d/a: access denied");
         assert_eq!(failure(FailedAction::Delete), "cannot delete s3://b/d/a: access denied");

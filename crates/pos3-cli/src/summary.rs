@@ -66,7 +66,7 @@ fn planned(text: &mut String, plan: &Plan) {
     let (mut files, mut bytes, mut deletes) = (0, 0, 0);
     for action in &plan.actions {
         match action {
-            Action::Copy { source, .. } => {
+            Action::Copy { source, .. } | Action::Replace { source, .. } => {
                 files += 1;
                 bytes += source.size;
             }
@@ -82,6 +82,14 @@ fn planned(text: &mut String, plan: &Plan) {
 
 fn done(text: &mut String, report: &Report) {
     row(text, "copied", &format!("{}, {}", size::counted(report.copied, "file"), size::bytes(report.copied_bytes)));
+    if report.unverified > 0 {
+        let unverified = size::counted(report.unverified, "file");
+        row(
+            text,
+            "unverified",
+            &format!("{unverified}: only the length is known to be right, no store has a checksum"),
+        );
+    }
     if report.deleted > 0 {
         row(text, "deleted", &size::counted(report.deleted, "file"));
     }
@@ -155,7 +163,7 @@ fn line(text: &mut String, line: &str) {
 mod tests {
     use std::time::Duration;
 
-    use pos3::{ErrorKind, FailedAction, Failure, Key, Protection, StoreError};
+    use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Key, Protection, StoreError};
 
     use super::*;
 
@@ -193,7 +201,12 @@ time       2.0 s, 1.5 MiB/s
     fn every_problem_has_its_key_and_cause() {
         let mut report = report();
         let error = StoreError::new(ErrorKind::Denied, "write").with_key(&Key::from("d/x"));
-        report.failed.push(Failure { key: Key::from("d/x"), action: FailedAction::Copy, error });
+        report.failed.push(Failure {
+            key: Key::from("d/x"),
+            action: FailedAction::Copy,
+            kind: FailureKind::Error,
+            error,
+        });
         report.withheld = 2;
         report.skipped.push((Key::from("link"), SkipReason::Source(Protection::Symlink)));
         for index in 0..22 {

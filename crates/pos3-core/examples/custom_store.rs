@@ -20,7 +20,7 @@ use pos3_core::{
 
 /// Objects in a hash map.
 #[derive(Debug, Default)]
-struct HashStore {
+pub(crate) struct HashStore {
     objects: RwLock<HashMap<Key, (Entry, Bytes)>>,
     versions: AtomicU64,
 }

@@ -6,16 +6,19 @@
 mod hash;
 
 use crate::entry::{Digest, Entry};
+use crate::manifest::Row;
 use crate::store::Capabilities;
 
-pub(crate) use hash::{Unread, same_content};
+pub(crate) use hash::{Reading, Unread, same_content};
 
 /// How two entries of one key are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compare {
-    /// Another size is a change. Equal sizes and exactly equal times, where one side keeps the times it is given, are
-    /// the same. Otherwise digests decide, made from a local file where needed; what has no comparable digest changed.
+    /// The cheapest evidence that settles it. Another size is a change; two fingerprints that the manifest knows as
+    /// equal are the same. Otherwise digests decide, made from a local file where needed. Exactly equal times, where
+    /// one side keeps the times it is given, count only where there is no manifest, or where it does not know the key
+    /// and digests cannot decide. What nothing settles has changed.
     #[default]
     Auto,
     /// Only another size is a change.
@@ -27,19 +30,66 @@ pub enum Compare {
     ExactTimestamps,
     /// Sizes and digests, whatever the times say.
     Digest,
+    /// Sizes, and the content itself, read from both sides.
+    Content,
     /// Everything is taken for changed.
     Always,
 }
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The contents are the same.
-    Same,
+    Same(Proof),
     /// The contents differ, or cannot be shown to be the same.
     Changed(Change),
     /// Reading the local content must decide.
     NeedsDigest,
+    /// Reading both contents must decide.
+    NeedsContent,
+}
+
+/// Why two things are taken for equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Proof {
+    /// Both are directories.
+    Kind,
+    /// The sizes are equal, and nothing else was asked for.
+    Size,
+    /// The times agree, by the rule in force.
+    Time,
+    /// Both fingerprints are those of the last time they were equal.
+    Manifest,
+    /// The digests are equal.
+    Digest,
+    /// The contents are equal, byte by byte.
+    Content,
+}
+
+impl Proof {
+    /// Returns the reason in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kind => "both are directories",
+            Self::Size => "sizes are equal",
+            Self::Time => "sizes are equal and times agree",
+            Self::Manifest => "neither side changed since they were equal",
+            Self::Digest => "digests are equal",
+            Self::Content => "contents are equal",
+        }
+    }
+}
+
+/// What is remembered of a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known<'a> {
+    /// Nothing is remembered of any key.
+    NoManifest,
+    /// There is a manifest, and this key is not in it.
+    Unknown,
+    /// What both sides looked like when they were last equal.
+    Row(&'a Row),
 }
 
 /// Why something is copied.
@@ -83,15 +133,16 @@ pub(crate) struct Subject<'a> {
 
 impl Compare {
     /// Returns what can be said of two entries without reading content.
-    pub(crate) fn verdict(self, source: Subject<'_>, target: Subject<'_>) -> Verdict {
+    pub(crate) fn verdict(self, source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> Verdict {
         let size_differs = source.entry.size != target.entry.size;
         match self {
             Self::Always => Verdict::Changed(Change::Always),
             _ if size_differs => Verdict::Changed(Change::Size),
-            Self::SizeOnly => Verdict::Same,
+            Self::SizeOnly => Verdict::Same(Proof::Size),
             Self::Mtime | Self::ExactTimestamps => by_time(self, source, target),
-            Self::Auto if times_prove_equality(source, target) => Verdict::Same,
-            Self::Auto | Self::Digest => by_digest(source, target),
+            Self::Auto => by_evidence(source, target, known),
+            Self::Digest => by_digest(source, target, (source.entry.digest, target.entry.digest)),
+            Self::Content => Verdict::NeedsContent,
         }
     }
 }
@@ -105,7 +156,32 @@ fn by_time(mode: Compare, source: Subject<'_>, target: Subject<'_>) -> Verdict {
         (_, true) if !source.store.keeps_modified => to <= from,
         _ => to >= from,
     };
-    if same { Verdict::Same } else { Verdict::Changed(Change::Modified) }
+    if same { Verdict::Same(Proof::Time) } else { Verdict::Changed(Change::Modified) }
+}
+
+fn by_evidence(source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> Verdict {
+    let (mut from, mut to) = (source.entry.digest, target.entry.digest);
+    if let Known::Row(row) = known {
+        let source_is_known = source.entry.fingerprint.as_ref() == Some(&row.source);
+        let target_is_known = target.entry.fingerprint.as_ref() == Some(&row.target);
+        if source_is_known && target_is_known {
+            return Verdict::Same(Proof::Manifest);
+        }
+        // One side is as it was, so its content has the digest that was noted then.
+        from = from.or(row.digest.filter(|_| source_is_known));
+        to = to.or(row.digest.filter(|_| target_is_known));
+    }
+    if matches!(known, Known::NoManifest) && times_prove_equality(source, target) {
+        return Verdict::Same(Proof::Time);
+    }
+    match by_digest(source, target, (from, to)) {
+        Verdict::Changed(Change::Incomparable)
+            if matches!(known, Known::Unknown) && times_prove_equality(source, target) =>
+        {
+            Verdict::Same(Proof::Time)
+        }
+        verdict => verdict,
+    }
 }
 
 /// Equal times are evidence only where a store keeps the time it was given: then we set it. Two objects may well have
@@ -115,9 +191,9 @@ fn times_prove_equality(source: Subject<'_>, target: Subject<'_>) -> bool {
     kept && source.entry.modified.is_some() && source.entry.modified == target.entry.modified
 }
 
-fn by_digest(source: Subject<'_>, target: Subject<'_>) -> Verdict {
-    match (source.entry.digest, target.entry.digest) {
-        (Some(a), Some(b)) if a == b => Verdict::Same,
+fn by_digest(source: Subject<'_>, target: Subject<'_>, digests: (Option<Digest>, Option<Digest>)) -> Verdict {
+    match digests {
+        (Some(a), Some(b)) if a == b => Verdict::Same(Proof::Digest),
         (Some(Digest::Md5(_)), Some(Digest::Md5(_))) => Verdict::Changed(Change::Content),
         (Some(_), _) if target.store.local_reads => Verdict::NeedsDigest,
         (_, Some(_)) if source.store.local_reads => Verdict::NeedsDigest,
@@ -131,6 +207,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::entry::Fingerprint;
 
     const A: Digest = Digest::Md5([1; 16]);
     const B: Digest = Digest::Md5([2; 16]);
@@ -141,41 +218,79 @@ mod tests {
         Entry { digest, ..Entry::file("k", size).with_modified(modified) }
     }
 
+    fn print(entry: Entry, token: &str) -> Entry {
+        entry.with_fingerprint(Fingerprint::from(token))
+    }
+
     #[test]
     fn the_cheapest_evidence_decides() {
         use Change::{Always, Content, Incomparable, Modified, Size};
-        use Verdict::{Changed, NeedsDigest, Same};
+        use Verdict::{Changed, NeedsContent, NeedsDigest};
+        let same = Verdict::Same;
         let disk = Capabilities::new().with_keeps_modified(true).with_local_reads(true);
         let s3 = Capabilities::new();
         let (up, down, across) = ((&disk, &s3), (&s3, &disk), (&s3, &s3));
         let table = [
             (Compare::Auto, up, entry(1, 5, None), entry(2, 5, Some(A)), Changed(Size)),
-            (Compare::Auto, up, entry(1, 5, None), entry(1, 5, Some(A)), Same),
+            (Compare::Auto, up, entry(1, 5, None), entry(1, 5, Some(A)), same(Proof::Time)),
             (Compare::Auto, up, entry(1, 4, None), entry(1, 5, Some(A)), NeedsDigest),
             (Compare::Auto, up, entry(1, 4, None), entry(1, 5, Some(PARTS)), NeedsDigest),
             (Compare::Auto, up, entry(1, 4, None), entry(1, 5, None), Changed(Incomparable)),
-            (Compare::Auto, down, entry(1, 5, Some(A)), entry(1, 5, None), Same),
+            (Compare::Auto, down, entry(1, 5, Some(A)), entry(1, 5, None), same(Proof::Time)),
             (Compare::Auto, down, entry(1, 5, Some(A)), entry(1, 6, None), NeedsDigest),
-            (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(A)), Same),
+            (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(A)), same(Proof::Digest)),
             (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(B)), Changed(Content)),
             (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(PARTS)), Changed(Incomparable)),
             (Compare::Auto, (&disk, &disk), entry(1, 4, None), entry(1, 5, None), NeedsDigest),
-            (Compare::SizeOnly, up, entry(1, 9, None), entry(1, 5, Some(A)), Same),
-            (Compare::Mtime, up, entry(1, 5, None), entry(1, 9, Some(A)), Same),
+            (Compare::SizeOnly, up, entry(1, 9, None), entry(1, 5, Some(A)), same(Proof::Size)),
+            (Compare::Mtime, up, entry(1, 5, None), entry(1, 9, Some(A)), same(Proof::Time)),
             (Compare::Mtime, up, entry(1, 9, None), entry(1, 5, Some(A)), Changed(Modified)),
-            (Compare::Mtime, down, entry(1, 9, None), entry(1, 5, None), Same),
+            (Compare::Mtime, down, entry(1, 9, None), entry(1, 5, None), same(Proof::Time)),
             (Compare::Mtime, down, entry(1, 5, None), entry(1, 9, None), Changed(Modified)),
             (Compare::ExactTimestamps, down, entry(1, 9, None), entry(1, 5, None), Changed(Modified)),
-            (Compare::ExactTimestamps, down, entry(1, 9, None), entry(1, 9, None), Same),
-            (Compare::ExactTimestamps, up, entry(1, 5, None), entry(1, 9, None), Same),
+            (Compare::ExactTimestamps, down, entry(1, 9, None), entry(1, 9, None), same(Proof::Time)),
+            (Compare::ExactTimestamps, up, entry(1, 5, None), entry(1, 9, None), same(Proof::Time)),
             (Compare::Digest, up, entry(1, 5, None), entry(1, 5, Some(A)), NeedsDigest),
             (Compare::Digest, across, entry(1, 5, None), entry(1, 5, None), Changed(Incomparable)),
+            (Compare::Content, across, entry(1, 5, Some(A)), entry(1, 5, Some(A)), NeedsContent),
             (Compare::Always, up, entry(1, 5, None), entry(1, 5, Some(A)), Changed(Always)),
         ];
         for (compare, (from, to), source, target, expected) in table {
-            let verdict =
-                compare.verdict(Subject { entry: &source, store: from }, Subject { entry: &target, store: to });
+            let (from, to) = (Subject { entry: &source, store: from }, Subject { entry: &target, store: to });
+            let verdict = compare.verdict(from, to, Known::NoManifest);
             assert_eq!(verdict, expected, "{compare:?} {source:?} {target:?}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_better_evidence_than_times() {
+        use Change::{Content, Incomparable};
+        use Verdict::{Changed, NeedsDigest};
+        let same = Verdict::Same;
+        let disk = Capabilities::new().with_keeps_modified(true).with_local_reads(true);
+        let s3 = Capabilities::new();
+        let row = |digest| Row { key: "k".into(), source: "f".into(), target: "e".into(), digest };
+        let (known, opaque) = (row(Some(A)), row(None));
+        let (file, edited) = (print(entry(1, 5, None), "f"), print(entry(1, 5, None), "g"));
+        let object = |token, digest| print(entry(1, 5, digest), token);
+        let table = [
+            // Neither changed: no need for a digest that can be compared.
+            (&file, object("e", None), Known::Row(&opaque), same(Proof::Manifest)),
+            // The file was edited or replaced, with size and time kept.
+            (&edited, object("e", Some(A)), Known::Row(&known), NeedsDigest),
+            (&edited, object("e", None), Known::Row(&opaque), Changed(Incomparable)),
+            // The object was replaced: the file's digest is known from before.
+            (&file, object("x", Some(B)), Known::Row(&known), Changed(Content)),
+            (&file, object("x", Some(A)), Known::Row(&known), same(Proof::Digest)),
+            (&file, object("x", None), Known::Row(&opaque), Changed(Incomparable)),
+            // Nothing is remembered: times prove nothing that a digest can tell.
+            (&file, object("e", Some(A)), Known::Unknown, NeedsDigest),
+            (&file, object("e", None), Known::Unknown, same(Proof::Time)),
+            (&file, object("e", Some(A)), Known::NoManifest, same(Proof::Time)),
+        ];
+        for (source, target, known, expected) in table {
+            let (from, to) = (Subject { entry: source, store: &disk }, Subject { entry: &target, store: &s3 });
+            assert_eq!(Compare::Auto.verdict(from, to, known), expected, "{source:?} {target:?} {known:?}");
         }
     }
 }

@@ -38,6 +38,16 @@ pub enum Diff {
     },
 }
 
+impl Diff {
+    /// Returns the key it is about.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::SourceOnly(entry) | Self::TargetOnly { target: entry, .. } => &entry.key,
+            Self::Both { source, .. } | Self::Shielded { source, .. } => &source.key,
+        }
+    }
+}
+
 /// Which side of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {

@@ -5,7 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::compare::Proof;
 use crate::diff::Side;
+use crate::key::Key;
 use crate::plan::Action;
 use crate::report::Failure;
 
@@ -13,8 +15,8 @@ use crate::report::Failure;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A file was found equal on both sides.
-    Unchanged,
+    /// A key was found equal on both sides, and by what.
+    Unchanged(&'a Key, Proof),
     /// An action was decided and will be done when its turn comes.
     Decided(&'a Action),
     /// No further action will be decided: the totals are final.

@@ -1,11 +1,14 @@
 //! Doing what a plan says, or less.
 //!
 //! The executor decides nothing. Copies run side by side within one budget; deletes wait until every copy has ended
-//! well, and are withheld if one has not.
+//! well, and are withheld if one has not; what replaces something deleted comes last.
 
+mod backup;
 mod copy;
 mod delete;
+mod precondition;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -13,10 +16,14 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::entry::Entry;
-use crate::event::{Event, Observe};
+use crate::error::StoreError;
+use crate::event::Event;
+use crate::key::Key;
+use crate::manifest::Recorder;
+use crate::options::SyncOptions;
 use crate::plan::{Action, SkipReason};
-use crate::report::{FailedAction, Failure, Report, Stop};
-use crate::store::{Budget, Slot};
+use crate::report::{FailedAction, Failure, FailureKind, Report, Stop};
+use crate::store::Slot;
 use crate::tree::Tree;
 
 use copy::{Copied, Copy};
@@ -27,25 +34,50 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Performs actions between two trees.
 #[derive(Debug)]
 pub struct Executor {
+    run: Arc<Run>,
+    cancel: CancellationToken,
+}
+
+/// What every action of a run needs.
+#[derive(Debug)]
+struct Run {
     source: Tree,
     target: Tree,
-    budget: Budget,
-    observer: Observe,
-    cancel: CancellationToken,
+    options: SyncOptions,
+    recorder: Option<Recorder>,
+}
+
+/// What was put off until all copies have ended.
+#[derive(Default)]
+struct Deferred {
+    deletes: Vec<Entry>,
+    replacing: Vec<Action>,
 }
 
 impl Executor {
     /// Returns an executor for plans between these trees.
-    pub fn new(source: &Tree, target: &Tree, budget: Budget, observer: Observe, cancel: CancellationToken) -> Self {
-        Self { source: source.clone(), target: target.clone(), budget, observer, cancel }
+    pub fn new(source: &Tree, target: &Tree, options: &SyncOptions, cancel: CancellationToken) -> Self {
+        Self::recording(source, target, options, cancel, None)
+    }
+
+    pub(crate) fn recording(
+        source: &Tree,
+        target: &Tree,
+        options: &SyncOptions,
+        cancel: CancellationToken,
+        recorder: Option<Recorder>,
+    ) -> Self {
+        let run = Run { source: source.clone(), target: target.clone(), options: options.clone(), recorder };
+        Self { run: Arc::new(run), cancel }
     }
 
     /// Performs actions as they come and adds what happened to the report.
     ///
     /// An `Err` in the stream ends it: copies that were begun are finished, nothing is deleted.
     pub async fn run(&self, actions: impl Stream<Item = Result<Action, Stop>>, report: &mut Report) {
+        let observer = &self.run.options.observer;
         let mut copies = JoinSet::new();
-        let mut deletes = Vec::new();
+        let mut deferred = Deferred::default();
         let mut actions = std::pin::pin!(actions);
         loop {
             let next = tokio::select! {
@@ -55,15 +87,15 @@ impl Executor {
             };
             match next {
                 Some(Ok(action)) => {
-                    self.observer.event(&Event::Decided(&action));
-                    self.begin(action, &mut copies, &mut deletes, report).await;
+                    observer.event(&Event::Decided(&action));
+                    self.begin(action, &mut copies, &mut deferred, report).await;
                 }
                 Some(Err(stop)) => {
                     report.stopped = Some(stop);
                     break;
                 }
                 None => {
-                    self.observer.event(&Event::PlanComplete);
+                    observer.event(&Event::PlanComplete);
                     break;
                 }
             }
@@ -72,17 +104,18 @@ impl Executor {
             }
         }
         self.drain(copies, report).await;
-        self.delete(deletes, report).await;
+        self.finish(deferred, report).await;
     }
 
-    async fn begin(&self, action: Action, copies: &mut JoinSet<Copied>, deletes: &mut Vec<Entry>, report: &mut Report) {
+    async fn begin(&self, action: Action, copies: &mut JoinSet<Copied>, deferred: &mut Deferred, report: &mut Report) {
         match action {
             Action::Copy { .. } => {
                 if let Some(slot) = self.slot().await {
                     copies.spawn(self.copy(action).run(slot));
                 }
             }
-            Action::Delete { target } => deletes.push(target),
+            Action::Delete { target } => deferred.deletes.push(target),
+            Action::Replace { .. } => deferred.replacing.push(action),
             Action::Skip { key, why } => report.skipped.push((key, why)),
         }
     }
@@ -92,18 +125,12 @@ impl Executor {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => None,
-            slot = self.budget.slot() => Some(slot),
+            slot = self.run.options.budget.slot() => Some(slot),
         }
     }
 
     fn copy(&self, action: Action) -> Copy {
-        Copy {
-            source: self.source.clone(),
-            target: self.target.clone(),
-            budget: self.budget.clone(),
-            observer: self.observer.clone(),
-            action,
-        }
+        Copy { run: self.run.clone(), action }
     }
 
     /// Waits for the copies in flight; once cancelled, only for the time of grace. What is aborted leaves nothing
@@ -131,21 +158,36 @@ impl Executor {
         }
     }
 
-    async fn delete(&self, deletes: Vec<Entry>, report: &mut Report) {
+    /// Deletes, and then copies what needed the place of something deleted, if everything else went well.
+    async fn finish(&self, deferred: Deferred, report: &mut Report) {
+        let Deferred { deletes, replacing } = deferred;
         let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)));
         if report.stopped.is_some() || !report.failed.is_empty() || clash {
-            report.withheld = deletes.iter().filter(|entry| entry.has_content()).count() as u64;
+            report.withheld = (deletes.iter().filter(|entry| entry.has_content()).count() + replacing.len()) as u64;
             return;
         }
-        delete::run(&self.target, &self.observer, &self.cancel, deletes, report).await;
+        delete::run(&self.run, &self.cancel, deletes, report).await;
+        if report.stopped.is_some() || !report.failed.is_empty() {
+            report.withheld += replacing.len() as u64;
+            return;
+        }
+        let mut copies = JoinSet::new();
+        for action in replacing {
+            match self.slot().await {
+                Some(slot) => drop(copies.spawn(self.copy(action).run(slot))),
+                None => report.withheld += 1,
+            }
+        }
+        self.drain(copies, report).await;
     }
 }
 
 fn note(done: Result<Copied, JoinError>, report: &mut Report) {
     match done {
-        Ok(Copied::Done { size }) => {
+        Ok(Copied::Done { size, verified }) => {
             report.copied += 1;
             report.copied_bytes += size;
+            report.unverified += u64::from(!verified);
         }
         Ok(Copied::Vanished(key)) => report.skipped.push((key, SkipReason::Vanished)),
         Ok(Copied::Failed(failure)) => report.failed.push(failure),
@@ -154,6 +196,6 @@ fn note(done: Result<Copied, JoinError>, report: &mut Report) {
     }
 }
 
-fn failure(key: &crate::key::Key, action: FailedAction, error: crate::error::StoreError) -> Failure {
-    Failure { key: key.clone(), action, error }
+fn failure(key: &Key, action: FailedAction, kind: FailureKind, error: StoreError) -> Failure {
+    Failure { key: key.clone(), action, kind, error }
 }

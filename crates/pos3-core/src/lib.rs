@@ -46,7 +46,7 @@ mod sync;
 mod tree;
 
 pub use checksum::Checksummer;
-pub use compare::{Change, Compare, Verdict};
+pub use compare::{Change, Compare, Proof};
 pub use diff::{Diff, ListingFailed, Merge, Side};
 pub use entry::{Checksum, Digest, Entry, Fingerprint, Kind, Protection};
 pub use error::{ErrorKind, StoreError};
@@ -57,9 +57,9 @@ pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
 pub use listing::{Complete, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
-pub use options::{Deletion, SyncOptions, Verify};
+pub use options::{Deletion, Preconditions, SyncOptions, Verify};
 pub use plan::{Action, Guards, MaxDelete, Plan, PlanError, Planner, Policy, Refusal, SkipReason, Tally};
-pub use report::{FailedAction, Failure, Incomplete, Report, Stop};
+pub use report::{FailedAction, Failure, FailureKind, Incomplete, Report, Stop};
 pub use store::memory::MemoryStore;
 pub use store::{
     Budget, ByteStream, Capabilities, Content, Download, EntryStream, Expect, GetOptions, KeyRule, ListOptions, Meter,

@@ -36,6 +36,20 @@ pub struct SyncOptions {
     pub backup: Option<Tree>,
     /// What is asked of a copy that no checksum covered. Default: [`Verify::WhereKnown`].
     pub verify: Verify,
+    /// What happens where a side is not as the plan saw it. Default: [`Preconditions::Usual`].
+    pub preconditions: Preconditions,
+}
+
+/// What happens where a side is not as the plan saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preconditions {
+    /// A source that changes while it is read is read again once it is quiet. A target that changed since it was listed
+    /// is left alone, where its store can tell at the moment of writing.
+    #[default]
+    Usual,
+    /// Both sides are looked at before each action, and whatever is not as the plan saw it is left alone: for a plan
+    /// that was made some time ago. This costs up to two requests an action.
+    Strict,
 }
 
 /// What is asked of a copy.
@@ -115,6 +129,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
+        self
+    }
+
+    /// Sets what happens where a side is not as the plan saw it.
+    #[must_use]
+    pub fn with_preconditions(mut self, preconditions: Preconditions) -> Self {
+        self.preconditions = preconditions;
         self
     }
 

@@ -33,6 +33,14 @@ pub enum Action {
         /// What was listed in the target.
         target: Entry,
     },
+    /// Make the target equal to the source where something of another kind stands: a file where a directory has to be,
+    /// or a directory where a file. Comes after the deletes that clear its way.
+    Replace {
+        /// What was listed in the source.
+        source: Entry,
+        /// What stands in the way, and is deleted first.
+        obstacle: Key,
+    },
     /// Leave a key alone that would otherwise be copied.
     Skip {
         /// The key.
@@ -46,7 +54,7 @@ impl Action {
     /// Returns the relative key this is about.
     pub fn key(&self) -> &Key {
         match self {
-            Self::Copy { source, .. } => &source.key,
+            Self::Copy { source, .. } | Self::Replace { source, .. } => &source.key,
             Self::Delete { target } => &target.key,
             Self::Skip { key, .. } => key,
         }
@@ -74,8 +82,8 @@ pub enum SkipReason {
     /// The target cannot hold the key.
     #[error("the key cannot be a file name: {0}")]
     Unsafe(UnsafeKey),
-    /// A file of this name would have to be a directory at the same time.
-    #[error("'{0}' is a file, so it cannot also be a directory")]
+    /// A name would have to be a file and a directory at once; the key is what it clashes with.
+    #[error("'{0}' is there, and a name cannot be a file and a directory at once")]
     Clash(Key),
     /// It was gone when it was to be read.
     #[error("it vanished while the sync ran")]
@@ -102,7 +110,7 @@ pub struct Tally {
     pub extra: u64,
 }
 
-/// A collected plan. The deletes come last.
+/// A collected plan. The deletes come after the copies, and what replaces something deleted comes last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The steps, in the order in which they are to be done.
@@ -124,6 +132,6 @@ impl Plan {
         while let Some(action) = planner.next().await? {
             actions.push(action);
         }
-        Ok(Self { actions, tally: planner.tally(), warnings: Vec::new() })
+        Ok(Self { actions, tally: planner.tally(), warnings: planner.warnings().to_vec() })
     }
 }

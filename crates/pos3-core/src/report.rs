@@ -50,6 +50,8 @@ pub struct Failure {
     pub key: Key,
     /// What was tried.
     pub action: FailedAction,
+    /// What became of it.
+    pub kind: FailureKind,
     /// Why it failed.
     pub error: StoreError,
 }
@@ -61,6 +63,20 @@ pub enum FailedAction {
     Copy,
     /// A delete.
     Delete,
+}
+
+/// What became of an action that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// It could not be done.
+    Error,
+    /// The source kept changing while it was read. The target is as it was.
+    Changed,
+    /// The target is not what the plan saw there. It was left alone.
+    Stale,
+    /// It was done, but no checksum covers it, and that was asked for.
+    Unverified,
 }
 
 /// Why a run ended early.
@@ -80,6 +96,29 @@ pub enum Stop {
     Refused(Refusal),
     /// The caller asked for it. Nothing was deleted.
     Cancelled,
+}
+
+impl Failure {
+    /// Returns why it failed as one line, without the action and the key.
+    pub fn cause(&self) -> String {
+        match self.kind {
+            FailureKind::Changed => "it kept changing while it was read; the target is as it was".to_owned(),
+            FailureKind::Stale => "the target is not what it was when it was listed, so it was left alone".to_owned(),
+            FailureKind::Error | FailureKind::Unverified => self.error.cause(),
+        }
+    }
+}
+
+impl FailureKind {
+    /// Returns the word programs know it by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Changed => "changed",
+            Self::Stale => "stale",
+            Self::Unverified => "unverified",
+        }
+    }
 }
 
 impl Report {
@@ -130,6 +169,6 @@ impl fmt::Display for Failure {
             FailedAction::Copy => "copy",
             FailedAction::Delete => "delete",
         };
-        write!(f, "cannot {action} '{}': {}", self.key, self.error.cause())
+        write!(f, "cannot {action} '{}': {}", self.key, self.cause())
     }
 }

@@ -10,8 +10,9 @@ use crate::error::ErrorKind;
 use crate::event::Event;
 use crate::execute::Executor;
 use crate::listing::Order;
+use crate::manifest::Recorder;
 use crate::options::{Deletion, SyncOptions};
-use crate::plan::{Plan, PlanError, Planner};
+use crate::plan::{Action, Plan, PlanError, Planner};
 use crate::report::{Report, Stop};
 use crate::store::Usage;
 use crate::tree::Tree;
@@ -60,16 +61,23 @@ impl SyncJob {
     ///
     /// A listing that failed, a guard that refused, or a cancellation. Warnings come through the observer.
     pub async fn plan(&self) -> Result<Plan, Stop> {
+        self.plan_recording(None).await
+    }
+
+    async fn plan_recording(&self, recorder: Option<&Recorder>) -> Result<Plan, Stop> {
         let mut sorting = Sorting::new(self);
         loop {
-            let planner = Planner::new(&self.source, &self.target, &self.options, sorting.order());
+            let planner = self.planner(sorting.order(), recorder);
             let plan = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(Stop::Cancelled),
                 plan = Plan::collect(planner) => plan,
             };
             match plan {
-                Ok(plan) => return Ok(Plan { warnings: sorting.warnings, ..plan }),
+                Ok(mut plan) => {
+                    plan.warnings.append(&mut sorting.warnings);
+                    return Ok(plan);
+                }
                 Err(error) => sorting.after(self.stop(error))?,
             }
         }
@@ -77,7 +85,7 @@ impl SyncJob {
 
     /// Performs a plan that [`plan`](Self::plan) made.
     pub async fn execute(&self, plan: Plan) -> Report {
-        self.reported(async |report| self.perform(plan, report).await).await
+        self.reported(async |report, recorder| self.perform(plan, report, recorder).await).await
     }
 
     /// Plans and performs.
@@ -85,35 +93,40 @@ impl SyncJob {
     /// Without deletes, copies start while the listings are read. With them the whole plan is made first, so that a
     /// refusal leaves both sides untouched.
     pub async fn run(&self) -> Report {
-        self.reported(async |report| match self.options.deletion {
-            Deletion::Keep => self.stream(report).await,
-            Deletion::Mirror => match self.plan().await {
-                Ok(plan) => self.perform(plan, report).await,
+        self.reported(async |report, recorder| match self.options.deletion {
+            Deletion::Keep => self.stream(report, recorder).await,
+            Deletion::Mirror => match self.plan_recording(recorder).await {
+                Ok(plan) => self.perform(plan, report, recorder).await,
                 Err(stop) => report.stopped = Some(stop),
             },
         })
         .await
     }
 
-    async fn perform(&self, plan: Plan, report: &mut Report) {
+    async fn perform(&self, plan: Plan, report: &mut Report, recorder: Option<&Recorder>) {
         report.tally = plan.tally;
         report.warnings = plan.warnings;
-        self.executor().run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
+        let last = plan.actions.iter().filter(|action| is_last(action)).count() as u64;
+        self.executor(recorder).run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
+        if report.deleted == 0 && report.stopped.is_some() {
+            // A cancellation may come before the deletes were even taken from the plan.
+            report.withheld = last;
+        }
     }
 
-    async fn stream(&self, report: &mut Report) {
+    async fn stream(&self, report: &mut Report, recorder: Option<&Recorder>) {
         let mut sorting = Sorting::new(self);
         loop {
-            let mut planner = Planner::new(&self.source, &self.target, &self.options, sorting.order());
+            let mut planner = self.planner(sorting.order(), recorder);
             let actions = stream::unfold(&mut planner, async |planner| match planner.next().await {
                 Ok(None) => None,
                 Ok(Some(action)) => Some((Ok(action), planner)),
                 Err(error) => Some((Err(self.stop(error)), planner)),
             });
-            self.executor().run(actions, report).await;
+            self.executor(recorder).run(actions, report).await;
             report.tally = planner.tally();
             let next = report.stopped.take().map(|stop| sorting.after(stop));
-            report.warnings.clone_from(&sorting.warnings);
+            report.warnings = [planner.warnings(), &sorting.warnings].concat();
             match next {
                 None => return,
                 // What was copied before the disorder showed is equal now; the rest is looked at again.
@@ -129,9 +142,12 @@ impl SyncJob {
         }
     }
 
-    fn executor(&self) -> Executor {
-        let options = &self.options;
-        Executor::new(&self.source, &self.target, options.budget.clone(), options.observer.clone(), self.cancel.clone())
+    fn planner(&self, order: (Order, Order), recorder: Option<&Recorder>) -> Planner {
+        Planner::new(&self.source, &self.target, &self.options, order).with_recorder(recorder.cloned())
+    }
+
+    fn executor(&self, recorder: Option<&Recorder>) -> Executor {
+        Executor::recording(&self.source, &self.target, &self.options, self.cancel.clone(), recorder.cloned())
     }
 
     fn stop(&self, error: PlanError) -> Stop {
@@ -147,12 +163,20 @@ impl SyncJob {
         }
     }
 
-    /// Runs `work` with a report and adds what it took: time and requests.
-    async fn reported(&self, work: impl AsyncFnOnce(&mut Report)) -> Report {
+    /// Runs `work` with a report, writes what it teaches to the manifest, and adds what it took: time and requests.
+    async fn reported(&self, work: impl AsyncFnOnce(&mut Report, Option<&Recorder>)) -> Report {
         let begin = Instant::now();
         let before = self.usage();
         let mut report = Report::default();
-        work(&mut report).await;
+        match self.options.manifest.clone().map(Recorder::start) {
+            None => work(&mut report, None).await,
+            Some((recorder, recording)) => {
+                work(&mut report, Some(&recorder)).await;
+                drop(recorder);
+                let written = recording.finish().await;
+                report.warnings.extend(written.err().map(|error| format!("{error}; the next run compares more")));
+            }
+        }
         report.usage = self.usage().since(&before);
         report.elapsed = begin.elapsed();
         report
@@ -163,6 +187,15 @@ impl SyncJob {
         let (source, target) = (self.source.store(), self.target.store());
         let one = std::ptr::addr_eq(std::sync::Arc::as_ptr(source), std::sync::Arc::as_ptr(target));
         if one { source.usage() } else { source.usage().plus(&target.usage()) }
+    }
+}
+
+/// Returns true for what comes after the copies and counts as withheld if it does not happen.
+fn is_last(action: &Action) -> bool {
+    match action {
+        Action::Delete { target } => target.has_content(),
+        Action::Replace { .. } => true,
+        Action::Copy { .. } | Action::Skip { .. } => false,
     }
 }
 

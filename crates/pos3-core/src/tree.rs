@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::entry::Entry;
+use crate::error::StoreError;
 use crate::key::Key;
-use crate::store::{Content, RemoteStore};
+use crate::store::{Content, RemoteStore, Result};
 
 /// A store and the prefix under which one side of a sync lives. The engine speaks of keys relative to it.
 #[derive(Clone, Debug)]
@@ -46,6 +47,14 @@ impl Tree {
     pub fn content(&self, relative: &Entry) -> Content {
         let entry = Entry { key: self.key(&relative.key), ..relative.clone() };
         Content::stored(self.store.clone(), entry)
+    }
+
+    /// Looks up a relative key and returns its relative entry as it is now; `operation` is what it is wanted for.
+    pub(crate) async fn look_up(&self, relative: &Key, operation: &'static str) -> Result<Entry> {
+        match self.store.head(&self.key(relative)).await {
+            Ok(entry) => Ok(Entry { key: relative.clone(), ..entry }),
+            Err(error) => Err(StoreError::new(error.kind(), operation).with_key(relative).with_source(error)),
+        }
     }
 
     /// Returns a relative key as a person would write it: `s3://bucket/prefix/key`, `/directory/file`.

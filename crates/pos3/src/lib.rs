@@ -35,9 +35,11 @@ pub use s3::{S3Provider, S3Settings, S3SettingsError};
 pub use sync::{Sync, sync};
 
 pub use pos3_core::{
-    Action, Budget, CancellationToken, Change, Compare, Deletion, Entry, ErrorKind, Event, FailedAction, Failure,
-    Filter, FilterBuilder, FilterError, Guards, Incomplete, Key, Kind, MaxDelete, Observer, Plan, Protection, Refusal,
-    RemoteStore, Report, Side, SkipReason, Stop, StoreError, SyncOptions, Tally, Tree, Usage,
+    Action, Budget, CancellationToken, Change, Checksum, Compare, Deletion, Digest, Entry, ErrorKind, Event,
+    FailedAction, Failure, FailureKind, Filter, FilterBuilder, FilterError, Fingerprint, Guards, Incomplete, Journal,
+    Key, Kind, Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, Observer, Plan, Preconditions, Proof,
+    Protection, Refusal, RemoteStore, Report, Row, RowChange, Side, SkipReason, Stop, StoreError, SyncOptions, Tally,
+    Tree, Unfinished, Usage, Verify,
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]

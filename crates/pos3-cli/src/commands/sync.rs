@@ -72,7 +72,7 @@ async fn plan(sync: &Sync) -> Result<Outcome, Error> {
 fn skipped(action: &Action) -> Option<(pos3::Key, pos3::SkipReason)> {
     match action {
         Action::Skip { key, why } => Some((key.clone(), why.clone())),
-        Action::Copy { .. } | Action::Delete { .. } => None,
+        Action::Copy { .. } | Action::Replace { .. } | Action::Delete { .. } => None,
     }
 }
 

@@ -60,15 +60,16 @@ impl Counters {
             counter.fetch_add(count, Relaxed);
         };
         match event {
-            Event::Unchanged => add(&self.unchanged, 1),
-            Event::Decided(Action::Copy { source, .. }) => {
+            Event::Unchanged(..) => add(&self.unchanged, 1),
+            Event::Decided(Action::Copy { source, .. } | Action::Replace { source, .. }) => {
                 add(&self.files_total, 1);
                 add(&self.bytes_total, source.size);
             }
             Event::Decided(Action::Delete { .. }) => add(&self.deletes_total, 1),
             Event::PlanComplete => self.complete.store(true, Relaxed),
             Event::Moved(bytes) => add(&self.bytes_moved, *bytes),
-            Event::Done(Action::Copy { source, .. }) | Event::Failed(Action::Copy { source, .. }, _) => {
+            Event::Done(Action::Copy { source, .. } | Action::Replace { source, .. })
+            | Event::Failed(Action::Copy { source, .. } | Action::Replace { source, .. }, _) => {
                 add(&self.files_done, 1);
                 add(&self.bytes_done, source.size);
             }
@@ -144,7 +145,7 @@ impl fmt::Display for Now {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{Change, Entry};
+    use pos3::{Change, Entry, Proof};
 
     use super::*;
 
@@ -154,7 +155,12 @@ mod tests {
         assert_eq!(counters.now().to_string(), "comparing, 0 unchanged so far");
         let copy = Action::Copy { source: Entry::file("a", 4096), target: None, why: Change::New };
         let other = Action::Copy { source: Entry::file("b", 4096), target: None, why: Change::New };
-        for event in [Event::Unchanged, Event::Decided(&copy), Event::Decided(&other), Event::Moved(8)] {
+        for event in [
+            Event::Unchanged(&copy.key().clone(), Proof::Size),
+            Event::Decided(&copy),
+            Event::Decided(&other),
+            Event::Moved(8),
+        ] {
             counters.count(&event);
         }
         assert_eq!(counters.now().files(), "0/2+ files, 1 unchanged");

@@ -1,66 +1,118 @@
 //! One copy, from the source's tree to the target's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::failure;
+use super::{Run, backup, failure, precondition};
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, StoreError};
-use crate::event::{Event, Observe};
+use crate::event::Event;
 use crate::key::Key;
+use crate::manifest::{Row, RowChange};
+use crate::options::{Preconditions, Verify};
 use crate::plan::Action;
-use crate::report::{FailedAction, Failure};
-use crate::store::{Budget, Expect, PutOptions, Slot};
-use crate::tree::Tree;
+use crate::report::{FailedAction, Failure, FailureKind};
+use crate::store::{Content, Expect, PutOptions, Result, Slot};
+
+/// How long a source that changes while it is read is left alone before it is read again.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 
 /// A copy and what it needs to run on its own.
 pub(super) struct Copy {
-    pub(super) source: Tree,
-    pub(super) target: Tree,
-    pub(super) budget: Budget,
-    pub(super) observer: Observe,
+    pub(super) run: Arc<Run>,
     pub(super) action: Action,
 }
 
 /// How a copy ended.
 pub(super) enum Copied {
-    Done { size: u64 },
+    Done { size: u64, verified: bool },
     Vanished(Key),
     Failed(Failure),
+}
+
+/// What was stored, and what it was made from.
+struct Stored {
+    source: Entry,
+    target: Entry,
+    verified: bool,
 }
 
 impl Copy {
     /// Copies while it holds the slot. What stands at the target must be what the plan saw there.
     pub(super) async fn run(self, slot: Slot) -> Copied {
-        let Action::Copy { source, target, .. } = &self.action else { return Copied::Done { size: 0 } };
-        self.observer.event(&Event::Started(&self.action));
-        let stored = self.put(source, target.as_ref()).await;
+        let (source, target) = match &self.action {
+            Action::Copy { source, target, .. } => (source, target.as_ref()),
+            Action::Replace { source, .. } => (source, None),
+            Action::Delete { .. } | Action::Skip { .. } => return Copied::Done { size: 0, verified: true },
+        };
+        let observer = &self.run.options.observer;
+        observer.event(&Event::Started(&self.action));
+        let stored = self.copy(source, target).await;
         drop(slot);
-        match stored {
-            Ok(()) => {
-                self.observer.event(&Event::Done(&self.action));
-                Copied::Done { size: source.size }
-            }
+        let stored = match stored {
+            Ok(stored) => stored,
             Err(error) if error.kind() == ErrorKind::NotFound && error.operation() == "read" => {
-                Copied::Vanished(source.key.clone())
+                return Copied::Vanished(source.key.clone());
             }
-            Err(error) => {
-                let failure = failure(&source.key, FailedAction::Copy, error);
-                self.observer.event(&Event::Failed(&self.action, &failure));
-                Copied::Failed(failure)
-            }
+            Err(error) => return self.failed(source, kind_of(&error), error),
+        };
+        if !stored.verified && self.run.options.verify == Verify::Require {
+            return self.failed(source, FailureKind::Unverified, unverified(&source.key));
         }
+        if let (Some(recorder), Some(row)) = (&self.run.recorder, Row::of(&stored.source, &stored.target)) {
+            recorder.note(RowChange::Equal(row)).await;
+        }
+        observer.event(&Event::Done(&self.action));
+        Copied::Done { size: stored.source.size, verified: stored.verified }
     }
 
-    async fn put(&self, source: &Entry, target: Option<&Entry>) -> Result<(), StoreError> {
-        let observer = self.observer.clone();
-        let content =
-            self.source.content(source).with_meter(Arc::new(move |bytes| observer.event(&Event::Moved(bytes))));
-        let options = PutOptions::default()
+    fn failed(&self, source: &Entry, kind: FailureKind, error: StoreError) -> Copied {
+        let failure = failure(&source.key, FailedAction::Copy, kind, error);
+        self.run.options.observer.event(&Event::Failed(&self.action, &failure));
+        Copied::Failed(failure)
+    }
+
+    async fn copy(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
+        let Run { options, target: tree, .. } = &*self.run;
+        if options.preconditions == Preconditions::Strict {
+            precondition::hold(&self.run.source, source, "read").await?;
+            precondition::hold_or_absent(tree, &source.key, target).await?;
+        }
+        if let Some(target) = target {
+            backup::keep(&self.run, target).await?;
+        }
+        let pauses: &[Duration] = if options.preconditions == Preconditions::Strict { &[] } else { &PAUSES };
+        let mut source = source.clone();
+        for pause in pauses {
+            match self.put(&source, target).await {
+                Err(error) if kind_of(&error) == FailureKind::Changed => {
+                    tokio::time::sleep(*pause).await;
+                    source = self.run.source.look_up(&source.key, "read").await?;
+                }
+                done => return done,
+            }
+        }
+        self.put(&source, target).await
+    }
+
+    async fn put(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
+        let Run { source: from, target: to, options, .. } = &*self.run;
+        let observer = options.observer.clone();
+        let content = from.content(source).with_meter(Arc::new(move |bytes| observer.event(&Event::Moved(bytes))));
+        let put = PutOptions::default()
             .with_expect(expectation(target))
             .with_modified(source.modified)
-            .with_budget(self.budget.clone());
-        self.target.store().put(&self.target.key(&source.key), content, options).await?;
-        Ok(())
+            .with_journal(options.journal.clone())
+            .with_budget(options.budget.clone());
+        let stored = to.store().put(&to.key(&source.key), content.clone(), put).await?;
+        Ok(Stored { source: source.clone(), target: stored, verified: self.is_verified(&content) })
+    }
+
+    /// Bytes that never left the machine need no checksum, and neither does what has none.
+    fn is_verified(&self, content: &Content) -> bool {
+        let local = |tree: &crate::tree::Tree| tree.store().capabilities().local_reads;
+        content.size() == 0 || content.is_verified() || (local(&self.run.source) && local(&self.run.target))
     }
 }
 
@@ -71,4 +123,19 @@ fn expectation(target: Option<&Entry>) -> Expect {
         Some(Entry { kind: Kind::File, fingerprint: Some(seen), .. }) => Expect::Unchanged(seen.clone()),
         Some(_) => Expect::Anything,
     }
+}
+
+/// Returns what an error of a copy means: a source is read, a target is written.
+fn kind_of(error: &StoreError) -> FailureKind {
+    match (error.operation(), error.kind()) {
+        ("read", ErrorKind::Precondition) => FailureKind::Changed,
+        ("write", ErrorKind::Precondition | ErrorKind::AlreadyExists) => FailureKind::Stale,
+        _ => FailureKind::Error,
+    }
+}
+
+fn unverified(key: &Key) -> StoreError {
+    StoreError::new(ErrorKind::Integrity, "verify")
+        .with_key(key)
+        .with_message("it was copied, but neither store knows a checksum to verify it by")
 }

@@ -1,52 +1,82 @@
 //! The deletes of a plan, in batches, after everything else went well.
 
+use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
+use super::{Run, backup, failure, precondition};
 use crate::entry::Entry;
-use crate::event::{Event, Observe};
+use crate::error::{ErrorKind, StoreError};
+use crate::event::Event;
 use crate::key::Key;
+use crate::manifest::RowChange;
+use crate::options::Preconditions;
 use crate::plan::Action;
-use crate::report::{FailedAction, Report, Stop};
+use crate::report::{FailedAction, FailureKind, Report, Stop};
 use crate::store::Result;
-use crate::tree::Tree;
 
-use super::failure;
+/// Entries looked at and backed up at once.
+const LOOKING: usize = 16;
 
 /// Deletes from last to first, so that a directory comes after what is in it. A cancellation withholds the batches that
 /// were not yet sent.
-pub(super) async fn run(
-    target: &Tree,
-    observer: &Observe,
-    cancel: &CancellationToken,
-    mut deletes: Vec<Entry>,
-    report: &mut Report,
-) {
+pub(super) async fn run(run: &Run, cancel: &CancellationToken, mut deletes: Vec<Entry>, report: &mut Report) {
     deletes.reverse();
-    for batch in deletes.chunks(target.store().capabilities().delete_batch.max(1)) {
+    for batch in deletes.chunks(run.target.store().capabilities().delete_batch.max(1)) {
         if cancel.is_cancelled() {
             report.stopped = Some(Stop::Cancelled);
             report.withheld += batch.iter().filter(|entry| entry.has_content()).count() as u64;
             continue;
         }
-        let keys: Vec<Key> = batch.iter().map(|entry| target.key(&entry.key)).collect();
-        let answers = target.store().delete(&keys).await;
-        for (entry, answer) in batch.iter().zip(answers) {
-            note(entry, answer, observer, report);
+        let ready = prepare(run, batch, report).await;
+        let keys: Vec<Key> = ready.iter().map(|entry| run.target.key(&entry.key)).collect();
+        let answers = run.target.store().delete(&keys).await;
+        for (entry, answer) in ready.into_iter().zip(answers) {
+            note(run, entry, answer, report).await;
         }
     }
 }
 
-fn note(entry: &Entry, answer: Result<()>, observer: &Observe, report: &mut Report) {
-    let action = Action::Delete { target: entry.clone() };
+/// Returns the entries that may be deleted: still as they were seen, where looking is asked for or costs no request, and
+/// backed up, if that is asked for.
+async fn prepare<'a>(run: &Run, batch: &'a [Entry], report: &mut Report) -> Vec<&'a Entry> {
+    let looks = run.options.preconditions == Preconditions::Strict || run.target.store().capabilities().local_reads;
+    if !looks && run.options.backup.is_none() {
+        return batch.iter().collect();
+    }
+    let prepared = stream::iter(batch).map(async |entry| {
+        if looks && entry.has_content() {
+            precondition::hold(&run.target, entry, "delete").await?;
+        }
+        backup::keep(run, entry).await
+    });
+    let prepared: Vec<Result<()>> = prepared.buffered(LOOKING).collect().await;
+    let mut ready = Vec::with_capacity(batch.len());
+    for (entry, prepared) in batch.iter().zip(prepared) {
+        match prepared {
+            Ok(()) => ready.push(entry),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => fail(run, entry, error, report),
+        }
+    }
+    ready
+}
+
+async fn note(run: &Run, entry: &Entry, answer: Result<()>, report: &mut Report) {
     match answer {
         Ok(()) => {
             report.deleted += u64::from(entry.has_content());
-            observer.event(&Event::Done(&action));
+            if let Some(recorder) = &run.recorder {
+                recorder.note(RowChange::Forget(entry.key.clone())).await;
+            }
+            run.options.observer.event(&Event::Done(&Action::Delete { target: entry.clone() }));
         }
-        Err(error) => {
-            let failure = failure(&entry.key, FailedAction::Delete, error);
-            observer.event(&Event::Failed(&action, &failure));
-            report.failed.push(failure);
-        }
+        Err(error) => fail(run, entry, error, report),
     }
+}
+
+fn fail(run: &Run, entry: &Entry, error: StoreError, report: &mut Report) {
+    let kind = if error.kind() == ErrorKind::Precondition { FailureKind::Stale } else { FailureKind::Error };
+    let failure = failure(&entry.key, FailedAction::Delete, kind, error);
+    run.options.observer.event(&Event::Failed(&Action::Delete { target: entry.clone() }, &failure));
+    report.failed.push(failure);
 }

@@ -3,9 +3,11 @@
 //! Kinds, unsafe keys and protection are judged here and nowhere else.
 
 use super::{Action, SkipReason};
-use crate::compare::{Change, Compare, Subject, Verdict};
+use crate::compare::{Change, Compare, Known, Proof, Reading, Subject, Verdict};
 use crate::diff::Diff;
 use crate::entry::{Entry, Kind, Protection};
+use crate::key::Key;
+use crate::manifest::Row;
 use crate::store::{Capabilities, KeyRule};
 
 /// What decisions are made by.
@@ -25,21 +27,21 @@ pub(super) enum Decision {
     /// Nothing to do and nothing to count: a directory that its contents imply.
     Nothing,
     /// Both sides hold the same.
-    Unchanged,
+    Unchanged { key: Key, proof: Proof, learned: Option<Row> },
     /// Something to do.
     Act(Action),
     /// Only the target has it: to be deleted, if that was asked for and both listings end well.
     Extra(Entry),
-    /// Reading local content must decide.
-    Hash { source: Entry, target: Entry },
+    /// Reading content must decide.
+    Read { source: Entry, target: Entry, reading: Reading },
 }
 
 impl Policy {
-    pub(super) fn decide(&self, diff: Diff) -> Decision {
+    pub(super) fn decide(&self, diff: Diff, known: Known<'_>) -> Decision {
         match diff {
             Diff::SourceOnly(source) => self.source_only(source),
             Diff::TargetOnly { target, source_inside } => self.target_only(target, source_inside),
-            Diff::Both { source, target } => self.both(source, target),
+            Diff::Both { source, target } => self.both(source, target, known),
             Diff::Shielded { source, by, why } if source.has_content() => {
                 Decision::Act(Action::Skip { key: source.key, why: SkipReason::Shielded { by, why } })
             }
@@ -73,7 +75,7 @@ impl Policy {
         }
     }
 
-    fn both(&self, source: Entry, target: Entry) -> Decision {
+    fn both(&self, source: Entry, target: Entry, known: Known<'_>) -> Decision {
         match (&source.kind, &target.kind) {
             (Kind::Protected(why), _) => {
                 let why = SkipReason::Source(why.clone());
@@ -82,33 +84,42 @@ impl Policy {
             (_, Kind::Protected(why)) => skip(source.key, SkipReason::Target(why.clone())),
             (Kind::Directory, _) => Decision::Nothing,
             (_, Kind::Directory) => match self.target.keys.check(&source) {
-                Ok(()) => Decision::Unchanged,
+                Ok(()) => unchanged(source, Proof::Kind),
                 Err(danger) => skip(source.key, SkipReason::Unsafe(danger)),
             },
-            (Kind::Marker, Kind::Marker) if source.size == 0 && target.size == 0 => Decision::Unchanged,
-            (Kind::File | Kind::Marker, Kind::File | Kind::Marker) => self.compare(source, target),
+            (Kind::Marker, Kind::Marker) if source.size == 0 && target.size == 0 => unchanged(source, Proof::Kind),
+            (Kind::File | Kind::Marker, Kind::File | Kind::Marker) => self.compare(source, target, known),
         }
     }
 
-    fn compare(&self, source: Entry, target: Entry) -> Decision {
+    fn compare(&self, source: Entry, target: Entry, known: Known<'_>) -> Decision {
         let from = Subject { entry: &source, store: &self.source };
         let to = Subject { entry: &target, store: &self.target };
-        match self.compare.verdict(from, to) {
-            Verdict::Same => Decision::Unchanged,
+        match self.compare.verdict(from, to, known) {
+            Verdict::Same(proof @ (Proof::Digest | Proof::Content)) => {
+                let learned = Row::of(&source, &target);
+                Decision::Unchanged { key: source.key, proof, learned }
+            }
+            Verdict::Same(proof) => unchanged(source, proof),
             Verdict::Changed(why) => self.copy(source, Some(target), why),
-            Verdict::NeedsDigest => Decision::Hash { source, target },
+            Verdict::NeedsDigest => Decision::Read { source, target, reading: Reading::Digest },
+            Verdict::NeedsContent => Decision::Read { source, target, reading: Reading::Both },
         }
     }
 }
 
-fn skip(key: crate::key::Key, why: SkipReason) -> Decision {
+fn unchanged(source: Entry, proof: Proof) -> Decision {
+    Decision::Unchanged { key: source.key, proof, learned: None }
+}
+
+fn skip(key: Key, why: SkipReason) -> Decision {
     Decision::Act(Action::Skip { key, why })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Key, UnsafeKey};
+    use crate::key::UnsafeKey;
 
     fn disk() -> Capabilities {
         Capabilities::new().with_keys(KeyRule::FilePath).with_keeps_modified(true).with_local_reads(true)
@@ -118,11 +129,11 @@ mod tests {
         match decision {
             Decision::Act(Action::Copy { why, .. }) => format!("copy: {}", why.as_str()),
             Decision::Act(Action::Skip { why, .. }) => format!("skip: {why}"),
-            Decision::Act(Action::Delete { .. }) => "delete".into(),
+            Decision::Act(Action::Delete { .. } | Action::Replace { .. }) => "not decided here".into(),
             Decision::Nothing => "nothing".into(),
-            Decision::Unchanged => "unchanged".into(),
+            Decision::Unchanged { .. } => "unchanged".into(),
             Decision::Extra(_) => "extra".into(),
-            Decision::Hash { .. } => "hash".into(),
+            Decision::Read { .. } => "read".into(),
         }
     }
 
@@ -181,14 +192,14 @@ mod tests {
         for ((source, target), diff, expected) in table {
             let policy = Policy { compare: Compare::Auto, source: source.clone(), target: target.clone() };
             let shown = format!("{diff:?}");
-            assert_eq!(kind_of(&policy.decide(diff)), expected, "{shown}");
+            assert_eq!(kind_of(&policy.decide(diff, Known::NoManifest)), expected, "{shown}");
         }
     }
 
     #[test]
     fn an_unsafe_key_is_refused_before_it_is_copied() {
         let policy = Policy { compare: Compare::Always, source: Capabilities::new(), target: disk() };
-        let decision = policy.decide(Diff::SourceOnly(Entry::file("a//b", 1)));
+        let decision = policy.decide(Diff::SourceOnly(Entry::file("a//b", 1)), Known::NoManifest);
         let why = SkipReason::Unsafe(UnsafeKey::EmptySegment);
         assert_eq!(decision, Decision::Act(Action::Skip { key: Key::from("a//b"), why }));
     }

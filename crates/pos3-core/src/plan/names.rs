@@ -1,100 +1,223 @@
 //! Names that would have to be a file and a directory at once.
 //!
 //! In an object store `a` and `a/x` are two objects; on a disk `a` cannot be both. In byte order other names (`a-b`)
-//! may stand between the two, so the files whose directory may still come are remembered: a handful at any time.
+//! may stand between the two, so the files whose directory may still come are remembered, and copies of new ones held
+//! back: a handful at any time.
 
-use super::decide::Policy;
+use super::{Action, SkipReason};
 use crate::diff::Diff;
-use crate::entry::Kind;
+use crate::entry::{Entry, Kind};
 use crate::key::Key;
+use crate::options::Deletion;
 use crate::store::KeyRule;
 
 /// The files seen whose names later keys may use as directories.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Names {
+    on_disk: bool,
+    deletion: Deletion,
     open: Vec<Open>,
 }
 
 #[derive(Debug)]
 struct Open {
     name: Key,
-    protected: bool,
+    holder: Holder,
+}
+
+/// Who has a file of the name.
+#[derive(Debug)]
+enum Holder {
+    /// Either side has something there that is not touched.
+    Protected,
+    /// The source; its copy is held back where the target has no such file.
+    Source { held: Option<Box<Entry>> },
+    /// The target alone.
+    Target,
 }
 
 impl Names {
-    /// Returns the file that the source's key of this difference clashes with, and remembers the key.
-    pub(super) fn clash(&mut self, diff: &Diff, policy: &Policy) -> Option<Key> {
-        let (Diff::SourceOnly(entry) | Diff::TargetOnly { target: entry, .. } | Diff::Both { source: entry, .. }) =
-            diff
-        else {
+    /// Returns the names of a plan for a target with this rule.
+    pub(super) fn new(keys: KeyRule, deletion: Deletion) -> Self {
+        Self { on_disk: keys == KeyRule::FilePath, deletion, open: Vec::new() }
+    }
+
+    /// Forgets the names whose directory cannot come any more, and returns the copies that were held back for them.
+    pub(super) fn pass(&mut self, key: &Key) -> Vec<Entry> {
+        self.close(|open| {
+            // Everything below `a/` sorts before `a0`.
+            let rest = key.as_str().as_bytes().strip_prefix(open.name.as_str().as_bytes());
+            rest.is_none_or(|rest| rest.first().is_some_and(|next| *next > b'/'))
+        })
+    }
+
+    /// Forgets every name.
+    pub(super) fn end(&mut self) -> Vec<Entry> {
+        self.close(|_| true)
+    }
+
+    fn close(&mut self, is_over: impl Fn(&Open) -> bool) -> Vec<Entry> {
+        let over = self.open.extract_if(.., |open| is_over(open));
+        over.filter_map(|open| match open.holder {
+            Holder::Source { held } => held.map(|entry| *entry),
+            Holder::Protected | Holder::Target => None,
+        })
+        .collect()
+    }
+
+    /// Returns what must be done with a difference whose key clashes with a file that was seen before.
+    pub(super) fn clash(&self, diff: &Diff) -> Option<Action> {
+        let (Diff::SourceOnly(source) | Diff::Both { source, .. }) = diff else { return None };
+        if !self.on_disk || !source.has_content() {
             return None;
-        };
-        self.close(&entry.key);
-        let on_disk = policy.target.keys == KeyRule::FilePath;
-        let clash = match diff {
-            Diff::SourceOnly(source) if on_disk && source.has_content() => self.file_above(&entry.key),
-            Diff::Both { source, .. } if on_disk && source.has_content() => self.file_above(&entry.key),
-            _ => None,
-        };
-        let can_be_file = entry.kind == Kind::File && policy.target.keys.check(entry).is_ok();
-        let protected = matches!(entry.kind, Kind::Protected(_)) && !entry.key.is_marker();
-        if clash.is_none() && ((on_disk && can_be_file) || protected) {
-            self.open.push(Open { name: entry.key.clone(), protected });
         }
-        clash
+        let above = self.open.iter().find(|open| source.key.is_inside(open.name.as_str()))?;
+        match above.holder {
+            Holder::Protected => None,
+            Holder::Target => Some(self.replace(source.clone(), above.name.clone())),
+            Holder::Source { .. } => Some(clashes(source.key.clone(), above.name.clone())),
+        }
+    }
+
+    /// Returns what must be done with a held copy once the target turns out to have a directory of its name.
+    pub(super) fn directory_found(&mut self, diff: &Diff) -> Option<Action> {
+        let (target, source_inside) = match diff {
+            Diff::TargetOnly { target, source_inside } => (target, *source_inside),
+            Diff::Both { target, .. } => (target, true),
+            Diff::SourceOnly(_) | Diff::Shielded { .. } => return None,
+        };
+        let is_in_the_way = |open: &Open| {
+            matches!(open.holder, Holder::Source { held: Some(_) }) && target.key.is_inside(open.name.as_str())
+        };
+        let at = self.open.iter().position(is_in_the_way)?;
+        let Holder::Source { held } = &mut self.open[at].holder else { return None };
+        let source = *held.take()?;
+        let name = self.open[at].name.clone();
+        let directory = Key::from(format!("{}/", name.as_str()));
+        if source_inside {
+            // The source has both; the directory is there already, so it stays.
+            self.open.remove(at);
+            return Some(clashes(name, directory));
+        }
+        Some(self.replace(source, directory))
+    }
+
+    fn replace(&self, source: Entry, obstacle: Key) -> Action {
+        match self.deletion {
+            Deletion::Mirror => Action::Replace { source, obstacle },
+            Deletion::Keep => clashes(source.key, obstacle),
+        }
+    }
+
+    /// Remembers what stands at a key, before anything is decided about it.
+    pub(super) fn remember(&mut self, diff: &Diff) {
+        let (entry, holder) = match diff {
+            Diff::Both { source, target } if is_protected(source) || is_protected(target) => {
+                (source, Holder::Protected)
+            }
+            Diff::SourceOnly(entry) | Diff::TargetOnly { target: entry, .. } if is_protected(entry) => {
+                (entry, Holder::Protected)
+            }
+            Diff::Both { source, .. } => (source, Holder::Source { held: None }),
+            Diff::TargetOnly { target, .. } => (target, Holder::Target),
+            Diff::SourceOnly(_) | Diff::Shielded { .. } => return,
+        };
+        let is_name = !entry.key.is_marker() && (matches!(holder, Holder::Protected) || entry.kind == Kind::File);
+        if is_name && (self.on_disk || matches!(holder, Holder::Protected)) {
+            self.open.push(Open { name: entry.key.clone(), holder });
+        }
+    }
+
+    /// Holds back the copy of a new file until it is known whether the target has a directory of its name; gives it
+    /// back where that cannot matter.
+    pub(super) fn hold(&mut self, source: Entry) -> Option<Entry> {
+        if !self.on_disk || source.kind != Kind::File {
+            return Some(source);
+        }
+        self.open.push(Open { name: source.key.clone(), holder: Holder::Source { held: Some(Box::new(source)) } });
+        None
     }
 
     /// Returns true for `link/` when `link` was protected as well: one thing, listed under both names it may go by.
     pub(super) fn is_second_name(&self, key: &Key) -> bool {
         key.is_marker()
-            && self.open.iter().any(|open| open.protected && key.as_str() == format!("{}/", open.name.as_str()))
+            && self.open.iter().any(|open| {
+                matches!(open.holder, Holder::Protected) && key.as_str().strip_suffix('/') == Some(open.name.as_str())
+            })
     }
+}
 
-    fn file_above(&self, key: &Key) -> Option<Key> {
-        self.open.iter().find(|open| !open.protected && key.is_inside(open.name.as_str())).map(|open| open.name.clone())
-    }
+fn is_protected(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::Protected(_))
+}
 
-    /// Forgets the names whose directory cannot come any more: everything below `a/` sorts before `a0`.
-    fn close(&mut self, key: &Key) {
-        let still_open = |open: &Open| {
-            let rest = key.as_str().as_bytes().strip_prefix(open.name.as_str().as_bytes());
-            rest.is_some_and(|rest| rest.first().is_none_or(|next| *next <= b'/'))
-        };
-        self.open.retain(still_open);
-    }
+fn clashes(key: Key, with: Key) -> Action {
+    Action::Skip { key, why: SkipReason::Clash(with) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::Compare;
-    use crate::entry::Entry;
-    use crate::store::Capabilities;
 
-    #[test]
-    fn a_file_and_its_own_directory_clash_across_what_sorts_between() {
-        let target = Capabilities::new().with_keys(KeyRule::FilePath);
-        let policy = Policy { compare: Compare::Auto, source: Capabilities::new(), target };
-        let mut names = Names::default();
-        let mut clashes = Vec::new();
-        for key in ["a", "a-b", "a-b/y", "a.txt", "a/", "a/x", "a0", "b/x", "b/x/y", "c/d"] {
-            let entry = if key.ends_with('/') { Entry::marker(key, 0) } else { Entry::file(key, 1) };
-            if let Some(file) = names.clash(&Diff::SourceOnly(entry), &policy) {
-                clashes.push((key, file.as_str().to_owned()));
+    /// Returns what a source's keys lead to, where the target has nothing.
+    fn walk(names: &mut Names, keys: &[&str]) -> (Vec<String>, Vec<(String, String)>) {
+        let (mut copies, mut clashing) = (Vec::new(), Vec::new());
+        let mut copy = |entries: Vec<Entry>| copies.extend(entries.iter().map(|entry| entry.key.as_str().to_owned()));
+        for key in keys {
+            let entry = if key.ends_with('/') { Entry::marker(*key, 0) } else { Entry::file(*key, 1) };
+            copy(names.pass(&entry.key));
+            match names.clash(&Diff::SourceOnly(entry.clone())) {
+                Some(Action::Skip { key, why: SkipReason::Clash(file) }) => {
+                    clashing.push((key.as_str().to_owned(), file.as_str().to_owned()));
+                }
+                Some(other) => unreachable!("{other:?}"),
+                None => copy(names.hold(entry).into_iter().collect()),
             }
             assert!(names.open.len() <= 3, "{key}: {names:?}");
         }
-        let expected =
-            [("a-b/y", "a-b"), ("a/", "a"), ("a/x", "a"), ("b/x/y", "b/x")].map(|(key, file)| (key, file.to_owned()));
-        assert_eq!(clashes, expected);
+        copy(names.end());
+        copies.sort();
+        (copies, clashing)
+    }
+
+    #[test]
+    fn a_file_and_its_own_directory_clash_across_what_sorts_between() {
+        let mut names = Names::new(KeyRule::FilePath, Deletion::Mirror);
+        let keys = ["a", "a-b", "a-b/y", "a.txt", "a/", "a/x", "a0", "b/x", "b/x/y", "c/d"];
+        let (copies, clashing) = walk(&mut names, &keys);
+        let expected = [("a-b/y", "a-b"), ("a/", "a"), ("a/x", "a"), ("b/x/y", "b/x")]
+            .map(|(key, file)| (key.into(), file.into()));
+        assert_eq!(clashing, expected);
+        assert_eq!(copies, ["a", "a-b", "a.txt", "a0", "b/x", "c/d"]);
     }
 
     #[test]
     fn an_object_store_holds_both() {
-        let policy = Policy { compare: Compare::Auto, source: Capabilities::new(), target: Capabilities::new() };
-        let mut names = Names::default();
-        for key in ["a", "a/x"] {
-            assert_eq!(names.clash(&Diff::SourceOnly(Entry::file(key, 1)), &policy), None);
+        let (copies, clashing) = walk(&mut Names::new(KeyRule::Any, Deletion::Mirror), &["a", "a/x"]);
+        assert_eq!((copies.len(), clashing.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_kind_is_replaced_only_where_deleting_is_allowed() {
+        for deletion in [Deletion::Mirror, Deletion::Keep] {
+            let mut names = Names::new(KeyRule::FilePath, deletion);
+            let kind = |action: Action| match action {
+                Action::Replace { obstacle, .. } => format!("replaces {obstacle}"),
+                Action::Skip { why, .. } => why.to_string(),
+                other => format!("{other:?}"),
+            };
+            // A directory where a file has to be.
+            assert_eq!(names.hold(Entry::file("f", 1)), None);
+            let directory = Diff::TargetOnly { target: Entry::directory("f/"), source_inside: false };
+            let found = names.directory_found(&directory).map(kind).unwrap();
+            // A file where a directory has to be.
+            names.remember(&Diff::TargetOnly { target: Entry::file("d", 1), source_inside: false });
+            let below = names.clash(&Diff::SourceOnly(Entry::file("d/x", 1))).map(kind).unwrap();
+            match deletion {
+                Deletion::Mirror => assert_eq!((found.as_str(), below.as_str()), ("replaces f/", "replaces d")),
+                Deletion::Keep => assert!(found.contains("'f/' is there") && below.contains("'d' is there")),
+            }
+            assert_eq!(names.end(), [], "nothing is copied a second time");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Makes a plan as a stream of actions: merge, decide, hash where nothing else decides.
+//! Makes a plan as a stream of actions: merge, decide, read where nothing else decides.
 //!
 //! Copies come as soon as they are known. Deletes come last, after both listings ended well and the guards agreed.
 
@@ -10,18 +10,20 @@ use super::decide::{Decision, Policy};
 use super::guard::{Guards, Refusal, release};
 use super::names::Names;
 use super::{Action, SkipReason, Tally};
-use crate::compare::{Change, Unread, same_content};
+use crate::compare::{Change, Known, Proof, Reading, Unread, same_content};
 use crate::diff::{Diff, ListingFailed, Merge, Side};
 use crate::entry::{Entry, Kind, Protection};
 use crate::error::ErrorKind;
 use crate::event::{Event, Observe};
 use crate::filter::Filter;
+use crate::key::Key;
 use crate::listing::{Listing, Order};
+use crate::manifest::{Recorder, Row, RowChange, Rows};
 use crate::options::{Deletion, SyncOptions};
 use crate::tree::Tree;
 
-/// Files hashed at once while the plan keeps its order.
-const HASHING: usize = 16;
+/// Files read at once while the plan keeps its order.
+const READING: usize = 16;
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -39,25 +41,36 @@ pub struct Planner {
     policy: Policy,
     deletion: Deletion,
     guards: Guards,
+    filter: Filter,
     observer: Observe,
     merge: Option<Merge>,
+    rows: Option<Rows>,
+    recorder: Option<Recorder>,
     names: Names,
     waiting: VecDeque<Waiting>,
     extra: Vec<Entry>,
-    deletes: std::vec::IntoIter<Action>,
+    replacing: Vec<Action>,
+    last: std::vec::IntoIter<Action>,
     tally: Tally,
+    warnings: Vec<String>,
 }
 
 /// An action in its place in the order.
 enum Waiting {
     Made(Box<Action>),
-    Hashing(AbortOnDropHandle<Option<Action>>),
+    Reading(AbortOnDropHandle<Judged>),
+}
+
+/// What reading contents led to.
+enum Judged {
+    Act(Action),
+    Same { key: Key, proof: Proof, learned: Option<Row> },
 }
 
 /// Waits for a task; one that panicked goes on panicking here, for nothing may be taken for unchanged because of it.
-async fn join(task: AbortOnDropHandle<Option<Action>>) -> Option<Action> {
+async fn join(task: AbortOnDropHandle<Judged>) -> Judged {
     match task.await {
-        Ok(action) => action,
+        Ok(judged) => judged,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
@@ -65,31 +78,47 @@ async fn join(task: AbortOnDropHandle<Option<Action>>) -> Option<Action> {
 impl Planner {
     /// Starts to list both trees. `order` says how each listing gets its order: the source's, the target's.
     pub fn new(source: &Tree, target: &Tree, options: &SyncOptions, order: (Order, Order)) -> Self {
-        let list = |tree: &Tree, filter: &Filter, order| Listing::open(tree, filter, order);
+        let list = |tree: &Tree, order| Listing::open(tree, &options.filter, order);
         let policy = Policy {
             compare: options.compare,
             source: source.store().capabilities(),
             target: target.store().capabilities(),
         };
         Self {
-            merge: Some(Merge::new(list(source, &options.filter, order.0), list(target, &options.filter, order.1))),
+            merge: Some(Merge::new(list(source, order.0), list(target, order.1))),
+            rows: options.manifest.as_deref().map(Rows::of),
+            recorder: None,
             source: source.clone(),
             target: target.clone(),
+            names: Names::new(policy.target.keys, options.deletion),
             policy,
             deletion: options.deletion,
             guards: options.guards,
+            filter: options.filter.clone(),
             observer: options.observer.clone(),
-            names: Names::default(),
             waiting: VecDeque::new(),
             extra: Vec::new(),
-            deletes: Vec::new().into_iter(),
+            replacing: Vec::new(),
+            last: Vec::new().into_iter(),
             tally: Tally::default(),
+            warnings: Vec::new(),
         }
+    }
+
+    /// Lets what comparing teaches be remembered.
+    pub(crate) fn with_recorder(mut self, recorder: Option<Recorder>) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     /// Returns what has been counted so far.
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Returns what was wrong so far but did not stop anything.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Returns the next action, or `None` at the end of the plan.
@@ -102,45 +131,79 @@ impl Planner {
             self.fill().await?;
             match self.waiting.pop_front() {
                 Some(Waiting::Made(action)) => return Ok(Some(*action)),
-                Some(Waiting::Hashing(task)) => match join(task).await {
-                    Some(action) => return Ok(Some(action)),
-                    None => self.count_unchanged(),
+                Some(Waiting::Reading(task)) => match join(task).await {
+                    Judged::Act(action) => return Ok(Some(action)),
+                    Judged::Same { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
                 },
-                None => return Ok(self.deletes.next()),
+                None => return Ok(self.last.next()),
             }
         }
     }
 
-    /// Reads on until an action is at the front, or enough files are being hashed.
+    /// Reads on until an action is at the front, or enough files are being read.
     async fn fill(&mut self) -> Result<(), PlanError> {
-        while !matches!(self.waiting.front(), Some(Waiting::Made(_))) && self.waiting.len() < HASHING {
+        while !matches!(self.waiting.front(), Some(Waiting::Made(_))) && self.waiting.len() < READING {
             let Some(merge) = &mut self.merge else { return Ok(()) };
             match merge.next().await.map_err(PlanError::Listing)? {
                 Some(diff) => {
-                    let decision = self.decide(diff);
-                    self.settle(decision);
+                    self.count(&diff);
+                    let decision = self.decide(diff).await;
+                    self.settle(decision).await;
                 }
-                None => self.finish()?,
+                None => self.finish().await?,
             }
         }
         Ok(())
     }
 
-    fn decide(&mut self, diff: Diff) -> Decision {
-        self.count(&diff);
+    async fn decide(&mut self, diff: Diff) -> Decision {
+        let held = self.names.pass(diff.key());
+        held.into_iter().for_each(|source| self.queue(new(source)));
         if let Diff::SourceOnly(Entry { key, kind: Kind::Protected(_), .. }) = &diff
             && self.names.is_second_name(key)
         {
             return Decision::Nothing;
         }
-        match self.names.clash(&diff, &self.policy) {
-            Some(file) => {
-                let (Diff::SourceOnly(entry) | Diff::Both { source: entry, .. }) = diff else {
-                    return Decision::Nothing;
-                };
-                Decision::Act(Action::Skip { key: entry.key, why: SkipReason::Clash(file) })
+        if let Some(action) = self.names.directory_found(&diff) {
+            self.queue(action);
+        }
+        if let Some(action) = self.names.clash(&diff)
+            && self.can_be_named(&action)
+        {
+            return Decision::Act(action);
+        }
+        self.names.remember(&diff);
+        let row = match &diff {
+            Diff::Both { source, .. } => self.row(&source.key).await,
+            _ => None,
+        };
+        let known = match (&self.rows, &row) {
+            (None, _) => Known::NoManifest,
+            (Some(_), None) => Known::Unknown,
+            (Some(_), Some(row)) => Known::Row(row),
+        };
+        self.policy.decide(diff, known)
+    }
+
+    fn can_be_named(&self, action: &Action) -> bool {
+        !matches!(action, Action::Replace { source, .. } if self.policy.target.keys.check(source).is_err())
+    }
+
+    /// Returns what is remembered of a key that both sides have. What is remembered of keys before it is out of date.
+    async fn row(&mut self, key: &Key) -> Option<Row> {
+        let rows = self.rows.as_mut()?;
+        let mut stale = Vec::new();
+        let row = rows.seek(key, |row| stale.push(row.key)).await;
+        self.warnings.extend(rows.take_failure().map(|error| format!("{error}; files are compared without it")));
+        self.forget(stale).await;
+        row
+    }
+
+    async fn forget(&self, keys: Vec<Key>) {
+        if let Some(recorder) = &self.recorder {
+            for key in keys.into_iter().filter(|key| self.filter.admits(key.as_str())) {
+                recorder.note(RowChange::Forget(key)).await;
             }
-            None => self.policy.decide(diff),
         }
     }
 
@@ -155,56 +218,90 @@ impl Planner {
     }
 
     /// Counts what needs no action, keeps what may have to be deleted, and queues the rest in order.
-    fn settle(&mut self, decision: Decision) {
+    async fn settle(&mut self, decision: Decision) {
         match decision {
             Decision::Nothing => {}
-            Decision::Unchanged => self.count_unchanged(),
+            Decision::Unchanged { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
             Decision::Extra(entry) if self.deletion == Deletion::Mirror => self.extra.push(entry),
             Decision::Extra(entry) => self.tally.extra += u64::from(entry.has_content()),
-            Decision::Act(action) => self.waiting.push_back(Waiting::Made(Box::new(action))),
-            Decision::Hash { source, target } => {
+            Decision::Act(Action::Copy { source, target: None, why: Change::New }) => {
+                if let Some(source) = self.names.hold(source) {
+                    self.queue(new(source));
+                }
+            }
+            Decision::Act(action) => self.queue(action),
+            Decision::Read { source, target, reading } => {
                 let trees = (self.source.clone(), self.target.clone());
                 let task = tokio::spawn(async move {
-                    let same = same_content((&trees.0, &source), (&trees.1, &target)).await;
-                    judge(same, source, target)
+                    let same = same_content((&trees.0, &source), (&trees.1, &target), reading).await;
+                    judge(same, source, target, reading)
                 });
-                self.waiting.push_back(Waiting::Hashing(AbortOnDropHandle::new(task)));
+                self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(task)));
             }
         }
     }
 
-    fn count_unchanged(&mut self) {
+    /// Queues an action; what replaces something waits for the deletes.
+    fn queue(&mut self, action: Action) {
+        match action {
+            Action::Replace { .. } => self.replacing.push(action),
+            action => self.waiting.push_back(Waiting::Made(Box::new(action))),
+        }
+    }
+
+    async fn count_unchanged(&mut self, key: &Key, proof: Proof, learned: Option<Row>) {
         self.tally.unchanged += 1;
-        self.observer.event(&Event::Unchanged);
+        self.observer.event(&Event::Unchanged(key, proof));
+        if let (Some(recorder), Some(row)) = (&self.recorder, learned) {
+            recorder.note(RowChange::Equal(row)).await;
+        }
     }
 
     /// Both listings ended well: only now can there be deletes.
-    fn finish(&mut self) -> Result<(), PlanError> {
+    async fn finish(&mut self) -> Result<(), PlanError> {
+        let held = self.names.end();
+        held.into_iter().for_each(|source| self.queue(new(source)));
+        while let Some(row) = self.next_row().await {
+            self.forget(vec![row.key]).await;
+        }
         if let Some((source, target)) = self.merge.take().and_then(Merge::finish)
             && self.deletion == Deletion::Mirror
         {
             let extra = std::mem::take(&mut self.extra);
-            let deletes = release(extra, self.guards, self.tally, &source, &target).map_err(PlanError::Refused)?;
-            self.deletes = deletes.into_iter();
+            let mut last = release(extra, self.guards, self.tally, &source, &target).map_err(PlanError::Refused)?;
+            last.append(&mut self.replacing);
+            self.last = last.into_iter();
         }
         Ok(())
     }
+
+    async fn next_row(&mut self) -> Option<Row> {
+        self.rows.as_mut()?.next().await
+    }
 }
 
-/// Returns what to do once the contents have been compared; nothing if they are the same.
-fn judge(same: Result<bool, Unread>, source: Entry, target: Entry) -> Option<Action> {
+fn new(source: Entry) -> Action {
+    Action::Copy { source, target: None, why: Change::New }
+}
+
+/// Returns what to do once the contents have been compared.
+fn judge(same: Result<bool, Unread>, source: Entry, target: Entry, reading: Reading) -> Judged {
     let step = match same {
-        Ok(true) => return None,
+        Ok(true) => {
+            let proof = if reading == Reading::Both { Proof::Content } else { Proof::Digest };
+            let learned = Row::of(&source, &target);
+            return Judged::Same { key: source.key, proof, learned };
+        }
         Ok(false) => Ok(Change::Content),
         Err(Unread { side: Side::Target, .. }) => Ok(Change::Incomparable),
         Err(Unread { error, .. }) => match error.kind() {
-            // A file that changes while it is hashed has certainly changed.
+            // A file that changes while it is read has certainly changed.
             ErrorKind::Precondition => Ok(Change::Content),
             ErrorKind::NotFound => Err(SkipReason::Vanished),
             _ => Err(SkipReason::Source(Protection::Unreadable(error.cause().into()))),
         },
     };
-    Some(match step {
+    Judged::Act(match step {
         Ok(why) => Action::Copy { source, target: Some(target), why },
         Err(why) => Action::Skip { key: source.key, why },
     })

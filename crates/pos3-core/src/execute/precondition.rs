@@ -1,0 +1,41 @@
+//! A look at one side right before it is acted upon.
+//!
+//! Where a store cannot be told what must still hold, the look comes right before the act: what changed since the plan
+//! was made, minutes or days ago, is found; what changes in the same moment is not.
+
+use crate::entry::{Entry, Kind};
+use crate::error::{ErrorKind, StoreError};
+use crate::key::Key;
+use crate::store::Result;
+use crate::tree::Tree;
+
+/// Fails unless `seen` is there as it was.
+pub(super) async fn hold(tree: &Tree, seen: &Entry, operation: &'static str) -> Result<()> {
+    let found = tree.look_up(&seen.key, operation).await?;
+    let same = match (&seen.kind, &found.kind) {
+        (Kind::File, Kind::File) => {
+            found.size == seen.size && (seen.fingerprint.is_none() || found.fingerprint == seen.fingerprint)
+        }
+        (Kind::File, _) | (_, Kind::File) => false,
+        _ => true,
+    };
+    if same { Ok(()) } else { Err(StoreError::new(ErrorKind::Precondition, operation).with_key(&seen.key)) }
+}
+
+/// Fails unless the target is there as it was, or is absent as it was.
+pub(super) async fn hold_or_absent(tree: &Tree, key: &Key, seen: Option<&Entry>) -> Result<()> {
+    let Some(seen) = seen else {
+        return match tree.look_up(key, "write").await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) if key.is_marker() => Ok(()),
+            Ok(_) => Err(StoreError::new(ErrorKind::AlreadyExists, "write").with_key(key)),
+        };
+    };
+    match hold(tree, seen, "write").await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(StoreError::new(ErrorKind::Precondition, "write").with_key(key))
+        }
+        held => held,
+    }
+}
