@@ -5,6 +5,8 @@
 
 mod hash;
 
+use serde::{Deserialize, Serialize};
+
 use crate::entry::{Digest, Entry};
 use crate::manifest::Row;
 use crate::store::Capabilities;
@@ -93,7 +95,8 @@ pub(crate) enum Known<'a> {
 }
 
 /// Why something is copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Change {
     /// The target does not have it.

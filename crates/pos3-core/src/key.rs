@@ -91,7 +91,8 @@ fn check_windows_segment(segment: &str) -> Result<(), UnsafeKey> {
 }
 
 /// Why a key cannot become a file path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnsafeKey {
     /// `a//b`, `/lead`, or no name at all: on disk it would be the same file as another key.

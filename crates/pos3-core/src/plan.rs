@@ -8,6 +8,8 @@ mod guard;
 mod names;
 mod planner;
 
+use serde::{Deserialize, Serialize};
+
 use crate::compare::Change;
 use crate::entry::{Entry, Protection};
 use crate::key::{Key, UnsafeKey};
@@ -17,7 +19,8 @@ pub use guard::{Guards, MaxDelete, Refusal};
 pub use planner::{PlanError, Planner};
 
 /// One decided step, with what was seen when it was decided. Keys are relative to both trees.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// Make the target equal to the source.
     Copy {
@@ -62,7 +65,8 @@ impl Action {
 }
 
 /// Why a key is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipReason {
     /// The source has something there that is not read.
@@ -98,7 +102,7 @@ impl SkipReason {
 }
 
 /// What was counted while a plan was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Entries the source listing gave, after the filter.
     pub source: u64,

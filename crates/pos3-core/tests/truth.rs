@@ -1,0 +1,363 @@
+//! What a sync knows of what changed, and what it does when things change under its hands.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use pos3_core::{
+    Action, Capabilities, Content, Deletion, Download, Entry, EntryStream, ErrorKind, FailureKind, GetOptions, Key,
+    KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Preconditions, PutOptions, RemoteStore,
+    RemoteStoreExt, Result, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
+};
+
+/// What happens right before the nth read or write of a store (from 1).
+type Interference = Box<dyn Fn(&MemoryStore, u64) -> Option<(&'static str, &'static str)> + Send + Sync>;
+
+/// A store in memory that says of itself what a test wants, and in which others write at the wrong moment.
+struct Told {
+    inner: MemoryStore,
+    capabilities: Capabilities,
+    digests: bool,
+    before_get: Option<Interference>,
+    before_put: Option<Interference>,
+    calls: Mutex<(u64, u64)>,
+}
+
+impl Told {
+    fn new(capabilities: Capabilities) -> Self {
+        let inner = MemoryStore::new();
+        Self { inner, capabilities, digests: true, before_get: None, before_put: None, calls: Mutex::default() }
+    }
+
+    /// Like a disk: names are paths, reading is cheap, and nothing is hashed in a listing.
+    fn disk() -> Self {
+        let capabilities = MemoryStore::new().capabilities().with_keys(KeyRule::FilePath);
+        Self { digests: false, ..Self::new(capabilities) }
+    }
+
+    /// Like a bucket: reading costs requests, times are its own.
+    fn bucket() -> Self {
+        Self::new(MemoryStore::new().capabilities().with_local_reads(false).with_keeps_modified(false))
+    }
+
+    fn without_digests(mut self) -> Self {
+        self.digests = false;
+        self
+    }
+
+    async fn interfere(&self, interference: Option<&Interference>, call: u64) -> Result<()> {
+        if let Some((key, content)) = interference.and_then(|interfere| interfere(&self.inner, call)) {
+            self.inner.write(&Key::from(key), content.into()).await?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, entry: Entry) -> Entry {
+        Entry { digest: entry.digest.filter(|_| self.digests), ..entry }
+    }
+}
+
+#[async_trait]
+impl RemoteStore for Told {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+    fn usage(&self) -> Usage {
+        self.inner.usage()
+    }
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        use futures::StreamExt;
+        let digests = self.digests;
+        let shown = move |entry: Entry| Entry { digest: entry.digest.filter(|_| digests), ..entry };
+        self.inner.list(prefix, options).map(move |entry| entry.map(shown)).boxed()
+    }
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        Ok(self.show(self.inner.head(key).await?))
+    }
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        let call = {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.0 += 1;
+            calls.0
+        };
+        self.interfere(self.before_get.as_ref(), call).await?;
+        self.inner.get(key, options).await
+    }
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+        let call = {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.1 += 1;
+            calls.1
+        };
+        self.interfere(self.before_put.as_ref(), call).await?;
+        Ok(self.show(self.inner.put(key, content, options).await?))
+    }
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        self.inner.delete(keys).await
+    }
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        self.inner.unfinished(prefix).await
+    }
+    async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        self.inner.abandon(puts).await
+    }
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.inner.copy(from, to).await
+    }
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+async fn filled(store: Told, objects: &[(&str, &'static str)]) -> Arc<Told> {
+    for (key, content) in objects {
+        store.inner.write(&Key::from(*key), (*content).into()).await.unwrap();
+    }
+    Arc::new(store)
+}
+
+fn job(source: &Arc<Told>, target: &Arc<Told>, options: SyncOptions) -> SyncJob {
+    SyncJob::new(Tree::new(source.clone()), Tree::new(target.clone()), options)
+}
+
+fn mirror() -> SyncOptions {
+    SyncOptions::default().with_deletion(Deletion::Mirror)
+}
+
+async fn read(store: &Told, key: &str) -> Option<String> {
+    let bytes = store.inner.read(&Key::from(key)).await.ok()?;
+    Some(String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+/// Stores other content of the same size and the same time, as an edit that covers its tracks does.
+async fn replace_unseen(store: &Told, key: &str, content: &'static str) {
+    let key = Key::from(key);
+    let modified = store.inner.head(&key).await.unwrap().modified;
+    store.inner.put(&key, content.into(), PutOptions::default().with_modified(modified)).await.unwrap();
+}
+
+#[tokio::test]
+async fn with_a_manifest_nothing_is_read_and_every_change_is_found() {
+    // No digest can be compared, as with keys held by a key service: only the manifest can know.
+    let disk = filled(Told::disk(), &[("a", "one"), ("b", "two")]).await;
+    let bucket = filled(Told::bucket().without_digests(), &[]).await;
+    let manifest = Arc::new(MemoryManifest::default());
+    let options = || SyncOptions::default().with_manifest(manifest.clone());
+    let up = async || job(&disk, &bucket, options()).run().await.into_result().unwrap();
+
+    assert_eq!(up().await.copied, 2);
+    let second = up().await;
+    assert_eq!((second.copied, second.tally.unchanged, second.usage.get("get")), (0, 2, 0));
+
+    replace_unseen(&disk, "a", "ONE").await;
+    assert_eq!(up().await.copied, 1);
+    assert_eq!(read(&bucket, "a").await.as_deref(), Some("ONE"));
+
+    replace_unseen(&bucket, "b", "TWO").await;
+    assert_eq!(up().await.copied, 1, "the target was overwritten by somebody else");
+    assert_eq!(read(&bucket, "b").await.as_deref(), Some("two"));
+    assert_eq!(up().await.copied, 0);
+}
+
+#[tokio::test]
+async fn a_manifest_that_knows_nothing_costs_reading_and_no_truth() {
+    let disk = filled(Told::disk(), &[("a", "one")]).await;
+    let bucket = filled(Told::bucket(), &[]).await;
+    let down = async |manifest| {
+        let options = SyncOptions::default().with_manifest(manifest);
+        job(&bucket, &disk, options).run().await.into_result().unwrap()
+    };
+    assert!(job(&disk, &bucket, SyncOptions::default()).run().await.is_clean());
+
+    let manifest = Arc::new(MemoryManifest::default());
+    let first = down(manifest.clone()).await;
+    assert_eq!((first.copied, first.usage.get("get")), (0, 1), "the local file was hashed");
+    assert_eq!(down(manifest).await.usage.get("get"), 0, "and that is remembered");
+
+    replace_unseen(&disk, "a", "ONE").await;
+    assert_eq!(down(Arc::new(MemoryManifest::default())).await.copied, 1);
+    assert_eq!(read(&disk, "a").await.as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn a_dry_run_remembers_nothing_and_rows_of_deleted_keys_go() {
+    use futures::StreamExt;
+    let disk = filled(Told::disk(), &[("a", "one"), ("b", "two"), ("c", "three")]).await;
+    let bucket = filled(Told::bucket(), &[("a", "one"), ("b", "two"), ("c", "three")]).await;
+    let manifest = Arc::new(MemoryManifest::default());
+    let job = || job(&disk, &bucket, mirror().with_manifest(manifest.clone()));
+    let rows = async || manifest.rows().map(|row| row.unwrap().key.to_string()).collect::<Vec<_>>().await;
+
+    job().plan().await.unwrap();
+    assert_eq!(rows().await, [""; 0]);
+    assert!(job().run().await.is_clean());
+    assert_eq!(rows().await, ["a", "b", "c"]);
+    disk.inner.remove(&Key::from("b")).await.unwrap();
+    assert_eq!(job().run().await.into_result().unwrap().deleted, 1);
+    assert_eq!(rows().await, ["a", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_changes_while_it_is_read_is_read_again() {
+    let mut store = Told::disk();
+    store.before_get = Some(Box::new(|_, call| (call <= 2).then_some(("a", "new"))));
+    let (source, target) = (filled(store, &[("a", "old")]).await, filled(Told::bucket(), &[]).await);
+    let report = job(&source, &target, SyncOptions::default()).run().await.into_result().unwrap();
+    assert_eq!(report.copied, 1);
+    assert_eq!(read(&target, "a").await.as_deref(), Some("new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_never_rests_is_reported_and_the_target_stays() {
+    let mut store = Told::disk();
+    store.before_get = Some(Box::new(|_, _| Some(("a", "x"))));
+    let source = filled(store, &[("a", "old"), ("b", "fine")]).await;
+    let target = filled(Told::bucket(), &[("a", "good")]).await;
+    let report = job(&source, &target, SyncOptions::default()).run().await;
+    assert_eq!((report.copied, report.failed.len()), (1, 1));
+    assert_eq!(report.failed[0].kind, FailureKind::Changed);
+    assert_eq!(read(&target, "a").await.as_deref(), Some("good"));
+}
+
+#[tokio::test]
+async fn a_target_that_changed_since_it_was_listed_is_left_alone() {
+    let mut store = Told::bucket();
+    store.before_put = Some(Box::new(|_, _| Some(("a", "theirs"))));
+    let source = filled(Told::disk(), &[("a", "ours, longer")]).await;
+    let target = filled(store, &[("a", "old")]).await;
+    let report = job(&source, &target, mirror()).run().await;
+    assert_eq!(report.failed[0].kind, FailureKind::Stale);
+    assert_eq!(read(&target, "a").await.as_deref(), Some("theirs"));
+}
+
+#[tokio::test]
+async fn a_strict_plan_does_nothing_that_is_out_of_date() {
+    let source = filled(Told::disk(), &[("changed", "1"), ("fine", "1"), ("new", "1")]).await;
+    let target = filled(Told::bucket(), &[("changed", "old"), ("gone", "x"), ("kept", "x"), ("new-too", "x")]).await;
+    let options = mirror().with_preconditions(Preconditions::Strict);
+    let job = job(&source, &target, options);
+    let plan = job.plan().await.unwrap();
+    for (store, key) in [(&source, "changed"), (&target, "new")] {
+        store.inner.write(&Key::from(key), "meanwhile".into()).await.unwrap();
+    }
+    let report = job.execute(plan).await;
+    assert_eq!((report.copied, report.deleted, report.withheld), (1, 0, 3));
+    let kinds: Vec<_> = report.failed.iter().map(|failure| (failure.key.as_str(), failure.kind)).collect();
+    assert!(kinds.contains(&("changed", FailureKind::Changed)) && kinds.contains(&("new", FailureKind::Stale)));
+    assert_eq!(read(&target, "changed").await.as_deref(), Some("old"));
+    assert_eq!(read(&target, "new").await.as_deref(), Some("meanwhile"));
+}
+
+#[tokio::test]
+async fn what_changed_before_its_delete_stays() {
+    let source = filled(Told::disk(), &[("a", "1")]).await;
+    let target = filled(Told::disk(), &[("a", "1"), ("old", "x"), ("touched", "x")]).await;
+    let job = job(&source, &target, mirror());
+    let plan = job.plan().await.unwrap();
+    target.inner.write(&Key::from("touched"), "precious".into()).await.unwrap();
+    let report = job.execute(plan).await;
+    assert_eq!((report.deleted, report.failed[0].kind), (1, FailureKind::Stale));
+    assert_eq!(read(&target, "touched").await.as_deref(), Some("precious"));
+}
+
+#[tokio::test]
+async fn what_is_overwritten_or_deleted_is_kept_in_the_backup() {
+    let source = filled(Told::disk(), &[("same", "1"), ("changed", "new one"), ("added", "1")]).await;
+    let target = filled(Told::bucket(), &[("same", "1"), ("changed", "old"), ("deleted", "last words")]).await;
+    let backup = Arc::new(Told::bucket());
+    let options = mirror().with_backup(Some(Tree::new(backup.clone()).at("kept/")));
+    let report = job(&source, &target, options).run().await.into_result().unwrap();
+    assert_eq!((report.copied, report.deleted), (2, 1));
+    let kept: Vec<String> =
+        backup.inner.list_all("").await.unwrap().into_iter().map(|entry| entry.key.to_string()).collect();
+    assert_eq!(kept, ["kept/changed", "kept/deleted"]);
+    assert_eq!(read(&backup, "kept/deleted").await.as_deref(), Some("last words"));
+}
+
+#[tokio::test]
+async fn without_its_backup_nothing_is_overwritten_or_deleted() {
+    let source = filled(Told::disk(), &[("changed", "new one"), ("keep", "1")]).await;
+    let target = filled(Told::bucket(), &[("changed", "old"), ("deleted", "last words")]).await;
+    let backup = Tree::new(Arc::new(
+        pos3_core::conformance::FaultStore::over(MemoryStore::new()).failing(pos3_core::conformance::Operation::Put, 1),
+    ));
+    let report = job(&source, &target, mirror().with_backup(Some(backup))).run().await;
+    assert_eq!((report.failed.len(), report.withheld), (1, 1));
+    assert_eq!(read(&target, "changed").await.as_deref(), Some("old"));
+    assert_eq!(read(&target, "deleted").await.as_deref(), Some("last words"));
+}
+
+#[tokio::test]
+async fn a_kind_is_replaced_after_the_deletes_that_clear_its_way() {
+    let source = filled(Told::bucket(), &[("dir", "now a file"), ("file/x", "now a directory"), ("z", "1")]).await;
+    let target = filled(Told::disk(), &[("dir/a", "1"), ("dir/b", "2"), ("file", "was a file"), ("z", "1")]).await;
+    let keep = job(&source, &target, SyncOptions::default()).run().await;
+    assert_eq!((keep.copied, keep.skipped.len()), (0, 2), "{:?}", keep.skipped);
+
+    let plan = job(&source, &target, mirror()).plan().await.unwrap();
+    let words: Vec<String> = plan.actions.iter().map(word).collect();
+    assert_eq!(words, ["delete dir/a", "delete dir/b", "delete file", "replace dir", "replace file/x"]);
+    let report = job(&source, &target, mirror()).run().await.into_result().unwrap();
+    assert_eq!((report.copied, report.deleted), (2, 3));
+    assert_eq!(read(&target, "dir").await.as_deref(), Some("now a file"));
+    assert_eq!(read(&target, "file/x").await.as_deref(), Some("now a directory"));
+}
+
+fn word(action: &Action) -> String {
+    let verb = match action {
+        Action::Copy { .. } => "copy",
+        Action::Delete { .. } => "delete",
+        Action::Replace { .. } => "replace",
+        Action::Skip { .. } => "skip",
+    };
+    format!("{verb} {}", action.key())
+}
+
+#[tokio::test]
+async fn a_copy_that_no_checksum_covers_is_counted_and_can_be_refused() {
+    let objects = [("a", "1"), ("b", "2")];
+    let source = filled(Told::bucket(), &objects).await;
+    let checked = job(&source, &filled(Told::disk(), &[]).await, SyncOptions::default()).run().await;
+    assert_eq!((checked.copied, checked.unverified), (2, 0), "the memory store checks what it sends");
+
+    // A bucket that nobody can ask for a checksum: what is put there is not known to have arrived.
+    let disk = filled(Told::disk(), &objects).await;
+    let loose = job(&disk, &filled(Told::bucket(), &[]).await, SyncOptions::default()).run().await;
+    assert_eq!((loose.copied, loose.unverified), (2, 2));
+    assert!(loose.is_clean());
+    let options = SyncOptions::default().with_verify(Verify::Require);
+    let strict = job(&disk, &filled(Told::bucket(), &[]).await, options).run().await;
+    assert_eq!((strict.copied, strict.failed.len()), (0, 2));
+    assert_eq!(strict.failed[0].kind, FailureKind::Unverified);
+    assert_eq!(strict.failed[0].error.kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test]
+async fn a_manifest_that_fails_costs_time_and_is_told() {
+    #[derive(Debug)]
+    struct Broken;
+    #[async_trait]
+    impl Manifest for Broken {
+        fn rows(&self) -> futures::stream::BoxStream<'static, Result<pos3_core::Row, pos3_core::ManifestError>> {
+            let error = pos3_core::ManifestError("the manifest is damaged".into());
+            Box::pin(futures::stream::iter([Err(error)]))
+        }
+        async fn apply(&self, _: Vec<pos3_core::RowChange>) -> Result<(), pos3_core::ManifestError> {
+            Err(pos3_core::ManifestError("the disk is full".into()))
+        }
+    }
+    let objects = [("a", "1"), ("b", "2")];
+    let (source, target) = (filled(Told::disk(), &objects).await, filled(Told::bucket(), &objects[..1]).await);
+    let options = SyncOptions::default().with_manifest(Arc::new(Broken));
+    let report = job(&source, &target, options).run().await.into_result().unwrap();
+    assert_eq!((report.copied, report.tally.unchanged), (1, 1));
+    assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
+}
