@@ -4,7 +4,6 @@
 mod deletes;
 mod endpoints;
 mod keys;
-mod progress;
 mod requests;
 mod signals;
 mod tls;

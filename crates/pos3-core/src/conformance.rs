@@ -6,6 +6,7 @@
 
 pub mod clauses;
 mod fault;
+mod model;
 mod shuffled;
 
 use std::any::Any;
@@ -17,6 +18,7 @@ use crate::key::Key;
 use crate::store::RemoteStore;
 
 pub use fault::{FaultStore, Operation};
+pub use model::{Consequence, Model, Participant, Trouble};
 pub use shuffled::ShuffledStore;
 
 /// The keys that break other tools: each must be stored exactly, or refused for itself alone.

@@ -8,7 +8,7 @@ mod sort;
 
 use futures::TryStreamExt;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, StoreError};
 use crate::filter::Filter;
 use crate::key::Key;
@@ -74,7 +74,7 @@ impl Listing {
             self.check_order(&entry.key)?;
             let relative = &entry.key.as_str()[self.prefix_length..];
             // The prefix's own marker is the tree itself.
-            if !relative.is_empty() && self.filter.admits(relative) {
+            if !relative.is_empty() && self.exists(relative, &entry.kind) {
                 self.count += 1;
                 return Ok(Some(if self.prefix_length == 0 {
                     entry
@@ -90,6 +90,13 @@ impl Listing {
     /// Returns the proof of a good end, or nothing if the end was not reached.
     pub fn finish(self) -> Option<Complete> {
         self.ended.then_some(Complete { count: self.count })
+    }
+
+    /// Returns true if the key exists for this run. A protected directory does where the filter excludes its own name but
+    /// not all that may lie below it: left out, it would protect nothing there.
+    fn exists(&self, relative: &str, kind: &Kind) -> bool {
+        let protects_below = matches!(kind, Kind::Protected(_)) && relative.ends_with('/');
+        self.filter.admits(relative) || (protects_below && !self.filter.prunes(relative))
     }
 
     fn check_order(&mut self, key: &Key) -> Result<(), StoreError> {
@@ -108,7 +115,10 @@ impl Listing {
 mod tests {
     use std::sync::Arc;
 
+    use futures::{StreamExt, stream};
+
     use super::*;
+    use crate::entry::Protection;
     use crate::store::memory::MemoryStore;
     use crate::store::{RemoteStore, RemoteStoreExt};
 
@@ -141,6 +151,20 @@ mod tests {
         let filter = Filter::builder().exclude("y/*").unwrap().build().unwrap();
         let (keys, _) = keys(Listing::open(&tree(&["x", "y/z"]).await, &filter, Order::Trusted)).await;
         assert_eq!(keys, ["x"]);
+    }
+
+    #[tokio::test]
+    async fn a_protected_directory_is_left_out_only_with_all_that_may_lie_below_it() {
+        let filter = |exclude, include| Filter::builder().exclude(exclude).unwrap().include(include).unwrap();
+        for (exclude, include, shown) in
+            [("*", "*.txt", true), ("*/", "e/f", true), ("*", "e/f", false), ("d/*", "e/f", false)]
+        {
+            let mut listing =
+                Listing::open(&tree(&[]).await, &filter(exclude, include).build().unwrap(), Order::Trusted);
+            let locked = Entry::protected("d/", Protection::Unreadable("permission denied".into()));
+            listing.entries = stream::iter([Ok(locked)]).boxed();
+            assert_eq!(listing.next().await.unwrap().is_some(), shown, "-{exclude} +{include}");
+        }
     }
 
     #[tokio::test]

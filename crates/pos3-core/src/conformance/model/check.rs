@@ -1,0 +1,169 @@
+//! What must hold of every case.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use super::case::Case;
+use super::expectation::Before;
+use super::fault::Fault;
+use super::participant::{Consequence, Participant};
+use super::world::{World, fill};
+use crate::conformance::{FaultStore, Operation};
+use crate::options::Deletion;
+use crate::plan::SkipReason;
+use crate::report::{FailedAction, Report, Stop};
+use crate::store::{KeyRule, RemoteStore};
+use crate::sync::SyncJob;
+use crate::tree::Tree;
+
+/// Two stores filled for a case.
+struct Stage<'a> {
+    case: &'a Case,
+    from: Participant,
+    to: Participant,
+    source: World,
+}
+
+impl<'a> Stage<'a> {
+    async fn set(case: &'a Case, (from, to): (Participant, Participant)) -> Self {
+        case.source_link.iter().for_each(|name| from.link(name));
+        case.target_link.iter().for_each(|name| to.link(name));
+        fill(&from.tree(), &case.source).await;
+        fill(&to.tree(), &case.target).await;
+        let source = World::of(&from.tree()).await;
+        Self { case, from, to, source }
+    }
+
+    async fn target(&self) -> World {
+        World::of(&self.to.tree()).await
+    }
+
+    fn job(&self) -> SyncJob {
+        SyncJob::new(self.from.tree(), self.to.tree(), self.case.options())
+    }
+}
+
+pub(super) async fn a_sync_is_what_two_maps_say(
+    pair: &impl Fn() -> (Participant, Participant),
+    case: &Case,
+) -> TestCaseResult {
+    let stage = Stage::set(case, pair()).await;
+    let before = stage.target().await;
+    if !matches!(case.fault, Fault::None) {
+        let (report, consequence) = case.fault.run(&stage.from, &stage.to, case.options()).await;
+        let after = stage.target().await;
+        nothing_was_harmed(&stage, &before, &after, &report)?;
+        if consequence == Some(Consequence::Unclean) {
+            prop_assert!(!report.is_clean(), "the fault is not told: {report:?}");
+        }
+        if report.is_clean() {
+            is_as_expected(&stage, &before, &after, &report)?;
+        }
+    }
+    let broken = stage.target().await;
+    let report = stage.job().run().await;
+    let repaired = stage.target().await;
+    is_as_expected(&stage, &broken, &repaired, &report)?;
+    if report.is_clean() {
+        // What a fault left behind makes no difference to what a good run leads to.
+        is_as_expected(&stage, &before, &repaired, &report)?;
+    }
+    a_second_run_does_nothing(&stage, &repaired, &report).await?;
+    prop_assert_eq!(World::of(&stage.from.tree()).await, stage.source, "a source is only read");
+    Ok(())
+}
+
+/// The target is what two maps say, and what is not done is told, key by key.
+fn is_as_expected(stage: &Stage<'_>, before: &World, after: &World, report: &Report) -> TestCaseResult {
+    let filter = stage.case.filter();
+    let before = Before { source: &stage.source, target: before, filter: &filter };
+    let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)));
+    let withheld = clash || !report.failed.is_empty();
+    let expected = before.after(stage.case.deletion, withheld);
+    prop_assert!(report.stopped.is_none(), "{:?}", report.stopped);
+    prop_assert_eq!(told(report), expected.refused, "told, and to be told: {:?}", report);
+    prop_assert_eq!(&after.objects, &expected.objects, "found, and expected: {:?}", report);
+    prop_assert_eq!(&after.links, &before.target.links);
+    prop_assert!(withheld || !expected.clashes, "names clash, and deletes were not withheld");
+    Ok(())
+}
+
+/// Returns the keys that were not dealt with.
+fn told(report: &Report) -> BTreeSet<String> {
+    let skipped = report.skipped.iter().filter(|(_, why)| !why.is_policy()).map(|(key, _)| key);
+    let failed = report.failed.iter().map(|failure| &failure.key);
+    skipped.chain(failed).map(|key| key.as_str().to_owned()).collect()
+}
+
+/// Whatever went wrong: nothing is torn, nothing is deleted that may not be, and nothing at all if a copy or a listing
+/// failed.
+fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: &Report) -> TestCaseResult {
+    let filter = stage.case.filter();
+    let maps = Before { source: &stage.source, target: before, filter: &filter };
+    let wanted = maps.wanted();
+    let is_disk = after.rule == KeyRule::FilePath;
+    let mentions = |directory: &str| before.objects.keys().chain(wanted.keys()).any(|key| key.starts_with(directory));
+    for (key, content) in &after.objects {
+        let whole = before.objects.get(key) == Some(content) || wanted.get(key) == Some(content);
+        let directory = is_disk && key.ends_with('/') && mentions(key);
+        prop_assert!(whole || directory, "{key:?} is neither old nor new: {content:?}");
+    }
+    let failed = |action| report.failed.iter().any(|failure| failure.action == action);
+    let copy_failed = failed(FailedAction::Copy);
+    let unlisted = matches!(report.stopped, Some(Stop::Listing { .. }));
+    if copy_failed || unlisted {
+        prop_assert_eq!(report.deleted, 0);
+    }
+    // A delete whose answer was lost is told as failed, and may have been done.
+    let deletes = report.deleted > 0 || failed(FailedAction::Delete);
+    for key in before.objects.keys() {
+        let may_go = deletes && stage.case.deletion == Deletion::Mirror && maps.is_extra(key);
+        let filled = is_disk && key.ends_with('/') && after.objects.keys().any(|other| other.starts_with(key.as_str()));
+        prop_assert!(after.objects.contains_key(key) || may_go || filled, "{key:?} was deleted: {report:?}");
+    }
+    prop_assert_eq!(&after.links, &before.links);
+    Ok(())
+}
+
+async fn a_second_run_does_nothing(stage: &Stage<'_>, repaired: &World, first: &Report) -> TestCaseResult {
+    let watched = |participant: &Participant| Arc::new(FaultStore::over_shared(participant.tree().store().clone()));
+    let (from, to) = (watched(&stage.from), watched(&stage.to));
+    let at = |store: &Arc<FaultStore>, tree: Tree| Tree::new(store.clone()).at(tree.prefix());
+    let job = SyncJob::new(at(&from, stage.from.tree()), at(&to, stage.to.tree()), stage.case.options());
+    let report = job.run().await;
+    prop_assert_eq!((report.copied, report.deleted), (0, 0), "{:?}", report);
+    prop_assert_eq!(told(&report), told(first));
+    prop_assert_eq!(&stage.target().await, repaired);
+    if first.is_clean() {
+        for (side, store) in [("source", &from), ("target", &to)] {
+            let capabilities = store.capabilities();
+            let reads = if capabilities.local_reads { 0 } else { store.calls(Operation::Get) };
+            // On a disk a directory is tried each time that still holds what is excluded.
+            let deletes = if capabilities.keys == KeyRule::FilePath { 0 } else { store.calls(Operation::Delete) };
+            let others = [Operation::Head, Operation::Put].map(|operation| store.calls(operation));
+            prop_assert_eq!((reads, deletes, others), (0, 0, [0; 2]), "more than a listing of the {}", side);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn executing_a_collected_plan_is_running(
+    pair: &impl Fn() -> (Participant, Participant),
+    case: &Case,
+) -> TestCaseResult {
+    let (one, other) = (Stage::set(case, pair()).await, Stage::set(case, pair()).await);
+    let before = other.target().await;
+    let direct = one.job().run().await;
+    let job = other.job();
+    let plan = job.plan().await.unwrap();
+    prop_assert_eq!(&other.target().await, &before, "a plan touches nothing");
+    let planned = job.execute(plan).await;
+    prop_assert_eq!(one.target().await, other.target().await);
+    let counts = |report: &Report| (report.copied, report.copied_bytes, report.deleted, report.withheld, report.tally);
+    prop_assert_eq!(counts(&direct), counts(&planned));
+    prop_assert_eq!(told(&direct), told(&planned));
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! What goes wrong in a case, and whether it did.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use super::participant::{Consequence, Participant, Trouble};
+use crate::conformance::{FaultStore, Operation, ShuffledStore};
+use crate::diff::Side;
+use crate::event::{Event, Observer};
+use crate::options::SyncOptions;
+use crate::report::Report;
+use crate::sync::SyncJob;
+use crate::tree::Tree;
+
+/// Something that goes wrong. Counts are from 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// Nothing does.
+    None,
+    /// A listing breaks after some entries.
+    Listing(Side, usize),
+    /// A listing comes in an order that a seed decides, unsaid.
+    Disorder(Side, u64),
+    /// The nth read fails.
+    Get(Side, u64),
+    /// Every body ends early.
+    Cut(Side, usize),
+    /// The nth write fails.
+    Put(u64),
+    /// The nth call to delete fails for all its keys.
+    Deletes(u64),
+    /// The nth key to be deleted fails alone.
+    DeleteOf(u64),
+    /// One of the troubles of the store itself, at the nth occasion.
+    Trouble(Side, usize, usize),
+    /// The run is cancelled at the nth event.
+    Cancelled(u64),
+}
+
+pub(super) fn fault() -> impl Strategy<Value = Fault> {
+    let side = || prop::sample::select(vec![Side::Source, Side::Target]);
+    prop_oneof![
+        5 => Just(Fault::None),
+        1 => (side(), 0..12_usize).prop_map(|(side, entries)| Fault::Listing(side, entries)),
+        1 => (side(), any::<u64>()).prop_map(|(side, seed)| Fault::Disorder(side, seed)),
+        1 => (side(), 1..5_u64).prop_map(|(side, nth)| Fault::Get(side, nth)),
+        1 => (side(), 0..2_usize).prop_map(|(side, bytes)| Fault::Cut(side, bytes)),
+        1 => (1..5_u64).prop_map(Fault::Put),
+        1 => Just(Fault::Deletes(1)),
+        1 => (1..5_u64).prop_map(Fault::DeleteOf),
+        3 => (side(), 0..64_usize, 1..4_usize).prop_map(|(side, which, nth)| Fault::Trouble(side, which, nth)),
+        1 => (1..30_u64).prop_map(Fault::Cancelled),
+    ]
+}
+
+impl Fault {
+    /// Runs a sync with this fault, and returns what the report must say of it; nothing if it did not happen.
+    pub(super) async fn run(
+        self,
+        from: &Participant,
+        to: &Participant,
+        options: SyncOptions,
+    ) -> (Report, Option<Consequence>) {
+        let cancel = Cancel::at(match self {
+            Self::Cancelled(nth) => nth,
+            _ => u64::MAX,
+        });
+        let ((source, fault_of_source), (target, fault_of_target)) =
+            (self.at(Side::Source, from), self.at(Side::Target, to));
+        let trouble = self.trouble(from, to);
+        trouble.inspect(|(trouble, nth)| trouble.begin(*nth));
+        let token = cancel.token.clone();
+        let job = SyncJob::new(source, target, options.with_observer(cancel)).with_cancel(token);
+        let report = job.run().await;
+        let met = trouble.and_then(|(trouble, _)| trouble.end());
+        let happened = [fault_of_source, fault_of_target].iter().flatten().any(|store| store.faults() > 0);
+        (report, met.or(happened.then(|| self.consequence())))
+    }
+
+    fn trouble<'a>(self, from: &'a Participant, to: &'a Participant) -> Option<(&'a Trouble, usize)> {
+        match self {
+            Self::Trouble(Side::Source, which, nth) => Some((from.trouble(which)?, nth)),
+            Self::Trouble(Side::Target, which, nth) => Some((to.trouble(which)?, nth)),
+            _ => None,
+        }
+    }
+
+    /// Returns one side's tree with the fault in it, and the store to ask whether it happened.
+    fn at(self, side: Side, participant: &Participant) -> (Tree, Option<Arc<FaultStore>>) {
+        let tree = participant.tree();
+        let faulty = || FaultStore::over_shared(tree.store().clone());
+        let faulty = match self {
+            Self::Disorder(at, seed) if at == side => {
+                let shuffled = ShuffledStore::lying(tree.store().clone(), seed);
+                return (Tree::new(Arc::new(shuffled)).at(tree.prefix()), None);
+            }
+            Self::Listing(at, entries) if at == side => faulty().breaking_listings_after(entries),
+            Self::Get(at, nth) if at == side => faulty().failing(Operation::Get, nth),
+            Self::Cut(at, bytes) if at == side => faulty().cutting_bodies_after(bytes),
+            Self::Put(nth) if side == Side::Target => faulty().failing(Operation::Put, nth),
+            Self::Deletes(nth) if side == Side::Target => faulty().failing(Operation::Delete, nth),
+            Self::DeleteOf(nth) if side == Side::Target => faulty().failing_delete_of(nth),
+            _ => return (tree, None),
+        };
+        let faulty = Arc::new(faulty);
+        (Tree::new(faulty.clone()).at(tree.prefix()), Some(faulty))
+    }
+
+    /// A target that cannot be read to compare is written again; that is no failure.
+    fn consequence(self) -> Consequence {
+        match self {
+            Self::Get(Side::Target, _) | Self::Cut(Side::Target, _) => Consequence::Either,
+            _ => Consequence::Unclean,
+        }
+    }
+}
+
+/// Cancels at an event.
+struct Cancel {
+    token: CancellationToken,
+    at: u64,
+    seen: AtomicU64,
+}
+
+impl Cancel {
+    fn at(at: u64) -> Self {
+        Self { token: CancellationToken::new(), at, seen: AtomicU64::new(0) }
+    }
+}
+
+impl Observer for Cancel {
+    fn event(&self, _event: &Event<'_>) {
+        if self.seen.fetch_add(1, Ordering::Relaxed) + 1 == self.at {
+            self.token.cancel();
+        }
+    }
+}

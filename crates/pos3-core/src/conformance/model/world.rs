@@ -1,0 +1,86 @@
+//! What a store holds, as a map.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, stream};
+
+use crate::entry::Kind;
+use crate::error::ErrorKind;
+use crate::key::Key;
+use crate::store::{KeyRule, RemoteStoreExt};
+use crate::tree::Tree;
+
+/// Contents by key. A key that ends in `/` is a marker: on a disk an empty directory.
+pub(super) type Objects = BTreeMap<String, String>;
+
+/// Requests at once where the order does not matter.
+const REQUESTS: usize = 8;
+
+/// What a tree holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct World {
+    pub(super) rule: KeyRule,
+    pub(super) objects: Objects,
+    pub(super) links: BTreeSet<String>,
+}
+
+impl World {
+    /// Returns what the tree holds.
+    pub(super) async fn of(tree: &Tree) -> Self {
+        let mut entries = tree.store().list_all(tree.prefix()).await.unwrap();
+        // The prefix's own marker is the tree itself.
+        entries.retain(|entry| entry.key.as_str() != tree.prefix());
+        let relative = |key: &Key| key.as_str()[tree.prefix().len()..].to_owned();
+        let is_link = |kind: &Kind| matches!(kind, Kind::Protected(_));
+        let links = entries.iter().filter(|entry| is_link(&entry.kind) && !entry.key.is_marker());
+        let rule = tree.store().capabilities().keys;
+        let contents = entries.iter().filter(|entry| entry.has_content()).map(async |entry| {
+            let is_directory = rule == KeyRule::FilePath && entry.kind == Kind::Marker;
+            let content = if is_directory { "".into() } else { tree.store().read(&entry.key).await.unwrap() };
+            (relative(&entry.key), String::from_utf8(content.to_vec()).unwrap())
+        });
+        Self {
+            rule,
+            links: links.map(|entry| relative(&entry.key)).collect(),
+            objects: stream::iter(contents).buffer_unordered(REQUESTS).collect().await,
+        }
+    }
+
+    /// Returns every directory that is there: on a disk those that hold something as well as those that do not.
+    pub(super) fn directories(&self) -> BTreeSet<String> {
+        match self.rule {
+            KeyRule::Any => BTreeSet::new(),
+            KeyRule::FilePath => self.objects.keys().flat_map(|key| above(key)).collect(),
+        }
+    }
+
+    /// Returns true if `key` is what a link stands at, or lies below one.
+    pub(super) fn is_linked(&self, key: &str) -> bool {
+        self.links.iter().any(|link| key == link || is_below(key, link))
+    }
+}
+
+/// Returns true if `key` lies in the directory `file/`, or is it.
+pub(super) fn is_below(key: &str, file: &str) -> bool {
+    key.strip_prefix(file).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Returns the directories that a key lies in, itself included if it is one.
+pub(super) fn above(key: &str) -> impl Iterator<Item = String> + '_ {
+    key.match_indices('/').map(|(at, _)| key[..=at].to_owned())
+}
+
+/// Stores objects, as many as the store can hold: a disk refuses some keys, and the later of two that clash.
+pub(super) async fn fill(tree: &Tree, objects: &Objects) {
+    let is_disk = tree.store().capabilities().keys == KeyRule::FilePath;
+    let writes = objects.iter().map(async |(key, content)| {
+        let written =
+            tree.store().write(&tree.key(&Key::from(key.as_str())), content.clone().into_bytes().into()).await;
+        match written {
+            Err(error) if is_disk && matches!(error.kind(), ErrorKind::InvalidKey | ErrorKind::AlreadyExists) => {}
+            written => drop(written.unwrap()),
+        }
+    });
+    let at_once = if is_disk { 1 } else { REQUESTS };
+    stream::iter(writes).buffer_unordered(at_once).collect::<Vec<()>>().await;
+}
