@@ -5,6 +5,7 @@ mod deletes;
 mod listings;
 mod messages;
 mod reads;
+mod streams;
 mod tls;
 mod writes;
 

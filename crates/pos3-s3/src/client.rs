@@ -8,6 +8,7 @@ mod connect;
 pub(crate) mod request;
 pub(crate) mod retry;
 pub(crate) mod sign;
+pub(crate) mod stream;
 pub(crate) mod time;
 pub(crate) mod uri;
 pub(crate) mod xml;
@@ -27,11 +28,12 @@ use tokio::time::timeout;
 use crate::error::{Failure, Refusal};
 use crate::operation::Counters;
 use crate::store::S3Store;
-use config::{Credentials, S3Config, S3ConfigError};
+use config::{Credentials, PayloadSigning, S3Config, S3ConfigError};
 use connect::Patience;
-use request::Request;
+use request::{Body, Request};
 use retry::{Attempts, Brake};
 use sign::Signer;
+use stream::Streamed;
 use uri::Endpoint;
 use xml::XmlError;
 
@@ -119,6 +121,12 @@ impl S3Client {
         &self.0.config
     }
 
+    /// Returns true if content can be sent while it is read: a signature over it must be known before, and a transport
+    /// of the embedder's takes bytes in memory only.
+    pub(crate) fn streams(&self) -> bool {
+        self.config().http.is_none() && self.config().payload_signing == PayloadSigning::Unsigned
+    }
+
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -137,8 +145,12 @@ impl S3Client {
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
         self.0.brake.wait().await;
         let signed = self.signed(request).await?;
+        let streamed = signed.extensions().get::<Streamed>().cloned();
         counters.count(request.operation);
-        let response = self.0.http.execute(signed).await?;
+        let response = self.0.http.execute(signed).await.map_err(|error| {
+            let unread = streamed.and_then(|streamed| streamed.failure());
+            unread.map_or_else(|| error.into(), Failure::from)
+        })?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -173,6 +185,10 @@ impl S3Client {
     }
 
     async fn signed(&self, request: &Request) -> Result<HttpRequest, Failure> {
+        let (held, streamed) = match &request.body {
+            Body::Held(bytes) => (bytes.clone(), None),
+            Body::Streamed(content) => (Bytes::new(), Some(content.open().await?)),
+        };
         let mut headers = request.headers.clone();
         let method = request.operation.method();
         if let Credentials::Provider(provider) = &self.config().credentials {
@@ -181,13 +197,16 @@ impl S3Client {
             self.0.signer.sign(&credential, &method, &request.uri, &mut headers, &request.payload, now)?;
         }
         if method == Method::PUT || method == Method::POST {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.size()));
         }
         // A body of one `Bytes`: the other kind of body there is tells its emptiness the wrong way round.
-        let mut signed = HttpRequest::new(HttpRequestBody::from(request.body.clone()));
+        let mut signed = HttpRequest::new(HttpRequestBody::from(held));
         *signed.method_mut() = method;
         *signed.uri_mut() = request.uri.clone();
         *signed.headers_mut() = headers;
+        if let Some(streamed) = streamed {
+            signed.extensions_mut().insert(streamed);
+        }
         if let Some(patience) = request.patience {
             signed.extensions_mut().insert(Patience(patience));
         }

@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     Credentials(object_store::Error),
     /// The request cannot be expressed in HTTP.
     Request(String),
+    /// The content to be sent could not be read, which its own store has tried often enough.
+    Source(StoreError),
 }
 
 impl Failure {
@@ -40,7 +42,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.is_temporary(),
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Garbled(_) => true,
-            Self::Changed | Self::Credentials(_) | Self::Request(_) => false,
+            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::Source(_) => false,
         }
     }
 
@@ -54,7 +56,7 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.status.is_server_error(),
             Self::Transport(_) | Self::Stalled(_) | Self::Garbled(_) => true,
-            Self::Changed | Self::Credentials(_) | Self::Request(_) => false,
+            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::Source(_) => false,
         }
     }
 
@@ -70,6 +72,9 @@ impl Failure {
                 Self::Credentials(object_store::Error::Generic { store: "S3", source: error.to_string().into() })
             }
             Self::Request(why) => Self::Request(why.clone()),
+            Self::Source(error) => {
+                Self::Source(StoreError::new(error.kind(), error.operation()).with_message(error.cause()))
+            }
         }
     }
 
@@ -99,6 +104,7 @@ impl Failure {
             Self::Changed => ErrorKind::Precondition,
             Self::Credentials(_) => ErrorKind::Unauthenticated,
             Self::Request(_) => ErrorKind::Other,
+            Self::Source(error) => error.kind(),
         };
         let mut error = StoreError::new(kind, operation);
         if let Some(key) = key {
@@ -123,6 +129,7 @@ impl Failure {
             Self::Stalled(idle) => error.with_message(format!("nothing came from {endpoint} for {idle:?}")),
             Self::Garbled(why) | Self::Request(why) => error.with_message(why),
             Self::Changed => error,
+            Self::Source(own) => own,
             Self::Credentials(cause) => error.with_message("no credentials could be had").with_source(cause),
         }
     }
@@ -138,6 +145,12 @@ fn told(error: &HttpError) -> String {
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         Self::Transport(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Source(error)
     }
 }
 

@@ -47,6 +47,12 @@ impl Content {
         self
     }
 
+    /// Returns this content without its meter: for what reads it more than once and [counts](Self::count) it itself.
+    #[must_use]
+    pub fn without_meter(&self) -> Self {
+        Self { meter: None, ..self.clone() }
+    }
+
     /// Returns the length in bytes.
     pub fn size(&self) -> u64 {
         match &self.source {

@@ -22,9 +22,9 @@ use crate::root::Root;
 const RANGE: u64 = 8 << 20;
 
 /// What is gathered before it is written.
-const BUFFER: u64 = 1 << 20;
+const BUFFER: u64 = 512 << 10;
 
-/// Memory of one range: what is gathered, and what arrives beyond it.
+/// Memory of one range: what is gathered, and what has arrived beyond it.
 const MEMORY: u64 = 2 * BUFFER;
 
 /// Stores content that is too large to be held in memory.

@@ -8,12 +8,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::pin_mut;
+use futures::stream::BoxStream;
+use futures::{StreamExt, pin_mut};
 use http::uri::Scheme;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -31,12 +32,14 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
 use super::config::{S3Config, S3ConfigError};
+use super::stream::Streamed;
 
-/// Most read from or written to a socket at once: large enough that a bulk transfer makes few system calls.
-const BUFFER: usize = 1 << 20;
+/// Most read from or written to a socket at once: large enough that a bulk transfer makes few system calls, small enough
+/// that a connection for each slot of the budget fits into its bytes.
+const BUFFER: usize = 256 << 10;
 
-/// Request bodies are handed to the connection in pieces of this size, which is how progress is seen.
-const PIECE: usize = 256 << 10;
+/// Request bodies are handed to the connection in pieces of at most this size, which is how progress is seen.
+const PIECE: usize = BUFFER;
 
 /// An unused connection is closed after this long; servers close theirs sooner or later, and reusing one that is being
 /// closed costs an attempt.
@@ -116,7 +119,8 @@ where
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let patience = request.extensions().get::<Patience>().map_or(self.patience, |patience| patience.0);
         let sent = Arc::new(AtomicU64::new(0));
-        let answer = self.client.request(request.map(|body| Upload::new(body, sent.clone())));
+        let streamed = request.extensions().get::<Streamed>().cloned();
+        let answer = self.client.request(request.map(|body| Upload::new(body, streamed, sent.clone())));
         pin_mut!(answer);
         let mut seen = 0;
         loop {
@@ -158,14 +162,35 @@ fn is_tls(error: &(dyn StdError + 'static)) -> bool {
 
 /// A request body handed out in pieces, counting them.
 struct Upload {
-    body: HttpRequestBody,
+    body: Source,
     piece: Bytes,
+    /// What has not been handed out yet.
+    left: u64,
     sent: Arc<AtomicU64>,
 }
 
+/// Where a request body comes from.
+enum Source {
+    Held(HttpRequestBody),
+    Streamed(BoxStream<'static, Result<Bytes, HttpError>>),
+}
+
 impl Upload {
-    fn new(body: HttpRequestBody, sent: Arc<AtomicU64>) -> Self {
-        Self { body, piece: Bytes::new(), sent }
+    fn new(body: HttpRequestBody, streamed: Option<Streamed>, sent: Arc<AtomicU64>) -> Self {
+        let (left, body) = match streamed {
+            Some(streamed) => (streamed.size(), Source::Streamed(streamed.pieces())),
+            None => (body.content_length() as u64, Source::Held(body)),
+        };
+        Self { body, piece: Bytes::new(), left, sent }
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
+        match &mut self.body {
+            Source::Streamed(pieces) => pieces.poll_next_unpin(context),
+            Source::Held(body) => {
+                Pin::new(body).poll_frame(context).map_ok(|frame| frame.into_data().unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -178,24 +203,22 @@ impl Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         if self.piece.is_empty() {
-            match Pin::new(&mut self.body).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => self.piece = data,
-                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
-                },
-                other => return other,
+            match ready!(self.poll_piece(context)) {
+                Some(Ok(piece)) => self.piece = piece,
+                other => return Poll::Ready(other.map(|piece| piece.map(Frame::data))),
             }
         }
         let length = self.piece.len().min(PIECE);
+        self.left = self.left.saturating_sub(length as u64);
         self.sent.fetch_add(length as u64, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.piece.is_empty() && self.body.is_end_stream()
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.piece.len() as u64 + self.body.size_hint().lower())
+        SizeHint::with_exact(self.left)
     }
 }

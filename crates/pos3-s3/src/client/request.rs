@@ -7,8 +7,28 @@ use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
 
 use super::sign::Payload;
+use super::stream::Streamable;
 use crate::error::Failure;
 use crate::operation::Operation;
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    /// Bytes in memory.
+    Held(Bytes),
+    /// Content that each attempt reads anew.
+    Streamed(Streamable),
+}
+
+impl Body {
+    /// Returns the length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Held(bytes) => bytes.len() as u64,
+            Self::Streamed(content) => content.size(),
+        }
+    }
+}
 
 /// A request before it is signed.
 #[derive(Clone, Debug)]
@@ -16,7 +36,7 @@ pub(crate) struct Request {
     pub(crate) operation: Operation,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     pub(crate) payload: Payload,
     /// How long it may go without progress, where that differs from the usual.
     pub(crate) patience: Option<Duration>,
@@ -26,7 +46,7 @@ impl Request {
     pub(crate) fn new(operation: Operation, host: &HeaderValue, uri: Uri) -> Self {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(HOST, host.clone());
-        Self { operation, uri, headers, body: Bytes::new(), payload: Payload::Empty, patience: None }
+        Self { operation, uri, headers, body: Body::Held(Bytes::new()), payload: Payload::Empty, patience: None }
     }
 
     /// Sets a header; each is signed.
@@ -36,8 +56,15 @@ impl Request {
     }
 
     pub(crate) fn body(mut self, body: Bytes, payload: Payload) -> Self {
-        self.body = body;
+        self.body = Body::Held(body);
         self.payload = payload;
+        self
+    }
+
+    /// Sets content that is not in memory; no signature covers it.
+    pub(crate) fn streamed(mut self, content: Streamable) -> Self {
+        self.body = Body::Streamed(content);
+        self.payload = Payload::Unsigned;
         self
     }
 

@@ -15,8 +15,10 @@ use pos3_core::{Content, Digest, Entry, Key, PutOptions, Reservation, Result, Sl
 
 use super::{ObjectHeaders, written};
 use crate::bucket::{Bucket, header};
+use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::client::sign::Payload;
+use crate::client::stream::{self, Streamable};
 use crate::client::xml;
 use crate::copy::{CopySource, LONG};
 use crate::error::Failure;
@@ -132,8 +134,7 @@ impl Upload {
                 record(sent?, &mut etags, &mut callers_slot);
                 continue;
             };
-            let bytes = source.bytes_in_memory(&ranges[next]);
-            let reservation = options.budget.reserve(bytes);
+            let reservation = options.budget.reserve(self.bytes_in_memory(source, &ranges[next]));
             futures::pin_mut!(reservation);
             let reservation = loop {
                 tokio::select! {
@@ -157,24 +158,46 @@ impl Upload {
         let number = (index + 1).to_string();
         let query = [("partNumber", number.as_str()), ("uploadId", self.id.as_str())];
         let etag = match source {
-            PartSource::Content(content) => {
-                let body = content.read_to_bytes(range).await?;
-                self.upload_part(&query, body).await
-            }
+            PartSource::Content(content) => self.upload_part(&query, content, range).await,
             PartSource::Copy(source) => self.copy_part(&query, source, range).await,
         };
         Ok(Sent { index, etag: etag.map_err(|failure| self.bucket.error("write", &self.key, failure))?, slot })
     }
 
-    async fn upload_part(&self, query: &[(&str, &str)], body: Bytes) -> Result<String, Failure> {
-        let payload = self.bucket.payload(&body).await;
-        let request = self.bucket.object_request(Operation::UploadPart, &self.key, query)?.body(body, payload);
+    /// Returns how much of a part is in memory while it is sent.
+    fn bytes_in_memory(&self, source: &PartSource<'_>, range: &Range<u64>) -> u64 {
+        let size = range.end - range.start;
+        match source {
+            PartSource::Content(_) if self.bucket.client.streams() => size.min(stream::MEMORY),
+            PartSource::Content(_) => size,
+            PartSource::Copy(_) => 0,
+        }
+    }
+
+    async fn upload_part(
+        &self,
+        query: &[(&str, &str)],
+        content: &Content,
+        range: Range<u64>,
+    ) -> Result<String, Failure> {
+        let request = self.bucket.object_request(Operation::UploadPart, &self.key, query)?;
+        let request = self.carrying(request, content, range).await?;
         self.bucket
             .exchange(&request, |answer| match header(&answer.headers, "etag") {
                 "" => Err(Failure::Garbled("the answer does not tell the ETag of a part".into())),
                 etag => Ok(etag.to_owned()),
             })
             .await
+    }
+
+    /// Puts a range of content into a request, without holding it in memory where that is possible.
+    async fn carrying(&self, request: Request, content: &Content, range: Range<u64>) -> Result<Request, Failure> {
+        if self.bucket.client.streams() {
+            return Ok(request.streamed(Streamable::new(content.clone(), range)));
+        }
+        let body = content.read_to_bytes(range).await?;
+        let payload = self.bucket.payload(&body).await;
+        Ok(request.body(body, payload))
     }
 
     async fn copy_part(
@@ -234,15 +257,6 @@ fn record(sent: Sent, etags: &mut [String], callers_slot: &mut Option<PartSlot>)
     etags[sent.index] = sent.etag;
     if let PartSlot::Callers = sent.slot {
         *callers_slot = Some(PartSlot::Callers);
-    }
-}
-
-impl PartSource<'_> {
-    fn bytes_in_memory(&self, range: &Range<u64>) -> u64 {
-        match self {
-            Self::Content(_) => range.end - range.start,
-            Self::Copy(_) => 0,
-        }
     }
 }
 

@@ -1,0 +1,169 @@
+//! Content that is read while it is sent, and read again for each attempt.
+//!
+//! Without it a part would be in memory as a whole, and parts grow with the object: those of the largest are a gibibyte.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use object_store::client::{HttpError, HttpErrorKind};
+use pos3_core::{ByteStream, Content, ErrorKind, StoreError};
+
+use crate::error::Failure;
+
+/// What is in memory of content that is being sent: read ahead, and waiting for the connection.
+pub(crate) const MEMORY: u64 = 1 << 20;
+
+/// A range of content to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Streamable {
+    content: Content,
+    range: Range<u64>,
+    /// How much of the range the content's meter was told of: what is sent again is not counted again.
+    told: Arc<AtomicU64>,
+}
+
+impl Streamable {
+    pub(crate) fn new(content: Content, range: Range<u64>) -> Self {
+        Self { content, range, told: Arc::default() }
+    }
+
+    /// Returns the length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// Opens the content for one attempt.
+    pub(crate) async fn open(&self) -> Result<Streamed, Failure> {
+        let body = self.content.without_meter().read(self.range.clone()).await?;
+        Ok(Streamed(Arc::new(Opened {
+            size: self.size(),
+            body: Mutex::new(Some(body)),
+            source: self.clone(),
+            failure: Mutex::new(None),
+        })))
+    }
+
+    fn tell(&self, position: u64) {
+        let before = self.told.fetch_max(position, Ordering::Relaxed);
+        self.content.count(position.saturating_sub(before));
+    }
+}
+
+/// The body of one attempt: a request extension, because the transport's own body type knows only bytes in memory.
+#[derive(Clone)]
+pub(crate) struct Streamed(Arc<Opened>);
+
+struct Opened {
+    size: u64,
+    body: Mutex<Option<ByteStream>>,
+    source: Streamable,
+    failure: Mutex<Option<StoreError>>,
+}
+
+impl Streamed {
+    /// Returns the length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// Returns why the content could not be read, if that is what ended the attempt.
+    pub(crate) fn failure(&self) -> Option<StoreError> {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Returns the content in pieces: exactly its length, or an error before the last piece, so that no server gets a
+    /// whole body of content that was torn. It can be taken once.
+    pub(crate) fn pieces(&self) -> BoxStream<'static, Result<Bytes, HttpError>> {
+        let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let body = body.unwrap_or_else(|| stream::empty().boxed());
+        stream::try_unfold((body, self.clone(), 0), |(mut body, streamed, sent)| async move {
+            match streamed.next(&mut body, sent).await {
+                Ok(None) => Ok(None),
+                Ok(Some(piece)) => {
+                    let sent = sent + piece.len() as u64;
+                    streamed.0.source.tell(sent);
+                    Ok(Some((piece, (body, streamed, sent))))
+                }
+                Err(error) => {
+                    let told = std::io::Error::other(error.to_string());
+                    *streamed.0.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    Err(HttpError::new(HttpErrorKind::Unknown, told))
+                }
+            }
+        })
+        .boxed()
+    }
+
+    /// Returns the next piece; the last one only if nothing follows it.
+    async fn next(&self, body: &mut ByteStream, sent: u64) -> Result<Option<Bytes>, StoreError> {
+        let size = self.size();
+        while let Some(piece) = body.try_next().await? {
+            let end = sent + piece.len() as u64;
+            if end == size {
+                while let Some(more) = body.try_next().await? {
+                    self.check_length(end + more.len() as u64)?;
+                }
+            }
+            if end > size {
+                self.check_length(end)?;
+            }
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+        self.check_length(sent)?;
+        Ok(None)
+    }
+
+    fn check_length(&self, length: u64) -> Result<(), StoreError> {
+        if length == self.size() {
+            return Ok(());
+        }
+        Err(StoreError::new(ErrorKind::Integrity, "read")
+            .with_message(format!("the content was not {} bytes long", self.size()))
+            .temporary())
+    }
+}
+
+impl fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Streamed").field(&self.0.source).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sent(size: u64, pieces: Vec<&'static str>) -> (Vec<Bytes>, Option<StoreError>) {
+        let body = stream::iter(pieces).map(|piece| Ok(Bytes::from(piece))).boxed();
+        let streamed = Streamed(Arc::new(Opened {
+            size,
+            body: Mutex::new(Some(body)),
+            source: Streamable::new(Content::from(Bytes::new()), 0..size),
+            failure: Mutex::new(None),
+        }));
+        let sent = streamed.pieces().take_while(|piece| std::future::ready(piece.is_ok()));
+        (sent.try_collect().await.unwrap(), streamed.failure())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_never_whole_unless_it_has_its_length() {
+        for (pieces, expected, fails) in [
+            (vec!["ab", "", "cd"], "abcd", false),
+            (vec!["abcd", ""], "abcd", false),
+            (vec!["ab", "c"], "abc", true),
+            (vec![], "", true),
+            (vec!["ab", "cd", "e"], "ab", true),
+            (vec!["ab", "cde"], "ab", true),
+        ] {
+            let (sent, failure) = sent(4, pieces.clone()).await;
+            assert_eq!((sent.concat(), failure.is_some()), (expected.as_bytes().to_vec(), fails), "{pieces:?}");
+        }
+    }
+}
