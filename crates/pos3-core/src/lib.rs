@@ -57,13 +57,13 @@ pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
 pub use listing::{Complete, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
-pub use options::{Deletion, Preconditions, SyncOptions, Verify};
+pub use options::{Deletable, Deletion, Preconditions, SyncOptions, Verify};
 pub use plan::{Action, Guards, MaxDelete, Plan, PlanError, Planner, Policy, Refusal, SkipReason, Tally};
 pub use report::{FailedAction, Failure, FailureKind, Incomplete, Report, Stop};
 pub use store::memory::MemoryStore;
 pub use store::{
     Budget, ByteStream, Capabilities, Content, Download, EntryStream, Expect, GetOptions, KeyRule, ListOptions, Meter,
-    PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage, collect_exactly,
+    Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage, collect_exactly,
 };
 pub use sync::SyncJob;
 pub use tokio_util::sync::CancellationToken;

@@ -52,7 +52,7 @@ impl Listing {
     /// Starts to list a tree.
     pub fn open(tree: &Tree, filter: &Filter, order: Order) -> Self {
         let options = ListOptions::default().with_prune(filter.clone());
-        let entries = tree.store().list(tree.prefix(), options);
+        let entries = tree.list(options);
         Self {
             entries: if order == Order::Sorted { sort::sorted(entries) } else { entries },
             prefix_length: tree.prefix().len(),

@@ -1,14 +1,16 @@
 //! What a sync is asked to do. Every default lives here.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::compare::Compare;
+use crate::entry::Entry;
 use crate::event::Observe;
 use crate::filter::Filter;
 use crate::journal::Journal;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Row};
 use crate::plan::Guards;
-use crate::store::Budget;
+use crate::store::{Budget, Pace};
 use crate::tree::Tree;
 
 /// Options of a sync.
@@ -22,6 +24,8 @@ pub struct SyncOptions {
     /// What refuses a plan that deletes too much. Default: half of a target of 20 or more files; an empty source
     /// deletes nothing.
     pub guards: Guards,
+    /// Which of what only the target has may be deleted at all. Default: everything.
+    pub deletable: Deletable,
     /// Which keys exist for the run. Default: all.
     pub filter: Filter,
     /// Requests and bytes in flight. Default: 64 requests, 128 MiB.
@@ -36,6 +40,8 @@ pub struct SyncOptions {
     pub backup: Option<Tree>,
     /// What is asked of a copy that no checksum covered. Default: [`Verify::WhereKnown`].
     pub verify: Verify,
+    /// How fast content is read. Default: as fast as it goes.
+    pub pace: Option<Pace>,
     /// What happens where a side is not as the plan saw it. Default: [`Preconditions::Usual`].
     pub preconditions: Preconditions,
 }
@@ -75,6 +81,37 @@ pub enum Deletion {
     Mirror,
 }
 
+/// Says of an entry that only the target has, and of what the manifest remembers of it, whether it may be deleted.
+type MayDelete = dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync;
+
+/// Which of what only the target has may be deleted, where deleting is asked for at all. What may not, stays and is
+/// counted as extra.
+#[derive(Clone, Default)]
+pub struct Deletable(Option<Arc<MayDelete>>);
+
+impl Deletable {
+    /// Allows what `may_delete` allows.
+    pub fn when(may_delete: impl Fn(&Entry, Option<&Row>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(may_delete)))
+    }
+
+    /// Allows only what the manifest knows to have been equal on both sides, and what has not changed in the target since:
+    /// never what somebody else stored.
+    pub fn known() -> Self {
+        Self::when(|target, row| row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target)))
+    }
+
+    pub(crate) fn allows(&self, target: &Entry, row: Option<&Row>) -> bool {
+        self.0.as_ref().is_none_or(|may_delete| may_delete(target, row))
+    }
+}
+
+impl fmt::Debug for Deletable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Deletable(some)" } else { "Deletable(all)" })
+    }
+}
+
 impl SyncOptions {
     /// Sets how files are compared.
     #[must_use]
@@ -94,6 +131,20 @@ impl SyncOptions {
     #[must_use]
     pub fn with_guards(mut self, guards: Guards) -> Self {
         self.guards = guards;
+        self
+    }
+
+    /// Sets which of what only the target has may be deleted.
+    #[must_use]
+    pub fn with_deletable(mut self, deletable: Deletable) -> Self {
+        self.deletable = deletable;
+        self
+    }
+
+    /// Sets how fast content is read.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
         self
     }
 

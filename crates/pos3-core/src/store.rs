@@ -9,6 +9,7 @@ mod capabilities;
 mod content;
 mod ext;
 mod options;
+mod pace;
 mod usage;
 
 pub(crate) mod memory;
@@ -30,6 +31,7 @@ pub use capabilities::{Capabilities, KeyRule};
 pub use content::{Content, Meter, collect_exactly};
 pub use ext::RemoteStoreExt;
 pub use options::{Expect, GetOptions, ListOptions, PutOptions};
+pub use pace::Pace;
 pub use usage::Usage;
 
 /// The result of an operation on a store.

@@ -3,22 +3,33 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::entry::Entry;
-use crate::error::StoreError;
-use crate::key::Key;
-use crate::store::{Content, RemoteStore, Result};
+use futures::{StreamExt, stream};
 
-/// A store and the prefix under which one side of a sync lives. The engine speaks of keys relative to it.
+use crate::entry::Entry;
+use crate::error::{ErrorKind, StoreError};
+use crate::key::Key;
+use crate::store::{Content, EntryStream, ListOptions, RemoteStore, Result};
+
+/// A store and the place in it where one side of a sync lives: everything below a prefix, or one object. The engine
+/// speaks of keys relative to it.
 #[derive(Clone, Debug)]
 pub struct Tree {
     store: Arc<dyn RemoteStore>,
     prefix: Arc<str>,
+    object: Option<Single>,
+}
+
+/// One object that is a whole tree.
+#[derive(Clone, Debug)]
+struct Single {
+    whole: Key,
+    name: Key,
 }
 
 impl Tree {
     /// Returns the tree of everything in `store`.
     pub fn new(store: Arc<dyn RemoteStore>) -> Self {
-        Self { store, prefix: "".into() }
+        Self { store, prefix: "".into(), object: None }
     }
 
     /// Returns the tree below `prefix`, which is text put before every key as it is; a directory's ends in `/`.
@@ -28,19 +39,42 @@ impl Tree {
         self
     }
 
+    /// Returns the tree of exactly the object `whole` of `store`, whose relative key is `name`: the same on both sides of
+    /// a sync, whatever each calls it.
+    pub fn object(store: Arc<dyn RemoteStore>, whole: Key, name: Key) -> Self {
+        Self { store, prefix: "".into(), object: Some(Single { whole, name }) }
+    }
+
     /// Returns the store.
     pub fn store(&self) -> &Arc<dyn RemoteStore> {
         &self.store
     }
 
-    /// Returns the prefix, as it is put before every key.
+    /// Returns the prefix, as it is put before every key; a tree of one object has none.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
     /// Returns the store's key of a relative key.
     pub fn key(&self, relative: &Key) -> Key {
-        relative.under(&self.prefix)
+        match &self.object {
+            Some(single) => single.whole.clone(),
+            None => relative.under(&self.prefix),
+        }
+    }
+
+    /// Lists the tree, as its store gives it: with whole keys, or the one object under its relative key.
+    pub(crate) fn list(&self, options: ListOptions) -> EntryStream {
+        let Some(Single { whole, name }) = self.object.clone() else { return self.store.list(&self.prefix, options) };
+        let store = self.store.clone();
+        let found = async move {
+            match store.head(&whole).await {
+                Ok(entry) => Some(Ok(Entry { key: name, ..entry })),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => Some(Err(error)),
+            }
+        };
+        stream::once(found).filter_map(|found| async { found }).boxed()
     }
 
     /// Returns the content of a relative entry, as it was when it was listed.
@@ -59,13 +93,17 @@ impl Tree {
 
     /// Returns a relative key as a person would write it: `s3://bucket/prefix/key`, `/directory/file`.
     pub fn locate(&self, relative: &Key) -> String {
-        format!("{self}{relative}")
+        match &self.object {
+            Some(_) => self.to_string(),
+            None => format!("{self}{relative}"),
+        }
     }
 }
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = self.store.to_string();
-        write!(f, "{store}{}{}", if store.ends_with('/') { "" } else { "/" }, self.prefix)
+        let place = self.object.as_ref().map_or(&*self.prefix, |single| single.whole.as_str());
+        write!(f, "{store}{}{place}", if store.ends_with('/') { "" } else { "/" })
     }
 }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pos3_core::{
-    Action, Capabilities, Content, Deletion, Download, Entry, EntryStream, ErrorKind, FailureKind, GetOptions, Key,
-    KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Preconditions, PutOptions, RemoteStore,
-    RemoteStoreExt, Result, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
+    Action, Capabilities, Content, Deletable, Deletion, Download, Entry, EntryStream, ErrorKind, FailureKind, Filter,
+    GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Preconditions, PutOptions,
+    RemoteStore, RemoteStoreExt, Result, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
 };
 
 /// What happens right before the nth read or write of a store (from 1).
@@ -360,4 +360,42 @@ async fn a_manifest_that_fails_costs_time_and_is_told() {
     let report = job(&source, &target, options).run().await.into_result().unwrap();
     assert_eq!((report.copied, report.tally.unchanged), (1, 1));
     assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
+}
+
+#[tokio::test]
+async fn only_what_the_manifest_knows_is_deleted_where_that_was_asked_for() {
+    let disk = filled(Told::disk(), &[("a", "1"), ("b", "2")]).await;
+    let bucket = filled(Told::bucket(), &[("old", "of somebody else")]).await;
+    let manifest = Arc::new(MemoryManifest::default());
+    let sync = async || {
+        let options = mirror().with_manifest(manifest.clone()).with_deletable(Deletable::known());
+        job(&disk, &bucket, options).run().await.into_result().unwrap()
+    };
+    assert_eq!(sync().await.tally.extra, 1, "what was there before is not ours");
+    bucket.inner.write(&Key::from("new"), "of somebody else".into()).await.unwrap();
+    bucket.inner.write(&Key::from("b"), "replaced by somebody else".into()).await.unwrap();
+    for key in ["a", "b"] {
+        disk.inner.remove(&Key::from(key)).await.unwrap();
+    }
+    disk.inner.write(&Key::from("c"), "3".into()).await.unwrap();
+    let report = sync().await;
+    assert_eq!((report.copied, report.deleted, report.tally.extra), (1, 1, 3));
+    assert_eq!(read(&bucket, "a").await, None);
+    assert_eq!(read(&bucket, "b").await.as_deref(), Some("replaced by somebody else"));
+}
+
+#[tokio::test]
+async fn one_object_is_a_tree_whatever_each_side_calls_it() {
+    let bucket = filled(Told::bucket(), &[("in/model.bin", "weights"), ("in/model.bin.old", "x")]).await;
+    let disk = filled(Told::disk(), &[("other", "x")]).await;
+    let tree = |store: &Arc<Told>, whole: &str| Tree::object(store.clone(), whole.into(), "model.bin".into());
+    let down = |options| SyncJob::new(tree(&bucket, "in/model.bin"), tree(&disk, "here.bin"), options);
+
+    assert_eq!(down(mirror()).run().await.into_result().unwrap().copied, 1);
+    assert_eq!(read(&disk, "here.bin").await.as_deref(), Some("weights"));
+    assert_eq!(read(&disk, "other").await.as_deref(), Some("x"), "a tree of one object has no neighbours");
+    assert_eq!(down(mirror()).run().await.into_result().unwrap().tally.unchanged, 1);
+
+    let none = Filter::builder().exclude("*.bin").unwrap().build().unwrap();
+    assert_eq!(down(SyncOptions::default().with_filter(none)).run().await.into_result().unwrap().tally.source, 0);
 }

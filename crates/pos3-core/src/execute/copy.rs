@@ -99,7 +99,8 @@ impl Copy {
     async fn put(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
         let Run { source: from, target: to, options, .. } = &*self.run;
         let observer = options.observer.clone();
-        let content = from.content(source).with_meter(Arc::new(move |bytes| observer.event(&Event::Moved(bytes))));
+        let content = from.content(source).with_pace(options.pace.clone());
+        let content = content.with_meter(Arc::new(move |bytes| observer.event(&Event::Moved(bytes))));
         let put = PutOptions::default()
             .with_expect(expectation(target))
             .with_modified(source.modified)

@@ -19,7 +19,7 @@ use crate::filter::Filter;
 use crate::key::Key;
 use crate::listing::{Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
-use crate::options::{Deletion, SyncOptions};
+use crate::options::{Deletable, Deletion, SyncOptions};
 use crate::tree::Tree;
 
 /// Files read at once while the plan keeps its order.
@@ -41,6 +41,7 @@ pub struct Planner {
     policy: Policy,
     deletion: Deletion,
     guards: Guards,
+    deletable: Deletable,
     filter: Filter,
     observer: Observe,
     merge: Option<Merge>,
@@ -94,6 +95,7 @@ impl Planner {
             policy,
             deletion: options.deletion,
             guards: options.guards,
+            deletable: options.deletable.clone(),
             filter: options.filter.clone(),
             observer: options.observer.clone(),
             waiting: VecDeque::new(),
@@ -173,23 +175,26 @@ impl Planner {
             return Decision::Act(action);
         }
         self.names.remember(&diff);
-        let row = match &diff {
-            Diff::Both { source, .. } => self.row(&source.key).await,
-            _ => None,
-        };
+        let row = self.row(diff.key()).await;
         let known = match (&self.rows, &row) {
             (None, _) => Known::NoManifest,
             (Some(_), None) => Known::Unknown,
             (Some(_), Some(row)) => Known::Row(row),
         };
-        self.policy.decide(diff, known)
+        match self.policy.decide(diff, known) {
+            Decision::Extra(entry) if !self.deletable.allows(&entry, row.as_ref()) => {
+                self.tally.extra += u64::from(entry.has_content());
+                Decision::Nothing
+            }
+            decision => decision,
+        }
     }
 
     fn can_be_named(&self, action: &Action) -> bool {
         !matches!(action, Action::Replace { source, .. } if self.policy.target.keys.check(source).is_err())
     }
 
-    /// Returns what is remembered of a key that both sides have. What is remembered of keys before it is out of date.
+    /// Returns what is remembered of a key. What is remembered of keys before it, which neither side has, is out of date.
     async fn row(&mut self, key: &Key) -> Option<Row> {
         let rows = self.rows.as_mut()?;
         let mut stale = Vec::new();

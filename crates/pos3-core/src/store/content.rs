@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{ByteStream, GetOptions, RemoteStore, Result};
+use super::{ByteStream, GetOptions, Pace, RemoteStore, Result};
 use crate::entry::{Checksum, Entry};
 use crate::error::{ErrorKind, StoreError};
 
@@ -25,6 +25,7 @@ pub struct Content {
     source: Source,
     meter: Option<Meter>,
     verified: Arc<AtomicBool>,
+    pace: Option<Pace>,
 }
 
 #[derive(Clone)]
@@ -37,7 +38,12 @@ impl Content {
     /// Returns what `store` holds at `entry`, exactly as it was listed: if it changes meanwhile, reading fails with
     /// `Precondition`.
     pub fn stored(store: Arc<dyn RemoteStore>, entry: Entry) -> Self {
-        Self { source: Source::Stored { store, entry: Arc::new(entry) }, meter: None, verified: Arc::default() }
+        Self {
+            source: Source::Stored { store, entry: Arc::new(entry) },
+            meter: None,
+            verified: Arc::default(),
+            pace: None,
+        }
     }
 
     /// Returns this content with a meter that is told of every byte read.
@@ -51,6 +57,13 @@ impl Content {
     #[must_use]
     pub fn without_meter(&self) -> Self {
         Self { meter: None, ..self.clone() }
+    }
+
+    /// Returns this content read no faster than `pace` allows, if there is one.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// Returns the length in bytes.
@@ -131,6 +144,10 @@ impl Content {
                 download.body
             }
         };
+        let body = match self.pace.clone() {
+            Some(pace) => body.and_then(move |chunk| paced(pace.clone(), chunk)).boxed(),
+            None => body,
+        };
         Ok(match self.meter.clone() {
             Some(meter) => body.inspect_ok(move |chunk| meter(chunk.len() as u64)).boxed(),
             None => body,
@@ -172,6 +189,11 @@ pub async fn collect_exactly(mut body: ByteStream, size: u64) -> Result<Bytes> {
     if whole.len() as u64 == size { Ok(whole.freeze()) } else { Err(wrong_length(size)) }
 }
 
+async fn paced(pace: Pace, chunk: Bytes) -> Result<Bytes> {
+    pace.wait(chunk.len() as u64).await;
+    Ok(chunk)
+}
+
 fn slice(bytes: &Bytes, range: Range<u64>) -> ByteStream {
     let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
     let chunk = match bounds {
@@ -189,7 +211,7 @@ fn wrong_length(expected: u64) -> StoreError {
 
 impl From<Bytes> for Content {
     fn from(bytes: Bytes) -> Self {
-        Self { source: Source::Bytes(bytes), meter: None, verified: Arc::default() }
+        Self { source: Source::Bytes(bytes), meter: None, verified: Arc::default(), pace: None }
     }
 }
 
