@@ -4,6 +4,7 @@
 mod deletes;
 mod endpoints;
 mod keys;
+mod progress;
 mod requests;
 mod signals;
 mod tls;

@@ -20,7 +20,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 use crate::store::S3Store;
-use crate::write::{ObjectHeaders, PartSource, Upload, part_size_for, written};
+use crate::write::{ObjectHeaders, PartSource, Upload, part_size_for, with_content_type, written};
 
 /// How long a server may work without a word on what takes it long: copying gigabytes, putting parts together.
 pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
@@ -74,6 +74,14 @@ impl<'s> CopySource<'s> {
 
 impl Bucket {
     /// Stores content by copying it where the server has it already; nothing if it has not, or may not be asked.
+    ///
+    /// A copy carries the source's description unless the caller gives one.
+    ///
+    /// What the caller expects of the target must be checked by the server in the same step. CopyObject did not take
+    /// `If-Match` and `If-None-Match` for most of its life, so a server that obeys them on a PUT may ignore them there,
+    /// and overwrite with a success. Completing an upload is where a large put is conditional too, so large content is
+    /// copied in parts, of the sizes in which it would be sent: the outcome is the same object, ETag included. Small
+    /// content is sent, which takes fewer requests than an upload.
     pub(crate) async fn put_by_copy(
         self: &Arc<Self>,
         key: &Key,
@@ -83,12 +91,18 @@ impl Bucket {
     ) -> Result<Option<Entry>> {
         let Some((store, entry)) = content.origin_as::<S3Store>() else { return Ok(None) };
         let source = store.bucket();
-        let conditional =
-            options.expect != Expect::Anything && self.client.config().conditional_writes == ConditionalWrites::On;
-        if !source.client.is_same(&self.client) || conditional {
+        let config = self.client.config();
+        let conditional = options.expect != Expect::Anything && config.conditional_writes == ConditionalWrites::On;
+        if !source.client.is_same(&self.client) || (conditional && entry.size <= config.multipart_threshold) {
             return Ok(None);
         }
-        match self.copy_from(CopySource::new(source, entry), key, options, headers).await {
+        let source = CopySource::new(source, entry);
+        let copied = if conditional {
+            self.copy_in_parts(source, key, options, headers, config.part_size).await
+        } else {
+            self.copy_from(source, key, options, headers).await
+        };
+        match copied {
             Ok(copied) => {
                 content.count(entry.size);
                 Ok(Some(copied))
@@ -113,22 +127,17 @@ impl Bucket {
         options: &PutOptions,
         headers: &ObjectHeaders,
     ) -> Result<Entry> {
-        if source.size > self.client.config().copy_limit {
-            return self.copy_in_parts(source, to, options, headers).await;
+        let limit = self.client.config().copy_limit;
+        if source.size > limit {
+            return self.copy_in_parts(source, to, options, headers, COPY_PART.min(limit)).await;
         }
-        self.copy_whole(source, to, options, headers).await.map_err(|failure| self.error("copy", to, failure))
+        self.copy_whole(source, to, headers).await.map_err(|failure| self.error("copy", to, failure))
     }
 
-    async fn copy_whole(
-        &self,
-        source: CopySource<'_>,
-        to: &Key,
-        options: &PutOptions,
-        headers: &ObjectHeaders,
-    ) -> Result<Entry, Failure> {
+    async fn copy_whole(&self, source: CopySource<'_>, to: &Key, headers: &ObjectHeaders) -> Result<Entry, Failure> {
         let mut request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
-        if !options.metadata.is_empty() {
-            request.headers.extend(headers.iter().cloned());
+        if !headers.is_empty() {
+            request.headers.extend(with_content_type(headers.clone(), to));
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;
         }
         self.exchange(&request, |answer| {
@@ -146,14 +155,15 @@ impl Bucket {
         to: &Key,
         options: &PutOptions,
         headers: &ObjectHeaders,
+        part_size: u64,
     ) -> Result<Entry> {
-        let headers = if options.metadata.is_empty() {
+        let headers = if headers.is_empty() {
             let (_, found) = source.bucket.head_if(source.key, source.fingerprint, "copy").await?;
             description(&found)
         } else {
-            headers.clone()
+            with_content_type(headers.clone(), to)
         };
-        let part_size = part_size_for(source.size, COPY_PART.min(self.client.config().copy_limit));
+        let part_size = part_size_for(source.size, part_size);
         let upload = Upload::create(self.clone(), to, headers).await;
         let upload = upload.map_err(|failure| self.error("copy", to, failure))?;
         upload.finish(&PartSource::Copy(source), source.size, part_size, options).await

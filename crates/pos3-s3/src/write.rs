@@ -1,13 +1,12 @@
 //! Writing: one PUT for what is small, parts for what is large, a copy inside the server for what is there already.
 
+mod description;
 mod multipart;
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 use md5::{Digest as _, Md5};
 use pos3_core::{Content, Digest, Entry, ErrorKind, Expect, Key, PutOptions, Result, StoreError};
 
@@ -19,22 +18,21 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 
+pub(crate) use description::{ObjectHeaders, with_content_type};
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
 
 /// A body larger than this is hashed on a thread of its own, so that other requests go on meanwhile.
 const HASHED_IN_PLACE: usize = 1 << 20;
 
-/// Headers that describe an object, made before anything is sent.
-pub(crate) type ObjectHeaders = Vec<(HeaderName, HeaderValue)>;
-
 impl Bucket {
     /// Stores content in the way that suits it.
     pub(crate) async fn put(self: &Arc<Self>, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
         check_key("write", key)?;
-        let headers = object_headers(&options).map_err(|failure| self.error("write", key, failure))?;
+        let headers = description::told(&options).map_err(|failure| self.error("write", key, failure))?;
         if let Some(entry) = self.put_by_copy(key, &content, &options, &headers).await? {
             return Ok(entry);
         }
+        let headers = with_content_type(headers, key);
         if content.size() > self.client.config().multipart_threshold {
             self.put_in_parts(key, content, &options, headers).await
         } else {
@@ -152,53 +150,9 @@ pub(crate) fn written(key: &Key, size: u64, etag: &str) -> Result<Entry, Failure
     Ok(entry)
 }
 
-/// Returns the headers for the media type and the user's metadata.
-fn object_headers(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
-    let mut headers = ObjectHeaders::new();
-    if let Some(content_type) = &options.content_type {
-        headers.push((CONTENT_TYPE, HeaderValue::from_str(content_type)?));
-    }
-    for (name, value) in &options.metadata {
-        let header = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes())
-            .map_err(|_| Failure::Request(format!("the metadata name '{}' is not allowed", name.escape_debug())))?;
-        headers.push((header, metadata_value(value)?));
-    }
-    Ok(headers)
-}
-
-/// Returns a metadata value as a header: what is not printable ASCII becomes an encoded word of RFC 2047, the form in
-/// which S3 itself returns such values.
-fn metadata_value(value: &str) -> Result<HeaderValue, Failure> {
-    let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim() == value;
-    if plain {
-        return Ok(HeaderValue::from_str(value)?);
-    }
-    Ok(HeaderValue::try_from(format!("=?UTF-8?B?{}?=", BASE64.encode(value)))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metadata_cannot_break_a_request() {
-        let mut options = PutOptions::default().with_content_type(Some("text/plain".into()));
-        options.metadata.insert("name".into(), "value".into());
-        options.metadata.insert("odd".into(), "line\nbreak é".into());
-        let headers = object_headers(&options).unwrap();
-        let shown: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        assert_eq!(
-            shown,
-            [
-                ("content-type", "text/plain"),
-                ("x-amz-meta-name", "value"),
-                ("x-amz-meta-odd", "=?UTF-8?B?bGluZQpicmVhayDDqQ==?=")
-            ]
-        );
-        options.metadata.insert("a b".into(), "x".into());
-        assert!(object_headers(&options).is_err());
-        assert!(object_headers(&PutOptions::default().with_content_type(Some("a\nb".into()))).is_err());
-    }
 
     #[test]
     fn an_answer_without_an_etag_is_no_success() {

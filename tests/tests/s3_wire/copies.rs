@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use pos3_core::{Content, Entry, ErrorKind, Key, PutOptions, RemoteStore, RemoteStoreExt};
-use pos3_s3::{S3Client, S3Store};
-use pos3_tests::server::{Answer, CopyEtag, Fault, Operation, S3Server};
+use pos3_core::{Content, Entry, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
+use pos3_s3::{ConditionalWrites, S3Client, S3Store};
+use pos3_tests::server::{Answer, CopyEtag, Fault, Operation, Properties, S3Server, StoredObject};
 
 use super::{BUCKET, config, random_bytes, server, store, store_with};
 
@@ -116,4 +116,91 @@ async fn another_clients_object_is_streamed() {
     other.put(&Key::from("copy"), source, PutOptions::default()).await.unwrap();
     assert_eq!(other.usage().to_string(), "1 PutObject");
     assert_eq!(other.read(&Key::from("copy")).await.unwrap(), "content");
+}
+
+/// Stores an object with a description that its key does not tell.
+fn put_described(server: &S3Server, key: &str, content: Vec<u8>) -> Properties {
+    let properties = Properties {
+        content_type: Some("text/x-note".into()),
+        metadata: [("mood".to_owned(), "good".to_owned())].into(),
+        ..Properties::default()
+    };
+    server.put_object(BUCKET, key, StoredObject::new(content.into(), properties.clone()));
+    properties
+}
+
+#[tokio::test]
+async fn a_copy_carries_the_description_unless_another_is_given() {
+    for copy_limit in [5 << 30, 5 << 20] {
+        let server = server();
+        let described = put_described(&server, "k.png", random_bytes(5, SIZE));
+        let store = store_with(config(&server).with_copy_limit(copy_limit));
+        let (source, _) = stored(&store, "k.png").await;
+        store.put(&Key::from("kept.html"), source.clone(), PutOptions::default()).await.unwrap();
+        assert_eq!(server.object(BUCKET, "kept.html").unwrap().properties, described);
+
+        let given = PutOptions::default().with_content_type(Some("text/css".into()));
+        store.put(&Key::from("given.html"), source.clone(), given).await.unwrap();
+        let given = server.object(BUCKET, "given.html").unwrap().properties;
+        assert_eq!((given.content_type.as_deref(), given.metadata.len()), (Some("text/css"), 0));
+
+        let mut noted = PutOptions::default();
+        noted.metadata.insert("mood".into(), "fair".into());
+        store.put(&Key::from("noted.html"), source, noted).await.unwrap();
+        let noted = server.object(BUCKET, "noted.html").unwrap().properties;
+        assert_eq!(noted.content_type.as_deref(), Some("text/html"));
+        assert_eq!(noted.metadata.get("mood").map(String::as_str), Some("fair"));
+        assert_eq!(server.requests().of(Operation::PutObject) + server.requests().of(Operation::UploadPart), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_large_copy_under_a_condition_stays_in_the_server() {
+    let server = server();
+    let content = random_bytes(6, 20 << 20);
+    let described = put_described(&server, "k.png", content.clone());
+    let store = store_with(config(&server).with_conditional_writes(ConditionalWrites::On));
+    let (source, _) = stored(&store, "k.png").await;
+    let absent = PutOptions::default().with_expect(Expect::Absent);
+    server.reset_requests();
+    let copied = store.put(&Key::from("copy"), source.clone(), absent.clone()).await.unwrap();
+    assert_eq!(
+        server.requests().to_string(),
+        "CompleteMultipartUpload: 1, CreateMultipartUpload: 1, HeadObject: 1, UploadPartCopy: 3"
+    );
+    let copy = server.object(BUCKET, "copy").unwrap();
+    assert!(copy.bytes == content);
+    assert_eq!(copy.properties, described);
+    let sent = store.put(&Key::from("sent"), content.into(), PutOptions::default()).await.unwrap();
+    assert_eq!(copied.fingerprint, sent.fingerprint, "it is the object that sending would have made");
+
+    let error = store.put(&Key::from("copy"), source.clone(), absent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let unchanged = |seen: Option<_>| PutOptions::default().with_expect(Expect::Unchanged(seen.unwrap()));
+    server.put(BUCKET, "copy", "of somebody else");
+    let error = store.put(&Key::from("copy"), source.clone(), unchanged(copied.fingerprint)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition);
+    assert_eq!(server.object(BUCKET, "copy").unwrap().bytes, "of somebody else");
+    let now = store.head(&Key::from("copy")).await.unwrap().fingerprint;
+    store.put(&Key::from("copy"), source, unchanged(now)).await.unwrap();
+    assert_eq!(server.object(BUCKET, "copy").unwrap().bytes.len(), 20 << 20);
+    assert_eq!(server.open_uploads(BUCKET), [""; 0]);
+    assert_eq!(server.requests().of(Operation::GetObject), 0);
+}
+
+#[tokio::test]
+async fn a_small_copy_under_a_condition_is_sent_and_one_without_is_copied() {
+    let server = server();
+    server.put(BUCKET, "k", "content");
+    let store = store_with(config(&server).with_conditional_writes(ConditionalWrites::On));
+    let (source, _) = stored(&store, "k").await;
+    server.reset_requests();
+    store.put(&Key::from("any"), source.clone(), PutOptions::default()).await.unwrap();
+    assert_eq!(server.requests().to_string(), "CopyObject: 1");
+    server.reset_requests();
+    let absent = PutOptions::default().with_expect(Expect::Absent);
+    store.put(&Key::from("new"), source.clone(), absent.clone()).await.unwrap();
+    assert_eq!(server.requests().to_string(), "GetObject: 1, PutObject: 1");
+    let error = store.put(&Key::from("new"), source, absent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
 }

@@ -214,3 +214,43 @@ async fn media_type_and_metadata_are_kept() {
         assert_eq!(properties.metadata.get("mood").map(String::as_str), Some("good"));
     }
 }
+
+#[tokio::test]
+async fn an_upload_gets_the_media_type_of_its_name() {
+    let server = server();
+    let store = store(&server);
+    let content = || Content::from(random_bytes(7, 10));
+    let large = || Content::from(random_bytes(8, 17 << 20));
+    let given = PutOptions::default().with_content_type(Some("text/x-note".into()));
+    for (key, content, options, expected) in [
+        ("index.html", content(), PutOptions::default(), "text/html"),
+        ("Photo.JPG", content(), PutOptions::default(), "image/jpeg"),
+        ("readme", content(), PutOptions::default(), "application/octet-stream"),
+        ("page.html/", "".into(), PutOptions::default(), "application/octet-stream"),
+        ("film.mp4", large(), PutOptions::default(), "video/mp4"),
+        ("given.html", content(), given.clone(), "text/x-note"),
+        ("large.html", large(), given, "text/x-note"),
+    ] {
+        store.put(&Key::from(key), content, options).await.unwrap();
+        let stored = server.object(BUCKET, key).unwrap().properties.content_type;
+        assert_eq!(stored.as_deref(), Some(expected), "{key}");
+    }
+    let requests = server.requests();
+    let multipart = [Operation::CreateMultipartUpload, Operation::UploadPart, Operation::CompleteMultipartUpload];
+    let multipart: usize = multipart.into_iter().map(|operation| requests.of(operation)).sum();
+    assert_eq!((requests.of(Operation::PutObject), multipart, requests.total()), (5, 10, 15), "{requests}");
+}
+
+#[tokio::test]
+async fn what_is_streamed_from_another_server_gets_the_media_type_of_its_name() {
+    let (from, to) = (server(), server());
+    from.put(BUCKET, "a.svg", "<svg/>");
+    let source = store(&from);
+    let entry = source.head(&Key::from("a.svg")).await.unwrap();
+    let target = store(&to);
+    let content = Content::stored(Arc::new(source), entry);
+    target.put(&Key::from("a.svg"), content, PutOptions::default()).await.unwrap();
+    assert_eq!(to.object(BUCKET, "a.svg").unwrap().properties.content_type.as_deref(), Some("image/svg+xml"));
+    assert_eq!(target.usage().to_string(), "1 PutObject");
+    assert_eq!(from.requests().to_string(), "GetObject: 1, HeadObject: 1");
+}

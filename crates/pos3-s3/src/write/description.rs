@@ -1,0 +1,106 @@
+//! What an object says about itself beside its content: its media type and the user's metadata.
+//!
+//! An object without a media type is offered for download where a browser should show it; nothing on the way back could
+//! tell what it was.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use pos3_core::{Key, PutOptions};
+
+use crate::error::Failure;
+
+/// What is said of content of which nothing is known (RFC 2046).
+const UNKNOWN: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// Headers that describe an object, made before anything is sent.
+pub(crate) type ObjectHeaders = Vec<(HeaderName, HeaderValue)>;
+
+/// Returns the headers for what the caller says about an object; none if nothing is said.
+pub(super) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
+    let mut headers = ObjectHeaders::new();
+    if let Some(content_type) = &options.content_type {
+        headers.push((CONTENT_TYPE, HeaderValue::from_str(content_type)?));
+    }
+    for (name, value) in &options.metadata {
+        let header = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes())
+            .map_err(|_| Failure::Request(format!("the metadata name '{}' is not allowed", name.escape_debug())))?;
+        headers.push((header, metadata_value(value)?));
+    }
+    Ok(headers)
+}
+
+/// Returns the headers with a media type in any case: if the caller gave none, the one that the key's extension stands
+/// for.
+pub(crate) fn with_content_type(mut headers: ObjectHeaders, key: &Key) -> ObjectHeaders {
+    if headers.iter().all(|(name, _)| name != CONTENT_TYPE) {
+        headers.push((CONTENT_TYPE, guess(key.as_str())));
+    }
+    headers
+}
+
+/// Returns the media type by the extension of a name, in capitals or not. A directory's marker has none.
+fn guess(key: &str) -> HeaderValue {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    mime_guess::from_path(name).first_raw().map_or(UNKNOWN, HeaderValue::from_static)
+}
+
+/// Returns a metadata value as a header: what is not printable ASCII becomes an encoded word of RFC 2047, the form in
+/// which S3 itself returns such values.
+fn metadata_value(value: &str) -> Result<HeaderValue, Failure> {
+    let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim() == value;
+    if plain {
+        return Ok(HeaderValue::from_str(value)?);
+    }
+    Ok(HeaderValue::try_from(format!("=?UTF-8?B?{}?=", BASE64.encode(value)))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_cannot_break_a_request() {
+        let mut options = PutOptions::default().with_content_type(Some("text/plain".into()));
+        options.metadata.insert("name".into(), "value".into());
+        options.metadata.insert("odd".into(), "line\nbreak é".into());
+        let headers = told(&options).unwrap();
+        let shown: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("content-type", "text/plain"),
+                ("x-amz-meta-name", "value"),
+                ("x-amz-meta-odd", "=?UTF-8?B?bGluZQpicmVhayDDqQ==?=")
+            ]
+        );
+        options.metadata.insert("a b".into(), "x".into());
+        assert!(told(&options).is_err());
+        assert!(told(&PutOptions::default().with_content_type(Some("a\nb".into()))).is_err());
+    }
+
+    #[test]
+    fn an_extension_tells_the_media_type() {
+        for (key, expected) in [
+            ("index.html", "text/html"),
+            ("a/b/Photo.JPG", "image/jpeg"),
+            ("x.tar.gz", "application/gzip"),
+            ("data.json", "application/json"),
+            ("style.css", "text/css"),
+            ("a.html/readme", "application/octet-stream"),
+            ("page.html/", "application/octet-stream"),
+            (".html", "application/octet-stream"),
+            ("odd.é\n", "application/octet-stream"),
+            ("..", "application/octet-stream"),
+            ("", "application/octet-stream"),
+        ] {
+            assert_eq!(guess(key), expected, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_that_was_told_is_not_guessed() {
+        let given = told(&PutOptions::default().with_content_type(Some("text/x-note".into()))).unwrap();
+        assert_eq!(with_content_type(given.clone(), &Key::from("a.html")), given);
+    }
+}
