@@ -2,6 +2,8 @@
 //!
 //! `list` and `head` speak the same noun, so no code asks a store twice for what it was already told.
 
+mod text;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
+
+pub use text::TextError;
 
 /// A key and the facts its store knows without reading content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +95,7 @@ impl Entry {
 
 /// What stands at a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A file or an object with a plain name.
     File,
@@ -104,6 +109,7 @@ pub enum Kind {
 
 /// Why an entry is protected: never copied, never deleted, never taken for absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Protection {
     /// A symbolic link, skipped by policy.
@@ -131,7 +137,7 @@ impl Protection {
 ///
 /// On S3 it is the ETag as sent, on a disk size, times and inode. Only the store that made one can judge it; it is
 /// never compared with another store's.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Box<[u8]>);
 
 impl Fingerprint {

@@ -5,14 +5,17 @@
 //! crosses `/`), and gitignore lines. A key must be admitted by both.
 
 mod pattern;
+mod rule;
 
 use std::fmt;
 use std::sync::Arc;
 
 use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
 
 use pattern::Pattern;
+
+pub use rule::{FilterLine, FilterRule};
 
 /// Decides which keys exist for a run; cheap to clone. The default admits everything.
 ///
@@ -33,9 +36,12 @@ struct Rule {
     effect: Effect,
 }
 
+/// What a rule of a filter does to the keys that match it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
+pub enum Effect {
+    /// They do not exist for the run.
     Exclude,
+    /// They exist, whatever earlier rules say.
     Include,
 }
 
@@ -58,8 +64,11 @@ impl Filter {
 
 impl Rules {
     fn order_admits(&self, key: &str) -> bool {
-        let last = self.ordered.iter().rev().find(|rule| rule.pattern.matches(key));
-        last.is_none_or(|rule| rule.effect == Effect::Include)
+        self.last_match(key).is_none_or(|rule| rule.effect == Effect::Include)
+    }
+
+    fn last_match(&self, key: &str) -> Option<&Rule> {
+        self.ordered.iter().rev().find(|rule| rule.pattern.matches(key))
     }
 
     /// True if some exclude covers everything below `directory` and no later include can reach into it.
@@ -75,14 +84,18 @@ impl Rules {
     }
 
     fn is_ignored(&self, key: &str) -> bool {
-        let Some(ignore) = &self.ignore else { return false };
+        matches!(self.matched_line(key), Match::Ignore(_))
+    }
+
+    fn matched_line(&self, key: &str) -> Match<&Glob> {
+        let Some(ignore) = &self.ignore else { return Match::None };
         let (path, is_directory) = match key.strip_suffix('/') {
             Some(directory) => (directory, true),
             None => (key, false),
         };
         // The matcher strips its own root; a key that starts with '/' is no absolute path here.
         let path = path.trim_start_matches('/');
-        !path.is_empty() && matches!(ignore.matched_path_or_any_parents(path, is_directory), Match::Ignore(_))
+        if path.is_empty() { Match::None } else { ignore.matched_path_or_any_parents(path, is_directory) }
     }
 }
 
@@ -134,10 +147,20 @@ impl FilterBuilder {
     /// # Errors
     ///
     /// The first line that cannot be read.
-    pub fn ignore_lines(mut self, text: &str) -> Result<Self, FilterError> {
+    pub fn ignore_lines(self, text: &str) -> Result<Self, FilterError> {
+        self.ignore_file("", text)
+    }
+
+    /// Adds the lines of a text in gitignore syntax that has a name; [`Filter::deciding`] tells it.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be read.
+    pub fn ignore_file(mut self, name: &str, text: &str) -> Result<Self, FilterError> {
         let builder = self.ignore.get_or_insert_with(|| GitignoreBuilder::new(""));
-        for line in text.trim_start_matches('\u{feff}').lines() {
-            builder.add_line(None, line).map_err(|error| FilterError::new(line, &error))?;
+        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let origin = FilterLine::origin(name, index + 1).into();
+            builder.add_line(Some(origin), line).map_err(|error| FilterError::new(line, &error))?;
         }
         Ok(self)
     }

@@ -7,6 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 /// A compiled pattern with what is needed to prune directories.
 #[derive(Debug)]
 pub(super) struct Pattern {
+    text: String,
     matcher: GlobMatcher,
     /// The text before the first special character: every match starts with it.
     literal: String,
@@ -17,10 +18,16 @@ impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Self, globset::Error> {
         let glob = GlobBuilder::new(&to_glob(pattern)).literal_separator(false).backslash_escape(false).build()?;
         Ok(Self {
+            text: pattern.to_owned(),
             matcher: glob.compile_matcher(),
             literal: pattern.split(['*', '?', '[']).next().unwrap_or_default().to_owned(),
             ends_in_star: pattern.ends_with('*'),
         })
+    }
+
+    /// Returns the pattern as it was written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
     }
 
     pub(super) fn matches(&self, key: &str) -> bool {

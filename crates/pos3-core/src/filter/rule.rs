@@ -1,0 +1,103 @@
+//! Which rule decided about a key, for people who wonder why it is not there.
+
+use std::path::Path;
+
+use ignore::Match;
+use ignore::gitignore::Glob;
+
+use super::{Effect, Filter, Rule, Rules};
+
+/// The rule of a filter that decided about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterRule {
+    /// What it does to keys that match.
+    pub effect: Effect,
+    /// The pattern or line, as it was written.
+    pub text: String,
+    /// The line it stands in, if it is not a pattern of its own.
+    pub line: Option<FilterLine>,
+}
+
+/// A line of a text in gitignore syntax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterLine {
+    /// The name of the text, as it was given; empty for one without.
+    pub name: String,
+    /// Counted from 1.
+    pub number: usize,
+}
+
+impl FilterLine {
+    /// Returns the line as one text, in the form in which the matcher keeps where a rule comes from.
+    pub(super) fn origin(name: &str, number: usize) -> String {
+        format!("{number}:{name}")
+    }
+
+    fn of_origin(origin: &Path) -> Option<Self> {
+        let (number, name) = origin.to_str()?.split_once(':')?;
+        Some(Self { name: name.to_owned(), number: number.parse().ok()? })
+    }
+}
+
+impl Filter {
+    /// Returns the rule that decided whether the key exists for this run: the one that excludes it, or the one that lets
+    /// it in although an earlier one does not; nothing where no rule matches.
+    pub fn deciding(&self, key: &str) -> Option<FilterRule> {
+        self.0.as_ref().and_then(|rules| rules.deciding(key))
+    }
+}
+
+impl Rules {
+    fn deciding(&self, key: &str) -> Option<FilterRule> {
+        let ordered = self.last_match(key).map(FilterRule::of_pattern);
+        let line = match self.matched_line(key) {
+            Match::Ignore(glob) => Some(FilterRule::of_line(glob, Effect::Exclude)),
+            Match::Whitelist(glob) => Some(FilterRule::of_line(glob, Effect::Include)),
+            Match::None => None,
+        };
+        let excludes = |rule: &&FilterRule| rule.effect == Effect::Exclude;
+        let excluding = [&ordered, &line].into_iter().flatten().find(excludes).cloned();
+        excluding.or(ordered).or(line)
+    }
+}
+
+impl FilterRule {
+    fn of_pattern(rule: &Rule) -> Self {
+        Self { effect: rule.effect, text: rule.pattern.as_str().to_owned(), line: None }
+    }
+
+    fn of_line(glob: &Glob, effect: Effect) -> Self {
+        let line = glob.from().and_then(FilterLine::of_origin);
+        Self { effect, text: glob.original().to_owned(), line }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rule_that_decides_is_named_with_its_line() {
+        let filter = Filter::builder()
+            .exclude("*")
+            .and_then(|builder| builder.include("d/*"))
+            .and_then(|builder| builder.ignore_file("a:b", "# note\n*.log\n!keep.log\nbuild/\n"))
+            .and_then(|builder| builder.ignore_file("other", "*.tmp"))
+            .and_then(super::super::FilterBuilder::build)
+            .unwrap();
+        let line = |number| Some(FilterLine { name: "a:b".into(), number });
+        for (key, effect, text, line) in [
+            ("x", Effect::Exclude, "*", None),
+            ("d/x", Effect::Include, "d/*", None),
+            ("d/x.log", Effect::Exclude, "*.log", line(2)),
+            ("d/keep.log", Effect::Include, "d/*", None),
+            ("d/build/x", Effect::Exclude, "build/", line(4)),
+            ("d/x.tmp", Effect::Exclude, "*.tmp", Some(FilterLine { name: "other".into(), number: 1 })),
+        ] {
+            let expected = FilterRule { effect, text: text.into(), line };
+            assert_eq!(filter.deciding(key), Some(expected), "{key}");
+            assert_eq!(filter.admits(key), effect == Effect::Include, "{key}");
+        }
+        assert_eq!(Filter::default().deciding("x"), None);
+    }
+}
