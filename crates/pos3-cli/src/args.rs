@@ -2,6 +2,7 @@
 
 mod filter;
 mod ls;
+mod manifest;
 mod s3;
 mod sync;
 
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use pos3::Location;
 
 pub(crate) use ls::LsArgs;
+pub(crate) use manifest::{LockArgs, ManifestArgs, ManifestCommand, ManifestForgetArgs, ManifestShowArgs, PairArgs};
 pub(crate) use s3::S3Args;
 pub(crate) use sync::{Detail, Show, SyncArgs};
 
@@ -21,6 +23,7 @@ Examples:
   pos3-cli sync s3://bucket/data ./data --delete     make ./data exactly like the bucket
   pos3-cli sync ./data s3://bucket/data -n           show what would be done, do nothing
   pos3-cli ls s3://bucket/data --recursive           list everything below data/
+  pos3-cli manifest show ./data s3://bucket/data     what is remembered between runs
 
 Locations:
   s3://BUCKET/PREFIX   the prefix is taken as it is written: '#', '?', '%' and spaces need no encoding
@@ -32,6 +35,8 @@ Environment:
   AWS_REGION, AWS_DEFAULT_REGION                                 where (default: us-east-1)
   AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL                          another server than Amazon's
   AWS_CA_BUNDLE                                                  a PEM file of the certificates to trust
+  POS3_STATE_DIR                                                 what is remembered between runs (default:
+                                                                 $XDG_STATE_HOME/pos3 or ~/.local/state/pos3)
   NO_COLOR                                                       no colours
 
 Exit codes:
@@ -56,6 +61,8 @@ pub(crate) enum Command {
     Sync(Box<SyncArgs>),
     /// List what is at a location
     Ls(LsArgs),
+    /// Show or forget what is remembered between runs
+    Manifest(ManifestArgs),
 }
 
 /// Reads a location; what is none is a usage error.

@@ -1,6 +1,8 @@
 //! The commands: options, one call of the library, output.
 
 mod ls;
+mod manifest;
+mod state;
 mod sync;
 
 use pos3::{FileProvider, Location, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
@@ -15,6 +17,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Sync(args) => sync::run(&args).await,
         Command::Ls(args) => ls::run(&args).await,
+        Command::Manifest(args) => manifest::run(&args).await,
     }
 }
 

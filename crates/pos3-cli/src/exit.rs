@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use pos3::{Error, ErrorKind, Report, S3SettingsError, Stop};
+use pos3::{Error, ErrorKind, Report, S3SettingsError, StateError, Stop};
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,8 @@ impl Exit {
             Error::SourceMissing { .. }
             | Error::SourceIsFile { .. }
             | Error::TargetIsFile { .. }
-            | Error::Overlap { .. } => Self::Refused,
+            | Error::Overlap { .. }
+            | Error::State(StateError::Locked { .. } | StateError::Newer { .. }) => Self::Refused,
             _ => Self::Failed,
         }
     }

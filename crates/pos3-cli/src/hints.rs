@@ -1,7 +1,9 @@
 //! What to do about it. The libraries say what happened; advice that names options and variables of this program is
 //! added here, at the edge.
 
-use pos3::{Error, ErrorKind, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason, Stop, StoreError};
+use pos3::{
+    Error, ErrorKind, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason, StateError, Stop, StoreError,
+};
 
 /// Returns advice on what kept a command from being begun.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
@@ -25,6 +27,12 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         Error::S3Settings(
             S3SettingsError::CaBundle { .. } | S3SettingsError::Config(S3ConfigError::RootCertificates(_)),
         ) => "name a PEM file of the certificates to trust (--ca-bundle, AWS_CA_BUNDLE)",
+        Error::State(StateError::Locked { .. }) => {
+            "wait until it has ended, or let this one wait with --lock-wait SECONDS"
+        }
+        Error::State(StateError::Newer { .. }) => {
+            "use that version; or delete the file, which costs time and no data; or sync with --no-manifest"
+        }
         Error::Store { source, .. } => return for_store(source),
         _ => return None,
     };

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod ls;
+mod manifest;
 mod output;
 mod program;
 mod refusals;

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 pub(crate) struct Program {
     directory: TempDir,
+    /// What is remembered between runs; never the developer's own.
+    state: TempDir,
 }
 
 /// How a run ended.
@@ -20,11 +22,16 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self { directory: tempfile::tempdir().unwrap(), state: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Returns where the program keeps what it remembers.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Writes files below the working directory; a name that ends in `/` becomes an empty directory.
@@ -43,7 +50,8 @@ impl Program {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pos3-cli"));
-        command.args(arguments).current_dir(self.directory.path()).env_clear().env("TZ", "UTC").stdin(Stdio::null());
+        command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
+        command.env_clear().env("TZ", "UTC").env("POS3_STATE_DIR", self.state.path());
         command
     }
 

@@ -10,7 +10,7 @@ const EMPTY_LISTING: &str = "<ListBucketResult><Name>b</Name><Prefix></Prefix><K
                              <MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>";
 
 /// Starts a server that lists nothing and never answers a PUT, of which it tells.
-fn stuck_server() -> (String, Receiver<()>) {
+pub(crate) fn stuck_server() -> (String, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (put, puts) = channel();
@@ -46,7 +46,7 @@ fn request(stream: &mut TcpStream) -> String {
     first
 }
 
-fn upload(program: &Program, url: &str) -> Child {
+pub(crate) fn upload(program: &Program, url: &str) -> Child {
     program
         .command(&["sync", "from", "s3://bucket", "--json", "--endpoint-url", url])
         .env("AWS_ACCESS_KEY_ID", "id")
@@ -57,7 +57,7 @@ fn upload(program: &Program, url: &str) -> Child {
         .unwrap()
 }
 
-fn kill(signal: &str, child: &Child) {
+pub(crate) fn kill(signal: &str, child: &Child) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 

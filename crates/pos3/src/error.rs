@@ -7,6 +7,7 @@ use pos3_core::StoreError;
 use crate::location::LocationError;
 #[cfg(feature = "s3")]
 use crate::s3::S3SettingsError;
+use crate::state::StateError;
 
 /// Why nothing was begun.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,9 @@ pub enum Error {
     #[cfg(feature = "s3")]
     #[error(transparent)]
     S3Settings(#[from] S3SettingsError),
+    /// What was remembered of two locations cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// A store could not be asked.
     #[error("'{location}' cannot be opened")]
     Store {

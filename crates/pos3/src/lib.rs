@@ -24,6 +24,7 @@ mod ls;
 mod registry;
 #[cfg(feature = "s3")]
 mod s3;
+mod state;
 mod sync;
 
 pub use error::Error;
@@ -32,6 +33,7 @@ pub use ls::{Depth, Found, ls};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
 pub use s3::{S3Provider, S3Settings, S3SettingsError};
+pub use state::{State, StateDirectory, StateError, Wait};
 pub use sync::{Sync, sync};
 
 pub use pos3_core::{

@@ -11,6 +11,7 @@ use pos3_core::{
 use crate::error::Error;
 use crate::location::Location;
 use crate::registry::{Registry, Role};
+use crate::state::State;
 
 /// A sync between two locations, opened and checked, and not yet begun.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ pub struct Sync {
     from: Location,
     source: Tree,
     target: Tree,
-    job: SyncJob,
+    options: SyncOptions,
+    cancel: CancellationToken,
     caution: Caution,
 }
 
@@ -59,9 +61,10 @@ impl Sync {
         let may_empty = options.deletion == Deletion::Mirror && options.guards.allow_empty;
         Ok(Self {
             from: from.clone(),
-            job: SyncJob::new(source.clone(), target.clone(), options),
             source,
             target,
+            options,
+            cancel: CancellationToken::new(),
             caution: if may_empty { Caution::Before } else { Caution::After },
         })
     }
@@ -69,7 +72,15 @@ impl Sync {
     /// Makes the sync stop when `cancel` is cancelled; see [`SyncJob::with_cancel`].
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
-        self.job = self.job.with_cancel(cancel);
+        self.cancel = cancel;
+        self
+    }
+
+    /// Makes the sync remember what it finds equal and what it leaves unfinished, and use what was remembered of these
+    /// two locations before. A plan only reads it.
+    #[must_use]
+    pub fn with_state(mut self, state: &State) -> Self {
+        self.options = self.options.with_manifest(state.manifest()).with_journal(state.journal());
         self
     }
 
@@ -87,7 +98,7 @@ impl Sync {
     /// A source that turns out to be one object.
     pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
         self.look(Caution::Before).await?;
-        let plan = self.job.plan().await;
+        let plan = self.job().plan().await;
         let source_is_empty = match &plan {
             Ok(plan) => plan.tally.source == 0,
             Err(stop) => refused_as_empty(stop),
@@ -105,11 +116,15 @@ impl Sync {
     /// A source that turns out to be one object.
     pub async fn run(&self) -> Result<Report, Error> {
         self.look(Caution::Before).await?;
-        let report = self.job.run().await;
+        let report = self.job().run().await;
         if report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty) {
             self.look(Caution::After).await?;
         }
         Ok(report)
+    }
+
+    fn job(&self) -> SyncJob {
+        SyncJob::new(self.source.clone(), self.target.clone(), self.options.clone()).with_cancel(self.cancel.clone())
     }
 
     /// Fails if nothing is below the source's prefix while an object has its name: the directory is a single object.

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args};
 use pos3::{Budget, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
 
 use super::filter::{FilterArgs, FilterArgsError};
-use super::{S3Args, location};
+use super::{LockArgs, S3Args, location};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +58,9 @@ pub(crate) struct SyncArgs {
     delete: DeleteArgs,
 
     #[command(flatten)]
+    pub(crate) manifest: SyncManifestArgs,
+
+    #[command(flatten)]
     pub(crate) s3: S3Args,
 
     #[command(flatten)]
@@ -97,6 +100,18 @@ struct DeleteArgs {
     /// Let an empty source empty the target
     #[arg(long)]
     allow_empty: bool,
+}
+
+/// What is remembered between runs.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "What to remember")]
+pub(crate) struct SyncManifestArgs {
+    /// Neither use nor write what is remembered between runs ('pos3-cli manifest --help')
+    #[arg(long)]
+    pub(crate) no_manifest: bool,
+
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
 }
 
 /// What is shown.
@@ -195,7 +210,7 @@ mod tests {
         let whole = ["pos3-cli", "sync", "a", "b"].iter().chain(arguments);
         match Cli::try_parse_from(whole)?.command {
             Command::Sync(sync) => Ok(sync.options().unwrap()),
-            Command::Ls(_) => unreachable!("it was sync"),
+            Command::Ls(_) | Command::Manifest(_) => unreachable!("it was sync"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pos3::{Action, Error, Plan, Report, Side, Stop, Sync};
 
-use super::registry;
+use super::{registry, state};
 use crate::args::{Detail, Show, SyncArgs};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson, SyncJson};
@@ -45,7 +45,14 @@ pub(crate) async fn run(args: &SyncArgs) -> Exit {
 async fn perform(args: &SyncArgs, options: pos3::SyncOptions, signals: &Signals) -> Result<Outcome, Error> {
     let registry = registry(&args.s3, args.symlinks(), &[&args.from, &args.to])?;
     let sync = Sync::open(&registry, &args.from, &args.to, options).await?.with_cancel(signals.cancel());
-    if args.dry_run { plan(&sync).await } else { Ok(Outcome { report: sync.run().await?, plan: None }) }
+    let memory = state::for_sync(args, &registry, signals).await?;
+    let sync = match &memory.state {
+        Some(state) => sync.with_state(state),
+        None => sync,
+    };
+    let mut outcome = if args.dry_run { plan(&sync).await? } else { Outcome { report: sync.run().await?, plan: None } };
+    outcome.report.warnings.extend(memory.warning);
+    Ok(outcome)
 }
 
 /// Makes the plan, and a report of it in which nothing was done.

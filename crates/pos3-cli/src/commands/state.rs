@@ -1,0 +1,78 @@
+//! Where a command finds what is remembered, and what it does while another run uses it.
+
+use pos3::{Error, Location, Registry, State, StateDirectory, StateError, Wait};
+
+use crate::args::SyncArgs;
+use crate::output;
+use crate::signals::Signals;
+
+/// What a sync works with.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) state: Option<State>,
+    /// Why it works without, or begins anew.
+    pub(super) warning: Option<String>,
+}
+
+/// Returns the directory that the environment names.
+pub(super) fn directory() -> Result<StateDirectory, &'static str> {
+    StateDirectory::from_env().ok_or("none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set")
+}
+
+/// Waits for what another run uses, and says so once.
+pub(super) async fn patiently<T>(wait: Wait, open: impl AsyncFn(Wait) -> Result<T, Error>) -> Result<T, Error> {
+    match (open(Wait::Fail).await, wait) {
+        (Err(Error::State(locked @ StateError::Locked { .. })), Wait::For(time)) => {
+            output::note(&format!("waiting up to {} s: {locked}\n", time.as_secs()));
+            open(wait).await
+        }
+        (opened, _) => opened,
+    }
+}
+
+/// Opens what is remembered for a sync. Only what a person must decide is an error: everything else costs a comparison.
+pub(super) async fn for_sync(args: &SyncArgs, registry: &Registry, signals: &Signals) -> Result<Memory, Error> {
+    if args.manifest.no_manifest {
+        return Ok(Memory::default());
+    }
+    let directory = match directory() {
+        Ok(directory) => directory,
+        Err(why) => return Ok(without(why)),
+    };
+    let (from, to) = (&args.from, &args.to);
+    if args.dry_run {
+        return Ok(for_plan(&directory, registry, from, to).await);
+    }
+    let opening =
+        patiently(args.manifest.lock.wait(), async |wait| State::open(&directory, registry, from, to, wait).await);
+    let cancel = signals.cancel();
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = cancel.cancelled() => return Ok(Memory::default()),
+    };
+    match opened {
+        Ok(state) => Ok(with(state)),
+        Err(Error::State(StateError::Fleeting { .. })) => Ok(Memory::default()),
+        Err(error @ Error::State(StateError::Locked { .. } | StateError::Newer { .. })) => Err(error),
+        Err(Error::State(error)) => Ok(without(&output::chain(&error))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens what there is. A plan writes nothing, so it waits for nobody.
+async fn for_plan(directory: &StateDirectory, registry: &Registry, from: &Location, to: &Location) -> Memory {
+    match State::open_existing(directory, registry, from, to, Wait::Fail).await {
+        Ok(Some(state)) => with(state),
+        Ok(None) | Err(Error::State(StateError::Fleeting { .. })) => Memory::default(),
+        Err(error) => without(&output::chain(&error)),
+    }
+}
+
+fn with(state: State) -> Memory {
+    let warning = state.warning().map(str::to_owned);
+    Memory { state: Some(state), warning }
+}
+
+fn without(why: &str) -> Memory {
+    Memory { state: None, warning: Some(format!("this run uses and remembers nothing of other runs: {why}")) }
+}

@@ -1,0 +1,187 @@
+//! The file: its tables, its header, and what is done about one that cannot be used.
+//!
+//! Whatever is wrong with a file of ours, the answer is the same: begin anew. Only one that a newer version wrote is left
+//! alone, for that version knows what to do with it.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::error::StateError;
+use super::pair::{Pair, Place};
+
+/// A table of bytes. Not even keys are text to the database: it would panic at text that is damaged.
+type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// The header. Its name and its `format` are the same in every format there will ever be.
+const HEADER: Table = TableDefinition::new("header");
+const FORMAT: &[u8] = b"format";
+const LEFT: &[u8] = b"left";
+const RIGHT: &[u8] = b"right";
+const CREATED: &[u8] = b"created";
+const LAST_USED: &[u8] = b"last used";
+
+/// Rows by key.
+pub(super) const ROWS: Table = TableDefinition::new("rows");
+
+/// Notes on unfinished puts, by the key in the store of that place.
+const LEFT_NOTES: Table = TableDefinition::new("unfinished puts at left");
+const RIGHT_NOTES: Table = TableDefinition::new("unfinished puts at right");
+
+/// The format of all tables but the header.
+const CURRENT: u32 = 1;
+
+/// Memory for pages. Rows are read in order, each page once; more would not make it faster.
+const CACHE: usize = 8 << 20;
+
+/// An open file whose header is ours.
+#[derive(Debug)]
+pub(super) struct Database {
+    database: redb::Database,
+    created: SystemTime,
+    last_used: Option<SystemTime>,
+}
+
+/// What is wrong with a file.
+enum Fault {
+    /// It can be thrown away.
+    Useless(String),
+    Newer(u32),
+    InUse,
+    Io(io::Error),
+}
+
+/// The table of notes on puts at a place.
+pub(super) fn notes(place: Place) -> Table {
+    match place {
+        Place::Left => LEFT_NOTES,
+        Place::Right => RIGHT_NOTES,
+    }
+}
+
+impl Database {
+    /// Opens the file of a pair, or a new one in place of what cannot be used; then the text says why.
+    pub(super) fn open_or_replace(path: &Path, pair: &Pair) -> Result<(Self, Option<String>), StateError> {
+        let why = match Self::open(path, pair) {
+            Ok(database) => return Ok((database, None)),
+            Err(Fault::Useless(why)) => why,
+            Err(fault) => return Err(fault.at(path)),
+        };
+        std::fs::remove_file(path).map_err(|source| StateError::Io { path: path.to_owned(), source })?;
+        let database = Self::open(path, pair).map_err(|fault| fault.at(path))?;
+        let warning = format!(
+            "'{}' could not be used and is begun anew, so this run compares more than it had to: {why}",
+            path.display()
+        );
+        Ok((database, Some(warning)))
+    }
+
+    /// Opens a file and checks every page of it: a damaged page could not only lose rows but lead in circles.
+    fn open(path: &Path, pair: &Pair) -> Result<Self, Fault> {
+        let opening = || {
+            let mut builder = redb::Database::builder();
+            builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+            let database = builder.create(path).map_err(redb::Error::from)?;
+            Self::with_header(database, pair)
+        };
+        catch_unwind(AssertUnwindSafe(opening)).unwrap_or_else(|_| Err(Fault::Useless("it is damaged".to_owned())))
+    }
+
+    fn with_header(database: redb::Database, pair: &Pair) -> Result<Self, Fault> {
+        let now = SystemTime::now();
+        let transaction = database.begin_write().map_err(redb::Error::from)?;
+        let mut times = (now, None);
+        {
+            let mut header = transaction.open_table(HEADER).map_err(redb::Error::from)?;
+            if let Some(format) = header.get(FORMAT)? {
+                check_format(format.value())?;
+                check_place(header.get(LEFT)?.as_ref().map(redb::AccessGuard::value), pair.left())?;
+                check_place(header.get(RIGHT)?.as_ref().map(redb::AccessGuard::value), pair.right())?;
+                let time =
+                    |value: Option<redb::AccessGuard<'_, &'static [u8]>>| value.and_then(|at| read_time(at.value()));
+                times = (time(header.get(CREATED)?).unwrap_or(now), time(header.get(LAST_USED)?));
+            }
+            header.insert(FORMAT, &CURRENT.to_le_bytes()[..])?;
+            header.insert(LEFT, pair.left().as_bytes())?;
+            header.insert(RIGHT, pair.right().as_bytes())?;
+            header.insert(CREATED, &time(times.0)[..])?;
+            header.insert(LAST_USED, &time(now)[..])?;
+        }
+        // Readers then find every table, also in a new file.
+        for table in [ROWS, LEFT_NOTES, RIGHT_NOTES] {
+            transaction.open_table(table).map_err(redb::Error::from)?;
+        }
+        transaction.commit().map_err(redb::Error::from)?;
+        Ok(Self { database, created: times.0, last_used: times.1 })
+    }
+
+    pub(super) fn read(&self) -> Result<ReadTransaction, redb::Error> {
+        Ok(self.database.begin_read()?)
+    }
+
+    pub(super) fn write(&self) -> Result<WriteTransaction, redb::Error> {
+        Ok(self.database.begin_write()?)
+    }
+
+    pub(super) fn created(&self) -> SystemTime {
+        self.created
+    }
+
+    pub(super) fn last_used(&self) -> Option<SystemTime> {
+        self.last_used
+    }
+}
+
+fn check_format(found: &[u8]) -> Result<(), Fault> {
+    match found.try_into().map(u32::from_le_bytes) {
+        Ok(CURRENT) => Ok(()),
+        Ok(newer) if newer > CURRENT => Err(Fault::Newer(newer)),
+        Ok(older) => Err(Fault::Useless(format!("its format is {older}, and this version writes {CURRENT}"))),
+        Err(_) => Err(Fault::Useless("its header is damaged".to_owned())),
+    }
+}
+
+fn check_place(found: Option<&[u8]>, place: &str) -> Result<(), Fault> {
+    if found == Some(place.as_bytes()) { Ok(()) } else { Err(Fault::Useless("it is of other places".to_owned())) }
+}
+
+/// Returns a time as seconds since 1970; times before are that year's begin.
+fn time(time: SystemTime) -> [u8; 8] {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_le_bytes()
+}
+
+fn read_time(seconds: &[u8]) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_le_bytes(seconds.try_into().ok()?)))
+}
+
+impl Fault {
+    fn at(self, path: &Path) -> StateError {
+        let path = path.to_owned();
+        match self {
+            Self::Useless(message) => StateError::Database { path, message },
+            Self::Newer(found) => StateError::Newer { path, found, known: CURRENT },
+            Self::InUse => StateError::Locked { path, holder: None },
+            Self::Io(source) => StateError::Io { path, source },
+        }
+    }
+}
+
+impl From<redb::Error> for Fault {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::InUse,
+            // What the system refuses is no fault of the file; that it is too short or no database is.
+            redb::Error::Io(error) if error.raw_os_error().is_some() => Self::Io(error),
+            error => Self::Useless(error.to_string()),
+        }
+    }
+}
+
+impl From<redb::StorageError> for Fault {
+    fn from(error: redb::StorageError) -> Self {
+        redb::Error::from(error).into()
+    }
+}

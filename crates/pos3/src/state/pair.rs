@@ -1,0 +1,106 @@
+//! Two places, in an order that does not depend on which way a sync runs.
+
+use sha2::{Digest, Sha256};
+
+/// The most characters of a place's name in the name of a file.
+const NAME: usize = 40;
+
+/// Two places: left is the lesser text. A sync runs from left to right or back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    left: String,
+    right: String,
+    direction: Direction,
+}
+
+/// Which way a sync runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    LeftToRight,
+    RightToLeft,
+}
+
+/// One of the two places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Left,
+    Right,
+}
+
+impl Pair {
+    /// Returns the pair of a sync's two places, as [`Registry::place`](crate::Registry::place) gives them.
+    pub(super) fn new(source: String, target: String) -> Self {
+        if source <= target {
+            Self { left: source, right: target, direction: Direction::LeftToRight }
+        } else {
+            Self { left: target, right: source, direction: Direction::RightToLeft }
+        }
+    }
+
+    pub(super) fn left(&self) -> &str {
+        &self.left
+    }
+
+    pub(super) fn right(&self) -> &str {
+        &self.right
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    pub(super) fn target(&self) -> Place {
+        match self.direction {
+            Direction::LeftToRight => Place::Right,
+            Direction::RightToLeft => Place::Left,
+        }
+    }
+
+    /// Returns the name of the pair's files without an extension: the two last names, for people, and a hash of both
+    /// places.
+    pub(super) fn file_stem(&self) -> String {
+        let mut hash = Sha256::new();
+        // The length keeps two pairs apart whose texts would join to one.
+        hash.update((self.left.len() as u64).to_le_bytes());
+        hash.update(&self.left);
+        hash.update(&self.right);
+        let hash: String = hash.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}--{}.{hash}", name(&self.left), name(&self.right))
+    }
+}
+
+/// Returns the last name of a place, fit for a file's name.
+fn name(place: &str) -> String {
+    let last = place.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let fit = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = last.trim_start_matches('.').chars().take(NAME).map(fit).collect();
+    if name.is_empty() { "root".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(source: &str, target: &str) -> Pair {
+        Pair::new(source.to_owned(), target.to_owned())
+    }
+
+    #[test]
+    fn both_directions_have_one_file_and_every_pair_its_own() {
+        let (up, down) = (pair("file:///d/", "s3:/b/d/"), pair("s3:/b/d/", "file:///d/"));
+        assert_eq!(up.file_stem(), down.file_stem());
+        assert_eq!((up.target(), down.target()), (Place::Right, Place::Left));
+        for (source, target) in [("file:///d/", "s3:/b/d/x/"), ("file:///d", "/s3:/b/d/"), ("file:///e/d/", "s3:/b/d/")]
+        {
+            assert_ne!(pair(source, target).file_stem(), up.file_stem(), "{source} {target}");
+        }
+    }
+
+    /// A name that changes with a version would silently forget everything.
+    #[test]
+    fn the_name_of_a_file_tells_people_which_it_is_and_never_changes() {
+        let stem = |source, target| pair(source, target).file_stem();
+        assert_eq!(stem("file:///home/a b/data/", "s3:/bucket/x/"), "data--x.efdc662b3d9a7d98e022");
+        assert!(stem("file:///", "http://127.0.0.1:9000/b/é/").starts_with("file_--_."));
+    }
+}

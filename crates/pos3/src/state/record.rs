@@ -1,0 +1,108 @@
+//! How rows and notes are written: each with a checksum of its own over key and value, so that a damaged one is a
+//! missing one and never says "equal".
+
+use pos3_core::{Digest, Fingerprint, Key, Row, Unfinished};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::pair::Direction;
+
+/// Bytes of the checksum before a value.
+const CHECKSUM: usize = 4;
+
+/// A row without its key, in the pair's order: left, right, digest.
+type Sides = (Fingerprint, Fingerprint, Option<Digest>);
+
+/// Returns what is stored of a row of a sync that runs in this direction.
+pub(super) fn row(row: &Row, direction: Direction) -> Option<Vec<u8>> {
+    let (left, right) = match direction {
+        Direction::LeftToRight => (&row.source, &row.target),
+        Direction::RightToLeft => (&row.target, &row.source),
+    };
+    sealed(row.key.as_str().as_bytes(), &(left, right, &row.digest))
+}
+
+/// Returns the row that is stored, unless it is damaged.
+pub(super) fn read_row(key: &[u8], value: &[u8], direction: Direction) -> Option<Row> {
+    let (left, right, digest): Sides = unsealed(key, value)?;
+    let row = Row { key: read_key(key)?, source: left, target: right, digest };
+    match direction {
+        Direction::LeftToRight => Some(row),
+        Direction::RightToLeft => Some(row.reversed()),
+    }
+}
+
+/// Returns what is stored of a note.
+pub(super) fn note(key: &Key, unfinished: &Unfinished) -> Option<Vec<u8>> {
+    sealed(key.as_str().as_bytes(), unfinished)
+}
+
+/// Returns the note that is stored, unless it is damaged.
+pub(super) fn read_note(key: &[u8], value: &[u8]) -> Option<(Key, Unfinished)> {
+    Some((read_key(key)?, unsealed(key, value)?))
+}
+
+fn read_key(key: &[u8]) -> Option<Key> {
+    std::str::from_utf8(key).ok().map(Key::from)
+}
+
+fn sealed(key: &[u8], value: &impl Serialize) -> Option<Vec<u8>> {
+    let value = postcard::to_extend(value, vec![0; CHECKSUM]).ok()?;
+    let checksum = checksum(key, &value[CHECKSUM..]);
+    let mut sealed = value;
+    sealed[..CHECKSUM].copy_from_slice(&checksum);
+    Some(sealed)
+}
+
+fn unsealed<T: DeserializeOwned>(key: &[u8], sealed: &[u8]) -> Option<T> {
+    let (stored, value) = sealed.split_first_chunk::<CHECKSUM>()?;
+    if *stored != checksum(key, value) {
+        return None;
+    }
+    match postcard::take_from_bytes(value) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
+}
+
+fn checksum(key: &[u8], value: &[u8]) -> [u8; CHECKSUM] {
+    let mut checksum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+    // The length keeps the end of a key from being taken for the begin of a value.
+    checksum.update(&(key.len() as u64).to_le_bytes());
+    checksum.update(key);
+    checksum.update(value);
+    let [a, b, c, d, ..] = checksum.finalize().to_le_bytes();
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Row {
+        Row { key: "d/a".into(), source: "here".into(), target: "there".into(), digest: Some(Digest::Md5([7; 16])) }
+    }
+
+    #[test]
+    fn a_row_is_turned_when_the_sync_runs_the_other_way() {
+        let stored = row(&example(), Direction::LeftToRight).unwrap();
+        assert_eq!(read_row(b"d/a", &stored, Direction::LeftToRight), Some(example()));
+        assert_eq!(read_row(b"d/a", &stored, Direction::RightToLeft), Some(example().reversed()));
+        assert_eq!(row(&example().reversed(), Direction::RightToLeft).unwrap(), stored);
+    }
+
+    #[test]
+    fn a_row_with_any_bit_flipped_is_missing() {
+        let stored = row(&example(), Direction::LeftToRight).unwrap();
+        for bit in 0..stored.len() * 8 {
+            let mut damaged = stored.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read_row(b"d/a", &damaged, Direction::LeftToRight), None, "bit {bit}");
+        }
+        for length in 0..stored.len() {
+            assert_eq!(read_row(b"d/a", &stored[..length], Direction::LeftToRight), None, "{length} bytes");
+        }
+        assert_eq!(read_row(b"d/b", &stored, Direction::LeftToRight), None, "another key's value");
+        assert_eq!(read_row(b"d/\xff", &stored, Direction::LeftToRight), None, "no key");
+    }
+}

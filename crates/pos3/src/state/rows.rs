@@ -1,0 +1,115 @@
+//! The manifest of one direction: rows of the database, turned where the sync runs from right to left.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use pos3_core::{Key, Manifest, ManifestError, Row, RowChange};
+use redb::{ReadTransaction, ReadableTableMetadata};
+
+use super::Store;
+use super::database::ROWS;
+use super::pair::Direction;
+use super::record;
+use super::writer::Change;
+
+/// Rows read at once: the cost of going to another thread vanishes, and the memory stays small.
+const CHUNK: usize = 1024;
+
+type Range = redb::Range<'static, &'static [u8], &'static [u8]>;
+
+/// The rows as a sync of one direction sees them.
+#[derive(Debug)]
+pub(super) struct Rows {
+    store: Arc<Store>,
+    direction: Direction,
+}
+
+impl Rows {
+    pub(super) fn new(store: Arc<Store>, direction: Direction) -> Self {
+        Self { store, direction }
+    }
+
+    /// Returns how many rows there are, damaged ones too.
+    pub(super) async fn len(&self) -> Result<u64, ManifestError> {
+        let store = self.store.clone();
+        blocking(move || Ok(store.database.read()?.open_table(ROWS)?.len()?)).await
+    }
+}
+
+#[async_trait]
+impl Manifest for Rows {
+    fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>> {
+        let transaction = match self.store.database.read() {
+            Ok(transaction) => transaction,
+            Err(error) => return stream::iter([Err(failed(&error))]).boxed(),
+        };
+        let (store, direction) = (self.store.clone(), self.direction);
+        let cursor = Cursor { range: None, last: None, transaction, direction, _store: store };
+        stream::try_unfold(Some(cursor), async |cursor| {
+            let Some(cursor) = cursor else { return Ok(None) };
+            blocking(move || cursor.next()).await.map(Some)
+        })
+        .map_ok(|rows| stream::iter(rows.into_iter().map(Ok)))
+        .try_flatten()
+        .boxed()
+    }
+
+    async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
+        let changes = changes.into_iter().filter_map(|change| match change {
+            RowChange::Equal(row) => {
+                record::row(&row, self.direction).map(|value| Change::SetRow { key: row.key, value })
+            }
+            RowChange::Forget(key) => Some(Change::RemoveRow(key)),
+        });
+        self.store.writer.write(changes.collect()).await
+    }
+}
+
+/// Where a reader is. The order of the fields is the order of the end: the file is closed last.
+struct Cursor {
+    range: Option<Range>,
+    last: Option<Key>,
+    transaction: ReadTransaction,
+    direction: Direction,
+    _store: Arc<Store>,
+}
+
+impl Cursor {
+    /// Returns the next rows, and the cursor unless they were the last.
+    fn next(mut self) -> Result<(Vec<Row>, Option<Self>), redb::Error> {
+        let mut range = match self.range.take() {
+            Some(range) => range,
+            None => self.transaction.open_table(ROWS)?.range::<&[u8]>(..)?,
+        };
+        let mut rows = Vec::with_capacity(CHUNK);
+        while rows.len() < CHUNK {
+            let Some(stored) = range.next() else { return Ok((rows, None)) };
+            let (key, value) = stored?;
+            let Some(row) = record::read_row(key.value(), value.value(), self.direction) else { continue };
+            // Only damage can lead back; a reader that believed it would never end.
+            if self.last.as_ref().is_some_and(|last| *last >= row.key) {
+                return Err(redb::Error::Corrupted("its rows are out of order".to_owned()));
+            }
+            self.last = Some(row.key.clone());
+            rows.push(row);
+        }
+        self.range = Some(range);
+        Ok((rows, Some(self)))
+    }
+}
+
+/// Reads on a thread that may wait for the disk. A panic of the database is an error: it says that the file is damaged.
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, redb::Error> + Send + 'static,
+) -> Result<T, ManifestError> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read.map_err(|error| failed(&error)),
+        Err(_) => Err(ManifestError("what is remembered cannot be read: the database is damaged".to_owned())),
+    }
+}
+
+fn failed(error: &redb::Error) -> ManifestError {
+    ManifestError(format!("what is remembered cannot be read: {error}"))
+}

@@ -1,0 +1,365 @@
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::time::Duration;
+
+use pos3_core::{Digest, Fingerprint, Row, Unfinished};
+use redb::ReadableDatabase;
+use tempfile::TempDir;
+
+use super::*;
+
+/// Two directories and a state directory.
+struct World {
+    root: TempDir,
+    directory: StateDirectory,
+}
+
+impl World {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("a")).unwrap();
+        fs::create_dir(root.path().join("b")).unwrap();
+        let directory = StateDirectory::new(root.path().join("state/of/mine"));
+        Self { root, directory }
+    }
+
+    fn location(&self, name: &str) -> Location {
+        Location::Local(self.root.path().join(name))
+    }
+
+    async fn try_open(&self, from: &str, to: &str) -> Result<State, Error> {
+        let (from, to) = (self.location(from), self.location(to));
+        State::open(&self.directory, &Registry::default(), &from, &to, Wait::Fail).await
+    }
+
+    async fn open(&self, from: &str, to: &str) -> State {
+        self.try_open(from, to).await.unwrap()
+    }
+}
+
+fn row(key: &str) -> Row {
+    let source = Fingerprint::new(format!("here {key} \u{0}").into_bytes());
+    Row {
+        key: key.into(),
+        source,
+        target: "there".into(),
+        digest: Some(Digest::Md5OfParts { digest: [3; 16], parts: 2 }),
+    }
+}
+
+async fn rows(state: &State) -> Result<Vec<Row>, ManifestError> {
+    state.manifest().rows().try_collect().await
+}
+
+async fn set(state: &State, keys: impl IntoIterator<Item = String>) {
+    let changes = keys.into_iter().map(|key| RowChange::Equal(row(&key))).collect();
+    state.manifest().apply(changes).await.unwrap();
+}
+
+fn unfinished(id: &str) -> Unfinished {
+    Unfinished { id: id.into(), since: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(7)), state: vec![1, 2, 3] }
+}
+
+#[tokio::test]
+async fn rows_and_notes_are_there_after_the_file_was_closed() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    assert_eq!((state.warning(), state.last_used()), (None, None));
+    set(&state, ["b", "a/x", "a", "é", "a-b"].map(String::from)).await;
+    state.manifest().apply(vec![RowChange::Forget("b".into()), RowChange::Forget("never".into())]).await.unwrap();
+    state.journal().save(&"k".into(), &unfinished("first")).await;
+    state.journal().save(&"k".into(), &unfinished("second")).await;
+    state.journal().save(&"l".into(), &unfinished("third")).await;
+    state.journal().remove(&"l".into()).await;
+    drop(state);
+
+    let state = world.open("a", "b").await;
+    assert!(state.last_used().is_some_and(|used| used >= state.created()));
+    assert_eq!(rows(&state).await.unwrap(), ["a", "a-b", "a/x", "é"].map(row));
+    assert_eq!(state.journal().load(&"k".into()).await, Some(unfinished("second")));
+    assert_eq!(state.journal().load(&"l".into()).await, None);
+    assert_eq!(state.journal().all().await, [("k".into(), unfinished("second"))]);
+}
+
+#[tokio::test]
+async fn the_opposite_sync_sees_the_rows_turned_and_notes_of_its_own() {
+    let world = World::new();
+    let there = world.open("a", "b").await;
+    set(&there, ["k".to_owned()]).await;
+    there.journal().save(&"k".into(), &unfinished("there")).await;
+    let path = there.path().to_owned();
+    drop(there);
+
+    let back = world.open("b", "a").await;
+    assert_eq!(back.path(), path);
+    assert_eq!(rows(&back).await.unwrap(), [row("k").reversed()]);
+    assert_eq!(back.journal().load(&"k".into()).await, None, "the other store's key of that name");
+    back.manifest().apply(vec![RowChange::Equal(row("l"))]).await.unwrap();
+    drop(back);
+
+    assert_eq!(rows(&world.open("a", "b").await).await.unwrap(), [row("k"), row("l").reversed()]);
+}
+
+#[tokio::test]
+async fn more_rows_than_one_chunk_come_once_and_in_order_as_they_were_when_asked() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    let keys: Vec<String> = (0..5000).map(|number| format!("{number:05}")).collect();
+    set(&state, keys.clone()).await;
+
+    let mut reading = state.manifest().rows();
+    let first = reading.try_next().await.unwrap().unwrap();
+    state.manifest().apply(keys.iter().map(|key| RowChange::Forget(key.as_str().into())).collect()).await.unwrap();
+    let rest: Vec<Row> = reading.try_collect().await.unwrap();
+    assert!([first].iter().chain(&rest).map(|row| row.key.as_str()).eq(keys.iter().map(String::as_str)));
+    assert_eq!(rows(&state).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn forgetting_takes_a_key_and_what_is_below_it() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    set(&state, ["d", "d-e", "d/x", "d/y/z", "other"].map(String::from)).await;
+    state.journal().save(&"k".into(), &unfinished("first")).await;
+
+    assert_eq!(state.forget("d/").await.unwrap(), 3);
+    assert_eq!(rows(&state).await.unwrap(), ["d-e", "other"].map(row));
+    assert_eq!(state.forget("nothing").await.unwrap(), 0);
+    assert_eq!(state.forget_all().await.unwrap(), 2);
+    assert_eq!(rows(&state).await.unwrap(), []);
+    assert!(state.journal().load(&"k".into()).await.is_some());
+}
+
+#[tokio::test]
+async fn concurrent_notes_are_all_written() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    let journal = state.journal();
+    let keys: Vec<Key> = (0..500).map(|number| Key::from(format!("{number:03}"))).collect();
+    let saves = keys.iter().map(async |key| journal.save(key, &unfinished(key.as_str())).await);
+    futures::future::join_all(saves).await;
+    drop((state, journal));
+
+    let notes = world.open("b", "a").await.journal().all().await;
+    assert_eq!(notes, [], "they are of the other direction");
+    let notes = world.open("a", "b").await.journal().all().await;
+    assert!(notes.iter().map(|(key, _)| key).eq(&keys));
+}
+
+#[tokio::test]
+async fn one_pair_is_open_once_and_free_again_when_it_is_dropped() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    let error = world.try_open("b", "a").await.unwrap_err();
+    let expected = format!(
+        "process {} uses '{}': a sync between these two places is running",
+        std::process::id(),
+        state.path().display()
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(world.try_open("a", "c").await.is_ok(), "another pair");
+
+    let (from, to) = (world.location("a"), world.location("b"));
+    let (directory, registry) = (world.directory.clone(), Registry::default());
+    let wait = Wait::For(Duration::from_secs(3600));
+    let waiting = tokio::spawn(async move { State::open(&directory, &registry, &from, &to, wait).await });
+    // A reader still has the file, although its owner has gone.
+    set(&state, ["k".to_owned()]).await;
+    let reading = state.manifest().rows();
+    drop(state);
+    assert!(matches!(world.try_open("a", "b").await, Err(Error::State(StateError::Locked { .. }))));
+    assert_eq!(reading.try_collect::<Vec<Row>>().await.unwrap(), [row("k")]);
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn the_lock_of_the_database_itself_holds_when_the_lock_file_was_deleted() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    fs::remove_file(state.path().with_extension("lock")).unwrap();
+    assert!(matches!(world.try_open("a", "b").await, Err(Error::State(StateError::Locked { holder: None, .. }))));
+    assert_eq!(rows(&state).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_directory_can_go_at_any_moment() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    set(&state, ["k".to_owned()]).await;
+    fs::remove_dir_all(world.directory.path()).unwrap();
+
+    set(&state, ["l".to_owned()]).await;
+    assert_eq!(rows(&state).await.unwrap(), ["k", "l"].map(row));
+    let other = world.open("a", "b").await;
+    assert_eq!((rows(&other).await.unwrap(), other.warning()), (vec![], None));
+}
+
+#[tokio::test]
+async fn whatever_is_in_the_place_of_the_file_is_replaced_with_a_warning() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    set(&state, (0..2000).map(|number| format!("{number:05}"))).await;
+    let path = state.path().to_owned();
+    drop(state);
+    let whole = fs::read(&path).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        bytes
+    };
+    let cases = [
+        ("text", b"this is no database".to_vec()),
+        ("one byte", vec![0]),
+        ("a page of nothing", vec![0; 4096]),
+        ("cut in the middle", whole[..whole.len() / 2].to_vec()),
+        ("cut by a byte", whole[..whole.len() - 1].to_vec()),
+        ("its first byte", flipped(0)),
+    ];
+    for (case, bytes) in cases {
+        fs::write(&path, bytes).unwrap();
+        let state = world.open("a", "b").await;
+        let warning = state.warning().unwrap_or_else(|| panic!("{case}")).to_owned();
+        assert!(warning.contains(path.to_str().unwrap()), "{case}: {warning}");
+        assert_eq!(rows(&state).await.unwrap(), [], "{case}");
+        set(&state, ["new".to_owned()]).await;
+        drop(state);
+        assert_eq!(rows(&world.open("a", "b").await).await.unwrap(), [row("new")], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_is_a_new_one() {
+    let world = World::new();
+    let path = world.open("a", "b").await.path().to_owned();
+    fs::write(&path, "").unwrap();
+    let state = world.open("a", "b").await;
+    assert_eq!((rows(&state).await.unwrap(), state.warning()), (vec![], None));
+}
+
+/// The damage is anywhere; what must never be is a row that nobody recorded.
+#[tokio::test]
+async fn damage_loses_rows_and_never_makes_one() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    let keys: Vec<String> = (0..2000).map(|number| format!("{number:05}")).collect();
+    set(&state, keys.clone()).await;
+    let path = state.path().to_owned();
+    drop(state);
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|byte| *byte != 0));
+    let mut replaced = 0;
+    for (page, _) in pages {
+        let at = page * 4096 + page * 97 % 4000;
+        let mut bytes = whole.clone();
+        bytes[at..at + 32].iter_mut().for_each(|byte| *byte ^= 0xa7);
+        fs::write(&path, bytes).unwrap();
+
+        let state = world.open("a", "b").await;
+        let found = rows(&state).await.unwrap();
+        assert!(found.iter().all(|found| *found == row(found.key.as_str())), "at {at}");
+        assert!(state.warning().is_some() || found.len() == keys.len(), "at {at}: rows are missing without a word");
+        replaced += u32::from(state.warning().is_some());
+    }
+    assert!(replaced > 20, "the damage hit what is in use {replaced} times");
+}
+
+/// Damage that comes while the file is open: the checks of the opening are past.
+#[tokio::test]
+async fn damage_under_an_open_file_is_an_error_or_a_missing_row() {
+    let world = World::new();
+    let state = world.open("a", "b").await;
+    // More than the cache holds.
+    for batch in 0..14 {
+        set(&state, (0..5000).map(|number| format!("{batch:02}/{number:05}/{}", "x".repeat(100)))).await;
+    }
+    let length = fs::metadata(state.path()).unwrap().len();
+    let mut file = fs::OpenOptions::new().write(true).open(state.path()).unwrap();
+    for at in (4096 * 64..length).step_by(4096 * 61) {
+        file.seek(SeekFrom::Start(at + 700)).unwrap();
+        file.write_all(&[0xa7; 64]).unwrap();
+    }
+    let mut reading = state.manifest().rows();
+    let mut found = 0;
+    while let Ok(Some(next)) = reading.try_next().await {
+        assert_eq!(next, row(next.key.as_str()));
+        found += 1;
+    }
+    assert!(found < 70_000, "nothing was damaged");
+    drop((reading, state));
+
+    let state = world.open("a", "b").await;
+    assert!(state.warning().is_some());
+    assert_eq!(rows(&state).await.unwrap(), []);
+}
+
+/// Changes the header of a closed file.
+fn edit_header(path: &Path, key: &[u8], value: &[u8]) {
+    let database = redb::Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let table = redb::TableDefinition::<&[u8], &[u8]>::new("header");
+    transaction.open_table(table).unwrap().insert(key, value).unwrap();
+    transaction.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_left_alone() {
+    let world = World::new();
+    let path = world.open("a", "b").await.path().to_owned();
+    edit_header(&path, b"format", &2_u32.to_le_bytes());
+    edit_header(&path, b"left", b"in other words");
+
+    let error = world.try_open("a", "b").await.unwrap_err();
+    let expected =
+        format!("'{}' is of a newer version of pos3: its format is 2, and this version knows 1", path.display());
+    assert_eq!(error.to_string(), expected);
+    let database = redb::Database::open(&path).unwrap();
+    let table = database.begin_read().unwrap().open_table(redb::TableDefinition::<&[u8], &[u8]>::new("header"));
+    assert_eq!(table.unwrap().get(&b"left"[..]).unwrap().unwrap().value(), b"in other words");
+}
+
+#[tokio::test]
+async fn a_file_of_an_older_format_or_of_other_places_is_begun_anew() {
+    let world = World::new();
+    for (key, value) in [("format", &0_u32.to_le_bytes()[..]), ("right", b"file:///elsewhere/"), ("format", b"odd")] {
+        let state = world.open("a", "b").await;
+        set(&state, ["k".to_owned()]).await;
+        let path = state.path().to_owned();
+        drop(state);
+        edit_header(&path, key.as_bytes(), value);
+        let state = world.open("a", "b").await;
+        assert!(state.warning().is_some(), "{key}");
+        assert_eq!(rows(&state).await.unwrap(), [], "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_ends_with_the_process_is_not_remembered() {
+    let world = World::new();
+    let memory = "memory://m".parse().unwrap();
+    let local = world.location("a");
+    for (from, to) in [(&memory, &local), (&local, &memory)] {
+        let opened = State::open(&world.directory, &Registry::default(), from, to, Wait::Fail).await;
+        assert!(matches!(opened, Err(Error::State(StateError::Fleeting { .. }))));
+    }
+    assert!(!world.directory.path().exists());
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_an_error_that_names_it() {
+    let world = World::new();
+    fs::write(world.root.path().join("state"), "a file").unwrap();
+    let error = world.try_open("a", "b").await.unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot use '{}'", world.directory.path().display()));
+}
+
+#[tokio::test]
+async fn looking_for_a_memory_makes_none() {
+    let world = World::new();
+    let (from, to) = (world.location("a"), world.location("b"));
+    let look =
+        async || State::open_existing(&world.directory, &Registry::default(), &from, &to, Wait::Fail).await.unwrap();
+    assert!(look().await.is_none());
+    assert!(!world.directory.path().exists());
+    drop(world.open("b", "a").await);
+    assert!(look().await.is_some());
+}

@@ -1,0 +1,122 @@
+//! Writes to the database, one transaction after the other, on a thread of its own.
+//!
+//! The database takes one write at a time and flushes each to the disk. Many uploads note their parts at once: what
+//! waits while one transaction is written goes into the next together, so a slow disk costs a flush for all of them and
+//! not for each.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use pos3_core::{Key, ManifestError};
+use tokio::sync::oneshot;
+
+use super::database::{self, Database, ROWS};
+use super::pair::Place;
+
+/// The most requests that share a transaction.
+const TOGETHER: usize = 256;
+
+/// One change of the database.
+#[derive(Debug)]
+pub(super) enum Change {
+    SetRow { key: Key, value: Vec<u8> },
+    RemoveRow(Key),
+    RemoveRows,
+    SetNote { place: Place, key: Key, value: Vec<u8> },
+    RemoveNote { place: Place, key: Key },
+}
+
+/// Changes that are made together, and who waits for them.
+#[derive(Debug)]
+struct Request {
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<(), ManifestError>>,
+}
+
+/// The thread that writes. Dropped, it writes what was asked for and ends.
+#[derive(Debug)]
+pub(super) struct Writer {
+    requests: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(database: Arc<Database>) -> std::io::Result<Self> {
+        let (requests, waiting) = mpsc::channel();
+        let work = move || serve(&database, &waiting);
+        let thread = thread::Builder::new().name("pos3-state".to_owned()).spawn(work)?;
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
+    }
+
+    /// Makes changes, in order, all or none. They are made even if nobody waits for the end.
+    pub(super) async fn write(&self, changes: Vec<Change>) -> Result<(), ManifestError> {
+        let (done, answer) = oneshot::channel();
+        let sent = self.requests.as_ref().is_some_and(|requests| requests.send(Request { changes, done }).is_ok());
+        if !sent {
+            return Err(ended());
+        }
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was told to whoever waited for it.
+            let _panic = thread.join();
+        }
+    }
+}
+
+fn ended() -> ManifestError {
+    ManifestError("the thread that writes what is remembered has ended".to_owned())
+}
+
+fn serve(database: &Database, waiting: &mpsc::Receiver<Request>) {
+    while let Ok(first) = waiting.recv() {
+        let mut requests = vec![first];
+        requests.extend(waiting.try_iter().take(TOGETHER - 1));
+        let written = catch_unwind(AssertUnwindSafe(|| commit(database, &requests)));
+        let failure = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the database is damaged".to_owned()),
+        };
+        for request in requests {
+            let answer = failure.clone().map_or(Ok(()), |message| Err(ManifestError(message)));
+            let _nobody_waits = request.done.send(answer);
+        }
+    }
+}
+
+fn commit(database: &Database, requests: &[Request]) -> Result<(), redb::Error> {
+    let transaction = database.write()?;
+    for change in requests.iter().flat_map(|request| &request.changes) {
+        match change {
+            Change::SetRow { key, value } => {
+                transaction.open_table(ROWS)?.insert(bytes(key), value.as_slice())?;
+            }
+            Change::RemoveRow(key) => {
+                transaction.open_table(ROWS)?.remove(bytes(key))?;
+            }
+            Change::RemoveRows => {
+                transaction.delete_table(ROWS)?;
+                transaction.open_table(ROWS)?;
+            }
+            Change::SetNote { place, key, value } => {
+                transaction.open_table(database::notes(*place))?.insert(bytes(key), value.as_slice())?;
+            }
+            Change::RemoveNote { place, key } => {
+                transaction.open_table(database::notes(*place))?.remove(bytes(key))?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn bytes(key: &Key) -> &[u8] {
+    key.as_str().as_bytes()
+}
