@@ -1,7 +1,5 @@
 //! Deleting names: only what the key says, never through a link, and never a directory that holds something.
 
-use std::time::{Duration, SystemTime};
-
 use pos3_core::{ErrorKind, Key, Result, StoreError};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -10,13 +8,11 @@ use rustix::io::Errno;
 use crate::blocking::Waited;
 use crate::error::{failed, unfit};
 use crate::facts;
+use crate::leftover::Leftover;
 use crate::list;
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
-
-/// After this long without a write a partial file has no writer any more.
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Deletes keys and answers for each, in the order given. One that fails does not stop the others.
 pub(crate) fn delete(root: &Root, keys: &[Key], waited: &Waited) -> Vec<Result<()>> {
@@ -71,13 +67,11 @@ fn remove_directory(above: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     }
 }
 
-/// Removes partial files that nobody has written to for long, if there is nothing else.
+/// Removes unfinished files that dead writers left, if there is nothing else.
 fn remove_leftovers(directory: BorrowedFd<'_>) -> Result<(), Errno> {
     for name in list::leftovers(directory)? {
-        let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let age = facts::modified(&stat).and_then(|time| SystemTime::now().duration_since(time).ok());
-        if facts::file_type(&stat) == FileType::RegularFile && age.is_some_and(|age| age > STALE) {
-            rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
+        if let Some(leftover) = Leftover::take(directory, &name)?.filter(|leftover| leftover.is_stale(&name)) {
+            leftover.remove(directory, &name)?;
         }
     }
     Ok(())
@@ -90,9 +84,9 @@ fn other_thing(key: &Key, found: FileType) -> StoreError {
         .with_message(format!("it is a {}", facts::name(found)))
 }
 
-/// Returns the answers for keys whose deletion ended before it could answer.
-pub(crate) fn ended(keys: &[Key], error: &StoreError) -> Vec<Result<()>> {
-    keys.iter()
-        .map(|key| Err(StoreError::new(error.kind(), "delete").with_key(key).with_message(error.cause())))
+/// Returns the answers for keys where the work ended before it could answer.
+pub(crate) fn ended<'a>(keys: impl IntoIterator<Item = &'a Key>, error: &StoreError) -> Vec<Result<()>> {
+    keys.into_iter()
+        .map(|key| Err(StoreError::new(error.kind(), error.operation()).with_key(key).with_message(error.cause())))
         .collect()
 }

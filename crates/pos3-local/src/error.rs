@@ -12,7 +12,23 @@ pub(crate) fn failed(operation: &'static str, key: &Key, errno: Errno) -> StoreE
 
 /// Returns the failure of `operation` that the system reported as `errno`, where no key is to be named.
 pub(crate) fn unnamed(operation: &'static str, errno: Errno) -> StoreError {
-    StoreError::new(kind(errno), operation).with_source(io::Error::from(errno))
+    let error = StoreError::new(kind(errno), operation).with_source(io::Error::from(errno));
+    match plainly(errno) {
+        Some(words) => error.with_message(words),
+        None => error,
+    }
+}
+
+/// What a person can do something about, in words that the kind is too wide for.
+fn plainly(errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::NOSPC => "the disk is full",
+        Errno::DQUOT => "the disk quota is used up",
+        Errno::FBIG => "the file is larger than the file system or a limit of this process allows",
+        Errno::MFILE | Errno::NFILE => "too many files are open",
+        Errno::ROFS => "the file system is read-only",
+        _ => return None,
+    })
 }
 
 /// Returns the failure that an input or output error of the standard library stands for.
@@ -58,7 +74,7 @@ mod tests {
     fn a_full_disk_is_exhausted_and_the_line_names_the_key_once() {
         let error = failed("write", &Key::from("a/b"), Errno::NOSPC);
         assert_eq!(error.kind(), ErrorKind::Exhausted);
-        assert_eq!(error.to_string(), "cannot write 'a/b': out of space or other resources");
+        assert_eq!(error.to_string(), "cannot write 'a/b': the disk is full");
         assert!(error.cause().contains("No space left"), "{}", error.cause());
     }
 }

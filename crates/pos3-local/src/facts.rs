@@ -67,9 +67,18 @@ pub(crate) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or_default()
 }
 
-/// Returns when the content last changed; none for a time the clock type cannot hold.
+/// Returns when the content last changed, as its writers say; none for a time the clock type cannot hold.
 pub(crate) fn modified(stat: &Stat) -> Option<SystemTime> {
-    let nanos = i128::from(stat.st_mtime) * NANOS + i128::from(stat.st_mtime_nsec);
+    time(stat.st_mtime.into(), stat.st_mtime_nsec.into())
+}
+
+/// Returns when anything about the file last changed, which nobody can set; none for a time the clock type cannot hold.
+pub(crate) fn status_changed(stat: &Stat) -> Option<SystemTime> {
+    time(stat.st_ctime.into(), stat.st_ctime_nsec.into())
+}
+
+fn time(seconds: i128, rest: i128) -> Option<SystemTime> {
+    let nanos = seconds * NANOS + rest;
     let distance = u128::try_from(nanos.abs()).ok()?;
     let seconds = u64::try_from(distance / NANOS.unsigned_abs()).ok()?;
     let rest = u32::try_from(distance % NANOS.unsigned_abs()).ok()?;

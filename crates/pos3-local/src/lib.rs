@@ -15,12 +15,14 @@ mod delete;
 mod error;
 mod facts;
 mod head;
+mod leftover;
 mod list;
 mod options;
 mod path;
 mod read;
 mod root;
 mod store;
+mod tick;
 mod write;
 
 pub use options::{LocalOptions, MissingRoot, Symlinks};

@@ -18,7 +18,7 @@ use crate::blocking::ended_early;
 use crate::root::Root;
 use walk::Walk;
 
-pub(crate) use directory::{is_empty, leftovers};
+pub(crate) use directory::{ReadBuffer, Step, is_empty, leftovers};
 
 /// Batches on their way: enough to overlap walking with whatever is done with the entries.
 const BATCHES_AHEAD: usize = 4;

@@ -1,17 +1,24 @@
 //! Reading content, never torn: the file that was opened must be unchanged after its last byte.
 //!
 //! A file can be rewritten between two reads. Its fingerprint is taken before the first byte and again after the last,
-//! and content that changed in between ends with an error in place of its last piece.
+//! and content that changed in between ends with an error in place of its last piece. A file that has just changed is
+//! left alone until a further change must show (see [`tick`]).
+//!
+//! Each range of a large content is opened anew instead of being read through one handle that is kept: the fingerprint
+//! has the inode in it and the time of the last change of any kind, so ranges that were read under one fingerprint were
+//! read from one file that nobody wrote to, and no handle needs an owner who knows when the last range was read.
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
 use rustix::buffer::spare_capacity;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use crate::blocking::blocking;
@@ -20,15 +27,19 @@ use crate::facts;
 use crate::head;
 use crate::path;
 use crate::root::Root;
+use crate::tick;
 
 /// What is read at once together with opening the file.
 const SMALL: u64 = 256 << 10;
 
 /// What is read at once of a large range.
-const CHUNK: u64 = 512 << 10;
+const CHUNK: u64 = 256 << 10;
 
 /// Chunks read before they are asked for, the one in hand included.
 const CHUNKS_AHEAD: usize = 2;
+
+/// Looks at a file that keeps changing before it is given up.
+const LOOKS: usize = 5;
 
 /// A file opened for reading, and what it was then.
 pub(crate) struct OpenFile {
@@ -100,21 +111,8 @@ impl OpenFile {
         let opened = root.open("read")?;
         let file = path::open(opened.as_fd(), key.as_str(), path::READ, root.symlinks())
             .map_err(|error| error.reading("read", key))?;
-        let stat = rustix::fs::fstat(&file).map_err(|errno| failed("read", key, errno))?;
-        match facts::file_type(&stat) {
-            FileType::RegularFile => {}
-            FileType::Directory => return Err(head::is_directory("read", key)),
-            special => {
-                return Err(StoreError::new(ErrorKind::Unsupported, "read")
-                    .with_key(key)
-                    .with_message(format!("it is a {}", facts::name(special))));
-            }
-        }
-        let entry = facts::file(key.clone(), &stat);
-        if if_match.is_some() && if_match != entry.fingerprint.as_ref() {
-            return Err(changed("read", key));
-        }
-        Ok(Self { file, key: key.clone(), entry })
+        let stat = at_rest(&file, key, if_match)?;
+        Ok(Self { file, key: key.clone(), entry: facts::file(key.clone(), &stat) })
     }
 
     /// Returns the file as it was when it was opened.
@@ -172,6 +170,39 @@ impl OpenFile {
             })
             .boxed()
     }
+}
+
+/// Returns what a regular file is when any later change must show in its fingerprint.
+fn at_rest(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Stat> {
+    let mut stat = look(file, key, if_match)?;
+    for _ in 0..LOOKS {
+        let Some(wait) = tick::until_over(&stat, SystemTime::now()) else { return Ok(stat) };
+        thread::sleep(wait);
+        let again = look(file, key, if_match)?;
+        if facts::fingerprint(&again) == facts::fingerprint(&stat) {
+            return Ok(again);
+        }
+        stat = again;
+    }
+    Err(changed("read", key))
+}
+
+/// Returns what a regular file is at the moment, if it has the fingerprint asked for.
+fn look(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Stat> {
+    let stat = rustix::fs::fstat(file).map_err(|errno| failed("read", key, errno))?;
+    match facts::file_type(&stat) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(head::is_directory("read", key)),
+        special => {
+            return Err(StoreError::new(ErrorKind::Unsupported, "read")
+                .with_key(key)
+                .with_message(format!("it is a {}", facts::name(special))));
+        }
+    }
+    if if_match.is_some_and(|expected| *expected != facts::fingerprint(&stat)) {
+        return Err(changed("read", key));
+    }
+    Ok(stat)
 }
 
 /// Fails if an open file is no longer what `entry` says.

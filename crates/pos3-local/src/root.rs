@@ -14,6 +14,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error;
+use crate::leftover::Seen;
 use crate::options::{LocalOptions, MissingRoot, Symlinks};
 use crate::path;
 
@@ -23,6 +24,7 @@ pub(crate) struct Root {
     path: PathBuf,
     resolved: OnceLock<PathBuf>,
     options: LocalOptions,
+    seen: Seen,
 }
 
 impl Root {
@@ -33,7 +35,7 @@ impl Root {
                 .with_message(format!("the working directory of '{}' is unknown", path.display()))
                 .with_source(cause)
         })?;
-        Ok(Self { path, resolved: OnceLock::new(), options })
+        Ok(Self { path, resolved: OnceLock::new(), options, seen: Seen::default() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -46,6 +48,11 @@ impl Root {
 
     pub(crate) fn missing(&self) -> MissingRoot {
         self.options.missing_root
+    }
+
+    /// Returns the unfinished files that walks came across.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Opens the root to resolve names below it.

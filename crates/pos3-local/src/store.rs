@@ -13,7 +13,7 @@ use pos3_core::{
 use crate::blocking::blocking;
 use crate::options::LocalOptions;
 use crate::root::Root;
-use crate::{delete, head, list, read, write};
+use crate::{delete, head, leftover, list, read, write};
 
 /// Keys deleted in one go on one thread.
 const DELETE_BATCH: usize = 1000;
@@ -106,12 +106,17 @@ impl RemoteStore for LocalStore {
         }
     }
 
-    async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
-        Ok(Vec::new())
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        let (root, prefix) = (self.root(), prefix.to_owned());
+        blocking("list", move |waited| leftover::unfinished(&root, &prefix, waited)).await
     }
 
     async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
-        puts.iter().map(|_| Ok(())).collect()
+        let (root, asked) = (self.root(), puts.to_vec());
+        match blocking("abandon", move |waited| Ok(leftover::abandon(&root, &asked, waited))).await {
+            Ok(answers) => answers,
+            Err(error) => delete::ended(puts.iter().map(|(key, _)| key), &error),
+        }
     }
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {

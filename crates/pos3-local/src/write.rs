@@ -1,12 +1,16 @@
 //! Writing content so that it is seen whole or not at all.
 //!
 //! Everything is written to a partial file in the target's own directory, whose name no listing shows, and renamed when
-//! it is complete. Whatever fails or is cancelled before that leaves nothing.
+//! it is complete. Whatever fails or is cancelled before that leaves nothing, unless a journal was given that a later
+//! put can go on by.
 
 mod copy;
 mod fill;
+mod large;
 mod partial;
 mod place;
+mod ranges;
+mod resume;
 
 use std::sync::Arc;
 
@@ -19,6 +23,7 @@ use crate::blocking::{Waited, blocking};
 use crate::error::{changed, failed, unfit};
 use crate::facts;
 use crate::head::directory_entry;
+use crate::leftover;
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
@@ -33,6 +38,7 @@ const SMALL: u64 = 1 << 20;
 /// Stores `content` under `key`.
 pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
     key.check_path().map_err(|rule| unfit("write", &key, rule))?;
+    leftover::sweep(&root);
     if key.is_marker() {
         return put_marker(root, key, content.size(), options).await;
     }
@@ -40,12 +46,13 @@ pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
         let source = copy::Source { root: source.root(), key: entry.key.clone(), seen: entry.fingerprint.clone() };
         let copied = copy::put_from_file(source, root, key, content.size(), options).await?;
         content.count(copied.size);
+        content.mark_verified();
         return Ok(copied);
     }
     if content.size() <= SMALL {
         put_small(root, key, content, options).await
     } else {
-        fill::put(root, key, content, options).await
+        large::put(root, key, content, options).await
     }
 }
 

@@ -30,18 +30,23 @@ async fn each_key_has_its_answer_and_one_failure_stops_nothing() {
 }
 
 #[tokio::test]
-async fn an_empty_directory_goes_with_what_a_crash_left_long_ago_but_not_with_work_under_way() {
+async fn an_empty_directory_goes_with_what_a_crash_left_but_not_with_work_under_way() {
     let world = World::new();
-    world.make(&["old/", "new/"]);
-    for directory in ["old", "new"] {
-        fs::write(world.path(directory).join(".pos3-partial.1"), "half").unwrap();
+    world.make(&["old/", "new/", "held/"]);
+    let lefts = ["old", "new", "held"].map(|directory| {
+        let path = world.path(directory).join(".pos3-partial.1");
+        fs::write(&path, "half").unwrap();
+        fs::File::options().write(true).open(path).unwrap()
+    });
+    for left in [&lefts[0], &lefts[2]] {
+        left.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     }
-    let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 60 * 60);
-    let left = fs::File::options().write(true).open(world.path("old/.pos3-partial.1")).unwrap();
-    left.set_modified(long_ago).unwrap();
-    for name in ["old/", "new/"] {
+    rustix::fs::flock(&lefts[2], rustix::fs::FlockOperation::LockExclusive).unwrap();
+    for name in ["old/", "new/", "held/"] {
         world.store().remove(&key(name)).await.unwrap();
     }
-    assert_eq!(world.names(""), ["new"]);
-    assert_eq!(world.names("new"), [".pos3-partial.1"]);
+    assert_eq!(world.names(""), ["held", "new"]);
+    for name in ["held", "new"] {
+        assert_eq!(world.names(name), [".pos3-partial.1"]);
+    }
 }

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod deleting;
+mod leftovers;
 mod listing;
 mod order;
+mod origin;
+mod processes;
 mod protected;
 mod reading;
+mod resuming;
 mod writing;
 
 use std::fs;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use pos3_core::conformance::FaultStore;
-use pos3_core::{Budget, Content, ErrorKind, Expect, GetOptions, MemoryStore, PutOptions};
+use pos3_core::{Budget, Content, ErrorKind, Expect, GetOptions, Journal, MemoryStore, PutOptions};
 
 const LARGE: usize = (20 << 20) + 3;
 
@@ -234,12 +234,30 @@ async fn a_full_disk_is_exhausted_and_leaves_nothing() {
         eprintln!("skipped: no small file system can be mounted here");
         return;
     }
-    let put = world.store().put(&key("f"), stored(pattern(LARGE)).await, PutOptions::default()).await;
-    let left = world.names("");
+    let journal = Arc::new(pos3_core::MemoryJournal::default());
+    let resumable = PutOptions::default().with_journal(Some(journal.clone()));
+    let far = Arc::new(crate::origin::Origin::new()).content(pattern(LARGE)).await;
+    let source = World::new();
+    fs::write(source.path("f"), pattern(LARGE)).unwrap();
+    let source = Arc::new(source.store());
+    let near = Content::stored(source.clone(), source.head(&key("f")).await.unwrap());
+    let mut puts = Vec::new();
+    for (content, options) in [
+        (stored(pattern(LARGE)).await, PutOptions::default()),
+        (far, resumable),
+        (near, PutOptions::default()),
+        (Content::from(pattern(LARGE)), PutOptions::default()),
+    ] {
+        puts.push((world.store().put(&key("f"), content, options).await, world.names("")));
+    }
     assert!(std::process::Command::new("umount").arg(&root).status().unwrap().success());
-    let error = put.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}");
-    assert_eq!(left, [""; 0]);
+    for (put, left) in puts {
+        let error = put.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}");
+        assert_eq!(error.to_string(), "cannot write 'f': the disk is full");
+        assert_eq!(left, [""; 0]);
+    }
+    assert_eq!(journal.all().await, []);
 }
 
 /// A memory store whose reads cost requests.

@@ -3,7 +3,7 @@
 //! Every failure is reported. The usual wrappers take a directory that was removed meanwhile, or a broken disk, for the
 //! end of its names, and a short list of names is a list of things to delete.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use pos3_core::PARTIAL_PREFIX;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -21,18 +21,21 @@ pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
 }
 
 /// Returns the names of partial files in `directory`; none if it holds anything else.
-pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno> {
     let mut names = Vec::new();
     if is_empty(directory)? {
         rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
         ReadBuffer::default().each(directory, |name, _| {
-            if name.to_bytes().starts_with(PARTIAL_PREFIX.as_bytes()) {
-                names.push(name.to_owned());
-            }
+            names.extend(partial(name).map(str::to_owned));
             Step::Continue
         })?;
     }
     Ok(names)
+}
+
+/// Returns the name if it is that of an unfinished file of ours.
+pub(super) fn partial(name: &CStr) -> Option<&str> {
+    name.to_str().ok().filter(|name| name.starts_with(PARTIAL_PREFIX))
 }
 
 /// Returns true for a name that stands for an entry: not one of our own unfinished files.
@@ -43,7 +46,7 @@ pub(super) fn is_listed(name: &CStr) -> bool {
 
 /// Whether to read on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Continue,
     Stop,
 }
@@ -51,7 +54,7 @@ pub(super) enum Step {
 /// Reads directories, one after the other, with one buffer.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
-pub(super) struct ReadBuffer(Vec<std::mem::MaybeUninit<u8>>);
+pub(crate) struct ReadBuffer(Vec<std::mem::MaybeUninit<u8>>);
 
 #[cfg(target_os = "linux")]
 impl Default for ReadBuffer {
@@ -63,7 +66,7 @@ impl Default for ReadBuffer {
 #[cfg(target_os = "linux")]
 impl ReadBuffer {
     /// Calls `visit` with every name. Any failure is reported: also that the directory was removed meanwhile.
-    pub(super) fn each(
+    pub(crate) fn each(
         &mut self,
         directory: BorrowedFd<'_>,
         mut visit: impl FnMut(&CStr, FileType) -> Step,
@@ -83,12 +86,12 @@ impl ReadBuffer {
 /// Reads directories; this system's library keeps the buffer.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug, Default)]
-pub(super) struct ReadBuffer;
+pub(crate) struct ReadBuffer;
 
 #[cfg(not(target_os = "linux"))]
 impl ReadBuffer {
     /// Calls `visit` with every name.
-    pub(super) fn each(
+    pub(crate) fn each(
         &mut self,
         directory: BorrowedFd<'_>,
         mut visit: impl FnMut(&CStr, FileType) -> Step,

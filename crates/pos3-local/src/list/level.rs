@@ -10,7 +10,7 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::directory::{ReadBuffer, Step, is_listed};
+use super::directory::{ReadBuffer, Step, is_listed, partial};
 use crate::error::words;
 use crate::facts;
 use crate::head::BROKEN_LINK;
@@ -34,6 +34,7 @@ pub(super) struct Names {
     sorted: Vec<Name>,
     next: usize,
     later: BTreeMap<String, Protection>,
+    unfinished: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -44,12 +45,14 @@ struct Name {
 }
 
 impl Names {
-    /// Reads the names of `directory`, but none of our own unfinished files.
+    /// Reads the names of `directory`; our own unfinished files are kept apart.
     pub(super) fn read(directory: BorrowedFd<'_>, symlinks: Symlinks, buffer: &mut ReadBuffer) -> Result<Self, Errno> {
         let mut names = Self::default();
         let mut odd = Vec::new();
         buffer.each(directory, |name, kind| {
-            if is_listed(name) {
+            if let Some(name) = partial(name) {
+                names.unfinished.push(name.to_owned());
+            } else if is_listed(name) {
                 match name.to_str() {
                     Ok(text) => names.add(directory, text, kind, symlinks),
                     Err(_) => odd.push((name.to_string_lossy().into_owned(), kind)),
@@ -65,6 +68,11 @@ impl Names {
     /// Returns true if nothing is left to visit.
     pub(super) fn is_empty(&self) -> bool {
         self.next == self.sorted.len() && self.later.is_empty()
+    }
+
+    /// Returns the names of our own unfinished files, which are not to be visited.
+    pub(super) fn unfinished(&self) -> &[String] {
+        &self.unfinished
     }
 
     /// Keeps only names that start with `start`; a directory's name counts with its `/`.

@@ -137,6 +137,7 @@ impl Walk {
         self.key.push_str(&base);
         let mut names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)
             .map_err(|errno| self.failed(errno))?;
+        self.note_unfinished(&names);
         let stat = rustix::fs::fstat(&directory).map_err(|errno| self.failed(errno))?;
         if names.is_empty() && partial.is_empty() && !base.is_empty() && self.is_asked_for() {
             self.send(facts::marker(Key::from(base.as_str()), &stat))?;
@@ -227,6 +228,7 @@ impl Walk {
             return Ok(Entry::protected(self.key.as_str(), Protection::Symlink));
         }
         let names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)?;
+        self.note_unfinished(&names);
         if names.is_empty() {
             return Ok(facts::marker(Key::from(self.key.as_str()), &stat));
         }
@@ -235,6 +237,11 @@ impl Walk {
         }
         self.levels.push(Level { directory: Some(directory), identity, depth: self.key.len(), names });
         Ok(Entry::directory(self.key.as_str()))
+    }
+
+    /// Notes what dead writers may have left in the directory of the key.
+    fn note_unfinished(&self, names: &Names) {
+        names.unfinished().iter().for_each(|name| self.root.seen().note(&self.key, name));
     }
 
     fn is_inside(&self, identity: Identity) -> bool {

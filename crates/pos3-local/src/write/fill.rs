@@ -9,17 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::FuturesUnordered;
-use pos3_core::{Content, Entry, ErrorKind, Key, PutOptions, Result, Slot, StoreError};
+use pos3_core::{Checksummer, Content, ErrorKind, Key, PutOptions, Result, Slot, StoreError};
 use tokio::sync::Mutex;
 
 use super::partial::Partial;
-use super::place::Place;
+use super::ranges::Arrived;
+use super::resume::Resumable;
 use crate::blocking::blocking;
 use crate::error::failed;
-use crate::root::Root;
 
 /// What one request reads of content that costs requests.
-const RANGE: u64 = 8 << 20;
+pub(super) const RANGE: u64 = 8 << 20;
 
 /// What is gathered before it is written.
 const BUFFER: u64 = 512 << 10;
@@ -27,28 +27,20 @@ const BUFFER: u64 = 512 << 10;
 /// Memory of one range: what is gathered, and what has arrived beyond it.
 const MEMORY: u64 = 2 * BUFFER;
 
-/// Stores content that is too large to be held in memory.
-pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
-    let (named, opening) = (key.clone(), options.clone());
-    let (place, partial) = blocking("write", move |_| {
-        let place = Place::open(&root, key, &opening)?;
-        let partial = place.make_partial()?;
-        Ok((place, Arc::new(partial)))
-    })
-    .await?;
-    let fill = Fill { content: &content, partial: &partial, key: &named, options: &options, writing: Mutex::new(()) };
-    fill.run().await?;
-    let size = content.size();
-    blocking("write", move |waited| place.put(&partial, size, waited)).await
-}
-
-struct Fill<'a> {
-    content: &'a Content,
-    partial: &'a Arc<Partial>,
-    key: &'a Key,
-    options: &'a PutOptions,
-    /// One write at a time: the system takes one per file anyway, and others would spin on its lock.
-    writing: Mutex<()>,
+/// One content on its way into one file.
+pub(super) struct Fill<'a> {
+    pub(super) content: &'a Content,
+    pub(super) partial: &'a Arc<Partial>,
+    pub(super) key: &'a Key,
+    pub(super) options: &'a PutOptions,
+    /// What need not be fetched, and what has been.
+    pub(super) arrived: &'a Arrived,
+    /// What computes the checksum of each range, if one is needed.
+    pub(super) sum: Option<Checksummer>,
+    pub(super) resumable: Option<&'a Resumable>,
+    /// One write at a time: the system takes one per file anyway, and others would spin on its lock. A write that was
+    /// begun holds it to its end, whether or not anybody waits for it.
+    pub(super) writing: &'a Arc<Mutex<()>>,
 }
 
 /// Whose slot a range is read on.
@@ -60,13 +52,15 @@ enum Right {
 }
 
 impl Fill<'_> {
-    /// Reads and writes all ranges.
-    async fn run(&self) -> Result<()> {
+    /// Reads and writes all ranges that have not arrived.
+    pub(super) async fn run(&self) -> Result<()> {
         let size = self.content.size();
         let step = if self.costs_requests() { RANGE } else { size };
+        let arrived = self.arrived.now();
         let mut ranges = (0..size)
             .step_by(usize::try_from(step).unwrap_or(usize::MAX))
             .map(|start| start..size.min(start + step))
+            .filter(|range| !arrived.hold(range))
             .peekable();
         let mut running = FuturesUnordered::new();
         let mut callers = Some(Right::Callers);
@@ -97,29 +91,54 @@ impl Fill<'_> {
         let mut body = self.content.read(range.clone()).await?;
         let mut offset = range.start;
         let mut gathered = Gathered::default();
+        let mut sum = self.sum.clone();
         while let Some(chunk) = body.try_next().await? {
             gathered.push(chunk);
             if offset + gathered.size > range.end {
                 return Err(self.wrong_length(&range));
             }
             if gathered.size >= BUFFER {
-                offset = self.write(offset, &mut gathered).await?;
+                (offset, sum) = self.write(offset, &mut gathered, sum).await?;
             }
         }
-        offset = self.write(offset, &mut gathered).await?;
-        if offset == range.end { Ok(right) } else { Err(self.wrong_length(&range)) }
+        (offset, sum) = self.write(offset, &mut gathered, sum).await?;
+        if offset != range.end {
+            return Err(self.wrong_length(&range));
+        }
+        if let Some(sum) = sum {
+            self.arrived.add(range, sum.finish());
+        }
+        if let Some(resumable) = self.resumable {
+            self.partial.keep();
+            resumable.save_if_due().await;
+        }
+        Ok(right)
     }
 
-    /// Writes what was gathered and returns the offset after it.
-    async fn write(&self, offset: u64, gathered: &mut Gathered) -> Result<u64> {
+    /// Writes what was gathered. Returns the offset after it, and the checksum with it.
+    async fn write(
+        &self,
+        offset: u64,
+        gathered: &mut Gathered,
+        sum: Option<Checksummer>,
+    ) -> Result<(u64, Option<Checksummer>)> {
         let Gathered { pieces, size } = std::mem::take(gathered);
-        if size > 0 {
-            let (partial, key) = (self.partial.clone(), self.key.clone());
-            let _turn = self.writing.lock().await;
-            blocking("write", move |_| partial.write_at(offset, &pieces).map_err(|errno| failed("write", &key, errno)))
-                .await?;
+        if size == 0 {
+            return Ok((offset, sum));
         }
-        Ok(offset + size)
+        let (partial, key) = (self.partial.clone(), self.key.clone());
+        let turn = self.writing.clone().lock_owned().await;
+        blocking("write", move |_| {
+            // The turn ends last: who has it next may count on nobody else having the file.
+            let _turn = turn;
+            let (partial, mut sum) = (partial, sum);
+            if let Some(sum) = &mut sum {
+                pieces.iter().for_each(|piece| sum.update(piece));
+            }
+            partial.write_at(offset, &pieces).map_err(|errno| failed("write", &key, errno))?;
+            Ok((offset + size, sum))
+        })
+        .await
     }
 
     fn wrong_length(&self, range: &Range<u64>) -> StoreError {

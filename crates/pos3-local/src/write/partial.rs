@@ -1,17 +1,22 @@
-//! An unfinished file: no listing shows it, and it is gone when its writer is.
+//! An unfinished file: no listing shows it, and it is gone when its writer is, unless a later one can go on with it.
 
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io::IoSlice;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use pos3_core::PARTIAL_PREFIX;
+use pos3_core::{Checksum, Checksummer, PARTIAL_PREFIX, StoreError};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::blocking::Waited;
+use crate::error::unnamed;
+use crate::leftover::{Leftover, Lock, lock};
 
 /// Names to try before giving up: two equal random names in a row do not happen by chance.
 const ATTEMPTS: usize = 8;
@@ -19,19 +24,69 @@ const ATTEMPTS: usize = 8;
 /// The most pieces the system takes in one write (`IOV_MAX`).
 const PIECES: usize = 1024;
 
-/// An unfinished file, removed when dropped unless it was placed.
+/// What is read at once of a file that is gone on with.
+const READ: usize = 1 << 20;
+
+/// An unfinished file, removed when dropped unless it was placed or is kept. It is locked as long as it is open.
 pub(super) struct Partial {
     directory: Arc<OwnedFd>,
     name: String,
     file: File,
-    is_placed: AtomicBool,
+    is_kept: AtomicBool,
+}
+
+/// An unfinished file that a later put can go on with.
+pub(super) enum Resumed {
+    /// One that an earlier put left.
+    Continued(Partial),
+    /// A new one, in place of what an earlier put may have left.
+    Anew(Partial),
 }
 
 impl Partial {
     /// Makes an unfinished file in `directory`, with `mode` or what the process makes new files with.
     pub(super) fn make(directory: Arc<OwnedFd>, mode: Option<Mode>) -> Result<Self, Errno> {
         let (name, file) = create(&directory, mode.unwrap_or(Mode::from_raw_mode(0o666)))?;
-        let partial = Self { directory, name, file: file.into(), is_placed: AtomicBool::new(false) };
+        Self::new(directory, name, file, mode)
+    }
+
+    /// Opens the unfinished file `name`, or makes it anew if it is not there, is not to be gone on with, or is longer than
+    /// `size`. Returns none if somebody else writes to it, or files cannot be locked here.
+    pub(super) fn resume(
+        directory: Arc<OwnedFd>,
+        name: &str,
+        mode: Option<Mode>,
+        size: Option<u64>,
+    ) -> Result<Option<Resumed>, Errno> {
+        match Leftover::take(directory.as_fd(), name) {
+            Ok(Some(left)) if size.is_some_and(|size| left.is_ours_alone() && left.size() <= size) => {
+                let partial = Self::new(directory, name.to_owned(), left.into_file(), None)?;
+                partial.keep();
+                if let Some(mode) = mode {
+                    rustix::fs::fchmod(&partial.file, mode)?;
+                }
+                return Ok(Some(Resumed::Continued(partial)));
+            }
+            // What another name may lead to is never written to: it goes, and a new file takes its place.
+            Ok(Some(left)) => left.remove(directory.as_fd(), name)?,
+            Err(Errno::NOENT) => {}
+            Ok(None) | Err(_) => return Ok(None),
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::io::retry_on_intr(|| {
+            rustix::fs::openat(&directory, name, flags, mode.unwrap_or(Mode::from_raw_mode(0o666)))
+        });
+        match made {
+            Ok(file) if lock(&file) == Lock::Held => {
+                Ok(Some(Resumed::Anew(Self::new(directory, name.to_owned(), file, mode)?)))
+            }
+            Ok(_) | Err(Errno::EXIST) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn new(directory: Arc<OwnedFd>, name: String, file: OwnedFd, mode: Option<Mode>) -> Result<Self, Errno> {
+        let partial = Self { directory, name, file: file.into(), is_kept: AtomicBool::new(false) };
         if let Some(mode) = mode {
             rustix::fs::fchmod(&partial.file, mode)?;
         }
@@ -46,9 +101,39 @@ impl Partial {
         &self.file
     }
 
-    /// Notes that the file has its final name, so there is nothing left to remove.
-    pub(super) fn placed(&self) {
-        self.is_placed.store(true, Ordering::Release);
+    /// Leaves the file where it is: it has its final name, or a later put can go on with it.
+    pub(super) fn keep(&self) {
+        self.is_kept.store(true, Ordering::Release);
+    }
+
+    /// Lets the file be removed after all.
+    pub(super) fn discard(&self) {
+        self.is_kept.store(false, Ordering::Release);
+    }
+
+    /// Returns the checksum, computed by `sum`, of a range of the file; none if the file ends before it does.
+    pub(super) fn checksum(
+        &self,
+        range: &Range<u64>,
+        mut sum: Checksummer,
+        waited: &Waited,
+    ) -> Result<Option<Checksum>, StoreError> {
+        let mut buffer = vec![0; READ];
+        let mut offset = range.start;
+        while offset < range.end {
+            waited.check()?;
+            let rest = usize::try_from(range.end - offset).unwrap_or(READ).min(READ);
+            match rustix::io::pread(&self.file, &mut buffer[..rest], offset) {
+                Ok(0) | Err(Errno::IO) => return Ok(None),
+                Ok(read) => {
+                    sum.update(&buffer[..read]);
+                    offset += read as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(unnamed("write", errno)),
+            }
+        }
+        Ok(Some(sum.finish()))
     }
 
     /// Writes these pieces one after the other, starting at `offset`.
@@ -76,7 +161,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if !self.is_placed.load(Ordering::Acquire) {
+        if !self.is_kept.load(Ordering::Acquire) {
             // Nothing can be done about a failure here, and no listing shows what stays.
             let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
@@ -102,6 +187,8 @@ fn create(directory: &OwnedFd, mode: Mode) -> Result<(String, OwnedFd), Errno> {
         match rustix::fs::openat(directory, &name, flags, mode) {
             Err(Errno::EXIST) if attempts < ATTEMPTS => {}
             Err(Errno::INTR) => {}
+            // One who looks for leftovers holds the lock for a moment, and may take the file for one.
+            Ok(file) if lock(&file) == Lock::Taken && attempts < ATTEMPTS => {}
             made => return Ok((name, made?)),
         }
     }

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec};
 use rustix::io::Errno;
 
 use super::modification;
-use super::partial::Partial;
+use super::partial::{Partial, Resumed};
 use crate::blocking::Waited;
 use crate::error::{changed, failed};
 use crate::facts;
@@ -45,6 +45,12 @@ impl Place {
     /// Makes an unfinished file beside the final one.
     pub(super) fn make_partial(&self) -> Result<Partial> {
         Partial::make(self.directory.clone(), self.mode).map_err(|errno| self.failed(errno))
+    }
+
+    /// Opens the unfinished file `name` beside the final one, to go on with it if it is not longer than `size`, or makes
+    /// it. Returns none if somebody else writes to it.
+    pub(super) fn resume_partial(&self, name: &str, size: Option<u64>) -> Result<Option<Resumed>> {
+        Partial::resume(self.directory.clone(), name, self.mode, size).map_err(|errno| self.failed(errno))
     }
 
     /// Gives a complete file of `size` bytes its time and its final name.
@@ -106,7 +112,7 @@ impl Place {
         };
         match renamed {
             Ok(()) => {
-                partial.placed();
+                partial.keep();
                 Ok(())
             }
             Err(Errno::EXIST) => Err(self.taken()),

@@ -1,0 +1,195 @@
+//! Content that is too large for memory: opened, filled, compared with its checksum, and only then given its name.
+//!
+//! What arrives in ranges has been checked by nobody as a whole: a range that was damaged on its way, or came from
+//! another version of the object, is found here or never. A put that ends early leaves its file if it can be gone on
+//! with, and otherwise frees the disk, which may be what it ended for.
+
+use std::sync::Arc;
+
+use pos3_core::{Checksum, Checksummer, Content, Entry, ErrorKind, Key, PutOptions, Result, StoreError};
+use tokio::sync::Mutex;
+
+use super::fill::{Fill, RANGE};
+use super::partial::{Partial, Resumed};
+use super::place::Place;
+use super::ranges::{Arrived, Ranges};
+use super::resume::Resumable;
+use crate::blocking::{Waited, blocking};
+use crate::root::Root;
+
+/// Where the content goes.
+struct Opened {
+    place: Place,
+    partial: Arc<Partial>,
+    /// What is noted of this very file; none where it is not one that a later put can go on with.
+    noted: Option<Ranges>,
+}
+
+/// Stores content range by range.
+pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
+    let arrived = Arrived::of(content.size());
+    let resumable = Resumable::of(&key, &content, &options, &arrived);
+    let Opened { place, partial, noted } = open(root, &key, &options, resumable.as_ref()).await?;
+    let put = Put {
+        key: &key,
+        content: &content,
+        options: &options,
+        partial: &partial,
+        arrived: &arrived,
+        resumable: resumable.as_ref().filter(|_| noted.is_some()),
+        writing: Arc::default(),
+    };
+    let stored = match put.fetch(noted).await {
+        Ok(()) => {
+            let (partial, size) = (partial.clone(), content.size());
+            blocking("write", move |waited| place.put(&partial, size, waited)).await
+        }
+        Err(error) => Err(error),
+    };
+    put.end(stored.as_ref().err()).await;
+    if stored.is_err() {
+        // Freeing the blocks of a large file takes long; that it could not be waited for is no failure of its own.
+        let _ = blocking("write", move |_| {
+            drop(partial);
+            Ok(())
+        })
+        .await;
+    }
+    stored
+}
+
+/// Opens the file to write to, which may be one that an earlier put left.
+async fn open(root: Arc<Root>, key: &Key, options: &PutOptions, resumable: Option<&Resumable>) -> Result<Opened> {
+    let noted = match resumable {
+        Some(resumable) => resumable.noted().await,
+        None => None,
+    };
+    let name = resumable.map(|resumable| resumable.name().to_owned());
+    let (key, options) = (key.clone(), options.clone());
+    blocking("write", move |_| {
+        let place = Place::open(&root, key, &options)?;
+        let size = noted.as_ref().map(Ranges::size);
+        let resumed = match &name {
+            Some(name) => place.resume_partial(name, size)?,
+            None => None,
+        };
+        let (partial, noted) = match resumed {
+            Some(Resumed::Continued(partial)) => (partial, noted),
+            Some(Resumed::Anew(partial)) => (partial, Some(Ranges::default())),
+            None => (place.make_partial()?, None),
+        };
+        Ok(Opened { place, partial: Arc::new(partial), noted })
+    })
+    .await
+}
+
+/// One put under way.
+struct Put<'a> {
+    key: &'a Key,
+    content: &'a Content,
+    options: &'a PutOptions,
+    partial: &'a Arc<Partial>,
+    arrived: &'a Arrived,
+    resumable: Option<&'a Resumable>,
+    writing: Arc<Mutex<()>>,
+}
+
+impl Put<'_> {
+    /// Brings all of the content into the file, as it is at its origin.
+    async fn fetch(&self, noted: Option<Ranges>) -> Result<()> {
+        let expected = self.expected().await?;
+        let sum = expected.map_or_else(Checksummer::crc64_nvme, |checksum| Checksummer::like(&checksum));
+        if let Some(noted) = noted {
+            let (partial, arrived, sum) = (self.partial.clone(), self.arrived.clone(), sum.clone());
+            blocking("write", move |waited| look_through(&partial, &noted, &arrived, &sum, waited))
+                .await
+                .map_err(|error| error.with_key(self.key))?;
+            self.content.count(self.arrived.bytes());
+        }
+        let fill = Fill {
+            content: self.content,
+            partial: self.partial,
+            key: self.key,
+            options: self.options,
+            arrived: self.arrived,
+            sum: (expected.is_some() || self.resumable.is_some()).then_some(sum),
+            resumable: self.resumable,
+            writing: &self.writing,
+        };
+        fill.run().await?;
+        self.compare(expected)
+    }
+
+    /// Returns the checksum that the content must have, where its ranges are fetched one by one and its store keeps one.
+    async fn expected(&self) -> Result<Option<Checksum>> {
+        match self.content.origin() {
+            Some((store, _)) if self.content.size() > RANGE && !store.capabilities().local_reads => {
+                match self.content.checksum().await {
+                    // Reading says so in its own words.
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    known => known,
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn compare(&self, expected: Option<Checksum>) -> Result<()> {
+        if expected.is_none() {
+            return Ok(());
+        }
+        if self.arrived.now().whole() != expected {
+            return Err(StoreError::new(ErrorKind::Integrity, "write")
+                .with_key(self.key)
+                .with_message("what arrived has another checksum than what is stored")
+                .temporary());
+        }
+        self.content.mark_verified();
+        Ok(())
+    }
+
+    /// Notes what a later put can go on with, or that there is nothing.
+    async fn end(&self, failure: Option<&StoreError>) {
+        // A write may outlive the range that began it, and must not meet the next put at this file.
+        let _quiet = self.writing.lock().await;
+        let Some(resumable) = self.resumable else { return };
+        match failure {
+            Some(error) if may_pass(error) && self.arrived.now().whole().is_none() => resumable.save().await,
+            Some(_) => {
+                self.partial.discard();
+                resumable.forget().await;
+            }
+            None => resumable.forget().await,
+        }
+    }
+}
+
+/// Takes for arrived what is noted and is in the file.
+fn look_through(
+    partial: &Partial,
+    noted: &Ranges,
+    arrived: &Arrived,
+    sum: &Checksummer,
+    waited: &Waited,
+) -> Result<()> {
+    for (range, checksum) in noted.iter() {
+        if partial.checksum(&range, Checksummer::like(&checksum), waited)? != Some(checksum) {
+            continue;
+        }
+        // A store may have come to keep another kind of checksum than when the note was written.
+        let wanted = match sum.finish().combine(checksum, range.end - range.start) {
+            Some(same_kind) => Some(same_kind),
+            None => partial.checksum(&range, sum.clone(), waited)?,
+        };
+        if let Some(wanted) = wanted {
+            arrived.add(range, wanted);
+        }
+    }
+    Ok(())
+}
+
+/// Returns true if what a put ended with may be over the next time, so that going on is worth the disk's space.
+fn may_pass(error: &StoreError) -> bool {
+    error.is_temporary()
+        || matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Unauthenticated)
+}

@@ -1,0 +1,117 @@
+//! What dead writers left is shown, given up and removed; what living ones write is not touched.
+
+use super::*;
+use std::fs::{File, FileTimes};
+use std::time::{Duration, SystemTime};
+
+use pos3_core::{Content, ErrorKind, PutOptions, Unfinished};
+use rustix::fs::FlockOperation;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Makes an unfinished file that was last written `age` ago.
+fn leave(world: &World, name: &str, age: Duration) -> File {
+    world.make(&[name]);
+    let file = File::options().write(true).open(world.path(name)).unwrap();
+    file.set_times(FileTimes::new().set_modified(SystemTime::now() - age)).unwrap();
+    file
+}
+
+/// Locks a file as its writer does.
+fn hold(file: &File) {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).unwrap();
+}
+
+async fn found(world: &World, prefix: &str) -> Vec<(Key, Unfinished)> {
+    world.store().unfinished(prefix).await.unwrap()
+}
+
+async fn keys_of_unfinished(world: &World, prefix: &str) -> Vec<String> {
+    found(world, prefix).await.iter().map(|(key, _)| key.as_str().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_nobody_writes_is_unfinished_and_what_somebody_writes_is_not() {
+    let world = World::new();
+    let outside = world.directory.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join(".pos3-partial.4"), "x").unwrap();
+    world.make(&["d/e/file", "file"]).link("d/link", "../../outside").link("d/.pos3-partial.5", "../file");
+    leave(&world, ".pos3-partial.1", DAY);
+    leave(&world, "d/e/.pos3-partial.2", DAY);
+    let held = leave(&world, "d/.pos3-partial.3", DAY);
+    hold(&held);
+    assert_eq!(keys_of_unfinished(&world, "").await, [".pos3-partial.1", "d/e/.pos3-partial.2"]);
+    assert_eq!(keys_of_unfinished(&world, "d/").await, ["d/e/.pos3-partial.2"]);
+    assert_eq!(keys_of_unfinished(&world, "d/e").await, ["d/e/.pos3-partial.2"]);
+    assert_eq!(keys_of_unfinished(&world, "e").await, [""; 0]);
+    assert_eq!(keys_of_unfinished(&world, "none/").await, [""; 0]);
+    let (key, put) = found(&world, "d/").await.remove(0);
+    assert_eq!((key.as_str(), put.id.as_str()), ("d/e/.pos3-partial.2", ".pos3-partial.2"));
+    assert!(SystemTime::now().duration_since(put.since.unwrap()).unwrap() >= DAY);
+    drop(held);
+    assert_eq!(keys_of_unfinished(&world, "d/").await, ["d/.pos3-partial.3", "d/e/.pos3-partial.2"]);
+}
+
+#[tokio::test]
+async fn only_unfinished_files_that_nobody_writes_can_be_abandoned() {
+    let world = World::new();
+    let outside = world.directory.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join(".pos3-partial.1"), "x").unwrap();
+    world.make(&["d/file", "file"]).link("link", "../outside").link(".pos3-partial.link", "file");
+    leave(&world, "d/.pos3-partial.1", DAY);
+    leave(&world, "d/.pos3-partial.2", DAY);
+    hold(&leave(&world, "d/.pos3-partial.3", DAY));
+    let held = leave(&world, "d/.pos3-partial.4", DAY);
+    hold(&held);
+    let put = |name: &str, id: &str| (key(name), Unfinished { id: id.into(), since: None, state: Vec::new() });
+    let table = [
+        (put("d/.pos3-partial.1", ".pos3-partial.1"), None),
+        (put("d/the-target", ".pos3-partial.2"), None),
+        (put("d/.pos3-partial.3", ".pos3-partial.3"), None),
+        (put("d/.pos3-partial.4", ".pos3-partial.4"), Some(ErrorKind::Precondition)),
+        (put("d/.pos3-partial.9", ".pos3-partial.9"), None),
+        (put("none/f", ".pos3-partial.9"), None),
+        (put("d/file", "file"), Some(ErrorKind::InvalidKey)),
+        (put("d/file", ".pos3-partial.x/../file"), Some(ErrorKind::InvalidKey)),
+        (put("d/../file", ".pos3-partial.1"), Some(ErrorKind::InvalidKey)),
+        (put("link/.pos3-partial.1", ".pos3-partial.1"), Some(ErrorKind::Unsupported)),
+        (put(".pos3-partial.link", ".pos3-partial.link"), Some(ErrorKind::Unsupported)),
+    ];
+    let (puts, expected): (Vec<_>, Vec<_>) = table.into_iter().unzip();
+    let answers = world.store().abandon(&puts).await;
+    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(pos3_core::StoreError::kind)).collect();
+    assert_eq!(kinds, expected);
+    assert_eq!(world.names("d"), [".pos3-partial.4", "file"]);
+    assert_eq!(world.names(""), [".pos3-partial.link", "d", "file", "link"]);
+    assert_eq!(fs::read(outside.join(".pos3-partial.1")).unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn a_write_removes_the_stale_leftovers_that_a_listing_met_and_a_listing_alone_nothing() {
+    let world = World::new();
+    let resumable = |name: &str| format!("d/.pos3-partial.resume.{name}");
+    leave(&world, ".pos3-partial.old", Duration::from_secs(60));
+    leave(&world, "d/.pos3-partial.old", DAY);
+    leave(&world, "d/e/.pos3-partial.old", DAY);
+    leave(&world, "d/.pos3-partial.young", Duration::ZERO);
+    leave(&world, &resumable("kept"), 6 * DAY);
+    leave(&world, &resumable("old"), 8 * DAY);
+    let held = leave(&world, "d/.pos3-partial.held", DAY);
+    hold(&held);
+    let unlisted = ["d/.pos3-partial.held", "d/.pos3-partial.young", &resumable("kept")];
+    let store = world.store();
+    let before = (world.names(""), world.names("d"), world.names("d/e"));
+    assert_eq!(store.list_all("").await.unwrap().iter().map(shown).collect::<Vec<_>>(), ["d/ directory", "d/e/ empty"]);
+    assert_eq!((world.names(""), world.names("d"), world.names("d/e")), before, "reading changes nothing");
+
+    store.put(&key("new"), Content::from("x"), PutOptions::default()).await.unwrap();
+    let stale = [".pos3-partial.old", "d/.pos3-partial.old", "d/e/.pos3-partial.old", &resumable("old")];
+    while stale.iter().any(|name| world.path(name).exists()) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for name in unlisted {
+        assert!(world.path(name).exists(), "{name}");
+    }
+}
