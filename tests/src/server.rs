@@ -230,6 +230,15 @@ impl S3Server {
         world.buckets.get(bucket).map(|bucket| bucket.objects.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// Begins a multipart upload without a request; creates the bucket if it is missing.
+    pub fn create_upload(&self, bucket: &str, key: &str) {
+        let mut world = self.state.write();
+        world.uploads_created += 1;
+        let id = format!("upload-{:08}", world.uploads_created);
+        let bucket = world.buckets.entry(bucket.to_owned()).or_insert_with(Bucket::new);
+        bucket.uploads.insert(id, state::Upload::of(key.to_owned()));
+    }
+
     /// Returns the keys of the multipart uploads of a bucket that were neither completed nor aborted.
     #[must_use]
     pub fn open_uploads(&self, bucket: &str) -> Vec<String> {

@@ -7,6 +7,7 @@ mod messages;
 mod reads;
 mod streams;
 mod tls;
+mod unfinished;
 mod writes;
 
 use std::time::Duration;

@@ -172,6 +172,7 @@ macro_rules! conformance {
             copy_keeps_content
             keys_round_trip
             bad_key_hurts_only_itself
+            unfinished_puts_can_be_abandoned
             usage_counts_requests
         }
     };

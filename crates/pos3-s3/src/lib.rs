@@ -24,6 +24,7 @@
 //! | `client` | configuration, signing, sending, retrying; shared by all buckets of a server |
 //! | `bucket` | one bucket's requests |
 //! | `list`, `read`, `write`, `copy`, `delete` | the store's verbs |
+//! | `unfinished` | uploads that were given up |
 //! | `error` | what a failure means |
 
 mod bucket;
@@ -36,6 +37,7 @@ mod list;
 mod operation;
 mod read;
 mod store;
+mod unfinished;
 mod write;
 
 pub use client::S3Client;

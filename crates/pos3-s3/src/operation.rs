@@ -38,6 +38,7 @@ operations! {
     UploadPartCopy PUT,
     CompleteMultipartUpload POST,
     AbortMultipartUpload DELETE,
+    ListMultipartUploads GET,
     CopyObject PUT,
     DeleteObjects POST,
     DeleteObject DELETE,

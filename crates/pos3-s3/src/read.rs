@@ -62,7 +62,7 @@ impl Bucket {
         if options.range.as_ref().is_some_and(Range::is_empty) {
             // HTTP has no empty range.
             let (entry, _) = self.head_if(key, options.if_match.as_ref(), "read").await?;
-            return Ok(Download { entry, body: stream::empty().boxed() });
+            return Ok(Download::new(entry, stream::empty().boxed()));
         }
         let mut reading = Reading {
             bucket: self.clone(),
@@ -73,7 +73,7 @@ impl Bucket {
         let opened = reading.open(options.range).await.map_err(|failure| self.error("read", key, failure))?;
         let entry = opened.entry.clone();
         reading.if_match = entry.fingerprint.clone();
-        Ok(Download { entry, body: reading.body(opened) })
+        Ok(Download::new(entry, reading.body(opened)))
     }
 }
 

@@ -82,12 +82,12 @@ impl RemoteStore for S3Store {
         self.0.delete(keys).await
     }
 
-    async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
-        Ok(Vec::new())
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        self.0.unfinished(prefix).await
     }
 
     async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
-        puts.iter().map(|_| Ok(())).collect()
+        self.0.abandon(puts).await
     }
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {

@@ -13,7 +13,7 @@ use std::{
 /// The behaviour of a server; may be changed while it runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Most keys on one page of a listing, 1 to 1000; a request may ask for fewer.
+    /// Most keys, parts or uploads on one page of a listing, 1 to 1000; a request may ask for fewer.
     pub page_size: usize,
     /// The order of listings.
     pub listing_order: ListingOrder,

@@ -62,6 +62,14 @@ pub(super) struct Upload {
     pub(super) parts: BTreeMap<i32, Part>,
 }
 
+impl Upload {
+    /// Returns an upload begun now, of which nothing is said.
+    pub(super) fn of(key: String) -> Self {
+        let (initiated, properties) = (now(), Properties::default());
+        Self { key, initiated, properties, checksum: None, parts: BTreeMap::new() }
+    }
+}
+
 /// The checksum that an upload was created with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UploadChecksum {

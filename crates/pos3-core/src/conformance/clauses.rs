@@ -300,6 +300,44 @@ pub async fn bad_key_hurts_only_itself(subject: &Subject) {
     assert_eq!(names(subject, "", ListOptions::default()).await, ["good"]);
 }
 
+/// What `unfinished` shows is gone after `abandon`, and what a put that was given up left behind is no entry.
+pub async fn unfinished_puts_can_be_abandoned(subject: &Subject) {
+    write(subject, "neighbour", "x").await;
+    let size = 20 << 20;
+    let content = std::sync::Arc::new(crate::MemoryStore::new());
+    let entry = content.write(&Key::from("source"), vec![7; size].into()).await.unwrap();
+    let stalling = std::sync::Arc::new(super::FaultStore::over_shared(content.clone()).stalling_bodies_after(1000));
+    let journal: std::sync::Arc<dyn crate::Journal> = std::sync::Arc::new(crate::MemoryJournal::default());
+    let options = || PutOptions::default().with_journal(Some(journal.clone()));
+    let key = subject.key("k");
+
+    let put = subject.store.put(&key, Content::stored(stalling.clone(), entry.clone()), options());
+    let stalled = async {
+        while stalling.faults() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        put = put => panic!("a put of content that never ends has ended: {put:?}"),
+        () = stalled => {}
+    }
+    assert_eq!(names(subject, "", ListOptions::default()).await, ["neighbour"]);
+
+    let left = subject.store.unfinished(&subject.prefix).await.unwrap();
+    assert!(left.iter().all(|(left, _)| *left == key), "{left:?}");
+    for _ in ["there", "gone already"] {
+        for abandoned in subject.store.abandon(&left).await {
+            abandoned.unwrap();
+        }
+        assert_eq!(subject.store.unfinished(&subject.prefix).await.unwrap(), []);
+    }
+    assert_eq!(names(subject, "", ListOptions::default()).await, ["neighbour"]);
+
+    subject.store.put(&key, Content::stored(content, entry), options()).await.unwrap();
+    assert!(subject.store.read(&key).await.unwrap() == vec![7; size], "the content differs");
+    assert_eq!(subject.store.unfinished(&subject.prefix).await.unwrap(), []);
+}
+
 /// What `usage` counts grows with every request.
 pub async fn usage_counts_requests(subject: &Subject) {
     let before = subject.store.usage();

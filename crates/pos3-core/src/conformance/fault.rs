@@ -36,6 +36,7 @@ pub struct FaultStore {
     inner: Arc<dyn RemoteStore>,
     listing_length: Option<usize>,
     body_length: Option<usize>,
+    body_end: BodyEnd,
     failing: HashMap<Operation, u64>,
     failing_delete: Option<u64>,
     calls: Mutex<HashMap<Operation, u64>>,
@@ -55,6 +56,7 @@ impl FaultStore {
             inner,
             listing_length: None,
             body_length: None,
+            body_end: BodyEnd::Error,
             failing: HashMap::new(),
             failing_delete: None,
             calls: Mutex::default(),
@@ -74,6 +76,14 @@ impl FaultStore {
     #[must_use]
     pub fn cutting_bodies_after(mut self, bytes: usize) -> Self {
         self.body_length = Some(bytes);
+        self
+    }
+
+    /// Makes every body stop after `bytes` bytes and never end, until whoever reads it gives up.
+    #[must_use]
+    pub fn stalling_bodies_after(mut self, bytes: usize) -> Self {
+        self.body_length = Some(bytes);
+        self.body_end = BodyEnd::Never;
         self
     }
 
@@ -161,7 +171,7 @@ impl RemoteStore for FaultStore {
         self.enter(Operation::Get, "read")?;
         let mut download = self.inner.get(key, options).await?;
         if let Some(length) = self.body_length {
-            download.body = cut(download.body, length, self.faults.clone());
+            download.body = cut(download.body, length, self.body_end, self.faults.clone());
         }
         Ok(download)
     }
@@ -194,19 +204,29 @@ impl RemoteStore for FaultStore {
     }
 }
 
-/// Gives the first `length` bytes of a body, then an error.
-fn cut(body: ByteStream, length: usize, faults: Arc<AtomicU64>) -> ByteStream {
+/// How a body ends that is not delivered whole.
+#[derive(Clone, Copy, Debug)]
+enum BodyEnd {
+    Error,
+    Never,
+}
+
+/// Gives the first `length` bytes of a body, then an error or nothing ever.
+fn cut(body: ByteStream, length: usize, end: BodyEnd, faults: Arc<AtomicU64>) -> ByteStream {
     let mut left = length;
-    body.flat_map(move |chunk| {
-        let pieces = match chunk {
-            Ok(chunk) if chunk.len() <= left => {
-                left -= chunk.len();
-                vec![Ok(chunk)]
+    body.flat_map(move |chunk| match chunk {
+        Ok(chunk) if chunk.len() <= left => {
+            left -= chunk.len();
+            stream::iter([Ok(chunk)]).boxed()
+        }
+        Ok(chunk) => {
+            let (first, error) = (chunk.slice(..std::mem::take(&mut left)), broken("read", &faults));
+            match end {
+                BodyEnd::Error => stream::iter([Ok(first), Err(error)]).boxed(),
+                BodyEnd::Never => stream::iter([Ok(first)]).chain(stream::pending()).boxed(),
             }
-            Ok(chunk) => vec![Ok(chunk.slice(..std::mem::take(&mut left))), Err(broken("read", &faults))],
-            Err(error) => vec![Err(error)],
-        };
-        stream::iter(pieces)
+        }
+        Err(error) => stream::iter([Err(error)]).boxed(),
     })
     .boxed()
 }

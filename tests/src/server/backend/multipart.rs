@@ -207,7 +207,7 @@ pub(super) async fn list_parts(
     let input = request.input;
     let world = backend.state.read();
     let upload = find(&world, &input.bucket, &input.key, &input.upload_id)?;
-    let limit = usize::try_from(input.max_parts.unwrap_or(1000)).unwrap_or(1000).min(1000);
+    let limit = page_size(backend, input.max_parts);
     let after = input.part_number_marker.unwrap_or_default();
     let mut parts: Vec<Part> = upload.parts.range(after + 1..).take(limit + 1).map(listed_part).collect();
     let truncated = parts.len() > limit;
@@ -223,6 +223,12 @@ pub(super) async fn list_parts(
         parts: Some(parts),
         ..ListPartsOutput::default()
     })
+}
+
+/// Returns the most of what one page has, of which the request may ask for fewer.
+fn page_size(backend: &Backend, asked: Option<i32>) -> usize {
+    let most = backend.settings.get().page_size;
+    asked.and_then(|asked| usize::try_from(asked).ok()).unwrap_or(most).min(most)
 }
 
 fn listed_part((number, part): (&i32, &StoredPart)) -> Part {
@@ -253,7 +259,7 @@ pub(super) async fn list_uploads(
     open.sort_by_key(|(key, id, _)| (*key, *id));
 
     let names = Names(input.encoding_type.clone());
-    let limit = usize::try_from(input.max_uploads.unwrap_or(1000)).unwrap_or(1000).min(1000);
+    let limit = page_size(backend, input.max_uploads);
     let truncated = open.len() > limit;
     open.truncate(limit);
     let last = open.last().filter(|_| truncated);

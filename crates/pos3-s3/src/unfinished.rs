@@ -1,0 +1,173 @@
+//! Multipart uploads that were begun and neither completed nor aborted: found, and given up.
+//!
+//! No listing of objects shows them and their parts are paid for, so without this they would stay for ever.
+
+use futures::{StreamExt, stream};
+use pos3_core::{Key, Result, StoreError, Unfinished};
+
+use crate::bucket::{Bucket, check_key};
+use crate::client::Answer;
+use crate::client::retry::Attempts;
+use crate::client::time::parse_rfc3339;
+use crate::client::uri::decode_listed;
+use crate::client::xml::{self, Step, XmlError};
+use crate::error::Failure;
+use crate::operation::Operation;
+
+/// How many aborts one call has in flight.
+const PARALLEL: usize = 16;
+
+/// One page of uploads.
+#[derive(Debug, Default, PartialEq)]
+struct Page {
+    uploads: Vec<(Key, Unfinished)>,
+    next: Option<Marker>,
+}
+
+/// Where a page starts: after this upload.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Marker {
+    key: String,
+    id: String,
+}
+
+impl Bucket {
+    /// Returns the open uploads below a prefix, whoever began them.
+    pub(crate) async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        let mut uploads = Vec::new();
+        let mut marker = Marker::default();
+        loop {
+            let page = self.uploads_after(prefix, &marker).await.map_err(|failure| self.unlisted(prefix, failure))?;
+            // A server may ignore the prefix.
+            uploads.extend(page.uploads.into_iter().filter(|(key, _)| key.as_str().starts_with(prefix)));
+            match page.next {
+                None => return Ok(uploads),
+                Some(next) if next == marker => {
+                    let why = "the list of uploads goes round in circles: a page names itself as the next";
+                    return Err(self.unlisted(prefix, Failure::Garbled(why.into())));
+                }
+                Some(next) => marker = next,
+            }
+        }
+    }
+
+    fn unlisted(&self, prefix: &str, failure: Failure) -> StoreError {
+        let error = failure.during("list uploads", None, &self.name, self.client.server());
+        if prefix.is_empty() { error } else { error.with_key(&Key::from(prefix)) }
+    }
+
+    async fn uploads_after(&self, prefix: &str, marker: &Marker) -> Result<Page, Failure> {
+        let mut query = vec![("encoding-type", "url")];
+        query.extend((!marker.key.is_empty()).then_some(("key-marker", marker.key.as_str())));
+        query.extend((!prefix.is_empty()).then_some(("prefix", prefix)));
+        query.extend((!marker.id.is_empty()).then_some(("upload-id-marker", marker.id.as_str())));
+        query.push(("uploads", ""));
+        let request = self.request(Operation::ListMultipartUploads, &query)?;
+        self.exchange(&request, page).await
+    }
+
+    /// Aborts uploads and answers for each, in their order.
+    pub(crate) async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        let aborts: Vec<_> = puts.iter().map(|(key, put)| self.abandon_one(key, &put.id)).collect();
+        stream::iter(aborts).buffered(PARALLEL).collect().await
+    }
+
+    async fn abandon_one(&self, key: &Key, id: &str) -> Result<()> {
+        check_key("abort", key)?;
+        let aborted = self.abort(key, id, &mut self.client.attempts()).await;
+        aborted.map_err(|failure| self.error("abort", key, failure))
+    }
+
+    /// Aborts one upload; one that is gone is a success.
+    pub(crate) async fn abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
+        let request = self.object_request(Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
+        match self.exchange_counting(&request, attempts, |_| Ok(())).await {
+            Err(Failure::Refused(refusal)) if matches!(refusal.code.as_str(), "NoSuchUpload" | "NoSuchKey") => Ok(()),
+            aborted => aborted,
+        }
+    }
+}
+
+/// Reads a page of uploads.
+fn page(answer: &Answer) -> Result<Page, Failure> {
+    let mut page = Page::default();
+    let mut marker = Marker::default();
+    let [mut key, mut id, mut since, mut truncated, mut encoding] = [const { String::new() }; 5];
+    let mut listed = Vec::new();
+    let mut expected = false;
+    xml::walk(&answer.body, |depth, step| match (depth, step) {
+        (1, Step::Open(name)) => expected = name == b"ListMultipartUploadsResult",
+        (2, Step::Close(b"EncodingType", text)) => encoding = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"IsTruncated", text)) => truncated = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"NextKeyMarker", text)) => marker.key = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"NextUploadIdMarker", text)) => marker.id = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"Upload", _)) => {
+            listed.push((std::mem::take(&mut key), std::mem::take(&mut id), std::mem::take(&mut since)));
+        }
+        (3, Step::Close(b"Key", text)) => key = std::mem::take(text).into_owned(),
+        (3, Step::Close(b"UploadId", text)) => id = std::mem::take(text).into_owned(),
+        (3, Step::Close(b"Initiated", text)) => since = std::mem::take(text).into_owned(),
+        _ => {}
+    })?;
+    if !expected {
+        return Err(answer.not_a_result(XmlError::Unexpected));
+    }
+    let encoded = encoding.trim().eq_ignore_ascii_case("url");
+    for (key, id, since) in listed {
+        // A name that is no text cannot be named in a request either: it was not ours, and stays.
+        let Some(key) = decoded(&key, encoded) else { continue };
+        let since = parse_rfc3339(since.trim());
+        page.uploads.push((Key::from(key), Unfinished { id, since, state: Vec::new() }));
+    }
+    page.next = match truncated.trim() {
+        "true" => {
+            let key = decoded(&marker.key, encoded).filter(|key| !key.is_empty());
+            let key =
+                key.ok_or_else(|| Failure::Garbled("the list of uploads does not say where it goes on".into()))?;
+            Some(Marker { key, id: marker.id })
+        }
+        _ => None,
+    };
+    Ok(page)
+}
+
+fn decoded(name: &str, encoded: bool) -> Option<String> {
+    if encoded { decode_listed(name).map(std::borrow::Cow::into_owned) } else { Some(name.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn read(inner: &str) -> Result<Page, Failure> {
+        let body = format!("<ListMultipartUploadsResult>{inner}</ListMultipartUploadsResult>");
+        page(&Answer { headers: HeaderMap::new(), body: Bytes::from(body) })
+    }
+
+    #[test]
+    fn a_page_names_exact_keys_and_where_it_goes_on() {
+        let page = read(
+            "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>a%2Fb+c</NextKeyMarker>\
+             <NextUploadIdMarker>id+1</NextUploadIdMarker><Upload><Key>a%2Fb+c</Key><UploadId>id+1</UploadId>\
+             <Owner><ID>Key</ID></Owner><Initiated>2026-11-21T09:00:00.000Z</Initiated></Upload>",
+        )
+        .unwrap();
+        let (key, upload) = &page.uploads[0];
+        assert_eq!((key.as_str(), upload.id.as_str()), ("a/b c", "id+1"));
+        assert_eq!(upload.since, parse_rfc3339("2026-11-21T09:00:00Z"));
+        assert_eq!(page.next, Some(Marker { key: "a/b c".into(), id: "id+1".into() }));
+    }
+
+    #[test]
+    fn what_is_no_list_is_an_error() {
+        assert!(read("<IsTruncated>true</IsTruncated>").is_err(), "it does not say where it goes on");
+        assert_eq!(read("<IsTruncated>false</IsTruncated>").unwrap(), Page::default());
+        for body in ["", "<ListMultipartUploadsResult>", "<html></html>", "<Error><Code>AccessDenied</Code></Error>"] {
+            let answer = Answer { headers: HeaderMap::new(), body: Bytes::from(body) };
+            assert!(super::page(&answer).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Multipart uploads that nobody finished: found whatever their keys, and given up once.
+
+use pos3_core::conformance::ODD_KEYS;
+use pos3_core::{ErrorKind, Key, RemoteStore, Unfinished};
+use pos3_tests::server::{Answer, Fault, Operation, S3Server};
+
+use super::{BUCKET, config, store, store_with};
+
+/// Returns a server that lists three uploads on a page, and has one open under each key.
+fn server_with(keys: &[&str]) -> S3Server {
+    let server = S3Server::builder().bucket(BUCKET).page_size(3).start().unwrap();
+    for key in keys {
+        server.create_upload(BUCKET, key);
+    }
+    server
+}
+
+fn found(uploads: &[(Key, Unfinished)]) -> Vec<&str> {
+    uploads.iter().map(|(key, _)| key.as_str()).collect()
+}
+
+#[tokio::test]
+async fn every_upload_is_found_over_as_many_pages_as_it_takes() {
+    let mut keys = ODD_KEYS.to_vec();
+    keys.extend(["same", "same", "same", "same", "same"]);
+    keys.sort_unstable();
+    let server = server_with(&keys);
+    let store = store(&server);
+    let uploads = store.unfinished("").await.unwrap();
+    assert_eq!(found(&uploads), keys);
+    assert!(uploads.iter().all(|(_, upload)| upload.since.is_some() && upload.state.is_empty()));
+    assert_eq!(found(&store.unfinished("dir").await.unwrap()), ["dir", "dir/", "dir/x"]);
+    assert_eq!(store.usage().get("ListMultipartUploads"), server.requests().of(Operation::ListMultipartUploads) as u64);
+
+    let ids: std::collections::BTreeSet<&str> = uploads.iter().map(|(_, upload)| upload.id.as_str()).collect();
+    assert_eq!(ids.len(), keys.len());
+    for abandoned in store.abandon(&uploads).await {
+        abandoned.unwrap();
+    }
+    assert_eq!(server.open_uploads(BUCKET), [""; 0]);
+    for gone_already in store.abandon(&uploads).await {
+        gone_already.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_upload_that_cannot_be_given_up_fails_for_itself() {
+    let server = server_with(&["a", "b", "c"]);
+    server.fault(Fault::on(Operation::AbortMultipartUpload).key("b").always().answer(Answer::access_denied()));
+    server.fault(Fault::on(Operation::AbortMultipartUpload).key("c").answer(Answer::internal_error()));
+    let store = store(&server);
+    let uploads = store.unfinished("").await.unwrap();
+    let kinds: Vec<_> = store.abandon(&uploads).await.into_iter().map(|answer| answer.map_err(|e| e.kind())).collect();
+    assert_eq!(kinds, [Ok(()), Err(ErrorKind::Denied), Ok(())]);
+    assert_eq!(server.open_uploads(BUCKET), ["b"]);
+}
+
+#[tokio::test]
+async fn a_list_of_uploads_that_breaks_is_an_error() {
+    let server = server_with(&["a", "b", "c", "d"]);
+    server.fault(Fault::on(Operation::ListMultipartUploads).nth(2).always().answer(Answer::CutBody { after: 100 }));
+    let error = store_with(config(&server).with_attempts(2)).unfinished("").await.unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    server.clear_faults();
+    server.fault(Fault::on(Operation::ListMultipartUploads).nth(2).answer(Answer::CutBody { after: 100 }));
+    assert_eq!(store(&server).unfinished("").await.unwrap().len(), 4);
+}
