@@ -4,6 +4,7 @@
 //! source is still the same, and that the parts are still there, the store checks before it goes on. Losing a note costs
 //! time, and an upload that [`RemoteStore::unfinished`](crate::RemoteStore::unfinished) still shows.
 
+mod expiry;
 mod memory;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
+pub(crate) use expiry::give_up_expired;
 pub use memory::MemoryJournal;
 
 /// A put that was begun and neither finished nor given up.

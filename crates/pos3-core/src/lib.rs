@@ -33,6 +33,7 @@ mod entry;
 mod error;
 mod event;
 mod execute;
+mod explain;
 mod filter;
 mod journal;
 mod key;
@@ -52,6 +53,7 @@ pub use entry::{Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextErro
 pub use error::{ErrorKind, StoreError};
 pub use event::{Event, Observe, Observer};
 pub use execute::Executor;
+pub use explain::{Explanation, Outcome};
 pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterRule};
 pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};

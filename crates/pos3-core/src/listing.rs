@@ -6,7 +6,7 @@
 
 mod sort;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, StoreError};
@@ -64,6 +64,19 @@ impl Listing {
         }
     }
 
+    /// Returns the listing of a tree that holds these entries, which have relative keys, and no others.
+    pub(crate) fn of_entries(entries: Vec<Entry>, filter: &Filter) -> Self {
+        Self {
+            entries: stream::iter(entries.into_iter().map(Ok)).boxed(),
+            prefix_length: 0,
+            filter: filter.clone(),
+            order: Order::Trusted,
+            last: None,
+            count: 0,
+            ended: false,
+        }
+    }
+
     /// Returns the next entry, or `None` at the end.
     ///
     /// # Errors
@@ -114,8 +127,6 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use futures::{StreamExt, stream};
 
     use super::*;
     use crate::entry::Protection;

@@ -1,14 +1,17 @@
 //! One sync from end to end: list, plan, execute, report.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures::stream;
 use tokio_util::sync::CancellationToken;
 
 use crate::diff::{ListingFailed, Side};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, StoreError};
 use crate::event::Event;
 use crate::execute::Executor;
+use crate::explain::{Explanation, explain};
+use crate::journal::give_up_expired;
+use crate::key::Key;
 use crate::listing::Order;
 use crate::manifest::Recorder;
 use crate::options::{Deletion, SyncOptions};
@@ -83,9 +86,21 @@ impl SyncJob {
         }
     }
 
+    /// Looks at one relative key on both sides and says what this sync would do with it, and why; nothing is touched.
+    ///
+    /// It costs a few requests, and reads content only where a comparison needs it. What the whole plan meets, such as a
+    /// guard, is not foreseen.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be asked.
+    pub async fn explain(&self, key: &Key) -> Result<Explanation, StoreError> {
+        explain(&self.source, &self.target, &self.options, key).await
+    }
+
     /// Performs a plan that [`plan`](Self::plan) made.
     pub async fn execute(&self, plan: Plan) -> Report {
-        self.reported(async |report, recorder| self.perform(plan, report, recorder).await).await
+        self.reported(Some(plan)).await
     }
 
     /// Plans and performs.
@@ -93,14 +108,18 @@ impl SyncJob {
     /// Without deletes, copies start while the listings are read. With them the whole plan is made first, so that a
     /// refusal leaves both sides untouched.
     pub async fn run(&self) -> Report {
-        self.reported(async |report, recorder| match self.options.deletion {
-            Deletion::Keep => self.stream(report, recorder).await,
-            Deletion::Mirror => match self.plan_recording(recorder).await {
+        self.reported(None).await
+    }
+
+    async fn work(&self, plan: Option<Plan>, report: &mut Report, recorder: Option<&Recorder>) {
+        match (plan, self.options.deletion) {
+            (Some(plan), _) => self.perform(plan, report, recorder).await,
+            (None, Deletion::Keep) => self.stream(report, recorder).await,
+            (None, Deletion::Mirror) => match self.plan_recording(recorder).await {
                 Ok(plan) => self.perform(plan, report, recorder).await,
                 Err(stop) => report.stopped = Some(stop),
             },
-        })
-        .await
+        }
     }
 
     async fn perform(&self, plan: Plan, report: &mut Report, recorder: Option<&Recorder>) {
@@ -118,10 +137,12 @@ impl SyncJob {
         let mut sorting = Sorting::new(self);
         loop {
             let mut planner = self.planner(sorting.order(), recorder);
-            let actions = stream::unfold(&mut planner, async |planner| match planner.next().await {
-                Ok(None) => None,
-                Ok(Some(action)) => Some((Ok(action), planner)),
-                Err(error) => Some((Err(self.stop(error)), planner)),
+            let actions = stream::unfold((&mut planner, self), |(planner, job)| async move {
+                match planner.next().await {
+                    Ok(None) => None,
+                    Ok(Some(action)) => Some((Ok(action), (planner, job))),
+                    Err(error) => Some((Err(job.stop(error)), (planner, job))),
+                }
             });
             self.executor(recorder).run(actions, report).await;
             report.tally = planner.tally();
@@ -163,19 +184,22 @@ impl SyncJob {
         }
     }
 
-    /// Runs `work` with a report, writes what it teaches to the manifest, and adds what it took: time and requests.
-    async fn reported(&self, work: impl AsyncFnOnce(&mut Report, Option<&Recorder>)) -> Report {
+    /// Performs a plan, or plans and performs, with a report; writes what it teaches to the manifest, and adds what it took: time and requests.
+    async fn reported(&self, plan: Option<Plan>) -> Report {
         let begin = Instant::now();
         let before = self.usage();
         let mut report = Report::default();
         match self.options.manifest.clone().map(Recorder::start) {
-            None => work(&mut report, None).await,
+            None => self.work(plan, &mut report, None).await,
             Some((recorder, recording)) => {
-                work(&mut report, Some(&recorder)).await;
+                self.work(plan, &mut report, Some(&recorder)).await;
                 drop(recorder);
                 let written = recording.finish().await;
                 report.warnings.extend(written.err().map(|error| format!("{error}; the next run compares more")));
             }
+        }
+        if let Some(journal) = self.options.journal.as_deref().filter(|_| report.is_clean()) {
+            give_up_expired(journal, &**self.target.store(), SystemTime::now()).await;
         }
         report.usage = self.usage().since(&before);
         report.elapsed = begin.elapsed();

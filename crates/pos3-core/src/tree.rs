@@ -63,6 +63,11 @@ impl Tree {
         }
     }
 
+    /// Returns true for a tree of one object.
+    pub(crate) fn is_object(&self) -> bool {
+        self.object.is_some()
+    }
+
     /// Lists the tree, as its store gives it: with whole keys, or the one object under its relative key.
     pub(crate) fn list(&self, options: ListOptions) -> EntryStream {
         let Some(Single { whole, name }) = self.object.clone() else { return self.store.list(&self.prefix, options) };

@@ -9,7 +9,8 @@ use crate::store::{PutOptions, Result};
 
 /// Copies an entry of the target to the backup tree, if there is one.
 pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
-    let Some(backup) = run.options.backup.as_ref().filter(|_| seen.kind == Kind::File) else { return Ok(()) };
+    let holds_something = seen.kind == Kind::File || (seen.kind == Kind::Marker && seen.size > 0);
+    let Some(backup) = run.options.backup.as_ref().filter(|_| holds_something) else { return Ok(()) };
     let options = PutOptions::default().with_modified(seen.modified).with_budget(run.options.budget.clone());
     let kept = backup.store().put(&backup.key(&seen.key), run.target.content(seen), options).await;
     kept.map(drop).map_err(|error| StoreError::new(error.kind(), "back up").with_key(&seen.key).with_source(error))

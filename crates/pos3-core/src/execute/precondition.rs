@@ -13,7 +13,7 @@ use crate::tree::Tree;
 pub(super) async fn hold(tree: &Tree, seen: &Entry, operation: &'static str) -> Result<()> {
     let found = tree.look_up(&seen.key, operation).await?;
     let same = match (&seen.kind, &found.kind) {
-        (Kind::File, Kind::File) => {
+        (Kind::File, Kind::File) | (Kind::Marker, Kind::Marker) => {
             found.size == seen.size && (seen.fingerprint.is_none() || found.fingerprint == seen.fingerprint)
         }
         (Kind::File, _) | (_, Kind::File) => false,

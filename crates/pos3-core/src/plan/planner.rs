@@ -80,13 +80,18 @@ impl Planner {
     /// Starts to list both trees. `order` says how each listing gets its order: the source's, the target's.
     pub fn new(source: &Tree, target: &Tree, options: &SyncOptions, order: (Order, Order)) -> Self {
         let list = |tree: &Tree, order| Listing::open(tree, &options.filter, order);
+        Self::over(source, target, options, (list(source, order.0), list(target, order.1)))
+    }
+
+    /// Plans for what these listings show of the trees.
+    pub(crate) fn over(source: &Tree, target: &Tree, options: &SyncOptions, listings: (Listing, Listing)) -> Self {
         let policy = Policy {
             compare: options.compare,
             source: source.store().capabilities(),
             target: target.store().capabilities(),
         };
         Self {
-            merge: Some(Merge::new(list(source, order.0), list(target, order.1))),
+            merge: Some(Merge::new(listings.0, listings.1)),
             rows: options.manifest.as_deref().map(Rows::of),
             recorder: None,
             source: source.clone(),
@@ -200,16 +205,8 @@ impl Planner {
         let mut stale = Vec::new();
         let row = rows.seek(key, |row| stale.push(row.key)).await;
         self.warnings.extend(rows.take_failure().map(|error| format!("{error}; files are compared without it")));
-        self.forget(stale).await;
+        forget(self.recorder.as_ref(), &self.filter, stale).await;
         row
-    }
-
-    async fn forget(&self, keys: Vec<Key>) {
-        if let Some(recorder) = &self.recorder {
-            for key in keys.into_iter().filter(|key| self.filter.admits(key.as_str())) {
-                recorder.note(RowChange::Forget(key)).await;
-            }
-        }
     }
 
     fn count(&mut self, diff: &Diff) {
@@ -267,7 +264,7 @@ impl Planner {
         let held = self.names.end();
         held.into_iter().for_each(|source| self.queue(new(source)));
         while let Some(row) = self.next_row().await {
-            self.forget(vec![row.key]).await;
+            forget(self.recorder.as_ref(), &self.filter, vec![row.key]).await;
         }
         if let Some((source, target)) = self.merge.take().and_then(Merge::finish)
             && self.deletion == Deletion::Mirror
@@ -282,6 +279,14 @@ impl Planner {
 
     async fn next_row(&mut self) -> Option<Row> {
         self.rows.as_mut()?.next().await
+    }
+}
+
+/// Forgets keys that neither side has; of those that the filter excludes nothing is known.
+async fn forget(recorder: Option<&Recorder>, filter: &Filter, keys: Vec<Key>) {
+    let Some(recorder) = recorder else { return };
+    for key in keys.into_iter().filter(|key| filter.admits(key.as_str())) {
+        recorder.note(RowChange::Forget(key)).await;
     }
 }
 
