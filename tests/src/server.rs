@@ -24,12 +24,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use s3s::{auth::SimpleAuth, host::SingleDomain, service::S3ServiceBuilder};
+use s3s::{
+    auth::SimpleAuth,
+    config::{S3Config, StaticConfigProvider},
+    host::SingleDomain,
+    service::S3ServiceBuilder,
+};
 use tokio::sync::oneshot;
 
 mod backend;
 mod body;
+mod clock;
 mod fault;
+mod habits;
 mod name;
 mod operation;
 mod record;
@@ -52,7 +59,7 @@ pub use self::{
     name::{BucketNameError, check_bucket_name},
     operation::{Operation, Target},
     record::RequestCounts,
-    settings::{ConditionalWrites, CopyEtag, ListingOrder, Settings},
+    settings::{Checksums, ConditionalWrites, CopyEtag, ListingOrder, Settings},
     state::{Properties, StoredObject},
 };
 
@@ -374,6 +381,10 @@ impl S3Server {
         let mut protocol = S3ServiceBuilder::new(backend);
         protocol.set_auth(SimpleAuth::from_single(self.access_key.clone(), self.secret_key.clone()));
         protocol.set_host(domain);
+        // The server's own clock decides whether a request is too old.
+        let mut config = S3Config::default();
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        protocol.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Ok(Wire {
             protocol: protocol.build(),
             settings: Arc::clone(&self.settings),

@@ -3,6 +3,7 @@
 //! Every request goes through [`S3Client::attempt`], so counting, signing, slowing down and reading a refusal are done
 //! in one place and done for each attempt anew.
 
+mod clock;
 pub(crate) mod config;
 mod connect;
 pub(crate) mod request;
@@ -28,6 +29,7 @@ use tokio::time::timeout;
 use crate::error::{Failure, Refusal};
 use crate::operation::Counters;
 use crate::store::S3Store;
+use clock::Clock;
 use config::{Credentials, PayloadSigning, S3Config, S3ConfigError};
 use connect::Patience;
 use request::{Body, Request};
@@ -54,6 +56,7 @@ struct Inner {
     signer: Signer,
     http: HttpClient,
     brake: Brake,
+    clock: Clock,
 }
 
 /// A whole answer that was a success by its status.
@@ -94,7 +97,7 @@ impl S3Client {
             None => connect::connect(&config, &endpoint.scheme)?,
         };
         let signer = Signer::new(&config.region);
-        Ok(Self(Arc::new(Inner { config, endpoint, signer, http, brake: Brake::new() })))
+        Ok(Self(Arc::new(Inner { config, endpoint, signer, http, brake: Brake::new(), clock: Clock::default() })))
     }
 
     /// Returns the store of a bucket, which is not checked to exist.
@@ -141,10 +144,37 @@ impl S3Client {
         attempts.again(failure, &self.0.brake).await
     }
 
-    /// Sends a request once, signed for this moment, and returns the head of a success.
+    /// Sends a request once, signed for this moment, and returns the head of a success. A request that was refused for
+    /// its time alone is sent again at once, by the server's clock.
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
+        let now = self.0.clock.now();
+        match self.attempt_at(now, counters, request).await {
+            Err(Failure::Refused(refusal)) if self.was_set(&refusal, now) => {
+                self.attempt_at(self.0.clock.now(), counters, request).await
+            }
+            attempted => attempted,
+        }
+    }
+
+    /// Returns true if a refusal of what was signed at `signed` is explained by this machine's clock, which is then known
+    /// to be wrong.
+    fn was_set(&self, refusal: &Refusal, signed: SystemTime) -> bool {
+        let Some(server) = refusal.time_of_server() else { return false };
+        let set = self.0.clock.set(server, signed);
+        if set {
+            tracing::warn!(endpoint = %self.0.endpoint, "this machine's clock is wrong: the server's time is used");
+        }
+        set
+    }
+
+    async fn attempt_at(
+        &self,
+        now: SystemTime,
+        counters: &Counters,
+        request: &Request,
+    ) -> Result<HttpResponse, Failure> {
         self.0.brake.wait().await;
-        let signed = self.signed(request).await?;
+        let signed = self.signed(request, now).await?;
         let streamed = signed.extensions().get::<Streamed>().cloned();
         counters.count(request.operation);
         let response = self.0.http.execute(signed).await.map_err(|error| {
@@ -184,7 +214,7 @@ impl S3Client {
         Ok(Answer { headers: head.headers, body })
     }
 
-    async fn signed(&self, request: &Request) -> Result<HttpRequest, Failure> {
+    async fn signed(&self, request: &Request, now: SystemTime) -> Result<HttpRequest, Failure> {
         let (held, streamed) = match &request.body {
             Body::Held(bytes) => (bytes.clone(), None),
             Body::Streamed(content) => (Bytes::new(), Some(content.open().await?)),
@@ -193,7 +223,6 @@ impl S3Client {
         let method = request.operation.method();
         if let Credentials::Provider(provider) = &self.config().credentials {
             let credential = provider.get_credential().await.map_err(Failure::Credentials)?;
-            let now = SystemTime::now();
             self.0.signer.sign(&credential, &method, &request.uri, &mut headers, &request.payload, now)?;
         }
         if method == Method::PUT || method == Method::POST {

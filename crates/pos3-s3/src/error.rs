@@ -5,12 +5,13 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpErrorKind};
 use pos3_core::{ErrorKind, Key, StoreError};
 
+use crate::client::time::parse_http_date;
 use crate::client::uri::Endpoint;
 use crate::client::xml::{self, XmlError};
 
@@ -182,6 +183,8 @@ pub(crate) struct Refusal {
     request_id: String,
     region: String,
     retry_after: Option<Duration>,
+    /// The server's time when it refused.
+    date: Option<SystemTime>,
 }
 
 impl Refusal {
@@ -197,13 +200,21 @@ impl Refusal {
             header("x-amz-bucket-region").clone_into(&mut region);
         }
         let retry_after = header("retry-after").parse().ok().map(Duration::from_secs);
-        Self { status, code, message, request_id, region, retry_after }
+        let date = parse_http_date(header("date"));
+        Self { status, code, message, request_id, region, retry_after, date }
     }
 
     /// Returns one key's refusal out of an answer that was a success as a whole.
     pub(crate) fn of_key(code: String, message: String) -> Self {
         let status = StatusCode::OK;
-        Self { status, code, message, request_id: String::new(), region: String::new(), retry_after: None }
+        Self { status, code, message, request_id: String::new(), region: String::new(), retry_after: None, date: None }
+    }
+
+    /// Returns the server's time if it may have refused for the time of the request; an answer to HEAD has no code.
+    pub(crate) fn time_of_server(&self) -> Option<SystemTime> {
+        let by_code = matches!(self.code.as_str(), "RequestTimeTooSkewed" | "RequestExpired");
+        let untold = self.code.is_empty() && self.status == StatusCode::FORBIDDEN;
+        self.date.filter(|_| by_code || untold)
     }
 
     pub(crate) fn is_temporary(&self) -> bool {

@@ -48,6 +48,11 @@ pub enum Answer {
         /// The offset of that byte in the body.
         at: usize,
     },
+    /// One byte of the request's body arrives inverted.
+    FlipSentByte {
+        /// The offset of that byte in the body.
+        at: usize,
+    },
     /// The proper answer comes this much later.
     Delay(Duration),
     /// A get with a range is answered with status 200 and the whole object.

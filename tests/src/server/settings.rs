@@ -19,6 +19,11 @@ pub struct Settings {
     pub listing_order: ListingOrder,
     /// Whether conditions on writes are obeyed.
     pub conditional_writes: ConditionalWrites,
+    /// What becomes of checksums in the headers of uploads.
+    pub checksums: Checksums,
+    /// How many seconds the server's clock is ahead of the machine's; negative where it is behind. Requests signed more
+    /// than 15 minutes off it are refused.
+    pub clock_ahead: i64,
     /// How the `ETag` in the answer to a copy is written.
     pub copy_etag: CopyEtag,
     /// Smallest size of every part but the last, in bytes; 5 MiB on S3.
@@ -33,6 +38,8 @@ impl Default for Settings {
             page_size: 1000,
             listing_order: ListingOrder::Bytes,
             conditional_writes: ConditionalWrites::Obeyed,
+            checksums: Checksums::Kept,
+            clock_ahead: 0,
             copy_etag: CopyEtag::Quoted,
             min_part_size: 5 * 1024 * 1024,
             latency: Duration::ZERO,
@@ -79,6 +86,21 @@ pub enum ConditionalWrites {
     Obeyed,
     /// The write happens always and answers 200, as on Garage.
     Ignored,
+    /// The write is refused with 501 `NotImplemented`, as on Swift.
+    Refused,
+    /// `If-Match` fails with 412 whatever it names, as on Ceph's older releases; the rest is obeyed.
+    IfMatchFails,
+}
+
+/// What a server does with checksums in the headers of uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksums {
+    /// They are checked, kept and told.
+    Kept,
+    /// Nothing, as on Ceph's older releases.
+    Ignored,
+    /// The upload is refused with 501 `NotImplemented`, as on Swift.
+    Refused,
 }
 
 /// How the answer to a copy writes the entity tag.

@@ -14,6 +14,7 @@ use std::{
     },
 };
 
+use bytes::BytesMut;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -25,15 +26,21 @@ use tokio_util::either::Either;
 use super::{
     backend::IgnoreRange,
     body::{Damage, WireBody},
+    clock,
     fault::{Answer, FaultTable},
+    habits,
     operation::{Operation, Target},
     record::{InFlight, Record},
-    settings::{CopyEtag, SharedSettings},
+    settings::{CopyEtag, Settings, SharedSettings},
     tls::{self, Identity, Stream},
 };
 
 /// An entity tag that no content has.
 const WRONG_ETAG: HeaderValue = HeaderValue::from_static("\"00000000000000000000000000000bad\"");
+
+/// Marks a request of which a byte arrives inverted.
+#[derive(Debug, Clone, Copy)]
+struct FlipSentByte(usize);
 
 /// What every connection needs.
 #[derive(Debug, Clone)]
@@ -94,10 +101,28 @@ impl Wire {
     }
 
     async fn answer(self, request: Request<Incoming>, reset: &AtomicBool) -> io::Result<Response<WireBody>> {
+        let settings = self.settings.get();
+        let mut response = self.answer_as_it_is(request, reset, &settings).await?;
+        if settings.clock_ahead != 0 {
+            response.headers_mut().extend(clock::date(settings.clock_ahead).map(|date| (header::DATE, date)));
+        }
+        Ok(response)
+    }
+
+    async fn answer_as_it_is(
+        self,
+        mut request: Request<Incoming>,
+        reset: &AtomicBool,
+        settings: &Settings,
+    ) -> io::Result<Response<WireBody>> {
         let target = Target::of(request.method(), request.uri(), request.headers());
         let in_flight = self.record.arrival(&target);
         let fault = self.faults.answer(&target);
-        tokio::time::sleep(self.settings.get().latency).await;
+        tokio::time::sleep(settings.latency).await;
+        if let Some((status, code)) = habits::refusal(request.method(), request.headers(), settings) {
+            return refuse(request, status, code, in_flight).await;
+        }
+        habits::overlook(request.headers_mut(), settings);
         let damage = match fault {
             None => Damage::None,
             Some(Answer::Delay(duration)) => {
@@ -114,8 +139,11 @@ impl Wire {
             Some(Answer::CutBody { after }) => Damage::CutAfter(after),
             Some(Answer::StallBody { after }) => Damage::StallAfter(after),
             Some(Answer::FlipByte { at }) => Damage::FlipAt(at),
+            Some(Answer::FlipSentByte { at }) => {
+                request.extensions_mut().insert(FlipSentByte(at));
+                Damage::None
+            }
             Some(Answer::IgnoreRange) => {
-                let mut request = request;
                 request.extensions_mut().insert(IgnoreRange);
                 let response = self.perform(request, &target).await?;
                 return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
@@ -136,7 +164,12 @@ impl Wire {
     /// a client that is still sending, and whether it then sees the answer or a reset would be a matter of luck.
     async fn perform(&self, request: Request<Incoming>, target: &Target) -> io::Result<Response<s3s::Body>> {
         let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let mut body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        if let Some(FlipSentByte(at)) = head.extensions.get() {
+            let mut flipped = BytesMut::from(body);
+            flipped[*at] ^= 0xff;
+            body = flipped.freeze();
+        }
         let response = self.protocol.call(Request::from_parts(head, body.into())).await;
         let response = response.map_err(|error| io::Error::other(format!("{error:?}")))?;
         let copies = matches!(target.operation, Operation::CopyObject | Operation::UploadPartCopy);

@@ -16,7 +16,7 @@ use super::{
     listing::Names,
     object::properties,
     ok,
-    payload::{checksum, checksum_header, checksum_headers, raw_checksum, receive},
+    payload::{Checksums, checksum, checksum_header, checksum_headers, raw_checksum, receive},
 };
 
 /// Where a part belongs.
@@ -63,9 +63,12 @@ pub(super) async fn upload_part(
     mut request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
     let mut input = request.input;
-    find(&backend.state.read(), &input.bucket, &input.key, &input.upload_id)?;
-    let payload = receive(input.body.take(), &request.headers, request.trailing_headers.take()).await?;
+    let kept = find(&backend.state.read(), &input.bucket, &input.key, &input.upload_id)?.checksum.clone();
+    let mut payload = receive(input.body.take(), &request.headers, request.trailing_headers.take()).await?;
     let name = PartName { bucket: &input.bucket, key: &input.key, upload: &input.upload_id, number: input.part_number };
+    if let Some(UploadChecksum { header, full_object: true }) = kept {
+        payload.checksums.entry(header).or_insert_with(|| checksum(header, &payload.bytes));
+    }
     let part = store_part(backend, &name, payload.bytes)?;
     let output = UploadPartOutput { e_tag: Some(part_etag(&part)), ..UploadPartOutput::default() };
     Ok(S3Response::with_headers(output, checksum_headers(&payload.checksums)))
@@ -103,15 +106,16 @@ pub(super) async fn complete(
     let settings = backend.settings.get();
     let mut world = backend.state.write();
     let bucket = bucket::find_mut(&mut world, &input.bucket)?;
-    let output = |etag: &str| CompleteMultipartUploadOutput {
+    let output = |etag: &str, checksums: &Checksums| CompleteMultipartUploadOutput {
         bucket: Some(input.bucket.clone()),
         key: Some(input.key.clone()),
         location: Some(format!("/{}/{}", input.bucket, input.key)),
         e_tag: Some(ETag::Strong(etag.to_owned())),
+        checksum_crc64nvme: checksums.get("x-amz-checksum-crc64nvme").cloned(),
         ..CompleteMultipartUploadOutput::default()
     };
     if let Some((_, etag)) = bucket.completed.get(&input.upload_id).filter(|(key, _)| *key == input.key) {
-        return ok(output(etag));
+        return ok(output(etag, &Checksums::new()));
     }
 
     let upload = bucket.uploads.get(&input.upload_id).filter(|upload| upload.key == input.key);
@@ -124,17 +128,17 @@ pub(super) async fn complete(
             return Err(s3_error!(BadDigest, "the object does not match {header}"));
         }
     }
-    if settings.conditional_writes == ConditionalWrites::Obeyed {
+    if settings.conditional_writes != ConditionalWrites::Ignored {
         let conditions =
             Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Conditions::default() };
         conditions.check_write(bucket.objects.get(&input.key).map(Arc::as_ref))?;
     }
 
-    let etag = object.etag.clone();
+    let (etag, checksums) = (object.etag.clone(), object.checksums.clone());
     bucket.objects.insert(input.key.clone(), Arc::new(object));
     bucket.uploads.remove(&input.upload_id);
     bucket.completed.insert(input.upload_id.clone(), (input.key.clone(), etag.clone()));
-    ok(output(&etag))
+    ok(output(&etag, &checksums))
 }
 
 /// Returns the listed parts: in ascending order, with the entity tags they were stored under, none but the

@@ -1,0 +1,43 @@
+//! Headers that a server refuses or does not know, whatever they say.
+
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+
+use super::{
+    clock,
+    settings::{Checksums, ConditionalWrites, Settings},
+};
+
+/// Returns why a request is refused before anybody looks at what it asks for.
+pub(super) fn refusal(method: &Method, headers: &HeaderMap, settings: &Settings) -> Option<(StatusCode, &'static str)> {
+    if clock::refuses(headers, settings.clock_ahead) {
+        return Some((StatusCode::FORBIDDEN, "RequestTimeTooSkewed"));
+    }
+    if method != Method::PUT && method != Method::POST {
+        return None;
+    }
+    let conditional = [header::IF_MATCH, header::IF_NONE_MATCH].iter().any(|name| headers.contains_key(name));
+    let refused = match (settings.conditional_writes, settings.checksums) {
+        (ConditionalWrites::IfMatchFails, _) if headers.contains_key(header::IF_MATCH) => {
+            return Some((StatusCode::PRECONDITION_FAILED, "PreconditionFailed"));
+        }
+        (ConditionalWrites::Refused, _) if conditional => true,
+        (_, Checksums::Refused) => headers.keys().any(is_checksum),
+        _ => false,
+    };
+    refused.then_some((StatusCode::NOT_IMPLEMENTED, "NotImplemented"))
+}
+
+/// Removes what the server does not know.
+pub(super) fn overlook(headers: &mut HeaderMap, settings: &Settings) {
+    if settings.checksums == Checksums::Kept {
+        return;
+    }
+    let unknown: Vec<HeaderName> = headers.keys().filter(|name| is_checksum(name)).cloned().collect();
+    for name in unknown {
+        headers.remove(name);
+    }
+}
+
+fn is_checksum(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-amz-checksum-") || name.as_str() == "x-amz-sdk-checksum-algorithm"
+}
