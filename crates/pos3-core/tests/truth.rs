@@ -399,3 +399,11 @@ async fn one_object_is_a_tree_whatever_each_side_calls_it() {
     let none = Filter::builder().exclude("*.bin").unwrap().build().unwrap();
     assert_eq!(down(SyncOptions::default().with_filter(none)).run().await.into_result().unwrap().tally.source, 0);
 }
+
+#[test]
+fn a_run_can_be_spawned() {
+    fn is_send(_: impl Send) {}
+    let job = SyncJob::new(Tree::new(Arc::new(MemoryStore::new())), Tree::new(Arc::new(MemoryStore::new())), mirror());
+    is_send(job.run());
+    is_send(job.plan());
+}

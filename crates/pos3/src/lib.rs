@@ -18,30 +18,45 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod error;
+#[cfg(feature = "s3")]
+mod ini;
 mod location;
 mod ls;
+mod plan_file;
+#[cfg(feature = "s3")]
+mod profile;
 mod registry;
 #[cfg(feature = "s3")]
 mod s3;
+mod session;
 mod state;
 mod sync;
 
 pub use error::Error;
 pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, ls};
+#[cfg(feature = "s3")]
+pub use profile::{Profile, ProfileError, Profiles};
+pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
-pub use s3::{S3Provider, S3Settings, S3SettingsError};
+pub use s3::{Looked, S3Provider, S3Settings, S3SettingsError};
+pub use session::{
+    DownloadOptions, Ended, Ending, Mirror, MirrorBuilder, RemoteDelete, ScopeError, Session, SessionBuilder,
+    SessionError, Status, SyncBothOptions, UploadOptions,
+};
 pub use state::{State, StateDirectory, StateError, Wait};
 pub use sync::{Sync, sync};
 
 pub use pos3_core::{
-    Action, Budget, CancellationToken, Change, Checksum, Compare, Deletion, Digest, Entry, ErrorKind, Event,
-    FailedAction, Failure, FailureKind, Filter, FilterBuilder, FilterError, Fingerprint, Guards, Incomplete, Journal,
-    Key, Kind, Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, Observer, Plan, Preconditions, Proof,
-    Protection, Refusal, RemoteStore, Report, Row, RowChange, Side, SkipReason, Stop, StoreError, SyncOptions, Tally,
-    Tree, Unfinished, Usage, Verify,
+    Action, Budget, CancellationToken, Capabilities, Change, Checksum, Compare, Deletion, Digest, Effect, Entry,
+    ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind, Filter, FilterBuilder, FilterError, FilterLine,
+    FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind, Manifest, ManifestError, MaxDelete,
+    MemoryJournal, MemoryManifest, Observer, Outcome, Plan, Preconditions, Proof, Protection, Refusal, RemoteStore,
+    Report, Row, RowChange, Side, SkipReason, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Usage, Verify,
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]

@@ -162,6 +162,17 @@ impl Location {
         }
     }
 
+    /// Returns this location with a profile, unless it names one or is a path.
+    #[must_use]
+    pub fn with_default_profile(self, profile: &str) -> Self {
+        match self {
+            Self::Remote(RemoteLocation { profile: None, scheme, bucket, key }) => {
+                Self::Remote(RemoteLocation { profile: Some(profile.to_owned()), scheme, bucket, key })
+            }
+            other => other,
+        }
+    }
+
     /// Returns what lies under this location, taken as a directory, by its relative key, as a person would type it.
     /// Control characters are escaped, so that a key cannot forge a line of output.
     pub fn child(&self, key: &Key) -> String {
@@ -195,6 +206,12 @@ impl RemoteLocation {
     /// Returns everything after the bucket's `/`, as it was written.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Returns the place of another key in the same bucket.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
     }
 
     /// Returns the text that every key below this location, taken as a directory, starts with.

@@ -43,13 +43,8 @@ async fn prepare<'a>(run: &Run, batch: &'a [Entry], report: &mut Report) -> Vec<
     if !looks && run.options.backup.is_none() {
         return batch.iter().collect();
     }
-    let prepared = stream::iter(batch).map(async |entry| {
-        if looks && entry.has_content() {
-            precondition::hold(&run.target, entry, "delete").await?;
-        }
-        backup::keep(run, entry).await
-    });
-    let prepared: Vec<Result<()>> = prepared.buffered(LOOKING).collect().await;
+    let preparing: Vec<_> = batch.iter().map(|entry| prepare_one(run, entry, looks)).collect();
+    let prepared: Vec<Result<()>> = stream::iter(preparing).buffered(LOOKING).collect().await;
     let mut ready = Vec::with_capacity(batch.len());
     for (entry, prepared) in batch.iter().zip(prepared) {
         match prepared {
@@ -59,6 +54,13 @@ async fn prepare<'a>(run: &Run, batch: &'a [Entry], report: &mut Report) -> Vec<
         }
     }
     ready
+}
+
+async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> Result<()> {
+    if looks && entry.has_content() {
+        precondition::hold(&run.target, entry, "delete").await?;
+    }
+    backup::keep(run, entry).await
 }
 
 async fn note(run: &Run, entry: &Entry, answer: Result<()>, report: &mut Report) {

@@ -1,0 +1,155 @@
+//! The session for programs without an async runtime: [`Session`].
+//!
+//! It brings a runtime of its own, so the background uploads go on while the program computes. It must not be used from
+//! inside another runtime: use [`pos3::Session`](crate::Session) there.
+
+use std::io;
+use std::path::PathBuf;
+
+use pos3_core::Plan;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::ls::Depth;
+use crate::session::{
+    DownloadOptions, Ending, ScopeError, Session as AsyncSession, SessionBuilder, SessionError, Status,
+    SyncBothOptions, UploadOptions,
+};
+
+/// Threads that move bytes while the program computes.
+const THREADS: usize = 2;
+
+/// A [`pos3::Session`](crate::Session) whose calls wait.
+///
+/// ```
+/// use pos3::{UploadOptions, blocking};
+///
+/// # let cache = tempfile::tempdir().unwrap();
+/// # let builder = pos3::Session::builder().cache_root(cache.path());
+/// let session = blocking::Session::open(builder)?;
+/// let written = session.scope(|session| {
+///     let outputs = session.upload("memory://bucket/run", UploadOptions::default())?;
+///     std::fs::write(outputs.join("a"), "1").map_err(|error| error.to_string())?;
+///     Ok::<_, Box<dyn std::error::Error>>(outputs)
+/// })?;
+/// assert!(written.join("a").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    // Dropped before the runtime that its tasks run on.
+    session: Option<AsyncSession>,
+    runtime: Runtime,
+}
+
+impl Session {
+    /// Opens a session and starts the threads it works on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SessionBuilder::open`], and threads that cannot be started.
+    pub fn open(builder: SessionBuilder) -> Result<Self, SessionError> {
+        let runtime = runtime().map_err(|error| SessionError::NoThreads(error.to_string()))?;
+        let session = builder.open()?;
+        Ok(Self { session: Some(session), runtime })
+    }
+
+    /// See [`pos3::Session::download`](crate::Session::download).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn download(&self, remote: &str, options: DownloadOptions) -> Result<PathBuf, SessionError> {
+        self.runtime.block_on(self.session()?.download(remote, options))
+    }
+
+    /// See [`pos3::Session::upload`](crate::Session::upload).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn upload(&self, remote: &str, options: UploadOptions) -> Result<PathBuf, SessionError> {
+        self.runtime.block_on(self.session()?.upload(remote, options))
+    }
+
+    /// See [`pos3::Session::sync`](crate::Session::sync).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn sync(&self, remote: &str, options: SyncBothOptions) -> Result<PathBuf, SessionError> {
+        self.runtime.block_on(self.session()?.sync(remote, options))
+    }
+
+    /// See [`pos3::Session::ls`](crate::Session::ls).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<String>, SessionError> {
+        self.runtime.block_on(self.session()?.ls(prefix, depth))
+    }
+
+    /// See [`pos3::Session::plan_download`](crate::Session::plan_download).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<Plan, SessionError> {
+        self.runtime.block_on(self.session()?.plan_download(remote, options))
+    }
+
+    /// See [`pos3::Session::plan_upload`](crate::Session::plan_upload).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<Plan, SessionError> {
+        self.runtime.block_on(self.session()?.plan_upload(remote, options))
+    }
+
+    /// See [`pos3::Session::flush`](crate::Session::flush).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn flush(&self) -> Result<(), SessionError> {
+        self.runtime.block_on(self.session()?.flush())
+    }
+
+    /// See [`pos3::Session::status`](crate::Session::status).
+    pub fn status(&self) -> Vec<Status> {
+        self.session.as_ref().map(AsyncSession::status).unwrap_or_default()
+    }
+
+    /// See [`pos3::Session::close`](crate::Session::close).
+    pub fn close(&self) -> Ending {
+        self.session.as_ref().map(|session| self.runtime.block_on(session.close())).unwrap_or_default()
+    }
+
+    /// Runs `body` with this session and ends the session with it; see [`pos3::Session::scope`](crate::Session::scope).
+    /// A signal that is to end the session is acted upon when the body returns: a computation cannot be interrupted.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    ///
+    /// # Panics
+    ///
+    /// With the body's panic, after the session has ended as after an error.
+    pub fn scope<T, E>(mut self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, ScopeError<E>> {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(&self)));
+        let Some(session) = self.session.take() else { return Err(ScopeError::Ending(SessionError::Closed)) };
+        self.runtime.block_on(session.scope(async |_| match outcome {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }))
+    }
+
+    fn session(&self) -> Result<&AsyncSession, SessionError> {
+        self.session.as_ref().ok_or(SessionError::Closed)
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(THREADS).thread_name("pos3").enable_all().build()
+}

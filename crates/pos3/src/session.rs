@@ -1,0 +1,392 @@
+//! Local paths in, S3 underneath: [`Session`].
+
+mod background;
+mod baseline;
+mod builder;
+mod ending;
+mod error;
+mod inner;
+mod layout;
+mod memory;
+mod mirror;
+mod options;
+mod place;
+mod registration;
+mod scope;
+mod signals;
+mod status;
+mod transfer;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use futures::future::join_all;
+use futures::{FutureExt, TryStreamExt};
+use pos3_core::{Key, Plan};
+
+use crate::location::Location;
+use crate::ls::{Depth, ls};
+
+pub use builder::SessionBuilder;
+pub use ending::{Ended, Ending};
+pub use error::SessionError;
+pub use mirror::{Mirror, MirrorBuilder};
+pub use options::{DownloadOptions, RemoteDelete, SyncBothOptions, UploadOptions};
+pub use scope::ScopeError;
+pub use status::Status;
+
+use ending::End;
+use inner::{Inner, absolute};
+use place::unusable;
+use registration::{Downloading, Kind, Registration};
+use signals::Signals;
+
+/// Brings inputs to local disk, lets a program work there at disk speed, and keeps its outputs in S3: in the background
+/// while it works, completely when it ends, and also when it fails or the machine is about to disappear.
+///
+/// # A program
+///
+/// ```
+/// use std::time::Duration;
+/// use pos3::{DownloadOptions, Session, UploadOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cache = tempfile::tempdir()?;
+/// # let registry = pos3::Registry::default();
+/// # let seed = Session::builder().registry(registry.clone()).cache_root(cache.path().join("seed")).open()?;
+/// # let data = seed.upload("memory://bucket/data", UploadOptions::default()).await?;
+/// # std::fs::write(data.join("train.bin"), "numbers")?;
+/// # seed.close().await.into_result()?;
+/// // For S3: Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?))
+/// let session = Session::builder().registry(registry).cache_root(cache.path()).open()?;
+/// let trained = session
+///     .scope(async |session| {
+///         let data = session.download("memory://bucket/data", DownloadOptions::default()).await?;
+///         let outputs = UploadOptions::default().with_interval(Duration::from_secs(60)).with_sync_on_error(true);
+///         let checkpoints = session.upload("memory://bucket/run-7", outputs).await?;
+///
+///         let numbers = std::fs::read(data.join("train.bin")).map_err(|error| error.to_string())?;
+///         std::fs::write(checkpoints.join("epoch-1"), &numbers).map_err(|error| error.to_string())?;
+///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(numbers.len())
+///     })
+///     .await?;
+/// assert_eq!(trained, 7);
+/// # Ok(()) }
+/// ```
+///
+/// # Paths
+///
+/// `s3://bucket/x/` is everything below `x/`; `s3://bucket/x` is the object `x` if there is one, else everything below
+/// `x/`. One object works wherever a prefix does. A path on this machine instead of a URL is passed through: nothing is
+/// copied, a download must exist, an upload's directory is made. Local copies lie at
+/// `<cache root>/<profile or _>/<bucket>/<key>` unless `local` says otherwise.
+///
+/// # What is registered
+///
+/// The same call twice is one registration and one transfer: callers share it, and its error. The same place with other
+/// options, and places that overlap where one of them is written to, are errors that name both. So are local paths that
+/// overlap where something may be deleted. A download that failed may be asked for again.
+///
+/// # While the program works
+///
+/// Each upload runs again one `interval` after it last ended, never twice at once, and not before the first interval. A
+/// file that is being written is left for the next time: no half-written file becomes an object. Errors are kept in
+/// [`status`](Self::status), tried again sooner than the interval, and returned by [`flush`](Self::flush) and
+/// [`close`](Self::close).
+///
+/// # The end
+///
+/// * [`close`](Self::close), or a [`scope`](Self::scope) whose body is `Ok`: everything is uploaded, each registration on
+///   its own, and all errors are returned. It takes the time it needs.
+/// * A body that fails or panics, and SIGINT and SIGTERM with [`SessionBuilder::on_signals`]: only registrations with
+///   `sync_on_error` are uploaded, those of the greatest `priority` first, nothing is deleted, and after the deadline (90
+///   seconds) the rest is named in the result. A second signal ends that at once.
+/// * A session that is dropped without an end uploads nothing, deletes nothing, and says so in the log.
+///
+/// # Deletes
+///
+/// An upload deletes only what this machine stored or fetched before, that is gone locally and that nobody else changed:
+/// see [`RemoteDelete`]. A fresh or empty directory deletes nothing, and what others stored meanwhile stays.
+///
+/// # Options and their defaults
+///
+/// | session | default |
+/// | --- | --- |
+/// | `cache_root` | `~/.cache/positronic/s3/` |
+/// | `state` | none: the session remembers for itself |
+/// | `concurrency` | 64 requests over all registrations |
+/// | `upload_limit`, `download_limit` | none, in bytes per second |
+/// | `deadline` | 90 seconds for an end by an error or a signal |
+/// | `on_signals` | signals are left alone |
+///
+/// | registration | default |
+/// | --- | --- |
+/// | `local` | below the cache root |
+/// | `delete` | [`RemoteDelete::Seen`] for uploads; `false` for downloads |
+/// | `interval` | 300 seconds; `None`: at the end only |
+/// | `sync_on_error` | `false` |
+/// | `priority` | 0 |
+/// | `exclude` | nothing; gitignore patterns |
+/// | `profile` | the URL's, else the call's, else the session's |
+pub struct Session {
+    inner: Arc<Inner>,
+    signals: Signals,
+}
+
+impl Session {
+    /// Returns a builder with every default.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    fn of(inner: Arc<Inner>, signals: Signals) -> Self {
+        Self { inner, signals }
+    }
+
+    /// Downloads a place, once, and returns its local path.
+    ///
+    /// # Errors
+    ///
+    /// A place with nothing in it (unless that is allowed), conflicts with what is registered, and whatever was not
+    /// copied. The registration is then gone, so it can be tried again.
+    pub async fn download(&self, remote: &str, options: DownloadOptions) -> Result<PathBuf, SessionError> {
+        self.check_open()?;
+        let location = self.inner.locate(remote, options.profile.as_deref())?;
+        if let Location::Local(path) = &location {
+            let path = absolute(path)?;
+            return if path.exists() { Ok(path) } else { Err(SessionError::NoLocalPath(path)) };
+        }
+        let new = self.inner.registration(location, options.local.clone().as_deref(), Kind::Download(options))?;
+        let registration = self.inner.enter(new)?;
+        let downloaded = self.downloading(&registration).await;
+        if downloaded.is_err() {
+            self.inner.forget(&registration);
+        }
+        downloaded
+    }
+
+    /// Registers a place to be uploaded, makes its local directory, and returns the local path.
+    ///
+    /// A local file uploads that one file, to the key itself, or into a prefix that ends in `/`. Nothing is sent before
+    /// the first interval is over.
+    ///
+    /// # Errors
+    ///
+    /// Conflicts with what is registered, and a directory that cannot be made.
+    pub async fn upload(&self, remote: &str, options: UploadOptions) -> Result<PathBuf, SessionError> {
+        self.check_open()?;
+        let location = self.inner.locate(remote, options.profile.as_deref())?;
+        if let Location::Local(path) = &location {
+            return make_directory(absolute(path)?);
+        }
+        check_interval(&options, &location)?;
+        let new = self.inner.registration(location, options.local.clone().as_deref(), Kind::Upload(options))?;
+        let registration = self.inner.enter(new)?;
+        let path = make_directory(registration.local.clone())?;
+        self.begin(&registration).await?;
+        Ok(path)
+    }
+
+    /// Downloads a place and uploads it from then on: one registration. A place with nothing in it is a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub async fn sync(&self, remote: &str, options: SyncBothOptions) -> Result<PathBuf, SessionError> {
+        self.check_open()?;
+        let location = self.inner.locate(remote, options.upload.profile.as_deref())?;
+        if let Location::Local(path) = &location {
+            return make_directory(absolute(path)?);
+        }
+        check_interval(&options.upload, &location)?;
+        let local = options.upload.local.clone();
+        let new = self.inner.registration(location, local.as_deref(), Kind::Sync(options))?;
+        let registration = self.inner.enter(new)?;
+        if let Err(error) = self.downloading(&registration).await {
+            self.inner.forget(&registration);
+            return Err(error);
+        }
+        let path = make_directory(registration.local.clone())?;
+        self.begin(&registration).await?;
+        Ok(path)
+    }
+
+    /// Lists a place, a URL or path a line; directories end in `/`. The profile stays in the URLs.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be listed; a local path that does not exist.
+    pub async fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<String>, SessionError> {
+        self.check_open()?;
+        let location = self.inner.locate(prefix, None)?;
+        let found = ls(&self.inner.registry, &location, depth).await?;
+        let base = found.tree.prefix().to_owned();
+        let parent = parent_of(&location, &base);
+        let failed = |source| crate::error::Error::Store { location: location.to_string(), source };
+        let entries: Vec<_> = found.entries.try_collect().await.map_err(failed)?;
+        let own_marker = |key: &str| key == base && !base.is_empty();
+        let named = entries.iter().filter(|entry| !own_marker(entry.key.as_str()));
+        Ok(named.map(|entry| parent.child(&Key::from(&entry.key.as_str()[base.len()..]))).collect())
+    }
+
+    /// Plans what [`download`](Self::download) would do, and touches nothing.
+    ///
+    /// # Errors
+    ///
+    /// What keeps a plan from being made.
+    pub async fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<Plan, SessionError> {
+        self.plan(remote, &Kind::Download(options)).await
+    }
+
+    /// Plans what the next upload would do, and touches nothing.
+    ///
+    /// # Errors
+    ///
+    /// What keeps a plan from being made.
+    pub async fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<Plan, SessionError> {
+        self.plan(remote, &Kind::Upload(options)).await
+    }
+
+    async fn plan(&self, remote: &str, kind: &Kind) -> Result<Plan, SessionError> {
+        self.check_open()?;
+        match self.proposed(remote, kind)? {
+            Some(registration) => transfer::plan(&self.inner, &registration).await,
+            None => Ok(Plan::default()),
+        }
+    }
+
+    /// Uploads everything now.
+    ///
+    /// # Errors
+    ///
+    /// Every upload that did not do all it was to do.
+    pub async fn flush(&self) -> Result<(), SessionError> {
+        self.check_open()?;
+        let uploads = self.inner.uploads();
+        let flushed = join_all(uploads.iter().map(async |registration| {
+            let outcome = transfer::upload(&self.inner, registration, self.inner.abort.clone()).await;
+            background::record(registration, &outcome);
+            registration.history().untold = None;
+            background::schedule(registration);
+            outcome.err()
+        }));
+        let errors: Vec<_> = flushed.await.into_iter().flatten().collect();
+        self.inner.wake.notify_one();
+        if errors.is_empty() { Ok(()) } else { Err(SessionError::Several(errors)) }
+    }
+
+    /// Returns how every registration is doing, in the order in which they were made.
+    pub fn status(&self) -> Vec<Status> {
+        self.inner.registrations().iter().map(|registration| Status::of(registration)).collect()
+    }
+
+    /// Uploads everything and ends the session. The second time it does nothing.
+    pub async fn close(&self) -> Ending {
+        ending::end(&self.inner, End::Clean).await
+    }
+
+    /// Ends the session as after an error: only registrations with `sync_on_error` are uploaded, nothing is deleted, and
+    /// there is a deadline.
+    pub async fn give_up(&self) -> Ending {
+        ending::end(&self.inner, End::Error).await
+    }
+
+    /// Returns the registration that a call would make; none for a path that is passed through.
+    fn proposed(&self, remote: &str, kind: &Kind) -> Result<Option<Registration>, SessionError> {
+        let (local, profile) = match kind {
+            Kind::Download(download) => (&download.local, &download.profile),
+            Kind::Upload(upload) => (&upload.local, &upload.profile),
+            Kind::Sync(sync) => (&sync.upload.local, &sync.upload.profile),
+        };
+        match self.inner.locate(remote, profile.as_deref())? {
+            Location::Local(_) => Ok(None),
+            location => self.inner.registration(location, local.as_deref(), kind.clone()).map(Some),
+        }
+    }
+
+    /// Starts the download of a registration, or joins the one that runs or has ended.
+    fn downloading(&self, registration: &Arc<Registration>) -> Downloading {
+        let mut downloading = registration.downloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = || transfer::download(self.inner.clone(), registration.clone()).boxed().shared();
+        downloading.get_or_insert_with(begin).clone()
+    }
+
+    /// Lets a registration be uploaded in the background.
+    async fn begin(&self, registration: &Arc<Registration>) -> Result<(), SessionError> {
+        if let Err(error) = transfer::take_baseline(&self.inner, registration).await {
+            self.inner.forget(registration);
+            return Err(error);
+        }
+        if registration.kind.upload().is_none_or(|upload| upload.interval.is_none()) {
+            return Ok(());
+        }
+        if registration.history().due.is_none() {
+            background::schedule(registration);
+        }
+        let mut background = self.inner.background.lock().unwrap_or_else(PoisonError::into_inner);
+        if background.is_none() && !self.inner.closed.load(Ordering::Acquire) {
+            *background = Some(tokio::spawn(background::run(self.inner.clone())));
+        }
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), SessionError> {
+        if self.inner.closed.load(Ordering::Acquire) { Err(SessionError::Closed) } else { Ok(()) }
+    }
+}
+
+fn check_interval(options: &UploadOptions, location: &Location) -> Result<(), SessionError> {
+    match options.interval {
+        Some(interval) if interval.is_zero() => Err(SessionError::NoInterval { location: location.to_string() }),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory for outputs; a file that is there already is what will be uploaded.
+fn make_directory(path: PathBuf) -> Result<PathBuf, SessionError> {
+    if !path.is_file() {
+        fs::create_dir_all(&path).map_err(|error| unusable(&path, &error.to_string()))?;
+    }
+    Ok(path)
+}
+
+/// Returns the location of the directory that a listing's entries are in.
+fn parent_of(location: &Location, base: &str) -> Location {
+    match location {
+        Location::Local(path) if path.is_file() => Location::Local(path.parent().unwrap_or(Path::new("/")).to_owned()),
+        Location::Local(path) => Location::Local(absolute(path).unwrap_or_else(|_| path.clone())),
+        Location::Remote(remote) => Location::Remote(remote.with_key(base)),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.inner.stop.cancel();
+        self.inner.abort.cancel();
+        let uploads = self.inner.uploads().len();
+        if uploads > 0 {
+            tracing::warn!(
+                uploads,
+                "a session was dropped without being closed: what changed since the last upload stays local"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("registrations", &*self.inner.registrations()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Uploads outputs while the program works.
+//!
+//! One task serves all registrations. Each is due one interval after its last upload *ended*, a little earlier or later
+//! so that many machines do not come at once: ticks that were missed do not pile up, and one registration never has two
+//! uploads at a time.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pos3_core::{FailureKind, Report};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::error::SessionError;
+use super::inner::Inner;
+use super::registration::Registration;
+use super::transfer;
+
+/// How soon an upload that failed is tried again; it doubles with each failure, up to the interval.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+/// The most by which a tick is early or late, as one part in so many of the interval.
+const JITTER: u32 = 20;
+
+/// Runs until the session stops it; uploads that were begun then end by themselves.
+pub(super) async fn run(inner: Arc<Inner>) {
+    let mut running = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = inner.stop.cancelled() => break,
+            Some(_ended) = running.join_next() => {}
+            () = inner.wake.notified() => {}
+            () = next_due(&inner) => {
+                for registration in due(&inner) {
+                    running.spawn(upload(inner.clone(), registration));
+                }
+            }
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Sets when a registration is uploaded next.
+pub(super) fn schedule(registration: &Registration) {
+    let Some(interval) = registration.kind.upload().and_then(|upload| upload.interval) else { return };
+    let mut history = registration.history();
+    let wait = match history.failures {
+        0 => jittered(interval),
+        failures => FIRST_RETRY.saturating_mul(2u32.saturating_pow(failures - 1)).min(interval),
+    };
+    history.due = Instant::now().checked_add(wait);
+}
+
+async fn next_due(inner: &Inner) {
+    let next = inner.uploads().iter().filter_map(|registration| registration.history().due).min();
+    match next {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes the registrations that are due; they have no next time until their upload has ended.
+fn due(inner: &Inner) -> Vec<Arc<Registration>> {
+    let now = Instant::now();
+    let is_due = |registration: &Arc<Registration>| {
+        let mut history = registration.history();
+        let due = history.due.is_some_and(|due| due <= now);
+        if due {
+            history.due = None;
+        }
+        due
+    };
+    inner.uploads().into_iter().filter(is_due).collect()
+}
+
+async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
+    let outcome = transfer::upload(&inner, &registration, inner.abort.clone()).await;
+    record(&registration, &outcome);
+    schedule(&registration);
+    inner.wake.notify_one();
+}
+
+/// Keeps how an upload went.
+pub(super) fn record(registration: &Registration, outcome: &Result<Option<Report>, SessionError>) {
+    let mut history = registration.history();
+    match outcome {
+        Ok(_) => {
+            history.last_success = Some(SystemTime::now());
+            history.failures = 0;
+            history.last_error = None;
+            history.untold = None;
+        }
+        // A file that is still being written waits until it is quiet; that is no failure.
+        Err(error) if is_being_written(error) => {}
+        Err(error) => {
+            tracing::warn!(location = %registration.location, %error, "the upload failed and will be tried again");
+            history.failures = history.failures.saturating_add(1);
+            history.last_error = Some(error.clone());
+            history.untold = Some(error.clone());
+        }
+    }
+}
+
+fn is_being_written(error: &SessionError) -> bool {
+    let SessionError::Transfer { report, .. } = error else { return false };
+    let report = &report.0;
+    report.stopped.is_none()
+        && report.skipped.iter().all(|(_, why)| why.is_policy())
+        && report.failed.iter().all(|failure| failure.kind == FailureKind::Changed)
+}
+
+fn jittered(interval: Duration) -> Duration {
+    let most = interval / JITTER;
+    let share = u32::try_from(RandomState::new().hash_one(0) % 2001).unwrap_or(1000);
+    interval.saturating_sub(most) + most * share / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_early_or_late_by_a_twentieth_at_most() {
+        for _ in 0..1000 {
+            let wait = jittered(Duration::from_secs(100)).as_secs_f64();
+            assert!((95.0..=105.0).contains(&wait), "{wait}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The background task, on a clock that only moves when nothing else does.
+
+use std::fs;
+use std::time::Duration;
+
+use pos3_core::{Key, MemoryStore, RemoteStore};
+
+use super::*;
+use crate::registry::{MemoryProvider, Registry};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn world() -> (tempfile::TempDir, std::sync::Arc<MemoryStore>, Session) {
+    let disk = tempfile::tempdir().unwrap();
+    let memory = MemoryProvider::default();
+    let store = memory.store("b");
+    let registry = Registry::default().with("memory", memory);
+    let session = Session::builder().registry(registry).cache_root(disk.path()).open().unwrap();
+    (disk, store, session)
+}
+
+fn every_minute() -> UploadOptions {
+    UploadOptions::default().with_interval(MINUTE)
+}
+
+async fn has(store: &MemoryStore, key: &str) -> bool {
+    store.head(&Key::from(key)).await.is_ok()
+}
+
+/// Lets the clock go on, and then what it set off come to its end.
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+    // Files are read on other threads, which the clock does not wait for.
+    for _ in 0..50 {
+        tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(2))).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_upload_comes_after_one_interval() {
+    let (_disk, store, session) = world();
+    let out = session.upload("memory://b/out", every_minute()).await.unwrap();
+    fs::write(out.join("a"), "1").unwrap();
+    pass(MINUTE.mul_f64(0.9)).await;
+    assert!(!has(&store, "out/a").await);
+    pass(MINUTE.mul_f64(0.2)).await;
+    assert!(has(&store, "out/a").await);
+    assert!(session.status()[0].last_success.is_some());
+    session.close().await.into_result().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_that_were_missed_do_not_pile_up() {
+    let (_disk, store, session) = world();
+    session.upload("memory://b/out", every_minute()).await.unwrap();
+    let listed = || store.usage().get("list");
+    let registration = session.inner.registrations()[0].clone();
+    let running = registration.running.lock().await;
+    pass(10 * MINUTE).await;
+    assert_eq!(listed(), 0);
+    drop(running);
+    pass(MINUTE / 2).await;
+    assert_eq!(listed(), 1, "one upload, not ten");
+    session.close().await.into_result().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_failed_is_tried_again_soon_and_is_told() {
+    let (_disk, store, session) = world();
+    let out = session.upload("memory://b/out", every_minute()).await.unwrap();
+    std::process::Command::new("mkfifo").arg(out.join("pipe")).status().unwrap();
+    fs::write(out.join("a"), "1").unwrap();
+    pass(MINUTE.mul_f64(1.1)).await;
+    let status = session.status()[0].clone();
+    assert!(status.failures >= 1, "{status:?}");
+    assert!(status.last_error.is_some() && has(&store, "out/a").await);
+    let failures = status.failures;
+    pass(MINUTE).await;
+    assert!(session.status()[0].failures > failures, "it is tried again before the interval is over");
+    assert!(session.flush().await.is_err());
+    fs::remove_file(out.join("pipe")).unwrap();
+    session.flush().await.unwrap();
+    assert_eq!(session.status()[0].failures, 0);
+    session.close().await.into_result().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_by_an_error_keeps_its_deadline_and_names_what_is_missing() {
+    let disk = tempfile::tempdir().unwrap();
+    let memory = MemoryProvider::default();
+    let store = memory.store("b");
+    let registry = Registry::default().with("memory", memory);
+    let session = Session::builder()
+        .registry(registry)
+        .cache_root(disk.path())
+        .upload_limit(1000.0)
+        .concurrency(1)
+        .deadline(Duration::from_secs(5))
+        .open()
+        .unwrap();
+    let options = |priority| every_minute().with_sync_on_error(true).with_priority(priority);
+    let later = session.upload("memory://b/later", options(0)).await.unwrap();
+    let first = session.upload("memory://b/first", options(9)).await.unwrap();
+    fs::write(first.join("small"), [7; 1000]).unwrap();
+    fs::write(later.join("large"), vec![7; 1_000_000]).unwrap();
+    let begin = tokio::time::Instant::now();
+    let ending = session.give_up().await;
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+    assert!(has(&store, "first/small").await && !has(&store, "later/large").await);
+    let ended = &ending.uploads[1];
+    assert_eq!((ended.location.as_str(), ended.missing.len()), ("memory://b/later", 1), "{ended:?}");
+    assert!(matches!(ended.error, Some(SessionError::Deadline { .. })), "{ended:?}");
+}

@@ -1,0 +1,146 @@
+//! What a session refuses, and what did not go well in it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pos3_core::{Incomplete, Stop};
+
+use crate::error::Error;
+
+/// Why a session, or one registration of it, failed. Cheap to clone: callers who asked for the same get the same.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// A location that is none or cannot be opened.
+    #[error(transparent)]
+    Open(Arc<Error>),
+    /// The same place is registered with other options.
+    #[error("{what} of '{location}' is registered already with different options")]
+    Different {
+        /// A download, an upload or a sync.
+        what: &'static str,
+        /// The place.
+        location: String,
+    },
+    /// Two registrations whose remote places overlap, at least one of which writes.
+    #[error("{new_kind} '{new}' overlaps with {old_kind} '{old}'")]
+    RemoteConflict {
+        /// What was to be registered.
+        new: String,
+        /// Whether it is a download, an upload or a sync.
+        new_kind: &'static str,
+        /// What is registered.
+        old: String,
+        /// Whether it is a download, an upload or a sync.
+        old_kind: &'static str,
+    },
+    /// Two registrations share local files.
+    #[error("'{new}' would be kept in '{}', which overlaps with '{}' of '{old}'", new_path.display(), old_path.display())]
+    LocalConflict {
+        /// What was to be registered.
+        new: String,
+        /// Its local path.
+        new_path: PathBuf,
+        /// What is registered.
+        old: String,
+        /// Its local path.
+        old_path: PathBuf,
+    },
+    /// Several conflicts, found at once.
+    #[error("{}", list(.0))]
+    Conflicts(Vec<SessionError>),
+    /// One name for two paths.
+    #[error("two paths are named '{0}'")]
+    NameTaken(String),
+    /// No path was named so.
+    #[error("nothing is named '{0}' here")]
+    NoSuchName(String),
+    /// An interval of zero.
+    #[error("the interval of '{location}' must be longer than nothing; None means at the end only")]
+    NoInterval {
+        /// The place.
+        location: String,
+    },
+    /// A rate that is no positive number.
+    #[error("a rate must be a positive number of bytes per second, not {0}")]
+    BadRate(f64),
+    /// There is nothing at the remote place, and that was not allowed.
+    #[error("there is nothing at '{location}'")]
+    Missing {
+        /// The place.
+        location: String,
+    },
+    /// A local path that was to be passed through does not exist.
+    #[error("'{}' does not exist", .0.display())]
+    NoLocalPath(PathBuf),
+    /// One object was to be put where a directory is.
+    #[error("'{location}' is one object, and '{}' is a directory: name the file", path.display())]
+    DirectoryInTheWay {
+        /// The object.
+        location: String,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A local path cannot be used.
+    #[error("cannot use '{}': {cause}", path.display())]
+    LocalPath {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// A transfer that did not do all it was to do.
+    #[error("'{location}': {}", incomplete(report))]
+    Transfer {
+        /// The place.
+        location: String,
+        /// What happened.
+        report: Arc<Incomplete>,
+    },
+    /// Registrations that failed at the end, or since the last flush.
+    #[error("{}", list(.0))]
+    Several(Vec<SessionError>),
+    /// The threads of a session without a runtime cannot be started.
+    #[error("cannot start threads: {0}")]
+    NoThreads(String),
+    /// The session is closed.
+    #[error("the session is closed")]
+    Closed,
+    /// A signal ended the session.
+    #[error("the session was ended by {0}")]
+    Interrupted(&'static str),
+    /// The time for ending was over before this was uploaded.
+    #[error("'{location}': {missing} of its files did not make it before the deadline")]
+    Deadline {
+        /// The place.
+        location: String,
+        /// How many files are not uploaded, as far as is known.
+        missing: String,
+    },
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self::Open(Arc::new(error))
+    }
+}
+
+fn list(errors: &[SessionError]) -> String {
+    match errors {
+        [only] => only.to_string(),
+        [first, ..] => format!("{} failures, the first: {first}", errors.len()),
+        [] => "nothing failed".to_owned(),
+    }
+}
+
+/// Names the first cause, which is what a person needs first.
+fn incomplete(incomplete: &Incomplete) -> String {
+    let report = &incomplete.0;
+    match (&report.stopped, report.failed.first(), report.skipped.iter().find(|(_, why)| !why.is_policy())) {
+        (Some(Stop::Listing { error, .. }), ..) => format!("{incomplete}: {}", error.cause()),
+        (Some(_), ..) => incomplete.to_string(),
+        (None, Some(failure), _) => format!("{incomplete}: {failure}"),
+        (None, None, Some((key, why))) => format!("{incomplete}: '{key}' because {why}"),
+        (None, None, None) => incomplete.to_string(),
+    }
+}

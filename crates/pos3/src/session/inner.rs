@@ -1,0 +1,105 @@
+//! What all parts of a session share.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pos3_core::{Budget, CancellationToken, Observer, Pace};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::error::SessionError;
+use super::layout;
+use super::place::unusable;
+use super::registration::{Kind, Registration};
+use crate::location::Location;
+use crate::registry::Registry;
+use crate::state::StateDirectory;
+
+pub(super) struct Inner {
+    pub(super) registry: Registry,
+    pub(super) cache_root: PathBuf,
+    pub(super) state: Option<StateDirectory>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) budget: Budget,
+    pub(super) default_profile: Option<String>,
+    pub(super) upload_pace: Option<Pace>,
+    pub(super) download_pace: Option<Pace>,
+    pub(super) deadline: Duration,
+    pub(super) registrations: Mutex<Vec<Arc<Registration>>>,
+    pub(super) closed: AtomicBool,
+    /// Ends the background task.
+    pub(super) stop: CancellationToken,
+    /// Ends every transfer.
+    pub(super) abort: CancellationToken,
+    /// Wakes the background task when there is a new registration.
+    pub(super) wake: Notify,
+    pub(super) background: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Inner {
+    pub(super) fn registrations(&self) -> MutexGuard<'_, Vec<Arc<Registration>>> {
+        self.registrations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the registrations that are uploaded.
+    pub(super) fn uploads(&self) -> Vec<Arc<Registration>> {
+        self.registrations().iter().filter(|one| one.kind.upload().is_some()).cloned().collect()
+    }
+
+    /// Returns the location with the profile it is to be opened with.
+    pub(super) fn locate(&self, remote: &str, profile: Option<&str>) -> Result<Location, SessionError> {
+        let location: Location = remote.parse().map_err(crate::error::Error::from)?;
+        Ok(match profile.or(self.default_profile.as_deref()) {
+            Some(profile) => location.with_default_profile(profile),
+            None => location,
+        })
+    }
+
+    /// Returns the registration of a remote location, not entered yet.
+    pub(super) fn registration(
+        &self,
+        location: Location,
+        local: Option<&Path>,
+        kind: Kind,
+    ) -> Result<Registration, SessionError> {
+        let local = match (local, &location) {
+            (Some(local), _) => absolute(local)?,
+            (None, Location::Remote(remote)) => layout::path(&absolute(&self.cache_root)?, remote),
+            (None, Location::Local(path)) => absolute(path)?,
+        };
+        let place = self.registry.place(&location)?;
+        Ok(Registration::new(location, place, local, kind))
+    }
+
+    /// Enters a registration, or returns the one that is there already and asks for the same.
+    pub(super) fn enter(&self, new: Registration) -> Result<Arc<Registration>, SessionError> {
+        let mut registrations = self.registrations();
+        if let Some(same) = registrations.iter().find(|old| old.is_same(&new)) {
+            return Ok(same.clone());
+        }
+        if let Some(conflict) = registrations.iter().find_map(|old| new.conflict(old)) {
+            return Err(conflict);
+        }
+        let new = Arc::new(new);
+        registrations.push(new.clone());
+        Ok(new)
+    }
+
+    pub(super) fn forget(&self, registration: &Arc<Registration>) {
+        self.registrations().retain(|one| !Arc::ptr_eq(one, registration));
+    }
+}
+
+/// Returns an absolute path, with `~` at its start taken for the home directory.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, SessionError> {
+    let path = match path.strip_prefix("~") {
+        Ok(rest) => {
+            let home = std::env::home_dir().ok_or_else(|| unusable(path, "the home directory is not known"))?;
+            home.join(rest)
+        }
+        Err(_) => path.to_owned(),
+    };
+    std::path::absolute(&path).map_err(|error| unusable(&path, &error.to_string()))
+}

@@ -1,0 +1,117 @@
+//! What can be asked of each registration. Every default lives here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often outputs are uploaded in the background, where nothing else is asked for.
+const INTERVAL: Duration = Duration::from_secs(300);
+
+/// What an upload may delete from the remote place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RemoteDelete {
+    /// Nothing.
+    Never,
+    /// What this machine uploaded or downloaded before, that is not there locally any more, and that nobody changed
+    /// since. A fresh or empty directory deletes nothing.
+    #[default]
+    Seen,
+    /// Everything that is not there locally, except what appeared after the registration: the remote place becomes like
+    /// the directory. Refused as a whole when the directory is empty, or when more than half of 20 or more objects would
+    /// go. Registering then lists the remote place once.
+    Mirror,
+}
+
+/// Options of [`Session::download`](super::Session::download).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DownloadOptions {
+    /// The exact local path, a file for an object and a directory for a prefix. Default: below the cache root.
+    pub local: Option<PathBuf>,
+    /// Whether local files go that the remote place does not have. Default: no.
+    pub delete: bool,
+    /// Patterns of keys that are left alone on both sides. Default: none.
+    pub exclude: Vec<String>,
+    /// The profile, where the URL names none. Default: the session's.
+    pub profile: Option<String>,
+    /// Whether a place with nothing in it is an empty directory instead of an error. Default: no.
+    pub allow_missing: bool,
+}
+
+/// Options of [`Session::upload`](super::Session::upload).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UploadOptions {
+    /// The exact local path. Default: below the cache root.
+    pub local: Option<PathBuf>,
+    /// How often changes are uploaded in the background; `None`: at the end only. Default: 300 seconds.
+    pub interval: Option<Duration>,
+    /// What may be deleted remotely. Default: [`RemoteDelete::Seen`].
+    pub delete: RemoteDelete,
+    /// Whether this is uploaded too when the session ends because of an error or a signal. Default: no.
+    pub sync_on_error: bool,
+    /// Which registrations go first when time is short: the greater number. Default: 0.
+    pub priority: i32,
+    /// Patterns of keys that are left alone on both sides. Default: none.
+    pub exclude: Vec<String>,
+    /// The profile, where the URL names none. Default: the session's.
+    pub profile: Option<String>,
+}
+
+/// Options of [`Session::sync`](super::Session::sync): a download now, uploads from then on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SyncBothOptions {
+    /// Whether the first download deletes local files that the remote place does not have. Default: no.
+    pub delete_local: bool,
+    /// Everything else.
+    pub upload: UploadOptions,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            local: None,
+            interval: Some(INTERVAL),
+            delete: RemoteDelete::default(),
+            sync_on_error: false,
+            priority: 0,
+            exclude: Vec::new(),
+            profile: None,
+        }
+    }
+}
+
+/// Writes the `with_` method of one field.
+macro_rules! with {
+    ($(#[$doc:meta])* $method:ident, $field:ident: $type:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $method(mut self, $field: $type) -> Self {
+            self.$field = $field.into();
+            self
+        }
+    };
+}
+
+impl DownloadOptions {
+    with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
+    with!(/** Sets whether local files go that the remote place does not have. */ with_delete, delete: bool);
+    with!(/** Sets the patterns of keys that are left alone. */ with_exclude, exclude: impl Into<Vec<String>>);
+    with!(/** Sets the profile. */ with_profile, profile: impl Into<Option<String>>);
+    with!(/** Sets whether a place with nothing in it is fine. */ with_allow_missing, allow_missing: bool);
+}
+
+impl UploadOptions {
+    with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
+    with!(/** Sets how often changes are uploaded; `None`: at the end only. */ with_interval, interval: impl Into<Option<Duration>>);
+    with!(/** Sets what may be deleted remotely. */ with_delete, delete: RemoteDelete);
+    with!(/** Sets whether this is uploaded too when the session ends because of an error. */ with_sync_on_error, sync_on_error: bool);
+    with!(/** Sets which registrations go first when time is short. */ with_priority, priority: i32);
+    with!(/** Sets the patterns of keys that are left alone. */ with_exclude, exclude: impl Into<Vec<String>>);
+    with!(/** Sets the profile. */ with_profile, profile: impl Into<Option<String>>);
+}
+
+impl SyncBothOptions {
+    with!(/** Sets whether the first download deletes local files. */ with_delete_local, delete_local: bool);
+    with!(/** Sets everything else. */ with_upload, upload: UploadOptions);
+}

@@ -1,0 +1,163 @@
+//! What a session was asked to keep in step, and which of it cannot go together.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use futures::future::{BoxFuture, Shared};
+
+use super::baseline::Baseline;
+use super::error::SessionError;
+use super::memory::Memory;
+use super::options::{DownloadOptions, RemoteDelete, SyncBothOptions, UploadOptions};
+use crate::location::Location;
+
+/// A download that several callers may wait for.
+pub(super) type Downloading = Shared<BoxFuture<'static, Result<PathBuf, SessionError>>>;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Download(DownloadOptions),
+    Upload(UploadOptions),
+    Sync(SyncBothOptions),
+}
+
+impl Kind {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Download(_) => "download",
+            Self::Upload(_) => "upload",
+            Self::Sync(_) => "sync",
+        }
+    }
+
+    /// Returns how it is uploaded, if it is.
+    pub(super) fn upload(&self) -> Option<&UploadOptions> {
+        match self {
+            Self::Download(_) => None,
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => Some(upload),
+        }
+    }
+
+    pub(super) fn exclude(&self) -> &[String] {
+        match self {
+            Self::Download(download) => &download.exclude,
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => &upload.exclude,
+        }
+    }
+
+    fn deletes_locally(&self) -> bool {
+        match self {
+            Self::Download(download) => download.delete,
+            Self::Upload(_) => false,
+            Self::Sync(sync) => sync.delete_local,
+        }
+    }
+
+    fn deletes(&self) -> bool {
+        self.deletes_locally() || self.upload().is_some_and(|upload| upload.delete != RemoteDelete::Never)
+    }
+
+    /// Returns the same kind with the order of what is excluded made equal: it does not matter.
+    fn normal(&self) -> Self {
+        let mut kind = self.clone();
+        match &mut kind {
+            Self::Download(download) => download.exclude.sort(),
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => upload.exclude.sort(),
+        }
+        kind
+    }
+}
+
+/// One remote place and its local path.
+pub(super) struct Registration {
+    pub(super) location: Location,
+    /// Where it really is: equal for equal places, a prefix for what lies inside.
+    pub(super) place: String,
+    pub(super) local: PathBuf,
+    pub(super) kind: Kind,
+    pub(super) memory: Memory,
+    pub(super) baseline: Baseline,
+    /// Held by the one transfer that runs.
+    pub(super) running: tokio::sync::Mutex<()>,
+    pub(super) downloading: Mutex<Option<Downloading>>,
+    pub(super) history: Mutex<History>,
+}
+
+/// How the uploads of a registration went.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    pub(super) last_success: Option<SystemTime>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    pub(super) last_error: Option<SessionError>,
+    /// An error that nobody was told of yet.
+    pub(super) untold: Option<SessionError>,
+    pub(super) due: Option<tokio::time::Instant>,
+}
+
+impl Registration {
+    pub(super) fn new(location: Location, place: String, local: PathBuf, kind: Kind) -> Self {
+        Self {
+            location,
+            place,
+            local,
+            kind,
+            memory: Memory::default(),
+            baseline: Baseline::default(),
+            running: tokio::sync::Mutex::default(),
+            downloading: Mutex::default(),
+            history: Mutex::default(),
+        }
+    }
+
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns true if `other` asks for the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.place == other.place && self.local == other.local && self.kind.normal() == other.kind.normal()
+    }
+
+    /// Returns why this cannot be registered beside `old`.
+    pub(super) fn conflict(&self, old: &Self) -> Option<SessionError> {
+        let same_kind = std::mem::discriminant(&self.kind) == std::mem::discriminant(&old.kind);
+        if self.place == old.place && same_kind {
+            let different = SessionError::Different { what: self.kind.name(), location: self.location.to_string() };
+            return (!self.is_same(old)).then_some(different);
+        }
+        let writes = self.kind.upload().is_some() || old.kind.upload().is_some();
+        if writes && nested(&self.place, &old.place) {
+            return Some(SessionError::RemoteConflict {
+                new: self.location.to_string(),
+                new_kind: self.kind.name(),
+                old: old.location.to_string(),
+                old_kind: old.kind.name(),
+            });
+        }
+        let shared = paths_overlap(&self.local, &old.local);
+        (shared && (self.kind.deletes() || old.kind.deletes())).then(|| SessionError::LocalConflict {
+            new: self.location.to_string(),
+            new_path: self.local.clone(),
+            old: old.location.to_string(),
+            old_path: old.local.clone(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} at {}", self.kind.name(), self.location, self.local.display())
+    }
+}
+
+/// True if one place is the other or lies inside it. Places end in `/`.
+fn nested(one: &str, other: &str) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+fn paths_overlap(one: &Path, other: &Path) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}

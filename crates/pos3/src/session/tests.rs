@@ -1,0 +1,346 @@
+//! Sessions between a temporary directory and stores in memory, with a clock that only moves when nothing else does.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pos3_core::{Key, MemoryStore, RemoteStore, RemoteStoreExt};
+
+use super::*;
+use crate::registry::{MemoryProvider, Registry};
+
+struct World {
+    disk: tempfile::TempDir,
+    memory: MemoryProvider,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { disk: tempfile::tempdir().unwrap(), memory: MemoryProvider::default() }
+    }
+
+    async fn with(objects: &[(&str, &'static str)]) -> Self {
+        let world = Self::new();
+        for (key, content) in objects {
+            world.put(key, content).await;
+        }
+        world
+    }
+
+    async fn put(&self, key: &str, content: &'static str) {
+        self.store().write(&Key::from(key), content.into()).await.unwrap();
+    }
+
+    fn store(&self) -> Arc<MemoryStore> {
+        self.memory.store("b")
+    }
+
+    async fn keys(&self) -> Vec<String> {
+        self.store().list_all("").await.unwrap().into_iter().map(|entry| entry.key.to_string()).collect()
+    }
+
+    async fn read(&self, key: &str) -> String {
+        String::from_utf8(self.store().read(&Key::from(key)).await.unwrap().to_vec()).unwrap()
+    }
+
+    fn builder(&self) -> SessionBuilder {
+        let registry = Registry::default().with("memory", self.memory.clone());
+        Session::builder().registry(registry).cache_root(self.disk.path().join("cache"))
+    }
+
+    fn session(&self) -> Session {
+        self.builder().open().unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.disk.path().join(name)
+    }
+}
+
+fn upload() -> UploadOptions {
+    UploadOptions::default()
+}
+
+fn write(directory: &Path, name: &str, content: &str) {
+    fs::write(directory.join(name), content).unwrap();
+}
+
+#[tokio::test]
+async fn opening_a_session_touches_nothing() {
+    let world = World::new();
+    let session = world.session();
+    assert!(!world.path("cache").exists());
+    assert_eq!(world.store().usage().total(), 0);
+    session.close().await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn a_download_is_one_transfer_for_all_who_ask() {
+    let world = World::with(&[("data/a", "1"), ("data/d/b", "2"), ("data_backup/x", "3")]).await;
+    let session = world.session();
+    let before = world.store().usage().get("get");
+    let ask = || session.download("memory://b/data", DownloadOptions::default());
+    let (one, two) = tokio::join!(ask(), ask());
+    let path = one.unwrap();
+    assert_eq!(path, two.unwrap());
+    assert_eq!(path, world.path("cache/_/b/data"));
+    assert_eq!(fs::read_to_string(path.join("d/b")).unwrap(), "2");
+    assert_eq!(world.store().usage().get("get") - before, 2);
+    assert!(!path.join("x").exists());
+}
+
+#[tokio::test]
+async fn an_object_comes_before_the_prefix_and_a_slash_means_the_prefix() {
+    let world = World::with(&[("x", "object"), ("x/a", "below")]).await;
+    let session = world.session();
+    let object =
+        session.download("memory://b/x", DownloadOptions::default().with_local(world.path("o"))).await.unwrap();
+    assert_eq!(fs::read_to_string(object).unwrap(), "object");
+    let other = world.session();
+    let prefix = other.download("memory://b/x/", DownloadOptions::default().with_local(world.path("p"))).await.unwrap();
+    assert_eq!(fs::read_to_string(prefix.join("a")).unwrap(), "below");
+    let third = world.session();
+    let error = third.download("memory://b/x", DownloadOptions::default().with_local(world.path("p"))).await;
+    assert!(matches!(error, Err(SessionError::DirectoryInTheWay { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_place_is_an_error_and_deletes_nothing() {
+    let world = World::new();
+    let local = world.path("here");
+    fs::create_dir(&local).unwrap();
+    write(&local, "precious", "x");
+    let session = world.session();
+    let options = DownloadOptions::default().with_local(local.clone()).with_delete(true);
+    let error = session.download("memory://b/typo", options.clone()).await.unwrap_err();
+    assert!(matches!(error, SessionError::Missing { .. }), "{error}");
+    assert!(local.join("precious").exists());
+    assert!(session.status().is_empty(), "it may be asked for again");
+    world.put("typo/a", "1").await;
+    session.download("memory://b/typo", options).await.unwrap();
+}
+
+#[tokio::test]
+async fn local_paths_are_passed_through() {
+    let world = World::new();
+    let session = world.session();
+    let data = world.path("data");
+    let name = data.to_str().unwrap();
+    let error = session.download(name, DownloadOptions::default()).await.unwrap_err();
+    assert!(matches!(error, SessionError::NoLocalPath(_)));
+    assert_eq!(session.upload(name, upload()).await.unwrap(), data);
+    assert!(data.is_dir());
+    assert_eq!(session.download(name, DownloadOptions::default()).await.unwrap(), data);
+    assert!(session.status().is_empty());
+}
+
+#[tokio::test]
+async fn conflicts_name_both_and_respect_segments() {
+    let world = World::with(&[("data/a", "1")]).await;
+    let session = world.session();
+    session.download("memory://b/data", DownloadOptions::default()).await.unwrap();
+    session.upload("memory://b/data_backup", upload()).await.unwrap();
+    let error = session.upload("memory://b/data/sub", upload()).await.unwrap_err();
+    assert_eq!(error.to_string(), "upload 'memory://b/data/sub' overlaps with download 'memory://b/data'");
+    let error = session.upload("memory://b", upload()).await.unwrap_err();
+    assert!(matches!(error, SessionError::RemoteConflict { .. }), "{error}");
+    let error = session.upload("memory://b/data_backup", upload().with_priority(1)).await.unwrap_err();
+    assert!(matches!(error, SessionError::Different { .. }), "{error}");
+    session.upload("memory://b/data_backup/", upload()).await.unwrap();
+    let elsewhere = upload().with_local(world.path("cache/_/b/data_backup/inside"));
+    let error = session.upload("memory://b/other", elsewhere).await.unwrap_err();
+    assert!(matches!(error, SessionError::LocalConflict { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_the_end_without_an_interval() {
+    let world = World::new();
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload().with_interval(None)).await.unwrap();
+    write(&out, "a", "1");
+    assert_eq!(world.keys().await, [""; 0]);
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["out/a"]);
+    assert!(matches!(session.flush().await, Err(SessionError::Closed)));
+}
+
+#[tokio::test]
+async fn a_fresh_or_empty_directory_empties_nothing() {
+    let world = World::with(&[("out/old-1", "x"), ("out/old-2", "x")]).await;
+    for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
+        let session = world.session();
+        session.upload("memory://b/out", upload().with_delete(delete)).await.unwrap();
+        let ended = session.close().await;
+        assert_eq!(world.keys().await, ["out/old-1", "out/old-2"], "{delete:?}: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_seen_is_deleted_and_what_others_store_survives() {
+    let world = World::with(&[("out/old", "x")]).await;
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    write(&out, "a", "1");
+    write(&out, "b", "2");
+    write(&out, "c", "3");
+    session.flush().await.unwrap();
+    world.put("out/theirs", "x").await;
+    world.put("out/b", "replaced by others").await;
+    fs::remove_file(out.join("a")).unwrap();
+    fs::remove_file(out.join("b")).unwrap();
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["out/b", "out/c", "out/old", "out/theirs"]);
+}
+
+#[tokio::test]
+async fn a_mirror_spares_what_appeared_after_the_registration() {
+    let world = World::with(&[("out/old", "x"), ("out/same", "1")]).await;
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Mirror)).await.unwrap();
+    write(&out, "same", "1");
+    world.put("out/theirs", "x").await;
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["out/same", "out/theirs"]);
+}
+
+#[tokio::test]
+async fn a_single_file_is_uploaded_and_its_siblings_stay() {
+    let world = World::with(&[("dir/other", "x")]).await;
+    let file = world.path("x.json");
+    fs::write(&file, "{}").unwrap();
+    let session = world.session();
+    let mirror = upload().with_local(file).with_delete(RemoteDelete::Mirror);
+    session.upload("memory://b/dir/", mirror.clone()).await.unwrap();
+    session.flush().await.unwrap();
+    assert_eq!(world.keys().await, ["dir/other", "dir/x.json"]);
+    let other = world.session();
+    other.upload("memory://b/named", mirror).await.unwrap();
+    other.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["dir/other", "dir/x.json", "named"]);
+}
+
+#[tokio::test]
+async fn a_sync_is_one_registration() {
+    let world = World::with(&[("run/ckpt-1", "one")]).await;
+    let session = world.session();
+    let run = session.sync("memory://b/run", SyncBothOptions::default()).await.unwrap();
+    assert_eq!(session.sync("memory://b/run/", SyncBothOptions::default()).await.unwrap(), run);
+    assert_eq!(fs::read_to_string(run.join("ckpt-1")).unwrap(), "one");
+    write(&run, "ckpt-1", "ONE");
+    write(&run, "ckpt-2", "two");
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.read("run/ckpt-1").await, "ONE", "an overwrite of equal size");
+    assert_eq!(world.read("run/ckpt-2").await, "two");
+}
+
+#[tokio::test]
+async fn one_bad_registration_does_not_keep_the_others_from_being_uploaded() {
+    let world = World::new();
+    let session = world.session();
+    let good = session.upload("memory://b/good", upload()).await.unwrap();
+    write(&good, "a", "1");
+    let bad = session.upload("memory://b/bad", upload().with_local(world.path("bad"))).await.unwrap();
+    write(&bad, "x", "1");
+    std::process::Command::new("mkfifo").arg(bad.join("pipe")).status().unwrap();
+    let ending = session.close().await;
+    assert_eq!(world.keys().await, ["bad/x", "good/a"]);
+    let error = ending.into_result().unwrap_err();
+    assert!(error.to_string().contains("memory://b/bad"), "{error}");
+}
+
+#[tokio::test]
+async fn after_an_error_only_what_was_asked_for_is_uploaded_and_nothing_deleted() {
+    let world = World::new();
+    let session = world.session();
+    let options = upload().with_sync_on_error(true);
+    let kept = session.upload("memory://b/kept", options.clone()).await.unwrap();
+    write(&kept, "a", "1");
+    write(&kept, "gone", "1");
+    session.flush().await.unwrap();
+    let error = session
+        .scope(async |session| {
+            let dropped = session.upload("memory://b/dropped", upload()).await.map_err(|error| error.to_string())?;
+            write(&dropped, "half", "x");
+            fs::remove_file(kept.join("gone")).unwrap();
+            write(&kept, "b", "2");
+            Err::<(), _>("the work failed".to_owned())
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "the work failed");
+    assert_eq!(world.keys().await, ["kept/a", "kept/b", "kept/gone"]);
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error_too() {
+    let world = World::new();
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload().with_sync_on_error(true)).await.unwrap();
+    write(&out, "a", "1");
+    let body = async |_: &Session| -> Result<(), String> { panic!("on purpose") };
+    let scope = std::panic::AssertUnwindSafe(session.scope(body)).catch_unwind().await;
+    assert!(scope.is_err());
+    assert_eq!(world.keys().await, ["out/a"]);
+}
+
+#[tokio::test]
+async fn a_dropped_session_does_nothing() {
+    let world = World::with(&[("out/old", "x")]).await;
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    write(&out, "a", "1");
+    drop(session);
+    tokio::task::yield_now().await;
+    assert_eq!(world.keys().await, ["out/old"]);
+}
+
+#[tokio::test]
+async fn all_conflicts_of_declared_paths_are_told_at_once() {
+    let world = World::new();
+    let error = Mirror::builder(world.builder())
+        .upload("one", "memory://b/x", upload())
+        .upload("two", "memory://b/x/y", upload())
+        .download("three", "memory://b/x/z", DownloadOptions::default())
+        .enter()
+        .await
+        .unwrap_err();
+    let SessionError::Conflicts(conflicts) = error else { unreachable!("{error}") };
+    assert_eq!(conflicts.len(), 2, "{conflicts:?}");
+    assert_eq!(world.store().usage().total(), 0);
+}
+
+#[tokio::test]
+async fn bad_settings_are_refused() {
+    let world = World::new();
+    for rate in [0.0, -1.0, f64::NAN] {
+        assert!(matches!(world.builder().upload_limit(rate).open(), Err(SessionError::BadRate(_))));
+    }
+    let session = world.session();
+    let error = session.upload("memory://b/x", upload().with_interval(Duration::ZERO)).await;
+    assert!(matches!(error, Err(SessionError::NoInterval { .. })));
+    assert!(session.upload("memory:///x", upload()).await.is_err());
+    assert!(session.upload("memory://nobody@b/x", upload()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_listing_can_be_fed_back() {
+    let world = World::with(&[("x/1", "a"), ("x/sub/2", "b")]).await;
+    let session = world.session();
+    assert_eq!(session.ls("memory://b/x", Depth::Level).await.unwrap(), ["memory://b/x/1", "memory://b/x/sub/"]);
+    let all = session.ls("memory://b/x/", Depth::Recursive).await.unwrap();
+    assert_eq!(all, ["memory://b/x/1", "memory://b/x/sub/2"]);
+    assert_eq!(session.ls("memory://b/x/1", Depth::Level).await.unwrap(), ["memory://b/x/1"]);
+    assert_eq!(session.ls("memory://b/none", Depth::Level).await.unwrap(), [""; 0]);
+    assert!(session.ls(world.path("none").to_str().unwrap(), Depth::Level).await.is_err());
+}
+
+#[tokio::test]
+async fn a_plan_is_what_the_run_does() {
+    let world = World::with(&[("x/a", "1")]).await;
+    let session = world.session();
+    let plan = session.plan_download("memory://b/x", DownloadOptions::default()).await.unwrap();
+    assert_eq!(plan.actions.len(), 1);
+    assert!(!world.path("cache").exists());
+    assert!(session.status().is_empty());
+}
