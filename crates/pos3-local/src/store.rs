@@ -28,6 +28,18 @@ const DELETE_BATCH: usize = 1000;
 /// Writes go to a file of a reserved name in the target's own directory and appear by rename; nothing is written or
 /// deleted through a symbolic link below the root. Content is not forced to the disk (`fsync`): after a loss of power a
 /// file may be short, which its size or time then shows.
+///
+/// Content from afar is compared with the checksum that its store keeps, if it keeps one, before the rename. With a
+/// journal in [`PutOptions`], content of more than 16 MiB that comes from another store is noted while it arrives: if
+/// the put ends early, by a failure that may pass, a cancellation or a kill, its file stays and the next put of the same
+/// content goes on with it, after it has read and compared what is there. Without one nothing stays, but for a kill.
+///
+/// A writer holds a lock (`flock`) on its unfinished file. [`unfinished`](RemoteStore::unfinished) shows those that
+/// nobody holds, each under its own path, and the first put below a root removes the stale ones that a listing of the
+/// same store met: older than a second, or than seven days if they can be gone on with.
+///
+/// Reading a file that changed a moment ago waits until a further change would show in its times: up to 20 milliseconds,
+/// or 2 seconds where the file system keeps whole seconds.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: Arc<Root>,

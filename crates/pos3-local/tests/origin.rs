@@ -24,6 +24,7 @@ pub(crate) struct Origin {
     limit: (AtomicUsize, Then),
     damaged: Option<u64>,
     knows_checksums: bool,
+    knows_md5: bool,
     reads: Mutex<Vec<Range<u64>>>,
 }
 
@@ -34,6 +35,7 @@ impl Origin {
             limit: (AtomicUsize::new(usize::MAX), Then::Fail),
             damaged: None,
             knows_checksums: false,
+            knows_md5: false,
             reads: Mutex::default(),
         }
     }
@@ -56,6 +58,12 @@ impl Origin {
         self
     }
 
+    /// Knows the MD5 of what it holds, and checks whole bodies by it.
+    pub(crate) fn with_md5(mut self) -> Self {
+        self.knows_md5 = true;
+        self
+    }
+
     /// Lets all further reads go well, and forgets those there were.
     pub(crate) fn recover(&self) {
         self.limit.0.store(usize::MAX, Ordering::Relaxed);
@@ -72,7 +80,8 @@ impl Origin {
     /// Stores content here and returns it as content of this store.
     pub(crate) async fn content(self: &Arc<Self>, bytes: Vec<u8>) -> Content {
         let entry = self.write(&key("source"), bytes.into()).await.unwrap();
-        Content::stored(self.clone(), entry)
+        let digest = entry.digest.filter(|_| self.knows_md5);
+        Content::stored(self.clone(), Entry { digest, ..entry })
     }
 }
 
@@ -105,7 +114,8 @@ impl RemoteStore for Origin {
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         let range = options.range.clone();
-        let mut download = self.inner.get(key, options).await?.with_checked(false);
+        let is_whole = range.is_none();
+        let mut download = self.inner.get(key, options).await?.with_checked(self.knows_md5 && is_whole);
         let range = range.unwrap_or(0..download.entry.size);
         let nth = {
             let mut reads = self.reads.lock().unwrap();

@@ -183,6 +183,19 @@ async fn ranges_that_were_damaged_on_the_way_are_found_before_the_file_has_its_n
 }
 
 #[tokio::test]
+async fn content_that_only_an_md5_is_known_of_is_read_by_one_request_that_checks_it() {
+    let (world, journal) = (World::new(), Arc::new(MemoryJournal::default()));
+    for (origin, reads) in [(Origin::new().with_md5(), 1), (Origin::new().with_md5().with_checksums(true), 6)] {
+        let origin = Arc::new(origin);
+        let content = origin.content(pattern(0)).await;
+        put(&world, &content, options(&journal)).await.unwrap();
+        assert!(content.is_verified());
+        assert_eq!(origin.reads().len(), reads);
+        is_done(&world, &journal, &pattern(0)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_was_noted_counts_for_the_checksum_of_the_whole() {
     let (world, journal) = (World::new(), Arc::new(MemoryJournal::default()));
     let origin = Arc::new(Origin::new().with_checksums(true).after(3, Then::Fail));

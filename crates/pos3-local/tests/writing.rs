@@ -260,6 +260,34 @@ async fn a_full_disk_is_exhausted_and_leaves_nothing() {
     assert_eq!(journal.all().await, []);
 }
 
+#[tokio::test]
+async fn a_file_system_that_cannot_be_written_to_is_named_as_such() {
+    let world = World::new();
+    let root = world.root();
+    let mount = |arguments: &[&str]| {
+        std::process::Command::new("mount").args(arguments).arg(&root).status().is_ok_and(|status| status.success())
+    };
+    if !mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"]) {
+        eprintln!("skipped: no small file system can be mounted here");
+        return;
+    }
+    fs::write(world.path("f"), "old").unwrap();
+    let is_read_only = mount(&["-o", "remount,ro"]);
+    let mut puts = Vec::new();
+    for name in ["f", "new", "d/new"] {
+        puts.push((name, world.store().put(&key(name), stored(vec![1; 9]).await, PutOptions::default()).await));
+    }
+    let left = (world.names(""), fs::read(world.path("f")).unwrap());
+    assert!(std::process::Command::new("umount").arg(&root).status().unwrap().success());
+    assert!(is_read_only);
+    for (name, put) in puts {
+        let error = put.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert_eq!(error.to_string(), format!("cannot write '{name}': the file system is read-only"));
+    }
+    assert_eq!(left, (vec!["f".to_owned()], b"old".to_vec()));
+}
+
 /// A memory store whose reads cost requests.
 #[derive(Debug)]
 struct Remote(MemoryStore);

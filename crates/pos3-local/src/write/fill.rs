@@ -18,9 +18,6 @@ use super::resume::Resumable;
 use crate::blocking::blocking;
 use crate::error::failed;
 
-/// What one request reads of content that costs requests.
-pub(super) const RANGE: u64 = 8 << 20;
-
 /// What is gathered before it is written.
 const BUFFER: u64 = 512 << 10;
 
@@ -38,6 +35,8 @@ pub(super) struct Fill<'a> {
     /// What computes the checksum of each range, if one is needed.
     pub(super) sum: Option<Checksummer>,
     pub(super) resumable: Option<&'a Resumable>,
+    /// What is read at once.
+    pub(super) step: u64,
     /// One write at a time: the system takes one per file anyway, and others would spin on its lock. A write that was
     /// begun holds it to its end, whether or not anybody waits for it.
     pub(super) writing: &'a Arc<Mutex<()>>,
@@ -55,11 +54,10 @@ impl Fill<'_> {
     /// Reads and writes all ranges that have not arrived.
     pub(super) async fn run(&self) -> Result<()> {
         let size = self.content.size();
-        let step = if self.costs_requests() { RANGE } else { size };
         let arrived = self.arrived.now();
         let mut ranges = (0..size)
-            .step_by(usize::try_from(step).unwrap_or(usize::MAX))
-            .map(|start| start..size.min(start + step))
+            .step_by(usize::try_from(self.step).unwrap_or(usize::MAX))
+            .map(|start| start..size.min(start.saturating_add(self.step)))
             .filter(|range| !arrived.hold(range))
             .peekable();
         let mut running = FuturesUnordered::new();
@@ -78,11 +76,6 @@ impl Fill<'_> {
                 None => return Ok(()),
             }
         }
-    }
-
-    /// True for content from afar: more requests at once are faster. What is on this machine is one stream.
-    fn costs_requests(&self) -> bool {
-        self.content.origin().is_some_and(|(store, _)| !store.capabilities().local_reads)
     }
 
     /// Reads one range and writes it as it comes.

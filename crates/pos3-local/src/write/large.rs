@@ -6,16 +6,23 @@
 
 use std::sync::Arc;
 
-use pos3_core::{Checksum, Checksummer, Content, Entry, ErrorKind, Key, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Key, PutOptions, Result, StoreError};
 use tokio::sync::Mutex;
 
-use super::fill::{Fill, RANGE};
+use super::fill::Fill;
 use super::partial::{Partial, Resumed};
 use super::place::Place;
 use super::ranges::{Arrived, Ranges};
 use super::resume::Resumable;
 use crate::blocking::{Waited, blocking};
 use crate::root::Root;
+
+/// What one request reads of content that costs requests.
+const RANGE: u64 = 8 << 20;
+
+/// Up to this size content whose only checksum is an MD5 is read by one request: an MD5 cannot be put together from those
+/// of ranges, and to be checked is worth more than to be a little faster.
+const ONE_REQUEST: u64 = 64 << 20;
 
 /// Where the content goes.
 struct Opened {
@@ -114,6 +121,7 @@ impl Put<'_> {
             arrived: self.arrived,
             sum: (expected.is_some() || self.resumable.is_some()).then_some(sum),
             resumable: self.resumable,
+            step: self.step(expected),
             writing: &self.writing,
         };
         fill.run().await?;
@@ -131,6 +139,19 @@ impl Put<'_> {
                 }
             }
             _ => Ok(None),
+        }
+    }
+
+    /// Returns what to read at once. More requests are faster for content from afar; what is on this machine is one
+    /// stream.
+    fn step(&self, expected: Option<Checksum>) -> u64 {
+        let size = self.content.size();
+        match self.content.origin() {
+            Some((store, entry)) if !store.capabilities().local_reads => {
+                let has_md5 = matches!(entry.digest, Some(Digest::Md5(_)));
+                if expected.is_none() && has_md5 && size <= ONE_REQUEST { size } else { RANGE }
+            }
+            _ => size,
         }
     }
 
