@@ -35,7 +35,10 @@ pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno>
 
 /// Returns the name if it is that of an unfinished file of ours.
 pub(super) fn partial(name: &CStr) -> Option<&str> {
-    name.to_str().ok().filter(|name| name.starts_with(PARTIAL_PREFIX))
+    if !name.to_bytes().starts_with(PARTIAL_PREFIX.as_bytes()) {
+        return None;
+    }
+    name.to_str().ok()
 }
 
 /// Returns true for a name that stands for an entry: not one of our own unfinished files.
