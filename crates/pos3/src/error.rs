@@ -6,6 +6,8 @@ use pos3_core::StoreError;
 
 use crate::location::LocationError;
 #[cfg(feature = "s3")]
+use crate::profile::ProfileError;
+#[cfg(feature = "s3")]
 use crate::s3::S3SettingsError;
 use crate::state::StateError;
 
@@ -71,6 +73,23 @@ pub enum Error {
         from: String,
         /// The target.
         to: String,
+    },
+    /// The place for backups is one side of the sync, or lies inside it, or holds it.
+    #[error("the backup directory '{backup}' overlaps '{side}'")]
+    BackupOverlaps {
+        /// The place for backups.
+        backup: String,
+        /// The source or the target.
+        side: String,
+    },
+    /// A location's profile cannot be used.
+    #[cfg(feature = "s3")]
+    #[error("'{location}' cannot be opened")]
+    Profile {
+        /// The location.
+        location: String,
+        /// What is wrong with the profile.
+        source: ProfileError,
     },
     /// Settings that are missing or make no sense.
     #[cfg(feature = "s3")]

@@ -38,15 +38,15 @@ mod sync;
 pub use error::Error;
 pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, ls};
+pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
 #[cfg(feature = "s3")]
 pub use profile::{Profile, ProfileError, Profiles};
-pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
 pub use s3::{Looked, S3Provider, S3Settings, S3SettingsError};
 pub use session::{
     DownloadOptions, Ended, Ending, Mirror, MirrorBuilder, RemoteDelete, ScopeError, Session, SessionBuilder,
-    SessionError, Status, SyncBothOptions, UploadOptions,
+    SessionError, Status, SyncBothOptions, TransferPlan, UploadOptions,
 };
 pub use state::{State, StateDirectory, StateError, Wait};
 pub use sync::{Sync, sync};

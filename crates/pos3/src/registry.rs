@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::location::{FILE, Location};
 
 pub use file::FileProvider;
+pub(crate) use file::resolve;
 pub use memory::MemoryProvider;
 
 /// What a location is opened for.
@@ -38,6 +39,17 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// Returns where a location really is: a text that ends in `/`, equal for equal places, that starts with the text
     /// of every place it lies inside. Overlapping syncs are refused by it.
     fn place(&self, location: &Location) -> Result<String, Error>;
+
+    /// Returns the name of the directory that local copies from the location's server have among those of others. `_` is
+    /// that of every scheme and location without a profile.
+    ///
+    /// # Errors
+    ///
+    /// A profile that does not exist, and a name that another server has.
+    fn local_name(&self, location: &Location) -> Result<String, Error> {
+        let name = || "_".to_owned();
+        if location.path().is_some() { Ok(name()) } else { location.without_profile().map(|_| name()) }
+    }
 }
 
 /// The providers by scheme; cheap to clone.
@@ -83,6 +95,15 @@ impl Registry {
     /// An unknown scheme, or the provider's reasons.
     pub fn place(&self, location: &Location) -> Result<String, Error> {
         self.provider(location)?.place(location)
+    }
+
+    /// Returns the name of the directory for local copies; see [`Provider::local_name`].
+    ///
+    /// # Errors
+    ///
+    /// An unknown scheme, or the provider's reasons.
+    pub fn local_name(&self, location: &Location) -> Result<String, Error> {
+        self.provider(location)?.local_name(location)
     }
 
     fn provider(&self, location: &Location) -> Result<&dyn Provider, Error> {

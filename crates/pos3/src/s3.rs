@@ -1,93 +1,212 @@
 //! `s3://[profile@]bucket/key`.
+//!
+//! Each profile in use has one client: one identity, one pool of connections. What belongs to one profile is never used
+//! for another, and nothing is tried with other credentials when a server refuses.
 
+mod credentials;
 mod environment;
+mod server;
 mod settings;
+mod shared_config;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pos3_core::Tree;
-use pos3_s3::S3Client;
+use pos3_s3::{Credentials, S3Client};
 
 use crate::error::Error;
-use crate::location::Location;
+use crate::location::{Location, RemoteLocation};
+use crate::profile::{Identity, NO_LOCAL_NAME, Profile, ProfileError, Profiles, RESERVED};
 use crate::registry::{Provider, Role};
+use credentials::Standard;
+use settings::Asker;
 
-pub use settings::{S3Settings, S3SettingsError};
+pub use settings::{Looked, S3Settings, S3SettingsError};
 
-/// Opens buckets with one set of settings. The connection is made by the first request.
+/// Opens buckets: those of a profile with what the profile says, all others with the settings.
+///
+/// The profile is the location's own (`s3://lab@bucket`), else the default one, if there is one. `s3://aws@bucket` has
+/// none: it means the settings also where there is a default profile. A profile without credentials of its own uses
+/// those of the settings; one that has credentials uses exactly these, and no others if they are missing or refused.
+///
+/// A connection is made by the first request, a file is read when the first location that needs it is opened.
 #[derive(Debug)]
 pub struct S3Provider {
     settings: S3Settings,
-    client: Mutex<Option<S3Client>>,
+    profiles: Profiles,
+    default_profile: Option<String>,
+    open: Mutex<Open>,
+}
+
+/// What has been opened so far.
+#[derive(Debug, Default)]
+struct Open {
+    /// By profile; none is the settings.
+    clients: BTreeMap<Option<String>, Ready>,
+    /// The standard credentials, shared by all who use them.
+    standard: Option<Arc<Standard>>,
+    /// By local name: the profile that was opened first, its endpoint and its server.
+    local_names: BTreeMap<String, [String; 3]>,
+}
+
+/// A client, and the credentials that may turn out not to be there.
+#[derive(Clone, Debug)]
+struct Ready {
+    client: S3Client,
+    standard: Option<Arc<Standard>>,
 }
 
 impl S3Provider {
-    /// Returns a provider that uses these settings for every location without a profile.
+    /// Returns a provider that uses these settings for every location without a profile, and knows no profiles.
     pub fn new(settings: S3Settings) -> Self {
-        Self { settings, client: Mutex::new(None) }
+        Self { settings, profiles: Profiles::default(), default_profile: None, open: Mutex::default() }
     }
 
-    /// Returns the one client of this provider: its connections serve both sides of a sync.
-    fn client(&self) -> Result<S3Client, S3SettingsError> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*client {
-            Some(client) => Ok(client.clone()),
-            None => Ok(client.insert(S3Client::new(self.settings.config()?)?).clone()),
+    /// Sets the profiles there are.
+    #[must_use]
+    pub fn with_profiles(mut self, profiles: Profiles) -> Self {
+        self.profiles = profiles;
+        self
+    }
+
+    /// Sets the profile of every location that names none. `aws` is none.
+    #[must_use]
+    pub fn with_default_profile(mut self, name: impl Into<String>) -> Self {
+        self.default_profile = Some(name.into());
+        self
+    }
+
+    /// Returns the bucket and key, and the name of the profile.
+    fn selected<'a>(&'a self, location: &'a Location) -> Result<(&'a RemoteLocation, Option<&'a str>), Error> {
+        let Location::Remote(remote) = location else {
+            return Err(Error::WrongKind { location: location.to_string() });
+        };
+        match remote.profile().or(self.default_profile.as_deref()) {
+            Some(RESERVED) => {
+                self.profiles.check_reserved().map_err(|source| refused(location, source))?;
+                Ok((remote, None))
+            }
+            selected => Ok((remote, selected)),
         }
+    }
+
+    fn profile(&self, location: &Location, name: &str) -> Result<Profile, Error> {
+        self.profiles.get(name).map_err(|source| refused(location, source))
+    }
+
+    /// Returns the one client of a profile, or of the settings: its connections serve every bucket.
+    fn client(&self, location: &Location, selected: Option<&str>) -> Result<Ready, Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = selected.map(str::to_owned);
+        if let Some(ready) = open.clients.get(&key) {
+            return Ok(ready.clone());
+        }
+        let ready = match selected {
+            None => self.connect(&mut open, &self.settings, &self.settings.asker)?,
+            Some(name) => {
+                let profile = self.profile(location, name)?;
+                open.claim(name, &profile).map_err(|source| refused(location, source))?;
+                let (settings, asker) = self.settings_of(location, name, profile)?;
+                self.connect(&mut open, &settings, &asker)?
+            }
+        };
+        open.clients.insert(key, ready.clone());
+        Ok(ready)
+    }
+
+    /// Returns the settings of a profile, and who asks.
+    fn settings_of(&self, location: &Location, name: &str, profile: Profile) -> Result<(S3Settings, Asker), Error> {
+        let asker = match profile.identity {
+            Identity::Standard => self.settings.asker.clone(),
+            Identity::Anonymous => Asker::Known(Credentials::Anonymous),
+            Identity::Keys(keys) => Asker::Known(keys.into()),
+            Identity::File(path) => {
+                let keys = self.profiles.keys(name, &path).map_err(|source| refused(location, source))?;
+                Asker::Known(keys.into())
+            }
+        };
+        let settings = S3Settings {
+            endpoint: Some(profile.endpoint),
+            region: profile.region,
+            addressing: profile.addressing,
+            ca_bundle: profile.ca_bundle.or_else(|| self.settings.ca_bundle.clone()),
+            ..S3Settings::default()
+        };
+        Ok((settings, asker))
+    }
+
+    fn connect(&self, open: &mut Open, settings: &S3Settings, asker: &Asker) -> Result<Ready, S3SettingsError> {
+        let (credentials, standard) = match asker {
+            Asker::Unknown => return Err(S3SettingsError::NoCredentials { looked: Vec::new() }),
+            Asker::Known(credentials) => (credentials.clone(), None),
+            Asker::Standard => {
+                let standard = open.standard(&self.settings)?;
+                (Credentials::Provider(standard.clone()), Some(standard))
+            }
+        };
+        Ok(Ready { client: S3Client::new(settings.config(credentials)?)?, standard })
+    }
+}
+
+impl Open {
+    fn standard(&mut self, settings: &S3Settings) -> Result<Arc<Standard>, S3SettingsError> {
+        match &self.standard {
+            Some(standard) => Ok(standard.clone()),
+            None => Ok(self.standard.insert(Arc::new(credentials::standard(settings)?)).clone()),
+        }
+    }
+
+    /// Takes the profile's local name, which two servers must not have in common: their objects would be one file.
+    fn claim(&mut self, name: &str, profile: &Profile) -> Result<(), ProfileError> {
+        let local_name = profile.local_name(name).to_owned();
+        let claim = [name.to_owned(), profile.endpoint.clone(), server::server(Some(&profile.endpoint))];
+        let [other, other_endpoint, other_server] =
+            self.local_names.entry(local_name.clone()).or_insert_with(|| claim.clone());
+        let [name, endpoint, server] = claim;
+        if server == *other_server {
+            return Ok(());
+        }
+        let (other, other_endpoint) = (other.clone(), other_endpoint.clone());
+        Err(ProfileError::SameLocalName { name, endpoint, other, other_endpoint, local_name })
     }
 }
 
 #[async_trait]
 impl Provider for S3Provider {
     async fn open(&self, location: &Location, _role: Role) -> Result<Tree, Error> {
-        let remote = location.without_profile()?;
-        let store = self.client()?.bucket(remote.bucket()).map_err(S3SettingsError::from)?;
+        let (remote, selected) = self.selected(location)?;
+        let Ready { client, standard } = self.client(location, selected)?;
+        let store = client.bucket(remote.bucket()).map_err(S3SettingsError::from)?;
+        if let Some(standard) = standard {
+            // They are needed at once, and here it can be said where they were looked for.
+            standard.get().await.map_err(S3SettingsError::from)?;
+        }
         Ok(Tree::new(Arc::new(store)).at(remote.prefix()))
     }
 
     fn place(&self, location: &Location) -> Result<String, Error> {
-        let remote = location.without_profile()?;
-        Ok(format!("{}/{}/{}", self.settings.server(), remote.bucket(), remote.prefix()))
+        let (remote, selected) = self.selected(location)?;
+        let server = match selected {
+            None => server::server(self.settings.endpoint.as_deref()),
+            Some(name) => server::server(Some(&self.profile(location, name)?.endpoint)),
+        };
+        Ok(format!("{server}/{}/{}", remote.bucket(), remote.prefix()))
+    }
+
+    fn local_name(&self, location: &Location) -> Result<String, Error> {
+        let (_, selected) = self.selected(location)?;
+        let Some(name) = selected else { return Ok(NO_LOCAL_NAME.to_owned()) };
+        let profile = self.profile(location, name)?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.claim(name, &profile).map_err(|source| refused(location, source))?;
+        Ok(profile.local_name(name).to_owned())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::registry::Registry;
-    use crate::sync::Sync;
-
-    fn registry() -> Registry {
-        let settings = S3Settings::default().with_endpoint("http://127.0.0.1:1").with_credentials("id", "secret", None);
-        Registry::default().with("s3", S3Provider::new(settings))
-    }
-
-    #[tokio::test]
-    async fn nested_prefixes_of_one_server_are_refused() {
-        for (from, to, overlap) in [
-            ("s3://bucket/a", "s3://bucket/a/", true),
-            ("s3://bucket", "s3://bucket/a", true),
-            ("s3://bucket/a/b", "s3://bucket/a", true),
-            ("s3://bucket/a", "s3://bucket/ab", false),
-            ("s3://bucket/a", "s3://bucket2/a", false),
-        ] {
-            let opened =
-                Sync::open(&registry(), &from.parse().unwrap(), &to.parse().unwrap(), Default::default()).await;
-            assert_eq!(matches!(opened, Err(Error::Overlap { .. })), overlap, "{from} {to}: {opened:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_profile_is_named_as_unknown() {
-        let error = registry().open(&"s3://work@bucket/a".parse().unwrap(), Role::Source).await.unwrap_err();
-        assert_eq!(error.to_string(), "'s3://work@bucket/a': there is no profile 'work'");
-    }
-
-    #[tokio::test]
-    async fn no_credentials_is_an_error_before_any_request() {
-        let registry = Registry::default().with("s3", S3Provider::new(S3Settings::default()));
-        let error = registry.open(&"s3://bucket".parse().unwrap(), Role::Source).await.unwrap_err();
-        assert!(matches!(error, Error::S3Settings(S3SettingsError::NoCredentials)), "{error}");
-    }
+fn refused(location: &Location, source: ProfileError) -> Error {
+    Error::Profile { location: location.to_string(), source }
 }

@@ -49,6 +49,18 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience(pub(crate) Duration);
 
+impl S3Config {
+    /// Returns the transport for servers of a scheme, with these certificates and time limits: services that give
+    /// credentials are reached like the store they are for.
+    ///
+    /// # Errors
+    ///
+    /// https where the certificates to trust cannot be read.
+    pub fn transport(&self, scheme: &Scheme) -> Result<HttpClient, S3ConfigError> {
+        connect(self, scheme)
+    }
+}
+
 /// Returns the transport for an endpoint of this scheme.
 ///
 /// # Errors

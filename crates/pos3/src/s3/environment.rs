@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::settings::{S3Settings, S3SettingsError};
+use super::settings::{Asker, S3Settings, S3SettingsError};
+use super::shared_config;
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
@@ -12,8 +13,9 @@ const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
-/// Returns the settings that these variables hold.
+/// Returns the settings that these variables hold, and where they say nothing those of the files they name.
 pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3Settings, S3SettingsError> {
+    let shared = shared_config::read(&variable);
     let value = |name: &'static str| match variable(name).filter(|value| !value.is_empty()) {
         None => Ok(None),
         Some(value) => value.into_string().map(Some).map_err(|_| S3SettingsError::NotUtf8(name)),
@@ -23,10 +25,11 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
         None => value(names[1]),
     };
     let settings = S3Settings {
-        endpoint: first(ENDPOINTS)?,
-        region: first(REGIONS)?,
+        endpoint: first(ENDPOINTS)?.or(shared.endpoint),
+        region: first(REGIONS)?.or(shared.region),
         // A path need not be text.
-        ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from),
+        ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from).or(shared.ca_bundle),
+        asker: Asker::Standard,
         ..S3Settings::default()
     };
     match (value(KEY_ID)?, value(SECRET_KEY)?) {
@@ -59,7 +62,7 @@ mod tests {
         .unwrap();
         assert_eq!(found.endpoint.as_deref(), Some("http://s3"));
         assert_eq!(found.region.as_deref(), Some("eu-west-1"));
-        assert!(found.credentials.is_some());
+        assert!(matches!(found.asker, Asker::Known(_)));
         assert_eq!(found.ca_bundle.as_deref(), Some(std::path::Path::new("/etc/ca.pem")));
         assert!(!format!("{found:?}").contains("secret"));
     }
@@ -70,6 +73,6 @@ mod tests {
         assert_eq!(error.to_string(), "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not");
         let error = read(&[("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_ACCESS_KEY_ID", "")]).unwrap_err();
         assert_eq!(error.to_string(), "AWS_SECRET_ACCESS_KEY is set, but AWS_ACCESS_KEY_ID is not");
-        assert!(read(&[]).unwrap().credentials.is_none());
+        assert!(matches!(read(&[]).unwrap().asker, Asker::Standard));
     }
 }

@@ -12,9 +12,21 @@ use super::environment;
 pub struct S3Settings {
     pub(super) endpoint: Option<String>,
     pub(super) region: Option<String>,
-    pub(super) credentials: Option<Credentials>,
+    pub(super) asker: Asker,
     pub(super) addressing: Option<Addressing>,
     pub(super) ca_bundle: Option<PathBuf>,
+}
+
+/// Who sends the requests.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Asker {
+    /// Nobody said.
+    #[default]
+    Unknown,
+    /// Whoever this names.
+    Known(Credentials),
+    /// Whoever the standard places of AWS credentials name.
+    Standard,
 }
 
 /// Settings that are missing or make no sense.
@@ -22,8 +34,17 @@ pub struct S3Settings {
 #[non_exhaustive]
 pub enum S3SettingsError {
     /// Nobody said who sends the requests.
-    #[error("there are no S3 credentials")]
-    NoCredentials,
+    #[error("there are no S3 credentials{}", told(looked))]
+    NoCredentials {
+        /// Where they were looked for, in this order.
+        looked: Vec<Looked>,
+    },
+    /// A place that should have credentials failed to give them.
+    #[error("the S3 credentials could not be had: {why}")]
+    CredentialsFailed {
+        /// What happened, in one line.
+        why: String,
+    },
     /// One of two variables that belong together is not set.
     #[error("{set} is set, but {missing} is not")]
     HalfCredentials {
@@ -48,12 +69,31 @@ pub enum S3SettingsError {
     Config(#[from] S3ConfigError),
 }
 
+/// A place without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// The place, such as `the environment`.
+    pub place: String,
+    /// Why it gave nothing.
+    pub why: String,
+}
+
+/// Returns the places as the end of a line.
+fn told(looked: &[Looked]) -> String {
+    let places: Vec<String> = looked.iter().map(|Looked { place, why }| format!("{place} ({why})")).collect();
+    if places.is_empty() { String::new() } else { format!("; looked at {}", places.join(", ")) }
+}
+
 impl S3Settings {
     /// Returns what the environment says, by the variables of the AWS tools: `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`; `AWS_REGION`, else `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_S3`,
-    /// else `AWS_ENDPOINT_URL`; `AWS_CA_BUNDLE`. An empty variable counts as not set.
+    /// else `AWS_ENDPOINT_URL`; `AWS_CA_BUNDLE`. An empty variable counts as not set. What no variable says may stand in
+    /// `~/.aws/config`, in the section of `AWS_PROFILE`: region, endpoint and certificates.
     ///
-    /// This is the only place of the library that reads the environment.
+    /// Without keys in the environment the other standard places are asked when the first location is opened, which
+    /// needs the feature `aws`: the AWS profile (keys, SSO, roles, processes), a web identity, a container, the instance.
+    ///
+    /// Settings that were made in another way never read the environment.
     ///
     /// # Errors
     ///
@@ -84,14 +124,14 @@ impl S3Settings {
         secret_key: impl Into<String>,
         token: Option<String>,
     ) -> Self {
-        self.credentials = Some(Credentials::fixed(key_id, secret_key, token));
+        self.asker = Asker::Known(Credentials::fixed(key_id, secret_key, token));
         self
     }
 
     /// Sets any other credentials: a provider of temporary ones, or [`Credentials::Anonymous`].
     #[must_use]
     pub fn with_credential_provider(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
+        self.asker = Asker::Known(credentials);
         self
     }
 
@@ -114,9 +154,8 @@ impl S3Settings {
     ///
     /// # Errors
     ///
-    /// Missing credentials, and certificates that cannot be read.
-    pub(super) fn config(&self) -> Result<S3Config, S3SettingsError> {
-        let credentials = self.credentials.clone().ok_or(S3SettingsError::NoCredentials)?;
+    /// Certificates that cannot be read.
+    pub(super) fn config(&self, credentials: Credentials) -> Result<S3Config, S3SettingsError> {
         let mut config = S3Config::new().with_credentials(credentials);
         if let Some(endpoint) = &self.endpoint {
             config = config.with_endpoint(endpoint);
@@ -127,16 +166,15 @@ impl S3Settings {
         if let Some(addressing) = self.addressing {
             config = config.with_addressing(addressing);
         }
-        if let Some(path) = &self.ca_bundle {
-            let pem = fs::read(path).map_err(|source| S3SettingsError::CaBundle { path: path.clone(), source })?;
+        if let Some(pem) = self.root_certificates()? {
             config = config.with_root_certificates(pem);
         }
         Ok(config)
     }
 
-    /// Returns which server this is, to tell whether two locations are in one place. Bucket names are unique over all
-    /// of Amazon's regions.
-    pub(super) fn server(&self) -> &str {
-        self.endpoint.as_deref().map_or("s3:", |endpoint| endpoint.trim_end_matches('/'))
+    /// Returns the certificates to trust, if there is a file of them.
+    pub(super) fn root_certificates(&self) -> Result<Option<Vec<u8>>, S3SettingsError> {
+        let Some(path) = &self.ca_bundle else { return Ok(None) };
+        fs::read(path).map(Some).map_err(|source| S3SettingsError::CaBundle { path: path.clone(), source })
     }
 }

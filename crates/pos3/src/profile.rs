@@ -1,0 +1,297 @@
+//! Named servers: [`Profile`] and [`Profiles`].
+//!
+//! A name such as `lab` in `s3://lab@bucket/key` stands for an endpoint, a region and the credentials that belong there.
+//! Without profiles one command could use one server only, and keys meant for one server could be sent to another:
+//! a profile's credentials are its own, and there is nothing they fall back to.
+
+mod credentials_file;
+mod error;
+mod file;
+mod keys;
+mod local_name;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use pos3_s3::Addressing;
+
+use file::{ProfilesFile, Written};
+
+pub use error::ProfileError;
+pub(crate) use keys::Keys;
+pub(crate) use local_name::NONE as NO_LOCAL_NAME;
+
+/// The name that is no profile: `s3://aws@bucket` is what there is without one, also where a default profile is set.
+pub(crate) const RESERVED: &str = "aws";
+
+const FILE: &str = "POS3_PROFILES_FILE";
+const XDG: &str = "XDG_CONFIG_HOME";
+const HOME: &str = "HOME";
+
+/// One server and who asks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    pub(crate) endpoint: String,
+    pub(crate) region: Option<String>,
+    pub(crate) identity: Identity,
+    local_name: Option<String>,
+    pub(crate) addressing: Option<Addressing>,
+    pub(crate) ca_bundle: Option<PathBuf>,
+}
+
+/// Whose credentials a profile uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// Those that there are without a profile.
+    Standard,
+    /// None: requests are not signed.
+    Anonymous,
+    /// Those of a file.
+    File(PathBuf),
+    /// These.
+    Keys(Keys),
+}
+
+impl Profile {
+    /// Returns a profile of a server, such as `http://127.0.0.1:9000`, that uses the credentials there are without a
+    /// profile.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            region: None,
+            identity: Identity::Standard,
+            local_name: None,
+            addressing: None,
+            ca_bundle: None,
+        }
+    }
+
+    /// Sets the region. Default: `us-east-1`.
+    #[must_use]
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Sends requests without a signature, as public buckets allow.
+    #[must_use]
+    pub fn with_anonymous(mut self) -> Self {
+        self.identity = Identity::Anonymous;
+        self
+    }
+
+    /// Sets the credentials; the token belongs to temporary ones.
+    #[must_use]
+    pub fn with_credentials(
+        mut self,
+        key_id: impl Into<String>,
+        secret_key: impl Into<String>,
+        token: Option<String>,
+    ) -> Self {
+        self.identity = Identity::Keys(Keys { key_id: key_id.into(), secret_key: secret_key.into(), token });
+        self
+    }
+
+    /// Sets the INI file whose section `[NAME of the profile]`, else `[default]`, has the credentials.
+    #[must_use]
+    pub fn with_credentials_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.identity = Identity::File(path.into());
+        self
+    }
+
+    /// Sets the name of the directory among local copies: letters, digits, `_` and `-`, and not `_` alone. Default: the
+    /// profile's own name.
+    #[must_use]
+    pub fn with_local_name(mut self, name: impl Into<String>) -> Self {
+        self.local_name = Some(name.into());
+        self
+    }
+
+    /// Sets how buckets are named in requests. Default: by path.
+    #[must_use]
+    pub fn with_addressing(mut self, addressing: Addressing) -> Self {
+        self.addressing = Some(addressing);
+        self
+    }
+
+    /// Sets a file of certificates in PEM form: https trusts these and nobody else. Default: as without a profile.
+    #[must_use]
+    pub fn with_ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_bundle = Some(path.into());
+        self
+    }
+
+    /// Returns the name of the directory among local copies.
+    pub(crate) fn local_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.local_name.as_deref().unwrap_or(name)
+    }
+}
+
+/// Receives warnings about profiles.
+type Warn = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Profiles by name: those that a program gives, then those of a file.
+///
+/// Nothing is read before the first profile is asked for, and then only that one is looked into. What was read stays as
+/// it was for this value and its clones; a failure is tried anew. The default has no profiles.
+#[derive(Clone, Default)]
+pub struct Profiles {
+    given: BTreeMap<String, Profile>,
+    file: Option<ProfilesFile>,
+    written: Arc<OnceLock<Written>>,
+    warn: Option<Warn>,
+}
+
+impl Profiles {
+    /// Returns the profiles of the file that the environment names: `$POS3_PROFILES_FILE`, else
+    /// `$XDG_CONFIG_HOME/pos3/profiles.toml`, else `~/.config/pos3/profiles.toml`. An empty variable counts as not set,
+    /// and so does a relative `XDG_CONFIG_HOME`, as its specification asks. A missing file has no profiles.
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    /// Returns the profiles of this file; a missing one has none. `~` stays what it is: there is no home directory but
+    /// the environment's.
+    pub fn from_file(path: impl Into<PathBuf>) -> Self {
+        Self { file: Some(ProfilesFile::new(path.into(), None)), ..Self::default() }
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = path(HOME);
+        let named = path(FILE)
+            .or_else(|| path(XDG).filter(|xdg| xdg.is_absolute()).map(|xdg| xdg.join("pos3/profiles.toml")))
+            .or_else(|| home.as_ref().map(|home| home.join(".config/pos3/profiles.toml")));
+        Self { file: named.map(|path| ProfilesFile::new(path, home)), ..Self::default() }
+    }
+
+    /// Adds a profile, which comes before one of the same name in the file. Adding the same again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// A name that cannot be written in a location, the reserved name `aws`, a local name that is none, and another
+    /// profile of this name.
+    pub fn with(mut self, name: impl Into<String>, profile: Profile) -> Result<Self, ProfileError> {
+        let name = name.into();
+        check_name(&name)?;
+        if let Some(local_name) = profile.local_name.as_deref().filter(|name| !local_name::is_valid(name)) {
+            let why = format!("local_name '{local_name}' {}", local_name::RULE);
+            return Err(ProfileError::Invalid { name, why });
+        }
+        if self.given.get(&name).is_some_and(|given| *given != profile) {
+            return Err(ProfileError::Different { name });
+        }
+        self.given.insert(name, profile);
+        Ok(self)
+    }
+
+    /// Sets who is told of a file of credentials that others can read. It may be told more than once.
+    #[must_use]
+    pub fn with_warnings(mut self, warn: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.warn = Some(Arc::new(warn));
+        self
+    }
+
+    /// Returns the profile of a name.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, a file that cannot be read, and a profile that is wrong. What is wrong in others does not matter.
+    pub fn get(&self, name: &str) -> Result<Profile, ProfileError> {
+        if name == RESERVED {
+            return Err(ProfileError::Reserved { name: name.to_owned() });
+        }
+        if let Some(profile) = self.given.get(name) {
+            return Ok(profile.clone());
+        }
+        let written = self.written()?;
+        match (&self.file, written.get(name)) {
+            (Some(file), Some(found)) => check_name(name).and_then(|()| file.profile(name, found)),
+            _ => Err(ProfileError::Unknown { name: name.to_owned(), looked: self.looked(written) }),
+        }
+    }
+
+    /// Returns the names of the profiles there are, by name.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, ProfileError> {
+        let mut names: Vec<String> = self.given.keys().chain(self.written()?.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Returns the file that is looked into, which need not exist.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(ProfilesFile::path)
+    }
+
+    /// Returns the keys of a profile that has a file for them.
+    pub(crate) fn keys(&self, name: &str, path: &Path) -> Result<Keys, ProfileError> {
+        let keys = credentials_file::read(name, path)?;
+        if credentials_file::is_open_to_others(path) {
+            let text = format!("others can read the credentials in '{}': chmod 600 it", path.display());
+            tracing::warn!("{text}");
+            if let Some(warn) = &self.warn {
+                warn(&text);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Fails if the file gives the reserved name to a profile: it would never be used.
+    pub(crate) fn check_reserved(&self) -> Result<(), ProfileError> {
+        if self.written()?.contains_key(RESERVED) {
+            return Err(ProfileError::Reserved { name: RESERVED.to_owned() });
+        }
+        Ok(())
+    }
+
+    fn written(&self) -> Result<&Written, ProfileError> {
+        if let Some(written) = self.written.get() {
+            return Ok(written);
+        }
+        let read = self.file.as_ref().map_or_else(|| Ok(Written::new()), ProfilesFile::read)?;
+        Ok(self.written.get_or_init(|| read))
+    }
+
+    /// Says where an unknown name was looked for.
+    fn looked(&self, written: &Written) -> String {
+        let listed = |names: &mut dyn Iterator<Item = &String>| {
+            names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+        };
+        let given = listed(&mut self.given.keys());
+        let given = if given.is_empty() { String::new() } else { format!("the program has {given}; ") };
+        let file = match &self.file {
+            None => "no file of profiles is named".to_owned(),
+            Some(file) if written.is_empty() && !file.path().exists() => {
+                format!("the file '{}' does not exist", file.path().display())
+            }
+            Some(file) if written.is_empty() => format!("'{}' has none", file.path().display()),
+            Some(file) => format!("'{}' has {}", file.path().display(), listed(&mut written.keys())),
+        };
+        format!("{given}{file}")
+    }
+}
+
+impl fmt::Debug for Profiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profiles").field("given", &self.given).field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// A profile's name is also the name of a directory, unless it has a local name.
+fn check_name(name: &str) -> Result<(), ProfileError> {
+    match name {
+        RESERVED => Err(ProfileError::Reserved { name: name.to_owned() }),
+        _ if local_name::is_valid(name) => Ok(()),
+        _ => Err(ProfileError::Name { name: name.to_owned() }),
+    }
+}

@@ -1,0 +1,179 @@
+//! What is written in a file of profiles, and what is read.
+
+use std::fs;
+use std::sync::Mutex;
+
+use super::*;
+
+/// A directory with a file of profiles.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new(profiles: &str) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        home.write("pos3/profiles.toml", profiles);
+        home
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn profiles(&self) -> Profiles {
+        let root = self.0.path().as_os_str().to_owned();
+        Profiles::from_variables(|name| ["HOME", "XDG_CONFIG_HOME"].contains(&name).then(|| root.clone()))
+    }
+
+    fn error(&self, name: &str) -> String {
+        let error = self.profiles().get(name).unwrap_err();
+        error.to_string().replace(self.0.path().to_str().unwrap(), "HOME")
+    }
+}
+
+#[test]
+fn a_whole_profile_is_read() {
+    let home = Home::new(
+        "\u{feff}# servers\n[profiles.lab]\nendpoint = \"http://h:1\"\nregion = \"r-1\"\npublic = false\n\
+         credentials_file = \"keys.ini\"\nlocal_name = \"shared\"\naddressing = \"virtual\"\nca_bundle = \"~/ca.pem\"\n\
+         [profiles.open]\nendpoint = \"http://h:2\"\npublic = true\n[profiles.plain]\nendpoint = \"http://h:3\"\n",
+    );
+    let profiles = home.profiles();
+    let lab = profiles.get("lab").unwrap();
+    let expected = Profile::new("http://h:1")
+        .with_region("r-1")
+        .with_credentials_file(home.0.path().join("pos3/keys.ini"))
+        .with_local_name("shared")
+        .with_addressing(Addressing::VirtualHosted)
+        .with_ca_bundle(home.0.path().join("ca.pem"));
+    assert_eq!(lab, expected);
+    assert_eq!((lab.local_name("lab"), profiles.get("open").unwrap().local_name("open")), ("shared", "open"));
+    assert_eq!(profiles.get("open").unwrap(), Profile::new("http://h:2").with_anonymous());
+    assert_eq!(profiles.get("plain").unwrap(), Profile::new("http://h:3"));
+    assert_eq!(profiles.names().unwrap(), ["lab", "open", "plain"]);
+}
+
+#[test]
+fn only_the_profile_in_use_must_be_right() {
+    let home = Home::new(
+        "[profiles.good]\nendpoint = \"http://h\"\n[profiles.text]\nendpoint = \"http://h\"\npublic = \"false\"\n\
+         [profiles.none]\nregion = \"r\"\n[profiles.typo]\nendpoint = \"http://h\"\nregoin = \"r\"\n\
+         [profiles.number]\nendpoint = 9000\n[profiles.both]\nendpoint = \"h\"\npublic = true\ncredentials_file = \"f\"\n\
+         [profiles.local]\nendpoint = \"h\"\nlocal_name = \"../x\"\n[profiles.under]\nendpoint = \"h\"\n\
+         local_name = \"_\"\n[profiles.\"a/b\"]\nendpoint = \"h\"\n[profiles]\nflat = 1\n",
+    );
+    assert!(home.profiles().get("good").is_ok());
+    for (name, words) in [
+        ("text", ["profile 'text': ", "boolean", "public"]),
+        ("none", ["profile 'none': ", "missing", "endpoint"]),
+        ("typo", ["profile 'typo': ", "unknown", "regoin"]),
+        ("number", ["profile 'number': ", "string", "endpoint"]),
+        ("both", ["profile 'both': ", "public", "credentials_file"]),
+        ("local", ["profile 'local': ", "local_name", "'../x'"]),
+        ("under", ["profile 'under': ", "local_name", "'_'"]),
+        ("a/b", ["'a/b'", "cannot be the name of a profile", "letters"]),
+        ("flat", ["profile 'flat': ", "invalid type", "1"]),
+    ] {
+        let error = home.error(name);
+        assert!(words.iter().all(|word| error.contains(word)) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_name_is_told_with_those_there_are() {
+    let home = Home::new("[profiles.lab]\nendpoint = \"http://h\"\n[profiles.b]\nendpoint = \"http://h\"\n");
+    assert_eq!(home.error("x"), "there is no profile 'x'; 'HOME/pos3/profiles.toml' has 'b', 'lab'");
+    assert_eq!(Home::new("").error("x"), "there is no profile 'x'; 'HOME/pos3/profiles.toml' has none");
+
+    let missing = Profiles::from_file("/nowhere/profiles.toml").with("mine", Profile::new("http://h")).unwrap();
+    assert_eq!(
+        missing.get("x").unwrap_err().to_string(),
+        "there is no profile 'x'; the program has 'mine'; the file '/nowhere/profiles.toml' does not exist"
+    );
+    assert_eq!(
+        Profiles::default().get("x").unwrap_err().to_string(),
+        "there is no profile 'x'; no file of profiles is named"
+    );
+}
+
+#[test]
+fn a_file_that_is_none_is_told_without_its_content() {
+    for (text, expected) in [
+        ("[profiles.a]\nendpoint = \"http://h\"\nsecret hush\n", "line 3"),
+        ("[profile.a]\nendpoint = \"http://h\"\n", "unknown key 'profile'; profiles are written [profiles.NAME]"),
+        ("profiles = 1\n", "'profiles' is no table"),
+    ] {
+        let error = Home::new(text).error("a");
+        assert!(error.starts_with("'HOME/pos3/profiles.toml' is no file of profiles: "), "{error}");
+        assert!(error.contains(expected) && !error.contains("hush") && !error.contains('\n'), "{error}");
+    }
+    // A failure does not stay.
+    let home = Home::new("[");
+    let profiles = home.profiles();
+    assert!(profiles.get("a").is_err());
+    home.write("pos3/profiles.toml", "[profiles.a]\nendpoint = \"http://h\"\n");
+    assert!(profiles.get("a").is_ok());
+}
+
+#[test]
+fn the_variables_are_asked_in_order() {
+    let all = [("POS3_PROFILES_FILE", "~/p.toml"), ("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")];
+    for (variables, expected) in [
+        (&all[..], Some("/h/p.toml")),
+        (&[("POS3_PROFILES_FILE", ""), ("XDG_CONFIG_HOME", "/x")], Some("/x/pos3/profiles.toml")),
+        (&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")], Some("/h/.config/pos3/profiles.toml")),
+        (&[], None),
+    ] {
+        let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+        assert_eq!(Profiles::from_variables(value).path(), expected.map(Path::new), "{variables:?}");
+    }
+}
+
+#[test]
+fn a_profile_of_the_program_wins_and_cannot_change() {
+    let home = Home::new("[profiles.lab]\nendpoint = \"http://file\"\n");
+    let given = Profile::new("http://program").with_credentials("id", "hush", Some("token-hush".into()));
+    let profiles = home.profiles().with("lab", given.clone()).unwrap().with("lab", given.clone()).unwrap();
+    assert_eq!(profiles.get("lab").unwrap(), given);
+    assert!(!format!("{profiles:?} {given:?}").contains("hush"));
+
+    let other = given.with_credentials("id", "other", None);
+    assert!(matches!(profiles.clone().with("lab", other), Err(ProfileError::Different { .. })));
+    for (name, reserved) in [("aws", true), ("_", false), ("a@b", false), ("", false)] {
+        let error = profiles.clone().with(name, Profile::new("http://h")).unwrap_err();
+        assert_eq!(matches!(error, ProfileError::Reserved { .. }), reserved, "{error}");
+        assert_eq!(matches!(error, ProfileError::Name { .. }), !reserved, "{error}");
+    }
+}
+
+#[test]
+fn the_reserved_name_is_no_profile() {
+    let home = Home::new("[profiles.aws]\nendpoint = \"http://h\"\n");
+    assert!(matches!(home.profiles().get("aws"), Err(ProfileError::Reserved { .. })));
+    assert!(matches!(home.profiles().check_reserved(), Err(ProfileError::Reserved { .. })));
+    assert!(Profiles::default().check_reserved().is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn credentials_that_others_can_read_are_used_with_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new("");
+    home.write("keys.ini", "[lab]\naws_access_key_id = id\naws_secret_access_key = hush\n");
+    let path = home.0.path().join("keys.ini");
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let profiles = {
+        let told = told.clone();
+        home.profiles().with_warnings(move |text| told.lock().unwrap().push(text.to_owned()))
+    };
+    for (mode, warnings) in [(0o600, 0), (0o644, 1)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(profiles.keys("lab", &path).unwrap().secret_key, "hush");
+        assert_eq!(told.lock().unwrap().len(), warnings, "{mode:o}");
+    }
+    assert!(!told.lock().unwrap()[0].contains("hush"));
+    let missing = profiles.keys("lab", Path::new("/nowhere/keys")).unwrap_err();
+    assert_eq!(missing.to_string(), "profile 'lab': cannot read the credentials in '/nowhere/keys'");
+}

@@ -1,0 +1,204 @@
+//! Credentials that end: loaded once, kept until shortly before their end, loaded again.
+//!
+//! Every request asks for credentials. Without this a hundred parallel requests would ask the instance or the token
+//! service a hundred times, and a long run would end when its first credentials do.
+
+#[cfg(feature = "aws")]
+mod chain;
+#[cfg(feature = "aws")]
+mod transport;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use pos3_s3::{AwsCredential, CredentialProvider};
+use tokio::sync::Mutex;
+
+use super::settings::{Looked, S3Settings, S3SettingsError};
+
+/// Credentials are replaced so long before their end, or after three quarters of their time if that is later.
+const MARGIN: Duration = Duration::from_secs(300);
+
+/// Temporary credentials that do not say when they end are looked up again after this long: other programs replace them
+/// in their file.
+const UNSAID: Duration = Duration::from_secs(900);
+
+/// After a failure to replace credentials that are still good, the next try waits this long.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Where credentials come from.
+#[async_trait]
+pub(super) trait Source: Send + Sync + 'static {
+    /// Looks for credentials.
+    async fn load(&self) -> Result<Loaded, Missing>;
+}
+
+/// Credentials and when they end.
+pub(super) struct Loaded {
+    pub(super) credential: AwsCredential,
+    pub(super) end: Option<SystemTime>,
+}
+
+/// Why there are no credentials.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Missing {
+    #[error("there are none")]
+    Nowhere(Vec<Looked>),
+    #[error("{0}")]
+    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "the environment alone cannot fail"))]
+    Failed(String),
+}
+
+impl From<Missing> for S3SettingsError {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Nowhere(looked) => Self::NoCredentials { looked },
+            Missing::Failed(why) => Self::CredentialsFailed { why },
+        }
+    }
+}
+
+/// The credentials of a source, kept as long as they are good.
+pub(super) struct Kept<S> {
+    source: S,
+    state: Mutex<State>,
+    /// How often the source was asked, read without the lock to tell whether that happened while waiting for it.
+    loads: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    failure: Option<Missing>,
+}
+
+struct Held {
+    credential: Arc<AwsCredential>,
+    /// When to ask the source again.
+    renewal: Option<SystemTime>,
+    end: Option<SystemTime>,
+}
+
+impl<S: Source> Kept<S> {
+    pub(super) fn new(source: S) -> Self {
+        Self { source, state: Mutex::default(), loads: AtomicU64::new(0) }
+    }
+
+    /// Returns good credentials. Whoever comes first asks the source; the others wait, and share what came of it.
+    pub(super) async fn get(&self) -> Result<Arc<AwsCredential>, Missing> {
+        let loads = self.loads.load(Ordering::Acquire);
+        let mut state = self.state.lock().await;
+        let now = SystemTime::now();
+        if let Some(held) = state.held.as_ref().filter(|held| held.renewal.is_none_or(|renewal| now < renewal)) {
+            return Ok(held.credential.clone());
+        }
+        if self.loads.load(Ordering::Acquire) != loads {
+            // The source was asked while this waited: what came of it is as new as can be.
+            match (&state.failure, &state.held) {
+                (Some(failure), _) => return Err(failure.clone()),
+                (None, Some(held)) => return Ok(held.credential.clone()),
+                (None, None) => {}
+            }
+        }
+        let loaded = self.source.load().await;
+        let outcome = state.take(loaded, SystemTime::now());
+        self.loads.fetch_add(1, Ordering::Release);
+        outcome
+    }
+}
+
+impl State {
+    fn take(&mut self, loaded: Result<Loaded, Missing>, now: SystemTime) -> Result<Arc<AwsCredential>, Missing> {
+        self.failure = None;
+        match loaded {
+            Ok(Loaded { credential, end }) => {
+                let credential = Arc::new(credential);
+                let renewal = renewal(&credential, end, now);
+                self.held = Some(Held { credential: credential.clone(), renewal, end });
+                Ok(credential)
+            }
+            Err(missing) => match self.held.as_mut().filter(|held| held.end.is_none_or(|end| now < end)) {
+                Some(held) => {
+                    tracing::warn!(%missing, "credentials could not be replaced; the old ones are still good");
+                    held.renewal = Some(now + PAUSE);
+                    Ok(held.credential.clone())
+                }
+                None => {
+                    self.failure = Some(missing.clone());
+                    Err(missing)
+                }
+            },
+        }
+    }
+}
+
+fn renewal(credential: &AwsCredential, end: Option<SystemTime>, now: SystemTime) -> Option<SystemTime> {
+    match end {
+        Some(end) => {
+            let left = end.duration_since(now).unwrap_or_default();
+            Some(now + left.saturating_sub(MARGIN.min(left / 4)))
+        }
+        None if credential.token.is_some() => Some(now + UNSAID),
+        None => None,
+    }
+}
+
+impl<S> fmt::Debug for Kept<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept(..)")
+    }
+}
+
+#[async_trait]
+impl<S: Source> CredentialProvider for Kept<S> {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        self.get().await.map_err(|missing| {
+            let source = Box::new(S3SettingsError::from(missing));
+            object_store::Error::Generic { store: "S3", source }
+        })
+    }
+}
+
+/// The standard places of AWS credentials.
+#[cfg(feature = "aws")]
+pub(super) type Standard = Kept<chain::Chain>;
+
+/// The standard places of AWS credentials, in a program that was built without the feature `aws`.
+#[cfg(not(feature = "aws"))]
+pub(super) type Standard = Kept<Environment>;
+
+/// Returns the standard places, asked with the region and the certificates of these settings.
+#[cfg(feature = "aws")]
+pub(super) fn standard(settings: &S3Settings) -> Result<Standard, S3SettingsError> {
+    chain::Chain::new(settings).map(Kept::new)
+}
+
+/// Returns the environment alone.
+#[cfg(not(feature = "aws"))]
+pub(super) fn standard(_: &S3Settings) -> Result<Standard, S3SettingsError> {
+    Ok(Kept::new(Environment))
+}
+
+/// The environment alone, which had no keys, or it would have been used.
+#[cfg(not(feature = "aws"))]
+pub(super) struct Environment;
+
+#[cfg(not(feature = "aws"))]
+#[async_trait]
+impl Source for Environment {
+    async fn load(&self) -> Result<Loaded, Missing> {
+        let looked = |place: &str, why: &str| Looked { place: place.to_owned(), why: why.to_owned() };
+        Err(Missing::Nowhere(vec![
+            looked("the environment", "AWS_ACCESS_KEY_ID is not set"),
+            looked("the other places of AWS credentials", "this program was built without them"),
+        ]))
+    }
+}
+
+#[cfg(test)]
+mod tests;

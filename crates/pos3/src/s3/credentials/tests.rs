@@ -1,0 +1,96 @@
+//! How often a source is asked, and what becomes of its failures.
+
+use std::collections::VecDeque;
+use std::sync::Mutex as StdMutex;
+use std::sync::atomic::AtomicUsize;
+
+use futures::future::join_all;
+
+use super::*;
+
+/// Gives what it was told to give, one after the other, and counts.
+#[derive(Default)]
+struct Script {
+    answers: StdMutex<VecDeque<Result<Loaded, Missing>>>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Source for Arc<Script> {
+    async fn load(&self) -> Result<Loaded, Missing> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        // Others come while this one waits.
+        tokio::task::yield_now().await;
+        self.answers.lock().unwrap().pop_front().unwrap()
+    }
+}
+
+fn script(answers: impl IntoIterator<Item = Result<Loaded, Missing>>) -> (Arc<Script>, Kept<Arc<Script>>) {
+    let script = Arc::new(Script { answers: StdMutex::new(answers.into_iter().collect()), ..Script::default() });
+    (script.clone(), Kept::new(script))
+}
+
+fn keys(name: &str, token: Option<&str>, end: Option<SystemTime>) -> Result<Loaded, Missing> {
+    let credential =
+        AwsCredential { key_id: name.to_owned(), secret_key: "hush".to_owned(), token: token.map(str::to_owned) };
+    Ok(Loaded { credential, end })
+}
+
+fn failed() -> Result<Loaded, Missing> {
+    Err(Missing::Failed("down".to_owned()))
+}
+
+async fn many(kept: &Kept<Arc<Script>>) -> Vec<Result<String, Missing>> {
+    let all = join_all((0..50).map(|_| kept.get())).await;
+    all.into_iter().map(|got| got.map(|credential| credential.key_id.clone())).collect()
+}
+
+#[tokio::test]
+async fn ending_credentials_are_replaced_once_for_many_requests() {
+    let now = SystemTime::now();
+    let hour = now + Duration::from_secs(3600);
+    let (script, kept) = script([keys("old", Some("t"), Some(now)), keys("new", Some("t"), Some(hour))]);
+    assert_eq!(kept.get().await.unwrap().key_id, "old");
+    assert!(many(&kept).await.iter().all(|got| got.as_deref() == Ok("new")));
+    assert!(many(&kept).await.iter().all(|got| got.as_deref() == Ok("new")));
+    assert_eq!(script.asked.load(Ordering::SeqCst), 2);
+    assert!(!format!("{kept:?}").contains("hush"));
+}
+
+#[tokio::test]
+async fn a_failure_is_shared_by_those_who_waited_and_tried_again_by_the_next() {
+    let (script, kept) = script([failed(), keys("good", None, None)]);
+    assert!(many(&kept).await.iter().all(|got| *got == Err(Missing::Failed("down".to_owned()))));
+    assert_eq!(script.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(kept.get().await.unwrap().key_id, "good");
+    assert_eq!(kept.get().await.unwrap().key_id, "good");
+    assert_eq!(script.asked.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn good_credentials_outlive_a_failure_to_replace_them() {
+    let now = SystemTime::now();
+    let end = now + Duration::from_secs(100);
+    let mut state = State::default();
+    assert!(state.take(keys("old", Some("t"), Some(end)), now).is_ok());
+    let later = now + Duration::from_secs(90);
+    assert_eq!(state.take(failed(), later).unwrap().key_id, "old");
+    assert_eq!(state.held.as_ref().unwrap().renewal, Some(later + PAUSE));
+    assert!(state.take(failed(), end).is_err());
+}
+
+#[test]
+fn credentials_are_replaced_before_their_end() {
+    let now = SystemTime::now();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    for (token, end, expected) in [
+        (None, None, None),
+        (Some("t"), None, Some(900)),
+        (Some("t"), Some(3600), Some(3300)),
+        (Some("t"), Some(400), Some(300)),
+        (Some("t"), Some(0), Some(0)),
+    ] {
+        let credential = keys("k", token, None).unwrap().credential;
+        assert_eq!(renewal(&credential, end.map(after), now), expected.map(after), "{end:?}");
+    }
+}

@@ -1,0 +1,132 @@
+//! HTTP for Amazon's library: our own transport, so that whoever gives credentials is reached and trusted like the
+//! store they are for, and no second TLS stack comes with them.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http::uri::Scheme;
+use pos3_s3::{HttpError, HttpErrorKind, HttpRequestBody, S3Config};
+
+/// What is read of an answer at the most; credentials are small.
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Makes connections with the certificates of the settings.
+#[derive(Clone)]
+pub(super) struct Transport(Arc<Inner>);
+
+struct Inner {
+    certificates: Option<Vec<u8>>,
+    pools: Mutex<BTreeMap<Limits, pos3_s3::HttpClient>>,
+}
+
+/// What tells two pools of connections apart: the scheme, and how long connecting and an answer may take.
+type Limits = (String, Option<Duration>, Option<Duration>);
+
+/// The transport within the time limits of one service.
+struct Limited {
+    transport: Transport,
+    connect: Option<Duration>,
+    read: Option<Duration>,
+}
+
+impl Transport {
+    pub(super) fn new(certificates: Option<Vec<u8>>) -> Self {
+        Self(Arc::new(Inner { certificates, pools: Mutex::default() }))
+    }
+}
+
+impl HttpClient for Transport {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Limited {
+            transport: self.clone(),
+            connect: settings.connect_timeout(),
+            read: settings.read_timeout(),
+        })
+    }
+}
+
+impl HttpConnector for Limited {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let pool = self.pool(&request);
+        HttpConnectorFuture::new(async move { exchange(&pool?, request).await })
+    }
+}
+
+impl Limited {
+    fn pool(&self, request: &HttpRequest) -> Result<pos3_s3::HttpClient, ConnectorError> {
+        let scheme = if request.uri().starts_with("https:") { Scheme::HTTPS } else { Scheme::HTTP };
+        let mut pools = self.transport.0.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = (scheme.to_string(), self.connect, self.read);
+        if let Some(pool) = pools.get(&limits) {
+            return Ok(pool.clone());
+        }
+        let mut config = S3Config::new();
+        if let Some(timeout) = self.connect {
+            config = config.with_connect_timeout(timeout);
+        }
+        if let Some(timeout) = self.read {
+            config = config.with_idle_timeout(timeout);
+        }
+        if let Some(pem) = &self.transport.0.certificates {
+            config = config.with_root_certificates(pem.clone());
+        }
+        let pool = config.transport(&scheme).map_err(|error| ConnectorError::user(error.into()))?;
+        Ok(pools.entry(limits).or_insert(pool).clone())
+    }
+}
+
+async fn exchange(pool: &pos3_s3::HttpClient, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let user = |error: Box<dyn StdError + Send + Sync>| ConnectorError::user(error);
+    let request = request.try_into_http1x().map_err(|error| user(error.into()))?;
+    let (head, body) = request.into_parts();
+    let body = body.bytes().ok_or_else(|| user("a request whose body is not in memory".into()))?;
+    let body = HttpRequestBody::from(bytes::Bytes::copy_from_slice(body));
+    let response = pool.execute(http::Request::from_parts(head, body)).await.map_err(failed)?;
+    let (head, body) = response.into_parts();
+    let body = body.bytes().await.map_err(failed)?;
+    if body.len() > LARGEST_ANSWER {
+        return Err(ConnectorError::other(format!("an answer of {} bytes", body.len()).into(), None));
+    }
+    let response = http::Response::from_parts(head, SdkBody::from(body));
+    HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
+}
+
+/// Tells the library what kind of failure it is: by that it decides whether to ask again.
+fn failed(error: HttpError) -> ConnectorError {
+    match error.kind() {
+        HttpErrorKind::Timeout => ConnectorError::timeout(error.into()),
+        HttpErrorKind::Connect if timed_out(&error) => ConnectorError::timeout(error.into()),
+        HttpErrorKind::Connect | HttpErrorKind::Request | HttpErrorKind::Interrupted => {
+            ConnectorError::io(error.into())
+        }
+        _ => ConnectorError::other(error.into(), None),
+    }
+}
+
+fn timed_out(error: &(dyn StdError + 'static)) -> bool {
+    let here = error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+    here || error.source().is_some_and(timed_out)
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transport")
+    }
+}
+
+impl fmt::Debug for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limited").field("connect", &self.connect).field("read", &self.read).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! Which profile a location gets, and which places are one.
+
+use super::*;
+use crate::registry::Registry;
+use crate::sync::Sync;
+
+const SERVER: &str = "http://127.0.0.1:1";
+
+fn settings() -> S3Settings {
+    S3Settings::default().with_endpoint(SERVER).with_credentials("id", "secret", None)
+}
+
+fn profiles() -> Profiles {
+    Profiles::default()
+        .with("same", Profile::new("HTTP://127.0.0.1:1/"))
+        .and_then(|profiles| profiles.with("other", Profile::new("http://127.0.0.1:2").with_anonymous()))
+        .and_then(|profiles| profiles.with("clash", Profile::new("http://127.0.0.1:3").with_local_name("other")))
+        .and_then(|profiles| profiles.with("twin", Profile::new("http://127.0.0.1:2").with_local_name("other")))
+        .and_then(|profiles| profiles.with("file", Profile::new(SERVER).with_credentials_file("/nowhere/keys")))
+        .unwrap()
+}
+
+fn registry(provider: S3Provider) -> Registry {
+    Registry::default().with("s3", provider)
+}
+
+async fn open(registry: &Registry, location: &str) -> Result<Tree, Error> {
+    registry.open(&location.parse().unwrap(), Role::Source).await
+}
+
+/// Returns the error and its causes.
+fn told(error: &Error) -> String {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn nested_prefixes_of_one_server_are_refused() {
+    let registry = registry(S3Provider::new(settings()).with_profiles(profiles()));
+    for (from, to, overlap) in [
+        ("s3://bucket/a", "s3://bucket/a/", true),
+        ("s3://bucket", "s3://bucket/a", true),
+        ("s3://bucket/a/b", "s3://bucket/a", true),
+        ("s3://bucket/a", "s3://bucket/ab", false),
+        ("s3://bucket/a", "s3://bucket2/a", false),
+        ("s3://bucket/a", "s3://same@bucket/a/b", true),
+        ("s3://other@bucket/a", "s3://twin@bucket/a", true),
+        ("s3://same@bucket/a", "s3://other@bucket/a", false),
+    ] {
+        let opened = Sync::open(&registry, &from.parse().unwrap(), &to.parse().unwrap(), Default::default()).await;
+        assert_eq!(matches!(opened, Err(Error::Overlap { .. })), overlap, "{from} {to}: {opened:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_location_comes_before_the_default_and_aws_is_none() {
+    let registry = registry(S3Provider::new(settings()).with_profiles(profiles()).with_default_profile("other"));
+    for (location, place, local_name) in [
+        ("s3://b/k", "http://127.0.0.1:2/b/k/", "other"),
+        ("s3://same@b/k", "http://127.0.0.1:1/b/k/", "same"),
+        ("s3://twin@b/k", "http://127.0.0.1:2/b/k/", "other"),
+        ("s3://aws@b/k", "http://127.0.0.1:1/b/k/", "_"),
+    ] {
+        let location = location.parse().unwrap();
+        assert_eq!(registry.place(&location).unwrap(), place, "{location}");
+        assert_eq!(registry.local_name(&location).unwrap(), local_name, "{location}");
+        assert!(registry.open(&location, Role::Source).await.is_ok(), "{location}");
+    }
+}
+
+#[tokio::test]
+async fn one_profile_has_one_client() {
+    let provider = S3Provider::new(settings()).with_profiles(profiles()).with_default_profile("same");
+    for location in ["s3://b/k", "s3://same@c", "s3://aws@b", "s3://other@b", "s3://twin@b"] {
+        provider.open(&location.parse().unwrap(), Role::Source).await.unwrap();
+    }
+    assert_eq!(provider.open.lock().unwrap().clients.len(), 4);
+    let shown = format!("{provider:?}");
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[tokio::test]
+async fn an_unknown_profile_and_one_that_cannot_be_used_are_named() {
+    let registry = registry(S3Provider::new(settings()).with_profiles(profiles()));
+    let error = open(&registry, "s3://work@bucket/a").await.unwrap_err();
+    assert_eq!(
+        told(&error),
+        "'s3://work@bucket/a' cannot be opened: there is no profile 'work'; the program has 'clash', 'file', 'other', \
+         'same', 'twin'; no file of profiles is named"
+    );
+    // Credentials never fall back to those of the settings.
+    let error = told(&open(&registry, "s3://file@bucket/a").await.unwrap_err());
+    assert!(error.contains("cannot read the credentials in '/nowhere/keys'"), "{error}");
+}
+
+#[tokio::test]
+async fn two_servers_cannot_have_one_local_name() {
+    let registry = registry(S3Provider::new(settings()).with_profiles(profiles()));
+    open(&registry, "s3://other@bucket").await.unwrap();
+    let error = told(&open(&registry, "s3://clash@bucket").await.unwrap_err());
+    let expected =
+        "the profiles 'clash' (http://127.0.0.1:3) and 'other' (http://127.0.0.1:2) have the local name 'other'";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[tokio::test]
+async fn no_credentials_is_an_error_before_any_request() {
+    let registry = registry(S3Provider::new(S3Settings::default()).with_profiles(profiles()));
+    for location in ["s3://bucket", "s3://same@bucket"] {
+        let error = open(&registry, location).await.unwrap_err();
+        assert!(matches!(error, Error::S3Settings(S3SettingsError::NoCredentials { .. })), "{error}");
+        assert_eq!(error.to_string(), "there are no S3 credentials");
+    }
+    assert!(open(&registry, "s3://other@bucket").await.is_ok());
+}
