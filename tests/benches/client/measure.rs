@@ -18,22 +18,23 @@ pub(crate) struct Run {
     pub(crate) requests: String,
 }
 
-const MARK: &str = "--run-and-tell";
-
-/// Returns the command to run, if this process is the one to run it.
-pub(crate) fn command(arguments: &[String]) -> Option<&[String]> {
-    arguments.split_first().filter(|(first, _)| *first == MARK).map(|(_, command)| command)
-}
+/// The first argument of a process that is to run a command and tell what it used.
+pub(crate) const MARK: &str = "--run-and-tell";
 
 /// Runs a command and prints its CPU time and wall time in microseconds and its peak memory in KiB.
-pub(crate) fn run_and_tell(command: &[String]) {
+pub(crate) fn run_and_tell(command: &[&str]) {
     let begin = Instant::now();
-    let status = Command::new(&command[0]).args(&command[1..]).status().unwrap();
+    let status = Command::new(command[0]).args(&command[1..]).status().unwrap();
     assert!(status.success(), "{command:?}: {status}");
     let wall = begin.elapsed().as_micros();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
     let cpu = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     println!("{cpu} {wall} {}", usage.max_rss());
+}
+
+/// Runs this program with arguments of its own.
+pub(crate) fn run_self(arguments: &[&str]) -> Run {
+    run(&std::env::current_exe().unwrap(), arguments, &[])
 }
 
 /// Runs a command with these variables in its environment.

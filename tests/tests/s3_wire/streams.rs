@@ -14,7 +14,7 @@ const LARGE: usize = 40 << 20;
 
 #[tokio::test]
 async fn as_many_parts_are_sent_at_once_as_fit_into_memory() {
-    for (signing, bytes, most) in [(PayloadSigning::Unsigned, 2 << 20, 2), (PayloadSigning::Signed, 8 << 20, 1)] {
+    for (signing, bytes, most) in [(PayloadSigning::Unsigned, 3 << 20, 2), (PayloadSigning::Signed, 8 << 20, 1)] {
         let server = server();
         let store = store_with(config(&server).with_payload_signing(signing));
         let content = random_bytes(1, LARGE);

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::client::{HttpError, HttpErrorKind};
-use pos3_core::{ByteStream, Content, ErrorKind, StoreError};
+use pos3_core::{ByteStream, Checksum, Checksummer, Content, ErrorKind, StoreError};
 
 use crate::error::Failure;
 
-/// What is in memory of content that is being sent: read ahead, and waiting for the connection.
-pub(crate) const MEMORY: u64 = 1 << 20;
+/// What is at most in memory of content that is being sent: read ahead, in hand, and waiting for the connection.
+pub(crate) const MEMORY: u64 = 1536 << 10;
 
 /// A range of content to be sent.
 #[derive(Clone, Debug)]
@@ -25,11 +25,29 @@ pub(crate) struct Streamable {
     range: Range<u64>,
     /// How much of the range the content's meter was told of: what is sent again is not counted again.
     told: Arc<AtomicU64>,
+    summed: bool,
+    /// The checksum of what the last attempt sent, once it has sent all.
+    sum: Arc<Mutex<Option<Checksum>>>,
 }
 
 impl Streamable {
     pub(crate) fn new(content: Content, range: Range<u64>) -> Self {
-        Self { content, range, told: Arc::default() }
+        Self { content, range, told: Arc::default(), summed: false, sum: Arc::default() }
+    }
+
+    /// Returns the same, with its CRC-64/NVME computed on the way.
+    pub(crate) fn summed(mut self) -> Self {
+        self.summed = true;
+        self
+    }
+
+    /// Returns the checksum of what was sent last.
+    pub(crate) fn checksum(&self) -> Option<Checksum> {
+        *self.sum.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_checksum(&self, checksum: Option<Checksum>) {
+        *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = checksum;
     }
 
     /// Returns the length in bytes.
@@ -39,6 +57,7 @@ impl Streamable {
 
     /// Opens the content for one attempt.
     pub(crate) async fn open(&self) -> Result<Streamed, Failure> {
+        self.set_checksum(None);
         let body = self.content.without_meter().read(self.range.clone()).await?;
         Ok(Streamed(Arc::new(Opened {
             size: self.size(),
@@ -81,13 +100,20 @@ impl Streamed {
     pub(crate) fn pieces(&self) -> BoxStream<'static, Result<Bytes, HttpError>> {
         let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner).take();
         let body = body.unwrap_or_else(|| stream::empty().boxed());
-        stream::try_unfold((body, self.clone(), 0), |(mut body, streamed, sent)| async move {
+        let sum = self.0.source.summed.then(Checksummer::crc64_nvme);
+        stream::try_unfold((body, self.clone(), 0, sum), |(mut body, streamed, sent, mut sum)| async move {
             match streamed.next(&mut body, sent).await {
                 Ok(None) => Ok(None),
                 Ok(Some(piece)) => {
                     let sent = sent + piece.len() as u64;
                     streamed.0.source.tell(sent);
-                    Ok(Some((piece, (body, streamed, sent))))
+                    if let Some(sum) = &mut sum {
+                        sum.update(&piece);
+                        if sent == streamed.size() {
+                            streamed.0.source.set_checksum(Some(sum.finish()));
+                        }
+                    }
+                    Ok(Some((piece, (body, streamed, sent, sum))))
                 }
                 Err(error) => {
                     let told = std::io::Error::other(error.to_string());
