@@ -5,7 +5,8 @@
 
 use futures::StreamExt;
 use pos3_core::{
-    CancellationToken, Deletion, Key, ListOptions, Plan, Refusal, Report, Stop, SyncJob, SyncOptions, Tree, Usage,
+    CancellationToken, Capabilities, Deletion, Explanation, Key, ListOptions, Plan, Refusal, Report, Stop, StoreError,
+    SyncJob, SyncOptions, Tree, Usage,
 };
 
 use crate::error::Error;
@@ -17,6 +18,7 @@ use crate::state::State;
 #[derive(Debug)]
 pub struct Sync {
     from: Location,
+    to: Location,
     source: Tree,
     target: Tree,
     options: SyncOptions,
@@ -61,6 +63,7 @@ impl Sync {
         let may_empty = options.deletion == Deletion::Mirror && options.guards.allow_empty;
         Ok(Self {
             from: from.clone(),
+            to: to.clone(),
             source,
             target,
             options,
@@ -82,6 +85,33 @@ impl Sync {
     pub fn with_state(mut self, state: &State) -> Self {
         self.options = self.options.with_manifest(state.manifest()).with_journal(state.journal());
         self
+    }
+
+    /// Makes the sync copy what it overwrites or deletes to `backup` first, under the same relative keys. An older copy
+    /// there is replaced.
+    ///
+    /// # Errors
+    ///
+    /// A location that cannot be opened, or that is, holds or lies inside the source or the target: what is kept would be
+    /// synced in its turn. Inside is fine where the filter leaves it out.
+    pub async fn with_backup(mut self, registry: &Registry, backup: &Location) -> Result<Self, Error> {
+        let tree = registry.open(backup, Role::Target).await?;
+        let kept = registry.place(backup)?;
+        for side in [&self.from, &self.to] {
+            let place = registry.place(side)?;
+            let inside = kept.strip_prefix(&place).filter(|relative| !relative.is_empty());
+            let is_left_out = inside.is_some_and(|relative| self.options.filter.prunes(relative));
+            if !is_left_out && (kept.starts_with(&place) || place.starts_with(&kept)) {
+                return Err(Error::BackupOverlaps { backup: backup.to_string(), side: side.to_string() });
+            }
+        }
+        self.options = self.options.with_backup(Some(tree));
+        Ok(self)
+    }
+
+    /// Returns what the target's store can do.
+    pub fn target_capabilities(&self) -> Capabilities {
+        self.target.store().capabilities()
     }
 
     /// Returns the requests that both stores have sent so far, by kind.
@@ -121,6 +151,21 @@ impl Sync {
             self.look(Caution::After).await?;
         }
         Ok(report)
+    }
+
+    /// Performs a plan that was made before, here or elsewhere, and returns what happened. Ask for
+    /// [`Preconditions::Strict`](crate::Preconditions::Strict) where time has passed since.
+    pub async fn execute(&self, plan: Plan) -> Report {
+        self.job().execute(plan).await
+    }
+
+    /// Says what would be done with one relative key, and why.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be asked.
+    pub async fn explain(&self, key: &Key) -> Result<Explanation, StoreError> {
+        self.job().explain(key).await
     }
 
     fn job(&self) -> SyncJob {

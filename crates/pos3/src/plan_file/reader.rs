@@ -1,0 +1,191 @@
+//! Reading a plan: to its end, before anything is done.
+//!
+//! A plan may come from anywhere, and it says what to delete. So nothing is guessed: what this program would not write is
+//! an error that names the line, and every key is held against the rule of the target's store again.
+
+use std::collections::HashSet;
+use std::io::{BufRead, Read};
+
+use pos3_core::{Action, Deletion, Entry, Key, KeyRule};
+use serde::Deserialize;
+
+use super::header::{Begin, FORMAT, HeaderRecord, VERSION};
+use super::record::ActionRecord;
+use super::{PlanFileError, PlanHeader, Shard};
+
+/// The longest line that is read, in bytes: far more than the longest keys need.
+const LONGEST: u64 = 16 << 20;
+
+/// A plan's file of which the header has been read.
+#[derive(Debug)]
+pub struct PlanReader<R> {
+    lines: Lines<R>,
+    header: PlanHeader,
+}
+
+impl<R: BufRead> PlanReader<R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    ///
+    /// What is no plan, or one of another version.
+    pub fn open(file: R) -> Result<Self, PlanFileError> {
+        let mut lines = Lines { file, number: 0 };
+        let first = lines.next().map_err(first_line)?.ok_or(PlanFileError::NotAPlan)?;
+        let begin: Begin = serde_json::from_slice(&first).map_err(|_| PlanFileError::NotAPlan)?;
+        match begin {
+            Begin { format, .. } if format != FORMAT => Err(PlanFileError::NotAPlan),
+            Begin { version, .. } if version != VERSION => Err(PlanFileError::Version(version)),
+            _ => {
+                let record: HeaderRecord = lines.parse(&first)?;
+                Ok(Self { lines, header: record.try_into()? })
+            }
+        }
+    }
+
+    /// Returns the header.
+    pub fn header(&self) -> &PlanHeader {
+        &self.header
+    }
+
+    /// Reads all actions and returns those of a part of the plan, in their order.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be executed at a target whose keys obey this rule, and a file with more or fewer lines
+    /// than the header says.
+    pub fn actions(mut self, rule: KeyRule, shard: Shard) -> Result<Vec<Action>, PlanFileError> {
+        let mut actions = Vec::new();
+        let mut order = Sequence::default();
+        let mut found = 0;
+        while let Some(line) = self.lines.next()? {
+            let record: ActionRecord = self.lines.parse(&line)?;
+            let action = record.into_action().map_err(|problem| self.lines.error(problem))?;
+            let checked = self.check(&action, rule).and_then(|()| order.admit(&action));
+            checked.map_err(|problem| self.lines.error(problem))?;
+            found += 1;
+            if shard.takes(&action) {
+                order.once(&action).map_err(|problem| self.lines.error(problem))?;
+                actions.push(action);
+            }
+        }
+        match self.header.actions {
+            expected if found < expected => Err(PlanFileError::Cut { expected, found }),
+            expected if found > expected => {
+                let problem = format!("the header says that there are {expected} actions, and this is one more");
+                Err(PlanFileError::line(expected + 2, problem))
+            }
+            _ => Ok(actions),
+        }
+    }
+
+    fn check(&self, action: &Action, rule: KeyRule) -> Result<(), String> {
+        let fits = |entry: &Entry| match rule.check(entry) {
+            _ if entry.key.as_str().is_empty() => Err("an action without a key".to_owned()),
+            Ok(()) => Ok(()),
+            Err(why) => Err(format!("the target cannot hold '{}': {why}", entry.key)),
+        };
+        match action {
+            Action::Copy { source, .. } => fits(source),
+            Action::Skip { .. } => Ok(()),
+            Action::Delete { .. } | Action::Replace { .. } if self.header.deletion == Deletion::Keep => {
+                Err(format!("the header says that nothing is deleted, but '{}' would be", action.key()))
+            }
+            Action::Delete { target } => fits(target),
+            Action::Replace { source, obstacle } => {
+                fits(source)?;
+                fits(&Entry::file(obstacle.clone(), 0))
+            }
+        }
+    }
+}
+
+/// Where in a plan an action belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    #[default]
+    Copies,
+    Deletes,
+    Replacements,
+}
+
+/// Holds actions to the order in which a plan has them: copies, deletes from the first key to the last, replacements. No
+/// key is written twice.
+#[derive(Default)]
+struct Sequence {
+    stage: Stage,
+    deleted: Option<Key>,
+    written: HashSet<Key>,
+}
+
+impl Sequence {
+    fn admit(&mut self, action: &Action) -> Result<(), String> {
+        let key = action.key();
+        let stage = match action {
+            Action::Copy { .. } | Action::Skip { .. } => Stage::Copies,
+            Action::Delete { .. } => Stage::Deletes,
+            Action::Replace { .. } => Stage::Replacements,
+        };
+        let ascends = stage != Stage::Deletes || self.deleted.as_ref().is_none_or(|last| last < key);
+        if stage < self.stage || !ascends {
+            return Err(format!("the action on '{key}' is out of order"));
+        }
+        self.stage = stage;
+        if stage == Stage::Deletes {
+            self.deleted = Some(key.clone());
+        }
+        Ok(())
+    }
+
+    /// Actions on one key are in one part of a plan, so it is enough to remember that part's.
+    fn once(&mut self, action: &Action) -> Result<(), String> {
+        let key = action.key();
+        let is_first = match action {
+            Action::Delete { .. } => !self.written.contains(key),
+            Action::Copy { .. } | Action::Replace { .. } | Action::Skip { .. } => self.written.insert(key.clone()),
+        };
+        if is_first { Ok(()) } else { Err(format!("there are two actions on '{key}'")) }
+    }
+}
+
+/// The lines of a file, with their numbers.
+#[derive(Debug)]
+struct Lines<R> {
+    file: R,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, PlanFileError> {
+        let mut line = Vec::new();
+        let read = (&mut self.file).take(LONGEST).read_until(b'\n', &mut line)?;
+        self.number += 1;
+        match read as u64 {
+            0 => Ok(None),
+            LONGEST if line.last() != Some(&b'\n') => Err(self.error("it is too long")),
+            _ => Ok(Some(line)),
+        }
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&self, line: &'a [u8]) -> Result<T, PlanFileError> {
+        serde_json::from_slice(line).map_err(|error| {
+            // The parser sees one line and counts it as the first.
+            let problem = error.to_string();
+            let problem = problem.split(" at line ").next().unwrap_or(&problem);
+            let cut = if error.is_eof() { "it is cut short: " } else { "" };
+            self.error(format!("{cut}{problem} (column {})", error.column()))
+        })
+    }
+
+    fn error(&self, problem: impl ToString) -> PlanFileError {
+        PlanFileError::line(self.number, problem)
+    }
+}
+
+/// A first line without an end is no plan, however long it goes on.
+fn first_line(error: PlanFileError) -> PlanFileError {
+    match error {
+        PlanFileError::Line { .. } => PlanFileError::NotAPlan,
+        error => error,
+    }
+}

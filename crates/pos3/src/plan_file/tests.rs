@@ -1,0 +1,192 @@
+use std::time::{Duration, SystemTime};
+
+use pos3_core::{Action, Change, Deletion, Digest, Entry, Key, KeyRule, Plan, SkipReason, Tally};
+
+use super::*;
+use crate::Symlinks;
+
+fn plan() -> Plan {
+    let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+    let seen = |key: &str, size| Entry::file(key, size).with_modified(time).with_fingerprint("\"e\"".into());
+    let digest = Digest::Md5OfParts { digest: [0xab; 16], parts: 3 };
+    let odd = Entry { fingerprint: Some(pos3_core::Fingerprint::new([0xff, 0])), ..seen("a\nb \u{202e}é#", 7) };
+    Plan {
+        actions: vec![
+            Action::Copy { source: odd, target: None, why: Change::New },
+            Action::Copy { source: seen("c", 1), target: Some(seen("c", 2).with_digest(digest)), why: Change::Size },
+            Action::Skip { key: Key::from("l"), why: SkipReason::Source(pos3_core::Protection::Symlink) },
+            Action::Skip { key: Key::from("../x"), why: SkipReason::Unsafe(pos3_core::UnsafeKey::DotSegment) },
+            Action::Delete { target: seen("d", 1) },
+            Action::Delete { target: Entry::directory("e/") },
+            Action::Delete { target: Entry::marker("e/f/", 0) },
+            Action::Replace { source: seen("d/x", 1), obstacle: Key::from("d") },
+        ],
+        tally: Tally { source: 9, target: 8, unchanged: 7, extra: 0 },
+        warnings: vec!["a line\nwith a break".into()],
+    }
+}
+
+fn text() -> String {
+    let (from, to) = ("/from".parse().unwrap(), "s3://b/to".parse().unwrap());
+    let header = PlanHeader::new(&from, &to, &plan()).unwrap().with_deletion(Deletion::Mirror).with_options("--delete");
+    let mut out = Vec::new();
+    write_plan(&mut out, &header, &plan()).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn read(text: &str) -> Result<Vec<Action>, PlanFileError> {
+    PlanReader::open(text.as_bytes())?.actions(KeyRule::FilePath, Shard::default())
+}
+
+/// What is wrong with the text after `from` was replaced by `to`.
+fn problem(from: &str, to: &str) -> String {
+    let text = text();
+    assert!(text.contains(from), "{from} is not in {text}");
+    read(&text.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_plan_comes_back_as_it_was_written() {
+    let reader = PlanReader::open(text().as_bytes().to_owned().leak() as &[u8]).unwrap();
+    let header = reader.header().clone();
+    assert_eq!((header.source.to_string(), header.target.to_string()), ("/from".into(), "s3://b/to".into()));
+    assert_eq!((header.deletion, header.symlinks), (Deletion::Mirror, Symlinks::Skip));
+    assert_eq!((header.tally, &header.warnings), (plan().tally, &plan().warnings));
+    assert_eq!(reader.actions(KeyRule::FilePath, Shard::default()).unwrap(), plan().actions);
+}
+
+/// A field that changes its name would make every plan that lies around unreadable, or worse.
+#[test]
+fn the_lines_of_the_format_never_change() {
+    let text = text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with(r#"{"format":"pos3-plan","version":1,"source":"/from","target":"s3://b/to","follow_symlinks":false,"delete":true,"created":""#));
+    assert!(lines[0].ends_with(r#""options":"--delete","source_entries":9,"target_files":8,"unchanged":7,"extra":0,"warnings":["a line\nwith a break"],"actions":8}"#), "{}", lines[0]);
+    assert_eq!(
+        lines[2],
+        r#"{"action":"copy","key":"c","why":"size","source":{"kind":"file","size":1,"modified":"2023-11-14T22:13:20.123456789Z","fingerprint":"\"e\""},"target":{"kind":"file","size":2,"modified":"2023-11-14T22:13:20.123456789Z","fingerprint":"\"e\"","digest":"abababababababababababababababab-3"}}"#
+    );
+    assert_eq!(lines[3], r#"{"action":"skip","key":"l","why":{"source":"symlink"}}"#);
+    assert_eq!(lines[6], r#"{"action":"delete","key":"e/","target":{"kind":"directory","size":0}}"#);
+    assert!(lines[8].starts_with(r#"{"action":"replace","key":"d/x","obstacle":"d","source":{"#), "{}", lines[8]);
+}
+
+#[test]
+fn a_file_that_was_cut_anywhere_is_noticed() {
+    let text = text();
+    // Only the last newline says nothing.
+    for end in 0..text.len() - 1 {
+        if text.is_char_boundary(end) {
+            assert!(read(&text[..end]).is_err(), "cut at {end}: {:?}", &text[..end]);
+        }
+    }
+    let without_last = text.trim_end().rsplit_once('\n').unwrap().0;
+    assert_eq!(read(without_last).unwrap_err().to_string(), "it is cut short: it has 7 of 8 actions");
+}
+
+#[test]
+fn what_this_program_would_not_write_is_refused_with_its_line() {
+    let not_a_plan = "it is not a plan: line 1 does not say \"format\":\"pos3-plan\"";
+    for garbage in ["", "\n", "hello", "{}", "[1]", "{\"format\":\"other\",\"version\":1}"] {
+        assert_eq!(read(garbage).unwrap_err().to_string(), not_a_plan, "{garbage:?}");
+    }
+    for (from, to, expected) in [
+        ("\"version\":1", "\"version\":2", "it is a plan of version 2; this program reads version 1"),
+        ("\"created\":\"2", "\"created\":\"x2", "line 1: "),
+        ("\"source\":\"/from\"", "\"source\":\"s3:\"", "line 1: "),
+        ("\"options\":", "\"opinions\":", "line 1: unknown field `opinions`"),
+        ("\"why\":\"size\"", "\"why\":\"mood\"", "line 3: unknown variant `mood`"),
+        ("\"action\":\"copy\",\"key\":\"c\"", "\"action\":\"chmod\",\"key\":\"c\"", "line 3: unknown variant `chmod`"),
+        (
+            "\"key\":\"c\"",
+            "\"key\":\"../c\"",
+            "line 3: the target cannot hold '../c': it has a '.' or '..' path segment",
+        ),
+        ("\"key\":\"c\"", "\"key\":\"\"", "line 3: an action without a key"),
+        ("\"key\":\"d\"", "\"key\":\"/d\"", "line 6: the target cannot hold '/d'"),
+        ("\"key\":\"e/\"", "\"key\":\"e\"", "line 7: 'e' cannot be a directory"),
+        ("\"key\":\"e/f/\"", "\"key\":\"c/\"", "line 8: the action on 'c/' is out of order"),
+        ("\"obstacle\":\"d\"", "\"obstacle\":\"dd\"", "line 9: 'dd' cannot be in the way of 'd/x'"),
+        ("\"delete\":true", "\"delete\":false", "line 6: the header says that nothing is deleted, but 'd' would be"),
+        ("abab-3", "abab-x", "line 3: the digest of 'c': "),
+        ("\"actions\":8", "\"actions\":7", "line 9: the header says that there are 7 actions, and this is one more"),
+        ("\"key\":\"l\"", "\"key\":\"c\"", "line 4: there are two actions on 'c'"),
+    ] {
+        let problem = problem(from, to);
+        assert!(problem.starts_with(expected), "{from} -> {to}: {problem}");
+    }
+    let text = text();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.swap(3, 5);
+    let problem = read(&lines.join("\n")).unwrap_err().to_string();
+    assert!(problem.ends_with("is out of order"), "{problem}");
+}
+
+#[test]
+fn parts_of_a_plan_are_all_of_it_and_share_nothing() {
+    let mut actions: Vec<Action> = (0..500)
+        .map(|number| Action::Copy {
+            source: Entry::file(format!("d{}/f{number}", number % 7), 1),
+            target: None,
+            why: Change::New,
+        })
+        .collect();
+    actions.extend(plan().actions);
+    for count in [1_u32, 2, 3, 16] {
+        let shards: Vec<Shard> = (1..=count).map(|index| format!("{index}/{count}").parse().unwrap()).collect();
+        for action in &actions {
+            assert_eq!(shards.iter().filter(|shard| shard.takes(action)).count(), 1, "{action:?} of {count}");
+        }
+        let least = shards.iter().map(|shard| actions.iter().filter(|action| shard.takes(action)).count()).min();
+        assert!(least.unwrap() > 500 / count as usize / 3, "{count} parts are of about the same size: {least:?}");
+    }
+    // A hash that changes with a version would do some actions twice and others never.
+    let copy = |key: &str| Action::Copy { source: Entry::file(key, 1), target: None, why: Change::New };
+    let shard = |index: u32| format!("{index}/3").parse::<Shard>().unwrap();
+    let part = |action: &Action| (1..=3).find(|index| shard(*index).takes(action)).unwrap();
+    assert_eq!(["a", "b", "c", "dir/file", "é"].map(|key| part(&copy(key))), [2, 2, 3, 2, 1]);
+}
+
+#[test]
+fn what_depends_on_a_delete_is_in_its_part() {
+    for name in ["d", "e", "long name", "é"] {
+        let delete = |key: String| Action::Delete { target: Entry::file(key, 1) };
+        let replace = |key: String, obstacle: String| Action::Replace {
+            source: Entry::file(key, 1),
+            obstacle: Key::from(obstacle),
+        };
+        let group = [
+            delete(name.into()),
+            delete(format!("{name}/a/b")),
+            Action::Delete { target: Entry::directory(format!("{name}/")) },
+            replace(format!("{name}/x"), name.into()),
+            replace(name.into(), format!("{name}/")),
+        ];
+        let shards = (1..=5).map(|index| format!("{index}/5").parse::<Shard>().unwrap());
+        for shard in shards {
+            let taken = group.iter().filter(|action| shard.takes(action)).count();
+            assert!(taken == 0 || taken == group.len(), "{name} {shard}");
+        }
+    }
+}
+
+#[test]
+fn a_part_is_written_as_it_is_read() {
+    assert_eq!("2/3".parse::<Shard>().unwrap().to_string(), "2/3");
+    for text in ["", "1", "0/3", "4/3", "1/0", "a/3", "1/3/4", "-1/3"] {
+        assert!(text.parse::<Shard>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_file_is_whole_or_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plan.jsonl");
+    let header = PlanHeader::new(&"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    save_plan(&path, &header, &plan()).unwrap();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let bad = Action::Delete { target: Entry::protected("x", pos3_core::Protection::Symlink) };
+    assert!(save_plan(&path, &header, &Plan { actions: vec![bad], ..Plan::default() }).is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+}

@@ -1,0 +1,49 @@
+//! Writing a plan: whole, or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use pos3_core::Plan;
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::header::HeaderRecord;
+use super::record::ActionRecord;
+use super::{PlanFileError, PlanHeader};
+
+/// Writes a plan, line by line.
+///
+/// # Errors
+///
+/// What kept it from being written.
+pub fn write_plan(out: &mut dyn Write, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
+    line(out, &HeaderRecord::try_from(header)?)?;
+    for action in &plan.actions {
+        line(out, &ActionRecord::try_from(action)?)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Writes a plan to a file, which is there with all of it or not at all, for its owner alone: keys can tell secrets. What
+/// is no file, such as a pipe, is written to as it is.
+///
+/// # Errors
+///
+/// What kept it from being written. A file that was there before is then as it was.
+pub fn save_plan(path: &Path, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return write_plan(&mut BufWriter::new(File::options().write(true).open(path)?), header, plan);
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(directory)?;
+    write_plan(&mut BufWriter::new(&mut file), header, plan)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
+}
+
+fn line(out: &mut dyn Write, record: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, record)?;
+    out.write_all(b"\n")
+}
