@@ -54,7 +54,7 @@ pub enum Outcome {
     /// Nothing: it is a directory that its contents imply, or protected where it stands.
     Nothing,
     /// This.
-    Act(Action),
+    Act(Box<Action>),
 }
 
 /// Looks at one key and says what a sync with these options would do.
@@ -98,7 +98,7 @@ async fn planned(
     let mut outcome = None;
     loop {
         match planner.next().await {
-            Ok(Some(action)) if action.key() == key => outcome = Some(Outcome::Act(action)),
+            Ok(Some(action)) if action.key() == key => outcome = Some(Outcome::Act(Box::new(action))),
             Ok(Some(_)) => {}
             Ok(None) | Err(PlanError::Refused(_)) => break,
             Err(PlanError::Listing(failed)) => return Err(failed.error),
