@@ -71,7 +71,10 @@ impl Names {
         if !self.on_disk || !source.has_content() {
             return None;
         }
-        let above = self.open.iter().find(|open| source.key.is_inside(open.name.as_str()))?;
+        let mut above = self.open.iter().filter(|open| source.key.is_inside(open.name.as_str()));
+        let first = above.next()?;
+        // The source's own file decides: what it clashes with cannot have the place of anything either.
+        let above = above.find(|open| matches!(open.holder, Holder::Source { .. })).unwrap_or(first);
         match above.holder {
             Holder::Protected => None,
             Holder::Target => Some(self.replace(source.clone(), above.name.clone())),
@@ -125,6 +128,13 @@ impl Names {
         let is_name = !entry.key.is_marker() && (matches!(holder, Holder::Protected) || entry.kind == Kind::File);
         if is_name && (self.on_disk || matches!(holder, Holder::Protected)) {
             self.open.push(Open { name: entry.key.clone(), holder });
+        }
+    }
+
+    /// Remembers a file that is to have the place of something deleted: what lies below it clashes with it.
+    pub(super) fn remember_replacement(&mut self, source: &Entry) {
+        if source.kind == Kind::File {
+            self.open.push(Open { name: source.key.clone(), holder: Holder::Source { held: None } });
         }
     }
 
@@ -216,6 +226,12 @@ mod tests {
             match deletion {
                 Deletion::Mirror => assert_eq!((found.as_str(), below.as_str()), ("replaces f/", "replaces d")),
                 Deletion::Keep => assert!(found.contains("'f/' is there") && below.contains("'d' is there")),
+            }
+            if deletion == Deletion::Mirror {
+                // That file would have to be a directory too, which no delete makes room for.
+                names.remember_replacement(&Entry::file("d/x", 1));
+                let clashing = names.clash(&Diff::SourceOnly(Entry::file("d/x/y", 1))).map(kind).unwrap();
+                assert!(clashing.contains("'d/x' is"), "{clashing}");
             }
             assert_eq!(names.end(), [], "nothing is copied a second time");
         }

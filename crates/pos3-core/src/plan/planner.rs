@@ -177,6 +177,9 @@ impl Planner {
         if let Some(action) = self.names.clash(&diff)
             && self.can_be_named(&action)
         {
+            if let Action::Replace { source, .. } = &action {
+                self.names.remember_replacement(source);
+            }
             return Decision::Act(action);
         }
         self.names.remember(&diff);
