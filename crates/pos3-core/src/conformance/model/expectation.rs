@@ -8,51 +8,47 @@ use crate::key::Key;
 use crate::options::Deletion;
 use crate::store::KeyRule;
 
-/// What a run without faults leads to.
-#[derive(Debug)]
-pub(super) struct Expectation {
-    /// What the target then holds.
-    pub(super) objects: Objects,
-    /// The keys that are left alone, and told.
-    pub(super) refused: BTreeSet<String>,
-    /// Whether a clash is among the reasons, or something in the way, so that nothing may be deleted.
-    pub(super) clashes: bool,
-}
-
-/// Why a key is left alone.
-#[derive(PartialEq, Eq)]
-enum Refusal {
-    Link,
-    Unsafe,
-    Clash,
-}
-
-/// Two trees before a run.
+/// Two trees before a run, and what the run is to do.
 pub(super) struct Before<'a> {
     pub(super) source: &'a World,
     pub(super) target: &'a World,
     pub(super) filter: &'a Filter,
+    pub(super) deletion: Deletion,
+}
+
+/// Whether what was to be deleted was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deletes {
+    Done,
+    Withheld,
+}
+
+/// What a run without faults leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Expectation {
+    /// What the target then holds.
+    pub(super) objects: Objects,
+    /// The keys that are left alone, and told.
+    pub(super) told: BTreeSet<String>,
+}
+
+/// What becomes of a key that the target should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is there afterwards.
+    Copied,
+    /// The target has a link in its place, or the key is no file name.
+    Refused,
+    /// One name would be a file and a directory, so nothing is deleted either.
+    Clashes,
+    /// It needs the place of what only the target has, and gets it when that is deleted.
+    Replaces,
+    /// It is, or lies below, a file in whose place the target has a directory that the filter hides: nothing is promised
+    /// but that it is not harmed.
+    Open,
 }
 
 impl Before<'_> {
-    /// Returns what follows. Whether deletes are withheld is given: the caller checks that against `clashes`.
-    pub(super) fn after(&self, deletion: Deletion, withheld: bool) -> Expectation {
-        let refused = self.refused();
-        let deletes = deletion == Deletion::Mirror && !withheld;
-        let mut files = self.target.objects.clone();
-        files.retain(|key, _| !(deletes && self.is_extra(key)));
-        let copied = self.wanted().into_iter().filter(|(key, _)| !refused.iter().any(|(refused, _)| refused == key));
-        files.extend(copied);
-        if self.target.rule == KeyRule::FilePath {
-            self.settle_directories(&mut files, deletes);
-        }
-        Expectation {
-            objects: files,
-            clashes: refused.iter().any(|(_, why)| *why == Refusal::Clash),
-            refused: refused.into_iter().map(|(key, _)| key).collect(),
-        }
-    }
-
     /// Returns what the target should have of the source.
     pub(super) fn wanted(&self) -> Objects {
         let mut wanted = self.source.objects.clone();
@@ -60,61 +56,122 @@ impl Before<'_> {
         wanted
     }
 
-    /// Returns true if only the target has this key, so that a mirror deletes it.
+    /// Returns true if a mirror deletes this key: only the target has it, as far as can be known.
     pub(super) fn is_extra(&self, key: &str) -> bool {
         let in_source = self.source.objects.contains_key(key)
             || self.source.directories().contains(key)
             || self.source.is_linked(key);
-        self.filter.admits(key) && !in_source
+        self.deletion == Deletion::Mirror && self.filter.admits(key) && !in_source
     }
 
-    fn refused(&self) -> Vec<(String, Refusal)> {
+    /// Returns what becomes of every wanted key.
+    pub(super) fn fates(&self) -> Vec<(String, Fate)> {
         let wanted = self.wanted();
-        let refusals = wanted.iter().map(|(key, content)| Some((key.clone(), self.refusal(key, content, &wanted)?)));
-        let mut refused: Vec<_> = refusals.flatten().collect();
-        // A directory that holds nothing to copy is told too where the target has a link in its place.
-        let shown = |key: &String| self.filter.admits(key) && !wanted.contains_key(key);
-        let linked = self.source.directories().into_iter().filter(shown);
-        let is_link = |key: &String| self.target.links.contains(key.trim_end_matches('/'));
-        refused.extend(linked.filter(is_link).map(|key| (key, Refusal::Link)));
-        refused
+        wanted.iter().map(|(key, content)| (key.clone(), self.fate(key, content, &wanted))).collect()
     }
 
-    fn refusal(&self, key: &str, content: &str, wanted: &Objects) -> Option<Refusal> {
+    /// Returns what follows.
+    pub(super) fn after(&self, deletes: Deletes) -> Expectation {
+        let mut files = self.target.objects.clone();
+        files.retain(|key, _| !(deletes == Deletes::Done && self.is_extra(key)));
+        let fates = self.fates();
+        let with = |fate: Fate| fates.iter().filter(move |(_, given)| *given == fate).map(|(key, _)| key.clone());
+        let mut told: BTreeSet<String> =
+            with(Fate::Refused).chain(with(Fate::Clashes)).chain(self.linked_directories()).collect();
+        let copied: Vec<String> = with(Fate::Copied).collect();
+        files.extend(copied.into_iter().map(|key| (key.clone(), self.source.objects[&key].clone())));
+        if deletes == Deletes::Done {
+            let (freed, taken): (Vec<String>, Vec<String>) = with(Fate::Replaces)
+                .partition(|key| !files.keys().chain(&self.target.links).any(|other| is_below(other, key)));
+            files.extend(freed.into_iter().map(|key| (key.clone(), self.source.objects[&key].clone())));
+            told.extend(taken);
+        }
+        if self.target.rule == KeyRule::FilePath {
+            self.settle_directories(&mut files, deletes);
+        }
+        Expectation { objects: files, told }
+    }
+
+    /// Returns an expectation without the keys of which nothing is promised.
+    pub(super) fn promised(&self, mut expectation: Expectation) -> Expectation {
+        let wanted = self.wanted();
+        expectation.objects.retain(|key, _| !self.is_open(key, &wanted));
+        expectation.told.retain(|key| !self.is_open(key, &wanted));
+        expectation
+    }
+
+    fn fate(&self, key: &str, content: &str, wanted: &Objects) -> Fate {
         if self.target.rule == KeyRule::Any {
-            return None;
+            return Fate::Copied;
         }
         let is_file = |key: &str| !key.ends_with('/') && Key::from(key).check_path().is_ok();
-        let below = |file: &String| is_file(file) && is_below(key, file);
-        let is_directory = key.ends_with('/');
+        let below = |file: &&String| is_file(file) && is_below(key, file);
         if self.target.is_linked(key) {
-            let clashes =
-                key.strip_suffix('/').is_some_and(|name| self.target.links.contains(name) && wanted.contains_key(name));
-            return Some(if clashes { Refusal::Clash } else { Refusal::Link });
+            return Fate::Refused;
         }
-        let listed = self.target.objects.keys().filter(|key| self.filter.admits(key));
-        if wanted.keys().chain(listed).any(below) {
-            return Some(Refusal::Clash);
+        if self.is_open(key, wanted) {
+            return Fate::Open;
         }
-        if Key::from(key).check_path().is_err() || (is_directory && !content.is_empty()) {
-            return Some(Refusal::Unsafe);
+        // Where the target has the directory already, the source's file of that name has to give way.
+        let is_directory_there = |file: &String| {
+            self.target.directories().contains(&format!("{file}/")) && self.source_has_below(&format!("{file}/"))
+        };
+        if wanted.keys().any(|file| below(&file) && !is_directory_there(file)) {
+            return Fate::Clashes;
         }
-        let in_the_way = self.target.objects.keys().any(below)
-            || (!is_directory && self.target.directories().contains(&format!("{key}/")));
-        in_the_way.then_some(Refusal::Clash)
+        let names_a_file = Key::from(key).check_path().is_ok() && (content.is_empty() || !key.ends_with('/'));
+        let file_above = self.target.objects.keys().find(below);
+        match file_above {
+            Some(file) if self.deletion == Deletion::Keep && self.filter.admits(file) => return Fate::Clashes,
+            _ if !names_a_file => return Fate::Refused,
+            Some(file) if self.is_extra(file) => return Fate::Replaces,
+            Some(_) => return Fate::Clashes,
+            None => {}
+        }
+        let directory = format!("{key}/");
+        if key.ends_with('/') || !self.target.directories().contains(&directory) {
+            Fate::Copied
+        } else if self.is_extra(&directory) && !self.source_has_below(&directory) {
+            Fate::Replaces
+        } else {
+            Fate::Clashes
+        }
+    }
+
+    /// Returns true if `key` is, or lies below, a wanted file in whose place the target has a directory that is hidden.
+    fn is_open(&self, key: &str, wanted: &Objects) -> bool {
+        let directories = self.target.directories();
+        let hidden = |file: &String| {
+            let directory = format!("{file}/");
+            directories.contains(&directory) && !self.filter.admits(&directory)
+        };
+        wanted.keys().any(|file| (key == file || is_below(key, file)) && !file.ends_with('/') && hidden(file))
+    }
+
+    /// Returns the source's directories that hold nothing to copy, where the target has a link in their place.
+    fn linked_directories(&self) -> Vec<String> {
+        let wanted = |key: &String| self.source.objects.contains_key(key);
+        let is_link = |key: &String| self.target.links.contains(key.trim_end_matches('/'));
+        let shown = self.source.directories().into_iter().filter(|key| self.filter.admits(key) && !wanted(key));
+        shown.filter(is_link).collect()
     }
 
     /// Deletes the directories that only the target has and that are left empty, and shows as markers those that are
     /// empty and stay.
-    fn settle_directories(&self, files: &mut Objects, deletes: bool) {
-        let mut directories: BTreeSet<String> = self.target.directories();
+    fn settle_directories(&self, files: &mut Objects, deletes: Deletes) {
+        let before = self.target.directories();
+        let mut directories = before.clone();
         directories.extend(files.keys().flat_map(|key| above(key)));
         files.retain(|key, _| !key.ends_with('/'));
         for directory in directories.iter().rev() {
             let name = directory.trim_end_matches('/');
+            let taken = files.contains_key(name);
             let holds_something = files.keys().chain(&self.target.links).any(|key| is_below(key, name));
-            let is_extra = deletes && self.is_extra(directory) && !self.source_has_below(directory);
-            if !holds_something && (!is_extra || !self.target.directories().contains(directory)) {
+            let deleted = deletes == Deletes::Done
+                && before.contains(directory)
+                && self.is_extra(directory)
+                && !self.source_has_below(directory);
+            if !taken && !holds_something && !deleted {
                 files.insert(directory.clone(), String::new());
             }
         }

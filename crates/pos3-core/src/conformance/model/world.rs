@@ -13,8 +13,8 @@ use crate::tree::Tree;
 /// Contents by key. A key that ends in `/` is a marker: on a disk an empty directory.
 pub(super) type Objects = BTreeMap<String, String>;
 
-/// Requests at once where the order does not matter.
-const REQUESTS: usize = 8;
+/// Requests at once where the order does not matter: enough for all of a small tree.
+const REQUESTS: usize = 32;
 
 /// What a tree holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
