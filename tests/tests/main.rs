@@ -5,6 +5,7 @@
 mod contract;
 mod docs;
 mod memory;
+mod model;
 mod s3_wire;
 mod semantics;
 mod server;
