@@ -1,9 +1,16 @@
 //! The command line, as it is written: parsed and checked here, before anything in the world is looked at.
 
+mod apply;
+mod check;
+mod cleanup;
+mod explain;
 mod filter;
+mod job;
 mod ls;
 mod manifest;
+mod plan;
 mod s3;
+mod show;
 mod sync;
 
 use std::ffi::OsString;
@@ -12,18 +19,30 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use pos3::Location;
 
+pub(crate) use apply::ApplyArgs;
+pub(crate) use check::CheckArgs;
+pub(crate) use cleanup::CleanupArgs;
+pub(crate) use explain::ExplainArgs;
+pub(crate) use job::JobArgs;
 pub(crate) use ls::LsArgs;
 pub(crate) use manifest::{LockArgs, ManifestArgs, ManifestCommand, ManifestForgetArgs, ManifestShowArgs, PairArgs};
+pub(crate) use plan::PlanArgs;
 pub(crate) use s3::S3Args;
-pub(crate) use sync::{Detail, Show, SyncArgs};
+pub(crate) use show::{Detail, Show, ShowArgs};
+pub(crate) use sync::{SafetyArgs, SyncArgs, SyncManifestArgs};
 
 const HELP: &str = "\
 Examples:
   pos3-cli sync ./data s3://bucket/data              upload what is new or changed
   pos3-cli sync s3://bucket/data ./data --delete     make ./data exactly like the bucket
   pos3-cli sync ./data s3://bucket/data -n           show what would be done, do nothing
+  pos3-cli plan ./data s3://bucket/data -o plan      write the same to a file, for review
+  pos3-cli apply plan                                do what the file says, as far as it still holds
+  pos3-cli check ./data s3://bucket/data             compare, change nothing
+  pos3-cli explain ./data s3://bucket/data a/b.txt   what would happen to one path, and why
   pos3-cli ls s3://bucket/data --recursive           list everything below data/
   pos3-cli manifest show ./data s3://bucket/data     what is remembered between runs
+  pos3-cli cleanup s3://bucket/data                  uploads that were begun and never finished
 
 Locations:
   s3://BUCKET/PREFIX   the prefix is taken as it is written: '#', '?', '%' and spaces need no encoding
@@ -43,6 +62,7 @@ Exit codes:
   0    done
   1    something failed or was skipped; the rest was done
   2    the command line makes no sense
+  3    the two locations differ ('check' alone)
   4    refused for safety; nothing was touched
   130  ended by Ctrl-C (143: by SIGTERM); nothing more was deleted";
 
@@ -59,10 +79,20 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make the target like the source
     Sync(Box<SyncArgs>),
+    /// Write what a sync would do to a file
+    Plan(Box<PlanArgs>),
+    /// Do what a plan says, and refuse what is out of date
+    Apply(Box<ApplyArgs>),
+    /// Compare two locations and change nothing
+    Check(Box<CheckArgs>),
+    /// Say what a sync would do with one path, and why
+    Explain(Box<ExplainArgs>),
     /// List what is at a location
     Ls(LsArgs),
     /// Show or forget what is remembered between runs
     Manifest(ManifestArgs),
+    /// Find uploads that were begun and never finished, and give them up
+    Cleanup(CleanupArgs),
 }
 
 /// Reads a location; what is none is a usage error.

@@ -1,7 +1,13 @@
 //! The commands: options, one call of the library, output.
 
+mod account;
+mod apply;
+mod check;
+mod cleanup;
+mod explain;
 mod ls;
 mod manifest;
+mod plan;
 mod state;
 mod sync;
 
@@ -16,6 +22,11 @@ const S3: &str = "s3";
 pub(crate) async fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Sync(args) => sync::run(&args).await,
+        Command::Plan(args) => plan::run(&args).await,
+        Command::Apply(args) => apply::run(&args).await,
+        Command::Check(args) => check::run(&args).await,
+        Command::Explain(args) => explain::run(&args).await,
+        Command::Cleanup(args) => cleanup::run(&args).await,
         Command::Ls(args) => ls::run(&args).await,
         Command::Manifest(args) => manifest::run(&args).await,
     }

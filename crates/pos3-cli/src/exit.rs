@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line makes no sense.
     Usage = 2,
+    /// The two locations differ; of `check` alone.
+    Differs = 3,
     /// Refused for safety; nothing was touched.
     Refused = 4,
     /// Ended by SIGINT.
@@ -51,6 +53,7 @@ impl Exit {
             | Error::SourceIsFile { .. }
             | Error::TargetIsFile { .. }
             | Error::Overlap { .. }
+            | Error::BackupOverlaps { .. }
             | Error::State(StateError::Locked { .. } | StateError::Newer { .. }) => Self::Refused,
             _ => Self::Failed,
         }

@@ -14,8 +14,11 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "sync works on directories; name the directory and use --exclude '*' --include NAME"
         }
         Error::TargetIsFile { .. } => "name a directory, or one that does not exist yet",
+        Error::BackupOverlaps { .. } => {
+            "choose a place outside both, or leave it out of the sync: --exclude 'DIRECTORY/*'"
+        }
         Error::Overlap { .. } => "choose a target outside the source, and a source outside the target",
-        Error::S3Settings(S3SettingsError::NoCredentials) => {
+        Error::S3Settings(S3SettingsError::NoCredentials { .. }) => {
             "looked at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN): set them, or \
              say --no-sign-request for a public bucket; profile files are not read yet"
         }

@@ -12,13 +12,13 @@ use crate::exit::Exit;
 /// The version of both objects.
 pub(crate) const VERSION: u32 = 1;
 
-/// What `sync --json` writes.
+/// What `sync --json`, `plan --json` and `apply --json` write.
 #[derive(Serialize)]
 pub(crate) struct SyncJson<'a> {
     version: u32,
     command: &'static str,
-    source: String,
-    target: String,
+    source: Option<String>,
+    target: Option<String>,
     dry_run: bool,
     exit_code: u8,
     error: Option<ErrorJson>,
@@ -84,12 +84,18 @@ enum ActionJson<'a> {
 
 impl<'a> SyncJson<'a> {
     /// Returns the object of a run that was not begun or planned.
-    pub(crate) fn new(from: &Location, to: &Location, dry_run: bool, exit: Exit) -> Self {
+    pub(crate) fn new(command: &'static str, places: (&Location, &Location), dry_run: bool, exit: Exit) -> Self {
+        let (source, target) = (Some(places.0.to_string()), Some(places.1.to_string()));
+        Self { source, target, ..Self::without_places(command, dry_run, exit) }
+    }
+
+    /// Returns the object of a run of which not even the places are known.
+    pub(crate) fn without_places(command: &'static str, dry_run: bool, exit: Exit) -> Self {
         Self {
             version: VERSION,
-            command: "sync",
-            source: from.to_string(),
-            target: to.to_string(),
+            command,
+            source: None,
+            target: None,
             dry_run,
             exit_code: exit.code(),
             error: None,

@@ -42,8 +42,9 @@ impl FilterArgs {
         for path in &self.files {
             let lines =
                 fs::read_to_string(path).map_err(|error| FilterArgsError::File { path: path.clone(), error })?;
-            builder =
-                builder.ignore_lines(&lines).map_err(|error| FilterArgsError::Lines { path: path.clone(), error })?;
+            builder = builder
+                .ignore_file(&path.to_string_lossy(), &lines)
+                .map_err(|error| FilterArgsError::Lines { path: path.clone(), error })?;
         }
         builder.build().map_err(FilterArgsError::Filter)
     }

@@ -1,10 +1,9 @@
 //! `pos3-cli sync`.
 
-use clap::{ArgAction, Args};
-use pos3::{Budget, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
+use clap::Args;
+use pos3::{Location, Verify};
 
-use super::filter::{FilterArgs, FilterArgsError};
-use super::{LockArgs, S3Args, location};
+use super::{JobArgs, LockArgs, ShowArgs, location};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -12,6 +11,7 @@ Examples:
   pos3-cli sync s3://bucket/data ./data --delete --max-delete 10%
   pos3-cli sync . s3://bucket/src --exclude '*' --include '*.rs' -n
   pos3-cli sync s3://bucket/a s3://bucket/b --json
+  pos3-cli sync ./data s3://bucket/data --delete --backup-dir s3://bucket/old
 
 A '/' at the end of a location changes nothing. Excluded keys are neither copied nor deleted.
 See 'pos3-cli --help' for exit codes and the environment.";
@@ -23,83 +23,41 @@ See 'pos3-cli --help' for exit codes and the environment.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SyncArgs {
-    /// Where to copy from: a directory or s3://BUCKET/PREFIX
-    #[arg(value_name = "SOURCE", value_parser = location())]
-    pub(crate) from: Location,
-
-    /// Where to copy to
-    #[arg(value_name = "TARGET", value_parser = location())]
-    pub(crate) to: Location,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
 
     /// Show what would be done, one line each, and do nothing
     #[arg(short = 'n', long, visible_alias = "dryrun")]
     pub(crate) dry_run: bool,
 
-    /// How many requests may be in flight
-    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
-          value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    concurrency: u64,
-
     #[command(flatten)]
-    filter: FilterArgs,
-
-    /// Follow symbolic links instead of leaving them out
-    #[arg(long, overrides_with = "no_follow_symlinks", help_heading = "What to sync")]
-    follow_symlinks: bool,
-
-    /// Leave symbolic links out (the default)
-    #[arg(long, overrides_with = "follow_symlinks", help_heading = "What to sync")]
-    no_follow_symlinks: bool,
-
-    #[command(flatten)]
-    compare: CompareArgs,
-
-    #[command(flatten)]
-    delete: DeleteArgs,
+    pub(crate) safety: SafetyArgs,
 
     #[command(flatten)]
     pub(crate) manifest: SyncManifestArgs,
 
     #[command(flatten)]
-    pub(crate) s3: S3Args,
-
-    #[command(flatten)]
-    show: ShowArgs,
+    pub(crate) show: ShowArgs,
 }
 
-/// How files of one name are compared. Default: size, then time where it proves something, then content.
-#[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "How to compare")]
-#[group(multiple = false)]
-struct CompareArgs {
-    /// Take files of equal size for equal
-    #[arg(long)]
-    size_only: bool,
+/// What is done besides copying and deleting, so that nothing is lost.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Safety")]
+pub(crate) struct SafetyArgs {
+    /// Copy what would be overwritten or deleted to this location first, under the same names; older copies there are
+    /// replaced. It must not lie inside the source or the target, unless --exclude leaves it out
+    #[arg(long, value_name = "LOCATION", value_parser = location())]
+    pub(crate) backup_dir: Option<Location>,
 
-    /// Compare size and content, whatever the times say
-    #[arg(short, long)]
-    checksum: bool,
-
-    /// Compare size and time as 'aws s3 sync' does; downloading, any other time is a change
+    /// Count a copy as failed that no checksum of either side covers, although it was made
     #[arg(long)]
-    exact_timestamps: bool,
+    verify: bool,
 }
 
-/// What may be deleted.
-#[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "What to delete")]
-struct DeleteArgs {
-    /// Delete from the target what the source does not have
-    #[arg(long)]
-    delete: bool,
-
-    /// Refuse to delete more than N files, or P% of the target's (default: 50% of 20 or more)
-    #[arg(long, value_name = "N|P%", value_parser = max_delete)]
-    max_delete: Option<MaxDelete>,
-
-    /// Let an empty source empty the target
-    #[arg(long)]
-    allow_empty: bool,
+impl SafetyArgs {
+    pub(crate) fn verify(&self) -> Verify {
+        if self.verify { Verify::Require } else { Verify::WhereKnown }
+    }
 }
 
 /// What is remembered between runs.
@@ -112,138 +70,4 @@ pub(crate) struct SyncManifestArgs {
 
     #[command(flatten)]
     pub(crate) lock: LockArgs,
-}
-
-/// What is shown.
-#[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Output")]
-struct ShowArgs {
-    /// Write one JSON object to stdout: what was done, or with -n the plan
-    #[arg(long)]
-    json: bool,
-
-    /// Tell of every finished action, and list everything skipped
-    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
-    verbose: bool,
-
-    /// Show errors only
-    #[arg(short, long)]
-    quiet: bool,
-
-    /// Show no progress
-    #[arg(long)]
-    no_progress: bool,
-}
-
-/// What a person wants to see on stderr, and in which form the result goes to stdout.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Show {
-    pub(crate) json: bool,
-    pub(crate) detail: Detail,
-    pub(crate) progress: bool,
-}
-
-/// How much is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Detail {
-    Quiet,
-    Usual,
-    Verbose,
-}
-
-impl SyncArgs {
-    /// Returns the options; this reads the files of `--exclude-from`.
-    pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
-        let DeleteArgs { delete, max_delete, allow_empty } = self.delete;
-        let guards = Guards::default().with_allow_empty(allow_empty).with_max_delete(max_delete.unwrap_or_default());
-        let concurrency = usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY);
-        Ok(SyncOptions::default()
-            .with_compare(self.compare.compare())
-            .with_deletion(if delete { Deletion::Mirror } else { Deletion::Keep })
-            .with_guards(guards)
-            .with_filter(self.filter.filter()?)
-            .with_budget(Budget::new(concurrency, Budget::BYTES)))
-    }
-
-    pub(crate) fn symlinks(&self) -> Symlinks {
-        if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
-    }
-
-    pub(crate) fn show(&self) -> Show {
-        let ShowArgs { json, verbose, quiet, no_progress } = self.show;
-        let detail = match (quiet, verbose) {
-            (true, _) => Detail::Quiet,
-            (false, true) => Detail::Verbose,
-            (false, false) => Detail::Usual,
-        };
-        Show { json, detail, progress: !quiet && !no_progress }
-    }
-}
-
-impl CompareArgs {
-    fn compare(self) -> Compare {
-        match self {
-            Self { size_only: true, .. } => Compare::SizeOnly,
-            Self { checksum: true, .. } => Compare::Digest,
-            Self { exact_timestamps: true, .. } => Compare::ExactTimestamps,
-            _ => Compare::Auto,
-        }
-    }
-}
-
-fn max_delete(text: &str) -> Result<MaxDelete, String> {
-    let limit = match text.strip_suffix('%') {
-        Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(MaxDelete::Percent),
-        None => text.parse().ok().map(MaxDelete::Count),
-    };
-    limit.ok_or_else(|| "give a number of files, or a share from 0% to 100%".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::args::{Cli, Command};
-
-    fn parse(arguments: &[&str]) -> Result<SyncOptions, clap::Error> {
-        let whole = ["pos3-cli", "sync", "a", "b"].iter().chain(arguments);
-        match Cli::try_parse_from(whole)?.command {
-            Command::Sync(sync) => Ok(sync.options().unwrap()),
-            Command::Ls(_) | Command::Manifest(_) => unreachable!("it was sync"),
-        }
-    }
-
-    #[test]
-    fn comparisons_exclude_each_other() {
-        assert_eq!(parse(&[]).unwrap().compare, Compare::Auto);
-        assert_eq!(parse(&["--size-only"]).unwrap().compare, Compare::SizeOnly);
-        assert_eq!(parse(&["-c"]).unwrap().compare, Compare::Digest);
-        assert_eq!(parse(&["--exact-timestamps"]).unwrap().compare, Compare::ExactTimestamps);
-        assert!(parse(&["--size-only", "-c"]).is_err());
-    }
-
-    #[test]
-    fn nothing_is_deleted_unless_it_was_asked_for() {
-        assert_eq!(parse(&["--allow-empty", "--max-delete", "100%"]).unwrap().deletion, Deletion::Keep);
-        assert_eq!(parse(&["--delete"]).unwrap().deletion, Deletion::Mirror);
-        assert!(!parse(&["--delete"]).unwrap().guards.allow_empty);
-    }
-
-    #[test]
-    fn a_limit_is_a_count_or_a_share() {
-        for (text, expected) in [
-            ("0", Some(MaxDelete::Count(0))),
-            ("12", Some(MaxDelete::Count(12))),
-            ("10%", Some(MaxDelete::Percent(10))),
-            ("100%", Some(MaxDelete::Percent(100))),
-            ("101%", None),
-            ("-1", None),
-            ("many", None),
-            ("", None),
-            ("%", None),
-        ] {
-            assert_eq!(max_delete(text).ok(), expected, "{text:?}");
-        }
-    }
 }

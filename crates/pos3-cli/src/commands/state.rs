@@ -1,8 +1,8 @@
 //! Where a command finds what is remembered, and what it does while another run uses it.
 
-use pos3::{Error, Location, Registry, State, StateDirectory, StateError, Wait};
+use pos3::{Error, Location, Registry, State, StateDirectory, StateError, Sync, Wait};
 
-use crate::args::SyncArgs;
+use crate::args::SyncManifestArgs;
 use crate::output;
 use crate::signals::Signals;
 
@@ -30,21 +30,32 @@ pub(super) async fn patiently<T>(wait: Wait, open: impl AsyncFn(Wait) -> Result<
     }
 }
 
-/// Opens what is remembered for a sync. Only what a person must decide is an error: everything else costs a comparison.
-pub(super) async fn for_sync(args: &SyncArgs, registry: &Registry, signals: &Signals) -> Result<Memory, Error> {
-    if args.manifest.no_manifest {
+impl Memory {
+    /// Lets a sync use it.
+    pub(super) fn with(&self, sync: Sync) -> Sync {
+        match &self.state {
+            Some(state) => sync.with_state(state),
+            None => sync,
+        }
+    }
+}
+
+/// Opens what is remembered for a run. Only what a person must decide is an error: everything else costs a comparison.
+pub(super) async fn for_run(
+    args: SyncManifestArgs,
+    registry: &Registry,
+    from: &Location,
+    to: &Location,
+    signals: &Signals,
+) -> Result<Memory, Error> {
+    if args.no_manifest {
         return Ok(Memory::default());
     }
     let directory = match directory() {
         Ok(directory) => directory,
         Err(why) => return Ok(without(why)),
     };
-    let (from, to) = (&args.from, &args.to);
-    if args.dry_run {
-        return Ok(for_plan(&directory, registry, from, to).await);
-    }
-    let opening =
-        patiently(args.manifest.lock.wait(), async |wait| State::open(&directory, registry, from, to, wait).await);
+    let opening = patiently(args.lock.wait(), async |wait| State::open(&directory, registry, from, to, wait).await);
     let cancel = signals.cancel();
     let opened = tokio::select! {
         opened = opening => opened,
@@ -59,7 +70,17 @@ pub(super) async fn for_sync(args: &SyncArgs, registry: &Registry, signals: &Sig
     }
 }
 
-/// Opens what there is. A plan writes nothing, so it waits for nobody.
+/// Opens what there is, for who only looks: he writes nothing, so he waits for nobody.
+pub(super) async fn for_look(args: SyncManifestArgs, registry: &Registry, from: &Location, to: &Location) -> Memory {
+    if args.no_manifest {
+        return Memory::default();
+    }
+    match directory() {
+        Ok(directory) => for_plan(&directory, registry, from, to).await,
+        Err(why) => without(why),
+    }
+}
+
 async fn for_plan(directory: &StateDirectory, registry: &Registry, from: &Location, to: &Location) -> Memory {
     match State::open_existing(directory, registry, from, to, Wait::Fail).await {
         Ok(Some(state)) => with(state),

@@ -1,0 +1,87 @@
+//! `pos3-cli check`.
+
+use clap::Args;
+use pos3::{Budget, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
+
+use super::filter::{FilterArgs, FilterArgsError};
+use super::{S3Args, location};
+
+const EXAMPLES: &str = "\
+Examples:
+  pos3-cli check ./data s3://bucket/data
+  pos3-cli check s3://bucket/a s3://other/a --download
+  pos3-cli check ./data s3://bucket/data --all --exclude '*.tmp'
+
+Each line is a sign, a space and a path, as 'rclone check --combined -' writes them:
+  =  the same on both sides (with --all)
+  -  only in the target
+  +  only in the source
+  *  the contents differ
+  !  could not be compared
+
+Exit codes: 0 nothing differs, 3 something does, 1 something could not be compared or read.";
+
+/// Compare two locations and change nothing
+///
+/// Sizes and digests decide, and no times: local files are read, and held against the digests that the other side
+/// knows. What remembers earlier runs is not asked.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// What it should be like: a directory or s3://BUCKET/PREFIX
+    #[arg(value_name = "SOURCE", value_parser = location())]
+    pub(crate) from: Location,
+
+    /// What is compared with it
+    #[arg(value_name = "TARGET", value_parser = location())]
+    pub(crate) to: Location,
+
+    /// Read both sides and compare every byte, which costs the traffic of a download
+    #[arg(long)]
+    pub(crate) download: bool,
+
+    /// Show what is the same, too
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) all: bool,
+
+    /// How many requests may be in flight
+    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
+          value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    concurrency: u64,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    /// Follow symbolic links instead of leaving them out
+    #[arg(long, help_heading = "What to sync")]
+    follow_symlinks: bool,
+
+    #[command(flatten)]
+    pub(crate) s3: S3Args,
+
+    /// Write one JSON object to stdout instead of the lines
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write no summary to stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+impl CheckArgs {
+    /// Returns the options of a plan that shows every difference; this reads the files of `--exclude-from`.
+    pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
+        let concurrency = usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY);
+        let everything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
+        Ok(SyncOptions::default()
+            .with_compare(if self.download { Compare::Content } else { Compare::Digest })
+            .with_deletion(Deletion::Mirror)
+            .with_guards(everything)
+            .with_filter(self.filter.filter()?)
+            .with_budget(Budget::new(concurrency, Budget::BYTES)))
+    }
+
+    pub(crate) fn symlinks(&self) -> Symlinks {
+        if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a sync is: between what, which keys, compared how, with what deleted. Every command that makes a plan has these.
+
+use clap::Args;
+use pos3::{Budget, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
+
+use super::filter::{FilterArgs, FilterArgsError};
+use super::{S3Args, location};
+
+/// A sync, without what is to become of it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct JobArgs {
+    /// Where to copy from: a directory or s3://BUCKET/PREFIX
+    #[arg(value_name = "SOURCE", value_parser = location())]
+    pub(crate) from: Location,
+
+    /// Where to copy to
+    #[arg(value_name = "TARGET", value_parser = location())]
+    pub(crate) to: Location,
+
+    /// How many requests may be in flight
+    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
+          value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    concurrency: u64,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    /// Follow symbolic links instead of leaving them out
+    #[arg(long, overrides_with = "no_follow_symlinks", help_heading = "What to sync")]
+    follow_symlinks: bool,
+
+    /// Leave symbolic links out (the default)
+    #[arg(long, overrides_with = "follow_symlinks", help_heading = "What to sync")]
+    no_follow_symlinks: bool,
+
+    #[command(flatten)]
+    compare: CompareArgs,
+
+    #[command(flatten)]
+    delete: DeleteArgs,
+
+    #[command(flatten)]
+    pub(crate) s3: S3Args,
+}
+
+/// How files of one name are compared. Default: size, then time where it proves something, then content.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "How to compare")]
+#[group(multiple = false)]
+struct CompareArgs {
+    /// Take files of equal size for equal
+    #[arg(long)]
+    size_only: bool,
+
+    /// Compare size and content, whatever the times say
+    #[arg(short, long)]
+    checksum: bool,
+
+    /// Compare size and time as 'aws s3 sync' does; downloading, any other time is a change
+    #[arg(long)]
+    exact_timestamps: bool,
+}
+
+/// What may be deleted.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "What to delete")]
+struct DeleteArgs {
+    /// Delete from the target what the source does not have
+    #[arg(long)]
+    delete: bool,
+
+    /// Refuse to delete more than N files, or P% of the target's (default: 50% of 20 or more)
+    #[arg(long, value_name = "N|P%", value_parser = max_delete)]
+    max_delete: Option<MaxDelete>,
+
+    /// Let an empty source empty the target
+    #[arg(long)]
+    allow_empty: bool,
+}
+
+impl JobArgs {
+    /// Returns the options; this reads the files of `--exclude-from`.
+    pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
+        let DeleteArgs { delete, max_delete, allow_empty } = self.delete;
+        let guards = Guards::default().with_allow_empty(allow_empty).with_max_delete(max_delete.unwrap_or_default());
+        let concurrency = usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY);
+        Ok(SyncOptions::default()
+            .with_compare(self.compare.compare())
+            .with_deletion(if delete { Deletion::Mirror } else { Deletion::Keep })
+            .with_guards(guards)
+            .with_filter(self.filter.filter()?)
+            .with_budget(Budget::new(concurrency, Budget::BYTES)))
+    }
+
+    pub(crate) fn symlinks(&self) -> Symlinks {
+        if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
+    }
+}
+
+impl CompareArgs {
+    fn compare(self) -> Compare {
+        match self {
+            Self { size_only: true, .. } => Compare::SizeOnly,
+            Self { checksum: true, .. } => Compare::Digest,
+            Self { exact_timestamps: true, .. } => Compare::ExactTimestamps,
+            _ => Compare::Auto,
+        }
+    }
+}
+
+fn max_delete(text: &str) -> Result<MaxDelete, String> {
+    let limit = match text.strip_suffix('%') {
+        Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(MaxDelete::Percent),
+        None => text.parse().ok().map(MaxDelete::Count),
+    };
+    limit.ok_or_else(|| "give a number of files, or a share from 0% to 100%".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parse(arguments: &[&str]) -> Result<SyncOptions, clap::Error> {
+        let whole = ["pos3-cli", "sync", "a", "b"].iter().chain(arguments);
+        match Cli::try_parse_from(whole)?.command {
+            Command::Sync(sync) => Ok(sync.job.options().unwrap()),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn comparisons_exclude_each_other() {
+        assert_eq!(parse(&[]).unwrap().compare, Compare::Auto);
+        assert_eq!(parse(&["--size-only"]).unwrap().compare, Compare::SizeOnly);
+        assert_eq!(parse(&["-c"]).unwrap().compare, Compare::Digest);
+        assert_eq!(parse(&["--exact-timestamps"]).unwrap().compare, Compare::ExactTimestamps);
+        assert!(parse(&["--size-only", "-c"]).is_err());
+    }
+
+    #[test]
+    fn nothing_is_deleted_unless_it_was_asked_for() {
+        assert_eq!(parse(&["--allow-empty", "--max-delete", "100%"]).unwrap().deletion, Deletion::Keep);
+        assert_eq!(parse(&["--delete"]).unwrap().deletion, Deletion::Mirror);
+        assert!(!parse(&["--delete"]).unwrap().guards.allow_empty);
+    }
+
+    #[test]
+    fn a_limit_is_a_count_or_a_share() {
+        for (text, expected) in [
+            ("0", Some(MaxDelete::Count(0))),
+            ("12", Some(MaxDelete::Count(12))),
+            ("10%", Some(MaxDelete::Percent(10))),
+            ("100%", Some(MaxDelete::Percent(100))),
+            ("101%", None),
+            ("-1", None),
+            ("many", None),
+            ("", None),
+            ("%", None),
+        ] {
+            assert_eq!(max_delete(text).ok(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The account of a run, or of a plan that nobody executed: to people on stderr, to programs on stdout.
+
+use std::io;
+
+use pos3::{Action, Location, Plan, Report, Side, Stop};
+
+use crate::args::{Detail, Show};
+use crate::exit::Exit;
+use crate::json::{self, ErrorJson, SyncJson};
+use crate::lines::Lines;
+use crate::output::Reader;
+use crate::{hints, output, summary};
+
+/// What a run came to.
+pub(super) struct Outcome {
+    pub(super) report: Report,
+    /// What would be done; only where nothing was.
+    pub(super) plan: Option<Plan>,
+}
+
+/// What is told of, and how much.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Account<'a> {
+    pub(super) command: &'static str,
+    pub(super) from: &'a Location,
+    pub(super) to: &'a Location,
+    pub(super) show: Show,
+    pub(super) plans: Plans,
+}
+
+/// What becomes of a plan that is not executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plans {
+    /// There is none: what it says is done.
+    Done,
+    /// It is shown, one line each.
+    Shown,
+    /// It was written elsewhere.
+    Written,
+}
+
+impl Outcome {
+    /// Returns the outcome of a plan in which nothing was done.
+    pub(super) fn of_plan(plan: Result<Plan, Stop>) -> Self {
+        let mut report = Report::default();
+        let plan = match plan {
+            Ok(plan) => {
+                report.tally = plan.tally;
+                report.warnings.clone_from(&plan.warnings);
+                report.skipped = plan.actions.iter().filter_map(skipped).collect();
+                Some(plan)
+            }
+            Err(stop) => {
+                report.stopped = Some(stop);
+                None
+            }
+        };
+        Self { report, plan }
+    }
+}
+
+fn skipped(action: &Action) -> Option<(pos3::Key, pos3::SkipReason)> {
+    match action {
+        Action::Skip { key, why } => Some((key.clone(), why.clone())),
+        Action::Copy { .. } | Action::Replace { .. } | Action::Delete { .. } => None,
+    }
+}
+
+impl Account<'_> {
+    /// Says what happened.
+    pub(super) fn tell(&self, outcome: &Outcome, exit: Exit) -> Exit {
+        let Outcome { report, plan } = outcome;
+        let Show { json, detail, .. } = self.show;
+        let lines = Lines::new(self.from, self.to);
+        let error = report.stopped.as_ref().map(|stop| self.early_end(stop));
+        let written = output::data(|out| match (json, plan) {
+            (true, _) => {
+                let shown = plan.as_ref().filter(|_| self.plans == Plans::Shown);
+                json::write(out, &self.object(exit).with_report(report, shown).with_error(error.clone()))
+            }
+            (false, Some(plan)) if self.plans == Plans::Shown => plan
+                .actions
+                .iter()
+                .filter_map(|action| lines.line(action))
+                .try_for_each(|line| writeln!(out, "(dryrun) {line}")),
+            (false, _) => Ok(()),
+        });
+        output::note(&summary::problems(report, &lines, detail));
+        if let Some(ErrorJson { message, hint }) = &error {
+            output::error(message, hint.as_deref());
+        } else if let Some(hint) = hints::for_report(report) {
+            output::note(&format!("hint: {hint}\n"));
+        }
+        if detail != Detail::Quiet {
+            output::note(&summary::account(report, plan.as_ref(), detail));
+        }
+        finish(written, exit)
+    }
+
+    /// Says why nothing was begun.
+    pub(super) fn not_begun(&self, exit: Exit, message: &str, hint: Option<String>) -> Exit {
+        output::error(message, hint.as_deref());
+        if !self.show.json {
+            return exit;
+        }
+        let error = ErrorJson { message: message.to_owned(), hint };
+        finish(output::data(|out| json::write(out, &self.object(exit).with_error(Some(error)))), exit)
+    }
+
+    fn object(&self, exit: Exit) -> SyncJson<'_> {
+        SyncJson::new(self.command, (self.from, self.to), self.plans != Plans::Done, exit)
+    }
+
+    fn early_end(&self, stop: &Stop) -> ErrorJson {
+        let message = match stop {
+            Stop::Listing { side, error, .. } => {
+                let location = match side {
+                    Side::Source => self.from,
+                    Side::Target => self.to,
+                };
+                format!("cannot list the {} '{location}': {}", side.as_str(), error.cause())
+            }
+            Stop::Refused(refusal) => format!("refused, nothing was touched: {refusal}"),
+            Stop::Cancelled => "ended by a signal; nothing more was deleted".to_owned(),
+            other => format!("the run ended early: {other:?}"),
+        };
+        ErrorJson { message, hint: hints::for_stop(stop) }
+    }
+}
+
+/// What could not be written to stdout is a failure too.
+pub(super) fn finish(written: io::Result<Reader>, exit: Exit) -> Exit {
+    match written {
+        Ok(_) => exit,
+        Err(error) => {
+            output::error(&output::unwritten(&error).message, None);
+            if exit == Exit::Done { Exit::Failed } else { exit }
+        }
+    }
+}

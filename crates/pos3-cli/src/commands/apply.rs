@@ -1,0 +1,107 @@
+//! `pos3-cli apply`: what a plan says, as far as it still holds.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+
+use pos3::{Error, Location, Plan, PlanFileError, PlanHeader, PlanReader, Sync, SyncOptions};
+
+use super::account::{Account, Outcome, Plans, finish};
+use super::registry;
+use super::sync::with_backup;
+use crate::args::ApplyArgs;
+use crate::exit::Exit;
+use crate::json::{self, ErrorJson, SyncJson};
+use crate::lines::Lines;
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::{hints, output};
+
+type Reader = PlanReader<Box<dyn BufRead + Send>>;
+
+/// Runs the command.
+pub(crate) async fn run(args: &ApplyArgs) -> Exit {
+    let (reader, header) = match read(args) {
+        Ok(reader) => {
+            let header = reader.header().clone();
+            (reader, header)
+        }
+        Err(error) => return unreadable(args, &error),
+    };
+    let plans = if args.dry_run { Plans::Shown } else { Plans::Done };
+    let account = Account { command: "apply", from: &header.source, to: &header.target, show: args.show.show(), plans };
+    let signals = Signals::listen();
+    let progress = Progress::start(account.show);
+    let options = args.options().with_observer(progress.watcher(&Lines::new(account.from, account.to), account.show));
+    let outcome = perform(args, options, reader, &signals).await;
+    progress.end();
+    match outcome {
+        Ok(outcome) => account.tell(&outcome, Exit::of_report(&outcome.report, signals.exit())),
+        Err(NotBegun::Plan(error)) => {
+            let (exit, message) = refusal(args, &error);
+            account.not_begun(exit, &message, None)
+        }
+        Err(NotBegun::Sync(error)) => {
+            account.not_begun(Exit::of_error(&error), &output::chain(&error), hints::for_error(&error))
+        }
+    }
+}
+
+/// Why nothing was done.
+enum NotBegun {
+    Plan(PlanFileError),
+    Sync(Error),
+}
+
+async fn perform(
+    args: &ApplyArgs,
+    options: SyncOptions,
+    reader: Reader,
+    signals: &Signals,
+) -> Result<Outcome, NotBegun> {
+    let header = reader.header().clone();
+    let sync = open(args, &header, options).await.map_err(NotBegun::Sync)?.with_cancel(signals.cancel());
+    let actions = reader.actions(sync.target_capabilities().keys, args.shard).map_err(NotBegun::Plan)?;
+    let plan = Plan { actions, tally: header.tally, warnings: header.warnings };
+    if args.dry_run {
+        return Ok(Outcome::of_plan(Ok(plan)));
+    }
+    Ok(Outcome { report: sync.execute(plan).await, plan: None })
+}
+
+async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions) -> Result<Sync, Error> {
+    let (from, to) = (&header.source, &header.target);
+    let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
+    let registry = registry(&args.s3, header.symlinks, &locations)?;
+    let sync = Sync::open(&registry, from, to, options).await?;
+    with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await
+}
+
+fn read(args: &ApplyArgs) -> Result<Reader, PlanFileError> {
+    let file: Box<dyn BufRead + Send> = if args.plan.as_os_str() == OsStr::new("-") {
+        Box::new(BufReader::new(io::stdin()))
+    } else {
+        Box::new(BufReader::new(File::open(&args.plan)?))
+    };
+    PlanReader::open(file)
+}
+
+/// Says why the file is not even known to be a plan between two places.
+fn unreadable(args: &ApplyArgs, error: &PlanFileError) -> Exit {
+    let (exit, message) = refusal(args, error);
+    output::error(&message, None);
+    if !args.show.show().json {
+        return exit;
+    }
+    let object = SyncJson::without_places("apply", args.dry_run, exit);
+    let error = ErrorJson { message, hint: None };
+    finish(output::data(|out| json::write(out, &object.with_error(Some(error)))), exit)
+}
+
+fn refusal(args: &ApplyArgs, error: &PlanFileError) -> (Exit, String) {
+    let plan = args.plan.display();
+    match error {
+        PlanFileError::Io(error) => (Exit::Failed, format!("cannot read the plan '{plan}': {error}")),
+        _ => (Exit::Refused, format!("refused, nothing was touched: the plan '{plan}': {error}")),
+    }
+}

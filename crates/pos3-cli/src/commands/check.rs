@@ -1,0 +1,288 @@
+//! `pos3-cli check`: what differs between two locations, in the lines of `rclone check --combined`.
+//!
+//! It is the plan of a sync that nobody executes, told as differences.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use pos3::{
+    Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, SkipReason, Stop, Sync, Tally, Usage,
+};
+use serde::Serialize;
+
+use super::account::finish;
+use super::registry;
+use crate::args::CheckArgs;
+use crate::exit::Exit;
+use crate::json::{self, ErrorJson};
+use crate::output::Reader;
+use crate::signals::Signals;
+use crate::{hints, output, size};
+
+/// What is said of one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+enum Sign {
+    #[serde(rename = "-")]
+    TargetOnly,
+    #[serde(rename = "+")]
+    SourceOnly,
+    #[serde(rename = "*")]
+    Differs,
+    #[serde(rename = "!")]
+    Unknown,
+}
+
+/// One path that is not the same on both sides, or not known to be.
+#[derive(Debug, Serialize)]
+struct Difference {
+    path: String,
+    sign: Sign,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// What `check --json` writes.
+#[derive(Serialize)]
+struct CheckJson<'a> {
+    version: u32,
+    command: &'static str,
+    source: String,
+    target: String,
+    exit_code: u8,
+    error: Option<ErrorJson>,
+    equal: u64,
+    target_only: usize,
+    source_only: usize,
+    differing: usize,
+    unknown: usize,
+    differences: &'a [Difference],
+    warnings: &'a [String],
+    elapsed_seconds: f64,
+    requests: BTreeMap<&'static str, u64>,
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    differences: Vec<Difference>,
+    /// Left out by policy, such as symbolic links.
+    left_out: u64,
+    tally: Tally,
+    warnings: Vec<String>,
+    usage: Usage,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &CheckArgs) -> Exit {
+    let begin = Instant::now();
+    let signals = Signals::listen();
+    let (found, failed) = match compare(args, signals.cancel()).await {
+        Ok(found) => (found, None),
+        Err(failed) => (Found::default(), Some(failed)),
+    };
+    let exit = match &failed {
+        Some(failed) if failed.exit == Exit::Interrupted => signals.exit().unwrap_or(Exit::Interrupted),
+        Some(failed) => failed.exit,
+        None => found.exit(),
+    };
+    let error = failed.map(|failed| failed.error);
+    if let Some(error) = &error {
+        output::error(&error.message, error.hint.as_deref());
+    }
+    let written = if args.json {
+        output::data(|out| json::write(out, &object(args, &found, error.clone(), exit, begin)))
+    } else {
+        lines(&found)
+    };
+    if error.is_none() && !args.quiet {
+        output::note(&summary(args, &found, begin));
+    }
+    finish(written, exit)
+}
+
+/// Why there is no answer.
+struct Failed {
+    exit: Exit,
+    error: ErrorJson,
+}
+
+impl Failed {
+    fn new(exit: Exit, message: String, hint: Option<String>) -> Self {
+        Self { exit, error: ErrorJson { message, hint } }
+    }
+}
+
+async fn compare(args: &CheckArgs, cancel: CancellationToken) -> Result<Found, Failed> {
+    let mut options = args.options().map_err(|error| Failed::new(Exit::Usage, error.to_string(), None))?;
+    if args.all {
+        options = options.with_observer(Equals::default());
+    }
+    let sync = open(args, options).await.map_err(|error| {
+        // Nothing is touched, so nothing is refused for safety.
+        let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
+        Failed::new(exit, output::chain(&error), hints::for_error(&error))
+    })?;
+    let sync = sync.with_cancel(cancel);
+    match sync.plan().await {
+        Ok(Ok(plan)) => Ok(Found::of(plan, sync.usage(), args)),
+        Ok(Err(stop)) => Err(stopped(args, &stop)),
+        Err(error) => Err(Failed::new(Exit::Failed, output::chain(&error), hints::for_error(&error))),
+    }
+}
+
+async fn open(args: &CheckArgs, options: pos3::SyncOptions) -> Result<Sync, Error> {
+    let registry = registry(&args.s3, args.symlinks(), &[&args.from, &args.to])?;
+    Sync::open(&registry, &args.from, &args.to, options).await
+}
+
+fn stopped(args: &CheckArgs, stop: &Stop) -> Failed {
+    match stop {
+        Stop::Listing { side, error, .. } => {
+            let location = if *side == Side::Source { &args.from } else { &args.to };
+            let message = format!("cannot list '{location}': {}", error.cause());
+            Failed::new(Exit::Failed, message, hints::for_stop(stop))
+        }
+        Stop::Cancelled => Failed::new(Exit::Interrupted, "ended by a signal".to_owned(), None),
+        other => Failed::new(Exit::Failed, format!("the comparison ended early: {other:?}"), None),
+    }
+}
+
+impl Found {
+    fn of(plan: Plan, usage: Usage, args: &CheckArgs) -> Self {
+        let mut found = Self { tally: plan.tally, warnings: plan.warnings, usage, ..Self::default() };
+        for action in &plan.actions {
+            found.add(action, args);
+        }
+        found.differences.sort_by(|a, b| (&a.path, a.sign).cmp(&(&b.path, b.sign)));
+        found
+    }
+
+    fn add(&mut self, action: &Action, args: &CheckArgs) {
+        let (sign, reason) = match action {
+            Action::Copy { target: None, .. } | Action::Replace { .. } => (Sign::SourceOnly, None),
+            Action::Copy { why: Change::Incomparable, .. } => (Sign::Unknown, Some(incomparable(args))),
+            Action::Copy { .. } => (Sign::Differs, None),
+            Action::Delete { target } if target.has_content() => (Sign::TargetOnly, None),
+            // What it holds is told.
+            Action::Delete { .. } => return,
+            Action::Skip { why, .. } if why.is_policy() => {
+                self.left_out += 1;
+                return;
+            }
+            Action::Skip { why: SkipReason::Unsafe(_), .. } => (Sign::SourceOnly, None),
+            Action::Skip { why, .. } => (Sign::Unknown, Some(why.to_string())),
+        };
+        self.differences.push(Difference { path: action.key().as_str().to_owned(), sign, reason });
+    }
+
+    fn count(&self, sign: Sign) -> usize {
+        self.differences.iter().filter(|difference| difference.sign == sign).count()
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.count(Sign::Unknown), self.differences.len()) {
+            (0, 0) => Exit::Done,
+            (0, _) => Exit::Differs,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+fn incomparable(args: &CheckArgs) -> String {
+    if args.download {
+        "the target could not be read".to_owned()
+    } else {
+        "no digest that both sides know: --download would tell".to_owned()
+    }
+}
+
+impl Sign {
+    fn as_char(self) -> char {
+        match self {
+            Self::TargetOnly => '-',
+            Self::SourceOnly => '+',
+            Self::Differs => '*',
+            Self::Unknown => '!',
+        }
+    }
+}
+
+fn lines(found: &Found) -> io::Result<Reader> {
+    output::data(|out| {
+        found.differences.iter().try_for_each(|Difference { path, sign, reason }| {
+            let path = Key::from(path.as_str());
+            match reason {
+                Some(reason) => writeln!(out, "{} {path} ({reason})", sign.as_char()),
+                None => writeln!(out, "{} {path}", sign.as_char()),
+            }
+        })
+    })
+}
+
+fn object<'a>(
+    args: &CheckArgs,
+    found: &'a Found,
+    error: Option<ErrorJson>,
+    exit: Exit,
+    begin: Instant,
+) -> CheckJson<'a> {
+    CheckJson {
+        version: json::VERSION,
+        command: "check",
+        source: args.from.to_string(),
+        target: args.to.to_string(),
+        exit_code: exit.code(),
+        error,
+        equal: found.tally.unchanged,
+        target_only: found.count(Sign::TargetOnly),
+        source_only: found.count(Sign::SourceOnly),
+        differing: found.count(Sign::Differs),
+        unknown: found.count(Sign::Unknown),
+        differences: &found.differences,
+        warnings: &found.warnings,
+        elapsed_seconds: begin.elapsed().as_secs_f64(),
+        requests: json::requests(&found.usage),
+    }
+}
+
+fn summary(args: &CheckArgs, found: &Found, begin: Instant) -> String {
+    let warnings: String = found.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    let mut told = vec![format!("{} equal", size::count(found.tally.unchanged))];
+    for (sign, words) in [
+        (Sign::Differs, "differ"),
+        (Sign::SourceOnly, "only in the source"),
+        (Sign::TargetOnly, "only in the target"),
+        (Sign::Unknown, "could not be compared"),
+    ] {
+        let count = found.count(sign) as u64;
+        if count > 0 {
+            told.push(format!("{} {words}", size::count(count)));
+        }
+    }
+    if found.left_out > 0 {
+        told.push(format!("{} left out", size::count(found.left_out)));
+    }
+    if found.tally.source == 0 {
+        told.push(format!("nothing was found in the source '{}'", args.from));
+    }
+    let mut text = format!("{warnings}{}\n", told.join(", "));
+    if found.usage.total() > 0 {
+        text.push_str(&format!("requests   {}\n", found.usage));
+    }
+    text + &format!("time       {}\n", size::time(begin.elapsed()))
+}
+
+/// Writes what is equal, as it is found.
+#[derive(Default)]
+struct Equals(Mutex<()>);
+
+impl Observer for Equals {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Unchanged(key, _) = event {
+            let _one_line_at_a_time = self.0.lock();
+            let _ = writeln!(io::stdout().lock(), "= {key}");
+        }
+    }
+}

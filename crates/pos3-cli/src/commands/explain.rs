@@ -1,0 +1,292 @@
+//! `pos3-cli explain`: what a sync would do with one path, and what decides it.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use pos3::{
+    Action, Change, Deletion, Effect, Entry, Error, Explanation, FilterRule, Fingerprint, Key, Kind, Location, Outcome,
+    SkipReason, Sync, SyncOptions,
+};
+use serde::Serialize;
+
+use super::account::finish;
+use super::{registry, state};
+use crate::args::ExplainArgs;
+use crate::exit::Exit;
+use crate::json::{self, ErrorJson};
+use crate::lines::Lines;
+use crate::{hints, output, size};
+
+/// What `explain --json` writes.
+#[derive(Serialize)]
+struct ExplainJson {
+    version: u32,
+    command: &'static str,
+    source: String,
+    target: String,
+    path: String,
+    exit_code: u8,
+    error: Option<ErrorJson>,
+    #[serde(flatten)]
+    explanation: Option<ExplanationJson>,
+}
+
+#[derive(Serialize)]
+struct ExplanationJson {
+    rule: Option<RuleJson>,
+    at_source: Option<EntryJson>,
+    at_target: Option<EntryJson>,
+    remembered: Option<RememberedJson>,
+    outcome: &'static str,
+    would: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct RuleJson {
+    effect: &'static str,
+    pattern: String,
+    file: Option<String>,
+    line: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct EntryJson {
+    kind: String,
+    size: u64,
+    modified: Option<String>,
+    fingerprint: Option<String>,
+    digest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RememberedJson {
+    source_is_as_it_was: bool,
+    target_is_as_it_was: bool,
+    digest: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &ExplainArgs) -> Exit {
+    let options = match args.job.options() {
+        Ok(options) => options,
+        Err(error) => return failed(args, Exit::Usage, error.to_string(), None),
+    };
+    let key = Key::from(args.path.strip_prefix("./").unwrap_or(&args.path));
+    if key.as_str().is_empty() {
+        return failed(args, Exit::Usage, "name a path below both locations".to_owned(), None);
+    }
+    let deletion = options.deletion;
+    match perform(args, options, &key).await {
+        Ok(explanation) => tell(args, &explanation, deletion),
+        Err(error) => {
+            // Nothing is touched, so nothing is refused for safety.
+            let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
+            failed(args, exit, output::chain(&error), hints::for_error(&error))
+        }
+    }
+}
+
+async fn perform(args: &ExplainArgs, options: SyncOptions, key: &Key) -> Result<Explanation, Error> {
+    let (from, to) = (&args.job.from, &args.job.to);
+    let registry = registry(&args.job.s3, args.job.symlinks(), &[from, to])?;
+    let sync = Sync::open(&registry, from, to, options).await?;
+    let memory = state::for_look(args.manifest, &registry, from, to).await;
+    if let Some(warning) = &memory.warning {
+        output::note(&format!("warning: {warning}\n"));
+    }
+    let explained = memory.with(sync).explain(key).await;
+    explained.map_err(|source| Error::Store { location: args.path.clone(), source })
+}
+
+fn failed(args: &ExplainArgs, exit: Exit, message: String, hint: Option<String>) -> Exit {
+    output::error(&message, hint.as_deref());
+    if !args.json {
+        return exit;
+    }
+    finish(output::data(|out| json::write(out, &object(args, exit, Some(ErrorJson { message, hint }), None))), exit)
+}
+
+fn object(
+    args: &ExplainArgs,
+    exit: Exit,
+    error: Option<ErrorJson>,
+    explanation: Option<ExplanationJson>,
+) -> ExplainJson {
+    ExplainJson {
+        version: json::VERSION,
+        command: "explain",
+        source: args.job.from.to_string(),
+        target: args.job.to.to_string(),
+        path: args.path.clone(),
+        exit_code: exit.code(),
+        error,
+        explanation,
+    }
+}
+
+fn tell(args: &ExplainArgs, explanation: &Explanation, deletion: Deletion) -> Exit {
+    let words = Words::of(args, explanation, deletion);
+    let written = output::data(|out| {
+        if args.json {
+            let explanation = in_json(explanation, &words);
+            json::write(out, &object(args, Exit::Done, None, Some(explanation)))
+        } else {
+            in_lines(out, args, explanation, &words)
+        }
+    });
+    finish(written, Exit::Done)
+}
+
+/// What follows, and why, in words.
+struct Words {
+    outcome: &'static str,
+    would: String,
+    reason: String,
+}
+
+impl Words {
+    fn of(args: &ExplainArgs, explanation: &Explanation, deletion: Deletion) -> Self {
+        let words = |outcome, would: &str, reason: &str| Self { outcome, would: would.into(), reason: reason.into() };
+        match &explanation.outcome {
+            Outcome::Absent => words("absent", "nothing", "it is on neither side"),
+            Outcome::Excluded => {
+                let rule = explanation.rule.as_ref().map(rule).unwrap_or_default();
+                words("excluded", "nothing", &format!("left out by {rule}; it is neither copied nor deleted"))
+            }
+            Outcome::Unchanged(proof) => words("unchanged", "nothing", proof.as_str()),
+            Outcome::Kept => {
+                words("kept", "nothing", "only the target has it, and --delete, which would delete it, was not given")
+            }
+            Outcome::Act(action) => Self::of_action(args, action, deletion),
+            _ => words("nothing", "nothing", "a directory follows from what is in it; what is protected is left alone"),
+        }
+    }
+
+    fn of_action(args: &ExplainArgs, action: &Action, deletion: Deletion) -> Self {
+        let lines = Lines::new(&args.job.from, &args.job.to);
+        let would = lines.line(action).unwrap_or_else(|| "skip it, and say so".to_owned());
+        let (outcome, reason) = match action {
+            Action::Copy { why: Change::New, .. } => ("copy", "the target does not have it".to_owned()),
+            Action::Copy { why: Change::Incomparable, .. } => {
+                ("copy", "nothing shows that both sides are equal: there is no digest that both know".to_owned())
+            }
+            Action::Copy { why, .. } => ("copy", why.as_str().to_owned()),
+            Action::Delete { .. } => {
+                let guards = "if everything else goes well and --max-delete and --allow-empty let the whole plan pass";
+                ("delete", format!("only the target has it, and --delete was given; {guards}"))
+            }
+            Action::Replace { obstacle, .. } => {
+                ("replace", format!("'{obstacle}' stands in the way, and is deleted first, as --delete allows"))
+            }
+            Action::Skip { why: why @ SkipReason::Clash(_), .. } if deletion == Deletion::Keep => {
+                ("skip", format!("{why}; --delete may make room for it"))
+            }
+            Action::Skip { why, .. } => ("skip", why.to_string()),
+        };
+        Self { outcome, would, reason }
+    }
+}
+
+fn in_lines(out: &mut dyn Write, args: &ExplainArgs, explanation: &Explanation, words: &Words) -> io::Result<()> {
+    let Explanation { key, rule: decided, source, target, .. } = explanation;
+    let (from, to) = (&args.job.from, &args.job.to);
+    let filter = decided.as_ref().map_or("no rule matches: it is in".to_owned(), |decided| {
+        let effect = if decided.effect == Effect::Exclude { "left out by" } else { "taken by" };
+        format!("{effect} {}", rule(decided))
+    });
+    writeln!(out, "path        {key}")?;
+    writeln!(out, "filter      {filter}")?;
+    side(out, "source", from, key, source.as_ref())?;
+    side(out, "target", to, key, target.as_ref())?;
+    writeln!(out, "remembered  {}", remembered(explanation))?;
+    writeln!(out, "would       {}", words.would)?;
+    writeln!(out, "because     {}", words.reason)
+}
+
+fn side(out: &mut dyn Write, name: &str, location: &Location, key: &Key, entry: Option<&Entry>) -> io::Result<()> {
+    let Some(entry) = entry else { return writeln!(out, "{name:<11} {}: nothing", location.child(key)) };
+    writeln!(out, "{name:<11} {}: {}", location.child(key), kind(entry))?;
+    let facts = [
+        ("size", entry.has_content().then(|| format!("{} ({} bytes)", size::bytes(entry.size), entry.size))),
+        ("modified", time(entry)),
+        ("fingerprint", entry.fingerprint.as_ref().map(Fingerprint::to_text)),
+        ("digest", entry.digest.map(|digest| digest.to_string())),
+    ];
+    for (fact, value) in facts {
+        if let Some(value) = value {
+            writeln!(out, "            {fact:<11} {value}")?;
+        }
+    }
+    Ok(())
+}
+
+fn kind(entry: &Entry) -> String {
+    match &entry.kind {
+        Kind::File => "a file".to_owned(),
+        Kind::Marker => "an empty directory".to_owned(),
+        Kind::Directory => "a directory".to_owned(),
+        Kind::Protected(why) => format!("not touched, {why}"),
+    }
+}
+
+fn time(entry: &Entry) -> Option<String> {
+    entry.modified.and_then(|time| Timestamp::try_from(time).ok()).map(|time| time.to_string())
+}
+
+fn rule(rule: &FilterRule) -> String {
+    match (&rule.line, rule.effect) {
+        (Some(line), _) => format!("line {} of '{}': {}", line.number, line.name, rule.text),
+        (None, Effect::Exclude) => format!("--exclude '{}'", rule.text),
+        (None, Effect::Include) => format!("--include '{}'", rule.text),
+    }
+}
+
+/// Returns whether each side is as it was when both were last equal.
+fn unchanged_since(explanation: &Explanation) -> Option<(bool, bool)> {
+    let row = explanation.remembered.as_ref()?;
+    let is = |entry: &Option<Entry>, then: &Fingerprint| {
+        entry.as_ref().is_some_and(|entry| entry.fingerprint.as_ref() == Some(then))
+    };
+    Some((is(&explanation.source, &row.source), is(&explanation.target, &row.target)))
+}
+
+fn remembered(explanation: &Explanation) -> &'static str {
+    match unchanged_since(explanation) {
+        None => "nothing",
+        Some((true, true)) => "both sides were equal, and neither changed since",
+        Some((false, true)) => "both sides were equal; the source changed since",
+        Some((true, false)) => "both sides were equal; the target changed since",
+        Some((false, false)) => "both sides were equal; both changed since",
+    }
+}
+
+fn in_json(explanation: &Explanation, words: &Words) -> ExplanationJson {
+    let entry = |entry: &Entry| EntryJson {
+        kind: kind(entry),
+        size: entry.size,
+        modified: time(entry),
+        fingerprint: entry.fingerprint.as_ref().map(Fingerprint::to_text),
+        digest: entry.digest.map(|digest| digest.to_string()),
+    };
+    let rule = explanation.rule.as_ref().map(|rule| RuleJson {
+        effect: if rule.effect == Effect::Exclude { "exclude" } else { "include" },
+        pattern: rule.text.clone(),
+        file: rule.line.as_ref().map(|line| line.name.clone()),
+        line: rule.line.as_ref().map(|line| line.number),
+    });
+    let remembered = unchanged_since(explanation).map(|(source, target)| RememberedJson {
+        source_is_as_it_was: source,
+        target_is_as_it_was: target,
+        digest: explanation.remembered.as_ref().and_then(|row| row.digest).map(|digest| digest.to_string()),
+    });
+    ExplanationJson {
+        rule,
+        at_source: explanation.source.as_ref().map(entry),
+        at_target: explanation.target.as_ref().map(entry),
+        remembered,
+        outcome: words.outcome,
+        would: words.would.clone(),
+        reason: words.reason.clone(),
+    }
+}

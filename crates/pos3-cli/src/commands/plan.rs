@@ -1,0 +1,96 @@
+//! `pos3-cli plan`: what a sync would do, as a file.
+
+use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions};
+
+use super::account::{Account, Outcome, Plans};
+use super::sync::{plan, warn_of_nothing};
+use super::{registry, state};
+use crate::args::PlanArgs;
+use crate::exit::Exit;
+use crate::lines::Lines;
+use crate::output::Reader;
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::{hints, output};
+
+/// Runs the command.
+pub(crate) async fn run(args: &PlanArgs) -> Exit {
+    let (from, to, show) = (&args.job.from, &args.job.to, args.show.show());
+    let account = Account { command: "plan", from, to, show, plans: Plans::Written };
+    if show.json && args.file().is_none() {
+        return account.not_begun(
+            Exit::Usage,
+            "with --json the plan cannot go to stdout too: name a file with -o",
+            None,
+        );
+    }
+    let options = match args.job.options() {
+        Ok(options) => options,
+        Err(error) => return account.not_begun(Exit::Usage, &error.to_string(), None),
+    };
+    let signals = Signals::listen();
+    let progress = Progress::start(show);
+    let options = options.with_observer(progress.watcher(&Lines::new(from, to), show));
+    let deletion = options.deletion;
+    let outcome = perform(args, options, &signals).await;
+    progress.end();
+    match outcome {
+        Ok(mut outcome) => {
+            warn_of_nothing(from, &mut outcome.report);
+            let exit = Exit::of_report(&outcome.report, signals.exit());
+            match write(args, &outcome, deletion) {
+                Ok(Reader::There | Reader::Gone) => account.tell(&outcome, exit),
+                Err(error) => account.not_begun(Exit::Failed, &unwritten(args, &error), None),
+            }
+        }
+        Err(error) => account.not_begun(Exit::of_error(&error), &output::chain(&error), hints::for_error(&error)),
+    }
+}
+
+async fn perform(args: &PlanArgs, options: SyncOptions, signals: &Signals) -> Result<Outcome, Error> {
+    let (from, to) = (&args.job.from, &args.job.to);
+    let registry = registry(&args.job.s3, args.job.symlinks(), &[from, to])?;
+    let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
+    let memory = state::for_look(args.manifest, &registry, from, to).await;
+    let mut outcome = plan(&memory.with(sync)).await?;
+    outcome.report.warnings.extend(memory.warning);
+    Ok(outcome)
+}
+
+/// Writes the plan, if there is one.
+fn write(args: &PlanArgs, outcome: &Outcome, deletion: Deletion) -> Result<Reader, PlanFileError> {
+    let Some(plan) = &outcome.plan else { return Ok(Reader::There) };
+    let header = PlanHeader::new(&args.job.from, &args.job.to, plan)?
+        .with_symlinks(args.job.symlinks())
+        .with_deletion(deletion)
+        .with_options(as_typed());
+    if let Some(path) = args.file() {
+        pos3::save_plan(path, &header, plan)?;
+        return Ok(Reader::There);
+    }
+    let mut failure = None;
+    let written = output::data(|out| match pos3::write_plan(out, &header, plan) {
+        Err(PlanFileError::Io(error)) => Err(error),
+        Err(error) => {
+            failure = Some(error);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    })?;
+    failure.map_or(Ok(written), Err)
+}
+
+/// Returns the command line as it was typed, for people who read the plan.
+fn as_typed() -> String {
+    let arguments = std::env::args_os().skip(1).map(|argument| {
+        let text = argument.to_string_lossy().into_owned();
+        let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
+        if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    });
+    arguments.collect::<Vec<_>>().join(" ")
+}
+
+fn unwritten(args: &PlanArgs, error: &PlanFileError) -> String {
+    let place = args.file().map_or("stdout".into(), |path| format!("'{}'", path.display()));
+    format!("cannot write the plan to {place}: {}", output::chain(error))
+}
