@@ -6,13 +6,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use pos3_core::Plan;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::ls::Depth;
 use crate::session::{
     DownloadOptions, Ending, ScopeError, Session as AsyncSession, SessionBuilder, SessionError, Status,
-    SyncBothOptions, UploadOptions,
+    SyncBothOptions, TransferPlan, UploadOptions,
 };
 
 /// Threads that move bytes while the program computes.
@@ -94,7 +93,7 @@ impl Session {
     /// # Errors
     ///
     /// The same.
-    pub fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<Plan, SessionError> {
+    pub fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<TransferPlan, SessionError> {
         self.runtime.block_on(self.session()?.plan_download(remote, options))
     }
 
@@ -103,7 +102,7 @@ impl Session {
     /// # Errors
     ///
     /// The same.
-    pub fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<Plan, SessionError> {
+    pub fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<TransferPlan, SessionError> {
         self.runtime.block_on(self.session()?.plan_upload(remote, options))
     }
 

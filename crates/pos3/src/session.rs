@@ -11,6 +11,7 @@ mod memory;
 mod mirror;
 mod options;
 mod place;
+mod plan;
 mod registration;
 mod scope;
 mod signals;
@@ -25,7 +26,7 @@ use std::sync::{Arc, PoisonError};
 
 use futures::future::join_all;
 use futures::{FutureExt, TryStreamExt};
-use pos3_core::{Key, Plan};
+use pos3_core::Key;
 
 use crate::location::Location;
 use crate::ls::{Depth, ls};
@@ -35,6 +36,7 @@ pub use ending::{Ended, Ending};
 pub use error::SessionError;
 pub use mirror::{Mirror, MirrorBuilder};
 pub use options::{DownloadOptions, RemoteDelete, SyncBothOptions, UploadOptions};
+pub use plan::TransferPlan;
 pub use scope::ScopeError;
 pub use status::Status;
 
@@ -236,8 +238,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// What keeps a plan from being made.
-    pub async fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<Plan, SessionError> {
+    /// What keeps a plan from being made, a place with nothing in it too unless that is allowed; a path, of which nothing
+    /// would be copied.
+    pub async fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<TransferPlan, SessionError> {
         self.plan(remote, &Kind::Download(options)).await
     }
 
@@ -245,16 +248,33 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// What keeps a plan from being made.
-    pub async fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<Plan, SessionError> {
+    /// What keeps a plan from being made; a local path that does not exist; a path instead of a URL.
+    pub async fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<TransferPlan, SessionError> {
         self.plan(remote, &Kind::Upload(options)).await
     }
 
-    async fn plan(&self, remote: &str, kind: &Kind) -> Result<Plan, SessionError> {
+    async fn plan(&self, remote: &str, kind: &Kind) -> Result<TransferPlan, SessionError> {
         self.check_open()?;
         match self.proposed(remote, kind)? {
             Some(registration) => transfer::plan(&self.inner, &registration).await,
-            None => Ok(Plan::default()),
+            None => Err(SessionError::PassedThrough(remote.to_owned())),
+        }
+    }
+
+    /// Returns where a place is kept, or would be, with every symbolic link resolved; this touches nothing.
+    ///
+    /// # Errors
+    ///
+    /// A location that is none.
+    pub fn local_path(
+        &self,
+        remote: &str,
+        local: Option<&Path>,
+        profile: Option<&str>,
+    ) -> Result<PathBuf, SessionError> {
+        match self.inner.locate(remote, profile)? {
+            Location::Local(path) => absolute(&path),
+            location => self.inner.local_path(&location, local),
         }
     }
 
@@ -267,7 +287,7 @@ impl Session {
         self.check_open()?;
         let uploads = self.inner.uploads();
         let flushed = join_all(uploads.iter().map(async |registration| {
-            let outcome = transfer::upload(&self.inner, registration, self.inner.abort.clone()).await;
+            let outcome = transfer::upload(&self.inner, registration, |options| options).await;
             background::record(registration, &outcome);
             registration.history().untold = None;
             background::schedule(registration);
@@ -292,6 +312,12 @@ impl Session {
     /// there is a deadline.
     pub async fn give_up(&self) -> Ending {
         ending::end(&self.inner, End::Error).await
+    }
+
+    /// Stops everything that is in flight, and everything that is begun later, as soon as that leaves nothing half-done.
+    /// What was not done is named by the calls that wait for it; the session still has to be ended.
+    pub fn abort(&self) {
+        self.inner.abort.cancel();
     }
 
     /// Returns the registration that a call would make; none for a path that is passed through.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -71,18 +71,22 @@ fn check(path: &Path, location: &Location, role: Role) -> Result<(), Error> {
     }
 }
 
-/// Returns the path with every symbolic link resolved, as far as it exists; the rest is kept as it is.
-fn resolve(path: &Path) -> PathBuf {
+/// Returns the path with every symbolic link resolved, as far as it exists; of the rest each `..` takes one name away.
+pub(crate) fn resolve(path: &Path) -> PathBuf {
     let mut existing = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut rest: Vec<OsString> = Vec::new();
     loop {
         if let Ok(resolved) = fs::canonicalize(&existing) {
             return rest.iter().rev().fold(resolved, |path, name| path.join(name));
         }
-        match (existing.file_name().map(ToOwned::to_owned), existing.parent()) {
-            (Some(name), Some(parent)) => {
-                rest.push(name);
+        match (existing.components().next_back(), existing.parent()) {
+            (Some(Component::Normal(name)), Some(parent)) => {
+                rest.push(name.to_owned());
                 existing = parent.to_owned();
+            }
+            // What does not exist is no link: `..` leads to what its name is written in.
+            (Some(Component::ParentDir), Some(parent)) => {
+                existing = parent.parent().unwrap_or(parent).to_owned();
             }
             _ => return rest.iter().rev().fold(existing, |path, name| path.join(name)),
         }
@@ -103,7 +107,14 @@ mod tests {
         let base = fs::canonicalize(root.path()).unwrap();
         fs::create_dir(base.join("real")).unwrap();
         std::os::unix::fs::symlink(base.join("real"), base.join("link")).unwrap();
-        for (path, expected) in [("real", "real/"), ("link", "real/"), ("link/new/x", "real/new/x/"), ("a/b", "a/b/")] {
+        for (path, expected) in [
+            ("real", "real/"),
+            ("link", "real/"),
+            ("link/new/x", "real/new/x/"),
+            ("a/b", "a/b/"),
+            ("none/../real", "real/"),
+            ("no/../ne/x", "ne/x/"),
+        ] {
             let place = FileProvider::default().place(&location(&base.join(path))).unwrap();
             assert_eq!(place, format!("file://{}/{expected}", base.display()), "{path}");
         }

@@ -76,14 +76,14 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 }
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
-    let outcome = transfer::upload(&inner, &registration, inner.abort.clone()).await;
+    let outcome = transfer::upload(&inner, &registration, |options| options).await;
     record(&registration, &outcome);
     schedule(&registration);
     inner.wake.notify_one();
 }
 
 /// Keeps how an upload went.
-pub(super) fn record(registration: &Registration, outcome: &Result<Option<Report>, SessionError>) {
+pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Report>>, SessionError>) {
     let mut history = registration.history();
     match outcome {
         Ok(_) => {

@@ -36,13 +36,14 @@ impl Baseline {
         Ok(())
     }
 
-    /// Allows to delete what was there then, and what this machine stored itself.
-    pub(super) fn deletable(&self) -> Deletable {
+    /// Allows to delete what was there then, and what this machine stored itself; nothing if no note was taken.
+    pub(super) fn deletable(&self) -> Option<Deletable> {
         let baseline = self.clone();
-        Deletable::when(move |target, row| {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?;
+        Some(Deletable::when(move |target, row| {
             let is_ours = row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target));
             is_ours || baseline.has(&target.key)
-        })
+        }))
     }
 
     fn has(&self, key: &Key) -> bool {

@@ -4,12 +4,13 @@
 //! to be uploaded then, never deletes, and has a deadline: the machine may be about to disappear. Whatever does not make
 //! it is named.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::join_all;
-use pos3_core::{Action, Event, Key, Observer, Plan, Report};
+use pos3_core::{Action, Event, Key, Observer, Plan, Report, SyncOptions};
 
 use super::background;
 use super::error::SessionError;
@@ -40,8 +41,10 @@ pub struct Ending {
 pub struct Ended {
     /// The remote place, as it was registered.
     pub location: String,
-    /// What was done, where anything was.
-    pub report: Option<Report>,
+    /// Where it is kept locally.
+    pub local: PathBuf,
+    /// What was done, where everything was.
+    pub report: Option<Arc<Report>>,
     /// Why not everything was done.
     pub error: Option<SessionError>,
     /// The keys that are known not to have made it.
@@ -97,21 +100,27 @@ async fn finish_background(inner: &Inner) {
 }
 
 async fn clean(inner: &Inner, registration: &Registration) -> Ended {
-    let outcome = transfer::upload(inner, registration, inner.abort.clone()).await;
+    let watch = Watch::of(inner);
+    let outcome = transfer::upload(inner, registration, |options| options.with_observer(watch.clone())).await;
     background::record(registration, &outcome);
-    let location = registration.location.to_string();
-    match outcome {
-        Ok(report) => Ended { location, report, error: None, missing: Vec::new() },
-        Err(error) => {
-            let missing = match &error {
-                SessionError::Transfer { report, .. } => {
-                    report.0.failed.iter().map(|failure| failure.key.clone()).collect()
-                }
-                _ => Vec::new(),
-            };
-            Ended { location, report: None, error: Some(error), missing }
-        }
+    let (report, error) = match outcome {
+        Ok(report) => (report, None),
+        Err(error) => (None, Some(error)),
+    };
+    let mut missing = watch.undone();
+    if let Some(SessionError::Transfer { report, .. }) = &error {
+        missing.extend(report.0.skipped.iter().filter(|(_, why)| !why.is_policy()).map(|(key, _)| key.clone()));
     }
+    ended(registration, report, error, missing)
+}
+
+fn ended(
+    registration: &Registration,
+    report: Option<Arc<Report>>,
+    error: Option<SessionError>,
+    missing: Vec<Key>,
+) -> Ended {
+    Ended { location: registration.location.to_string(), local: registration.local.clone(), report, error, missing }
 }
 
 /// Uploads what was asked to be uploaded on an error, the most important first.
@@ -128,76 +137,87 @@ async fn hurry(inner: &Inner) -> Ending {
 
 /// Uploads by a plan, so that it is known what did not make it. Deletes nothing.
 async fn last_upload(inner: &Inner, registration: &Registration) -> Ended {
-    let location = registration.location.to_string();
-    let ended = |report, error, missing| Ended { location: location.clone(), report, error, missing };
-    let nothing_is_known =
-        || ended(None, Some(SessionError::Deadline { location: location.clone(), missing: "all".into() }), Vec::new());
+    let late = |missing: &str| {
+        let location = registration.location.to_string();
+        Some(SessionError::Deadline { location, missing: missing.to_owned() })
+    };
+    let nothing_is_known = || ended(registration, None, late("all"), Vec::new());
     let _alone = tokio::select! {
         biased;
         () = inner.abort.cancelled() => return nothing_is_known(),
         alone = registration.running.lock() => alone,
     };
     let held = transfer::hold_for_upload(inner, registration).await;
-    let done = Done::default();
-    let observer = Watched { done: done.clone(), inner: inner.observer.clone() };
-    let never = RemoteDelete::Never;
-    let job = transfer::upload_job(inner, registration, &held, never, |options| options.with_observer(observer)).await;
+    let watch = Watch::of(inner);
+    let further = |options: SyncOptions| options.with_observer(watch.clone());
+    let job = tokio::select! {
+        biased;
+        () = inner.abort.cancelled() => return nothing_is_known(),
+        job = transfer::upload_job(inner, registration, &held, RemoteDelete::Never, further) => job,
+    };
     let job = match job {
         Ok(Some(job)) => job.with_cancel(inner.abort.clone()),
-        Ok(None) => return ended(None, None, Vec::new()),
-        Err(error) => return ended(None, Some(error), Vec::new()),
+        Ok(None) => return ended(registration, None, None, Vec::new()),
+        Err(error) => return ended(registration, None, Some(error), Vec::new()),
     };
     let plan = match job.plan().await {
         Ok(plan) => plan,
         Err(_) if inner.abort.is_cancelled() => return nothing_is_known(),
-        Err(stop) => {
-            let mut report = Report::default();
-            report.stopped = Some(stop);
-            return ended(None, Some(transfer::transfer_error(registration, report)), Vec::new());
-        }
+        Err(stop) => return ended(registration, None, Some(transfer::stopped(registration, stop)), Vec::new()),
     };
-    let planned = copies(&plan);
+    watch.expect(&plan);
     let report = job.execute(plan).await;
-    let missing: Vec<Key> = planned.into_iter().filter(|key| !done.has(key)).collect();
+    let missing = watch.undone();
     if report.is_clean() {
-        return ended(Some(report), None, missing);
+        return ended(registration, Some(Arc::new(report)), None, missing);
     }
     let error = if inner.abort.is_cancelled() {
-        SessionError::Deadline { location: location.clone(), missing: missing.len().to_string() }
+        late(&missing.len().to_string())
     } else {
-        transfer::transfer_error(registration, report)
+        Some(transfer::transfer_error(registration, report))
     };
-    ended(None, Some(error), missing)
+    ended(registration, None, error, missing)
 }
 
-fn copies(plan: &Plan) -> Vec<Key> {
-    let is_copy = |action: &&Action| matches!(action, Action::Copy { .. } | Action::Replace { .. });
-    plan.actions.iter().filter(is_copy).map(|action| action.key().clone()).collect()
-}
-
-/// The keys that were copied.
-#[derive(Clone, Default)]
-struct Done(Arc<Mutex<HashSet<Key>>>);
-
-impl Done {
-    fn has(&self, key: &Key) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
-    }
-}
-
-/// Notes what is done and passes events on.
-struct Watched {
-    done: Done,
+/// Notes what is still to be copied, and passes events on.
+#[derive(Clone)]
+struct Watch {
+    pending: Arc<Mutex<BTreeSet<Key>>>,
     inner: Option<Arc<dyn Observer>>,
 }
 
-impl Observer for Watched {
+impl Watch {
+    fn of(inner: &Inner) -> Self {
+        Self { pending: Arc::default(), inner: inner.observer.clone() }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expect(&self, plan: &Plan) {
+        self.pending().extend(plan.actions.iter().filter(|action| is_copy(action)).map(|action| action.key().clone()));
+    }
+
+    /// Returns what was to be copied and was not.
+    fn undone(&self) -> Vec<Key> {
+        self.pending().iter().cloned().collect()
+    }
+}
+
+impl Observer for Watch {
     fn event(&self, event: &Event<'_>) {
-        if let Event::Done(action) = event {
-            self.done.0.lock().unwrap_or_else(PoisonError::into_inner).insert(action.key().clone());
+        match event {
+            Event::Decided(action) if is_copy(action) => drop(self.pending().insert(action.key().clone())),
+            Event::Done(action) => drop(self.pending().remove(action.key())),
+            _ => {}
         }
         if let Some(inner) = &self.inner {
             inner.event(event);
         }
     }
+}
+
+fn is_copy(action: &Action) -> bool {
+    matches!(action, Action::Copy { .. } | Action::Replace { .. })
 }

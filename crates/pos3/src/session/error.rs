@@ -70,7 +70,18 @@ pub enum SessionError {
         /// The place.
         location: String,
     },
-    /// A local path that was to be passed through does not exist.
+    /// A plan of a path instead of a URL.
+    #[error("'{0}' is a path, which is used where it is: nothing would be copied")]
+    PassedThrough(String),
+    /// A pattern of what is left alone that cannot be read.
+    #[error("the pattern '{pattern}' cannot be read: {cause}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        cause: String,
+    },
+    /// A local path that must exist does not.
     #[error("'{}' does not exist", .0.display())]
     NoLocalPath(PathBuf),
     /// One object was to be put where a directory is.
@@ -110,7 +121,7 @@ pub enum SessionError {
     #[error("the session was ended by {0}")]
     Interrupted(&'static str),
     /// The time for ending was over before this was uploaded.
-    #[error("'{location}': {missing} of its files did not make it before the deadline")]
+    #[error("'{location}': {missing} of its files did not make it in time")]
     Deadline {
         /// The place.
         location: String,

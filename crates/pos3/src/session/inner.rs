@@ -1,7 +1,7 @@
 //! What all parts of a session share.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::layout;
 use super::place::unusable;
 use super::registration::{Kind, Registration};
 use crate::location::Location;
-use crate::registry::Registry;
+use crate::registry::{Registry, resolve};
 use crate::state::StateDirectory;
 
 pub(super) struct Inner {
@@ -64,13 +64,18 @@ impl Inner {
         local: Option<&Path>,
         kind: Kind,
     ) -> Result<Registration, SessionError> {
-        let local = match (local, &location) {
-            (Some(local), _) => absolute(local)?,
-            (None, Location::Remote(remote)) => layout::path(&absolute(&self.cache_root)?, remote),
-            (None, Location::Local(path)) => absolute(path)?,
-        };
+        let local = self.local_path(&location, local)?;
         let place = self.registry.place(&location)?;
         Ok(Registration::new(location, place, local, kind))
+    }
+
+    /// Returns where a location is kept.
+    pub(super) fn local_path(&self, location: &Location, local: Option<&Path>) -> Result<PathBuf, SessionError> {
+        match (local, location) {
+            (Some(local), _) => absolute(local),
+            (None, Location::Remote(remote)) => Ok(resolve(&layout::path(&absolute(&self.cache_root)?, remote))),
+            (None, Location::Local(path)) => absolute(path),
+        }
     }
 
     /// Enters a registration, or returns the one that is there already and asks for the same.
@@ -87,12 +92,20 @@ impl Inner {
         Ok(new)
     }
 
+    /// Ends without a last upload, because there is nothing to tell of.
+    pub(super) fn close_quietly(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.stop.cancel();
+        self.abort.cancel();
+    }
+
     pub(super) fn forget(&self, registration: &Arc<Registration>) {
         self.registrations().retain(|one| !Arc::ptr_eq(one, registration));
     }
 }
 
-/// Returns an absolute path, with `~` at its start taken for the home directory.
+/// Returns an absolute path, with `~` at its start taken for the home directory, and without `..` and symbolic links as
+/// far as it exists: two names of one directory must not look like two directories.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, SessionError> {
     let path = match path.strip_prefix("~") {
         Ok(rest) => {
@@ -101,5 +114,6 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SessionError> {
         }
         Err(_) => path.to_owned(),
     };
-    std::path::absolute(&path).map_err(|error| unusable(&path, &error.to_string()))
+    let path = std::path::absolute(&path).map_err(|error| unusable(&path, &error.to_string()))?;
+    Ok(resolve(&path))
 }

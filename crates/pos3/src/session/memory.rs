@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pos3_core::{Manifest, MemoryJournal, MemoryManifest, SyncOptions};
+use pos3_core::{CancellationToken, Manifest, MemoryJournal, MemoryManifest, SyncOptions};
 
+use crate::error::Error;
 use crate::location::Location;
 use crate::registry::Registry;
 use crate::state::{State, StateDirectory, StateError, Wait};
@@ -23,26 +24,47 @@ pub(super) struct Memory {
 }
 
 /// What a transfer remembers by, held while it runs.
+#[derive(Default)]
 pub(super) struct Held {
     state: Option<State>,
     pub(super) warning: Option<String>,
 }
 
 impl Held {
-    /// Opens the database of a pair, waiting for others who use it.
+    /// Opens the database of a pair, waiting for others who use it until `abort`.
     pub(super) async fn open(
         directory: Option<&StateDirectory>,
         registry: &Registry,
         from: &Location,
         to: &Location,
+        abort: &CancellationToken,
     ) -> Self {
-        let Some(directory) = directory else { return Self { state: None, warning: None } };
-        match State::open(directory, registry, from, to, Wait::For(PATIENCE)).await {
+        let Some(directory) = directory else { return Self::default() };
+        tokio::select! {
+            biased;
+            () = abort.cancelled() => Self::default(),
+            opened = State::open(directory, registry, from, to, Wait::For(PATIENCE)) => Self::of(opened.map(Some)),
+        }
+    }
+
+    /// Opens the database of a pair if there is one that nobody uses: a plan writes nothing and waits for nobody.
+    pub(super) async fn peek(
+        directory: Option<&StateDirectory>,
+        registry: &Registry,
+        from: &Location,
+        to: &Location,
+    ) -> Self {
+        let Some(directory) = directory else { return Self::default() };
+        Self::of(State::open_existing(directory, registry, from, to, Wait::Fail).await)
+    }
+
+    fn of(opened: Result<Option<State>, Error>) -> Self {
+        match opened {
             Ok(state) => {
-                let warning = state.warning().map(str::to_owned);
-                Self { state: Some(state), warning }
+                let warning = state.as_ref().and_then(State::warning).map(str::to_owned);
+                Self { state, warning }
             }
-            Err(crate::error::Error::State(StateError::Fleeting { .. })) => Self { state: None, warning: None },
+            Err(Error::State(StateError::Fleeting { .. })) => Self::default(),
             Err(error) => Self { state: None, warning: Some(format!("{error}; this session remembers by itself")) },
         }
     }

@@ -126,8 +126,8 @@ impl MirrorBuilder {
         if errors.is_empty() {
             return Ok(Mirror { session, paths });
         }
-        // Nothing was made yet that could be uploaded.
-        drop(session.give_up().await);
+        // The work has not begun: what an earlier run has left is not uploaded by one that cannot start.
+        session.inner.close_quietly();
         Err(SessionError::Several(errors))
     }
 }

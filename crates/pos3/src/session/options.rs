@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pos3_core::Guards;
+
 /// How often outputs are uploaded in the background, where nothing else is asked for.
 const INTERVAL: Duration = Duration::from_secs(300);
 
@@ -17,7 +19,7 @@ pub enum RemoteDelete {
     Seen,
     /// Everything that is not there locally, except what appeared after the registration: the remote place becomes like
     /// the directory. Refused as a whole when the directory is empty, or when more than half of 20 or more objects would
-    /// go. Registering then lists the remote place once.
+    /// go, unless the guards say otherwise. Registering then lists the remote place once.
     Mirror,
 }
 
@@ -29,6 +31,8 @@ pub struct DownloadOptions {
     pub local: Option<PathBuf>,
     /// Whether local files go that the remote place does not have. Default: no.
     pub delete: bool,
+    /// How much may be deleted. Default: not all, and not more than half of 20 or more.
+    pub guards: Guards,
     /// Patterns of keys that are left alone on both sides. Default: none.
     pub exclude: Vec<String>,
     /// The profile, where the URL names none. Default: the session's.
@@ -47,6 +51,8 @@ pub struct UploadOptions {
     pub interval: Option<Duration>,
     /// What may be deleted remotely. Default: [`RemoteDelete::Seen`].
     pub delete: RemoteDelete,
+    /// How much may be deleted. Default: not all, and not more than half of 20 or more.
+    pub guards: Guards,
     /// Whether this is uploaded too when the session ends because of an error or a signal. Default: no.
     pub sync_on_error: bool,
     /// Which registrations go first when time is short: the greater number. Default: 0.
@@ -73,6 +79,7 @@ impl Default for UploadOptions {
             local: None,
             interval: Some(INTERVAL),
             delete: RemoteDelete::default(),
+            guards: Guards::default(),
             sync_on_error: false,
             priority: 0,
             exclude: Vec::new(),
@@ -96,6 +103,7 @@ macro_rules! with {
 impl DownloadOptions {
     with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
     with!(/** Sets whether local files go that the remote place does not have. */ with_delete, delete: bool);
+    with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);
     with!(/** Sets the patterns of keys that are left alone. */ with_exclude, exclude: impl Into<Vec<String>>);
     with!(/** Sets the profile. */ with_profile, profile: impl Into<Option<String>>);
     with!(/** Sets whether a place with nothing in it is fine. */ with_allow_missing, allow_missing: bool);
@@ -105,6 +113,7 @@ impl UploadOptions {
     with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
     with!(/** Sets how often changes are uploaded; `None`: at the end only. */ with_interval, interval: impl Into<Option<Duration>>);
     with!(/** Sets what may be deleted remotely. */ with_delete, delete: RemoteDelete);
+    with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);
     with!(/** Sets whether this is uploaded too when the session ends because of an error. */ with_sync_on_error, sync_on_error: bool);
     with!(/** Sets which registrations go first when time is short. */ with_priority, priority: i32);
     with!(/** Sets the patterns of keys that are left alone. */ with_exclude, exclude: impl Into<Vec<String>>);

@@ -1,10 +1,11 @@
 //! What a session was asked to keep in step, and which of it cannot go together.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use futures::future::{BoxFuture, Shared};
+use pos3_core::{Guards, Report};
 
 use super::baseline::Baseline;
 use super::error::SessionError;
@@ -44,6 +45,13 @@ impl Kind {
         match self {
             Self::Download(download) => &download.exclude,
             Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => &upload.exclude,
+        }
+    }
+
+    pub(super) fn guards(&self) -> Guards {
+        match self {
+            Self::Download(download) => download.guards,
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => upload.guards,
         }
     }
 
@@ -89,6 +97,8 @@ pub(super) struct Registration {
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     pub(super) last_success: Option<SystemTime>,
+    /// What the last transfer that did all it was to do has done.
+    pub(super) last_report: Option<Arc<Report>>,
     /// Failures in a row.
     pub(super) failures: u32,
     pub(super) last_error: Option<SessionError>,

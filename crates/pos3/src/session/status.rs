@@ -1,7 +1,10 @@
 //! How the registrations of a session are doing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
+
+use pos3_core::Report;
 
 use super::error::SessionError;
 use super::registration::Registration;
@@ -20,6 +23,8 @@ pub struct Status {
     pub running: bool,
     /// When an upload last did everything it was to do.
     pub last_success: Option<SystemTime>,
+    /// What the last transfer has done that did all it was to do.
+    pub last_report: Option<Arc<Report>>,
     /// Uploads that failed in a row.
     pub failures: u32,
     /// Why the last of them failed.
@@ -35,6 +40,7 @@ impl Status {
             kind: registration.kind.name(),
             running: registration.running.try_lock().is_err(),
             last_success: history.last_success,
+            last_report: history.last_report,
             failures: history.failures,
             last_error: history.last_error,
         }

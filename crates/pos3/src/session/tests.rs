@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pos3_core::{Key, MemoryStore, RemoteStore, RemoteStoreExt};
+use pos3_core::{Guards, Key, MaxDelete, MemoryStore, RemoteStore, RemoteStoreExt};
 
 use super::*;
 use crate::registry::{MemoryProvider, Registry};
@@ -340,7 +340,83 @@ async fn a_plan_is_what_the_run_does() {
     let world = World::with(&[("x/a", "1")]).await;
     let session = world.session();
     let plan = session.plan_download("memory://b/x", DownloadOptions::default()).await.unwrap();
-    assert_eq!(plan.actions.len(), 1);
-    assert!(!world.path("cache").exists());
+    let target = world.path("cache/_/b/x/a").display().to_string();
+    assert_eq!(plan.copies().collect::<Vec<_>>(), [("memory://b/x/a".to_owned(), target)]);
+    let local = world.path("other-name");
+    let one = DownloadOptions::default().with_local(local.clone());
+    let plan = session.plan_download("memory://b/x/a", one.clone()).await.unwrap();
+    assert_eq!(plan.copies().collect::<Vec<_>>(), [("memory://b/x/a".to_owned(), local.display().to_string())]);
+    assert!(!world.path("cache").exists() && !local.exists());
     assert!(session.status().is_empty());
+    let error = session.plan_download("memory://b/typo", DownloadOptions::default()).await.unwrap_err();
+    assert!(matches!(error, SessionError::Missing { .. }), "{error}");
+    let error = session.plan_upload("memory://b/x", upload()).await.unwrap_err();
+    assert!(matches!(error, SessionError::NoLocalPath(_)), "{error}");
+
+    assert_eq!(session.download("memory://b/x/a", one).await.unwrap(), local);
+    fs::write(&local, "22").unwrap();
+    let named = upload().with_local(local.clone()).with_delete(RemoteDelete::Mirror);
+    let plan = session.plan_upload("memory://b/y", named).await.unwrap();
+    assert_eq!(plan.copies().collect::<Vec<_>>(), [(local.display().to_string(), "memory://b/y".to_owned())]);
+    assert_eq!(plan.deletes().count(), 0);
+    assert_eq!(world.keys().await, ["x/a"]);
+}
+
+#[tokio::test]
+async fn two_names_of_one_directory_are_one_directory() {
+    let world = World::new();
+    let session = world.session();
+    fs::create_dir(world.path("real")).unwrap();
+    std::os::unix::fs::symlink(world.path("real"), world.path("link")).unwrap();
+    let at = |path: &str| upload().with_local(world.path(path));
+    let path = session.upload("memory://b/one", at("link/in")).await.unwrap();
+    assert_eq!(path, world.path("real/in"));
+    for other in ["real/in", "none/../real/in/side", "link"] {
+        let error = session.upload("memory://b/two", at(other)).await.unwrap_err();
+        assert!(matches!(error, SessionError::LocalConflict { .. }), "{other}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_session_that_is_stopped_did_not_upload_is_named() {
+    let world = World::new();
+    let session = world.session();
+    let options = upload().with_sync_on_error(true);
+    let out = session.upload("memory://b/out", options).await.unwrap();
+    write(&out, "a", "1");
+    session.abort();
+    let ending = session.give_up().await;
+    assert_eq!((ending.uploads.len(), ending.uploads[0].local.as_path()), (1, out.as_path()));
+    assert!(ending.into_result().unwrap_err().to_string().contains("did not make it"));
+    assert_eq!(world.keys().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn guards_can_be_set_for_each_registration() {
+    let world = World::with(&[("out/a", "1"), ("out/b", "2")]).await;
+    let mirror = |guards| upload().with_delete(RemoteDelete::Mirror).with_guards(guards);
+    for (guards, left) in [
+        (Guards::default(), 2),
+        (Guards::default().with_allow_empty(true).with_max_delete(MaxDelete::Count(1)), 2),
+        (Guards::default().with_allow_empty(true), 0),
+    ] {
+        let session = world.session();
+        session.upload("memory://b/out", mirror(guards)).await.unwrap();
+        assert_eq!(session.close().await.into_result().is_ok(), left == 0, "{guards:?}");
+        assert_eq!(world.keys().await.len(), left, "{guards:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_cannot_be_brought_uploads_nothing() {
+    let world = World::new();
+    fs::create_dir_all(world.path("cache/_/b/out")).unwrap();
+    fs::write(world.path("cache/_/b/out/left"), "from an earlier run").unwrap();
+    let entered = Mirror::builder(world.builder())
+        .upload("out", "memory://b/out", upload().with_sync_on_error(true))
+        .download("typo", "memory://b/typo", DownloadOptions::default())
+        .enter()
+        .await;
+    assert!(entered.is_err());
+    assert_eq!(world.keys().await, [""; 0]);
 }
