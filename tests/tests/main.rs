@@ -10,3 +10,4 @@ mod s3_wire;
 mod semantics;
 mod server;
 mod servers;
+mod state;

@@ -14,6 +14,7 @@ mod notes;
 mod pair;
 mod record;
 mod rows;
+mod unflushed;
 mod writer;
 
 use std::path::{Path, PathBuf};

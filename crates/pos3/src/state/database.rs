@@ -3,6 +3,7 @@
 //! Whatever is wrong with a file of ours, the answer is the same: begin anew. Only one that a newer version wrote is left
 //! alone, for that version knows what to do with it.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -12,6 +13,7 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Wr
 
 use super::error::StateError;
 use super::pair::{Pair, Place};
+use super::unflushed::Unflushed;
 
 /// A table of bytes. Not even keys are text to the database: it would panic at text that is damaged.
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -84,7 +86,9 @@ impl Database {
         let opening = || {
             let mut builder = redb::Database::builder();
             builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-            let database = builder.create(path).map_err(redb::Error::from)?;
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+            let file = Unflushed::new(file.map_err(Fault::Io)?).map_err(redb::Error::from)?;
+            let database = builder.create_with_backend(file).map_err(redb::Error::from)?;
             Self::with_header(database, pair)
         };
         catch_unwind(AssertUnwindSafe(opening)).unwrap_or_else(|_| Err(Fault::Useless("it is damaged".to_owned())))

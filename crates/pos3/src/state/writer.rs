@@ -1,8 +1,7 @@
 //! Writes to the database, one transaction after the other, on a thread of its own.
 //!
-//! The database takes one write at a time and flushes each to the disk. Many uploads note their parts at once: what
-//! waits while one transaction is written goes into the next together, so a slow disk costs a flush for all of them and
-//! not for each.
+//! The database takes one write at a time, so whoever writes may have to wait, which no thread of the runtime should.
+//! Many uploads note their parts at once: what waits while one transaction is written goes into the next together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use pos3::{Digest, Key, ManifestError, Row, State, Unfinished};
+use pos3::{Key, ManifestError, Row, State, Unfinished};
 use serde::Serialize;
 
 use super::{Failed, counted, open};
@@ -100,7 +100,7 @@ async fn in_lines(state: &State) -> Result<(), Failed> {
 }
 
 fn line(out: &mut dyn io::Write, row: &Row) -> io::Result<()> {
-    writeln!(out, "{:DIGEST$}  {}", row.digest.as_ref().map_or_else(|| "-".to_owned(), digest), row.key)
+    writeln!(out, "{:DIGEST$}  {}", row.digest.map_or_else(|| "-".to_owned(), |digest| digest.to_string()), row.key)
 }
 
 async fn in_json(args: &ManifestShowArgs) -> Exit {
@@ -146,7 +146,7 @@ impl<'a> From<&'a Row> for RowJson<'a> {
             key: row.key.as_str(),
             source: row.source.to_string(),
             target: row.target.to_string(),
-            digest: row.digest.as_ref().map(digest),
+            digest: row.digest.map(|digest| digest.to_string()),
         }
     }
 }
@@ -154,16 +154,6 @@ impl<'a> From<&'a Row> for RowJson<'a> {
 impl<'a> From<&'a (Key, Unfinished)> for UnfinishedJson<'a> {
     fn from((key, unfinished): &'a (Key, Unfinished)) -> Self {
         Self { key: key.as_str(), id: &unfinished.id, since: unfinished.since.and_then(time) }
-    }
-}
-
-/// Returns a digest as S3 writes it in an ETag.
-fn digest(digest: &Digest) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    match digest {
-        Digest::Md5(md5) => hex(md5),
-        Digest::Md5OfParts { digest, parts } => format!("{}-{parts}", hex(digest)),
-        other => format!("{other:?}"),
     }
 }
 
