@@ -3,6 +3,7 @@
 //! A mock would answer what we believe S3 answers. These servers speak HTTP, check signatures and keep
 //! objects, so a client that is wrong on the wire is wrong here too.
 
+pub mod credentials;
 pub mod process;
 pub mod server;
 pub mod synthetic;

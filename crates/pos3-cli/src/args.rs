@@ -9,6 +9,7 @@ mod job;
 mod ls;
 mod manifest;
 mod plan;
+mod profile;
 mod s3;
 mod show;
 mod sync;
@@ -46,14 +47,19 @@ Examples:
 
 Locations:
   s3://BUCKET/PREFIX   the prefix is taken as it is written: '#', '?', '%' and spaces need no encoding
+  s3://PROFILE@BUCKET  the same on the server of a profile, with its credentials; 'aws' is no profile
   PATH                 a path on this machine (also as file:///PATH, percent-encoded)
   memory://NAME        a store in memory, for trying things out
 
 Environment:
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN   who asks
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN   who asks; else the AWS profile (AWS_PROFILE, SSO, roles,
+                                                                 processes), a web identity, a container, the instance
   AWS_REGION, AWS_DEFAULT_REGION                                 where (default: us-east-1)
   AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL                          another server than Amazon's
   AWS_CA_BUNDLE                                                  a PEM file of the certificates to trust
+  POS3_PROFILES_FILE                                             profiles of servers (default:
+                                                                 $XDG_CONFIG_HOME/pos3/profiles.toml or
+                                                                 ~/.config/pos3/profiles.toml)
   POS3_STATE_DIR                                                 what is remembered between runs (default:
                                                                  $XDG_STATE_HOME/pos3 or ~/.local/state/pos3)
   NO_COLOR                                                       no colours

@@ -36,7 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
 /// not stop a sync between two disks.
 fn registry(s3: &S3Args, symlinks: Symlinks, locations: &[&Location]) -> Result<Registry, S3SettingsError> {
     let uses_s3 = locations.iter().any(|location| location.scheme() == S3);
-    let settings = if uses_s3 { s3.settings()? } else { S3Settings::default() };
+    let provider = if uses_s3 { s3.provider()? } else { S3Provider::new(S3Settings::default()) };
     let files = FileProvider::default().with_symlinks(symlinks);
-    Ok(Registry::default().with("file", files).with(S3, S3Provider::new(settings)))
+    Ok(Registry::default().with("file", files).with(S3, provider))
 }

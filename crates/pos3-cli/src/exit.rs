@@ -45,6 +45,7 @@ impl Exit {
             Error::Location(_)
             | Error::UnknownScheme { .. }
             | Error::UnknownProfile { .. }
+            | Error::Profile { .. }
             | Error::WrongKind { .. }
             | Error::S3Settings(
                 S3SettingsError::Config(_) | S3SettingsError::NotUtf8(_) | S3SettingsError::CaBundle { .. },

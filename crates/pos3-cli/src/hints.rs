@@ -2,13 +2,15 @@
 //! added here, at the edge.
 
 use pos3::{
-    Error, ErrorKind, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason, StateError, Stop, StoreError,
+    Error, ErrorKind, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason, StateError, Stop,
+    StoreError,
 };
 
 /// Returns advice on what kept a command from being begun.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
     let hint = match error {
-        Error::UnknownProfile { .. } => "leave 'PROFILE@' out: credentials come from the environment",
+        Error::UnknownProfile { .. } => "leave 'PROFILE@' out: only s3:// has profiles",
+        Error::Profile { source, .. } => return for_profile(source),
         Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
         Error::SourceIsFile { .. } => {
             "sync works on directories; name the directory and use --exclude '*' --include NAME"
@@ -19,8 +21,15 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         }
         Error::Overlap { .. } => "choose a target outside the source, and a source outside the target",
         Error::S3Settings(S3SettingsError::NoCredentials { .. }) => {
-            "looked at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN): set them, or \
-             say --no-sign-request for a public bucket; profile files are not read yet"
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile of ~/.aws/config, or name a \
+             profile of a server (--profile); for a public bucket say --no-sign-request"
+        }
+        Error::S3Settings(S3SettingsError::CredentialsFailed { why }) if why.contains("SSO") => {
+            "sign in again: aws sso login"
+        }
+        Error::S3Settings(S3SettingsError::CredentialsFailed { .. }) => {
+            "no other credentials are tried where one place should have them; mend it, or choose another with AWS_PROFILE \
+             or --profile"
         }
         Error::S3Settings(S3SettingsError::HalfCredentials { .. }) => "set both, or neither",
         Error::S3Settings(S3SettingsError::Config(S3ConfigError::Endpoint { .. })) => {
@@ -37,6 +46,21 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "use that version; or delete the file, which costs time and no data; or sync with --no-manifest"
         }
         Error::Store { source, .. } => return for_store(source),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns advice on a profile that cannot be used.
+fn for_profile(error: &ProfileError) -> Option<String> {
+    let hint = match error {
+        ProfileError::Unknown { .. } => {
+            "write it down as [profiles.NAME] with endpoint = \"https://...\"; for Amazon with the usual credentials say \
+             s3://aws@BUCKET"
+        }
+        ProfileError::CredentialsUnreadable { .. } => {
+            "a profile with a credentials_file uses these credentials and no others"
+        }
         _ => return None,
     };
     Some(hint.to_owned())
@@ -78,6 +102,8 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
         ErrorKind::NotFound if says("NoSuchBucket") => {
             "check the bucket's name and the endpoint; buckets are not made by this program"
         }
+        // What follows says where and why.
+        ErrorKind::Unauthenticated if says("no credentials could be had") => return None,
         ErrorKind::Unauthenticated if says("RequestTimeTooSkewed") => "set this machine's clock",
         ErrorKind::Unauthenticated if says("Expired") => "get new credentials and set AWS_SESSION_TOKEN with them",
         ErrorKind::Unauthenticated if says("SignatureDoesNotMatch") => {

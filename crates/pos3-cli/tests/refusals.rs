@@ -67,8 +67,14 @@ fn missing_credentials_are_said_with_where_they_are_looked_for() {
     let program = Program::new().with(&[("from/a", "1")]);
     let ended = program.run(&["sync", "from", "s3://bucket/a"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+    let places = "error: there are no S3 credentials; looked at the environment (AWS_ACCESS_KEY_ID is not set), the AWS \
+                  profile (~/.aws/config and ~/.aws/credentials have none for it), a web identity (";
+    assert!(ended.err.starts_with(places), "{}", ended.err);
+    for place in ["a container (", "the instance's metadata (", "AWS_EC2_METADATA_DISABLED"] {
+        assert!(ended.err.contains(place), "{place}: {}", ended.err);
+    }
     assert!(
-        ended.err.starts_with("error: there are no S3 credentials\nhint: looked at AWS_ACCESS_KEY_ID"),
+        ended.err.contains("\nhint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
         "{}",
         ended.err
     );

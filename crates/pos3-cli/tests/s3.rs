@@ -1,9 +1,11 @@
 //! The binary against a real S3 server: real signatures, real files, real signals; what a person sees must be what the
 //! server saw.
 
+mod credentials;
 mod deletes;
 mod endpoints;
 mod keys;
+mod profiles;
 mod progress;
 mod requests;
 mod signals;

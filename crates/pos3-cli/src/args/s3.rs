@@ -3,12 +3,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pos3::{Credentials, S3Settings, S3SettingsError};
+use pos3::{Credentials, Location, Profiles, S3Provider, S3Settings, S3SettingsError};
+
+use crate::output;
+
+/// The scheme whose locations have profiles.
+const SCHEME: &str = "s3";
 
 /// Where S3 is. Options come before the environment.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "S3")]
 pub(crate) struct S3Args {
+    /// Use this profile for every s3:// location that names none (see PROFILE@ in 'pos3-cli --help')
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["endpoint_url", "region", "no_sign_request"])]
+    profile: Option<String>,
+
     /// Use this server instead of Amazon's, such as http://127.0.0.1:9000
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
@@ -27,8 +36,21 @@ pub(crate) struct S3Args {
 }
 
 impl S3Args {
-    /// Returns the settings: from these options, else from the environment.
-    pub(crate) fn settings(&self) -> Result<S3Settings, S3SettingsError> {
+    /// Returns who opens `s3://`: with these options, else with the environment, and with the profiles of the file.
+    pub(crate) fn provider(&self) -> Result<S3Provider, S3SettingsError> {
+        let profiles = Profiles::from_env().with_warnings(|text| output::note(&format!("warning: {text}\n")));
+        Ok(S3Provider::new(self.settings()?).with_profiles(profiles))
+    }
+
+    /// Gives the profile of `--profile` to a location that could have one and names none. What is written down of the
+    /// location, in a plan or in a message, then says which server was meant.
+    pub(crate) fn locate(&self, location: &mut Location) {
+        if let Some(profile) = self.profile.as_deref().filter(|_| location.scheme() == SCHEME) {
+            *location = location.clone().with_default_profile(profile);
+        }
+    }
+
+    fn settings(&self) -> Result<S3Settings, S3SettingsError> {
         let mut settings = S3Settings::from_env()?;
         if let Some(url) = &self.endpoint_url {
             settings = settings.with_endpoint(url);

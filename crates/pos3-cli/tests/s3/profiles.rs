@@ -1,0 +1,150 @@
+//! Profiles: two servers with different keys in one command, and no key on the wrong server.
+
+use std::fs;
+
+use pos3_tests::server::S3Server;
+
+use crate::program::{Ended, Program, expected};
+
+/// Two servers, one of them behind TLS of its own authority, and a home with a profile for each.
+struct Two {
+    lab: S3Server,
+    far: S3Server,
+    program: Program,
+}
+
+impl Two {
+    fn new() -> Self {
+        let lab = S3Server::builder().bucket("data").credentials("lab-key", "lab-secret").tls().start().unwrap();
+        let far = S3Server::builder().bucket("data").credentials("far-key", "far-secret").start().unwrap();
+        let program = Program::new().with(&[
+            ("from/a", "1"),
+            ("from/d/b", "2"),
+            ("config/pos3/keys.ini", "[default]\naws_access_key_id = lab-key\naws_secret_access_key = lab-secret\n"),
+            ("far.ini", "[far]\naws_access_key_id = far-key\naws_secret_access_key = far-secret\n"),
+            ("config/pos3/ca.pem", lab.authority().unwrap()),
+        ]);
+        let profiles = format!(
+            "[profiles.lab]\nendpoint = \"{}\"\ncredentials_file = \"keys.ini\"\nca_bundle = \"ca.pem\"\n\
+             [profiles.far]\nendpoint = \"{far}\"\ncredentials_file = \"~/far.ini\"\n\
+             [profiles.wrong]\nendpoint = \"{far}\"\ncredentials_file = \"keys.ini\"\n\
+             [profiles.lost]\nendpoint = \"{far}\"\ncredentials_file = \"missing.ini\"\n\
+             [profiles.open]\nendpoint = \"{far}\"\npublic = true\n\
+             [profiles.plain]\nendpoint = \"{far}\"\n\
+             [profiles.broken]\nendpoint = \"{far}\"\npublic = \"false\"\n",
+            lab.endpoint(),
+            far = far.endpoint(),
+        );
+        Self { lab, far, program: program.with(&[("config/pos3/profiles.toml", &profiles)]) }
+    }
+
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let mut command = self.program.command(arguments);
+        command.env("HOME", self.program.path("")).env("XDG_CONFIG_HOME", self.program.path("config"));
+        command.envs(variables.iter().copied()).output().unwrap().into()
+    }
+
+    fn requests(&self) -> usize {
+        self.lab.requests().total() + self.far.requests().total()
+    }
+}
+
+/// The right keys of the far server, where nobody asked for them.
+const FAR_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "far-key"), ("AWS_SECRET_ACCESS_KEY", "far-secret")];
+
+#[test]
+fn one_command_uses_two_servers_each_with_its_own_keys_and_trust() {
+    let two = Two::new();
+    let up = two.run(&["sync", "from", "s3://data/x", "--profile", "lab"], &[]);
+    assert_eq!(up.code, Some(0), "{up:?}");
+    assert_eq!(two.lab.keys("data"), ["x/a", "x/d/b"]);
+    // The location's own profile comes before the option's.
+    let across = two.run(&["sync", "s3://data/x", "s3://far@data/y", "--profile", "lab", "-v"], &[]);
+    assert_eq!(across.code, Some(0), "{across:?}");
+    assert_eq!(two.far.keys("data"), ["y/a", "y/d/b"]);
+    assert!(across.err.contains("s3://lab@data/x/a"), "{across:?}");
+    let down = two.run(&["sync", "s3://far@data/y", "to"], &[]);
+    assert_eq!(down.code, Some(0), "{down:?}");
+    assert_eq!(two.program.files("to"), expected(&[("a", "1"), ("d/b", "2")]));
+    let listed = two.run(&["ls", "s3://data/y/", "--recursive", "--profile", "far"], &[]);
+    assert!(listed.out.contains("y/d/b"), "{listed:?}");
+}
+
+#[test]
+fn keys_never_fall_back() {
+    let two = Two::new();
+    // With its own keys a profile is refused, and the right ones of the environment are not tried.
+    let wrong = two.run(&["ls", "s3://wrong@data"], &FAR_KEYS);
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert!(!wrong.err.contains("secret") || wrong.err.contains("the secret key"), "{wrong:?}");
+    two.far.reset_requests();
+
+    let lost = two.run(&["ls", "s3://lost@data"], &FAR_KEYS);
+    assert_eq!(lost.code, Some(2), "{lost:?}");
+    assert!(lost.err.contains("profile 'lost': cannot read the credentials in '"), "{lost:?}");
+    assert!(lost.err.contains("hint: a profile with a credentials_file uses these credentials"), "{lost:?}");
+    let none = two.run(&["ls", "s3://plain@data"], &[]);
+    assert!(none.err.contains("there are no S3 credentials; looked at the environment"), "{none:?}");
+    assert_eq!(two.requests(), 0);
+
+    // One without keys of its own uses those that there are; a public one uses none, which this server refuses.
+    assert_eq!(two.run(&["ls", "s3://plain@data"], &FAR_KEYS).err, "");
+    let open = two.run(&["ls", "s3://open@data"], &FAR_KEYS);
+    assert!(open.code == Some(1) && open.err.contains("http 403 AccessDenied"), "{open:?}");
+}
+
+#[test]
+fn a_profile_that_cannot_be_used_is_a_usage_error_that_says_why() {
+    let two = Two::new();
+    for (arguments, words) in [
+        (&["ls", "s3://nobody@data"][..], ["there is no profile 'nobody'; '", "'broken', 'far', 'lab', 'lost'"]),
+        (
+            &["ls", "s3://data", "--profile", "nobody"],
+            ["'s3://nobody@data' cannot be opened", "hint: write it down as"],
+        ),
+        (&["ls", "s3://broken@data"], ["profile 'broken': ", "public"]),
+        (&["ls", "s3://@data"], ["names no profile before the '@'", "leave the '@' out"]),
+        (&["ls", "s3://data", "--profile", "lab", "--region", "r"], ["--profile", "cannot be used with"]),
+    ] {
+        let ended = two.run(arguments, &FAR_KEYS);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(words.iter().all(|word| ended.err.contains(word)), "{ended:?}");
+    }
+    assert_eq!(two.requests(), 0);
+}
+
+#[test]
+fn aws_is_no_profile() {
+    let two = Two::new();
+    let endpoint = two.far.endpoint();
+    let variables = [FAR_KEYS[0], FAR_KEYS[1], ("AWS_ENDPOINT_URL", &endpoint)];
+    let ended = two.run(&["sync", "from", "s3://aws@data/z", "--profile", "lab"], &variables);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!((two.far.keys("data").len(), two.lab.keys("data").len()), (2, 0));
+    fs::write(two.program.path("config/pos3/profiles.toml"), "[profiles.aws]\nendpoint = \"http://h\"\n").unwrap();
+    let ended = two.run(&["ls", "s3://aws@data"], &variables);
+    assert!(ended.code == Some(2) && ended.err.contains("the name 'aws' is reserved"), "{ended:?}");
+}
+
+#[test]
+fn two_names_of_one_server_are_one_place() {
+    let two = Two::new();
+    let ended = two.run(&["sync", "s3://far@data/x", "s3://wrong@data/x/y", "--delete"], &[]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.err.contains("overlap"), "{ended:?}");
+    assert_eq!(two.requests(), 0);
+}
+
+#[test]
+fn a_file_that_others_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let two = Two::new();
+    two.far.put("data", "k", "1");
+    for (mode, warned) in [(0o644, true), (0o600, false)] {
+        fs::set_permissions(two.program.path("far.ini"), fs::Permissions::from_mode(mode)).unwrap();
+        let ended = two.run(&["ls", "s3://far@data"], &[]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.err.starts_with("warning: others can read the credentials in "), warned, "{ended:?}");
+    }
+}

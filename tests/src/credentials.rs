@@ -1,0 +1,204 @@
+//! Services that give credentials: the token service, the instance's metadata, a container's endpoint, single sign-on.
+//!
+//! They all give the same keys, so that what was obtained can be used on a real server afterwards, and count how often
+//! they were asked. A client that asks too often would be slowed down by the real ones.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
+
+use s3s::dto::{Timestamp, TimestampFormat};
+
+/// How long credentials are good, unless a test says otherwise.
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// The services on one free port of the loopback interface; they stop when dropped.
+#[derive(Debug)]
+pub struct CredentialServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    access_key: String,
+    secret_key: String,
+    stopped: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    asked: BTreeMap<&'static str, usize>,
+    requests: Vec<String>,
+    lifetimes: VecDeque<Duration>,
+}
+
+impl CredentialServer {
+    /// Starts the services, which give these keys.
+    ///
+    /// # Errors
+    ///
+    /// The error of the socket that could not be made.
+    pub fn start(access_key: &str, secret_key: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            stopped: AtomicBool::new(false),
+            state: Mutex::default(),
+        });
+        let serving = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if serving.stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                let serving = Arc::clone(&serving);
+                // A client that breaks the connection has its own error to tell.
+                std::thread::spawn(move || serving.answer(stream).ok());
+            }
+        });
+        Ok(Self { address, shared, thread: Some(thread) })
+    }
+
+    /// Returns the address, such as `http://127.0.0.1:41234`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Says how long the next credentials are good; those after them for an hour.
+    pub fn next_lifetime(&self, lifetime: Duration) {
+        self.shared.state().lifetimes.push_back(lifetime);
+    }
+
+    /// Returns how often credentials were given by a service: `AssumeRole`, `AssumeRoleWithWebIdentity`, `instance`,
+    /// `container`, `sso`.
+    #[must_use]
+    pub fn given(&self, service: &str) -> usize {
+        self.shared.state().asked.get(service).copied().unwrap_or_default()
+    }
+
+    /// Returns the requests: head and body.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.state().requests.clone()
+    }
+}
+
+impl Drop for CredentialServer {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        // Wakes the thread up; if that fails, it is not listening any more.
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, stream: TcpStream) -> io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while reader.read_line(&mut head)? > 2 {}
+        let length = head.to_ascii_lowercase();
+        let length =
+            length.split_once("content-length:").and_then(|(_, rest)| rest.lines().next()?.trim().parse().ok());
+        let mut body = vec![0; length.unwrap_or_default()];
+        reader.read_exact(&mut body)?;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        self.state().requests.push(format!("{head}{body}"));
+        let (status, answer) = match self.service(&head, &body) {
+            Some(answer) => ("200 OK", answer),
+            None => ("404 Not Found", String::new()),
+        };
+        let kind = if answer.starts_with('<') { "text/xml" } else { "application/json" };
+        write!(
+            reader.get_mut(),
+            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nx-aws-ec2-metadata-token-ttl-seconds: \
+             600\r\nconnection: close\r\n\r\n{answer}",
+            answer.len()
+        )
+    }
+
+    fn service(&self, head: &str, body: &str) -> Option<String> {
+        let mut words = head.split(' ');
+        let (method, target) = (words.next()?, words.next()?);
+        let instance = target.strip_prefix("/latest/meta-data/iam/security-credentials");
+        Some(match (method, target.split('?').next()?, instance) {
+            ("PUT", "/latest/api/token", _) => "a-session".to_owned(),
+            ("GET", _, Some("/role")) => self.json("instance"),
+            ("GET", _, Some(_)) => "role".to_owned(),
+            ("GET", "/container", _) => self.json("container"),
+            ("GET", "/federation/credentials", _) => self.sso(),
+            ("POST", "/", _) if body.contains("Action=AssumeRoleWithWebIdentity&") => {
+                self.xml("AssumeRoleWithWebIdentity")
+            }
+            ("POST", "/", _) if body.contains("Action=AssumeRole&") => self.xml("AssumeRole"),
+            _ => return None,
+        })
+    }
+
+    /// Counts, and returns when the credentials end.
+    fn end(&self, service: &'static str) -> SystemTime {
+        let mut state = self.state();
+        *state.asked.entry(service).or_default() += 1;
+        SystemTime::now() + state.lifetimes.pop_front().unwrap_or(LIFETIME)
+    }
+
+    fn json(&self, service: &'static str) -> String {
+        let end = timestamp(self.end(service));
+        let Self { access_key, secret_key, .. } = self;
+        format!(
+            "{{\"Code\":\"Success\",\"Type\":\"AWS-HMAC\",\"AccessKeyId\":\"{access_key}\",\"SecretAccessKey\":\
+             \"{secret_key}\",\"Token\":\"a-token\",\"Expiration\":\"{end}\",\"LastUpdated\":\"2020-01-01T00:00:00Z\"}}"
+        )
+    }
+
+    fn sso(&self) -> String {
+        let end = self.end("sso").duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let Self { access_key, secret_key, .. } = self;
+        format!(
+            "{{\"roleCredentials\":{{\"accessKeyId\":\"{access_key}\",\"secretAccessKey\":\"{secret_key}\",\
+             \"sessionToken\":\"a-token\",\"expiration\":{end}}}}}"
+        )
+    }
+
+    fn xml(&self, action: &'static str) -> String {
+        let end = timestamp(self.end(action));
+        let Self { access_key, secret_key, .. } = self;
+        format!(
+            "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>\
+             <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/role/session</Arn>\
+             <AssumedRoleId>AROA:session</AssumedRoleId></AssumedRoleUser>\
+             <Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>{secret_key}</SecretAccessKey>\
+             <SessionToken>a-token</SessionToken><Expiration>{end}</Expiration></Credentials></{action}Result>\
+             <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{action}Response>"
+        )
+    }
+}
+
+/// Returns a time as `2030-01-31T23:59:59Z`.
+fn timestamp(time: SystemTime) -> String {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = Timestamp::from(time).format(TimestampFormat::DateTime, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
