@@ -1,11 +1,15 @@
 //! The S3 client on the wire: what it sends, what it costs, and what it makes of servers and networks that fail.
 
+mod checksums;
 mod clocks;
+mod conditions;
 mod copies;
 mod deletes;
 mod listings;
 mod messages;
 mod reads;
+mod resume;
+mod stalls;
 mod streams;
 mod tls;
 mod unfinished;

@@ -6,6 +6,7 @@
 mod clock;
 pub(crate) mod config;
 mod connect;
+pub(crate) mod habits;
 pub(crate) mod request;
 pub(crate) mod retry;
 pub(crate) mod sign;
@@ -32,6 +33,7 @@ use crate::store::S3Store;
 use clock::Clock;
 use config::{Credentials, PayloadSigning, S3Config, S3ConfigError};
 use connect::Patience;
+use habits::Habits;
 use request::{Body, Request};
 use retry::{Attempts, Brake};
 use sign::Signer;
@@ -57,6 +59,7 @@ struct Inner {
     http: HttpClient,
     brake: Brake,
     clock: Clock,
+    habits: Habits,
 }
 
 /// A whole answer that was a success by its status.
@@ -97,7 +100,15 @@ impl S3Client {
             None => connect::connect(&config, &endpoint.scheme)?,
         };
         let signer = Signer::new(&config.region);
-        Ok(Self(Arc::new(Inner { config, endpoint, signer, http, brake: Brake::new(), clock: Clock::default() })))
+        Ok(Self(Arc::new(Inner {
+            config,
+            endpoint,
+            signer,
+            http,
+            brake: Brake::new(),
+            clock: Clock::default(),
+            habits: Habits::default(),
+        })))
     }
 
     /// Returns the store of a bucket, which is not checked to exist.
@@ -162,7 +173,7 @@ impl S3Client {
         let Some(server) = refusal.time_of_server() else { return false };
         let set = self.0.clock.set(server, signed);
         if set {
-            tracing::warn!(endpoint = %self.0.endpoint, "this machine's clock is wrong: the server's time is used");
+            self.warn(&format!("this machine's clock is wrong, so requests have the time of {}", self.0.endpoint));
         }
         set
     }

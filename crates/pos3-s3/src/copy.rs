@@ -12,7 +12,6 @@ use http::header::HeaderName;
 use pos3_core::{Content, Entry, ErrorKind, Expect, Fingerprint, Key, PutOptions, Result};
 
 use crate::bucket::{Bucket, check_key};
-use crate::client::config::ConditionalWrites;
 use crate::client::request::Request;
 use crate::client::time::parse_rfc3339;
 use crate::client::uri::encode_path;
@@ -92,7 +91,7 @@ impl Bucket {
         let Some((store, entry)) = content.origin_as::<S3Store>() else { return Ok(None) };
         let source = store.bucket();
         let config = self.client.config();
-        let conditional = options.expect != Expect::Anything && config.conditional_writes == ConditionalWrites::On;
+        let conditional = options.expect != Expect::Anything && self.client.conditional();
         if !source.client.is_same(&self.client) || (conditional && entry.size <= config.multipart_threshold) {
             return Ok(None);
         }
@@ -164,8 +163,8 @@ impl Bucket {
             with_content_type(headers.clone(), to)
         };
         let part_size = part_size_for(source.size, part_size);
-        let upload = Upload::create(self.clone(), to, headers).await;
-        let upload = upload.map_err(|failure| self.error("copy", to, failure))?;
+        let upload = Upload::of_copies(self.clone(), to, &headers).await;
+        let mut upload = upload.map_err(|failure| self.error("copy", to, failure))?;
         upload.finish(&PartSource::Copy(source), source.size, part_size, options).await
     }
 }

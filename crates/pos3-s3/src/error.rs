@@ -47,6 +47,11 @@ impl Failure {
         }
     }
 
+    /// Returns true if the server found another digest than it was told.
+    pub(crate) fn is_wrong_digest(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.code == "BadDigest")
+    }
+
     /// Returns true if the server asked for fewer requests.
     pub(crate) fn is_throttling(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.kind() == ErrorKind::Throttled)

@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
+use http::HeaderMap;
 use pos3_core::{Digest, Fingerprint};
+
+use crate::bucket::header;
 
 /// Returns the token in an ETag as sent, if there is one.
 pub(crate) fn fingerprint(etag: &str) -> Option<Fingerprint> {
@@ -25,6 +28,17 @@ pub(crate) fn quoted(fingerprint: &Fingerprint) -> Cow<'_, str> {
         Some(token) if token.contains('"') => Cow::Borrowed(token),
         Some(token) => Cow::Owned(format!("\"{token}\"")),
         None => Cow::Borrowed("\"\""),
+    }
+}
+
+/// Returns the MD5 of an object's content, where its headers say that the ETag is one: encryption with the caller's key or
+/// that of a key service makes it something else of the same form.
+pub(crate) fn md5(headers: &HeaderMap) -> Option<[u8; 16]> {
+    let encrypted = header(headers, "x-amz-server-side-encryption").starts_with("aws:")
+        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
+    match digest(header(headers, "etag")) {
+        Some(Digest::Md5(md5)) if !encrypted => Some(md5),
+        _ => None,
     }
 }
 

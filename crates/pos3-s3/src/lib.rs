@@ -28,6 +28,7 @@
 //! | `error` | what a failure means |
 
 mod bucket;
+mod checksum;
 mod client;
 mod copy;
 mod delete;
@@ -41,7 +42,9 @@ mod unfinished;
 mod write;
 
 pub use client::S3Client;
-pub use client::config::{Addressing, ConditionalWrites, Credentials, PayloadSigning, S3Config, S3ConfigError};
+pub use client::config::{
+    Addressing, Checksums, ConditionalWrites, Credentials, PayloadSigning, S3Config, S3ConfigError,
+};
 pub use object_store::aws::AwsCredential;
 pub use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,

@@ -39,6 +39,7 @@ operations! {
     CompleteMultipartUpload POST,
     AbortMultipartUpload DELETE,
     ListMultipartUploads GET,
+    ListParts GET,
     CopyObject PUT,
     DeleteObjects POST,
     DeleteObject DELETE,

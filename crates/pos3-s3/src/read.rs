@@ -1,7 +1,10 @@
 //! Reading: HEAD, and GET of whole objects and ranges.
 //!
 //! A body that is cut or stalls is taken up again where it stopped, under the condition that the object is still the
-//! same, so that a reader gets exactly the bytes of one state of the object, or an error.
+//! same, so that a reader gets exactly the bytes of one state of the object, or an error. A whole object is compared with the
+//! checksum that the server keeps of it, and its last piece is not given out before that.
+
+mod proof;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,11 +20,13 @@ use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions,
 use tokio::time::timeout;
 
 use crate::bucket::{Bucket, check_key, header};
+use crate::checksum::{self, MODE};
 use crate::client::retry::Attempts;
 use crate::client::time::parse_http_date;
 use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
+use proof::Proof;
 
 impl Bucket {
     /// Looks an object up.
@@ -39,6 +44,9 @@ impl Bucket {
         check_key(operation, key)?;
         let exchange = async {
             let mut request = self.object_request(Operation::HeadObject, key, &[])?;
+            if self.client.compares() {
+                request = request.header(MODE, "ENABLED")?;
+            }
             if let Some(fingerprint) = expected {
                 request = request.header(IF_MATCH, &etag::quoted(fingerprint))?;
             }
@@ -69,11 +77,15 @@ impl Bucket {
             key: key.clone(),
             if_match: options.if_match,
             attempts: self.client.attempts(),
+            proof: None,
+            begun: false,
         };
-        let opened = reading.open(options.range).await.map_err(|failure| self.error("read", key, failure))?;
+        let mut opened = reading.open(options.range).await.map_err(|failure| self.error("read", key, failure))?;
         let entry = opened.entry.clone();
         reading.if_match = entry.fingerprint.clone();
-        Ok(Download::new(entry, reading.body(opened)))
+        reading.proof = opened.proof.take();
+        let checked = reading.proof.is_some();
+        Ok(Download::new(entry, reading.body(opened)).with_checked(checked))
     }
 }
 
@@ -83,6 +95,10 @@ struct Reading {
     key: Key,
     if_match: Option<Fingerprint>,
     attempts: Attempts,
+    /// What the whole object is compared with.
+    proof: Option<Proof>,
+    /// Something has been given out.
+    begun: bool,
 }
 
 /// An answer whose body is still to be read.
@@ -93,6 +109,8 @@ struct Opened {
     /// Bytes the server sends before that, because it ignores ranges.
     skip: u64,
     chunks: BoxStream<'static, Result<Bytes, HttpError>>,
+    /// What the whole object can be compared with, if all of it was asked for.
+    proof: Option<Proof>,
 }
 
 impl Reading {
@@ -106,6 +124,9 @@ impl Reading {
             request = request.header(IF_MATCH, &etag::quoted(fingerprint))?;
         }
         let client = &self.bucket.client;
+        if range.is_none() && client.compares() {
+            request = request.header(MODE, "ENABLED")?;
+        }
         loop {
             let answer = client.attempt(&self.bucket.counters, &request).await;
             match answer.and_then(|answer| self.check(answer, range.clone())) {
@@ -126,6 +147,8 @@ impl Reading {
                 content_length(&head.headers).ok_or_else(|| garbled("the answer does not tell the object's size"))?;
             (size, 0..size)
         };
+        let compares = range.is_none() && self.bucket.client.compares();
+        let proof = if compares { Proof::of(&head.headers) } else { None };
         let wanted = range.unwrap_or(0..size);
         if wanted.start < sent.start || wanted.end > sent.end {
             return Err(if wanted.end > size {
@@ -139,7 +162,7 @@ impl Reading {
         if changed {
             return Err(Failure::Changed);
         }
-        Ok(Opened { entry, skip: wanted.start - sent.start, range: wanted, chunks: body.bytes_stream() })
+        Ok(Opened { entry, skip: wanted.start - sent.start, range: wanted, chunks: body.bytes_stream(), proof })
     }
 
     /// Returns the body as a stream that takes itself up again.
@@ -159,10 +182,18 @@ impl Reading {
         let idle = self.bucket.client.config().idle_timeout;
         while !opened.range.is_empty() {
             let failure = match opened.next(idle).await {
-                Ok(Some(chunk)) => {
-                    self.attempts.renew();
-                    return Ok(Some(chunk));
-                }
+                Ok(Some(chunk)) => match self.compared(&chunk, opened) {
+                    Ok(()) => {
+                        self.attempts.renew();
+                        self.begun = true;
+                        return Ok(Some(chunk));
+                    }
+                    Err(failure) if self.begun => return Err(failure),
+                    Err(failure) => {
+                        opened.range.start -= chunk.len() as u64;
+                        failure
+                    }
+                },
                 Ok(None) => Failure::Garbled("the content was cut short".to_owned()),
                 Err(failure) => failure,
             };
@@ -173,6 +204,17 @@ impl Reading {
             *opened = self.open(Some(opened.range.clone())).await?;
         }
         Ok(None)
+    }
+
+    /// Compares the object with what is known of it once its last bytes are there.
+    fn compared(&mut self, chunk: &Bytes, opened: &Opened) -> Result<(), Failure> {
+        let Some(proof) = &mut self.proof else { return Ok(()) };
+        proof.update(chunk);
+        if !opened.range.is_empty() || proof.holds() {
+            return Ok(());
+        }
+        proof.reset();
+        Err(Failure::Garbled("what arrived has another checksum than what is stored".to_owned()))
     }
 }
 
@@ -205,6 +247,7 @@ fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
     entry.modified = parse_http_date(header(headers, "last-modified"));
     entry.fingerprint = etag::fingerprint(etag);
     entry.digest = etag::digest(etag);
+    entry.checksum = checksum::told(headers);
     if entry.fingerprint.is_none() && entry.modified.is_none() {
         return Err(Failure::Garbled("the answer describes no object".into()));
     }

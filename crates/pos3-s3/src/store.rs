@@ -13,7 +13,6 @@ use pos3_core::{
 
 use crate::bucket::Bucket;
 use crate::client::S3Client;
-use crate::client::config::ConditionalWrites;
 use crate::client::uri::BucketUri;
 use crate::delete::BATCH;
 use crate::list::Listing;
@@ -53,7 +52,7 @@ impl S3Store {
 impl RemoteStore for S3Store {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new()
-            .with_conditional_put(self.0.client.config().conditional_writes == ConditionalWrites::On)
+            .with_conditional_put(self.0.client.conditional())
             .with_server_copy(true)
             .with_delete_batch(BATCH)
     }

@@ -1,5 +1,6 @@
 //! Writing: one PUT for what is small, parts for what is large, a copy inside the server for what is there already.
 
+mod carry;
 mod description;
 mod multipart;
 
@@ -7,22 +8,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
-use md5::{Digest as _, Md5};
-use pos3_core::{Content, Digest, Entry, ErrorKind, Expect, Key, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Expect, Key, PutOptions, Result, StoreError};
 
 use crate::bucket::{Bucket, check_key, header};
-use crate::client::config::{ConditionalWrites, PayloadSigning};
+use crate::client::config::ConditionalWrites;
+use crate::client::habits::{Manner, Protection};
 use crate::client::request::Request;
-use crate::client::sign::Payload;
+use crate::client::retry::Attempts;
 use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
+use carry::{is_near, md5_of};
 
 pub(crate) use description::{ObjectHeaders, with_content_type};
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
-
-/// A body larger than this is hashed on a thread of its own, so that other requests go on meanwhile.
-const HASHED_IN_PLACE: usize = 1 << 20;
 
 impl Bucket {
     /// Stores content in the way that suits it.
@@ -50,49 +49,93 @@ impl Bucket {
         let size = content.size();
         let _held = options.budget.reserve(size).await;
         let body = content.read_to_bytes(0..size).await?;
+        let whole = Whole { key, body: &body, headers: &headers, expect: &options.expect };
+        let (entry, proven) = self.put_bytes(&whole).await?;
+        if proven && (is_near(content) || content.is_verified()) {
+            content.mark_verified();
+        }
+        Ok(entry)
+    }
+
+    /// Stores bytes, and returns whether it is proven that they arrived as they were sent.
+    async fn put_bytes(&self, whole: &Whole<'_>) -> Result<(Entry, bool)> {
         let mut attempts = self.client.attempts();
-        let exchange = async {
-            let mut request = self.object_request(Operation::PutObject, key, &[])?;
-            request.headers.extend(headers);
-            let request = self.expecting(request, &options.expect)?;
-            let request = request.body(body.clone(), self.payload(&body).await);
-            self.exchange_counting(&request, &mut attempts, |answer| {
-                written(key, size, header(&answer.headers, "etag"))
-            })
-            .await
+        let mut manners = self.client.manners(self.client.manner(whole.expect));
+        let put = loop {
+            let put = self.put_once(whole, manners.current(), &mut attempts).await;
+            if let Some(put) = manners.judge(put) {
+                break put;
+            }
         };
-        let failure = match exchange.await {
-            Ok(entry) => return Ok(entry),
-            Err(failure) => failure,
-        };
-        let error = self.expectation_error(key, failure, &options.expect);
-        if attempts.may_be_done() && is_expectation(error.kind()) {
-            return self.settle(key, Some(Digest::Md5(Md5::digest(&body).into())), size, error).await;
+        let manner = manners.current();
+        match put {
+            Ok((entry, true)) => Ok((entry, true)),
+            Ok((entry, false)) => {
+                if manner.protection != Protection::Crc64Nvme {
+                    return Ok((entry, false));
+                }
+                self.client.lacks_checksums("ignores");
+                let proven = entry.digest == Some(Digest::Md5(md5_of(whole.body).await));
+                Ok((entry, proven))
+            }
+            Err(failure) => self.put_anyway(whole, manner, &attempts, failure).await,
         }
-        Err(error)
     }
 
-    async fn put_in_parts(
-        self: &Arc<Self>,
-        key: &Key,
-        content: Content,
-        options: &PutOptions,
-        headers: ObjectHeaders,
-    ) -> Result<Entry> {
-        let size = content.size();
-        let part_size = part_size_for(size, self.client.config().part_size);
-        let upload = Upload::create(self.clone(), key, headers).await;
-        let upload = upload.map_err(|failure| self.error("write", key, failure))?;
-        upload.finish(&PartSource::Content(content), size, part_size, options).await
+    async fn put_once(
+        &self,
+        whole: &Whole<'_>,
+        manner: Manner,
+        attempts: &mut Attempts,
+    ) -> Result<(Entry, bool), Failure> {
+        let mut request = self.object_request(Operation::PutObject, whole.key, &[])?;
+        request.headers.extend(whole.headers.iter().cloned());
+        let request = expecting(request, whole.expect, manner)?;
+        let (request, proof) = self.carry(request, whole.body, manner.protection).await?;
+        self.exchange_counting(&request, attempts, |answer| {
+            let entry = written(whole.key, whole.body.len() as u64, header(&answer.headers, "etag"))?;
+            Ok((entry, proof.check(&answer.headers)?))
+        })
+        .await
     }
 
-    /// Adds the condition that the caller expects to hold, where conditions are used.
-    fn expecting(&self, request: Request, expect: &Expect) -> Result<Request, Failure> {
-        match (self.client.config().conditional_writes, expect) {
-            (ConditionalWrites::Off, _) | (_, Expect::Anything) => Ok(request),
-            (ConditionalWrites::On, Expect::Absent) => request.header(IF_NONE_MATCH, "*"),
-            (ConditionalWrites::On, Expect::Unchanged(seen)) => request.header(IF_MATCH, &etag::quoted(seen)),
+    /// Finds out whether a put that failed has happened after all, or failed for a condition that does hold.
+    async fn put_anyway(
+        &self,
+        whole: &Whole<'_>,
+        usual: Manner,
+        attempts: &Attempts,
+        failure: Failure,
+    ) -> Result<(Entry, bool)> {
+        let error = self.expectation_error(whole.key, failure, whole.expect);
+        if !is_expectation(error.kind()) {
+            return Err(error);
         }
+        if attempts.may_be_done() {
+            let (md5, sum) = (md5_of(whole.body).await, crate::checksum::crc64_nvme(whole.body));
+            let written = self.settle(whole.key, Some(Digest::Md5(md5)), Some(sum), whole.body.len() as u64, error);
+            return written.await.map(|entry| (entry, true));
+        }
+        if !self.condition_was_misjudged(whole.key, whole.expect, usual).await {
+            return Err(error);
+        }
+        let manner = Manner { conditional: false, ..usual };
+        let put = self.put_once(whole, manner, &mut self.client.attempts()).await;
+        put.map_err(|failure| self.error("write", whole.key, failure))
+    }
+
+    /// Returns true, and remembers it, if a server refused a write because an object is not what it is: there are servers
+    /// that answer `If-Match` with 412 whatever it names.
+    async fn condition_was_misjudged(&self, key: &Key, expect: &Expect, usual: Manner) -> bool {
+        let Expect::Unchanged(seen) = expect else { return false };
+        if !usual.conditional || self.client.config().conditional_writes != ConditionalWrites::Auto {
+            return false;
+        }
+        let misjudged = self.head(key).await.is_ok_and(|entry| entry.fingerprint.as_ref() == Some(seen));
+        if misjudged {
+            self.client.lacks_conditions();
+        }
+        misjudged
     }
 
     /// Returns the error of a write, in the words of what was expected.
@@ -112,27 +155,36 @@ impl Bucket {
         &self,
         key: &Key,
         digest: Option<Digest>,
+        checksum: Option<Checksum>,
         size: u64,
         error: StoreError,
     ) -> Result<Entry> {
+        let is_it = |entry: &Entry| {
+            let by_digest = digest.is_some() && entry.digest == digest;
+            let by_checksum = checksum.is_some() && entry.checksum == checksum;
+            entry.size == size && (by_digest || by_checksum)
+        };
         match self.head(key).await {
-            Ok(entry) if digest.is_some() && entry.digest == digest && entry.size == size => Ok(entry),
+            Ok(entry) if is_it(&entry) => Ok(entry),
             _ => Err(error),
         }
     }
+}
 
-    /// Returns what the signature says about content.
-    async fn payload(&self, body: &Bytes) -> Payload {
-        match self.client.config().payload_signing {
-            _ if body.is_empty() => Payload::Empty,
-            PayloadSigning::Unsigned => Payload::Unsigned,
-            PayloadSigning::Signed if body.len() <= HASHED_IN_PLACE => Payload::signed(body),
-            PayloadSigning::Signed => {
-                let hashed = body.clone();
-                let hashing = tokio::task::spawn_blocking(move || Payload::signed(&hashed));
-                hashing.await.unwrap_or_else(|_| Payload::signed(body))
-            }
-        }
+/// What is stored by one request.
+struct Whole<'w> {
+    key: &'w Key,
+    body: &'w Bytes,
+    headers: &'w ObjectHeaders,
+    expect: &'w Expect,
+}
+
+/// Adds the condition that the caller expects to hold, where conditions are sent.
+fn expecting(request: Request, expect: &Expect, manner: Manner) -> Result<Request, Failure> {
+    match expect {
+        Expect::Absent if manner.conditional => request.header(IF_NONE_MATCH, "*"),
+        Expect::Unchanged(seen) if manner.conditional => request.header(IF_MATCH, &etag::quoted(seen)),
+        Expect::Absent | Expect::Unchanged(_) | Expect::Anything => Ok(request),
     }
 }
 

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use s3s::{S3, S3Request, S3Response, S3Result, dto::*};
 
-use super::{settings::SharedSettings, state::State};
+use super::{
+    settings::{Checksums, SharedSettings},
+    state::State,
+};
 
 mod bucket;
 mod condition;
@@ -28,6 +31,13 @@ pub(super) struct IgnoreRange;
 pub(super) struct Backend {
     pub(super) state: Arc<State>,
     pub(super) settings: Arc<SharedSettings>,
+}
+
+impl Backend {
+    /// Returns whether checksums in headers are checked and kept.
+    fn keeps_checksums(&self) -> bool {
+        self.settings.get().checksums == Checksums::Kept
+    }
 }
 
 /// Forwards an operation of the protocol to the function that performs it.

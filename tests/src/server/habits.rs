@@ -1,4 +1,4 @@
-//! Headers that a server refuses or does not know, whatever they say.
+//! Headers that a server refuses, whatever they say.
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
@@ -25,17 +25,6 @@ pub(super) fn refusal(method: &Method, headers: &HeaderMap, settings: &Settings)
         _ => false,
     };
     refused.then_some((StatusCode::NOT_IMPLEMENTED, "NotImplemented"))
-}
-
-/// Removes what the server does not know.
-pub(super) fn overlook(headers: &mut HeaderMap, settings: &Settings) {
-    if settings.checksums == Checksums::Kept {
-        return;
-    }
-    let unknown: Vec<HeaderName> = headers.keys().filter(|name| is_checksum(name)).cloned().collect();
-    for name in unknown {
-        headers.remove(name);
-    }
 }
 
 fn is_checksum(name: &HeaderName) -> bool {

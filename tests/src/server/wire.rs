@@ -122,7 +122,6 @@ impl Wire {
         if let Some((status, code)) = habits::refusal(request.method(), request.headers(), settings) {
             return refuse(request, status, code, in_flight).await;
         }
-        habits::overlook(request.headers_mut(), settings);
         let damage = match fault {
             None => Damage::None,
             Some(Answer::Delay(duration)) => {

@@ -28,6 +28,8 @@ pub struct S3Config {
     pub(crate) credentials: Credentials,
     pub(crate) payload_signing: PayloadSigning,
     pub(crate) conditional_writes: ConditionalWrites,
+    pub(crate) checksums: Checksums,
+    pub(crate) warnings: Warnings,
     pub(crate) part_size: u64,
     pub(crate) multipart_threshold: u64,
     pub(crate) copy_limit: u64,
@@ -59,14 +61,53 @@ pub enum PayloadSigning {
     Signed,
 }
 
-/// Whether writes that expect something of the target are sent as conditional requests.
+/// Whether writes that expect something of the target are sent as conditional requests (`If-None-Match: *`, `If-Match`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConditionalWrites {
-    /// They are not; the store says it cannot. Many servers ignore the conditions, which is worse than none.
+    /// They are, until the server turns out to refuse them; then they are not. Some servers ignore conditions without a
+    /// word, which cannot be noticed: there a write that should not have happened happens.
     #[default]
-    Off,
-    /// They are (`If-None-Match: *`, `If-Match`): for servers that honour them, as Amazon's does.
+    Auto,
+    /// They are, and a server that refuses them fails the write.
     On,
+    /// They are not; the store says it cannot.
+    Off,
+}
+
+/// What protects content on its way to the server and back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksums {
+    /// CRC-64/NVME, which the server checks and keeps; where it turns out to refuse or ignore that, MD5. What is read is
+    /// compared with the checksum that the server keeps, or with the MD5 that the ETag is.
+    #[default]
+    Auto,
+    /// CRC-64/NVME, and a server that refuses it fails the write.
+    Crc64Nvme,
+    /// MD5 (`Content-MD5`), which every server checks, at several times the cost.
+    Md5,
+    /// Nothing but the length: neither is anything sent, nor is compared what is read.
+    Off,
+}
+
+type Tell = dyn Fn(&str) + Send + Sync;
+
+/// Who is told what a person may want to know.
+#[derive(Clone, Default)]
+pub(crate) struct Warnings(Option<Arc<Tell>>);
+
+impl Warnings {
+    pub(crate) fn tell(&self, warning: &str) {
+        match &self.0 {
+            Some(tell) => tell(warning),
+            None => tracing::warn!("{warning}"),
+        }
+    }
+}
+
+impl fmt::Debug for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Warnings(..)" } else { "Warnings" })
+    }
 }
 
 /// Who sends the requests.
@@ -106,6 +147,8 @@ impl S3Config {
             credentials: Credentials::Anonymous,
             payload_signing: PayloadSigning::default(),
             conditional_writes: ConditionalWrites::default(),
+            checksums: Checksums::default(),
+            warnings: Warnings::default(),
             part_size: 8 << 20,
             multipart_threshold: 16 << 20,
             copy_limit: LARGEST_PART,
@@ -154,10 +197,25 @@ impl S3Config {
         self
     }
 
-    /// Sets whether conditional writes are used. Default: [`ConditionalWrites::Off`].
+    /// Sets whether conditional writes are used. Default: [`ConditionalWrites::Auto`].
     #[must_use]
     pub fn with_conditional_writes(mut self, writes: ConditionalWrites) -> Self {
         self.conditional_writes = writes;
+        self
+    }
+
+    /// Sets what protects content on its way. Default: [`Checksums::Auto`].
+    #[must_use]
+    pub fn with_checksums(mut self, checksums: Checksums) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
+    /// Sets who is told, once each and in one line, what the server or this machine turns out to lack. Default: a warning
+    /// of `tracing`.
+    #[must_use]
+    pub fn with_warnings(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.warnings = Warnings(Some(Arc::new(tell)));
         self
     }
 

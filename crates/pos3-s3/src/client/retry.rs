@@ -15,6 +15,9 @@ use crate::error::Failure;
 /// The first pause is up to this long, and each further one up to twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Attempts beyond the usual number that a server gets which says that it is overloaded: together at least half a minute.
+const OVERLOADED: u32 = 5;
+
 /// Counts the attempts of one request.
 #[derive(Debug)]
 pub(crate) struct Attempts {
@@ -22,11 +25,18 @@ pub(crate) struct Attempts {
     longest_pause: Duration,
     made: u32,
     ambiguous: bool,
+    wrong_digest_is_final: bool,
 }
 
 impl Attempts {
     pub(crate) fn new(limit: u32, longest_pause: Duration) -> Self {
-        Self { limit, longest_pause, made: 0, ambiguous: false }
+        Self { limit, longest_pause, made: 0, ambiguous: false, wrong_digest_is_final: false }
+    }
+
+    /// Returns the same count for a request whose digest is not of its own body: sent again, it would still be wrong.
+    pub(crate) fn once_for_a_wrong_digest(mut self) -> Self {
+        self.wrong_digest_is_final = true;
+        self
     }
 
     /// Returns true if an earlier attempt may have done what was asked.
@@ -47,10 +57,16 @@ impl Attempts {
     pub(crate) async fn again(&mut self, failure: Failure, brake: &Brake) -> Result<(), Failure> {
         self.ambiguous |= failure.is_ambiguous();
         self.made += 1;
-        if !failure.is_temporary() || self.made >= self.limit {
+        let is_final = self.wrong_digest_is_final && failure.is_wrong_digest();
+        let limit = self.limit + if failure.is_throttling() { OVERLOADED } else { 0 };
+        if is_final || !failure.is_temporary() || self.made >= limit {
             return Err(failure);
         }
-        let pause = self.pause(failure.retry_after());
+        let mut pause = self.pause(failure.retry_after());
+        if failure.is_throttling() {
+            // No server recovers from an overload in no time.
+            pause = pause.max(self.bound() / 2);
+        }
         tracing::debug!(attempt = self.made, ?pause, ?failure, "a request failed and is sent again");
         if failure.is_throttling() {
             brake.hold(pause);
@@ -63,8 +79,11 @@ impl Attempts {
     /// Returns the pause before the next attempt: random up to a growing bound, and no shorter than the server asked
     /// for, within the longest allowed.
     fn pause(&self, asked: Option<Duration>) -> Duration {
-        let bound = FIRST_PAUSE.saturating_mul(1 << self.made.saturating_sub(1).min(16)).min(self.longest_pause);
-        random_up_to(bound).max(asked.unwrap_or_default().min(self.longest_pause))
+        random_up_to(self.bound()).max(asked.unwrap_or_default().min(self.longest_pause))
+    }
+
+    fn bound(&self) -> Duration {
+        FIRST_PAUSE.saturating_mul(1 << self.made.saturating_sub(1).min(16)).min(self.longest_pause)
     }
 }
 

@@ -1,29 +1,35 @@
 //! Multipart uploads: an object sent, or copied inside the server, in parts.
 //!
 //! Parts of an upload that is neither completed nor aborted stay on the server and are paid for, so an upload that is
-//! given up is aborted, also when whoever waited for it has gone away.
+//! given up is aborted, also when whoever waited for it has gone away: unless a journal notes it, and it can be gone on
+//! with.
+
+mod note;
+mod parts;
+mod resume;
 
 use std::fmt::Write as _;
-use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use md5::{Digest as _, Md5};
-use pos3_core::{Content, Digest, Entry, Key, PutOptions, Reservation, Result, Slot};
+use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Key, PutOptions, Result, StoreError};
 
-use super::{ObjectHeaders, written};
-use crate::bucket::{Bucket, header};
-use crate::client::request::Request;
+use super::carry::is_near;
+use super::{ObjectHeaders, expecting, written};
+use crate::bucket::Bucket;
+use crate::checksum::{self, ALGORITHM, CRC64NVME, FULL_OBJECT, KIND};
+use crate::client::habits::{Manner, Protection};
 use crate::client::retry::Attempts;
 use crate::client::sign::Payload;
-use crate::client::stream::{self, Streamable};
 use crate::client::xml;
 use crate::copy::{CopySource, LONG};
 use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
+use note::{Note, Origin};
+use parts::Part;
 
 /// The most parts an object can have.
 const MOST_PARTS: u64 = 10_000;
@@ -53,7 +59,13 @@ pub(crate) struct Upload {
     bucket: Arc<Bucket>,
     key: Key,
     id: String,
+    protection: Protection,
     state: State,
+    /// The parts that are there already, by their index.
+    there: Vec<(usize, Part)>,
+    note: Option<Note>,
+    /// Set when the server refused a part for what came with it.
+    rejected: AtomicBool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -62,202 +74,287 @@ enum State {
     Closed,
 }
 
-/// A part that has been sent.
-struct Sent {
-    index: usize,
-    etag: String,
-    slot: PartSlot,
-}
+impl Bucket {
+    /// Stores content in parts, going on with an earlier upload of it where a journal knows one.
+    pub(super) async fn put_in_parts(
+        self: &Arc<Self>,
+        key: &Key,
+        content: Content,
+        options: &PutOptions,
+        headers: ObjectHeaders,
+    ) -> Result<Entry> {
+        let size = content.size();
+        let part_size = part_size_for(size, self.client.config().part_size);
+        let protection = self.client.protection();
+        let origin = Origin::new(key, &content, options, part_size, &headers);
+        let resumed = match &origin {
+            Some(origin) => self.resume(origin, &content, protection).await?,
+            None => None,
+        };
+        let mut upload = match resumed {
+            Some(upload) => upload,
+            None => self.begin(key, &headers, protection, origin.clone()).await?,
+        };
+        let source = PartSource::Content(content);
+        let failed = match upload.finish(&source, size, part_size, options).await {
+            Ok(entry) => return Ok(entry),
+            Err(error) => error,
+        };
+        let usual = Manner { protection, conditional: false };
+        match self.client.plainer(usual).first() {
+            Some(plainer) if upload.rejected.load(Ordering::Relaxed) => {
+                let mut upload = self.begin(key, &headers, plainer.protection, origin).await?;
+                let entry = upload.finish(&source, size, part_size, options).await?;
+                self.client.learn(usual, *plainer);
+                Ok(entry)
+            }
+            _ => Err(failed),
+        }
+    }
 
-/// Which slot a part uses.
-enum PartSlot {
-    /// The one the caller holds for the whole put.
-    Callers,
-    /// One of its own, held until it is dropped.
-    Own(#[expect(dead_code, reason = "it is held, not read")] Slot),
+    async fn begin(
+        self: &Arc<Self>,
+        key: &Key,
+        headers: &ObjectHeaders,
+        protection: Protection,
+        origin: Option<Origin>,
+    ) -> Result<Upload> {
+        let usual = Manner { protection, conditional: false };
+        let mut manners = self.client.manners(usual);
+        let created = loop {
+            let created = self.create_upload(key, headers, manners.current().protection).await;
+            if let Some(created) = manners.judge(created) {
+                break created;
+            }
+        };
+        let (id, manner) = (created.map_err(|failure| self.error("write", key, failure))?, manners.current());
+        let mut upload = Upload::new(self.clone(), key, id, manner.protection);
+        if let Some(origin) = origin {
+            let note = Note::new(origin, &upload.id, manner.protection);
+            note.save().await;
+            upload.note = Some(note);
+        }
+        Ok(upload)
+    }
+
+    async fn create_upload(
+        &self,
+        key: &Key,
+        headers: &ObjectHeaders,
+        protection: Protection,
+    ) -> Result<String, Failure> {
+        let mut request = self.object_request(Operation::CreateMultipartUpload, key, &[("uploads", "")])?;
+        request.headers.extend(headers.iter().cloned());
+        if protection == Protection::Crc64Nvme {
+            request = request.header(ALGORITHM, "CRC64NVME")?.header(KIND, FULL_OBJECT)?;
+        }
+        self.exchange(&request, |answer| {
+            let [id] = answer.result("InitiateMultipartUploadResult", ["UploadId"])?;
+            if id.is_empty() { Err(Failure::Garbled("the upload has no id".into())) } else { Ok(id) }
+        })
+        .await
+    }
 }
 
 impl Upload {
-    pub(crate) async fn create(bucket: Arc<Bucket>, key: &Key, headers: ObjectHeaders) -> Result<Self, Failure> {
-        let mut request = bucket.object_request(Operation::CreateMultipartUpload, key, &[("uploads", "")])?;
-        request.headers.extend(headers);
-        let id = bucket
-            .exchange(&request, |answer| {
-                let [id] = answer.result("InitiateMultipartUploadResult", ["UploadId"])?;
-                if id.is_empty() { Err(Failure::Garbled("the upload has no id".into())) } else { Ok(id) }
-            })
-            .await?;
-        Ok(Self { bucket, key: key.clone(), id, state: State::Open })
+    /// Begins an upload of parts that the server has already.
+    pub(crate) async fn of_copies(bucket: Arc<Bucket>, key: &Key, headers: &ObjectHeaders) -> Result<Self, Failure> {
+        let id = bucket.create_upload(key, headers, Protection::None).await?;
+        Ok(Self::new(bucket, key, id, Protection::None))
     }
 
-    /// Sends all parts and makes them an object, or aborts the upload.
+    fn new(bucket: Arc<Bucket>, key: &Key, id: String, protection: Protection) -> Self {
+        let (there, rejected) = (Vec::new(), AtomicBool::new(false));
+        Self { bucket, key: key.clone(), id, protection, state: State::Open, there, note: None, rejected }
+    }
+
+    /// Sends all parts and makes them an object, or gives the upload up.
     pub(crate) async fn finish(
-        mut self,
+        &mut self,
         source: &PartSource<'_>,
         size: u64,
         part_size: u64,
         options: &PutOptions,
     ) -> Result<Entry> {
         let finished = match self.send(source, size, part_size, options).await {
-            Ok(etags) => self.complete(&etags, size, options).await,
+            Ok(parts) => self.complete(source, &parts, size, options).await,
             Err(error) => Err(error),
         };
         self.state = State::Closed;
-        if finished.is_err() {
-            abort(&self.bucket, &self.key, &self.id).await;
+        let keeps = finished.as_ref().err().is_some_and(is_worth_keeping);
+        match &self.note {
+            Some(note) if keeps => note.save().await,
+            note => {
+                if finished.is_err() {
+                    abort(&self.bucket, &self.key, &self.id).await;
+                }
+                if let Some(note) = note {
+                    note.remove().await;
+                }
+            }
         }
         finished
     }
 
-    /// Sends the parts: one on the caller's slot, others beside it while slots are free.
-    async fn send(
+    async fn complete(
         &self,
         source: &PartSource<'_>,
+        parts: &[Part],
         size: u64,
-        part_size: u64,
         options: &PutOptions,
-    ) -> Result<Vec<String>> {
-        let ranges: Vec<Range<u64>> =
-            (0..size.div_ceil(part_size)).map(|part| part * part_size..((part + 1) * part_size).min(size)).collect();
-        let mut etags = vec![String::new(); ranges.len()];
-        let mut running = FuturesUnordered::new();
-        let mut callers_slot = Some(PartSlot::Callers);
-        let mut next = 0;
-        loop {
-            let slot = if next == ranges.len() {
-                None
-            } else {
-                callers_slot.take().or_else(|| options.budget.try_slot().map(PartSlot::Own))
-            };
-            let Some(slot) = slot else {
-                let Some(sent) = running.next().await else { return Ok(etags) };
-                record(sent?, &mut etags, &mut callers_slot);
-                continue;
-            };
-            let reservation = options.budget.reserve(self.bytes_in_memory(source, &ranges[next]));
-            futures::pin_mut!(reservation);
-            let reservation = loop {
-                tokio::select! {
-                    reservation = &mut reservation => break reservation,
-                    Some(sent) = running.next() => record(sent?, &mut etags, &mut callers_slot),
-                }
-            };
-            running.push(self.part(source, next, ranges[next].clone(), slot, reservation));
-            next += 1;
+    ) -> Result<Entry> {
+        let sum = self.sum(parts).filter(|_| self.protection == Protection::Crc64Nvme);
+        let arrived = self.compare_with_origin(source, sum).await?;
+        let (entry, proven) = self.complete_as(parts, sum, size, options).await?;
+        if let PartSource::Content(content) = source
+            && proven
+            && arrived
+        {
+            content.mark_verified();
+        }
+        Ok(entry)
+    }
+
+    /// Returns the checksum of the object, if that of every part is known.
+    fn sum(&self, parts: &[Part]) -> Option<Checksum> {
+        let (first, others) = parts.split_first()?;
+        others.iter().try_fold(first.sum?, |whole, part| whole.combine(part.sum?, part.size))
+    }
+
+    /// Returns true if what was read here is known to be what its store holds.
+    async fn compare_with_origin(&self, source: &PartSource<'_>, sum: Option<Checksum>) -> Result<bool> {
+        let PartSource::Content(content) = source else { return Ok(false) };
+        let (false, Some(sum)) = (is_near(content), sum) else { return Ok(is_near(content)) };
+        match content.checksum().await? {
+            Some(told @ Checksum::Crc64Nvme(_)) if told != sum => Err(StoreError::new(ErrorKind::Integrity, "read")
+                .with_key(&self.key)
+                .with_message("what was read has another checksum than what is stored")
+                .temporary()),
+            told => Ok(told == Some(sum)),
         }
     }
 
-    async fn part(
+    /// Makes the parts an object, and returns whether it is proven that it is what was sent.
+    async fn complete_as(
         &self,
-        source: &PartSource<'_>,
-        index: usize,
-        range: Range<u64>,
-        slot: PartSlot,
-        _held: Reservation,
-    ) -> Result<Sent> {
-        let number = (index + 1).to_string();
-        let query = [("partNumber", number.as_str()), ("uploadId", self.id.as_str())];
-        let etag = match source {
-            PartSource::Content(content) => self.upload_part(&query, content, range).await,
-            PartSource::Copy(source) => self.copy_part(&query, source, range).await,
+        parts: &[Part],
+        sum: Option<Checksum>,
+        size: u64,
+        options: &PutOptions,
+    ) -> Result<(Entry, bool)> {
+        let proven = parts.iter().all(|part| part.proven);
+        let mut attempts = self.bucket.client.attempts().once_for_a_wrong_digest();
+        let usual = Manner { protection: self.protection, ..self.bucket.client.manner(&options.expect) };
+        let mut manners = self.bucket.client.manners(usual);
+        let asked = loop {
+            let asked = self.send_complete(parts, sum, size, options, manners.current(), &mut attempts).await;
+            if let Some(asked) = manners.judge(asked) {
+                break asked;
+            }
         };
-        Ok(Sent { index, etag: etag.map_err(|failure| self.bucket.error("write", &self.key, failure))?, slot })
-    }
-
-    /// Returns how much of a part is in memory while it is sent.
-    fn bytes_in_memory(&self, source: &PartSource<'_>, range: &Range<u64>) -> u64 {
-        let size = range.end - range.start;
-        match source {
-            PartSource::Content(_) if self.bucket.client.streams() => size.min(stream::MEMORY),
-            PartSource::Content(_) => size,
-            PartSource::Copy(_) => 0,
-        }
-    }
-
-    async fn upload_part(
-        &self,
-        query: &[(&str, &str)],
-        content: &Content,
-        range: Range<u64>,
-    ) -> Result<String, Failure> {
-        let request = self.bucket.object_request(Operation::UploadPart, &self.key, query)?;
-        let request = self.carrying(request, content, range).await?;
-        self.bucket
-            .exchange(&request, |answer| match header(&answer.headers, "etag") {
-                "" => Err(Failure::Garbled("the answer does not tell the ETag of a part".into())),
-                etag => Ok(etag.to_owned()),
-            })
-            .await
-    }
-
-    /// Puts a range of content into a request, without holding it in memory where that is possible.
-    async fn carrying(&self, request: Request, content: &Content, range: Range<u64>) -> Result<Request, Failure> {
-        if self.bucket.client.streams() {
-            return Ok(request.streamed(Streamable::new(content.clone(), range)));
-        }
-        let body = content.read_to_bytes(range).await?;
-        let payload = self.bucket.payload(&body).await;
-        Ok(request.body(body, payload))
-    }
-
-    async fn copy_part(
-        &self,
-        query: &[(&str, &str)],
-        source: &CopySource<'_>,
-        range: Range<u64>,
-    ) -> Result<String, Failure> {
-        let request = self.bucket.object_request(Operation::UploadPartCopy, &self.key, query)?;
-        let request = source.part_of(request, &range)?;
-        self.bucket
-            .exchange(&request, |answer| {
-                let [etag] = answer.result("CopyPartResult", ["ETag"])?;
-                if etag.is_empty() { Err(Failure::Garbled("a copied part has no ETag".into())) } else { Ok(etag) }
-            })
-            .await
-    }
-
-    async fn complete(&self, etags: &[String], size: u64, options: &PutOptions) -> Result<Entry> {
-        let mut attempts = self.bucket.client.attempts();
-        let failure = match self.send_complete(etags, size, options, &mut attempts).await {
-            Ok(entry) => return Ok(entry),
+        let manner = manners.current();
+        let failure = match asked {
+            Ok((entry, told)) if told == sum && sum.is_some() => return Ok((entry, true)),
+            Ok((entry, None)) => {
+                if manner.protection == Protection::Crc64Nvme && !proven {
+                    self.bucket.client.lacks_checksums("ignores");
+                }
+                return Ok((entry, proven));
+            }
+            // Every part arrived as it was sent: what is wrong is how the server puts their checksums together.
+            Ok((entry, Some(_))) if proven || sum.is_none() => return Ok((entry, proven)),
+            Ok(_) => return Err(self.damaged()),
             Err(failure) => failure,
         };
+        if failure.is_wrong_digest() && proven {
+            let plain = Manner { protection: Protection::None, ..usual };
+            let attempts = &mut self.bucket.client.attempts();
+            let entry = self.send_complete(parts, None, size, options, plain, attempts).await;
+            self.bucket.client.lacks_checksums("miscalculates");
+            return entry.map(|(entry, _)| (entry, true)).map_err(|failure| self.failed(failure, options));
+        }
+        self.complete_anyway(parts, sum, size, options, manner, &attempts, failure).await
+    }
+
+    /// Finds out whether a completion that failed has happened after all, or failed for a condition that does hold.
+    #[expect(clippy::too_many_arguments, reason = "they are the completion that failed")]
+    async fn complete_anyway(
+        &self,
+        parts: &[Part],
+        sum: Option<Checksum>,
+        size: u64,
+        options: &PutOptions,
+        usual: Manner,
+        attempts: &Attempts,
+        failure: Failure,
+    ) -> Result<(Entry, bool)> {
         let gone = failure.refusal().is_some_and(|refusal| {
             matches!(refusal.code.as_str(), "NoSuchUpload" | "PreconditionFailed") || refusal.status.as_u16() == 404
         });
-        let error = self.bucket.expectation_error(&self.key, failure, &options.expect);
+        let error = self.failed(failure, options);
         if gone && attempts.may_be_done() {
-            return self.bucket.settle(&self.key, digest_of_parts(etags), size, error).await;
+            let settled = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
+            return Ok((settled, false));
         }
-        Err(error)
+        if error.kind() != ErrorKind::Precondition
+            || !self.bucket.condition_was_misjudged(&self.key, &options.expect, usual).await
+        {
+            return Err(error);
+        }
+        let manner = Manner { conditional: false, ..usual };
+        let attempts = &mut self.bucket.client.attempts();
+        let (entry, told) = self
+            .send_complete(parts, sum, size, options, manner, attempts)
+            .await
+            .map_err(|failure| self.failed(failure, options))?;
+        Ok((entry, told.is_some() && told == sum))
     }
 
+    fn failed(&self, failure: Failure, options: &PutOptions) -> StoreError {
+        self.bucket.expectation_error(&self.key, failure, &options.expect)
+    }
+
+    fn damaged(&self) -> StoreError {
+        StoreError::new(ErrorKind::Integrity, "write")
+            .with_key(&self.key)
+            .with_message("the server made an object of other bytes than were sent")
+            .temporary()
+    }
+
+    /// Makes the parts an object; returns it and the checksum that the server tells of it.
     async fn send_complete(
         &self,
-        etags: &[String],
+        parts: &[Part],
+        sum: Option<Checksum>,
         size: u64,
         options: &PutOptions,
+        manner: Manner,
         attempts: &mut Attempts,
-    ) -> Result<Entry, Failure> {
-        let body = Bytes::from(completion(etags));
+    ) -> Result<(Entry, Option<Checksum>), Failure> {
+        let body = Bytes::from(completion(parts));
         let payload = Payload::signed(&body);
         let query = [("uploadId", self.id.as_str())];
-        let request = self.bucket.object_request(Operation::CompleteMultipartUpload, &self.key, &query)?;
-        let request = self.bucket.expecting(request, &options.expect)?.body(body, payload).patience(LONG);
+        let mut request = self.bucket.object_request(Operation::CompleteMultipartUpload, &self.key, &query)?;
+        let sum = sum.filter(|_| manner.protection == Protection::Crc64Nvme);
+        if let Some(sum) = sum.and_then(checksum::written) {
+            request = request.header(CRC64NVME, &sum)?.header(KIND, FULL_OBJECT)?;
+        }
+        let request = expecting(request, &options.expect, manner)?.body(body, payload).patience(LONG);
         self.bucket
             .exchange_counting(&request, attempts, |answer| {
-                let [etag] = answer.result("CompleteMultipartUploadResult", ["ETag"])?;
-                written(&self.key, size, &etag)
+                let names = ["ETag", "ChecksumCRC64NVME"];
+                let [etag, sum] = answer.result("CompleteMultipartUploadResult", names)?;
+                Ok((written(&self.key, size, &etag)?, checksum::read_crc64_nvme(&sum)))
             })
             .await
     }
 }
 
-fn record(sent: Sent, etags: &mut [String], callers_slot: &mut Option<PartSlot>) {
-    etags[sent.index] = sent.etag;
-    if let PartSlot::Callers = sent.slot {
-        *callers_slot = Some(PartSlot::Callers);
-    }
+/// Returns true if an upload that failed so can be gone on with later. What arrived damaged cannot, and an upload that
+/// expired credentials stopped can neither be aborted.
+fn is_worth_keeping(error: &StoreError) -> bool {
+    let passes = error.is_temporary() && error.kind() != ErrorKind::Integrity;
+    passes || error.kind() == ErrorKind::Unauthenticated
 }
 
 impl Drop for Upload {
@@ -265,31 +362,31 @@ impl Drop for Upload {
         if self.state == State::Closed {
             return;
         }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (bucket, key, id) = (self.bucket.clone(), self.key.clone(), self.id.clone());
-            runtime.spawn(async move { abort(&bucket, &key, &id).await });
-        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        match self.note.take() {
+            Some(note) => runtime.spawn(async move { note.save().await }),
+            None => {
+                let (bucket, key, id) = (self.bucket.clone(), self.key.clone(), self.id.clone());
+                runtime.spawn(async move { abort(&bucket, &key, &id).await })
+            }
+        };
     }
 }
 
 async fn abort(bucket: &Bucket, key: &Key, id: &str) {
     let mut attempts = Attempts::new(ABORT_ATTEMPTS, bucket.client.config().longest_pause);
-    let aborted = async {
-        let request = bucket.object_request(Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
-        bucket.exchange_counting(&request, &mut attempts, |_| Ok(())).await
-    };
-    if let Err(failure) = aborted.await {
+    if let Err(failure) = bucket.abort(key, id, &mut attempts).await {
         tracing::warn!(%key, bucket = bucket.name, ?failure, "an unfinished multipart upload may be left");
     }
 }
 
 /// Returns the document that names the parts.
-fn completion(etags: &[String]) -> String {
-    let mut document = String::with_capacity(80 + etags.len() * 110);
+fn completion(parts: &[Part]) -> String {
+    let mut document = String::with_capacity(80 + parts.len() * 110);
     document.push_str("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
-    for (index, etag) in etags.iter().enumerate() {
+    for (index, part) in parts.iter().enumerate() {
         let _infallible = write!(document, "<Part><PartNumber>{}</PartNumber><ETag>", index + 1);
-        xml::escape_into(&mut document, etag);
+        xml::escape_into(&mut document, &part.etag);
         document.push_str("</ETag></Part>");
     }
     document.push_str("</CompleteMultipartUpload>");
@@ -297,18 +394,22 @@ fn completion(etags: &[String]) -> String {
 }
 
 /// Returns the digest that the object has if its parts have these ETags, where those are MD5.
-fn digest_of_parts(etags: &[String]) -> Option<Digest> {
+fn digest_of_parts(parts: &[Part]) -> Option<Digest> {
     let mut whole = Md5::new();
-    for etag in etags {
-        let Some(Digest::Md5(part)) = etag::digest(etag) else { return None };
+    for part in parts {
+        let Some(Digest::Md5(part)) = etag::digest(&part.etag) else { return None };
         whole.update(part);
     }
-    Some(Digest::Md5OfParts { digest: whole.finalize().into(), parts: u32::try_from(etags.len()).ok()? })
+    Some(Digest::Md5OfParts { digest: whole.finalize().into(), parts: u32::try_from(parts.len()).ok()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn part(etag: &str) -> Part {
+        Part { etag: etag.into(), size: 1, sum: None, proven: false }
+    }
 
     #[test]
     fn parts_grow_with_the_object() {
@@ -325,7 +426,7 @@ mod tests {
     #[test]
     fn completion_names_the_parts_in_order() {
         assert_eq!(
-            completion(&["\"a\"".into(), "b".into()]),
+            completion(&[part("\"a\""), part("b")]),
             "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Part><PartNumber>1</PartNumber>\
              <ETag>&quot;a&quot;</ETag></Part><Part><PartNumber>2</PartNumber><ETag>b</ETag></Part>\
              </CompleteMultipartUpload>"
@@ -334,10 +435,10 @@ mod tests {
 
     #[test]
     fn the_digest_of_parts_is_known_where_theirs_are() {
-        let empty = "\"d41d8cd98f00b204e9800998ecf8427e\"".to_owned();
-        let digest = digest_of_parts(&[empty.clone(), empty.clone()]);
+        let empty = || part("\"d41d8cd98f00b204e9800998ecf8427e\"");
+        let digest = digest_of_parts(&[empty(), empty()]);
         let expected = Md5::digest([Md5::digest(b"").as_slice(), Md5::digest(b"").as_slice()].concat());
         assert_eq!(digest, Some(Digest::Md5OfParts { digest: expected.into(), parts: 2 }));
-        assert_eq!(digest_of_parts(&[empty, "opaque".into()]), None);
+        assert_eq!(digest_of_parts(&[empty(), part("opaque")]), None);
     }
 }

@@ -32,7 +32,11 @@ pub(super) async fn create(
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
     let mut input = request.input;
-    let algorithm = input.checksum_algorithm.as_ref().and_then(|algorithm| checksum_header(algorithm.as_str()));
+    let algorithm = input
+        .checksum_algorithm
+        .as_ref()
+        .filter(|_| backend.keeps_checksums())
+        .and_then(|algorithm| checksum_header(algorithm.as_str()));
     let asks_full = input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == ChecksumType::FULL_OBJECT);
     let checksum = algorithm
         .map(|header| UploadChecksum { header, full_object: asks_full || header == "x-amz-checksum-crc64nvme" });
@@ -64,7 +68,9 @@ pub(super) async fn upload_part(
 ) -> S3Result<S3Response<UploadPartOutput>> {
     let mut input = request.input;
     let kept = find(&backend.state.read(), &input.bucket, &input.key, &input.upload_id)?.checksum.clone();
-    let mut payload = receive(input.body.take(), &request.headers, request.trailing_headers.take()).await?;
+    let mut payload =
+        receive(input.body.take(), &request.headers, request.trailing_headers.take(), backend.keeps_checksums())
+            .await?;
     let name = PartName { bucket: &input.bucket, key: &input.key, upload: &input.upload_id, number: input.part_number };
     if let Some(UploadChecksum { header, full_object: true }) = kept {
         payload.checksums.entry(header).or_insert_with(|| checksum(header, &payload.bytes));

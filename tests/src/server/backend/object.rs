@@ -69,7 +69,9 @@ pub(super) async fn put(
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let mut input = request.input;
     bucket::find(&backend.state.read(), &input.bucket)?;
-    let payload = receive(input.body.take(), &request.headers, request.trailing_headers.take()).await?;
+    let payload =
+        receive(input.body.take(), &request.headers, request.trailing_headers.take(), backend.keeps_checksums())
+            .await?;
     let mut object = StoredObject::new(payload.bytes, properties!(input));
     object.checksums = payload.checksums;
 

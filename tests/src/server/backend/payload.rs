@@ -37,14 +37,18 @@ pub(super) struct Payload {
     pub(super) checksums: Checksums,
 }
 
-/// Collects a body and compares it with `Content-MD5` and the checksums in headers or trailers.
+/// Collects a body and compares it with `Content-MD5` and, if they are `kept`, the checksums in headers or trailers.
 pub(super) async fn receive(
     body: Option<StreamingBlob>,
     headers: &HeaderMap,
     trailers: Option<TrailingHeaders>,
+    kept: bool,
 ) -> S3Result<Payload> {
     let bytes = collect(body).await?;
     check_content_md5(&bytes, headers)?;
+    if !kept {
+        return Ok(Payload { bytes, checksums: Checksums::new() });
+    }
     let mut checksums = verified(&bytes, headers)?;
     if let Some(trailers) = trailers.and_then(|trailers| trailers.take()) {
         checksums.extend(verified(&bytes, &trailers)?);

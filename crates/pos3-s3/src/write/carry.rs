@@ -1,0 +1,162 @@
+//! Content in a request, with what proves that it arrived as it was sent.
+//!
+//! Bytes in memory are protected by a header that the server checks before it stores anything. Content that is read while it
+//! is sent has no checksum before its end; there the server tells the checksum of what it received, and that is compared.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http::HeaderMap;
+use md5::{Digest as _, Md5};
+use pos3_core::{Checksum, Content, Digest};
+
+use crate::bucket::{Bucket, header};
+use crate::checksum::{self, CONTENT_MD5, CRC64NVME};
+use crate::client::config::PayloadSigning;
+use crate::client::habits::Protection;
+use crate::client::request::Request;
+use crate::client::sign::Payload;
+use crate::client::stream::Streamable;
+use crate::error::Failure;
+use crate::etag;
+
+/// A body larger than this is hashed on a thread of its own, so that other requests go on meanwhile.
+const HASHED_IN_PLACE: usize = 1 << 20;
+
+/// What proves that content arrived as it was sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Proof {
+    /// The server tells this checksum.
+    Sum(Checksum),
+    /// The server tells the checksum that is known when all was sent.
+    SumOf(Streamable),
+    /// The ETag is this MD5.
+    Md5([u8; 16]),
+    /// Nothing does.
+    None,
+}
+
+impl Proof {
+    /// Returns the checksum of what was sent, if it was computed.
+    pub(crate) fn checksum(&self) -> Option<Checksum> {
+        match self {
+            Self::Sum(checksum) => Some(*checksum),
+            Self::SumOf(content) => content.checksum(),
+            Self::Md5(_) | Self::None => None,
+        }
+    }
+
+    /// Returns true if an answer proves that what was sent has arrived.
+    ///
+    /// # Errors
+    ///
+    /// An answer which shows that something else has.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<bool, Failure> {
+        if let Self::Md5(md5) = self {
+            return Ok(etag::digest(header(headers, "etag")) == Some(Digest::Md5(*md5)));
+        }
+        match (self.checksum(), checksum::told(headers)) {
+            (Some(sent), Some(received @ Checksum::Crc64Nvme(_))) if sent != received => {
+                Err(Failure::Garbled("the server received other bytes than were sent".into()))
+            }
+            (Some(sent), received) => Ok(received == Some(sent)),
+            (None, _) => Ok(false),
+        }
+    }
+}
+
+impl Bucket {
+    /// Puts bytes into a request.
+    pub(crate) async fn carry(
+        &self,
+        request: Request,
+        body: &Bytes,
+        protection: Protection,
+    ) -> Result<(Request, Proof), Failure> {
+        let request = request.body(body.clone(), self.payload(body).await);
+        match protection {
+            Protection::Crc64Nvme => {
+                let sum = checksum::crc64_nvme(body);
+                let text = checksum::written(sum).unwrap_or_default();
+                Ok((request.header(CRC64NVME, &text)?, Proof::Sum(sum)))
+            }
+            Protection::Md5 => {
+                let md5 = md5_of(body).await;
+                Ok((request.header(CONTENT_MD5, &BASE64.encode(md5))?, Proof::Md5(md5)))
+            }
+            Protection::None => Ok((request, Proof::None)),
+        }
+    }
+
+    /// Puts a range of content into a request, without holding it in memory where that is possible.
+    pub(crate) async fn carry_range(
+        &self,
+        request: Request,
+        content: &Content,
+        range: Range<u64>,
+        protection: Protection,
+    ) -> Result<(Request, Proof), Failure> {
+        if !self.streams(content, protection) {
+            let body = content.read_to_bytes(range).await?;
+            return self.carry(request, &body, protection).await;
+        }
+        match protection {
+            Protection::Crc64Nvme => {
+                let streamable = Streamable::new(content.clone(), range).summed();
+                Ok((request.streamed(streamable.clone()), Proof::SumOf(streamable)))
+            }
+            Protection::Md5 => {
+                let md5 = md5_of_range(content, range.clone()).await?;
+                let request = request.streamed(Streamable::new(content.clone(), range));
+                Ok((request.header(CONTENT_MD5, &BASE64.encode(md5))?, Proof::Md5(md5)))
+            }
+            Protection::None => Ok((request.streamed(Streamable::new(content.clone(), range)), Proof::None)),
+        }
+    }
+
+    /// Returns true if content is sent while it is read. An MD5 must be known before, so that content is read twice, which
+    /// is done where reading costs no request.
+    pub(crate) fn streams(&self, content: &Content, protection: Protection) -> bool {
+        self.client.streams() && (protection != Protection::Md5 || is_near(content))
+    }
+
+    /// Returns what the signature says about content.
+    async fn payload(&self, body: &Bytes) -> Payload {
+        match self.client.config().payload_signing {
+            _ if body.is_empty() => Payload::Empty,
+            PayloadSigning::Unsigned => Payload::Unsigned,
+            PayloadSigning::Signed => hashed(body, Payload::signed).await,
+        }
+    }
+}
+
+/// Returns true if reading content costs no request, and no byte of it can be damaged on the way.
+pub(crate) fn is_near(content: &Content) -> bool {
+    content.origin().is_none_or(|(store, _)| store.capabilities().local_reads)
+}
+
+/// Returns the MD5 of bytes.
+pub(crate) async fn md5_of(body: &Bytes) -> [u8; 16] {
+    hashed(body, |bytes| Md5::digest(bytes).into()).await
+}
+
+/// Returns the MD5 of a range of content, which is read for it.
+async fn md5_of_range(content: &Content, range: Range<u64>) -> Result<[u8; 16], Failure> {
+    let mut body = content.without_meter().read(range).await?;
+    let mut md5 = Md5::new();
+    while let Some(piece) = body.try_next().await? {
+        md5.update(&piece);
+    }
+    Ok(md5.finalize().into())
+}
+
+async fn hashed<T: Send + 'static>(body: &Bytes, hash: fn(&[u8]) -> T) -> T {
+    if body.len() <= HASHED_IN_PLACE {
+        return hash(body);
+    }
+    let hashed = body.clone();
+    tokio::task::spawn_blocking(move || hash(&hashed)).await.unwrap_or_else(|_| hash(body))
+}

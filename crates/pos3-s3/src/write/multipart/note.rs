@@ -1,0 +1,181 @@
+//! What a journal keeps of an upload, to go on with it after a kill.
+//!
+//! A note says only what the server and the source are then asked about: a wrong one costs time, never content.
+
+use std::fmt::{Debug, Formatter};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use pos3_core::{Checksum, Content, Journal, Key, PutOptions, Unfinished};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::parts::Part;
+use crate::client::habits::Protection;
+use crate::write::ObjectHeaders;
+
+/// How often a note is renewed while parts are sent: parts that it misses are read once more after a kill.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What an upload is made of: one of anything else cannot be gone on with.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) key: Key,
+    pub(super) size: u64,
+    pub(super) part_size: u64,
+    source: Vec<u8>,
+    headers: Vec<u8>,
+}
+
+/// A note as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Noted {
+    /// The first form there is.
+    V1(State),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    size: u64,
+    part_size: u64,
+    /// The fingerprint of the source.
+    source: Vec<u8>,
+    /// What is said of the object, which the upload was begun with.
+    headers: Vec<u8>,
+    /// The upload was begun with a CRC-64/NVME of the whole object.
+    summed: bool,
+    pub(super) parts: Vec<NotedPart>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct NotedPart {
+    pub(super) index: u32,
+    pub(super) etag: String,
+    crc64_nvme: Option<u64>,
+    proven: bool,
+}
+
+/// The note on an upload that is being sent.
+pub(super) struct Note {
+    origin: Origin,
+    id: String,
+    since: SystemTime,
+    now: Mutex<Now>,
+}
+
+struct Now {
+    state: State,
+    saved: Instant,
+}
+
+impl Origin {
+    /// Returns what an upload of this content is made of, if a journal is kept and the content can be recognised.
+    pub(super) fn new(
+        key: &Key,
+        content: &Content,
+        options: &PutOptions,
+        part_size: u64,
+        headers: &ObjectHeaders,
+    ) -> Option<Self> {
+        let (_, entry) = content.origin()?;
+        let mut said = Vec::new();
+        for (name, value) in headers {
+            for text in [name.as_str().as_bytes(), b":", value.as_bytes(), b"\n"] {
+                said.extend_from_slice(text);
+            }
+        }
+        Some(Self {
+            journal: options.journal.clone()?,
+            key: key.clone(),
+            size: content.size(),
+            part_size,
+            source: entry.fingerprint.as_ref()?.as_bytes().to_vec(),
+            headers: said,
+        })
+    }
+
+    fn state(&self, protection: Protection, parts: Vec<NotedPart>) -> State {
+        State {
+            size: self.size,
+            part_size: self.part_size,
+            source: self.source.clone(),
+            headers: self.headers.clone(),
+            summed: protection == Protection::Crc64Nvme,
+            parts,
+        }
+    }
+
+    /// Returns what a note says, if it is one of an upload made of the same.
+    pub(super) fn recognise(&self, noted: &Unfinished, protection: Protection) -> Option<State> {
+        let Noted::V1(state) = postcard::from_bytes(&noted.state).ok()?;
+        (self.state(protection, state.parts.clone()) == state).then_some(state)
+    }
+}
+
+impl NotedPart {
+    fn new(index: usize, part: &Part) -> Option<Self> {
+        let crc64_nvme = match part.sum {
+            Some(Checksum::Crc64Nvme(value)) => Some(value),
+            _ => None,
+        };
+        Some(Self { index: u32::try_from(index).ok()?, etag: part.etag.clone(), crc64_nvme, proven: part.proven })
+    }
+
+    pub(super) fn part(&self, size: u64) -> Part {
+        let sum = self.crc64_nvme.map(Checksum::Crc64Nvme);
+        Part { etag: self.etag.clone(), size, sum, proven: self.proven }
+    }
+}
+
+impl Note {
+    /// Returns the note on an upload of which nothing has been sent.
+    pub(super) fn new(origin: Origin, id: &str, protection: Protection) -> Self {
+        let now = Now { state: origin.state(protection, Vec::new()), saved: Instant::now() };
+        Self { origin, id: id.to_owned(), since: SystemTime::now(), now: Mutex::new(now) }
+    }
+
+    /// Returns the note on an upload that is gone on with.
+    pub(super) fn of(origin: Origin, noted: &Unfinished, protection: Protection, there: &[(usize, Part)]) -> Self {
+        let mut note = Self::new(origin, &noted.id, protection);
+        note.since = noted.since.unwrap_or(note.since);
+        let parts = there.iter().filter_map(|(index, part)| NotedPart::new(*index, part)).collect();
+        note.now.get_mut().unwrap_or_else(PoisonError::into_inner).state.parts = parts;
+        note
+    }
+
+    /// Notes a part, and saves the note if the last time is long ago.
+    pub(super) async fn add(&self, index: usize, part: &Part) {
+        let due = {
+            let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            now.state.parts.extend(NotedPart::new(index, part));
+            let due = now.saved.elapsed() >= INTERVAL;
+            if due {
+                now.saved = Instant::now();
+            }
+            due
+        };
+        if due {
+            self.save().await;
+        }
+    }
+
+    /// Saves the note as it is.
+    pub(super) async fn save(&self) {
+        let state = self.now.lock().unwrap_or_else(PoisonError::into_inner).state.clone();
+        let Ok(state) = postcard::to_stdvec(&Noted::V1(state)) else { return };
+        let unfinished = Unfinished { id: self.id.clone(), since: Some(self.since), state };
+        self.origin.journal.save(&self.origin.key, &unfinished).await;
+    }
+
+    /// Removes the note: the upload is no more.
+    pub(super) async fn remove(&self) {
+        self.origin.journal.remove(&self.origin.key).await;
+    }
+}
+
+impl Debug for Note {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Note").field("key", &self.origin.key).field("id", &self.id).finish_non_exhaustive()
+    }
+}

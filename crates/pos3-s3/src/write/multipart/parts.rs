@@ -1,0 +1,171 @@
+//! The parts of an upload, sent one on the caller's slot and others beside it while slots are free.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use pos3_core::{Checksum, Content, PutOptions, Reservation, Result, Slot, StoreError};
+
+use super::{PartSource, Upload};
+use crate::bucket::header;
+use crate::client::habits::is_unknown;
+use crate::client::stream;
+use crate::copy::CopySource;
+use crate::error::Failure;
+use crate::operation::Operation;
+
+/// A part that the server has.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// As the server told it.
+    pub(super) etag: String,
+    /// In bytes.
+    pub(super) size: u64,
+    /// The checksum of what was sent, where it was computed.
+    pub(super) sum: Option<Checksum>,
+    /// The server showed that it received what was sent.
+    pub(super) proven: bool,
+}
+
+/// A part that has been sent.
+struct Sent {
+    index: usize,
+    part: Part,
+    slot: PartSlot,
+}
+
+/// Which slot a part uses.
+enum PartSlot {
+    /// The one the caller holds for the whole put.
+    Callers,
+    /// One of its own, held until it is dropped.
+    Own(#[expect(dead_code, reason = "it is held, not read")] Slot),
+}
+
+/// Returns the ranges of an object's parts.
+pub(super) fn ranges(size: u64, part_size: u64) -> Vec<Range<u64>> {
+    (0..size.div_ceil(part_size)).map(|part| part * part_size..((part + 1) * part_size).min(size)).collect()
+}
+
+impl Upload {
+    /// Sends the parts that are not there yet, and returns all.
+    pub(super) async fn send(
+        &self,
+        source: &PartSource<'_>,
+        size: u64,
+        part_size: u64,
+        options: &PutOptions,
+    ) -> Result<Vec<Part>> {
+        let ranges = ranges(size, part_size);
+        let mut parts: Vec<Option<Part>> = vec![None; ranges.len()];
+        for (index, part) in &self.there {
+            parts[*index] = Some(part.clone());
+        }
+        let mut missing: VecDeque<usize> = (0..ranges.len()).filter(|index| parts[*index].is_none()).collect();
+        let mut running = FuturesUnordered::new();
+        let mut callers_slot = Some(PartSlot::Callers);
+        loop {
+            let slot = if missing.is_empty() {
+                None
+            } else {
+                callers_slot.take().or_else(|| options.budget.try_slot().map(PartSlot::Own))
+            };
+            let Some(slot) = slot else {
+                let Some(sent) = running.next().await else { break };
+                self.record(sent?, &mut parts, &mut callers_slot).await;
+                continue;
+            };
+            let Some(index) = missing.pop_front() else { continue };
+            let reservation = options.budget.reserve(self.bytes_in_memory(source, &ranges[index]));
+            futures::pin_mut!(reservation);
+            let reservation = loop {
+                tokio::select! {
+                    reservation = &mut reservation => break reservation,
+                    Some(sent) = running.next() => self.record(sent?, &mut parts, &mut callers_slot).await,
+                }
+            };
+            running.push(self.part(source, index, ranges[index].clone(), slot, reservation));
+        }
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    async fn record(&self, sent: Sent, parts: &mut [Option<Part>], callers_slot: &mut Option<PartSlot>) {
+        if let PartSlot::Callers = sent.slot {
+            *callers_slot = Some(PartSlot::Callers);
+        }
+        if let Some(note) = &self.note {
+            note.add(sent.index, &sent.part).await;
+        }
+        parts[sent.index] = Some(sent.part);
+    }
+
+    async fn part(
+        &self,
+        source: &PartSource<'_>,
+        index: usize,
+        range: Range<u64>,
+        slot: PartSlot,
+        _held: Reservation,
+    ) -> Result<Sent> {
+        let number = (index + 1).to_string();
+        let query = [("partNumber", number.as_str()), ("uploadId", self.id.as_str())];
+        let part = match source {
+            PartSource::Content(content) => self.upload_part(&query, content, range).await,
+            PartSource::Copy(source) => self.copy_part(&query, source, range).await,
+        };
+        Ok(Sent { index, part: part.map_err(|failure| self.part_failed(failure))?, slot })
+    }
+
+    fn part_failed(&self, failure: Failure) -> StoreError {
+        if is_unknown(&failure) {
+            self.rejected.store(true, Ordering::Relaxed);
+        }
+        self.bucket.error("write", &self.key, failure)
+    }
+
+    /// Returns how much of a part is in memory while it is sent.
+    fn bytes_in_memory(&self, source: &PartSource<'_>, range: &Range<u64>) -> u64 {
+        let size = range.end - range.start;
+        match source {
+            PartSource::Content(content) if self.bucket.streams(content, self.protection) => size.min(stream::MEMORY),
+            PartSource::Content(_) => size,
+            PartSource::Copy(_) => 0,
+        }
+    }
+
+    async fn upload_part(&self, query: &[(&str, &str)], content: &Content, range: Range<u64>) -> Result<Part, Failure> {
+        let size = range.end - range.start;
+        let request = self.bucket.object_request(Operation::UploadPart, &self.key, query)?;
+        let (request, proof) = self.bucket.carry_range(request, content, range, self.protection).await?;
+        self.bucket
+            .exchange(&request, |answer| match header(&answer.headers, "etag") {
+                "" => Err(Failure::Garbled("the answer does not tell the ETag of a part".into())),
+                etag => {
+                    let proven = proof.check(&answer.headers)?;
+                    Ok(Part { etag: etag.to_owned(), size, sum: proof.checksum(), proven })
+                }
+            })
+            .await
+    }
+
+    async fn copy_part(
+        &self,
+        query: &[(&str, &str)],
+        source: &CopySource<'_>,
+        range: Range<u64>,
+    ) -> Result<Part, Failure> {
+        let request = self.bucket.object_request(Operation::UploadPartCopy, &self.key, query)?;
+        let request = source.part_of(request, &range)?;
+        self.bucket
+            .exchange(&request, |answer| {
+                let [etag] = answer.result("CopyPartResult", ["ETag"])?;
+                if etag.is_empty() {
+                    return Err(Failure::Garbled("a copied part has no ETag".into()));
+                }
+                Ok(Part { etag, size: range.end - range.start, sum: None, proven: false })
+            })
+            .await
+    }
+}

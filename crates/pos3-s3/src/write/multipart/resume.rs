@@ -1,0 +1,176 @@
+//! Going on with an upload that an earlier run, or an earlier attempt, has begun.
+//!
+//! The server says which parts it has. One that the note knows by the same ETag was sent from this very source; one that
+//! finished after the last note is compared with the source, for it may have been read from an earlier state of it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use md5::{Digest as _, Md5};
+use pos3_core::{Checksum, Checksummer, Content, Digest, ErrorKind, Result, Unfinished};
+
+use super::note::{Note, NotedPart, Origin};
+use super::parts::{Part, ranges};
+use super::{Upload, abort};
+use crate::bucket::Bucket;
+use crate::checksum;
+use crate::client::Answer;
+use crate::client::habits::Protection;
+use crate::client::xml::{self, Step, XmlError};
+use crate::error::Failure;
+use crate::etag;
+use crate::operation::Operation;
+
+/// A part as the server lists it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Listed {
+    number: u64,
+    etag: String,
+    size: Option<u64>,
+    sum: Option<Checksum>,
+}
+
+impl Bucket {
+    /// Returns an earlier upload of the same content, if there is one; one of anything else is given up.
+    pub(super) async fn resume(
+        self: &Arc<Self>,
+        origin: &Origin,
+        content: &Content,
+        protection: Protection,
+    ) -> Result<Option<Upload>> {
+        let Some(noted) = origin.journal.load(&origin.key).await else { return Ok(None) };
+        let Some(state) = origin.recognise(&noted, protection) else {
+            self.discard(origin, &noted).await;
+            return Ok(None);
+        };
+        let listed = match self.list_parts(origin, &noted.id).await {
+            Ok(listed) => listed,
+            Err(failure) if failure.is_temporary() => return Err(self.error("write", &origin.key, failure)),
+            Err(_) => {
+                self.discard(origin, &noted).await;
+                return Ok(None);
+            }
+        };
+        let there = match there(origin, content, &state.parts, listed).await {
+            Ok(there) => there,
+            Err(failure) => {
+                let error = self.error("write", &origin.key, failure);
+                if error.kind() == ErrorKind::Precondition {
+                    self.discard(origin, &noted).await;
+                }
+                return Err(error);
+            }
+        };
+        content.count(there.iter().map(|(_, part)| part.size).sum());
+        let mut upload = Upload::new(self.clone(), &origin.key, noted.id.clone(), protection);
+        upload.note = Some(Note::of(origin.clone(), &noted, protection, &there));
+        upload.there = there;
+        Ok(Some(upload))
+    }
+
+    async fn discard(&self, origin: &Origin, noted: &Unfinished) {
+        abort(self, &origin.key, &noted.id).await;
+        origin.journal.remove(&origin.key).await;
+    }
+
+    async fn list_parts(&self, origin: &Origin, id: &str) -> Result<Vec<Listed>, Failure> {
+        let mut parts = Vec::new();
+        let mut marker = String::new();
+        loop {
+            let mut query = Vec::with_capacity(2);
+            query.extend((!marker.is_empty()).then_some(("part-number-marker", marker.as_str())));
+            query.push(("uploadId", id));
+            let request = self.object_request(Operation::ListParts, &origin.key, &query)?;
+            let (page, next) = self.exchange(&request, page).await?;
+            parts.extend(page);
+            match next {
+                None => return Ok(parts),
+                Some(next) if next == marker => {
+                    return Err(Failure::Garbled("the list of parts goes round in circles".into()));
+                }
+                Some(next) => marker = next,
+            }
+        }
+    }
+}
+
+/// Returns the parts that need not be sent again, by their index.
+async fn there(
+    origin: &Origin,
+    content: &Content,
+    noted: &[NotedPart],
+    listed: Vec<Listed>,
+) -> Result<Vec<(usize, Part)>, Failure> {
+    let ranges = ranges(origin.size, origin.part_size);
+    let noted: HashMap<usize, &NotedPart> =
+        noted.iter().filter_map(|part| Some((usize::try_from(part.index).ok()?, part))).collect();
+    let mut there = Vec::new();
+    for listed in listed {
+        let index = listed.number.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let Some((index, range)) = index.and_then(|index| Some((index, ranges.get(index)?.clone()))) else { continue };
+        let size = range.end - range.start;
+        if listed.size != Some(size) {
+            continue;
+        }
+        let known = noted.get(&index).filter(|part| etag::fingerprint(&part.etag) == etag::fingerprint(&listed.etag));
+        let part = match known {
+            Some(noted) => Some(noted.part(size)),
+            None => compared(content, range, listed).await?,
+        };
+        there.extend(part.map(|part| (index, part)));
+    }
+    Ok(there)
+}
+
+/// Returns a part of which only the server knows, if it is what the source has there.
+async fn compared(content: &Content, range: Range<u64>, listed: Listed) -> Result<Option<Part>, Failure> {
+    let size = range.end - range.start;
+    let told = (listed.sum, etag::digest(&listed.etag));
+    if let (None, None | Some(Digest::Md5OfParts { .. })) = told {
+        return Ok(None);
+    }
+    let mut body = content.without_meter().read(range).await?;
+    let (mut sum, mut md5) = (Checksummer::crc64_nvme(), Md5::new());
+    while let Some(piece) = body.try_next().await? {
+        sum.update(&piece);
+        if listed.sum.is_none() {
+            md5.update(&piece);
+        }
+    }
+    let sum = sum.finish();
+    let same = match told {
+        (Some(told), _) => told == sum,
+        (None, told) => told == Some(Digest::Md5(md5.finalize().into())),
+    };
+    Ok(if same { Some(Part { etag: listed.etag, size, sum: Some(sum), proven: true }) } else { None })
+}
+
+/// Reads a page of parts, and where the next one starts.
+fn page(answer: &Answer) -> Result<(Vec<Listed>, Option<String>), Failure> {
+    let mut parts = Vec::new();
+    let mut part = Listed::default();
+    let [mut marker, mut truncated] = [const { String::new() }; 2];
+    let mut expected = false;
+    xml::walk(&answer.body, |depth, step| match (depth, step) {
+        // moto calls it a response.
+        (1, Step::Open(name)) => expected = name == b"ListPartsResult" || name == b"ListPartsResponse",
+        (2, Step::Close(b"IsTruncated", text)) => truncated = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"NextPartNumberMarker", text)) => marker = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"Part", _)) => parts.push(std::mem::take(&mut part)),
+        (3, Step::Close(b"PartNumber", text)) => part.number = text.trim().parse().unwrap_or_default(),
+        (3, Step::Close(b"ETag", text)) => part.etag = std::mem::take(text).into_owned(),
+        (3, Step::Close(b"Size", text)) => part.size = text.trim().parse().ok(),
+        (3, Step::Close(b"ChecksumCRC64NVME", text)) => part.sum = checksum::read_crc64_nvme(text),
+        _ => {}
+    })?;
+    if !expected {
+        return Err(answer.not_a_result(XmlError::Unexpected));
+    }
+    match truncated.trim() {
+        "true" if marker.is_empty() => Err(Failure::Garbled("the list of parts does not say where it goes on".into())),
+        "true" => Ok((parts, Some(marker))),
+        _ => Ok((parts, None)),
+    }
+}

@@ -1,0 +1,267 @@
+//! Content that is damaged on its way, in both directions, and servers that know no checksums.
+
+use std::sync::{Arc, Mutex};
+
+use futures::TryStreamExt;
+use pos3_core::{Checksum, Checksummer, Content, ErrorKind, GetOptions, Key, MemoryStore, RemoteStore, RemoteStoreExt};
+use pos3_s3::{Checksums, PayloadSigning, S3Config, S3Store};
+use pos3_tests::server::{self, Answer, Fault, Operation, Properties, S3Server, StoredObject};
+
+use super::{BUCKET, config, random_bytes, server, store, store_with};
+
+const LARGE: usize = 20 << 20;
+
+const HEADER: &str = "x-amz-checksum-crc64nvme";
+
+/// A store with the warnings it gave.
+struct Warned {
+    store: S3Store,
+    warnings: Arc<Mutex<Vec<String>>>,
+}
+
+impl Warned {
+    fn new(config: S3Config) -> Self {
+        let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told = warnings.clone();
+        let tell = move |warning: &str| told.lock().unwrap().push(warning.to_owned());
+        Self { store: store_with(config.with_warnings(tell)), warnings }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap().clone()
+    }
+}
+
+fn sum(bytes: &[u8]) -> Checksum {
+    let mut sum = Checksummer::crc64_nvme();
+    sum.update(bytes);
+    sum.finish()
+}
+
+/// Stores bytes and returns whether they were proven to have arrived.
+async fn put(store: &S3Store, key: &str, bytes: &[u8]) -> bool {
+    let content = Content::from(bytes.to_vec());
+    store.write(&Key::from(key), content.clone()).await.unwrap();
+    content.is_verified()
+}
+
+fn stored(server: &S3Server, key: &str) -> StoredObject {
+    server.object(BUCKET, key).unwrap()
+}
+
+#[tokio::test]
+async fn the_server_checks_and_keeps_the_checksum_of_the_whole() {
+    for signing in [PayloadSigning::Unsigned, PayloadSigning::Signed] {
+        let server = server();
+        let store = Warned::new(config(&server).with_payload_signing(signing));
+        for (key, size) in [("empty", 0), ("small", 1000), ("large", LARGE + 17)] {
+            let bytes = random_bytes(1, size);
+            assert!(put(&store.store, key, &bytes).await, "{key} {signing:?}");
+            assert!(stored(&server, key).checksums.contains_key(HEADER), "{key} {signing:?}");
+            let entry = store.store.head(&Key::from(key)).await.unwrap();
+            assert_eq!(entry.checksum, Some(sum(&bytes)), "{key} {signing:?}");
+        }
+        assert_eq!(store.warnings(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_on_its_way_up_is_sent_again() {
+    for (checksums, signing, recovers) in [
+        (Checksums::Auto, PayloadSigning::Unsigned, true),
+        (Checksums::Auto, PayloadSigning::Signed, true),
+        (Checksums::Crc64Nvme, PayloadSigning::Unsigned, true),
+        (Checksums::Md5, PayloadSigning::Unsigned, true),
+        (Checksums::Md5, PayloadSigning::Signed, true),
+        (Checksums::Off, PayloadSigning::Signed, true),
+        // What the others guard against.
+        (Checksums::Off, PayloadSigning::Unsigned, false),
+    ] {
+        for (operation, size) in [(Operation::PutObject, 1000), (Operation::UploadPart, LARGE)] {
+            let server = server();
+            let store = Warned::new(config(&server).with_checksums(checksums).with_payload_signing(signing));
+            server.fault(Fault::on(operation).answer(Answer::FlipSentByte { at: 500 }));
+            let bytes = random_bytes(2, size);
+            let proven = put(&store.store, "k", &bytes).await;
+            let case = format!("{checksums:?} {signing:?} {operation}");
+            assert_eq!(server.faults_waiting(), 0, "{case}");
+            assert_eq!(stored(&server, "k").bytes == bytes, recovers, "{case}");
+            assert_eq!(proven, checksums != Checksums::Off, "{case}");
+            assert_eq!(store.warnings(), [""; 0], "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_or_ignores_checksums_gets_md5() {
+    for (habit, word) in [(server::Checksums::Refused, "refuses"), (server::Checksums::Ignored, "ignores")] {
+        for (first, second) in [(1000, LARGE), (LARGE, 1000)] {
+            let server = server();
+            server.configure(|settings| settings.checksums = habit);
+            let store = Warned::new(config(&server));
+            for (key, size) in [("a", first), ("b", second), ("c", 1000)] {
+                let bytes = random_bytes(3, size);
+                let proven = put(&store.store, key, &bytes).await;
+                assert!(stored(&server, key).bytes == bytes && stored(&server, key).checksums.is_empty(), "{key}");
+                let unproven = key == "a" && size == LARGE && habit == server::Checksums::Ignored;
+                assert_eq!(proven, !unproven, "{key} {habit:?}");
+            }
+            let warnings = store.warnings();
+            assert!(warnings.len() == 1 && warnings[0].contains(word), "{warnings:?}");
+
+            server.reset_requests();
+            server.fault(Fault::on(Operation::PutObject).answer(Answer::FlipSentByte { at: 5 }));
+            assert!(put(&store.store, "d", b"0123456789").await);
+            assert_eq!((stored(&server, "d").bytes, server.requests().total()), ("0123456789".into(), 2));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_must_check_and_cannot_fails_the_write() {
+    let server = server();
+    server.configure(|settings| settings.checksums = server::Checksums::Refused);
+    let store = store_with(config(&server).with_checksums(Checksums::Crc64Nvme));
+    for size in [1000, LARGE] {
+        let error = store.write(&Key::from("k"), random_bytes(4, size).into()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    assert_eq!((server.keys(BUCKET), server.open_uploads(BUCKET)), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_server_that_puts_checksums_together_wrongly_is_not_believed() {
+    let server = server();
+    let wrong = Answer::Error { status: http::StatusCode::BAD_REQUEST, code: "BadDigest" };
+    server.fault(Fault::on(Operation::CompleteMultipartUpload).answer(wrong));
+    let store = Warned::new(config(&server));
+    let bytes = random_bytes(5, LARGE);
+    assert!(put(&store.store, "k", &bytes).await, "every part was proven");
+    assert!(stored(&server, "k").bytes == bytes);
+    assert_eq!((store.warnings().len(), server.requests().of(Operation::CompleteMultipartUpload)), (1, 2));
+}
+
+/// Reads the whole object and returns what was given out before the end or the error.
+async fn read(store: &S3Store, checked: bool) -> (Vec<u8>, Option<ErrorKind>) {
+    let download = store.get(&Key::from("k"), GetOptions::default()).await.unwrap();
+    assert_eq!(download.checked, checked);
+    let mut body = download.body;
+    let mut bytes = Vec::new();
+    loop {
+        match body.try_next().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return (bytes, None),
+            Err(error) => {
+                assert!(error.is_temporary(), "{error}");
+                return (bytes, Some(error.kind()));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_on_its_way_down_is_never_whole() {
+    let bytes = random_bytes(6, 3 << 20);
+    let plain = || StoredObject::new(bytes.clone().into(), Properties::default());
+    let with_sum = {
+        let server = server();
+        put(&store(&server), "k", &bytes).await;
+        stored(&server, "k")
+    };
+    for (object, name) in [(plain(), "md5"), (with_sum, "crc64nvme")] {
+        for at in [0, 1 << 20, bytes.len() - 1] {
+            let server = server();
+            server.put_object(BUCKET, "k", object.clone());
+            server.fault(Fault::on(Operation::GetObject).answer(Answer::FlipByte { at }));
+            let (given, error) = read(&store(&server), true).await;
+            assert_eq!(error, Some(ErrorKind::Integrity), "{name} {at}");
+            assert!(given.len() < bytes.len(), "{name} {at}: a damaged object was given out whole");
+            assert_eq!(read(&store(&server), true).await, (bytes.clone(), None), "{name}: there is no fault any more");
+        }
+        let server = server();
+        server.put_object(BUCKET, "k", object);
+        server.fault(Fault::on(Operation::GetObject).answer(Answer::CutBody { after: 1 << 20 }));
+        assert_eq!(read(&store(&server), true).await, (bytes.clone(), None), "{name}: taken up and compared");
+        assert_eq!(server.requests().of(Operation::GetObject), 2);
+
+        server.fault(Fault::on(Operation::GetObject).answer(Answer::FlipByte { at: 7 }));
+        let (given, error) = read(&store_with(config(&server).with_checksums(Checksums::Off)), false).await;
+        assert!(error.is_none() && given != bytes, "what the others guard against");
+    }
+}
+
+#[tokio::test]
+async fn a_small_damaged_object_is_read_again() {
+    let server = server();
+    server.put(BUCKET, "k", "0123456789");
+    server.fault(Fault::on(Operation::GetObject).times(2).answer(Answer::FlipByte { at: 3 }));
+    assert_eq!(store(&server).read(&Key::from("k")).await.unwrap(), "0123456789");
+    assert_eq!(server.requests().of(Operation::GetObject), 3);
+
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::FlipByte { at: 3 }));
+    let error = store_with(config(&server).with_attempts(3)).read(&Key::from("k")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test]
+async fn only_what_speaks_of_the_content_is_compared() {
+    let bytes = random_bytes(7, 1000);
+    let object = |etag: &str, checksum: &'static str| {
+        let mut object = StoredObject::new(bytes.clone().into(), Properties::default());
+        if !etag.is_empty() {
+            object.etag = etag.to_owned();
+        }
+        if !checksum.is_empty() {
+            object.checksums.insert(HEADER, checksum.to_owned());
+        }
+        object
+    };
+    let of_parts = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-2";
+    for (etag, checksum, checked, error) in [
+        (of_parts, "", false, None),
+        ("opaque", "", false, None),
+        // Composite, and of a wrong length: moto answers the latter.
+        (of_parts, "AAAAAAAAAAA=-2", false, None),
+        (of_parts, "rRO7Ng==", false, None),
+        ("", "rRO7Ng==", true, None),
+        ("", "AAAAAAAAAAA=", true, Some(ErrorKind::Integrity)),
+        ("0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", "", true, Some(ErrorKind::Integrity)),
+    ] {
+        let server = server();
+        server.put_object(BUCKET, "k", object(etag, checksum));
+        let store = store_with(config(&server).with_attempts(1));
+        assert_eq!(read(&store, checked).await.1, error, "{etag} {checksum}");
+    }
+}
+
+#[tokio::test]
+async fn parts_of_another_store_are_compared_with_its_checksum() {
+    let (from, to) = (server(), server());
+    let (source, target) = (store(&from), store(&to));
+    let bytes = random_bytes(8, LARGE);
+    put(&source, "k", &bytes).await;
+    let entry = source.head(&Key::from("k")).await.unwrap();
+    let content = || Content::stored(Arc::new(source.clone()), entry.clone());
+
+    from.fault(Fault::on(Operation::GetObject).nth(2).answer(Answer::FlipByte { at: 99 }));
+    let error = target.write(&Key::from("k"), content()).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Integrity, true), "{error}");
+    assert_eq!((to.keys(BUCKET), to.open_uploads(BUCKET)), (vec![], vec![]));
+
+    let content = content();
+    target.write(&Key::from("k"), content.clone()).await.unwrap();
+    assert!(content.is_verified() && stored(&to, "k").bytes == bytes);
+}
+
+#[tokio::test]
+async fn a_source_that_changes_while_it_is_summed_is_not_stored() {
+    // An MD5 is sent before the content, which is then read once more.
+    let server = server();
+    let source = Arc::new(MemoryStore::new());
+    let entry = source.write(&Key::from("k"), random_bytes(9, LARGE).into()).await.unwrap();
+    source.write(&Key::from("k"), random_bytes(10, LARGE).into()).await.unwrap();
+    let store = store_with(config(&server).with_checksums(Checksums::Md5));
+    let error = store.write(&Key::from("k"), Content::stored(source, entry)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition);
+    assert_eq!((server.keys(BUCKET), server.open_uploads(BUCKET)), (vec![], vec![]));
+}

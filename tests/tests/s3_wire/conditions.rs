@@ -1,0 +1,125 @@
+//! Writes that expect something of their target, on servers that honour it, refuse it, or get it wrong.
+
+use std::sync::{Arc, Mutex};
+
+use futures::future::join_all;
+use pos3_core::{ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt, Result};
+use pos3_s3::{ConditionalWrites, S3Store};
+use pos3_tests::server::{self, Answer, Fault, Operation, S3Server};
+
+use super::{BUCKET, config, random_bytes, server, store, store_with};
+
+const LARGE: usize = 20 << 20;
+
+async fn put(store: &S3Store, key: &str, size: usize, expect: Expect) -> Result<()> {
+    let options = PutOptions::default().with_expect(expect);
+    store.put(&Key::from(key), random_bytes(size as u64, size).into(), options).await.map(drop)
+}
+
+async fn seen(store: &S3Store, key: &str) -> Expect {
+    Expect::Unchanged(store.head(&Key::from(key)).await.unwrap().fingerprint.unwrap())
+}
+
+fn warned(server: &S3Server) -> (S3Store, Arc<Mutex<Vec<String>>>) {
+    let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = warnings.clone();
+    let config = config(server).with_warnings(move |warning| told.lock().unwrap().push(warning.to_owned()));
+    (store_with(config), warnings)
+}
+
+#[tokio::test]
+async fn of_many_writers_one_is_the_first() {
+    for size in [1000, LARGE] {
+        let server = server();
+        let store = store(&server);
+        assert!(store.capabilities().conditional_put);
+        let answers = join_all((0..8).map(|_| put(&store, "k", size, Expect::Absent))).await;
+        let kinds: Vec<_> = answers.into_iter().filter_map(Result::err).map(|error| error.kind()).collect();
+        assert_eq!(kinds, [ErrorKind::AlreadyExists; 7], "{size}");
+        assert_eq!(server.open_uploads(BUCKET), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_of_two_writers_is_tried_again() {
+    let server = server();
+    let conflict = || Answer::Error { status: http::StatusCode::CONFLICT, code: "ConditionalRequestConflict" };
+    for (operation, size) in [(Operation::PutObject, 1000), (Operation::CompleteMultipartUpload, LARGE)] {
+        server.fault(Fault::on(operation).answer(conflict()));
+        put(&store(&server), &operation.to_string(), size, Expect::Absent).await.unwrap();
+    }
+    assert_eq!(server.faults_waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_server_without_conditions_is_asked_once() {
+    for size in [1000, LARGE] {
+        let server = server();
+        server.configure(|settings| settings.conditional_writes = server::ConditionalWrites::Refused);
+        let (store, warnings) = warned(&server);
+        put(&store, "a", size, Expect::Absent).await.unwrap();
+        assert!(!store.capabilities().conditional_put);
+        server.reset_requests();
+        put(&store, "b", 1000, Expect::Absent).await.unwrap();
+        let expect = seen(&store, "b").await;
+        put(&store, "b", 2000, expect).await.unwrap();
+        assert_eq!(server.requests().of(Operation::PutObject), 2, "nothing is refused any more");
+        assert_eq!(warnings.lock().unwrap().len(), 1, "{warnings:?}");
+
+        let strict = store_with(config(&server).with_conditional_writes(ConditionalWrites::On));
+        let error = put(&strict, "c", size, Expect::Absent).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert_eq!((server.object(BUCKET, "c").is_none(), server.open_uploads(BUCKET)), (true, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_neither_conditions_nor_checksums_stores_all_the_same() {
+    for size in [1000, LARGE] {
+        let server = server();
+        server.configure(|settings| {
+            settings.conditional_writes = server::ConditionalWrites::Refused;
+            settings.checksums = server::Checksums::Refused;
+        });
+        let (store, warnings) = warned(&server);
+        put(&store, "a", size, Expect::Absent).await.unwrap();
+        put(&store, "b", 1000, Expect::Absent).await.unwrap();
+        assert_eq!(server.keys(BUCKET), ["a", "b"]);
+        assert_eq!(warnings.lock().unwrap().len(), 2, "{warnings:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_misjudges_a_condition_fails_no_good_write() {
+    for size in [1000, LARGE] {
+        let server = server();
+        server.configure(|settings| settings.conditional_writes = server::ConditionalWrites::IfMatchFails);
+        let (store, warnings) = warned(&server);
+        put(&store, "k", 10, Expect::Absent).await.unwrap();
+        let old = seen(&store, "k").await;
+        server.put(BUCKET, "k", "another");
+        let error = put(&store, "k", size, old).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Precondition, "it did change: {error}");
+        assert_eq!((server.object(BUCKET, "k").unwrap().bytes, warnings.lock().unwrap().len()), ("another".into(), 0));
+
+        let unchanged = seen(&store, "k").await;
+        put(&store, "k", size, unchanged).await.unwrap();
+        assert_eq!(server.object(BUCKET, "k").unwrap().bytes.len(), size);
+        assert_eq!(warnings.lock().unwrap().len(), 1, "{warnings:?}");
+        assert_eq!(server.open_uploads(BUCKET), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_for_another_reason_teaches_nothing() {
+    let server = server();
+    let invalid = Answer::Error { status: http::StatusCode::BAD_REQUEST, code: "InvalidRequest" };
+    server.fault(Fault::on(Operation::PutObject).times(4).answer(invalid));
+    let (store, warnings) = warned(&server);
+    let error = put(&store, "k", 10, Expect::Absent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Other, "{error}");
+    put(&store, "k", 10, Expect::Absent).await.unwrap();
+    assert!(server.object(BUCKET, "k").unwrap().checksums.len() == 1 && store.capabilities().conditional_put);
+    assert_eq!(warnings.lock().unwrap().len(), 0, "{warnings:?}");
+    assert_eq!(store.read(&Key::from("k")).await.unwrap().len(), 10);
+}
