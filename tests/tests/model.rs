@@ -3,6 +3,7 @@
 #[path = "../../crates/pos3-core/examples/custom_store.rs"]
 #[allow(dead_code, reason = "the example's own `main` is not called here")]
 mod custom_store;
+mod stored;
 mod stores;
 
 use pos3_core::conformance::Participant;

@@ -28,6 +28,8 @@ use crate::tree::Tree;
 
 use copy::{Copied, Copy};
 
+pub(crate) use precondition::SOURCE;
+
 /// How long copies in flight may go on after a cancellation.
 const GRACE: Duration = Duration::from_secs(10);
 

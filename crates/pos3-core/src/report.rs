@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::diff::Side;
 use crate::error::StoreError;
+use crate::execute::SOURCE;
 use crate::key::Key;
 use crate::plan::{Refusal, SkipReason, Tally};
 use crate::store::Usage;
@@ -73,7 +74,7 @@ pub enum FailureKind {
     Error,
     /// The source kept changing while it was read. The target is as it was.
     Changed,
-    /// The target is not what the plan saw there. It was left alone.
+    /// The target, or the source where that was asked for, is not what the plan saw there. It was left alone.
     Stale,
     /// It was done, but no checksum covers it, and that was asked for.
     Unverified,
@@ -103,6 +104,9 @@ impl Failure {
     pub fn cause(&self) -> String {
         match self.kind {
             FailureKind::Changed => "it kept changing while it was read; the target is as it was".to_owned(),
+            FailureKind::Stale if self.error.operation() == SOURCE => {
+                "the source is not what the plan saw there, so it was left alone".to_owned()
+            }
             FailureKind::Stale => "the target is not what it was when it was listed, so it was left alone".to_owned(),
             FailureKind::Error | FailureKind::Unverified => self.error.cause(),
         }

@@ -206,11 +206,19 @@ impl SyncJob {
         report
     }
 
-    /// Returns the requests that both stores have sent; one store on both sides counts once.
-    fn usage(&self) -> Usage {
-        let (source, target) = (self.source.store(), self.target.store());
-        let one = std::ptr::addr_eq(std::sync::Arc::as_ptr(source), std::sync::Arc::as_ptr(target));
-        if one { source.usage() } else { source.usage().plus(&target.usage()) }
+    /// Returns the requests that all stores of this sync have sent so far; one that is on both sides counts once.
+    pub fn usage(&self) -> Usage {
+        let trees = [&self.source, &self.target].into_iter().chain(&self.options.backup);
+        let mut counted: Vec<*const ()> = Vec::new();
+        let mut usage = Usage::default();
+        for store in trees.map(Tree::store) {
+            let address = std::sync::Arc::as_ptr(store).cast();
+            if !counted.contains(&address) {
+                counted.push(address);
+                usage = usage.plus(&store.usage());
+            }
+        }
+        usage
     }
 }
 

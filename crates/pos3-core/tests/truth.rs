@@ -240,7 +240,7 @@ async fn a_target_that_changed_since_it_was_listed_is_left_alone() {
 
 #[tokio::test]
 async fn a_strict_plan_does_nothing_that_is_out_of_date() {
-    let source = filled(Told::disk(), &[("changed", "1"), ("fine", "1"), ("new", "1")]).await;
+    let source = filled(Told::disk(), &[("changed", "1"), ("fine", "1"), ("left", "1"), ("new", "1")]).await;
     let target = filled(Told::bucket(), &[("changed", "old"), ("gone", "x"), ("kept", "x"), ("new-too", "x")]).await;
     let options = mirror().with_preconditions(Preconditions::Strict);
     let job = job(&source, &target, options);
@@ -248,10 +248,18 @@ async fn a_strict_plan_does_nothing_that_is_out_of_date() {
     for (store, key) in [(&source, "changed"), (&target, "new")] {
         store.inner.write(&Key::from(key), "meanwhile".into()).await.unwrap();
     }
+    source.inner.remove(&Key::from("left")).await.unwrap();
     let report = job.execute(plan).await;
     assert_eq!((report.copied, report.deleted, report.withheld), (1, 0, 3));
-    let kinds: Vec<_> = report.failed.iter().map(|failure| (failure.key.as_str(), failure.kind)).collect();
-    assert!(kinds.contains(&("changed", FailureKind::Changed)) && kinds.contains(&("new", FailureKind::Stale)));
+    let mut told: Vec<_> =
+        report.failed.iter().map(|failure| (failure.key.as_str(), failure.kind, failure.cause())).collect();
+    told.sort_by_key(|(key, ..)| *key);
+    let (by_source, by_target) = (
+        "the source is not what the plan saw there, so it was left alone".to_owned(),
+        "the target is not what it was when it was listed, so it was left alone".to_owned(),
+    );
+    let stale = |key, cause: &String| (key, FailureKind::Stale, cause.clone());
+    assert_eq!(told, [stale("changed", &by_source), stale("left", &by_source), stale("new", &by_target)]);
     assert_eq!(read(&target, "changed").await.as_deref(), Some("old"));
     assert_eq!(read(&target, "new").await.as_deref(), Some("meanwhile"));
 }

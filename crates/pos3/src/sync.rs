@@ -114,11 +114,9 @@ impl Sync {
         self.target.store().capabilities()
     }
 
-    /// Returns the requests that both stores have sent so far, by kind.
+    /// Returns the requests that all its stores have sent so far, by kind.
     pub fn usage(&self) -> Usage {
-        let (source, target) = (self.source.store(), self.target.store());
-        let one = std::ptr::addr_eq(std::sync::Arc::as_ptr(source), std::sync::Arc::as_ptr(target));
-        if one { source.usage() } else { source.usage().plus(&target.usage()) }
+        self.job().usage()
     }
 
     /// Makes the plan and touches nothing. That it was stopped is the inner result, as it would be in a report.

@@ -208,7 +208,7 @@ fn side(out: &mut dyn Write, name: &str, location: &Location, key: &Key, entry: 
     let Some(entry) = entry else { return writeln!(out, "{name:<11} {}: nothing", location.child(key)) };
     writeln!(out, "{name:<11} {}: {}", location.child(key), kind(entry))?;
     let facts = [
-        ("size", entry.has_content().then(|| format!("{} ({} bytes)", size::bytes(entry.size), entry.size))),
+        ("size", entry.has_content().then(|| bytes(entry.size))),
         ("modified", time(entry)),
         ("fingerprint", entry.fingerprint.as_ref().map(Fingerprint::to_text)),
         ("digest", entry.digest.map(|digest| digest.to_string())),
@@ -219,6 +219,11 @@ fn side(out: &mut dyn Write, name: &str, location: &Location, key: &Key, entry: 
         }
     }
     Ok(())
+}
+
+/// Returns a size with a unit, and exactly.
+fn bytes(count: u64) -> String {
+    if count < 1024 { size::bytes(count) } else { format!("{} ({count} bytes)", size::bytes(count)) }
 }
 
 fn kind(entry: &Entry) -> String {

@@ -8,6 +8,7 @@
 mod case;
 mod check;
 mod expectation;
+mod explained;
 mod fault;
 mod participant;
 mod world;
@@ -15,6 +16,9 @@ mod world;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
 pub use participant::{Consequence, Participant, Trouble};
+
+use crate::plan::Plan;
+use crate::store::KeyRule;
 
 use case::Case;
 
@@ -47,7 +51,30 @@ impl Model {
     ///
     /// With the smallest case found in which the two differ.
     pub fn executing_a_collected_plan_is_running(self, pair: impl Fn() -> (Participant, Participant)) {
-        self.run(&async |case| check::executing_a_collected_plan_is_running(&pair, case).await);
+        self.executing_a_stored_plan_is_running(pair, |plan, _| plan);
+    }
+
+    /// The same of a plan that went through a file, or wherever else: `way` stores it and reads it again, for a target
+    /// with this rule.
+    ///
+    /// # Panics
+    ///
+    /// With the smallest case found in which the two differ.
+    pub fn executing_a_stored_plan_is_running(
+        self,
+        pair: impl Fn() -> (Participant, Participant),
+        way: impl Fn(Plan, KeyRule) -> Plan,
+    ) {
+        self.run(&async |case| check::executing_a_collected_plan_is_running(&pair, case, &way).await);
+    }
+
+    /// What is said of one key is what a whole plan does with it.
+    ///
+    /// # Panics
+    ///
+    /// With the smallest case found in which the two differ.
+    pub fn explaining_a_key_is_planning_for_it(self, pair: impl Fn() -> (Participant, Participant)) {
+        self.run(&async |case| explained::explaining_a_key_is_planning_for_it(&pair, case).await);
     }
 
     fn run(self, check: &impl AsyncFn(&Case) -> TestCaseResult) {
@@ -94,6 +121,11 @@ macro_rules! model {
             #[test]
             fn executing_a_collected_plan_is_running() {
                 $crate::conformance::Model::new($cases / 2, file!()).executing_a_collected_plan_is_running($pair);
+            }
+
+            #[test]
+            fn explaining_a_key_is_planning_for_it() {
+                $crate::conformance::Model::new($cases / 2, file!()).explaining_a_key_is_planning_for_it($pair);
             }
         }
     };

@@ -18,6 +18,9 @@ use crate::store::{Content, Expect, PutOptions, Result, Slot};
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 
+/// How often content that arrived damaged is fetched or sent again.
+const DAMAGED: usize = 2;
+
 /// A copy and what it needs to run on its own.
 pub(super) struct Copy {
     pub(super) run: Arc<Run>,
@@ -76,7 +79,7 @@ impl Copy {
     async fn copy(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
         let Run { options, target: tree, .. } = &*self.run;
         if options.preconditions == Preconditions::Strict {
-            precondition::hold(&self.run.source, source, "read").await?;
+            precondition::hold(&self.run.source, source, precondition::SOURCE).await?;
             precondition::hold_or_absent(tree, &source.key, target).await?;
         }
         if let Some(target) = target {
@@ -84,16 +87,22 @@ impl Copy {
         }
         let pauses: &[Duration] = if options.preconditions == Preconditions::Strict { &[] } else { &PAUSES };
         let mut source = source.clone();
-        for pause in pauses {
-            match self.put(&source, target).await {
-                Err(error) if kind_of(&error) == FailureKind::Changed => {
-                    tokio::time::sleep(*pause).await;
-                    source = self.run.source.look_up(&source.key, "read").await?;
-                }
-                done => return done,
+        let (mut pauses, mut damaged) = (pauses.iter(), 0);
+        loop {
+            let error = match self.put(&source, target).await {
+                Ok(stored) => return Ok(stored),
+                Err(error) => error,
+            };
+            if kind_of(&error) == FailureKind::Changed {
+                let Some(pause) = pauses.next() else { return Err(error) };
+                tokio::time::sleep(*pause).await;
+                source = self.run.source.look_up(&source.key, "read").await?;
+            } else if error.kind() == ErrorKind::Integrity && error.is_temporary() && damaged < DAMAGED {
+                damaged += 1;
+            } else {
+                return Err(error);
             }
         }
-        self.put(&source, target).await
     }
 
     async fn put(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
@@ -130,6 +139,7 @@ fn expectation(target: Option<&Entry>) -> Expect {
 fn kind_of(error: &StoreError) -> FailureKind {
     match (error.operation(), error.kind()) {
         ("read", ErrorKind::Precondition) => FailureKind::Changed,
+        (precondition::SOURCE, ErrorKind::Precondition | ErrorKind::NotFound) => FailureKind::Stale,
         ("write", ErrorKind::Precondition | ErrorKind::AlreadyExists) => FailureKind::Stale,
         _ => FailureKind::Error,
     }

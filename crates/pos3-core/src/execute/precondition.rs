@@ -9,6 +9,9 @@ use crate::key::Key;
 use crate::store::Result;
 use crate::tree::Tree;
 
+/// What looking at a source before it is copied is called in its errors.
+pub(crate) const SOURCE: &str = "look up";
+
 /// Fails unless `seen` is there as it was.
 pub(super) async fn hold(tree: &Tree, seen: &Entry, operation: &'static str) -> Result<()> {
     let found = tree.look_up(&seen.key, operation).await?;

@@ -3,6 +3,8 @@
 //! What a key lies in matters where a name cannot be a file and a directory at once, and where something protected stands
 //! above it. Looking costs a request a level on a store that is asked over a network, so it is done only there.
 
+use std::collections::BTreeMap;
+
 use futures::TryStreamExt;
 
 use crate::entry::{Entry, Kind, Protection};
@@ -17,20 +19,44 @@ use crate::tree::Tree;
 ///
 /// What kept a store from answering. On a disk it is a protected entry, as in a listing.
 pub(super) async fn of(tree: &Tree, target: &Tree, key: &Key) -> Result<Vec<Entry>> {
-    let mut found = Vec::new();
-    let side = Nearby { tree, is_local: tree.store().capabilities().local_reads };
-    if side.is_local || target.store().capabilities().keys == KeyRule::FilePath {
-        for above in above(key) {
-            if let Some(entry) = side.obstacle(&above).await? {
-                found.push(entry);
-                // Nothing lies below it.
-                return Ok(found);
-            }
+    let capabilities = tree.store().capabilities();
+    let names_matter = capabilities.local_reads || target.store().capabilities().keys == KeyRule::FilePath;
+    let side = Nearby { tree, is_local: capabilities.local_reads };
+    let mut found = Found::default();
+    for name in above(key).into_iter().filter(|_| names_matter) {
+        let at_name = side.at_name(&name).await?;
+        let is_obstacle = |entry: &Entry| matches!(entry.kind, Kind::File | Kind::Protected(_));
+        let blocks = capabilities.keys == KeyRule::FilePath && at_name.iter().any(is_obstacle);
+        found.add(at_name);
+        if blocks {
+            // Nothing lies below it.
+            return Ok(found.in_order());
         }
     }
-    found.extend(side.look_up(key).await?);
-    found.extend(side.first_inside(key).await?);
-    Ok(found)
+    match key.as_str().strip_suffix('/') {
+        Some(name) if names_matter => found.add(side.at_name(&Key::from(name)).await?),
+        None if side.is_local => found.add(side.at_name(key).await?),
+        _ => {}
+    }
+    if !found.0.contains_key(key) {
+        found.add(side.look_up(key).await?);
+    }
+    found.add(side.first_inside(key).await?);
+    Ok(found.in_order())
+}
+
+/// Entries, each once.
+#[derive(Default)]
+struct Found(BTreeMap<Key, Entry>);
+
+impl Found {
+    fn add(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.0.extend(entries.into_iter().map(|entry| (entry.key.clone(), entry)));
+    }
+
+    fn in_order(self) -> Vec<Entry> {
+        self.0.into_values().collect()
+    }
 }
 
 struct Nearby<'a> {
@@ -48,17 +74,13 @@ impl Nearby<'_> {
         }
     }
 
-    /// Returns what stands where a key needs a directory: a file, or something protected.
-    async fn obstacle(&self, name: &Key) -> Result<Option<Entry>> {
-        let stands = |entry: &Entry| matches!(entry.kind, Kind::File | Kind::Protected(_));
+    /// Returns what stands where a key needs a directory: a file, and where looking is free the directory itself.
+    async fn at_name(&self, name: &Key) -> Result<Vec<Entry>> {
+        let mut found: Vec<Entry> = self.look_up(name).await?.into_iter().collect();
         if self.is_local {
-            let directory = Key::from(format!("{}/", name.as_str()));
-            let protected = |entry: &Entry| matches!(entry.kind, Kind::Protected(_));
-            if let Some(entry) = self.look_up(&directory).await?.filter(protected) {
-                return Ok(Some(entry));
-            }
+            found.extend(self.look_up(&Key::from(format!("{}/", name.as_str()))).await?);
         }
-        Ok(self.look_up(name).await?.filter(stands))
+        Ok(found)
     }
 
     /// Returns the first entry of the directory that the key is, or would have to be.
@@ -67,13 +89,13 @@ impl Nearby<'_> {
             return Ok(None);
         }
         let slash = if key.is_marker() { "" } else { "/" };
-        let directory = self.tree.key(&Key::from(format!("{}{slash}", key.as_str())));
-        let mut inside = self.tree.store().list(directory.as_str(), ListOptions::default());
+        let directory = Key::from(format!("{}{slash}", key.as_str()));
+        let mut inside = self.tree.store().list(self.tree.key(&directory).as_str(), ListOptions::default());
         loop {
             match inside.try_next().await {
                 Ok(Some(entry)) => {
                     let relative = Key::from(&entry.key.as_str()[self.tree.prefix().len()..]);
-                    if relative != *key {
+                    if relative != directory || !(key.is_marker() || self.is_local) {
                         return Ok(Some(Entry { key: relative, ..entry }));
                     }
                 }
@@ -87,8 +109,10 @@ impl Nearby<'_> {
 
 /// Returns the names above a key: `a` and `a/b` for `a/b/c`, and for `a/b/c/`.
 fn above(key: &Key) -> Vec<Key> {
-    let text = key.as_str().trim_end_matches('/');
-    text.match_indices('/').filter(|(at, _)| *at > 0).map(|(at, _)| Key::from(&text[..at])).collect()
+    let text = key.as_str();
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let names = text.match_indices('/').map(|(at, _)| &text[..at]);
+    names.filter(|name| !name.is_empty() && !name.ends_with('/')).map(Key::from).collect()
 }
 
 fn unreadable(key: &Key, error: &StoreError) -> Entry {

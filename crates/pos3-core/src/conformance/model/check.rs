@@ -13,21 +13,22 @@ use super::participant::{Consequence, Participant};
 use super::world::{World, fill};
 use crate::conformance::{FaultStore, Operation};
 use crate::filter::Filter;
+use crate::plan::Plan;
 use crate::report::{FailedAction, Failure, Report, Stop};
 use crate::store::{KeyRule, RemoteStore};
 use crate::sync::SyncJob;
 use crate::tree::Tree;
 
 /// Two stores filled for a case.
-struct Stage<'a> {
+pub(super) struct Stage<'a> {
     case: &'a Case,
-    from: Participant,
-    to: Participant,
-    source: World,
+    pub(super) from: Participant,
+    pub(super) to: Participant,
+    pub(super) source: World,
 }
 
 impl<'a> Stage<'a> {
-    async fn set(case: &'a Case, (from, to): (Participant, Participant)) -> Self {
+    pub(super) async fn set(case: &'a Case, (from, to): (Participant, Participant)) -> Self {
         case.source_link.iter().for_each(|name| from.link(name));
         case.target_link.iter().for_each(|name| to.link(name));
         fill(&from.tree(), &case.source).await;
@@ -36,7 +37,7 @@ impl<'a> Stage<'a> {
         Self { case, from, to, source }
     }
 
-    async fn target(&self) -> World {
+    pub(super) async fn target(&self) -> World {
         World::of(&self.to.tree()).await
     }
 
@@ -44,7 +45,7 @@ impl<'a> Stage<'a> {
         Before { source: &self.source, target, filter, deletion: self.case.deletion }
     }
 
-    fn job(&self) -> SyncJob {
+    pub(super) fn job(&self) -> SyncJob {
         SyncJob::new(self.from.tree(), self.to.tree(), self.case.options())
     }
 }
@@ -161,12 +162,13 @@ async fn a_second_run_does_nothing(stage: &Stage<'_>, repaired: &World, first: &
 pub(super) async fn executing_a_collected_plan_is_running(
     pair: &impl Fn() -> (Participant, Participant),
     case: &Case,
+    way: &impl Fn(Plan, KeyRule) -> Plan,
 ) -> TestCaseResult {
     let (one, other) = (Stage::set(case, pair()).await, Stage::set(case, pair()).await);
     let before = other.target().await;
     let direct = one.job().run().await;
     let job = other.job();
-    let plan = job.plan().await.unwrap();
+    let plan = way(job.plan().await.unwrap(), before.rule);
     prop_assert_eq!(&other.target().await, &before, "a plan touches nothing");
     let planned = job.execute(plan).await;
     prop_assert_eq!(one.target().await, other.target().await);

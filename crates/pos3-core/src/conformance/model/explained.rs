@@ -1,0 +1,71 @@
+//! Whether what is said of one key is what a whole plan does with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use super::case::Case;
+use super::check::Stage;
+use super::participant::Participant;
+use crate::event::{Event, Observer};
+use crate::explain::Outcome;
+use crate::key::Key;
+use crate::plan::Action;
+use crate::sync::SyncJob;
+
+/// The keys found equal.
+#[derive(Default)]
+struct Equal(Mutex<BTreeSet<Key>>);
+
+impl Observer for Equal {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Unchanged(key, _) = event {
+            self.0.lock().unwrap().insert((*key).clone());
+        }
+    }
+}
+
+pub(super) async fn explaining_a_key_is_planning_for_it(
+    pair: &impl Fn() -> (Participant, Participant),
+    case: &Case,
+) -> TestCaseResult {
+    let stage = Stage::set(case, pair()).await;
+    let target = stage.target().await;
+    let equal = Arc::new(Equal::default());
+    let options = case.options().with_observer(equal.clone());
+    let plan = SyncJob::new(stage.from.tree(), stage.to.tree(), options).plan().await.unwrap();
+    let planned: BTreeMap<Key, String> =
+        plan.actions.iter().map(|action| (action.key().clone(), decision(action))).collect();
+    let filter = case.filter();
+    let known = stage.source.objects.keys().chain(target.objects.keys()).cloned();
+    for key in known.chain(["nowhere".to_owned()]).map(Key::from) {
+        let explanation = stage.job().explain(&key).await.unwrap();
+        let expected = match planned.get(&key) {
+            _ if !filter.admits(key.as_str()) => "excluded".to_owned(),
+            Some(decision) => decision.clone(),
+            None if equal.0.lock().unwrap().contains(&key) => "equal".to_owned(),
+            None => "nothing".to_owned(),
+        };
+        let said = match &explanation.outcome {
+            Outcome::Excluded => "excluded".to_owned(),
+            Outcome::Act(action) => decision(action),
+            Outcome::Unchanged(_) => "equal".to_owned(),
+            Outcome::Absent | Outcome::Kept | Outcome::Nothing => "nothing".to_owned(),
+        };
+        prop_assert_eq!(said, expected, "{:?}", explanation);
+    }
+    prop_assert_eq!(&stage.target().await, &target, "an explanation touches nothing");
+    Ok(())
+}
+
+/// Returns what is done and why, without what a listing and a look tell in different precision.
+fn decision(action: &Action) -> String {
+    match action {
+        Action::Copy { why, target, .. } => format!("copy over {}: {}", target.is_some(), why.as_str()),
+        Action::Delete { .. } => "delete".to_owned(),
+        Action::Replace { obstacle, .. } => format!("replace '{obstacle}'"),
+        Action::Skip { why, .. } => format!("skip: {why}"),
+    }
+}

@@ -1,0 +1,30 @@
+//! Plans that went through a file do what they would have done.
+
+use pos3::{KeyRule, Plan, PlanHeader, PlanReader, Shard};
+use pos3_core::Deletion;
+use pos3_core::conformance::Model;
+
+use super::pair;
+use super::stores::{local, memory, s3};
+
+/// Returns a plan as a file gives it back.
+fn through_a_file(plan: Plan, rule: KeyRule) -> Plan {
+    let place = "memory://anywhere".parse().unwrap();
+    let header = PlanHeader::new(&place, &place, &plan).unwrap().with_deletion(Deletion::Mirror);
+    let mut file = Vec::new();
+    pos3::write_plan(&mut file, &header, &plan).unwrap();
+    let reader = PlanReader::open(&file[..]).unwrap();
+    let header = reader.header().clone();
+    let actions = reader.actions(rule, Shard::default()).unwrap();
+    assert_eq!(actions, plan.actions);
+    Plan { actions, tally: header.tally, warnings: header.warnings }
+}
+
+#[test]
+fn executing_a_plan_from_a_file_is_running() {
+    let model = |cases| Model::new(cases, file!());
+    model(200).executing_a_stored_plan_is_running(pair(memory, local), through_a_file);
+    model(200).executing_a_stored_plan_is_running(pair(local, memory), through_a_file);
+    model(8).executing_a_stored_plan_is_running(pair(s3(), local), through_a_file);
+    model(8).executing_a_stored_plan_is_running(pair(local, s3()), through_a_file);
+}
