@@ -11,3 +11,4 @@ mod semantics;
 mod server;
 mod servers;
 mod state;
+mod train;

@@ -10,9 +10,12 @@ mod ls;
 mod manifest;
 mod plan;
 mod profile;
+mod run;
 mod s3;
+mod session;
 mod show;
 mod sync;
+mod transfer;
 
 use std::ffi::OsString;
 
@@ -28,9 +31,12 @@ pub(crate) use job::JobArgs;
 pub(crate) use ls::LsArgs;
 pub(crate) use manifest::{LockArgs, ManifestArgs, ManifestCommand, ManifestForgetArgs, ManifestShowArgs, PairArgs};
 pub(crate) use plan::PlanArgs;
+pub(crate) use run::{Place, RunArgs, Use};
 pub(crate) use s3::S3Args;
+pub(crate) use session::SessionArgs;
 pub(crate) use show::{Detail, Show, ShowArgs};
 pub(crate) use sync::{SafetyArgs, SyncArgs, SyncManifestArgs};
+pub(crate) use transfer::{DownloadArgs, TransferArgs, UploadArgs};
 
 const HELP: &str = "\
 Examples:
@@ -41,6 +47,10 @@ Examples:
   pos3-cli apply plan                                do what the file says, as far as it still holds
   pos3-cli check ./data s3://bucket/data             compare, change nothing
   pos3-cli explain ./data s3://bucket/data a/b.txt   what would happen to one path, and why
+  data=$(pos3-cli download s3://bucket/data)         a local copy; stdout is its path
+  pos3-cli upload s3://bucket/out --local ./out      upload once what is there
+  pos3-cli run --download data=s3://bucket/data --upload out=s3://bucket/out -- ./train
+                                                     a program between its inputs and outputs
   pos3-cli ls s3://bucket/data --recursive           list everything below data/
   pos3-cli manifest show ./data s3://bucket/data     what is remembered between runs
   pos3-cli cleanup s3://bucket/data                  uploads that were begun and never finished
@@ -62,6 +72,8 @@ Environment:
                                                                  ~/.config/pos3/profiles.toml)
   POS3_STATE_DIR                                                 what is remembered between runs (default:
                                                                  $XDG_STATE_HOME/pos3 or ~/.local/state/pos3)
+  POS3_CACHE_ROOT                                                where local copies are kept (default:
+                                                                 ~/.cache/positronic/s3)
   NO_COLOR                                                       no colours
 
 Exit codes:
@@ -70,6 +82,7 @@ Exit codes:
   2    the command line makes no sense
   3    the two locations differ ('check' alone)
   4    refused for safety; nothing was touched
+  N    'run' alone: the program's own code; 126 and 127 when there is none to run
   130  ended by Ctrl-C (143: by SIGTERM); nothing more was deleted";
 
 /// Sync directories with S3, safely.
@@ -93,6 +106,12 @@ pub(crate) enum Command {
     Check(Box<CheckArgs>),
     /// Say what a sync would do with one path, and why
     Explain(Box<ExplainArgs>),
+    /// Bring a prefix or an object to local disk and print where it is
+    Download(Box<DownloadArgs>),
+    /// Bring a local directory or file to a prefix or an object
+    Upload(Box<UploadArgs>),
+    /// Run a program with inputs from S3 and outputs to S3
+    Run(Box<RunArgs>),
     /// List what is at a location
     Ls(LsArgs),
     /// Show or forget what is remembered between runs

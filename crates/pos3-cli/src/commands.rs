@@ -4,12 +4,17 @@ mod account;
 mod apply;
 mod check;
 mod cleanup;
+mod download;
 mod explain;
 mod ls;
 mod manifest;
 mod plan;
+mod run;
+mod session;
 mod state;
 mod sync;
+mod transfer;
+mod upload;
 
 use pos3::{FileProvider, Location, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
 
@@ -27,6 +32,9 @@ pub(crate) async fn run(cli: Cli) -> Exit {
         Command::Check(args) => check::run(&args).await,
         Command::Explain(args) => explain::run(&args).await,
         Command::Cleanup(args) => cleanup::run(&args).await,
+        Command::Download(args) => download::run(&args).await,
+        Command::Upload(args) => upload::run(&args).await,
+        Command::Run(args) => run::run(&args).await,
         Command::Ls(args) => ls::run(&args).await,
         Command::Manifest(args) => manifest::run(&args).await,
     }

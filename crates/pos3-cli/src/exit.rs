@@ -8,19 +8,21 @@ use pos3::{Error, ErrorKind, Report, S3SettingsError, StateError, Stop};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Everything that was to be done was done.
-    Done = 0,
+    Done,
     /// Something failed or was skipped.
-    Failed = 1,
+    Failed,
     /// The command line makes no sense.
-    Usage = 2,
+    Usage,
     /// The two locations differ; of `check` alone.
-    Differs = 3,
+    Differs,
     /// Refused for safety; nothing was touched.
-    Refused = 4,
+    Refused,
     /// Ended by SIGINT.
-    Interrupted = 130,
+    Interrupted,
     /// Ended by SIGTERM.
-    Terminated = 143,
+    Terminated,
+    /// The code of the program that was run.
+    Program(u8),
 }
 
 impl Exit {
@@ -62,7 +64,16 @@ impl Exit {
 
     /// Returns the number.
     pub(crate) fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Differs => 3,
+            Self::Refused => 4,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+            Self::Program(code) => code,
+        }
     }
 }
 

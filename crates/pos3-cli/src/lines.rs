@@ -7,12 +7,27 @@ use pos3::{Action, FailedAction, Failure, Key, Location};
 pub(crate) struct Lines {
     from: Location,
     to: Location,
+    extent: Extent,
+}
+
+/// What lies at the two locations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// Whatever is below them.
+    Below,
+    /// One file each, which a relative key adds nothing to.
+    One,
 }
 
 impl Lines {
     /// Returns the words for a sync between two locations.
     pub(crate) fn new(from: &Location, to: &Location) -> Self {
-        Self { from: from.clone(), to: to.clone() }
+        Self { from: from.clone(), to: to.clone(), extent: Extent::Below }
+    }
+
+    /// Returns the words for a copy of one file.
+    pub(crate) fn of_one(self) -> Self {
+        Self { extent: Extent::One, ..self }
     }
 
     /// Returns `upload: ./a to s3://bucket/a`, `download: …`, `copy: …` or `delete: s3://bucket/a`; nothing for what
@@ -37,7 +52,10 @@ impl Lines {
     }
 
     fn way(&self, key: &Key) -> String {
-        format!("{} to {}", self.from.child(key), self.to.child(key))
+        match self.extent {
+            Extent::Below => format!("{} to {}", self.from.child(key), self.to.child(key)),
+            Extent::One => format!("{} to {}", self.from, self.to),
+        }
     }
 
     fn verb(&self) -> &'static str {

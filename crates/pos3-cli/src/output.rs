@@ -43,6 +43,12 @@ pub(crate) fn error(message: &str, hint: Option<&str>) {
     note(&format!("error: {message}\n{hint}"));
 }
 
+/// Writes an error of a command that scripts know by such lines, and what to do about it, to stderr.
+pub(crate) fn command_error(command: &str, message: &str, hint: Option<&str>) {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    note(&format!("pos3-cli {command}: {message}\n{hint}"));
+}
+
 /// Returns an error with the chain of its causes, in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();

@@ -63,6 +63,11 @@ impl Progress {
         Watcher { counters: self.counters.clone(), tell, bar: self.bar.clone() }
     }
 
+    /// Returns an observer that only feeds this progress.
+    pub(crate) fn counter(&self) -> Watcher {
+        Watcher { counters: self.counters.clone(), tell: None, bar: self.bar.clone() }
+    }
+
     /// Takes the bar away.
     pub(crate) fn end(self) {
         if let Some(task) = self.task {

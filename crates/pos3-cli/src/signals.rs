@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use pos3::CancellationToken;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::exit::Exit;
 use crate::output;
@@ -21,23 +22,19 @@ impl Signals {
     /// Starts to listen. If the system does not allow it, signals end the process as they do by default.
     pub(crate) fn listen() -> Self {
         let signals = Self::default();
-        for (kind, exit) in [(SignalKind::interrupt(), Exit::Interrupted), (SignalKind::terminate(), Exit::Terminated)]
-        {
-            if let Ok(mut stream) = signal(kind) {
-                let signals = signals.clone();
-                tokio::spawn(async move {
-                    while stream.recv().await.is_some() {
-                        signals.received(exit);
-                    }
-                });
-            }
-        }
+        let receiver = signals.clone();
+        on_each(move |exit| receiver.received(exit));
         signals
     }
 
     /// Returns the token that the first signal cancels.
     pub(crate) fn cancel(&self) -> CancellationToken {
         self.cancel.clone()
+    }
+
+    /// Waits for the first signal.
+    pub(crate) async fn cancelled(&self) {
+        self.cancel.cancelled().await;
     }
 
     /// Returns the exit code of the first signal, if one came.
@@ -51,5 +48,28 @@ impl Signals {
         }
         output::note("\nending: waiting for what is in flight; once more to end at once\n");
         self.cancel.cancel();
+    }
+}
+
+/// Returns every signal as it comes, for a command that decides itself what each of them means.
+pub(crate) fn each() -> UnboundedReceiver<Exit> {
+    let (arrived, arrivals) = unbounded_channel();
+    on_each(move |exit| {
+        // Who no longer receives has ended.
+        let _ended = arrived.send(exit);
+    });
+    arrivals
+}
+
+fn on_each(received: impl Fn(Exit) + Clone + Send + 'static) {
+    for (kind, exit) in [(SignalKind::interrupt(), Exit::Interrupted), (SignalKind::terminate(), Exit::Terminated)] {
+        if let Ok(mut stream) = signal(kind) {
+            let received = received.clone();
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() {
+                    received(exit);
+                }
+            });
+        }
     }
 }

@@ -52,6 +52,7 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pos3-cli"));
         command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
         command.env_clear().env("TZ", "UTC").env("POS3_STATE_DIR", self.state.path());
+        command.env("POS3_CACHE_ROOT", self.path("cache"));
         // No test asks the machine for credentials that it was given by its owner.
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command

@@ -1,16 +1,28 @@
 //! The binary against a real S3 server: real signatures, real files, real signals; what a person sees must be what the
 //! server saw.
 
+mod backup;
+mod check;
+mod cleanup;
 mod credentials;
 mod deletes;
+mod download;
 mod endpoints;
+mod explain;
+mod faults;
 mod keys;
+mod kills;
+mod plans;
 mod profiles;
 mod progress;
 mod requests;
+mod rewritten;
+mod run;
 mod signals;
 mod tls;
 mod trees;
+mod truth;
+mod upload;
 
 use std::process::Command;
 

@@ -108,7 +108,7 @@ impl CompareArgs {
     }
 }
 
-fn max_delete(text: &str) -> Result<MaxDelete, String> {
+pub(super) fn max_delete(text: &str) -> Result<MaxDelete, String> {
     let limit = match text.strip_suffix('%') {
         Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(MaxDelete::Percent),
         None => text.parse().ok().map(MaxDelete::Count),

@@ -27,6 +27,9 @@ impl Cli {
                 let args = &mut **args;
                 locate(&args.s3, [&mut args.from, &mut args.to]);
             }
+            // Theirs are read when the commands begin.
+            Command::Download(_) | Command::Upload(_) => {}
+            Command::Run(args) => args.locate(),
             Command::Ls(args) => locate(&args.s3, [&mut args.location]),
             Command::Cleanup(args) => locate(&args.s3, [&mut args.location]),
             Command::Manifest(args) => match &mut args.command {

@@ -73,7 +73,10 @@ impl Inner {
     pub(super) fn local_path(&self, location: &Location, local: Option<&Path>) -> Result<PathBuf, SessionError> {
         match (local, location) {
             (Some(local), _) => absolute(local),
-            (None, Location::Remote(remote)) => Ok(resolve(&layout::path(&absolute(&self.cache_root)?, remote))),
+            (None, Location::Remote(remote)) => {
+                let name = self.registry.local_name(location)?;
+                Ok(resolve(&layout::path(&absolute(&self.cache_root)?, &name, remote)))
+            }
             (None, Location::Local(path)) => absolute(path),
         }
     }

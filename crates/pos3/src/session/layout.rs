@@ -10,15 +10,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::location::RemoteLocation;
 
-/// The directory of locations without a profile.
-const NO_PROFILE: &str = "_";
-
-/// Returns `<root>/<profile or _>/<bucket>/<key>`. A trailing `/` of the key makes no difference.
+/// Returns `<root>/<profile or _>/<bucket>/<key>`; `name` is what the provider calls its server's copies. A trailing `/` of the key makes no difference.
 ///
 /// Segments that cannot be file names as they are (empty, `.`, `..`, with a NUL, too long, or starting with `%`) are
 /// written with a `%` in front.
-pub(super) fn path(root: &Path, remote: &RemoteLocation) -> PathBuf {
-    let mut path = root.join(segment(remote.profile().unwrap_or(NO_PROFILE)));
+pub(super) fn path(root: &Path, name: &str, remote: &RemoteLocation) -> PathBuf {
+    let mut path = root.join(segment(name));
     path.push(segment(remote.bucket()));
     let key = remote.key();
     let key = key.strip_suffix('/').unwrap_or(key);
@@ -60,7 +57,7 @@ mod tests {
 
     fn of(url: &str) -> PathBuf {
         let Ok(Location::Remote(remote)) = url.parse() else { unreachable!("{url}") };
-        path(Path::new("/cache"), &remote)
+        path(Path::new("/cache"), remote.profile().unwrap_or("_"), &remote)
     }
 
     #[test]

@@ -1,0 +1,194 @@
+//! `pos3-cli run`: a program between its inputs and its outputs.
+//!
+//! However the program ends, its outputs are treated as a session treats them; a signal is the program's first, and ours
+//! when it has ended.
+
+mod account;
+mod program;
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use pos3::{
+    DownloadOptions, Ending, Mirror, RemoteDelete, Session, SessionBuilder, SessionError, SyncBothOptions,
+    UploadOptions,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::session::{self, Sessions};
+use crate::args::{Place, RunArgs, Show, Use};
+use crate::exit::Exit;
+use crate::output;
+use crate::progress::Progress;
+use crate::signals;
+use account::Account;
+use program::Program;
+
+const COMMAND: &str = "run";
+const PREFIX: &str = "pos3-cli run";
+
+/// How long uploads that were told to stop are waited for, so that it is known what they did not do.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A time that nobody waits for.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The signals that came, one after the other.
+struct Arrivals {
+    stream: UnboundedReceiver<Exit>,
+    first: Option<Exit>,
+    count: usize,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &RunArgs) -> Exit {
+    if let Some(name) = args.duplicate() {
+        return refuse(Exit::Usage, &format!("two places are named '{name}'"), None);
+    }
+    if let Err(not_started) = program::check(&args.command) {
+        return refuse(not_started.exit, &not_started.message, None);
+    }
+    let mut arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
+    let mirror = tokio::select! {
+        mirror = enter(args) => mirror,
+        signal = arrivals.next() => {
+            return refuse(signal, "ended by a signal before the program was started; nothing was uploaded", None);
+        }
+    };
+    match mirror {
+        Ok(mirror) => work(args, &mirror, arrivals).await,
+        Err(error) => {
+            let hint = session::hint(&error);
+            refuse(session::exit(&error, None), &session::message(&error), hint.as_deref())
+        }
+    }
+}
+
+/// Fetches the inputs.
+async fn enter(args: &RunArgs) -> Result<Mirror, SessionError> {
+    let locations: Vec<_> = args.places().map(|(_, place)| &place.location).collect();
+    let sessions = Sessions::new(&args.session, &locations)?;
+    let show = Show { json: false, detail: crate::args::Detail::Usual, progress: !args.quiet };
+    let progress = Progress::start(show);
+    let builder = sessions.builder().deadline(args.deadline).observer(progress.counter());
+    let entered = declare(args, builder).await;
+    progress.end();
+    entered
+}
+
+async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, SessionError> {
+    let exclude = &args.session.exclude;
+    let upload = UploadOptions::default()
+        .with_interval(args.interval.0)
+        .with_sync_on_error(args.sync_on_error)
+        .with_delete(if args.delete_remote { RemoteDelete::Seen } else { RemoteDelete::Never })
+        .with_exclude(exclude.clone());
+    let download = DownloadOptions::default().with_delete(args.delete_local).with_exclude(exclude.clone());
+    let sync = SyncBothOptions::default().with_delete_local(args.delete_local).with_upload(upload.clone());
+    let declared = args.places().fold(Mirror::builder(builder), |mirror, (kind, place)| match kind {
+        Use::Download => mirror.download(&place.name, place.url(), download.clone()),
+        Use::Upload => mirror.upload(&place.name, place.url(), upload.clone()),
+        Use::Sync => mirror.sync(&place.name, place.url(), sync.clone()),
+    });
+    declared.enter().await
+}
+
+/// Runs the program, and then ends the session by how it ended.
+async fn work(args: &RunArgs, mirror: &Mirror, mut arrivals: Arrivals) -> Exit {
+    let paths = match paths(args, mirror) {
+        Ok(paths) => paths,
+        Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
+    };
+    let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
+    let mut program = match Program::start(&args.command, variables) {
+        Ok(program) => program,
+        Err(not_started) => return refuse(not_started.exit, &not_started.message, None),
+    };
+    let status = watch(&mut program, &mut arrivals, args.grace).await;
+    if arrivals.count > 1 {
+        mirror.session().abort();
+    }
+    let succeeded = status.is_some_and(|status| status.success()) && arrivals.first.is_none();
+    let ending = end(args, mirror.session(), succeeded, &mut arrivals).await;
+    Account { args, paths, status, signal: arrivals.first, ending }.tell()
+}
+
+fn paths<'a>(args: &'a RunArgs, mirror: &Mirror) -> Result<Vec<(Use, &'a Place, PathBuf)>, SessionError> {
+    args.places().map(|(kind, place)| Ok((kind, place, mirror.path(&place.name)?.to_owned()))).collect()
+}
+
+/// Waits for the program's end. The first signal is passed on and starts the time of grace; the second kills.
+async fn watch(program: &mut Program, arrivals: &mut Arrivals, grace: Duration) -> Option<ExitStatus> {
+    let mut patience = pin!(tokio::time::sleep(FOREVER));
+    let mut killed = false;
+    loop {
+        tokio::select! {
+            biased;
+            status = program.wait() => return status.ok(),
+            signal = arrivals.next() => {
+                if arrivals.count > 1 {
+                    program.kill();
+                    killed = true;
+                } else {
+                    program.pass_on(signal);
+                    patience.set(tokio::time::sleep(grace));
+                }
+            }
+            () = &mut patience, if !killed => {
+                output::note(&format!("{PREFIX}: the program did not end in time and is killed\n"));
+                program.kill();
+                killed = true;
+            }
+        }
+    }
+}
+
+/// Ends the session. A signal during a clean end gives it a deadline, any other ends it at once.
+async fn end(args: &RunArgs, session: &Session, succeeded: bool, arrivals: &mut Arrivals) -> Option<Ending> {
+    let mut ending = pin!(async { if succeeded { session.close().await } else { session.give_up().await } });
+    let mut deadline = pin!(tokio::time::sleep(FOREVER));
+    if arrivals.count > 1 {
+        return tokio::time::timeout(LAST_WORDS, ending).await.ok();
+    }
+    loop {
+        tokio::select! {
+            biased;
+            ending = &mut ending => return Some(ending),
+            _signal = arrivals.next() => {
+                if succeeded && arrivals.count == 1 {
+                    let seconds = args.deadline.as_secs();
+                    output::note(&format!("{PREFIX}: uploads end within {seconds} s; once more to end at once\n"));
+                    deadline.set(tokio::time::sleep(args.deadline));
+                } else {
+                    session.abort();
+                    return tokio::time::timeout(LAST_WORDS, ending).await.ok();
+                }
+            }
+            () = &mut deadline => {
+                session.abort();
+                return Some(ending.await);
+            }
+        }
+    }
+}
+
+impl Arrivals {
+    /// Waits for a signal.
+    async fn next(&mut self) -> Exit {
+        match self.stream.recv().await {
+            Some(signal) => {
+                self.first.get_or_insert(signal);
+                self.count += 1;
+                signal
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn refuse(exit: Exit, message: &str, hint: Option<&str>) -> Exit {
+    output::command_error(COMMAND, message, hint);
+    exit
+}

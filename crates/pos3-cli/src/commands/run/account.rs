@@ -1,0 +1,208 @@
+//! What became of every output, to people on stderr and to programs in a file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use pos3::{Ended, Ending, Key, Report};
+use serde::Serialize;
+
+use super::super::session;
+use super::program;
+use crate::args::{Place, RunArgs, Use};
+use crate::exit::Exit;
+use crate::json::{self, ErrorJson};
+use crate::{output, size};
+
+/// A run that has ended.
+pub(super) struct Account<'a> {
+    pub(super) args: &'a RunArgs,
+    /// Every place and where it is kept.
+    pub(super) paths: Vec<(Use, &'a Place, PathBuf)>,
+    pub(super) status: Option<ExitStatus>,
+    pub(super) signal: Option<Exit>,
+    /// What became of the uploads; nothing if there was no time to wait for it.
+    pub(super) ending: Option<Ending>,
+}
+
+/// What `run --json-report` writes.
+#[derive(Serialize)]
+struct RunJson<'a> {
+    version: u32,
+    command: &'static str,
+    exit_code: u8,
+    program: Option<ProgramJson>,
+    /// The signal that came, if one did.
+    signal: Option<&'static str>,
+    complete: bool,
+    uploads: Vec<UploadJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProgramJson {
+    code: Option<i32>,
+    signal: Option<i32>,
+}
+
+#[derive(Serialize)]
+struct UploadJson<'a> {
+    name: &'a str,
+    url: String,
+    path: String,
+    uploaded: bool,
+    files: u64,
+    bytes: u64,
+    deleted: u64,
+    missing: Vec<&'a str>,
+    error: Option<ErrorJson>,
+}
+
+/// What became of one output.
+struct Output<'a> {
+    place: &'a Place,
+    path: &'a Path,
+    ended: Option<&'a Ended>,
+}
+
+impl Account<'_> {
+    /// Returns the exit code: the program's own, unless that would hide that outputs are missing.
+    pub(super) fn exit(&self) -> Exit {
+        let code = self.status.map_or(u8::MAX, program::code);
+        match self.signal {
+            _ if code != 0 => Exit::Program(code),
+            _ if self.is_complete() => Exit::Done,
+            Some(signal) => signal,
+            None => Exit::Failed,
+        }
+    }
+
+    /// True if every output was uploaded.
+    fn is_complete(&self) -> bool {
+        self.outputs().all(|output| output.is_complete())
+    }
+
+    /// Says what happened.
+    pub(super) fn tell(&self) -> Exit {
+        let exit = self.exit();
+        if !self.args.quiet || exit != Exit::Done {
+            self.say();
+        }
+        match self.args.json_report.as_deref().map(|path| (path, self.write(path, exit))) {
+            Some((path, Err(error))) => {
+                let message = format!("cannot write the report to '{}': {error}", path.display());
+                output::command_error(super::COMMAND, &message, None);
+                if exit == Exit::Done { Exit::Failed } else { exit }
+            }
+            _ => exit,
+        }
+    }
+
+    fn say(&self) {
+        let how = self.status.map_or_else(|| "the program's end is not known".to_owned(), program::words);
+        let signal = self.signal.and_then(name_of).map(|name| format!(", after {name}")).unwrap_or_default();
+        output::note(&format!("{}: {how}{signal}\n", super::PREFIX));
+        for output in self.outputs() {
+            output::note(&output.words());
+        }
+        if !self.is_complete() && self.status.is_some_and(|status| status.success()) && self.signal.is_none() {
+            output::command_error(super::COMMAND, "the program succeeded, but not everything was uploaded", None);
+        }
+    }
+
+    fn write(&self, path: &Path, exit: Exit) -> io::Result<()> {
+        use std::os::unix::process::ExitStatusExt;
+        let object = RunJson {
+            version: json::VERSION,
+            command: super::COMMAND,
+            exit_code: exit.code(),
+            program: self.status.map(|status| ProgramJson { code: status.code(), signal: status.signal() }),
+            signal: self.signal.and_then(name_of),
+            complete: self.is_complete(),
+            uploads: self.outputs().map(|output| output.json()).collect(),
+        };
+        let mut text = Vec::new();
+        json::write(&mut text, &object)?;
+        std::fs::write(path, text)
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
+        let uploads = self.paths.iter().filter(|(kind, place, _)| *kind != Use::Download && place.is_remote());
+        uploads.map(|(_, place, path)| {
+            let all = self.ending.iter().flat_map(|ending| &ending.uploads);
+            Output { place, path, ended: all.into_iter().find(|ended| ended.local == *path) }
+        })
+    }
+}
+
+impl<'a> Output<'a> {
+    fn report(&self) -> Option<&'a Report> {
+        self.ended.and_then(|ended| ended.report.as_deref())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.error.is_none() && ended.missing.is_empty())
+    }
+
+    fn missing(&self) -> &'a [Key] {
+        self.ended.map(|ended| ended.missing.as_slice()).unwrap_or_default()
+    }
+
+    fn words(&self) -> String {
+        let Self { place, path, ended } = self;
+        let (name, url, path) = (&place.name, place.url(), path.display());
+        let Some(ended) = ended else {
+            return format!("{name}: not uploaded to {url} (--sync-on-error was not given); the files are in {path}\n");
+        };
+        let mut text = String::new();
+        if let Some(error) = &ended.error {
+            text.push_str(&format!("{name}: NOT EVERYTHING was uploaded to {url}: {}\n", session::message(error)));
+            for key in self.missing() {
+                text.push_str(&format!("  missing: {}\n", place_of(self.place, key)));
+            }
+            text.push_str(&format!("  the files are in {path}\n"));
+            if let Some(hint) = session::hint(error) {
+                text.push_str(&format!("hint: {hint}\n"));
+            }
+        }
+        if let Some(report) = self.report() {
+            let (files, bytes) = (size::counted(report.copied, "file"), size::bytes(report.copied_bytes));
+            let deleted = match report.deleted {
+                0 => String::new(),
+                deleted => format!(", {} deleted", size::counted(deleted, "file")),
+            };
+            let unchanged = size::count(report.tally.unchanged);
+            text.push_str(&format!(
+                "{name}: complete in {url}: {files} ({bytes}) uploaded at the end, {unchanged} there already{deleted}\n"
+            ));
+        }
+        text
+    }
+
+    fn json(&self) -> UploadJson<'a> {
+        let report = self.report();
+        let error = self.ended.and_then(|ended| ended.error.as_ref());
+        UploadJson {
+            name: &self.place.name,
+            url: self.place.url(),
+            path: self.path.to_string_lossy().into_owned(),
+            uploaded: self.is_complete(),
+            files: report.map_or(0, |report| report.copied),
+            bytes: report.map_or(0, |report| report.copied_bytes),
+            deleted: report.map_or(0, |report| report.deleted),
+            missing: self.missing().iter().map(Key::as_str).collect(),
+            error: error.map(|error| ErrorJson { message: session::message(error), hint: session::hint(error) }),
+        }
+    }
+}
+
+fn place_of(place: &Place, key: &Key) -> String {
+    place.location.child(key)
+}
+
+fn name_of(signal: Exit) -> Option<&'static str> {
+    match signal {
+        Exit::Interrupted => Some("SIGINT"),
+        Exit::Terminated => Some("SIGTERM"),
+        _ => None,
+    }
+}

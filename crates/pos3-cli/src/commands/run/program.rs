@@ -1,0 +1,152 @@
+//! The program that `run` runs: started, signalled, killed.
+//!
+//! Where the program shares a terminal with this one, the terminal sends Ctrl-C to both, and sending it on would make two
+//! of one. Everywhere else the program has a process group of its own, so that what it started is reached as well.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
+use rustix::termios::tcgetpgrp;
+use tokio::process::{Child, Command};
+
+use crate::exit::Exit;
+
+/// What shells say of a program that is not there.
+const NOT_FOUND: u8 = 127;
+
+/// What shells say of a program that cannot be executed.
+const NOT_EXECUTABLE: u8 = 126;
+
+/// What shells add to the number of the signal that ended a program.
+const BY_SIGNAL: i32 = 128;
+
+/// A program that runs.
+#[derive(Debug)]
+pub(super) struct Program {
+    child: Child,
+    pid: Option<Pid>,
+    group: Group,
+}
+
+/// Whose process group the program is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    /// Its own.
+    Own,
+    /// This one's, which is in the foreground of a terminal.
+    Shared,
+}
+
+/// A program that cannot be started.
+#[derive(Debug)]
+pub(super) struct NotStarted {
+    pub(super) exit: Exit,
+    pub(super) message: String,
+}
+
+impl Program {
+    /// Starts a program with variables added to its environment.
+    pub(super) fn start(command: &[OsString], variables: Vec<(String, PathBuf)>) -> Result<Self, NotStarted> {
+        let (name, arguments) = command.split_first().ok_or_else(|| not_found(OsStr::new("")))?;
+        let group = if owns_terminal() { Group::Shared } else { Group::Own };
+        let mut command = Command::new(name);
+        command.args(arguments).envs(variables);
+        if group == Group::Own {
+            command.process_group(0);
+        }
+        let child = command.spawn().map_err(|error| not_started(name, &error))?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(Self { child, pid, group })
+    }
+
+    /// Waits for its end.
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Sends it a signal that was sent to this process.
+    pub(super) fn pass_on(&self, signal: Exit) {
+        match (signal, self.group) {
+            (Exit::Interrupted, Group::Shared) => {}
+            (Exit::Interrupted, Group::Own) => self.send(Signal::INT),
+            _ => self.send(Signal::TERM),
+        }
+    }
+
+    /// Kills it, and what it started as far as that is in its group.
+    pub(super) fn kill(&self) {
+        self.send(Signal::KILL);
+    }
+
+    fn send(&self, signal: Signal) {
+        let Some(pid) = self.pid.filter(|_| self.child.id().is_some()) else { return };
+        // A program that is gone has nothing to be told.
+        let _gone = match self.group {
+            Group::Own => kill_process_group(pid, signal),
+            Group::Shared => kill_process(pid, signal),
+        };
+    }
+}
+
+/// Finds out before anything is fetched that a program cannot be started.
+pub(super) fn check(command: &[OsString]) -> Result<(), NotStarted> {
+    let Some(name) = command.first() else { return Err(not_found(OsStr::new(""))) };
+    if name.as_encoded_bytes().contains(&b'/') {
+        return check_file(Path::new(name)).map_err(|error| not_started(name, &error));
+    }
+    let Some(path) = std::env::var_os("PATH") else { return Ok(()) };
+    let mut found = Err(not_found(name));
+    for directory in std::env::split_paths(&path) {
+        match check_file(&directory.join(name)) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => found = Err(not_started(name, &error)),
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+fn check_file(path: &Path) -> io::Result<()> {
+    let found = fs::metadata(path)?;
+    let is_executable = found.is_file() && found.permissions().mode() & 0o111 != 0;
+    if is_executable { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+}
+
+fn not_found(name: &OsStr) -> NotStarted {
+    NotStarted { exit: Exit::Program(NOT_FOUND), message: format!("there is no program '{}'", name.display()) }
+}
+
+fn not_started(name: &OsStr, error: &io::Error) -> NotStarted {
+    if error.kind() == io::ErrorKind::NotFound {
+        return not_found(name);
+    }
+    let message = format!("'{}' cannot be executed: {error}", name.display());
+    NotStarted { exit: Exit::Program(NOT_EXECUTABLE), message }
+}
+
+/// True if a terminal's keys send their signals to this process and to what it starts.
+fn owns_terminal() -> bool {
+    File::open("/dev/tty").is_ok_and(|terminal| tcgetpgrp(&terminal).is_ok_and(|foreground| foreground == getpgrp()))
+}
+
+/// Returns the exit code that a shell gives to such an end.
+pub(super) fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| BY_SIGNAL + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Says how a program ended.
+pub(super) fn words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => "the program succeeded".to_owned(),
+        (Some(code), _) => format!("the program ended with code {code}"),
+        (None, Some(signal)) => format!("the program was ended by signal {signal}"),
+        (None, None) => "the program ended in an unknown way".to_owned(),
+    }
+}

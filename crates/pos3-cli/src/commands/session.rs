@@ -1,0 +1,86 @@
+//! From options to a session, and from its errors to exit codes and advice.
+
+use pos3::{Error, Location, Registry, Session, SessionBuilder, SessionError, StateDirectory, Symlinks};
+
+use super::{registry, state};
+use crate::args::SessionArgs;
+use crate::exit::Exit;
+use crate::{hints, output};
+
+/// What sessions of one command line have in common.
+pub(super) struct Sessions<'a> {
+    args: &'a SessionArgs,
+    registry: Registry,
+    state: Option<StateDirectory>,
+}
+
+impl<'a> Sessions<'a> {
+    /// Reads the environment, as far as the locations need it.
+    pub(super) fn new(args: &'a SessionArgs, locations: &[&Location]) -> Result<Self, SessionError> {
+        let registry = registry(&args.s3, Symlinks::Skip, locations).map_err(Error::from)?;
+        let state = match state::directory() {
+            _ if args.no_manifest => None,
+            Ok(directory) => Some(directory),
+            Err(why) => {
+                output::note(&format!("warning: this run uses and remembers nothing of other runs: {why}\n"));
+                None
+            }
+        };
+        Ok(Self { args, registry, state })
+    }
+
+    /// Returns a session's builder.
+    pub(super) fn builder(&self) -> SessionBuilder {
+        Session::builder()
+            .registry(self.registry.clone())
+            .cache_root(&self.args.cache_root)
+            .state(self.state.clone())
+            .concurrency(self.args.concurrency())
+            .upload_limit(self.args.limit)
+            .download_limit(self.args.limit)
+    }
+}
+
+/// Returns the exit code of an error. `signal` is the code of the signal that ended the run, if one did.
+pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
+    match error {
+        SessionError::Open(error) => Exit::of_error(error),
+        SessionError::Transfer { report, .. } => Exit::of_report(&report.0, signal),
+        SessionError::Several(errors) => match errors.as_slice() {
+            [only] => exit(only, signal),
+            _ => signal.unwrap_or(Exit::Failed),
+        },
+        SessionError::Different { .. }
+        | SessionError::RemoteConflict { .. }
+        | SessionError::LocalConflict { .. }
+        | SessionError::Conflicts(_)
+        | SessionError::NameTaken(_)
+        | SessionError::NoInterval { .. }
+        | SessionError::BadPattern { .. }
+        | SessionError::BadRate(_) => Exit::Usage,
+        _ => Exit::Failed,
+    }
+}
+
+/// Returns an error in one line.
+pub(super) fn message(error: &SessionError) -> String {
+    match error {
+        SessionError::Open(error) => output::chain(&**error),
+        SessionError::Several(errors) if errors.len() == 1 => errors.iter().map(message).collect(),
+        other => output::chain(other),
+    }
+}
+
+/// Returns what to do about an error.
+pub(super) fn hint(error: &SessionError) -> Option<String> {
+    match error {
+        SessionError::Open(error) => hints::for_error(error),
+        SessionError::Transfer { report, .. } => match &report.0.stopped {
+            Some(stop) => hints::for_stop(stop),
+            None => hints::for_report(&report.0),
+        },
+        SessionError::Several(errors) => errors.iter().find_map(hint),
+        SessionError::Missing { .. } => Some("check the spelling, and the bucket with 'pos3-cli ls'".to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,220 @@
+//! What `download` and `upload` have in common: one transfer of one place, and the account of it.
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+
+use pos3::{Error, Location, Plan, Report, Session, SessionError, TransferPlan};
+
+use super::account::{Outcome, finish};
+use super::session::{self, Sessions};
+use crate::args::{Detail, Show, TransferArgs};
+use crate::exit::Exit;
+use crate::json::{self, ErrorJson, SyncJson};
+use crate::lines::Lines;
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::{output, summary};
+
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Down,
+    Up,
+}
+
+/// A command at work.
+pub(super) struct Transfer<'a> {
+    pub(super) args: &'a TransferArgs,
+    way: Way,
+    location: Location,
+    /// Where the local copy is, or will be.
+    pub(super) path: PathBuf,
+    sessions: Sessions<'a>,
+    pub(super) signals: Signals,
+}
+
+/// What a person is to be told when nothing was begun.
+pub(super) struct NotBegun {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl<'a> Transfer<'a> {
+    /// Checks the URL and finds the local path; this touches nothing.
+    pub(super) fn new(way: Way, args: &'a TransferArgs) -> Result<Self, NotBegun> {
+        if !args.url.starts_with("s3://") {
+            let message = format!("url must be an s3:// URL, got: {}", args.url);
+            return Err(NotBegun { exit: Exit::Failed, message, hint: None });
+        }
+        let mut location: Location = args.url.parse().map_err(Error::from).map_err(SessionError::from)?;
+        args.session.s3.locate(&mut location);
+        let sessions = Sessions::new(&args.session, &[&location])?;
+        let path = sessions.builder().open()?.local_path(&location.to_string(), args.local.as_deref(), None)?;
+        Ok(Self { args, way, location, path, sessions, signals: Signals::listen() })
+    }
+
+    /// Returns the place as the session takes it.
+    pub(super) fn url(&self) -> String {
+        self.location.to_string()
+    }
+
+    /// Works with a session while progress is shown; a signal ends in good order what it is at.
+    pub(super) async fn with_session<T>(
+        &self,
+        work: impl AsyncFnOnce(&Session) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let progress = Progress::start(self.show());
+        let builder = self.sessions.builder().observer(progress.watcher(&self.lines(), self.show()));
+        let session = builder.open()?;
+        let done = {
+            let mut work = pin!(work(&session));
+            tokio::select! {
+                biased;
+                done = &mut work => done,
+                () = self.signals.cancelled() => {
+                    session.abort();
+                    work.await
+                }
+            }
+        };
+        progress.end();
+        done
+    }
+
+    /// Says what was done; `path` is what stdout is told, where that is wanted.
+    pub(super) fn done(&self, report: Option<&Report>, path: Option<&Path>) -> Exit {
+        let nothing = Report::default();
+        let report = report.unwrap_or(&nothing);
+        let written = output::data(|out| match path {
+            _ if self.show().json => json::write(out, &self.object(false, Exit::Done).with_report(report, None)),
+            Some(path) => {
+                use std::os::unix::ffi::OsStrExt;
+                out.write_all(path.as_os_str().as_bytes())?;
+                out.write_all(b"\n")
+            }
+            None => Ok(()),
+        });
+        if self.show().detail != Detail::Quiet {
+            output::note(&summary::account(report, None, self.show().detail));
+        }
+        finish(written, Exit::Done)
+    }
+
+    /// Shows what would be done.
+    pub(super) fn planned(&self, planned: TransferPlan) -> Exit {
+        let lines: Vec<String> = {
+            let copies = planned.copies().map(|(from, to)| format!("{}: {from} to {to}", self.verb()));
+            copies.chain(planned.deletes().map(|target| format!("delete: {target}"))).collect()
+        };
+        let Outcome { report, plan } = Outcome::of_plan(Ok(planned.plan));
+        let exit = Exit::of_report(&report, None);
+        let written = output::data(|out| {
+            if self.show().json {
+                return json::write(out, &self.object(true, exit).with_report(&report, plan.as_ref()));
+            }
+            lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+        });
+        output::note(&summary::problems(&report, &self.lines(), self.show().detail));
+        if self.show().detail != Detail::Quiet {
+            output::note(&summary::account(&report, plan.as_ref().map(|plan: &Plan| plan), self.show().detail));
+        }
+        finish(written, exit)
+    }
+
+    /// Says why not everything was done, and what was.
+    pub(super) fn failed(&self, error: &SessionError) -> Exit {
+        let exit = session::exit(error, self.signals.exit());
+        let report = report_of(error);
+        if let Some(report) = report {
+            output::note(&summary::problems(report, &self.lines(), self.show().detail));
+        }
+        let (message, hint) = (session::message(error), session::hint(error));
+        output::command_error(self.command(), &message, hint.as_deref());
+        if let Some(report) = report.filter(|_| self.show().detail != Detail::Quiet) {
+            output::note(&summary::account(report, None, self.show().detail));
+        }
+        if !self.show().json {
+            return exit;
+        }
+        let object = self.object(self.args.dry_run, exit).with_error(Some(ErrorJson { message, hint }));
+        let object = match report {
+            Some(report) => object.with_report(report, None),
+            None => object,
+        };
+        finish(output::data(|out| json::write(out, &object)), exit)
+    }
+
+    pub(super) fn show(&self) -> Show {
+        self.args.show.show()
+    }
+
+    fn command(&self) -> &'static str {
+        self.way.command()
+    }
+
+    fn verb(&self) -> &'static str {
+        self.way.command()
+    }
+
+    fn lines(&self) -> Lines {
+        let local = Location::Local(self.path.clone());
+        let lines = match self.way {
+            Way::Down => Lines::new(&self.location, &local),
+            Way::Up => Lines::new(&local, &self.location),
+        };
+        if self.path.is_file() { lines.of_one() } else { lines }
+    }
+
+    fn object(&self, dry_run: bool, exit: Exit) -> SyncJson<'_> {
+        let local = Location::Local(self.path.clone());
+        let places = match self.way {
+            Way::Down => (&self.location, &local),
+            Way::Up => (&local, &self.location),
+        };
+        SyncJson::new(self.command(), places, dry_run, exit)
+    }
+}
+
+impl Way {
+    fn command(self) -> &'static str {
+        match self {
+            Self::Down => "download",
+            Self::Up => "upload",
+        }
+    }
+}
+
+impl NotBegun {
+    /// Returns a failure with a message of its own.
+    pub(super) fn failed(message: String) -> Self {
+        Self { exit: Exit::Failed, message, hint: None }
+    }
+
+    /// Says why.
+    pub(super) fn tell(self, way: Way, args: &TransferArgs) -> Exit {
+        let Self { exit, message, hint } = self;
+        output::command_error(way.command(), &message, hint.as_deref());
+        if !args.show.show().json {
+            return exit;
+        }
+        let object = SyncJson::without_places(way.command(), args.dry_run, exit);
+        let object = object.with_error(Some(ErrorJson { message, hint }));
+        finish(output::data(|out| json::write(out, &object)), exit)
+    }
+}
+
+impl From<SessionError> for NotBegun {
+    fn from(error: SessionError) -> Self {
+        let (message, hint) = (session::message(&error), session::hint(&error));
+        Self { exit: session::exit(&error, None), message, hint }
+    }
+}
+
+fn report_of(error: &SessionError) -> Option<&Report> {
+    match error {
+        SessionError::Transfer { report, .. } => Some(&report.0),
+        SessionError::Several(errors) => errors.iter().find_map(report_of),
+        _ => None,
+    }
+}

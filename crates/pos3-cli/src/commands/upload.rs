@@ -1,0 +1,53 @@
+//! `pos3-cli upload`: one upload of what is there.
+
+use pos3::{RemoteDelete, Session, SessionError, UploadOptions};
+
+use super::transfer::{NotBegun, Transfer, Way};
+use crate::args::UploadArgs;
+use crate::exit::Exit;
+
+/// Runs the command.
+pub(crate) async fn run(args: &UploadArgs) -> Exit {
+    match open(args) {
+        Ok(transfer) => perform(&transfer).await,
+        Err(not_begun) => not_begun.tell(Way::Up, &args.transfer),
+    }
+}
+
+/// A session makes the directory of its outputs; here there must be something.
+fn open(args: &UploadArgs) -> Result<Transfer<'_>, NotBegun> {
+    let transfer = Transfer::new(Way::Up, &args.transfer)?;
+    match std::fs::metadata(&transfer.path) {
+        Ok(_) => Ok(transfer),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(NotBegun::failed(format!("source path does not exist: {}", transfer.path.display())))
+        }
+        Err(error) => Err(NotBegun::failed(format!("cannot read '{}': {error}", transfer.path.display()))),
+    }
+}
+
+async fn perform(transfer: &Transfer<'_>) -> Exit {
+    let args = transfer.args;
+    let options = UploadOptions::default()
+        .with_local(args.local.clone())
+        .with_interval(None)
+        .with_delete(if args.delete { RemoteDelete::Mirror } else { RemoteDelete::Never })
+        .with_guards(args.guards())
+        .with_exclude(args.session.exclude.clone());
+    if args.dry_run {
+        let plan = async |session: &Session| session.plan_upload(&transfer.url(), options).await;
+        return match transfer.with_session(plan).await {
+            Ok(plan) => transfer.planned(plan),
+            Err(error) => transfer.failed(&error),
+        };
+    }
+    let upload = async |session: &Session| {
+        session.upload(&transfer.url(), options).await?;
+        session.close().await.into_result()?;
+        Ok::<_, SessionError>(session.status().into_iter().find_map(|status| status.last_report))
+    };
+    match transfer.with_session(upload).await {
+        Ok(report) => transfer.done(report.as_deref(), None),
+        Err(error) => transfer.failed(&error),
+    }
+}

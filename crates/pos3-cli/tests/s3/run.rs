@@ -1,0 +1,303 @@
+//! `run`: a real program, real signals, and what is in S3 afterwards.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use pos3_tests::server::{Answer, Fault, Operation};
+use serde_json::Value;
+
+use super::{BUCKET, Cloud};
+use crate::program::Ended;
+use crate::signals::kill;
+
+/// Writes checkpoints of equal size under another name, renames them, and says so.
+const TRAIN: &str = r#"
+step=0
+[ -f "$POS3_PATH_CKPT/model" ] && step=$(sed -n '1s/^step 0*//p' "$POS3_PATH_CKPT/model") && echo "resumed $step"
+while :; do
+  step=$((step + 1))
+  line=$(printf 'step %07d' $step)
+  { yes "$line" | head -n 2000; echo "end of $line"; } > "$POS3_PATH_CKPT/model.tmp"
+  mv "$POS3_PATH_CKPT/model.tmp" "$POS3_PATH_CKPT/model"
+  echo "written $step"
+  sleep 0.05
+done
+"#;
+
+/// Returns the step of a checkpoint that is whole.
+fn step(checkpoint: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(checkpoint).ok()?;
+    let first = text.lines().next()?;
+    let is_whole = text.lines().count() == 2001
+        && text.lines().take(2000).all(|line| line == first)
+        && text.lines().last() == Some(&format!("end of {first}"));
+    first.strip_prefix("step ")?.parse().ok().filter(|_| is_whole)
+}
+
+fn sh<'a>(places: &[&'a str], script: &'a str) -> Vec<&'a str> {
+    [&["run"], places, &["--", "sh", "-c", script]].concat()
+}
+
+fn start(cloud: &Cloud, line: &[&str]) -> Child {
+    let mut command = cloud.command(line);
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn run(cloud: &Cloud, line: &[&str]) -> Ended {
+    start(cloud, line).wait_with_output().unwrap().into()
+}
+
+/// Waits for a line of the program's output.
+fn wait_for(child: &mut Child, line: &str) -> BufReader<std::process::ChildStdout> {
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    while text.trim_end() != line {
+        text.clear();
+        assert_ne!(out.read_line(&mut text).unwrap(), 0, "'{line}' never came");
+    }
+    out
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn stored(cloud: &Cloud, key: &str) -> Option<String> {
+    let object = cloud.server.object(BUCKET, key)?;
+    Some(String::from_utf8_lossy(&object.bytes).into_owned())
+}
+
+#[test]
+fn a_program_finds_its_inputs_and_its_outputs_are_uploaded() {
+    let cloud = Cloud::new(&[]).with_objects(&[("in/a", "b\na\n"), ("run/ckpt", "1"), ("out/theirs", "x")]);
+    let script = r#"sort "$POS3_PATH_DATA/a" > "$POS3_PATH_OUT/sorted"; cat "$POS3_PATH_CKPT/ckpt"; echo 2 > "$POS3_PATH_CKPT/ckpt""#;
+    let places = ["--download", "data=s3://data/in", "--upload", "out=s3://data/out", "--sync", "ckpt=s3://data/run"];
+    let ended = run(&cloud, &sh(&places, script));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "1"), "{ended:?}");
+    assert!(ended.err.starts_with("pos3-cli run: the program succeeded\nout: complete in s3://data/out: 1 file"));
+    assert_eq!(stored(&cloud, "out/sorted").unwrap(), "a\nb\n");
+    assert_eq!(stored(&cloud, "run/ckpt").unwrap(), "2\n");
+    assert_eq!(cloud.server.keys(BUCKET), ["in/a", "out/sorted", "out/theirs", "run/ckpt"]);
+    let quiet = run(&cloud, &sh(&["-q", "--upload", "out=s3://data/out"], "exit 0"));
+    assert_eq!((quiet.code, quiet.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_path_is_used_where_it_is() {
+    let cloud = Cloud::new(&[("here/a", "1")]);
+    let places = ["--download", "in=here", "--upload", "out=there"];
+    let ended = run(&cloud, &sh(&places, r#"cp "$POS3_PATH_IN/a" "$POS3_PATH_OUT/b""#));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(fs::read_to_string(cloud.program.path("there/b")).unwrap(), "1");
+    assert_eq!(cloud.server.requests().iter().count(), 0);
+}
+
+#[test]
+fn a_program_that_fails_uploads_only_what_was_asked_for_and_gives_its_code() {
+    let script = r#"echo new > "$POS3_PATH_OUT/new"; rm "$POS3_PATH_OUT/old"; exit 7"#;
+    for on_error in [false, true] {
+        let cloud = Cloud::new(&[]).with_objects(&[("out/old", "x")]);
+        let mut places = vec!["--sync", "out=s3://data/out", "--delete-remote", "--json-report", "report.json"];
+        places.extend(on_error.then_some("--sync-on-error"));
+        let ended = run(&cloud, &sh(&places, script));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(7), ""), "{ended:?}");
+        let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report.json")).unwrap()).unwrap();
+        assert_eq!((&report["exit_code"], &report["program"]["code"]), (&7.into(), &7.into()), "{report}");
+        assert_eq!((&report["version"], &report["complete"]), (&1.into(), &on_error.into()), "{report}");
+        if on_error {
+            assert_eq!(cloud.server.keys(BUCKET), ["out/new", "out/old"], "nothing is deleted then");
+        } else {
+            assert_eq!(cloud.server.keys(BUCKET), ["out/old"]);
+            assert!(ended.err.contains("out: not uploaded to s3://data/out (--sync-on-error was not given)"));
+        }
+    }
+}
+
+#[test]
+fn a_program_that_succeeds_deletes_what_it_removed_only_when_asked() {
+    for (more, left) in [(None, &["out/kept", "out/old"][..]), (Some("--delete-remote"), &["out/kept"])] {
+        let cloud = Cloud::new(&[]).with_objects(&[("out/kept", "x"), ("out/old", "x")]);
+        let mut places = vec!["--sync", "out=s3://data/out"];
+        places.extend(more);
+        let ended = run(&cloud, &sh(&places, r#"rm "$POS3_PATH_OUT/old""#));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(cloud.server.keys(BUCKET), left, "{more:?}");
+    }
+}
+
+#[test]
+fn a_program_that_is_killed_gives_128_and_the_signal() {
+    let cloud = Cloud::new(&[]);
+    let ended = run(&cloud, &sh(&["--upload", "out=s3://data/out"], "kill -KILL $$"));
+    assert_eq!(ended.code, Some(137), "{ended:?}");
+    assert!(ended.err.starts_with("pos3-cli run: the program was ended by signal 9\n"), "{}", ended.err);
+}
+
+#[test]
+fn what_cannot_be_run_is_127_or_126_before_anything_is_fetched_or_uploaded() {
+    let cloud = Cloud::new(&[("no-program", "x"), ("cache/_/data/out/left", "x")]).with_objects(&[("in/a", "1")]);
+    let places = ["--download", "in=s3://data/in", "--upload", "out=s3://data/out", "--sync-on-error"];
+    for (program, code, said) in [
+        ("no-such-program-anywhere", 127, "there is no program 'no-such-program-anywhere'"),
+        ("./missing", 127, "there is no program './missing'"),
+        ("./no-program", 126, "'./no-program' cannot be executed: permission denied"),
+    ] {
+        let ended = run(&cloud, &[&["run"], &places[..], &["--", program]].concat());
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(ended.err, format!("pos3-cli run: {said}\n"));
+    }
+    assert_eq!(cloud.server.requests().iter().count(), 0);
+}
+
+#[test]
+fn an_input_that_is_missing_starts_nothing_and_uploads_nothing() {
+    let cloud = Cloud::new(&[("cache/_/data/out/left", "from before")]);
+    let places = ["--download", "in=s3://data/typo", "--upload", "out=s3://data/out", "--sync-on-error"];
+    let ended = run(&cloud, &sh(&places, "echo started"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.starts_with("pos3-cli run: there is nothing at 's3://data/typo'\nhint: "), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), [""; 0]);
+}
+
+#[test]
+fn places_that_make_no_sense_are_code_two() {
+    let cloud = Cloud::new(&[]);
+    for (places, said) in [
+        (&["--download", "data"][..], "write NAME=URL"),
+        (&["--download", "a-b=s3://data/x"], "must be letters, digits and '_'"),
+        (&["--download", "a=s3://data/x", "--upload", "A=s3://data/y"], "two places are named 'A'"),
+        (&["--upload", "a=s3://data/x", "--upload", "b=s3://data/x/y"], "overlaps with"),
+        (&["--upload", "a=s3://data/x", "--interval", "0"], "longer than nothing"),
+    ] {
+        let ended = run(&cloud, &sh(places, "echo started"));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.err.contains(said), "{}", ended.err);
+    }
+    let ended = run(&cloud, &["run", "--upload", "a=s3://data/x"]);
+    assert_eq!(ended.code, Some(2), "no program: {ended:?}");
+}
+
+#[test]
+fn a_program_that_succeeds_while_its_upload_fails_is_code_one() {
+    let cloud = Cloud::new(&[]);
+    let denied = Answer::access_denied();
+    cloud.server.fault(Fault::on(Operation::PutObject).key("out/bad").always().answer(denied));
+    let script = r#"echo 1 > "$POS3_PATH_OUT/bad"; echo 1 > "$POS3_PATH_OUT/good""#;
+    let ended = run(&cloud, &sh(&["--upload", "out=s3://data/out", "--json-report", "report", "-q"], script));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("out: NOT EVERYTHING was uploaded to s3://data/out: "), "{}", ended.err);
+    assert!(ended.err.contains("\n  missing: s3://data/out/bad\n  the files are in "), "{}", ended.err);
+    assert!(ended.err.contains("the program succeeded, but not everything was uploaded\n"), "{}", ended.err);
+    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+    assert_eq!(report["uploads"][0]["missing"], serde_json::json!(["bad"]));
+    assert_eq!(cloud.server.keys(BUCKET), ["out/good"]);
+}
+
+#[test]
+fn a_training_that_is_terminated_leaves_its_last_whole_checkpoint_in_s3() {
+    let cloud = Cloud::new(&[]).with_objects(&[("run/notes", "theirs")]);
+    let places = ["--sync", "ckpt=s3://data/run", "--interval", "0.2", "--sync-on-error", "--exclude", "*.tmp"];
+    let line = sh(&[&places[..], &["--delete-remote"]].concat(), TRAIN);
+    let mut last = 0;
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut child = start(&cloud, &line);
+        let out = wait_for(&mut child, &format!("written {}", last + 5));
+        let drain = std::thread::spawn(move || out.lines().count());
+        cloud.server.put(BUCKET, "run/late", "by others, meanwhile");
+        wait_until("the background uploads nothing", || {
+            let object = cloud.server.object(BUCKET, "run/model");
+            let found = object.map(|object| step(&object.bytes).expect("a torn checkpoint is in S3"));
+            found.is_some_and(|found| found > last + 5)
+        });
+        kill(signal, &child);
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        drain.join().unwrap();
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.err.contains("ckpt: complete in s3://data/run: "), "{}", ended.err);
+        let local = fs::read(cloud.program.path("cache/_/data/run/model")).unwrap();
+        let stored = cloud.server.object(BUCKET, "run/model").unwrap();
+        assert_eq!(stored.bytes, local, "the last checkpoint is in S3");
+        last = step(&local).expect("the last checkpoint is whole");
+        assert_eq!(cloud.server.keys(BUCKET), ["run/late", "run/model", "run/notes"]);
+        // The next run finds it in S3 alone.
+        fs::remove_dir_all(cloud.program.path("cache")).unwrap();
+    }
+    let mut child = start(&cloud, &line);
+    let _out = wait_for(&mut child, &format!("resumed {last}"));
+    kill("-TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn a_program_that_ends_well_after_a_signal_deletes_nothing_and_has_its_code_if_all_was_uploaded() {
+    for (more, code, keys) in [(&["--sync-on-error"][..], 0, &["out/final", "out/old"][..]), (&[], 143, &["out/old"])] {
+        let cloud = Cloud::new(&[]).with_objects(&[("out/old", "x")]);
+        let script = r#"trap 'echo saved > "$POS3_PATH_OUT/final"; exit 0' TERM; rm "$POS3_PATH_OUT/old"; echo ready; while :; do sleep 0.05; done"#;
+        let places = [&["--sync", "out=s3://data/out", "--delete-remote"], more].concat();
+        let mut child = start(&cloud, &sh(&places, script));
+        wait_for(&mut child, "ready");
+        kill("-TERM", &child);
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.err.contains("pos3-cli run: the program succeeded, after SIGTERM\n"), "{}", ended.err);
+        assert_eq!(cloud.server.keys(BUCKET), keys, "what it saved last, and no delete");
+    }
+}
+
+#[test]
+fn a_program_that_does_not_end_is_killed_when_its_grace_is_over() {
+    let cloud = Cloud::new(&[]);
+    let script = r#"trap '' TERM INT; echo 1 > "$POS3_PATH_OUT/a"; echo ready; while :; do sleep 0.05; done"#;
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--grace", "0.3"];
+    let mut child = start(&cloud, &sh(&places, script));
+    wait_for(&mut child, "ready");
+    kill("-TERM", &child);
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(137), "{ended:?}");
+    assert!(ended.err.contains("the program did not end in time and is killed\n"), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), ["out/a"]);
+}
+
+#[test]
+fn a_second_signal_kills_the_program_and_ends_the_uploads() {
+    let cloud = Cloud::new(&[]).with_objects(&[("out/old", "x")]);
+    let script = r#"trap '' TERM INT; echo 1 > "$POS3_PATH_OUT/a"; echo ready; while :; do sleep 0.05; done"#;
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error"];
+    let mut child = start(&cloud, &sh(&places, script));
+    wait_for(&mut child, "ready");
+    kill("-TERM", &child);
+    // The same signal twice before anybody looks would be one.
+    std::thread::sleep(Duration::from_millis(300));
+    kill("-TERM", &child);
+    let begin = Instant::now();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert!(begin.elapsed() < Duration::from_secs(20), "at once");
+    assert_eq!(ended.code, Some(137), "{ended:?}");
+    assert!(ended.err.contains("out: NOT EVERYTHING was uploaded to s3://data/out: "), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), ["out/old"]);
+}
+
+#[test]
+fn what_does_not_make_it_before_the_deadline_is_named() {
+    let cloud = Cloud::new(&[]);
+    cloud.server.fault(
+        Fault::on(Operation::PutObject).key("out/slow").always().answer(Answer::Delay(Duration::from_secs(600))),
+    );
+    let script = r#"echo 1 > "$POS3_PATH_OUT/fast"; echo 1 > "$POS3_PATH_OUT/slow"; exit 3"#;
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--deadline", "1"];
+    let ended = run(&cloud, &sh(&places, script));
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(
+        ended.err.contains("1 of its files did not make it in time\n  missing: s3://data/out/slow\n"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(cloud.server.keys(BUCKET), ["out/fast"]);
+}

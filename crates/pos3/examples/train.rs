@@ -1,0 +1,136 @@
+//! A training that may be interrupted at any moment: its dataset comes from S3, its checkpoints go there while it works,
+//! and the next run, here or on another machine, goes on from the last one.
+//!
+//! ```text
+//! cargo run -p pos3 --example train -- s3://bucket/dataset s3://bucket/run-7 1000
+//! ```
+//!
+//! The third argument is how long a step takes, in milliseconds. The environment names the server (`AWS_…`) and the
+//! directory of local copies (`POS3_CACHE_ROOT`). Send it SIGTERM, as a cloud does before it takes a machine away: it says
+//! what is in S3 and what is not.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to whoever started it")]
+
+use std::error::Error;
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use pos3::{
+    DownloadOptions, Ending, Registry, S3Provider, S3Settings, ScopeError, Session, StateDirectory, SyncBothOptions,
+    UploadOptions,
+};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Every checkpoint has this many lines, and so the same size: only its content tells it from the one before.
+const LINES: usize = 10_000;
+
+const CHECKPOINT: &str = "model.ckpt";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [dataset, checkpoints, pace] = arguments.as_slice() else {
+        eprintln!("usage: train DATASET_URL CHECKPOINTS_URL MILLISECONDS");
+        return ExitCode::from(2);
+    };
+    let Ok(pace) = pace.parse().map(Duration::from_millis) else {
+        eprintln!("'{pace}' is no number of milliseconds");
+        return ExitCode::from(2);
+    };
+    let session = match open() {
+        Ok(session) => session,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match session.scope(async |session| train(session, dataset, checkpoints, pace).await).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ScopeError::Interrupted { signal, ending }) => {
+            println!("interrupted by {signal}");
+            report(&ending);
+            ExitCode::from(if signal == "SIGINT" { 130 } else { 143 })
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open() -> Result<Session, Failure> {
+    let registry = Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?));
+    let mut session = Session::builder().registry(registry).state(StateDirectory::from_env()).on_signals();
+    if let Some(root) = std::env::var_os("POS3_CACHE_ROOT") {
+        session = session.cache_root(root);
+    }
+    Ok(session.open()?)
+}
+
+/// Trains until it is interrupted. Dropped at an `await`, it leaves whole checkpoints only.
+async fn train(session: &Session, dataset: &str, checkpoints: &str, pace: Duration) -> Result<(), Failure> {
+    let dataset = session.download(dataset, DownloadOptions::default()).await?;
+    let uploads = UploadOptions::default()
+        .with_interval(pace * 3)
+        .with_sync_on_error(true)
+        .with_exclude(vec!["*.tmp".to_owned()]);
+    let checkpoints = session.sync(checkpoints, SyncBothOptions::default().with_upload(uploads)).await?;
+
+    let examples = fs::read_dir(&dataset)?.count();
+    let mut step = resume(&checkpoints)?;
+    println!("begins with {examples} files at step {step}");
+    loop {
+        tokio::time::sleep(pace).await;
+        step += 1;
+        save(&checkpoints, step)?;
+        println!("step {step} is saved");
+    }
+}
+
+/// Returns the step of the checkpoint that is there, or 0.
+fn resume(directory: &Path) -> Result<u64, Failure> {
+    match fs::read_to_string(directory.join(CHECKPOINT)) {
+        Ok(text) => verify(&text).ok_or_else(|| "the checkpoint is torn".into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes a checkpoint under another name and renames it: whoever reads it has the old one or the new one.
+fn save(directory: &Path, step: u64) -> io::Result<()> {
+    let unfinished = directory.join("model.tmp");
+    fs::write(&unfinished, content(step))?;
+    fs::rename(unfinished, directory.join(CHECKPOINT))
+}
+
+fn content(step: u64) -> String {
+    let mut text = String::new();
+    for line in 0..LINES {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{step:012} {:016x}", step.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ line as u64);
+    }
+    text
+}
+
+/// Returns the step of a checkpoint, if all of it is there and belongs together.
+fn verify(text: &str) -> Option<u64> {
+    let step = text.split_whitespace().next()?.parse().ok()?;
+    (content(step) == text).then_some(step)
+}
+
+/// Says what is in S3 and what is not.
+fn report(ending: &Ending) {
+    for upload in &ending.uploads {
+        match &upload.error {
+            None => println!("{} is complete", upload.location),
+            Some(error) => println!("{} is not complete: {error}", upload.location),
+        }
+        for key in &upload.missing {
+            println!("missing: {key}, which is in {}", upload.local.display());
+        }
+    }
+}
