@@ -8,6 +8,7 @@ mod deletes;
 mod listings;
 mod messages;
 mod reads;
+mod regions;
 mod resume;
 mod stalls;
 mod streams;

@@ -7,6 +7,7 @@ mod clock;
 pub(crate) mod config;
 mod connect;
 pub(crate) mod habits;
+mod region;
 pub(crate) mod request;
 pub(crate) mod retry;
 pub(crate) mod sign;
@@ -21,7 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody};
@@ -34,6 +35,7 @@ use clock::Clock;
 use config::{Credentials, PayloadSigning, S3Config, S3ConfigError};
 use connect::Patience;
 use habits::Habits;
+use region::Regions;
 use request::{Body, Request};
 use retry::{Attempts, Brake};
 use sign::Signer;
@@ -55,7 +57,8 @@ pub struct S3Client(Arc<Inner>);
 struct Inner {
     config: S3Config,
     endpoint: Endpoint,
-    signer: Signer,
+    signer: Arc<Signer>,
+    regions: Regions,
     http: HttpClient,
     brake: Brake,
     clock: Clock,
@@ -99,11 +102,13 @@ impl S3Client {
             Some(http) => http.clone(),
             None => connect::connect(&config, &endpoint.scheme)?,
         };
-        let signer = Signer::new(&config.region);
+        let signer = Arc::new(Signer::new(&config.region));
+        let regions = Regions::default();
         Ok(Self(Arc::new(Inner {
             config,
             endpoint,
             signer,
+            regions,
             http,
             brake: Brake::new(),
             clock: Clock::default(),
@@ -156,12 +161,14 @@ impl S3Client {
     }
 
     /// Sends a request once, signed for this moment, and returns the head of a success. A request that was refused for
-    /// its time alone is sent again at once, by the server's clock.
+    /// its time alone is sent again at once, by the server's clock, and one for a bucket of another region to that one.
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
-        let now = self.0.clock.now();
-        match self.attempt_at(now, counters, request).await {
-            Err(Failure::Refused(refusal)) if self.was_set(&refusal, now) => {
-                self.attempt_at(self.0.clock.now(), counters, request).await
+        let (now, signer) = (self.0.clock.now(), self.signer_of(request));
+        match self.attempt_at(now, &signer, counters, request).await {
+            Err(Failure::Refused(refusal))
+                if self.was_set(&refusal, now) || self.is_elsewhere(&refusal, &signer, request) =>
+            {
+                self.attempt_at(self.0.clock.now(), &self.signer_of(request), counters, request).await
             }
             attempted => attempted,
         }
@@ -181,11 +188,12 @@ impl S3Client {
     async fn attempt_at(
         &self,
         now: SystemTime,
+        signer: &Signer,
         counters: &Counters,
         request: &Request,
     ) -> Result<HttpResponse, Failure> {
         self.0.brake.wait().await;
-        let signed = self.signed(request, now).await?;
+        let signed = self.signed(request, signer, now).await?;
         let streamed = signed.extensions().get::<Streamed>().cloned();
         counters.count(request.operation);
         let response = self.0.http.execute(signed).await.map_err(|error| {
@@ -225,16 +233,20 @@ impl S3Client {
         Ok(Answer { headers: head.headers, body })
     }
 
-    async fn signed(&self, request: &Request, now: SystemTime) -> Result<HttpRequest, Failure> {
+    async fn signed(&self, request: &Request, signer: &Signer, now: SystemTime) -> Result<HttpRequest, Failure> {
         let (held, streamed) = match &request.body {
             Body::Held(bytes) => (bytes.clone(), None),
             Body::Streamed(content) => (Bytes::new(), Some(content.open().await?)),
         };
         let mut headers = request.headers.clone();
         let method = request.operation.method();
+        let uri = self.uri_of(request, signer)?;
+        if uri != request.uri {
+            headers.insert(HOST, HeaderValue::from_str(uri.authority().map_or("", |authority| authority.as_str()))?);
+        }
         if let Credentials::Provider(provider) = &self.config().credentials {
             let credential = provider.get_credential().await.map_err(Failure::Credentials)?;
-            self.0.signer.sign(&credential, &method, &request.uri, &mut headers, &request.payload, now)?;
+            signer.sign(&credential, &method, &uri, &mut headers, &request.payload, now)?;
         }
         if method == Method::PUT || method == Method::POST {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.size()));
@@ -242,7 +254,7 @@ impl S3Client {
         // A body of one `Bytes`: the other kind of body there is tells its emptiness the wrong way round.
         let mut signed = HttpRequest::new(HttpRequestBody::from(held));
         *signed.method_mut() = method;
-        *signed.uri_mut() = request.uri.clone();
+        *signed.uri_mut() = uri;
         *signed.headers_mut() = headers;
         if let Some(streamed) = streamed {
             signed.extensions_mut().insert(streamed);

@@ -222,6 +222,13 @@ impl Refusal {
         self.date.filter(|_| by_code || untold)
     }
 
+    /// Returns the region that the bucket is in, if the refusal is about that.
+    pub(crate) fn region(&self) -> Option<&str> {
+        let plain = self.region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let told = plain && !self.region.is_empty() && matches!(self.status.as_u16(), 301 | 307 | 400);
+        told.then_some(&self.region)
+    }
+
     pub(crate) fn is_temporary(&self) -> bool {
         match self.code.as_str() {
             "RequestTimeout" | "InternalError" | "OperationAborted" | "ConditionalRequestConflict" => true,

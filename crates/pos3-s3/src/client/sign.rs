@@ -67,6 +67,11 @@ impl Signer {
         Self { region: region.to_owned(), key: Mutex::new(None) }
     }
 
+    /// Returns the region.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
     /// Adds the headers that prove who sends this request; every header already there is covered, so `host` must be.
     ///
     /// # Errors

@@ -72,6 +72,29 @@ impl Endpoint {
         Self::parse(&format!("https://s3.{region}.{domain}"))
     }
 
+    /// Returns the bucket of a request to this server, as far as it tells buckets apart.
+    pub(crate) fn place(&self, uri: &Uri) -> String {
+        match uri.authority() {
+            Some(authority) if *authority != self.authority => authority.to_string(),
+            _ => {
+                let path = uri.path().strip_prefix(&self.base).unwrap_or(uri.path());
+                path.split('/').nth(1).unwrap_or_default().to_owned()
+            }
+        }
+    }
+
+    /// Returns the same address on another server that has the same buckets.
+    pub(crate) fn moved(&self, uri: &Uri, there: &Self) -> Result<Uri, http::Error> {
+        let host = uri.authority().map_or("", |authority| authority.as_str());
+        let bucket = host.strip_suffix(self.authority.as_str()).unwrap_or_default();
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Uri::builder()
+            .scheme(there.scheme.clone())
+            .authority(format!("{bucket}{}", there.authority))
+            .path_and_query(path)
+            .build()
+    }
+
     /// Returns the place of a bucket on this server.
     pub(crate) fn bucket(&self, bucket: &str, addressing: Addressing) -> Result<BucketUri, S3ConfigError> {
         let (authority, path) = match addressing {
@@ -226,5 +249,25 @@ mod tests {
         {
             assert_eq!(decode_listed(listed).as_deref(), name);
         }
+    }
+
+    #[test]
+    fn a_request_moves_to_the_host_of_another_region_with_its_bucket() {
+        let (here, there) = (Endpoint::aws("us-east-1").unwrap(), Endpoint::aws("eu-west-1").unwrap());
+        for (addressing, place, expected) in [
+            (
+                Addressing::VirtualHosted,
+                "b1.s3.us-east-1.amazonaws.com",
+                "https://b1.s3.eu-west-1.amazonaws.com/a//b%23?x=%2F",
+            ),
+            (Addressing::Path, "b1", "https://s3.eu-west-1.amazonaws.com/b1/a//b%23?x=%2F"),
+        ] {
+            let uri = here.bucket("b1", addressing).unwrap().object("a//b#", &[("x", "/")]).unwrap();
+            assert_eq!(here.place(&uri), place);
+            assert_eq!(here.moved(&uri, &there).unwrap(), expected);
+        }
+        let base = Endpoint::parse("http://h/base").unwrap();
+        let uri = base.bucket("b1", Addressing::Path).unwrap().object("a/b", &[]).unwrap();
+        assert_eq!(base.place(&uri), "b1");
     }
 }
