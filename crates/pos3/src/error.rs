@@ -89,7 +89,7 @@ pub enum Error {
         /// The location.
         location: String,
         /// What is wrong with the profile.
-        source: ProfileError,
+        source: Box<ProfileError>,
     },
     /// Settings that are missing or make no sense.
     #[cfg(feature = "s3")]

@@ -158,7 +158,7 @@ impl Profiles {
     /// Returns the profiles of this file; a missing one has none. `~` stays what it is: there is no home directory but
     /// the environment's.
     pub fn from_file(path: impl Into<PathBuf>) -> Self {
-        Self { file: Some(ProfilesFile::new(path.into(), None)), ..Self::default() }
+        Self { file: Some(ProfilesFile::new(&path.into(), None)), ..Self::default() }
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
@@ -167,7 +167,7 @@ impl Profiles {
         let named = path(FILE)
             .or_else(|| path(XDG).filter(|xdg| xdg.is_absolute()).map(|xdg| xdg.join("pos3/profiles.toml")))
             .or_else(|| home.as_ref().map(|home| home.join(".config/pos3/profiles.toml")));
-        Self { file: named.map(|path| ProfilesFile::new(path, home)), ..Self::default() }
+        Self { file: named.map(|path| ProfilesFile::new(&path, home)), ..Self::default() }
     }
 
     /// Adds a profile, which comes before one of the same name in the file. Adding the same again changes nothing.

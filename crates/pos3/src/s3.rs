@@ -208,5 +208,5 @@ impl Provider for S3Provider {
 }
 
 fn refused(location: &Location, source: ProfileError) -> Error {
-    Error::Profile { location: location.to_string(), source }
+    Error::Profile { location: location.to_string(), source: Box::new(source) }
 }

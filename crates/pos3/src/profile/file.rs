@@ -47,8 +47,8 @@ enum WrittenAddressing {
 }
 
 impl ProfilesFile {
-    pub(super) fn new(path: PathBuf, home: Option<PathBuf>) -> Self {
-        Self { path: expanded(&path, home.as_deref()), home }
+    pub(super) fn new(path: &Path, home: Option<PathBuf>) -> Self {
+        Self { path: expanded(path, home.as_deref()), home }
     }
 
     pub(super) fn path(&self) -> &Path {
