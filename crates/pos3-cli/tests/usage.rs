@@ -42,5 +42,17 @@ fn help_teaches_and_goes_to_stdout() {
     for taught in ["--delete", "--exclude <PATTERN>", "--dry-run", "the last match wins", "Examples:"] {
         assert!(sync.out.contains(taught), "{taught}: {}", sync.out);
     }
+    for (command, taught) in [
+        ("download", &["data=$(pos3-cli download", "--cache-root <DIR>", "--limit <RATE>", "--no-manifest"][..]),
+        ("upload", &["--max-delete <N|P%>", "one file, as dir/model.bin", "--profile <NAME>"]),
+        (
+            "run",
+            &["POS3_PATH_DATA", "--sync-on-error", "--json-report <FILE>", "Exit code: the program's", "rename them"],
+        ),
+    ] {
+        let help = program.run(&[command, "--help"]);
+        assert_eq!(help.code, Some(0));
+        taught.iter().for_each(|taught| assert!(help.out.contains(taught), "{taught}: {}", help.out));
+    }
     assert!(program.run(&["--version"]).out.starts_with("pos3-cli 0."));
 }

@@ -105,7 +105,8 @@ use signals::Signals;
 ///   its own, and all errors are returned. It takes the time it needs.
 /// * A body that fails or panics, and SIGINT and SIGTERM with [`SessionBuilder::on_signals`]: only registrations with
 ///   `sync_on_error` are uploaded, those of the greatest `priority` first, nothing is deleted, and after the deadline (90
-///   seconds) the rest is named in the result. A second signal ends that at once.
+///   seconds) nothing new is begun: what is in flight has ten seconds more, and the rest is named in the result. A second
+///   signal does the same at once.
 /// * A session that is dropped without an end uploads nothing, deletes nothing, and says so in the log.
 ///
 /// # Deletes

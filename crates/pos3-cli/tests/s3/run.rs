@@ -301,3 +301,45 @@ fn what_does_not_make_it_before_the_deadline_is_named() {
     );
     assert_eq!(cloud.server.keys(BUCKET), ["out/fast"]);
 }
+
+#[test]
+fn a_key_of_the_terminal_reaches_the_program_once() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::io::{Read, Write};
+
+    let cloud = Cloud::new(&[]);
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = fs::File::options().read(true).write(true).open(name).unwrap();
+    let script = r#"count=0; trap 'count=$((count + 1))' INT; echo ready
+        i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i + 1)); done; echo "counted $count""#;
+    let line = cloud.command(&sh(&["--upload", "out=s3://data/out"], script));
+    // A session of its own, whose terminal this is.
+    let mut command = std::process::Command::new("setsid");
+    command
+        .args(["--ctty", "--wait"])
+        .arg(line.get_program())
+        .args(line.get_args())
+        .current_dir(cloud.program.path("."));
+    command.envs(line.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(terminal.try_clone().unwrap()).stdout(terminal.try_clone().unwrap()).stderr(terminal);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+
+    let mut master = fs::File::from(master);
+    let (mut text, mut chunk) = (String::new(), [0; 1024]);
+    let mut pressed = false;
+    // Where nobody has the terminal open any more, reading is an error.
+    while let Ok(read @ 1..) = master.read(&mut chunk) {
+        text.push_str(&String::from_utf8_lossy(&chunk[..read]));
+        if text.contains("ready") && !pressed {
+            master.write_all(b"\x03").unwrap();
+            pressed = true;
+        }
+    }
+    assert!(text.contains("counted 1\r\n"), "{text}");
+    assert!(text.contains("pos3-cli run: the program succeeded, after SIGINT"), "{text}");
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+}
