@@ -15,6 +15,7 @@
 //! (single requests that go wrong); what arrived is in [`S3Server::requests`] and [`S3Server::log`].
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -244,6 +245,19 @@ impl S3Server {
         let id = format!("upload-{:08}", world.uploads_created);
         let bucket = world.buckets.entry(bucket.to_owned()).or_insert_with(Bucket::new);
         bucket.uploads.insert(id, state::Upload::of(key.to_owned()));
+    }
+
+    /// Returns how many parts have arrived of the multipart uploads of a bucket that were neither completed nor aborted,
+    /// by key; of several uploads of one key, the most.
+    #[must_use]
+    pub fn uploaded_parts(&self, bucket: &str) -> BTreeMap<String, usize> {
+        let world = self.state.read();
+        let mut parts = BTreeMap::new();
+        for upload in world.buckets.get(bucket).into_iter().flat_map(|bucket| bucket.uploads.values()) {
+            let most: &mut usize = parts.entry(upload.key.clone()).or_default();
+            *most = upload.parts.len().max(*most);
+        }
+        parts
     }
 
     /// Returns the keys of the multipart uploads of a bucket that were neither completed nor aborted.

@@ -20,7 +20,7 @@ fn json_is_one_object_with_everything() {
     let expected = serde_json::json!({
         "version": 1, "command": "sync", "source": "from", "target": "to", "dry_run": false, "exit_code": 0,
         "error": null, "source_entries": 1, "target_files": 1, "unchanged": 0, "copied": {"files": 1, "bytes": 3},
-        "deleted": 0, "withheld_deletes": 0, "extra": 1, "skipped": [], "failed": [], "warnings": [],
+        "unverified": 0, "deleted": 0, "withheld_deletes": 0, "extra": 1, "skipped": [], "failed": [], "warnings": [],
         "elapsed_seconds": null, "requests": {},
     });
     assert_eq!(stable(&ended.out), expected);

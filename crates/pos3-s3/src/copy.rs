@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use pos3_core::{Content, Entry, ErrorKind, Expect, Fingerprint, Key, PutOptions, Result};
 
 use crate::bucket::{Bucket, check_key};
@@ -76,11 +76,12 @@ impl Bucket {
     ///
     /// A copy carries the source's description unless the caller gives one.
     ///
-    /// What the caller expects of the target must be checked by the server in the same step. CopyObject did not take
-    /// `If-Match` and `If-None-Match` for most of its life, so a server that obeys them on a PUT may ignore them there,
-    /// and overwrite with a success. Completing an upload is where a large put is conditional too, so large content is
-    /// copied in parts, of the sizes in which it would be sent: the outcome is the same object, ETag included. Small
-    /// content is sent, which takes fewer requests than an upload.
+    /// What the caller expects of the target is asked of the server in the same step. Completing an upload is where a
+    /// large put is conditional too, so large content is copied in parts, of the sizes in which it would be sent: the
+    /// outcome is the same object, ETag included. Small content is copied by one CopyObject with the condition on it; S3
+    /// obeys it there since 2025, and a server that does not know it is one that ignores conditions. Where a condition
+    /// does not hold, the answer does not always tell whether it is the source's or the target's, so the content is then
+    /// sent, which does tell.
     pub(crate) async fn put_by_copy(
         self: &Arc<Self>,
         key: &Key,
@@ -92,14 +93,16 @@ impl Bucket {
         let source = store.bucket();
         let config = self.client.config();
         let conditional = options.expect != Expect::Anything && self.client.conditional();
-        if !source.client.is_same(&self.client) || (conditional && entry.size <= config.multipart_threshold) {
+        if !source.client.is_same(&self.client) {
             return Ok(None);
         }
+        let in_parts = conditional && entry.size > config.multipart_threshold;
         let source = CopySource::new(source, entry);
-        let copied = if conditional {
+        let copied = if in_parts {
             self.copy_in_parts(source, key, options, headers, config.part_size).await
         } else {
-            self.copy_from(source, key, options, headers).await
+            let expect = if conditional { &options.expect } else { &Expect::Anything };
+            self.copy_from(source, key, options, headers, expect).await
         };
         match copied {
             Ok(copied) => {
@@ -108,6 +111,7 @@ impl Bucket {
             }
             // Reading and writing may be allowed, or possible, where copying is not.
             Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => Ok(None),
+            Err(error) if conditional && !in_parts && error.kind() == ErrorKind::Precondition => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -116,7 +120,8 @@ impl Bucket {
     pub(crate) async fn copy(self: &Arc<Self>, from: &Key, to: &Key) -> Result<Entry> {
         check_key("copy", to)?;
         let (entry, _) = self.head_if(from, None, "copy").await?;
-        self.copy_from(CopySource::new(self, &entry), to, &PutOptions::default(), &ObjectHeaders::new()).await
+        let (options, headers) = (PutOptions::default(), ObjectHeaders::new());
+        self.copy_from(CopySource::new(self, &entry), to, &options, &headers, &Expect::Anything).await
     }
 
     async fn copy_from(
@@ -125,16 +130,28 @@ impl Bucket {
         to: &Key,
         options: &PutOptions,
         headers: &ObjectHeaders,
+        expect: &Expect,
     ) -> Result<Entry> {
         let limit = self.client.config().copy_limit;
         if source.size > limit {
             return self.copy_in_parts(source, to, options, headers, COPY_PART.min(limit)).await;
         }
-        self.copy_whole(source, to, headers).await.map_err(|failure| self.error("copy", to, failure))
+        self.copy_whole(source, to, headers, expect).await.map_err(|failure| self.error("copy", to, failure))
     }
 
-    async fn copy_whole(&self, source: CopySource<'_>, to: &Key, headers: &ObjectHeaders) -> Result<Entry, Failure> {
+    async fn copy_whole(
+        &self,
+        source: CopySource<'_>,
+        to: &Key,
+        headers: &ObjectHeaders,
+        expect: &Expect,
+    ) -> Result<Entry, Failure> {
         let mut request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
+        request = match expect {
+            Expect::Absent => request.header(IF_NONE_MATCH, "*")?,
+            Expect::Unchanged(seen) => request.header(IF_MATCH, &etag::quoted(seen))?,
+            Expect::Anything => request,
+        };
         if !headers.is_empty() {
             request.headers.extend(with_content_type(headers.clone(), to));
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;

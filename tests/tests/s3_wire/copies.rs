@@ -189,18 +189,19 @@ async fn a_large_copy_under_a_condition_stays_in_the_server() {
 }
 
 #[tokio::test]
-async fn a_small_copy_under_a_condition_is_sent_and_one_without_is_copied() {
+async fn a_small_copy_under_a_condition_stays_in_the_server_and_a_broken_condition_is_told() {
     let server = server();
     server.put(BUCKET, "k", "content");
     let store = store_with(config(&server).with_conditional_writes(ConditionalWrites::On));
     let (source, _) = stored(&store, "k").await;
-    server.reset_requests();
-    store.put(&Key::from("any"), source.clone(), PutOptions::default()).await.unwrap();
-    assert_eq!(server.requests().to_string(), "CopyObject: 1");
-    server.reset_requests();
     let absent = PutOptions::default().with_expect(Expect::Absent);
-    store.put(&Key::from("new"), source.clone(), absent.clone()).await.unwrap();
-    assert_eq!(server.requests().to_string(), "GetObject: 1, PutObject: 1");
-    let error = store.put(&Key::from("new"), source, absent).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    server.reset_requests();
+    store.put(&Key::from("copy"), source.clone(), absent.clone()).await.unwrap();
+    assert_eq!(server.requests().to_string(), "CopyObject: 1");
+    assert_eq!(server.object(BUCKET, "copy").unwrap().bytes, "content");
+
+    server.put(BUCKET, "copy", "of somebody else");
+    let error = store.put(&Key::from("copy"), source, absent).await.unwrap_err();
+    assert_eq!((error.operation(), error.kind()), ("write", ErrorKind::AlreadyExists));
+    assert_eq!(server.object(BUCKET, "copy").unwrap().bytes, "of somebody else");
 }

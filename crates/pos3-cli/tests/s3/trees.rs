@@ -48,7 +48,8 @@ fn a_tree_goes_up_and_comes_back_and_then_there_is_nothing_to_do() {
     assert_eq!((code, down["copied"]["files"].as_u64()), (0, Some(files)));
     let spent = cloud.requests_as_told(&down);
     let gets = spent.iter().find(|(kind, _)| kind == "GetObject").unwrap().1;
-    assert_eq!(spent, requests(&[("GetObject", gets), ("ListObjectsV2", 2)]));
+    let expected = requests(&[("GetObject", gets), ("HeadObject", 1), ("ListObjectsV2", 2)]);
+    assert_eq!(spent, expected, "one HeadObject tells the checksum of the one object that comes in ranges");
     assert!((files..=files + parts).contains(&gets), "one GetObject per small object, at most one per part: {gets}");
     assert_eq!(differs(&cloud, "tree", "back"), "");
 
