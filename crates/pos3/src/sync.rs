@@ -26,7 +26,7 @@ pub struct Sync {
     caution: Caution,
 }
 
-/// When the source is looked at for the mistake of naming one object.
+/// When a run looks at its source for the mistake of naming one object. A plan touches nothing, so it looks afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caution {
     /// Before: an empty source may empty the target.
@@ -125,14 +125,13 @@ impl Sync {
     ///
     /// A source that turns out to be one object.
     pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
-        self.look(Caution::Before).await?;
         let plan = self.job().plan().await;
         let source_is_empty = match &plan {
             Ok(plan) => plan.tally.source == 0,
             Err(stop) => refused_as_empty(stop),
         };
         if source_is_empty {
-            self.look(Caution::After).await?;
+            self.look().await?;
         }
         Ok(plan)
     }
@@ -143,10 +142,13 @@ impl Sync {
     ///
     /// A source that turns out to be one object.
     pub async fn run(&self) -> Result<Report, Error> {
-        self.look(Caution::Before).await?;
+        if self.caution == Caution::Before {
+            self.look().await?;
+        }
         let report = self.job().run().await;
-        if report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty) {
-            self.look(Caution::After).await?;
+        let source_is_empty = report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty);
+        if source_is_empty && self.caution == Caution::After {
+            self.look().await?;
         }
         Ok(report)
     }
@@ -171,9 +173,9 @@ impl Sync {
     }
 
     /// Fails if nothing is below the source's prefix while an object has its name: the directory is a single object.
-    async fn look(&self, when: Caution) -> Result<(), Error> {
+    async fn look(&self) -> Result<(), Error> {
         let prefix = self.source.prefix();
-        let Some(name) = prefix.strip_suffix('/').filter(|name| !name.is_empty() && when == self.caution) else {
+        let Some(name) = prefix.strip_suffix('/').filter(|name| !name.is_empty()) else {
             return Ok(());
         };
         let store = self.source.store();

@@ -1,5 +1,6 @@
 //! What is wrong with a plan's file.
 
+use std::fmt::Display;
 use std::io;
 
 use pos3_core::Key;
@@ -45,7 +46,7 @@ pub enum PlanFileError {
 }
 
 impl PlanFileError {
-    pub(super) fn line(line: u64, problem: impl ToString) -> Self {
+    pub(super) fn line(line: u64, problem: &(impl Display + ?Sized)) -> Self {
         Self::Line { line, problem: problem.to_string() }
     }
 }

@@ -129,7 +129,7 @@ impl TryFrom<&PlanHeader> for HeaderRecord {
             target: header.target.to_string(),
             follow_symlinks: header.symlinks == Symlinks::Follow,
             delete: header.deletion == Deletion::Mirror,
-            created: Timestamp::try_from(header.created).map_err(|error| PlanFileError::line(1, error))?,
+            created: Timestamp::try_from(header.created).map_err(|error| PlanFileError::line(1, &error))?,
             options: header.options.clone(),
             source_entries: header.tally.source,
             target_files: header.tally.target,
@@ -145,7 +145,7 @@ impl TryFrom<HeaderRecord> for PlanHeader {
     type Error = PlanFileError;
 
     fn try_from(record: HeaderRecord) -> Result<Self, PlanFileError> {
-        let location = |text: &str| text.parse().map_err(|error| PlanFileError::line(1, error));
+        let location = |text: &str| text.parse().map_err(|error| PlanFileError::line(1, &error));
         Ok(Self {
             source: location(&record.source)?,
             target: location(&record.target)?,

@@ -4,6 +4,7 @@
 //! an error that names the line, and every key is held against the rule of the target's store again.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::io::{BufRead, Read};
 
 use pos3_core::{Action, Deletion, Entry, Key, KeyRule};
@@ -60,12 +61,12 @@ impl<R: BufRead> PlanReader<R> {
         let mut found = 0;
         while let Some(line) = self.lines.next()? {
             let record: ActionRecord = self.lines.parse(&line)?;
-            let action = record.into_action().map_err(|problem| self.lines.error(problem))?;
+            let action = record.into_action().map_err(|problem| self.lines.error(&problem))?;
             let checked = self.check(&action, rule).and_then(|()| order.admit(&action));
-            checked.map_err(|problem| self.lines.error(problem))?;
+            checked.map_err(|problem| self.lines.error(&problem))?;
             found += 1;
             if shard.takes(&action) {
-                order.once(&action).map_err(|problem| self.lines.error(problem))?;
+                order.once(&action).map_err(|problem| self.lines.error(&problem))?;
                 actions.push(action);
             }
         }
@@ -73,7 +74,7 @@ impl<R: BufRead> PlanReader<R> {
             expected if found < expected => Err(PlanFileError::Cut { expected, found }),
             expected if found > expected => {
                 let problem = format!("the header says that there are {expected} actions, and this is one more");
-                Err(PlanFileError::line(expected + 2, problem))
+                Err(PlanFileError::line(expected + 2, &problem))
             }
             _ => Ok(actions),
         }
@@ -173,11 +174,11 @@ impl<R: BufRead> Lines<R> {
             let problem = error.to_string();
             let problem = problem.split(" at line ").next().unwrap_or(&problem);
             let cut = if error.is_eof() { "it is cut short: " } else { "" };
-            self.error(format!("{cut}{problem} (column {})", error.column()))
+            self.error(&format!("{cut}{problem} (column {})", error.column()))
         })
     }
 
-    fn error(&self, problem: impl ToString) -> PlanFileError {
+    fn error(&self, problem: &(impl Display + ?Sized)) -> PlanFileError {
         PlanFileError::line(self.number, problem)
     }
 }

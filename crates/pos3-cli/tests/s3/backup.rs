@@ -1,0 +1,70 @@
+//! `--backup-dir` and `--verify`.
+
+use std::fs;
+
+use pos3_tests::server::{Answer, Fault};
+
+use super::{BUCKET, Cloud};
+
+#[test]
+fn what_would_be_lost_is_kept_first() {
+    let cloud = Cloud::new(&[("d/changed", "new"), ("d/same", "1")]).with_objects(&[
+        ("d/changed", "old one"),
+        ("d/same", "1"),
+        ("d/gone", "last words"),
+    ]);
+    cloud.server.reset_requests();
+    let (code, told) = cloud.json(&["sync", "d", "s3://data/d", "--delete", "--backup-dir", "s3://data/kept"]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/changed", "d/same", "kept/changed", "kept/gone"]);
+    assert_eq!(cloud.server.object(BUCKET, "kept/changed").unwrap().bytes, "old one");
+    assert_eq!(cloud.server.object(BUCKET, "kept/gone").unwrap().bytes, "last words");
+    let spent = cloud.requests_as_told(&told);
+    assert!(spent.contains(&("CopyObject".to_owned(), 2)), "the server copies, and it is told: {spent:?}");
+
+    fs::create_dir(cloud.program.path("down")).unwrap();
+    fs::write(cloud.program.path("down/same"), "mine, precious").unwrap();
+    let down = cloud.run(&["sync", "s3://data/d", "down", "--backup-dir", "mine"]);
+    assert_eq!(down.code, Some(0), "{down:?}");
+    assert_eq!(fs::read_to_string(cloud.program.path("mine/same")).unwrap(), "mine, precious");
+}
+
+#[test]
+fn without_its_backup_nothing_is_lost() {
+    let cloud = Cloud::new(&[("d/changed", "new")]).with_objects(&[("d/changed", "old"), ("d/gone", "1")]);
+    cloud.server.fault(Fault::on_any().key_contains("kept/").always().answer(Answer::access_denied()));
+    let ended = cloud.run(&["sync", "d", "s3://data/d", "--delete", "--backup-dir", "s3://data/kept"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(cloud.server.object(BUCKET, "d/changed").unwrap().bytes, "old");
+    assert!(cloud.server.object(BUCKET, "d/gone").is_some());
+}
+
+#[test]
+fn a_backup_inside_of_what_is_synced_is_refused() {
+    let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/a", "old")]);
+    for backup in ["s3://data/d", "s3://data/d/kept", "s3://data", "d/kept", "d", "."] {
+        let ended = cloud.run(&["sync", "d", "s3://data/d", "--backup-dir", backup]);
+        assert_eq!(ended.code, Some(4), "{backup}: {ended:?}");
+        assert!(ended.err.contains("overlaps") && ended.err.contains("hint: "), "{}", ended.err);
+    }
+    assert_eq!(cloud.server.object(BUCKET, "d/a").unwrap().bytes, "old");
+    let left_out = ["sync", "d", "s3://data/d", "--delete", "--backup-dir", "s3://data/d/kept", "--exclude", "kept/*"];
+    assert_eq!(cloud.run(&left_out).code, Some(0));
+    assert_eq!(cloud.run(&left_out).code, Some(0), "and is not deleted by the next run");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/a", "d/kept/a"]);
+}
+
+#[test]
+fn what_no_checksum_covers_is_a_failure_where_that_was_asked_for() {
+    let cloud = Cloud::new(&[("d/a", "1")]);
+    assert_eq!(cloud.run(&["sync", "d", "s3://data/d", "--verify"]).code, Some(0));
+    // As of an object that is encrypted with a key of the service's: the ETag is no digest, and there is no checksum.
+    let mut object = cloud.server.object(BUCKET, "d/a").unwrap();
+    object.etag = "not-a-digest".into();
+    object.checksums.clear();
+    cloud.server.put_object(BUCKET, "opaque/a", object);
+    let (code, told) = cloud.json(&["sync", "s3://data/opaque", "usual"]);
+    assert_eq!((code, &told["unverified"]), (0, &1.into()), "{told}");
+    let (code, told) = cloud.json(&["sync", "s3://data/opaque", "out", "--verify"]);
+    assert_eq!((code, &told["failed"][0]["kind"]), (1, &"unverified".into()), "{told}");
+}

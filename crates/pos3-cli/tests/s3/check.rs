@@ -1,0 +1,78 @@
+//! `check`: compares, and changes nothing.
+
+use std::fs;
+
+use pos3_tests::server::Operation;
+
+use super::{BUCKET, Cloud, requests};
+
+#[test]
+fn a_check_says_what_differs_in_the_lines_of_rclone() {
+    let cloud =
+        Cloud::new(&[("d/same", "1"), ("d/size", "22"), ("d/content", "33"), ("d/here", "4"), ("d/x.log", "5")])
+            .with_objects(&[("d/same", "1"), ("d/size", "2"), ("d/content", "34"), ("d/there", "4")]);
+    cloud.server.reset_requests();
+    let ended = cloud.run(&["check", "d", "s3://data/d", "--exclude", "*.log"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(ended.out, "* content\n+ here\n* size\n- there\n");
+    assert!(ended.err.starts_with("1 equal, 2 differ, 1 only in the source, 1 only in the target\n"), "{}", ended.err);
+    let counted = cloud.server.requests();
+    assert_eq!(counted.total(), 1, "{counted:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/content", "d/same", "d/size", "d/there"]);
+    let all = cloud.run(&["check", "d", "s3://data/d", "--exclude", "*.log", "--all", "-q"]);
+    assert_eq!((all.out.lines().next(), all.err.as_str()), (Some("= same"), ""), "{all:?}");
+
+    let (code, told) = cloud.json(&["check", "d", "s3://data/d"]);
+    assert_eq!((code, &told["equal"], &told["source_only"]), (3, &1.into(), &2.into()));
+    assert_eq!(told["differences"][0], serde_json::json!({"path": "content", "sign": "*"}));
+    let same = cloud.run(&["check", "d", "s3://data/d", "--exclude", "*", "--include", "same"]);
+    assert_eq!((same.code, same.out.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn times_and_memory_prove_nothing_to_a_check() {
+    let cloud = Cloud::new(&[("d/a", "one")]);
+    assert_eq!(cloud.run(&["sync", "d", "s3://data/d"]).code, Some(0));
+    let time = fs::metadata(cloud.program.path("d/a")).unwrap().modified().unwrap();
+    fs::write(cloud.program.path("d/a"), "two").unwrap();
+    fs::File::options().write(true).open(cloud.program.path("d/a")).unwrap().set_modified(time).unwrap();
+    cloud.server.set_modified(BUCKET, "d/a", time);
+    let ended = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(3), "* a\n"));
+}
+
+#[test]
+fn what_no_digest_tells_is_told_by_reading_both_sides() {
+    // Two ways to cut the same bytes have two ETags.
+    let cloud = Cloud::new(&[("big", &"x".repeat(17 << 20)), ("d/x", "1")]);
+    fs::create_dir(cloud.program.path("one")).unwrap();
+    fs::rename(cloud.program.path("big"), cloud.program.path("one/big")).unwrap();
+    assert_eq!(cloud.run(&["sync", "one", "s3://data/one"]).code, Some(0));
+    cloud.server.put(BUCKET, "two/big", "x".repeat(17 << 20));
+    let ended = cloud.run(&["check", "s3://data/one", "s3://data/two"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.out, "! big (no digest that both sides know: --download would tell)\n");
+    cloud.server.reset_requests();
+    let (code, told) = cloud.json(&["check", "s3://data/one", "s3://data/two", "--download"]);
+    assert_eq!((code, &told["equal"]), (0, &1.into()));
+    assert_eq!(
+        cloud.requests_as_told(&told),
+        requests(&[("GetObject", told["requests"]["GetObject"].as_u64().unwrap()), ("ListObjectsV2", 2)])
+    );
+    let mut other = "x".repeat(17 << 20);
+    other.replace_range(9 << 20..(9 << 20) + 1, "y");
+    cloud.server.put(BUCKET, "two/big", other);
+    let ended = cloud.run(&["check", "s3://data/one", "s3://data/two", "--download"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(3), "* big\n"), "{ended:?}");
+    assert_eq!(cloud.server.requests().of(Operation::PutObject), 0);
+}
+
+#[test]
+fn a_check_that_cannot_be_made_is_no_difference() {
+    let cloud = Cloud::new(&[("d/a", "1")]);
+    for arguments in [["check", "missing", "s3://data/d"], ["check", "d", "s3://no-such-bucket/d"]] {
+        let ended = cloud.run(&arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.err.starts_with("error: "), "{}", ended.err);
+    }
+}

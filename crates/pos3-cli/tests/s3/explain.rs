@@ -1,0 +1,99 @@
+//! `explain`: one path, and what decides it.
+
+use std::fs;
+
+use super::{BUCKET, Cloud};
+
+fn answer(cloud: &Cloud, path: &str, options: &[&str]) -> (String, String) {
+    let (code, told) = cloud.json(&[&["explain", "d", "s3://data/d", path], options].concat());
+    assert_eq!(code, 0, "{told}");
+    let text = |field: &str| told[field].as_str().unwrap().to_owned();
+    (text("would"), text("reason"))
+}
+
+#[test]
+fn one_path_is_explained() {
+    let cloud = Cloud::new(&[("d/new", "1"), ("d/same", "2"), ("d/changed", "3"), ("d/x.log", "4")]).with_objects(&[
+        ("d/same", "2"),
+        ("d/changed", "33"),
+        ("d/old", "5"),
+    ]);
+    for (path, options, would, reason) in [
+        ("new", &[][..], "upload: d/new to s3://data/d/new", "the target does not have it"),
+        ("./same", &[], "nothing", "digests are equal"),
+        ("changed", &[], "upload: d/changed to s3://data/d/changed", "size differs"),
+        ("changed", &["--delete"], "upload: d/changed to s3://data/d/changed", "size differs"),
+        ("same", &["--size-only"], "nothing", "sizes are equal"),
+        ("old", &[], "nothing", "only the target has it, and --delete, which would delete it, was not given"),
+        ("old", &["--delete"], "delete: s3://data/d/old", "only the target has it, and --delete was given"),
+        (
+            "x.log",
+            &["--exclude", "*.log"],
+            "nothing",
+            "left out by --exclude '*.log'; it is neither copied nor deleted",
+        ),
+        ("nowhere", &[], "nothing", "it is on neither side"),
+    ] {
+        let (found, because) = answer(&cloud, path, options);
+        assert_eq!(found, would, "{path} {options:?}");
+        assert!(because.starts_with(reason), "{path} {options:?}: {because}");
+    }
+    assert_eq!(cloud.server.keys(BUCKET), ["d/changed", "d/old", "d/same"], "nothing was touched");
+}
+
+#[test]
+fn the_deciding_line_of_a_file_is_named() {
+    let cloud = Cloud::new(&[("d/build/out", "1"), ("ignore", "# these are made\n\nbuild/\n*.tmp\n")]);
+    let ended = cloud.run(&["explain", "d", "s3://data/d", "build/out", "--exclude-from", "ignore"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("filter      left out by line 3 of 'ignore': build/\n"), "{}", ended.out);
+    let (_, told) = cloud.json(&["explain", "d", "s3://data/d", "build/out", "--exclude-from", "ignore"]);
+    assert_eq!(
+        told["rule"],
+        serde_json::json!({"effect": "exclude", "pattern": "build/", "file": "ignore", "line": 3})
+    );
+}
+
+#[test]
+fn what_is_remembered_is_part_of_the_answer() {
+    let cloud = Cloud::new(&[("d/a", "one")]);
+    assert_eq!(cloud.run(&["sync", "d", "s3://data/d"]).code, Some(0));
+    let (would, reason) = answer(&cloud, "a", &[]);
+    assert_eq!((would.as_str(), reason.as_str()), ("nothing", "neither side changed since they were equal"));
+    let (_, reason) = answer(&cloud, "a", &["--no-manifest"]);
+    assert_ne!(reason, "neither side changed since they were equal");
+    fs::write(cloud.program.path("d/a"), "two").unwrap();
+    let ended = cloud.run(&["explain", "d", "s3://data/d", "a"]);
+    assert!(ended.out.contains("remembered  both sides were equal; the source changed since\n"), "{}", ended.out);
+    assert!(ended.out.contains("because     content differs\n"), "{}", ended.out);
+}
+
+#[test]
+fn an_explanation_costs_a_few_requests_however_large_the_trees_are() {
+    let cloud = Cloud::new(&[("d/a/b/c", "1")]);
+    for number in 0..2_500 {
+        cloud.server.put(BUCKET, &format!("d/other/{number:04}"), "x");
+    }
+    cloud.server.reset_requests();
+    answer(&cloud, "a/b/c", &["--delete"]);
+    let up = cloud.server.requests().total();
+    cloud.server.reset_requests();
+    let (code, _) = cloud.json(&["explain", "s3://data/d", "d", "a/b/c"]);
+    let down = cloud.server.requests().total();
+    assert_eq!(code, 0);
+    assert!(up <= 2 && down <= 4, "{up} up, {down} down");
+}
+
+#[test]
+fn a_clash_and_what_makes_room_for_it() {
+    let cloud = Cloud::new(&[("d/name", "a file")]).with_objects(&[("d/name/inside", "1")]);
+    let download = |options: &[&str]| {
+        let (_, told) = cloud.json(&[&["explain", "s3://data/d", "d", "name/inside"], options].concat());
+        (told["outcome"].as_str().unwrap().to_owned(), told["reason"].as_str().unwrap().to_owned())
+    };
+    let (outcome, reason) = download(&[]);
+    assert_eq!(outcome, "skip");
+    assert!(reason.contains("'name' is there") && reason.ends_with("--delete may make room for it"), "{reason}");
+    let (outcome, reason) = download(&["--delete"]);
+    assert_eq!((outcome.as_str(), reason.contains("'name' stands in the way")), ("replace", true), "{reason}");
+}

@@ -1,0 +1,155 @@
+//! Plans as files: made here, looked at, and done as far as they still hold, by one run or by several.
+
+use std::fs;
+
+use pos3_tests::server::Operation;
+
+use super::{BUCKET, Cloud};
+
+fn lines(cloud: &Cloud, plan: &str) -> Vec<String> {
+    fs::read_to_string(cloud.program.path(plan)).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_plan_is_made_looked_at_and_done() {
+    let cloud = Cloud::new(&[("d/new", "1"), ("d/same", "2"), ("d/changed", "33")])
+        .with_objects(&[("d/same", "2"), ("d/old", "3")]);
+    cloud.server.put(BUCKET, "d/changed", "3");
+    let ended = cloud.run(&["plan", "d", "s3://data/d", "--delete", "-o", "plan.jsonl"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.err.contains("to copy    2 files, 3 B\nto delete  1 file\nunchanged  1\n"), "{}", ended.err);
+    assert_eq!(lines(&cloud, "plan.jsonl").len(), 4);
+    assert_eq!(cloud.server.keys(BUCKET), ["d/changed", "d/old", "d/same"], "a plan touches nothing");
+
+    let shown = cloud.run(&["apply", "plan.jsonl", "-n"]);
+    let verbs: Vec<&str> = shown.out.lines().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(verbs, ["(dryrun) upload", "(dryrun) upload", "(dryrun) delete"], "{}", shown.out);
+    assert_eq!(cloud.server.keys(BUCKET), ["d/changed", "d/old", "d/same"]);
+
+    // The plan knows its places, whatever the working directory is.
+    fs::create_dir(cloud.program.path("elsewhere")).unwrap();
+    let mut command = cloud.command(&["apply", "../plan.jsonl", "--json"]);
+    let ended = crate::program::Ended::from(command.current_dir(cloud.program.path("elsewhere")).output().unwrap());
+    let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((ended.code, &told["command"]), (Some(0), &"apply".into()), "{ended:?}");
+    assert_eq!((&told["copied"]["files"], &told["deleted"]), (&2.into(), &1.into()));
+    assert_eq!(cloud.server.keys(BUCKET), ["d/changed", "d/new", "d/same"]);
+    assert_eq!(cloud.server.object(BUCKET, "d/changed").unwrap().bytes, "33");
+    let again = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!((again.code, again.out.as_str()), (Some(0), ""), "{again:?}");
+}
+
+#[test]
+fn what_is_stale_is_refused_one_by_one_and_the_rest_is_done() {
+    let cloud = Cloud::new(&[("d/fine", "1"), ("d/mine", "1"), ("d/theirs", "1"), ("d/gone", "1")]);
+    cloud.server.put(BUCKET, "d/old", "1");
+    assert_eq!(cloud.run(&["plan", "d", "s3://data/d", "--delete", "-o", "plan"]).code, Some(0));
+    fs::write(cloud.program.path("d/mine"), "2").unwrap();
+    fs::remove_file(cloud.program.path("d/gone")).unwrap();
+    cloud.server.put(BUCKET, "d/theirs", "precious");
+    let ended = cloud.run(&["apply", "plan"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for (key, side) in [("mine", "source"), ("gone", "source"), ("theirs", "target")] {
+        let line = ended.err.lines().find(|line| line.contains(&format!("d/{key} to"))).unwrap();
+        assert!(line.contains(&format!("the {side} is not what")), "{line}");
+    }
+    assert!(ended.err.contains("withheld   1 delete, because not everything was copied"), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), ["d/fine", "d/old", "d/theirs"]);
+    assert_eq!(cloud.server.object(BUCKET, "d/theirs").unwrap().bytes, "precious");
+}
+
+#[test]
+fn an_object_that_changed_since_the_plan_is_not_deleted() {
+    let cloud = Cloud::new(&[("d/keep", "1")]).with_objects(&[("d/keep", "1"), ("d/one", "1"), ("d/two", "1")]);
+    assert_eq!(cloud.run(&["plan", "d", "s3://data/d", "--delete", "-o", "plan"]).code, Some(0));
+    cloud.server.put(BUCKET, "d/two", "changed");
+    let ended = cloud.run(&["apply", "plan"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/keep", "d/two"]);
+}
+
+#[test]
+fn three_processes_share_one_plan() {
+    let cloud = Cloud::new(&[]);
+    fs::create_dir_all(cloud.program.path("d")).unwrap();
+    for number in 0..120 {
+        fs::write(cloud.program.path(&format!("d/f{number}")), format!("{number}")).unwrap();
+        cloud.server.put(BUCKET, &format!("d/old{}/{number}", number % 5), "x");
+    }
+    let limit = ["--delete", "--max-delete", "100%"];
+    assert_eq!(cloud.run(&[&["plan", "d", "s3://data/d", "-o", "plan"], &limit[..]].concat()).code, Some(0));
+    cloud.server.reset_requests();
+    let runs: Vec<_> = (1..=3)
+        .map(|part| {
+            let shard = format!("{part}/3");
+            let mut command = cloud.command(&["apply", "plan", "--shard", &shard, "--json", "-q"]);
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let (mut copied, mut deleted) = (0, 0);
+    for run in runs {
+        let ended = crate::program::Ended::from(run.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        assert!(told["copied"]["files"].as_u64().unwrap() > 20, "the parts are about equal: {told}");
+        copied += told["copied"]["files"].as_u64().unwrap();
+        deleted += told["deleted"].as_u64().unwrap();
+    }
+    assert_eq!((copied, deleted), (120, 120));
+    assert_eq!(cloud.server.requests().of(Operation::PutObject), 120, "each file was sent once");
+    let check = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!((check.code, check.out.as_str()), (Some(0), ""), "{check:?}");
+}
+
+#[test]
+fn a_plan_that_guards_refuse_is_not_written() {
+    let cloud = Cloud::new(&[("empty/", "")]).with_objects(&[("d/a", "1")]);
+    let ended = cloud.run(&["plan", "empty", "s3://data/d", "--delete", "-o", "plan"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.err.contains("the source is empty"), "{}", ended.err);
+    assert!(!cloud.program.path("plan").exists());
+    assert_eq!(cloud.run(&["plan", "missing", "s3://data/d", "-o", "plan"]).code, Some(4));
+    assert!(!cloud.program.path("plan").exists());
+}
+
+#[test]
+fn a_plan_that_was_cut_or_changed_does_nothing() {
+    let cloud = Cloud::new(&[]).with_objects(&[("d/a", "1"), ("d/b", "2")]);
+    assert_eq!(cloud.run(&["plan", "s3://data/d", "out", "-o", "plan"]).code, Some(0));
+    let whole = fs::read_to_string(cloud.program.path("plan")).unwrap();
+    let refused = |text: &str, expected: &str| {
+        fs::write(cloud.program.path("changed"), text).unwrap();
+        let ended = cloud.run(&["apply", "changed"]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(4), ""), "{ended:?}");
+        assert!(ended.err.contains(expected), "{}", ended.err);
+        assert!(!cloud.program.path("out").exists() && !cloud.program.path("up").exists(), "nothing was made");
+        let (code, told) = cloud.json(&["apply", "changed"]);
+        assert_eq!((code, told["exit_code"].as_i64()), (4, Some(4)));
+        assert!(told["error"]["message"].as_str().unwrap().contains(expected), "{told}");
+    };
+    let last = whole.trim_end().rsplit_once('\n').unwrap().0;
+    refused(last, "'changed': it is cut short: it has 1 of 2 actions");
+    refused(&whole[..whole.len() - 20], "line 3: it is cut short");
+    refused(&whole.replace("\"key\":\"b\"", "\"key\":\"../up\""), "line 3: the target cannot hold '../up'");
+    refused("hello\n", "it is not a plan");
+    refused(
+        &whole.replace("\"version\":1", "\"version\":9"),
+        "it is a plan of version 9; this program reads version 1",
+    );
+    let ended = cloud.run(&["apply", "no-such-file"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(cloud.run(&["apply", "plan", "--shard", "3/2"]).code, Some(2));
+}
+
+#[test]
+fn a_plan_goes_through_a_pipe() {
+    let cloud = Cloud::new(&[("d/a", "1")]);
+    let plan = cloud.run(&["plan", "d", "s3://data/d", "-q"]);
+    assert!(plan.out.starts_with("{\"format\":\"pos3-plan\",\"version\":1,"), "{plan:?}");
+    fs::write(cloud.program.path("piped"), &plan.out).unwrap();
+    let mut command = cloud.command(&["apply", "-"]);
+    command.stdin(fs::File::open(cloud.program.path("piped")).unwrap());
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+    assert_eq!(cloud.server.keys(BUCKET), ["d/a"]);
+    assert_eq!(cloud.run(&["plan", "d", "s3://data/d", "--json"]).code, Some(2), "two things for one stdout");
+}
