@@ -6,9 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
+use pos3_core::{Checksum, Checksummer};
 
 use super::client::{Reply, form_decoded, transmit};
 
@@ -53,6 +55,11 @@ async fn sizes_are_remembered_and_zeros_served() {
     server.send("PUT /b/k", &[], vec![1; 300_000]).await;
     assert_eq!(server.send("HEAD /b/k", &[], "").await.header("content-length"), "300000");
     assert_eq!(server.send("GET /b/k", &[], "").await.body, vec![0; 300_000]);
+    let mut sum = Checksummer::crc64_nvme();
+    sum.update(&[0; 300_000]);
+    let Checksum::Crc64Nvme(sum) = sum.finish() else { panic!("it is another kind") };
+    let told = server.send("HEAD /b/k", &[], "").await.header("x-amz-checksum-crc64nvme").to_owned();
+    assert_eq!(told, BASE64.encode(sum.to_be_bytes()));
     let part = server.send("GET /b/k", &[("range", "bytes=10-19")], "").await;
     assert_eq!((part.status.as_u16(), part.header("content-range")), (206, "bytes 10-19/300000"));
     assert_eq!(part.body, [0; 10][..]);

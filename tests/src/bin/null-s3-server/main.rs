@@ -94,10 +94,10 @@ impl Server {
         let mut store = self.lock();
         *store.requests.entry(target.operation).or_default() += 1;
         Ok(match target.operation {
-            Operation::PutObject => store.put(path, body.length),
+            Operation::PutObject => store.put(path, body.length, &head.headers),
             Operation::UploadPart => store.upload_part(query, body.length),
             Operation::CreateMultipartUpload => store.create_upload(),
-            Operation::CompleteMultipartUpload => store.complete_upload(path, query),
+            Operation::CompleteMultipartUpload => store.complete_upload(path, query, &head.headers),
             Operation::CopyObject => store.copy(path, &head.headers),
             Operation::GetObject => store.get(&path, &head.headers),
             Operation::HeadObject => store.get(&path, &HeaderMap::new()),

@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use http::{HeaderMap, StatusCode, header};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use pos3_core::{Checksum, Checksummer};
 use pos3_tests::server::Operation;
 
 use super::answer::{Answer, ETAG, NullBody, answer, decoded, empty, encoded, error, escaped, unescaped, xml};
 
 const ISO_DATE: &str = "2026-01-01T00:00:00.000Z";
 const PAGE: usize = 1000;
+const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-crc64nvme");
 
 #[derive(Default)]
 pub(super) struct Store {
@@ -21,9 +24,14 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn put(&mut self, path: String, size: u64) -> Answer {
+    /// Answers a put as if its checksum had been right.
+    pub(super) fn put(&mut self, path: String, size: u64, headers: &HeaderMap) -> Answer {
         self.objects.insert(path, size);
-        empty(StatusCode::OK)
+        let mut answer = empty(StatusCode::OK);
+        if let Some(sum) = headers.get(CHECKSUM) {
+            answer.headers_mut().insert(CHECKSUM, sum.clone());
+        }
+        answer
     }
 
     pub(super) fn create_upload(&mut self) -> Answer {
@@ -43,12 +51,17 @@ impl Store {
         empty(StatusCode::OK)
     }
 
-    pub(super) fn complete_upload(&mut self, path: String, query: &str) -> Answer {
+    /// Answers a completion as if its checksum had been right.
+    pub(super) fn complete_upload(&mut self, path: String, query: &str, headers: &HeaderMap) -> Answer {
         let Some(size) = self.uploads.remove(&parameter(query, "uploadId").unwrap_or_default()) else {
             return error(StatusCode::NOT_FOUND, "NoSuchUpload");
         };
         self.objects.insert(path, size);
-        xml(&format!("<CompleteMultipartUploadResult><ETag>{ETAG}</ETag></CompleteMultipartUploadResult>"))
+        let sum = headers.get(CHECKSUM).and_then(|sum| sum.to_str().ok()).unwrap_or_default();
+        xml(&format!(
+            "<CompleteMultipartUploadResult><ETag>{ETAG}</ETag><ChecksumCRC64NVME>{sum}</ChecksumCRC64NVME>\
+             </CompleteMultipartUploadResult>"
+        ))
     }
 
     pub(super) fn copy(&mut self, path: String, headers: &HeaderMap) -> Answer {
@@ -66,7 +79,9 @@ impl Store {
         };
         let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
         let Some((first, last)) = range.and_then(|range| bounds(range, size)) else {
-            return answer(StatusCode::OK, NullBody::Zeros(size));
+            let mut answer = answer(StatusCode::OK, NullBody::Zeros(size));
+            answer.headers_mut().extend(HeaderValue::try_from(checksum_of_zeros(size)).ok().map(|sum| (CHECKSUM, sum)));
+            return answer;
         };
         let mut answer = answer(StatusCode::PARTIAL_CONTENT, NullBody::Zeros(last + 1 - first));
         if let Ok(content_range) = format!("bytes {first}-{last}/{size}").parse() {
@@ -128,6 +143,24 @@ impl Store {
             );
         }
         xml(&(document + "</ListBucketResult>"))
+    }
+}
+
+/// Returns the CRC-64/NVME of so many zeros, without computing over them.
+fn checksum_of_zeros(size: u64) -> String {
+    let mut zeros = Checksummer::crc64_nvme();
+    let mut sum = zeros.finish();
+    zeros.update(&[0]);
+    let mut power = zeros.finish();
+    for bit in 0..64 {
+        if size >> bit & 1 == 1 {
+            sum = sum.combine(power, 1 << bit).unwrap_or(sum);
+        }
+        power = power.combine(power, 1 << bit).unwrap_or(power);
+    }
+    match sum {
+        Checksum::Crc64Nvme(value) => BASE64.encode(value.to_be_bytes()),
+        _ => String::new(),
     }
 }
 
