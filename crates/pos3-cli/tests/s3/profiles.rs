@@ -149,3 +149,27 @@ fn a_file_that_others_can_read_is_warned_of() {
         assert_eq!(ended.err.starts_with("warning: others can read the credentials in "), warned, "{ended:?}");
     }
 }
+
+#[test]
+fn one_session_has_two_users_buckets_at_two_servers() {
+    let two = Two::new();
+    two.lab.put("data", "in/a", "from the lab");
+    two.far.put("data", "in/a", "from far");
+    let places =
+        ["--profile", "lab", "--download", "in=s3://data/in", "--sync", "far=s3://far@data/in", "--delete-remote"];
+    let script = r#"cat "$POS3_PATH_IN/a"; cp "$POS3_PATH_IN/a" "$POS3_PATH_FAR/copy"; echo " $POS3_PATH_IN""#;
+    let line = [&["run", "-q"], &places[..], &["--", "sh", "-c", script]].concat();
+    let ended = two.run(&line, &[("PATH", "/usr/bin:/bin")]);
+    let path = fs::canonicalize(two.program.path("cache/lab/data/in")).unwrap();
+    assert_eq!((ended.code, ended.out), (Some(0), format!("from the lab {}\n", path.display())), "{}", ended.err);
+    assert_eq!(two.far.keys("data"), ["in/a", "in/copy"]);
+    assert_eq!(two.lab.keys("data"), ["in/a"]);
+    assert_eq!(fs::read_to_string(two.program.path("cache/far/data/in/a")).unwrap(), "from far");
+
+    let down = two.run(&["download", "s3://data/in", "--profile", "far", "-q"], &[]);
+    let path = fs::canonicalize(two.program.path("cache/far/data/in")).unwrap();
+    assert_eq!((down.code, down.out), (Some(0), format!("{}\n", path.display())), "{}", down.err);
+    let listed = two.run(&["ls", "s3://data/in", "-r", "--profile", "far"], &[]);
+    let keys: Vec<_> = listed.out.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!((listed.code, keys.as_slice()), (Some(0), &["in/a", "in/copy"][..]), "{}", listed.err);
+}
