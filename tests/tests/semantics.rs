@@ -179,8 +179,8 @@ async fn a_file_and_a_directory_of_one_name_clash_and_nothing_is_deleted() {
     let report = mirror(store.clone(), disk(target.path())).await;
     let clashes: Vec<(String, String)> = reasons(&report);
     let expected = [
-        ("a/x", "'a' is a file, so it cannot also be a directory"),
-        ("dir/", "'dir' is a file, so it cannot also be a directory"),
+        ("a/x", "'a' is there, and a name cannot be a file and a directory at once"),
+        ("dir/", "'dir' is there, and a name cannot be a file and a directory at once"),
     ];
     assert_eq!(clashes, expected.map(|(key, why)| (key.to_owned(), why.to_owned())));
     assert_eq!((report.copied, report.deleted, report.withheld), (3, 0, 1));
@@ -188,16 +188,20 @@ async fn a_file_and_a_directory_of_one_name_clash_and_nothing_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_file_where_the_target_has_a_directory_fails_alone() {
+async fn another_kind_is_left_alone_without_deletes_and_replaced_with_them() {
     for (object, on_disk) in [("a", "a/x"), ("a/x", "a")] {
         let store: Arc<MemoryStore> = Arc::new(MemoryStore::new());
         store.write(&Key::from(object), "new".into()).await.unwrap();
         store.write(&Key::from("fine"), "1".into()).await.unwrap();
         let target = directory(&[(on_disk, "old")]);
-        let report = mirror(store, disk(target.path())).await;
+        let report = job(store.clone(), disk(target.path()), Deletion::Keep).run().await;
         assert!(!report.is_clean());
         assert_eq!((report.copied, report.deleted), (1, 0), "{report:?}");
         assert_eq!(fs::read_to_string(target.path().join(on_disk)).unwrap(), "old");
+
+        let report = mirror(store, disk(target.path())).await.into_result().unwrap();
+        assert_eq!((report.copied, report.deleted), (1, 1), "{report:?}");
+        assert_eq!(fs::read_to_string(target.path().join(object)).unwrap(), "new");
     }
 }
 

@@ -59,11 +59,12 @@ pub enum Outcome {
 
 /// Looks at one key and says what a sync with these options would do.
 pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions, key: &Key) -> Result<Explanation> {
-    let sides = tokio::join!(nearby::of(source, target, key), nearby::of(target, target, key));
+    let filter = &options.filter;
+    let sides = tokio::join!(nearby::of(source, target, filter, key), nearby::of(target, target, filter, key));
     let (here, there) = (sides.0?, sides.1?);
     let at_key = |entries: &[Entry]| entries.iter().find(|entry| entry.key == *key).cloned();
     let (from, to) = (at_key(&here), at_key(&there));
-    let outcome = match (options.filter.admits(key.as_str()), &from, &to) {
+    let outcome = match (filter.admits(key.as_str()), &from, &to) {
         (false, ..) => Outcome::Excluded,
         (true, None, None) => Outcome::Absent,
         (true, from, _) => {
@@ -74,7 +75,7 @@ pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions,
     };
     Ok(Explanation {
         key: key.clone(),
-        rule: options.filter.deciding(key.as_str()),
+        rule: filter.deciding(key.as_str()),
         source: from,
         target: to,
         remembered: remembered(options.manifest.as_deref(), key).await,

@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 
 use crate::entry::{Entry, Kind, Protection};
 use crate::error::{ErrorKind, StoreError};
+use crate::filter::Filter;
 use crate::key::Key;
 use crate::store::{KeyRule, ListOptions, Result};
 use crate::tree::Tree;
@@ -18,10 +19,10 @@ use crate::tree::Tree;
 /// # Errors
 ///
 /// What kept a store from answering. On a disk it is a protected entry, as in a listing.
-pub(super) async fn of(tree: &Tree, target: &Tree, key: &Key) -> Result<Vec<Entry>> {
+pub(super) async fn of(tree: &Tree, target: &Tree, filter: &Filter, key: &Key) -> Result<Vec<Entry>> {
     let capabilities = tree.store().capabilities();
     let names_matter = capabilities.local_reads || target.store().capabilities().keys == KeyRule::FilePath;
-    let side = Nearby { tree, is_local: capabilities.local_reads };
+    let side = Nearby { tree, filter, is_local: capabilities.local_reads };
     let mut found = Found::default();
     for name in above(key).into_iter().filter(|_| names_matter) {
         let at_name = side.at_name(&name).await?;
@@ -61,6 +62,7 @@ impl Found {
 
 struct Nearby<'a> {
     tree: &'a Tree,
+    filter: &'a Filter,
     is_local: bool,
 }
 
@@ -83,19 +85,21 @@ impl Nearby<'_> {
         Ok(found)
     }
 
-    /// Returns the first entry of the directory that the key is, or would have to be.
+    /// Returns the first entry that exists for the run in the directory that the key is, or would have to be.
     async fn first_inside(&self, key: &Key) -> Result<Option<Entry>> {
         if self.tree.is_object() {
             return Ok(None);
         }
         let slash = if key.is_marker() { "" } else { "/" };
         let directory = Key::from(format!("{}{slash}", key.as_str()));
-        let mut inside = self.tree.store().list(self.tree.key(&directory).as_str(), ListOptions::default());
+        let options = ListOptions::default().with_prune(self.filter.clone());
+        let mut inside = self.tree.store().list(self.tree.key(&directory).as_str(), options);
         loop {
             match inside.try_next().await {
                 Ok(Some(entry)) => {
                     let relative = Key::from(&entry.key.as_str()[self.tree.prefix().len()..]);
-                    if relative != directory || !(key.is_marker() || self.is_local) {
+                    let is_itself = relative == directory && (key.is_marker() || self.is_local);
+                    if !is_itself && self.filter.admits(relative.as_str()) {
                         return Ok(Some(Entry { key: relative, ..entry }));
                     }
                 }
