@@ -5,6 +5,7 @@ mod clocks;
 mod conditions;
 mod copies;
 mod deletes;
+mod expiry;
 mod listings;
 mod messages;
 mod reads;
