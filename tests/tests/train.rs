@@ -71,7 +71,7 @@ fn a_training_that_is_interrupted_leaves_its_last_whole_checkpoint_and_goes_on_f
 
         let told = rest.iter().position(|line| line.starts_with("interrupted by SIG")).unwrap();
         let steps = rest[..told].iter().map(|line| line.split(' ').nth(1).unwrap().parse::<u64>().unwrap());
-        last = steps.last().unwrap_or(saved);
+        last = steps.max().unwrap_or(saved);
         assert_eq!(rest[told + 1..], ["s3://bucket/run is complete"]);
         let stored = server.object(BUCKET, CHECKPOINT).unwrap();
         assert_eq!(step(&stored.bytes), Some(last), "the last checkpoint is in S3, whole");
