@@ -4,6 +4,7 @@
 
 mod contract;
 mod docs;
+mod faults_of_pos3;
 mod memory;
 mod model;
 mod s3_wire;

@@ -1,0 +1,119 @@
+//! What is wrong with the Python program whose words the session took over, and is not wrong here.
+//!
+//! `docs/FAULTS.md` has the numbers, and names for each fault the test that shows ours does not have it; a test of the
+//! documents checks that the names are right. All run against a server that checks signatures, and on real directories.
+
+mod cost;
+mod deletes;
+mod ending;
+mod exclusion;
+mod kinds;
+mod names;
+mod processes;
+mod servers;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pos3::{DownloadOptions, Registry, RemoteDelete, S3Provider, S3Settings, Session, SessionBuilder, UploadOptions};
+use pos3_tests::server::S3Server;
+
+const BUCKET: &str = "bucket";
+
+/// A server with one bucket, and a disk with nothing on it.
+struct World {
+    server: S3Server,
+    disk: tempfile::TempDir,
+}
+
+impl World {
+    fn with(objects: &[(&str, &'static str)]) -> Self {
+        let world =
+            Self { server: S3Server::builder().bucket(BUCKET).start().unwrap(), disk: tempfile::tempdir().unwrap() };
+        objects.iter().for_each(|(key, content)| world.put(key, content));
+        world
+    }
+
+    fn put(&self, key: &str, content: &'static str) {
+        self.server.put(BUCKET, key, content);
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.server.keys(BUCKET)
+    }
+
+    fn object(&self, key: &str) -> Option<String> {
+        let object = self.server.object(BUCKET, key)?;
+        Some(String::from_utf8(object.bytes.to_vec()).unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        fs::canonicalize(self.disk.path()).unwrap().join(name)
+    }
+
+    fn builder(&self) -> SessionBuilder {
+        let settings = S3Settings::default().with_endpoint(self.server.endpoint()).with_credentials(
+            self.server.access_key(),
+            self.server.secret_key(),
+            None,
+        );
+        let registry = Registry::default().with("s3", S3Provider::new(settings));
+        Session::builder().registry(registry).cache_root(self.path("cache"))
+    }
+
+    fn session(&self) -> Session {
+        self.builder().open().unwrap()
+    }
+}
+
+fn download() -> DownloadOptions {
+    DownloadOptions::default()
+}
+
+/// Returns options of a download that makes the directory like the remote place.
+fn mirror_down() -> DownloadOptions {
+    download().with_delete(true)
+}
+
+fn upload() -> UploadOptions {
+    UploadOptions::default().with_interval(None)
+}
+
+/// Returns options of an upload that makes the remote place like the directory.
+fn mirror_up() -> UploadOptions {
+    upload().with_delete(RemoteDelete::Mirror)
+}
+
+fn patterns(patterns: &[&str]) -> Vec<String> {
+    patterns.iter().map(|pattern| (*pattern).to_owned()).collect()
+}
+
+fn write(directory: &Path, name: &str, content: &str) {
+    let path = directory.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// Returns everything below a directory, directories with a `/` at their end and links with an `@`.
+fn tree(directory: &Path) -> Vec<String> {
+    contents(directory).into_keys().collect()
+}
+
+fn contents(directory: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.insert(format!("{name}/"), String::new());
+            found
+                .extend(contents(&entry.path()).into_iter().map(|(path, content)| (format!("{name}/{path}"), content)));
+        } else if kind.is_symlink() {
+            found.insert(format!("{name}@"), String::new());
+        } else {
+            found.insert(name, fs::read_to_string(entry.path()).unwrap());
+        }
+    }
+    found
+}

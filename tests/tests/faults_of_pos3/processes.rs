@@ -1,0 +1,117 @@
+//! Many processes of one machine, one cache: one transfer, and the death of one of them is no matter of the others.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pos3_tests::server::Operation;
+
+use super::{BUCKET, World, contents, download, mirror_up, tree};
+
+const OBJECTS: usize = 60;
+
+/// A world whose downloads take a while: half a second of requests, at the usual concurrency more than one round.
+fn world() -> World {
+    let world = World::with(&[]);
+    for number in 0..OBJECTS {
+        world.server.put(BUCKET, &format!("data/{number:02}"), content(number));
+    }
+    world
+}
+
+fn content(number: usize) -> String {
+    format!("{number} ").repeat(20_000)
+}
+
+fn start(world: &World) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_local-copy"))
+        .args([world.path("cache"), world.path("state")])
+        .arg("s3://bucket/data")
+        .env_clear()
+        .env("AWS_ENDPOINT_URL", world.server.endpoint())
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", world.server.access_key())
+        .env("AWS_SECRET_ACCESS_KEY", world.server.secret_key())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for a process that must go well, and for the whole of what it has brought.
+fn assert_complete(child: Child) {
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let path = String::from_utf8(ended.stdout).unwrap();
+    let found = contents(Path::new(path.trim_end()));
+    assert_eq!(found.len(), OBJECTS, "{:?}", found.keys());
+    for (number, (name, content)) in found.into_iter().enumerate() {
+        assert!(name == format!("{number:02}") && content == self::content(number), "{name}");
+    }
+}
+
+#[test]
+fn processes_with_one_cache_make_one_transfer_and_all_see_whole_files() {
+    let world = world();
+    world.server.configure(|settings| settings.latency = Duration::from_millis(50));
+    for child in [start(&world), start(&world), start(&world)] {
+        assert_complete(child);
+    }
+    assert_eq!(world.server.requests().of(Operation::GetObject), OBJECTS);
+}
+
+#[test]
+fn a_process_that_is_killed_blocks_no_other_and_leaves_nothing_to_be_uploaded() {
+    let world = world();
+    world.server.configure(|settings| settings.latency = Duration::from_millis(300));
+    let mut first = start(&world);
+    wait_until("the first did not begin", || world.server.requests().of(Operation::GetObject) >= 10);
+    let second = start(&world);
+    std::thread::sleep(Duration::from_millis(20));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    world.server.configure(|settings| settings.latency = Duration::ZERO);
+    assert_complete(second);
+}
+
+#[tokio::test]
+async fn an_upload_after_a_killed_download_sends_no_leftover_and_deletes_no_object() {
+    let world = World::with(&[("data/small", "1")]);
+    world.server.put(BUCKET, "data/large", vec![7; 30_000_000]);
+    let fault = pos3_tests::server::Fault::on(Operation::GetObject).key("data/large").always();
+    world.server.fault(fault.answer(pos3_tests::server::Answer::StallBody { after: 1_000_000 }));
+    let mut child = start(&world);
+    let cache = world.path("cache/_/bucket/data");
+    wait_until("nothing came", || cache.join("small").exists() && leftovers(&cache) > 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    world.server.clear_faults();
+
+    // The object whose file is missing was there when the session began, and was never here.
+    let session = world.session();
+    session.upload("s3://bucket/data", super::upload()).await.unwrap();
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys(), ["data/large", "data/small"]);
+    let session = world.session();
+    let mirror = session.plan_upload("s3://bucket/data", mirror_up()).await.unwrap();
+    assert_eq!(mirror.copies().count(), 0, "no leftover is a file");
+
+    let data = world.session().download("s3://bucket/data", download()).await.unwrap();
+    assert_eq!(std::fs::metadata(data.join("large")).unwrap().len(), 30_000_000);
+    let visible: Vec<String> = tree(&data).into_iter().filter(|name| !name.starts_with(".pos3")).collect();
+    assert_eq!(visible, ["large", "small"]);
+}
+
+/// Returns how many files there are below a directory that have no final name.
+fn leftovers(directory: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    entries.map(Result::unwrap).filter(|entry| entry.file_name().to_string_lossy().starts_with(".pos3")).count()
+}
