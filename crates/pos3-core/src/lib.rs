@@ -59,7 +59,7 @@ pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
 pub use listing::{Complete, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
-pub use options::{Deletable, Deletion, Preconditions, SyncOptions, Verify};
+pub use options::{Deletable, Deletion, Overwritable, Preconditions, SyncOptions, Verify};
 pub use plan::{Action, Guards, MaxDelete, Plan, PlanError, Planner, Policy, Refusal, SkipReason, Tally};
 pub use report::{FailedAction, Failure, FailureKind, Incomplete, Report, Stop};
 pub use store::memory::MemoryStore;

@@ -9,7 +9,7 @@ use crate::event::Observe;
 use crate::filter::Filter;
 use crate::journal::Journal;
 use crate::manifest::{Manifest, Row};
-use crate::plan::Guards;
+use crate::plan::{Guards, SkipReason};
 use crate::store::{Budget, Pace};
 use crate::tree::Tree;
 
@@ -26,6 +26,8 @@ pub struct SyncOptions {
     pub guards: Guards,
     /// Which of what only the target has may be deleted at all. Default: everything.
     pub deletable: Deletable,
+    /// Which of what the target has may be overwritten. Default: everything.
+    pub overwritable: Overwritable,
     /// Which keys exist for the run. Default: all.
     pub filter: Filter,
     /// Requests and bytes in flight. Default: 64 requests, 128 MiB.
@@ -112,6 +114,42 @@ impl fmt::Debug for Deletable {
     }
 }
 
+/// Says of two entries of one key that differ, and of what the manifest remembers of it, why the target's must stay.
+type Objection = dyn Fn(&Entry, &Entry, Option<&Row>) -> Option<SkipReason> + Send + Sync;
+
+/// Which of what the target has may be overwritten.
+#[derive(Clone, Default)]
+pub struct Overwritable(Option<Arc<Objection>>);
+
+impl Overwritable {
+    /// Asks `objection` of the source, the target and the row, before the target is overwritten.
+    pub fn unless(
+        objection: impl Fn(&Entry, &Entry, Option<&Row>) -> Option<SkipReason> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(objection)))
+    }
+
+    /// Leaves alone what changed in the target since both sides were last known equal: it is newer, or, where the source
+    /// changed too, a conflict. Of what the manifest does not know, the source's is taken.
+    pub fn unless_newer() -> Self {
+        Self::unless(|source, target, row| {
+            let row = row.filter(|row| target.fingerprint.as_ref() != Some(&row.target))?;
+            let source_is_known = source.fingerprint.as_ref() == Some(&row.source);
+            Some(if source_is_known { SkipReason::Newer } else { SkipReason::Conflict })
+        })
+    }
+
+    pub(crate) fn objection(&self, source: &Entry, target: &Entry, row: Option<&Row>) -> Option<SkipReason> {
+        self.0.as_ref()?(source, target, row)
+    }
+}
+
+impl fmt::Debug for Overwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Overwritable(some)" } else { "Overwritable(all)" })
+    }
+}
+
 impl SyncOptions {
     /// Sets how files are compared.
     #[must_use]
@@ -138,6 +176,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_deletable(mut self, deletable: Deletable) -> Self {
         self.deletable = deletable;
+        self
+    }
+
+    /// Sets which of what the target has may be overwritten.
+    #[must_use]
+    pub fn with_overwritable(mut self, overwritable: Overwritable) -> Self {
+        self.overwritable = overwritable;
         self
     }
 

@@ -89,6 +89,12 @@ pub enum SkipReason {
     /// A name would have to be a file and a directory at once; the key is what it clashes with.
     #[error("'{0}' is there, and a name cannot be a file and a directory at once")]
     Clash(Key),
+    /// The target's was changed since both sides were equal, and the source's was not.
+    #[error("the target's is newer: it changed since both sides were equal")]
+    Newer,
+    /// Both were changed since they were equal.
+    #[error("both sides changed since they were equal")]
+    Conflict,
     /// It was gone when it was to be read.
     #[error("it vanished while the sync ran")]
     Vanished,
@@ -97,7 +103,10 @@ pub enum SkipReason {
 impl SkipReason {
     /// Returns true for what the user's own policy leaves out: reported, but nothing went wrong.
     pub fn is_policy(&self) -> bool {
-        matches!(self, Self::Source(why) if why.is_policy())
+        match self {
+            Self::Source(why) => why.is_policy(),
+            why => matches!(why, Self::Newer),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use pos3_core::{
     Action, Capabilities, Content, Deletable, Deletion, Download, Entry, EntryStream, ErrorKind, FailureKind, Filter,
-    GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Preconditions, PutOptions,
-    RemoteStore, RemoteStoreExt, Result, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
+    GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Overwritable, Preconditions,
+    PutOptions, RemoteStore, RemoteStoreExt, Result, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
 };
 
 /// What happens right before the nth read or write of a store (from 1).
@@ -414,4 +414,28 @@ fn a_run_can_be_spawned() {
     let job = SyncJob::new(Tree::new(Arc::new(MemoryStore::new())), Tree::new(Arc::new(MemoryStore::new())), mirror());
     is_send(job.run());
     is_send(job.plan());
+}
+
+#[tokio::test]
+async fn what_is_newer_in_the_target_stays_and_a_conflict_is_told() {
+    let bucket = filled(Told::bucket(), &[("a", "1"), ("b", "1"), ("c", "1")]).await;
+    let disk = filled(Told::disk(), &[]).await;
+    let manifest = Arc::new(MemoryManifest::default());
+    let down = async || {
+        let options = SyncOptions::default().with_manifest(manifest.clone());
+        job(&bucket, &disk, options.with_overwritable(Overwritable::unless_newer())).run().await
+    };
+    assert_eq!(down().await.into_result().unwrap().copied, 3);
+    disk.inner.write(&Key::from("a"), "2".into()).await.unwrap();
+    bucket.inner.write(&Key::from("b"), "2".into()).await.unwrap();
+    let report = down().await.into_result().unwrap();
+    assert_eq!((report.copied, report.skipped.len()), (1, 1), "{:?}", report.skipped);
+    assert_eq!(read(&disk, "a").await.as_deref(), Some("2"), "it was never uploaded");
+    assert_eq!(read(&disk, "b").await.as_deref(), Some("2"));
+
+    disk.inner.write(&Key::from("c"), "mine".into()).await.unwrap();
+    bucket.inner.write(&Key::from("c"), "theirs".into()).await.unwrap();
+    let report = down().await;
+    assert!(!report.is_clean());
+    assert_eq!(read(&disk, "c").await.as_deref(), Some("mine"));
 }

@@ -33,7 +33,7 @@ pub(super) enum Decision {
     /// Only the target has it: to be deleted, if that was asked for and both listings end well.
     Extra(Entry),
     /// Reading content must decide.
-    Read { source: Entry, target: Entry, reading: Reading },
+    Read { source: Entry, target: Entry, reading: Reading, objection: Option<SkipReason> },
 }
 
 impl Policy {
@@ -102,10 +102,14 @@ impl Policy {
             }
             Verdict::Same(proof) => unchanged(source, proof),
             Verdict::Changed(why) => self.copy(source, Some(target), why),
-            Verdict::NeedsDigest => Decision::Read { source, target, reading: Reading::Digest },
-            Verdict::NeedsContent => Decision::Read { source, target, reading: Reading::Both },
+            Verdict::NeedsDigest => read(source, target, Reading::Digest),
+            Verdict::NeedsContent => read(source, target, Reading::Both),
         }
     }
+}
+
+fn read(source: Entry, target: Entry, reading: Reading) -> Decision {
+    Decision::Read { source, target, reading, objection: None }
 }
 
 fn unchanged(source: Entry, proof: Proof) -> Decision {

@@ -19,7 +19,7 @@ use crate::filter::Filter;
 use crate::key::Key;
 use crate::listing::{Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
-use crate::options::{Deletable, Deletion, SyncOptions};
+use crate::options::{Deletable, Deletion, Overwritable, SyncOptions};
 use crate::tree::Tree;
 
 /// Files read at once while the plan keeps its order.
@@ -42,6 +42,7 @@ pub struct Planner {
     deletion: Deletion,
     guards: Guards,
     deletable: Deletable,
+    overwritable: Overwritable,
     filter: Filter,
     observer: Observe,
     merge: Option<Merge>,
@@ -101,6 +102,7 @@ impl Planner {
             deletion: options.deletion,
             guards: options.guards,
             deletable: options.deletable.clone(),
+            overwritable: options.overwritable.clone(),
             filter: options.filter.clone(),
             observer: options.observer.clone(),
             waiting: VecDeque::new(),
@@ -189,7 +191,15 @@ impl Planner {
             (Some(_), None) => Known::Unknown,
             (Some(_), Some(row)) => Known::Row(row),
         };
+        let objection = match &diff {
+            Diff::Both { source, target } => self.overwritable.objection(source, target, row.as_ref()),
+            _ => None,
+        };
         match self.policy.decide(diff, known) {
+            Decision::Act(Action::Copy { source, target: Some(target), why }) => {
+                Decision::Act(overwrite(source, target, why, objection))
+            }
+            Decision::Read { source, target, reading, .. } => Decision::Read { source, target, reading, objection },
             Decision::Extra(entry) if !self.deletable.allows(&entry, row.as_ref()) => {
                 self.tally.extra += u64::from(entry.has_content());
                 Decision::Nothing
@@ -235,11 +245,11 @@ impl Planner {
                 }
             }
             Decision::Act(action) => self.queue(action),
-            Decision::Read { source, target, reading } => {
+            Decision::Read { source, target, reading, objection } => {
                 let trees = (self.source.clone(), self.target.clone());
                 let task = tokio::spawn(async move {
                     let same = same_content((&trees.0, &source), (&trees.1, &target), reading).await;
-                    judge(same, source, target, reading)
+                    judge(same, source, target, reading, objection)
                 });
                 self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(task)));
             }
@@ -293,12 +303,26 @@ async fn forget(recorder: Option<&Recorder>, filter: &Filter, keys: Vec<Key>) {
     }
 }
 
+/// Returns the copy over what the target has, or that it stays.
+fn overwrite(source: Entry, target: Entry, why: Change, objection: Option<SkipReason>) -> Action {
+    match objection {
+        None => Action::Copy { source, target: Some(target), why },
+        Some(why) => Action::Skip { key: source.key, why },
+    }
+}
+
 fn new(source: Entry) -> Action {
     Action::Copy { source, target: None, why: Change::New }
 }
 
 /// Returns what to do once the contents have been compared.
-fn judge(same: Result<bool, Unread>, source: Entry, target: Entry, reading: Reading) -> Judged {
+fn judge(
+    same: Result<bool, Unread>,
+    source: Entry,
+    target: Entry,
+    reading: Reading,
+    objection: Option<SkipReason>,
+) -> Judged {
     let step = match same {
         Ok(true) => {
             let proof = if reading == Reading::Both { Proof::Content } else { Proof::Digest };
@@ -315,7 +339,7 @@ fn judge(same: Result<bool, Unread>, source: Entry, target: Entry, reading: Read
         },
     };
     Judged::Act(match step {
-        Ok(why) => Action::Copy { source, target: Some(target), why },
+        Ok(why) => overwrite(source, target, why, objection),
         Err(why) => Action::Skip { key: source.key, why },
     })
 }

@@ -420,3 +420,22 @@ async fn an_input_that_cannot_be_brought_uploads_nothing() {
     assert!(entered.is_err());
     assert_eq!(world.keys().await, [""; 0]);
 }
+
+#[tokio::test]
+async fn a_sync_keeps_what_a_run_made_that_died_before_it_was_uploaded() {
+    let world = World::with(&[("run/ckpt", "old"), ("run/other", "x")]).await;
+    let state = crate::state::StateDirectory::new(world.path("state"));
+    let registry = Registry::default().with("memory", world.memory.clone());
+    let open = || Session::builder().registry(registry.clone()).cache_root(world.path("cache")).state(state.clone());
+    let first = open().open().unwrap();
+    let run = first.sync("memory://b/run", SyncBothOptions::default()).await.unwrap();
+    write(&run, "ckpt", "new");
+    write(&run, "ckpt-2", "newer");
+    // The registration's memory outlives a download that is asked for again, as a database outlives the process.
+    let registration = first.inner.registrations()[0].clone();
+    transfer::download(first.inner.clone(), registration).await.unwrap();
+    assert_eq!(fs::read_to_string(run.join("ckpt")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(run.join("ckpt-2")).unwrap(), "newer");
+    first.close().await.into_result().unwrap();
+    assert_eq!(world.read("run/ckpt").await, "new");
+}

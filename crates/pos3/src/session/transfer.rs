@@ -5,8 +5,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pos3_core::{Deletable, Deletion, Filter, FilterError, Incomplete, Refusal, Report, Stop, SyncJob, SyncOptions};
+use pos3_core::{
+    Deletable, Deletion, Filter, FilterError, Incomplete, Overwritable, Refusal, Report, Stop, SyncJob, SyncOptions,
+};
 
+use super::contention;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::memory::Held;
@@ -29,9 +32,13 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let held = Held::open(inner.state.as_ref(), &inner.registry, &registration.location, &local, &inner.abort).await;
     let opening = place::download(&inner.registry, &registration);
     let Ends { remote, local } = unless_aborted(&inner, &registration, opening).await?;
-    let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
+    let mut options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
+    if let Kind::Sync(_) = &registration.kind {
+        // What a run made that died before it was uploaded must not be lost to what is older.
+        options = options.with_overwritable(Overwritable::unless_newer()).with_deletable(Deletable::known());
+    }
     let job = SyncJob::new(remote, local, held.remember(options, &registration.memory));
-    let report = job.with_cancel(inner.abort.clone()).run().await;
+    let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
     if is_empty(&report) && !allow_missing {
         return Err(SessionError::Missing { location: registration.location.to_string() });
     }
