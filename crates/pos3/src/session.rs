@@ -3,6 +3,7 @@
 mod background;
 mod baseline;
 mod builder;
+mod contention;
 mod ending;
 mod error;
 mod inner;

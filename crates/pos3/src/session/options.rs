@@ -37,7 +37,8 @@ pub struct DownloadOptions {
     pub exclude: Vec<String>,
     /// The profile, where the URL names none. Default: the session's.
     pub profile: Option<String>,
-    /// Whether a place with nothing in it is an empty directory instead of an error. Default: no.
+    /// Whether a place with nothing in it is an empty directory instead of an error. Default: no. Without it no guard lets
+    /// such a place empty the local directory.
     pub allow_missing: bool,
 }
 

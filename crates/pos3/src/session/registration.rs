@@ -50,7 +50,10 @@ impl Kind {
 
     pub(super) fn guards(&self) -> Guards {
         match self {
-            Self::Download(download) => download.guards,
+            // Where a place with nothing in it is an error, it must not have emptied the directory before.
+            Self::Download(download) => {
+                download.guards.with_allow_empty(download.guards.allow_empty && download.allow_missing)
+            }
             Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => upload.guards,
         }
     }

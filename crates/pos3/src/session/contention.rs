@@ -1,0 +1,51 @@
+//! A download beside others that bring the same into the same directory.
+//!
+//! Two programs with one cache, or two sessions of one program, write the same files at once, and each finds files that are
+//! not what it has listed. Where the other brought the very same nothing is wrong, and an error would only puzzle.
+
+use std::collections::BTreeSet;
+
+use pos3_core::{Action, FailureKind, Key, Plan, Report, SyncJob};
+
+/// How often it is looked again. After the first run every file is there, brought by one or the other; more looks are for
+/// objects that change meanwhile.
+const LOOKS: usize = 3;
+
+/// Runs a download. Where it met files that others had changed, it looks again, and it is an error only if they are not as
+/// they should be: what a person wrote meanwhile is not overwritten.
+pub(super) async fn run(job: &SyncJob) -> Report {
+    let mut report = job.run().await;
+    for _ in 0..LOOKS {
+        let Some(stale) = only_stale(&report) else { break };
+        let Ok(plan) = job.plan().await else { break };
+        if touches(&plan, &stale) {
+            break;
+        }
+        let next = job.execute(plan).await;
+        report = followed_by(report, next);
+    }
+    report
+}
+
+/// Returns the keys that were not what was listed, if nothing else went wrong.
+fn only_stale(report: &Report) -> Option<BTreeSet<Key>> {
+    let is_stale = report.stopped.is_none()
+        && !report.failed.is_empty()
+        && report.failed.iter().all(|failure| failure.kind == FailureKind::Stale);
+    is_stale.then(|| report.failed.iter().map(|failure| failure.key.clone()).collect())
+}
+
+fn touches(plan: &Plan, keys: &BTreeSet<Key>) -> bool {
+    plan.actions.iter().any(|action| !matches!(action, Action::Skip { .. }) && keys.contains(action.key()))
+}
+
+/// Returns what both runs did, and what is left of what went wrong.
+fn followed_by(first: Report, mut next: Report) -> Report {
+    next.copied += first.copied;
+    next.copied_bytes += first.copied_bytes;
+    next.unverified += first.unverified;
+    next.deleted += first.deleted;
+    next.elapsed += first.elapsed;
+    next.warnings.splice(0..0, first.warnings);
+    next
+}
