@@ -22,17 +22,42 @@ fn sources(directory: &Path) -> String {
     text
 }
 
+/// The text of all code that can hold a test.
+fn code() -> String {
+    sources(&root().join("crates")) + &sources(&root().join("tests"))
+}
+
+/// Checks the tests that a text names between backquotes.
+fn assert_tests_exist(code: &str, place: &str, text: &str) {
+    let names: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
+    assert!(!names.is_empty(), "'{place}' names no test");
+    for name in names {
+        assert!(code.contains(&format!("fn {name}(")), "'{place}' names the test {name}, which does not exist");
+    }
+}
+
 #[test]
 fn every_heading_of_semantics_names_tests_that_exist() {
-    let code = sources(&root().join("crates")) + &sources(&root().join("tests"));
+    let code = code();
     let semantics = fs::read_to_string(root().join("docs/SEMANTICS.md")).unwrap();
     for section in semantics.split("\n## ").skip(1) {
         let heading = section.lines().next().unwrap();
         let (_, named) = section.split_once("Tested by").unwrap_or_else(|| panic!("'{heading}' names no test"));
-        let names: BTreeSet<&str> = named.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty(), "'{heading}' names no test");
-        for name in names {
-            assert!(code.contains(&format!("fn {name}(")), "'{heading}' names the test {name}, which does not exist");
-        }
+        assert_tests_exist(&code, heading, named);
     }
+}
+
+#[test]
+fn every_known_fault_names_tests_that_exist() {
+    let code = code();
+    let faults = fs::read_to_string(root().join("docs/FAULTS.md")).unwrap();
+    let rows: Vec<&str> = faults.lines().filter(|line| line.starts_with("| W")).collect();
+    for (row, number) in rows.iter().zip(1..) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!((cells.len(), cells[0]), (3, format!("W{number}").as_str()), "{row}");
+        assert_tests_exist(&code, cells[0], cells[2]);
+    }
+    assert_eq!(rows.len(), 33);
+    let (_, besides) = faults.split_once("Besides").unwrap();
+    assert_tests_exist(&code, "besides", besides);
 }

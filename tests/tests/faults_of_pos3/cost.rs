@@ -62,9 +62,10 @@ async fn no_more_requests_are_in_flight_than_were_allowed_over_all_registrations
     for path in join_all(places.map(|place| session.download(place, download()))).await {
         assert!(tree(&path.unwrap()).len() > 40);
     }
-    let gets = world.server.requests().of(Operation::GetObject);
-    assert!(gets > 160 && (2..=4 + places.len()).contains(&world.server.most_in_flight()));
-    assert!(world.server.connections() <= 4 + places.len(), "{} connections", world.server.connections());
+    // The server counts a request until it knows that its answer is sent, which the client knows a moment before.
+    let (gets, most) = (world.server.requests().of(Operation::GetObject), world.server.most_in_flight());
+    assert!(gets > 160 && (2..=8).contains(&most), "{gets} requests, {most} at once");
+    assert!(world.server.connections() <= 8, "{} connections", world.server.connections());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

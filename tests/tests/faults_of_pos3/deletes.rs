@@ -30,8 +30,8 @@ async fn a_mistyped_prefix_is_an_error_and_leaves_the_directory_with_all_in_it()
     let local = world.path("here");
     write(&local, "d/precious", "x");
     let session = world.session();
-    for allowed in [Guards::default(), Guards::default().with_allow_empty(false)] {
-        let options = mirror_down().with_local(local.clone()).with_guards(allowed);
+    for guards in [Guards::default(), Guards::default().with_allow_empty(true)] {
+        let options = mirror_down().with_local(local.clone()).with_guards(guards);
         let error = session.download("s3://bucket/dat", options).await.unwrap_err();
         assert!(matches!(error, SessionError::Missing { .. }), "{error}");
     }

@@ -5,10 +5,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use pos3::{Event, Observer};
+use pos3::{Event, Observer, SessionError};
 
-use super::{World, mirror_up, upload, write};
+use super::{World, download, mirror_down, mirror_up, tree, upload, write};
 
 #[tokio::test]
 async fn a_missing_bucket_does_not_keep_the_others_from_their_last_upload() {
@@ -62,9 +64,71 @@ async fn a_file_that_vanishes_after_it_was_listed_fails_alone() {
     let ending = session.close().await;
     assert_eq!(world.keys(), ["out/a", "out/b", "out/y", "out/z"], "{ending:?}");
     assert_eq!(ending.uploads.len(), 1);
-    if let Err(error) = ending.into_result() {
-        assert!(error.to_string().contains("'m'") || error.to_string().contains("/m"), "{error}");
+    let error = ending.into_result().unwrap_err().to_string();
+    assert!(error.contains("'m' because it vanished while the sync ran"), "{error}");
+}
+
+/// Writes a file as soon as it was listed, before it is downloaded.
+struct Write(PathBuf);
+
+impl Observer for Write {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Decided(action) = event
+            && action.key().as_str() == "m"
+        {
+            fs::write(&self.0, "written meanwhile").unwrap();
+        }
     }
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_writes_during_its_download_is_kept() {
+    let world = World::with(&[("data/a", "1"), ("data/m", "2"), ("data/z", "3")]);
+    let local = world.path("here");
+    fs::create_dir(&local).unwrap();
+    for options in [download(), mirror_down()] {
+        let session = world.builder().observer(Write(local.join("m"))).open().unwrap();
+        let error = session.download("s3://bucket/data", options.with_local(local.clone())).await.unwrap_err();
+        assert!(error.to_string().contains("cannot copy 'm'"), "{error}");
+        assert_eq!(fs::read_to_string(local.join("m")).unwrap(), "written meanwhile");
+        assert_eq!(tree(&local), ["a", "m", "z"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_come_and_go_while_they_are_listed_stop_no_upload() {
+    let world = World::with(&[]);
+    let session = world.session();
+    let out = session.upload("s3://bucket/out", upload()).await.unwrap();
+    for number in 0..50 {
+        write(&out, &format!("steady/{number:02}"), "1");
+    }
+    let churning = out.join("churn");
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let churn = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            for number in 0..40 {
+                write(&churning, &format!("{number}/deep/file"), "x");
+            }
+            fs::remove_dir_all(&churning).unwrap();
+            fs::write(&churning, "a file now").unwrap();
+            fs::remove_file(&churning).unwrap();
+        }
+    });
+    for _ in 0..15 {
+        if let Err(SessionError::Several(errors)) = session.flush().await {
+            for error in errors {
+                let SessionError::Transfer { report, .. } = &error else { panic!("{error}") };
+                assert!(report.0.stopped.is_none(), "{error}");
+            }
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    churn.join().unwrap();
+    session.close().await.into_result().unwrap();
+    let steady = world.keys().into_iter().filter(|key| key.starts_with("out/steady/")).count();
+    assert_eq!(steady, 50);
 }
 
 #[tokio::test]

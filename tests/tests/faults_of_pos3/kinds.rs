@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use pos3::{Action, Event, Observer};
+use pos3::{Action, Event, Observer, TransferPlan};
 
 use super::{World, download, mirror_down, mirror_up, tree, write};
 
@@ -87,7 +87,7 @@ fn said(action: &Action) -> String {
 }
 
 #[tokio::test]
-async fn a_plan_names_every_directory_that_a_run_makes_and_removes() {
+async fn a_plan_is_all_that_a_run_does_directories_included() {
     let world = World::with(&[("data/a", "1"), ("data/marker/", ""), ("data/kind", "file"), ("data/d/x", "2")]);
     let local = world.path("here");
     write(&local, "old/deep/b", "x");
@@ -102,12 +102,29 @@ async fn a_plan_names_every_directory_that_a_run_makes_and_removes() {
     assert_eq!(tree(&local), before, "a plan touches nothing");
 
     session.download("s3://bucket/data", options).await.unwrap();
+    assert_same(&done, &plan);
+    let planned: Vec<String> = plan.plan.actions.iter().map(said).collect();
+    assert!(planned.iter().any(|line| line == "delete bare/"), "{planned:?}");
+    assert!(planned.iter().any(|line| line == "copy marker/"), "{planned:?}");
+    assert_eq!(tree(&local), ["a", "d/", "d/x", "kind", "marker/"]);
+
+    let done = Done::default();
+    let session = world.builder().observer(done.clone()).open().unwrap();
+    fs::remove_dir_all(local.join("marker")).unwrap();
+    fs::create_dir_all(local.join("bare")).unwrap();
+    write(&local, "new/x", "1");
+    let options = mirror_up().with_local(local);
+    let plan = session.plan_upload("s3://bucket/data", options.clone()).await.unwrap();
+    session.upload("s3://bucket/data", options).await.unwrap();
+    session.close().await.into_result().unwrap();
+    assert_same(&done, &plan);
+    assert_eq!(world.keys(), ["data/a", "data/bare/", "data/d/x", "data/kind", "data/new/x"]);
+}
+
+fn assert_same(done: &Done, plan: &TransferPlan) {
     let mut planned: Vec<String> = plan.plan.actions.iter().map(said).collect();
     let mut done = done.0.lock().unwrap().clone();
     planned.sort();
     done.sort();
     assert_eq!(done, planned);
-    assert!(planned.iter().any(|line| line == "delete bare/"), "{planned:?}");
-    assert!(planned.iter().any(|line| line == "copy marker/"), "{planned:?}");
-    assert_eq!(tree(&local), ["a", "d/", "d/x", "kind", "marker/"]);
 }

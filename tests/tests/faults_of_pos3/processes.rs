@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pos3_tests::server::Operation;
+use futures::future::join_all;
+use pos3::StateDirectory;
+use pos3_tests::server::{Answer, Fault, Operation};
 
-use super::{BUCKET, World, contents, download, mirror_up, tree};
+use super::{BUCKET, World, contents, download, mirror_down, mirror_up, tree, upload};
 
 const OBJECTS: usize = 60;
 
@@ -51,7 +53,11 @@ fn assert_complete(child: Child) {
     let ended = child.wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let path = String::from_utf8(ended.stdout).unwrap();
-    let found = contents(Path::new(path.trim_end()));
+    assert_contents(Path::new(path.trim_end()));
+}
+
+fn assert_contents(path: &Path) {
+    let found = contents(path);
     assert_eq!(found.len(), OBJECTS, "{:?}", found.keys());
     for (number, (name, content)) in found.into_iter().enumerate() {
         assert!(name == format!("{number:02}") && content == self::content(number), "{name}");
@@ -69,25 +75,48 @@ fn processes_with_one_cache_make_one_transfer_and_all_see_whole_files() {
 }
 
 #[test]
-fn a_process_that_is_killed_blocks_no_other_and_leaves_nothing_to_be_uploaded() {
+fn a_process_that_is_killed_blocks_no_other() {
     let world = world();
-    world.server.configure(|settings| settings.latency = Duration::from_millis(300));
+    let fault = Fault::on(Operation::GetObject).key("data/33").always();
+    world.server.fault(fault.answer(Answer::StallBody { after: 1000 }));
     let mut first = start(&world);
-    wait_until("the first did not begin", || world.server.requests().of(Operation::GetObject) >= 10);
+    wait_until("the first did not begin", || world.server.requests().of(Operation::GetObject) >= OBJECTS);
     let second = start(&world);
-    std::thread::sleep(Duration::from_millis(20));
+    wait_until("the second does not wait", || holds_open(&second, &world.path("state")));
+    assert_eq!(world.server.requests().of(Operation::ListObjectsV2), 1, "the second does nothing yet");
+    assert!(first.try_wait().unwrap().is_none(), "the first has not ended");
     first.kill().unwrap();
     first.wait().unwrap();
-    world.server.configure(|settings| settings.latency = Duration::ZERO);
+    world.server.clear_faults();
     assert_complete(second);
+}
+
+/// True if a process has a file open that lies below a directory.
+fn holds_open(child: &Child, directory: &Path) -> bool {
+    let Ok(handles) = std::fs::read_dir(format!("/proc/{}/fd", child.id())) else { return false };
+    let links = handles.filter_map(Result::ok).filter_map(|handle| std::fs::read_link(handle.path()).ok());
+    links.into_iter().any(|path| path.starts_with(directory))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_with_one_cache_and_no_memory_do_each_other_no_harm() {
+    for round in 0..10 {
+        let world = world();
+        let sessions = [world.session(), world.session(), world.session()];
+        let downloads = sessions.iter().map(|session| session.download("s3://bucket/data", mirror_down()));
+        for downloaded in join_all(downloads).await {
+            let path = downloaded.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            assert_contents(&path);
+        }
+    }
 }
 
 #[tokio::test]
 async fn an_upload_after_a_killed_download_sends_no_leftover_and_deletes_no_object() {
     let world = World::with(&[("data/small", "1")]);
     world.server.put(BUCKET, "data/large", vec![7; 30_000_000]);
-    let fault = pos3_tests::server::Fault::on(Operation::GetObject).key("data/large").always();
-    world.server.fault(fault.answer(pos3_tests::server::Answer::StallBody { after: 1_000_000 }));
+    let fault = Fault::on(Operation::GetObject).key("data/large").always();
+    world.server.fault(fault.answer(Answer::StallBody { after: 1_000_000 }));
     let mut child = start(&world);
     let cache = world.path("cache/_/bucket/data");
     wait_until("nothing came", || cache.join("small").exists() && leftovers(&cache) > 0);
@@ -95,9 +124,9 @@ async fn an_upload_after_a_killed_download_sends_no_leftover_and_deletes_no_obje
     child.wait().unwrap();
     world.server.clear_faults();
 
-    // The object whose file is missing was there when the session began, and was never here.
-    let session = world.session();
-    session.upload("s3://bucket/data", super::upload()).await.unwrap();
+    // The object whose file is missing was never here as a whole.
+    let session = world.builder().state(StateDirectory::new(world.path("state"))).open().unwrap();
+    session.upload("s3://bucket/data", upload()).await.unwrap();
     session.close().await.into_result().unwrap();
     assert_eq!(world.keys(), ["data/large", "data/small"]);
     let session = world.session();
