@@ -2,8 +2,8 @@
 //! added here, at the edge.
 
 use pos3::{
-    Error, ErrorKind, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason, StateError, Stop,
-    StoreError,
+    Error, ErrorKind, FailureKind, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason,
+    StateError, Stop, StoreError,
 };
 
 /// Returns advice on what kept a command from being begun.
@@ -85,7 +85,13 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
     let failed = report.failed.iter().find_map(|failure| for_store(&failure.error));
     failed.or_else(|| {
         let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)));
-        clash.then(|| "a disk cannot hold a file and a directory of one name; use --exclude to choose one".to_owned())
+        let stale = report.failed.iter().any(|failure| failure.kind == FailureKind::Stale);
+        let advice = match (clash, stale) {
+            (true, _) => "a disk cannot hold a file and a directory of one name; use --exclude to choose one",
+            (false, true) => "look at what changed meanwhile, then sync again, or make the plan again",
+            (false, false) => return None,
+        };
+        Some(advice.to_owned())
     })
 }
 
