@@ -141,7 +141,7 @@ async fn pipes_and_names_that_are_no_text_are_told_and_hold_nothing_up() {
     assert!(Command::new("mkfifo").arg(out.join("pipe")).status().unwrap().success());
     let ending = session.close().await;
     assert_eq!(world.keys(), ["out/fine"]);
-    let missing: Vec<&str> = ending.uploads[0].missing.iter().map(|key| key.as_str()).collect();
+    let missing: Vec<&str> = ending.uploads[0].missing.iter().map(pos3::Key::as_str).collect();
     assert_eq!(missing.len(), 2, "{ending:?}");
     assert!(missing.contains(&"pipe") && missing.iter().any(|key| key.starts_with("bad")), "{missing:?}");
     assert!(ending.into_result().is_err());
