@@ -1,18 +1,19 @@
-//! A download beside others that bring the same into the same directory.
+//! A transfer beside others that bring the same to the same place.
 //!
-//! Two programs with one cache, or two sessions of one program, write the same files at once, and each finds files that are
-//! not what it has listed. Where the other brought the very same nothing is wrong, and an error would only puzzle.
+//! Two programs with one cache, or two sessions of one program, write the same files or objects at once, and each finds
+//! targets that are not what it has listed. Where the other brought the very same nothing is wrong, and an error would only
+//! puzzle.
 
 use std::collections::BTreeSet;
 
 use pos3_core::{Action, FailureKind, Key, Plan, Report, SyncJob};
 
 /// How often it is looked again. After the first run every file is there, brought by one or the other; more looks are for
-/// objects that change meanwhile.
+/// what changes meanwhile.
 const LOOKS: usize = 3;
 
-/// Runs a download. Where it met files that others had changed, it looks again, and it is an error only if they are not as
-/// they should be: what a person wrote meanwhile is not overwritten.
+/// Runs a transfer. Where it met targets that others had changed, it looks again, and it is an error only if they are not as
+/// they should be: what somebody else wrote meanwhile is not overwritten.
 pub(super) async fn run(job: &SyncJob) -> Report {
     let mut report = job.run().await;
     for _ in 0..LOOKS {

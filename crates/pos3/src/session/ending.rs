@@ -210,6 +210,8 @@ impl Observer for Watch {
         match event {
             Event::Decided(action) if is_copy(action) => drop(self.pending().insert(action.key().clone())),
             Event::Done(action) => drop(self.pending().remove(action.key())),
+            // Others may have brought the same meanwhile.
+            Event::Unchanged(key, _) => drop(self.pending().remove(*key)),
             _ => {}
         }
         if let Some(inner) = &self.inner {

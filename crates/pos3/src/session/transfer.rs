@@ -57,7 +57,7 @@ pub(super) async fn upload(
     let delete = registration.kind.upload().map_or(RemoteDelete::Never, |upload| upload.delete);
     let opening = upload_job(inner, registration, &held, delete, further);
     let Some(job) = unless_aborted(inner, registration, opening).await? else { return Ok(None) };
-    let report = job.with_cancel(inner.abort.clone()).run().await;
+    let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
     finished(registration, held, report).map(Some)
 }
 
