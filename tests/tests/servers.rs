@@ -9,6 +9,7 @@ mod quirks;
 mod rerouted;
 mod site;
 mod tree;
+mod truth;
 
 use pos3_core::conformance;
 

@@ -10,7 +10,7 @@ use pos3_core::{
 };
 use pos3_local::LocalStore;
 use pos3_s3::{Checksums, S3Config, S3Store};
-use pos3_tests::server::{Answer, Fault, Operation, S3Server};
+use pos3_tests::server::{self, Answer, Fault, Operation, S3Server};
 
 use super::{BUCKET, config, random_bytes, store_with};
 
@@ -180,6 +180,16 @@ async fn an_upload_that_is_gone_or_cannot_be_listed_is_begun_anew() {
         assert_eq!(stage.sent(), PARTS);
         stage.check_done().await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_checksums_has_its_uploads_gone_on_with() {
+    let stage = Stage::new(MemoryJournal::default()).await;
+    stage.server.configure(|settings| settings.checksums = server::Checksums::Ignored);
+    stage.stop_at_the_fourth_part(config(&stage.server)).await;
+    stage.put(&stage.store()).await.unwrap();
+    assert_eq!(stage.sent(), PARTS - 3);
+    stage.check_done().await;
 }
 
 #[tokio::test]

@@ -1,13 +1,10 @@
 //! What is known to be wrong with servers of others, each seen there, and what is therefore not tested on them.
 
-use pos3_s3::ConditionalWrites;
-
 /// A server of others and what is known to be wrong with it.
 pub(super) struct Server {
     pub(super) name: &'static str,
     /// Names the environment variable that holds its endpoint.
     pub(super) variable: &'static str,
-    pub(super) conditional_writes: ConditionalWrites,
     /// Clauses of the contract that it fails, and why.
     pub(super) clauses: &'static [(&'static str, &'static str)],
     /// Keys it does not hold exactly, and why.
@@ -19,7 +16,6 @@ pub(super) const SERVERS: [&Server; 3] = [&SEAWEEDFS, &MOTO, &RADOSGW];
 pub(super) const SEAWEEDFS: Server = Server {
     name: "SeaweedFS",
     variable: "POS3_TEST_SEAWEEDFS",
-    conditional_writes: ConditionalWrites::On,
     clauses: &[
         ("list_is_in_byte_order", "it lists directory by directory: `a/x` before `a-b`"),
         ("list_start_after", "`start-after=b` leaves out everything below `b/`"),
@@ -40,7 +36,6 @@ pub(super) const SEAWEEDFS: Server = Server {
 pub(super) const MOTO: Server = Server {
     name: "moto",
     variable: "POS3_TEST_MOTO",
-    conditional_writes: ConditionalWrites::On,
     clauses: &[],
     keys: &[("line\nbreak", "its web framework finds no route for a line break: 404")],
 };
@@ -48,7 +43,6 @@ pub(super) const MOTO: Server = Server {
 pub(super) const RADOSGW: Server = Server {
     name: "radosgw",
     variable: "POS3_TEST_RADOSGW",
-    conditional_writes: ConditionalWrites::Off,
     clauses: &[("put_expectation", "`If-Match` with the right entity tag is answered 412")],
     keys: &[],
 };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pos3_core::conformance::Subject;
-use pos3_s3::{Addressing, ConditionalWrites, Credentials, S3Client, S3Config};
+use pos3_s3::{Addressing, Credentials, S3Client, S3Config};
 use pos3_tests::server::{ListingOrder, S3Server, Settings};
 
 use super::quirks::Server;
@@ -26,7 +26,7 @@ pub(super) fn other_by_host(server: &'static Server) -> Subject {
     given(server, |config, endpoint| by_host(config, endpoint.strip_prefix("http://").unwrap().parse().unwrap()))
 }
 
-/// Returns the store on our server, with the bucket in the path, and conditional writes.
+/// Returns the store on our server, with the bucket in the path.
 pub(super) fn own() -> Subject {
     started(|_| {}, |config, _| config)
 }
@@ -49,10 +49,8 @@ fn given(server: &'static Server, adapt: impl FnOnce(S3Config, &str) -> S3Config
     let setting = |name, usual: &str| var(name).unwrap_or_else(|_| usual.to_owned());
     let key = setting("POS3_TEST_ACCESS_KEY", "pos3-test-key");
     let secret = setting("POS3_TEST_SECRET_KEY", "pos3-test-secret");
-    let config = S3Config::new()
-        .with_endpoint(endpoint.as_str())
-        .with_credentials(Credentials::fixed(key, secret, None))
-        .with_conditional_writes(server.conditional_writes);
+    let config =
+        S3Config::new().with_endpoint(endpoint.as_str()).with_credentials(Credentials::fixed(key, secret, None));
     let subject = subject(adapt(config, &endpoint), &setting("POS3_TEST_BUCKET", "pos3-test"));
     if setting("POS3_TEST_QUIRKS", "on") == "off" {
         return subject;
@@ -64,10 +62,11 @@ fn given(server: &'static Server, adapt: impl FnOnce(S3Config, &str) -> S3Config
 fn started(settings: impl FnOnce(&mut Settings), adapt: impl FnOnce(S3Config, SocketAddr) -> S3Config) -> Subject {
     let page = usize::try_from(OWN_PAGE).unwrap();
     let server = S3Server::builder().bucket(BUCKET).page_size(page).configure(settings).start().unwrap();
-    let config = S3Config::new()
-        .with_endpoint(server.endpoint())
-        .with_credentials(Credentials::fixed(server.access_key(), server.secret_key(), None))
-        .with_conditional_writes(ConditionalWrites::On);
+    let config = S3Config::new().with_endpoint(server.endpoint()).with_credentials(Credentials::fixed(
+        server.access_key(),
+        server.secret_key(),
+        None,
+    ));
     subject(adapt(config, server.address()), BUCKET).keeping(server)
 }
 

@@ -74,6 +74,13 @@ enum State {
     Closed,
 }
 
+/// What the server says of an upload that it has begun.
+struct Created {
+    id: String,
+    /// It repeats the algorithm it was asked for.
+    knows_checksums: bool,
+}
+
 impl Bucket {
     /// Stores content in parts, going on with an earlier upload of it where a journal knows one.
     pub(super) async fn put_in_parts(
@@ -127,10 +134,15 @@ impl Bucket {
                 break created;
             }
         };
-        let (id, manner) = (created.map_err(|failure| self.error("write", key, failure))?, manners.current());
-        let mut upload = Upload::new(self.clone(), key, id, manner.protection);
+        let Created { id, knows_checksums } = created.map_err(|failure| self.error("write", key, failure))?;
+        let mut protection = manners.current().protection;
+        if protection == Protection::Crc64Nvme && !knows_checksums {
+            self.client.lacks_checksums("ignores");
+            protection = self.client.protection();
+        }
+        let mut upload = Upload::new(self.clone(), key, id, protection);
         if let Some(origin) = origin {
-            let note = Note::new(origin, &upload.id, manner.protection);
+            let note = Note::new(origin, &upload.id, protection);
             note.save().await;
             upload.note = Some(note);
         }
@@ -142,7 +154,7 @@ impl Bucket {
         key: &Key,
         headers: &ObjectHeaders,
         protection: Protection,
-    ) -> Result<String, Failure> {
+    ) -> Result<Created, Failure> {
         let mut request = self.object_request(Operation::CreateMultipartUpload, key, &[("uploads", "")])?;
         request.headers.extend(headers.iter().cloned());
         if protection == Protection::Crc64Nvme {
@@ -150,7 +162,10 @@ impl Bucket {
         }
         self.exchange(&request, |answer| {
             let [id] = answer.result("InitiateMultipartUploadResult", ["UploadId"])?;
-            if id.is_empty() { Err(Failure::Garbled("the upload has no id".into())) } else { Ok(id) }
+            if id.is_empty() {
+                return Err(Failure::Garbled("the upload has no id".into()));
+            }
+            Ok(Created { id, knows_checksums: answer.headers.contains_key(ALGORITHM) })
         })
         .await
     }
@@ -159,8 +174,8 @@ impl Bucket {
 impl Upload {
     /// Begins an upload of parts that the server has already.
     pub(crate) async fn of_copies(bucket: Arc<Bucket>, key: &Key, headers: &ObjectHeaders) -> Result<Self, Failure> {
-        let id = bucket.create_upload(key, headers, Protection::None).await?;
-        Ok(Self::new(bucket, key, id, Protection::None))
+        let created = bucket.create_upload(key, headers, Protection::None).await?;
+        Ok(Self::new(bucket, key, created.id, Protection::None))
     }
 
     fn new(bucket: Arc<Bucket>, key: &Key, id: String, protection: Protection) -> Self {
@@ -294,7 +309,7 @@ impl Upload {
         let error = self.failed(failure, options);
         if gone && attempts.may_be_done() {
             let settled = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
-            return Ok((settled, false));
+            return Ok((settled, parts.iter().all(|part| part.proven)));
         }
         if error.kind() != ErrorKind::Precondition
             || !self.bucket.condition_was_misjudged(&self.key, &options.expect, usual).await

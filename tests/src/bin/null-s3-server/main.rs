@@ -96,7 +96,7 @@ impl Server {
         Ok(match target.operation {
             Operation::PutObject => store.put(path, body.length, &head.headers),
             Operation::UploadPart => store.upload_part(query, body.length),
-            Operation::CreateMultipartUpload => store.create_upload(),
+            Operation::CreateMultipartUpload => store.create_upload(&head.headers),
             Operation::CompleteMultipartUpload => store.complete_upload(path, query, &head.headers),
             Operation::CopyObject => store.copy(path, &head.headers),
             Operation::GetObject => store.get(&path, &head.headers),

@@ -11,6 +11,7 @@ use super::answer::{Answer, ETAG, NullBody, answer, decoded, empty, encoded, err
 
 const ISO_DATE: &str = "2026-01-01T00:00:00.000Z";
 const PAGE: usize = 1000;
+const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-checksum-algorithm");
 const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-crc64nvme");
 
 #[derive(Default)]
@@ -34,13 +35,17 @@ impl Store {
         answer
     }
 
-    pub(super) fn create_upload(&mut self) -> Answer {
+    pub(super) fn create_upload(&mut self, headers: &HeaderMap) -> Answer {
         self.uploads_created += 1;
         let id = self.uploads_created.to_string();
         let document =
             format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
         self.uploads.insert(id, 0);
-        xml(&document)
+        let mut answer = xml(&document);
+        if let Some(algorithm) = headers.get(ALGORITHM) {
+            answer.headers_mut().insert(ALGORITHM, algorithm.clone());
+        }
+        answer
     }
 
     pub(super) fn upload_part(&mut self, query: &str, size: u64) -> Answer {

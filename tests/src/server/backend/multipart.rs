@@ -56,8 +56,8 @@ pub(super) async fn create(
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id),
-        checksum_algorithm: input.checksum_algorithm,
-        checksum_type: input.checksum_type,
+        checksum_algorithm: input.checksum_algorithm.filter(|_| backend.keeps_checksums()),
+        checksum_type: input.checksum_type.filter(|_| backend.keeps_checksums()),
         ..CreateMultipartUploadOutput::default()
     })
 }

@@ -107,9 +107,20 @@ impl Origin {
     }
 
     /// Returns what a note says, if it is one of an upload made of the same.
-    pub(super) fn recognise(&self, noted: &Unfinished, protection: Protection) -> Option<State> {
+    pub(super) fn recognise(&self, noted: &Unfinished) -> Option<State> {
         let Noted::V1(state) = postcard::from_bytes(&noted.state).ok()?;
-        (self.state(protection, state.parts.clone()) == state).then_some(state)
+        (self.state(state.protection(Protection::None), state.parts.clone()) == state).then_some(state)
+    }
+}
+
+impl State {
+    /// Returns how the parts of the upload are protected, where they would `usually` be protected so.
+    pub(super) fn protection(&self, usually: Protection) -> Protection {
+        match usually {
+            _ if self.summed => Protection::Crc64Nvme,
+            Protection::Crc64Nvme => Protection::Md5,
+            other => other,
+        }
     }
 }
 

@@ -41,10 +41,11 @@ impl Bucket {
         protection: Protection,
     ) -> Result<Option<Upload>> {
         let Some(noted) = origin.journal.load(&origin.key).await else { return Ok(None) };
-        let Some(state) = origin.recognise(&noted, protection) else {
+        let Some(state) = origin.recognise(&noted) else {
             self.discard(origin, &noted).await;
             return Ok(None);
         };
+        let protection = state.protection(protection);
         let listed = match self.list_parts(origin, &noted.id).await {
             Ok(listed) => listed,
             Err(failure) if failure.is_temporary() => return Err(self.error("write", &origin.key, failure)),
