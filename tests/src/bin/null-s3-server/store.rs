@@ -151,13 +151,23 @@ impl Store {
     }
 }
 
-/// Returns the CRC-64/NVME of so many zeros, without computing over them.
+/// Returns the CRC-64/NVME of so many zeros; the last one is remembered, for combining takes longer than an answer may.
 fn checksum_of_zeros(size: u64) -> String {
+    static LAST: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*last {
+        Some((known, sum)) if *known == size => sum.clone(),
+        _ => last.insert((size, combined_checksum_of_zeros(size))).1.clone(),
+    }
+}
+
+/// Returns the CRC-64/NVME of so many zeros, without computing over them.
+fn combined_checksum_of_zeros(size: u64) -> String {
     let mut zeros = Checksummer::crc64_nvme();
     let mut sum = zeros.finish();
     zeros.update(&[0]);
     let mut power = zeros.finish();
-    for bit in 0..64 {
+    for bit in 0..u64::BITS - size.leading_zeros() {
         if size >> bit & 1 == 1 {
             sum = sum.combine(power, 1 << bit).unwrap_or(sum);
         }
