@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod cleanup;
+mod concurrency;
 mod explain;
 mod filter;
 mod job;
@@ -26,6 +27,7 @@ use pos3::Location;
 pub(crate) use apply::ApplyArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use cleanup::CleanupArgs;
+pub(crate) use concurrency::ConcurrencyArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use job::JobArgs;
 pub(crate) use ls::LsArgs;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pos3::{Budget, Preconditions, Shard, SyncOptions};
+use pos3::{Preconditions, Shard, SyncOptions};
 
-use super::{S3Args, SafetyArgs, ShowArgs};
+use super::{ConcurrencyArgs, S3Args, SafetyArgs, ShowArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,10 +35,8 @@ pub(crate) struct ApplyArgs {
     #[arg(short = 'n', long, visible_alias = "dryrun")]
     pub(crate) dry_run: bool,
 
-    /// How many requests may be in flight
-    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
-          value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    concurrency: u64,
+    #[command(flatten)]
+    concurrency: ConcurrencyArgs,
 
     #[command(flatten)]
     pub(crate) safety: SafetyArgs,
@@ -52,10 +50,9 @@ pub(crate) struct ApplyArgs {
 
 impl ApplyArgs {
     pub(crate) fn options(&self) -> SyncOptions {
-        let concurrency = usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY);
         SyncOptions::default()
             .with_preconditions(Preconditions::Strict)
             .with_verify(self.safety.verify())
-            .with_budget(Budget::new(concurrency, Budget::BYTES))
+            .with_budget(self.concurrency.budget())
     }
 }

@@ -1,10 +1,10 @@
 //! `pos3-cli check`.
 
 use clap::Args;
-use pos3::{Budget, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
+use pos3::{Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
 
 use super::filter::{FilterArgs, FilterArgsError};
-use super::{S3Args, location};
+use super::{ConcurrencyArgs, S3Args, location};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,10 +44,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, conflicts_with = "json")]
     pub(crate) all: bool,
 
-    /// How many requests may be in flight
-    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
-          value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    concurrency: u64,
+    #[command(flatten)]
+    concurrency: ConcurrencyArgs,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -71,14 +69,13 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     /// Returns the options of a plan that shows every difference; this reads the files of `--exclude-from`.
     pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
-        let concurrency = usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY);
         let everything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
         Ok(SyncOptions::default()
             .with_compare(if self.download { Compare::Content } else { Compare::Digest })
             .with_deletion(Deletion::Mirror)
             .with_guards(everything)
             .with_filter(self.filter.filter()?)
-            .with_budget(Budget::new(concurrency, Budget::BYTES)))
+            .with_budget(self.concurrency.budget()))
     }
 
     pub(crate) fn symlinks(&self) -> Symlinks {

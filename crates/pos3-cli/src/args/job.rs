@@ -1,10 +1,10 @@
 //! What a sync is: between what, which keys, compared how, with what deleted. Every command that makes a plan has these.
 
 use clap::Args;
-use pos3::{Budget, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
+use pos3::{Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
 
 use super::filter::{FilterArgs, FilterArgsError};
-use super::{S3Args, location};
+use super::{ConcurrencyArgs, S3Args, location};
 
 /// A sync, without what is to become of it.
 #[derive(Args, Clone, Debug)]
@@ -17,10 +17,8 @@ pub(crate) struct JobArgs {
     #[arg(value_name = "TARGET", value_parser = location())]
     pub(crate) to: Location,
 
-    /// How many requests may be in flight
-    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
-          value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    concurrency: u64,
+    #[command(flatten)]
+    concurrency: ConcurrencyArgs,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -83,13 +81,12 @@ impl JobArgs {
     pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
         let DeleteArgs { delete, max_delete, allow_empty } = self.delete;
         let guards = Guards::default().with_allow_empty(allow_empty).with_max_delete(max_delete.unwrap_or_default());
-        let concurrency = usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY);
         Ok(SyncOptions::default()
             .with_compare(self.compare.compare())
             .with_deletion(if delete { Deletion::Mirror } else { Deletion::Keep })
             .with_guards(guards)
             .with_filter(self.filter.filter()?)
-            .with_budget(Budget::new(concurrency, Budget::BYTES)))
+            .with_budget(self.concurrency.budget()))
     }
 
     pub(crate) fn symlinks(&self) -> Symlinks {

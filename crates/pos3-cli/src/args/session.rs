@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pos3::{Budget, Filter, FilterBuilder};
+use pos3::{Filter, FilterBuilder};
 
-use super::S3Args;
+use super::{ConcurrencyArgs, S3Args};
 
 /// How a session is set up.
 #[derive(Args, Clone, Debug)]
@@ -20,10 +20,8 @@ pub(crate) struct SessionArgs {
     )]
     pub(crate) cache_root: PathBuf,
 
-    /// How many requests may be in flight
-    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
-          value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    concurrency: u64,
+    #[command(flatten)]
+    pub(crate) concurrency: ConcurrencyArgs,
 
     /// Move at most this many bytes per second in each direction: 500K, 10M, 1.5G
     #[arg(long, value_name = "RATE", value_parser = rate)]
@@ -39,12 +37,6 @@ pub(crate) struct SessionArgs {
 
     #[command(flatten)]
     pub(crate) s3: S3Args,
-}
-
-impl SessionArgs {
-    pub(crate) fn concurrency(&self) -> usize {
-        usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY)
-    }
 }
 
 /// Reads bytes per second: a number, and a unit of 1024, its square or its cube.

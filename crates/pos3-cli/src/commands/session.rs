@@ -35,7 +35,7 @@ impl<'a> Sessions<'a> {
             .registry(self.registry.clone())
             .cache_root(&self.args.cache_root)
             .state(self.state.clone())
-            .concurrency(self.args.concurrency())
+            .concurrency(self.args.concurrency.requests())
             .upload_limit(self.args.limit)
             .download_limit(self.args.limit)
     }
