@@ -15,6 +15,7 @@ const LOOKS: usize = 3;
 /// Runs a transfer. Where it met targets that others had changed, it looks again, and it is an error only if they are not as
 /// they should be: what somebody else wrote meanwhile is not overwritten.
 pub(super) async fn run(job: &SyncJob) -> Report {
+    let before = job.usage();
     let mut report = job.run().await;
     for _ in 0..LOOKS {
         let Some(stale) = only_stale(&report) else { break };
@@ -24,6 +25,7 @@ pub(super) async fn run(job: &SyncJob) -> Report {
         }
         let next = job.execute(plan).await;
         report = followed_by(report, next);
+        report.usage = job.usage().since(&before);
     }
     report
 }
