@@ -61,16 +61,6 @@ pub enum RowChange {
     Forget(Key),
 }
 
-impl RowChange {
-    /// Returns the key that changes.
-    pub fn key(&self) -> &Key {
-        match self {
-            Self::Equal(row) => &row.key,
-            Self::Forget(key) => key,
-        }
-    }
-}
-
 /// A memory of equal pairs, for one source and one target.
 ///
 /// An implementation must never return a row that was not recorded as it is: damage is an error or a missing row.

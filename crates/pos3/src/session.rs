@@ -291,7 +291,6 @@ impl Session {
         let flushed = join_all(uploads.iter().map(async |registration| {
             let outcome = transfer::upload(&self.inner, registration, |options| options).await;
             background::record(registration, &outcome);
-            registration.history().untold = None;
             background::schedule(registration);
             outcome.err()
         }));

@@ -90,7 +90,6 @@ pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Re
             history.last_success = Some(SystemTime::now());
             history.failures = 0;
             history.last_error = None;
-            history.untold = None;
         }
         // A file that is still being written waits until it is quiet; that is no failure.
         Err(error) if is_being_written(error) => {}
@@ -98,7 +97,6 @@ pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Re
             tracing::warn!(location = %registration.location, %error, "the upload failed and will be tried again");
             history.failures = history.failures.saturating_add(1);
             history.last_error = Some(error.clone());
-            history.untold = Some(error.clone());
         }
     }
 }

@@ -117,9 +117,6 @@ pub enum SessionError {
     /// The session is closed.
     #[error("the session is closed")]
     Closed,
-    /// A signal ended the session.
-    #[error("the session was ended by {0}")]
-    Interrupted(&'static str),
     /// The time for ending was over before this was uploaded.
     #[error("'{location}': {missing} of its files did not make it in time")]
     Deadline {

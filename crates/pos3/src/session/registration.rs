@@ -105,8 +105,6 @@ pub(super) struct History {
     /// Failures in a row.
     pub(super) failures: u32,
     pub(super) last_error: Option<SessionError>,
-    /// An error that nobody was told of yet.
-    pub(super) untold: Option<SessionError>,
     pub(super) due: Option<tokio::time::Instant>,
 }
 
