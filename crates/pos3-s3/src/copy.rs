@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
-use pos3_core::{Content, Entry, ErrorKind, Expect, Fingerprint, Key, PutOptions, Result};
+use http::header::HeaderName;
+use pos3_core::{Content, Entry, ErrorKind, Fingerprint, Key, PutOptions, Result};
 
 use crate::bucket::{Bucket, check_key};
 use crate::client::request::Request;
@@ -19,7 +19,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 use crate::store::S3Store;
-use crate::write::{ObjectHeaders, PartSource, Upload, part_size_for, with_content_type, written};
+use crate::write::{ObjectHeaders, PartSource, Upload, expecting, part_size_for, with_content_type, written};
 
 /// How long a server may work without a word on what takes it long: copying gigabytes, putting parts together.
 pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
@@ -92,7 +92,7 @@ impl Bucket {
         let Some((store, entry)) = content.origin_as::<S3Store>() else { return Ok(None) };
         let source = store.bucket();
         let config = self.client.config();
-        let conditional = options.expect != Expect::Anything && self.client.conditional();
+        let conditional = self.client.manner(&options.expect).conditional;
         if !source.client.is_same(&self.client) {
             return Ok(None);
         }
@@ -101,8 +101,7 @@ impl Bucket {
         let copied = if in_parts {
             self.copy_in_parts(source, key, options, headers, config.part_size).await
         } else {
-            let expect = if conditional { &options.expect } else { &Expect::Anything };
-            self.copy_from(source, key, options, headers, expect).await
+            self.copy_from(source, key, options, headers).await
         };
         match copied {
             Ok(copied) => {
@@ -120,8 +119,7 @@ impl Bucket {
     pub(crate) async fn copy(self: &Arc<Self>, from: &Key, to: &Key) -> Result<Entry> {
         check_key("copy", to)?;
         let (entry, _) = self.head_if(from, None, "copy").await?;
-        let (options, headers) = (PutOptions::default(), ObjectHeaders::new());
-        self.copy_from(CopySource::new(self, &entry), to, &options, &headers, &Expect::Anything).await
+        self.copy_from(CopySource::new(self, &entry), to, &PutOptions::default(), &ObjectHeaders::new()).await
     }
 
     async fn copy_from(
@@ -130,28 +128,23 @@ impl Bucket {
         to: &Key,
         options: &PutOptions,
         headers: &ObjectHeaders,
-        expect: &Expect,
     ) -> Result<Entry> {
         let limit = self.client.config().copy_limit;
         if source.size > limit {
             return self.copy_in_parts(source, to, options, headers, COPY_PART.min(limit)).await;
         }
-        self.copy_whole(source, to, headers, expect).await.map_err(|failure| self.error("copy", to, failure))
+        self.copy_whole(source, to, options, headers).await.map_err(|failure| self.error("copy", to, failure))
     }
 
     async fn copy_whole(
         &self,
         source: CopySource<'_>,
         to: &Key,
+        options: &PutOptions,
         headers: &ObjectHeaders,
-        expect: &Expect,
     ) -> Result<Entry, Failure> {
-        let mut request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
-        request = match expect {
-            Expect::Absent => request.header(IF_NONE_MATCH, "*")?,
-            Expect::Unchanged(seen) => request.header(IF_MATCH, &etag::quoted(seen))?,
-            Expect::Anything => request,
-        };
+        let request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
+        let mut request = expecting(request, &options.expect, self.client.manner(&options.expect))?;
         if !headers.is_empty() {
             request.headers.extend(with_content_type(headers.clone(), to));
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;

@@ -180,7 +180,7 @@ struct Whole<'w> {
 }
 
 /// Adds the condition that the caller expects to hold, where conditions are sent.
-fn expecting(request: Request, expect: &Expect, manner: Manner) -> Result<Request, Failure> {
+pub(crate) fn expecting(request: Request, expect: &Expect, manner: Manner) -> Result<Request, Failure> {
     match expect {
         Expect::Absent if manner.conditional => request.header(IF_NONE_MATCH, "*"),
         Expect::Unchanged(seen) if manner.conditional => request.header(IF_MATCH, &etag::quoted(seen)),
