@@ -7,6 +7,7 @@ use http::StatusCode;
 use pos3_tests::server::{Answer, Fault, Operation};
 
 use super::{BUCKET, Cloud};
+use crate::program::Ended;
 
 /// Content that needs several parts or ranges: more than the 16 MiB from which this program splits.
 const LARGE: usize = 20 << 20;
@@ -18,6 +19,23 @@ enum End {
     Recovers,
     /// The run says that it failed, and the target is as it was.
     Fails,
+}
+
+impl End {
+    /// Checks that a run ended so, and what it left in place of the old content.
+    fn check(self, name: &str, ended: &Ended, stored: &[u8], new: &[u8]) {
+        match self {
+            Self::Recovers => {
+                assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
+                assert!(stored == new, "{name}: another content was stored");
+            }
+            Self::Fails => {
+                assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
+                assert!(stored == b"the good old one", "{name}: the old content is gone");
+                assert!(ended.err.contains("d/file"), "{name}: {ended:?}");
+            }
+        }
+    }
 }
 
 struct Row {
@@ -108,17 +126,7 @@ fn uploads_are_whole_or_not_there() {
         let ended = cloud.run(&["sync", "d", "s3://data/d"]);
         let stored = cloud.server.object(BUCKET, "d/file").unwrap().bytes;
         assert_eq!(cloud.server.faults_waiting(), 0, "{name}: the fault did not happen");
-        match end {
-            End::Recovers => {
-                assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
-                assert!(stored == new, "{name}: another content was stored");
-            }
-            End::Fails => {
-                assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
-                assert!(stored == "the good old one", "{name}: the old content is gone");
-                assert!(ended.err.contains("d/file"), "{name}: {ended:?}");
-            }
-        }
+        end.check(name, &ended, &stored, &new);
         assert!(cloud.server.object(BUCKET, "d/a").is_some(), "{name}: the rest was not done");
         cloud.server.clear_faults();
         let ended = cloud.run(&["sync", "d", "s3://data/d"]);
@@ -138,17 +146,7 @@ fn downloads_are_whole_or_not_there() {
         let ended = cloud.run(&["sync", "s3://data/d", "d"]);
         let stored = fs::read(cloud.program.path("d/file")).unwrap();
         assert_eq!(cloud.server.faults_waiting(), 0, "{name}: the fault did not happen");
-        match end {
-            End::Recovers => {
-                assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
-                assert!(stored == new, "{name}: another content was stored");
-            }
-            End::Fails => {
-                assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
-                assert!(stored == b"the good old one", "{name}: the old content is gone");
-                assert!(ended.err.contains("d/file"), "{name}: {ended:?}");
-            }
-        }
+        end.check(name, &ended, &stored, &new);
         assert!(cloud.program.path("d/a").exists(), "{name}: the rest was not done");
         cloud.server.clear_faults();
         let ended = cloud.run(&["sync", "s3://data/d", "d"]);
