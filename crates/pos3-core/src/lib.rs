@@ -65,7 +65,7 @@ pub use report::{FailedAction, Failure, FailureKind, Incomplete, Report, Stop};
 pub use store::memory::MemoryStore;
 pub use store::{
     Budget, ByteStream, Capabilities, Content, Download, EntryStream, Expect, GetOptions, KeyRule, ListOptions, Meter,
-    Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage, collect_exactly,
+    Opened, Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage, collect_exactly,
 };
 pub use sync::SyncJob;
 pub use tokio_util::sync::CancellationToken;

@@ -4,9 +4,8 @@
 //! and content that changed in between ends with an error in place of its last piece. A file that has just changed is
 //! left alone until a further change must show (see [`tick`]).
 //!
-//! Each range of a large content is opened anew instead of being read through one handle that is kept: the fingerprint
-//! has the inode in it and the time of the last change of any kind, so ranges that were read under one fingerprint were
-//! read from one file that nobody wrote to, and no handle needs an owner who knows when the last range was read.
+//! The ranges of one content are read through one open file, which the content keeps: what is put together from them was
+//! one file, whatever has been renamed over its name meanwhile. A file that is read whole is closed after its last byte.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
+use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Kind, Result, StoreError};
 use rustix::buffer::spare_capacity;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Stat};
@@ -49,16 +48,16 @@ pub(crate) struct OpenFile {
 }
 
 /// What is known after the first trip to the disk.
-enum Opened {
+enum Begun {
     Whole(Entry, Bytes),
-    Large(OpenFile, Range<u64>),
+    Large(Arc<OpenFile>, Range<u64>),
 }
 
 /// Opens `key` and reads it, or a range of it.
 pub(crate) async fn get(root: Arc<Root>, key: Key, options: GetOptions) -> Result<Download> {
     match blocking("read", move |_| open_and_read(&root, &key, options)).await? {
-        Opened::Whole(entry, bytes) => Ok(checked(entry, stream::once(async { Ok(bytes) }).boxed())),
-        Opened::Large(file, range) => Ok(checked(file.entry.clone(), file.stream(range))),
+        Begun::Whole(entry, bytes) => Ok(checked(entry, stream::once(async { Ok(bytes) }).boxed())),
+        Begun::Large(file, range) => Ok(checked(file.entry.clone(), stream_of(file, range))),
     }
 }
 
@@ -67,34 +66,47 @@ fn checked(entry: Entry, body: ByteStream) -> Download {
     Download::new(entry, body).with_checked(true)
 }
 
-fn open_and_read(root: &Root, key: &Key, options: GetOptions) -> Result<Opened> {
+fn open_and_read(root: &Root, key: &Key, options: GetOptions) -> Result<Begun> {
     if key.is_marker() {
         return read_marker(root, key, &options);
     }
-    let file = OpenFile::open(root, key, options.if_match.as_ref())?;
+    let file = open(root, key, &options)?;
     let range = options.range.unwrap_or(0..file.entry.size);
     if range.start > range.end || range.end > file.entry.size {
         return Err(outside(key, &range, file.entry.size));
     }
     if range.end - range.start > SMALL {
-        return Ok(Opened::Large(file, range));
+        return Ok(Begun::Large(file, range));
     }
     let bytes = file.read_at(&range)?;
     file.verify()?;
-    Ok(Opened::Whole(file.entry, bytes))
+    Ok(Begun::Whole(file.entry.clone(), bytes))
+}
+
+/// Returns the file that an earlier range was read from, or opens it, and keeps it where more ranges may follow.
+fn open(root: &Root, key: &Key, options: &GetOptions) -> Result<Arc<OpenFile>> {
+    if let Some(file) = options.opened.get::<OpenFile>().filter(|file| file.is(key, options.if_match.as_ref())) {
+        file.verify()?;
+        return Ok(file);
+    }
+    let file = Arc::new(OpenFile::open(root, key, options.if_match.as_ref())?);
+    if options.range.is_some() {
+        options.opened.keep(file.clone());
+    }
+    Ok(file)
 }
 
 /// A directory's own content is empty.
-fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Opened> {
+fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Begun> {
     let entry = head::head(root, key, "read")?;
-    if entry.fingerprint.is_none() && !matches!(entry.kind, pos3_core::Kind::Directory) {
+    if entry.fingerprint.is_none() && !matches!(entry.kind, Kind::Directory) {
         return Err(StoreError::new(ErrorKind::Unsupported, "read")
             .with_key(key)
             .with_message("it is a symbolic link, which is not followed"));
     }
     match &options.range {
         Some(range) if range.start != 0 || range.end != 0 => Err(outside(key, range, 0)),
-        _ => Ok(Opened::Whole(entry, Bytes::new())),
+        _ => Ok(Begun::Whole(entry, Bytes::new())),
     }
 }
 
@@ -113,6 +125,11 @@ impl OpenFile {
             .map_err(|error| error.reading("read", key))?;
         let stat = at_rest(&file, key, if_match)?;
         Ok(Self { file, key: key.clone(), entry: facts::file(key.clone(), &stat) })
+    }
+
+    /// Returns true if this is `key` in the state asked for.
+    fn is(&self, key: &Key, if_match: Option<&Fingerprint>) -> bool {
+        self.key == *key && (if_match.is_none() || if_match == self.entry.fingerprint.as_ref())
     }
 
     /// Returns the file as it was when it was opened.
@@ -145,31 +162,30 @@ impl OpenFile {
         bytes.truncate(size);
         Ok(bytes.into())
     }
+}
 
-    /// Returns the range in chunks, read ahead a little; the last one comes only if the file is still the same.
-    fn stream(self, range: Range<u64>) -> ByteStream {
-        let file = Arc::new(self);
-        let verified = file.clone();
-        let chunks = (range.start..range.end).step_by(CHUNK as usize).map(move |start| {
-            let (file, chunk) = (file.clone(), start..range.end.min(start + CHUNK));
+/// Returns the range in chunks, read ahead a little; the last one comes only if the file is still the same.
+fn stream_of(file: Arc<OpenFile>, range: Range<u64>) -> ByteStream {
+    let verified = file.clone();
+    let chunks = (range.start..range.end).step_by(CHUNK as usize).map(move |start| {
+        let (file, chunk) = (file.clone(), start..range.end.min(start + CHUNK));
+        async move {
+            let is_last = chunk.end == range.end;
+            Ok((blocking("read", move |_| file.read_at(&chunk)).await?, is_last))
+        }
+    });
+    stream::iter(chunks)
+        .buffered(CHUNKS_AHEAD)
+        .and_then(move |(bytes, is_last)| {
+            let file = verified.clone();
             async move {
-                let is_last = chunk.end == range.end;
-                Ok((blocking("read", move |_| file.read_at(&chunk)).await?, is_last))
-            }
-        });
-        stream::iter(chunks)
-            .buffered(CHUNKS_AHEAD)
-            .and_then(move |(bytes, is_last)| {
-                let file = verified.clone();
-                async move {
-                    if is_last {
-                        blocking("read", move |_| file.verify()).await?;
-                    }
-                    Ok(bytes)
+                if is_last {
+                    blocking("read", move |_| file.verify()).await?;
                 }
-            })
-            .boxed()
-    }
+                Ok(bytes)
+            }
+        })
+        .boxed()
 }
 
 /// Returns what a regular file is when any later change must show in its fingerprint.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
-use pos3_core::{ErrorKind, GetOptions, collect_exactly};
+use pos3_core::{Content, ErrorKind, GetOptions, collect_exactly};
 
 /// Larger than any read ahead.
 const LARGE: usize = 5 << 20;
@@ -49,6 +49,24 @@ async fn a_file_rewritten_while_it_is_read_ends_with_an_error() {
         assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::Precondition);
         assert!(delivered < LARGE, "the last piece must not come");
     }
+}
+
+#[tokio::test]
+async fn the_ranges_of_one_content_come_from_one_open_file() {
+    let world = World::new();
+    fs::create_dir(world.path("d")).unwrap();
+    fs::write(world.path("d/f"), pattern(LARGE)).unwrap();
+    let store = Arc::new(world.store());
+    let content = Content::stored(store.clone(), store.head(&key("d/f")).await.unwrap());
+    let middle = LARGE as u64 / 2;
+    let mut read = content.read_to_bytes(0..middle).await.unwrap().to_vec();
+    fs::rename(world.path("d"), world.path("elsewhere")).unwrap();
+    read.extend(content.read_to_bytes(middle..LARGE as u64).await.unwrap());
+    assert!(read == pattern(LARGE), "the name is gone, the open file is not");
+
+    fs::write(world.path("elsewhere/f"), vec![9; LARGE]).unwrap();
+    let error = content.read_to_bytes(0..10).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{ByteStream, GetOptions, Pace, RemoteStore, Result};
+use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, Result};
 use crate::entry::{Checksum, Entry};
 use crate::error::{ErrorKind, StoreError};
 
@@ -31,7 +31,7 @@ pub struct Content {
 #[derive(Clone)]
 enum Source {
     Bytes(Bytes),
-    Stored { store: Arc<dyn RemoteStore>, entry: Arc<Entry> },
+    Stored { store: Arc<dyn RemoteStore>, entry: Arc<Entry>, opened: Opened },
 }
 
 impl Content {
@@ -39,7 +39,7 @@ impl Content {
     /// `Precondition`.
     pub fn stored(store: Arc<dyn RemoteStore>, entry: Entry) -> Self {
         Self {
-            source: Source::Stored { store, entry: Arc::new(entry) },
+            source: Source::Stored { store, entry: Arc::new(entry), opened: Opened::default() },
             meter: None,
             verified: Arc::default(),
             pace: None,
@@ -78,7 +78,7 @@ impl Content {
     pub fn origin(&self) -> Option<(&Arc<dyn RemoteStore>, &Entry)> {
         match &self.source {
             Source::Bytes(_) => None,
-            Source::Stored { store, entry } => Some((store, entry)),
+            Source::Stored { store, entry, .. } => Some((store, entry)),
         }
     }
 
@@ -95,7 +95,7 @@ impl Content {
     ///
     /// Those of [`RemoteStore::head`], and `Precondition` if the content is not what was listed any more.
     pub async fn checksum(&self) -> Result<Option<Checksum>> {
-        let Source::Stored { store, entry } = &self.source else { return Ok(None) };
+        let Source::Stored { store, entry, .. } = &self.source else { return Ok(None) };
         if entry.checksum.is_some() || store.capabilities().local_reads {
             return Ok(entry.checksum);
         }
@@ -131,11 +131,11 @@ impl Content {
     pub async fn read(&self, range: Range<u64>) -> Result<ByteStream> {
         let body = match &self.source {
             Source::Bytes(bytes) => slice(bytes, range),
-            Source::Stored { store, entry } => {
+            Source::Stored { store, entry, opened } => {
                 let is_whole = range == (0..entry.size);
                 let mut options = GetOptions::default().with_if_match(entry.fingerprint.clone());
                 if !is_whole {
-                    options = options.with_range(range);
+                    options = options.with_range(range).with_opened(opened.clone());
                 }
                 let download = store.get(&entry.key, options).await?;
                 if is_whole && download.checked && !store.capabilities().local_reads {
@@ -231,7 +231,7 @@ impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::Bytes(bytes) => write!(f, "Content({} bytes)", bytes.len()),
-            Source::Stored { store, entry } => write!(f, "Content({store} '{}')", entry.key),
+            Source::Stored { store, entry, .. } => write!(f, "Content({store} '{}')", entry.key),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::journal::Journal;
 use crate::key::Key;
 
 use super::budget::Budget;
+use super::opened::Opened;
 
 /// Options of [`RemoteStore::list`](super::RemoteStore::list).
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,8 @@ pub struct GetOptions {
     pub range: Option<Range<u64>>,
     /// Only if the object still has this fingerprint; otherwise a `Precondition` error.
     pub if_match: Option<Fingerprint>,
+    /// What was opened for other ranges of the same content, or where to keep it for them.
+    pub opened: Opened,
 }
 
 impl GetOptions {
@@ -70,6 +73,13 @@ impl GetOptions {
     #[must_use]
     pub fn with_if_match(mut self, fingerprint: Option<Fingerprint>) -> Self {
         self.if_match = fingerprint;
+        self
+    }
+
+    /// Shares what is opened with other reads of the same key and state.
+    #[must_use]
+    pub fn with_opened(mut self, opened: Opened) -> Self {
+        self.opened = opened;
         self
     }
 }
