@@ -21,33 +21,20 @@ use crate::entry::Checksum;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Checksummer {
-    kind: Kind,
+    name: fn(u64) -> Checksum,
     digest: Digest,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Crc64Nvme,
-    Crc32c,
 }
 
 impl Checksummer {
     /// Returns a computation of CRC-64/NVME over nothing yet.
     pub fn crc64_nvme() -> Self {
-        Self { kind: Kind::Crc64Nvme, digest: Digest::new(CrcAlgorithm::Crc64Nvme) }
-    }
-
-    /// Returns a computation of CRC-32C over nothing yet.
-    pub fn crc32c() -> Self {
-        Self { kind: Kind::Crc32c, digest: Digest::new(CrcAlgorithm::Crc32Iscsi) }
+        Self::like(&Checksum::Crc64Nvme(0))
     }
 
     /// Returns a computation of the same kind of checksum as `other`, over nothing yet.
     pub fn like(other: &Checksum) -> Self {
-        match other {
-            Checksum::Crc64Nvme(_) => Self::crc64_nvme(),
-            Checksum::Crc32c(_) => Self::crc32c(),
-        }
+        let (algorithm, _, name) = other.parts();
+        Self { name, digest: Digest::new(algorithm) }
     }
 
     /// Takes further bytes.
@@ -57,11 +44,7 @@ impl Checksummer {
 
     /// Returns the checksum of the bytes so far.
     pub fn finish(&self) -> Checksum {
-        let value = self.digest.finalize();
-        match self.kind {
-            Kind::Crc64Nvme => Checksum::Crc64Nvme(value),
-            Kind::Crc32c => Checksum::Crc32c(low_half(value)),
-        }
+        (self.name)(self.digest.finalize())
     }
 }
 
@@ -70,16 +53,16 @@ impl Checksum {
     /// checksums of different kinds.
     #[must_use]
     pub fn combine(self, second: Self, length: u64) -> Option<Self> {
-        match (self, second) {
-            (Self::Crc64Nvme(first), Self::Crc64Nvme(second)) => {
-                Some(Self::Crc64Nvme(crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, first, second, length)))
-            }
-            (Self::Crc32c(first), Self::Crc32c(second)) => {
-                let (first, second) = (u64::from(first), u64::from(second));
-                let value = crc_fast::checksum_combine(CrcAlgorithm::Crc32Iscsi, first, second, length);
-                Some(Self::Crc32c(low_half(value)))
-            }
-            _ => None,
+        let ((algorithm, first, name), (other, second, _)) = (self.parts(), second.parts());
+        (algorithm == other).then(|| name(crc_fast::checksum_combine(algorithm, first, second, length)))
+    }
+
+    /// Returns the algorithm, the value, and what makes a checksum of a value.
+    fn parts(self) -> (CrcAlgorithm, u64, fn(u64) -> Self) {
+        match self {
+            Self::Crc64Nvme(value) => (CrcAlgorithm::Crc64Nvme, value, Self::Crc64Nvme),
+            Self::Crc32c(value) => (CrcAlgorithm::Crc32Iscsi, value.into(), |value| Self::Crc32c(low_half(value))),
+            Self::Crc32(value) => (CrcAlgorithm::Crc32IsoHdlc, value.into(), |value| Self::Crc32(low_half(value))),
         }
     }
 }
@@ -96,10 +79,10 @@ mod tests {
     /// The check values of the catalogue of CRC algorithms: what `123456789` sums up to.
     #[test]
     fn known_answers() {
-        for (mut sum, expected) in [
-            (Checksummer::crc64_nvme(), Checksum::Crc64Nvme(0xae8b_1486_0a79_9888)),
-            (Checksummer::crc32c(), Checksum::Crc32c(0xe306_9283)),
-        ] {
+        for expected in
+            [Checksum::Crc64Nvme(0xae8b_1486_0a79_9888), Checksum::Crc32c(0xe306_9283), Checksum::Crc32(0xcbf4_3926)]
+        {
+            let mut sum = Checksummer::like(&expected);
             sum.update(b"12345");
             sum.update(b"6789");
             assert_eq!(sum.finish(), expected);
@@ -109,7 +92,7 @@ mod tests {
     #[test]
     fn parts_combine_wherever_a_content_is_cut() {
         let content: Vec<u8> = (0..100_003_u32).map(|n| (n ^ (n >> 7)) as u8).collect();
-        for like in [Checksummer::crc64_nvme(), Checksummer::crc32c()].map(|sum| sum.finish()) {
+        for like in [Checksum::Crc64Nvme(0), Checksum::Crc32c(0), Checksum::Crc32(0)] {
             let sum = |bytes: &[u8]| {
                 let mut sum = Checksummer::like(&like);
                 sum.update(bytes);
@@ -120,6 +103,6 @@ mod tests {
                 assert_eq!(sum(first).combine(sum(second), second.len() as u64), Some(sum(&content)), "{cut}");
             }
         }
-        assert_eq!(Checksum::Crc32c(0).combine(Checksum::Crc64Nvme(0), 0), None);
+        assert_eq!(Checksum::Crc32c(0).combine(Checksum::Crc32(0), 0), None);
     }
 }

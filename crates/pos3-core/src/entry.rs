@@ -201,4 +201,6 @@ pub enum Checksum {
     Crc64Nvme(u64),
     /// CRC-32C (Castagnoli).
     Crc32c(u32),
+    /// CRC-32 as in zip and Ethernet (ISO-HDLC), which the AWS SDKs send by default.
+    Crc32(u32),
 }

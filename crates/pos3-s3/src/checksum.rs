@@ -19,6 +19,7 @@ pub(crate) const MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode
 pub(crate) const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 const CRC32C: HeaderName = HeaderName::from_static("x-amz-checksum-crc32c");
+const CRC32: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
 
 /// The type of a checksum that covers an object as a whole.
 pub(crate) const FULL_OBJECT: &str = "FULL_OBJECT";
@@ -50,10 +51,13 @@ pub(crate) fn told(headers: &HeaderMap) -> Option<Checksum> {
     if !kind.is_empty() && kind != FULL_OBJECT {
         return None;
     }
-    read_crc64_nvme(header(headers, CRC64NVME.as_str())).or_else(|| {
-        let bytes = BASE64.decode(header(headers, CRC32C.as_str())).ok()?;
-        Some(Checksum::Crc32c(u32::from_be_bytes(bytes.try_into().ok()?)))
-    })
+    read_crc64_nvme(header(headers, CRC64NVME.as_str()))
+        .or_else(|| read_crc32(header(headers, CRC32C.as_str())).map(Checksum::Crc32c))
+        .or_else(|| read_crc32(header(headers, CRC32.as_str())).map(Checksum::Crc32))
+}
+
+fn read_crc32(text: &str) -> Option<u32> {
+    Some(u32::from_be_bytes(BASE64.decode(text).ok()?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -66,12 +70,13 @@ mod tests {
 
     #[test]
     fn only_whole_objects_have_checksums() {
-        let (crc64, crc32c) = ("x-amz-checksum-crc64nvme", "x-amz-checksum-crc32c");
+        let [crc64, crc32c, crc32] = ["x-amz-checksum-crc64nvme", "x-amz-checksum-crc32c", "x-amz-checksum-crc32"];
         let sum = crc64_nvme(b"hello world");
         assert_eq!(written(sum).as_deref(), Some("jSnVw/bqjr4="));
         assert_eq!(told_by(&[(crc64, "jSnVw/bqjr4=")]), Some(sum));
         assert_eq!(told_by(&[(crc64, "jSnVw/bqjr4="), ("x-amz-checksum-type", "FULL_OBJECT")]), Some(sum));
         assert_eq!(told_by(&[(crc32c, "4waSgw==")]), Some(Checksum::Crc32c(0xe306_9283)));
+        assert_eq!(told_by(&[(crc32, "y/Q5Jg==")]), Some(Checksum::Crc32(0xcbf4_3926)));
         for none in [
             &[][..],
             &[(crc64, "rRO7Ng==")],

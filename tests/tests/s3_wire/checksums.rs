@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::TryStreamExt;
 use pos3_core::{Checksum, Checksummer, Content, ErrorKind, GetOptions, Key, MemoryStore, RemoteStore, RemoteStoreExt};
 use pos3_s3::{Checksums, PayloadSigning, S3Config, S3Store};
@@ -230,6 +232,25 @@ async fn only_what_speaks_of_the_content_is_compared() {
         server.put_object(BUCKET, "k", object(etag, checksum));
         let store = store_with(config(&server).with_attempts(1));
         assert_eq!(read(&store, checked).await.1, error, "{etag} {checksum}");
+    }
+}
+
+#[tokio::test]
+async fn what_other_programs_sent_is_compared_with_the_checksum_they_chose() {
+    let bytes = random_bytes(7, 1000);
+    for (header, kind) in [("x-amz-checksum-crc32", Checksum::Crc32(0)), ("x-amz-checksum-crc32c", Checksum::Crc32c(0))] {
+        let mut sum = Checksummer::like(&kind);
+        sum.update(&bytes);
+        let (Checksum::Crc32(value) | Checksum::Crc32c(value)) = sum.finish() else { panic!("{kind} is of 32 bits") };
+        for (value, error) in [(value, None), (value ^ 1, Some(ErrorKind::Integrity))] {
+            let server = server();
+            let mut object = StoredObject::new(bytes.clone().into(), Properties::default());
+            object.etag = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-2".to_owned();
+            object.checksums.insert(header, BASE64.encode(value.to_be_bytes()));
+            server.put_object(BUCKET, "k", object);
+            let store = store_with(config(&server).with_attempts(1));
+            assert_eq!(read(&store, true).await.1, error, "{header}");
+        }
     }
 }
 

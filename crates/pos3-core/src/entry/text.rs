@@ -106,12 +106,13 @@ impl FromStr for Digest {
     }
 }
 
-/// The name of the algorithm and the value: `crc64nvme:…`, `crc32c:…`.
+/// The name of the algorithm and the value: `crc64nvme:…`, `crc32c:…`, `crc32:…`.
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Crc64Nvme(value) => write!(f, "crc64nvme:{value:016x}"),
             Self::Crc32c(value) => write!(f, "crc32c:{value:08x}"),
+            Self::Crc32(value) => write!(f, "crc32:{value:08x}"),
         }
     }
 }
