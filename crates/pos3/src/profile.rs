@@ -5,6 +5,7 @@
 //! a profile's credentials are its own, and there is nothing they fall back to.
 
 mod credentials_file;
+mod entry;
 mod error;
 mod file;
 mod keys;

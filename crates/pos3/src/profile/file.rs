@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use pos3_s3::Addressing;
-use serde::Deserialize;
 use toml::Table;
 
+use super::entry::Entry;
 use super::error::ProfileError;
 use super::{Identity, Profile, local_name};
 
@@ -25,26 +25,6 @@ pub(super) struct ProfilesFile {
 
 /// What the file holds: each profile as it is written.
 pub(super) type Written = Table;
-
-/// `[profiles.NAME]` as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    endpoint: String,
-    region: Option<String>,
-    public: Option<bool>,
-    credentials_file: Option<PathBuf>,
-    local_name: Option<String>,
-    addressing: Option<WrittenAddressing>,
-    ca_bundle: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WrittenAddressing {
-    Path,
-    Virtual,
-}
 
 impl ProfilesFile {
     pub(super) fn new(path: &Path, home: Option<PathBuf>) -> Self {
@@ -78,30 +58,34 @@ impl ProfilesFile {
 
     /// Returns one profile out of what was read.
     pub(super) fn profile(&self, name: &str, written: &toml::Value) -> Result<Profile, ProfileError> {
-        let refuse = |why: String| ProfileError::Invalid { name: name.to_owned(), why };
-        let entry: Entry =
-            written.clone().try_into().map_err(|error: toml::de::Error| refuse(one_line(&error.to_string())))?;
-        if entry.endpoint.is_empty() {
-            return Err(refuse("endpoint is empty".to_owned()));
+        self.read_entry(written).map_err(|why| ProfileError::Invalid { name: name.to_owned(), why })
+    }
+
+    fn read_entry(&self, written: &toml::Value) -> Result<Profile, String> {
+        let entry = Entry::new(written)?;
+        let local_name = entry.text("local_name")?;
+        if let Some(local_name) = local_name.filter(|name| !local_name::is_valid(name)) {
+            return Err(format!("local_name '{local_name}' {}", local_name::RULE));
         }
-        if let Some(local_name) = entry.local_name.as_deref().filter(|name| !local_name::is_valid(name)) {
-            return Err(refuse(format!("local_name '{local_name}' {}", local_name::RULE)));
-        }
-        let identity = match (entry.public, entry.credentials_file) {
+        let identity = match (entry.truth("public")?, entry.text("credentials_file")?) {
             (Some(true), Some(_)) => {
-                return Err(refuse("public = true sends no credentials, so credentials_file has no place".to_owned()));
+                return Err("public = true sends no credentials, so credentials_file has no place".to_owned());
             }
             (Some(true), None) => Identity::Anonymous,
-            (_, Some(file)) => Identity::File(self.beside(&file)),
+            (_, Some(file)) => Identity::File(self.beside(Path::new(file))),
             (_, None) => Identity::Standard,
         };
+        let addressing = entry.truth("path_style")?.map(|by_path| match by_path {
+            true => Addressing::Path,
+            false => Addressing::VirtualHosted,
+        });
         Ok(Profile {
-            endpoint: entry.endpoint,
-            region: entry.region,
+            endpoint: entry.text("endpoint")?.ok_or("endpoint is missing")?.to_owned(),
+            region: entry.text("region")?.map(str::to_owned),
             identity,
-            local_name: entry.local_name,
-            addressing: entry.addressing.map(Addressing::from),
-            ca_bundle: entry.ca_bundle.map(|path| self.beside(&path)),
+            local_name: local_name.map(str::to_owned),
+            addressing,
+            ca_bundle: entry.text("ca_bundle")?.map(|path| self.beside(Path::new(path))),
         })
     }
 
@@ -109,15 +93,6 @@ impl ProfilesFile {
     fn beside(&self, path: &Path) -> PathBuf {
         let path = expanded(path, self.home.as_deref());
         self.path.parent().unwrap_or(Path::new("")).join(path)
-    }
-}
-
-impl From<WrittenAddressing> for Addressing {
-    fn from(written: WrittenAddressing) -> Self {
-        match written {
-            WrittenAddressing::Path => Self::Path,
-            WrittenAddressing::Virtual => Self::VirtualHosted,
-        }
     }
 }
 

@@ -36,7 +36,7 @@ impl Home {
 fn a_whole_profile_is_read() {
     let home = Home::new(
         "\u{feff}# servers\n[profiles.lab]\nendpoint = \"http://h:1\"\nregion = \"r-1\"\npublic = false\n\
-         credentials_file = \"keys.ini\"\nlocal_name = \"shared\"\naddressing = \"virtual\"\nca_bundle = \"~/ca.pem\"\n\
+         credentials_file = \"keys.ini\"\nlocal_name = \"shared\"\npath_style = false\nca_bundle = \"~/ca.pem\"\n\
          [profiles.open]\nendpoint = \"http://h:2\"\npublic = true\n[profiles.plain]\nendpoint = \"http://h:3\"\n",
     );
     let profiles = home.profiles();
@@ -56,27 +56,61 @@ fn a_whole_profile_is_read() {
 
 #[test]
 fn only_the_profile_in_use_must_be_right() {
-    let home = Home::new(
-        "[profiles.good]\nendpoint = \"http://h\"\n[profiles.text]\nendpoint = \"http://h\"\npublic = \"false\"\n\
-         [profiles.none]\nregion = \"r\"\n[profiles.typo]\nendpoint = \"http://h\"\nregoin = \"r\"\n\
-         [profiles.number]\nendpoint = 9000\n[profiles.both]\nendpoint = \"h\"\npublic = true\ncredentials_file = \"f\"\n\
-         [profiles.local]\nendpoint = \"h\"\nlocal_name = \"../x\"\n[profiles.under]\nendpoint = \"h\"\n\
-         local_name = \"_\"\n[profiles.\"a/b\"]\nendpoint = \"h\"\n[profiles]\nflat = 1\n",
-    );
-    assert!(home.profiles().get("good").is_ok());
-    for (name, words) in [
-        ("text", ["profile 'text': ", "boolean", "public"]),
-        ("none", ["profile 'none': ", "missing", "endpoint"]),
-        ("typo", ["profile 'typo': ", "unknown", "regoin"]),
-        ("number", ["profile 'number': ", "string", "endpoint"]),
-        ("both", ["profile 'both': ", "public", "credentials_file"]),
-        ("local", ["profile 'local': ", "local_name", "'../x'"]),
-        ("under", ["profile 'under': ", "local_name", "'_'"]),
-        ("a/b", ["'a/b'", "cannot be the name of a profile", "letters"]),
-        ("flat", ["profile 'flat': ", "invalid type", "1"]),
+    const KEYS: &str =
+        "a profile can have endpoint, region, public, credentials_file, local_name, path_style, ca_bundle";
+    let cases = [
+        ("public = \"false\"", "public must be a boolean, true or false without quotes, and is a string"),
+        ("public = 0", "public must be a boolean, true or false without quotes, and is an integer"),
+        ("path_style = \"yes\"", "path_style must be a boolean, true or false without quotes, and is a string"),
+        ("region = 1", "region must be a string, such as \"text\", and is an integer"),
+        ("region = \"\"", "region is empty"),
+        ("ca_bundle = [\"hush\"]", "ca_bundle must be a string, such as \"text\", and is an array"),
+        ("regoin = \"r\"", "unknown key 'regoin'; did you mean region?"),
+        ("path-style = true", "unknown key 'path-style'; did you mean path_style?"),
+        ("Credential_File = \"hush\"", "unknown key 'Credential_File'; did you mean credentials_file?"),
+        ("timeout = 3", &format!("unknown key 'timeout'; {KEYS}")),
+        ("addressing = \"virtual\"", "unknown key 'addressing'; write path_style = true or path_style = false"),
+        (
+            "aws_secret_access_key = \"hush\"",
+            "unknown key 'aws_secret_access_key'; keys stand in a file of their own, which credentials_file names",
+        ),
+        (
+            "public = true\ncredentials_file = \"f\"",
+            "public = true sends no credentials, so credentials_file has no place",
+        ),
+        ("local_name = \"../x\"", &format!("local_name '../x' {}", local_name::RULE)),
+        ("local_name = \"_\"", &format!("local_name '_' {}", local_name::RULE)),
+    ];
+    let mut text = "[profiles.good]\nendpoint = \"http://h\"\npublic = false\n[profiles.none]\nregion = \"r\"\n\
+                    [profiles.number]\nendpoint = 9000\n[profiles.\"a/b\"]\nendpoint = \"h\"\n[profiles]\nflat = 1\n"
+        .to_owned();
+    for (index, (line, _)) in cases.iter().enumerate() {
+        text = format!("[profiles.bad{index}]\nendpoint = \"http://h\"\n{line}\n{text}");
+    }
+    let home = Home::new(&text);
+    assert_eq!(home.profiles().get("good").unwrap(), Profile::new("http://h"));
+    for (index, (_, expected)) in cases.iter().enumerate() {
+        assert_eq!(home.error(&format!("bad{index}")), format!("profile 'bad{index}': {expected}"));
+    }
+    for (name, expected) in [
+        ("none", "profile 'none': endpoint is missing"),
+        ("number", "profile 'number': endpoint must be a string, such as \"text\", and is an integer"),
+        ("flat", "profile 'flat': it is no table but an integer; profiles are written [profiles.NAME]"),
+        ("a/b", "'a/b' cannot be the name of a profile: letters, digits, '_' and '-' can, and not '_' alone"),
     ] {
-        let error = home.error(name);
-        assert!(words.iter().all(|word| error.contains(word)) && !error.contains('\n'), "{error}");
+        assert_eq!(home.error(name), expected);
+    }
+}
+
+#[test]
+fn path_style_says_where_the_bucket_stands() {
+    for (line, expected) in [
+        ("", None),
+        ("path_style = true", Some(Addressing::Path)),
+        ("path_style = false", Some(Addressing::VirtualHosted)),
+    ] {
+        let home = Home::new(&format!("[profiles.lab]\nendpoint = \"http://h\"\n{line}\n"));
+        assert_eq!(home.profiles().get("lab").unwrap().addressing, expected, "{line}");
     }
 }
 
