@@ -31,6 +31,11 @@ pub enum Event<'a> {
     Failed(&'a Action, &'a Failure),
     /// A listing turned out to be out of order; it is listed again and sorted. The text names the keys.
     Disorder(Side, &'a str),
+    /// Nothing is done, because another run has the same in hand: the place, and the process that has it, where that is
+    /// known.
+    Waiting(&'a str, Option<u32>),
+    /// Something is not as a person may expect it, and stops nothing.
+    Warning(&'a str),
 }
 
 /// Told of events, from any thread; it should return soon.

@@ -38,6 +38,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Executor {
     run: Arc<Run>,
     cancel: CancellationToken,
+    keep: CancellationToken,
 }
 
 /// What every action of a run needs.
@@ -70,7 +71,14 @@ impl Executor {
         recorder: Option<Recorder>,
     ) -> Self {
         let run = Run { source: source.clone(), target: target.clone(), options: options.clone(), recorder };
-        Self { run: Arc::new(run), cancel }
+        Self { run: Arc::new(run), cancel, keep: CancellationToken::new() }
+    }
+
+    /// Withholds what is not yet deleted once `keep` is cancelled, and what needed its place.
+    #[must_use]
+    pub fn with_keep(mut self, keep: CancellationToken) -> Self {
+        self.keep = keep;
+        self
     }
 
     /// Performs actions as they come and adds what happened to the report.
@@ -164,12 +172,12 @@ impl Executor {
     async fn finish(&self, deferred: Deferred, report: &mut Report) {
         let Deferred { deletes, replacing } = deferred;
         let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_) | SkipReason::Conflict));
-        if report.stopped.is_some() || !report.failed.is_empty() || clash {
+        if report.stopped.is_some() || !report.failed.is_empty() || clash || self.keep.is_cancelled() {
             report.withheld = (deletes.iter().filter(|entry| entry.has_content()).count() + replacing.len()) as u64;
             return;
         }
-        delete::run(&self.run, &self.cancel, deletes, report).await;
-        if report.stopped.is_some() || !report.failed.is_empty() {
+        delete::run(&self.run, (&self.cancel, &self.keep), deletes, report).await;
+        if report.stopped.is_some() || !report.failed.is_empty() || self.keep.is_cancelled() {
             report.withheld += replacing.len() as u64;
             return;
         }

@@ -42,12 +42,13 @@ pub struct SyncJob {
     target: Tree,
     options: SyncOptions,
     cancel: CancellationToken,
+    keep: CancellationToken,
 }
 
 impl SyncJob {
     /// Returns the sync that makes `target` like `source`.
     pub fn new(source: Tree, target: Tree, options: SyncOptions) -> Self {
-        Self { source, target, options, cancel: CancellationToken::new() }
+        Self { source, target, options, cancel: CancellationToken::new(), keep: CancellationToken::new() }
     }
 
     /// Makes the sync stop when `cancel` is cancelled: nothing new is begun, copies in flight have ten seconds to end,
@@ -55,6 +56,14 @@ impl SyncJob {
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// Makes the sync delete nothing more once `keep` is cancelled: what was still to be deleted is withheld, and so is
+    /// what needed its place. Copies go on.
+    #[must_use]
+    pub fn with_keep(mut self, keep: CancellationToken) -> Self {
+        self.keep = keep;
         self
     }
 
@@ -100,7 +109,7 @@ impl SyncJob {
 
     /// Performs a plan that [`plan`](Self::plan) made.
     pub async fn execute(&self, plan: Plan) -> Report {
-        self.reported(Some(plan)).await
+        self.reported(Work::Perform(plan)).await
     }
 
     /// Plans and performs.
@@ -108,17 +117,31 @@ impl SyncJob {
     /// Without deletes, copies start while the listings are read. With them the whole plan is made first, so that a
     /// refusal leaves both sides untouched.
     pub async fn run(&self) -> Report {
-        self.reported(None).await
+        self.reported(Work::Run).await
     }
 
-    async fn work(&self, plan: Option<Plan>, report: &mut Report, recorder: Option<&Recorder>) {
-        match (plan, self.options.deletion) {
-            (Some(plan), _) => self.perform(plan, report, recorder).await,
-            (None, Deletion::Keep) => self.stream(report, recorder).await,
-            (None, Deletion::Mirror) => match self.plan_recording(recorder).await {
-                Ok(plan) => self.perform(plan, report, recorder).await,
-                Err(stop) => report.stopped = Some(stop),
-            },
+    /// Plans as a whole, shows the plan to `see`, and performs it. Whoever has to say what was not done when time is over
+    /// needs all of the plan before.
+    pub async fn run_seeing(&self, see: impl FnOnce(&Plan) + Send) -> Report {
+        self.reported(Work::Show(Box::new(see))).await
+    }
+
+    async fn work(&self, work: Work<'_>, report: &mut Report, recorder: Option<&Recorder>) {
+        match (work, self.options.deletion) {
+            (Work::Perform(plan), _) => self.perform(plan, report, recorder).await,
+            (Work::Run, Deletion::Keep) => self.stream(report, recorder).await,
+            (Work::Run, Deletion::Mirror) => self.plan_and_perform(|_| {}, report, recorder).await,
+            (Work::Show(see), _) => self.plan_and_perform(see, report, recorder).await,
+        }
+    }
+
+    async fn plan_and_perform(&self, see: impl FnOnce(&Plan) + Send, report: &mut Report, recorder: Option<&Recorder>) {
+        match self.plan_recording(recorder).await {
+            Ok(plan) => {
+                see(&plan);
+                self.perform(plan, report, recorder).await;
+            }
+            Err(stop) => report.stopped = Some(stop),
         }
     }
 
@@ -169,6 +192,7 @@ impl SyncJob {
 
     fn executor(&self, recorder: Option<&Recorder>) -> Executor {
         Executor::recording(&self.source, &self.target, &self.options, self.cancel.clone(), recorder.cloned())
+            .with_keep(self.keep.clone())
     }
 
     fn stop(&self, error: PlanError) -> Stop {
@@ -185,14 +209,14 @@ impl SyncJob {
     }
 
     /// Performs a plan, or plans and performs, with a report; writes what it teaches to the manifest, and adds what it took: time and requests.
-    async fn reported(&self, plan: Option<Plan>) -> Report {
+    async fn reported(&self, work: Work<'_>) -> Report {
         let begin = Instant::now();
         let before = self.usage();
         let mut report = Report::default();
         match self.options.manifest.clone().map(Recorder::start) {
-            None => self.work(plan, &mut report, None).await,
+            None => self.work(work, &mut report, None).await,
             Some((recorder, recording)) => {
-                self.work(plan, &mut report, Some(&recorder)).await;
+                self.work(work, &mut report, Some(&recorder)).await;
                 drop(recorder);
                 let written = recording.finish().await;
                 report.warnings.extend(written.err().map(|error| format!("{error}; the next run compares more")));
@@ -220,6 +244,16 @@ impl SyncJob {
         }
         usage
     }
+}
+
+/// How a run gets its plan.
+enum Work<'a> {
+    /// It makes one, and may begin before the plan is whole.
+    Run,
+    /// It makes a whole one and shows it first.
+    Show(Box<dyn FnOnce(&Plan) + Send + 'a>),
+    /// It has one.
+    Perform(Plan),
 }
 
 /// Returns true for what comes after the copies and counts as withheld if it does not happen.

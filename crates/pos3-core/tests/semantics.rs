@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures::StreamExt;
 use pos3_core::conformance::{FaultStore, Operation, ShuffledStore};
 use pos3_core::{
-    CancellationToken, Compare, Deletion, ErrorKind, Event, Filter, Guards, Key, MaxDelete, MemoryStore, Observer,
-    Refusal, RemoteStore, RemoteStoreExt, Side, Stop, SyncJob, SyncOptions, Tree,
+    CancellationToken, Compare, Deletion, ErrorKind, Event, Filter, Guards, Key, Manifest, MaxDelete, MemoryManifest,
+    MemoryStore, Observer, Refusal, RemoteStore, RemoteStoreExt, Side, Stop, SyncJob, SyncOptions, Tree,
 };
 
 async fn store(objects: &[(&str, &'static str)]) -> Arc<MemoryStore> {
@@ -238,6 +239,44 @@ async fn a_cancellation_during_deletes_withholds_the_batches_that_are_left() {
     assert!(matches!(report.stopped, Some(Stop::Cancelled)), "{report:?}");
     assert_eq!((report.deleted, report.withheld), (1_000, 500));
     assert_eq!(contents(&*target).await.len(), 500);
+}
+
+#[tokio::test]
+async fn the_wish_to_keep_the_rest_withholds_deletes_and_no_copy() {
+    for (files, deleted, left) in [(&MANY[..], 0, 1_500), (&[], 1_000, 500)] {
+        let (source, target) = (store(files).await, store(&[]).await);
+        for number in 0..1_500 {
+            target.write(&Key::from(format!("old-{number:04}")), "x".into()).await.unwrap();
+        }
+        let keep = CancellationToken::new();
+        let guards = Guards::default().with_allow_empty(true).with_max_delete(MaxDelete::Percent(100));
+        let options = mirror().with_guards(guards).with_observer(CancelOnFirst(keep.clone()));
+        let report = job(source, target.clone(), options).with_keep(keep).run().await;
+        assert!(report.is_clean(), "{report:?}");
+        assert_eq!((report.copied, report.deleted, report.withheld), (files.len() as u64, deleted, left));
+        assert_eq!(contents(&*target).await.len() as u64, files.len() as u64 + left);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_was_asked_for_is_seen_whole_before_anything_is_done() {
+    let (source, target) = (store(&MANY).await, store(&[("x", "1")]).await);
+    let manifest = Arc::new(MemoryManifest::default());
+    for (options, actions) in [(SyncOptions::default(), MANY.len()), (mirror(), 1)] {
+        let job = job(source.clone(), target.clone(), options.with_manifest(manifest.clone()));
+        let mut seen = 0;
+        let puts = target.usage().get("put");
+        let report = job
+            .run_seeing(|plan| {
+                seen = plan.actions.len();
+                assert_eq!(target.usage().get("put"), puts);
+            })
+            .await;
+        assert!(report.is_clean(), "{report:?}");
+        assert_eq!(seen, actions);
+    }
+    assert_eq!(manifest.rows().count().await, MANY.len(), "what was done is remembered");
+    assert_eq!(contents(&*target).await, contents(&*source).await);
 }
 
 #[tokio::test]

@@ -17,13 +17,20 @@ use crate::store::Result;
 /// Entries looked at and backed up at once.
 const LOOKING: usize = 16;
 
-/// Deletes from last to first, so that a directory comes after what is in it. A cancellation withholds the batches that
-/// were not yet sent.
-pub(super) async fn run(run: &Run, cancel: &CancellationToken, mut deletes: Vec<Entry>, report: &mut Report) {
+/// Deletes from last to first, so that a directory comes after what is in it. A cancellation, and the wish to keep the
+/// rest, withhold the batches that were not yet sent.
+pub(super) async fn run(
+    run: &Run,
+    (cancel, keep): (&CancellationToken, &CancellationToken),
+    mut deletes: Vec<Entry>,
+    report: &mut Report,
+) {
     deletes.reverse();
     for batch in deletes.chunks(run.target.store().capabilities().delete_batch.max(1)) {
         if cancel.is_cancelled() {
             report.stopped = Some(Stop::Cancelled);
+        }
+        if cancel.is_cancelled() || keep.is_cancelled() {
             report.withheld += batch.iter().filter(|entry| entry.has_content()).count() as u64;
             continue;
         }
