@@ -29,6 +29,7 @@ mod compare;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod diff;
+mod digest;
 mod entry;
 mod error;
 mod event;
@@ -49,6 +50,7 @@ mod tree;
 pub use checksum::Checksummer;
 pub use compare::{Change, Compare, Proof};
 pub use diff::{Diff, ListingFailed, Merge, Side};
+pub use digest::{Agreement, Digester};
 pub use entry::{Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};
 pub use error::{ErrorKind, StoreError};
 pub use event::{Event, Observe, Observer};

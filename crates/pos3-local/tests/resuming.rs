@@ -183,14 +183,20 @@ async fn ranges_that_were_damaged_on_the_way_are_found_before_the_file_has_its_n
 }
 
 #[tokio::test]
-async fn content_that_only_an_md5_is_known_of_is_read_by_one_request_that_checks_it() {
+async fn content_that_only_an_md5_is_known_of_is_compared_with_it_when_it_is_written() {
     let (world, journal) = (World::new(), Arc::new(MemoryJournal::default()));
-    for (origin, reads) in [(Origin::new().with_md5(), 1), (Origin::new().with_md5().with_checksums(true), 6)] {
+    let first = Origin::new().with_md5().after(3, Then::Fail);
+    for (origin, is_whole) in [(first, true), (Origin::new().with_md5().damaging(Some(21 * MIB)), false)] {
         let origin = Arc::new(origin);
         let content = origin.content(pattern(0)).await;
-        put(&world, &content, options(&journal)).await.unwrap();
-        assert!(content.is_verified());
-        assert_eq!(origin.reads().len(), reads);
+        let mut stored = put(&world, &content, options(&journal)).await;
+        if is_whole {
+            stored.unwrap_err();
+            origin.recover();
+            stored = put(&world, &content, options(&journal)).await;
+            assert_eq!(origin.reads().len(), 3, "what had arrived is not fetched again");
+        }
+        assert_eq!((stored.is_ok(), content.is_verified()), (is_whole, is_whole));
         is_done(&world, &journal, &pattern(0)).await;
     }
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::TryStreamExt;
 use pos3_core::{Checksum, Checksummer, Content, ErrorKind, GetOptions, Key, MemoryStore, RemoteStore, RemoteStoreExt};
+use pos3_local::LocalStore;
 use pos3_s3::{Checksums, PayloadSigning, S3Config, S3Store};
 use pos3_tests::server::{self, Answer, Fault, Operation, Properties, S3Server, StoredObject};
 
@@ -238,7 +239,8 @@ async fn only_what_speaks_of_the_content_is_compared() {
 #[tokio::test]
 async fn what_other_programs_sent_is_compared_with_the_checksum_they_chose() {
     let bytes = random_bytes(7, 1000);
-    for (header, kind) in [("x-amz-checksum-crc32", Checksum::Crc32(0)), ("x-amz-checksum-crc32c", Checksum::Crc32c(0))] {
+    for (header, kind) in [("x-amz-checksum-crc32", Checksum::Crc32(0)), ("x-amz-checksum-crc32c", Checksum::Crc32c(0))]
+    {
         let mut sum = Checksummer::like(&kind);
         sum.update(&bytes);
         let (Checksum::Crc32(value) | Checksum::Crc32c(value)) = sum.finish() else { panic!("{kind} is of 32 bits") };
@@ -271,6 +273,46 @@ async fn parts_of_another_store_are_compared_with_its_checksum() {
     let content = content();
     target.write(&Key::from("k"), content.clone()).await.unwrap();
     assert!(content.is_verified() && stored(&to, "k").bytes == bytes);
+}
+
+#[tokio::test]
+async fn large_files_that_have_only_an_md5_are_compared_with_it() {
+    let bytes = random_bytes(11, LARGE);
+    let of = |etag: Option<String>| {
+        let mut object = StoredObject::new(bytes.clone().into(), Properties::default());
+        object.etag = etag.unwrap_or(object.etag);
+        object
+    };
+    let in_parts = {
+        let server = server();
+        store_with(config(&server)).write(&Key::from("k"), bytes.clone().into()).await.unwrap();
+        stored(&server, "k").etag
+    };
+    assert!(in_parts.ends_with("-3"), "{in_parts}");
+    let in_unusual_parts = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-3".to_owned();
+    // Where the parts are unknown, what is damaged cannot be told from what is whole: neither is verified.
+    for (object, is_told, is_certain) in
+        [(of(None), true, true), (of(Some(in_parts)), true, false), (of(Some(in_unusual_parts)), false, false)]
+    {
+        for is_damaged in [false, true] {
+            let server = server();
+            let etag = &object.etag;
+            server.put_object(BUCKET, "k", object.clone());
+            if is_damaged {
+                server.fault(Fault::on(Operation::GetObject).nth(2).answer(Answer::FlipByte { at: 99 }));
+            }
+            let directory = tempfile::tempdir().unwrap();
+            let target = LocalStore::new(directory.path()).unwrap();
+            let source = Arc::new(store(&server));
+            let content = Content::stored(source.clone(), source.head(&Key::from("k")).await.unwrap());
+            let stored = target.write(&Key::from("k"), content.clone()).await;
+            let refused = is_certain && is_damaged;
+            assert_eq!(stored.err().map(|error| error.kind()), refused.then_some(ErrorKind::Integrity), "{etag}");
+            assert_eq!(content.is_verified(), is_told && !is_damaged, "{etag}");
+            assert_eq!(directory.path().join("k").exists(), !refused, "{etag}: a bad file has no name");
+            assert_eq!(server.requests().of(Operation::GetObject), 3, "{etag}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,22 +1,15 @@
-//! Digests made from local content, to be compared with what a store says of its own.
-//!
-//! An S3 ETag is the MD5 of the content, or of the MD5s of its parts. Which part size was used is not told, but the
-//! number of parts leaves few of the sizes that programs use, and one pass tries them all.
+//! Contents that must be read to know whether they are the same.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use md5::{Digest as _, Md5};
 
 use crate::diff::Side;
+use crate::digest::{Agreement, Digester};
 use crate::entry::{Digest, Entry};
 use crate::error::StoreError;
 use crate::store::{ByteStream, Content, Result};
 use crate::tree::Tree;
-
-/// Part sizes in MiB that programs are known to upload with; the AWS SDKs, this project and rclone among them.
-const PART_SIZES_MIB: [u64; 18] = [5, 6, 7, 8, 10, 12, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 256, 512];
-
-const MIB: u64 = 1 << 20;
 
 /// A side that could not be read.
 #[derive(Debug)]
@@ -113,85 +106,10 @@ async fn md5(content: Content) -> Result<[u8; 16]> {
 }
 
 async fn matches(content: Content, known: Digest) -> Result<bool> {
-    match known {
-        Digest::Md5(expected) => Ok(md5(content).await? == expected),
-        Digest::Md5OfParts { digest, parts } => {
-            let mut candidates: Vec<PartsHash> = part_sizes(content.size(), parts).map(PartsHash::new).collect();
-            if candidates.is_empty() {
-                return Ok(false);
-            }
-            let mut body = content.read(0..content.size()).await?;
-            while let Some(chunk) = body.try_next().await? {
-                candidates.iter_mut().for_each(|candidate| candidate.update(&chunk));
-            }
-            Ok(candidates.into_iter().any(|candidate| candidate.finish() == digest))
-        }
+    let Some(mut digester) = Digester::new(known, content.size()) else { return Ok(false) };
+    let mut body = content.read(0..content.size()).await?;
+    while let Some(chunk) = body.try_next().await? {
+        digester.update(&chunk);
     }
-}
-
-/// Returns the known part sizes that cut `size` bytes into `parts` parts.
-fn part_sizes(size: u64, parts: u32) -> impl Iterator<Item = u64> {
-    let whole = (parts == 1).then_some(size.max(1));
-    let common = PART_SIZES_MIB.into_iter().map(|mib| mib * MIB);
-    // Beyond 10,000 parts of a common size, this project and the AWS SDKs take the next whole MiB that is enough.
-    let grown = size.div_ceil(10_000).div_ceil(MIB).max(1) * MIB;
-    let grown = Some(grown).filter(|grown| !PART_SIZES_MIB.contains(&(grown / MIB)));
-    whole.into_iter().chain(common).chain(grown).filter(move |part| size.div_ceil(*part) == u64::from(parts))
-}
-
-/// The MD5 of the MD5s of parts of one size.
-struct PartsHash {
-    part_size: u64,
-    left: u64,
-    part: Md5,
-    whole: Md5,
-}
-
-impl PartsHash {
-    fn new(part_size: u64) -> Self {
-        Self { part_size, left: part_size, part: Md5::new(), whole: Md5::new() }
-    }
-
-    fn update(&mut self, mut chunk: &[u8]) {
-        while !chunk.is_empty() {
-            let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(chunk.len());
-            self.part.update(&chunk[..take]);
-            self.left -= take as u64;
-            chunk = &chunk[take..];
-            if self.left == 0 {
-                self.end_part();
-            }
-        }
-    }
-
-    fn end_part(&mut self) {
-        self.whole.update(self.part.finalize_reset());
-        self.left = self.part_size;
-    }
-
-    fn finish(mut self) -> [u8; 16] {
-        if self.left < self.part_size {
-            self.end_part();
-        }
-        self.whole.finalize().into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_multipart_etag_is_recognised_by_trying_part_sizes() {
-        let content: Vec<u8> = (0..20 * MIB + 3).map(|n| u8::try_from(n % 251).unwrap()).collect();
-        for (part_size, parts) in [(8 * MIB, 3), (5 * MIB, 5), (16 * MIB, 2)] {
-            let sums: Vec<u8> = content.chunks(usize::try_from(part_size).unwrap()).flat_map(Md5::digest).collect();
-            let digest = Md5::digest(&sums).into();
-            let same = matches(content.clone().into(), Digest::Md5OfParts { digest, parts }).await.unwrap();
-            assert!(same, "{part_size}");
-            let mut other = content.clone();
-            other[7] ^= 1;
-            assert!(!matches(other.into(), Digest::Md5OfParts { digest, parts }).await.unwrap(), "{part_size}");
-        }
-    }
+    Ok(digester.finish() == Agreement::Same)
 }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use pos3_core::{Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Key, PutOptions, Result, StoreError};
+use pos3_core::{
+    Agreement, Checksum, Checksummer, Content, Digester, Entry, ErrorKind, Key, PutOptions, Result, StoreError,
+};
 use tokio::sync::Mutex;
 
 use super::fill::Fill;
@@ -20,9 +22,9 @@ use crate::root::Root;
 /// What one request reads of content that costs requests.
 const RANGE: u64 = 8 << 20;
 
-/// Up to this size content whose only checksum is an MD5 is read by one request: an MD5 cannot be put together from those
-/// of ranges, and to be checked is worth more than to be a little faster.
-const ONE_REQUEST: u64 = 64 << 20;
+/// Up to this size, the most that one PUT can store, a content whose store knows an MD5 and no checksum is compared by
+/// reading what was written: an MD5 cannot be put together from those of ranges.
+const READ_BACK: u64 = 5 << 30;
 
 /// Where the content goes.
 struct Opened {
@@ -121,11 +123,11 @@ impl Put<'_> {
             arrived: self.arrived,
             sum: (expected.is_some() || self.resumable.is_some()).then_some(sum),
             resumable: self.resumable,
-            step: self.step(expected),
+            step: self.step(),
             writing: &self.writing,
         };
         fill.run().await?;
-        self.compare(expected)
+        self.compare(expected).await
     }
 
     /// Returns the checksum that the content must have, where its ranges are fetched one by one and its store keeps one.
@@ -144,29 +146,49 @@ impl Put<'_> {
 
     /// Returns what to read at once. More requests are faster for content from afar; what is on this machine is one
     /// stream.
-    fn step(&self, expected: Option<Checksum>) -> u64 {
-        let size = self.content.size();
-        match self.content.origin() {
-            Some((store, entry)) if !store.capabilities().local_reads => {
-                let has_md5 = matches!(entry.digest, Some(Digest::Md5(_)));
-                if expected.is_none() && has_md5 && size <= ONE_REQUEST { size } else { RANGE }
-            }
-            _ => size,
-        }
+    fn step(&self) -> u64 {
+        if self.comes_from_afar() { RANGE } else { self.content.size() }
     }
 
-    fn compare(&self, expected: Option<Checksum>) -> Result<()> {
-        if expected.is_none() {
-            return Ok(());
+    fn comes_from_afar(&self) -> bool {
+        self.content.origin().is_some_and(|(store, _)| !store.capabilities().local_reads)
+    }
+
+    /// Compares what arrived with what the store of origin knows of it.
+    async fn compare(&self, expected: Option<Checksum>) -> Result<()> {
+        let agreement = match expected {
+            Some(expected) if self.arrived.now().whole() == Some(expected) => Agreement::Same,
+            Some(_) => Agreement::Different,
+            None => self.compare_digest().await?,
+        };
+        match agreement {
+            Agreement::Same => self.content.mark_verified(),
+            Agreement::Different => {
+                return Err(StoreError::new(ErrorKind::Integrity, "write")
+                    .with_key(self.key)
+                    .with_message("what arrived has another checksum than what is stored")
+                    .temporary());
+            }
+            Agreement::Unknown => {}
         }
-        if self.arrived.now().whole() != expected {
-            return Err(StoreError::new(ErrorKind::Integrity, "write")
-                .with_key(self.key)
-                .with_message("what arrived has another checksum than what is stored")
-                .temporary());
-        }
-        self.content.mark_verified();
         Ok(())
+    }
+
+    /// Reads what was written and compares it with the digest that the store of origin told, if it told one.
+    async fn compare_digest(&self) -> Result<Agreement> {
+        let size = self.content.size();
+        let is_open = self.comes_from_afar() && !self.content.is_verified() && size <= READ_BACK;
+        let known = self.content.origin().filter(|_| is_open).and_then(|(_, entry)| entry.digest);
+        let Some(mut digester) = known.and_then(|known| Digester::new(known, size)) else {
+            return Ok(Agreement::Unknown);
+        };
+        let partial = self.partial.clone();
+        blocking("write", move |waited| {
+            let is_whole = partial.read(&(0..size), waited, |bytes| digester.update(bytes))?;
+            Ok(if is_whole { digester.finish() } else { Agreement::Different })
+        })
+        .await
+        .map_err(|error| error.with_key(self.key))
     }
 
     /// Notes what a later put can go on with, or that there is nothing.

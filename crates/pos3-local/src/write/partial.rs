@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 8;
 /// The most pieces the system takes in one write (`IOV_MAX`).
 const PIECES: usize = 1024;
 
-/// What is read at once of a file that is gone on with.
+/// What is read at once of what has been written.
 const READ: usize = 1 << 20;
 
 /// An unfinished file, removed when dropped unless it was placed or is kept. It is locked as long as it is open.
@@ -118,22 +118,33 @@ impl Partial {
         mut sum: Checksummer,
         waited: &Waited,
     ) -> Result<Option<Checksum>, StoreError> {
+        let is_there = self.read(range, waited, |bytes| sum.update(bytes))?;
+        Ok(is_there.then(|| sum.finish()))
+    }
+
+    /// Gives a range of the file to `take`; returns false if the file ends before the range does, or cannot be read there.
+    pub(super) fn read(
+        &self,
+        range: &Range<u64>,
+        waited: &Waited,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<bool, StoreError> {
         let mut buffer = vec![0; READ];
         let mut offset = range.start;
         while offset < range.end {
             waited.check()?;
             let rest = usize::try_from(range.end - offset).unwrap_or(READ).min(READ);
             match rustix::io::pread(&self.file, &mut buffer[..rest], offset) {
-                Ok(0) | Err(Errno::IO) => return Ok(None),
+                Ok(0) | Err(Errno::IO) => return Ok(false),
                 Ok(read) => {
-                    sum.update(&buffer[..read]);
+                    take(&buffer[..read]);
                     offset += read as u64;
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(unnamed("write", errno)),
             }
         }
-        Ok(Some(sum.finish()))
+        Ok(true)
     }
 
     /// Writes these pieces one after the other, starting at `offset`.
@@ -179,7 +190,7 @@ fn write_some(file: BorrowedFd<'_>, pieces: &[IoSlice<'_>], offset: u64) -> Resu
 }
 
 fn create(directory: &OwnedFd, mode: Mode) -> Result<(String, OwnedFd), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut attempts = 0;
     loop {
         let name = format!("{PARTIAL_PREFIX}{:016x}", RandomState::new().build_hasher().finish());
