@@ -20,6 +20,7 @@ use pos3::{FileProvider, Location, Registry, S3Provider, S3Settings, S3SettingsE
 
 use crate::args::{Cli, Command, S3Args};
 use crate::exit::Exit;
+use crate::warnings::Warnings;
 
 const S3: &str = "s3";
 
@@ -42,9 +43,14 @@ pub(crate) async fn run(cli: Cli) -> Exit {
 
 /// Returns the schemes of this program. The environment is asked about S3 only where S3 is used: what is wrong there must
 /// not stop a sync between two disks.
-fn registry(s3: &S3Args, symlinks: Symlinks, locations: &[&Location]) -> Result<Registry, S3SettingsError> {
+fn registry(
+    s3: &S3Args,
+    warnings: &Warnings,
+    symlinks: Symlinks,
+    locations: &[&Location],
+) -> Result<Registry, S3SettingsError> {
     let uses_s3 = locations.iter().any(|location| location.scheme() == S3);
-    let provider = if uses_s3 { s3.provider()? } else { S3Provider::new(S3Settings::default()) };
+    let provider = if uses_s3 { s3.provider(warnings)? } else { S3Provider::new(S3Settings::default()) };
     let files = FileProvider::default().with_symlinks(symlinks);
     Ok(Registry::default().with("file", files).with(S3, provider))
 }

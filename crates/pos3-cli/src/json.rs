@@ -8,6 +8,7 @@ use pos3::{Action, FailedAction, Location, Plan, Report, Usage};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::warnings::Warnings;
 
 /// The version of both objects.
 pub(crate) const VERSION: u32 = 1;
@@ -22,6 +23,7 @@ pub(crate) struct SyncJson<'a> {
     dry_run: bool,
     exit_code: u8,
     error: Option<ErrorJson>,
+    warnings: Vec<String>,
     #[serde(flatten)]
     result: Option<ResultJson<'a>>,
 }
@@ -45,7 +47,6 @@ struct ResultJson<'a> {
     extra: u64,
     skipped: Vec<SkippedJson<'a>>,
     failed: Vec<FailedJson<'a>>,
-    warnings: &'a [String],
     elapsed_seconds: f64,
     requests: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +100,7 @@ impl<'a> SyncJson<'a> {
             dry_run,
             exit_code: exit.code(),
             error: None,
+            warnings: Vec::new(),
             result: None,
         }
     }
@@ -109,8 +111,15 @@ impl<'a> SyncJson<'a> {
         self
     }
 
+    /// Adds what was said on the way.
+    pub(crate) fn with_warnings(mut self, warnings: &Warnings) -> Self {
+        self.warnings.extend(warnings.told());
+        self
+    }
+
     /// Adds what happened, and the plan of a dry run.
     pub(crate) fn with_report(mut self, report: &'a Report, plan: Option<&'a Plan>) -> Self {
+        self.warnings.extend_from_slice(&report.warnings);
         self.result = Some(ResultJson {
             source_entries: report.tally.source,
             target_files: report.tally.target,
@@ -122,7 +131,6 @@ impl<'a> SyncJson<'a> {
             extra: report.tally.extra,
             skipped: skipped(report),
             failed: failed(report),
-            warnings: &report.warnings,
             elapsed_seconds: report.elapsed.as_secs_f64(),
             requests: requests(&report.usage),
             plan: plan.map(|plan| plan.actions.iter().map(action).collect()),

@@ -11,6 +11,7 @@ mod progress;
 mod signals;
 mod size;
 mod summary;
+mod warnings;
 
 use std::process::ExitCode;
 use std::time::Duration;

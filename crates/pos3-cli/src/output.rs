@@ -3,8 +3,14 @@
 //! A reader that has seen enough closes its end (`pos3-cli ls … | head`); that is no failure and no panic.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::ProgressBar;
 
 use crate::json::ErrorJson;
+
+/// The bar that stands on the terminal, if one does. There is one terminal, whoever writes to it.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Whether anybody still reads stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +37,21 @@ pub(crate) fn unwritten(error: &io::Error) -> ErrorJson {
     ErrorJson { message: format!("cannot write to stdout: {error}"), hint: None }
 }
 
-/// Writes text to stderr; if nobody can read it, nothing can be done.
+/// Says which bar stands on the terminal from now on.
+pub(crate) fn set_bar(bar: Option<ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+}
+
+/// Writes text to stderr, between two drawings of the bar and not through it; if nobody can read it, nothing can be done.
 pub(crate) fn note(text: &str) {
-    let mut out = io::stderr().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let write = || {
+        let mut out = io::stderr().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    };
+    match BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
 }
 
 /// Writes an error and what to do about it to stderr.

@@ -29,7 +29,7 @@ const TEMPLATE: &str = "{spinner} [{bar:24}] {wide_msg}";
 #[derive(Debug)]
 pub(crate) struct Progress {
     counters: Arc<Counters>,
-    bar: ProgressBar,
+    bar: Option<ProgressBar>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -38,7 +38,6 @@ pub(crate) struct Progress {
 pub(crate) struct Watcher {
     counters: Arc<Counters>,
     tell: Option<Lines>,
-    bar: ProgressBar,
 }
 
 impl Progress {
@@ -47,12 +46,13 @@ impl Progress {
         let counters = Arc::new(Counters::default());
         let terminal = std::io::stderr().is_terminal();
         let (bar, task) = match (show.progress, terminal) {
-            (false, _) => (ProgressBar::hidden(), None),
+            (false, _) => (None, None),
             (true, true) => {
                 let bar = bar();
-                (bar.clone(), Some(tokio::spawn(draw(bar, counters.clone()))))
+                output::set_bar(Some(bar.clone()));
+                (Some(bar.clone()), Some(tokio::spawn(draw(bar, counters.clone()))))
             }
-            (true, false) => (ProgressBar::hidden(), Some(tokio::spawn(say(counters.clone())))),
+            (true, false) => (None, Some(tokio::spawn(say(counters.clone())))),
         };
         Self { counters, bar, task }
     }
@@ -60,12 +60,12 @@ impl Progress {
     /// Returns the observer that this progress is fed by.
     pub(crate) fn watcher(&self, lines: &Lines, show: Show) -> Watcher {
         let tell = (show.detail == Detail::Verbose).then(|| lines.clone());
-        Watcher { counters: self.counters.clone(), tell, bar: self.bar.clone() }
+        Watcher { counters: self.counters.clone(), tell }
     }
 
     /// Returns an observer that only feeds this progress.
     pub(crate) fn counter(&self) -> Watcher {
-        Watcher { counters: self.counters.clone(), tell: None, bar: self.bar.clone() }
+        Watcher { counters: self.counters.clone(), tell: None }
     }
 
     /// Takes the bar away.
@@ -73,7 +73,10 @@ impl Progress {
         if let Some(task) = self.task {
             task.abort();
         }
-        self.bar.finish_and_clear();
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+            output::set_bar(None);
+        }
     }
 }
 
@@ -83,8 +86,7 @@ impl Observer for Watcher {
         if let (Event::Done(action), Some(lines)) = (event, &self.tell)
             && let Some(line) = lines.line(action)
         {
-            // Lines go between two drawings of the bar, not through it.
-            self.bar.suspend(|| output::note(&format!("{line}\n")));
+            output::note(&format!("{line}\n"));
         }
     }
 }

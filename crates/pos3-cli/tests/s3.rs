@@ -23,6 +23,7 @@ mod tls;
 mod trees;
 mod truth;
 mod upload;
+mod warnings;
 
 use std::process::Command;
 

@@ -133,9 +133,6 @@ impl Profile {
     }
 }
 
-/// Receives warnings about profiles.
-type Warn = Arc<dyn Fn(&str) + Send + Sync>;
-
 /// Profiles by name: those that a program gives, then those of a file.
 ///
 /// Nothing is read before the first profile is asked for, and then only that one is looked into. What was read stays as
@@ -145,7 +142,6 @@ pub struct Profiles {
     given: BTreeMap<String, Profile>,
     file: Option<ProfilesFile>,
     written: Arc<OnceLock<Written>>,
-    warn: Option<Warn>,
 }
 
 impl Profiles {
@@ -191,13 +187,6 @@ impl Profiles {
         Ok(self)
     }
 
-    /// Sets who is told of a file of credentials that others can read. It may be told more than once.
-    #[must_use]
-    pub fn with_warnings(mut self, warn: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.warn = Some(Arc::new(warn));
-        self
-    }
-
     /// Returns the profile of a name.
     ///
     /// # Errors
@@ -234,15 +223,11 @@ impl Profiles {
         self.file.as_ref().map(ProfilesFile::path)
     }
 
-    /// Returns the keys of a profile that has a file for them.
-    pub(crate) fn keys(&self, name: &str, path: &Path) -> Result<Keys, ProfileError> {
+    /// Returns the keys of a profile that has a file for them, and warns of one that others can read.
+    pub(crate) fn keys(&self, name: &str, path: &Path, warn: impl FnOnce(&str)) -> Result<Keys, ProfileError> {
         let keys = credentials_file::read(name, path)?;
         if credentials_file::is_open_to_others(path) {
-            let text = format!("others can read the credentials in '{}': chmod 600 it", path.display());
-            tracing::warn!("{text}");
-            if let Some(warn) = &self.warn {
-                warn(&text);
-            }
+            warn(&format!("others can read the credentials in '{}': chmod 600 it", path.display()));
         }
         Ok(keys)
     }

@@ -10,6 +10,7 @@ mod settings;
 mod shared_config;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ use crate::profile::{Identity, NO_LOCAL_NAME, Profile, ProfileError, Profiles, R
 use crate::registry::{Provider, Role};
 use credentials::Standard;
 use settings::Asker;
+use warnings::Warnings;
 
 pub use settings::{Looked, S3Settings, S3SettingsError};
 
@@ -34,11 +36,15 @@ pub use settings::{Looked, S3Settings, S3SettingsError};
 /// those of the settings; one that has credentials uses exactly these, and no others if they are missing or refused.
 ///
 /// A connection is made by the first request, a file is read when the first location that needs it is opened.
+///
+/// What a person may want to know although nothing failed, such as a server that ignores checksums, is told to
+/// [`with_warnings`](Self::with_warnings).
 #[derive(Debug)]
 pub struct S3Provider {
     settings: S3Settings,
     profiles: Profiles,
     default_profile: Option<String>,
+    warnings: Warnings,
     open: Mutex<Open>,
 }
 
@@ -63,7 +69,13 @@ struct Ready {
 impl S3Provider {
     /// Returns a provider that uses these settings for every location without a profile, and knows no profiles.
     pub fn new(settings: S3Settings) -> Self {
-        Self { settings, profiles: Profiles::default(), default_profile: None, open: Mutex::default() }
+        Self {
+            settings,
+            profiles: Profiles::default(),
+            default_profile: None,
+            warnings: Warnings::default(),
+            open: Mutex::default(),
+        }
     }
 
     /// Sets the profiles there are.
@@ -77,6 +89,32 @@ impl S3Provider {
     #[must_use]
     pub fn with_default_profile(mut self, name: impl Into<String>) -> Self {
         self.default_profile = Some(name.into());
+        self
+    }
+
+    /// Sets who is told, in one line each, what a person may want to know although nothing failed: a server that refuses
+    /// or ignores checksums or conditional writes, a clock that is wrong, a file of credentials that others can read.
+    /// Default: a warning of `tracing`.
+    ///
+    /// Each is told once for each profile, when it turns out: that may be in the middle of a transfer, on any thread.
+    ///
+    /// ```no_run
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use pos3::{Registry, S3Provider, S3Settings, Session};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    /// let listener = told.clone();
+    /// let provider = S3Provider::new(S3Settings::from_env()?)
+    ///     .with_warnings(move |line| listener.lock().unwrap().push(line.to_owned()));
+    /// let session = Session::builder().registry(Registry::default().with("s3", provider));
+    /// # let _ = session;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_warnings(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.warnings = Warnings::new(tell);
         self
     }
 
@@ -125,7 +163,8 @@ impl S3Provider {
             Identity::Anonymous => Asker::Known(Credentials::Anonymous),
             Identity::Keys(keys) => Asker::Known(keys.into()),
             Identity::File(path) => {
-                let keys = self.profiles.keys(name, &path).map_err(|source| refused(location, source))?;
+                let keys = self.profiles.keys(name, &path, |warning| self.warnings.tell(warning));
+                let keys = keys.map_err(|source| refused(location, source))?;
                 Asker::Known(keys.into())
             }
         };
@@ -148,7 +187,9 @@ impl S3Provider {
                 (Credentials::Provider(standard.clone()), Some(standard))
             }
         };
-        Ok(Ready { client: S3Client::new(settings.config(credentials)?)?, standard })
+        let warnings = self.warnings.clone();
+        let config = settings.config(credentials)?.with_warnings(move |warning| warnings.tell(warning));
+        Ok(Ready { client: S3Client::new(config)?, standard })
     }
 }
 

@@ -115,6 +115,13 @@ use signals::Signals;
 /// An upload deletes only what this machine stored or fetched before, that is gone locally and that nobody else changed:
 /// see [`RemoteDelete`]. A fresh or empty directory deletes nothing, and what others stored meanwhile stays.
 ///
+/// # Warnings
+///
+/// What a person may want to know although nothing failed, such as a server that ignores checksums, is told once to the
+/// listener of the store: for S3 that is `S3Provider::with_warnings`, given with the [registry](SessionBuilder::registry).
+/// Without a listener it is a warning of `tracing`. What a transfer has to say of itself is in its
+/// [report](Status::last_report).
+///
 /// # Options and their defaults
 ///
 /// | session | default |

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pos3::{Credentials, Location, Profiles, S3Provider, S3Settings, S3SettingsError};
 
-use crate::output;
+use crate::warnings::Warnings;
 
 /// The scheme whose locations have profiles.
 const SCHEME: &str = "s3";
@@ -37,9 +37,10 @@ pub(crate) struct S3Args {
 
 impl S3Args {
     /// Returns who opens `s3://`: with these options, else with the environment, and with the profiles of the file.
-    pub(crate) fn provider(&self) -> Result<S3Provider, S3SettingsError> {
-        let profiles = Profiles::from_env().with_warnings(|text| output::note(&format!("warning: {text}\n")));
-        Ok(S3Provider::new(self.settings()?).with_profiles(profiles))
+    pub(crate) fn provider(&self, warnings: &Warnings) -> Result<S3Provider, S3SettingsError> {
+        let warnings = warnings.clone();
+        let provider = S3Provider::new(self.settings()?).with_profiles(Profiles::from_env());
+        Ok(provider.with_warnings(move |warning| warnings.tell(warning)))
     }
 
     /// Gives the profile of `--profile` to a location that could have one and names none. What is written down of the

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::json::{self, ErrorJson, SyncJson};
 use crate::lines::Lines;
 use crate::output::Reader;
+use crate::warnings::Warnings;
 use crate::{hints, output, summary};
 
 /// What a run came to.
@@ -25,6 +26,7 @@ pub(super) struct Account<'a> {
     pub(super) from: &'a Location,
     pub(super) to: &'a Location,
     pub(super) show: Show,
+    pub(super) warnings: &'a Warnings,
     pub(super) plans: Plans,
 }
 
@@ -108,7 +110,8 @@ impl Account<'_> {
     }
 
     fn object(&self, exit: Exit) -> SyncJson<'_> {
-        SyncJson::new(self.command, (self.from, self.to), self.plans != Plans::Done, exit)
+        let object = SyncJson::new(self.command, (self.from, self.to), self.plans != Plans::Done, exit);
+        object.with_warnings(self.warnings)
     }
 
     fn early_end(&self, stop: &Stop) -> ErrorJson {

@@ -15,6 +15,7 @@ use crate::json::{self, ErrorJson, SyncJson};
 use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::signals::Signals;
+use crate::warnings::Warnings;
 use crate::{hints, output};
 
 type Reader = PlanReader<Box<dyn BufRead + Send>>;
@@ -29,11 +30,13 @@ pub(crate) async fn run(args: &ApplyArgs) -> Exit {
         Err(error) => return unreadable(args, &error),
     };
     let plans = if args.dry_run { Plans::Shown } else { Plans::Done };
-    let account = Account { command: "apply", from: &header.source, to: &header.target, show: args.show.show(), plans };
+    let (from, to, show) = (&header.source, &header.target, args.show.show());
+    let warnings = Warnings::new(show.detail);
+    let account = Account { command: "apply", from, to, show, warnings: &warnings, plans };
     let signals = Signals::listen();
-    let progress = Progress::start(account.show);
-    let options = args.options().with_observer(progress.watcher(&Lines::new(account.from, account.to), account.show));
-    let outcome = perform(args, options, reader, &signals).await;
+    let progress = Progress::start(show);
+    let options = args.options().with_observer(progress.watcher(&Lines::new(from, to), show));
+    let outcome = perform(args, options, reader, &warnings, &signals).await;
     progress.end();
     match outcome {
         Ok(outcome) => account.tell(&outcome, Exit::of_report(&outcome.report, signals.exit())),
@@ -57,10 +60,11 @@ async fn perform(
     args: &ApplyArgs,
     options: SyncOptions,
     reader: Reader,
+    warnings: &Warnings,
     signals: &Signals,
 ) -> Result<Outcome, NotBegun> {
     let header = reader.header().clone();
-    let sync = open(args, &header, options).await.map_err(NotBegun::Sync)?.with_cancel(signals.cancel());
+    let sync = open(args, &header, options, warnings).await.map_err(NotBegun::Sync)?.with_cancel(signals.cancel());
     let actions = reader.actions(sync.target_capabilities().keys, args.shard).map_err(NotBegun::Plan)?;
     let plan = Plan { actions, tally: header.tally, warnings: header.warnings };
     if args.dry_run {
@@ -69,10 +73,10 @@ async fn perform(
     Ok(Outcome { report: sync.execute(plan).await, plan: None })
 }
 
-async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions) -> Result<Sync, Error> {
+async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {
     let (from, to) = (&header.source, &header.target);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
-    let registry = registry(&args.s3, header.symlinks, &locations)?;
+    let registry = registry(&args.s3, warnings, header.symlinks, &locations)?;
     let sync = Sync::open(&registry, from, to, options).await?;
     with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await
 }

@@ -14,11 +14,12 @@ use serde::Serialize;
 
 use super::account::finish;
 use super::registry;
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, Detail};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
 use crate::output::Reader;
 use crate::signals::Signals;
+use crate::warnings::Warnings;
 use crate::{hints, output, size};
 
 /// What is said of one path.
@@ -58,7 +59,7 @@ struct CheckJson<'a> {
     differing: usize,
     unknown: usize,
     differences: &'a [Difference],
-    warnings: &'a [String],
+    warnings: Vec<String>,
     elapsed_seconds: f64,
     requests: BTreeMap<&'static str, u64>,
 }
@@ -78,7 +79,8 @@ struct Found {
 pub(crate) async fn run(args: &CheckArgs) -> Exit {
     let begin = Instant::now();
     let signals = Signals::listen();
-    let (found, failed) = match compare(args, signals.cancel()).await {
+    let warnings = Warnings::new(if args.quiet { Detail::Quiet } else { Detail::Usual });
+    let (found, failed) = match compare(args, &warnings, signals.cancel()).await {
         Ok(found) => (found, None),
         Err(failed) => (Found::default(), Some(failed)),
     };
@@ -92,7 +94,7 @@ pub(crate) async fn run(args: &CheckArgs) -> Exit {
         output::error(&error.message, error.hint.as_deref());
     }
     let written = if args.json {
-        output::data(|out| json::write(out, &object(args, &found, error.clone(), exit, begin)))
+        output::data(|out| json::write(out, &object(args, &found, &warnings, error.clone(), exit, begin)))
     } else {
         lines(&found)
     };
@@ -114,12 +116,12 @@ impl Failed {
     }
 }
 
-async fn compare(args: &CheckArgs, cancel: CancellationToken) -> Result<Found, Failed> {
+async fn compare(args: &CheckArgs, warnings: &Warnings, cancel: CancellationToken) -> Result<Found, Failed> {
     let mut options = args.options().map_err(|error| Failed::new(Exit::Usage, error.to_string(), None))?;
     if args.all {
         options = options.with_observer(Equals::default());
     }
-    let sync = open(args, options).await.map_err(|error| {
+    let sync = open(args, options, warnings).await.map_err(|error| {
         // Nothing is touched, so nothing is refused for safety.
         let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
         Failed::new(exit, output::chain(&error), hints::for_error(&error))
@@ -132,8 +134,8 @@ async fn compare(args: &CheckArgs, cancel: CancellationToken) -> Result<Found, F
     }
 }
 
-async fn open(args: &CheckArgs, options: pos3::SyncOptions) -> Result<Sync, Error> {
-    let registry = registry(&args.s3, args.symlinks(), &[&args.from, &args.to])?;
+async fn open(args: &CheckArgs, options: pos3::SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {
+    let registry = registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to])?;
     Sync::open(&registry, &args.from, &args.to, options).await
 }
 
@@ -224,6 +226,7 @@ fn lines(found: &Found) -> io::Result<Reader> {
 fn object<'a>(
     args: &CheckArgs,
     found: &'a Found,
+    warnings: &Warnings,
     error: Option<ErrorJson>,
     exit: Exit,
     begin: Instant,
@@ -241,7 +244,7 @@ fn object<'a>(
         differing: found.count(Sign::Differs),
         unknown: found.count(Sign::Unknown),
         differences: &found.differences,
-        warnings: &found.warnings,
+        warnings: [warnings.told().as_slice(), &found.warnings].concat(),
         elapsed_seconds: begin.elapsed().as_secs_f64(),
         requests: json::requests(&found.usage),
     }

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::account::finish;
 use super::registry;
-use crate::args::CleanupArgs;
+use crate::args::{CleanupArgs, Detail};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
+use crate::warnings::Warnings;
 use crate::{hints, output, size};
 
 /// What `cleanup --json` writes.
@@ -21,6 +22,7 @@ struct CleanupJson {
     location: String,
     exit_code: u8,
     error: Option<ErrorJson>,
+    warnings: Vec<String>,
     unfinished: Vec<LeftoverJson>,
     younger: usize,
     given_up: usize,
@@ -52,20 +54,21 @@ struct Found {
 
 /// Runs the command.
 pub(crate) async fn run(args: &CleanupArgs) -> Exit {
-    match perform(args).await {
-        Ok(found) => tell(args, &found),
+    let warnings = Warnings::new(Detail::Usual);
+    match perform(args, &warnings).await {
+        Ok(found) => tell(args, &warnings, &found),
         Err(error) => {
             // Nothing is refused for safety: what cannot be opened cannot be cleaned.
             let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
             let error = ErrorJson { message: output::chain(&error), hint: hints::for_error(&error) };
             output::error(&error.message, error.hint.as_deref());
-            if args.json { write(args, &Found::default(), Some(error), exit) } else { exit }
+            if args.json { write(args, &warnings, &Found::default(), Some(error), exit) } else { exit }
         }
     }
 }
 
-async fn perform(args: &CleanupArgs) -> Result<Found, Error> {
-    let registry = registry(&args.s3, Symlinks::Skip, &[&args.location])?;
+async fn perform(args: &CleanupArgs, warnings: &Warnings) -> Result<Found, Error> {
+    let registry = registry(&args.s3, warnings, Symlinks::Skip, &[&args.location])?;
     let tree = registry.open(&args.location, Role::Source).await.map_err(|error| match error {
         Error::SourceMissing { location } => Error::NotFound { location },
         error => error,
@@ -88,7 +91,7 @@ fn is_old(put: &Unfinished, limit: Duration, now: SystemTime) -> bool {
     limit.is_zero() || put.since.and_then(|since| now.duration_since(since).ok()).is_some_and(|age| age >= limit)
 }
 
-fn tell(args: &CleanupArgs, found: &Found) -> Exit {
+fn tell(args: &CleanupArgs, warnings: &Warnings, found: &Found) -> Exit {
     let failed = found.old.iter().filter(|leftover| matches!(leftover.given_up, Some(Err(_)))).count();
     let exit = if failed == 0 { Exit::Done } else { Exit::Failed };
     for Leftover { key, given_up, .. } in &found.old {
@@ -97,7 +100,7 @@ fn tell(args: &CleanupArgs, found: &Found) -> Exit {
         }
     }
     if args.json {
-        return write(args, found, None, exit);
+        return write(args, warnings, found, None, exit);
     }
     let now = SystemTime::now();
     let written = output::data(|out| {
@@ -134,7 +137,7 @@ fn age_of(age: Duration) -> String {
     if days >= 2 { format!("{days} days") } else { size::time(age) }
 }
 
-fn write(args: &CleanupArgs, found: &Found, error: Option<ErrorJson>, exit: Exit) -> Exit {
+fn write(args: &CleanupArgs, warnings: &Warnings, found: &Found, error: Option<ErrorJson>, exit: Exit) -> Exit {
     let is_given_up = |leftover: &&Leftover| matches!(leftover.given_up, Some(Ok(())));
     let object = CleanupJson {
         version: json::VERSION,
@@ -142,6 +145,7 @@ fn write(args: &CleanupArgs, found: &Found, error: Option<ErrorJson>, exit: Exit
         location: args.location.to_string(),
         exit_code: exit.code(),
         error,
+        warnings: warnings.told(),
         unfinished: found.old.iter().map(LeftoverJson::from).collect(),
         younger: found.younger,
         given_up: found.old.iter().filter(is_given_up).count(),

@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use super::account::finish;
 use super::{registry, state};
-use crate::args::ExplainArgs;
+use crate::args::{Detail, ExplainArgs};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
 use crate::lines::Lines;
+use crate::warnings::Warnings;
 use crate::{hints, output, size};
 
 /// What `explain --json` writes.
@@ -27,6 +28,7 @@ struct ExplainJson {
     path: String,
     exit_code: u8,
     error: Option<ErrorJson>,
+    warnings: Vec<String>,
     #[serde(flatten)]
     explanation: Option<ExplanationJson>,
 }
@@ -68,47 +70,55 @@ struct RememberedJson {
 
 /// Runs the command.
 pub(crate) async fn run(args: &ExplainArgs) -> Exit {
+    let warnings = Warnings::new(Detail::Usual);
     let options = match args.job.options() {
         Ok(options) => options,
-        Err(error) => return failed(args, Exit::Usage, error.to_string(), None),
+        Err(error) => return failed(args, &warnings, Exit::Usage, error.to_string(), None),
     };
     let key = Key::from(args.path.strip_prefix("./").unwrap_or(&args.path));
     if key.as_str().is_empty() {
-        return failed(args, Exit::Usage, "name a path below both locations".to_owned(), None);
+        return failed(args, &warnings, Exit::Usage, "name a path below both locations".to_owned(), None);
     }
     let deletion = options.deletion;
-    match perform(args, options, &key).await {
-        Ok(explanation) => tell(args, &explanation, deletion),
+    match perform(args, options, &key, &warnings).await {
+        Ok(explanation) => tell(args, &warnings, &explanation, deletion),
         Err(error) => {
             // Nothing is touched, so nothing is refused for safety.
             let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
-            failed(args, exit, output::chain(&error), hints::for_error(&error))
+            failed(args, &warnings, exit, output::chain(&error), hints::for_error(&error))
         }
     }
 }
 
-async fn perform(args: &ExplainArgs, options: SyncOptions, key: &Key) -> Result<Explanation, Error> {
+async fn perform(
+    args: &ExplainArgs,
+    options: SyncOptions,
+    key: &Key,
+    warnings: &Warnings,
+) -> Result<Explanation, Error> {
     let (from, to) = (&args.job.from, &args.job.to);
-    let registry = registry(&args.job.s3, args.job.symlinks(), &[from, to])?;
+    let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
     let sync = Sync::open(&registry, from, to, options).await?;
     let memory = state::for_look(args.manifest, &registry, from, to).await;
     if let Some(warning) = &memory.warning {
-        output::note(&format!("warning: {warning}\n"));
+        warnings.tell(warning);
     }
     let explained = memory.with(sync).explain(key).await;
     explained.map_err(|source| Error::Store { location: args.path.clone(), source })
 }
 
-fn failed(args: &ExplainArgs, exit: Exit, message: String, hint: Option<String>) -> Exit {
+fn failed(args: &ExplainArgs, warnings: &Warnings, exit: Exit, message: String, hint: Option<String>) -> Exit {
     output::error(&message, hint.as_deref());
     if !args.json {
         return exit;
     }
-    finish(output::data(|out| json::write(out, &object(args, exit, Some(ErrorJson { message, hint }), None))), exit)
+    let object = object(args, warnings, exit, Some(ErrorJson { message, hint }), None);
+    finish(output::data(|out| json::write(out, &object)), exit)
 }
 
 fn object(
     args: &ExplainArgs,
+    warnings: &Warnings,
     exit: Exit,
     error: Option<ErrorJson>,
     explanation: Option<ExplanationJson>,
@@ -121,16 +131,17 @@ fn object(
         path: args.path.clone(),
         exit_code: exit.code(),
         error,
+        warnings: warnings.told(),
         explanation,
     }
 }
 
-fn tell(args: &ExplainArgs, explanation: &Explanation, deletion: Deletion) -> Exit {
+fn tell(args: &ExplainArgs, warnings: &Warnings, explanation: &Explanation, deletion: Deletion) -> Exit {
     let words = Words::of(args, explanation, deletion);
     let written = output::data(|out| {
         if args.json {
             let explanation = in_json(explanation, &words);
-            json::write(out, &object(args, Exit::Done, None, Some(explanation)))
+            json::write(out, &object(args, warnings, Exit::Done, None, Some(explanation)))
         } else {
             in_lines(out, args, explanation, &words)
         }

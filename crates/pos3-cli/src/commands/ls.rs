@@ -10,10 +10,11 @@ use pos3::{Entry, Error, Found, StoreError, Symlinks, Usage};
 use serde::Serialize;
 
 use super::registry;
-use crate::args::LsArgs;
+use crate::args::{Detail, LsArgs};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
 use crate::output::{self, Reader};
+use crate::warnings::Warnings;
 use crate::{hints, size};
 use row::{EntryJson, Row};
 
@@ -37,6 +38,7 @@ struct LsJson<'a> {
     location: String,
     exit_code: u8,
     error: Option<ErrorJson>,
+    warnings: Vec<String>,
     entries: Vec<EntryJson<'a>>,
     objects: u64,
     bytes: u64,
@@ -45,16 +47,17 @@ struct LsJson<'a> {
 
 /// Runs the command.
 pub(crate) async fn run(args: &LsArgs) -> Exit {
-    let found = match open(args).await {
+    let warnings = Warnings::new(Detail::Usual);
+    let found = match open(args, &warnings).await {
         Ok(found) => found,
-        Err(error) if args.json => return object(args, &[], &Usage::default(), Err(not_begun(&error))),
+        Err(error) if args.json => return object(args, &warnings, &[], &Usage::default(), Err(not_begun(&error))),
         Err(error) => return not_begun(&error).tell(),
     };
-    if args.json { in_json(args, found).await } else { in_lines(args, found).await }
+    if args.json { in_json(args, &warnings, found).await } else { in_lines(args, found).await }
 }
 
-async fn open(args: &LsArgs) -> Result<Found, Error> {
-    pos3::ls(&registry(&args.s3, Symlinks::Skip, &[&args.location])?, &args.location, args.depth()).await
+async fn open(args: &LsArgs, warnings: &Warnings) -> Result<Found, Error> {
+    pos3::ls(&registry(&args.s3, warnings, Symlinks::Skip, &[&args.location])?, &args.location, args.depth()).await
 }
 
 /// Writes lines as the entries come.
@@ -106,7 +109,7 @@ fn end(args: &LsArgs, total: Total) -> Exit {
 }
 
 /// Writes one object when all entries have come.
-async fn in_json(args: &LsArgs, mut found: Found) -> Exit {
+async fn in_json(args: &LsArgs, warnings: &Warnings, mut found: Found) -> Exit {
     let mut entries = Vec::new();
     let mut ended = Ok(());
     while let Some(entry) = found.entries.next().await {
@@ -115,10 +118,10 @@ async fn in_json(args: &LsArgs, mut found: Found) -> Exit {
             Err(error) => ended = Err(listing_failed(args, &error)),
         }
     }
-    object(args, &entries, &found.tree.store().usage(), ended)
+    object(args, warnings, &entries, &found.tree.store().usage(), ended)
 }
 
-fn object(args: &LsArgs, entries: &[Entry], usage: &Usage, ended: Result<(), Failed>) -> Exit {
+fn object(args: &LsArgs, warnings: &Warnings, entries: &[Entry], usage: &Usage, ended: Result<(), Failed>) -> Exit {
     let mut total = Total::default();
     entries.iter().for_each(|entry| total.add(entry));
     let (exit, error) = match ended {
@@ -132,6 +135,7 @@ fn object(args: &LsArgs, entries: &[Entry], usage: &Usage, ended: Result<(), Fai
         location: args.location.to_string(),
         exit_code: exit.code(),
         error,
+        warnings: warnings.told(),
         entries: entries.iter().map(EntryJson::from).collect(),
         objects: total.objects,
         bytes: total.bytes,

@@ -5,9 +5,10 @@ mod show;
 use pos3::{Error, Registry, State, StateDirectory, Symlinks, Wait};
 
 use super::{registry, state};
-use crate::args::{ManifestArgs, ManifestCommand, ManifestForgetArgs, PairArgs};
+use crate::args::{Detail, ManifestArgs, ManifestCommand, ManifestForgetArgs, PairArgs};
 use crate::exit::Exit;
 use crate::json::ErrorJson;
+use crate::warnings::Warnings;
 use crate::{hints, output};
 
 /// Why nothing was shown or forgotten, and the exit code of it.
@@ -46,7 +47,8 @@ async fn forget(args: &ManifestForgetArgs) -> Result<u64, Failed> {
 /// Opens what is remembered, if anything is.
 async fn open(args: &PairArgs) -> Result<Option<State>, Failed> {
     let directory = state::directory().map_err(|why| Failed::new(why.to_owned()))?;
-    let registry = registry(&args.s3, Symlinks::Skip, &[&args.from, &args.to]).map_err(Error::from)?;
+    let registry = registry(&args.s3, &Warnings::new(Detail::Usual), Symlinks::Skip, &[&args.from, &args.to])
+        .map_err(Error::from)?;
     Ok(find(args, &directory, &registry).await?)
 }
 

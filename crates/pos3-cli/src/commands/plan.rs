@@ -11,12 +11,14 @@ use crate::lines::Lines;
 use crate::output::Reader;
 use crate::progress::Progress;
 use crate::signals::Signals;
+use crate::warnings::Warnings;
 use crate::{hints, output};
 
 /// Runs the command.
 pub(crate) async fn run(args: &PlanArgs) -> Exit {
     let (from, to, show) = (&args.job.from, &args.job.to, args.show.show());
-    let account = Account { command: "plan", from, to, show, plans: Plans::Written };
+    let warnings = Warnings::new(show.detail);
+    let account = Account { command: "plan", from, to, show, warnings: &warnings, plans: Plans::Written };
     if show.json && args.file().is_none() {
         return account.not_begun(
             Exit::Usage,
@@ -32,7 +34,7 @@ pub(crate) async fn run(args: &PlanArgs) -> Exit {
     let progress = Progress::start(show);
     let options = options.with_observer(progress.watcher(&Lines::new(from, to), show));
     let deletion = options.deletion;
-    let outcome = perform(args, options, &signals).await;
+    let outcome = perform(args, options, &warnings, &signals).await;
     progress.end();
     match outcome {
         Ok(mut outcome) => {
@@ -47,9 +49,14 @@ pub(crate) async fn run(args: &PlanArgs) -> Exit {
     }
 }
 
-async fn perform(args: &PlanArgs, options: SyncOptions, signals: &Signals) -> Result<Outcome, Error> {
+async fn perform(
+    args: &PlanArgs,
+    options: SyncOptions,
+    warnings: &Warnings,
+    signals: &Signals,
+) -> Result<Outcome, Error> {
     let (from, to) = (&args.job.from, &args.job.to);
-    let registry = registry(&args.job.s3, args.job.symlinks(), &[from, to])?;
+    let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
     let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
     let memory = state::for_look(args.manifest, &registry, from, to).await;
     let mut outcome = plan(&memory.with(sync)).await?;

@@ -18,11 +18,12 @@ use pos3::{
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::session::{self, Sessions};
-use crate::args::{Place, RunArgs, Show, Use};
+use crate::args::{Detail, Place, RunArgs, Show, Use};
 use crate::exit::Exit;
 use crate::output;
 use crate::progress::Progress;
 use crate::signals;
+use crate::warnings::Warnings;
 use account::Account;
 use program::Program;
 
@@ -50,15 +51,16 @@ pub(crate) async fn run(args: &RunArgs) -> Exit {
     if let Err(not_started) = program::check(&args.command) {
         return refuse(not_started.exit, &not_started.message, None);
     }
+    let warnings = Warnings::new(if args.quiet { Detail::Quiet } else { Detail::Usual });
     let mut arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
     let mirror = tokio::select! {
-        mirror = enter(args) => mirror,
+        mirror = enter(args, &warnings) => mirror,
         signal = arrivals.next() => {
             return refuse(signal, "ended by a signal before the program was started; nothing was uploaded", None);
         }
     };
     match mirror {
-        Ok(mirror) => work(args, &mirror, arrivals).await,
+        Ok(mirror) => work(args, &mirror, &warnings, arrivals).await,
         Err(error) => {
             let hint = session::hint(&error);
             refuse(session::exit(&error, None), &session::message(&error), hint.as_deref())
@@ -67,10 +69,10 @@ pub(crate) async fn run(args: &RunArgs) -> Exit {
 }
 
 /// Fetches the inputs.
-async fn enter(args: &RunArgs) -> Result<Mirror, SessionError> {
+async fn enter(args: &RunArgs, warnings: &Warnings) -> Result<Mirror, SessionError> {
     let locations: Vec<_> = args.places().map(|(_, place)| &place.location).collect();
-    let sessions = Sessions::new(&args.session, &locations)?;
-    let show = Show { json: false, detail: crate::args::Detail::Usual, progress: !args.quiet };
+    let sessions = Sessions::new(&args.session, warnings, &locations)?;
+    let show = Show { json: false, detail: Detail::Usual, progress: !args.quiet };
     let progress = Progress::start(show);
     let builder = sessions.builder().deadline(args.deadline).observer(progress.counter());
     let entered = declare(args, builder).await;
@@ -96,7 +98,7 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
 }
 
 /// Runs the program, and then ends the session by how it ended.
-async fn work(args: &RunArgs, mirror: &Mirror, mut arrivals: Arrivals) -> Exit {
+async fn work(args: &RunArgs, mirror: &Mirror, warnings: &Warnings, mut arrivals: Arrivals) -> Exit {
     let paths = match paths(args, mirror) {
         Ok(paths) => paths,
         Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
@@ -112,7 +114,7 @@ async fn work(args: &RunArgs, mirror: &Mirror, mut arrivals: Arrivals) -> Exit {
     }
     let succeeded = status.is_some_and(|status| status.success()) && arrivals.first.is_none();
     let ending = end(args, mirror.session(), succeeded, &mut arrivals).await;
-    Account { args, paths, status, signal: arrivals.first, ending }.tell()
+    Account { args, paths, status, signal: arrivals.first, ending, warnings: warnings.told() }.tell()
 }
 
 fn paths<'a>(args: &'a RunArgs, mirror: &Mirror) -> Result<Vec<(Use, &'a Place, PathBuf)>, SessionError> {

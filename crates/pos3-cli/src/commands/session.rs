@@ -5,6 +5,7 @@ use pos3::{Error, Location, Registry, Session, SessionBuilder, SessionError, Sta
 use super::{registry, state};
 use crate::args::SessionArgs;
 use crate::exit::Exit;
+use crate::warnings::Warnings;
 use crate::{hints, output};
 
 /// What sessions of one command line have in common.
@@ -16,13 +17,17 @@ pub(super) struct Sessions<'a> {
 
 impl<'a> Sessions<'a> {
     /// Reads the environment, as far as the locations need it.
-    pub(super) fn new(args: &'a SessionArgs, locations: &[&Location]) -> Result<Self, SessionError> {
-        let registry = registry(&args.s3, Symlinks::Skip, locations).map_err(Error::from)?;
+    pub(super) fn new(
+        args: &'a SessionArgs,
+        warnings: &Warnings,
+        locations: &[&Location],
+    ) -> Result<Self, SessionError> {
+        let registry = registry(&args.s3, warnings, Symlinks::Skip, locations).map_err(Error::from)?;
         let state = match state::directory() {
             _ if args.no_manifest => None,
             Ok(directory) => Some(directory),
             Err(why) => {
-                output::note(&format!("warning: this run uses and remembers nothing of other runs: {why}\n"));
+                warnings.tell(&format!("this run uses and remembers nothing of other runs: {why}"));
                 None
             }
         };

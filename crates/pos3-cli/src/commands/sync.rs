@@ -11,13 +11,15 @@ use crate::exit::Exit;
 use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::signals::Signals;
+use crate::warnings::Warnings;
 use crate::{hints, output};
 
 /// Runs the command.
 pub(crate) async fn run(args: &SyncArgs) -> Exit {
     let (from, to, show) = (&args.job.from, &args.job.to, args.show.show());
     let plans = if args.dry_run { Plans::Shown } else { Plans::Done };
-    let account = Account { command: "sync", from, to, show, plans };
+    let warnings = Warnings::new(show.detail);
+    let account = Account { command: "sync", from, to, show, warnings: &warnings, plans };
     let options = match args.job.options() {
         Ok(options) => options.with_verify(args.safety.verify()),
         Err(error) => return account.not_begun(Exit::Usage, &error.to_string(), None),
@@ -25,7 +27,7 @@ pub(crate) async fn run(args: &SyncArgs) -> Exit {
     let signals = Signals::listen();
     let progress = Progress::start(show);
     let options = options.with_observer(progress.watcher(&Lines::new(from, to), show));
-    let outcome = perform(args, options, &signals).await;
+    let outcome = perform(args, options, &warnings, &signals).await;
     progress.end();
     match outcome {
         Ok(mut outcome) => {
@@ -36,10 +38,15 @@ pub(crate) async fn run(args: &SyncArgs) -> Exit {
     }
 }
 
-async fn perform(args: &SyncArgs, options: pos3::SyncOptions, signals: &Signals) -> Result<Outcome, Error> {
+async fn perform(
+    args: &SyncArgs,
+    options: pos3::SyncOptions,
+    warnings: &Warnings,
+    signals: &Signals,
+) -> Result<Outcome, Error> {
     let (from, to) = (&args.job.from, &args.job.to);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
-    let registry = registry(&args.job.s3, args.job.symlinks(), &locations)?;
+    let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &locations)?;
     let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
     let sync = with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await?;
     let memory = if args.dry_run {

@@ -13,6 +13,7 @@ use crate::json::{self, ErrorJson, SyncJson};
 use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::signals::Signals;
+use crate::warnings::Warnings;
 use crate::{output, summary};
 
 /// Which way.
@@ -30,6 +31,7 @@ pub(super) struct Transfer<'a> {
     /// Where the local copy is, or will be.
     pub(super) path: PathBuf,
     sessions: Sessions<'a>,
+    warnings: Warnings,
     pub(super) signals: Signals,
 }
 
@@ -47,11 +49,12 @@ impl<'a> Transfer<'a> {
             let message = format!("url must be an s3:// URL, got: {}", args.url);
             return Err(NotBegun { exit: Exit::Failed, message, hint: None });
         }
+        let warnings = Warnings::new(args.show.show().detail);
         let mut location: Location = args.url.parse().map_err(Error::from).map_err(SessionError::from)?;
         args.session.s3.locate(&mut location);
-        let sessions = Sessions::new(&args.session, &[&location])?;
+        let sessions = Sessions::new(&args.session, &warnings, &[&location])?;
         let path = sessions.builder().open()?.local_path(&location.to_string(), args.local.as_deref(), None)?;
-        Ok(Self { args, way, location, path, sessions, signals: Signals::listen() })
+        Ok(Self { args, way, location, path, sessions, warnings, signals: Signals::listen() })
     }
 
     /// Returns the place as the session takes it.
@@ -172,7 +175,7 @@ impl<'a> Transfer<'a> {
             Way::Down => (&self.location, &local),
             Way::Up => (&local, &self.location),
         };
-        SyncJson::new(self.command(), places, dry_run, exit)
+        SyncJson::new(self.command(), places, dry_run, exit).with_warnings(&self.warnings)
     }
 }
 

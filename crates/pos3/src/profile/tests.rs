@@ -1,7 +1,6 @@
 //! What is written in a file of profiles, and what is read.
 
 use std::fs;
-use std::sync::Mutex;
 
 use super::*;
 
@@ -197,17 +196,13 @@ fn credentials_that_others_can_read_are_used_with_a_warning() {
     let home = Home::new("");
     home.write("keys.ini", "[lab]\naws_access_key_id = id\naws_secret_access_key = hush\n");
     let path = home.0.path().join("keys.ini");
-    let told: Arc<Mutex<Vec<String>>> = Arc::default();
-    let profiles = {
-        let told = told.clone();
-        home.profiles().with_warnings(move |text| told.lock().unwrap().push(text.to_owned()))
-    };
+    let profiles = home.profiles();
     for (mode, warnings) in [(0o600, 0), (0o644, 1)] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(profiles.keys("lab", &path).unwrap().secret_key, "hush");
-        assert_eq!(told.lock().unwrap().len(), warnings, "{mode:o}");
+        let mut told = Vec::new();
+        let keys = profiles.keys("lab", &path, |warning| told.push(warning.to_owned())).unwrap();
+        assert_eq!((keys.secret_key.as_str(), told.len()), ("hush", warnings), "{mode:o}");
     }
-    assert!(!told.lock().unwrap()[0].contains("hush"));
-    let missing = profiles.keys("lab", Path::new("/nowhere/keys")).unwrap_err();
+    let missing = profiles.keys("lab", Path::new("/nowhere/keys"), |_| ()).unwrap_err();
     assert_eq!(missing.to_string(), "profile 'lab': cannot read the credentials in '/nowhere/keys'");
 }

@@ -113,3 +113,23 @@ async fn no_credentials_is_an_error_before_any_request() {
     }
     assert!(open(&registry, "s3://other@bucket").await.is_ok());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_warning_is_told_once_however_much_is_opened() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[default]\naws_access_key_id = id\naws_secret_access_key = hush\n").unwrap();
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let profiles = Profiles::default().with("lab", Profile::new(SERVER).with_credentials_file(file.path())).unwrap();
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let listener = told.clone();
+    let provider = S3Provider::new(settings()).with_profiles(profiles);
+    let registry = registry(provider.with_warnings(move |warning| listener.lock().unwrap().push(warning.to_owned())));
+    for location in ["s3://lab@bucket", "s3://lab@other/k", "s3://bucket"] {
+        open(&registry, location).await.unwrap();
+    }
+    let expected = format!("others can read the credentials in '{}': chmod 600 it", file.path().display());
+    assert_eq!(*told.lock().unwrap(), [expected]);
+}

@@ -23,6 +23,8 @@ pub(super) struct Account<'a> {
     pub(super) signal: Option<Exit>,
     /// What became of the uploads; nothing if there was no time to wait for it.
     pub(super) ending: Option<Ending>,
+    /// What was said on the way.
+    pub(super) warnings: Vec<String>,
 }
 
 /// What `run --json-report` writes.
@@ -35,6 +37,7 @@ struct RunJson<'a> {
     /// The signal that came, if one did.
     signal: Option<&'static str>,
     complete: bool,
+    warnings: &'a [String],
     uploads: Vec<UploadJson<'a>>,
 }
 
@@ -118,6 +121,7 @@ impl Account<'_> {
             program: self.status.map(|status| ProgramJson { code: status.code(), signal: status.signal() }),
             signal: self.signal.and_then(name_of),
             complete: self.is_complete(),
+            warnings: &self.warnings,
             uploads: self.outputs().map(|output| output.json()).collect(),
         };
         let mut text = Vec::new();

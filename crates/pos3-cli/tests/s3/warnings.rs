@@ -1,0 +1,106 @@
+//! What a person may want to know although nothing failed: said once, by every command, and to programs too.
+
+use std::fs;
+
+use pos3_tests::server::{Checksums, ConditionalWrites};
+use serde_json::Value;
+
+use super::{BUCKET, Cloud};
+use crate::program::Ended;
+
+const CHECKSUMS: &str = "CRC-64/NVME checksums: MD5 is used, which costs more";
+const CONDITIONS: &str = "has no conditional writes: an object that appears in the moment it is written is overwritten";
+const CLOCK: &str = "this machine's clock is wrong, so requests have the time of ";
+
+/// Returns the lines that a person sees.
+fn warned(ended: &Ended) -> Vec<&str> {
+    ended.err.lines().filter_map(|line| line.strip_prefix("warning: ")).collect()
+}
+
+fn warnings(object: &Value) -> Vec<&str> {
+    object["warnings"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
+}
+
+/// A server and many files, one of them in parts.
+fn many() -> Cloud {
+    let names: Vec<String> = (0..60).map(|number| format!("out/{number:02}")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    let cloud = Cloud::new(&files);
+    fs::write(cloud.program.path("out/parts"), vec![7; 20 << 20]).unwrap();
+    cloud
+}
+
+#[test]
+fn what_a_server_lacks_is_told_once_however_many_files_there_are() {
+    let cloud = many();
+    for (checksums, does) in [(Checksums::Refused, "refuses"), (Checksums::Ignored, "ignores")] {
+        cloud.server.configure(|settings| settings.checksums = checksums);
+        let ended = cloud.run(&["sync", "out", &format!("s3://data/{does}"), "--no-manifest"]);
+        let expected = format!("the server at {} {does} {CHECKSUMS}", cloud.server.endpoint());
+        assert_eq!((ended.code, warned(&ended)), (Some(0), vec![expected.as_str()]), "{ended:?}");
+    }
+    cloud.server.configure(|settings| settings.conditional_writes = ConditionalWrites::Refused);
+    let ended = cloud.run(&["sync", "out", "s3://data/both", "--no-manifest"]);
+    assert_eq!((ended.code, warned(&ended).len()), (Some(0), 2), "{ended:?}");
+    assert!(warned(&ended).iter().any(|line| line.ends_with(CONDITIONS)), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET).len(), 3 * 61);
+}
+
+#[test]
+fn a_server_that_lacks_nothing_is_not_warned_of() {
+    let cloud = many();
+    for line in [&["sync", "out", "s3://data/a"][..], &["upload", "s3://data/b", "--local", "out"]] {
+        let ended = cloud.run(line);
+        assert_eq!((ended.code, warned(&ended)), (Some(0), vec![]), "{ended:?}");
+        let (code, object) = cloud.json(line);
+        assert_eq!((code, warnings(&object)), (0, vec![]), "{object}");
+    }
+}
+
+#[test]
+fn programs_find_the_warnings_in_the_object_also_where_a_person_wants_errors_only() {
+    let cloud = many();
+    cloud.server.configure(|settings| settings.checksums = Checksums::Refused);
+    let expected = format!("the server at {} refuses {CHECKSUMS}", cloud.server.endpoint());
+    for line in [&["sync", "out", "s3://data/a"][..], &["upload", "s3://data/b", "--local", "out", "-q"]] {
+        let ended = cloud.run(&[line, &["--json"]].concat());
+        let object: Value = serde_json::from_str(&ended.out).unwrap();
+        assert_eq!((ended.code, warnings(&object)), (Some(0), vec![expected.as_str()]), "{ended:?}");
+        let seen = if line.contains(&"-q") { vec![] } else { vec![expected.as_str()] };
+        assert_eq!(warned(&ended), seen, "{ended:?}");
+    }
+}
+
+#[test]
+fn every_command_that_asks_a_server_tells() {
+    let cloud = Cloud::new(&[("out/a", "1")]).with_objects(&[("in/a", "1")]);
+    assert_eq!(cloud.run(&["plan", "out", "s3://data/out", "-o", "plan"]).code, Some(0));
+    cloud.server.configure(|settings| settings.clock_ahead = 3600);
+    let lines: &[&[&str]] = &[
+        &["sync", "out", "s3://data/copy"],
+        &["sync", "out", "s3://data/more", "-n"],
+        &["plan", "out", "s3://data/more", "-o", "another"],
+        &["apply", "plan"],
+        &["check", "out", "s3://data/copy"],
+        &["explain", "out", "s3://data/copy", "a"],
+        &["ls", "s3://data/in/"],
+        &["cleanup", "s3://data"],
+        &["download", "s3://data/in"],
+        &["upload", "s3://data/up", "--local", "out"],
+        &["upload", "s3://data/more", "--local", "out", "-n"],
+    ];
+    for line in lines {
+        let ended = cloud.run(line);
+        assert_eq!((ended.code, warned(&ended).len()), (Some(0), 1), "{line:?} {ended:?}");
+        assert!(warned(&ended)[0].starts_with(CLOCK), "{line:?} {ended:?}");
+        let (_, object) = cloud.json(line);
+        assert_eq!(warnings(&object), warned(&ended), "{line:?} {object}");
+    }
+
+    let line = ["run", "--download", "in=s3://data/in", "--upload", "out=s3://data/end", "--json-report", "report"];
+    let program = ["--", "sh", "-c", "cp \"$POS3_PATH_IN/a\" \"$POS3_PATH_OUT/a\""];
+    let mut command = cloud.command(&[&line[..], &program].concat());
+    let ended = Ended::from(command.env("PATH", "/usr/bin:/bin").output().unwrap());
+    let object: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+    assert_eq!((ended.code, warned(&ended).len(), warnings(&object)), (Some(0), 1, warned(&ended)), "{ended:?}");
+}

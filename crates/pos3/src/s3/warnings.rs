@@ -1,0 +1,30 @@
+//! Who is told what a person may want to know although nothing failed.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Takes warnings, one line each.
+#[derive(Clone)]
+pub(super) struct Warnings(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Warnings {
+    pub(super) fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(super) fn tell(&self, warning: &str) {
+        (self.0)(warning);
+    }
+}
+
+impl Default for Warnings {
+    fn default() -> Self {
+        Self::new(|warning| tracing::warn!("{warning}"))
+    }
+}
+
+impl fmt::Debug for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Warnings")
+    }
+}
