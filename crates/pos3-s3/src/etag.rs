@@ -31,15 +31,12 @@ pub(crate) fn quoted(fingerprint: &Fingerprint) -> Cow<'_, str> {
     }
 }
 
-/// Returns the MD5 of an object's content, where its headers say that the ETag is one: encryption with the caller's key or
-/// that of a key service makes it something else of the same form.
-pub(crate) fn md5(headers: &HeaderMap) -> Option<[u8; 16]> {
+/// Returns the digest that the ETag in an object's headers is, if they do not say that it is none: encryption with the
+/// caller's key or that of a key service makes it something else of the same form.
+pub(crate) fn told(headers: &HeaderMap) -> Option<Digest> {
     let encrypted = header(headers, "x-amz-server-side-encryption").starts_with("aws:")
         || headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
-    match digest(header(headers, "etag")) {
-        Some(Digest::Md5(md5)) if !encrypted => Some(md5),
-        _ => None,
-    }
+    digest(header(headers, "etag")).filter(|_| !encrypted)
 }
 
 /// Returns the digest an ETag is, by its form: 32 hexadecimal digits, or that and the number of parts.

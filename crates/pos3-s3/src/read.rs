@@ -57,7 +57,10 @@ impl Bucket {
             })
             .await
         };
-        let (entry, headers) = exchange.await.map_err(|failure| self.error(operation, key, failure))?;
+        let (mut entry, headers) = exchange.await.map_err(|failure| self.error(operation, key, failure))?;
+        if !self.client.compares() {
+            entry.digest = None;
+        }
         if expected.is_some() && entry.fingerprint.as_ref() != expected {
             return Err(StoreError::new(ErrorKind::Precondition, operation).with_key(key));
         }
@@ -246,7 +249,7 @@ fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
     let mut entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
     entry.modified = parse_http_date(header(headers, "last-modified"));
     entry.fingerprint = etag::fingerprint(etag);
-    entry.digest = etag::digest(etag);
+    entry.digest = etag::told(headers);
     entry.checksum = checksum::told(headers);
     if entry.fingerprint.is_none() && entry.modified.is_none() {
         return Err(Failure::Garbled("the answer describes no object".into()));

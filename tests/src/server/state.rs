@@ -48,6 +48,7 @@ pub struct Properties {
     pub content_disposition: Option<String>,
     pub content_language: Option<String>,
     pub cache_control: Option<String>,
+    pub server_side_encryption: Option<String>,
     /// User metadata: the `x-amz-meta-` headers, without that prefix.
     pub metadata: BTreeMap<String, String>,
 }

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, Result};
-use crate::entry::{Checksum, Entry};
+use crate::entry::Entry;
 use crate::error::{ErrorKind, StoreError};
 
 /// Told the number of bytes each time some have been read.
@@ -89,21 +89,22 @@ impl Content {
         any.downcast_ref::<S>().map(|store| (store, entry))
     }
 
-    /// Returns the checksum that the store of origin keeps of the whole content; this asks it once, by `head`.
+    /// Returns the entry as its store tells it of this one object, where that may be more than a listing does: its
+    /// checksum, and whether its digest is one. Asks by one `head` at most; what is not stored has no entry.
     ///
     /// # Errors
     ///
     /// Those of [`RemoteStore::head`], and `Precondition` if the content is not what was listed any more.
-    pub async fn checksum(&self) -> Result<Option<Checksum>> {
+    pub async fn look_up(&self) -> Result<Option<Entry>> {
         let Source::Stored { store, entry, .. } = &self.source else { return Ok(None) };
         if entry.checksum.is_some() || store.capabilities().local_reads {
-            return Ok(entry.checksum);
+            return Ok(Some(entry.as_ref().clone()));
         }
         let found = store.head(&entry.key).await?;
         if entry.fingerprint.is_some() && found.fingerprint != entry.fingerprint {
             return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
         }
-        Ok(found.checksum)
+        Ok(Some(found))
     }
 
     /// Notes that the bytes that were moved have been compared with a checksum at the end of their way.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use pos3_core::{
-    Agreement, Checksum, Checksummer, Content, Digester, Entry, ErrorKind, Key, PutOptions, Result, StoreError,
+    Agreement, Checksum, Checksummer, Content, Digest, Digester, Entry, ErrorKind, Key, PutOptions, Result, StoreError,
 };
 use tokio::sync::Mutex;
 
@@ -92,6 +92,13 @@ async fn open(root: Arc<Root>, key: &Key, options: &PutOptions, resumable: Optio
     .await
 }
 
+/// What the store of origin knows of a content that can be compared with what arrives.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    sum: Option<Checksum>,
+    digest: Option<Digest>,
+}
+
 /// One put under way.
 struct Put<'a> {
     key: &'a Key,
@@ -106,8 +113,8 @@ struct Put<'a> {
 impl Put<'_> {
     /// Brings all of the content into the file, as it is at its origin.
     async fn fetch(&self, noted: Option<Ranges>) -> Result<()> {
-        let expected = self.expected().await?;
-        let sum = expected.map_or_else(Checksummer::crc64_nvme, |checksum| Checksummer::like(&checksum));
+        let known = self.look_up().await?;
+        let sum = known.sum.map_or_else(Checksummer::crc64_nvme, |checksum| Checksummer::like(&checksum));
         if let Some(noted) = noted {
             let (partial, arrived, sum) = (self.partial.clone(), self.arrived.clone(), sum.clone());
             blocking("write", move |waited| look_through(&partial, &noted, &arrived, &sum, waited))
@@ -121,26 +128,26 @@ impl Put<'_> {
             key: self.key,
             options: self.options,
             arrived: self.arrived,
-            sum: (expected.is_some() || self.resumable.is_some()).then_some(sum),
+            sum: (known.sum.is_some() || self.resumable.is_some()).then_some(sum),
             resumable: self.resumable,
             step: self.step(),
             writing: &self.writing,
         };
         fill.run().await?;
-        self.compare(expected).await
+        self.compare(known).await
     }
 
-    /// Returns the checksum that the content must have, where its ranges are fetched one by one and its store keeps one.
-    async fn expected(&self) -> Result<Option<Checksum>> {
-        match self.content.origin() {
-            Some((store, _)) if self.content.size() > RANGE && !store.capabilities().local_reads => {
-                match self.content.checksum().await {
-                    // Reading says so in its own words.
-                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                    known => known,
-                }
+    /// Returns what the store of origin knows of the content, where its ranges are fetched one by one.
+    async fn look_up(&self) -> Result<Known> {
+        if !self.comes_from_afar() || self.content.size() <= RANGE {
+            return Ok(Known::default());
+        }
+        match self.content.look_up().await {
+            // Reading says so in its own words.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Known::default()),
+            found => {
+                Ok(found?.map_or_else(Known::default, |entry| Known { sum: entry.checksum, digest: entry.digest }))
             }
-            _ => Ok(None),
         }
     }
 
@@ -154,12 +161,13 @@ impl Put<'_> {
         self.content.origin().is_some_and(|(store, _)| !store.capabilities().local_reads)
     }
 
-    /// Compares what arrived with what the store of origin knows of it.
-    async fn compare(&self, expected: Option<Checksum>) -> Result<()> {
-        let agreement = match expected {
-            Some(expected) if self.arrived.now().whole() == Some(expected) => Agreement::Same,
-            Some(_) => Agreement::Different,
-            None => self.compare_digest().await?,
+    /// Compares what arrived with what is known of it.
+    async fn compare(&self, known: Known) -> Result<()> {
+        let agreement = match known {
+            Known { sum: Some(sum), .. } if self.arrived.now().whole() == Some(sum) => Agreement::Same,
+            Known { sum: Some(_), .. } => Agreement::Different,
+            Known { digest: Some(digest), .. } => self.compare_digest(digest).await?,
+            Known { sum: None, digest: None } => Agreement::Unknown,
         };
         match agreement {
             Agreement::Same => self.content.mark_verified(),
@@ -174,12 +182,10 @@ impl Put<'_> {
         Ok(())
     }
 
-    /// Reads what was written and compares it with the digest that the store of origin told, if it told one.
-    async fn compare_digest(&self) -> Result<Agreement> {
+    /// Reads what was written and compares it with the digest.
+    async fn compare_digest(&self, known: Digest) -> Result<Agreement> {
         let size = self.content.size();
-        let is_open = self.comes_from_afar() && !self.content.is_verified() && size <= READ_BACK;
-        let known = self.content.origin().filter(|_| is_open).and_then(|(_, entry)| entry.digest);
-        let Some(mut digester) = known.and_then(|known| Digester::new(known, size)) else {
+        let Some(mut digester) = Digester::new(known, size).filter(|_| size <= READ_BACK) else {
             return Ok(Agreement::Unknown);
         };
         let partial = self.partial.clone();

@@ -5,7 +5,7 @@
 
 use http::HeaderMap;
 use md5::{Digest as _, Md5};
-use pos3_core::{Checksum, Checksummer};
+use pos3_core::{Checksum, Checksummer, Digest};
 
 use crate::checksum;
 use crate::etag;
@@ -22,7 +22,10 @@ impl Proof {
         if let Some(expected) = checksum::told(headers) {
             return Some(Self::Sum { arrived: Box::new(Checksummer::like(&expected)), expected });
         }
-        etag::md5(headers).map(|expected| Self::Md5 { arrived: Md5::new(), expected })
+        match etag::told(headers)? {
+            Digest::Md5(expected) => Some(Self::Md5 { arrived: Md5::new(), expected }),
+            _ => None,
+        }
     }
 
     /// Takes the next bytes.

@@ -240,7 +240,7 @@ impl Upload {
     async fn compare_with_origin(&self, source: &PartSource<'_>, sum: Option<Checksum>) -> Result<bool> {
         let PartSource::Content(content) = source else { return Ok(false) };
         let (false, Some(sum)) = (is_near(content), sum) else { return Ok(is_near(content)) };
-        match content.checksum().await? {
+        match content.look_up().await?.and_then(|entry| entry.checksum) {
             Some(told @ Checksum::Crc64Nvme(_)) if told != sum => Err(StoreError::new(ErrorKind::Integrity, "read")
                 .with_key(&self.key)
                 .with_message("what was read has another checksum than what is stored")

@@ -27,6 +27,7 @@ macro_rules! properties {
             content_disposition: $input.content_disposition.take(),
             content_language: $input.content_language.take(),
             cache_control: $input.cache_control.take(),
+            server_side_encryption: $input.server_side_encryption.take().map(|kind| kind.as_str().to_owned()),
             metadata: $input.metadata.take().unwrap_or_default().into_iter().collect(),
         }
     };
@@ -111,8 +112,15 @@ pub(super) async fn get(
 
 fn content(object: &StoredObject, range: std::ops::Range<usize>) -> GetObjectOutput {
     let bytes = object.bytes.slice(range);
-    let Properties { content_type, content_encoding, content_disposition, content_language, cache_control, metadata } =
-        object.properties.clone();
+    let Properties {
+        content_type,
+        content_encoding,
+        content_disposition,
+        content_language,
+        cache_control,
+        server_side_encryption,
+        metadata,
+    } = object.properties.clone();
     GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         content_length: i64::try_from(bytes.len()).ok(),
@@ -124,6 +132,7 @@ fn content(object: &StoredObject, range: std::ops::Range<usize>) -> GetObjectOut
         content_disposition,
         content_language,
         cache_control,
+        server_side_encryption: server_side_encryption.map(Into::into),
         metadata: Some(metadata.into_iter().collect()),
         ..GetObjectOutput::default()
     }
@@ -157,6 +166,7 @@ pub(super) async fn head(
         content_disposition: shown.content_disposition,
         content_language: shown.content_language,
         cache_control: shown.cache_control,
+        server_side_encryption: shown.server_side_encryption,
         metadata: shown.metadata,
         ..HeadObjectOutput::default()
     };
