@@ -51,30 +51,18 @@ impl Complete {
 impl Listing {
     /// Starts to list a tree.
     pub fn open(tree: &Tree, filter: &Filter, order: Order) -> Self {
-        let options = ListOptions::default().with_prune(filter.clone());
-        let entries = tree.list(options);
-        Self {
-            entries: if order == Order::Sorted { sort::sorted(entries) } else { entries },
-            prefix_length: tree.prefix().len(),
-            filter: filter.clone(),
-            order,
-            last: None,
-            count: 0,
-            ended: false,
-        }
+        let entries = tree.list(ListOptions::default().with_prune(filter.clone()));
+        let entries = if order == Order::Sorted { sort::sorted(entries) } else { entries };
+        Self::over(entries, tree.prefix().len(), filter, order)
     }
 
     /// Returns the listing of a tree that holds these entries, which have relative keys, and no others.
     pub(crate) fn of_entries(entries: Vec<Entry>, filter: &Filter) -> Self {
-        Self {
-            entries: stream::iter(entries.into_iter().map(Ok)).boxed(),
-            prefix_length: 0,
-            filter: filter.clone(),
-            order: Order::Trusted,
-            last: None,
-            count: 0,
-            ended: false,
-        }
+        Self::over(stream::iter(entries.into_iter().map(Ok)).boxed(), 0, filter, Order::Trusted)
+    }
+
+    fn over(entries: EntryStream, prefix_length: usize, filter: &Filter, order: Order) -> Self {
+        Self { entries, prefix_length, filter: filter.clone(), order, last: None, count: 0, ended: false }
     }
 
     /// Returns the next entry, or `None` at the end.
