@@ -17,6 +17,8 @@ use std::{
 
 use s3s::dto::{Timestamp, TimestampFormat};
 
+use crate::server::tls::Identity;
+
 /// How long credentials are good, unless a test says otherwise.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -32,6 +34,7 @@ pub struct CredentialServer {
 struct Shared {
     access_key: String,
     secret_key: String,
+    identity: Option<Identity>,
     stopped: AtomicBool,
     state: Mutex<State>,
 }
@@ -41,6 +44,8 @@ struct State {
     asked: BTreeMap<&'static str, usize>,
     requests: Vec<String>,
     lifetimes: VecDeque<Duration>,
+    /// What is answered to everything, instead of credentials.
+    refusal: Option<String>,
 }
 
 impl CredentialServer {
@@ -51,10 +56,31 @@ impl CredentialServer {
     /// The error of the socket that could not be made.
     pub fn start(access_key: &str, secret_key: &str) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::serve(listener, access_key, secret_key, None)
+    }
+
+    /// Starts the services over TLS alone, under an authority of their own that no system trusts.
+    ///
+    /// # Errors
+    ///
+    /// The error of the socket or certificate that could not be made.
+    pub fn start_tls(access_key: &str, secret_key: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let identity = Identity::new(listener.local_addr()?)?;
+        Self::serve(listener, access_key, secret_key, Some(identity))
+    }
+
+    fn serve(
+        listener: TcpListener,
+        access_key: &str,
+        secret_key: &str,
+        identity: Option<Identity>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             access_key: access_key.to_owned(),
             secret_key: secret_key.to_owned(),
+            identity,
             stopped: AtomicBool::new(false),
             state: Mutex::default(),
         });
@@ -76,7 +102,19 @@ impl CredentialServer {
     /// Returns the address, such as `http://127.0.0.1:41234`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.identity.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the certificate of the authority as PEM; nothing without TLS.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.shared.identity.as_ref().map(Identity::authority)
+    }
+
+    /// Refuses everything from now on, as the token service does: with this code, and a message.
+    pub fn refuse(&self, code: &str) {
+        self.shared.state().refusal = Some(code.to_owned());
     }
 
     /// Says how long the next credentials are good; those after them for an hour.
@@ -85,7 +123,7 @@ impl CredentialServer {
     }
 
     /// Returns how often credentials were given by a service: `AssumeRole`, `AssumeRoleWithWebIdentity`, `instance`,
-    /// `container`, `sso`.
+    /// `container`, `sso`; and how often `sso-oidc` gave a new token.
     #[must_use]
     pub fn given(&self, service: &str) -> usize {
         self.shared.state().asked.get(service).copied().unwrap_or_default()
@@ -115,6 +153,13 @@ impl Shared {
     }
 
     fn answer(&self, stream: TcpStream) -> io::Result<()> {
+        match &self.identity {
+            None => self.exchange(stream),
+            Some(identity) => self.exchange(identity.accept_blocking(stream)?),
+        }
+    }
+
+    fn exchange(&self, stream: impl Read + Write) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
         while reader.read_line(&mut head)? > 2 {}
@@ -124,18 +169,27 @@ impl Shared {
         let mut body = vec![0; length.unwrap_or_default()];
         reader.read_exact(&mut body)?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        self.state().requests.push(format!("{head}{body}"));
-        let (status, answer) = match self.service(&head, &body) {
-            Some(answer) => ("200 OK", answer),
-            None => ("404 Not Found", String::new()),
+        let refusal = {
+            let mut state = self.state();
+            state.requests.push(format!("{head}{body}"));
+            state.refusal.clone()
+        };
+        let (status, answer) = match refusal {
+            Some(code) => ("403 Forbidden", refused(&code)),
+            None => match self.service(&head, &body) {
+                Some(answer) => ("200 OK", answer),
+                None => ("404 Not Found", String::new()),
+            },
         };
         let kind = if answer.starts_with('<') { "text/xml" } else { "application/json" };
+        let stream = reader.get_mut();
         write!(
-            reader.get_mut(),
+            stream,
             "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nx-aws-ec2-metadata-token-ttl-seconds: \
              600\r\nconnection: close\r\n\r\n{answer}",
             answer.len()
-        )
+        )?;
+        stream.flush()
     }
 
     fn service(&self, head: &str, body: &str) -> Option<String> {
@@ -148,6 +202,10 @@ impl Shared {
             ("GET", _, Some(_)) => "role".to_owned(),
             ("GET", "/container", _) => self.json("container"),
             ("GET", "/federation/credentials", _) => self.sso(),
+            ("POST", "/token", _) => {
+                self.end("sso-oidc");
+                r#"{"accessToken":"signed-in-again","expiresIn":3600,"tokenType":"Bearer"}"#.to_owned()
+            }
             ("POST", "/", _) if body.contains("Action=AssumeRoleWithWebIdentity&") => {
                 self.xml("AssumeRoleWithWebIdentity")
             }
@@ -193,6 +251,14 @@ impl Shared {
              <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{action}Response>"
         )
     }
+}
+
+/// Returns a refusal as the token service words it.
+fn refused(code: &str) -> String {
+    format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
+         <Message>not for you</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    )
 }
 
 /// Returns a time as `2030-01-31T23:59:59Z`.

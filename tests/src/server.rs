@@ -43,7 +43,7 @@ mod operation;
 mod record;
 mod settings;
 mod state;
-mod tls;
+pub(crate) mod tls;
 mod wire;
 
 use self::{

@@ -81,7 +81,7 @@ Environment:
 Exit codes:
   0    done
   1    something failed or was skipped; the rest was done
-  2    the command line makes no sense
+  2    the command line makes no sense, or a variable or profile that it needs
   3    the two locations differ ('check' alone)
   4    refused for safety; nothing was touched
   N    'run' alone: the program's own code; 126 and 127 when there is none to run

@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Done,
     /// Something failed or was skipped.
     Failed,
-    /// The command line makes no sense.
+    /// The command line makes no sense, or a variable or profile that it needs.
     Usage,
     /// The two locations differ; of `check` alone.
     Differs,
@@ -50,7 +50,11 @@ impl Exit {
             | Error::Profile { .. }
             | Error::WrongKind { .. }
             | Error::S3Settings(
-                S3SettingsError::Config(_) | S3SettingsError::NotUtf8(_) | S3SettingsError::CaBundle { .. },
+                S3SettingsError::Config(_)
+                | S3SettingsError::NotUtf8(_)
+                | S3SettingsError::HalfCredentials { .. }
+                | S3SettingsError::UnknownAwsProfile { .. }
+                | S3SettingsError::CaBundle { .. },
             ) => Self::Usage,
             Error::SourceMissing { .. }
             | Error::SourceIsFile { .. }

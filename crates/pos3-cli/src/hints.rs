@@ -24,12 +24,15 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile of ~/.aws/config, or name a \
              profile of a server (--profile); for a public bucket say --no-sign-request"
         }
-        Error::S3Settings(S3SettingsError::CredentialsFailed { why }) if why.contains("SSO") => {
+        Error::S3Settings(S3SettingsError::CredentialsFailed { why, .. }) if why.contains("SSO") => {
             "sign in again: aws sso login"
         }
         Error::S3Settings(S3SettingsError::CredentialsFailed { .. }) => {
             "no other credentials are tried where one place should have them; mend it, or choose another with AWS_PROFILE \
              or --profile"
+        }
+        Error::S3Settings(S3SettingsError::UnknownAwsProfile { .. }) => {
+            "check AWS_PROFILE, or unset it; a profile of another server is named with --profile"
         }
         Error::S3Settings(S3SettingsError::HalfCredentials { .. }) => "set both, or neither",
         Error::S3Settings(S3SettingsError::Config(S3ConfigError::Endpoint { .. })) => {

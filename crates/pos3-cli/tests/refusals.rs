@@ -68,7 +68,7 @@ fn missing_credentials_are_said_with_where_they_are_looked_for() {
     let ended = program.run(&["sync", "from", "s3://bucket/a"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
     let places = "error: there are no S3 credentials; looked at the environment (AWS_ACCESS_KEY_ID is not set), the AWS \
-                  profile (~/.aws/config and ~/.aws/credentials have none for it), a web identity (";
+                  profile 'default' (nothing for it in ~/.aws: there is no home directory), a web identity (";
     assert!(ended.err.starts_with(places), "{}", ended.err);
     for place in ["a container (", "the instance's metadata (", "AWS_EC2_METADATA_DISABLED"] {
         assert!(ended.err.contains(place), "{place}: {}", ended.err);
@@ -89,7 +89,7 @@ fn what_the_environment_says_of_s3_matters_only_to_s3() {
     };
     assert_eq!(run("to").code, Some(0));
     let half = run("s3://bucket");
-    assert_eq!(half.code, Some(1));
+    assert_eq!(half.code, Some(2));
     assert!(
         half.err.starts_with("error: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not\nhint: set both"),
         "{}",

@@ -2,14 +2,18 @@
 //!
 //! Whether a client really checks who it talks to shows only against a certificate that no system knows.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{SocketAddr, TcpStream as BlockingTcpStream},
+    sync::Arc,
+};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        ServerConfig,
+        ServerConfig, ServerConnection, StreamOwned,
         crypto::ring,
         pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     },
@@ -22,14 +26,14 @@ pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// A server's certificate and the authority that signed it.
 #[derive(Clone)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     acceptor: TlsAcceptor,
     authority: String,
 }
 
 impl Identity {
     /// Makes an authority of its own, and a certificate for `localhost` and the IP address of `address`.
-    pub(super) fn new(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
         let names = vec!["localhost".to_owned(), address.ip().to_string()];
         let (authority, certificate, key) = certificates(names).map_err(io::Error::other)?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -43,8 +47,17 @@ impl Identity {
     }
 
     /// Returns the certificate of the authority as PEM.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Returns an encrypted connection for a server without a runtime; the handshake is made by the first read.
+    pub(crate) fn accept_blocking(
+        &self,
+        stream: BlockingTcpStream,
+    ) -> io::Result<StreamOwned<ServerConnection, BlockingTcpStream>> {
+        let connection = ServerConnection::new(Arc::clone(self.acceptor.config())).map_err(io::Error::other)?;
+        Ok(StreamOwned::new(connection, stream))
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {

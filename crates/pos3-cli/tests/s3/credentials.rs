@@ -1,7 +1,11 @@
 //! The standard places of AWS credentials, each served on loopback; what they give must really sign requests.
 
+mod expiry;
+mod failures;
+mod roles;
+mod tls;
+
 use std::process::Command;
-use std::time::Duration;
 
 use pos3_tests::credentials::CredentialServer;
 use pos3_tests::server::S3Server;
@@ -21,7 +25,10 @@ struct Account {
 impl Account {
     fn new(files: &[(&str, &str)]) -> Self {
         let server = S3Server::builder().bucket(BUCKET).credentials("test-key", SECRET).start().unwrap();
-        let services = CredentialServer::start("test-key", SECRET).unwrap();
+        Self::of(server, CredentialServer::start("test-key", SECRET).unwrap(), files)
+    }
+
+    fn of(server: S3Server, services: CredentialServer, files: &[(&str, &str)]) -> Self {
         Self { server, services, program: Program::new().with(files).with(&[("from/a", "1"), ("from/b", "2")]) }
     }
 
@@ -31,7 +38,8 @@ impl Account {
             .env("HOME", self.program.path(""))
             .env("AWS_ENDPOINT_URL_S3", self.server.endpoint())
             .env("AWS_ENDPOINT_URL_STS", self.services.endpoint())
-            .env("AWS_ENDPOINT_URL_SSO", self.services.endpoint());
+            .env("AWS_ENDPOINT_URL_SSO", self.services.endpoint())
+            .env("AWS_ENDPOINT_URL_SSO_OIDC", self.services.endpoint());
         command
     }
 
@@ -49,9 +57,14 @@ impl Account {
 
     /// Runs with these variables, and checks that nothing came of it.
     fn fails(&self, variables: &[(&str, &str)]) -> String {
+        self.ends(1, variables)
+    }
+
+    /// The same with another exit code.
+    fn ends(&self, code: i32, variables: &[(&str, &str)]) -> String {
         let mut command = self.command();
         let ended = Ended::from(command.envs(variables.iter().copied()).output().unwrap());
-        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.code, Some(code), "{ended:?}");
         assert_eq!(self.server.connections(), 0, "{ended:?}");
         assert!(!format!("{ended:?}").contains(SECRET), "{ended:?}");
         ended.err
@@ -63,10 +76,6 @@ fn the_keys_of_the_aws_profile() {
     let keys = format!("[work]\naws_access_key_id = test-key\naws_secret_access_key = {SECRET}\n");
     let account = Account::new(&[(".aws/credentials", &keys)]);
     account.copies(&[("AWS_PROFILE", "work")], &[]);
-    // A profile that is not there gives nothing, and it is said which one that was.
-    let account = Account::new(&[(".aws/credentials", &keys)]);
-    let error = account.fails(&[("AWS_PROFILE", "wrok")]);
-    assert!(error.contains("the AWS profile (") && error.contains("wrok"), "{error}");
 }
 
 #[test]
@@ -81,41 +90,6 @@ fn a_credential_process() {
     ]);
     account.copies(&[("PATH", "/usr/bin:/bin")], &[]);
     assert_eq!(std::fs::read_to_string(account.program.path("asked")).unwrap(), "once\n");
-
-    let account = Account::new(&[(".aws/config", "[default]\ncredential_process = echo broken >&2; exit 7\n")]);
-    let error = account.fails(&[("PATH", "/usr/bin:/bin")]);
-    assert!(error.starts_with("error: the S3 credentials could not be had: "), "{error}");
-    assert!(error.contains("broken") && error.contains("hint: no other credentials are tried"), "{error}");
-}
-
-#[test]
-fn an_assumed_role() {
-    let account = Account::new(&[(
-        ".aws/config",
-        "[profile base]\naws_access_key_id = base-key\naws_secret_access_key = base-secret\n\
-         [profile deploy]\nrole_arn = arn:aws:iam::123456789012:role/deploy\nsource_profile = base\nregion = eu-west-1\n",
-    )]);
-    account.copies(&[("AWS_PROFILE", "deploy")], &[("AssumeRole", 1)]);
-    let request = account.services.requests().remove(0);
-    assert!(request.contains("Credential=base-key/") && request.contains("/eu-west-1/sts/"), "{request}");
-    assert!(request.contains("role%2Fdeploy"), "{request}");
-}
-
-#[test]
-fn an_assumed_role_that_ends_is_assumed_again_once_for_all_requests() {
-    let config = "[profile base]\naws_access_key_id = base-key\naws_secret_access_key = base-secret\n\
-                  [default]\nrole_arn = arn:aws:iam::123456789012:role/deploy\nsource_profile = base\n";
-    let names: Vec<String> = (0..60).map(|index| format!("from/{index:02}")).collect();
-    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "x")).collect();
-    files.push((".aws/config", config));
-    let account = Account::new(&files);
-    account.services.next_lifetime(Duration::ZERO);
-    account.services.next_lifetime(Duration::ZERO);
-    let ended = Ended::from(account.command().output().unwrap());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(account.server.keys(BUCKET).len(), 62);
-    // Opening, the listing, and the first of the copies: the last answer was good for all of them.
-    assert_eq!(account.services.given("AssumeRole"), 3);
 }
 
 #[test]
@@ -142,6 +116,20 @@ fn a_container() {
 }
 
 #[test]
+fn a_container_with_its_token_in_a_file() {
+    let account = Account::new(&[("token", "let-me-by-file")]);
+    let (uri, token) = (format!("{}/container", account.services.endpoint()), account.program.path("token"));
+    let variables = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*uri),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
+        // The file comes before it.
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let-me"),
+    ];
+    account.copies(&variables, &[("container", 1)]);
+    assert!(account.services.requests()[0].to_ascii_lowercase().contains("authorization: let-me-by-file\r\n"));
+}
+
+#[test]
 fn the_instance() {
     let account = Account::new(&[]);
     let endpoint = account.services.endpoint();
@@ -149,26 +137,32 @@ fn the_instance() {
     account.copies(&variables, &[("instance", 1)]);
 }
 
-#[test]
-fn single_sign_on() {
-    const CONFIG: &str = "[default]\nsso_session = ours\nsso_account_id = 123456789012\nsso_role_name = dev\n\
-                          [sso-session ours]\nsso_region = eu-west-1\nsso_start_url = https://ours.example/start\n";
-    // The name is the SHA-1 of the session's.
-    const CACHE: &str = ".aws/sso/cache/";
-    let token = "{\"accessToken\":\"signed-in\",\"expiresAt\":\"2999-01-01T00:00:00Z\",\"region\":\"eu-west-1\",\
-                 \"startUrl\":\"https://ours.example/start\"}";
-    let name = format!("{CACHE}{}.json", sha1_of_ours());
-    let account = Account::new(&[(".aws/config", CONFIG), (&name, token)]);
-    account.copies(&[], &[("sso", 1)]);
+/// A profile with single sign-on; the name of the token's file is the SHA-1 of the session's, `ours`.
+const SIGNED_ON: &str = "[default]\nsso_session = ours\nsso_account_id = 123456789012\nsso_role_name = dev\n\
+                         [sso-session ours]\nsso_region = eu-west-1\nsso_start_url = https://ours.example/start\n";
+const TOKEN_FILE: &str = ".aws/sso/cache/48537f613ab85111413f2369616ae97481429bd1.json";
 
-    let account = Account::new(&[(".aws/config", CONFIG)]);
-    let error = account.fails(&[]);
-    assert!(error.contains("hint: sign in again: aws sso login"), "{error}");
+/// Returns what stands in the token's file.
+fn sso_token(end: &str) -> String {
+    format!(
+        "{{\"accessToken\":\"signed-in-{SECRET}\",\"expiresAt\":\"{end}\",\"region\":\"eu-west-1\",\
+         \"startUrl\":\"https://ours.example/start\",\"clientId\":\"c\",\"clientSecret\":\"{SECRET}\",\
+         \"refreshToken\":\"r\",\"registrationExpiresAt\":\"2999-01-01T00:00:00Z\"}}"
+    )
 }
 
-/// Returns the SHA-1 of the text `ours`.
-fn sha1_of_ours() -> &'static str {
-    "48537f613ab85111413f2369616ae97481429bd1"
+#[test]
+fn single_sign_on() {
+    let account = Account::new(&[(".aws/config", SIGNED_ON), (TOKEN_FILE, &sso_token("2999-01-01T00:00:00Z"))]);
+    account.copies(&[], &[("sso", 1), ("sso-oidc", 0)]);
+}
+
+#[test]
+fn a_single_sign_on_that_ended_is_renewed_where_it_may_be() {
+    let account = Account::new(&[(".aws/config", SIGNED_ON), (TOKEN_FILE, &sso_token("2020-01-01T00:00:00Z"))]);
+    account.copies(&[], &[("sso", 1), ("sso-oidc", 1)]);
+    let asked = account.services.requests();
+    assert!(asked.last().unwrap().contains("signed-in-again"), "{asked:?}");
 }
 
 #[test]

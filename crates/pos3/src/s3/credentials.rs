@@ -47,16 +47,20 @@ pub(super) struct Loaded {
 pub(super) enum Missing {
     #[error("there are none")]
     Nowhere(Vec<Looked>),
-    #[error("{0}")]
+    #[error("from {place}: {why}")]
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "the environment alone cannot fail"))]
-    Failed(String),
+    Failed { place: String, why: String },
+    #[error("there is no AWS profile '{name}'")]
+    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "the environment has no profiles"))]
+    NoProfile { name: String, looked: String },
 }
 
 impl From<Missing> for S3SettingsError {
     fn from(missing: Missing) -> Self {
         match missing {
             Missing::Nowhere(looked) => Self::NoCredentials { looked },
-            Missing::Failed(why) => Self::CredentialsFailed { why },
+            Missing::Failed { place, why } => Self::CredentialsFailed { place, why },
+            Missing::NoProfile { name, looked } => Self::UnknownAwsProfile { name, looked },
         }
     }
 }

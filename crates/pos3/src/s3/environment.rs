@@ -24,15 +24,18 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
         Some(found) => Ok(Some(found)),
         None => value(names[1]),
     };
+    let keys_are_for_a_role = shared.takes_keys_of_environment();
     let settings = S3Settings {
         endpoint: first(ENDPOINTS)?.or(shared.endpoint),
         region: first(REGIONS)?.or(shared.region),
         // A path need not be text.
         ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from).or(shared.ca_bundle),
         asker: Asker::Standard,
+        aws_profile: shared.profile,
         ..S3Settings::default()
     };
     match (value(KEY_ID)?, value(SECRET_KEY)?) {
+        (Some(_), Some(_)) if keys_are_for_a_role => Ok(settings),
         (Some(key_id), Some(secret_key)) => Ok(settings.with_credentials(key_id, secret_key, value(TOKEN)?)),
         (None, None) => Ok(settings),
         (Some(_), None) => Err(S3SettingsError::HalfCredentials { set: KEY_ID, missing: SECRET_KEY }),

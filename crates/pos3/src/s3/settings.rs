@@ -6,6 +6,7 @@ use std::{fs, io};
 use pos3_s3::{Addressing, Credentials, S3Config, S3ConfigError};
 
 use super::environment;
+use super::shared_config::AwsProfile;
 
 /// The server, the region and the credentials of S3.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,8 @@ pub struct S3Settings {
     pub(super) asker: Asker,
     pub(super) addressing: Option<Addressing>,
     pub(super) ca_bundle: Option<PathBuf>,
+    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
+    pub(super) aws_profile: AwsProfile,
 }
 
 /// Who sends the requests.
@@ -40,10 +43,20 @@ pub enum S3SettingsError {
         looked: Vec<Looked>,
     },
     /// A place that should have credentials failed to give them.
-    #[error("the S3 credentials could not be had: {why}")]
+    #[error("the S3 credentials could not be had from {place}: {why}")]
     CredentialsFailed {
+        /// The place, such as `the AWS profile 'work'`.
+        place: String,
         /// What happened, in one line.
         why: String,
+    },
+    /// `AWS_PROFILE` names a profile that is not there.
+    #[error("there is no AWS profile '{name}' in {looked}")]
+    UnknownAwsProfile {
+        /// The name.
+        name: String,
+        /// The files that were looked into.
+        looked: String,
     },
     /// One of two variables that belong together is not set.
     #[error("{set} is set, but {missing} is not")]
@@ -92,12 +105,13 @@ impl S3Settings {
     ///
     /// Without keys in the environment the other standard places are asked when the first location is opened, which
     /// needs the feature `aws`: the AWS profile (keys, SSO, roles, processes), a web identity, a container, the instance.
+    /// So it is with keys that are for a role: `AWS_PROFILE` names a profile with `credential_source = Environment`.
     ///
     /// Settings that were made in another way never read the environment.
     ///
     /// # Errors
     ///
-    /// A key without its secret, or the other way round.
+    /// A key without its secret, or the other way round; a variable that is not text.
     pub fn from_env() -> Result<Self, S3SettingsError> {
         environment::settings(|name| std::env::var_os(name))
     }

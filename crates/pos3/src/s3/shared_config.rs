@@ -9,12 +9,28 @@ use std::path::{Path, PathBuf};
 
 use crate::ini::{self, Line};
 
+/// The profile where `AWS_PROFILE` names none.
+const DEFAULT: &str = "default";
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SharedConfig {
+    pub(super) profile: AwsProfile,
     pub(super) region: Option<String>,
     pub(super) endpoint: Option<String>,
     pub(super) ca_bundle: Option<PathBuf>,
+    /// Where the keys come from with which the profile's role is assumed.
+    credential_source: Option<String>,
+}
+
+/// The AWS profile in use, and the files that it may stand in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct AwsProfile {
+    /// What `AWS_PROFILE` says.
+    named: Option<String>,
+    /// Not known without a home directory.
+    pub(super) config: Option<PathBuf>,
+    pub(super) credentials: Option<PathBuf>,
 }
 
 /// Reads the files that the environment names: `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`, else `config` and
@@ -24,16 +40,61 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig 
     let home = value("HOME").map(PathBuf::from);
     let file = |name, usual: &str| {
         let path = value(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(".aws").join(usual)));
-        path.and_then(|path| fs::read_to_string(expanded(&path, home.as_deref())).ok()).unwrap_or_default()
+        path.map(|path| expanded(&path, home.as_deref()))
     };
-    let profile = value("AWS_PROFILE").and_then(|name| name.into_string().ok()).unwrap_or_else(|| "default".to_owned());
-    let config = parse(&file("AWS_CONFIG_FILE", "config"), &profile);
-    let credentials = parse(&file("AWS_SHARED_CREDENTIALS_FILE", "credentials"), &profile);
-    let ca_bundle = config.ca_bundle.or(credentials.ca_bundle);
-    SharedConfig {
-        region: config.region.or(credentials.region),
-        endpoint: config.endpoint.or(credentials.endpoint),
-        ca_bundle: ca_bundle.map(|path| expanded(&path, home.as_deref())),
+    let profile = AwsProfile {
+        named: value("AWS_PROFILE").and_then(|name| name.into_string().ok()),
+        config: file("AWS_CONFIG_FILE", "config"),
+        credentials: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+    };
+    let mut found = SharedConfig::default();
+    // What `config` says comes before what `credentials` does.
+    for text in profile.texts() {
+        let told = parse(&text, profile.name());
+        found.region = found.region.or(told.region);
+        found.endpoint = found.endpoint.or(told.endpoint);
+        found.ca_bundle = found.ca_bundle.or(told.ca_bundle);
+        found.credential_source = found.credential_source.or(told.credential_source);
+    }
+    found.ca_bundle = found.ca_bundle.map(|path| expanded(&path, home.as_deref()));
+    SharedConfig { profile, ..found }
+}
+
+impl SharedConfig {
+    /// Returns true if `AWS_PROFILE` names a profile whose role is assumed with the keys of the environment: they are
+    /// for that alone.
+    pub(super) fn takes_keys_of_environment(&self) -> bool {
+        let source = self.credential_source.as_deref().unwrap_or_default();
+        self.profile.named.is_some() && source.eq_ignore_ascii_case("Environment")
+    }
+}
+
+#[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
+impl AwsProfile {
+    pub(super) fn name(&self) -> &str {
+        self.named.as_deref().unwrap_or(DEFAULT)
+    }
+
+    /// Returns true if a profile was named and no file has it. The default one need not be there, named or not.
+    pub(super) fn is_missing(&self) -> bool {
+        let has = |text: String| {
+            ini::lines(&text).any(|(_, line)| matches!(line, Line::Section(name) if names_profile(name, self.name())))
+        };
+        self.name() != DEFAULT && !self.texts().any(has)
+    }
+
+    /// Returns the files in words.
+    pub(super) fn places(&self) -> String {
+        let files: Vec<String> = self.files().map(|file| format!("'{}'", file.display())).collect();
+        if files.is_empty() { "~/.aws: there is no home directory".to_owned() } else { files.join(" or ") }
+    }
+
+    fn texts(&self) -> impl Iterator<Item = String> {
+        self.files().map(|file| fs::read_to_string(file).unwrap_or_default())
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.config.iter().chain(&self.credentials)
     }
 }
 
@@ -50,6 +111,7 @@ fn parse(text: &str, profile: &str) -> SharedConfig {
                 "region" => found.region = Some(value.to_owned()),
                 "endpoint_url" => found.endpoint = Some(value.to_owned()),
                 "ca_bundle" => found.ca_bundle = Some(value.into()),
+                "credential_source" => found.credential_source = Some(value.to_owned()),
                 "services" => services = Some(value),
                 _ => {}
             },
@@ -118,6 +180,21 @@ mod tests {
         let lab = read("lab");
         assert_eq!((lab.region.as_deref(), lab.endpoint.as_deref()), (Some("r-2"), Some("http://s3")));
         assert_eq!(lab.ca_bundle, Some(home.path().join("ca.pem")));
-        assert_eq!(read("none"), SharedConfig::default());
+        let none = read("none");
+        assert_eq!(SharedConfig { profile: AwsProfile::default(), ..none.clone() }, SharedConfig::default());
+        let missing = [default, lab, none].map(|found| (found.profile.name().to_owned(), found.profile.is_missing()));
+        let expected = [("default", false), ("lab", false), ("none", true)];
+        assert_eq!(missing, expected.map(|(name, missing)| (name.to_owned(), missing)));
+    }
+
+    #[test]
+    fn the_files_are_named_as_they_are() {
+        let places = |variables: &[(&str, &str)]| {
+            read(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())).profile.places()
+        };
+        assert_eq!(places(&[("HOME", "/h")]), "'/h/.aws/config' or '/h/.aws/credentials'");
+        let named = [("HOME", "/h"), ("AWS_CONFIG_FILE", "~/c"), ("AWS_SHARED_CREDENTIALS_FILE", "/k")];
+        assert_eq!(places(&named), "'/h/c' or '/k'");
+        assert_eq!(places(&[]), "~/.aws: there is no home directory");
     }
 }

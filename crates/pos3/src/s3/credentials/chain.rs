@@ -1,86 +1,224 @@
-//! The standard places of AWS credentials, as Amazon's own library knows them, asked through our transport.
+//! The standard places of AWS credentials beside the environment, each asked by Amazon's own library through our
+//! transport.
 //!
-//! The environment; the AWS profile with its keys, its SSO session, its role (`source_profile`, `credential_source`) or
-//! its process; a web identity; a container; the instance. The chain is made anew each time: files change meanwhile.
+//! The AWS profile with its keys, its SSO session, its role (`source_profile`, `credential_source`) or its process; a web
+//! identity; a container; the instance. The order is kept here and not in that library's chain, which goes on to the
+//! next place where `AWS_PROFILE` or a role's source names a profile that does not exist: a misspelt name would use the
+//! credentials of the machine, and somebody else's bucket. All is made anew each time: files change meanwhile.
 
 use std::error::Error;
+use std::io;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::Region;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::meta::ProviderChainError;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::profile::{self, ProfileFileCredentialsProvider};
 use aws_config::provider_config::ProviderConfig;
-use aws_credential_types::provider::ProvideCredentials;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use pos3_s3::AwsCredential;
+use tokio::time::timeout;
 
 use super::transport::Transport;
 use super::{Loaded, Missing, Source};
 use crate::s3::settings::{Looked, S3Settings, S3SettingsError};
+use crate::s3::shared_config::AwsProfile;
 
 /// Where the token service is asked, if nobody says.
 const REGION: &str = "us-east-1";
 
-/// The places, and how they are reached.
+/// The longest that one place may take. A process may ask a person for a code, but nothing waits for ever for one that
+/// hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const WEB_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+const ROLE: &str = "AWS_ROLE_ARN";
+const CONTAINER: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+const CONTAINER_RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+
+/// How much is told of a cause, in characters; a process may write anything before it fails.
+const LONGEST_CAUSE: usize = 400;
+
+/// What Amazon's library says of its own layers, which tells nobody anything.
+const LAYERS: [&str; 7] = [
+    "an error occurred while loading credentials",
+    "the credential provider was not enabled",
+    "dispatch failure",
+    "io error",
+    "timeout",
+    "HTTP error",
+    "client error (Connect)",
+];
+
+/// How the places are reached.
 pub(in crate::s3) struct Chain {
-    transport: Transport,
+    http: SharedHttpClient,
     region: Region,
+    profile: AwsProfile,
+}
+
+/// A place of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Profile,
+    WebIdentity,
+    Container,
+    Instance,
 }
 
 impl Chain {
     pub(super) fn new(settings: &S3Settings) -> Result<Self, S3SettingsError> {
         let region = settings.region.clone().unwrap_or_else(|| REGION.to_owned());
-        Ok(Self { transport: Transport::new(settings.root_certificates()?), region: Region::new(region) })
+        Ok(Self {
+            http: SharedHttpClient::new(Transport::new(settings.root_certificates()?)),
+            region: Region::new(region),
+            profile: settings.aws_profile.clone(),
+        })
+    }
+
+    fn provider(&self, place: Place) -> SharedCredentialsProvider {
+        let config =
+            ProviderConfig::without_region().with_http_client(self.http.clone()).with_region(Some(self.region.clone()));
+        match place {
+            Place::Profile => SharedCredentialsProvider::new(self.profile_provider().configure(&config).build()),
+            Place::WebIdentity => SharedCredentialsProvider::new(
+                WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
+            ),
+            Place::Container => {
+                SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
+            }
+            Place::Instance => {
+                SharedCredentialsProvider::new(ImdsCredentialsProvider::builder().configure(&config).build())
+            }
+        }
+    }
+
+    /// Returns the AWS profile in exactly the files that are told of: one that is there and cannot be read is an error.
+    fn profile_provider(&self) -> profile::credentials::Builder {
+        let AwsProfile { config, credentials, .. } = &self.profile;
+        // The library wants one at least.
+        let mut files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
+        for (kind, file) in [(EnvConfigFileKind::Config, config), (EnvConfigFileKind::Credentials, credentials)] {
+            if let Some(file) = file.as_ref().filter(|file| file.exists()) {
+                files = files.with_file(kind, file);
+            }
+        }
+        ProfileFileCredentialsProvider::builder().profile_name(self.profile.name()).profile_files(files.build())
+    }
+
+    /// Asks one place: there are credentials, or it has none, or it should have some and failed.
+    async fn ask(&self, place: Place) -> Result<Result<Credentials, Looked>, Missing> {
+        let failed = |why| Missing::Failed { place: self.whole_name(place), why };
+        let error = match timeout(DEADLINE, self.provider(place).provide_credentials()).await {
+            Ok(Ok(credentials)) => return Ok(Ok(credentials)),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(failed(format!("there was no answer for {} seconds", DEADLINE.as_secs()))),
+        };
+        let why = match (place, &error) {
+            (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if self.profile.is_missing() => {
+                let looked = self.profile.places();
+                return Err(Missing::NoProfile { name: self.profile.name().to_owned(), looked });
+            }
+            (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if error.source().is_none() => {
+                format!("nothing for it in {}", self.profile.places())
+            }
+            (Place::WebIdentity, CredentialsError::CredentialsNotLoaded(_)) if !causes(&error).contains(ROLE) => {
+                format!("{WEB_TOKEN} is not set")
+            }
+            (Place::Container, CredentialsError::CredentialsNotLoaded(_)) => {
+                format!("neither {CONTAINER} nor {CONTAINER_RELATIVE} is set")
+            }
+            // Whether this machine is an instance that should have some cannot be known.
+            (Place::Instance, _) => causes(&error),
+            _ => return Err(failed(self.failure(place, &error))),
+        };
+        Ok(Err(Looked { place: self.name(place), why }))
+    }
+
+    fn name(&self, place: Place) -> String {
+        match place {
+            Place::Profile => format!("the AWS profile '{}'", self.profile.name()),
+            Place::WebIdentity => "a web identity".to_owned(),
+            Place::Container => "a container".to_owned(),
+            Place::Instance => "the instance's metadata".to_owned(),
+        }
+    }
+
+    /// Returns the name with what made this a place to look.
+    fn whole_name(&self, place: Place) -> String {
+        let name = self.name(place);
+        match place {
+            Place::Profile => format!("{name} ({})", self.profile.places()),
+            Place::WebIdentity => format!("{name} ({WEB_TOKEN})"),
+            Place::Container => format!("{name} ({CONTAINER} or {CONTAINER_RELATIVE})"),
+            Place::Instance => name,
+        }
+    }
+
+    /// Returns why a place failed; the library does not say which file it could not read.
+    fn failure(&self, place: Place, error: &CredentialsError) -> String {
+        let why = causes(error);
+        if !error.source().is_some_and(<dyn Error>::is::<io::Error>) {
+            return why;
+        }
+        match place {
+            Place::WebIdentity => format!("the file cannot be read: {why}"),
+            Place::Container => format!("the file of {CONTAINER_TOKEN} cannot be read: {why}"),
+            Place::Profile | Place::Instance => format!("a file cannot be read: {why}"),
+        }
     }
 }
 
 #[async_trait]
 impl Source for Chain {
     async fn load(&self) -> Result<Loaded, Missing> {
-        let config = ProviderConfig::without_region().with_http_client(self.transport.clone());
-        let chain = DefaultCredentialsChain::builder().region(self.region.clone()).configure(config).build().await;
-        let credentials = chain.provide_credentials().await.map_err(|error| missing(&error))?;
-        Ok(Loaded {
-            credential: AwsCredential {
-                key_id: credentials.access_key_id().to_owned(),
-                secret_key: credentials.secret_access_key().to_owned(),
-                token: credentials.session_token().map(str::to_owned),
-            },
-            end: credentials.expiry(),
-        })
+        // With keys there, nobody would ask here.
+        let environment = "AWS_ACCESS_KEY_ID is not set".to_owned();
+        let mut looked = vec![Looked { place: "the environment".to_owned(), why: environment }];
+        for place in [Place::Profile, Place::WebIdentity, Place::Container, Place::Instance] {
+            match self.ask(place).await? {
+                Ok(credentials) => return Ok(credentials.into()),
+                Err(nothing) => looked.push(nothing),
+            }
+        }
+        Err(Missing::Nowhere(looked))
     }
 }
 
-fn missing(error: &CredentialsError) -> Missing {
-    match error.source().and_then(|source| source.downcast_ref::<ProviderChainError<CredentialsError>>()) {
-        Some(chain) => {
-            Missing::Nowhere(chain.attempts().iter().map(|attempt| looked(attempt.name(), attempt.error())).collect())
-        }
-        None => Missing::Failed(causes(error)),
+impl From<Credentials> for Loaded {
+    fn from(credentials: Credentials) -> Self {
+        let credential = AwsCredential {
+            key_id: credentials.access_key_id().to_owned(),
+            secret_key: credentials.secret_access_key().to_owned(),
+            token: credentials.session_token().map(str::to_owned),
+        };
+        Self { credential, end: credentials.expiry() }
     }
-}
-
-/// Returns where nothing was found in words of our own, where the library's name is not one that people know.
-fn looked(name: &str, error: &CredentialsError) -> Looked {
-    let why = || causes(error);
-    let (place, why) = match name {
-        "Environment" => ("the environment", "AWS_ACCESS_KEY_ID is not set".to_owned()),
-        "Profile" if error.source().is_none() => {
-            ("the AWS profile", "~/.aws/config and ~/.aws/credentials have none for it".to_owned())
-        }
-        "Profile" => ("the AWS profile", why()),
-        "WebIdentityToken" => ("a web identity", why().replace('$', "")),
-        "EcsContainer" => ("a container", "AWS_CONTAINER_CREDENTIALS_FULL_URI is not set".to_owned()),
-        "Ec2InstanceMetadata" => ("the instance's metadata", why()),
-        other => (other, why()),
-    };
-    Looked { place: place.to_owned(), why }
 }
 
 /// Returns what is below the library's own name of the failure, in one line.
 fn causes(error: &CredentialsError) -> String {
-    let told: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
+    let mut told: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
         .map(|cause| cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|cause| !LAYERS.contains(&cause.as_str()))
         .collect();
-    if told.is_empty() { error.to_string() } else { told.join(": ") }
+    told.dedup();
+    if told.is_empty() {
+        return error.to_string();
+    }
+    let told = told.join(": ");
+    match told.char_indices().nth(LONGEST_CAUSE) {
+        Some((end, _)) => format!("{}…", &told[..end]),
+        None => told,
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,11 @@ fn keys(name: &str, token: Option<&str>, end: Option<SystemTime>) -> Result<Load
 }
 
 fn failed() -> Result<Loaded, Missing> {
-    Err(Missing::Failed("down".to_owned()))
+    Err(down())
+}
+
+fn down() -> Missing {
+    Missing::Failed { place: "a place".to_owned(), why: "down".to_owned() }
 }
 
 async fn many(kept: &Kept<Arc<Script>>) -> Vec<Result<String, Missing>> {
@@ -60,7 +64,7 @@ async fn ending_credentials_are_replaced_once_for_many_requests() {
 #[tokio::test]
 async fn a_failure_is_shared_by_those_who_waited_and_tried_again_by_the_next() {
     let (script, kept) = script([failed(), keys("good", None, None)]);
-    assert!(many(&kept).await.iter().all(|got| *got == Err(Missing::Failed("down".to_owned()))));
+    assert!(many(&kept).await.iter().all(|got| *got == Err(down())));
     assert_eq!(script.asked.load(Ordering::SeqCst), 1);
     assert_eq!(kept.get().await.unwrap().key_id, "good");
     assert_eq!(kept.get().await.unwrap().key_id, "good");

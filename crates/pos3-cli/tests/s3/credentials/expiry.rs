@@ -1,0 +1,51 @@
+//! Credentials that end while they are used: replaced before that, and once for all requests.
+
+use std::time::{Duration, Instant};
+
+use super::{Account, BUCKET};
+use crate::program::Ended;
+
+const ROLE: &str = "[profile base]\naws_access_key_id = base-key\naws_secret_access_key = base-secret\n\
+                    [default]\nrole_arn = arn:aws:iam::123456789012:role/deploy\nsource_profile = base\n";
+
+/// Returns an account with a role and many files to copy.
+fn account(files: usize) -> Account {
+    let names: Vec<String> = (0..files).map(|index| format!("from/{index:03}")).collect();
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "x")).collect();
+    files.push((".aws/config", ROLE));
+    Account::new(&files)
+}
+
+#[test]
+fn an_assumed_role_that_ends_is_assumed_again_once_for_all_requests() {
+    let account = account(60);
+    account.services.next_lifetime(Duration::ZERO);
+    account.services.next_lifetime(Duration::ZERO);
+    let ended = Ended::from(account.command().output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(account.server.keys(BUCKET).len(), 62);
+    // Opening, the listing, and the first of the copies: the last answer was good for all of them.
+    assert_eq!(account.services.given("AssumeRole"), 3);
+}
+
+/// Three quarters of the life of credentials that are good for so short a time.
+const RENEWAL: Duration = Duration::from_millis(750);
+
+#[test]
+fn a_long_run_assumes_its_role_again_and_again_and_no_oftener_than_that() {
+    let account = account(400);
+    for _ in 0..100 {
+        account.services.next_lifetime(RENEWAL * 4 / 3);
+    }
+    account.server.configure(|settings| settings.latency = Duration::from_millis(300));
+    let begun = Instant::now();
+    let mut command = account.command();
+    let ended = Ended::from(command.args(["--concurrency", "64"]).output().unwrap());
+    let spans = begun.elapsed().div_duration_f64(RENEWAL) as usize;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(account.server.keys(BUCKET).len(), 402);
+    assert!(account.server.most_in_flight() >= 60, "{}", account.server.most_in_flight());
+    // Seven rounds of requests and the listing take two seconds at the least.
+    let given = account.services.given("AssumeRole");
+    assert!((3..=spans + 2).contains(&given), "{given} in {spans}");
+}

@@ -1,0 +1,183 @@
+//! What a person reads who has no credentials, or thought to have some: where they were looked for, and what to do.
+
+use std::net::TcpListener;
+
+use super::{Account, SECRET, SIGNED_ON, TOKEN_FILE, sso_token};
+
+/// Returns the two lines, with the home directory as `HOME`.
+fn told(account: &Account, error: &str) -> [String; 2] {
+    let home = account.program.path("").to_str().unwrap().trim_end_matches('/').to_owned();
+    let lines: Vec<String> = error.lines().map(|line| line.replace(&home, "HOME")).collect();
+    lines.try_into().unwrap_or_else(|lines| panic!("{lines:?}"))
+}
+
+const FILES: &str = "'HOME/.aws/config' or 'HOME/.aws/credentials'";
+
+const FAILED: &str = "hint: no other credentials are tried where one place should have them; mend it, or choose another \
+                      with AWS_PROFILE or --profile";
+
+#[test]
+fn nothing_at_all() {
+    let account = Account::new(&[]);
+    let [error, hint] = told(&account, &account.fails(&[]));
+    assert_eq!(
+        error,
+        format!(
+            "error: there are no S3 credentials; looked at the environment (AWS_ACCESS_KEY_ID is not set), the AWS profile \
+             'default' (nothing for it in {FILES}), a web identity (AWS_WEB_IDENTITY_TOKEN_FILE is not set), a container \
+             (neither AWS_CONTAINER_CREDENTIALS_FULL_URI nor AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set), the \
+             instance's metadata (IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`)"
+        )
+    );
+    assert!(hint.starts_with("hint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"), "{hint}");
+}
+
+/// A machine that is no instance: nobody is there, or somebody who never answers.
+#[test]
+fn no_instance() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (address, why) in [(gone, "Connection refused"), (silent.local_addr().unwrap(), "deadline has elapsed")] {
+        let account = Account::new(&[]);
+        let endpoint = format!("http://{address}");
+        let variables = [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*endpoint)];
+        let [error, hint] = told(&account, &account.fails(&variables));
+        let instance = error.split_once("the instance's metadata (could not communicate with IMDS: ").unwrap().1;
+        assert!(
+            error.starts_with("error: there are no S3 credentials; looked at ") && instance.contains(why),
+            "{error}"
+        );
+        assert!(hint.starts_with("hint: set AWS_ACCESS_KEY_ID"), "{hint}");
+    }
+}
+
+#[test]
+fn an_aws_profile_that_is_not_there_does_not_mean_other_credentials() {
+    let keys = format!("[work]\naws_access_key_id = test-key\naws_secret_access_key = {SECRET}\n");
+    for files in [&[(".aws/credentials", &*keys)][..], &[]] {
+        let account = Account::new(files);
+        // The machine would have some.
+        let uri = format!("{}/container", account.services.endpoint());
+        let variables = [("AWS_PROFILE", "wrok"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*uri)];
+        let [error, hint] = told(&account, &account.ends(2, &variables));
+        assert_eq!(error, format!("error: there is no AWS profile 'wrok' in {FILES}"));
+        assert_eq!(hint, "hint: check AWS_PROFILE, or unset it; a profile of another server is named with --profile");
+        assert_eq!(account.services.requests(), [""; 0]);
+    }
+    // One that is there and has no credentials lets the machine have them.
+    let account = Account::new(&[(".aws/config", "[profile work]\nregion = eu-west-1\n")]);
+    let uri = format!("{}/container", account.services.endpoint());
+    let variables = [("AWS_PROFILE", "work"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*uri)];
+    account.copies(&variables, &[("container", 1)]);
+}
+
+#[test]
+fn a_sign_on_that_has_ended() {
+    let old = sso_token("2020-01-01T00:00:00Z").replace("2999-01-01", "2020-01-01");
+    for (files, why) in [
+        (&[(".aws/config", SIGNED_ON), (TOKEN_FILE, &*old)][..], "the SSO token has expired and cannot be refreshed"),
+        (&[(".aws/config", SIGNED_ON)], "failed to load the cached SSO token"),
+    ] {
+        let account = Account::new(files);
+        let [error, hint] = told(&account, &account.fails(&[]));
+        let place = format!("error: the S3 credentials could not be had from the AWS profile 'default' ({FILES}): ");
+        assert!(error.starts_with(&place) && error.contains(why), "{error}");
+        assert_eq!(hint, "hint: sign in again: aws sso login");
+    }
+}
+
+#[test]
+fn half_a_pair_of_keys() {
+    let account = Account::new(&[]);
+    let [error, hint] = told(&account, &account.ends(2, &[("AWS_SECRET_ACCESS_KEY", SECRET)]));
+    assert_eq!(error, "error: AWS_SECRET_ACCESS_KEY is set, but AWS_ACCESS_KEY_ID is not");
+    assert_eq!(hint, "hint: set both, or neither");
+
+    for (half, missing) in [
+        (format!("aws_secret_access_key = {SECRET}"), "aws_access_key_id"),
+        ("aws_access_key_id = test-key".to_owned(), "aws_secret_access_key"),
+    ] {
+        let account = Account::new(&[(".aws/credentials", &format!("[default]\n{half}\n"))]);
+        let [error, hint] = told(&account, &account.fails(&[]));
+        assert!(error.contains(&format!("({FILES}): ")) && error.contains(&format!("missing {missing}")), "{error}");
+        assert_eq!(hint, FAILED);
+    }
+}
+
+#[test]
+fn a_process_that_gives_none() {
+    let process = |script: &str| format!("[default]\ncredential_process = {script}\n");
+    let nonsense = format!("echo 'SecretAccessKey: {SECRET}'");
+    let halves = format!("echo '{{\"Version\":1,\"SecretAccessKey\":\"{SECRET}\"}}'");
+    for (script, why) in [
+        (nonsense.as_str(), "external process, could not parse response: invalid JSON"),
+        (&halves, "AccessKeyId"),
+        ("echo broken >&2; exit 7", "exit status: 7. Stderr: broken"),
+        ("/nowhere/program", "/nowhere/program: not found"),
+        ("true", "external process, could not parse response"),
+    ] {
+        let account = Account::new(&[(".aws/config", &process(script))]);
+        let [error, hint] = told(&account, &account.fails(&[("PATH", "/usr/bin:/bin")]));
+        let place = format!("error: the S3 credentials could not be had from the AWS profile 'default' ({FILES}): ");
+        assert!(error.starts_with(&place) && error.contains(why), "{error}");
+        assert_eq!(hint, FAILED);
+    }
+    // However much it says.
+    let account = Account::new(&[(".aws/config", &process("yes no | head -c 100000 >&2; exit 1"))]);
+    let [error, _] = told(&account, &account.fails(&[("PATH", "/usr/bin:/bin")]));
+    assert!(error.contains("Stderr: no no no") && error.ends_with('…') && error.len() < 1000, "{error}");
+}
+
+#[test]
+fn a_token_service_that_refuses() {
+    let role = format!(
+        "[default]\nrole_arn = arn:aws:iam::123456789012:role/deploy\nsource_profile = base\n\
+         [profile base]\naws_access_key_id = base-key\naws_secret_access_key = {SECRET}\n"
+    );
+    let account = Account::new(&[(".aws/config", &role), ("token", SECRET)]);
+    account.services.refuse("AccessDenied");
+    let [error, hint] = told(&account, &account.fails(&[]));
+    let place = format!("error: the S3 credentials could not be had from the AWS profile 'default' ({FILES}): ");
+    assert!(error.starts_with(&place) && error.contains("AccessDenied") && error.contains("not for you"), "{error}");
+    assert_eq!((hint.as_str(), account.services.requests().len()), (FAILED, 1));
+
+    std::fs::remove_file(account.program.path(".aws/config")).unwrap();
+    let token = account.program.path("token");
+    let identity = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/web"),
+    ];
+    let [error, hint] = told(&account, &account.fails(&identity));
+    let place = "error: the S3 credentials could not be had from a web identity (AWS_WEB_IDENTITY_TOKEN_FILE): ";
+    assert!(error.starts_with(place) && error.contains("AccessDenied"), "{error}");
+    assert_eq!(hint, FAILED);
+}
+
+#[test]
+fn what_is_named_and_not_there() {
+    let account = Account::new(&[]);
+    let uri = format!("{}/container", account.services.endpoint());
+    for (variables, words) in [
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere"), ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/web")][..],
+            ["a web identity (AWS_WEB_IDENTITY_TOKEN_FILE)", "the file cannot be read: No such file"],
+        ),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere")],
+            ["a web identity (AWS_WEB_IDENTITY_TOKEN_FILE)", "AWS_ROLE_ARN"],
+        ),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri), ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nowhere")],
+            ["a container (AWS_CONTAINER_", "the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read"],
+        ),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/x")],
+            ["a container (AWS_CONTAINER_", "URI did not refer to an allowed IP address"],
+        ),
+    ] {
+        let [error, hint] = told(&account, &account.fails(variables));
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        assert_eq!(hint, FAILED);
+    }
+    assert_eq!(account.services.requests(), [""; 0]);
+}
