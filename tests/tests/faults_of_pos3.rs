@@ -16,7 +16,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pos3::{DownloadOptions, Registry, RemoteDelete, S3Provider, S3Settings, Session, SessionBuilder, UploadOptions};
+use pos3::{
+    DownloadOptions, Registry, RemoteDelete, S3Provider, S3Settings, Session, SessionBuilder, StateDirectory,
+    UploadOptions,
+};
 use pos3_tests::server::S3Server;
 
 const BUCKET: &str = "bucket";
@@ -59,7 +62,8 @@ impl World {
             None,
         );
         let registry = Registry::default().with("s3", S3Provider::new(settings));
-        Session::builder().registry(registry).cache_root(self.path("cache"))
+        let state = StateDirectory::new(self.path("state"));
+        Session::builder().registry(registry).cache_root(self.path("cache")).state(state)
     }
 
     fn session(&self) -> Session {

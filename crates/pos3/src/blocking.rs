@@ -5,13 +5,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::ls::Depth;
 use crate::session::{
     DownloadOptions, Ending, ScopeError, Session as AsyncSession, SessionBuilder, SessionError, Status,
-    SyncBothOptions, TransferPlan, UploadOptions,
+    SyncBothOptions, TransferPlan, UploadOptions, Work,
 };
 
 /// Threads that move bytes while the program computes.
@@ -37,6 +38,7 @@ const THREADS: usize = 2;
 pub struct Session {
     // Dropped before the runtime that its tasks run on.
     session: Option<AsyncSession>,
+    signal: Option<Arc<OnceLock<&'static str>>>,
     runtime: Runtime,
 }
 
@@ -49,7 +51,7 @@ impl Session {
     pub fn open(builder: SessionBuilder) -> Result<Self, SessionError> {
         let runtime = runtime().map_err(|error| SessionError::NoThreads(error.to_string()))?;
         let session = builder.open()?;
-        Ok(Self { session: Some(session), runtime })
+        Ok(Self { session: Some(session), signal: None, runtime })
     }
 
     /// See [`pos3::Session::download`](crate::Session::download).
@@ -125,8 +127,16 @@ impl Session {
         self.session.as_ref().map(|session| self.runtime.block_on(session.close())).unwrap_or_default()
     }
 
+    /// See [`pos3::Session::hurry`](crate::Session::hurry).
+    pub fn hurry(&self) {
+        self.session.iter().for_each(AsyncSession::hurry);
+    }
+
     /// Runs `body` with this session and ends the session with it; see [`pos3::Session::scope`](crate::Session::scope).
-    /// A signal that is to end the session is acted upon when the body returns: a computation cannot be interrupted.
+    ///
+    /// A computation cannot be interrupted: a signal that is to end the session is acted upon when the body returns, as one
+    /// that comes while the outputs are uploaded. A body that looks now and then whether one [came](Self::interrupted) can
+    /// return sooner, with an error if its outputs are not to be taken for done.
     ///
     /// # Errors
     ///
@@ -136,12 +146,23 @@ impl Session {
     ///
     /// With the body's panic, after the session has ended as after an error.
     pub fn scope<T, E>(mut self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, ScopeError<E>> {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(&self)));
+        let arrivals = {
+            let _context = self.runtime.enter();
+            self.session().map_err(ScopeError::Ending)?.listen()
+        };
+        self.signal = Some(arrivals.noted());
+        let work = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(&self))) {
+            Ok(result) => Work::Returned(result),
+            Err(panic) => Work::Panicked(panic),
+        };
         let Some(session) = self.session.take() else { return Err(ScopeError::Ending(SessionError::Closed)) };
-        self.runtime.block_on(session.scope(async |_| match outcome {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }))
+        self.runtime.block_on(session.end_with(work, arrivals))
+    }
+
+    /// Returns the name of the first signal since [`scope`](Self::scope) began, if one came; always nothing where
+    /// [`on_signals`](SessionBuilder::on_signals) was not asked for.
+    pub fn interrupted(&self) -> Option<&'static str> {
+        self.signal.as_ref()?.get().copied()
     }
 
     fn session(&self) -> Result<&AsyncSession, SessionError> {

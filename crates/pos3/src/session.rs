@@ -1,15 +1,16 @@
 //! Local paths in, S3 underneath: [`Session`].
 
 mod background;
-mod baseline;
 mod builder;
 mod contention;
+mod deletes;
 mod ending;
 mod error;
 mod inner;
 mod layout;
 mod memory;
 mod mirror;
+mod noted;
 mod options;
 mod place;
 mod plan;
@@ -18,6 +19,7 @@ mod scope;
 mod signals;
 mod status;
 mod transfer;
+mod watch;
 
 use std::fmt;
 use std::fs;
@@ -39,6 +41,8 @@ pub use mirror::{Mirror, MirrorBuilder};
 pub use options::{DownloadOptions, RemoteDelete, SyncBothOptions, UploadOptions};
 pub use plan::TransferPlan;
 pub use scope::ScopeError;
+#[cfg(feature = "blocking")]
+pub(crate) use scope::Work;
 pub use status::Status;
 
 use ending::End;
@@ -63,7 +67,6 @@ use signals::Signals;
 /// # let data = seed.upload("memory://bucket/data", UploadOptions::default()).await?;
 /// # std::fs::write(data.join("train.bin"), "numbers")?;
 /// # seed.close().await.into_result()?;
-/// // For S3: Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?))
 /// let session = Session::builder().registry(registry).cache_root(cache.path()).open()?;
 /// let trained = session
 ///     .scope(async |session| {
@@ -71,8 +74,8 @@ use signals::Signals;
 ///         let outputs = UploadOptions::default().with_interval(Duration::from_secs(60)).with_sync_on_error(true);
 ///         let checkpoints = session.upload("memory://bucket/run-7", outputs).await?;
 ///
-///         let numbers = std::fs::read(data.join("train.bin")).map_err(|error| error.to_string())?;
-///         std::fs::write(checkpoints.join("epoch-1"), &numbers).map_err(|error| error.to_string())?;
+///         let numbers = std::fs::read(data.join("train.bin"))?;
+///         std::fs::write(checkpoints.join("epoch-1"), &numbers)?;
 ///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(numbers.len())
 ///     })
 ///     .await?;
@@ -80,12 +83,47 @@ use signals::Signals;
 /// # Ok(()) }
 /// ```
 ///
+/// `memory://` ends with the process and is good for trying things out. For S3, the registry has to know where and with
+/// which credentials; here the environment says so, as it does for other programs (`AWS_…`, `~/.aws`):
+///
+/// ```
+/// # #[cfg(feature = "s3")] {
+/// use pos3::{Registry, S3Provider, S3Settings, Session};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # if std::env::var_os("AWS_ACCESS_KEY_ID").is_none() { return Ok(()); }
+/// let registry = Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?));
+/// let session = Session::builder().registry(registry).on_signals().open()?;
+/// # Ok(()) }
+/// # main().unwrap() }
+/// ```
+///
+/// `examples/train.rs` is a whole training that survives the loss of its machine. Inputs and outputs with names are a
+/// [`Mirror`]; a program without an async runtime takes `pos3::blocking::Session`; one that is not written in Rust is
+/// started by `pos3-cli run`.
+///
 /// # Paths
 ///
 /// `s3://bucket/x/` is everything below `x/`; `s3://bucket/x` is the object `x` if there is one, else everything below
 /// `x/`. One object works wherever a prefix does. A path on this machine instead of a URL is passed through: nothing is
 /// copied, a download must exist, an upload's directory is made. Local copies lie at
 /// `<cache root>/<profile or _>/<bucket>/<key>` unless `local` says otherwise.
+///
+/// ```
+/// use pos3::{DownloadOptions, Session, UploadOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let disk = tempfile::tempdir()?;
+/// # let disk = std::fs::canonicalize(disk.path())?;
+/// let session = Session::builder().cache_root(&disk).open()?;
+/// let out = session.upload("memory://bucket/runs/7/", UploadOptions::default()).await?;
+/// assert_eq!(out, disk.join("_/bucket/runs/7"));
+/// # let here = disk.clone();
+/// let passed = session.download(here.to_str().unwrap(), DownloadOptions::default()).await?;
+/// assert_eq!(passed, here);
+/// # session.close().await.into_result()?;
+/// # Ok(()) }
+/// ```
 ///
 /// # What is registered
 ///
@@ -103,45 +141,92 @@ use signals::Signals;
 /// # The end
 ///
 /// * [`close`](Self::close), or a [`scope`](Self::scope) whose body is `Ok`: everything is uploaded, each registration on
-///   its own, and all errors are returned. It takes the time it needs.
+///   its own, and all errors are returned. It takes the time it needs. The first signal that comes meanwhile (with
+///   [`SessionBuilder::on_signals`]), or [`hurry`](Self::hurry), sets it the deadline and calls its deletes off.
 /// * A body that fails or panics, and SIGINT and SIGTERM with [`SessionBuilder::on_signals`]: only registrations with
-///   `sync_on_error` are uploaded, those of the greatest `priority` first, nothing is deleted, and after the deadline (90
-///   seconds) nothing new is begun: what is in flight has ten seconds more, and the rest is named in the result. A second
-///   signal does the same at once.
+///   `sync_on_error` are uploaded, those of the greatest `priority` first, and nothing is deleted remotely.
+/// * After the deadline nothing new is begun: what is in flight has ten seconds more, and the rest is named in the result.
+///   A second signal, or [`abandon`](Self::abandon), ends everything within about a second. Nothing is torn by that.
 /// * A session that is dropped without an end uploads nothing, deletes nothing, and says so in the log.
+///
+/// ```
+/// use pos3::{ScopeError, Session, UploadOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cache = tempfile::tempdir()?;
+/// let session = Session::builder().cache_root(cache.path()).on_signals().open()?;
+/// let ended = session
+///     .scope(async |session| {
+///         let kept = UploadOptions::default().with_sync_on_error(true);
+///         let out = session.upload("memory://bucket/run", kept).await.map_err(|error| error.to_string())?;
+///         std::fs::write(out.join("log"), "so far").map_err(|error| error.to_string())?;
+///         Err::<(), _>("out of memory".to_owned())
+///     })
+///     .await;
+/// match ended {
+///     Ok(()) => println!("done"),
+///     Err(ScopeError::Body { error, ending } ) => {
+///         assert_eq!(error, "out of memory");
+///         assert!(ending.is_complete(), "the log is in the bucket");
+///     }
+///     Err(ScopeError::Interrupted { signal, ending }) => {
+///         for upload in &ending.uploads {
+///             println!("{signal}: {} of {} did not make it", upload.missing.len(), upload.location);
+///         }
+///     }
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(()) }
+/// ```
 ///
 /// # Deletes
 ///
-/// An upload deletes only what this machine stored or fetched before, that is gone locally and that nobody else changed:
-/// see [`RemoteDelete`]. A fresh or empty directory deletes nothing, and what others stored meanwhile stays.
+/// An upload deletes only what was in its local directory while this session ran and is gone now, that this machine stored
+/// or fetched, and that nobody else changed: see [`RemoteDelete`]. So a fresh directory deletes nothing, whatever earlier
+/// runs had there, and what others stored meanwhile stays. A directory that was emptied deletes nothing either, unless its
+/// [guards](UploadOptions::guards) allow it: that is no error, but a warning, and counted in [`Ended::withheld`].
+///
+/// # Many processes
+///
+/// Processes of one machine that ask for the same place and the same local path at once make one transfer: one does it,
+/// the others wait and find it done. When that one dies, the next goes on. What they share is the
+/// [`state`](SessionBuilder::state) directory, which also remembers between runs what was equal, so that nothing unchanged
+/// is read or sent again, and what was left unfinished, so that a large file is gone on with. It may be deleted at any
+/// moment; that costs time and no data. Nothing is kept there of `memory://`.
 ///
 /// # Warnings
 ///
-/// What a person may want to know although nothing failed, such as a server that ignores checksums, is told once to the
-/// listener of the store: for S3 that is `S3Provider::with_warnings`, given with the [registry](SessionBuilder::registry).
-/// Without a listener it is a warning of `tracing`. What a transfer has to say of itself is in its
-/// [report](Status::last_report).
+/// What a person may want to know although nothing failed is told once: to the [observer](SessionBuilder::observer) as
+/// [`Event::Warning`](crate::Event::Warning), to the log as a warning of `tracing`, and in the
+/// [report](Status::last_report) of the transfer. What a server lacks, such as checksums, is told to the listener of its
+/// store: for S3 that is `S3Provider::with_warnings`, given with the [registry](SessionBuilder::registry).
 ///
 /// # Options and their defaults
 ///
 /// | session | default |
 /// | --- | --- |
-/// | `cache_root` | `~/.cache/positronic/s3/` |
-/// | `state` | none: the session remembers for itself |
+/// | `registry` | paths and `memory`; `s3` has to be added |
+/// | `cache_root` | `~/.cache/positronic/s3/`, made when it is first needed |
+/// | `state` | `$POS3_STATE_DIR`, else `$XDG_STATE_HOME/pos3`, else `~/.local/state/pos3`; `None`: nowhere |
+/// | `observer` | nobody |
 /// | `concurrency` | 64 requests over all registrations |
-/// | `upload_limit`, `download_limit` | none, in bytes per second |
-/// | `deadline` | 90 seconds for an end by an error or a signal |
+/// | `default_profile` | none |
+/// | `upload_limit`, `download_limit` | none; bytes per second over all registrations |
+/// | `deadline` | 90 seconds, for an end by an error or a signal |
 /// | `on_signals` | signals are left alone |
 ///
 /// | registration | default |
 /// | --- | --- |
 /// | `local` | below the cache root |
-/// | `delete` | [`RemoteDelete::Seen`] for uploads; `false` for downloads |
+/// | `delete` (upload, sync) | [`RemoteDelete::Seen`] |
+/// | `delete` (download), `delete_local` (sync) | `false` |
+/// | `guards` | an empty side deletes nothing; at most half of 20 or more files |
 /// | `interval` | 300 seconds; `None`: at the end only |
 /// | `sync_on_error` | `false` |
-/// | `priority` | 0 |
+/// | `priority` | 0; the greatest goes first |
 /// | `exclude` | nothing; gitignore patterns |
 /// | `profile` | the URL's, else the call's, else the session's |
+/// | `allow_missing` (download) | `false`: a place with nothing in it is an error |
 pub struct Session {
     inner: Arc<Inner>,
     signals: Signals,
@@ -225,22 +310,25 @@ impl Session {
         Ok(path)
     }
 
-    /// Lists a place, a URL or path a line; directories end in `/`. The profile stays in the URLs.
+    /// Lists a place: URLs with their profile, or absolute paths; directories end in `/`. Recursively each directory comes
+    /// before what is in it. One object or file shows itself.
     ///
     /// # Errors
     ///
     /// A place that cannot be listed; a local path that does not exist.
     pub async fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<String>, SessionError> {
         self.check_open()?;
-        let location = self.inner.locate(prefix, None)?;
+        let location = match self.inner.locate(prefix, None)? {
+            Location::Local(path) => Location::Local(absolute(&path)?),
+            remote => remote,
+        };
         let found = ls(&self.inner.registry, &location, depth).await?;
         let base = found.tree.prefix().to_owned();
-        let parent = parent_of(&location, &base);
         let failed = |source| crate::error::Error::Store { location: location.to_string(), source };
         let entries: Vec<_> = found.entries.try_collect().await.map_err(failed)?;
-        let own_marker = |key: &str| key == base && !base.is_empty();
-        let named = entries.iter().filter(|entry| !own_marker(entry.key.as_str()));
-        Ok(named.map(|entry| parent.child(&Key::from(&entry.key.as_str()[base.len()..]))).collect())
+        let relative = entries.iter().map(|entry| &entry.key.as_str()[base.len()..]);
+        // What is left of the directory's own marker is nothing.
+        Ok(relative.filter(|key| !key.is_empty()).map(|key| found.directory.child(&Key::from(key))).collect())
     }
 
     /// Plans what [`download`](Self::download) would do, and touches nothing.
@@ -265,7 +353,10 @@ impl Session {
     async fn plan(&self, remote: &str, kind: &Kind) -> Result<TransferPlan, SessionError> {
         self.check_open()?;
         match self.proposed(remote, kind)? {
-            Some(registration) => transfer::plan(&self.inner, &registration).await,
+            Some(new) => {
+                let entered = self.inner.registrations().iter().find(|old| old.is_same(&new)).cloned();
+                transfer::plan(&self.inner, entered.as_deref().unwrap_or(&new)).await
+            }
             None => Err(SessionError::PassedThrough(remote.to_owned())),
         }
     }
@@ -296,7 +387,7 @@ impl Session {
         self.check_open()?;
         let uploads = self.inner.uploads();
         let flushed = join_all(uploads.iter().map(async |registration| {
-            let outcome = transfer::upload(&self.inner, registration, |options| options).await;
+            let outcome = transfer::upload(&self.inner, registration).await;
             background::record(registration, &outcome);
             background::schedule(registration);
             outcome.err()
@@ -317,15 +408,30 @@ impl Session {
     }
 
     /// Ends the session as after an error: only registrations with `sync_on_error` are uploaded, nothing is deleted, and
-    /// there is a deadline.
+    /// there is a deadline. The second time it does nothing.
     pub async fn give_up(&self) -> Ending {
         ending::end(&self.inner, End::Error).await
     }
 
-    /// Stops everything that is in flight, and everything that is begun later, as soon as that leaves nothing half-done.
-    /// What was not done is named by the calls that wait for it; the session still has to be ended.
+    /// Makes an end that is under way, or that comes, one in a hurry: nothing is deleted remotely from now on, and the end
+    /// has the [deadline](SessionBuilder::deadline), also after work that was done. The first signal during the end of a
+    /// [`scope`](Self::scope) does this.
+    pub fn hurry(&self) {
+        self.inner.hurry.cancel();
+    }
+
+    /// Stops everything that is in flight, and everything that is begun later, as soon as that leaves nothing half-done,
+    /// which takes ten seconds at most. What was not done is named by the calls that wait for it; the session still has to
+    /// be ended.
     pub fn abort(&self) {
         self.inner.abort.cancel();
+    }
+
+    /// Stops everything in flight within about a second. Nothing is torn by that, and large files are gone on with where
+    /// that is remembered. What did not make it is named by the end, which still has to be called or waited for. The second
+    /// signal during the end of a [`scope`](Self::scope) does this.
+    pub fn abandon(&self) {
+        self.inner.abandon();
     }
 
     /// Returns the registration that a call would make; none for a path that is passed through.
@@ -350,7 +456,7 @@ impl Session {
 
     /// Lets a registration be uploaded in the background.
     async fn begin(&self, registration: &Arc<Registration>) -> Result<(), SessionError> {
-        if let Err(error) = transfer::take_baseline(&self.inner, registration).await {
+        if let Err(error) = transfer::take_evidence(&self.inner, registration).await {
             self.inner.forget(registration);
             return Err(error);
         }
@@ -388,15 +494,6 @@ fn make_directory(path: PathBuf) -> Result<PathBuf, SessionError> {
     Ok(path)
 }
 
-/// Returns the location of the directory that a listing's entries are in.
-fn parent_of(location: &Location, base: &str) -> Location {
-    match location {
-        Location::Local(path) if path.is_file() => Location::Local(path.parent().unwrap_or(Path::new("/")).to_owned()),
-        Location::Local(path) => Location::Local(absolute(path).unwrap_or_else(|_| path.clone())),
-        Location::Remote(remote) => Location::Remote(remote.with_key(base)),
-    }
-}
-
 impl Drop for Session {
     fn drop(&mut self) {
         if self.inner.closed.swap(true, Ordering::AcqRel) {
@@ -422,5 +519,7 @@ impl fmt::Debug for Session {
 
 #[cfg(test)]
 mod clock_tests;
+#[cfg(test)]
+mod delete_tests;
 #[cfg(test)]
 mod tests;

@@ -195,10 +195,15 @@ impl Store {
 
 /// Returns the pair of two locations that outlive the process.
 fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, Error> {
-    match [from, to].into_iter().find(|location| location.scheme() == FLEETING) {
+    match ends_with_the_process(from, to) {
         Some(location) => Err(StateError::Fleeting { location: location.to_string() }.into()),
         None => Ok(Pair::new(registry.place(from)?, registry.place(to)?)),
     }
+}
+
+/// Returns the one of two locations that ends with the process, if one does.
+pub(crate) fn ends_with_the_process<'a>(from: &'a Location, to: &'a Location) -> Option<&'a Location> {
+    [from, to].into_iter().find(|location| location.scheme() == FLEETING)
 }
 
 #[cfg(test)]

@@ -1,17 +1,30 @@
-//! Downloads a place in a session of its own process, which can be killed: `local-copy CACHE_ROOT STATE_DIRECTORY URL`.
-//! Prints the local path. The environment names the server.
-#![allow(clippy::print_stdout, reason = "its output is its purpose")]
+//! Downloads a place in a session of its own process, which can be killed: `local-copy CACHE_ROOT URL`. Prints the local
+//! path, and on stderr what a session tells whoever observes it. The environment names the server and, as for every session
+//! that is told nothing else, where it is remembered.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is its purpose")]
 
-use pos3::{DownloadOptions, Registry, S3Provider, S3Settings, Session, StateDirectory};
+use pos3::{DownloadOptions, Event, Observer, Registry, S3Provider, S3Settings, Session};
+
+struct Tell;
+
+impl Observer for Tell {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Waiting(place, process) => eprintln!("waiting for {process:?}, which has {place}"),
+            Event::Warning(warning) => eprintln!("warning: {warning}"),
+            _ => {}
+        }
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [cache, state, url] = arguments.as_slice() else {
-        return Err("usage: local-copy CACHE_ROOT STATE_DIRECTORY URL".into());
+    let [cache, url] = arguments.as_slice() else {
+        return Err("usage: local-copy CACHE_ROOT URL".into());
     };
     let registry = Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?));
-    let session = Session::builder().registry(registry).cache_root(cache).state(StateDirectory::new(state)).open()?;
+    let session = Session::builder().registry(registry).cache_root(cache).observer(Tell).open()?;
     println!("{}", session.download(url, DownloadOptions::default()).await?.display());
     session.close().await.into_result()?;
     Ok(())

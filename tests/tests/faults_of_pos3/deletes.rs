@@ -109,14 +109,15 @@ async fn what_others_store_while_a_session_runs_survives_its_end() {
         let options = SyncBothOptions::default().with_upload(upload().with_delete(delete));
         let run = session.sync("s3://bucket/run", options).await.unwrap();
         world.put("run/theirs", "stored by others");
-        world.put("run/first", "replaced by others");
+        let theirs = format!("replaced by others, with {delete:?}");
+        world.server.put(super::BUCKET, "run/first", theirs.clone());
         write(&run, "ours", "1");
         fs::remove_file(run.join("first")).unwrap();
         let ending = session.close().await;
         assert!(world.keys().contains(&"run/theirs".to_owned()), "{delete:?}: {ending:?}");
         assert!(world.keys().contains(&"run/ours".to_owned()), "{delete:?}: {ending:?}");
         if delete != RemoteDelete::Mirror {
-            assert_eq!(world.object("run/first").unwrap(), "replaced by others", "{delete:?}");
+            assert_eq!(world.object("run/first").unwrap(), theirs, "{delete:?}");
         }
         world.server.remove(super::BUCKET, "run/theirs");
         fs::remove_dir_all(run).unwrap();
@@ -149,4 +150,58 @@ async fn two_downloads_do_not_share_a_directory_that_one_of_them_clears() {
         assert_eq!((new.as_str(), old.as_str()), ("s3://bucket/two", "s3://bucket/one"));
     }
     assert_eq!(tree(&local), ["a"]);
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_stored_is_not_deleted_by_a_fresh_directory() {
+    let world = World::with(&[]);
+    let first = world.session();
+    let run = first.upload("s3://bucket/run", upload()).await.unwrap();
+    ["a", "b", "c"].iter().for_each(|name| write(&run, name, "1"));
+    first.close().await.into_result().unwrap();
+
+    // The same place and the same memory on a disk that was wiped.
+    fs::remove_dir_all(&run).unwrap();
+    let second = world.session();
+    second.upload("s3://bucket/run", upload()).await.unwrap();
+    second.flush().await.unwrap();
+    write(&run, "d", "1");
+    second.close().await.into_result().unwrap();
+    assert_eq!(world.keys(), ["run/a", "run/b", "run/c", "run/d"]);
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_stored_and_this_one_removed_is_deleted() {
+    let world = World::with(&[]);
+    let first = world.session();
+    let run = first.upload("s3://bucket/run", upload()).await.unwrap();
+    ["a", "b"].iter().for_each(|name| write(&run, name, "1"));
+    first.close().await.into_result().unwrap();
+    let second = world.session();
+    second.upload("s3://bucket/run", upload()).await.unwrap();
+    fs::remove_file(run.join("a")).unwrap();
+    let plan = second.plan_upload("s3://bucket/run", upload()).await.unwrap();
+    assert_eq!(plan.deletes().collect::<Vec<_>>(), ["s3://bucket/run/a"]);
+    second.close().await.into_result().unwrap();
+    assert_eq!(world.keys(), ["run/b"]);
+}
+
+/// Two machines with one home directory and disks of their own: a file of this one is not newer because the other's memory
+/// does not know it.
+#[tokio::test]
+async fn a_memory_of_another_machine_makes_nothing_old_newer() {
+    let world = World::with(&[("run/model", "one")]);
+    let session = world.session();
+    let run = session.sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap();
+    let old = fs::metadata(run.join("model")).unwrap().modified().unwrap();
+    write(&run, "model", "two");
+    session.close().await.into_result().unwrap();
+
+    fs::remove_file(run.join("model")).unwrap();
+    write(&run, "model", "one");
+    fs::File::options().write(true).open(run.join("model")).unwrap().set_modified(old).unwrap();
+    let error = world.session().sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("'model' because both sides changed"), "{error}");
+    assert_eq!(world.object("run/model").unwrap(), "two");
+    assert_eq!(fs::read_to_string(run.join("model")).unwrap(), "one");
 }

@@ -28,9 +28,15 @@ fn content(number: usize) -> String {
     format!("{number} ").repeat(20_000)
 }
 
+/// Starts a session that is told nothing but its cache root: all else is as its user's environment has it.
 fn start(world: &World) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_local-copy"))
-        .args([world.path("cache"), world.path("state")])
+    command(world).env("HOME", world.path("home")).spawn().unwrap()
+}
+
+fn command(world: &World) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local-copy"));
+    command
+        .arg(world.path("cache"))
         .arg("s3://bucket/data")
         .env_clear()
         .env("AWS_ENDPOINT_URL", world.server.endpoint())
@@ -38,9 +44,13 @@ fn start(world: &World) -> Child {
         .env("AWS_ACCESS_KEY_ID", world.server.access_key())
         .env("AWS_SECRET_ACCESS_KEY", world.server.secret_key())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Returns where a session remembers whose user has this home.
+fn state(world: &World) -> StateDirectory {
+    StateDirectory::new(world.path("home/.local/state/pos3"))
 }
 
 fn wait_until(what: &str, done: impl Fn() -> bool) {
@@ -51,12 +61,14 @@ fn wait_until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// Waits for a process that must go well, and for the whole of what it has brought.
-fn assert_complete(child: Child) {
+/// Waits for a process that must go well, and for the whole of what it has brought; returns what it said.
+fn assert_complete(child: Child) -> String {
     let ended = child.wait_with_output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{said}");
     let path = String::from_utf8(ended.stdout).unwrap();
     assert_contents(Path::new(path.trim_end()));
+    said
 }
 
 fn assert_contents(path: &Path) {
@@ -73,10 +85,34 @@ fn assert_contents(path: &Path) {
 fn processes_with_one_cache_make_one_transfer_and_all_see_whole_files() {
     let world = world();
     world.server.configure(|settings| settings.latency = Duration::from_millis(50));
-    for child in [start(&world), start(&world), start(&world)] {
+    for child in [start(&world), start(&world), start(&world), start(&world)] {
         assert_complete(child);
     }
     assert_eq!(world.server.requests().of(Operation::GetObject), OBJECTS);
+    assert!(
+        state(&world).path().is_dir() && !world.path("state").exists(),
+        "it is remembered where every program looks"
+    );
+}
+
+#[test]
+fn a_process_that_can_remember_nothing_warns_once_and_works() {
+    let world = world();
+    std::fs::write(world.path("file"), "in the way").unwrap();
+    let mut homeless = command(&world);
+    homeless.env_remove("HOME");
+    let mut blocked = command(&world);
+    blocked.env("HOME", world.path("file"));
+    for (mut command, why) in
+        [(homeless, "none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set"), (blocked, "ot a directory")]
+    {
+        let said = assert_complete(command.spawn().unwrap());
+        assert!(
+            said.starts_with("warning: this session remembers by itself, and waits for no other process: "),
+            "{said}"
+        );
+        assert!(said.lines().count() == 1 && said.contains(why), "{said}");
+    }
 }
 
 #[test]
@@ -87,13 +123,25 @@ fn a_process_that_is_killed_blocks_no_other() {
     let mut first = start(&world);
     wait_until("the first did not begin", || world.server.requests().of(Operation::GetObject) >= OBJECTS);
     let second = start(&world);
-    wait_until("the second does not wait", || holds_open(&second, &world.path("state")));
-    assert_eq!(world.server.requests().of(Operation::ListObjectsV2), 1, "the second does nothing yet");
+    wait_until("the second does not wait", || holds_open(&second, state(&world).path()));
+    let third = start(&world);
+    wait_until("the third does not wait", || holds_open(&third, state(&world).path()));
+    // It says so after a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(world.server.requests().of(Operation::ListObjectsV2), 1, "the others do nothing yet");
     assert!(first.try_wait().unwrap().is_none(), "the first has not ended");
+    let cache = world.path("cache/_/bucket/data");
+    wait_until("the first does not bring the rest", || files(&cache) == OBJECTS - 1);
     first.kill().unwrap();
     first.wait().unwrap();
     world.server.clear_faults();
-    assert_complete(second);
+    let before = world.server.requests().of(Operation::GetObject);
+    let waiting = format!("waiting for Some({}), which has s3://bucket/data\n", first.id());
+    for child in [second, third] {
+        assert_eq!(assert_complete(child), waiting);
+    }
+    let fetched = world.server.requests().of(Operation::GetObject) - before;
+    assert_eq!(fetched, 1, "what the first had brought is not fetched again");
 }
 
 /// True if a process has a file open that lies below a directory.
@@ -107,7 +155,7 @@ fn holds_open(child: &Child, directory: &Path) -> bool {
 async fn sessions_with_one_cache_and_no_memory_do_each_other_no_harm() {
     for round in 0..10 {
         let world = world();
-        let sessions = [world.session(), world.session(), world.session()];
+        let sessions = [(); 3].map(|()| world.builder().state(None).open().unwrap());
         let downloads = sessions.iter().map(|session| session.download("s3://bucket/data", mirror_down()));
         for downloaded in join_all(downloads).await {
             let path = downloaded.unwrap_or_else(|error| panic!("round {round}: {error}"));
@@ -118,15 +166,19 @@ async fn sessions_with_one_cache_and_no_memory_do_each_other_no_harm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_upload_one_directory_at_once_do_each_other_no_harm() {
-    for round in 0..5 {
+    for round in 0..6 {
         let world = World::with(&[]);
         let local = world.path("out");
         (0..OBJECTS).for_each(|number| write(&local, &format!("{number:02}"), &content(number)));
-        let sessions = [world.session(), world.session(), world.session()];
+        let sessions = [(); 3].map(|()| world.builder().state(None).open().unwrap());
         for session in &sessions {
-            session.upload("s3://bucket/out", upload().with_local(local.clone())).await.unwrap();
+            let options = upload().with_local(local.clone()).with_sync_on_error(true);
+            session.upload("s3://bucket/out", options).await.unwrap();
         }
-        for ending in join_all(sessions.iter().map(Session::close)).await {
+        // After an error as after work that was done.
+        let end =
+            async |session: &Session| if round % 2 == 0 { session.close().await } else { session.give_up().await };
+        for ending in join_all(sessions.iter().map(end)).await {
             assert_eq!(ending.uploads[0].missing, [], "round {round}");
             ending.into_result().unwrap_or_else(|error| panic!("round {round}: {error}"));
         }
@@ -148,7 +200,7 @@ async fn an_upload_after_a_killed_download_sends_no_leftover_and_deletes_no_obje
     world.server.clear_faults();
 
     // The object whose file is missing was never here as a whole.
-    let session = world.builder().state(StateDirectory::new(world.path("state"))).open().unwrap();
+    let session = world.builder().state(state(&world)).open().unwrap();
     session.upload("s3://bucket/data", upload()).await.unwrap();
     session.close().await.into_result().unwrap();
     assert_eq!(world.keys(), ["data/large", "data/small"]);
@@ -162,8 +214,17 @@ async fn an_upload_after_a_killed_download_sends_no_leftover_and_deletes_no_obje
     assert_eq!(visible, ["large", "small"]);
 }
 
-/// Returns how many files there are below a directory that have no final name.
+/// Returns how many files there are in a directory that have no final name.
 fn leftovers(directory: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
-    entries.map(Result::unwrap).filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)).count()
+    names(directory).filter(|name| name.starts_with(UNFINISHED)).count()
+}
+
+/// Returns how many files there are in a directory that are whole.
+fn files(directory: &Path) -> usize {
+    names(directory).filter(|name| !name.starts_with(UNFINISHED)).count()
+}
+
+fn names(directory: &Path) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
 }

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use pos3::{Profile, Profiles, Registry, S3Provider, S3Settings, Session, SessionBuilder, UploadOptions};
+use pos3::{
+    Profile, Profiles, Registry, S3Provider, S3Settings, Session, SessionBuilder, StateDirectory, UploadOptions,
+};
 use pos3_tests::server::{Operation, S3Server};
 
 use super::{download, tree, upload, write};
@@ -40,7 +42,8 @@ impl Two {
             None,
         );
         let registry = Registry::default().with("s3", S3Provider::new(settings).with_profiles(profiles));
-        Session::builder().registry(registry).cache_root(self.disk.path().join("cache"))
+        let state = StateDirectory::new(self.disk.path().join("state"));
+        Session::builder().registry(registry).cache_root(self.disk.path().join("cache")).state(state)
     }
 
     fn session(&self) -> Session {

@@ -76,7 +76,7 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 }
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
-    let outcome = transfer::upload(&inner, &registration, |options| options).await;
+    let outcome = transfer::upload(&inner, &registration).await;
     record(&registration, &outcome);
     schedule(&registration);
     inner.wake.notify_one();

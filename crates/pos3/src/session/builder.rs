@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::Session;
 use super::error::SessionError;
 use super::inner::Inner;
+use super::memory::Remembers;
 use super::signals::Signals;
 use crate::registry::Registry;
 use crate::state::StateDirectory;
@@ -26,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(90);
 pub struct SessionBuilder {
     registry: Registry,
     cache_root: PathBuf,
-    state: Option<StateDirectory>,
+    remembers: Remembers,
     observer: Option<Arc<dyn Observer>>,
     budget: Budget,
     default_profile: Option<String>,
@@ -41,7 +42,7 @@ impl Default for SessionBuilder {
         Self {
             registry: Registry::default(),
             cache_root: PathBuf::from(CACHE_ROOT),
-            state: None,
+            remembers: Remembers::default(),
             observer: None,
             budget: Budget::default(),
             default_profile: None,
@@ -71,10 +72,13 @@ impl SessionBuilder {
     }
 
     /// Sets where it is remembered between runs what was equal and what was left unfinished; it also makes many
-    /// processes of one machine download a place once. Default: nowhere, the session remembers for itself.
+    /// processes of one machine bring a place once, while the others wait. The directory is made when it is first needed;
+    /// where it cannot be used, the session warns once and remembers by itself.
+    ///
+    /// Default: [`StateDirectory::from_env`]. `None`: the session remembers by itself, and waits for nobody.
     #[must_use]
     pub fn state(mut self, directory: impl Into<Option<StateDirectory>>) -> Self {
-        self.state = directory.into();
+        self.remembers = directory.into().into();
         self
     }
 
@@ -114,7 +118,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Sets how long an end by an error or a signal may take. Default: 90 seconds. A clean end takes the time it needs.
+    /// Sets how long an end by an error or a signal may take. Default: 90 seconds. A clean end takes the time it needs,
+    /// unless a signal comes or [`hurry`](Session::hurry) is called.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -122,7 +127,8 @@ impl SessionBuilder {
     }
 
     /// Makes [`scope`](Session::scope) end the session when SIGINT or SIGTERM comes. Handlers that the program has set
-    /// are called too. Default: signals are left alone.
+    /// are called too. From then on these signals do not end the process by themselves: that is the matter of the program,
+    /// once the scope has returned. Default: signals are left alone.
     #[must_use]
     pub fn on_signals(mut self) -> Self {
         self.signals = Signals::End;
@@ -142,7 +148,7 @@ impl SessionBuilder {
         let inner = Inner {
             registry: self.registry,
             cache_root: self.cache_root,
-            state: self.state,
+            remembers: self.remembers,
             observer: self.observer,
             budget: self.budget,
             default_profile: self.default_profile,
@@ -150,9 +156,12 @@ impl SessionBuilder {
             download_pace: pace(self.download_rate)?,
             deadline: self.deadline,
             registrations: Mutex::default(),
+            warned: Mutex::default(),
             closed: AtomicBool::new(false),
             stop: CancellationToken::new(),
+            hurry: CancellationToken::new(),
             abort: CancellationToken::new(),
+            abandon: CancellationToken::new(),
             wake: Notify::new(),
             background: Mutex::default(),
         };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use pos3_core::{Key, MemoryStore, RemoteStore};
+use pos3_core::{Key, MemoryStore, RemoteStore, RemoteStoreExt};
 
 use super::*;
 use crate::registry::{MemoryProvider, Registry};
@@ -110,4 +110,91 @@ async fn an_end_by_an_error_keeps_its_deadline_and_names_what_is_missing() {
     let ended = &ending.uploads[1];
     assert_eq!((ended.location.as_str(), ended.missing.len()), ("memory://b/later", 1), "{ended:?}");
     assert!(matches!(ended.error, Some(SessionError::Deadline { .. })), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_is_still_empty_is_no_failure() {
+    let (_disk, store, session) = world();
+    store.write(&Key::from("out/old"), "x".into()).await.unwrap();
+    session.upload("memory://b/out", every_minute()).await.unwrap();
+    pass(MINUTE * 4).await;
+    let status = session.status()[0].clone();
+    assert!(store.usage().get("list") >= 3, "it was looked at");
+    assert!(status.failures == 0 && status.last_error.is_none() && status.last_success.is_some(), "{status:?}");
+    assert!(status.last_report.unwrap().warnings.is_empty());
+    session.close().await.into_result().unwrap();
+    assert!(has(&store, "out/old").await);
+}
+
+/// Returns a session that needs five seconds for what it has to upload, and has that: a small file, and one that is large.
+async fn slow_session() -> (tempfile::TempDir, std::sync::Arc<MemoryStore>, Session) {
+    let disk = tempfile::tempdir().unwrap();
+    let memory = MemoryProvider::default();
+    let store = memory.store("b");
+    let session = Session::builder()
+        .registry(Registry::default().with("memory", memory))
+        .cache_root(disk.path())
+        .upload_limit(1000.0)
+        .concurrency(1)
+        .deadline(Duration::from_secs(3))
+        .open()
+        .unwrap();
+    let out = session.upload("memory://b/out", UploadOptions::default().with_interval(None)).await.unwrap();
+    fs::write(out.join("gone"), "1").unwrap();
+    session.flush().await.unwrap();
+    fs::remove_file(out.join("gone")).unwrap();
+    fs::write(out.join("large"), vec![7; 5_000]).unwrap();
+    fs::write(out.join("later"), [7; 1_000]).unwrap();
+    (disk, store, session)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_takes_its_time_and_deletes() {
+    let (_disk, store, session) = slow_session().await;
+    let ending = session.close().await;
+    assert!(ending.is_complete(), "{ending:?}");
+    assert!(has(&store, "out/large").await && has(&store, "out/later").await && !has(&store, "out/gone").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_hurried_keeps_the_deadline_deletes_nothing_and_names_what_is_missing() {
+    let (_disk, store, session) = slow_session().await;
+    let begin = tokio::time::Instant::now();
+    let hurry = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        session.hurry();
+    };
+    let (ending, ()) = tokio::join!(session.close(), hurry);
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    assert!(has(&store, "out/large").await, "what is in flight has ten seconds more");
+    assert!(!has(&store, "out/later").await && has(&store, "out/gone").await);
+    let ended = &ending.uploads[0];
+    assert_eq!(ended.missing, [Key::from("later")], "{ended:?}");
+    assert!(matches!(ended.error, Some(SessionError::Deadline { missing: Some(1), .. })), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_hurried_and_makes_it_has_only_its_deletes_withheld() {
+    let (_disk, store, session) = slow_session().await;
+    session.hurry();
+    fs::remove_file(session.status()[0].local.join("large")).unwrap();
+    let ending = session.close().await;
+    assert!(has(&store, "out/later").await && has(&store, "out/gone").await);
+    assert!(!ending.is_complete() && ending.uploads[0].withheld() == 1, "{ending:?}");
+    ending.into_result().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_abandoned_is_over_at_once_and_names_what_is_missing() {
+    let (_disk, store, session) = slow_session().await;
+    let begin = tokio::time::Instant::now();
+    let abandon = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        session.hurry();
+        session.abandon();
+    };
+    let (ending, ()) = tokio::join!(session.close(), abandon);
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert_eq!(ending.uploads[0].missing, [Key::from("large"), Key::from("later")], "{ending:?}");
+    assert!(!has(&store, "out/large").await && has(&store, "out/gone").await);
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use pos3_core::{Action, FailureKind, Key, Plan, Report, SyncJob};
+use pos3_core::{Action, FailureKind, Key, Plan, Report, SyncJob, Usage};
 
 /// How often it is looked again. After the first run every file is there, brought by one or the other; more looks are for
 /// what changes meanwhile.
@@ -16,20 +16,31 @@ const LOOKS: usize = 3;
 /// they should be: what somebody else wrote meanwhile is not overwritten.
 pub(super) async fn run(job: &SyncJob) -> Report {
     let before = job.usage();
-    let mut report = job.run().await;
+    let report = job.run().await;
+    look_again(job, report, &before, |_| {}).await
+}
+
+/// Does the same by plans that `see` is shown before they are performed.
+pub(super) async fn run_seeing(job: &SyncJob, see: impl Fn(&Plan) + Sync) -> Report {
+    let before = job.usage();
+    let report = job.run_seeing(&see).await;
+    look_again(job, report, &before, see).await
+}
+
+async fn look_again(job: &SyncJob, mut report: Report, before: &Usage, see: impl Fn(&Plan)) -> Report {
     for _ in 0..LOOKS {
         let Some(stale) = only_stale(&report) else { break };
         let Ok(plan) = job.plan().await else { break };
         if touches(&plan, &stale) {
             break;
         }
+        see(&plan);
         let next = job.execute(plan).await;
         report = followed_by(report, next);
-        report.usage = job.usage().since(&before);
+        report.usage = job.usage().since(before);
     }
     report
 }
-
 /// Returns the keys that were not what was listed, if nothing else went wrong.
 fn only_stale(report: &Report) -> Option<BTreeSet<Key>> {
     let is_stale = report.stopped.is_none()

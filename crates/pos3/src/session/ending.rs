@@ -1,16 +1,16 @@
 //! How a session ends.
 //!
 //! A clean end uploads everything and takes the time it needs. An end by an error or a signal uploads only what was asked
-//! to be uploaded then, never deletes, and has a deadline: the machine may be about to disappear. Whatever does not make
-//! it is named.
+//! to be uploaded then, never deletes, and has a deadline: the machine may be about to disappear. A clean end can be told
+//! to hurry, and has a deadline and deletes nothing from then on. Whatever does not make it is named.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures::future::join_all;
-use pos3_core::{Action, Event, Key, Observer, Plan, Report, SyncOptions};
+use pos3_core::{Key, Report, Stop};
 
 use super::background;
 use super::error::SessionError;
@@ -18,6 +18,10 @@ use super::inner::Inner;
 use super::options::RemoteDelete;
 use super::registration::Registration;
 use super::transfer;
+use super::watch::Watch;
+
+/// How long transfers that are abandoned have to say what became of them.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,24 @@ impl Ending {
         let errors: Vec<_> = self.uploads.into_iter().filter_map(|ended| ended.error).collect();
         if errors.is_empty() { Ok(()) } else { Err(SessionError::Several(errors)) }
     }
+
+    /// Returns true if nothing is left to do: everything was uploaded, and no delete was withheld.
+    pub fn is_complete(&self) -> bool {
+        self.uploads.iter().all(Ended::is_complete)
+    }
+}
+
+impl Ended {
+    /// Returns true if everything was uploaded, and no delete was withheld.
+    pub fn is_complete(&self) -> bool {
+        self.error.is_none() && self.missing.is_empty() && self.withheld() == 0
+    }
+
+    /// Returns how many remote files should have been deleted and were not, because the end was hurried or the local
+    /// directory was empty.
+    pub fn withheld(&self) -> u64 {
+        self.report.as_ref().map_or(0, |report| report.withheld)
+    }
 }
 
 /// Ends a session; a second time does nothing.
@@ -69,157 +91,105 @@ pub(super) async fn end(inner: &Arc<Inner>, how: End) -> Ending {
         return Ending::default();
     }
     inner.stop.cancel();
-    match how {
-        End::Clean => {
-            finish_background(inner).await;
-            let uploads = inner.uploads();
-            Ending { uploads: join_all(uploads.iter().map(|registration| clean(inner, registration))).await }
-        }
-        End::Error => {
-            let deadline = tokio::time::sleep(inner.deadline);
-            let ending = async {
-                finish_background(inner).await;
-                hurry(inner).await
-            };
-            let (mut deadline, mut ending) = (std::pin::pin!(deadline), std::pin::pin!(ending));
-            tokio::select! {
-                ending = &mut ending => return ending,
-                () = &mut deadline => inner.abort.cancel(),
-            }
-            // Everything in flight ends soon now, and says what it did not do.
-            ending.await
-        }
+    if how == End::Error {
+        inner.hurry.cancel();
     }
+    let deadline = async {
+        inner.hurry.cancelled().await;
+        tokio::time::sleep(inner.deadline).await;
+    };
+    let ending = async {
+        finish_background(inner).await;
+        match how {
+            End::Clean => side_by_side(inner).await,
+            End::Error => by_priority(inner).await,
+        }
+    };
+    let (mut deadline, mut ending) = (std::pin::pin!(deadline), std::pin::pin!(ending));
+    tokio::select! {
+        biased;
+        ending = &mut ending => return ending,
+        () = &mut deadline => inner.abort.cancel(),
+    }
+    // Everything in flight ends soon now, and says what it did not do.
+    ending.await
 }
 
 async fn finish_background(inner: &Inner) {
     let background = inner.background.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(background) = background {
-        let _ended = background.await;
+    if let Some(mut background) = background {
+        tokio::select! {
+            _ended = &mut background => {}
+            () = abandoned(inner) => background.abort(),
+        }
     }
 }
 
-async fn clean(inner: &Inner, registration: &Registration) -> Ended {
-    let watch = Watch::of(inner);
-    let outcome = transfer::upload(inner, registration, |options| options.with_observer(watch.clone())).await;
-    background::record(registration, &outcome);
-    let (report, error) = match outcome {
-        Ok(report) => (report, None),
-        Err(error) => (None, Some(error)),
-    };
-    let mut missing = watch.undone();
-    if let Some(SessionError::Transfer { report, .. }) = &error {
-        missing.extend(report.0.skipped.iter().filter(|(_, why)| !why.is_policy()).map(|(key, _)| key.clone()));
-    }
-    ended(registration, report, error, missing)
+/// Waits until nothing is waited for any more.
+async fn abandoned(inner: &Inner) {
+    inner.abandon.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
-fn ended(
-    registration: &Registration,
-    report: Option<Arc<Report>>,
-    error: Option<SessionError>,
-    missing: Vec<Key>,
-) -> Ended {
-    Ended { location: registration.location.to_string(), local: registration.local.clone(), report, error, missing }
+/// Uploads everything, each on its own.
+async fn side_by_side(inner: &Inner) -> Ending {
+    let uploads = inner.uploads();
+    let ended = uploads.iter().map(|registration| last_upload(inner, registration, End::Clean));
+    Ending { uploads: join_all(ended).await }
 }
 
 /// Uploads what was asked to be uploaded on an error, the most important first.
-async fn hurry(inner: &Inner) -> Ending {
+async fn by_priority(inner: &Inner) -> Ending {
     let mut uploads: Vec<_> = inner.uploads();
     uploads.retain(|registration| registration.kind.upload().is_some_and(|upload| upload.sync_on_error));
     uploads.sort_by_key(|registration| std::cmp::Reverse(registration.kind.upload().map(|upload| upload.priority)));
     let mut ending = Ending::default();
     for registration in &uploads {
-        ending.uploads.push(last_upload(inner, registration).await);
+        ending.uploads.push(last_upload(inner, registration, End::Error).await);
     }
     ending
 }
 
-/// Uploads by a plan, so that it is known what did not make it. Deletes nothing.
-async fn last_upload(inner: &Inner, registration: &Registration) -> Ended {
-    let late = |missing: &str| {
-        let location = registration.location.to_string();
-        Some(SessionError::Deadline { location, missing: missing.to_owned() })
+/// Uploads by a plan, so that it is known what did not make it. After an error it deletes nothing.
+async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
+    let watch = Watch::new(inner.observer.clone());
+    let mode = match (how, registration.kind.upload()) {
+        (End::Clean, Some(upload)) => upload.delete,
+        (End::Error, _) | (_, None) => RemoteDelete::Never,
     };
-    let nothing_is_known = || ended(registration, None, late("all"), Vec::new());
-    let _alone = tokio::select! {
+    let outcome = tokio::select! {
         biased;
-        () = inner.abort.cancelled() => return nothing_is_known(),
-        alone = registration.running.lock() => alone,
+        outcome = transfer::upload_watched(inner, registration, mode, Some(&watch)) => outcome,
+        () = abandoned(inner) => Err(transfer::stopped(registration, Stop::Cancelled)),
     };
-    let held = transfer::hold_for_upload(inner, registration).await;
-    let watch = Watch::of(inner);
-    let further = |options: SyncOptions| options.with_observer(watch.clone());
-    let job = tokio::select! {
-        biased;
-        () = inner.abort.cancelled() => return nothing_is_known(),
-        job = transfer::upload_job(inner, registration, &held, RemoteDelete::Never, further) => job,
-    };
-    let job = match job {
-        Ok(Some(job)) => job.with_cancel(inner.abort.clone()),
-        Ok(None) => return ended(registration, None, None, Vec::new()),
-        Err(error) => return ended(registration, None, Some(error), Vec::new()),
-    };
-    let plan = match job.plan().await {
-        Ok(plan) => plan,
-        Err(_) if inner.abort.is_cancelled() => return nothing_is_known(),
-        Err(stop) => return ended(registration, None, Some(transfer::stopped(registration, stop)), Vec::new()),
-    };
-    watch.expect(&plan);
-    let report = job.execute(plan).await;
-    let missing = watch.undone();
-    if report.is_clean() {
-        return ended(registration, Some(Arc::new(report)), None, missing);
+    if how == End::Clean {
+        background::record(registration, &outcome);
     }
-    let error = if inner.abort.is_cancelled() {
-        late(&missing.len().to_string())
-    } else {
-        Some(transfer::transfer_error(registration, report))
-    };
-    ended(registration, None, error, missing)
-}
-
-/// Notes what is still to be copied, and passes events on.
-#[derive(Clone)]
-struct Watch {
-    pending: Arc<Mutex<BTreeSet<Key>>>,
-    inner: Option<Arc<dyn Observer>>,
-}
-
-impl Watch {
-    fn of(inner: &Inner) -> Self {
-        Self { pending: Arc::default(), inner: inner.observer.clone() }
-    }
-
-    fn pending(&self) -> MutexGuard<'_, BTreeSet<Key>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn expect(&self, plan: &Plan) {
-        self.pending().extend(plan.actions.iter().filter(|action| is_copy(action)).map(|action| action.key().clone()));
-    }
-
-    /// Returns what was to be copied and was not.
-    fn undone(&self) -> Vec<Key> {
-        self.pending().iter().cloned().collect()
-    }
-}
-
-impl Observer for Watch {
-    fn event(&self, event: &Event<'_>) {
-        match event {
-            Event::Decided(action) if is_copy(action) => drop(self.pending().insert(action.key().clone())),
-            Event::Done(action) => drop(self.pending().remove(action.key())),
-            // Others may have brought the same meanwhile.
-            Event::Unchanged(key, _) => drop(self.pending().remove(*key)),
-            _ => {}
+    let undone = watch.undone();
+    let mut missing = undone.clone().unwrap_or_default();
+    let (report, error) = match outcome {
+        Ok(report) => (report, None),
+        Err(error) if inner.hurry.is_cancelled() && is_cancelled(&error) => {
+            let location = registration.location.to_string();
+            (None, Some(SessionError::Deadline { location, missing: undone.map(|keys| keys.len()) }))
         }
-        if let Some(inner) = &self.inner {
-            inner.event(event);
+        Err(error) => {
+            if let SessionError::Transfer { report, .. } = &error {
+                let skipped = report.0.skipped.iter().filter(|(_, why)| !why.is_policy());
+                missing.extend(skipped.map(|(key, _)| key.clone()));
+            }
+            (None, Some(error))
         }
+    };
+    Ended {
+        location: registration.location.to_string(),
+        local: registration.local.clone(),
+        report,
+        error,
+        missing: missing.into_iter().collect(),
     }
 }
 
-fn is_copy(action: &Action) -> bool {
-    matches!(action, Action::Copy { .. } | Action::Replace { .. })
+fn is_cancelled(error: &SessionError) -> bool {
+    matches!(error, SessionError::Transfer { report, .. } if matches!(report.0.stopped, Some(Stop::Cancelled)))
 }

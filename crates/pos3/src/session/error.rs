@@ -118,18 +118,25 @@ pub enum SessionError {
     #[error("the session is closed")]
     Closed,
     /// The time for ending was over before this was uploaded.
-    #[error("'{location}': {missing} of its files did not make it in time")]
+    #[error("'{location}': {}", late(*missing))]
     Deadline {
         /// The place.
         location: String,
-        /// How many files are not uploaded, as far as is known.
-        missing: String,
+        /// How many files are not uploaded; nothing if time was over before that was known.
+        missing: Option<usize>,
     },
 }
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
         Self::Open(Arc::new(error))
+    }
+}
+
+fn late(missing: Option<usize>) -> String {
+    match missing {
+        Some(missing) => format!("{missing} of its files did not make it in time"),
+        None => "time was over before it was known which of its files did not make it".to_owned(),
     }
 }
 

@@ -1,26 +1,27 @@
 //! What all parts of a session share.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pos3_core::{Budget, CancellationToken, Observer, Pace};
+use pos3_core::{Budget, CancellationToken, Event, Observer, Pace};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::error::SessionError;
 use super::layout;
+use super::memory::Remembers;
 use super::place::unusable;
 use super::registration::{Kind, Registration};
 use crate::location::Location;
 use crate::registry::{Registry, resolve};
-use crate::state::StateDirectory;
 
 pub(super) struct Inner {
     pub(super) registry: Registry,
     pub(super) cache_root: PathBuf,
-    pub(super) state: Option<StateDirectory>,
+    pub(super) remembers: Remembers,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) budget: Budget,
     pub(super) default_profile: Option<String>,
@@ -28,11 +29,17 @@ pub(super) struct Inner {
     pub(super) download_pace: Option<Pace>,
     pub(super) deadline: Duration,
     pub(super) registrations: Mutex<Vec<Arc<Registration>>>,
+    /// What a person has been told already.
+    pub(super) warned: Mutex<HashSet<String>>,
     pub(super) closed: AtomicBool,
     /// Ends the background task.
     pub(super) stop: CancellationToken,
-    /// Ends every transfer.
+    /// From then on nothing is deleted remotely, and an end has a deadline.
+    pub(super) hurry: CancellationToken,
+    /// Ends every transfer in good order.
     pub(super) abort: CancellationToken,
+    /// Ends every transfer at once.
+    pub(super) abandon: CancellationToken,
     /// Wakes the background task when there is a new registration.
     pub(super) wake: Notify,
     pub(super) background: Mutex<Option<JoinHandle<()>>>,
@@ -93,6 +100,24 @@ impl Inner {
         let new = Arc::new(new);
         registrations.push(new.clone());
         Ok(new)
+    }
+
+    /// Ends everything that is in flight at once.
+    pub(super) fn abandon(&self) {
+        self.hurry.cancel();
+        self.abort.cancel();
+        self.abandon.cancel();
+    }
+
+    pub(super) fn tell(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.event(event);
+        }
+    }
+
+    /// Returns true the first time that it is asked about a warning.
+    pub(super) fn is_news(&self, warning: &str) -> bool {
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.to_owned())
     }
 
     /// Ends without a last upload, because there is nothing to tell of.

@@ -1,20 +1,40 @@
 //! What a registration remembers between its transfers.
 //!
 //! A database on disk outlives the program and keeps others out while a transfer runs, so that many processes of one
-//! node download a place once. Where there is none, the session itself remembers.
+//! node download a place once. Where there is none, or it cannot be used, the session itself remembers.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pos3_core::{CancellationToken, Manifest, MemoryJournal, MemoryManifest, SyncOptions};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use pos3_core::{Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, SyncOptions};
 
+use super::inner::Inner;
+use super::registration::Registration;
 use crate::error::Error;
 use crate::location::Location;
-use crate::registry::Registry;
-use crate::state::{State, StateDirectory, StateError, Wait};
+use crate::state::{State, StateDirectory, StateError, Wait, ends_with_the_process};
+
+/// How long a transfer waits for another process before it says so.
+const SOON: Duration = Duration::from_secs(1);
 
 /// How long a transfer waits for another process that has the same pair in hand.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where a session remembers.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Remembers {
+    /// Where the environment says, which is looked up when it is first needed.
+    #[default]
+    Usually,
+    /// In this directory.
+    In(StateDirectory),
+    /// By itself, until it ends.
+    Alone,
+}
 
 /// The memory of one registration while there is no database.
 #[derive(Debug, Default)]
@@ -30,32 +50,61 @@ pub(super) struct Held {
     pub(super) warning: Option<String>,
 }
 
+impl From<Option<StateDirectory>> for Remembers {
+    fn from(directory: Option<StateDirectory>) -> Self {
+        directory.map_or(Self::Alone, Self::In)
+    }
+}
+
+impl Remembers {
+    /// Returns the directory for the memory of two places, or why there is none where there should be one.
+    fn directory(&self, from: &Location, to: &Location) -> Result<Option<StateDirectory>, String> {
+        match self {
+            Self::Alone => Ok(None),
+            _ if ends_with_the_process(from, to).is_some() => Ok(None),
+            Self::In(directory) => Ok(Some(directory.clone())),
+            Self::Usually => match StateDirectory::from_env() {
+                Some(directory) => Ok(Some(directory)),
+                None => Err(alone("none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set")),
+            },
+        }
+    }
+}
+
 impl Held {
-    /// Opens the database of a pair, waiting for others who use it until `abort`.
-    pub(super) async fn open(
-        directory: Option<&StateDirectory>,
-        registry: &Registry,
-        from: &Location,
-        to: &Location,
-        abort: &CancellationToken,
-    ) -> Self {
-        let Some(directory) = directory else { return Self::default() };
+    /// Opens the database of a pair, waiting for others who use it until the session is aborted.
+    pub(super) async fn open(inner: &Inner, registration: &Registration, from: &Location, to: &Location) -> Self {
+        let directory = match inner.remembers.directory(from, to) {
+            Ok(Some(directory)) => directory,
+            Ok(None) => return Self::default(),
+            Err(warning) => return Self { state: None, warning: Some(warning) },
+        };
+        let open = async |wait| State::open(&directory, &inner.registry, from, to, wait).await;
+        let opening = async {
+            match open(Wait::For(SOON)).await {
+                Err(Error::State(StateError::Locked { holder, .. })) => {
+                    tracing::info!(location = %registration.location, holder, "waiting for another process");
+                    inner.tell(&Event::Waiting(&registration.location.to_string(), holder));
+                    open(Wait::For(PATIENCE)).await
+                }
+                opened => opened,
+            }
+        };
         tokio::select! {
             biased;
-            () = abort.cancelled() => Self::default(),
-            opened = State::open(directory, registry, from, to, Wait::For(PATIENCE)) => Self::of(opened.map(Some)),
+            () = inner.abort.cancelled() => Self::default(),
+            opened = opening => Self::of(opened.map(Some)),
         }
     }
 
     /// Opens the database of a pair if there is one that nobody uses: a plan writes nothing and waits for nobody.
-    pub(super) async fn peek(
-        directory: Option<&StateDirectory>,
-        registry: &Registry,
-        from: &Location,
-        to: &Location,
-    ) -> Self {
-        let Some(directory) = directory else { return Self::default() };
-        Self::of(State::open_existing(directory, registry, from, to, Wait::Fail).await)
+    pub(super) async fn peek(inner: &Inner, from: &Location, to: &Location) -> Self {
+        match inner.remembers.directory(from, to) {
+            Ok(Some(directory)) => {
+                Self::of(State::open_existing(&directory, &inner.registry, from, to, Wait::Fail).await)
+            }
+            Ok(None) | Err(_) => Self::default(),
+        }
     }
 
     fn of(opened: Result<Option<State>, Error>) -> Self {
@@ -64,19 +113,62 @@ impl Held {
                 let warning = state.as_ref().and_then(State::warning).map(str::to_owned);
                 Self { state, warning }
             }
-            Err(Error::State(StateError::Fleeting { .. })) => Self::default(),
-            Err(error) => Self { state: None, warning: Some(format!("{error}; this session remembers by itself")) },
+            Err(error) => Self { state: None, warning: Some(alone(&whole(&error))) },
         }
     }
 
-    /// Returns options that remember.
-    pub(super) fn remember(&self, options: SyncOptions, memory: &Memory) -> SyncOptions {
+    /// Returns options of a download that remember.
+    pub(super) fn remember_download(&self, options: SyncOptions, memory: &Memory) -> SyncOptions {
+        self.remember(options, memory, Arc::new(Turned(memory.manifest.clone())))
+    }
+
+    /// Returns options of an upload that remember.
+    pub(super) fn remember_upload(&self, options: SyncOptions, memory: &Memory) -> SyncOptions {
+        self.remember(options, memory, memory.manifest.clone())
+    }
+
+    fn remember(&self, options: SyncOptions, memory: &Memory, rows: Arc<dyn Manifest>) -> SyncOptions {
         match &self.state {
             Some(state) => options.with_manifest(state.manifest()).with_journal(state.journal()),
-            None => {
-                let manifest: Arc<dyn Manifest> = memory.manifest.clone();
-                options.with_manifest(manifest).with_journal(memory.journal.clone())
-            }
+            None => options.with_manifest(rows).with_journal(memory.journal.clone()),
         }
     }
+}
+
+/// The rows of uploads as downloads see them: what a session has fetched is known when it uploads.
+#[derive(Debug)]
+struct Turned(Arc<MemoryManifest>);
+
+#[async_trait]
+impl Manifest for Turned {
+    fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>> {
+        self.0.rows().map_ok(Row::reversed).boxed()
+    }
+
+    async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
+        let turned = changes.into_iter().map(|change| match change {
+            RowChange::Equal(row) => RowChange::Equal(row.reversed()),
+            RowChange::Forget(key) => RowChange::Forget(key),
+        });
+        self.0.apply(turned.collect()).await
+    }
+}
+
+fn alone(why: &str) -> String {
+    format!("this session remembers by itself, and waits for no other process: {why}")
+}
+
+/// Returns an error with what caused it.
+fn whole(error: &Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_line = cause.to_string();
+        if !line.ends_with(&cause_line) {
+            line.push_str(": ");
+            line.push_str(&cause_line);
+        }
+        source = cause.source();
+    }
+    line
 }

@@ -13,8 +13,10 @@ const INTERVAL: Duration = Duration::from_secs(300);
 pub enum RemoteDelete {
     /// Nothing.
     Never,
-    /// What this machine uploaded or downloaded before, that is not there locally any more, and that nobody changed
-    /// since. A fresh or empty directory deletes nothing.
+    /// What was there locally while this session ran and is not any more, that this machine uploaded or downloaded, and
+    /// that nobody changed since. A fresh directory deletes nothing, and one that was emptied only where the guards
+    /// [allow](Guards::allow_empty) it. Where the guards refuse so many deletes, none is done and everything is uploaded all
+    /// the same; that is an error.
     #[default]
     Seen,
     /// Everything that is not there locally, except what appeared after the registration: the remote place becomes like
@@ -52,7 +54,7 @@ pub struct UploadOptions {
     pub interval: Option<Duration>,
     /// What may be deleted remotely. Default: [`RemoteDelete::Seen`].
     pub delete: RemoteDelete,
-    /// How much may be deleted. Default: not all, and not more than half of 20 or more.
+    /// How much may be deleted. Default: nothing for a directory that is empty, and not more than half of 20 or more.
     pub guards: Guards,
     /// Whether this is uploaded too when the session ends because of an error or a signal. Default: no.
     pub sync_on_error: bool,

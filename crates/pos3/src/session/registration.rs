@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use futures::future::{BoxFuture, Shared};
 use pos3_core::{Guards, Report};
 
-use super::baseline::Baseline;
+use super::deletes::Evidence;
 use super::error::SessionError;
 use super::memory::Memory;
 use super::options::{DownloadOptions, RemoteDelete, SyncBothOptions, UploadOptions};
@@ -89,7 +89,7 @@ pub(super) struct Registration {
     pub(super) local: PathBuf,
     pub(super) kind: Kind,
     pub(super) memory: Memory,
-    pub(super) baseline: Baseline,
+    pub(super) evidence: Evidence,
     /// Held by the one transfer that runs.
     pub(super) running: tokio::sync::Mutex<()>,
     pub(super) downloading: Mutex<Option<Downloading>>,
@@ -116,7 +116,7 @@ impl Registration {
             local,
             kind,
             memory: Memory::default(),
-            baseline: Baseline::default(),
+            evidence: Evidence::default(),
             running: tokio::sync::Mutex::default(),
             downloading: Mutex::default(),
             history: Mutex::default(),

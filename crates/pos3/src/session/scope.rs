@@ -1,5 +1,6 @@
 //! A session around a piece of work, which ends with it however it ends.
 
+use std::any::Any;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 
@@ -8,6 +9,7 @@ use futures::FutureExt;
 use super::Session;
 use super::ending::Ending;
 use super::error::SessionError;
+use super::signals::Arrivals;
 
 /// Why a scope did not end well.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub enum ScopeError<E> {
     },
     /// The work was done, and not everything could be uploaded.
     Ending(SessionError),
-    /// A signal came.
+    /// A signal came, during the work or while its outputs were uploaded, and not everything was done.
     Interrupted {
         /// Its name.
         signal: &'static str,
@@ -31,34 +33,68 @@ pub enum ScopeError<E> {
     },
 }
 
+/// How a piece of work came to its end.
+pub(crate) enum Work<T, E> {
+    /// It returned.
+    Returned(Result<T, E>),
+    /// It panicked.
+    Panicked(Box<dyn Any + Send>),
+    /// A signal came before its end.
+    Interrupted(&'static str),
+}
+
 impl Session {
     /// Runs `body` with this session and ends the session with it.
     ///
+    /// A signal during the body, where signals end the session, drops the body where it waits, and ends the session as
+    /// after an error. A signal during the uploads that follow work that was done hurries them: nothing is deleted from
+    /// then on, and they have the [deadline](super::SessionBuilder::deadline); if everything makes it, that is no error. A
+    /// second signal ends them at once.
+    ///
     /// # Errors
     ///
-    /// The body's own error; what could not be uploaded after it; a signal, where signals end the session. The body is
-    /// then dropped where it waits.
+    /// The body's own error; what could not be uploaded after it; a signal.
     ///
     /// # Panics
     ///
     /// With the body's panic, after the session has ended as after an error.
     pub async fn scope<T, E>(self, body: impl AsyncFnOnce(&Session) -> Result<T, E>) -> Result<T, ScopeError<E>> {
-        let outcome = tokio::select! {
-            outcome = AssertUnwindSafe(body(&self)).catch_unwind() => Ok(outcome),
-            signal = self.signals.next() => Err(signal),
+        let mut arrivals = self.listen();
+        let work = tokio::select! {
+            returned = AssertUnwindSafe(body(&self)).catch_unwind() => match returned {
+                Ok(result) => Work::Returned(result),
+                Err(panic) => Work::Panicked(panic),
+            },
+            signal = arrivals.next() => Work::Interrupted(signal),
         };
-        let _second = self.signals.abort_on_next(self.inner.abort.clone());
-        match outcome {
-            Ok(Ok(Ok(value))) => self.close().await.into_result().map(|()| value).map_err(ScopeError::Ending),
-            Ok(Ok(Err(error))) => Err(ScopeError::Body { error, ending: self.give_up().await }),
-            Ok(Err(panic)) => {
+        self.end_with(work, arrivals).await
+    }
+
+    /// Begins to listen for signals, if they are to end the session.
+    pub(crate) fn listen(&self) -> Arrivals {
+        self.signals.listen()
+    }
+
+    /// Ends the session by how the work ended.
+    pub(crate) async fn end_with<T, E>(self, work: Work<T, E>, arrivals: Arrivals) -> Result<T, ScopeError<E>> {
+        let attending = arrivals.attend(self.inner.clone(), matches!(work, Work::Interrupted(_)));
+        match work {
+            Work::Returned(Ok(value)) => {
+                let ending = self.close().await;
+                match attending.first().filter(|_| !ending.is_complete()) {
+                    Some(signal) => Err(ScopeError::Interrupted { signal, ending }),
+                    None => ending.into_result().map(|()| value).map_err(ScopeError::Ending),
+                }
+            }
+            Work::Returned(Err(error)) => Err(ScopeError::Body { error, ending: self.give_up().await }),
+            Work::Panicked(panic) => {
                 let ending = self.give_up().await;
                 if let Err(error) = ending.into_result() {
                     tracing::error!(%error, "the work panicked, and not everything was uploaded");
                 }
                 std::panic::resume_unwind(panic)
             }
-            Err(signal) => Err(ScopeError::Interrupted { signal, ending: self.give_up().await }),
+            Work::Interrupted(signal) => Err(ScopeError::Interrupted { signal, ending: self.give_up().await }),
         }
     }
 }

@@ -3,7 +3,12 @@
 //! An interrupt is an error: outputs are half-made, so nothing is deleted, and only what was asked for is uploaded. The
 //! program's own handlers are called as well; the process does not end by the signal, its end is the program's matter.
 
-use pos3_core::CancellationToken;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::inner::Inner;
 
 /// What a session does about signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,41 +17,97 @@ pub(super) enum Signals {
     End,
 }
 
+/// The signals since somebody began to listen; none is lost.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    names: UnboundedReceiver<&'static str>,
+    first: Arc<OnceLock<&'static str>>,
+    _listening: Option<AbortOnDropHandle<()>>,
+}
+
+/// What was made of the signals that came during an end, for as long as this lives.
+pub(super) struct Attending {
+    first: Arc<OnceLock<&'static str>>,
+    _task: AbortOnDropHandle<()>,
+}
+
 impl Signals {
-    /// Waits for a signal that is to end the session, and returns its name.
-    pub(super) async fn next(self) -> &'static str {
-        match self {
-            Self::Ignored => std::future::pending().await,
-            Self::End => received().await,
+    /// Begins to listen, if signals are to end the session.
+    pub(super) fn listen(self) -> Arrivals {
+        let (arrived, names) = unbounded_channel();
+        let first = Arc::new(OnceLock::new());
+        let noted = first.clone();
+        let forward = move |name| {
+            let _second = noted.set(name);
+            let _nobody_listens = arrived.send(name);
+        };
+        let listening = match self {
+            Self::Ignored => None,
+            Self::End => listen(forward).map(AbortOnDropHandle::new),
+        };
+        Arrivals { names, first, _listening: listening }
+    }
+}
+
+impl Arrivals {
+    /// Waits for the next signal, and returns its name.
+    pub(super) async fn next(&mut self) -> &'static str {
+        match self.names.recv().await {
+            Some(name) => name,
+            None => std::future::pending().await,
         }
     }
 
-    /// Makes the next signal end what is still in flight at once.
-    pub(super) fn abort_on_next(self, abort: CancellationToken) -> tokio_util::task::AbortOnDropHandle<()> {
-        tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+    /// Returns where the name of the first signal is noted when it comes.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn noted(&self) -> Arc<OnceLock<&'static str>> {
+        self.first.clone()
+    }
+
+    /// Lets the first signal from now on hurry the end, unless one came before; the next abandons what is still in flight.
+    pub(super) fn attend(mut self, inner: Arc<Inner>, came_before: bool) -> Attending {
+        let first = self.first.clone();
+        let task = tokio::spawn(async move {
+            if !came_before {
+                self.next().await;
+                inner.hurry.cancel();
+            }
             self.next().await;
-            abort.cancel();
-        }))
+            inner.abandon();
+            // It goes on to listen, or a further signal would be nobody's.
+            std::future::pending::<()>().await;
+        });
+        Attending { first, _task: AbortOnDropHandle::new(task) }
+    }
+}
+
+impl Attending {
+    /// Returns the name of the first signal, if one came.
+    pub(super) fn first(&self) -> Option<&'static str> {
+        self.first.get().copied()
     }
 }
 
 #[cfg(unix)]
-async fn received() -> &'static str {
+fn listen(arrived: impl Fn(&'static str) + Send + 'static) -> Option<tokio::task::JoinHandle<()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?);
+    Some(tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = interrupt.recv() => arrived("SIGINT"),
+                Some(()) = terminate.recv() => arrived("SIGTERM"),
+                else => return,
+            }
+        }
+    }))
 }
 
 #[cfg(not(unix))]
-async fn received() -> &'static str {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => "Ctrl-C",
-        Err(_) => std::future::pending().await,
-    }
+fn listen(arrived: impl Fn(&'static str) + Send + 'static) -> Option<tokio::task::JoinHandle<()>> {
+    Some(tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            arrived("Ctrl-C");
+        }
+    }))
 }

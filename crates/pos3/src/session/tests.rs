@@ -10,17 +10,17 @@ use pos3_core::{Guards, Key, MaxDelete, MemoryStore, RemoteStore, RemoteStoreExt
 use super::*;
 use crate::registry::{MemoryProvider, Registry};
 
-struct World {
+pub(super) struct World {
     disk: tempfile::TempDir,
     memory: MemoryProvider,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { disk: tempfile::tempdir().unwrap(), memory: MemoryProvider::default() }
     }
 
-    async fn with(objects: &[(&str, &'static str)]) -> Self {
+    pub(super) async fn with(objects: &[(&str, &'static str)]) -> Self {
         let world = Self::new();
         for (key, content) in objects {
             world.put(key, content).await;
@@ -28,7 +28,7 @@ impl World {
         world
     }
 
-    async fn put(&self, key: &str, content: &'static str) {
+    pub(super) async fn put(&self, key: &str, content: &'static str) {
         self.store().write(&Key::from(key), content.into()).await.unwrap();
     }
 
@@ -36,7 +36,7 @@ impl World {
         self.memory.store("b")
     }
 
-    async fn keys(&self) -> Vec<String> {
+    pub(super) async fn keys(&self) -> Vec<String> {
         self.store().list_all("").await.unwrap().into_iter().map(|entry| entry.key.to_string()).collect()
     }
 
@@ -44,12 +44,12 @@ impl World {
         String::from_utf8(self.store().read(&Key::from(key)).await.unwrap().to_vec()).unwrap()
     }
 
-    fn builder(&self) -> SessionBuilder {
+    pub(super) fn builder(&self) -> SessionBuilder {
         let registry = Registry::default().with("memory", self.memory.clone());
         Session::builder().registry(registry).cache_root(self.disk.path().join("cache"))
     }
 
-    fn session(&self) -> Session {
+    pub(super) fn session(&self) -> Session {
         self.builder().open().unwrap()
     }
 
@@ -58,11 +58,11 @@ impl World {
     }
 }
 
-fn upload() -> UploadOptions {
+pub(super) fn upload() -> UploadOptions {
     UploadOptions::default()
 }
 
-fn write(directory: &Path, name: &str, content: &str) {
+pub(super) fn write(directory: &Path, name: &str, content: &str) {
     fs::write(directory.join(name), content).unwrap();
 }
 
@@ -329,7 +329,7 @@ async fn a_listing_can_be_fed_back() {
     let session = world.session();
     assert_eq!(session.ls("memory://b/x", Depth::Level).await.unwrap(), ["memory://b/x/1", "memory://b/x/sub/"]);
     let all = session.ls("memory://b/x/", Depth::Recursive).await.unwrap();
-    assert_eq!(all, ["memory://b/x/1", "memory://b/x/sub/2"]);
+    assert_eq!(all, ["memory://b/x/1", "memory://b/x/sub/", "memory://b/x/sub/2"]);
     assert_eq!(session.ls("memory://b/x/1", Depth::Level).await.unwrap(), ["memory://b/x/1"]);
     assert_eq!(session.ls("memory://b/none", Depth::Level).await.unwrap(), [""; 0]);
     assert!(session.ls(world.path("none").to_str().unwrap(), Depth::Level).await.is_err());

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pos3_core::{
-    Deletable, Deletion, Filter, FilterError, Incomplete, Overwritable, Refusal, Report, Stop, SyncJob, SyncOptions,
+    Deletable, Deletion, Event, Filter, FilterError, Incomplete, Observer, Overwritable, Plan, Refusal, Report,
+    SkipReason, Stop, SyncJob, SyncOptions,
 };
 
 use super::contention;
+use super::deletes::Deletes;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::memory::Held;
@@ -17,6 +19,7 @@ use super::options::{RemoteDelete, SyncBothOptions};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
 use super::registration::{Kind, Registration};
+use super::watch::Watch;
 use crate::error::Error;
 use crate::location::Location;
 
@@ -29,36 +32,78 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         Kind::Upload(_) => (false, true),
     };
     let local = Location::Local(registration.local.clone());
-    let held = Held::open(inner.state.as_ref(), &inner.registry, &registration.location, &local, &inner.abort).await;
+    let held = Held::open(&inner, &registration, &registration.location, &local).await;
     let opening = place::download(&inner.registry, &registration);
     let Ends { remote, local } = unless_aborted(&inner, &registration, opening).await?;
-    let mut options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
+    let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
+    let mut options = observed(options, inner.observer.clone());
     if let Kind::Sync(_) = &registration.kind {
         // What a run made that died before it was uploaded must not be lost to what is older.
-        options = options.with_overwritable(Overwritable::unless_newer()).with_deletable(Deletable::known());
+        options = options.with_overwritable(unless_later()).with_deletable(Deletable::known());
     }
-    let job = SyncJob::new(remote, local, held.remember(options, &registration.memory));
+    let job = SyncJob::new(remote, local, held.remember_download(options, &registration.memory));
     let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
     if is_empty(&report) && !allow_missing {
         return Err(SessionError::Missing { location: registration.location.to_string() });
     }
-    finished(&registration, held, report).map(|_report| registration.local.clone())
+    finished(&inner, &registration, held, report).map(|_report| registration.local.clone())
 }
 
-/// Uploads what changed, with further options of the caller's, and returns what happened; nothing if there is nothing
-/// local yet.
-pub(super) async fn upload(
+/// Leaves alone what changed locally since both sides were last known equal: it is newer, or a conflict. What is not later
+/// than the object is a conflict as well: the memory can be that of another machine with a local path of the same name.
+fn unless_later() -> Overwritable {
+    Overwritable::unless(|object, file, row| {
+        let row = row.filter(|row| file.fingerprint.as_ref() != Some(&row.target))?;
+        let object_is_known = object.fingerprint.as_ref() == Some(&row.source);
+        let is_later = file.modified > object.modified;
+        Some(if object_is_known && is_later { SkipReason::Newer } else { SkipReason::Conflict })
+    })
+}
+
+/// Uploads what changed and returns what happened; nothing if there is nothing local yet.
+pub(super) async fn upload(inner: &Inner, registration: &Registration) -> Result<Option<Arc<Report>>, SessionError> {
+    let mode = registration.kind.upload().map_or(RemoteDelete::Never, |upload| upload.delete);
+    upload_watched(inner, registration, mode, None).await
+}
+
+/// Uploads what changed, with deletes of this mode. Who watches sees the whole plan before it is performed.
+pub(super) async fn upload_watched(
     inner: &Inner,
     registration: &Registration,
-    further: impl FnOnce(SyncOptions) -> SyncOptions,
+    mode: RemoteDelete,
+    watch: Option<&Watch>,
 ) -> Result<Option<Arc<Report>>, SessionError> {
-    let _alone = registration.running.lock().await;
-    let held = hold_for_upload(inner, registration).await;
-    let delete = registration.kind.upload().map_or(RemoteDelete::Never, |upload| upload.delete);
-    let opening = upload_job(inner, registration, &held, delete, further);
-    let Some(job) = unless_aborted(inner, registration, opening).await? else { return Ok(None) };
-    let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
-    finished(registration, held, report).map(Some)
+    let _alone = tokio::select! {
+        biased;
+        () = inner.abort.cancelled() => return Err(stopped(registration, Stop::Cancelled)),
+        alone = registration.running.lock() => alone,
+    };
+    let local = Location::Local(registration.local.clone());
+    let held = Held::open(inner, registration, &local, &registration.location).await;
+    let opening = place::upload(&inner.registry, registration);
+    let Some(ends) = unless_aborted(inner, registration, opening).await? else { return Ok(None) };
+    let observer = registration.evidence.watching(match watch {
+        Some(watch) => Some(Arc::new(watch.clone())),
+        None => inner.observer.clone(),
+    });
+    let options = observed(options(inner, registration)?, Some(observer)).with_pace(inner.upload_pace.clone());
+    let options = held.remember_upload(options, &registration.memory);
+    let perform = async |options: SyncOptions| {
+        let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
+        let job = job.with_cancel(inner.abort.clone()).with_keep(inner.hurry.clone());
+        match watch {
+            Some(watch) => contention::run_seeing(&job, |plan: &Plan| watch.expect(plan)).await,
+            None => contention::run(&job).await,
+        }
+    };
+    let deletes = Deletes::new(mode);
+    let mut report = perform(deletes.allow(options.clone(), &registration.evidence)).await;
+    if deletes.are_too_many(&report) {
+        let refused = report.stopped;
+        report = perform(options).await;
+        report.stopped = report.stopped.or(refused);
+    }
+    finished(inner, registration, held, deletes.without_refusal(registration, report)).map(Some)
 }
 
 /// Waits for what is needed before a transfer, until the session is stopped.
@@ -74,53 +119,21 @@ async fn unless_aborted<T>(
     }
 }
 
-/// Opens the memory of an upload.
-pub(super) async fn hold_for_upload(inner: &Inner, registration: &Registration) -> Held {
-    let local = Location::Local(registration.local.clone());
-    Held::open(inner.state.as_ref(), &inner.registry, &local, &registration.location, &inner.abort).await
-}
-
-/// Returns the job of an upload that deletes what `delete` allows, with further options of the caller's.
-pub(super) async fn upload_job(
-    inner: &Inner,
-    registration: &Registration,
-    held: &Held,
-    delete: RemoteDelete,
-    further: impl FnOnce(SyncOptions) -> SyncOptions,
-) -> Result<Option<SyncJob>, SessionError> {
-    let Some(Ends { remote, local }) = place::upload(&inner.registry, registration).await? else { return Ok(None) };
-    let options = upload_options(inner, registration, delete)?.with_pace(inner.upload_pace.clone());
-    Ok(Some(SyncJob::new(local, remote, further(held.remember(options, &registration.memory)))))
-}
-
-fn upload_options(
-    inner: &Inner,
-    registration: &Registration,
-    delete: RemoteDelete,
-) -> Result<SyncOptions, SessionError> {
-    let options = options(inner, registration)?;
-    Ok(match delete {
-        RemoteDelete::Never => options,
-        RemoteDelete::Seen => options.with_deletion(Deletion::Mirror).with_deletable(Deletable::known()),
-        // Without a baseline nothing was registered yet: everything there is may go.
-        RemoteDelete::Mirror => options
-            .with_deletion(Deletion::Mirror)
-            .with_deletable(registration.baseline.deletable().unwrap_or_default()),
-    })
-}
-
-/// Takes note of what is at the remote place now, where that decides what may be deleted later.
-pub(super) async fn take_baseline(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
-    if registration.kind.upload().is_none_or(|upload| upload.delete != RemoteDelete::Mirror) {
+/// Takes note of what is there now, where that decides what may be deleted later.
+pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
+    let mode = registration.kind.upload().map_or(RemoteDelete::Never, |upload| upload.delete);
+    // Of one object there is nothing beside it that could be deleted.
+    if mode == RemoteDelete::Never || !registration.local.is_dir() {
         return Ok(());
     }
-    if !registration.local.is_dir() {
-        // One object: there is nothing beside it that could be deleted.
-        return Ok(());
-    }
-    let Some(Ends { remote, .. }) = place::upload(&inner.registry, registration).await? else { return Ok(()) };
+    let Some(Ends { remote, local }) = place::upload(&inner.registry, registration).await? else { return Ok(()) };
+    let taken = match mode {
+        RemoteDelete::Never => Ok(()),
+        RemoteDelete::Seen => registration.evidence.take_local(&local).await,
+        RemoteDelete::Mirror => registration.evidence.take_remote(&remote).await,
+    };
     let failed = |source| Error::Store { location: registration.location.to_string(), source };
-    Ok(registration.baseline.take(&remote).await.map_err(failed)?)
+    Ok(taken.map_err(failed)?)
 }
 
 /// Plans a download or an upload, and touches nothing.
@@ -128,19 +141,21 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
     let local = Location::Local(registration.local.clone());
     let (source, target, options) = match &registration.kind {
         Kind::Upload(upload) | Kind::Sync(SyncBothOptions { upload, .. }) => {
-            let held = Held::peek(inner.state.as_ref(), &inner.registry, &local, &registration.location).await;
+            let held = Held::peek(inner, &local, &registration.location).await;
             let ends = place::upload(&inner.registry, registration).await?;
             let Some(Ends { remote, local }) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
-            let options = upload_options(inner, registration, upload.delete)?;
-            (local, remote, held.remember(options, &registration.memory))
+            let options = observed(options(inner, registration)?, inner.observer.clone());
+            let options = Deletes::new(upload.delete).allow(options, &registration.evidence);
+            (local, remote, held.remember_upload(options, &registration.memory))
         }
         Kind::Download(download) => {
-            let held = Held::peek(inner.state.as_ref(), &inner.registry, &registration.location, &local).await;
+            let held = Held::peek(inner, &registration.location, &local).await;
             let Ends { remote, local } = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
-            (remote, local, held.remember(options, &registration.memory))
+            let options = observed(options, inner.observer.clone());
+            (remote, local, held.remember_download(options, &registration.memory))
         }
     };
     let job = SyncJob::new(source.clone(), target.clone(), options).with_cancel(inner.abort.clone());
@@ -172,14 +187,15 @@ fn options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, Se
         filter = filter.ignore_lines(pattern).map_err(|error| bad(pattern, error))?;
     }
     let filter = filter.build().map_err(|error| bad(&registration.kind.exclude().join(" "), error))?;
-    let options = SyncOptions::default()
-        .with_filter(filter)
-        .with_guards(registration.kind.guards())
-        .with_budget(inner.budget.clone());
-    Ok(match &inner.observer {
-        Some(observer) => options.with_observer(observer.clone()),
+    let guards = registration.kind.guards();
+    Ok(SyncOptions::default().with_filter(filter).with_guards(guards).with_budget(inner.budget.clone()))
+}
+
+fn observed(options: SyncOptions, observer: Option<Arc<dyn Observer>>) -> SyncOptions {
+    match observer {
+        Some(observer) => options.with_observer(observer),
         None => options,
-    })
+    }
 }
 
 /// True if the source had nothing, also where that is why nothing was done.
@@ -191,15 +207,26 @@ fn is_empty(report: &Report) -> bool {
 }
 
 /// Keeps what was done; what was not is an error.
-fn finished(registration: &Registration, held: Held, mut report: Report) -> Result<Arc<Report>, SessionError> {
-    report.warnings.extend(held.warning);
+fn finished(
+    inner: &Inner,
+    registration: &Registration,
+    held: Held,
+    mut report: Report,
+) -> Result<Arc<Report>, SessionError> {
+    let location = registration.location.to_string();
     for warning in &report.warnings {
-        tracing::warn!(location = %registration.location, "{warning}");
+        if inner.is_news(&format!("{location} {warning}")) {
+            tracing::warn!(location, "{warning}");
+            inner.tell(&Event::Warning(&format!("'{location}': {warning}")));
+        }
     }
-    let report = Arc::new(report.into_result().map_err(|incomplete| SessionError::Transfer {
-        location: registration.location.to_string(),
-        report: Arc::new(incomplete),
-    })?);
+    if let Some(warning) = held.warning.filter(|warning| inner.is_news(warning)) {
+        tracing::warn!("{warning}");
+        inner.tell(&Event::Warning(&warning));
+        report.warnings.push(warning);
+    }
+    let failed = |incomplete| SessionError::Transfer { location, report: Arc::new(incomplete) };
+    let report = Arc::new(report.into_result().map_err(failed)?);
     registration.history().last_report = Some(report.clone());
     Ok(report)
 }
@@ -208,12 +235,6 @@ fn finished(registration: &Registration, held: Held, mut report: Report) -> Resu
 pub(super) fn stopped(registration: &Registration, stop: Stop) -> SessionError {
     let mut report = Report::default();
     report.stopped = Some(stop);
-    transfer_error(registration, report)
-}
-
-pub(super) fn transfer_error(registration: &Registration, report: Report) -> SessionError {
-    SessionError::Transfer {
-        location: registration.location.to_string(),
-        report: Arc::new(Incomplete(Box::new(report))),
-    }
+    let location = registration.location.to_string();
+    SessionError::Transfer { location, report: Arc::new(Incomplete(Box::new(report))) }
 }

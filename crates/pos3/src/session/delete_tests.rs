@@ -1,0 +1,114 @@
+//! What an upload does about deletes that were not meant.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use pos3_core::{Event, Guards, Observer, Refusal, Stop};
+
+use super::tests::{World, upload, write};
+use super::*;
+
+/// Keeps the warnings that a session tells.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Warnings {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Warning(warning) = event {
+            self.0.lock().unwrap().push((*warning).to_owned());
+        }
+    }
+}
+
+fn empty(directory: &Path) {
+    fs::read_dir(directory).unwrap().for_each(|entry| fs::remove_file(entry.unwrap().path()).unwrap());
+}
+
+#[tokio::test]
+async fn a_directory_that_was_emptied_is_told_and_no_error() {
+    let world = World::with(&[("out/theirs", "x")]).await;
+    let warnings = Warnings::default();
+    let session = world.builder().observer(warnings.clone()).open().unwrap();
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    write(&out, "a", "1");
+    write(&out, "b", "2");
+    session.flush().await.unwrap();
+    empty(&out);
+    session.flush().await.unwrap();
+    session.flush().await.unwrap();
+    let status = session.status()[0].clone();
+    assert_eq!((status.failures, status.last_report.unwrap().withheld), (0, 2));
+    let ending = session.close().await;
+    assert!(!ending.is_complete() && ending.uploads[0].withheld() == 2, "{ending:?}");
+    ending.into_result().unwrap();
+    assert_eq!(world.keys().await, ["out/a", "out/b", "out/theirs"]);
+    let told = warnings.0.lock().unwrap().clone();
+    let expected = format!(
+        "'memory://b/out': '{}' is empty now, so what was deleted there was not deleted remotely: 2 files stay at \
+         'memory://b/out'",
+        out.display()
+    );
+    assert_eq!(told, [expected], "once");
+}
+
+#[tokio::test]
+async fn what_was_withheld_goes_when_something_is_there_again_or_where_it_is_allowed() {
+    for allowed in [false, true] {
+        let world = World::with(&[("out/theirs", "x")]).await;
+        let session = world.session();
+        let options = upload().with_guards(Guards::default().with_allow_empty(allowed));
+        let out = session.upload("memory://b/out", options).await.unwrap();
+        write(&out, "a", "1");
+        session.flush().await.unwrap();
+        empty(&out);
+        session.flush().await.unwrap();
+        assert_eq!(world.keys().await.contains(&"out/a".to_owned()), !allowed);
+        write(&out, "b", "2");
+        session.close().await.into_result().unwrap();
+        assert_eq!(world.keys().await, ["out/b", "out/theirs"]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_session_fetched_and_the_program_removed_is_deleted() {
+    let world = World::with(&[("run/old", "1"), ("run/kept", "2"), ("run/theirs", "3")]).await;
+    let session = world.session();
+    let run = session.sync("memory://b/run", SyncBothOptions::default()).await.unwrap();
+    fs::remove_file(run.join("old")).unwrap();
+    fs::remove_file(run.join("theirs")).unwrap();
+    world.put("run/theirs", "replaced").await;
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["run/kept", "run/theirs"]);
+}
+
+#[tokio::test]
+async fn a_mirror_of_a_directory_that_was_emptied_is_refused() {
+    let world = World::new();
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Mirror)).await.unwrap();
+    write(&out, "a", "1");
+    session.flush().await.unwrap();
+    empty(&out);
+    let error = session.close().await.into_result().unwrap_err();
+    assert!(error.to_string().contains("the source is empty"), "{error}");
+    assert_eq!(world.keys().await, ["out/a"]);
+}
+
+/// What a program made could be lost with its machine while a person decides about the deletes.
+#[tokio::test]
+async fn deletes_that_are_too_many_are_an_error_and_keep_no_copy_back() {
+    let world = World::new();
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    (0..30).for_each(|number| write(&out, &format!("old-{number:02}"), "1"));
+    session.flush().await.unwrap();
+    empty(&out);
+    write(&out, "new", "1");
+    let ending = session.close().await;
+    assert_eq!(world.keys().await.len(), 31);
+    assert!(ending.uploads[0].missing.is_empty(), "{ending:?}");
+    let Some(SessionError::Transfer { report, .. }) = &ending.uploads[0].error else { panic!("{ending:?}") };
+    let refused = matches!(report.0.stopped, Some(Stop::Refused(Refusal::TooManyDeletes { deletes: 30, .. })));
+    assert!(refused && report.0.copied == 1, "{report:?}");
+}

@@ -1,0 +1,51 @@
+//! Which keys a registration has met, as hashes: eight bytes each, whatever the names.
+//!
+//! What may be deleted remotely depends on what was where during the session. Memory for every name would be too much, and
+//! a listing more for each transfer as well.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::TryStreamExt;
+use pos3_core::{Key, ListOptions, StoreError, Tree};
+
+/// A set of keys that several tasks add to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Noted(Arc<Mutex<Hashes>>);
+
+#[derive(Debug, Default)]
+struct Hashes {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Noted {
+    /// Notes every key of a tree.
+    pub(super) async fn note_tree(&self, tree: &Tree) -> Result<(), StoreError> {
+        let mut entries = tree.store().list(tree.prefix(), ListOptions::default());
+        while let Some(entry) = entries.try_next().await? {
+            self.note(&entry.key.as_str()[tree.prefix().len()..]);
+        }
+        Ok(())
+    }
+
+    pub(super) fn note(&self, key: &str) {
+        let mut hashes = self.hashes();
+        let hash = hashes.hasher.hash_one(key);
+        hashes.hashes.insert(hash);
+    }
+
+    pub(super) fn has(&self, key: &Key) -> bool {
+        let hashes = self.hashes();
+        hashes.hashes.contains(&hashes.hasher.hash_one(key.as_str()))
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.hashes().hashes.len() as u64
+    }
+
+    fn hashes(&self) -> MutexGuard<'_, Hashes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,56 @@
+//! What is still to be copied at the end of a session, known from the plan and from what happens: when time is over, what
+//! did not make it has to be named.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pos3_core::{Action, Event, Key, Observer, Plan};
+
+/// Notes what is still to be copied, and passes events on.
+#[derive(Clone)]
+pub(super) struct Watch {
+    pending: Arc<Mutex<Option<BTreeSet<Key>>>>,
+    next: Option<Arc<dyn Observer>>,
+}
+
+impl Watch {
+    pub(super) fn new(next: Option<Arc<dyn Observer>>) -> Self {
+        Self { pending: Arc::default(), next }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Option<BTreeSet<Key>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a plan that is about to be performed.
+    pub(super) fn expect(&self, plan: &Plan) {
+        let copies = plan.actions.iter().filter(|action| is_copy(action)).map(|action| action.key().clone());
+        self.pending().get_or_insert_default().extend(copies);
+    }
+
+    /// Returns what was to be copied and was not; nothing while there is no plan, for then it is not known.
+    pub(super) fn undone(&self) -> Option<BTreeSet<Key>> {
+        self.pending().clone()
+    }
+}
+
+impl Observer for Watch {
+    fn event(&self, event: &Event<'_>) {
+        let done = match event {
+            Event::Done(action) => Some(action.key()),
+            // Others may have brought the same meanwhile.
+            Event::Unchanged(key, _) => Some(*key),
+            _ => None,
+        };
+        if let (Some(key), Some(pending)) = (done, self.pending().as_mut()) {
+            pending.remove(key);
+        }
+        if let Some(next) = &self.next {
+            next.event(event);
+        }
+    }
+}
+
+fn is_copy(action: &Action) -> bool {
+    matches!(action, Action::Copy { .. } | Action::Replace { .. })
+}
