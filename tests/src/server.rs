@@ -41,6 +41,7 @@ mod habits;
 mod name;
 mod operation;
 mod record;
+mod region;
 mod settings;
 mod state;
 pub(crate) mod tls;
@@ -60,6 +61,7 @@ pub use self::{
     name::{BucketNameError, check_bucket_name},
     operation::{Operation, Target},
     record::RequestCounts,
+    region::WrongRegion,
     settings::{Checksums, ConditionalWrites, CopyEtag, ListingOrder, Settings},
     state::{Properties, StoredObject},
 };

@@ -161,16 +161,26 @@ impl S3Client {
     }
 
     /// Sends a request once, signed for this moment, and returns the head of a success. A request that was refused for
-    /// its time alone is sent again at once, by the server's clock, and one for a bucket of another region to that one.
+    /// its time alone is sent again at once, by the server's clock, and one for a bucket of another region to that one;
+    /// neither is done twice.
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
-        let (now, signer) = (self.0.clock.now(), self.signer_of(request));
-        match self.attempt_at(now, &signer, counters, request).await {
-            Err(Failure::Refused(refusal))
-                if self.was_set(&refusal, now) || self.is_elsewhere(&refusal, &signer, request) =>
-            {
-                self.attempt_at(self.0.clock.now(), &self.signer_of(request), counters, request).await
+        let (mut clock_was_set, mut moved_to) = (false, None::<String>);
+        loop {
+            let (now, signer) = (self.0.clock.now(), self.signer_of(request));
+            let refusal = match self.attempt_at(now, &signer, counters, request).await {
+                Err(Failure::Refused(refusal)) => refusal,
+                attempted => return attempted,
+            };
+            let refusal = self.explained(refusal, &signer, counters, request).await;
+            if !clock_was_set && self.was_set(&refusal, now) {
+                clock_was_set = true;
+            } else if let Some(region) = &moved_to {
+                return Err(Failure::Refused(Box::new(refusal.in_named_region(region))));
+            } else if self.is_elsewhere(&refusal, &signer, request) {
+                moved_to = Some(self.signer_of(request).region().to_owned());
+            } else {
+                return Err(Failure::Refused(refusal));
             }
-            attempted => attempted,
         }
     }
 

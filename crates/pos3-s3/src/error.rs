@@ -187,6 +187,8 @@ pub(crate) struct Refusal {
     message: String,
     request_id: String,
     region: String,
+    /// The region that the server named before, where this request was sent and refused.
+    followed: Option<String>,
     retry_after: Option<Duration>,
     /// The server's time when it refused.
     date: Option<SystemTime>,
@@ -206,13 +208,14 @@ impl Refusal {
         }
         let retry_after = header("retry-after").parse().ok().map(Duration::from_secs);
         let date = parse_http_date(header("date"));
-        Self { status, code, message, request_id, region, retry_after, date }
+        Self { status, code, message, request_id, region, followed: None, retry_after, date }
     }
 
     /// Returns one key's refusal out of an answer that was a success as a whole.
     pub(crate) fn of_key(code: String, message: String) -> Self {
         let status = StatusCode::OK;
-        Self { status, code, message, request_id: String::new(), region: String::new(), retry_after: None, date: None }
+        let (request_id, region) = (String::new(), String::new());
+        Self { status, code, message, request_id, region, followed: None, retry_after: None, date: None }
     }
 
     /// Returns the server's time if it may have refused for the time of the request; an answer to HEAD has no code.
@@ -225,8 +228,24 @@ impl Refusal {
     /// Returns the region that the bucket is in, if the refusal is about that.
     pub(crate) fn region(&self) -> Option<&str> {
         let plain = self.region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        let told = plain && !self.region.is_empty() && matches!(self.status.as_u16(), 301 | 307 | 400);
-        told.then_some(&self.region)
+        (plain && !self.region.is_empty() && self.may_be_about_region()).then_some(&self.region)
+    }
+
+    /// Returns true if this may be a refusal for the region that does not say so.
+    pub(crate) fn is_mute_about_region(&self) -> bool {
+        self.code.is_empty() && self.region.is_empty() && self.may_be_about_region()
+    }
+
+    fn may_be_about_region(&self) -> bool {
+        matches!(self.status.as_u16(), 301 | 307 | 400)
+    }
+
+    /// Returns this refusal as that of a request which went to the region that the server had named.
+    pub(crate) fn in_named_region(mut self, region: &str) -> Self {
+        if self.region().is_some() || self.status.is_redirection() {
+            self.followed = Some(region.to_owned());
+        }
+        self
     }
 
     pub(crate) fn is_temporary(&self) -> bool {
@@ -295,7 +314,15 @@ impl Refusal {
             "InvalidObjectState" => "it is archived and must be restored first".to_owned(),
             "KeyTooLongError" | "KeyTooLong" => "the key is longer than the server allows".to_owned(),
             "InvalidRange" => "the range lies outside the content".to_owned(),
-            _ if !self.region.is_empty() && matches!(self.status.as_u16(), 301 | 307 | 400) => {
+            _ if let Some(followed) = &self.followed => {
+                let now = self.region().filter(|now| now != followed);
+                let now = now.map(|now| format!(", and now names '{now}'")).unwrap_or_default();
+                format!(
+                    "the server named region '{followed}' for bucket '{bucket}' and refused it there{now}: it must be in \
+                     another region or at another endpoint"
+                )
+            }
+            _ if !self.region.is_empty() && self.may_be_about_region() => {
                 format!("bucket '{bucket}' is in region '{}'", self.region)
             }
             _ if matches!(self.status.as_u16(), 301 | 307) => {

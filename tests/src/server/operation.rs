@@ -76,13 +76,13 @@ impl Target {
     /// Returns what a request with this method, address and headers asks for.
     #[must_use]
     pub fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
-        let (has_bucket, key) = bucket_and_key(uri, headers);
+        let (bucket, key) = bucket_and_key(uri, headers);
         let query = uri.query().unwrap_or_default();
-        let operation = match (has_bucket, key) {
-            (false, _) if method == Method::GET => Operation::ListBuckets,
-            (false, _) => Operation::Other,
-            (true, "") => bucket_operation(method, query),
-            (true, _) => object_operation(method, query, headers.contains_key("x-amz-copy-source")),
+        let operation = match (bucket, key) {
+            ("", _) if method == Method::GET => Operation::ListBuckets,
+            ("", _) => Operation::Other,
+            (_, "") => bucket_operation(method, query),
+            (_, _) => object_operation(method, query, headers.contains_key("x-amz-copy-source")),
         };
         let key = match key {
             "" => parameter(query, "prefix").unwrap_or_default().replace('+', " "),
@@ -92,16 +92,20 @@ impl Target {
     }
 }
 
-/// Returns whether a bucket is named, and the key as it is written in the path.
-fn bucket_and_key<'a>(uri: &'a Uri, headers: &HeaderMap) -> (bool, &'a str) {
+/// Returns the bucket's name, which is empty where a request names none.
+pub(super) fn bucket_of(uri: &Uri, headers: &HeaderMap) -> String {
+    bucket_and_key(uri, headers).0.to_owned()
+}
+
+/// Returns the bucket, and the key as it is written in the path.
+fn bucket_and_key<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> (&'a str, &'a str) {
     let path = uri.path().strip_prefix('/').unwrap_or_default();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.split(':').next().unwrap_or_default();
-    if name.ends_with(".localhost") {
-        return (true, path);
+    match name.strip_suffix(".localhost") {
+        Some(bucket) => (bucket, path),
+        None => path.split_once('/').unwrap_or((path, "")),
     }
-    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-    (!bucket.is_empty(), key)
 }
 
 fn bucket_operation(method: &Method, query: &str) -> Operation {

@@ -5,10 +5,13 @@
 
 use std::{
     cmp::Ordering,
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{PoisonError, RwLock},
     time::Duration,
 };
+
+use super::region::WrongRegion;
 
 /// The behaviour of a server; may be changed while it runs.
 #[derive(Debug, Clone)]
@@ -30,6 +33,10 @@ pub struct Settings {
     pub min_part_size: usize,
     /// Wait before each answer.
     pub latency: Duration,
+    /// The regions of buckets that take requests signed for theirs alone; the others take any.
+    pub regions: BTreeMap<String, String>,
+    /// How a request that is signed for another region is refused.
+    pub wrong_region: WrongRegion,
 }
 
 impl Default for Settings {
@@ -43,6 +50,8 @@ impl Default for Settings {
             copy_etag: CopyEtag::Quoted,
             min_part_size: 5 * 1024 * 1024,
             latency: Duration::ZERO,
+            regions: BTreeMap::new(),
+            wrong_region: WrongRegion::Redirect,
         }
     }
 }

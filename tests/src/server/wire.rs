@@ -31,6 +31,7 @@ use super::{
     habits,
     operation::{Operation, Target},
     record::{InFlight, Record},
+    region::{self, Elsewhere},
     settings::{CopyEtag, Settings, SharedSettings},
     tls::{self, Identity, Stream},
 };
@@ -122,6 +123,12 @@ impl Wire {
         if let Some((status, code)) = habits::refusal(request.method(), request.headers(), settings) {
             return refuse(request, status, code, in_flight).await;
         }
+        if let Some(elsewhere) = region::refusal(request.method(), request.uri(), request.headers(), settings) {
+            let Elsewhere { status, code, details, header } = elsewhere;
+            let mut response = refuse_in_detail(request, status, code, &details, in_flight).await?;
+            response.headers_mut().extend(header);
+            return Ok(response);
+        }
         let damage = match fault {
             None => Damage::None,
             Some(Answer::Delay(duration)) => {
@@ -186,9 +193,19 @@ async fn refuse(
     code: &str,
     in_flight: InFlight,
 ) -> io::Result<Response<WireBody>> {
+    refuse_in_detail(request, status, code, "", in_flight).await
+}
+
+async fn refuse_in_detail(
+    request: Request<Incoming>,
+    status: StatusCode,
+    code: &str,
+    details: &str,
+    in_flight: InFlight,
+) -> io::Result<Response<WireBody>> {
     request.into_body().collect().await.map_err(io::Error::other)?;
     let document = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>a fault of the test</Message></Error>"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>a fault of the test</Message>{details}</Error>"
     );
     let mut response = Response::new(WireBody::new(document.into(), Damage::None, in_flight));
     *response.status_mut() = status;
