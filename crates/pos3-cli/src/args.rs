@@ -53,7 +53,7 @@ Examples:
   pos3-cli upload s3://bucket/out --local ./out      upload once what is there
   pos3-cli run --download data=s3://bucket/data --upload out=s3://bucket/out -- ./train
                                                      a program between its inputs and outputs
-  pos3-cli ls s3://bucket/data --recursive           list everything below data/
+  pos3-cli ls s3://bucket/data -r                    everything below data/, as URLs for other commands
   pos3-cli manifest show ./data s3://bucket/data     what is remembered between runs
   pos3-cli cleanup s3://bucket/data                  uploads that were begun and never finished
 

@@ -12,6 +12,7 @@ mod explain;
 mod faults;
 mod keys;
 mod kills;
+mod ls;
 mod plans;
 mod profiles;
 mod progress;

@@ -5,12 +5,13 @@
 
 use std::path::Path;
 
+use futures::future::{Either, join, ready};
 use futures::{StreamExt, stream};
-use pos3_core::{EntryStream, ErrorKind, Key, ListOptions, StoreError, Tree};
+use pos3_core::{Entry, EntryStream, ErrorKind, Key, ListOptions, StoreError, Tree};
 
 use crate::error::Error;
 use crate::location::Location;
-use crate::registry::{Registry, Role};
+use crate::registry::{Registry, Role, resolve};
 
 /// How deep a listing goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,11 +27,15 @@ pub enum Depth {
 pub struct Found {
     /// The directory, or the one the single file is in.
     pub tree: Tree,
-    /// The entries, with whole keys; that of the directory's own marker may be among them.
+    /// Where that directory is: absolute, and without symbolic links, for a path; with its profile for a URL.
+    pub directory: Location,
+    /// The entries, with whole keys; that of the directory's own marker may be among them. Below a directory that is
+    /// listed recursively each directory comes before what is in it, also where a store has no entry for it.
     pub entries: EntryStream,
 }
 
-/// Lists what is in a location, taken as a directory; if there is nothing, the one file or object of that name.
+/// Lists what is at a location. `s3://bucket/x/` is what is in `x/`; `s3://bucket/x` is the one object `x` if there is one,
+/// else what is in `x/`.
 ///
 /// # Errors
 ///
@@ -43,35 +48,76 @@ pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Resul
     };
     let options = ListOptions::default().with_shallow(depth == Depth::Level);
     let mut entries = tree.store().list(tree.prefix(), options);
-    match (entries.next().await, tree.prefix().strip_suffix('/')) {
-        (Some(first), _) => Ok(Found { tree, entries: stream::iter([first]).chain(entries).boxed() }),
-        (None, Some(name)) => {
-            let name = Key::from(name);
-            one_object(location, tree, &name).await
+    let name = object_name(location);
+    let head = match &name {
+        Some(name) => Either::Left(tree.store().head(name)),
+        None => Either::Right(ready(Err(StoreError::new(ErrorKind::NotFound, "look up")))),
+    };
+    // Both are asked for at once: nobody waits longer because either may be meant.
+    match join(head, entries.next()).await {
+        (Ok(object), _) => Ok(one_object(location, tree, object)),
+        (Err(_), Some(first)) => {
+            let entries = stream::iter([first]).chain(entries).boxed();
+            let entries = if depth == Depth::Recursive { with_directories(entries, tree.prefix()) } else { entries };
+            Ok(Found { directory: directory(location, tree.prefix()), tree, entries })
         }
-        (None, None) => Ok(Found { tree, entries }),
+        (Err(error), None) if error.kind() == ErrorKind::NotFound => {
+            Ok(Found { directory: directory(location, tree.prefix()), tree, entries })
+        }
+        (Err(source), None) => Err(failed(location, source)),
     }
 }
 
-async fn one_object(location: &Location, tree: Tree, name: &Key) -> Result<Found, Error> {
-    let entries = match tree.store().head(name).await {
-        Ok(entry) => vec![Ok(entry)],
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        Err(source) => return Err(failed(location, source)),
-    };
-    let parent = name.as_str().rfind('/').map_or("", |slash| &name.as_str()[..=slash]);
-    Ok(Found { tree: tree.at(parent), entries: stream::iter(entries).boxed() })
+/// Returns the object that a location may name: one that ends in `/` names none.
+fn object_name(location: &Location) -> Option<Key> {
+    let Location::Remote(remote) = location else { return None };
+    Some(remote.key()).filter(|key| !key.is_empty() && !key.ends_with('/')).map(Key::from)
+}
+
+fn one_object(location: &Location, tree: Tree, object: Entry) -> Found {
+    let key = object.key.as_str();
+    let tree = tree.at(key.rfind('/').map_or("", |slash| &key[..=slash]));
+    let directory = directory(location, tree.prefix());
+    Found { tree, directory, entries: stream::iter([Ok(object)]).boxed() }
 }
 
 async fn one_file(registry: &Registry, location: &Location, path: &Path) -> Result<Found, Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let tree = registry.open(&Location::Local(parent.to_owned()), Role::Source).await?;
+    let directory = Location::Local(resolve(parent));
+    let tree = registry.open(&directory, Role::Source).await?;
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         let error = StoreError::new(ErrorKind::InvalidKey, "look up").with_message("its name is not valid UTF-8");
         return Err(failed(location, error));
     };
     let entry = tree.store().head(&Key::from(name)).await.map_err(|source| failed(location, source))?;
-    Ok(Found { tree, entries: stream::iter([Ok(entry)]).boxed() })
+    Ok(Found { tree, directory, entries: stream::iter([Ok(entry)]).boxed() })
+}
+
+/// Returns the location of a prefix of the same store.
+fn directory(location: &Location, prefix: &str) -> Location {
+    match location {
+        Location::Local(path) => Location::Local(resolve(path)),
+        Location::Remote(remote) => Location::Remote(remote.with_key(prefix)),
+    }
+}
+
+/// Adds the directories that only the names of what is in them tell of. Where a store lists in order each comes once.
+fn with_directories(entries: EntryStream, prefix: &str) -> EntryStream {
+    let prefix = prefix.to_owned();
+    let mut before = prefix.clone();
+    let entries = entries.map(move |entry| {
+        let Ok(entry) = entry else { return stream::iter(vec![entry]) };
+        let key = entry.key.as_str();
+        let slashes = key.match_indices('/').map(|(at, _)| &key[..=at]);
+        let news = slashes.filter(|directory| {
+            directory.len() > prefix.len() && directory.len() < key.len() && !before.starts_with(*directory)
+        });
+        let mut listed: Vec<_> = news.map(|directory| Ok(Entry::directory(directory))).collect();
+        key.clone_into(&mut before);
+        listed.push(Ok(entry));
+        stream::iter(listed)
+    });
+    entries.flatten().boxed()
 }
 
 fn failed(location: &Location, source: StoreError) -> Error {
@@ -97,13 +143,15 @@ mod tests {
     #[tokio::test]
     async fn a_prefix_shows_what_is_in_it_and_an_object_shows_itself() {
         let memory = MemoryProvider::default();
-        for key in ["a", "d/e/x", "d/y", "d_backup/z"] {
+        for key in ["a", "d/e/x", "d/y", "d_backup/z", "both", "both/x"] {
             memory.store("m").write(&Key::from(key), "x".into()).await.unwrap();
         }
         let registry = Registry::default().with("memory", memory);
-        assert_eq!(keys(&registry, "memory://m", Depth::Level).await, ["a", "d/", "d_backup/"]);
+        assert_eq!(keys(&registry, "memory://m", Depth::Level).await, ["a", "both", "both/", "d/", "d_backup/"]);
         assert_eq!(keys(&registry, "memory://m/d", Depth::Level).await, ["d/e/", "d/y"]);
-        assert_eq!(keys(&registry, "memory://m/d/", Depth::Recursive).await, ["d/e/x", "d/y"]);
+        assert_eq!(keys(&registry, "memory://m/d/", Depth::Recursive).await, ["d/e/", "d/e/x", "d/y"]);
+        assert_eq!(keys(&registry, "memory://m/both", Depth::Level).await, ["both"]);
+        assert_eq!(keys(&registry, "memory://m/both/", Depth::Level).await, ["both/x"]);
         assert_eq!(keys(&registry, "memory://m/d/y", Depth::Level).await, ["d/y"]);
         assert_eq!(keys(&registry, "memory://m/none", Depth::Level).await, [""; 0]);
     }
@@ -115,5 +163,30 @@ mod tests {
         let path = root.path().join("file");
         assert_eq!(keys(&Registry::default(), path.to_str().unwrap(), Depth::Level).await, ["file"]);
         assert_eq!(keys(&Registry::default(), root.path().to_str().unwrap(), Depth::Level).await, ["file"]);
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_listed_once_before_what_is_in_it_marker_or_not() {
+        let memory = MemoryProvider::default();
+        for key in ["p/1", "p/imp/deep/3", "p/imp/deep/4", "p/imp.x", "p/marked/", "p/marked/x", "p/a//b", "p/n/m/"] {
+            memory.store("m").write(&Key::from(key), "".into()).await.unwrap();
+        }
+        let registry = Registry::default().with("memory", memory);
+        let expected = [
+            "p/1",
+            "p/a/",
+            "p/a//",
+            "p/a//b",
+            "p/imp.x",
+            "p/imp/",
+            "p/imp/deep/",
+            "p/imp/deep/3",
+            "p/imp/deep/4",
+            "p/marked/",
+            "p/marked/x",
+            "p/n/",
+            "p/n/m/",
+        ];
+        assert_eq!(keys(&registry, "memory://m/p", Depth::Recursive).await, expected);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use futures::StreamExt;
-use pos3::{Entry, Error, Found, StoreError, Symlinks, Usage};
+use pos3::{Entry, Error, Found, Location, StoreError, Symlinks, Usage};
 use serde::Serialize;
 
 use super::registry;
@@ -17,6 +17,8 @@ use crate::output::{self, Reader};
 use crate::warnings::Warnings;
 use crate::{hints, size};
 use row::{EntryJson, Row};
+
+const COMMAND: &str = "ls";
 
 /// Entries written at once.
 const CHUNK: usize = 1000;
@@ -32,14 +34,14 @@ struct Total {
 
 /// What `ls --json` writes.
 #[derive(Serialize)]
-struct LsJson<'a> {
+struct LsJson {
     version: u32,
     command: &'static str,
     location: String,
     exit_code: u8,
     error: Option<ErrorJson>,
     warnings: Vec<String>,
-    entries: Vec<EntryJson<'a>>,
+    entries: Vec<EntryJson>,
     objects: u64,
     bytes: u64,
     requests: BTreeMap<&'static str, u64>,
@@ -50,7 +52,10 @@ pub(crate) async fn run(args: &LsArgs) -> Exit {
     let warnings = Warnings::new(Detail::Usual);
     let found = match open(args, &warnings).await {
         Ok(found) => found,
-        Err(error) if args.json => return object(args, &warnings, &[], &Usage::default(), Err(not_begun(&error))),
+        Err(error) if args.json => {
+            let nothing = (Vec::new(), Total::default());
+            return object(args, &warnings, nothing, &Usage::default(), Err(not_begun(&error)));
+        }
         Err(error) => return not_begun(&error).tell(),
     };
     if args.json { in_json(args, &warnings, found).await } else { in_lines(args, found).await }
@@ -64,7 +69,7 @@ async fn open(args: &LsArgs, warnings: &Warnings) -> Result<Found, Error> {
 async fn in_lines(args: &LsArgs, found: Found) -> Exit {
     let mut chunks = found.entries.ready_chunks(CHUNK);
     let mut total = Total::default();
-    let row = Row::new(args, found.tree.prefix());
+    let row = Row::new(args, found.directory, found.tree.prefix());
     while let Some(chunk) = chunks.next().await {
         let mut failure = None;
         let written = output::data(|out| {
@@ -90,6 +95,9 @@ async fn in_lines(args: &LsArgs, found: Found) -> Exit {
 }
 
 fn end(args: &LsArgs, total: Total) -> Exit {
+    if is_nothing(args, total) {
+        return nothing(args).tell();
+    }
     let bytes = if args.human_readable { size::bytes(total.bytes) } else { total.bytes.to_string() };
     let written = output::data(|out| {
         if args.summarize {
@@ -100,43 +108,48 @@ fn end(args: &LsArgs, total: Total) -> Exit {
     });
     match written {
         Err(error) => unwritten(&error).tell(),
-        Ok(_) if nothing(args, total) => {
-            output::note(&format!("nothing was found at '{}'\n", args.location));
-            Exit::Failed
-        }
         Ok(_) => Exit::Done,
     }
 }
 
 /// Writes one object when all entries have come.
-async fn in_json(args: &LsArgs, warnings: &Warnings, mut found: Found) -> Exit {
-    let mut entries = Vec::new();
+async fn in_json(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
+    let Found { tree, directory, entries: mut coming } = found;
+    let row = Row::new(args, directory, tree.prefix());
+    let (mut entries, mut total) = (Vec::new(), Total::default());
     let mut ended = Ok(());
-    while let Some(entry) = found.entries.next().await {
+    while let Some(entry) = coming.next().await {
         match entry {
-            Ok(entry) => entries.push(entry),
+            Ok(entry) => {
+                total.add(&entry);
+                entries.push(row.json(&entry));
+            }
             Err(error) => ended = Err(listing_failed(args, &error)),
         }
     }
-    object(args, warnings, &entries, &found.tree.store().usage(), ended)
+    let ended = if ended.is_ok() && is_nothing(args, total) { Err(nothing(args)) } else { ended };
+    object(args, warnings, (entries, total), &tree.store().usage(), ended)
 }
 
-fn object(args: &LsArgs, warnings: &Warnings, entries: &[Entry], usage: &Usage, ended: Result<(), Failed>) -> Exit {
-    let mut total = Total::default();
-    entries.iter().for_each(|entry| total.add(entry));
+fn object(
+    args: &LsArgs,
+    warnings: &Warnings,
+    (entries, total): (Vec<EntryJson>, Total),
+    usage: &Usage,
+    ended: Result<(), Failed>,
+) -> Exit {
     let (exit, error) = match ended {
-        Ok(()) if nothing(args, total) => (Exit::Failed, None),
         Ok(()) => (Exit::Done, None),
         Err(failed) => (failed.tell(), Some(failed.error)),
     };
     let object = LsJson {
         version: json::VERSION,
-        command: "ls",
+        command: COMMAND,
         location: args.location.to_string(),
         exit_code: exit.code(),
         error,
         warnings: warnings.told(),
-        entries: entries.iter().map(EntryJson::from).collect(),
+        entries,
         objects: total.objects,
         bytes: total.bytes,
         requests: json::requests(usage),
@@ -155,9 +168,9 @@ impl Total {
     }
 }
 
-/// An empty directory of this machine is there; an empty prefix is nothing.
-fn nothing(args: &LsArgs, total: Total) -> bool {
-    total.entries == 0 && args.location.path().is_none()
+/// An empty directory of this machine is there, and so is an empty bucket; an empty prefix is nothing.
+fn is_nothing(args: &LsArgs, total: Total) -> bool {
+    total.entries == 0 && matches!(&args.location, Location::Remote(remote) if !remote.key().is_empty())
 }
 
 /// What went wrong, and the exit code of it.
@@ -168,7 +181,7 @@ struct Failed {
 
 impl Failed {
     fn tell(&self) -> Exit {
-        output::error(&self.error.message, self.error.hint.as_deref());
+        output::command_error(COMMAND, &self.error.message, self.error.hint.as_deref());
         self.exit
     }
 }
@@ -177,6 +190,11 @@ impl Failed {
 fn not_begun(error: &Error) -> Failed {
     let exit = if Exit::of_error(error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
     Failed { exit, error: ErrorJson { message: output::chain(error), hint: hints::for_error(error) } }
+}
+
+fn nothing(args: &LsArgs) -> Failed {
+    let message = format!("there is nothing at '{}'", args.location);
+    Failed { exit: Exit::Failed, error: ErrorJson { message, hint: None } }
 }
 
 fn listing_failed(args: &LsArgs, error: &StoreError) -> Failed {

@@ -23,7 +23,8 @@ fn an_endpoint_that_is_none_is_a_usage_error_with_a_hint() {
             assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{ended:?}");
             let lines: Vec<&str> = ended.err.lines().collect();
             assert_eq!(lines.len(), 2, "{}", ended.err);
-            assert_eq!(lines[0], format!("error: '{endpoint}' is not an S3 endpoint: {why}"));
+            let begin = if command[0] == "ls" { "pos3-cli ls" } else { "error" };
+            assert_eq!(lines[0], format!("{begin}: '{endpoint}' is not an S3 endpoint: {why}"));
             assert!(lines[1].starts_with("hint: write it like http://127.0.0.1:9000"), "{}", ended.err);
         }
     }

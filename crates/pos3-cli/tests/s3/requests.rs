@@ -23,14 +23,3 @@ fn retried_requests_are_on_the_bill_too() {
     assert_eq!(code, 0, "{told}");
     assert_eq!(cloud.requests_as_told(&told), requests(&[("ListObjectsV2", 1), ("PutObject", 4)]));
 }
-
-#[test]
-fn ls_counts_and_sums() {
-    let cloud = Cloud::new(&[]).with_objects(&[("p/a", "12345"), ("p/d/b", "1"), ("q", "1")]);
-    let ended = cloud.run(&["ls", "s3://data/p/", "--summarize"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.out.contains("PRE d/") && ended.out.contains(" 5 a"), "{}", ended.out);
-    let ended = cloud.run(&["ls", "s3://data/p/", "--recursive", "--summarize"]);
-    assert!(ended.out.contains("Total Objects: 2") && ended.out.contains("Total Size: 6"), "{}", ended.out);
-    assert_eq!(cloud.run(&["ls", "s3://data/nothing/"]).code, Some(1));
-}

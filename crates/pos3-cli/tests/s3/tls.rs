@@ -30,7 +30,7 @@ fn a_private_authority_is_named_by_the_environment_or_an_option() {
 #[test]
 fn an_authority_that_is_not_trusted_is_told_once_with_what_to_do() {
     let cloud = cloud();
-    for arguments in [&["sync", "from", "s3://data/x"][..], &["sync", "s3://data/x", "to"], &["ls", "s3://data/x"]] {
+    for arguments in [&["sync", "from", "s3://data/x"][..], &["sync", "s3://data/x", "to"], &["ls", "s3://data/x/"]] {
         let connections = cloud.server.connections();
         let ended = cloud.run(arguments);
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");

@@ -1,29 +1,37 @@
-//! One entry of a listing, as `aws s3 ls` shows it, and as JSON.
+//! One entry of a listing: as its location, as `aws s3 ls` shows it, and as JSON.
 
 use std::io::{self, Write};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pos3::{Depth, Entry, Key, Kind, Protection};
+use pos3::{Depth, Entry, Key, Kind, Location, Protection};
 use serde::Serialize;
 
 use crate::args::LsArgs;
 use crate::size;
 
-/// How entries are shown: names after the directory, or whole keys below it.
+/// How the entries of one listing are shown.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     prefix: String,
-    depth: Depth,
-    human_readable: bool,
-    zone: TimeZone,
+    directory: Location,
+    form: Form,
 }
 
-/// An entry in `ls --json`; the key is whole.
+#[derive(Clone, Debug)]
+enum Form {
+    /// The location, which any command takes.
+    Location,
+    /// Time, size, and the name in the directory, or the whole key below it.
+    Long { depth: Depth, human_readable: bool, zone: TimeZone },
+}
+
+/// An entry in `ls --json`; key and location are exact.
 #[derive(Serialize)]
-pub(super) struct EntryJson<'a> {
-    key: &'a str,
+pub(super) struct EntryJson {
+    key: Key,
+    location: String,
     kind: &'static str,
     size: u64,
     modified: Option<String>,
@@ -32,50 +40,42 @@ pub(super) struct EntryJson<'a> {
 }
 
 impl Row {
-    pub(super) fn new(args: &LsArgs, prefix: &str) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-            depth: args.depth(),
-            human_readable: args.human_readable,
-            zone: TimeZone::system(),
-        }
+    /// Returns rows of what lies in a directory whose keys have a prefix.
+    pub(super) fn new(args: &LsArgs, directory: Location, prefix: &str) -> Self {
+        let form = if args.is_long() {
+            Form::Long { depth: args.depth(), human_readable: args.human_readable, zone: TimeZone::system() }
+        } else {
+            Form::Location
+        };
+        Self { prefix: prefix.to_owned(), directory, form }
     }
 
-    /// Writes an entry; a directory is shown by what is in it where that is listed too, and its own marker is the
-    /// location itself.
+    /// Writes an entry; nothing for the directory's own marker, which is the location that was asked for.
     pub(super) fn write(&self, out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
-        let relative = entry.key.as_str().strip_prefix(&self.prefix).unwrap_or(entry.key.as_str());
-        let name = match self.depth {
-            Depth::Level => Key::from(relative),
-            Depth::Recursive => entry.key.clone(),
-        };
-        match &entry.kind {
+        let relative = self.relative(entry);
+        match &self.form {
             _ if relative.is_empty() => Ok(()),
-            Kind::Directory if self.depth == Depth::Recursive => Ok(()),
-            Kind::Directory => writeln!(out, "{:>30} {name}", "PRE"),
-            Kind::Marker if self.depth == Depth::Level => writeln!(out, "{:>30} {name}", "PRE"),
-            Kind::Protected(why) => writeln!(out, "{:>30} {name} ({why})", "-"),
-            Kind::File | Kind::Marker => {
-                let (time, size) = (self.time(entry.modified), self.size(entry.size));
-                writeln!(out, "{time:<19} {size:>10} {name}")
+            Form::Location => writeln!(out, "{}", self.directory.child(&Key::from(relative))),
+            Form::Long { depth, human_readable, zone } => {
+                let name = match depth {
+                    Depth::Level => Key::from(relative),
+                    Depth::Recursive => entry.key.clone(),
+                };
+                let size = if *human_readable { size::bytes(entry.size) } else { entry.size.to_string() };
+                match &entry.kind {
+                    // What is in it is listed too.
+                    Kind::Directory if *depth == Depth::Recursive => Ok(()),
+                    Kind::Directory => writeln!(out, "{:>30} {name}", "PRE"),
+                    Kind::Marker if *depth == Depth::Level => writeln!(out, "{:>30} {name}", "PRE"),
+                    Kind::Protected(why) => writeln!(out, "{:>30} {name} ({why})", "-"),
+                    Kind::File | Kind::Marker => writeln!(out, "{:<19} {size:>10} {name}", time(entry.modified, zone)),
+                }
             }
         }
     }
 
-    /// Returns a time in the local zone, or blanks.
-    fn time(&self, time: Option<SystemTime>) -> String {
-        let stamp = time.and_then(|time| Timestamp::try_from(time).ok());
-        let shown = |stamp: Timestamp| stamp.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        stamp.map(shown).unwrap_or_default()
-    }
-
-    fn size(&self, bytes: u64) -> String {
-        if self.human_readable { size::bytes(bytes) } else { bytes.to_string() }
-    }
-}
-
-impl<'a> From<&'a Entry> for EntryJson<'a> {
-    fn from(entry: &'a Entry) -> Self {
+    /// Returns an entry as programs see it.
+    pub(super) fn json(&self, entry: &Entry) -> EntryJson {
         let (kind, why) = match &entry.kind {
             Kind::File => ("file", None),
             Kind::Marker => ("marker", None),
@@ -83,8 +83,23 @@ impl<'a> From<&'a Entry> for EntryJson<'a> {
             Kind::Protected(why) => ("protected", Some(Protection::to_string(why))),
         };
         let modified = entry.modified.and_then(|time| Timestamp::try_from(time).ok()).map(|stamp| stamp.to_string());
-        Self { key: entry.key.as_str(), kind, size: entry.size, modified, why }
+        let location = match &self.directory {
+            Location::Local(path) => Location::Local(path.join(self.relative(entry))),
+            Location::Remote(remote) => Location::Remote(remote.with_key(entry.key.as_str())),
+        };
+        EntryJson { key: entry.key.clone(), location: location.to_string(), kind, size: entry.size, modified, why }
     }
+
+    fn relative<'a>(&self, entry: &'a Entry) -> &'a str {
+        entry.key.as_str().strip_prefix(&self.prefix).unwrap_or(entry.key.as_str())
+    }
+}
+
+/// Returns a time in a zone, or nothing.
+fn time(time: Option<SystemTime>, zone: &TimeZone) -> String {
+    let stamp = time.and_then(|time| Timestamp::try_from(time).ok());
+    let shown = |stamp: Timestamp| stamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    stamp.map(shown).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -93,27 +108,52 @@ mod tests {
 
     use super::*;
 
-    fn shown(depth: Depth, human_readable: bool) -> String {
-        let row = Row { prefix: "d/".into(), depth, human_readable, zone: TimeZone::UTC };
+    fn entries() -> [Entry; 6] {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let mut out = Vec::new();
-        for entry in [
+        [
             Entry::marker("d/", 0),
             Entry::file("d/a b", 2048).with_modified(at),
             Entry::directory("d/e/"),
             Entry::marker("d/m/", 0).with_modified(at),
             Entry::file("d/n\nl", 1),
             Entry::protected("d/z", Protection::Symlink),
-        ] {
-            row.write(&mut out, &entry).unwrap();
-        }
+        ]
+    }
+
+    fn row(form: Form) -> Row {
+        Row { prefix: "d/".into(), directory: "s3://lab@bucket/d/".parse().unwrap(), form }
+    }
+
+    fn shown(form: &Form) -> String {
+        let mut out = Vec::new();
+        entries().iter().for_each(|entry| row(form.clone()).write(&mut out, entry).unwrap());
         String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn rows_are_those_of_aws() {
+    fn a_row_is_a_location_that_can_be_fed_back() {
+        let lines = shown(&Form::Location);
+        let expected = ["a b", "e/", "m/", "n\\nl", "z"].map(|name| format!("s3://lab@bucket/d/{name}\n"));
+        assert_eq!(lines, expected.concat());
+        for (line, entry) in lines.lines().zip(&entries()[1..]).take(3) {
+            let Ok(Location::Remote(back)) = line.parse() else { panic!("{line}") };
+            assert_eq!((back.profile(), back.key()), (Some("lab"), entry.key.as_str()));
+        }
+    }
+
+    #[test]
+    fn programs_get_the_exact_location() {
+        for (directory, expected) in [("s3://lab@bucket/d/", "s3://lab@bucket/d/n\nl"), ("/here", "/here/n\nl")] {
+            let row = Row { directory: directory.parse().unwrap(), ..row(Form::Location) };
+            assert_eq!(row.json(&entries()[4]).location, expected);
+        }
+    }
+
+    #[test]
+    fn long_rows_are_those_of_aws() {
+        let long = |depth, human_readable| shown(&Form::Long { depth, human_readable, zone: TimeZone::UTC });
         assert_eq!(
-            shown(Depth::Level, true),
+            long(Depth::Level, true),
             "\
 2023-11-14 22:13:20    2.0 KiB a b
                            PRE e/
@@ -123,7 +163,7 @@ mod tests {
 "
         );
         assert_eq!(
-            shown(Depth::Recursive, false),
+            long(Depth::Recursive, false),
             "\
 2023-11-14 22:13:20       2048 d/a b
 2023-11-14 22:13:20          0 d/m/
