@@ -31,13 +31,15 @@ pub(crate) struct Progress {
     counters: Arc<Counters>,
     bar: Option<ProgressBar>,
     task: Option<JoinHandle<()>>,
+    detail: Detail,
 }
 
-/// Counts events, and tells of finished actions where that is asked for.
+/// Counts events, says whom a run waits for, and tells of finished actions where that is asked for.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     counters: Arc<Counters>,
     tell: Option<Lines>,
+    detail: Detail,
 }
 
 impl Progress {
@@ -54,18 +56,18 @@ impl Progress {
             }
             (true, false) => (None, Some(tokio::spawn(say(counters.clone())))),
         };
-        Self { counters, bar, task }
+        Self { counters, bar, task, detail: show.detail }
     }
 
     /// Returns the observer that this progress is fed by.
     pub(crate) fn watcher(&self, lines: &Lines, show: Show) -> Watcher {
         let tell = (show.detail == Detail::Verbose).then(|| lines.clone());
-        Watcher { counters: self.counters.clone(), tell }
+        Watcher { counters: self.counters.clone(), tell, detail: self.detail }
     }
 
     /// Returns an observer that only feeds this progress.
     pub(crate) fn counter(&self) -> Watcher {
-        Watcher { counters: self.counters.clone(), tell: None }
+        Watcher { counters: self.counters.clone(), tell: None, detail: self.detail }
     }
 
     /// Takes the bar away.
@@ -87,6 +89,12 @@ impl Observer for Watcher {
             && let Some(line) = lines.line(action)
         {
             output::note(&format!("{line}\n"));
+        }
+        if let Event::Waiting(place, process) = event
+            && self.detail != Detail::Quiet
+        {
+            let process = process.map(|id| format!(" ({id})")).unwrap_or_default();
+            output::note(&format!("waiting for another process{process} that uses '{place}'\n"));
         }
     }
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use pos3::Location;
+use pos3::{Guards, Location, MaxDelete};
 
 use super::SessionArgs;
+use super::job::max_delete;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +23,8 @@ files that are replaced under another name first and rename them: then a copy of
 
 When the program ends with code 0, everything is uploaded. When it fails, or SIGINT or SIGTERM comes, only what
 --sync-on-error asks for is uploaded, nothing is deleted, and --deadline limits the time. SIGINT and SIGTERM are passed on
-to the program, which has --grace seconds to end; a second signal kills it and ends the uploads at once.
+to the program, which has --grace seconds to end; a second signal kills it and ends the uploads at once. When the first
+signal comes after the program has ended, the uploads go on until the deadline and nothing more is deleted.
 
 Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not (after a
 signal 130 or 143); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
@@ -55,10 +57,18 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_local: bool,
 
-    /// When the program succeeds, delete remotely what this machine stored or fetched there before and what is gone
-    /// locally; what others stored stays
+    /// Delete remotely what this machine stored or fetched there and the program removed, while it works and when it
+    /// succeeds; what others stored stays
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_remote: bool,
+
+    /// Delete not more than N files of a place, or P% of them (default: 50% of 20 or more)
+    #[arg(long, value_name = "N|P%", value_parser = max_delete, help_heading = "What to delete")]
+    max_delete: Option<MaxDelete>,
+
+    /// Let a directory that the program emptied empty its place, or an empty place the directory
+    #[arg(long, help_heading = "What to delete")]
+    allow_empty: bool,
 
     /// How long the program may take to end after a signal before it is killed, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
@@ -121,6 +131,11 @@ impl Place {
 }
 
 impl RunArgs {
+    /// Returns how much may be deleted.
+    pub(crate) fn guards(&self) -> Guards {
+        Guards::default().with_allow_empty(self.allow_empty).with_max_delete(self.max_delete.unwrap_or_default())
+    }
+
     /// Returns every place, in the order of the help.
     pub(crate) fn places(&self) -> impl Iterator<Item = (Use, &Place)> {
         let download = self.download.iter().map(|place| (Use::Download, place));

@@ -5,6 +5,7 @@
 
 mod account;
 mod program;
+mod stage;
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -21,20 +22,25 @@ use super::session::{self, Sessions};
 use crate::args::{Detail, Place, RunArgs, Show, Use};
 use crate::exit::Exit;
 use crate::output;
-use crate::progress::Progress;
 use crate::signals;
 use crate::warnings::Warnings;
 use account::Account;
 use program::Program;
+use stage::Audience;
 
 const COMMAND: &str = "run";
 const PREFIX: &str = "pos3-cli run";
 
-/// How long uploads that were told to stop are waited for, so that it is known what they did not do.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
 /// A time that nobody waits for.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A run from its inputs to its account.
+struct Run<'a> {
+    args: &'a RunArgs,
+    warnings: Warnings,
+    audience: Audience,
+    arrivals: Arrivals,
+}
 
 /// The signals that came, one after the other.
 struct Arrivals {
@@ -52,32 +58,32 @@ pub(crate) async fn run(args: &RunArgs) -> Exit {
         return refuse(not_started.exit, &not_started.message, None);
     }
     let warnings = Warnings::new(if args.quiet { Detail::Quiet } else { Detail::Usual });
-    let mut arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
+    let arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
+    let mut run = Run { args, audience: Audience::new(&warnings), warnings, arrivals };
+    let stage = run.audience.stage(run.show());
     let mirror = tokio::select! {
-        mirror = enter(args, &warnings) => mirror,
-        signal = arrivals.next() => {
+        mirror = enter(args, &run.warnings, &run.audience) => mirror,
+        signal = run.arrivals.next() => {
+            drop(stage);
             return refuse(signal, "ended by a signal before the program was started; nothing was uploaded", None);
         }
     };
+    drop(stage);
     match mirror {
-        Ok(mirror) => work(args, &mirror, &warnings, arrivals).await,
+        Ok(mirror) => run.work(&mirror).await,
         Err(error) => {
-            let hint = session::hint(&error);
+            let hint = account::hint(&error);
             refuse(session::exit(&error, None), &session::message(&error), hint.as_deref())
         }
     }
 }
 
 /// Fetches the inputs.
-async fn enter(args: &RunArgs, warnings: &Warnings) -> Result<Mirror, SessionError> {
+async fn enter(args: &RunArgs, warnings: &Warnings, audience: &Audience) -> Result<Mirror, SessionError> {
     let locations: Vec<_> = args.places().map(|(_, place)| &place.location).collect();
     let sessions = Sessions::new(&args.session, warnings, &locations)?;
-    let show = Show { json: false, detail: Detail::Usual, progress: !args.quiet };
-    let progress = Progress::start(show);
-    let builder = sessions.builder().deadline(args.deadline).observer(progress.counter());
-    let entered = declare(args, builder).await;
-    progress.end();
-    entered
+    let builder = sessions.builder().deadline(args.deadline).observer(audience.clone());
+    declare(args, builder).await
 }
 
 async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, SessionError> {
@@ -86,8 +92,12 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
         .with_interval(args.interval.0)
         .with_sync_on_error(args.sync_on_error)
         .with_delete(if args.delete_remote { RemoteDelete::Seen } else { RemoteDelete::Never })
+        .with_guards(args.guards())
         .with_exclude(exclude.clone());
-    let download = DownloadOptions::default().with_delete(args.delete_local).with_exclude(exclude.clone());
+    let download = DownloadOptions::default()
+        .with_delete(args.delete_local)
+        .with_guards(args.guards())
+        .with_exclude(exclude.clone());
     let sync = SyncBothOptions::default().with_delete_local(args.delete_local).with_upload(upload.clone());
     let declared = args.places().fold(Mirror::builder(builder), |mirror, (kind, place)| match kind {
         Use::Download => mirror.download(&place.name, place.url(), download.clone()),
@@ -97,24 +107,55 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
     declared.enter().await
 }
 
-/// Runs the program, and then ends the session by how it ended.
-async fn work(args: &RunArgs, mirror: &Mirror, warnings: &Warnings, mut arrivals: Arrivals) -> Exit {
-    let paths = match paths(args, mirror) {
-        Ok(paths) => paths,
-        Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
-    };
-    let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
-    let mut program = match Program::start(&args.command, variables) {
-        Ok(program) => program,
-        Err(not_started) => return refuse(not_started.exit, &not_started.message, None),
-    };
-    let status = watch(&mut program, &mut arrivals, args.grace).await;
-    if arrivals.count > 1 {
-        mirror.session().abort();
+impl Run<'_> {
+    /// Runs the program, and then ends the session by how it ended.
+    async fn work(&mut self, mirror: &Mirror) -> Exit {
+        let paths = match paths(self.args, mirror) {
+            Ok(paths) => paths,
+            Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
+        };
+        if !self.args.quiet {
+            output::note(&account::inputs(&paths, &mirror.session().status()));
+        }
+        let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
+        let mut program = match Program::start(&self.args.command, variables) {
+            Ok(program) => program,
+            Err(not_started) => return refuse(not_started.exit, &not_started.message, None),
+        };
+        let status = watch(&mut program, &mut self.arrivals, self.args.grace).await;
+        if self.arrivals.count > 1 {
+            mirror.session().abandon();
+        }
+        let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first.is_none();
+        let ending = self.end(mirror.session(), succeeded).await;
+        let warnings = self.warnings.told();
+        Account { args: self.args, paths, status, signal: self.arrivals.first, ending, warnings }.tell()
     }
-    let succeeded = status.is_some_and(|status| status.success()) && arrivals.first.is_none();
-    let ending = end(args, mirror.session(), succeeded, &mut arrivals).await;
-    Account { args, paths, status, signal: arrivals.first, ending, warnings: warnings.told() }.tell()
+
+    /// Ends the session. The first signal that comes meanwhile leaves the uploads the deadline, a second ends them.
+    async fn end(&mut self, session: &Session, succeeded: bool) -> Ending {
+        let _stage = self.audience.stage(self.show());
+        let mut ending = pin!(async { if succeeded { session.close().await } else { session.give_up().await } });
+        loop {
+            tokio::select! {
+                biased;
+                ending = &mut ending => return ending,
+                _signal = self.arrivals.next() => match self.arrivals.count {
+                    1 => {
+                        let seconds = self.args.deadline.as_secs();
+                        output::note(&format!("{PREFIX}: uploads end within {seconds} s; once more to end at once\n"));
+                        session.hurry();
+                    }
+                    _ => session.abandon(),
+                }
+            }
+        }
+    }
+
+    fn show(&self) -> Show {
+        let detail = if self.args.quiet { Detail::Quiet } else { Detail::Usual };
+        Show { json: false, detail, progress: !self.args.quiet }
+    }
 }
 
 fn paths<'a>(args: &'a RunArgs, mirror: &Mirror) -> Result<Vec<(Use, &'a Place, PathBuf)>, SessionError> {
@@ -142,35 +183,6 @@ async fn watch(program: &mut Program, arrivals: &mut Arrivals, grace: Duration) 
                 output::note(&format!("{PREFIX}: the program did not end in time and is killed\n"));
                 program.kill();
                 killed = true;
-            }
-        }
-    }
-}
-
-/// Ends the session. A signal during a clean end gives it a deadline, any other ends it at once.
-async fn end(args: &RunArgs, session: &Session, succeeded: bool, arrivals: &mut Arrivals) -> Option<Ending> {
-    let mut ending = pin!(async { if succeeded { session.close().await } else { session.give_up().await } });
-    let mut deadline = pin!(tokio::time::sleep(FOREVER));
-    if arrivals.count > 1 {
-        return tokio::time::timeout(LAST_WORDS, ending).await.ok();
-    }
-    loop {
-        tokio::select! {
-            biased;
-            ending = &mut ending => return Some(ending),
-            _signal = arrivals.next() => {
-                if succeeded && arrivals.count == 1 {
-                    let seconds = args.deadline.as_secs();
-                    output::note(&format!("{PREFIX}: uploads end within {seconds} s; once more to end at once\n"));
-                    deadline.set(tokio::time::sleep(args.deadline));
-                } else {
-                    session.abort();
-                    return tokio::time::timeout(LAST_WORDS, ending).await.ok();
-                }
-            }
-            () = &mut deadline => {
-                session.abort();
-                return Some(ending.await);
             }
         }
     }

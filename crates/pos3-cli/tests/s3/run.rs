@@ -81,7 +81,14 @@ fn a_program_finds_its_inputs_and_its_outputs_are_uploaded() {
     let places = ["--download", "data=s3://data/in", "--upload", "out=s3://data/out", "--sync", "ckpt=s3://data/run"];
     let ended = run(&cloud, &sh(&places, script));
     assert_eq!((ended.code, ended.out.as_str()), (Some(0), "1"), "{ended:?}");
-    assert!(ended.err.starts_with("pos3-cli run: the program succeeded\nout: complete in s3://data/out: 1 file"));
+    let told = [
+        "data: 1 file (4 B) fetched from s3://data/in, 0 here already",
+        "ckpt: 1 file (1 B) fetched from s3://data/run, 0 here already",
+        "pos3-cli run: the program succeeded",
+        "out: complete in s3://data/out: 1 file there; 1 upload (4 B), 1 at the end",
+        "ckpt: complete in s3://data/run: 1 file there; 1 upload (2 B), 1 at the end",
+    ];
+    assert_eq!(ended.err.lines().collect::<Vec<_>>(), told);
     assert_eq!(stored(&cloud, "out/sorted").unwrap(), "a\nb\n");
     assert_eq!(stored(&cloud, "run/ckpt").unwrap(), "2\n");
     assert_eq!(cloud.server.keys(BUCKET), ["in/a", "out/sorted", "out/theirs", "run/ckpt"]);
@@ -302,21 +309,23 @@ fn what_does_not_make_it_before_the_deadline_is_named() {
     assert_eq!(cloud.server.keys(BUCKET), ["out/fast"]);
 }
 
-#[test]
-fn a_key_of_the_terminal_reaches_the_program_once() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use std::io::{Read, Write};
+/// A process in a session of its own, whose terminal is `master`.
+struct OnTerminal {
+    child: Child,
+    master: fs::File,
+}
 
-    let cloud = Cloud::new(&[]);
+fn on_terminal(cloud: &Cloud, line: &[&str]) -> OnTerminal {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
     let terminal = fs::File::options().read(true).write(true).open(name).unwrap();
-    let script = r#"count=0; trap 'count=$((count + 1))' INT; echo ready
-        i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i + 1)); done; echo "counted $count""#;
-    let line = cloud.command(&sh(&["--upload", "out=s3://data/out"], script));
-    // A session of its own, whose terminal this is.
+    let size = rustix::termios::Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&terminal, size).unwrap();
+    let line = cloud.command(line);
     let mut command = std::process::Command::new("setsid");
     command
         .args(["--ctty", "--wait"])
@@ -325,21 +334,180 @@ fn a_key_of_the_terminal_reaches_the_program_once() {
         .current_dir(cloud.program.path("."));
     command.envs(line.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(terminal.try_clone().unwrap()).stdout(terminal.try_clone().unwrap()).stderr(terminal);
-    let mut child = command.spawn().unwrap();
-    drop(command);
+    OnTerminal { child: command.spawn().unwrap(), master: fs::File::from(master) }
+}
 
-    let mut master = fs::File::from(master);
-    let (mut text, mut chunk) = (String::new(), [0; 1024]);
+impl OnTerminal {
+    /// Reads to the end, and shows what has come so far to `react` each time that more has come.
+    fn read(&mut self, mut react: impl FnMut(&str, &mut fs::File)) -> String {
+        use std::io::Read;
+
+        let (mut text, mut chunk) = (String::new(), [0; 1024]);
+        // Where nobody has the terminal open any more, reading is an error.
+        while let Ok(read @ 1..) = self.master.read(&mut chunk) {
+            text.push_str(&String::from_utf8_lossy(&chunk[..read]));
+            react(&text, &mut self.master);
+        }
+        text
+    }
+}
+
+#[test]
+fn a_key_of_the_terminal_reaches_the_program_once() {
+    use std::io::Write;
+
+    let cloud = Cloud::new(&[]);
+    let script = r#"count=0; trap 'count=$((count + 1))' INT; echo ready
+        i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i + 1)); done; echo "counted $count""#;
+    let mut terminal = on_terminal(&cloud, &sh(&["--upload", "out=s3://data/out"], script));
     let mut pressed = false;
-    // Where nobody has the terminal open any more, reading is an error.
-    while let Ok(read @ 1..) = master.read(&mut chunk) {
-        text.push_str(&String::from_utf8_lossy(&chunk[..read]));
+    let text = terminal.read(|text, keys| {
         if text.contains("ready") && !pressed {
-            master.write_all(b"\x03").unwrap();
+            keys.write_all(b"\x03").unwrap();
             pressed = true;
         }
-    }
+    });
     assert!(text.contains("counted 1\r\n"), "{text}");
     assert!(text.contains("pos3-cli run: the program succeeded, after SIGINT"), "{text}");
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(130), "{text}");
+}
+
+#[test]
+fn a_terminal_shows_what_comes_and_what_goes_and_is_the_programs_in_between() {
+    let cloud = Cloud::new(&[]).with_objects(&[("in/a", "1"), ("in/b", "2")]);
+    cloud.server.configure(|settings| settings.latency = Duration::from_millis(400));
+    let script = r#"echo begun; echo 1 > "$POS3_PATH_OUT/a"; sleep 2; echo 2 > "$POS3_PATH_OUT/b"; echo ended"#;
+    let places = ["--download", "data=s3://data/in", "--upload", "out=s3://data/out", "--interval", "0.2"];
+    let mut terminal = on_terminal(&cloud, &sh(&places, script));
+    let text = terminal.read(|_, _| {});
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(0), "{text}");
+    let (before, rest) = text.split_once("begun\r\n").unwrap();
+    let (during, after) = rest.split_once("ended\r\n").unwrap();
+    assert!(before.contains("data: 2 files (2 B) fetched"), "{text}");
+    assert!(before.contains('[') && after.contains('['), "bars: {text}");
+    assert_eq!(during, "", "one was uploaded without a word: {text}");
+    assert!(
+        after.contains("out: complete in s3://data/out: 2 files there; 2 uploads (4 B), 1 at the end\r\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_directory_that_the_program_emptied_deletes_nothing_and_is_no_failure() {
+    for (more, said, left) in [
+        (None, "2 files not deleted because the directory is empty (--allow-empty)\n", &["out/a", "out/b"][..]),
+        (Some("--allow-empty"), "2 files deleted\n", &[]),
+    ] {
+        let cloud = Cloud::new(&[]).with_objects(&[("out/a", "x"), ("out/b", "x")]);
+        let mut places = vec!["--sync", "out=s3://data/out", "--delete-remote", "--json-report", "report"];
+        places.extend(more);
+        let ended = run(&cloud, &sh(&places, r#"rm "$POS3_PATH_OUT"/*"#));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.err.contains(said), "{}", ended.err);
+        assert_eq!(ended.err.contains("warning: 's3://data/out': '"), more.is_none(), "{}", ended.err);
+        assert_eq!(cloud.server.keys(BUCKET), left, "{more:?}");
+        let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+        assert_eq!(report["uploads"][0]["withheld"], if more.is_none() { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn a_program_that_removes_too_much_loses_no_output() {
+    let cloud = Cloud::new(&[]);
+    (0..30).for_each(|number| cloud.server.put(BUCKET, &format!("out/{number:02}"), "x"));
+    let script = r#"rm "$POS3_PATH_OUT"/*; echo 1 > "$POS3_PATH_OUT/new""#;
+    let places = ["--sync", "out=s3://data/out", "--delete-remote"];
+    let ended = run(&cloud, &sh(&places, script));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("hint: nothing was deleted; if so many are meant, say --max-delete 30\n"), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET).len(), 31);
+    let ended = run(&cloud, &sh(&[&places[..], &["--max-delete", "100%"]].concat(), script));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["out/new"]);
+}
+
+/// A server on which the uploads of a program that ended well take their time, and that program.
+fn slow(cloud: &Cloud, delay: Duration) -> Child {
+    let answer = Answer::Delay(delay);
+    cloud.server.fault(Fault::on(Operation::PutObject).key("out/slow").always().answer(answer));
+    let script = r#"rm "$POS3_PATH_OUT/old"; echo 1 > "$POS3_PATH_OUT/fast"; echo 1 > "$POS3_PATH_OUT/slow""#;
+    let places = ["--sync", "out=s3://data/out", "--delete-remote", "--deadline", "1", "--json-report", "report"];
+    let child = start(cloud, &sh(&places, script));
+    wait_until("nothing is uploaded", || cloud.server.requests().of(Operation::PutObject) == 2);
+    wait_until("fast is not there", || cloud.server.object(BUCKET, "out/fast").is_some());
+    child
+}
+
+#[test]
+fn a_signal_while_the_last_outputs_go_leaves_them_the_deadline_and_deletes_nothing() {
+    for (delay, code, keys) in [
+        (Duration::from_secs(3), 143, &["out/fast", "out/old", "out/slow"][..]),
+        (Duration::from_secs(600), 143, &["out/fast", "out/old"]),
+    ] {
+        let cloud = Cloud::new(&[]).with_objects(&[("out/old", "x")]);
+        let child = slow(&cloud, delay);
+        kill("-TERM", &child);
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.err.contains("pos3-cli run: uploads end within 1 s; once more to end at once\n"), "{ended:?}");
+        assert!(ended.err.contains("pos3-cli run: the program succeeded, after SIGTERM\n"), "{ended:?}");
+        assert_eq!(cloud.server.keys(BUCKET), keys, "{ended:?}");
+        let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+        if keys.contains(&"out/slow") {
+            assert!(
+                ended.err.contains(
+                    "2 files there; 2 uploads (4 B), 2 at the end; 1 file not deleted because a signal came\n"
+                ),
+                "{ended:?}"
+            );
+            assert_eq!(report["uploads"][0]["withheld"], 1);
+        } else {
+            assert!(
+                ended.err.contains("1 of its files did not make it in time\n  missing: s3://data/out/slow\n"),
+                "{ended:?}"
+            );
+            assert_eq!(report["uploads"][0]["missing"], serde_json::json!(["slow"]));
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_while_the_last_outputs_go_ends_at_once_and_names_what_is_missing() {
+    let cloud = Cloud::new(&[]).with_objects(&[("out/old", "x")]);
+    let child = slow(&cloud, Duration::from_secs(600));
+    kill("-INT", &child);
+    std::thread::sleep(Duration::from_millis(300));
+    kill("-INT", &child);
+    let begin = Instant::now();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert!(begin.elapsed() < Duration::from_secs(9), "at once, not after the ten seconds of the first signal");
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.err.contains("\n  missing: s3://data/out/slow\n"), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["out/fast", "out/old"]);
+}
+
+#[test]
+fn a_command_that_waits_says_for_whom() {
+    let cloud = Cloud::new(&[]).with_objects(&[("in/a", "1")]);
+    let stall = Answer::Delay(Duration::from_secs(600));
+    cloud.server.fault(Fault::on(Operation::GetObject).always().answer(stall));
+    let mut first = start(&cloud, &["download", "s3://data/in"]);
+    wait_until("the first does not begin", || cloud.server.requests().of(Operation::GetObject) == 1);
+    let said = format!("waiting for another process ({}) that uses 's3://data/in'", first.id());
+    let waiting =
+        [sh(&["--download", "in=s3://data/in"], r#"cat "$POS3_PATH_IN/a""#), vec!["download", "s3://data/in"]];
+    for line in waiting {
+        let mut second = start(&cloud, &line);
+        let mut told = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert_eq!(told.next(), Some(said.clone()), "{line:?}");
+        second.kill().unwrap();
+        second.wait().unwrap();
+    }
+    let quiet = start(&cloud, &["download", "s3://data/in", "-q"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    cloud.server.clear_faults();
+    let ended = Ended::from(quiet.wait_with_output().unwrap());
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
 }

@@ -47,8 +47,12 @@ pub struct Ended {
     pub location: String,
     /// Where it is kept locally.
     pub local: PathBuf,
-    /// What was done, where everything was.
+    /// What was done at the end, where everything was.
     pub report: Option<Arc<Report>>,
+    /// Files uploaded while the session ran, each as often as it was; those at the end too.
+    pub uploads: u64,
+    /// Their bytes.
+    pub uploaded_bytes: u64,
     /// Why not everything was done.
     pub error: Option<SessionError>,
     /// The keys that are known not to have made it.
@@ -168,6 +172,11 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
     let undone = watch.undone();
     let mut missing = undone.clone().unwrap_or_default();
     let (report, error) = match outcome {
+        // What needed the place of something that was not deleted in a hurry.
+        Ok(_) if !missing.is_empty() => {
+            let location = registration.location.to_string();
+            (None, Some(SessionError::Deadline { location, missing: Some(missing.len()) }))
+        }
         Ok(report) => (report, None),
         Err(error) if inner.hurry.is_cancelled() && is_cancelled(&error) => {
             let location = registration.location.to_string();
@@ -181,7 +190,10 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
             (None, Some(error))
         }
     };
+    let history = registration.history();
     Ended {
+        uploads: history.uploads,
+        uploaded_bytes: history.uploaded_bytes,
         location: registration.location.to_string(),
         local: registration.local.clone(),
         report,

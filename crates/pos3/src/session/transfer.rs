@@ -91,10 +91,14 @@ pub(super) async fn upload_watched(
     let perform = async |options: SyncOptions| {
         let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
         let job = job.with_cancel(inner.abort.clone()).with_keep(inner.hurry.clone());
-        match watch {
+        let report = match watch {
             Some(watch) => contention::run_seeing(&job, |plan: &Plan| watch.expect(plan)).await,
             None => contention::run(&job).await,
-        }
+        };
+        let mut history = registration.history();
+        history.uploads += report.copied;
+        history.uploaded_bytes += report.copied_bytes;
+        report
     };
     let deletes = Deletes::new(mode);
     let mut report = perform(deletes.allow(options.clone(), &registration.evidence)).await;
@@ -102,6 +106,11 @@ pub(super) async fn upload_watched(
         let refused = report.stopped;
         report = perform(options).await;
         report.stopped = report.stopped.or(refused);
+    }
+    let is_hurried = inner.hurry.is_cancelled() && matches!(report.stopped, Some(Stop::Cancelled));
+    if is_hurried && watch.is_some_and(Watch::is_done) {
+        // The time was over when all copies had been made: all that is not done are deletes, which are counted.
+        report.stopped = None;
     }
     finished(inner, registration, held, deletes.without_refusal(registration, report)).map(Some)
 }

@@ -28,6 +28,11 @@ impl Watch {
         self.pending().get_or_insert_default().extend(copies);
     }
 
+    /// Returns true if there was a plan, and everything in it has been copied.
+    pub(super) fn is_done(&self) -> bool {
+        self.pending().as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
     /// Returns what was to be copied and was not; nothing while there is no plan, for then it is not known.
     pub(super) fn undone(&self) -> Option<BTreeSet<Key>> {
         self.pending().clone()

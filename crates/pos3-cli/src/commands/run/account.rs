@@ -1,10 +1,10 @@
-//! What became of every output, to people on stderr and to programs in a file.
+//! What became of every input and output, to people on stderr and to programs in a file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use pos3::{Ended, Ending, Key, Report};
+use pos3::{Ended, Ending, Key, Refusal, Report, SessionError, Status, Stop};
 use serde::Serialize;
 
 use super::super::session;
@@ -21,8 +21,8 @@ pub(super) struct Account<'a> {
     pub(super) paths: Vec<(Use, &'a Place, PathBuf)>,
     pub(super) status: Option<ExitStatus>,
     pub(super) signal: Option<Exit>,
-    /// What became of the uploads; nothing if there was no time to wait for it.
-    pub(super) ending: Option<Ending>,
+    /// What became of the uploads.
+    pub(super) ending: Ending,
     /// What was said on the way.
     pub(super) warnings: Vec<String>,
 }
@@ -56,6 +56,8 @@ struct UploadJson<'a> {
     files: u64,
     bytes: u64,
     deleted: u64,
+    /// Deletes that were not done, because a signal came or the directory is empty.
+    withheld: u64,
     missing: Vec<&'a str>,
     error: Option<ErrorJson>,
 }
@@ -73,7 +75,8 @@ impl Account<'_> {
         let code = self.status.map_or(u8::MAX, program::code);
         match self.signal {
             _ if code != 0 => Exit::Program(code),
-            _ if self.is_complete() => Exit::Done,
+            None if self.is_complete() => Exit::Done,
+            Some(_) if self.is_complete() && self.ending.is_complete() => Exit::Done,
             Some(signal) => signal,
             None => Exit::Failed,
         }
@@ -105,7 +108,7 @@ impl Account<'_> {
         let signal = self.signal.and_then(name_of).map(|name| format!(", after {name}")).unwrap_or_default();
         output::note(&format!("{}: {how}{signal}\n", super::PREFIX));
         for output in self.outputs() {
-            output::note(&output.words());
+            output::note(&output.words(self.signal));
         }
         if !self.is_complete() && self.status.is_some_and(|status| status.success()) && self.signal.is_none() {
             output::command_error(super::COMMAND, "the program succeeded, but not everything was uploaded", None);
@@ -131,9 +134,10 @@ impl Account<'_> {
 
     fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
         let uploads = self.paths.iter().filter(|(kind, place, _)| *kind != Use::Download && place.is_remote());
-        uploads.map(|(_, place, path)| {
-            let all = self.ending.iter().flat_map(|ending| &ending.uploads);
-            Output { place, path, ended: all.into_iter().find(|ended| ended.local == *path) }
+        uploads.map(|(_, place, path)| Output {
+            place,
+            path,
+            ended: self.ending.uploads.iter().find(|ended| ended.local == *path),
         })
     }
 }
@@ -151,7 +155,7 @@ impl<'a> Output<'a> {
         self.ended.map(|ended| ended.missing.as_slice()).unwrap_or_default()
     }
 
-    fn words(&self) -> String {
+    fn words(&self, signal: Option<Exit>) -> String {
         let Self { place, path, ended } = self;
         let (name, url, path) = (&place.name, place.url(), path.display());
         let Some(ended) = ended else {
@@ -164,20 +168,12 @@ impl<'a> Output<'a> {
                 text.push_str(&format!("  missing: {}\n", place_of(self.place, key)));
             }
             text.push_str(&format!("  the files are in {path}\n"));
-            if let Some(hint) = session::hint(error) {
+            if let Some(hint) = hint(error) {
                 text.push_str(&format!("hint: {hint}\n"));
             }
         }
         if let Some(report) = self.report() {
-            let (files, bytes) = (size::counted(report.copied, "file"), size::bytes(report.copied_bytes));
-            let deleted = match report.deleted {
-                0 => String::new(),
-                deleted => format!(", {} deleted", size::counted(deleted, "file")),
-            };
-            let unchanged = size::count(report.tally.unchanged);
-            text.push_str(&format!(
-                "{name}: complete in {url}: {files} ({bytes}) uploaded at the end, {unchanged} there already{deleted}\n"
-            ));
+            text.push_str(&format!("{name}: complete in {url}: {}\n", complete(ended, report, signal)));
         }
         text
     }
@@ -193,9 +189,57 @@ impl<'a> Output<'a> {
             files: report.map_or(0, |report| report.copied),
             bytes: report.map_or(0, |report| report.copied_bytes),
             deleted: report.map_or(0, |report| report.deleted),
+            withheld: self.ended.map_or(0, Ended::withheld),
             missing: self.missing().iter().map(Key::as_str).collect(),
-            error: error.map(|error| ErrorJson { message: session::message(error), hint: session::hint(error) }),
+            error: error.map(|error| ErrorJson { message: session::message(error), hint: hint(error) }),
         }
+    }
+}
+
+/// Says what was done for an output that is complete.
+fn complete(ended: &Ended, report: &Report, signal: Option<Exit>) -> String {
+    let there = size::counted(report.tally.unchanged + report.copied, "file");
+    let mut text = format!("{there} there");
+    if ended.uploads > 0 {
+        let (uploads, bytes) = (size::counted(ended.uploads, "upload"), size::bytes(ended.uploaded_bytes));
+        text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
+    }
+    if report.deleted > 0 {
+        text.push_str(&format!("; {} deleted", size::counted(report.deleted, "file")));
+    }
+    if ended.withheld() > 0 {
+        let why = if signal.is_some() { "a signal came" } else { "the directory is empty (--allow-empty)" };
+        text.push_str(&format!("; {} not deleted because {why}", size::counted(ended.withheld(), "file")));
+    }
+    text
+}
+
+/// Says what was fetched.
+pub(super) fn inputs(paths: &[(Use, &Place, PathBuf)], registrations: &[Status]) -> String {
+    let fetched = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(_, place, path)| {
+        let status = registrations.iter().find(|status| status.local == *path && status.kind != "upload")?;
+        let (name, url, report) = (&place.name, place.url(), status.last_report.as_ref()?);
+        if report.tally.source == 0 {
+            return Some(format!("{name}: nothing in {url} yet\n"));
+        }
+        let (files, bytes) = (size::counted(report.copied, "file"), size::bytes(report.copied_bytes));
+        let here = size::count(report.tally.unchanged);
+        Some(format!("{name}: {files} ({bytes}) fetched from {url}, {here} here already\n"))
+    });
+    fetched.collect()
+}
+
+/// Returns what to do about an error, with options that this command has.
+pub(super) fn hint(error: &SessionError) -> Option<String> {
+    match error {
+        SessionError::Transfer { report, .. } => match &report.0.stopped {
+            Some(Stop::Refused(Refusal::TooManyDeletes { deletes, .. })) => {
+                Some(format!("nothing was deleted; if so many are meant, say --max-delete {deletes}"))
+            }
+            _ => session::hint(error),
+        },
+        SessionError::Several(errors) => errors.iter().find_map(hint),
+        _ => session::hint(error),
     }
 }
 

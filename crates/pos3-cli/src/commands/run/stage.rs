@@ -1,0 +1,60 @@
+//! Who is told what the session does: a person while the inputs come and while the last outputs go, and nobody in between,
+//! for then the terminal is the program's. Warnings are told whenever they come.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pos3::{Event, Observer};
+
+use crate::args::Show;
+use crate::progress::{Progress, Watcher};
+use crate::warnings::Warnings;
+
+/// The observer of the session.
+#[derive(Clone)]
+pub(super) struct Audience {
+    watcher: Arc<Mutex<Option<Watcher>>>,
+    warnings: Warnings,
+}
+
+/// A part of the run that is shown.
+pub(super) struct Stage {
+    audience: Audience,
+    progress: Option<Progress>,
+}
+
+impl Audience {
+    pub(super) fn new(warnings: &Warnings) -> Self {
+        Self { watcher: Arc::default(), warnings: warnings.clone() }
+    }
+
+    /// Shows what happens until the stage is dropped.
+    pub(super) fn stage(&self, show: Show) -> Stage {
+        let progress = Progress::start(show);
+        self.set(Some(progress.counter()));
+        Stage { audience: self.clone(), progress: Some(progress) }
+    }
+
+    fn set(&self, watcher: Option<Watcher>) {
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = watcher;
+    }
+}
+
+impl Observer for Audience {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Warning(warning) = event {
+            self.warnings.tell(warning);
+        }
+        if let Some(watcher) = &*self.watcher.lock().unwrap_or_else(PoisonError::into_inner) {
+            watcher.event(event);
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.audience.set(None);
+        if let Some(progress) = self.progress.take() {
+            progress.end();
+        }
+    }
+}
