@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pos3_tests::server::S3Server;
+use pos3_tests::server::{Answer, Fault, Operation, S3Server};
 
 const BUCKET: &str = "bucket";
 const CHECKPOINT: &str = "run/model.ckpt";
@@ -19,9 +19,10 @@ fn step(checkpoint: &[u8]) -> Option<u64> {
     is_whole.then_some(step)
 }
 
-fn start(server: &S3Server, disk: &Path) -> (Child, BufReader<ChildStdout>) {
+fn start(server: &S3Server, disk: &Path, steps: &[&str]) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_train"))
         .args(["s3://bucket/dataset", "s3://bucket/run", "100"])
+        .args(steps)
         .env_clear()
         .env("POS3_CACHE_ROOT", disk.join("cache"))
         .env("POS3_STATE_DIR", disk.join("state"))
@@ -42,6 +43,10 @@ fn line(out: &mut BufReader<ChildStdout>) -> String {
     line.trim_end().to_owned()
 }
 
+fn kill(signal: &str, child: &Child) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
 #[test]
 fn a_training_that_is_interrupted_leaves_its_last_whole_checkpoint_and_goes_on_from_it() {
     let server = S3Server::builder().bucket(BUCKET).start().unwrap();
@@ -52,7 +57,7 @@ fn a_training_that_is_interrupted_leaves_its_last_whole_checkpoint_and_goes_on_f
     for (signal, code) in [("-TERM", 143), ("-INT", 130), ("-TERM", 143)] {
         // A machine of its own: nothing but S3 is left of the run before.
         let disk = tempfile::tempdir().unwrap();
-        let (mut child, mut out) = start(&server, disk.path());
+        let (mut child, mut out) = start(&server, disk.path(), &[]);
         assert_eq!(line(&mut out), format!("begins with 2 files at step {last}"));
         let begin = Instant::now();
         let mut seen = last;
@@ -65,7 +70,7 @@ fn a_training_that_is_interrupted_leaves_its_last_whole_checkpoint_and_goes_on_f
             }
         }
         server.put(BUCKET, "run/late", "stored by others meanwhile");
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        kill(signal, &child);
         let rest: Vec<String> = out.lines().map(Result::unwrap).collect();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{rest:?}");
 
@@ -78,5 +83,47 @@ fn a_training_that_is_interrupted_leaves_its_last_whole_checkpoint_and_goes_on_f
         let keys = ["dataset/a", "dataset/b", "run/late", CHECKPOINT, "run/notes"];
         assert_eq!(server.keys(BUCKET), keys, "nothing is deleted, and nothing unfinished is there");
         assert_eq!(server.object(BUCKET, "run/notes").unwrap().bytes, "theirs");
+    }
+}
+
+/// The work is done and its last upload under way when the machine is about to go.
+#[test]
+fn a_signal_during_the_last_upload_leaves_it_its_time_and_a_second_ends_it_at_once() {
+    for (delay, signals, code) in [(2, 1, 0), (600, 2, 143)] {
+        let server = S3Server::builder().bucket(BUCKET).start().unwrap();
+        server.put(BUCKET, "dataset/a", "1");
+        let answer = Answer::Delay(Duration::from_secs(delay));
+        server.fault(Fault::on(Operation::PutObject).key(CHECKPOINT).always().answer(answer));
+        let disk = tempfile::tempdir().unwrap();
+        let (mut child, out) = start(&server, disk.path(), &["1"]);
+        let begin = Instant::now();
+        while server.requests().of(Operation::PutObject) == 0 {
+            assert!(begin.elapsed() < Duration::from_secs(60), "nothing is uploaded");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let begin = Instant::now();
+        for _ in 0..signals {
+            kill("-TERM", &child);
+            // The same signal twice before anybody looks would be one.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let told: Vec<String> = out.lines().map(Result::unwrap).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{told:?}");
+        assert!(begin.elapsed() < Duration::from_secs(9), "not after the ten seconds that the first signal leaves");
+        assert_eq!(told[..2], ["begins with 1 files at step 0", "step 1 is saved"]);
+        if code == 0 {
+            assert_eq!(step(&server.object(BUCKET, CHECKPOINT).unwrap().bytes), Some(1));
+            assert_eq!(told.len(), 2, "{told:?}");
+        } else {
+            assert!(server.object(BUCKET, CHECKPOINT).is_none());
+            assert_eq!(
+                told[2..4],
+                [
+                    "interrupted by SIGTERM",
+                    "s3://bucket/run is not complete: 's3://bucket/run': 1 of its files did not make it in time",
+                ]
+            );
+            assert!(told[4].starts_with("missing: model.ckpt, which is in "), "{told:?}");
+        }
     }
 }

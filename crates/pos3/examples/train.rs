@@ -5,9 +5,9 @@
 //! cargo run -p pos3 --example train -- s3://bucket/dataset s3://bucket/run-7 1000
 //! ```
 //!
-//! The third argument is how long a step takes, in milliseconds. The environment names the server (`AWS_…`) and the
-//! directory of local copies (`POS3_CACHE_ROOT`). Send it SIGTERM, as a cloud does before it takes a machine away: it says
-//! what is in S3 and what is not.
+//! The third argument is how long a step takes, in milliseconds; with a fourth it is done after so many steps. The
+//! environment names the server (`AWS_…`) and the directory of local copies (`POS3_CACHE_ROOT`). Send it SIGTERM, as a cloud
+//! does before it takes a machine away: it says what is in S3 and what is not.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to whoever started it")]
 
 use std::error::Error;
@@ -19,8 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use pos3::{
-    DownloadOptions, Ending, Registry, S3Provider, S3Settings, ScopeError, Session, StateDirectory, SyncBothOptions,
-    UploadOptions,
+    DownloadOptions, Ending, Registry, S3Provider, S3Settings, ScopeError, Session, SyncBothOptions, UploadOptions,
 };
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -32,13 +31,8 @@ const CHECKPOINT: &str = "model.ckpt";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [dataset, checkpoints, pace] = arguments.as_slice() else {
-        eprintln!("usage: train DATASET_URL CHECKPOINTS_URL MILLISECONDS");
-        return ExitCode::from(2);
-    };
-    let Ok(pace) = pace.parse().map(Duration::from_millis) else {
-        eprintln!("'{pace}' is no number of milliseconds");
+    let Some(task) = Task::from_arguments() else {
+        eprintln!("usage: train DATASET_URL CHECKPOINTS_URL MILLISECONDS [STEPS]");
         return ExitCode::from(2);
     };
     let session = match open() {
@@ -48,7 +42,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match session.scope(async |session| train(session, dataset, checkpoints, pace).await).await {
+    match session.scope(async |session| task.train(session).await).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(ScopeError::Interrupted { signal, ending }) => {
             println!("interrupted by {signal}");
@@ -62,32 +56,54 @@ async fn main() -> ExitCode {
     }
 }
 
+/// What is to be trained.
+struct Task {
+    dataset: String,
+    checkpoints: String,
+    /// How long a step takes.
+    pace: Duration,
+    /// How many steps this run is to take; without it, it goes on until it is interrupted.
+    steps: Option<u64>,
+}
+
 fn open() -> Result<Session, Failure> {
     let registry = Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?));
-    let mut session = Session::builder().registry(registry).state(StateDirectory::from_env()).on_signals();
+    let mut session = Session::builder().registry(registry).on_signals();
     if let Some(root) = std::env::var_os("POS3_CACHE_ROOT") {
         session = session.cache_root(root);
     }
     Ok(session.open()?)
 }
 
-/// Trains until it is interrupted. Dropped at an `await`, it leaves whole checkpoints only.
-async fn train(session: &Session, dataset: &str, checkpoints: &str, pace: Duration) -> Result<(), Failure> {
-    let dataset = session.download(dataset, DownloadOptions::default()).await?;
-    let uploads = UploadOptions::default()
-        .with_interval(pace * 3)
-        .with_sync_on_error(true)
-        .with_exclude(vec!["*.tmp".to_owned()]);
-    let checkpoints = session.sync(checkpoints, SyncBothOptions::default().with_upload(uploads)).await?;
+impl Task {
+    fn from_arguments() -> Option<Self> {
+        let mut arguments = std::env::args().skip(1);
+        let (dataset, checkpoints) = (arguments.next()?, arguments.next()?);
+        let pace = Duration::from_millis(arguments.next()?.parse().ok()?);
+        let steps = arguments.next().map(|steps| steps.parse()).transpose().ok()?;
+        arguments.next().is_none().then_some(Self { dataset, checkpoints, pace, steps })
+    }
 
-    let examples = fs::read_dir(&dataset)?.count();
-    let mut step = resume(&checkpoints)?;
-    println!("begins with {examples} files at step {step}");
-    loop {
-        tokio::time::sleep(pace).await;
-        step += 1;
-        save(&checkpoints, step)?;
-        println!("step {step} is saved");
+    /// Trains until it is done or interrupted. Dropped at an `await`, it leaves whole checkpoints only.
+    async fn train(&self, session: &Session) -> Result<(), Failure> {
+        let dataset = session.download(&self.dataset, DownloadOptions::default()).await?;
+        let uploads = UploadOptions::default()
+            .with_interval(self.pace * 3)
+            .with_sync_on_error(true)
+            .with_exclude(vec!["*.tmp".to_owned()]);
+        let checkpoints = session.sync(&self.checkpoints, SyncBothOptions::default().with_upload(uploads)).await?;
+
+        let examples = fs::read_dir(&dataset)?.count();
+        let first = resume(&checkpoints)?;
+        println!("begins with {examples} files at step {first}");
+        let mut step = first;
+        while self.steps.is_none_or(|steps| step - first < steps) {
+            tokio::time::sleep(self.pace).await;
+            step += 1;
+            save(&checkpoints, step)?;
+            println!("step {step} is saved");
+        }
+        Ok(())
     }
 }
 
@@ -131,6 +147,9 @@ fn report(ending: &Ending) {
         }
         for key in &upload.missing {
             println!("missing: {key}, which is in {}", upload.local.display());
+        }
+        if upload.withheld() > 0 {
+            println!("not deleted there: {} files that are gone here", upload.withheld());
         }
     }
 }

@@ -66,7 +66,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N|P%", value_parser = max_delete, help_heading = "What to delete")]
     max_delete: Option<MaxDelete>,
 
-    /// Let a directory that the program emptied empty its place, or an empty place the directory
+    /// Let a directory that the program emptied empty its place (--delete-remote), and an empty place its directory (--sync
+    /// with --delete-local)
     #[arg(long, help_heading = "What to delete")]
     allow_empty: bool,
 
