@@ -1,9 +1,11 @@
 //! Which keys exist for a run.
 //!
-//! A filter sits inside both listings, so what it excludes is neither copied nor deleted. There are two languages, each
+//! A filter sits inside both listings, so what it excludes is neither copied nor deleted. There are three languages, each
 //! known from elsewhere: ordered `exclude`/`include` patterns as in the AWS command line (the last match wins, `*`
-//! crosses `/`), and gitignore lines. A key must be admitted by both.
+//! crosses `/`), gitignore lines, and patterns that match from the right as Python's `PurePath.match`. A key must be
+//! admitted by all.
 
+mod path_pattern;
 mod pattern;
 mod rule;
 
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
 
+use path_pattern::PathPattern;
 use pattern::Pattern;
 
 pub use rule::{FilterLine, FilterRule};
@@ -28,6 +31,7 @@ pub struct Filter(Option<Arc<Rules>>);
 struct Rules {
     ordered: Vec<Rule>,
     ignore: Option<Gitignore>,
+    paths: Vec<PathPattern>,
 }
 
 #[derive(Debug)]
@@ -53,12 +57,15 @@ impl Filter {
 
     /// Returns true if the key exists for this run.
     pub fn admits(&self, key: &str) -> bool {
-        self.0.as_ref().is_none_or(|rules| rules.order_admits(key) && !rules.is_ignored(key))
+        self.0.as_ref().is_none_or(|rules| rules.order_admits(key) && !rules.is_ignored(key) && !rules.is_covered(key))
     }
 
     /// Returns true if nothing below `directory`, which ends in `/`, can be admitted, so that it need not be visited.
     pub fn prunes(&self, directory: &str) -> bool {
-        self.0.as_ref().is_some_and(|rules| rules.order_prunes(directory) || rules.is_ignored(directory))
+        let prunes = |rules: &Arc<Rules>| {
+            rules.order_prunes(directory) || rules.is_ignored(directory) || rules.is_covered(directory)
+        };
+        self.0.as_ref().is_some_and(prunes)
     }
 }
 
@@ -81,6 +88,14 @@ impl Rules {
             }
         }
         false
+    }
+
+    fn is_covered(&self, key: &str) -> bool {
+        self.covering(key).is_some()
+    }
+
+    fn covering(&self, key: &str) -> Option<&PathPattern> {
+        self.paths.iter().find(|pattern| pattern.covers(key))
     }
 
     fn is_ignored(&self, key: &str) -> bool {
@@ -113,6 +128,7 @@ impl fmt::Debug for Filter {
 pub struct FilterBuilder {
     ordered: Vec<Rule>,
     ignore: Option<GitignoreBuilder>,
+    paths: Vec<PathPattern>,
 }
 
 impl FilterBuilder {
@@ -139,6 +155,29 @@ impl FilterBuilder {
     fn ordered(mut self, pattern: &str, effect: Effect) -> Result<Self, FilterError> {
         let pattern = Pattern::new(pattern).map_err(|error| FilterError::new(pattern, &error))?;
         self.ordered.push(Rule { pattern, effect });
+        Ok(self)
+    }
+
+    /// Excludes paths whose end matches, and everything below such a directory; no include brings them back.
+    ///
+    /// The language is that of Python's `PurePath.match`:
+    ///
+    /// * The pattern is compared with the path from the right, name by name: `logs` is every `logs` at any depth, `a/b` every
+    ///   `b` directly in an `a`. A directory that matches takes everything below it.
+    /// * `*` is any text within a name, nothing too, and also that of a name that begins with a dot; `?` is any one
+    ///   character; `[abc]`, `[a-z]` and `[!a-z]` are sets. None of them is a `/`.
+    /// * Everything else is itself: a backslash, `!`, `#`, braces, spaces, a `[` that nothing closes. Letters differ from
+    ///   capitals.
+    /// * A `/` at the end, `./` and doubled slashes are left out of the pattern.
+    ///
+    /// Two things differ from Python: a name `**` is any number of names, none too (in `PurePath.match` it is one), so
+    /// that `logs/**` is everything in every `logs`, and these too; and a pattern that could match nothing is an error.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that is empty, begins with `/`, or has a set with a range that runs backwards.
+    pub fn exclude_matching(mut self, pattern: &str) -> Result<Self, FilterError> {
+        self.paths.push(PathPattern::new(pattern).map_err(|why| FilterError::new(pattern, &why))?);
         Ok(self)
     }
 
@@ -173,15 +212,15 @@ impl FilterBuilder {
     pub fn build(self) -> Result<Filter, FilterError> {
         let ignore =
             self.ignore.map(|builder| builder.build().map_err(|error| FilterError::new("", &error))).transpose()?;
-        if self.ordered.is_empty() && ignore.is_none() {
+        if self.ordered.is_empty() && ignore.is_none() && self.paths.is_empty() {
             return Ok(Filter::default());
         }
-        Ok(Filter(Some(Arc::new(Rules { ordered: self.ordered, ignore }))))
+        Ok(Filter(Some(Arc::new(Rules { ordered: self.ordered, ignore, paths: self.paths }))))
     }
 }
 
 /// A filter pattern that cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the pattern '{pattern}' cannot be read: {reason}")]
 pub struct FilterError {
     pattern: String,

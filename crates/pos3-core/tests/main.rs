@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod contract;
+mod filter;
 mod model;
 mod semantics;
 mod truth;

@@ -194,6 +194,13 @@ use signals::Signals;
 /// is read or sent again, and what was left unfinished, so that a large file is gone on with. It may be deleted at any
 /// moment; that costs time and no data. Nothing is kept there of `memory://`.
 ///
+/// # What is left alone
+///
+/// `exclude` patterns are compared with paths from the right, name by name, as Python's `PurePath.match` does: `logs` is
+/// every `logs` at any depth with everything below it, `*.tmp` every such file, `raw/*` what is directly in any `raw`,
+/// `raw/**/old` every `old` below any `raw`. What matches is neither copied nor deleted, on both sides; one object is
+/// left alone by its name. [`exclude_matching`](crate::FilterBuilder::exclude_matching) has all the rules.
+///
 /// # Warnings
 ///
 /// What a person may want to know although nothing failed is told once: to the [observer](SessionBuilder::observer) as
@@ -224,7 +231,7 @@ use signals::Signals;
 /// | `interval` | 300 seconds; `None`: at the end only |
 /// | `sync_on_error` | `false` |
 /// | `priority` | 0; the greatest goes first |
-/// | `exclude` | nothing; gitignore patterns |
+/// | `exclude` | nothing |
 /// | `profile` | the URL's, else the call's, else the session's |
 /// | `allow_missing` (download) | `false`: a place with nothing in it is an error |
 pub struct Session {

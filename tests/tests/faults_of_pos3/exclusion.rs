@@ -37,6 +37,7 @@ async fn an_exclusion_holds_for_a_single_object_and_two_stars_cross_directories(
     for (pattern, left) in [
         ("**/*.tmp", &["d/", "d/e/", "d/e/c", "d/x"][..]),
         ("d/**/c", &["a.tmp", "d/", "d/e/", "d/e/b.tmp", "d/x"]),
+        ("e/c", &["a.tmp", "d/", "d/e/", "d/e/b.tmp", "d/x"]),
         ("d/**", &["a.tmp"]),
     ] {
         let local = world.path(&format!("all-{}", left.len()));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pos3::{Filter, FilterBuilder};
+use pos3::Filter;
 
 use super::{ConcurrencyArgs, S3Args};
 
@@ -27,7 +27,8 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) limit: Option<f64>,
 
-    /// Leave out what matches, in the syntax of .gitignore ('logs', '*.tmp', '/top/**'); it is not deleted either
+    /// Leave alone what matches from the right, name by name, on both sides: 'logs' is every logs with all below it, '*.tmp'
+    /// every such file, 'a/*' what is in any a, 'a/**/b' every b below any a; '/' is never matched by '*' or '?'
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub(crate) exclude: Vec<String>,
 
@@ -61,11 +62,10 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 fn pattern(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err("a pattern that is empty leaves out nothing".to_owned());
+    match Filter::builder().exclude_matching(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     }
-    let filter = Filter::builder().ignore_lines(text).and_then(FilterBuilder::build);
-    filter.map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

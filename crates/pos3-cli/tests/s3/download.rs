@@ -62,6 +62,53 @@ fn a_second_download_fetches_what_changed_and_deletes_only_when_asked() {
 }
 
 #[test]
+fn exclusions_are_compared_from_the_right_on_both_sides() {
+    let objects = [("p/a.tmp", "1"), ("p/logs/x", "2"), ("p/d/logs/y/z", "3"), ("p/d/e/b.tmp", "4"), ("p/d/e/c", "5")];
+    let cloud = Cloud::new(&[("out/logs/mine", "x"), ("out/d/old.tmp", "x"), ("out/old", "x")]).with_objects(&objects);
+    let ended = cloud.run(&[
+        "download",
+        "s3://data/p",
+        "--local",
+        "out",
+        "--delete",
+        "--max-delete",
+        "100%",
+        "-q",
+        "--exclude",
+        "logs",
+        "--exclude",
+        "*.tmp",
+    ]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cloud.program.files("out"), expected(&[("d/e/c", "5"), ("d/old.tmp", "x"), ("logs/mine", "x")]));
+    // With a '/' it is still every such path, at any depth, and not the one at the top alone.
+    let ended =
+        cloud.run(&["download", "s3://data/p", "--local", "more", "-q", "--exclude", "e/*.tmp", "--exclude", "!x"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let files = [("a.tmp", "1"), ("d/e/c", "5"), ("d/logs/y/z", "3"), ("logs/x", "2")];
+    assert_eq!(cloud.program.files("more"), expected(&files));
+    let ended = cloud.run(&["download", "s3://data/p/a.tmp", "--exclude", "*.tmp"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "an object has a name too: {ended:?}");
+    assert_eq!(cloud.run(&["upload", "s3://data/up", "--local", "more", "-q", "--exclude", "d/**/z"]).code, Some(0));
+    assert!(!cloud.server.keys(BUCKET).contains(&"up/d/logs/y/z".to_owned()));
+}
+
+#[test]
+fn a_pattern_that_can_match_nothing_is_a_usage_error() {
+    let cloud = cloud();
+    for command in ["download", "upload"] {
+        for (pattern, why) in
+            [("", "it is empty"), ("./", "it is empty"), ("/a", "begins with '/'"), ("[b-a]", "backwards")]
+        {
+            let ended = cloud.run(&[command, "s3://data/data", "--local", "out", "--exclude", pattern]);
+            assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{pattern:?} {ended:?}");
+            assert!(ended.err.contains(why) && ended.err.contains("--exclude"), "{pattern:?} {ended:?}");
+        }
+    }
+    assert_eq!((cloud.server.requests().total(), cloud.program.path("out").exists()), (0, false));
+}
+
+#[test]
 fn a_dry_run_writes_the_lines_of_the_plan_and_no_path() {
     let cloud = cloud();
     fs::create_dir(cloud.program.path("out")).unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use ignore::Match;
 use ignore::gitignore::Glob;
 
+use super::path_pattern::PathPattern;
 use super::{Effect, Filter, Rule, Rules};
 
 /// The rule of a filter that decided about a key.
@@ -55,8 +56,9 @@ impl Rules {
             Match::Whitelist(glob) => Some(FilterRule::of_line(glob, Effect::Include)),
             Match::None => None,
         };
+        let path = self.covering(key).map(FilterRule::of_path);
         let excludes = |rule: &&FilterRule| rule.effect == Effect::Exclude;
-        let excluding = [&ordered, &line].into_iter().flatten().find(excludes).cloned();
+        let excluding = [&ordered, &line, &path].into_iter().flatten().find(excludes).cloned();
         excluding.or(ordered).or(line)
     }
 }
@@ -64,6 +66,10 @@ impl Rules {
 impl FilterRule {
     fn of_pattern(rule: &Rule) -> Self {
         Self { effect: rule.effect, text: rule.pattern.as_str().to_owned(), line: None }
+    }
+
+    fn of_path(pattern: &PathPattern) -> Self {
+        Self { effect: Effect::Exclude, text: pattern.as_str().to_owned(), line: None }
     }
 
     fn of_line(glob: &Glob, effect: Effect) -> Self {
@@ -83,6 +89,7 @@ mod tests {
             .and_then(|builder| builder.include("d/*"))
             .and_then(|builder| builder.ignore_file("a:b", "# note\n*.log\n!keep.log\nbuild/\n"))
             .and_then(|builder| builder.ignore_file("other", "*.tmp"))
+            .and_then(|builder| builder.exclude_matching("old/*"))
             .and_then(super::super::FilterBuilder::build)
             .unwrap();
         let line = |number| Some(FilterLine { name: "a:b".into(), number });
@@ -93,6 +100,7 @@ mod tests {
             ("d/keep.log", Effect::Include, "d/*", None),
             ("d/build/x", Effect::Exclude, "build/", line(4)),
             ("d/x.tmp", Effect::Exclude, "*.tmp", Some(FilterLine { name: "other".into(), number: 1 })),
+            ("d/old/x/y", Effect::Exclude, "old/*", None),
         ] {
             let expected = FilterRule { effect, text: text.into(), line };
             assert_eq!(filter.deciding(key), Some(expected), "{key}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pos3_core::{Incomplete, Stop};
+use pos3_core::{FilterError, Incomplete, Stop};
 
 use crate::error::Error;
 
@@ -73,14 +73,9 @@ pub enum SessionError {
     /// A plan of a path instead of a URL.
     #[error("'{0}' is a path, which is used where it is: nothing would be copied")]
     PassedThrough(String),
-    /// A pattern of what is left alone that cannot be read.
-    #[error("the pattern '{pattern}' cannot be read: {cause}")]
-    BadPattern {
-        /// The pattern.
-        pattern: String,
-        /// Why.
-        cause: String,
-    },
+    /// A pattern of what is left alone that could match nothing.
+    #[error(transparent)]
+    BadPattern(FilterError),
     /// A local path that must exist does not.
     #[error("'{}' does not exist", .0.display())]
     NoLocalPath(PathBuf),

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::error::SessionError;
 use super::layout;
 use super::memory::Remembers;
+use super::options::excluding;
 use super::place::unusable;
 use super::registration::{Kind, Registration};
 use crate::location::Location;
@@ -71,6 +72,7 @@ impl Inner {
         local: Option<&Path>,
         kind: Kind,
     ) -> Result<Registration, SessionError> {
+        excluding(kind.exclude())?;
         let local = self.local_path(&location, local)?;
         let place = self.registry.place(&location)?;
         Ok(Registration::new(location, place, local, kind))

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pos3_core::Guards;
+use pos3_core::{Filter, Guards};
+
+use super::error::SessionError;
 
 /// How often outputs are uploaded in the background, where nothing else is asked for.
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -35,7 +37,9 @@ pub struct DownloadOptions {
     pub delete: bool,
     /// How much may be deleted. Default: not all, and not more than half of 20 or more.
     pub guards: Guards,
-    /// Patterns of keys that are left alone on both sides. Default: none.
+    /// Patterns of what is left alone on both sides, in the language of
+    /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`. Default:
+    /// none.
     pub exclude: Vec<String>,
     /// The profile, where the URL names none. Default: the session's.
     pub profile: Option<String>,
@@ -60,7 +64,9 @@ pub struct UploadOptions {
     pub sync_on_error: bool,
     /// Which registrations go first when time is short: the greater number. Default: 0.
     pub priority: i32,
-    /// Patterns of keys that are left alone on both sides. Default: none.
+    /// Patterns of what is left alone on both sides, in the language of
+    /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`. Default:
+    /// none.
     pub exclude: Vec<String>,
     /// The profile, where the URL names none. Default: the session's.
     pub profile: Option<String>,
@@ -91,6 +97,16 @@ impl Default for UploadOptions {
     }
 }
 
+/// Returns the filter of what is left alone.
+///
+/// # Errors
+///
+/// A pattern that could match nothing.
+pub(super) fn excluding(patterns: &[String]) -> Result<Filter, SessionError> {
+    let filter = patterns.iter().try_fold(Filter::builder(), |filter, pattern| filter.exclude_matching(pattern));
+    filter.and_then(pos3_core::FilterBuilder::build).map_err(SessionError::BadPattern)
+}
+
 /// Writes the `with_` method of one field.
 macro_rules! with {
     ($(#[$doc:meta])* $method:ident, $field:ident: $type:ty) => {
@@ -107,7 +123,7 @@ impl DownloadOptions {
     with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
     with!(/** Sets whether local files go that the remote place does not have. */ with_delete, delete: bool);
     with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);
-    with!(/** Sets the patterns of keys that are left alone. */ with_exclude, exclude: impl Into<Vec<String>>);
+    with!(/** Sets the patterns of what is left alone on both sides. */ with_exclude, exclude: impl Into<Vec<String>>);
     with!(/** Sets the profile. */ with_profile, profile: impl Into<Option<String>>);
     with!(/** Sets whether a place with nothing in it is fine. */ with_allow_missing, allow_missing: bool);
 }
@@ -119,7 +135,7 @@ impl UploadOptions {
     with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);
     with!(/** Sets whether this is uploaded too when the session ends because of an error. */ with_sync_on_error, sync_on_error: bool);
     with!(/** Sets which registrations go first when time is short. */ with_priority, priority: i32);
-    with!(/** Sets the patterns of keys that are left alone. */ with_exclude, exclude: impl Into<Vec<String>>);
+    with!(/** Sets the patterns of what is left alone on both sides. */ with_exclude, exclude: impl Into<Vec<String>>);
     with!(/** Sets the profile. */ with_profile, profile: impl Into<Option<String>>);
 }
 

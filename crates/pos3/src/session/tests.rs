@@ -319,6 +319,9 @@ async fn bad_settings_are_refused() {
     let session = world.session();
     let error = session.upload("memory://b/x", upload().with_interval(Duration::ZERO)).await;
     assert!(matches!(error, Err(SessionError::NoInterval { .. })));
+    let pattern = vec!["*.tmp".to_owned(), "/top".to_owned()];
+    let error = session.upload("memory://b/x", upload().with_exclude(pattern)).await.unwrap_err();
+    assert!(error.to_string().starts_with("the pattern '/top' cannot be read: it begins with '/'"), "{error}");
     assert!(session.upload("memory:///x", upload()).await.is_err());
     assert!(session.upload("memory://nobody@b/x", upload()).await.is_err());
 }

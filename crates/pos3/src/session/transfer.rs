@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pos3_core::{
-    Deletable, Deletion, Event, Filter, FilterError, Incomplete, Observer, Overwritable, Plan, Refusal, Report,
-    SkipReason, Stop, SyncJob, SyncOptions,
+    Deletable, Deletion, Event, Incomplete, Observer, Overwritable, Plan, Refusal, Report, SkipReason, Stop, SyncJob,
+    SyncOptions,
 };
 
 use super::contention;
@@ -15,7 +15,7 @@ use super::deletes::Deletes;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::memory::Held;
-use super::options::{RemoteDelete, SyncBothOptions};
+use super::options::{RemoteDelete, SyncBothOptions, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
 use super::registration::{Kind, Registration};
@@ -187,15 +187,7 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
 }
 
 fn options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
-    let mut filter = Filter::builder();
-    let bad = |pattern: &str, cause: FilterError| SessionError::BadPattern {
-        pattern: pattern.to_owned(),
-        cause: cause.to_string(),
-    };
-    for pattern in registration.kind.exclude() {
-        filter = filter.ignore_lines(pattern).map_err(|error| bad(pattern, error))?;
-    }
-    let filter = filter.build().map_err(|error| bad(&registration.kind.exclude().join(" "), error))?;
+    let filter = excluding(registration.kind.exclude())?;
     let guards = registration.kind.guards();
     Ok(SyncOptions::default().with_filter(filter).with_guards(guards).with_budget(inner.budget.clone()))
 }
