@@ -45,8 +45,7 @@ async fn a_directory_that_was_emptied_is_told_and_no_error() {
     assert_eq!(world.keys().await, ["out/a", "out/b", "out/theirs"]);
     let told = warnings.0.lock().unwrap().clone();
     let expected = format!(
-        "'memory://b/out': '{}' is empty now, so what was deleted there was not deleted remotely: 2 files stay at \
-         'memory://b/out'",
+        "'memory://b/out': '{}' is empty now, so what is gone from it was not deleted remotely: 2 files",
         out.display()
     );
     assert_eq!(told, [expected], "once");

@@ -91,10 +91,9 @@ impl Deletes {
             report.stopped = None;
             report.withheld = self.doomed.count();
             report.warnings.push(format!(
-                "'{}' is empty now, so what was deleted there was not deleted remotely: {} stay at '{}'",
+                "'{}' is empty now, so what is gone from it was not deleted remotely: {}",
                 registration.local.display(),
                 files(report.withheld),
-                registration.location,
             ));
         }
         report

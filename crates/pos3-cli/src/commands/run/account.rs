@@ -198,8 +198,10 @@ impl<'a> Output<'a> {
 
 /// Says what was done for an output that is complete.
 fn complete(ended: &Ended, report: &Report, signal: Option<Exit>) -> String {
-    let there = size::counted(report.tally.unchanged + report.copied, "file");
-    let mut text = format!("{there} there");
+    let mut text = match report.tally.unchanged + report.copied {
+        0 => "nothing to upload".to_owned(),
+        there => format!("{} there", size::counted(there, "file")),
+    };
     if ended.uploads > 0 {
         let (uploads, bytes) = (size::counted(ended.uploads, "upload"), size::bytes(ended.uploaded_bytes));
         text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
