@@ -10,6 +10,7 @@ mod rerouted;
 mod site;
 mod tree;
 mod truth;
+mod users;
 
 use pos3_core::conformance;
 

@@ -42,17 +42,35 @@ pub(super) fn own_out_of_order() -> Subject {
     subject.skipping("list_is_in_byte_order", "it lists directory by directory, as it was told to")
 }
 
-fn given(server: &'static Server, adapt: impl FnOnce(S3Config, &str) -> S3Config) -> Subject {
-    let Ok(endpoint) = var(server.variable) else {
-        return Subject::absent(format!("{} is not set", server.variable));
-    };
+/// A user of a server of others.
+pub(super) struct Account {
+    pub(super) endpoint: String,
+    pub(super) key: String,
+    pub(super) secret: String,
+    pub(super) bucket: String,
+}
+
+/// Returns who the tests are on a server of others, or why they cannot be there.
+pub(super) fn account(server: &Server) -> Result<Account, String> {
+    let endpoint = var(server.variable).map_err(|_| format!("{} is not set", server.variable))?;
     let setting = |name, usual: &str| var(name).unwrap_or_else(|_| usual.to_owned());
-    let key = setting("POS3_TEST_ACCESS_KEY", "pos3-test-key");
-    let secret = setting("POS3_TEST_SECRET_KEY", "pos3-test-secret");
+    Ok(Account {
+        endpoint,
+        key: setting("POS3_TEST_ACCESS_KEY", "pos3-test-key"),
+        secret: setting("POS3_TEST_SECRET_KEY", "pos3-test-secret"),
+        bucket: setting("POS3_TEST_BUCKET", "pos3-test"),
+    })
+}
+
+fn given(server: &'static Server, adapt: impl FnOnce(S3Config, &str) -> S3Config) -> Subject {
+    let Account { endpoint, key, secret, bucket } = match account(server) {
+        Ok(account) => account,
+        Err(why) => return Subject::absent(why),
+    };
     let config =
         S3Config::new().with_endpoint(endpoint.as_str()).with_credentials(Credentials::fixed(key, secret, None));
-    let subject = subject(adapt(config, &endpoint), &setting("POS3_TEST_BUCKET", "pos3-test"));
-    if setting("POS3_TEST_QUIRKS", "on") == "off" {
+    let subject = subject(adapt(config, &endpoint), &bucket);
+    if var("POS3_TEST_QUIRKS").is_ok_and(|quirks| quirks == "off") {
         return subject;
     }
     let subject = server.clauses.iter().fold(subject, |subject, (clause, why)| subject.skipping(clause, why));
