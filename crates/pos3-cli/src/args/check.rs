@@ -44,6 +44,14 @@ pub(crate) struct CheckArgs {
     #[arg(long, conflicts_with = "json")]
     pub(crate) all: bool,
 
+    /// Write one JSON object to stdout instead of the lines
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write no summary to stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
     #[command(flatten)]
     concurrency: ConcurrencyArgs,
 
@@ -56,14 +64,6 @@ pub(crate) struct CheckArgs {
 
     #[command(flatten)]
     pub(crate) s3: S3Args,
-
-    /// Write one JSON object to stdout instead of the lines
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Write no summary to stderr
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }
 
 impl CheckArgs {

@@ -18,12 +18,12 @@ It costs a few requests and lists nothing; a local file is read where only its c
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
+    /// The path to explain, below both locations
+    #[arg(value_name = "PATH", index = 3)]
+    pub(crate) path: String,
+
     #[command(flatten)]
     pub(crate) job: JobArgs,
-
-    /// The path to explain, below both locations
-    #[arg(value_name = "PATH")]
-    pub(crate) path: String,
 
     #[command(flatten)]
     pub(crate) manifest: SyncManifestArgs,

@@ -23,12 +23,12 @@ is 4. To leave something out, make the plan again with --exclude: a file with li
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    pub(crate) job: JobArgs,
-
     /// The file to write; '-' is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
 
     #[command(flatten)]
     pub(crate) manifest: SyncManifestArgs,

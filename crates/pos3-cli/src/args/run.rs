@@ -12,8 +12,8 @@ use super::job::max_delete;
 
 const EXAMPLES: &str = "\
 Examples:
-  pos3-cli run --download data=s3://bucket/data --sync ckpt=s3://bucket/run-7 --sync-on-error --interval 60 \\
-    -- python train.py
+  pos3-cli run --download data=s3://bucket/data --sync ckpt=s3://bucket/run-7 \\
+    --sync-on-error --interval 60 -- python train.py
   pos3-cli run --download in=s3://bucket/raw --upload out=s3://bucket/clean \\
     -- sh -c 'sort \"$POS3_PATH_IN/a.csv\" > \"$POS3_PATH_OUT/a.csv\"'
 
@@ -33,6 +33,10 @@ signal 130 or 143); 127 when there is no such program and 126 when it cannot be 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+
     /// Fetch this before the program starts
     #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Places")]
     download: Vec<Place>,
@@ -89,10 +93,6 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) session: SessionArgs,
-
-    /// The program and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<OsString>,
 }
 
 /// A named place.

@@ -23,12 +23,12 @@ See 'pos3-cli --help' for exit codes and the environment.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SyncArgs {
-    #[command(flatten)]
-    pub(crate) job: JobArgs,
-
     /// Show what would be done, one line each, and do nothing
     #[arg(short = 'n', long, visible_alias = "dryrun")]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
 
     #[command(flatten)]
     pub(crate) safety: SafetyArgs,
