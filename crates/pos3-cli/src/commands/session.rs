@@ -1,6 +1,6 @@
 //! From options to a session, and from its errors to exit codes and advice.
 
-use pos3::{Error, Location, Registry, Session, SessionBuilder, SessionError, StateDirectory, Symlinks};
+use pos3::{Error, Location, Registry, Session, SessionBuilder, SessionError, StateDirectory, Stop, Symlinks};
 
 use super::{registry, state};
 use crate::args::SessionArgs;
@@ -50,7 +50,11 @@ impl<'a> Sessions<'a> {
 pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
     match error {
         SessionError::Open(error) => Exit::of_error(error),
-        SessionError::Transfer { report, .. } => Exit::of_report(&report.0, signal),
+        SessionError::Transfer { report, .. } => match &report.0.stopped {
+            // A place that is not there is a failure of these commands, whether it is the prefix or the bucket.
+            Some(Stop::Listing { .. }) => Exit::Failed,
+            _ => Exit::of_report(&report.0, signal),
+        },
         SessionError::Several(errors) => match errors.as_slice() {
             [only] => exit(only, signal),
             _ => signal.unwrap_or(Exit::Failed),

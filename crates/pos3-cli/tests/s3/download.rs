@@ -137,6 +137,11 @@ fn a_missing_prefix_is_an_error_and_touches_nothing() {
         assert!(ended.err.contains("pos3-cli download: there is nothing at 's3://data/typo'\n"), "{}", ended.err);
         assert_eq!(cloud.program.files("out"), expected(&[("precious", "x")]), "{more:?}");
     }
+    for command in [&["download", "s3://nobucket/x"][..], &["upload", "s3://nobucket/x", "--local", "out"]] {
+        let ended = cloud.run(command);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.err.contains("bucket 'nobucket' does not exist"), "{}", ended.err);
+    }
 }
 
 #[test]
