@@ -144,6 +144,23 @@ fn a_process_that_is_killed_blocks_no_other() {
     assert_eq!(fetched, 1, "what the first had brought is not fetched again");
 }
 
+/// A directory in which nothing can be made is one thing to be told of, not one for each place.
+#[tokio::test]
+async fn a_session_that_can_remember_nothing_warns_once_for_all_its_places() {
+    let world = World::with(&[("one/a", "1"), ("two/a", "1")]);
+    // A directory in which nobody can make a file, whoever it is: each place fails with a name of its own.
+    let session = world.builder().state(StateDirectory::new("/proc")).open().unwrap();
+    for url in ["s3://bucket/one", "s3://bucket/two"] {
+        session.download(url, download()).await.unwrap();
+    }
+    let out = session.upload("s3://bucket/out", upload()).await.unwrap();
+    write(&out, "a", "1");
+    session.close().await.into_result().unwrap();
+    let reports = session.status().into_iter().map(|status| status.last_report.unwrap().warnings.len());
+    assert_eq!(reports.collect::<Vec<_>>(), [1, 0, 0]);
+    assert_eq!(world.keys(), ["one/a", "out/a", "two/a"]);
+}
+
 /// True if a process has a file open that lies below a directory.
 fn holds_open(child: &Child, directory: &Path) -> bool {
     let Ok(handles) = std::fs::read_dir(format!("/proc/{}/fd", child.id())) else { return false };

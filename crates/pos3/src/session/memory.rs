@@ -47,7 +47,15 @@ pub(super) struct Memory {
 #[derive(Default)]
 pub(super) struct Held {
     state: Option<State>,
-    pub(super) warning: Option<String>,
+    pub(super) warning: Option<Warning>,
+}
+
+/// What a person is told of the memory.
+pub(super) struct Warning {
+    pub(super) text: String,
+    /// Of two warnings about the same, one is enough: a directory that cannot be used is one thing, however many files would
+    /// be in it.
+    pub(super) about: String,
 }
 
 impl From<Option<StateDirectory>> for Remembers {
@@ -58,14 +66,14 @@ impl From<Option<StateDirectory>> for Remembers {
 
 impl Remembers {
     /// Returns the directory for the memory of two places, or why there is none where there should be one.
-    fn directory(&self, from: &Location, to: &Location) -> Result<Option<StateDirectory>, String> {
+    fn directory(&self, from: &Location, to: &Location) -> Result<Option<StateDirectory>, Warning> {
         match self {
             Self::Alone => Ok(None),
             _ if ends_with_the_process(from, to).is_some() => Ok(None),
             Self::In(directory) => Ok(Some(directory.clone())),
             Self::Usually => match StateDirectory::from_env() {
                 Some(directory) => Ok(Some(directory)),
-                None => Err(alone("none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set")),
+                None => Err(Warning::alone("none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set", None)),
             },
         }
     }
@@ -93,7 +101,7 @@ impl Held {
         tokio::select! {
             biased;
             () = inner.abort.cancelled() => Self::default(),
-            opened = opening => Self::of(opened.map(Some)),
+            opened = opening => Self::of(opened.map(Some), &directory),
         }
     }
 
@@ -101,19 +109,24 @@ impl Held {
     pub(super) async fn peek(inner: &Inner, from: &Location, to: &Location) -> Self {
         match inner.remembers.directory(from, to) {
             Ok(Some(directory)) => {
-                Self::of(State::open_existing(&directory, &inner.registry, from, to, Wait::Fail).await)
+                let opened = State::open_existing(&directory, &inner.registry, from, to, Wait::Fail).await;
+                Self::of(opened, &directory)
             }
             Ok(None) | Err(_) => Self::default(),
         }
     }
 
-    fn of(opened: Result<Option<State>, Error>) -> Self {
+    fn of(opened: Result<Option<State>, Error>, directory: &StateDirectory) -> Self {
         match opened {
             Ok(state) => {
-                let warning = state.as_ref().and_then(State::warning).map(str::to_owned);
-                Self { state, warning }
+                let text = state.as_ref().and_then(State::warning).map(str::to_owned);
+                Self { state, warning: text.map(|text| Warning { about: text.clone(), text }) }
             }
-            Err(error) => Self { state: None, warning: Some(alone(&whole(&error))) },
+            Err(error) => {
+                let is_of_all = matches!(error, Error::State(StateError::Io { .. } | StateError::Database { .. }));
+                let directory = is_of_all.then(|| directory.path().display().to_string());
+                Self { state: None, warning: Some(Warning::alone(&whole(&error), directory)) }
+            }
         }
     }
 
@@ -154,8 +167,11 @@ impl Manifest for Turned {
     }
 }
 
-fn alone(why: &str) -> String {
-    format!("this session remembers by itself, and waits for no other process: {why}")
+impl Warning {
+    fn alone(why: &str, about: Option<String>) -> Self {
+        let text = format!("this session remembers by itself, and waits for no other process: {why}");
+        Self { about: about.unwrap_or_else(|| text.clone()), text }
+    }
 }
 
 /// Returns an error with what caused it.

@@ -221,10 +221,10 @@ fn finished(
             inner.tell(&Event::Warning(&format!("'{location}': {warning}")));
         }
     }
-    if let Some(warning) = held.warning.filter(|warning| inner.is_news(warning)) {
-        tracing::warn!("{warning}");
-        inner.tell(&Event::Warning(&warning));
-        report.warnings.push(warning);
+    if let Some(warning) = held.warning.filter(|warning| inner.is_news(&warning.about)) {
+        tracing::warn!("{}", warning.text);
+        inner.tell(&Event::Warning(&warning.text));
+        report.warnings.push(warning.text);
     }
     let failed = |incomplete| SessionError::Transfer { location, report: Arc::new(incomplete) };
     let report = Arc::new(report.into_result().map_err(failed)?);
