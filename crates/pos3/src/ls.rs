@@ -7,7 +7,7 @@ use std::path::Path;
 
 use futures::future::{Either, join, ready};
 use futures::{StreamExt, stream};
-use pos3_core::{Entry, EntryStream, ErrorKind, Key, ListOptions, StoreError, Tree};
+use pos3_core::{Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, StoreError, Tree};
 
 use crate::error::Error;
 use crate::location::Location;
@@ -57,7 +57,7 @@ pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Resul
     match join(head, entries.next()).await {
         (Ok(object), _) => Ok(one_object(location, tree, object)),
         (Err(_), Some(first)) => {
-            let entries = stream::iter([first]).chain(entries).boxed();
+            let entries = once_each(stream::iter([first]).chain(entries).boxed());
             let entries = if depth == Depth::Recursive { with_directories(entries, tree.prefix()) } else { entries };
             Ok(Found { directory: directory(location, tree.prefix()), tree, entries })
         }
@@ -99,6 +99,25 @@ fn directory(location: &Location, prefix: &str) -> Location {
         Location::Local(path) => Location::Local(resolve(path)),
         Location::Remote(remote) => Location::Remote(remote.with_key(prefix)),
     }
+}
+
+/// Leaves out the second entry of what stands for a file and for a directory, because nobody looked which it is: a link.
+fn once_each(entries: EntryStream) -> EntryStream {
+    let mut to_come: Vec<String> = Vec::new();
+    let mut is_first = move |entry: &Result<Entry, StoreError>| {
+        let Ok(entry) = entry else { return true };
+        let key = entry.key.as_str();
+        to_come.retain(|directory| directory.as_str() >= key);
+        match &entry.kind {
+            Kind::Protected(_) if key.ends_with('/') => !to_come.iter().any(|directory| directory == key),
+            Kind::Protected(_) => {
+                to_come.push(format!("{key}/"));
+                true
+            }
+            Kind::File | Kind::Marker | Kind::Directory => true,
+        }
+    };
+    entries.filter(move |entry| ready(is_first(entry))).boxed()
 }
 
 /// Adds the directories that only the names of what is in them tell of. Where a store lists in order each comes once.
@@ -188,5 +207,19 @@ mod tests {
             "p/n/m/",
         ];
         assert_eq!(keys(&registry, "memory://m/p", Depth::Recursive).await, expected);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_is_listed_once() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["link", "link-a", "none"] {
+            std::os::unix::fs::symlink("elsewhere", root.path().join(name)).unwrap();
+        }
+        fs::write(root.path().join("link.b"), "x").unwrap();
+        for depth in [Depth::Level, Depth::Recursive] {
+            let listed = keys(&Registry::default(), root.path().to_str().unwrap(), depth).await;
+            assert_eq!(listed, ["link", "link-a", "link.b", "none"], "{depth:?}");
+        }
     }
 }
