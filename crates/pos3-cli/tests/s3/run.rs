@@ -472,6 +472,20 @@ fn a_signal_while_the_last_outputs_go_leaves_them_the_deadline_and_deletes_nothi
 }
 
 #[test]
+fn a_signal_while_the_outputs_of_a_failed_program_go_takes_no_time_from_them() {
+    let cloud = Cloud::new(&[]);
+    let delay = Answer::Delay(Duration::from_secs(1));
+    cloud.server.fault(Fault::on(Operation::PutObject).always().answer(delay));
+    let script = r#"echo 1 > "$POS3_PATH_OUT/a"; echo 1 > "$POS3_PATH_OUT/b"; exit 3"#;
+    let child = start(&cloud, &sh(&["--upload", "out=s3://data/out", "--sync-on-error", "-j", "1"], script));
+    wait_until("nothing is uploaded", || cloud.server.requests().of(Operation::PutObject) == 1);
+    kill("-TERM", &child);
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["out/a", "out/b"], "{ended:?}");
+}
+
+#[test]
 fn a_second_signal_while_the_last_outputs_go_ends_at_once_and_names_what_is_missing() {
     let cloud = Cloud::new(&[]).with_objects(&[("out/old", "x")]);
     let child = slow(&cloud, Duration::from_secs(600));

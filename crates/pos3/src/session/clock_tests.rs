@@ -126,6 +126,25 @@ async fn a_directory_that_is_still_empty_is_no_failure() {
     assert!(has(&store, "out/old").await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_upload_under_way_when_the_work_fails_deletes_nothing_any_more() {
+    let disk = tempfile::tempdir().unwrap();
+    let memory = MemoryProvider::default();
+    let store = memory.store("b");
+    let registry = Registry::default().with("memory", memory);
+    let session = Session::builder().registry(registry).cache_root(disk.path()).upload_limit(1000.0).open().unwrap();
+    let out = session.upload("memory://b/out", every_minute()).await.unwrap();
+    fs::write(out.join("gone"), "1").unwrap();
+    session.flush().await.unwrap();
+    fs::remove_file(out.join("gone")).unwrap();
+    fs::write(out.join("large"), vec![7; 20_000]).unwrap();
+    tokio::time::sleep(MINUTE.mul_f64(1.1)).await;
+    assert!(session.status()[0].running);
+    let ending = session.give_up().await;
+    assert!(ending.uploads.is_empty());
+    assert!(has(&store, "out/large").await && has(&store, "out/gone").await);
+}
+
 /// Returns a session that needs five seconds for what it has to upload, and has that: a small file, and one that is large.
 async fn slow_session() -> (tempfile::TempDir, std::sync::Arc<MemoryStore>, Session) {
     let disk = tempfile::tempdir().unwrap();
