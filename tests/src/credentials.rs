@@ -44,8 +44,8 @@ struct State {
     asked: BTreeMap<&'static str, usize>,
     requests: Vec<String>,
     lifetimes: VecDeque<Duration>,
-    /// What is answered to everything, instead of credentials.
-    refusal: Option<String>,
+    /// After how many credentials everything is refused, and with which code.
+    refusal: Option<(usize, String)>,
 }
 
 impl CredentialServer {
@@ -112,9 +112,9 @@ impl CredentialServer {
         self.shared.identity.as_ref().map(Identity::authority)
     }
 
-    /// Refuses everything from now on, as the token service does: with this code, and a message.
-    pub fn refuse(&self, code: &str) {
-        self.shared.state().refusal = Some(code.to_owned());
+    /// Refuses everything once credentials were given so often, as the token service does: with this code and a message.
+    pub fn refuse_after(&self, given: usize, code: &str) {
+        self.shared.state().refusal = Some((given, code.to_owned()));
     }
 
     /// Says how long the next credentials are good; those after them for an hour.
@@ -172,10 +172,11 @@ impl Shared {
         let refusal = {
             let mut state = self.state();
             state.requests.push(format!("{head}{body}"));
-            state.refusal.clone()
+            let given: usize = state.asked.values().sum();
+            state.refusal.clone().filter(|(after, _)| given >= *after)
         };
         let (status, answer) = match refusal {
-            Some(code) => ("403 Forbidden", refused(&code)),
+            Some((_, code)) => ("403 Forbidden", refused(&code)),
             None => match self.service(&head, &body) {
                 Some(answer) => ("200 OK", answer),
                 None => ("404 Not Found", String::new()),

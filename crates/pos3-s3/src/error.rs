@@ -75,7 +75,11 @@ impl Failure {
             Self::Garbled(why) => Self::Garbled(why.clone()),
             Self::Changed => Self::Changed,
             Self::Credentials(error) => {
-                Self::Credentials(object_store::Error::Generic { store: "S3", source: error.to_string().into() })
+                let source = match error {
+                    object_store::Error::Generic { source, .. } => source.to_string(),
+                    other => other.to_string(),
+                };
+                Self::Credentials(object_store::Error::Generic { store: "S3", source: source.into() })
             }
             Self::Request(why) => Self::Request(why.clone()),
             Self::Source(error) => {
@@ -136,7 +140,14 @@ impl Failure {
             Self::Garbled(why) | Self::Request(why) => error.with_message(why),
             Self::Changed => error,
             Self::Source(own) => own,
-            Self::Credentials(cause) => error.with_message("no credentials could be had").with_source(cause),
+            Self::Credentials(cause) => {
+                let error = error.with_message("no credentials could be had");
+                match cause {
+                    // What the provider said, without the type that its error had to be put in.
+                    object_store::Error::Generic { source, .. } => error.with_source(source),
+                    other => error.with_source(other),
+                }
+            }
         }
     }
 }

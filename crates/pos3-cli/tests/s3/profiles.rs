@@ -95,6 +95,24 @@ fn keys_never_fall_back() {
 }
 
 #[test]
+fn a_secret_is_taken_as_it_is() {
+    const SECRET: &str = "%(home)s$HOME#1;=+/%25\\\"'";
+    let server = S3Server::builder().bucket("data").credentials("key", SECRET).start().unwrap();
+    server.put("data", "k", "1");
+    let program = Program::new().with(&[
+        ("keys.ini", &format!("[lab]\naws_access_key_id = key\naws_secret_access_key = {SECRET}\n")),
+        (
+            "profiles.toml",
+            &format!("[profiles.lab]\nendpoint = \"{}\"\ncredentials_file = \"keys.ini\"\n", server.endpoint()),
+        ),
+    ]);
+    let mut command = program.command(&["ls", "s3://lab@data"]);
+    let ended = Ended::from(command.env("POS3_PROFILES_FILE", program.path("profiles.toml")).output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains('k') && !ended.err.contains("home"), "{ended:?}");
+}
+
+#[test]
 fn a_profile_that_cannot_be_used_is_a_usage_error_that_says_why() {
     let two = Two::new();
     for (arguments, words) in [

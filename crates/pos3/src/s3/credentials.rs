@@ -29,6 +29,10 @@ const UNSAID: Duration = Duration::from_secs(900);
 /// After a failure to replace credentials that are still good, the next try waits this long.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// A failure without credentials to go on with is the answer for so long, or for as long as it took to come: a hundred
+/// thousand requests that need credentials must not wait for a process that hangs one after the other.
+const FAILURE: Duration = Duration::from_secs(1);
+
 /// Where credentials come from.
 #[async_trait]
 pub(super) trait Source: Send + Sync + 'static {
@@ -76,7 +80,7 @@ pub(super) struct Kept<S> {
 #[derive(Default)]
 struct State {
     held: Option<Held>,
-    failure: Option<Missing>,
+    failure: Option<Failed>,
 }
 
 struct Held {
@@ -84,6 +88,12 @@ struct Held {
     /// When to ask the source again.
     renewal: Option<SystemTime>,
     end: Option<SystemTime>,
+}
+
+struct Failed {
+    missing: Missing,
+    /// When to ask the source again.
+    renewal: SystemTime,
 }
 
 impl<S: Source> Kept<S> {
@@ -96,26 +106,39 @@ impl<S: Source> Kept<S> {
         let loads = self.loads.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
         let now = SystemTime::now();
-        if let Some(held) = state.held.as_ref().filter(|held| held.renewal.is_none_or(|renewal| now < renewal)) {
+        if let Some(known) = state.known(now) {
+            return known;
+        }
+        if self.loads.load(Ordering::Acquire) != loads
+            && let Some(held) = &state.held
+        {
+            // The source was asked while this waited: what came of it is as new as can be.
             return Ok(held.credential.clone());
         }
-        if self.loads.load(Ordering::Acquire) != loads {
-            // The source was asked while this waited: what came of it is as new as can be.
-            match (&state.failure, &state.held) {
-                (Some(failure), _) => return Err(failure.clone()),
-                (None, Some(held)) => return Ok(held.credential.clone()),
-                (None, None) => {}
-            }
-        }
         let loaded = self.source.load().await;
-        let outcome = state.take(loaded, SystemTime::now());
+        let outcome = state.take(loaded, now, SystemTime::now());
         self.loads.fetch_add(1, Ordering::Release);
         outcome
     }
 }
 
 impl State {
-    fn take(&mut self, loaded: Result<Loaded, Missing>, now: SystemTime) -> Result<Arc<AwsCredential>, Missing> {
+    /// Returns what needs no new look.
+    fn known(&self, now: SystemTime) -> Option<Result<Arc<AwsCredential>, Missing>> {
+        if let Some(failed) = self.failure.as_ref().filter(|failed| now < failed.renewal) {
+            return Some(Err(failed.missing.clone()));
+        }
+        let held = self.held.as_ref().filter(|held| held.renewal.is_none_or(|renewal| now < renewal));
+        held.map(|held| Ok(held.credential.clone()))
+    }
+
+    /// Keeps what came of a look that began at `begun`.
+    fn take(
+        &mut self,
+        loaded: Result<Loaded, Missing>,
+        begun: SystemTime,
+        now: SystemTime,
+    ) -> Result<Arc<AwsCredential>, Missing> {
         self.failure = None;
         match loaded {
             Ok(Loaded { credential, end }) => {
@@ -131,7 +154,9 @@ impl State {
                     Ok(held.credential.clone())
                 }
                 None => {
-                    self.failure = Some(missing.clone());
+                    self.held = None;
+                    let took = now.duration_since(begun).unwrap_or_default();
+                    self.failure = Some(Failed { missing: missing.clone(), renewal: now + took.max(FAILURE) });
                     Err(missing)
                 }
             },

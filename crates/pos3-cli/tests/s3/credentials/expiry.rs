@@ -49,3 +49,29 @@ fn a_long_run_assumes_its_role_again_and_again_and_no_oftener_than_that() {
     let given = account.services.given("AssumeRole");
     assert!((3..=spans + 2).contains(&given), "{given} in {spans}");
 }
+
+#[test]
+fn credentials_that_end_and_cannot_be_had_again_end_the_run_and_say_where_from() {
+    let account = account(200);
+    // Good for opening and the listing.
+    account.services.next_lifetime(Duration::ZERO);
+    account.services.next_lifetime(Duration::ZERO);
+    account.services.refuse_after(2, "AccessDenied");
+    let begun = Instant::now();
+    let mut command = account.command();
+    let ended = Ended::from(command.args(["--concurrency", "64"]).output().unwrap());
+    let seconds = begun.elapsed().as_secs() as usize;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(account.server.keys(BUCKET), [""; 0]);
+    let home = account.program.path(".aws");
+    let told = format!(
+        ": no credentials could be had: the S3 credentials could not be had from the AWS profile 'default' ('{0}/config' \
+         or '{0}/credentials'): AccessDenied: not for you\n",
+        home.display()
+    );
+    assert!(ended.err.contains(&told), "{}", ended.err);
+    assert!(!ended.err.contains("secret"), "{}", ended.err);
+    // One refusal is enough for all of them; after a second the service may be asked again.
+    let asked = account.services.requests().len();
+    assert!((3..=3 + seconds).contains(&asked), "{asked} in {seconds} seconds");
+}

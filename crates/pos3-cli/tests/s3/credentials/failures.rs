@@ -135,10 +135,10 @@ fn a_token_service_that_refuses() {
          [profile base]\naws_access_key_id = base-key\naws_secret_access_key = {SECRET}\n"
     );
     let account = Account::new(&[(".aws/config", &role), ("token", SECRET)]);
-    account.services.refuse("AccessDenied");
+    account.services.refuse_after(0, "AccessDenied");
     let [error, hint] = told(&account, &account.fails(&[]));
     let place = format!("error: the S3 credentials could not be had from the AWS profile 'default' ({FILES}): ");
-    assert!(error.starts_with(&place) && error.contains("AccessDenied") && error.contains("not for you"), "{error}");
+    assert!(error.starts_with(&place) && error.ends_with("): AccessDenied: not for you"), "{error}");
     assert_eq!((hint.as_str(), account.services.requests().len()), (FAILED, 1));
 
     std::fs::remove_file(account.program.path(".aws/config")).unwrap();

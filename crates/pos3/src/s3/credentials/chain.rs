@@ -22,6 +22,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::error::ErrorMetadata;
 use pos3_s3::AwsCredential;
 use tokio::time::timeout;
 
@@ -47,7 +48,7 @@ const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 const LONGEST_CAUSE: usize = 400;
 
 /// What Amazon's library says of its own layers, which tells nobody anything.
-const LAYERS: [&str; 7] = [
+const LAYERS: [&str; 8] = [
     "an error occurred while loading credentials",
     "the credential provider was not enabled",
     "dispatch failure",
@@ -55,6 +56,7 @@ const LAYERS: [&str; 7] = [
     "timeout",
     "HTTP error",
     "client error (Connect)",
+    "service error",
 ];
 
 /// How the places are reached.
@@ -206,8 +208,8 @@ impl From<Credentials> for Loaded {
 /// Returns what is below the library's own name of the failure, in one line.
 fn causes(error: &CredentialsError) -> String {
     let mut told: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
-        .map(|cause| cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|cause| !LAYERS.contains(&cause.as_str()))
+        .map(|cause| told(cause).split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|cause| !LAYERS.contains(&cause.as_str()) && !cause.starts_with("unhandled error"))
         .collect();
     told.dedup();
     if told.is_empty() {
@@ -217,6 +219,17 @@ fn causes(error: &CredentialsError) -> String {
     match told.char_indices().nth(LONGEST_CAUSE) {
         Some((end, _)) => format!("{}…", &told[..end]),
         None => told,
+    }
+}
+
+/// Returns one cause in words; what a service answered has a code and a message.
+fn told(cause: &(dyn Error + 'static)) -> String {
+    match cause.downcast_ref::<ErrorMetadata>() {
+        Some(answer) => {
+            let words: Vec<&str> = [answer.code(), answer.message()].into_iter().flatten().collect();
+            words.join(": ")
+        }
+        None => cause.to_string(),
     }
 }
 

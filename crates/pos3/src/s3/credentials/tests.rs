@@ -62,13 +62,26 @@ async fn ending_credentials_are_replaced_once_for_many_requests() {
 }
 
 #[tokio::test]
-async fn a_failure_is_shared_by_those_who_waited_and_tried_again_by_the_next() {
-    let (script, kept) = script([failed(), keys("good", None, None)]);
-    assert!(many(&kept).await.iter().all(|got| *got == Err(down())));
+async fn a_failure_is_shared_by_those_who_waited_and_those_who_come_at_once() {
+    let (script, kept) = script([failed()]);
+    for _ in 0..2 {
+        assert!(many(&kept).await.iter().all(|got| *got == Err(down())));
+    }
     assert_eq!(script.asked.load(Ordering::SeqCst), 1);
-    assert_eq!(kept.get().await.unwrap().key_id, "good");
-    assert_eq!(kept.get().await.unwrap().key_id, "good");
-    assert_eq!(script.asked.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_failure_is_the_answer_for_as_long_as_it_took_to_come() {
+    let begun = SystemTime::now();
+    let after = |seconds| begun + Duration::from_secs(seconds);
+    for (took, last, again) in [(0, 0, 1), (60, 119, 120)] {
+        let mut state = State::default();
+        assert!(state.take(failed(), begun, after(took)).is_err());
+        assert!(state.known(after(last)).is_some_and(|known| known.is_err()));
+        assert!(state.known(after(again)).is_none());
+        assert!(state.take(keys("good", None, None), after(again), after(again)).is_ok());
+        assert!(state.known(after(again)).is_some_and(|known| known.is_ok()));
+    }
 }
 
 #[test]
@@ -76,11 +89,12 @@ fn good_credentials_outlive_a_failure_to_replace_them() {
     let now = SystemTime::now();
     let end = now + Duration::from_secs(100);
     let mut state = State::default();
-    assert!(state.take(keys("old", Some("t"), Some(end)), now).is_ok());
+    assert!(state.take(keys("old", Some("t"), Some(end)), now, now).is_ok());
     let later = now + Duration::from_secs(90);
-    assert_eq!(state.take(failed(), later).unwrap().key_id, "old");
+    assert_eq!(state.take(failed(), later, later).unwrap().key_id, "old");
     assert_eq!(state.held.as_ref().unwrap().renewal, Some(later + PAUSE));
-    assert!(state.take(failed(), end).is_err());
+    assert!(state.take(failed(), end, end).is_err());
+    assert!(state.held.is_none(), "what has ended is of no use");
 }
 
 #[test]
