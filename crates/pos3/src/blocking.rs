@@ -127,7 +127,17 @@ impl Session {
         self.session.as_ref().map(|session| self.runtime.block_on(session.close())).unwrap_or_default()
     }
 
-    /// See [`pos3::Session::hurry`](crate::Session::hurry).
+    /// See [`pos3::Session::give_up`](crate::Session::give_up).
+    pub fn give_up(&self) -> Ending {
+        self.session.as_ref().map(|session| self.runtime.block_on(session.give_up())).unwrap_or_default()
+    }
+
+    /// See [`pos3::Session::abandon`](crate::Session::abandon); this is for another thread than the one that waits.
+    pub fn abandon(&self) {
+        self.session.iter().for_each(AsyncSession::abandon);
+    }
+
+    /// See [`pos3::Session::hurry`](crate::Session::hurry); this is for another thread than the one that waits.
     pub fn hurry(&self) {
         self.session.iter().for_each(AsyncSession::hurry);
     }

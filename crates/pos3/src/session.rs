@@ -61,8 +61,8 @@ use signals::Signals;
 /// use pos3::{DownloadOptions, Session, UploadOptions};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let cache = tempfile::tempdir()?;
-/// # let registry = pos3::Registry::default();
+/// let cache = tempfile::tempdir()?;
+/// let registry = pos3::Registry::default();
 /// # let seed = Session::builder().registry(registry.clone()).cache_root(cache.path().join("seed")).open()?;
 /// # let data = seed.upload("memory://bucket/data", UploadOptions::default()).await?;
 /// # std::fs::write(data.join("train.bin"), "numbers")?;
@@ -84,7 +84,8 @@ use signals::Signals;
 /// ```
 ///
 /// `memory://` ends with the process and is good for trying things out. For S3, the registry has to know where and with
-/// which credentials; here the environment says so, as it does for other programs (`AWS_…`, `~/.aws`):
+/// which credentials; here the environment says so, as it does for other programs (`AWS_…`; with the feature `aws` also
+/// `~/.aws`, single sign-on, roles and the rest):
 ///
 /// ```
 /// # #[cfg(feature = "s3")] {
@@ -134,9 +135,9 @@ use signals::Signals;
 /// # While the program works
 ///
 /// Each upload runs again one `interval` after it last ended, never twice at once, and not before the first interval. A
-/// file that is being written is left for the next time: no half-written file becomes an object. Errors are kept in
-/// [`status`](Self::status), tried again sooner than the interval, and returned by [`flush`](Self::flush) and
-/// [`close`](Self::close).
+/// file that is being written is left for the next time: no half-written file becomes an object. An upload that failed is
+/// tried again after 5 seconds, then 10, 20 and so on up to the interval; its error is in [`status`](Self::status).
+/// [`flush`](Self::flush) and [`close`](Self::close) try once more, and return what still fails.
 ///
 /// # The end
 ///
@@ -165,7 +166,7 @@ use signals::Signals;
 ///     .await;
 /// match ended {
 ///     Ok(()) => println!("done"),
-///     Err(ScopeError::Body { error, ending } ) => {
+///     Err(ScopeError::Body { error, ending }) => {
 ///         assert_eq!(error, "out of memory");
 ///         assert!(ending.is_complete(), "the log is in the bucket");
 ///     }
@@ -219,7 +220,7 @@ use signals::Signals;
 /// | `concurrency` | 64 requests over all registrations |
 /// | `default_profile` | none |
 /// | `upload_limit`, `download_limit` | none; bytes per second over all registrations |
-/// | `deadline` | 90 seconds, for an end by an error or a signal |
+/// | `deadline` | 90 seconds, for an end by an error or a signal, then 10 for what is in flight |
 /// | `on_signals` | signals are left alone |
 ///
 /// | registration | default |
