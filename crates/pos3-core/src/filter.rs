@@ -8,6 +8,7 @@
 mod path_pattern;
 mod pattern;
 mod rule;
+mod wildcard;
 
 use std::fmt;
 use std::sync::Arc;
@@ -263,6 +264,12 @@ mod tests {
             (&["-{a,b}"], "{a,b}", false),
             (&["-a\\b"], "a\\b", false),
             (&["-a**b"], "a/x/b", false),
+            (&["-a?c"], "aéc", false),
+            (&["-x[é-ü]z"], "xöz", false),
+            (&["-[^a]"], "b", true),
+            (&["-[^a]"], "^", false),
+            (&["-[]]"], "]", false),
+            (&["-[[]x"], "[x", false),
             (&["-**/x"], "x", true),
             (&["-**/x"], "a/b/x", false),
             (&["-.git/*"], ".git/config", false),

@@ -4,6 +4,8 @@
 //! who write such a pattern without thinking of where the root is. The rules are those of
 //! [`FilterBuilder::exclude_matching`](super::FilterBuilder::exclude_matching).
 
+use super::wildcard::{Step, Wildcard, fits};
+
 /// The component that is any number of components.
 const ANY_NUMBER: &str = "**";
 
@@ -12,28 +14,7 @@ const ANY_NUMBER: &str = "**";
 pub(super) struct PathPattern {
     text: String,
     /// From the root to any depth, then what was written, then whatever is below it.
-    steps: Vec<Step<Name>>,
-}
-
-/// One step of a pattern over a sequence: of characters in a name, of names in a path.
-#[derive(Debug, PartialEq, Eq)]
-enum Step<T> {
-    /// Any number of items, none too.
-    AnyNumber,
-    /// One item.
-    One(T),
-}
-
-/// What one component of a path may be.
-#[derive(Debug, PartialEq, Eq)]
-struct Name(Vec<Step<Letter>>);
-
-/// What one character of a name may be.
-#[derive(Debug, PartialEq, Eq)]
-enum Letter {
-    Any,
-    Exactly(char),
-    Of { ranges: Vec<(char, char)>, negated: bool },
+    steps: Vec<Step<Wildcard>>,
 }
 
 impl PathPattern {
@@ -49,7 +30,7 @@ impl PathPattern {
         let components = pattern.split('/').filter(|component| !component.is_empty() && *component != ".");
         let written = components.map(|component| match component {
             ANY_NUMBER => Ok(Step::AnyNumber),
-            name => Name::new(name).map(Step::One),
+            name => Wildcard::new(name).map(Step::One),
         });
         let mut steps = vec![Step::AnyNumber];
         for step in written {
@@ -70,105 +51,7 @@ impl PathPattern {
     /// Returns true if it matches a path or any directory above it. A directory may end in `/`.
     pub(super) fn covers(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
-        !path.is_empty() && fits(&self.steps, path.split('/'), Name::is)
-    }
-}
-
-impl Name {
-    fn new(component: &str) -> Result<Self, String> {
-        let mut steps = Vec::new();
-        let mut rest = component;
-        while let Some(letter) = rest.chars().next() {
-            let after = &rest[letter.len_utf8()..];
-            let (step, left) = match letter {
-                '*' => (Step::AnyNumber, after),
-                '?' => (Step::One(Letter::Any), after),
-                '[' => match set(after) {
-                    Some((set, left)) => (Step::One(Letter::of(set)?), left),
-                    None => (Step::One(Letter::Exactly('[')), after),
-                },
-                letter => (Step::One(Letter::Exactly(letter)), after),
-            };
-            steps.push(step);
-            rest = left;
-        }
-        Ok(Self(steps))
-    }
-
-    fn is(&self, component: &str) -> bool {
-        fits(&self.0, component.chars(), Letter::is)
-    }
-}
-
-/// Splits what follows a `[` at the `]` that closes it, which is none directly after `[` or `[!`.
-fn set(text: &str) -> Option<(&str, &str)> {
-    let first = usize::from(text.starts_with('!'));
-    let first = first + usize::from(text[first..].starts_with(']'));
-    let end = first + text[first..].find(']')?;
-    Some((&text[..end], &text[end + 1..]))
-}
-
-impl Letter {
-    /// Reads what stands between `[` and `]`.
-    fn of(set: &str) -> Result<Self, String> {
-        let (members, negated) = match set.strip_prefix('!') {
-            Some(members) => (members, true),
-            None => (set, false),
-        };
-        let members: Vec<char> = members.chars().collect();
-        let mut ranges = Vec::new();
-        let mut rest = members.as_slice();
-        while let [first, after @ ..] = rest {
-            let (last, left) = match after {
-                ['-', last, left @ ..] => (last, left),
-                _ => (first, after),
-            };
-            if first > last {
-                return Err(format!("the range '{first}-{last}' runs backwards"));
-            }
-            ranges.push((*first, *last));
-            rest = left;
-        }
-        Ok(Self::Of { ranges, negated })
-    }
-
-    fn is(&self, letter: char) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Exactly(expected) => letter == *expected,
-            Self::Of { ranges, negated } => ranges.iter().any(|(from, to)| (from..=to).contains(&&letter)) != *negated,
-        }
-    }
-}
-
-/// Returns true if the steps take all items.
-///
-/// Where something does not fit, the last step of any number takes one item more: no earlier one has to, for whatever it
-/// could take the last one can. So the time is at most the product of both lengths.
-fn fits<T, I: Iterator<Item: Copy> + Clone>(steps: &[Step<T>], items: I, is: impl Fn(&T, I::Item) -> bool) -> bool {
-    let mut now = (steps, items);
-    let mut again = None;
-    loop {
-        let mut after = now.1.clone();
-        match (now.0, after.next()) {
-            ([], None) => return true,
-            ([Step::AnyNumber, steps @ ..], _) => {
-                again = Some((steps, now.1.clone()));
-                now.0 = steps;
-                continue;
-            }
-            ([Step::One(expected), steps @ ..], Some(item)) if is(expected, item) => {
-                now = (steps, after);
-                continue;
-            }
-            _ => {}
-        }
-        let Some((steps, mut items)) = again else { return false };
-        if items.next().is_none() {
-            return false;
-        }
-        now = (steps, items.clone());
-        again = Some((steps, items));
+        !path.is_empty() && fits(&self.steps, path.split('/'), Wildcard::is)
     }
 }
 

@@ -1,25 +1,32 @@
-//! One `exclude`/`include` pattern, in the language of Python's `fnmatch`, which the AWS command line uses.
-//!
-//! Only `*`, `?` and `[...]` are special; braces and backslashes are themselves, and `**` is two stars.
+//! One `exclude`/`include` pattern, in the language of Python's `fnmatch`, which the AWS command line uses: over the whole
+//! key, so that `*` is also any `/`.
 
-use globset::{GlobBuilder, GlobMatcher};
+use super::wildcard::Wildcard;
 
 /// A compiled pattern with what is needed to prune directories.
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: String,
-    matcher: GlobMatcher,
+    wildcard: Wildcard,
     /// The text before the first special character: every match starts with it.
     literal: String,
     ends_in_star: bool,
 }
 
 impl Pattern {
-    pub(super) fn new(pattern: &str) -> Result<Self, globset::Error> {
-        let glob = GlobBuilder::new(&to_glob(pattern)).literal_separator(false).backslash_escape(false).build()?;
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be meant.
+    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        let wildcard = Wildcard::new(pattern)?;
+        if wildcard.has_open_set() {
+            return Err("a '[' is not closed by a ']'; '[[]' is the character".to_owned());
+        }
         Ok(Self {
             text: pattern.to_owned(),
-            matcher: glob.compile_matcher(),
+            wildcard,
             literal: pattern.split(['*', '?', '[']).next().unwrap_or_default().to_owned(),
             ends_in_star: pattern.ends_with('*'),
         })
@@ -31,7 +38,7 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, key: &str) -> bool {
-        self.matcher.is_match(key)
+        self.wildcard.is(key)
     }
 
     /// True if every key below `directory` matches: the final star takes whatever follows.
@@ -43,24 +50,4 @@ impl Pattern {
     pub(super) fn can_match_below(&self, directory: &str) -> bool {
         self.literal.starts_with(directory) || directory.starts_with(&self.literal)
     }
-}
-
-/// Translates to the syntax of `globset`, in which braces are special and runs of stars mean directories.
-fn to_glob(pattern: &str) -> String {
-    let mut glob = String::with_capacity(pattern.len() + 8);
-    let mut in_set = false;
-    for c in pattern.chars() {
-        match c {
-            '[' if !in_set => in_set = true,
-            ']' => in_set = false,
-            '{' | '}' if !in_set => {
-                glob.extend(['[', c, ']']);
-                continue;
-            }
-            '*' if !in_set && glob.ends_with('*') => continue,
-            _ => {}
-        }
-        glob.push(c);
-    }
-    glob
 }
