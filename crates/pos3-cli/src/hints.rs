@@ -6,6 +6,13 @@ use pos3::{
     StateError, Stop, StoreError,
 };
 
+/// Says that there is no TLS with a server.
+const NOT_SECURE: &str = "no secure connection";
+
+/// What to do about that.
+const TRUST: &str = "for a certificate of a private authority, name that authority's PEM file (--ca-bundle, \
+                     AWS_CA_BUNDLE); for a server without TLS, write http:// in the endpoint";
+
 /// Returns advice on what kept a command from being begun.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
     let hint = match error {
@@ -27,6 +34,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         Error::S3Settings(S3SettingsError::CredentialsFailed { why, .. }) if why.contains("SSO") => {
             "sign in again: aws sso login"
         }
+        Error::S3Settings(S3SettingsError::CredentialsFailed { why, .. }) if why.contains(NOT_SECURE) => TRUST,
         Error::S3Settings(S3SettingsError::CredentialsFailed { .. }) => {
             "no other credentials are tried where one place should have them; mend it, or choose another with AWS_PROFILE \
              or --profile"
@@ -124,10 +132,7 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
              --delete s3:DeleteObject"
         }
         ErrorKind::Denied => "check the permissions of the file or directory",
-        ErrorKind::Unavailable if says("no secure connection") => {
-            "for a certificate of a private authority, name that authority's PEM file (--ca-bundle, AWS_CA_BUNDLE); \
-             for a server without TLS, write http:// in the endpoint"
-        }
+        ErrorKind::Unavailable if says(NOT_SECURE) => TRUST,
         ErrorKind::Unavailable if !says("http ") => {
             "is the endpoint right, and does it answer? (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
         }

@@ -54,7 +54,7 @@ const LAYERS: [&str; 8] = [
     "dispatch failure",
     "io error",
     "timeout",
-    "HTTP error",
+    "other",
     "client error (Connect)",
     "service error",
 ];
@@ -229,7 +229,7 @@ fn told(cause: &(dyn Error + 'static)) -> String {
             let words: Vec<&str> = [answer.code(), answer.message()].into_iter().flatten().collect();
             words.join(": ")
         }
-        None => cause.to_string(),
+        None => cause.to_string().trim_start_matches("HTTP error: ").to_owned(),
     }
 }
 

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use http::Uri;
 use http::uri::Scheme;
 use pos3_s3::{HttpError, HttpErrorKind, HttpRequestBody, S3Config};
 
@@ -90,11 +91,12 @@ async fn exchange(pool: &pos3_s3::HttpClient, request: HttpRequest) -> Result<Ht
     let user = |error: Box<dyn StdError + Send + Sync>| ConnectorError::user(error);
     let request = request.try_into_http1x().map_err(|error| user(error.into()))?;
     let (head, body) = request.into_parts();
+    let server = server(&head.uri);
     let body = body.bytes().ok_or_else(|| user("a request whose body is not in memory".into()))?;
     let body = HttpRequestBody::from(bytes::Bytes::copy_from_slice(body));
-    let response = pool.execute(http::Request::from_parts(head, body)).await.map_err(failed)?;
+    let response = pool.execute(http::Request::from_parts(head, body)).await.map_err(|error| failed(&server, error))?;
     let (head, body) = response.into_parts();
-    let body = body.bytes().await.map_err(failed)?;
+    let body = body.bytes().await.map_err(|error| failed(&server, error))?;
     if body.len() > LARGEST_ANSWER {
         return Err(ConnectorError::other(format!("an answer of {} bytes", body.len()).into(), None));
     }
@@ -102,15 +104,35 @@ async fn exchange(pool: &pos3_s3::HttpClient, request: HttpRequest) -> Result<Ht
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
+/// Why there is no answer, and whose.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {server}")]
+struct NoAnswer {
+    what: &'static str,
+    server: String,
+    source: HttpError,
+}
+
+/// Returns the server of an address; what follows may hold a secret.
+fn server(uri: &Uri) -> String {
+    let host = uri.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+    format!("{}://{host}", uri.scheme_str().unwrap_or_default())
+}
+
 /// Tells the library what kind of failure it is: by that it decides whether to ask again.
-fn failed(error: HttpError) -> ConnectorError {
-    match error.kind() {
-        HttpErrorKind::Timeout => ConnectorError::timeout(error.into()),
-        HttpErrorKind::Connect if timed_out(&error) => ConnectorError::timeout(error.into()),
-        HttpErrorKind::Connect | HttpErrorKind::Request | HttpErrorKind::Interrupted => {
-            ConnectorError::io(error.into())
-        }
-        _ => ConnectorError::other(error.into(), None),
+fn failed(server: &str, error: HttpError) -> ConnectorError {
+    let kind = error.kind();
+    let timed_out = kind == HttpErrorKind::Timeout || (kind == HttpErrorKind::Connect && timed_out(&error));
+    let what = match kind {
+        HttpErrorKind::Connect => "cannot connect to",
+        HttpErrorKind::Unknown => "there is no secure connection to",
+        _ => "no whole answer came from",
+    };
+    let error = Box::new(NoAnswer { what, server: server.to_owned(), source: error });
+    match kind {
+        _ if timed_out => ConnectorError::timeout(error),
+        HttpErrorKind::Connect | HttpErrorKind::Request | HttpErrorKind::Interrupted => ConnectorError::io(error),
+        _ => ConnectorError::other(error, None),
     }
 }
 
