@@ -27,8 +27,8 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) limit: Option<f64>,
 
-    /// Leave alone what matches from the right, name by name, on both sides: 'logs' is every logs with all below it, '*.tmp'
-    /// every such file, 'a/*' what is in any a, 'a/**/b' every b below any a; '/' is never matched by '*' or '?'
+    /// Leave alone what matches, on both sides, compared from the right: 'logs' is every logs and all below it, '*.tmp'
+    /// every such file, 'a/*.tmp' those in any a, 'a/**/b' every b below any a
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub(crate) exclude: Vec<String>,
 
