@@ -178,7 +178,7 @@ impl Profiles {
         check_name(&name)?;
         if let Some(local_name) = profile.local_name.as_deref().filter(|name| !local_name::is_valid(name)) {
             let why = format!("local_name '{local_name}' {}", local_name::RULE);
-            return Err(ProfileError::Invalid { name, why });
+            return Err(ProfileError::Invalid { name, file: None, why });
         }
         if self.given.get(&name).is_some_and(|given| *given != profile) {
             return Err(ProfileError::Different { name });

@@ -121,7 +121,10 @@ fn a_profile_that_cannot_be_used_is_a_usage_error_that_says_why() {
             &["ls", "s3://data", "--profile", "nobody"],
             ["'s3://nobody@data' cannot be opened", "hint: write it down as"],
         ),
-        (&["ls", "s3://broken@data"], ["profile 'broken': ", "public"]),
+        (
+            &["ls", "s3://broken@data"],
+            ["profile 'broken' in '", "/pos3/profiles.toml': public must be a boolean, true or false"],
+        ),
         (&["ls", "s3://@data"], ["names no profile before the '@'", "leave the '@' out"]),
         (&["ls", "s3://data", "--profile", "lab", "--region", "r"], ["--profile", "cannot be used with"]),
     ] {

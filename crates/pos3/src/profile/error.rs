@@ -1,7 +1,7 @@
 //! What is wrong with a profile. No text here holds a value out of a file of credentials.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +50,12 @@ pub enum ProfileError {
         why: String,
     },
     /// One profile is wrong.
-    #[error("profile '{name}': {why}")]
+    #[error("profile '{name}'{}: {why}", inside(file.as_deref()))]
     Invalid {
         /// Its name.
         name: String,
+        /// The file it stands in, if it does not come from the program.
+        file: Option<PathBuf>,
         /// What is wrong, with the key.
         why: String,
     },
@@ -94,4 +96,8 @@ pub enum ProfileError {
         /// The local name of both.
         local_name: String,
     },
+}
+
+fn inside(file: Option<&Path>) -> String {
+    file.map(|file| format!(" in '{}'", file.display())).unwrap_or_default()
 }

@@ -58,7 +58,8 @@ impl ProfilesFile {
 
     /// Returns one profile out of what was read.
     pub(super) fn profile(&self, name: &str, written: &toml::Value) -> Result<Profile, ProfileError> {
-        self.read_entry(written).map_err(|why| ProfileError::Invalid { name: name.to_owned(), why })
+        let refuse = |why| ProfileError::Invalid { name: name.to_owned(), file: Some(self.path.clone()), why };
+        self.read_entry(written).map_err(refuse)
     }
 
     fn read_entry(&self, written: &toml::Value) -> Result<Profile, String> {

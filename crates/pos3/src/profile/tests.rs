@@ -57,6 +57,7 @@ fn a_whole_profile_is_read() {
 fn only_the_profile_in_use_must_be_right() {
     const KEYS: &str =
         "a profile can have endpoint, region, public, credentials_file, local_name, path_style, ca_bundle";
+    const FILE: &str = "'HOME/pos3/profiles.toml'";
     let cases = [
         ("public = \"false\"", "public must be a boolean, true or false without quotes, and is a string"),
         ("public = 0", "public must be a boolean, true or false without quotes, and is an integer"),
@@ -89,12 +90,18 @@ fn only_the_profile_in_use_must_be_right() {
     let home = Home::new(&text);
     assert_eq!(home.profiles().get("good").unwrap(), Profile::new("http://h"));
     for (index, (_, expected)) in cases.iter().enumerate() {
-        assert_eq!(home.error(&format!("bad{index}")), format!("profile 'bad{index}': {expected}"));
+        assert_eq!(home.error(&format!("bad{index}")), format!("profile 'bad{index}' in {FILE}: {expected}"));
     }
     for (name, expected) in [
-        ("none", "profile 'none': endpoint is missing"),
-        ("number", "profile 'number': endpoint must be a string, such as \"text\", and is an integer"),
-        ("flat", "profile 'flat': it is no table but an integer; profiles are written [profiles.NAME]"),
+        ("none", "profile 'none' in 'HOME/pos3/profiles.toml': endpoint is missing"),
+        (
+            "number",
+            "profile 'number' in 'HOME/pos3/profiles.toml': endpoint must be a string, such as \"text\", and is an integer",
+        ),
+        (
+            "flat",
+            "profile 'flat' in 'HOME/pos3/profiles.toml': it is no table but an integer; profiles are written [profiles.NAME]",
+        ),
         ("a/b", "'a/b' cannot be the name of a profile: letters, digits, '_' and '-' can, and not '_' alone"),
     ] {
         assert_eq!(home.error(name), expected);
