@@ -97,10 +97,14 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
     failed.or_else(|| {
         let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)));
         let stale = report.failed.iter().any(|failure| failure.kind == FailureKind::Stale);
-        let advice = match (clash, stale) {
-            (true, _) => "a disk cannot hold a file and a directory of one name; use --exclude to choose one",
-            (false, true) => "look at what changed meanwhile, then sync again, or make the plan again",
-            (false, false) => return None,
+        let conflict = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Conflict));
+        let advice = match (conflict, clash, stale) {
+            (true, ..) => {
+                "compare the two; delete the local file to take the remote one, or 'pos3-cli upload' it to keep it"
+            }
+            (false, true, _) => "a disk cannot hold a file and a directory of one name; use --exclude to choose one",
+            (false, false, true) => "look at what changed meanwhile, then sync again, or make the plan again",
+            (false, false, false) => return None,
         };
         Some(advice.to_owned())
     })

@@ -62,6 +62,16 @@ pub(crate) fn fingerprint(stat: &Stat) -> Fingerprint {
     Fingerprint::new(token)
 }
 
+/// Returns when the file that a local store gave this fingerprint had last changed in any way; nothing for a fingerprint of
+/// another store.
+///
+/// Nobody can set that time: of two states of one file the later one has the later, unless the clock was set back.
+pub fn last_change(fingerprint: &Fingerprint) -> Option<SystemTime> {
+    let token: &[u8; 32] = fingerprint.as_bytes().try_into().ok()?;
+    let nanos = i64::from_le_bytes(token[16..24].try_into().ok()?);
+    time(0, nanos.into())
+}
+
 /// Returns the length in bytes.
 pub(crate) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or_default()
@@ -143,7 +153,16 @@ mod tests {
             let stamp = timespec(time).unwrap();
             let times = rustix::fs::Timestamps { last_access: stamp, last_modification: stamp };
             rustix::fs::futimens(&file, &times).unwrap();
-            assert_eq!(modified(&rustix::fs::fstat(&file).unwrap()), Some(time));
+            let stat = rustix::fs::fstat(&file).unwrap();
+            assert_eq!(modified(&stat), Some(time));
+            assert_eq!(last_change(&fingerprint(&stat)), status_changed(&stat));
+        }
+    }
+
+    #[test]
+    fn only_a_fingerprint_of_a_file_tells_a_time() {
+        for other in ["", DIRECTORY, "0123456789abcdef0123456789abcdef-7"] {
+            assert_eq!(last_change(&Fingerprint::from(other)), None, "{other}");
         }
     }
 }

@@ -25,5 +25,6 @@ mod store;
 mod tick;
 mod write;
 
+pub use facts::last_change;
 pub use options::{LocalOptions, MissingRoot, Symlinks};
 pub use store::LocalStore;

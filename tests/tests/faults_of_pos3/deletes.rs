@@ -191,17 +191,38 @@ async fn what_an_earlier_run_stored_and_this_one_removed_is_deleted() {
 #[tokio::test]
 async fn a_memory_of_another_machine_makes_nothing_old_newer() {
     let world = World::with(&[("run/model", "one")]);
+    // What this machine has had all along.
+    write(&world.path("this disk"), "model", "one");
+    // The other one has a disk of its own at the same place.
     let session = world.session();
     let run = session.sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap();
-    let old = fs::metadata(run.join("model")).unwrap().modified().unwrap();
     write(&run, "model", "two");
     session.close().await.into_result().unwrap();
 
-    fs::remove_file(run.join("model")).unwrap();
-    write(&run, "model", "one");
-    fs::File::options().write(true).open(run.join("model")).unwrap().set_modified(old).unwrap();
+    fs::remove_dir_all(&run).unwrap();
+    fs::rename(world.path("this disk"), &run).unwrap();
     let error = world.session().sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("'model' because both sides changed"), "{error}");
     assert_eq!(world.object("run/model").unwrap(), "two");
     assert_eq!(fs::read_to_string(run.join("model")).unwrap(), "one");
+}
+
+/// A program goes on while its upload is under way, and is killed before the next: the object is later than its last file,
+/// and the file is newer all the same.
+#[tokio::test]
+async fn a_file_that_was_made_during_the_last_upload_is_newer_than_its_object() {
+    let world = World::with(&[]);
+    let session = world.session();
+    let run = session.sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap();
+    write(&run, "model", "one");
+    session.flush().await.unwrap();
+    write(&run, "model", "two");
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    fs::File::options().write(true).open(run.join("model")).unwrap().set_modified(before).unwrap();
+    drop(session);
+    let session = world.session();
+    session.sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap();
+    assert_eq!(fs::read_to_string(run.join("model")).unwrap(), "two");
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.object("run/model").unwrap(), "two");
 }

@@ -412,6 +412,21 @@ fn a_directory_that_the_program_emptied_deletes_nothing_and_is_no_failure() {
 }
 
 #[test]
+fn a_file_that_changed_on_both_sides_starts_nothing_and_is_named_with_what_to_do() {
+    let cloud = Cloud::new(&[]).with_objects(&[("out/a", "1")]);
+    let places = ["--sync", "out=s3://data/out"];
+    assert_eq!(run(&cloud, &sh(&places, "true")).code, Some(0));
+    cloud.server.put(BUCKET, "out/a", "theirs");
+    fs::write(cloud.program.path("cache/_/data/out/a"), "ours").unwrap();
+    let ended = run(&cloud, &sh(&places, "echo started"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(
+        ended.err.contains("'a' because both sides changed since they were equal\nhint: compare the two; "),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn a_program_that_removes_too_much_loses_no_output() {
     let cloud = Cloud::new(&[]);
     (0..30).for_each(|number| cloud.server.put(BUCKET, &format!("out/{number:02}"), "x"));

@@ -9,6 +9,7 @@ use pos3_core::{
     Deletable, Deletion, Event, Incomplete, Observer, Overwritable, Plan, Refusal, Report, SkipReason, Stop, SyncJob,
     SyncOptions,
 };
+use pos3_local::last_change;
 
 use super::contention;
 use super::deletes::Deletes;
@@ -49,14 +50,18 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     finished(&inner, &registration, held, report).map(|_report| registration.local.clone())
 }
 
-/// Leaves alone what changed locally since both sides were last known equal: it is newer, or a conflict. What is not later
-/// than the object is a conflict as well: the memory can be that of another machine with a local path of the same name.
+/// Leaves alone what changed locally since both sides were last known equal: it is newer, or a conflict. What is older than
+/// the file that is remembered is a conflict too: then the memory is that of another machine, which shares it and not the
+/// disk.
 fn unless_later() -> Overwritable {
     Overwritable::unless(|object, file, row| {
         let row = row.filter(|row| file.fingerprint.as_ref() != Some(&row.target))?;
         let object_is_known = object.fingerprint.as_ref() == Some(&row.source);
-        let is_later = file.modified > object.modified;
-        Some(if object_is_known && is_later { SkipReason::Newer } else { SkipReason::Conflict })
+        let is_older = match (file.fingerprint.as_ref().and_then(last_change), last_change(&row.target)) {
+            (Some(now), Some(then)) => now < then,
+            _ => false,
+        };
+        Some(if object_is_known && !is_older { SkipReason::Newer } else { SkipReason::Conflict })
     })
 }
 
