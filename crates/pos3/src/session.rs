@@ -182,10 +182,11 @@ use signals::Signals;
 ///
 /// # Deletes
 ///
-/// An upload deletes only what was in its local directory while this session ran and is gone now, that this machine stored
-/// or fetched, and that nobody else changed: see [`RemoteDelete`]. So a fresh directory deletes nothing, whatever earlier
-/// runs had there, and what others stored meanwhile stays. A directory that was emptied deletes nothing either, unless its
-/// [guards](UploadOptions::guards) allow it: that is no error, but a warning, and counted in [`Ended::withheld`].
+/// An upload deletes only what this session found in its local directory, when it was registered or at an upload, and is
+/// gone now, that this machine stored or fetched, and that nobody else changed: see [`RemoteDelete`]. So a fresh directory
+/// deletes nothing, whatever earlier runs had there, and what others stored meanwhile stays. A directory that was emptied
+/// deletes nothing either, unless its [guards](UploadOptions::guards) allow it: that is no error, but a warning, and counted
+/// in [`Ended::withheld`].
 ///
 /// # Many processes
 ///

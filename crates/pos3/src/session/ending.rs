@@ -50,7 +50,7 @@ pub struct Ended {
     /// What was done at the end, where everything was.
     pub report: Option<Arc<Report>>,
     /// Files uploaded while the session ran, each as often as it was; those at the end too.
-    pub uploads: u64,
+    pub uploaded: u64,
     /// Their bytes.
     pub uploaded_bytes: u64,
     /// Why not everything was done.
@@ -192,7 +192,7 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
     };
     let history = registration.history();
     Ended {
-        uploads: history.uploads,
+        uploaded: history.uploaded,
         uploaded_bytes: history.uploaded_bytes,
         location: registration.location.to_string(),
         local: registration.local.clone(),

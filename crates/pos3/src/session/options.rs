@@ -15,8 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(300);
 pub enum RemoteDelete {
     /// Nothing.
     Never,
-    /// What was there locally while this session ran and is not any more, that this machine uploaded or downloaded, and
-    /// that nobody changed since. A fresh directory deletes nothing, and one that was emptied only where the guards
+    /// What this session found locally and is not there any more, that this machine uploaded or downloaded, and that nobody
+    /// changed since. A fresh directory deletes nothing, and one that was emptied only where the guards
     /// [allow](Guards::allow_empty) it. Where the guards refuse so many deletes, none is done and everything is uploaded all
     /// the same; that is an error.
     #[default]

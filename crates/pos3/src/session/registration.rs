@@ -103,7 +103,7 @@ pub(super) struct History {
     /// What the last transfer that did all it was to do has done.
     pub(super) last_report: Option<Arc<Report>>,
     /// Uploads of single files that were done, and their bytes.
-    pub(super) uploads: u64,
+    pub(super) uploaded: u64,
     pub(super) uploaded_bytes: u64,
     /// Failures in a row.
     pub(super) failures: u32,

@@ -101,7 +101,7 @@ pub(super) async fn upload_watched(
             None => contention::run(&job).await,
         };
         let mut history = registration.history();
-        history.uploads += report.copied;
+        history.uploaded += report.copied;
         history.uploaded_bytes += report.copied_bytes;
         report
     };

@@ -202,8 +202,8 @@ fn complete(ended: &Ended, report: &Report, signal: Option<Exit>) -> String {
         0 => "nothing to upload".to_owned(),
         there => format!("{} there", size::counted(there, "file")),
     };
-    if ended.uploads > 0 {
-        let (uploads, bytes) = (size::counted(ended.uploads, "upload"), size::bytes(ended.uploaded_bytes));
+    if ended.uploaded > 0 {
+        let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
         text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
     }
     if report.deleted > 0 {
