@@ -82,6 +82,7 @@ Exit codes:
   0    done
   1    something failed or was skipped; the rest was done
   2    the command line makes no sense, or a variable or profile that it needs
+       (1 for a profile, of 'download', 'upload' and 'ls')
   3    the two locations differ ('check' alone)
   4    refused for safety; nothing was touched
   N    'run' alone: the program's own code; 126 and 127 when there is none to run

@@ -66,6 +66,15 @@ impl Exit {
         }
     }
 
+    /// Returns the code of what kept `download`, `upload` or `ls` from being begun: a URL or a profile that is
+    /// none is a failure there, as in the Python program.
+    pub(crate) fn of_contract(error: &Error) -> Self {
+        match error {
+            Error::Location(_) | Error::UnknownProfile { .. } | Error::Profile { .. } => Self::Failed,
+            error => Self::of_error(error),
+        }
+    }
+
     /// Returns the number.
     pub(crate) fn code(self) -> u8 {
         match self {

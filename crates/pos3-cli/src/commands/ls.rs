@@ -188,7 +188,7 @@ impl Failed {
 
 /// Nothing is touched by a listing, so nothing is refused for safety.
 fn not_begun(error: &Error) -> Failed {
-    let exit = if Exit::of_error(error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
+    let exit = if Exit::of_contract(error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
     Failed { exit, error: ErrorJson { message: output::chain(error), hint: hints::for_error(error) } }
 }
 

@@ -127,7 +127,7 @@ impl<'a> Transfer<'a> {
 
     /// Says why not everything was done, and what was.
     pub(super) fn failed(&self, error: &SessionError) -> Exit {
-        let exit = session::exit(error, self.signals.exit());
+        let exit = exit_of(error, self.signals.exit());
         let report = report_of(error);
         if let Some(report) = report {
             output::note(&summary::problems(report, &self.lines(), self.show().detail));
@@ -210,7 +210,7 @@ impl NotBegun {
 impl From<SessionError> for NotBegun {
     fn from(error: SessionError) -> Self {
         let (message, hint) = (session::message(&error), session::hint(&error));
-        Self { exit: session::exit(&error, None), message, hint }
+        Self { exit: exit_of(&error, None), message, hint }
     }
 }
 
@@ -219,5 +219,12 @@ fn report_of(error: &SessionError) -> Option<&Report> {
         SessionError::Transfer { report, .. } => Some(&report.0),
         SessionError::Several(errors) => errors.iter().find_map(report_of),
         _ => None,
+    }
+}
+
+fn exit_of(error: &SessionError, signal: Option<Exit>) -> Exit {
+    match error {
+        SessionError::Open(error) => Exit::of_contract(error),
+        error => session::exit(error, signal),
     }
 }

@@ -80,7 +80,7 @@ fn keys_never_fall_back() {
     two.far.reset_requests();
 
     let lost = two.run(&["ls", "s3://lost@data"], &FAR_KEYS);
-    assert_eq!(lost.code, Some(2), "{lost:?}");
+    assert_eq!(lost.code, Some(1), "{lost:?}");
     assert!(lost.err.contains("profile 'lost': cannot read the credentials in '"), "{lost:?}");
     assert!(lost.err.contains("hint: a profile with a credentials_file uses these credentials"), "{lost:?}");
     let none = two.run(&["ls", "s3://plain@data"], &[]);
@@ -116,13 +116,13 @@ fn a_secret_is_taken_as_it_is() {
 fn a_profile_that_cannot_be_used_is_a_usage_error_that_says_why() {
     let two = Two::new();
     for (arguments, words) in [
-        (&["ls", "s3://nobody@data"][..], ["there is no profile 'nobody'; '", "'broken', 'far', 'lab', 'lost'"]),
+        (&["cleanup", "s3://nobody@data"][..], ["there is no profile 'nobody'; '", "'broken', 'far', 'lab', 'lost'"]),
         (
-            &["ls", "s3://data", "--profile", "nobody"],
+            &["cleanup", "s3://data", "--profile", "nobody"],
             ["'s3://nobody@data' cannot be opened", "hint: write it down as"],
         ),
         (
-            &["ls", "s3://broken@data"],
+            &["cleanup", "s3://broken@data"],
             ["profile 'broken' in '", "/pos3/profiles.toml': public must be a boolean, true or false"],
         ),
         (&["ls", "s3://@data"], ["names no profile before the '@'", "leave the '@' out"]),
@@ -136,6 +136,20 @@ fn a_profile_that_cannot_be_used_is_a_usage_error_that_says_why() {
 }
 
 #[test]
+fn a_profile_that_cannot_be_used_is_a_failure_of_the_commands_that_the_python_program_has() {
+    let two = Two::new();
+    for command in ["download", "upload", "ls"] {
+        for url in ["s3://nobody@data/x", "s3://broken@data/x"] {
+            let ended = two.run(&[command, url], &FAR_KEYS);
+            assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+            assert!(ended.err.starts_with(&format!("pos3-cli {command}: '{url}' cannot be opened")), "{ended:?}");
+        }
+        assert_eq!(two.run(&[command, "s3://data/x", "--no-such-option"], &FAR_KEYS).code, Some(2));
+    }
+    assert_eq!(two.requests(), 0);
+}
+
+#[test]
 fn aws_is_no_profile() {
     let two = Two::new();
     let endpoint = two.far.endpoint();
@@ -144,7 +158,7 @@ fn aws_is_no_profile() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!((two.far.keys("data").len(), two.lab.keys("data").len()), (2, 0));
     fs::write(two.program.path("config/pos3/profiles.toml"), "[profiles.aws]\nendpoint = \"http://h\"\n").unwrap();
-    let ended = two.run(&["ls", "s3://aws@data"], &variables);
+    let ended = two.run(&["cleanup", "s3://aws@data"], &variables);
     assert!(ended.code == Some(2) && ended.err.contains("the name 'aws' is reserved"), "{ended:?}");
 }
 
