@@ -63,9 +63,9 @@ async fn a_clock_that_is_wrong_is_named_and_not_tried_again() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Nobody listens on a port that is reserved for a service that has gone.
     let config = S3Config::new()
-        .with_endpoint(format!("http://127.0.0.1:{port}"))
+        .with_endpoint("http://127.0.0.1:1")
         .with_attempts(2)
         .with_longest_pause(Duration::from_millis(10));
     let error = store_with(config).head(&Key::from("k")).await.unwrap_err();
