@@ -80,8 +80,12 @@ impl Origin {
     /// Stores content here and returns it as content of this store.
     pub(crate) async fn content(self: &Arc<Self>, bytes: Vec<u8>) -> Content {
         let entry = self.write(&key("source"), bytes.into()).await.unwrap();
-        let digest = entry.digest.filter(|_| self.knows_md5);
-        Content::stored(self.clone(), Entry { digest, ..entry })
+        Content::stored(self.clone(), self.told(entry))
+    }
+
+    /// An entry without what this store does not know.
+    fn told(&self, entry: Entry) -> Entry {
+        Entry { digest: entry.digest.filter(|_| self.knows_md5), ..entry }
     }
 }
 
@@ -106,7 +110,7 @@ impl RemoteStore for Origin {
     }
 
     async fn head(&self, key: &Key) -> Result<Entry> {
-        let entry = self.inner.head(key).await?;
+        let entry = self.told(self.inner.head(key).await?);
         let mut sum = Checksummer::crc64_nvme();
         sum.update(&self.inner.read(key).await?);
         Ok(entry.with_checksum(self.knows_checksums.then(|| sum.finish())))
