@@ -128,18 +128,26 @@ impl StoreError {
 
     /// Returns the whole chain of causes as one line, without the operation and the key.
     pub fn cause(&self) -> String {
-        let mut line = self.message.clone().unwrap_or_else(|| self.kind.as_str().to_owned());
-        let mut source = StdError::source(self);
-        while let Some(error) = source {
-            let text = error.to_string();
-            if !line.ends_with(&text) {
-                line.push_str(": ");
-                line.push_str(&text);
-            }
-            source = error.source();
-        }
-        line
+        with_causes(self.message.clone().unwrap_or_else(|| self.kind.as_str().to_owned()), self)
     }
+}
+
+/// Returns an error and the chain of its causes in one line. A cause that its effect ends with already is not repeated.
+pub fn one_line(error: &dyn StdError) -> String {
+    with_causes(error.to_string(), error)
+}
+
+fn with_causes(mut line: String, error: &dyn StdError) -> String {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
 }
 
 impl fmt::Display for StoreError {

@@ -52,7 +52,7 @@ pub use compare::{Change, Compare, Proof};
 pub use diff::{Diff, ListingFailed, Merge, Side};
 pub use digest::{Agreement, Digester};
 pub use entry::{Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};
-pub use error::{ErrorKind, StoreError};
+pub use error::{ErrorKind, StoreError, one_line};
 pub use event::{Event, Observe, Observer};
 pub use execute::Executor;
 pub use explain::{Explanation, Outcome};

@@ -57,6 +57,7 @@ pub use pos3_core::{
     FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind, Manifest, ManifestError, MaxDelete,
     MemoryJournal, MemoryManifest, Observer, Outcome, Plan, Preconditions, Proof, Protection, Refusal, RemoteStore,
     Report, Row, RowChange, Side, SkipReason, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Usage, Verify,
+    one_line,
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]

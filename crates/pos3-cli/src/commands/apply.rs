@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use pos3::{Error, Location, Plan, PlanFileError, PlanHeader, PlanReader, Sync, SyncOptions};
+use pos3::{Error, Location, Plan, PlanFileError, PlanHeader, PlanReader, Sync, SyncOptions, one_line};
 
 use super::account::{Account, Outcome, Plans, finish};
 use super::registry;
@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &ApplyArgs) -> Exit {
             account.not_begun(exit, &message, None)
         }
         Err(NotBegun::Sync(error)) => {
-            account.not_begun(Exit::of_error(&error), &output::chain(&error), hints::for_error(&error))
+            account.not_begun(Exit::of_error(&error), &one_line(&error), hints::for_error(&error))
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use pos3::{
     Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, SkipReason, Stop, Sync, Tally, Usage,
+    one_line,
 };
 use serde::Serialize;
 
@@ -124,13 +125,13 @@ async fn compare(args: &CheckArgs, warnings: &Warnings, cancel: CancellationToke
     let sync = open(args, options, warnings).await.map_err(|error| {
         // Nothing is touched, so nothing is refused for safety.
         let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
-        Failed::new(exit, output::chain(&error), hints::for_error(&error))
+        Failed::new(exit, one_line(&error), hints::for_error(&error))
     })?;
     let sync = sync.with_cancel(cancel);
     match sync.plan().await {
         Ok(Ok(plan)) => Ok(Found::of(plan, sync.usage(), args)),
         Ok(Err(stop)) => Err(stopped(args, &stop)),
-        Err(error) => Err(Failed::new(Exit::Failed, output::chain(&error), hints::for_error(&error))),
+        Err(error) => Err(Failed::new(Exit::Failed, one_line(&error), hints::for_error(&error))),
     }
 }
 

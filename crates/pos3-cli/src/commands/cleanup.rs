@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use pos3::{Error, Key, Role, StoreError, Symlinks, Tree, Unfinished};
+use pos3::{Error, Key, Role, StoreError, Symlinks, Tree, Unfinished, one_line};
 use serde::Serialize;
 
 use super::account::finish;
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &CleanupArgs) -> Exit {
         Err(error) => {
             // Nothing is refused for safety: what cannot be opened cannot be cleaned.
             let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
-            let error = ErrorJson { message: output::chain(&error), hint: hints::for_error(&error) };
+            let error = ErrorJson { message: one_line(&error), hint: hints::for_error(&error) };
             output::error(&error.message, error.hint.as_deref());
             if args.json { write(args, &warnings, &Found::default(), Some(error), exit) } else { exit }
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use pos3::{
     Action, Change, Deletion, Effect, Entry, Error, Explanation, FilterRule, Fingerprint, Key, Kind, Location, Outcome,
-    SkipReason, Sync, SyncOptions,
+    SkipReason, Sync, SyncOptions, one_line,
 };
 use serde::Serialize;
 
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: &ExplainArgs) -> Exit {
         Err(error) => {
             // Nothing is touched, so nothing is refused for safety.
             let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
-            failed(args, &warnings, exit, output::chain(&error), hints::for_error(&error))
+            failed(args, &warnings, exit, one_line(&error), hints::for_error(&error))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use futures::StreamExt;
-use pos3::{Entry, Error, Found, Location, StoreError, Symlinks, Usage};
+use pos3::{Entry, Error, Found, Location, StoreError, Symlinks, Usage, one_line};
 use serde::Serialize;
 
 use super::registry;
@@ -189,7 +189,7 @@ impl Failed {
 /// Nothing is touched by a listing, so nothing is refused for safety.
 fn not_begun(error: &Error) -> Failed {
     let exit = if Exit::of_contract(error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
-    Failed { exit, error: ErrorJson { message: output::chain(error), hint: hints::for_error(error) } }
+    Failed { exit, error: ErrorJson { message: one_line(error), hint: hints::for_error(error) } }
 }
 
 fn nothing(args: &LsArgs) -> Failed {

@@ -2,7 +2,7 @@
 
 mod show;
 
-use pos3::{Error, Registry, State, StateDirectory, Symlinks, Wait};
+use pos3::{Error, Registry, State, StateDirectory, Symlinks, Wait, one_line};
 
 use super::{registry, state};
 use crate::args::{Detail, ManifestArgs, ManifestCommand, ManifestForgetArgs, PairArgs};
@@ -76,7 +76,7 @@ impl Failed {
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         let exit = Exit::of_error(&error);
-        Self { exit, error: ErrorJson { message: output::chain(&error), hint: hints::for_error(&error) } }
+        Self { exit, error: ErrorJson { message: one_line(&error), hint: hints::for_error(&error) } }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `pos3-cli plan`: what a sync would do, as a file.
 
-use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions};
+use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions, one_line};
 
 use super::account::{Account, Outcome, Plans};
 use super::sync::{plan, warn_of_nothing};
@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &PlanArgs) -> Exit {
                 Err(error) => account.not_begun(Exit::Failed, &unwritten(args, &error), None),
             }
         }
-        Err(error) => account.not_begun(Exit::of_error(&error), &output::chain(&error), hints::for_error(&error)),
+        Err(error) => account.not_begun(Exit::of_error(&error), &one_line(&error), hints::for_error(&error)),
     }
 }
 
@@ -99,5 +99,5 @@ fn as_typed() -> String {
 
 fn unwritten(args: &PlanArgs, error: &PlanFileError) -> String {
     let place = args.file().map_or("stdout".into(), |path| format!("'{}'", path.display()));
-    format!("cannot write the plan to {place}: {}", output::chain(error))
+    format!("cannot write the plan to {place}: {}", one_line(error))
 }

@@ -1,12 +1,14 @@
 //! From options to a session, and from its errors to exit codes and advice.
 
-use pos3::{Error, Location, Registry, Session, SessionBuilder, SessionError, StateDirectory, Stop, Symlinks};
+use pos3::{
+    Error, Location, Registry, Session, SessionBuilder, SessionError, StateDirectory, Stop, Symlinks, one_line,
+};
 
 use super::{registry, state};
 use crate::args::SessionArgs;
 use crate::exit::Exit;
+use crate::hints;
 use crate::warnings::Warnings;
-use crate::{hints, output};
 
 /// What sessions of one command line have in common.
 pub(super) struct Sessions<'a> {
@@ -74,9 +76,9 @@ pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
 /// Returns an error in one line.
 pub(super) fn message(error: &SessionError) -> String {
     match error {
-        SessionError::Open(error) => output::chain(&**error),
+        SessionError::Open(error) => one_line(&**error),
         SessionError::Several(errors) if errors.len() == 1 => errors.iter().map(message).collect(),
-        other => output::chain(other),
+        other => one_line(other),
     }
 }
 

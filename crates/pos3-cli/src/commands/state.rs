@@ -1,6 +1,6 @@
 //! Where a command finds what is remembered, and what it does while another run uses it.
 
-use pos3::{Error, Location, Registry, State, StateDirectory, StateError, Sync, Wait};
+use pos3::{Error, Location, Registry, State, StateDirectory, StateError, Sync, Wait, one_line};
 
 use crate::args::SyncManifestArgs;
 use crate::output;
@@ -65,7 +65,7 @@ pub(super) async fn for_run(
         Ok(state) => Ok(with(state)),
         Err(Error::State(StateError::Fleeting { .. })) => Ok(Memory::default()),
         Err(error @ Error::State(StateError::Locked { .. } | StateError::Newer { .. })) => Err(error),
-        Err(Error::State(error)) => Ok(without(&output::chain(&error))),
+        Err(Error::State(error)) => Ok(without(&one_line(&error))),
         Err(error) => Err(error),
     }
 }
@@ -85,7 +85,7 @@ async fn for_plan(directory: &StateDirectory, registry: &Registry, from: &Locati
     match State::open_existing(directory, registry, from, to, Wait::Fail).await {
         Ok(Some(state)) => with(state),
         Ok(None) | Err(Error::State(StateError::Fleeting { .. })) => Memory::default(),
-        Err(error) => without(&output::chain(&error)),
+        Err(error) => without(&one_line(&error)),
     }
 }
 

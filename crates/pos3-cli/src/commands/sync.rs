@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use pos3::{Error, Location, Registry, Report, Sync};
+use pos3::{Error, Location, Registry, Report, Sync, one_line};
 
 use super::account::{Account, Outcome, Plans};
 use super::{registry, state};
 use crate::args::SyncArgs;
 use crate::exit::Exit;
+use crate::hints;
 use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::warnings::Warnings;
-use crate::{hints, output};
 
 /// Runs the command.
 pub(crate) async fn run(args: &SyncArgs) -> Exit {
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &SyncArgs) -> Exit {
             warn_of_nothing(from, &mut outcome.report);
             account.tell(&outcome, Exit::of_report(&outcome.report, signals.exit()))
         }
-        Err(error) => account.not_begun(Exit::of_error(&error), &output::chain(&error), hints::for_error(&error)),
+        Err(error) => account.not_begun(Exit::of_error(&error), &one_line(&error), hints::for_error(&error)),
     }
 }
 

@@ -3,14 +3,13 @@
 //! A database on disk outlives the program and keeps others out while a transfer runs, so that many processes of one
 //! node download a place once. Where there is none, or it cannot be used, the session itself remembers.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use pos3_core::{Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, SyncOptions};
+use pos3_core::{Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, SyncOptions, one_line};
 
 use super::inner::Inner;
 use super::registration::Registration;
@@ -125,7 +124,7 @@ impl Held {
             Err(error) => {
                 let is_of_all = matches!(error, Error::State(StateError::Io { .. } | StateError::Database { .. }));
                 let directory = is_of_all.then(|| directory.path().display().to_string());
-                Self { state: None, warning: Some(Warning::alone(&whole(&error), directory)) }
+                Self { state: None, warning: Some(Warning::alone(&one_line(&error), directory)) }
             }
         }
     }
@@ -172,19 +171,4 @@ impl Warning {
         let text = format!("this session remembers by itself, and waits for no other process: {why}");
         Self { about: about.unwrap_or_else(|| text.clone()), text }
     }
-}
-
-/// Returns an error with what caused it.
-fn whole(error: &Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_line = cause.to_string();
-        if !line.ends_with(&cause_line) {
-            line.push_str(": ");
-            line.push_str(&cause_line);
-        }
-        source = cause.source();
-    }
-    line
 }
