@@ -29,6 +29,9 @@ const FILES: u64 = 10_000;
 const FILE: usize = 4096;
 const GIB: u64 = 1 << 30;
 
+/// Files of the tree that nothing is to be done with.
+const MANY: u64 = 200_000;
+
 /// How often each row is measured.
 const RUNS: usize = 3;
 
@@ -45,6 +48,7 @@ fn main() {
     println!("{:<34}{:>12}{:>10}{:>10}  requests", "workload", "CPU", "wall s", "peak MiB");
     let directory = tempfile::tempdir().unwrap();
     small_files(&cli, directory.path());
+    many_files(&cli, directory.path());
     digests(&cli, directory.path());
     large_file(&cli, directory.path());
 }
@@ -53,40 +57,58 @@ fn main() {
 const SMALL_FLOOR: &str = "--write-small-files";
 const LARGE_FLOOR: &str = "--write-large-file";
 
-/// 10,000 files of 4 KiB: up, down, and nothing to do in both directions, which the times decide.
+/// 10,000 files of 4 KiB: up, down, and nothing to do, which what is remembered tells, or the times.
 fn small_files(cli: &Path, directory: &Path) {
-    let server = Server::null();
+    let server = Server::null(directory);
     let source = directory.join("small");
     tree::small_files(&source, FILES, FILE);
     let sync = |from: &str, to: &str| server.run(cli, &["sync", from, to, "-q"]);
-    let [mut up, mut down, mut still_down, mut still_up, mut floor] = [const { Vec::new() }; 5];
+    let [mut up, mut down, mut still, mut still_by_time, mut floor] = [const { Vec::new() }; 5];
     for run in 0..RUNS {
         let (bucket, back) = (format!("s3://bench/small-{run}"), directory.join(format!("small-back-{run}")));
         up.push(sync(text(&source), &bucket));
         floor.push(measure::run_self(&[SMALL_FLOOR, text(&directory.join(format!("small-floor-{run}")))]));
         down.push(sync(&bucket, text(&back)));
-        still_down.push(sync(&bucket, text(&back)));
-        still_up.push(sync(text(&back), &bucket));
+        still.push(sync(text(&source), &bucket));
+        still_by_time.push(server.run(cli, &["sync", &bucket, text(&back), "-q", "--no-manifest"]));
         assert_eq!(tree::count(&back), FILES, "the benchmark must have moved the files");
     }
-    per_object("10,000 x 4 KiB up", &up);
-    per_object("10,000 x 4 KiB down", &down);
-    per_object("[10,000 x 4 KiB, a plain loop]", &floor);
-    per_object("nothing to do, down, by time", &still_down);
-    per_object("nothing to do, up, by time", &still_up);
+    per_object("10,000 x 4 KiB up", &up, FILES);
+    per_object("10,000 x 4 KiB down", &down, FILES);
+    per_object("[10,000 x 4 KiB, a plain loop]", &floor, FILES);
+    per_object("nothing to do, remembered", &still, FILES);
+    per_object("nothing to do, by time", &still_by_time, FILES);
 }
 
-/// 10,000 files that were uploaded from here: their times differ from the objects', so they are hashed.
+/// Nothing to do in a large tree: what it costs to remember it, beside one walk and one listing.
+fn many_files(cli: &Path, directory: &Path) {
+    let server = Server::null(directory);
+    let source = directory.join("many");
+    tree::small_files(&source, MANY, 8);
+    let sync =
+        |further: &[&str]| server.run(cli, &[&["sync", text(&source), "s3://bench/many", "-q"], further].concat());
+    sync(&[]);
+    let [mut still, mut floor] = [const { Vec::new() }; 2];
+    for _ in 0..RUNS {
+        still.push(sync(&[]));
+        floor.push(sync(&["--no-manifest", "--size-only"]));
+    }
+    per_object("200,000 files, remembered", &still, MANY);
+    per_object("[200,000 files, walked and listed]", &floor, MANY);
+}
+
+/// 10,000 files that were uploaded from here by somebody who remembers nothing: their times differ from the objects', so
+/// they are hashed.
 fn digests(cli: &Path, directory: &Path) {
-    let server = Server::real();
+    let server = Server::real(directory);
     let source = directory.join("small");
-    let sync = || server.run(cli, &["sync", text(&source), "s3://bench/small", "-q"]);
+    let sync = || server.run(cli, &["sync", text(&source), "s3://bench/small", "-q", "--no-manifest"]);
     sync();
-    per_object("nothing to do, up, by digest", &(0..RUNS).map(|_| sync()).collect::<Vec<_>>());
+    per_object("nothing to do, by digest", &(0..RUNS).map(|_| sync()).collect::<Vec<_>>(), FILES);
 }
 
 fn large_file(cli: &Path, directory: &Path) {
-    let server = Server::null();
+    let server = Server::null(directory);
     let (source, target, plain) =
         (directory.join("large"), directory.join("large-back"), directory.join("large-floor"));
     tree::large_file(&source, GIB);
@@ -109,8 +131,8 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn per_object(workload: &str, runs: &[Run]) {
-    row(workload, |run| format!("{:.0} us/obj", run.cpu.as_secs_f64() * 1e6 / FILES as f64), runs);
+fn per_object(workload: &str, runs: &[Run], objects: u64) {
+    row(workload, |run| format!("{:.1} us/obj", run.cpu.as_secs_f64() * 1e6 / objects as f64), runs);
 }
 
 fn whole(workload: &str, runs: &[Run]) {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::measure::{self, Run};
@@ -12,28 +12,30 @@ pub(crate) struct Server {
     process: Child,
     endpoint: String,
     counts: bool,
+    /// Where the client remembers what it did with this server.
+    state: PathBuf,
 }
 
 impl Server {
     /// Starts the server that remembers sizes only, checks nothing and sends zeros.
-    pub(crate) fn null() -> Self {
-        Self::start(Command::new(env!("CARGO_BIN_EXE_null-s3-server")).args(["--port", "0"]), true)
+    pub(crate) fn null(directory: &Path) -> Self {
+        Self::start(Command::new(env!("CARGO_BIN_EXE_null-s3-server")).args(["--port", "0"]), true, directory)
     }
 
     /// Starts the server that is one: signatures, digests, content.
-    pub(crate) fn real() -> Self {
+    pub(crate) fn real(directory: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_s3-dev-server"));
         command.args(["--port", "0", "--bucket", "bench", "--access-key", KEYS.0, "--secret-key", KEYS.1]);
-        Self::start(&mut command, false)
+        Self::start(&mut command, false, directory)
     }
 
-    fn start(command: &mut Command, counts: bool) -> Self {
+    fn start(command: &mut Command, counts: bool, directory: &Path) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let endpoint = lines.find_map(|line| line.find("http://").map(|at| line[at..].trim().to_owned())).unwrap();
         // Whatever else it prints is read and dropped, or it would wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, endpoint, counts }
+        Self { process, endpoint, counts, state: directory.join("state") }
     }
 
     /// Runs the command line against this server.
@@ -45,6 +47,7 @@ impl Server {
             variable("AWS_REGION", "us-east-1"),
             variable("AWS_ACCESS_KEY_ID", KEYS.0),
             variable("AWS_SECRET_ACCESS_KEY", KEYS.1),
+            variable("POS3_STATE_DIR", self.state.to_str().unwrap()),
         ];
         let run = measure::run(cli, arguments, &environment);
         let spent = self.requests().into_iter().map(|(operation, count)| {
