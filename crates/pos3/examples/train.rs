@@ -18,9 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pos3::{
-    DownloadOptions, Ending, Registry, S3Provider, S3Settings, ScopeError, Session, SyncBothOptions, UploadOptions,
-};
+use pos3::{DownloadOptions, Ending, Registry, ScopeError, Session, SyncBothOptions, UploadOptions};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -67,8 +65,7 @@ struct Task {
 }
 
 fn open() -> Result<Session, Failure> {
-    let registry = Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?));
-    let mut session = Session::builder().registry(registry).on_signals();
+    let mut session = Session::builder().registry(Registry::from_env()?).on_signals();
     if let Some(root) = std::env::var_os("POS3_CACHE_ROOT") {
         session = session.cache_root(root);
     }

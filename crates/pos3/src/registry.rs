@@ -54,8 +54,8 @@ pub trait Provider: Debug + Send + Sync + 'static {
 
 /// The providers by scheme; cheap to clone.
 ///
-/// The default has `file` (which serves plain paths) and `memory`. `s3` comes with its settings:
-/// `Registry::default().with("s3", S3Provider::new(settings))`.
+/// The default has `file` (which serves plain paths) and `memory`. `s3` comes with its settings: those of the environment
+/// ([`from_env`](Self::from_env)), or `Registry::default().with("s3", S3Provider::new(settings))`.
 #[derive(Clone, Debug)]
 pub struct Registry {
     providers: BTreeMap<String, Arc<dyn Provider>>,
@@ -65,6 +65,20 @@ impl Registry {
     /// Returns a registry without any scheme.
     pub fn empty() -> Self {
         Self { providers: BTreeMap::new() }
+    }
+
+    /// Returns the default registry and `s3` as the environment has it: endpoint, region and credentials as other programs
+    /// find them ([`S3Settings::from_env`](crate::S3Settings::from_env)), and the profiles of the user's file
+    /// ([`Profiles::from_env`](crate::Profiles::from_env)). No request is sent, and no credentials are looked for, before
+    /// the first location of S3 is opened.
+    ///
+    /// # Errors
+    ///
+    /// A variable that makes no sense.
+    #[cfg(feature = "s3")]
+    pub fn from_env() -> Result<Self, Error> {
+        let provider = crate::S3Provider::new(crate::S3Settings::from_env()?);
+        Ok(Self::default().with("s3", provider.with_profiles(crate::Profiles::from_env())))
     }
 
     /// Lets a provider open the locations of a scheme, in place of the one that did. Schemes are in small letters.

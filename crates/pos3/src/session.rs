@@ -85,16 +85,14 @@ use signals::Signals;
 ///
 /// `memory://` ends with the process and is good for trying things out. For S3, the registry has to know where and with
 /// which credentials; here the environment says so, as it does for other programs (`AWS_…`; with the feature `aws` also
-/// `~/.aws`, single sign-on, roles and the rest):
+/// `~/.aws`, single sign-on, roles and the rest), and the file of profiles for `s3://PROFILE@bucket`:
 ///
 /// ```
 /// # #[cfg(feature = "s3")] {
-/// use pos3::{Registry, S3Provider, S3Settings, Session};
+/// use pos3::{Registry, Session};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # if std::env::var_os("AWS_ACCESS_KEY_ID").is_none() { return Ok(()); }
-/// let registry = Registry::default().with("s3", S3Provider::new(S3Settings::from_env()?));
-/// let session = Session::builder().registry(registry).on_signals().open()?;
+/// let session = Session::builder().registry(Registry::from_env()?).on_signals().open()?;
 /// # Ok(()) }
 /// # main().unwrap() }
 /// ```
