@@ -112,7 +112,7 @@ fn is_being_written(error: &SessionError) -> bool {
 fn jittered(interval: Duration) -> Duration {
     let most = interval / JITTER;
     let share = u32::try_from(RandomState::new().hash_one(0) % 2001).unwrap_or(1000);
-    interval.saturating_sub(most) + most * share / 1000
+    interval.saturating_sub(most).saturating_add(most / 1000 * share)
 }
 
 #[cfg(test)]
@@ -125,5 +125,6 @@ mod tests {
             let wait = jittered(Duration::from_secs(100)).as_secs_f64();
             assert!((95.0..=105.0).contains(&wait), "{wait}");
         }
+        assert!(jittered(Duration::MAX) > Duration::MAX / 2, "as good as never, and no overflow");
     }
 }
