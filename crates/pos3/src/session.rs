@@ -288,9 +288,7 @@ impl Session {
         check_interval(&options, &location)?;
         let new = self.inner.registration(location, options.local.clone().as_deref(), Kind::Upload(options))?;
         let registration = self.inner.enter(new)?;
-        let path = make_directory(registration.local.clone())?;
-        self.begin(&registration).await?;
-        Ok(path)
+        self.begin(&registration).await
     }
 
     /// Downloads a place and uploads it from then on: one registration. A place with nothing in it is a new one.
@@ -312,9 +310,7 @@ impl Session {
             self.inner.forget(&registration);
             return Err(error);
         }
-        let path = make_directory(registration.local.clone())?;
-        self.begin(&registration).await?;
-        Ok(path)
+        self.begin(&registration).await
     }
 
     /// Lists a place: URLs with their profile, or absolute paths; directories end in `/`. Recursively each directory comes
@@ -461,14 +457,17 @@ impl Session {
         downloading.get_or_insert_with(begin).clone()
     }
 
-    /// Lets a registration be uploaded in the background.
-    async fn begin(&self, registration: &Arc<Registration>) -> Result<(), SessionError> {
-        if let Err(error) = transfer::take_evidence(&self.inner, registration).await {
-            self.inner.forget(registration);
-            return Err(error);
-        }
+    /// Makes the directory of a registration, lets it be uploaded in the background, and returns the local path.
+    async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
+        let ready = async {
+            let path = make_directory(registration.local.clone())?;
+            transfer::take_evidence(&self.inner, registration).await?;
+            Ok(path)
+        };
+        let path = ready.await.inspect_err(|_not_begun: &SessionError| self.inner.forget(registration))?;
+        registration.begun.store(true, Ordering::Release);
         if registration.kind.upload().is_none_or(|upload| upload.interval.is_none()) {
-            return Ok(());
+            return Ok(path);
         }
         if registration.history().due.is_none() {
             background::schedule(registration);
@@ -478,7 +477,7 @@ impl Session {
             *background = Some(tokio::spawn(background::run(self.inner.clone())));
         }
         self.inner.wake.notify_one();
-        Ok(())
+        Ok(path)
     }
 
     fn check_open(&self) -> Result<(), SessionError> {

@@ -129,7 +129,11 @@ impl Inner {
         self.abort.cancel();
     }
 
+    /// Takes a registration back, unless outputs of a program may lie in it already.
     pub(super) fn forget(&self, registration: &Arc<Registration>) {
+        if registration.begun.load(Ordering::Acquire) {
+            return;
+        }
         self.registrations().retain(|one| !Arc::ptr_eq(one, registration));
     }
 }

@@ -1,6 +1,7 @@
 //! What a session was asked to keep in step, and which of it cannot go together.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -70,13 +71,18 @@ impl Kind {
         self.deletes_locally() || self.upload().is_some_and(|upload| upload.delete != RemoteDelete::Never)
     }
 
-    /// Returns the same kind with the order of what is excluded made equal: it does not matter.
+    /// Returns the same kind without what does not matter: the order of what is excluded, and the words for a path and a
+    /// profile, for what they mean is compared itself.
     fn normal(&self) -> Self {
         let mut kind = self.clone();
-        match &mut kind {
-            Self::Download(download) => download.exclude.sort(),
-            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => upload.exclude.sort(),
-        }
+        let (local, profile, exclude) = match &mut kind {
+            Self::Download(download) => (&mut download.local, &mut download.profile, &mut download.exclude),
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => {
+                (&mut upload.local, &mut upload.profile, &mut upload.exclude)
+            }
+        };
+        (*local, *profile) = (None, None);
+        exclude.sort();
         kind
     }
 }
@@ -93,6 +99,8 @@ pub(super) struct Registration {
     /// Held by the one transfer that runs.
     pub(super) running: tokio::sync::Mutex<()>,
     pub(super) downloading: Mutex<Option<Downloading>>,
+    /// Whether the local path of an upload was handed out: it stays, also when the same is asked for again and fails.
+    pub(super) begun: AtomicBool,
     pub(super) history: Mutex<History>,
 }
 
@@ -122,6 +130,7 @@ impl Registration {
             evidence: Evidence::default(),
             running: tokio::sync::Mutex::default(),
             downloading: Mutex::default(),
+            begun: AtomicBool::new(false),
             history: Mutex::default(),
         }
     }

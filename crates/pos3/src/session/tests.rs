@@ -235,6 +235,51 @@ async fn a_sync_is_one_registration() {
 }
 
 #[tokio::test]
+async fn one_registration_in_other_words_is_the_same() {
+    let world = World::with(&[("data/a", "1")]).await;
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    let named = out.join("..").join("out");
+    assert_eq!(session.upload("memory://b/out/", upload().with_local(named)).await.unwrap(), out);
+    let data = session.download("memory://b/data", DownloadOptions::default()).await.unwrap();
+    let named = DownloadOptions::default().with_local(data.clone());
+    assert_eq!(session.download("memory://b/data", named).await.unwrap(), data);
+    assert_eq!(session.status().len(), 2);
+    session.close().await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_whose_directory_cannot_be_made_is_not_registered() {
+    let world = World::new();
+    let session = world.session();
+    fs::write(world.path("file"), "x").unwrap();
+    let below_a_file = upload().with_local(world.path("file").join("out"));
+    session.upload("memory://b/out", below_a_file.clone()).await.unwrap_err();
+    session.sync("memory://b/run", SyncBothOptions::default().with_upload(below_a_file)).await.unwrap_err();
+    assert!(session.status().is_empty(), "{:?}", session.status());
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    write(&out, "a", "1");
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["out/a"]);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_asked_for_again_in_vain_stays_registered() {
+    let world = World::new();
+    let session = world.session();
+    let options = upload().with_local(world.path("parent").join("out"));
+    session.upload("memory://b/out", options.clone()).await.unwrap();
+    fs::rename(world.path("parent"), world.path("aside")).unwrap();
+    fs::write(world.path("parent"), "in the way").unwrap();
+    session.upload("memory://b/out", options).await.unwrap_err();
+    fs::remove_file(world.path("parent")).unwrap();
+    fs::rename(world.path("aside"), world.path("parent")).unwrap();
+    fs::write(world.path("parent").join("out").join("a"), "1").unwrap();
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["out/a"]);
+}
+
+#[tokio::test]
 async fn one_bad_registration_does_not_keep_the_others_from_being_uploaded() {
     let world = World::new();
     let session = world.session();
