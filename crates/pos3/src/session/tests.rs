@@ -280,6 +280,21 @@ async fn an_upload_that_is_asked_for_again_in_vain_stays_registered() {
 }
 
 #[tokio::test]
+async fn what_others_replace_is_not_overwritten_by_what_a_sync_fetched() {
+    let world = World::with(&[("run/config", "ours"), ("run/log", "1")]).await;
+    let session = world.session();
+    let run = session.sync("memory://b/run", SyncBothOptions::default()).await.unwrap();
+    world.put("run/config", "THEIRS").await;
+    world.put("run/log", "theirs too").await;
+    write(&run, "log", "1, 2");
+    session.flush().await.unwrap();
+    let ending = session.close().await;
+    assert!(ending.is_complete(), "{ending:?}");
+    assert_eq!(world.read("run/config").await, "THEIRS", "nobody changed it here");
+    assert_eq!(world.read("run/log").await, "1, 2", "what the program wrote is its output");
+}
+
+#[tokio::test]
 async fn one_bad_registration_does_not_keep_the_others_from_being_uploaded() {
     let world = World::new();
     let session = world.session();

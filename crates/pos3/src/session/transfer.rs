@@ -65,6 +65,15 @@ fn unless_later() -> Overwritable {
     })
 }
 
+/// Leaves alone what others changed remotely since both sides were last known equal, where nobody changed the local file:
+/// it is what was fetched, and the place of what is newer is not for it.
+fn unless_theirs() -> Overwritable {
+    Overwritable::unless(|file, object, row| {
+        let row = row.filter(|row| object.fingerprint.as_ref() != Some(&row.target))?;
+        (file.fingerprint.as_ref() == Some(&row.source)).then_some(SkipReason::Newer)
+    })
+}
+
 /// Uploads what changed and returns what happened; nothing if there is nothing local yet.
 pub(super) async fn upload(inner: &Inner, registration: &Registration) -> Result<Option<Arc<Report>>, SessionError> {
     let mode = registration.kind.upload().map_or(RemoteDelete::Never, |upload| upload.delete);
@@ -91,7 +100,7 @@ pub(super) async fn upload_watched(
         Some(watch) => Some(Arc::new(watch.clone())),
         None => inner.observer.clone(),
     });
-    let options = observed(options(inner, registration)?, Some(observer)).with_pace(inner.upload_pace.clone());
+    let options = observed(upload_options(inner, registration)?, Some(observer)).with_pace(inner.upload_pace.clone());
     let options = held.remember_upload(options, &registration.memory);
     let perform = async |options: SyncOptions| {
         let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
@@ -160,7 +169,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Some(Ends { remote, local }) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
-            let options = observed(options(inner, registration)?, inner.observer.clone());
+            let options = observed(upload_options(inner, registration)?, inner.observer.clone());
             let options = Deletes::new(upload.delete).allow(options, &registration.evidence);
             (local, remote, held.remember_upload(options, &registration.memory))
         }
@@ -189,6 +198,14 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
 fn download_options(inner: &Inner, registration: &Registration, delete: bool) -> Result<SyncOptions, SessionError> {
     let deletion = if delete { Deletion::Mirror } else { Deletion::Keep };
     Ok(options(inner, registration)?.with_deletion(deletion))
+}
+
+fn upload_options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
+    let options = options(inner, registration)?;
+    Ok(match &registration.kind {
+        Kind::Sync(_) => options.with_overwritable(unless_theirs()),
+        Kind::Upload(_) | Kind::Download(_) => options,
+    })
 }
 
 fn options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
