@@ -3,7 +3,6 @@
 //! Whatever is wrong with a file of ours, the answer is the same: begin anew. Only one that a newer version wrote is left
 //! alone, for that version knows what to do with it.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use super::directory;
 use super::error::StateError;
 use super::pair::{Pair, Place};
 use super::unflushed::Unflushed;
@@ -86,7 +86,7 @@ impl Database {
         let opening = || {
             let mut builder = redb::Database::builder();
             builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+            let file = directory::open_file(path);
             let file = Unflushed::new(file.map_err(Fault::Io)?).map_err(redb::Error::from)?;
             let database = builder.create_with_backend(file).map_err(redb::Error::from)?;
             Self::with_header(database, pair)

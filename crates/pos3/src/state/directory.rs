@@ -1,7 +1,8 @@
 //! Where the files are.
 
 use std::ffi::OsString;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::StateError;
@@ -61,6 +62,15 @@ impl StateDirectory {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&self.0).map_err(|source| StateError::Io { path: self.0.clone(), source })
     }
+}
+
+/// Opens a file of the directory, or makes it, for its owner alone: the directory can be older, and open to others.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 #[cfg(test)]

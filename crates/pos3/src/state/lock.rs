@@ -2,13 +2,14 @@
 //!
 //! Two runs would each delete what the other knows, and read what the other is about to change.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::directory;
 use super::error::StateError;
 
 /// How often a lock that another process has is tried again. Its end tells nobody.
@@ -40,8 +41,7 @@ impl Lock {
         };
         loop {
             // Opened again each time: whoever deletes the directory deletes the lock.
-            let mut file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+            let mut file = directory::open_file(path).map_err(io)?;
             match file.try_lock() {
                 Ok(()) => {
                     sign(&mut file).map_err(io)?;

@@ -363,3 +363,19 @@ async fn looking_for_a_memory_makes_none() {
     drop(world.open("b", "a").await);
     assert!(look().await.is_some());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_are_their_owners_alone_also_in_a_directory_that_is_open_to_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    fs::create_dir_all(world.directory.path()).unwrap();
+    fs::set_permissions(world.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = world.open("a", "b").await;
+    set(&state, ["a".to_owned()]).await;
+    let files: Vec<_> = fs::read_dir(world.directory.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
+    }
+}
