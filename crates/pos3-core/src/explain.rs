@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 
 use crate::compare::Proof;
-use crate::entry::Entry;
+use crate::entry::{Entry, Kind, Protection};
 use crate::event::{Event, Observe, Observer};
 use crate::filter::FilterRule;
 use crate::key::Key;
@@ -51,6 +51,14 @@ pub enum Outcome {
     Unchanged(Proof),
     /// Nothing: only the target has it, and it stays, for deleting was not asked for.
     Kept,
+    /// Nothing: only the target seems to have it, and it stays, for the source has above it what was not looked into. So
+    /// it is not known to be absent, whether deleting was asked for or not.
+    Shielded {
+        /// What is protected in the source.
+        by: Key,
+        /// Why it is.
+        why: Protection,
+    },
     /// Nothing: it is a directory that its contents imply, or protected where it stands.
     Nothing,
     /// This.
@@ -69,7 +77,7 @@ pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions,
         (true, None, None) => Outcome::Absent,
         (true, from, _) => {
             let stays = from.is_none() && to.as_ref().is_some_and(Entry::has_content);
-            let otherwise = if stays { Outcome::Kept } else { Outcome::Nothing };
+            let otherwise = if stays { stays_for(&here, key) } else { Outcome::Nothing };
             planned(source, target, options, (here, there), key).await?.unwrap_or(otherwise)
         }
     };
@@ -81,6 +89,16 @@ pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions,
         remembered: remembered(options.manifest.as_deref(), key).await,
         outcome,
     })
+}
+
+/// Returns why what only the target has would stay, if it does, where the source has these entries.
+fn stays_for(source: &[Entry], key: &Key) -> Outcome {
+    let shield = source.iter().find_map(|entry| {
+        let name = entry.key.as_str();
+        let above = key.is_inside(name.strip_suffix('/').unwrap_or(name));
+        if let Kind::Protected(why) = &entry.kind { above.then(|| (entry.key.clone(), why.clone())) } else { None }
+    });
+    shield.map_or(Outcome::Kept, |(by, why)| Outcome::Shielded { by, why })
 }
 
 /// Plans for trees that hold these entries, and returns what comes of the key, if anything does.

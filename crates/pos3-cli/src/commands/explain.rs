@@ -169,6 +169,11 @@ impl Words {
             Outcome::Kept => {
                 words("kept", "nothing", "only the target has it, and --delete, which would delete it, was not given")
             }
+            Outcome::Shielded { by, why } => {
+                let reason =
+                    format!("in the source it would lie below '{by}', and {why}; so it is not taken for absent");
+                words("protected", "nothing", &reason)
+            }
             Outcome::Act(action) => Self::of_action(args, action, deletion),
             _ => words("nothing", "nothing", "a directory follows from what is in it; what is protected is left alone"),
         }

@@ -97,3 +97,18 @@ fn a_clash_and_what_makes_room_for_it() {
     let (outcome, reason) = download(&["--delete"]);
     assert_eq!((outcome.as_str(), reason.contains("'name' stands in the way")), ("replace", true), "{reason}");
 }
+
+#[cfg(unix)]
+#[test]
+fn what_the_source_may_have_below_a_link_is_said_to_be_protected() {
+    let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/link/in/side", "2"), ("d/linked", "3")]);
+    std::os::unix::fs::symlink("elsewhere", cloud.program.path("d/link")).unwrap();
+    for options in [&[][..], &["--delete"]] {
+        let (would, reason) = answer(&cloud, "link/in/side", options);
+        let expected =
+            "in the source it would lie below 'link', and it is a symbolic link; so it is not taken for absent";
+        assert_eq!((would.as_str(), reason.as_str()), ("nothing", expected), "{options:?}");
+    }
+    let (would, _) = answer(&cloud, "linked", &["--delete"]);
+    assert_eq!(would, "delete: s3://data/d/linked", "a name that only begins so is not below it");
+}

@@ -52,7 +52,7 @@ pub(super) async fn explaining_a_key_is_planning_for_it(
             Outcome::Excluded => "excluded".to_owned(),
             Outcome::Act(action) => decision(action),
             Outcome::Unchanged(_) => "equal".to_owned(),
-            Outcome::Absent | Outcome::Kept | Outcome::Nothing => "nothing".to_owned(),
+            Outcome::Absent | Outcome::Kept | Outcome::Shielded { .. } | Outcome::Nothing => "nothing".to_owned(),
         };
         prop_assert_eq!(said, expected, "{:?}", explanation);
     }
