@@ -102,7 +102,10 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
             (true, ..) => {
                 "compare the two; delete the local file to take the remote one, or 'pos3-cli upload' it to keep it"
             }
-            (false, true, _) => "a disk cannot hold a file and a directory of one name; use --exclude to choose one",
+            (false, true, _) => {
+                "a disk cannot hold a file and a directory of one name; use --exclude to choose one, or --delete where \
+                 only the target has the other"
+            }
             (false, false, true) => "look at what changed meanwhile, then sync again, or make the plan again",
             (false, false, false) => return None,
         };
@@ -141,7 +144,7 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
             "is the endpoint right, and does it answer? (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
         }
         ErrorKind::Throttled => "use fewer requests at once: --concurrency 8",
-        ErrorKind::Exhausted => "free some space, then run the same command again: it goes on where it ended",
+        ErrorKind::Exhausted => "free some space, then run the same command again: it copies what is missing",
         _ if says("another region") => "set the bucket's region with --region",
         _ => return None,
     };
@@ -174,5 +177,13 @@ mod tests {
                 "{error}: {hint:?}"
             );
         }
+    }
+
+    #[test]
+    fn who_meets_a_clash_is_told_of_both_ways_out() {
+        let mut report = Report::default();
+        report.skipped.push(("a".into(), SkipReason::Clash("a/".into())));
+        let hint = for_report(&report).unwrap();
+        assert!(hint.contains("--exclude") && hint.contains("--delete"), "{hint}");
     }
 }
