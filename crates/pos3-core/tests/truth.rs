@@ -299,6 +299,11 @@ async fn without_its_backup_nothing_is_overwritten_or_deleted() {
     ));
     let report = job(&source, &target, mirror().with_backup(Some(backup))).run().await;
     assert_eq!((report.failed.len(), report.withheld), (1, 1));
+    let cause = report.failed[0].error.cause();
+    assert!(
+        cause.starts_with("it could not be kept in 'memory:") && cause.contains("first, so it was left"),
+        "{cause}"
+    );
     assert_eq!(read(&target, "changed").await.as_deref(), Some("old"));
     assert_eq!(read(&target, "deleted").await.as_deref(), Some("last words"));
 }

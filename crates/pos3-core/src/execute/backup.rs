@@ -13,5 +13,8 @@ pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
     let Some(backup) = run.options.backup.as_ref().filter(|_| holds_something) else { return Ok(()) };
     let options = PutOptions::default().with_modified(seen.modified).with_budget(run.options.budget.clone());
     let kept = backup.store().put(&backup.key(&seen.key), run.target.content(seen), options).await;
-    kept.map(drop).map_err(|error| StoreError::new(error.kind(), "back up").with_key(&seen.key).with_source(error))
+    kept.map(drop).map_err(|error| {
+        let message = format!("it could not be kept in '{backup}' first, so it was left as it is");
+        StoreError::new(error.kind(), "back up").with_key(&seen.key).with_message(message).with_source(error)
+    })
 }
