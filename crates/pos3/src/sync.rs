@@ -3,10 +3,12 @@
 //! The engine mirrors any two trees it is given. Which two may be given is decided here, before anything is touched: a
 //! sync of a directory into itself, or from a single file, is a mistake that would cost data.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use pos3_core::{
-    CancellationToken, Capabilities, Deletion, Explanation, Key, ListOptions, Plan, Refusal, Report, Stop, StoreError,
-    SyncJob, SyncOptions, Tree, Usage,
+    CancellationToken, Capabilities, Deletion, Explanation, Key, ListOptions, MemoryManifest, Plan, Refusal, Report,
+    Stop, StoreError, SyncJob, SyncOptions, Tree, Usage,
 };
 
 use crate::error::Error;
@@ -84,6 +86,14 @@ impl Sync {
     #[must_use]
     pub fn with_state(mut self, state: &State) -> Self {
         self.options = self.options.with_manifest(state.manifest()).with_journal(state.journal());
+        self
+    }
+
+    /// Makes a plan compare as a sync does for which nothing was remembered before: it has a memory, so times prove nothing.
+    /// Without it the plan would believe equal times, and be less than what the sync does that follows it.
+    #[must_use]
+    pub fn with_empty_memory(mut self) -> Self {
+        self.options = self.options.with_manifest(Arc::new(MemoryManifest::default()));
         self
     }
 

@@ -9,9 +9,21 @@ use crate::signals::Signals;
 /// What a sync works with.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    pub(super) state: Option<State>,
+    state: Known,
     /// Why it works without, or begins anew.
     pub(super) warning: Option<String>,
+}
+
+/// What is known of earlier runs.
+#[derive(Debug, Default)]
+enum Known {
+    /// Nothing, and nothing will be remembered.
+    #[default]
+    Nothing,
+    /// Nothing yet, or nothing that can be read now; but the run that is looked at would have a memory, and compare so.
+    NothingYet,
+    /// This.
+    All(State),
 }
 
 /// Returns the directory that the environment names.
@@ -34,8 +46,9 @@ impl Memory {
     /// Lets a sync use it.
     pub(super) fn with(&self, sync: Sync) -> Sync {
         match &self.state {
-            Some(state) => sync.with_state(state),
-            None => sync,
+            Known::All(state) => sync.with_state(state),
+            Known::NothingYet => sync.with_empty_memory(),
+            Known::Nothing => sync,
         }
     }
 }
@@ -84,16 +97,20 @@ pub(super) async fn for_look(args: SyncManifestArgs, registry: &Registry, from: 
 async fn for_plan(directory: &StateDirectory, registry: &Registry, from: &Location, to: &Location) -> Memory {
     match State::open_existing(directory, registry, from, to, Wait::Fail).await {
         Ok(Some(state)) => with(state),
-        Ok(None) | Err(Error::State(StateError::Fleeting { .. })) => Memory::default(),
+        Ok(None) => Memory { state: Known::NothingYet, warning: None },
+        Err(Error::State(StateError::Fleeting { .. })) => Memory::default(),
+        Err(error @ Error::State(StateError::Locked { .. })) => {
+            Memory { state: Known::NothingYet, ..without(&one_line(&error)) }
+        }
         Err(error) => without(&one_line(&error)),
     }
 }
 
 fn with(state: State) -> Memory {
     let warning = state.warning().map(str::to_owned);
-    Memory { state: Some(state), warning }
+    Memory { state: Known::All(state), warning }
 }
 
 fn without(why: &str) -> Memory {
-    Memory { state: None, warning: Some(format!("this run uses and remembers nothing of other runs: {why}")) }
+    Memory { state: Known::Nothing, warning: Some(format!("this run uses and remembers nothing of other runs: {why}")) }
 }

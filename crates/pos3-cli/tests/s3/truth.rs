@@ -152,6 +152,12 @@ fn every_change_that_keeps_the_size_is_found_by_the_first_run_after_it() {
                 change.happen(&cloud);
                 memory.befall(&cloud);
                 let winner = if direction == &UP { both(&cloud).0 } else { both(&cloud).1 };
+                let (code, foreseen) = cloud.json(&[&direction[..], &["-n"]].concat());
+                assert_eq!(
+                    (code, &foreseen["plan"][0]["key"]),
+                    (0, &"file".into()),
+                    "{change:?} {memory:?} {foreseen}"
+                );
                 assert_eq!(copied(&cloud, direction), 1, "{change:?} {memory:?} {direction:?}");
                 assert_eq!(both(&cloud), (winner.clone(), winner), "{change:?} {memory:?} {direction:?}");
                 assert_eq!(copied(&cloud, direction), 0, "{change:?} {memory:?} {direction:?}");
