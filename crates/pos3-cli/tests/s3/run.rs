@@ -412,6 +412,31 @@ fn a_directory_that_the_program_emptied_deletes_nothing_and_is_no_failure() {
 }
 
 #[test]
+fn a_directory_that_the_program_removed_is_said_to_be_gone_and_deletes_nothing() {
+    let cloud = Cloud::new(&[]).with_objects(&[("out/a", "x"), ("out/b", "x")]);
+    let places = ["--sync", "out=s3://data/out", "--delete-remote", "--allow-empty"];
+    let ended = run(&cloud, &sh(&places, r#"rm -r "$POS3_PATH_OUT""#));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("out: nothing was uploaded to s3://data/out at the end: /"), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), ["out/a", "out/b"]);
+}
+
+#[test]
+fn a_file_that_others_replaced_while_the_program_ran_stays_theirs_and_is_told() {
+    let cloud = Cloud::new(&[]).with_objects(&[("out/a", "1"), ("out/b", "1")]);
+    let places = ["--sync", "out=s3://data/out"];
+    assert_eq!(run(&cloud, &sh(&places, "true")).code, Some(0));
+    let theirs = cloud.program.path("theirs");
+    fs::write(&theirs, "theirs").unwrap();
+    let cli = env!("CARGO_BIN_EXE_pos3-cli");
+    let script = format!("'{cli}' upload s3://data/out/a --local '{}' -q", theirs.display());
+    let ended = run(&cloud, &sh(&places, &script));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("1 file there; 1 file left as others changed it\n"), "{}", ended.err);
+    assert_eq!(cloud.server.object(BUCKET, "out/a").unwrap().bytes, "theirs");
+}
+
+#[test]
 fn a_file_that_changed_on_both_sides_starts_nothing_and_is_named_with_what_to_do() {
     let cloud = Cloud::new(&[]).with_objects(&[("out/a", "1")]);
     let places = ["--sync", "out=s3://data/out"];

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use pos3::{Ended, Ending, Key, Refusal, Report, SessionError, Status, Stop};
+use pos3::{Ended, Ending, Key, Refusal, Report, SessionError, SkipReason, Status, Stop};
 use serde::Serialize;
 
 use super::super::session;
@@ -172,6 +172,9 @@ impl<'a> Output<'a> {
                 text.push_str(&format!("hint: {hint}\n"));
             }
         }
+        if ended.error.is_none() && ended.report.is_none() {
+            text.push_str(&format!("{name}: nothing was uploaded to {url} at the end: {path} is gone\n"));
+        }
         if let Some(report) = self.report() {
             text.push_str(&format!("{name}: complete in {url}: {}\n", complete(ended, report, signal)));
         }
@@ -205,6 +208,10 @@ fn complete(ended: &Ended, report: &Report, signal: Option<Exit>) -> String {
     if ended.uploaded > 0 {
         let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
         text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
+    }
+    let theirs = report.skipped.iter().filter(|(_, why)| *why == SkipReason::Newer).count();
+    if theirs > 0 {
+        text.push_str(&format!("; {} left as others changed it", size::counted(theirs as u64, "file")));
     }
     if report.deleted > 0 {
         text.push_str(&format!("; {} deleted", size::counted(report.deleted, "file")));
