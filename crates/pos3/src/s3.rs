@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pos3_core::Tree;
-use pos3_s3::{Credentials, S3Client};
+use pos3_s3::{Credentials, S3Client, S3ConfigError};
 
 use crate::error::Error;
 use crate::location::{Location, RemoteLocation};
@@ -149,7 +149,8 @@ impl S3Provider {
                 let profile = self.profile(location, name)?;
                 open.claim(name, &profile).map_err(|source| refused(location, source))?;
                 let (settings, asker) = self.settings_of(location, name, profile)?;
-                self.connect(&mut open, &settings, &asker)?
+                let connected = self.connect(&mut open, &settings, &asker);
+                connected.map_err(|source| of_profile(location, name, source))?
             }
         };
         open.clients.insert(key, ready.clone());
@@ -245,6 +246,16 @@ impl Provider for S3Provider {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.claim(name, &profile).map_err(|source| refused(location, source))?;
         Ok(profile.local_name(name).to_owned())
+    }
+}
+
+/// Says in which profile an endpoint stands that is none.
+fn of_profile(location: &Location, name: &str, source: S3SettingsError) -> Error {
+    match source {
+        S3SettingsError::Config(wrong @ S3ConfigError::Endpoint { .. }) => {
+            refused(location, ProfileError::Invalid { name: name.to_owned(), file: None, why: wrong.to_string() })
+        }
+        source => source.into(),
     }
 }
 

@@ -150,6 +150,18 @@ fn a_profile_that_cannot_be_used_is_a_failure_of_the_commands_that_the_python_pr
 }
 
 #[test]
+fn an_endpoint_that_is_none_is_said_with_its_profile() {
+    let two = Two::new();
+    fs::write(two.program.path("config/pos3/profiles.toml"), "[profiles.lab]\nendpoint = \"lab.example\"\n").unwrap();
+    for (command, code) in [("ls", 1), ("cleanup", 2)] {
+        let ended = two.run(&[command, "s3://lab@data/x"], &FAR_KEYS);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let said = "'s3://lab@data/x' cannot be opened: profile 'lab': 'lab.example' is not an S3 endpoint: ";
+        assert!(ended.err.contains(said) && !ended.err.contains("AWS_ENDPOINT_URL"), "{ended:?}");
+    }
+}
+
+#[test]
 fn aws_is_no_profile() {
     let two = Two::new();
     let endpoint = two.far.endpoint();
