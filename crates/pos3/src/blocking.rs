@@ -1,7 +1,8 @@
 //! The session for programs without an async runtime: [`Session`].
 //!
 //! It brings a runtime of its own, so the background uploads go on while the program computes. It must not be used from
-//! inside another runtime: use [`pos3::Session`](crate::Session) there.
+//! inside another runtime, where a call and a drop of it panic: use [`pos3::Session`](crate::Session) there, or move it to
+//! a thread that may wait, such as one of tokio's `spawn_blocking`.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::session::{
 /// Threads that move bytes while the program computes.
 const THREADS: usize = 2;
 
-/// A [`pos3::Session`](crate::Session) whose calls wait.
+/// A [`pos3::Session`](crate::Session) whose calls wait. It is not for `async` code: there its calls, and its drop, panic.
 ///
 /// ```
 /// use pos3::{UploadOptions, blocking};
