@@ -128,7 +128,7 @@ use signals::Signals;
 ///
 /// The same call twice is one registration and one transfer: callers share it, and its error. The same place with other
 /// options, and places that overlap where one of them is written to, are errors that name both. So are local paths that
-/// overlap where something may be deleted. A download that failed may be asked for again.
+/// overlap, unless both are downloads that delete nothing and one is a part of the other. A download that failed may be asked for again.
 ///
 /// # While the program works
 ///

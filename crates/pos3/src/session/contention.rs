@@ -1,19 +1,19 @@
-//! A transfer beside others that bring the same to the same place.
+//! A transfer beside others that change what it has listed.
 //!
 //! Two programs with one cache, or two sessions of one program, write the same files or objects at once, and each finds
 //! targets that are not what it has listed. Where the other brought the very same nothing is wrong, and an error would only
-//! puzzle.
+//! puzzle. A program that writes a file under another name and renames it takes away what was to be uploaded.
 
 use std::collections::BTreeSet;
 
-use pos3_core::{Action, FailureKind, Key, Plan, Report, SyncJob, Usage};
+use pos3_core::{Action, Failure, FailureKind, Key, Plan, Report, SkipReason, SyncJob, Usage};
 
 /// How often it is looked again. After the first run every file is there, brought by one or the other; more looks are for
 /// what changes meanwhile.
 const LOOKS: usize = 3;
 
-/// Runs a transfer. Where it met targets that others had changed, it looks again, and it is an error only if they are not as
-/// they should be: what somebody else wrote meanwhile is not overwritten.
+/// Runs a transfer. Where it met targets that others had changed, or sources that had gone, it looks again, and it is an
+/// error only if the targets are not as they should be: what somebody else wrote meanwhile is not overwritten.
 pub(super) async fn run(job: &SyncJob) -> Report {
     let before = job.usage();
     let report = job.run().await;
@@ -29,7 +29,7 @@ pub(super) async fn run_seeing(job: &SyncJob, see: impl Fn(&Plan) + Sync) -> Rep
 
 async fn look_again(job: &SyncJob, mut report: Report, before: &Usage, see: impl Fn(&Plan)) -> Report {
     for _ in 0..LOOKS {
-        let Some(stale) = only_stale(&report) else { break };
+        let Some(stale) = changed_meanwhile(&report) else { break };
         let Ok(plan) = job.plan().await else { break };
         if touches(&plan, &stale) {
             break;
@@ -41,12 +41,14 @@ async fn look_again(job: &SyncJob, mut report: Report, before: &Usage, see: impl
     }
     report
 }
-/// Returns the keys that were not what was listed, if nothing else went wrong.
-fn only_stale(report: &Report) -> Option<BTreeSet<Key>> {
-    let is_stale = report.stopped.is_none()
-        && !report.failed.is_empty()
-        && report.failed.iter().all(|failure| failure.kind == FailureKind::Stale);
-    is_stale.then(|| report.failed.iter().map(|failure| failure.key.clone()).collect())
+
+/// Returns the targets that were not what was listed, if there were such or sources had gone, and nothing else went wrong.
+fn changed_meanwhile(report: &Report) -> Option<BTreeSet<Key>> {
+    let has_gone = report.skipped.iter().any(|(_, why)| *why == SkipReason::Vanished);
+    let is_stale = |failure: &Failure| failure.kind == FailureKind::Stale;
+    let looks_again =
+        report.stopped.is_none() && (has_gone || !report.failed.is_empty()) && report.failed.iter().all(is_stale);
+    looks_again.then(|| report.failed.iter().map(|failure| failure.key.clone()).collect())
 }
 
 fn touches(plan: &Plan, keys: &BTreeSet<Key>) -> bool {

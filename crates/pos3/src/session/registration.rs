@@ -144,6 +144,11 @@ impl Registration {
         self.place == other.place && self.local == other.local && self.kind.normal() == other.kind.normal()
     }
 
+    /// Returns true if this is a part of what `other` brings: inside of it remotely, and locally too.
+    fn is_part_of(&self, other: &Self) -> bool {
+        self.place.starts_with(&other.place) && self.local != other.local && self.local.starts_with(&other.local)
+    }
+
     /// Returns why this cannot be registered beside `old`.
     pub(super) fn conflict(&self, old: &Self) -> Option<SessionError> {
         let same_kind = std::mem::discriminant(&self.kind) == std::mem::discriminant(&old.kind);
@@ -161,7 +166,8 @@ impl Registration {
             });
         }
         let shared = paths_overlap(&self.local, &old.local);
-        (shared && (self.kind.deletes() || old.kind.deletes())).then(|| SessionError::LocalConflict {
+        let harmless = self.is_part_of(old) || old.is_part_of(self);
+        (shared && (!harmless || self.kind.deletes() || old.kind.deletes())).then(|| SessionError::LocalConflict {
             new: self.location.to_string(),
             new_path: self.local.clone(),
             old: old.location.to_string(),

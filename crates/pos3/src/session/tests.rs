@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pos3_core::{Guards, Key, MaxDelete, MemoryStore, RemoteStore, RemoteStoreExt};
+use pos3_core::{Event, Guards, Key, MaxDelete, MemoryStore, Observer, RemoteStore, RemoteStoreExt};
 
 use super::*;
 use crate::registry::{MemoryProvider, Registry};
@@ -151,6 +151,51 @@ async fn conflicts_name_both_and_respect_segments() {
     let elsewhere = upload().with_local(world.path("cache/_/b/data_backup/inside"));
     let error = session.upload("memory://b/other", elsewhere).await.unwrap_err();
     assert!(matches!(error, SessionError::LocalConflict { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn two_downloads_share_a_path_only_where_one_is_a_part_of_the_other() {
+    let world = World::with(&[("data/a", "1"), ("data/sub/b", "2"), ("other/a", "3")]).await;
+    let session = world.session();
+    let data = session.download("memory://b/data", DownloadOptions::default()).await.unwrap();
+    let part = session.download("memory://b/data/sub", DownloadOptions::default()).await.unwrap();
+    assert_eq!(part, data.join("sub"));
+    for (place, local) in [("other", data.clone()), ("other", part), ("other/a", data.join("a"))] {
+        let options = DownloadOptions::default().with_local(local.clone());
+        let error = session.download(&format!("memory://b/{place}"), options).await.unwrap_err();
+        assert!(matches!(error, SessionError::LocalConflict { .. }), "{}: {error}", local.display());
+    }
+    assert_eq!(fs::read_to_string(data.join("a")).unwrap(), "1");
+}
+
+/// Renames a file when its upload begins, as a program does that writes under another name first.
+struct Renaming(PathBuf);
+
+impl Observer for Renaming {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Started(action) = event
+            && action.key().as_str() == "a.tmp"
+        {
+            fs::rename(self.0.join("a.tmp"), self.0.join("a")).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_renamed_while_it_is_uploaded_is_uploaded_under_its_new_name() {
+    for is_at_the_end in [false, true] {
+        let world = World::new();
+        let out = world.path("cache/_/b/out");
+        let session = world.builder().observer(Renaming(out.clone())).open().unwrap();
+        assert_eq!(session.upload("memory://b/out", upload()).await.unwrap(), out);
+        write(&out, "a.tmp", "1");
+        if !is_at_the_end {
+            session.flush().await.unwrap();
+        }
+        let ending = session.close().await;
+        assert!(ending.is_complete(), "{ending:?}");
+        assert_eq!(world.keys().await, ["out/a"]);
+    }
 }
 
 #[tokio::test]

@@ -22,10 +22,10 @@ impl Watch {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a plan that is about to be performed.
+    /// Takes note of a plan that is about to be performed. It is all there is to do now, whatever an earlier one said.
     pub(super) fn expect(&self, plan: &Plan) {
         let copies = plan.actions.iter().filter(|action| is_copy(action)).map(|action| action.key().clone());
-        self.pending().get_or_insert_default().extend(copies);
+        *self.pending() = Some(copies.collect());
     }
 
     /// Returns true if there was a plan, and everything in it has been copied.
