@@ -89,8 +89,9 @@ impl Sync {
         self
     }
 
-    /// Makes a plan compare as a sync does for which nothing was remembered before: it has a memory, so times prove nothing.
-    /// Without it the plan would believe equal times, and be less than what the sync does that follows it.
+    /// Makes this compare as a sync does for which nothing was remembered before: times prove nothing that a digest can
+    /// tell. That is for a sync whose [state](Self::with_state) cannot be used, and for a plan of one that has none yet:
+    /// without it they would believe equal times, and find less than with it.
     #[must_use]
     pub fn with_empty_memory(mut self) -> Self {
         self.options = self.options.with_manifest(Arc::new(MemoryManifest::default()));

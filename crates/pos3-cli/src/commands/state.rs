@@ -17,11 +17,11 @@ pub(super) struct Memory {
 /// What is known of earlier runs.
 #[derive(Debug, Default)]
 enum Known {
-    /// Nothing, and nothing will be remembered.
+    /// Nothing, because a person wants it so, or because there is nothing to remember.
     #[default]
+    Unwanted,
+    /// Nothing yet, or nothing that can be read: what is not known is compared, as if it had been deleted.
     Nothing,
-    /// Nothing yet, or nothing that can be read now; but the run that is looked at would have a memory, and compare so.
-    NothingYet,
     /// This.
     All(State),
 }
@@ -47,8 +47,8 @@ impl Memory {
     pub(super) fn with(&self, sync: Sync) -> Sync {
         match &self.state {
             Known::All(state) => sync.with_state(state),
-            Known::NothingYet => sync.with_empty_memory(),
-            Known::Nothing => sync,
+            Known::Nothing => sync.with_empty_memory(),
+            Known::Unwanted => sync,
         }
     }
 }
@@ -97,11 +97,8 @@ pub(super) async fn for_look(args: SyncManifestArgs, registry: &Registry, from: 
 async fn for_plan(directory: &StateDirectory, registry: &Registry, from: &Location, to: &Location) -> Memory {
     match State::open_existing(directory, registry, from, to, Wait::Fail).await {
         Ok(Some(state)) => with(state),
-        Ok(None) => Memory { state: Known::NothingYet, warning: None },
+        Ok(None) => Memory { state: Known::Nothing, warning: None },
         Err(Error::State(StateError::Fleeting { .. })) => Memory::default(),
-        Err(error @ Error::State(StateError::Locked { .. })) => {
-            Memory { state: Known::NothingYet, ..without(&one_line(&error)) }
-        }
         Err(error) => without(&one_line(&error)),
     }
 }

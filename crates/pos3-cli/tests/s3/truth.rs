@@ -73,6 +73,7 @@ enum Memory {
     Kept,
     Deleted,
     Corrupted,
+    Unusable,
 }
 
 impl Memory {
@@ -82,6 +83,10 @@ impl Memory {
             Self::Kept => {}
             Self::Deleted => {
                 fs::remove_dir_all(state).unwrap();
+            }
+            Self::Unusable => {
+                fs::remove_dir_all(state).unwrap();
+                fs::write(state, "in the way").unwrap();
             }
             Self::Corrupted => {
                 let databases = fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path());
@@ -140,7 +145,7 @@ fn both(cloud: &Cloud) -> (String, String) {
 
 #[test]
 fn every_change_that_keeps_the_size_is_found_by_the_first_run_after_it() {
-    for memory in [Memory::Kept, Memory::Deleted, Memory::Corrupted] {
+    for memory in [Memory::Kept, Memory::Deleted, Memory::Corrupted, Memory::Unusable] {
         for change in [Change::EditedLongAgo, Change::OverwrittenRemotely, Change::ReplacedByMove] {
             for direction in [&UP, &DOWN] {
                 let cloud = Cloud::new(&[("d/file", "first!"), ("d/other", "other!")]);
