@@ -188,7 +188,8 @@ impl Store {
     fn open(pair: &Pair, path: PathBuf, lock: Lock) -> Result<Self, StateError> {
         let (database, warning) = Database::open_or_replace(&path, pair)?;
         let database = Arc::new(database);
-        let writer = Writer::start(database.clone()).map_err(|source| StateError::Io { path: path.clone(), source })?;
+        let writer = Writer::start(database.clone(), path.clone())
+            .map_err(|source| StateError::Io { path: path.clone(), source })?;
         Ok(Self { writer, database, path, warning, _lock: lock })
     }
 }

@@ -137,7 +137,7 @@ pub(super) fn finish(written: io::Result<Reader>, exit: Exit) -> Exit {
         Ok(_) => exit,
         Err(error) => {
             output::error(&output::unwritten(&error).message, None);
-            if exit == Exit::Done { Exit::Failed } else { exit }
+            if matches!(exit, Exit::Done | Exit::Differs) { Exit::Failed } else { exit }
         }
     }
 }

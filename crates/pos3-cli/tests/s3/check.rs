@@ -1,10 +1,12 @@
 //! `check`: compares, and changes nothing.
 
 use std::fs;
+use std::process::Stdio;
 
 use pos3_tests::server::Operation;
 
 use super::{BUCKET, Cloud, requests};
+use crate::program::Ended;
 
 #[test]
 fn a_check_says_what_differs_in_the_lines_of_rclone() {
@@ -27,6 +29,17 @@ fn a_check_says_what_differs_in_the_lines_of_rclone() {
     assert_eq!(told["differences"][0], serde_json::json!({"path": "content", "sign": "*"}));
     let same = cloud.run(&["check", "d", "s3://data/d", "--exclude", "*", "--include", "same"]);
     assert_eq!((same.code, same.out.as_str()), (Some(0), ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn differences_that_could_not_be_written_are_a_failure() {
+    let cloud = Cloud::new(&[("d/a", "1")]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let child = cloud.command(&["check", "d", "s3://data/d"]).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("No space left on device"), "{}", ended.err);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! Many uploads note their parts at once: what waits while one transaction is written goes into the next together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -41,9 +42,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>) -> std::io::Result<Self> {
+    /// Starts the thread; `file` is what an error names.
+    pub(super) fn start(database: Arc<Database>, file: PathBuf) -> std::io::Result<Self> {
         let (requests, waiting) = mpsc::channel();
-        let work = move || serve(&database, &waiting);
+        let work = move || serve(&database, &file, &waiting);
         let thread = thread::Builder::new().name("pos3-state".to_owned()).spawn(work)?;
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
@@ -73,15 +75,15 @@ fn ended() -> ManifestError {
     ManifestError("the thread that writes what is remembered has ended".to_owned())
 }
 
-fn serve(database: &Database, waiting: &mpsc::Receiver<Request>) {
+fn serve(database: &Database, file: &Path, waiting: &mpsc::Receiver<Request>) {
     while let Ok(first) = waiting.recv() {
         let mut requests = vec![first];
         requests.extend(waiting.try_iter().take(TOGETHER - 1));
         let written = catch_unwind(AssertUnwindSafe(|| commit(database, &requests)));
         let failure = match written {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the database is damaged".to_owned()),
+            Ok(Err(error)) => Some(format!("cannot write what is remembered to '{}': {error}", file.display())),
+            Err(_) => Some(format!("cannot write what is remembered to '{}': the database is damaged", file.display())),
         };
         for request in requests {
             let answer = failure.clone().map_or(Ok(()), |message| Err(ManifestError(message)));
