@@ -262,13 +262,15 @@ impl Session {
             let path = absolute(path)?;
             return if path.exists() { Ok(path) } else { Err(SessionError::NoLocalPath(path)) };
         }
-        let new = self.inner.registration(location, options.local.clone().as_deref(), Kind::Download(options))?;
+        let local = options.local.clone();
+        let new = self.inner.registration(location.clone(), local.as_deref(), Kind::Download(options))?;
         let registration = self.inner.enter(new)?;
-        let downloaded = self.downloading(&registration).await;
-        if downloaded.is_err() {
-            self.inner.forget(&registration);
+        let path = self.downloading(&registration).await.inspect_err(|_| self.inner.forget(&registration))?;
+        if place::names_prefix(&location) && path.is_file() {
+            // `x` is here already, and was an object: there is no room for what is below `x/`.
+            return Err(registration.in_the_way_of(&location, &path));
         }
-        downloaded
+        Ok(path)
     }
 
     /// Registers a place to be uploaded, makes its local directory, and returns the local path.

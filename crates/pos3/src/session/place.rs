@@ -13,7 +13,7 @@ use pos3_local::{LocalOptions, LocalStore, MissingRoot};
 use super::error::SessionError;
 use super::registration::Registration;
 use crate::error::Error;
-use crate::location::{Location, RemoteLocation};
+use crate::location::Location;
 use crate::registry::{Registry, Role};
 
 /// The two sides of a transfer.
@@ -42,12 +42,11 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
     match fs::metadata(local) {
         Ok(found) if found.is_dir() => Ok(Some(Ends { remote: prefix, local: directory(local, MissingRoot::Error)? })),
         Ok(_) => {
-            let whole = match remote(location) {
-                // `file` to `prefix/` is `prefix/file`.
-                Some(remote) if remote.key().is_empty() || remote.key().ends_with('/') => {
-                    Key::from(file_name(local)?).under(prefix.prefix())
-                }
-                _ => Key::from(prefix.prefix().strip_suffix('/').unwrap_or(prefix.prefix())),
+            // `file` to `prefix/` is `prefix/file`.
+            let whole = if names_prefix(location) {
+                Key::from(file_name(local)?).under(prefix.prefix())
+            } else {
+                Key::from(prefix.prefix().strip_suffix('/').unwrap_or(prefix.prefix()))
             };
             single(prefix.store(), whole, local).map(Some)
         }
@@ -58,8 +57,7 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
 
 /// Returns the key of the object that a location names, if it is one.
 async fn object(location: &Location, prefix: &Tree) -> Result<Option<Key>, SessionError> {
-    let names_prefix = remote(location).is_none_or(|remote| remote.key().is_empty() || remote.key().ends_with('/'));
-    let Some(name) = prefix.prefix().strip_suffix('/').filter(|_| !names_prefix) else { return Ok(None) };
+    let Some(name) = prefix.prefix().strip_suffix('/').filter(|_| !names_prefix(location)) else { return Ok(None) };
     let whole = Key::from(name);
     match prefix.store().head(&whole).await {
         Ok(entry) => Ok((entry.kind == Kind::File).then_some(whole)),
@@ -68,10 +66,11 @@ async fn object(location: &Location, prefix: &Tree) -> Result<Option<Key>, Sessi
     }
 }
 
-fn remote(location: &Location) -> Option<&RemoteLocation> {
+/// Returns true if a location cannot be one object: a bucket, and what ends in `/`.
+pub(super) fn names_prefix(location: &Location) -> bool {
     match location {
-        Location::Remote(remote) => Some(remote),
-        Location::Local(_) => None,
+        Location::Remote(remote) => remote.key().is_empty() || remote.key().ends_with('/'),
+        Location::Local(_) => false,
     }
 }
 

@@ -167,12 +167,18 @@ impl Registration {
         }
         let shared = paths_overlap(&self.local, &old.local);
         let harmless = self.is_part_of(old) || old.is_part_of(self);
-        (shared && (!harmless || self.kind.deletes() || old.kind.deletes())).then(|| SessionError::LocalConflict {
-            new: self.location.to_string(),
-            new_path: self.local.clone(),
-            old: old.location.to_string(),
-            old_path: old.local.clone(),
-        })
+        (shared && (!harmless || self.kind.deletes() || old.kind.deletes()))
+            .then(|| old.in_the_way_of(&self.location, &self.local))
+    }
+
+    /// Returns the error of a location that cannot be kept at a path because of what is kept for this.
+    pub(super) fn in_the_way_of(&self, location: &Location, path: &Path) -> SessionError {
+        SessionError::LocalConflict {
+            new: location.to_string(),
+            new_path: path.to_owned(),
+            old: self.location.to_string(),
+            old_path: self.local.clone(),
+        }
     }
 }
 

@@ -168,6 +168,19 @@ async fn two_downloads_share_a_path_only_where_one_is_a_part_of_the_other() {
     assert_eq!(fs::read_to_string(data.join("a")).unwrap(), "1");
 }
 
+#[tokio::test]
+async fn what_is_below_a_name_is_not_the_object_of_that_name() {
+    let world = World::with(&[("x", "object"), ("x/a", "below"), ("y/a", "below")]).await;
+    let session = world.session();
+    let object = session.download("memory://b/x", DownloadOptions::default()).await.unwrap();
+    assert_eq!(fs::read_to_string(&object).unwrap(), "object");
+    let error = session.download("memory://b/x/", DownloadOptions::default()).await.unwrap_err();
+    assert!(matches!(error, SessionError::LocalConflict { .. }), "{error}");
+    assert_eq!(session.download("memory://b/x", DownloadOptions::default()).await.unwrap(), object);
+    let prefix = session.download("memory://b/y", DownloadOptions::default()).await.unwrap();
+    assert_eq!(session.download("memory://b/y/", DownloadOptions::default()).await.unwrap(), prefix);
+}
+
 /// Renames a file when its upload begins, as a program does that writes under another name first.
 struct Renaming(PathBuf);
 
