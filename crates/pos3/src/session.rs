@@ -530,4 +530,6 @@ mod clock_tests;
 #[cfg(test)]
 mod delete_tests;
 #[cfg(test)]
+mod registration_tests;
+#[cfg(test)]
 mod tests;

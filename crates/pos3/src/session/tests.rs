@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pos3_core::{Event, Guards, Key, MaxDelete, MemoryStore, Observer, RemoteStore, RemoteStoreExt};
 
@@ -32,7 +31,7 @@ impl World {
         self.store().write(&Key::from(key), content.into()).await.unwrap();
     }
 
-    fn store(&self) -> Arc<MemoryStore> {
+    pub(super) fn store(&self) -> Arc<MemoryStore> {
         self.memory.store("b")
     }
 
@@ -40,7 +39,7 @@ impl World {
         self.store().list_all("").await.unwrap().into_iter().map(|entry| entry.key.to_string()).collect()
     }
 
-    async fn read(&self, key: &str) -> String {
+    pub(super) async fn read(&self, key: &str) -> String {
         String::from_utf8(self.store().read(&Key::from(key)).await.unwrap().to_vec()).unwrap()
     }
 
@@ -53,7 +52,7 @@ impl World {
         self.builder().open().unwrap()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.disk.path().join(name)
     }
 }
@@ -133,52 +132,6 @@ async fn local_paths_are_passed_through() {
     assert!(data.is_dir());
     assert_eq!(session.download(name, DownloadOptions::default()).await.unwrap(), data);
     assert!(session.status().is_empty());
-}
-
-#[tokio::test]
-async fn conflicts_name_both_and_respect_segments() {
-    let world = World::with(&[("data/a", "1")]).await;
-    let session = world.session();
-    session.download("memory://b/data", DownloadOptions::default()).await.unwrap();
-    session.upload("memory://b/data_backup", upload()).await.unwrap();
-    let error = session.upload("memory://b/data/sub", upload()).await.unwrap_err();
-    assert_eq!(error.to_string(), "upload 'memory://b/data/sub' overlaps with download 'memory://b/data'");
-    let error = session.upload("memory://b", upload()).await.unwrap_err();
-    assert!(matches!(error, SessionError::RemoteConflict { .. }), "{error}");
-    let error = session.upload("memory://b/data_backup", upload().with_priority(1)).await.unwrap_err();
-    assert!(matches!(error, SessionError::Different { .. }), "{error}");
-    session.upload("memory://b/data_backup/", upload()).await.unwrap();
-    let elsewhere = upload().with_local(world.path("cache/_/b/data_backup/inside"));
-    let error = session.upload("memory://b/other", elsewhere).await.unwrap_err();
-    assert!(matches!(error, SessionError::LocalConflict { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn two_downloads_share_a_path_only_where_one_is_a_part_of_the_other() {
-    let world = World::with(&[("data/a", "1"), ("data/sub/b", "2"), ("other/a", "3")]).await;
-    let session = world.session();
-    let data = session.download("memory://b/data", DownloadOptions::default()).await.unwrap();
-    let part = session.download("memory://b/data/sub", DownloadOptions::default()).await.unwrap();
-    assert_eq!(part, data.join("sub"));
-    for (place, local) in [("other", data.clone()), ("other", part), ("other/a", data.join("a"))] {
-        let options = DownloadOptions::default().with_local(local.clone());
-        let error = session.download(&format!("memory://b/{place}"), options).await.unwrap_err();
-        assert!(matches!(error, SessionError::LocalConflict { .. }), "{}: {error}", local.display());
-    }
-    assert_eq!(fs::read_to_string(data.join("a")).unwrap(), "1");
-}
-
-#[tokio::test]
-async fn what_is_below_a_name_is_not_the_object_of_that_name() {
-    let world = World::with(&[("x", "object"), ("x/a", "below"), ("y/a", "below")]).await;
-    let session = world.session();
-    let object = session.download("memory://b/x", DownloadOptions::default()).await.unwrap();
-    assert_eq!(fs::read_to_string(&object).unwrap(), "object");
-    let error = session.download("memory://b/x/", DownloadOptions::default()).await.unwrap_err();
-    assert!(matches!(error, SessionError::LocalConflict { .. }), "{error}");
-    assert_eq!(session.download("memory://b/x", DownloadOptions::default()).await.unwrap(), object);
-    let prefix = session.download("memory://b/y", DownloadOptions::default()).await.unwrap();
-    assert_eq!(session.download("memory://b/y/", DownloadOptions::default()).await.unwrap(), prefix);
 }
 
 /// Renames a file when its upload begins, as a program does that writes under another name first.
@@ -279,65 +232,6 @@ async fn a_single_file_is_uploaded_and_its_siblings_stay() {
 }
 
 #[tokio::test]
-async fn a_sync_is_one_registration() {
-    let world = World::with(&[("run/ckpt-1", "one")]).await;
-    let session = world.session();
-    let run = session.sync("memory://b/run", SyncBothOptions::default()).await.unwrap();
-    assert_eq!(session.sync("memory://b/run/", SyncBothOptions::default()).await.unwrap(), run);
-    assert_eq!(fs::read_to_string(run.join("ckpt-1")).unwrap(), "one");
-    write(&run, "ckpt-1", "ONE");
-    write(&run, "ckpt-2", "two");
-    session.close().await.into_result().unwrap();
-    assert_eq!(world.read("run/ckpt-1").await, "ONE", "an overwrite of equal size");
-    assert_eq!(world.read("run/ckpt-2").await, "two");
-}
-
-#[tokio::test]
-async fn one_registration_in_other_words_is_the_same() {
-    let world = World::with(&[("data/a", "1")]).await;
-    let session = world.session();
-    let out = session.upload("memory://b/out", upload()).await.unwrap();
-    let named = out.join("..").join("out");
-    assert_eq!(session.upload("memory://b/out/", upload().with_local(named)).await.unwrap(), out);
-    let data = session.download("memory://b/data", DownloadOptions::default()).await.unwrap();
-    let named = DownloadOptions::default().with_local(data.clone());
-    assert_eq!(session.download("memory://b/data", named).await.unwrap(), data);
-    assert_eq!(session.status().len(), 2);
-    session.close().await.into_result().unwrap();
-}
-
-#[tokio::test]
-async fn an_upload_whose_directory_cannot_be_made_is_not_registered() {
-    let world = World::new();
-    let session = world.session();
-    fs::write(world.path("file"), "x").unwrap();
-    let below_a_file = upload().with_local(world.path("file").join("out"));
-    session.upload("memory://b/out", below_a_file.clone()).await.unwrap_err();
-    session.sync("memory://b/run", SyncBothOptions::default().with_upload(below_a_file)).await.unwrap_err();
-    assert!(session.status().is_empty(), "{:?}", session.status());
-    let out = session.upload("memory://b/out", upload()).await.unwrap();
-    write(&out, "a", "1");
-    session.close().await.into_result().unwrap();
-    assert_eq!(world.keys().await, ["out/a"]);
-}
-
-#[tokio::test]
-async fn an_upload_that_is_asked_for_again_in_vain_stays_registered() {
-    let world = World::new();
-    let session = world.session();
-    let options = upload().with_local(world.path("parent").join("out"));
-    session.upload("memory://b/out", options.clone()).await.unwrap();
-    fs::rename(world.path("parent"), world.path("aside")).unwrap();
-    fs::write(world.path("parent"), "in the way").unwrap();
-    session.upload("memory://b/out", options).await.unwrap_err();
-    fs::remove_file(world.path("parent")).unwrap();
-    fs::rename(world.path("aside"), world.path("parent")).unwrap();
-    fs::write(world.path("parent").join("out").join("a"), "1").unwrap();
-    session.close().await.into_result().unwrap();
-    assert_eq!(world.keys().await, ["out/a"]);
-}
-
-#[tokio::test]
 async fn what_others_replace_is_not_overwritten_by_what_a_sync_fetched() {
     let world = World::with(&[("run/config", "ours"), ("run/log", "1")]).await;
     let session = world.session();
@@ -350,21 +244,6 @@ async fn what_others_replace_is_not_overwritten_by_what_a_sync_fetched() {
     assert!(ending.is_complete(), "{ending:?}");
     assert_eq!(world.read("run/config").await, "THEIRS", "nobody changed it here");
     assert_eq!(world.read("run/log").await, "1, 2", "what the program wrote is its output");
-}
-
-#[tokio::test]
-async fn one_bad_registration_does_not_keep_the_others_from_being_uploaded() {
-    let world = World::new();
-    let session = world.session();
-    let good = session.upload("memory://b/good", upload()).await.unwrap();
-    write(&good, "a", "1");
-    let bad = session.upload("memory://b/bad", upload().with_local(world.path("bad"))).await.unwrap();
-    write(&bad, "x", "1");
-    std::process::Command::new("mkfifo").arg(bad.join("pipe")).status().unwrap();
-    let ending = session.close().await;
-    assert_eq!(world.keys().await, ["bad/x", "good/a"]);
-    let error = ending.into_result().unwrap_err();
-    assert!(error.to_string().contains("memory://b/bad"), "{error}");
 }
 
 #[tokio::test]
@@ -414,37 +293,6 @@ async fn a_dropped_session_does_nothing() {
 }
 
 #[tokio::test]
-async fn all_conflicts_of_declared_paths_are_told_at_once() {
-    let world = World::new();
-    let error = Mirror::builder(world.builder())
-        .upload("one", "memory://b/x", upload())
-        .upload("two", "memory://b/x/y", upload())
-        .download("three", "memory://b/x/z", DownloadOptions::default())
-        .enter()
-        .await
-        .unwrap_err();
-    let SessionError::Conflicts(conflicts) = error else { unreachable!("{error}") };
-    assert_eq!(conflicts.len(), 2, "{conflicts:?}");
-    assert_eq!(world.store().usage().total(), 0);
-}
-
-#[tokio::test]
-async fn bad_settings_are_refused() {
-    let world = World::new();
-    for rate in [0.0, -1.0, f64::NAN] {
-        assert!(matches!(world.builder().upload_limit(rate).open(), Err(SessionError::BadRate(_))));
-    }
-    let session = world.session();
-    let error = session.upload("memory://b/x", upload().with_interval(Duration::ZERO)).await;
-    assert!(matches!(error, Err(SessionError::NoInterval { .. })));
-    let pattern = vec!["*.tmp".to_owned(), "/top".to_owned()];
-    let error = session.upload("memory://b/x", upload().with_exclude(pattern)).await.unwrap_err();
-    assert!(error.to_string().starts_with("the pattern '/top' cannot be read: it begins with '/'"), "{error}");
-    assert!(session.upload("memory:///x", upload()).await.is_err());
-    assert!(session.upload("memory://nobody@b/x", upload()).await.is_err());
-}
-
-#[tokio::test]
 async fn a_listing_can_be_fed_back() {
     let world = World::with(&[("x/1", "a"), ("x/sub/2", "b")]).await;
     let session = world.session();
@@ -481,21 +329,6 @@ async fn a_plan_is_what_the_run_does() {
     assert_eq!(plan.copies().collect::<Vec<_>>(), [(local.display().to_string(), "memory://b/y".to_owned())]);
     assert_eq!(plan.deletes().count(), 0);
     assert_eq!(world.keys().await, ["x/a"]);
-}
-
-#[tokio::test]
-async fn two_names_of_one_directory_are_one_directory() {
-    let world = World::new();
-    let session = world.session();
-    fs::create_dir(world.path("real")).unwrap();
-    std::os::unix::fs::symlink(world.path("real"), world.path("link")).unwrap();
-    let at = |path: &str| upload().with_local(world.path(path));
-    let path = session.upload("memory://b/one", at("link/in")).await.unwrap();
-    assert_eq!(path, world.path("real/in"));
-    for other in ["real/in", "none/../real/in/side", "link"] {
-        let error = session.upload("memory://b/two", at(other)).await.unwrap_err();
-        assert!(matches!(error, SessionError::LocalConflict { .. }), "{other}: {error}");
-    }
 }
 
 #[tokio::test]
