@@ -6,7 +6,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use pos3_core::{Action, Deletable, Deletion, Event, Observer, Refusal, Report, Stop, StoreError, SyncOptions, Tree};
+use pos3_core::{
+    Action, Deletable, Deletion, Entry, Event, Observer, Refusal, Report, Row, Stop, StoreError, SyncOptions, Tree,
+};
 
 use super::noted::Noted;
 use super::options::RemoteDelete;
@@ -68,8 +70,7 @@ impl Deletes {
     fn seen(&self, evidence: &Evidence) -> Deletable {
         let (here, doomed) = (evidence.here.clone(), self.doomed.clone());
         Deletable::when(move |target, row| {
-            let is_ours = row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target));
-            let may_go = is_ours && here.has(&target.key);
+            let may_go = is_ours(target, row) && here.has(&target.key);
             if may_go && target.has_content() {
                 doomed.note(target.key.as_str());
             }
@@ -103,10 +104,12 @@ impl Deletes {
 /// Everything but what appeared after the registration. Without a note nothing was registered yet: everything may go.
 fn mirrored(evidence: &Evidence) -> Deletable {
     let Some(there) = evidence.there.get().cloned() else { return Deletable::default() };
-    Deletable::when(move |target, row| {
-        let is_ours = row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target));
-        is_ours || there.has(&target.key)
-    })
+    Deletable::when(move |target, row| is_ours(target, row) || there.has(&target.key))
+}
+
+/// Returns true if an object is as it was when both sides were last known equal.
+fn is_ours(target: &Entry, row: Option<&Row>) -> bool {
+    row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target))
 }
 
 fn files(count: u64) -> String {
