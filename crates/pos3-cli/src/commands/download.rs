@@ -23,11 +23,7 @@ async fn perform(transfer: &Transfer<'_>) -> Exit {
         .with_allow_missing(args.delete && args.allow_empty)
         .with_exclude(args.session.exclude.clone());
     if args.dry_run {
-        let plan = async |session: &Session| session.plan_download(&transfer.url(), options).await;
-        return match transfer.with_session(plan).await {
-            Ok(plan) => transfer.planned(plan),
-            Err(error) => transfer.failed(&error),
-        };
+        return transfer.show_plan(async |session| session.plan_download(&transfer.url(), options).await).await;
     }
     let download = async |session: &Session| {
         let path = session.download(&transfer.url(), options).await?;

@@ -29,7 +29,7 @@ impl<'a> Sessions<'a> {
             _ if args.no_manifest => None,
             Ok(directory) => Some(directory),
             Err(why) => {
-                warnings.tell(&format!("this run uses and remembers nothing of other runs: {why}"));
+                warnings.tell(&state::no_memory(why));
                 None
             }
         };

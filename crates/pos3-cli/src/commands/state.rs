@@ -109,5 +109,10 @@ fn with(state: State) -> Memory {
 }
 
 fn without(why: &str) -> Memory {
-    Memory { state: Known::Nothing, warning: Some(format!("this run uses and remembers nothing of other runs: {why}")) }
+    Memory { state: Known::Nothing, warning: Some(no_memory(why)) }
+}
+
+/// Returns what a person is told of a run that cannot use its memory.
+pub(super) fn no_memory(why: &str) -> String {
+    format!("this run uses and remembers nothing of other runs: {why}")
 }

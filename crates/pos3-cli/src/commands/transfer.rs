@@ -104,8 +104,19 @@ impl<'a> Transfer<'a> {
         finish(written, Exit::Done)
     }
 
+    /// Makes a plan with a session and says what would be done.
+    pub(super) async fn show_plan(
+        &self,
+        plan: impl AsyncFnOnce(&Session) -> Result<TransferPlan, SessionError>,
+    ) -> Exit {
+        match self.with_session(plan).await {
+            Ok(plan) => self.planned(plan),
+            Err(error) => self.failed(&error),
+        }
+    }
+
     /// Shows what would be done.
-    pub(super) fn planned(&self, planned: TransferPlan) -> Exit {
+    fn planned(&self, planned: TransferPlan) -> Exit {
         let lines: Vec<String> = {
             let copies = planned.copies().map(|(from, to)| format!("{}: {from} to {to}", self.verb()));
             copies.chain(planned.deletes().map(|target| format!("delete: {target}"))).collect()

@@ -35,11 +35,7 @@ async fn perform(transfer: &Transfer<'_>) -> Exit {
         .with_guards(args.guards())
         .with_exclude(args.session.exclude.clone());
     if args.dry_run {
-        let plan = async |session: &Session| session.plan_upload(&transfer.url(), options).await;
-        return match transfer.with_session(plan).await {
-            Ok(plan) => transfer.planned(plan),
-            Err(error) => transfer.failed(&error),
-        };
+        return transfer.show_plan(async |session| session.plan_upload(&transfer.url(), options).await).await;
     }
     let upload = async |session: &Session| {
         session.upload(&transfer.url(), options).await?;
