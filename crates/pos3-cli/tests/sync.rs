@@ -121,3 +121,21 @@ fn what_cannot_be_copied_makes_the_exit_code_one_and_the_rest_is_copied() {
     assert_eq!(replaced.code, Some(0), "another kind is replaced where deleting is allowed: {replaced:?}");
     assert_eq!(program.files("to"), expected(&[("a", "1"), ("b", "2")]));
 }
+
+#[test]
+fn a_directory_is_excluded_however_its_pattern_is_written() {
+    for pattern in ["folder/", "/folder/", "/folder/*", "./folder/", "./folder/*", "folder/*"] {
+        let program = Program::new().with(&[("from/a", "1"), ("from/folder/b", "2"), ("to/folder/d/x", "3")]);
+        let sync = ["sync", "from", "to", "--delete", "--no-manifest", "-q", "--exclude", pattern];
+        let ended = program.run(&sync);
+        assert_eq!(ended.code, Some(0), "{pattern} {ended:?}");
+        assert_eq!(program.files("to"), expected(&[("a", "1"), ("folder/d/x", "3")]), "{pattern}");
+
+        let checked = program.run(&["check", "from", "to", "-q", "--exclude", pattern]);
+        assert_eq!((checked.code, checked.out.as_str()), (Some(0), ""), "{pattern} {checked:?}");
+        let planned = program.run(&["plan", "from", "to", "--delete", "-q", "--exclude", pattern]);
+        assert!(planned.code == Some(0) && !planned.out.contains("folder/d"), "{pattern} {planned:?}");
+        let explained = program.run(&["explain", "from", "to", "folder/d/x", "--delete", "--exclude", pattern]);
+        assert!(explained.out.contains(&format!("left out by --exclude '{pattern}'")), "{explained:?}");
+    }
+}

@@ -16,7 +16,7 @@ fn a_command_line_that_makes_no_sense_is_code_two_and_says_why() {
         (&["sync", "from", "to", "--size-only", "--checksum"], "cannot be used with"),
         (&["sync", "from", "to", "-q", "-v"], "cannot be used with"),
         (&["sync", "from", "to", "--max-delete", "200%"], "a share from 0% to 100%"),
-        (&["sync", "from", "to", "--exclude", "a[b"], "the pattern 'a[b' cannot be read"),
+        (&["sync", "from", "to", "--exclude", "a[b"], "the pattern 'a[b' cannot be used"),
         (&["sync", "from", "to", "--exclude-from", "missing"], "cannot read 'missing'"),
         (&["sync", "from", "to", "-j", "0"], "0 is not in 1..=10000"),
     ];
@@ -27,6 +27,41 @@ fn a_command_line_that_makes_no_sense_is_code_two_and_says_why() {
         assert!(ended.err.contains(expected), "{arguments:?}: {}", ended.err);
         assert!(!program.path("to").exists(), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_pattern_that_can_match_nothing_is_a_usage_error_in_every_command() {
+    let program = Program::new().with(&[("from/a", "1"), ("to/a", "1"), ("to/folder/x", "2"), ("lines", "./folder\n")]);
+    let commands: [&[&str]; 4] = [
+        &["sync", "from", "to", "--delete"],
+        &["plan", "from", "to", "--delete"],
+        &["check", "from", "to"],
+        &["explain", "from", "to", "folder/x", "--delete"],
+    ];
+    for command in commands {
+        for option in ["--exclude", "--include"] {
+            for (pattern, why) in
+                [("", "it is empty"), ("  ", "it is blank"), ("a//b", "empty"), ("../folder/", "'..'")]
+            {
+                let ended = program.run(&[command, &[option, pattern]].concat());
+                assert_eq!(
+                    (ended.code, ended.out.as_str()),
+                    (Some(2), ""),
+                    "{command:?} {option} {pattern:?} {ended:?}"
+                );
+                assert!(ended.err.contains(why) && ended.err.contains(option), "{pattern:?}: {}", ended.err);
+            }
+        }
+        for (file, why) in [
+            ("lines", "'lines': line 1: the pattern './folder' cannot be used"),
+            ("", "a value is required for '--exclude-from"),
+        ] {
+            let ended = program.run(&[command, &["--exclude-from", file]].concat());
+            assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{command:?} {ended:?}");
+            assert!(ended.err.contains(why), "{}", ended.err);
+        }
+    }
+    assert_eq!(program.files("to").len(), 2);
 }
 
 #[test]

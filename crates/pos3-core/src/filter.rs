@@ -8,6 +8,7 @@
 mod path_pattern;
 mod pattern;
 mod rule;
+mod segment;
 mod wildcard;
 
 use std::fmt;
@@ -135,11 +136,13 @@ pub struct FilterBuilder {
 impl FilterBuilder {
     /// Excludes keys that match, unless a later pattern includes them.
     ///
-    /// `*` is any text, `/` too; `?` is any one character; `[abc]` and `[!abc]` are sets.
+    /// `*` is any text, `/` too; `?` is any one character; `[abc]` and `[!abc]` are sets. A `/` at the end matches the
+    /// directory and everything below it. A `/` or `./` at the beginning changes nothing: patterns begin at the root.
     ///
     /// # Errors
     ///
-    /// A pattern that cannot be read.
+    /// A pattern that cannot be read, and one that can match nothing: empty or blank, or with an empty, `.` or `..`
+    /// segment.
     pub fn exclude(self, pattern: &str) -> Result<Self, FilterError> {
         self.ordered(pattern, Effect::Exclude)
     }
@@ -195,12 +198,15 @@ impl FilterBuilder {
     ///
     /// # Errors
     ///
-    /// The first line that cannot be read.
+    /// The first line that cannot be read, or that can match nothing.
     pub fn ignore_file(mut self, name: &str, text: &str) -> Result<Self, FilterError> {
         let builder = self.ignore.get_or_insert_with(|| GitignoreBuilder::new(""));
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            let origin = FilterLine::origin(name, index + 1).into();
-            builder.add_line(Some(origin), line).map_err(|error| FilterError::new(line, &error))?;
+            let number = index + 1;
+            check_line(line).map_err(|why| FilterError::new(line, &why).at_line(number))?;
+            let origin = FilterLine::origin(name, number).into();
+            let added = builder.add_line(Some(origin), line);
+            added.map_err(|error| FilterError::new(line, &error).at_line(number))?;
         }
         Ok(self)
     }
@@ -220,17 +226,36 @@ impl FilterBuilder {
     }
 }
 
-/// A filter pattern that cannot be read.
+/// Refuses a line in gitignore syntax that can match nothing: git itself ignores `./x` in silence.
+fn check_line(line: &str) -> Result<(), String> {
+    let line = line.trim_end();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(());
+    }
+    let path = line.strip_prefix('!').unwrap_or(line);
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.strip_suffix('/').unwrap_or(path).split('/').try_for_each(|segment| match segment {
+        "." => Err("no path has a '.' segment; write '/' at its beginning to match at the root only".to_owned()),
+        segment => segment::check(segment),
+    })
+}
+
+/// A filter pattern that cannot be read, or that can match nothing.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the pattern '{pattern}' cannot be read: {reason}")]
+#[error("{}the pattern '{pattern}' cannot be used: {reason}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
 pub struct FilterError {
     pattern: String,
     reason: String,
+    line: Option<usize>,
 }
 
 impl FilterError {
     fn new(pattern: &str, error: &dyn fmt::Display) -> Self {
-        Self { pattern: pattern.to_owned(), reason: error.to_string() }
+        Self { pattern: pattern.to_owned(), reason: error.to_string(), line: None }
+    }
+
+    fn at_line(self, line: usize) -> Self {
+        Self { line: Some(line), ..self }
     }
 }
 
@@ -275,6 +300,24 @@ mod tests {
             (&["-.git/*"], ".git/config", false),
             (&["-a\nb"], "a\nb", false),
             (&["-*"], "a\nb", false),
+            // A `/` at the end is the directory and all below; one at the beginning is the root.
+            (&["-folder/"], "folder/", false),
+            (&["-folder/"], "folder/d/x", false),
+            (&["-folder/"], "folder", true),
+            (&["-folder/"], "d/folder/x", true),
+            (&["-/folder/*"], "folder/x", false),
+            (&["-/folder/"], "folder/x", false),
+            (&["-./x"], "x", false),
+            (&["-././x"], "x", false),
+            (&["-./d/"], "d/x", false),
+            (&["-*/old/"], "a/b/old/x", false),
+            (&["-*", "+folder/"], "folder/d/x", true),
+            (&["-*", "+./folder/"], "other/x", false),
+            // Keys of buckets that no path has.
+            (&["-a/[/]b"], "a//b", false),
+            (&["-[/]x"], "/x", false),
+            (&["-[.]./x"], "../x", false),
+            (&["-[ ]"], " ", false),
         ];
         for (rules, key, admitted) in table {
             assert_eq!(ordered(rules).admits(key), *admitted, "{rules:?} {key:?}");
@@ -297,6 +340,9 @@ mod tests {
             (&["-*", "+*.txt"], "y/", false),
             (&["+*.txt", "-*"], "y/", true),
             (&["-node_modules*"], "node_modules/", true),
+            (&["-node_modules/"], "node_modules/", true),
+            (&["-/node_modules/"], "node_modules/a/", true),
+            (&["-./node_modules/*"], "node_modules/", true),
         ];
         for (rules, directory, pruned) in table {
             assert_eq!(ordered(rules).prunes(directory), *pruned, "{rules:?} {directory:?}");
@@ -322,6 +368,41 @@ mod tests {
         }
         assert!(filter.prunes("build/"));
         assert!(!filter.prunes("d/"));
+    }
+
+    #[test]
+    fn a_pattern_that_can_match_no_key_is_an_error() {
+        for (pattern, why) in [
+            ("", "it is empty"),
+            (" ", "it is blank"),
+            ("\t\n", "it is blank"),
+            ("/", "it names the root itself"),
+            ("./", "it names the root itself"),
+            (".", "a '.' segment"),
+            ("//x", "an empty segment"),
+            ("a//b", "an empty segment"),
+            ("a//", "an empty segment"),
+            ("../x", "a '..' segment"),
+            ("a/../b", "a '..' segment"),
+            ("a/./b", "a '.' segment"),
+            ("x/..", "a '..' segment"),
+        ] {
+            for build in [FilterBuilder::exclude, FilterBuilder::include] {
+                let told = build(Filter::builder(), pattern).err().unwrap().to_string();
+                assert!(told.contains(why), "{pattern:?}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_can_match_nothing_is_named_with_its_number() {
+        for line in ["./build", "../x", "a//b", "!./x", "a/../b/"] {
+            let told = Filter::builder().ignore_lines(&format!("# note\n\n{line}\n")).err().unwrap().to_string();
+            assert!(told.starts_with(&format!("line 3: the pattern '{line}'")), "{told}");
+        }
+        for line in ["", "  ", "#./x", "/build/", "a/**/b/", "**", "!keep", "\\#x", "*.", "..x"] {
+            assert!(Filter::builder().ignore_lines(line).is_ok(), "{line:?}");
+        }
     }
 
     #[test]

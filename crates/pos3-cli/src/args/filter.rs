@@ -77,7 +77,10 @@ impl Args for FilterArgs {
                 .help(help)
         };
         command
-            .arg(patterns("exclude", "Leave out keys that match ('*' crosses '/'); the last match wins"))
+            .arg(patterns(
+                "exclude",
+                "Leave out keys that match ('*' crosses '/', 'x/' is a directory and all in it); the last match wins",
+            ))
             .arg(patterns("include", "Take keys that match, after all"))
             .arg(
                 Arg::new("exclude-from")

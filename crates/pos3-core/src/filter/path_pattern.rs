@@ -4,6 +4,7 @@
 //! who write such a pattern without thinking of where the root is. The rules are those of
 //! [`FilterBuilder::exclude_matching`](super::FilterBuilder::exclude_matching).
 
+use super::segment;
 use super::wildcard::{Step, Wildcard, fits};
 
 /// The component that is any number of components.
@@ -24,13 +25,14 @@ impl PathPattern {
     ///
     /// Why it could match nothing.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        segment::check_not_blank(pattern)?;
         if pattern.starts_with('/') {
             return Err("it begins with '/', and the paths that it is compared with do not: leave that out".to_owned());
         }
         let components = pattern.split('/').filter(|component| !component.is_empty() && *component != ".");
         let written = components.map(|component| match component {
             ANY_NUMBER => Ok(Step::AnyNumber),
-            name => Wildcard::new(name).map(Step::One),
+            name => segment::check(name).and_then(|()| Wildcard::new(name)).map(Step::One),
         });
         let mut steps = vec![Step::AnyNumber];
         for step in written {
@@ -124,7 +126,7 @@ mod tests {
             // What a path library leaves out of a pattern.
             ("./a", "x/a", true),
             ("a/./b//", "a/b", true),
-            ("..", "a/../b", true),
+            ("[.].", "a/../b", true),
             ("a", "", false),
             ("**", "", false),
         ];
@@ -137,6 +139,9 @@ mod tests {
     fn a_pattern_that_can_match_nothing_is_an_error() {
         for (pattern, why) in [
             ("", "it is empty"),
+            (" \t", "it is blank"),
+            ("../x", "a '..' segment"),
+            ("a/..", "a '..' segment"),
             (".", "it is empty"),
             ("./", "it is empty"),
             ("/", "it begins with '/'"),

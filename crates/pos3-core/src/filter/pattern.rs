@@ -1,6 +1,10 @@
 //! One `exclude`/`include` pattern, in the language of Python's `fnmatch`, which the AWS command line uses: over the whole
 //! key, so that `*` is also any `/`.
+//!
+//! Keys have no `/` or `./` in front and directories are not keys, so patterns that people write with them from habit
+//! would match nothing, and with `--delete` the directory that they meant to spare would go.
 
+use super::segment;
 use super::wildcard::Wildcard;
 
 /// A compiled pattern with what is needed to prune directories.
@@ -20,15 +24,16 @@ impl Pattern {
     ///
     /// Why it cannot be meant.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
-        let wildcard = Wildcard::new(pattern)?;
+        let whole = over_whole_keys(pattern)?;
+        let wildcard = Wildcard::new(&whole)?;
         if wildcard.has_open_set() {
             return Err("a '[' is not closed by a ']'; '[[]' is the character".to_owned());
         }
         Ok(Self {
             text: pattern.to_owned(),
             wildcard,
-            literal: pattern.split(['*', '?', '[']).next().unwrap_or_default().to_owned(),
-            ends_in_star: pattern.ends_with('*'),
+            literal: whole.split(['*', '?', '[']).next().unwrap_or_default().to_owned(),
+            ends_in_star: whole.ends_with('*'),
         })
     }
 
@@ -50,4 +55,21 @@ impl Pattern {
     pub(super) fn can_match_below(&self, directory: &str) -> bool {
         self.literal.starts_with(directory) || directory.starts_with(&self.literal)
     }
+}
+
+/// Returns the pattern as it is compared with whole keys: without `/` or `./` in front, and with a `*` after the `/` at
+/// the end that makes it the pattern of a directory.
+fn over_whole_keys(pattern: &str) -> Result<String, String> {
+    segment::check_not_blank(pattern)?;
+    let mut rooted = pattern.strip_prefix('/').unwrap_or(pattern);
+    while let Some(rest) = rooted.strip_prefix("./") {
+        rooted = rest;
+    }
+    let directory = rooted.strip_suffix('/');
+    let path = directory.unwrap_or(rooted);
+    if path.is_empty() {
+        return Err("it names the root itself; '*' matches everything".to_owned());
+    }
+    path.split('/').try_for_each(segment::check)?;
+    Ok(if directory.is_some() { format!("{path}/*") } else { path.to_owned() })
 }
