@@ -171,7 +171,7 @@ impl Executor {
     /// Deletes, and then copies what needed the place of something deleted, if everything else went well.
     async fn finish(&self, deferred: Deferred, report: &mut Report) {
         let Deferred { deletes, replacing } = deferred;
-        let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_) | SkipReason::Conflict));
+        let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)) || why.is_conflict());
         if report.stopped.is_some() || !report.failed.is_empty() || clash || self.keep.is_cancelled() {
             report.withheld = (deletes.iter().filter(|entry| entry.has_content()).count() + replacing.len()) as u64;
             return;

@@ -61,13 +61,14 @@ pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
 pub use listing::{Complete, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
-pub use options::{Deletable, Deletion, Overwritable, Preconditions, SyncOptions, Verify};
+pub use options::{Deletable, Deletion, Overwritable, PendingWrite, Preconditions, SyncOptions, Verify};
 pub use plan::{Action, Guards, MaxDelete, Plan, PlanError, Planner, Policy, Refusal, SkipReason, Tally};
 pub use report::{FailedAction, Failure, FailureKind, Incomplete, Report, Stop};
 pub use store::memory::MemoryStore;
 pub use store::{
-    Budget, ByteStream, Capabilities, Content, Download, EntryStream, Expect, GetOptions, KeyRule, ListOptions, Meter,
-    Opened, Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage, collect_exactly,
+    Budget, ByteStream, Capabilities, ClockSkew, Content, Download, EntryStream, Expect, GetOptions, KeyRule,
+    ListOptions, Meter, Opened, Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage,
+    collect_exactly,
 };
 pub use sync::SyncJob;
 pub use tokio_util::sync::CancellationToken;

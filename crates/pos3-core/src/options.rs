@@ -1,17 +1,19 @@
 //! What a sync is asked to do. Every default lives here.
 
-use std::fmt;
+mod policy;
+
 use std::sync::Arc;
 
 use crate::compare::Compare;
-use crate::entry::Entry;
 use crate::event::Observe;
 use crate::filter::Filter;
 use crate::journal::Journal;
-use crate::manifest::{Manifest, Row};
-use crate::plan::{Guards, SkipReason};
+use crate::manifest::Manifest;
+use crate::plan::Guards;
 use crate::store::{Budget, Pace};
 use crate::tree::Tree;
+
+pub use policy::{Deletable, Overwritable, PendingWrite};
 
 /// Options of a sync.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +28,7 @@ pub struct SyncOptions {
     pub guards: Guards,
     /// Which of what only the target has may be deleted at all. Default: everything.
     pub deletable: Deletable,
-    /// Which of what the target has may be overwritten. Default: everything.
+    /// Which keys of the target may be written. Default: all.
     pub overwritable: Overwritable,
     /// Which keys exist for the run. Default: all.
     pub filter: Filter,
@@ -83,73 +85,6 @@ pub enum Deletion {
     Mirror,
 }
 
-/// Says of an entry that only the target has, and of what the manifest remembers of it, whether it may be deleted.
-type MayDelete = dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync;
-
-/// Which of what only the target has may be deleted, where deleting is asked for at all. What may not, stays and is
-/// counted as extra.
-#[derive(Clone, Default)]
-pub struct Deletable(Option<Arc<MayDelete>>);
-
-impl Deletable {
-    /// Allows what `may_delete` allows.
-    pub fn when(may_delete: impl Fn(&Entry, Option<&Row>) -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(may_delete)))
-    }
-
-    /// Allows only what the manifest knows to have been equal on both sides, and what has not changed in the target since:
-    /// never what somebody else stored.
-    pub fn known() -> Self {
-        Self::when(|target, row| row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target)))
-    }
-
-    pub(crate) fn allows(&self, target: &Entry, row: Option<&Row>) -> bool {
-        self.0.as_ref().is_none_or(|may_delete| may_delete(target, row))
-    }
-}
-
-impl fmt::Debug for Deletable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Deletable(some)" } else { "Deletable(all)" })
-    }
-}
-
-/// Says of two entries of one key that differ, and of what the manifest remembers of it, why the target's must stay.
-type Objection = dyn Fn(&Entry, &Entry, Option<&Row>) -> Option<SkipReason> + Send + Sync;
-
-/// Which of what the target has may be overwritten.
-#[derive(Clone, Default)]
-pub struct Overwritable(Option<Arc<Objection>>);
-
-impl Overwritable {
-    /// Asks `objection` of the source, the target and the row, before the target is overwritten.
-    pub fn unless(
-        objection: impl Fn(&Entry, &Entry, Option<&Row>) -> Option<SkipReason> + Send + Sync + 'static,
-    ) -> Self {
-        Self(Some(Arc::new(objection)))
-    }
-
-    /// Leaves alone what changed in the target since both sides were last known equal: it is newer, or, where the source
-    /// changed too, a conflict. Of what the manifest does not know, the source's is taken.
-    pub fn unless_newer() -> Self {
-        Self::unless(|source, target, row| {
-            let row = row.filter(|row| target.fingerprint.as_ref() != Some(&row.target))?;
-            let source_is_known = source.fingerprint.as_ref() == Some(&row.source);
-            Some(if source_is_known { SkipReason::Newer } else { SkipReason::Conflict })
-        })
-    }
-
-    pub(crate) fn objection(&self, source: &Entry, target: &Entry, row: Option<&Row>) -> Option<SkipReason> {
-        self.0.as_ref()?(source, target, row)
-    }
-}
-
-impl fmt::Debug for Overwritable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Overwritable(some)" } else { "Overwritable(all)" })
-    }
-}
-
 impl SyncOptions {
     /// Sets how files are compared.
     #[must_use]
@@ -179,7 +114,7 @@ impl SyncOptions {
         self
     }
 
-    /// Sets which of what the target has may be overwritten.
+    /// Sets which keys of the target may be written.
     #[must_use]
     pub fn with_overwritable(mut self, overwritable: Overwritable) -> Self {
         self.overwritable = overwritable;

@@ -95,17 +95,28 @@ pub enum SkipReason {
     /// Both were changed since they were equal.
     #[error("both sides changed since they were equal")]
     Conflict,
+    /// The sides differ, no manifest row says which one changed, and the target's is not the older one.
+    #[error("the sides differ, no manifest row says which one changed, and the one to be overwritten is not older")]
+    Later,
+    /// The target's was removed since both sides were equal, and the source's has not changed.
+    #[error("it was removed from the target since both sides were equal")]
+    Removed,
     /// It was gone when it was to be read.
     #[error("it vanished while the sync ran")]
     Vanished,
 }
 
 impl SkipReason {
+    /// Returns true if both sides have data that the other has not, and a person has to choose.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Later)
+    }
+
     /// Returns true for what the user's own policy leaves out: reported, but nothing went wrong.
     pub fn is_policy(&self) -> bool {
         match self {
             Self::Source(why) => why.is_policy(),
-            why => matches!(why, Self::Newer),
+            why => matches!(why, Self::Newer | Self::Removed),
         }
     }
 }

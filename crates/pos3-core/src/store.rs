@@ -6,6 +6,7 @@
 
 mod budget;
 mod capabilities;
+mod clock;
 mod content;
 mod ext;
 mod opened;
@@ -29,6 +30,7 @@ use crate::key::Key;
 
 pub use budget::{Budget, Reservation, Slot};
 pub use capabilities::{Capabilities, KeyRule};
+pub use clock::ClockSkew;
 pub use content::{Content, Meter, collect_exactly};
 pub use ext::RemoteStoreExt;
 pub use opened::Opened;
@@ -108,7 +110,8 @@ impl Debug for Download {
 /// becomes the kernel's and an S3-to-S3 copy the server's without the engine knowing.
 #[async_trait]
 pub trait RemoteStore: Any + Debug + Display + Send + Sync {
-    /// Returns what this store can do, as data that does not change while it lives.
+    /// Returns what this store can do, as data. Only what is learned from answers changes while it lives: conditions that
+    /// a server turns out not to honour, and its clock.
     fn capabilities(&self) -> Capabilities;
 
     /// Returns the requests sent so far, by kind; empty for a store that sends none.

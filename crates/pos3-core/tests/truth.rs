@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pos3_core::{
     Action, Capabilities, Content, Deletable, Deletion, Download, Entry, EntryStream, ErrorKind, FailureKind, Filter,
     GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Overwritable, Preconditions,
-    PutOptions, RemoteStore, RemoteStoreExt, Result, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
+    PutOptions, RemoteStore, RemoteStoreExt, Result, SkipReason, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
 };
 
 /// What happens right before the nth read or write of a store (from 1).
@@ -443,4 +443,17 @@ async fn what_is_newer_in_the_target_stays_and_a_conflict_is_told() {
     let report = down().await;
     assert!(!report.is_clean());
     assert_eq!(read(&disk, "c").await.as_deref(), Some("mine"));
+}
+
+#[tokio::test]
+async fn a_policy_can_keep_a_removed_key_from_being_created_again() {
+    let disk = filled(Told::disk(), &[("kept", "1"), ("new", "1")]).await;
+    let bucket = filled(Told::bucket(), &[]).await;
+    let absent = Overwritable::unless(|write| {
+        (write.target.is_none() && write.source.key.as_str() == "kept").then_some(SkipReason::Removed)
+    });
+    let options = mirror().with_overwritable(absent);
+    let report = job(&disk, &bucket, options).run().await.into_result().unwrap();
+    assert_eq!(report.skipped, [(Key::from("kept"), SkipReason::Removed)], "reported, and no failure");
+    assert_eq!((read(&bucket, "kept").await, read(&bucket, "new").await.as_deref()), (None, Some("1")));
 }

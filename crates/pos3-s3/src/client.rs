@@ -22,10 +22,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, DATE, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody};
+use pos3_core::ClockSkew;
 use tokio::time::timeout;
 
 use crate::error::{Failure, Refusal};
@@ -150,6 +151,11 @@ impl S3Client {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Returns how the server's clock differs from this machine's, as far as its answers told.
+    pub(crate) fn clock_skew(&self) -> ClockSkew {
+        self.0.clock.skew()
+    }
+
     /// Returns a count of no attempts yet.
     pub(crate) fn attempts(&self) -> Attempts {
         Attempts::new(self.config().attempts, self.config().longest_pause)
@@ -206,11 +212,14 @@ impl S3Client {
         let signed = self.signed(request, signer, now).await?;
         let streamed = signed.extensions().get::<Streamed>().cloned();
         counters.count(request.operation);
+        let asked = SystemTime::now();
         let response = self.0.http.execute(signed).await.map_err(|error| {
             let unread = streamed.and_then(|streamed| streamed.failure());
             unread.map_or_else(|| error.into(), Failure::from)
         })?;
         if response.status().is_success() {
+            let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+            self.0.clock.learn(asked, date.and_then(time::parse_http_date));
             return Ok(response);
         }
         let (head, body) = response.into_parts();

@@ -55,6 +55,7 @@ impl RemoteStore for S3Store {
             .with_conditional_put(self.0.client.conditional())
             .with_server_copy(true)
             .with_delete_batch(BATCH)
+            .with_clock(self.0.client.clock_skew())
     }
 
     fn usage(&self) -> Usage {

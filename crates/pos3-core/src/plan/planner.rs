@@ -192,12 +192,13 @@ impl Planner {
             (Some(_), Some(row)) => Known::Row(row),
         };
         let objection = match &diff {
-            Diff::Both { source, target } => self.overwritable.objection(source, target, row.as_ref()),
+            Diff::Both { source, target } => self.overwritable.objection(source, Some(target), row.as_ref()),
+            Diff::SourceOnly(source) => self.overwritable.objection(source, None, row.as_ref()),
             _ => None,
         };
         match self.policy.decide(diff, known) {
-            Decision::Act(Action::Copy { source, target: Some(target), why }) => {
-                Decision::Act(overwrite(source, target, why, objection))
+            Decision::Act(Action::Copy { source, target, why }) => {
+                Decision::Act(copy_unless(objection, source, target, why))
             }
             Decision::Read { source, target, reading, .. } => Decision::Read { source, target, reading, objection },
             Decision::Extra(entry) if !self.deletable.allows(&entry, row.as_ref()) => {
@@ -303,10 +304,10 @@ async fn forget(recorder: Option<&Recorder>, filter: &Filter, keys: Vec<Key>) {
     }
 }
 
-/// Returns the copy over what the target has, or that it stays.
-fn overwrite(source: Entry, target: Entry, why: Change, objection: Option<SkipReason>) -> Action {
+/// Returns the copy, or that the target stays as it is.
+fn copy_unless(objection: Option<SkipReason>, source: Entry, target: Option<Entry>, why: Change) -> Action {
     match objection {
-        None => Action::Copy { source, target: Some(target), why },
+        None => Action::Copy { source, target, why },
         Some(why) => Action::Skip { key: source.key, why },
     }
 }
@@ -339,7 +340,7 @@ fn judge(
         },
     };
     Judged::Act(match step {
-        Ok(why) => overwrite(source, target, why, objection),
+        Ok(why) => copy_unless(objection, source, Some(target), why),
         Err(why) => Action::Skip { key: source.key, why },
     })
 }

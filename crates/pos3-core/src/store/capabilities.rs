@@ -1,5 +1,6 @@
 //! What a store can do, as data: the engine asks instead of trying.
 
+use super::ClockSkew;
 use crate::entry::{Entry, Kind};
 use crate::key::UnsafeKey;
 
@@ -21,6 +22,8 @@ pub struct Capabilities {
     pub delete_batch: usize,
     /// `put` with [`PutOptions::modified`](super::PutOptions::modified) keeps that time.
     pub keeps_modified: bool,
+    /// How the clock that dates the entries differs from this machine's, as far as that is known.
+    pub clock: ClockSkew,
 }
 
 impl Capabilities {
@@ -34,6 +37,7 @@ impl Capabilities {
             server_copy: false,
             delete_batch: 1,
             keeps_modified: false,
+            clock: ClockSkew::default(),
         }
     }
 
@@ -83,6 +87,13 @@ impl Capabilities {
     #[must_use]
     pub fn with_keeps_modified(mut self, keeps: bool) -> Self {
         self.keeps_modified = keeps;
+        self
+    }
+
+    /// Sets how the store's clock differs from this machine's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: ClockSkew) -> Self {
+        self.clock = clock;
         self
     }
 }

@@ -4,16 +4,24 @@
 //! off are common enough. The server's answers carry its time, so the difference can be measured and made up for.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use pos3_core::ClockSkew;
 
 /// A difference that explains a refusal: servers allow 15 minutes, or 5.
 const SKEWED: Duration = Duration::from_secs(4 * 60);
+
+/// The longest that an answer may take for its date to tell the difference well.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// A clock that can be set.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     /// Seconds that the server's clock is ahead of this machine's.
     ahead: AtomicI64,
+    /// The same as a range, by the last answer that tells it well.
+    skew: Mutex<ClockSkew>,
 }
 
 impl Clock {
@@ -37,6 +45,21 @@ impl Clock {
         self.ahead.store(if server < now { -seconds } else { seconds }, Ordering::Relaxed);
         true
     }
+
+    /// Learns from an answer with a date how the server's clock differs from this machine's. `asked` is when it was asked
+    /// for. An answer that took long leaves too much room, so it teaches nothing.
+    pub(crate) fn learn(&self, asked: SystemTime, date: Option<SystemTime>) {
+        let received = SystemTime::now();
+        let Some(date) = date.filter(|_| distance(asked, received) <= SLOW) else { return };
+        if let Some(skew) = ClockSkew::measured(asked, received, date) {
+            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = skew;
+        }
+    }
+
+    /// Returns how the server's clock differs from this machine's, as far as it is known.
+    pub(crate) fn skew(&self) -> ClockSkew {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn distance(one: SystemTime, other: SystemTime) -> Duration {
@@ -56,5 +79,18 @@ mod tests {
             assert!(distance(clock.now(), server) < SKEWED);
             assert!(!clock.set(server, clock.now()), "nothing is left to be explained");
         }
+    }
+
+    #[test]
+    fn an_answer_tells_the_difference_and_a_slow_one_does_not() {
+        let clock = Clock::default();
+        let now = SystemTime::now();
+        clock.learn(now, Some(now + Duration::from_secs(3600)));
+        let (least, most) = clock.skew().bounds();
+        assert!((3_500_000..=3_600_000).contains(&least) && (3_600_000..=3_602_000).contains(&most));
+        let learned = clock.skew();
+        clock.learn(now - Duration::from_secs(60), Some(now));
+        clock.learn(now, None);
+        assert_eq!(clock.skew(), learned);
     }
 }

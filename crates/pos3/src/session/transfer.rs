@@ -54,9 +54,10 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
 /// the file that is remembered is a conflict too: then the memory is that of another machine, which shares it and not the
 /// disk.
 fn unless_later() -> Overwritable {
-    Overwritable::unless(|object, file, row| {
-        let row = row.filter(|row| file.fingerprint.as_ref() != Some(&row.target))?;
-        let object_is_known = object.fingerprint.as_ref() == Some(&row.source);
+    Overwritable::unless(|write| {
+        let file = write.target?;
+        let row = write.row.filter(|row| file.fingerprint.as_ref() != Some(&row.target))?;
+        let object_is_known = write.source.fingerprint.as_ref() == Some(&row.source);
         let is_older = match (file.fingerprint.as_ref().and_then(last_change), last_change(&row.target)) {
             (Some(now), Some(then)) => now < then,
             _ => false,
@@ -68,9 +69,10 @@ fn unless_later() -> Overwritable {
 /// Leaves alone what others changed remotely since both sides were last known equal, where nobody changed the local file:
 /// it is what was fetched, and the place of what is newer is not for it.
 fn unless_theirs() -> Overwritable {
-    Overwritable::unless(|file, object, row| {
-        let row = row.filter(|row| object.fingerprint.as_ref() != Some(&row.target))?;
-        (file.fingerprint.as_ref() == Some(&row.source)).then_some(SkipReason::Newer)
+    Overwritable::unless(|write| {
+        let object = write.target?;
+        let row = write.row.filter(|row| object.fingerprint.as_ref() != Some(&row.target))?;
+        (write.source.fingerprint.as_ref() == Some(&row.source)).then_some(SkipReason::Newer)
     })
 }
 
