@@ -13,6 +13,10 @@ const NOT_SECURE: &str = "no secure connection";
 const TRUST: &str = "for a certificate of a private authority, name that authority's PEM file (--ca-bundle, \
                      AWS_CA_BUNDLE); for a server without TLS, write http:// in the endpoint";
 
+/// What to do about temporary files that cannot be used.
+const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: plans and reports that are too large for memory \
+                         are kept there while the command runs";
+
 /// Returns advice on what kept a command from being begun.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
     let hint = match error {
@@ -84,6 +88,7 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
         Stop::Refused(Refusal::SourceEmpty { .. }) => {
             Some("if the source is meant to be empty, say --allow-empty".to_owned())
         }
+        Stop::Spill(_) => Some(TEMPORARY.to_owned()),
         Stop::Refused(Refusal::TooManyDeletes { deletes, .. }) => Some(format!(
             "look at the plan with --dry-run --max-delete {deletes}; if it is right, say --max-delete {deletes}"
         )),
@@ -93,11 +98,11 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
 
 /// Returns advice on what failed or was skipped, once for the whole report.
 pub(crate) fn for_report(report: &Report) -> Option<String> {
-    let failed = report.failed.iter().find_map(|failure| for_store(&failure.error));
+    let failed = report.failed.head().iter().find_map(|failure| for_store(&failure.error));
     failed.or_else(|| {
-        let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)));
-        let stale = report.failed.iter().any(|failure| failure.kind == FailureKind::Stale);
-        let conflict = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Conflict));
+        let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
+        let stale = report.failed.count(FailureKind::Stale) > 0;
+        let conflict = report.skipped.any(|why| matches!(why, SkipReason::Conflict));
         let advice = match (conflict, clash, stale) {
             (true, ..) => {
                 "compare the two; delete the local file to take the remote one, or 'pos3-cli upload' it to keep it"

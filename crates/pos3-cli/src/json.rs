@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use pos3::{Action, FailedAction, Location, Plan, Report, Usage};
+use pos3::{Action, FailedAction, Failures, Key, Location, Plan, Report, Skips, SpillError, Usage, one_line};
 use serde::Serialize;
+use serde::ser::{Error, SerializeSeq, Serializer};
 
 use crate::exit::Exit;
 use crate::warnings::Warnings;
@@ -45,12 +46,12 @@ struct ResultJson<'a> {
     deleted: u64,
     withheld_deletes: u64,
     extra: u64,
-    skipped: Vec<SkippedJson<'a>>,
-    failed: Vec<FailedJson<'a>>,
+    skipped: Skipped<'a>,
+    failed: Failed<'a>,
     elapsed_seconds: f64,
     requests: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<Vec<ActionJson<'a>>>,
+    plan: Option<Planned<'a>>,
 }
 
 #[derive(Serialize)]
@@ -60,15 +61,15 @@ struct CopiedJson {
 }
 
 #[derive(Serialize)]
-struct SkippedJson<'a> {
-    key: &'a str,
+struct SkippedJson {
+    key: Key,
     reason: String,
     by_policy: bool,
 }
 
 #[derive(Serialize)]
-struct FailedJson<'a> {
-    key: &'a str,
+struct FailedJson {
+    key: Key,
     action: &'static str,
     kind: &'static str,
     cause: String,
@@ -76,11 +77,11 @@ struct FailedJson<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
-enum ActionJson<'a> {
-    Copy { key: &'a str, bytes: u64, reason: &'static str },
-    Delete { key: &'a str },
-    Replace { key: &'a str, bytes: u64, obstacle: &'a str },
-    Skip { key: &'a str, reason: String },
+enum ActionJson {
+    Copy { key: Key, bytes: u64, reason: &'static str },
+    Delete { key: Key },
+    Replace { key: Key, bytes: u64, obstacle: Key },
+    Skip { key: Key, reason: String },
 }
 
 impl<'a> SyncJson<'a> {
@@ -129,11 +130,11 @@ impl<'a> SyncJson<'a> {
             deleted: report.deleted,
             withheld_deletes: report.withheld,
             extra: report.tally.extra,
-            skipped: skipped(report),
-            failed: failed(report),
+            skipped: Skipped(&report.skipped),
+            failed: Failed(&report.failed),
             elapsed_seconds: report.elapsed.as_secs_f64(),
             requests: requests(&report.usage),
-            plan: plan.map(|plan| plan.actions.iter().map(action).collect()),
+            plan: plan.map(Planned),
         });
         self
     }
@@ -150,37 +151,66 @@ pub(crate) fn write(out: &mut dyn Write, object: &impl Serialize) -> io::Result<
     out.write_all(b"\n")
 }
 
-fn skipped(report: &Report) -> Vec<SkippedJson<'_>> {
-    let skipped = report.skipped.iter();
-    skipped
-        .map(|(key, why)| SkippedJson { key: key.as_str(), reason: why.to_string(), by_policy: why.is_policy() })
-        .collect()
+/// What was left alone.
+struct Skipped<'a>(&'a Skips);
+
+impl Serialize for Skipped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.0.iter().map(|row| {
+            let (key, why) = row?;
+            Ok(SkippedJson { key, reason: why.to_string(), by_policy: why.is_policy() })
+        });
+        array(rows, serializer)
+    }
 }
 
-fn failed(report: &Report) -> Vec<FailedJson<'_>> {
-    let failed = report.failed.iter();
-    failed
-        .map(|failure| FailedJson {
-            key: failure.key.as_str(),
-            action: match failure.action {
+/// What went wrong.
+struct Failed<'a>(&'a Failures);
+
+impl Serialize for Failed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.0.iter().map(|failure| {
+            let failure = failure?;
+            let action = match failure.action {
                 FailedAction::Copy => "copy",
                 FailedAction::Delete => "delete",
-            },
-            kind: failure.kind.as_str(),
-            cause: failure.cause(),
-        })
-        .collect()
+            };
+            Ok(FailedJson { action, kind: failure.kind.as_str(), cause: failure.cause(), key: failure.key })
+        });
+        array(rows, serializer)
+    }
 }
 
-fn action(action: &Action) -> ActionJson<'_> {
-    match action {
-        Action::Copy { source, why, .. } => {
-            ActionJson::Copy { key: source.key.as_str(), bytes: source.size, reason: why.as_str() }
-        }
-        Action::Delete { target } => ActionJson::Delete { key: target.key.as_str() },
-        Action::Replace { source, obstacle } => {
-            ActionJson::Replace { key: source.key.as_str(), bytes: source.size, obstacle: obstacle.as_str() }
-        }
-        Action::Skip { key, why } => ActionJson::Skip { key: key.as_str(), reason: why.to_string() },
+/// What would be done.
+struct Planned<'a>(&'a Plan);
+
+impl Serialize for Planned<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        array(self.0.actions().map(|action| action.map(ActionJson::from)), serializer)
     }
+}
+
+impl From<Action> for ActionJson {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Copy { source, why, .. } => {
+                Self::Copy { key: source.key, bytes: source.size, reason: why.as_str() }
+            }
+            Action::Delete { target } => Self::Delete { key: target.key },
+            Action::Replace { source, obstacle } => Self::Replace { key: source.key, bytes: source.size, obstacle },
+            Action::Skip { key, why } => Self::Skip { key, reason: why.to_string() },
+        }
+    }
+}
+
+/// Writes an array element by element, each as it is read.
+pub(crate) fn array<T: Serialize, S: Serializer>(
+    elements: impl Iterator<Item = Result<T, SpillError>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut array = serializer.serialize_seq(None)?;
+    for element in elements {
+        array.serialize_element(&element.map_err(|error| S::Error::custom(one_line(&error)))?)?;
+    }
+    array.end()
 }

@@ -44,9 +44,16 @@ pub(crate) fn set_bar(bar: Option<ProgressBar>) {
 
 /// Writes text to stderr, between two drawings of the bar and not through it; if nobody can read it, nothing can be done.
 pub(crate) fn note(text: &str) {
+    notes(|out| out.write_all(text.as_bytes()));
+}
+
+/// Writes many lines to stderr as they are made, between two drawings of the bar.
+pub(crate) fn notes(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
     let write = || {
-        let mut out = io::stderr().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let mut out = BufWriter::new(io::stderr().lock());
+        let _ = write(&mut out).and_then(|()| out.flush());
+        // What a failed flush left in the buffer must not be tried again on drop.
+        let _ = out.into_parts();
     };
     match BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
         Some(bar) => bar.suspend(write),

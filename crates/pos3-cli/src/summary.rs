@@ -1,146 +1,179 @@
 //! What a person reads when a sync has ended.
+//!
+//! Reports can have millions of rows, so everything is written as it is read.
 
-use std::fmt::Write;
+use std::io::{self, Write};
 
-use pos3::{Action, Plan, Report, SkipReason};
+use pos3::{Key, Plan, Report, SkipReason, Sorted, Sorter, SpillError, one_line};
 
 use crate::args::Detail;
 use crate::lines::Lines;
 use crate::size;
 
 /// Keys shown per reason, unless everything is asked for.
-const SHOWN: usize = 20;
+const SHOWN: u64 = 20;
 
-/// Returns the failures, one line each, and the skips that are no policy: what must be said even when nothing else is.
-pub(crate) fn problems(report: &Report, lines: &Lines, detail: Detail) -> String {
-    let mut text = String::new();
-    for failure in shown(&report.failed, detail) {
-        line(&mut text, &format!("error: {}", lines.failure(failure)));
-    }
-    more(&mut text, "", report.failed.len(), detail);
-    let bad: Vec<_> = report.skipped.iter().filter(|(_, why)| !why.is_policy()).collect();
-    for (reason, keys) in by_reason(bad.iter().copied()) {
-        line(&mut text, &format!("skipped: {} because {reason}:", size::counted(keys.len() as u64, "key")));
-        for key in shown(&keys, detail) {
-            line(&mut text, &format!("  {key}"));
+/// A skipped key behind its reason, in the order in which keys were skipped.
+type ByReason = (String, u64, Key);
+
+/// Writes the failures, one line each, and the skips that are no policy: what must be said even when nothing else is.
+pub(crate) fn problems(out: &mut dyn Write, report: &Report, lines: &Lines, detail: Detail) -> io::Result<()> {
+    for failure in report.failed.iter().take(shown(detail)) {
+        match failure {
+            Ok(failure) => writeln!(out, "error: {}", lines.failure(&failure))?,
+            Err(error) => cut(out, &error)?,
         }
-        more(&mut text, "  ", keys.len(), detail);
     }
-    text
+    more(out, "", report.failed.len(), detail)?;
+    groups(
+        out,
+        report,
+        |why| !why.is_policy(),
+        |out, reason, count, keys| {
+            writeln!(out, "skipped: {} because {reason}:", size::counted(count, "key"))?;
+            each(out, keys, detail)?;
+            more(out, "  ", count, detail)
+        },
+    )
 }
 
-/// Returns the whole account of a run, or of a plan that nobody executed.
-pub(crate) fn account(report: &Report, plan: Option<&Plan>, detail: Detail) -> String {
-    let mut text = String::new();
+/// Writes the whole account of a run, or of a plan that nobody executed.
+pub(crate) fn account(out: &mut dyn Write, report: &Report, plan: Option<&Plan>, detail: Detail) -> io::Result<()> {
     for warning in &report.warnings {
-        line(&mut text, &format!("warning: {warning}"));
+        writeln!(out, "warning: {warning}")?;
     }
-    text.push_str(&policy_skips(report, detail));
+    groups(out, report, SkipReason::is_policy, |out, reason, count, keys| {
+        writeln!(out, "left out: {} because {reason}", size::counted(count, "key"))?;
+        if detail == Detail::Verbose { each(out, keys, detail) } else { Ok(()) }
+    })?;
     match plan {
-        Some(plan) => planned(&mut text, plan),
-        None if report.stopped.is_some() && report.copied == 0 => withheld(&mut text, report),
-        None => done(&mut text, report),
+        Some(plan) => planned(out, plan)?,
+        None if report.stopped.is_some() && report.copied == 0 => withheld(out, report)?,
+        None => done(out, report)?,
     }
     // A run that was stopped while it listed has not counted them.
     if report.stopped.is_none() {
-        row(&mut text, "unchanged", &size::count(report.tally.unchanged));
+        row(out, "unchanged", &size::count(report.tally.unchanged))?;
     }
     if report.tally.extra > 0 {
         let extra = size::counted(report.tally.extra, "file");
-        row(&mut text, "extra", &format!("{extra} only in the target, kept (--delete removes them)"));
+        row(out, "extra", &format!("{extra} only in the target, kept (--delete removes them)"))?;
     }
     if !report.skipped.is_empty() {
-        row(&mut text, "skipped", &size::count(report.skipped.len() as u64));
+        row(out, "skipped", &size::count(report.skipped.len()))?;
     }
     if !report.failed.is_empty() {
-        row(&mut text, "failed", &size::count(report.failed.len() as u64));
+        row(out, "failed", &size::count(report.failed.len()))?;
     }
     if report.usage.total() > 0 {
-        row(&mut text, "requests", &report.usage.to_string());
+        row(out, "requests", &report.usage.to_string())?;
     }
-    row(&mut text, "time", &time(report));
-    text
+    row(out, "time", &time(report))
 }
 
-fn planned(text: &mut String, plan: &Plan) {
-    let (mut files, mut bytes, mut deletes) = (0, 0, 0);
-    for action in &plan.actions {
-        match action {
-            Action::Copy { source, .. } | Action::Replace { source, .. } => {
-                files += 1;
-                bytes += source.size;
-            }
-            Action::Delete { target } => deletes += u64::from(target.has_content()),
-            Action::Skip { .. } => {}
-        }
+fn planned(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    let counts = plan.counts();
+    let files = size::counted(counts.copies + counts.replacements, "file");
+    row(out, "to copy", &format!("{files}, {}", size::bytes(counts.bytes)))?;
+    if counts.deletes > 0 {
+        row(out, "to delete", &size::counted(counts.deletes, "file"))?;
     }
-    row(text, "to copy", &format!("{}, {}", size::counted(files, "file"), size::bytes(bytes)));
-    if deletes > 0 {
-        row(text, "to delete", &size::counted(deletes, "file"));
-    }
+    Ok(())
 }
 
-fn done(text: &mut String, report: &Report) {
-    row(text, "copied", &format!("{}, {}", size::counted(report.copied, "file"), size::bytes(report.copied_bytes)));
+fn done(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    row(out, "copied", &format!("{}, {}", size::counted(report.copied, "file"), size::bytes(report.copied_bytes)))?;
     if report.unverified > 0 {
         let unverified = size::counted(report.unverified, "file");
         row(
-            text,
+            out,
             "unverified",
             &format!("{unverified}: only the length is known to be right, no store has a checksum"),
-        );
+        )?;
     }
     if report.deleted > 0 {
-        row(text, "deleted", &size::counted(report.deleted, "file"));
+        row(out, "deleted", &size::counted(report.deleted, "file"))?;
     }
-    withheld(text, report);
+    withheld(out, report)
 }
 
-fn withheld(text: &mut String, report: &Report) {
-    if report.withheld > 0 {
-        let why = match &report.stopped {
-            Some(_) => "the run did not come to its end",
-            None if report.failed.is_empty() => "names clash, see above",
-            None => "not everything was copied",
+fn withheld(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    if report.withheld == 0 {
+        return Ok(());
+    }
+    let why = match &report.stopped {
+        Some(_) => "the run did not come to its end",
+        None if report.failed.is_empty() => "names clash, see above",
+        None => "not everything was copied",
+    };
+    row(out, "withheld", &format!("{}, because {why}", size::counted(report.withheld, "delete")))
+}
+
+/// Writes the skipped keys whose reasons are wanted, reason by reason: `write` is given a reason, how many keys have it, and
+/// the keys.
+fn groups(
+    out: &mut dyn Write,
+    report: &Report,
+    is_wanted: impl Fn(&SkipReason) -> bool,
+    mut write: impl FnMut(&mut dyn Write, &str, u64, &mut dyn Iterator<Item = Key>) -> io::Result<()>,
+) -> io::Result<()> {
+    if !report.skipped.any(&is_wanted) {
+        return Ok(());
+    }
+    let rows = match by_reason(report, &is_wanted) {
+        Ok(rows) => rows,
+        Err(error) => return cut(out, &error),
+    };
+    // One reader counts the keys of a reason before another shows them.
+    let (mut ahead, mut keys) = (rows.iter().peekable(), rows.iter());
+    loop {
+        let (reason, mut count): (String, u64) = match ahead.next() {
+            Some(Ok((reason, ..))) => (reason, 1),
+            Some(Err(error)) => return cut(out, &error),
+            None => return Ok(()),
         };
-        row(text, "withheld", &format!("{}, because {why}", size::counted(report.withheld, "delete")));
+        while ahead.next_if(|row| row.as_ref().is_ok_and(|(other, ..)| *other == reason)).is_some() {
+            count += 1;
+        }
+        let mut left = count;
+        let mut keys = std::iter::from_fn(|| {
+            left = left.checked_sub(1)?;
+            keys.next()?.ok().map(|(.., key)| key)
+        });
+        write(out, &reason, count, &mut keys)?;
+        keys.for_each(drop);
     }
 }
 
-fn policy_skips(report: &Report, detail: Detail) -> String {
-    let mut text = String::new();
-    for (reason, keys) in by_reason(report.skipped.iter().filter(|(_, why)| why.is_policy())) {
-        line(&mut text, &format!("left out: {} because {reason}", size::counted(keys.len() as u64, "key")));
-        if detail == Detail::Verbose {
-            keys.iter().for_each(|key| line(&mut text, &format!("  {key}")));
+fn by_reason(report: &Report, is_wanted: impl Fn(&SkipReason) -> bool) -> Result<Sorted<ByReason>, SpillError> {
+    let mut rows = Sorter::new();
+    for (number, row) in (0..).zip(report.skipped.iter()) {
+        let (key, why) = row?;
+        if is_wanted(&why) {
+            rows.push((why.to_string(), number, key))?;
         }
     }
-    text
+    rows.finish()
 }
 
-/// Groups skipped keys by their reasons, in the order in which the reasons first came.
-fn by_reason<'a>(skipped: impl Iterator<Item = &'a (pos3::Key, SkipReason)>) -> Vec<(String, Vec<&'a pos3::Key>)> {
-    let mut groups: Vec<(String, Vec<&pos3::Key>)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
-    for (key, why) in skipped {
-        let reason = why.to_string();
-        let place = *places.entry(reason.clone()).or_insert_with(|| {
-            groups.push((reason, Vec::new()));
-            groups.len() - 1
-        });
-        groups[place].1.push(key);
+/// Says that not everything could be shown.
+fn cut(out: &mut dyn Write, error: &SpillError) -> io::Result<()> {
+    writeln!(out, "warning: not everything can be shown: {}", one_line(error))
+}
+
+fn each(out: &mut dyn Write, keys: &mut dyn Iterator<Item = Key>, detail: Detail) -> io::Result<()> {
+    keys.take(shown(detail)).try_for_each(|key| writeln!(out, "  {key}"))
+}
+
+fn shown(detail: Detail) -> usize {
+    if detail == Detail::Verbose { usize::MAX } else { SHOWN as usize }
+}
+
+fn more(out: &mut dyn Write, indent: &str, count: u64, detail: Detail) -> io::Result<()> {
+    if detail == Detail::Verbose || count <= SHOWN {
+        return Ok(());
     }
-    groups
-}
-
-fn shown<T>(items: &[T], detail: Detail) -> &[T] {
-    if detail == Detail::Verbose { items } else { &items[..items.len().min(SHOWN)] }
-}
-
-fn more(text: &mut String, indent: &str, count: usize, detail: Detail) {
-    if detail != Detail::Verbose && count > SHOWN {
-        line(text, &format!("{indent}and {} more (-v shows all)", size::count((count - SHOWN) as u64)));
-    }
+    writeln!(out, "{indent}and {} more (-v shows all)", size::count(count - SHOWN))
 }
 
 fn time(report: &Report) -> String {
@@ -151,12 +184,8 @@ fn time(report: &Report) -> String {
     }
 }
 
-fn row(text: &mut String, name: &str, value: &str) {
-    line(text, &format!("{name:<10} {value}"));
-}
-
-fn line(text: &mut String, line: &str) {
-    let _ = writeln!(text, "{line}");
+fn row(out: &mut dyn Write, name: &str, value: &str) -> io::Result<()> {
+    writeln!(out, "{name:<10} {value}")
 }
 
 #[cfg(test)]
@@ -182,11 +211,23 @@ mod tests {
         Lines::new(&"here".parse().unwrap(), &"s3://b".parse().unwrap())
     }
 
+    fn told_problems(report: &Report, detail: Detail) -> String {
+        let mut out = Vec::new();
+        problems(&mut out, report, &lines(), detail).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn told_account(report: &Report) -> String {
+        let mut out = Vec::new();
+        account(&mut out, report, None, Detail::Usual).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn a_good_run_is_told_in_a_few_lines() {
-        assert_eq!(problems(&report(), &lines(), Detail::Usual), "");
+        assert_eq!(told_problems(&report(), Detail::Usual), "");
         assert_eq!(
-            account(&report(), None, Detail::Usual),
+            told_account(&report()),
             "\
 copied     12,345 files, 3.0 MiB
 unchanged  1,000
@@ -212,7 +253,7 @@ time       2.0 s, 1.5 MiB/s
         for index in 0..22 {
             report.skipped.push((Key::from(format!("gone{index}")), SkipReason::Vanished));
         }
-        let usual = problems(&report, &lines(), Detail::Usual);
+        let usual = told_problems(&report, Detail::Usual);
         assert!(
             usual.starts_with(
                 "\
@@ -224,8 +265,8 @@ skipped: 22 keys because it vanished while the sync ran:
             "{usual}"
         );
         assert!(usual.ends_with("  gone19\n  and 2 more (-v shows all)\n"), "{usual}");
-        assert!(problems(&report, &lines(), Detail::Verbose).ends_with("  gone21\n"));
-        let account = account(&report, None, Detail::Usual);
+        assert!(told_problems(&report, Detail::Verbose).ends_with("  gone21\n"));
+        let account = told_account(&report);
         assert!(account.starts_with("left out: 1 key because it is a symbolic link\n"), "{account}");
         assert!(account.contains("withheld   2 deletes, because not everything was copied\n"), "{account}");
         assert!(account.contains("skipped    23\nfailed     1\n"), "{account}");

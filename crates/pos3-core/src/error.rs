@@ -3,24 +3,28 @@
 //! Callers decide by [`ErrorKind`]; people read one line that names the key. The cause is in the chain, so it is
 //! printed once.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
 /// A failure of one operation on a store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreError {
     kind: ErrorKind,
-    operation: &'static str,
+    operation: Cow<'static, str>,
     key: Option<Key>,
     message: Option<String>,
     temporary: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// The kinds of failure that callers tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The object, bucket or directory does not exist.
@@ -75,7 +79,7 @@ impl ErrorKind {
 impl StoreError {
     /// Returns the failure of `operation` (a verb: "list", "read", "write") with a kind.
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
-        Self { kind, operation, key: None, message: None, temporary: false, source: None }
+        Self { kind, operation: operation.into(), key: None, message: None, temporary: false, source: None }
     }
 
     /// Returns this error naming the key it is about.
@@ -95,7 +99,7 @@ impl StoreError {
     /// Returns this error with its cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(source.into().into());
         self
     }
 
@@ -112,8 +116,8 @@ impl StoreError {
     }
 
     /// Returns the verb of the operation that failed.
-    pub fn operation(&self) -> &'static str {
-        self.operation
+    pub fn operation(&self) -> &str {
+        &self.operation
     }
 
     /// Returns the key the failure is about, if it is about one.
@@ -129,6 +133,36 @@ impl StoreError {
     /// Returns the whole chain of causes as one line, without the operation and the key.
     pub fn cause(&self) -> String {
         with_causes(self.message.clone().unwrap_or_else(|| self.kind.as_str().to_owned()), self)
+    }
+}
+
+/// A failure as it is written to a temporary file: its causes are text.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ErrorRecord {
+    kind: ErrorKind,
+    operation: String,
+    key: Option<Key>,
+    cause: String,
+    temporary: bool,
+}
+
+impl From<&StoreError> for ErrorRecord {
+    fn from(error: &StoreError) -> Self {
+        Self {
+            kind: error.kind,
+            operation: error.operation().to_owned(),
+            key: error.key.clone(),
+            cause: error.cause(),
+            temporary: error.temporary,
+        }
+    }
+}
+
+impl ErrorRecord {
+    /// Returns the failure. This is no `From`, which would leave the type of errors open in code that has one way to make one.
+    pub(crate) fn into_error(self) -> StoreError {
+        let Self { kind, operation, key, cause, temporary } = self;
+        StoreError { kind, operation: operation.into(), key, message: Some(cause), temporary, source: None }
     }
 }
 

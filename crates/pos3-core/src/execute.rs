@@ -11,18 +11,18 @@ mod precondition;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::entry::Entry;
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::Recorder;
 use crate::options::SyncOptions;
-use crate::plan::{Action, SkipReason};
+use crate::plan::{Action, Plan, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind, Report, Stop};
+use crate::spill::SpillError;
 use crate::store::Slot;
 use crate::tree::Tree;
 
@@ -50,11 +50,12 @@ struct Run {
     recorder: Option<Recorder>,
 }
 
-/// What was put off until all copies have ended.
-#[derive(Default)]
-struct Deferred {
-    deletes: Vec<Entry>,
-    replacing: Vec<Action>,
+/// What is put off until all copies have ended.
+enum Deferred {
+    /// It comes with the actions.
+    Gathered(Plan),
+    /// It is known from the start; that it comes with the actions as well adds nothing.
+    Planned(Plan),
 }
 
 impl Executor {
@@ -85,9 +86,24 @@ impl Executor {
     ///
     /// An `Err` in the stream ends it: copies that were begun are finished, nothing is deleted.
     pub async fn run(&self, actions: impl Stream<Item = Result<Action, Stop>>, report: &mut Report) {
+        let deferred = Deferred::Gathered(Plan::with_memory(self.run.options.plan_memory));
+        self.perform(actions, deferred, report).await;
+    }
+
+    /// Performs a plan and adds what happened to the report.
+    pub async fn run_plan(&self, plan: Plan, report: &mut Report) {
+        let actions = stream::iter(plan.actions().map(|action| action.map_err(Stop::Spill)));
+        self.perform(actions, Deferred::Planned(plan), report).await;
+    }
+
+    async fn perform(
+        &self,
+        actions: impl Stream<Item = Result<Action, Stop>>,
+        mut deferred: Deferred,
+        report: &mut Report,
+    ) {
         let observer = &self.run.options.observer;
         let mut copies = JoinSet::new();
-        let mut deferred = Deferred::default();
         let mut actions = std::pin::pin!(actions);
         loop {
             let next = tokio::select! {
@@ -98,7 +114,10 @@ impl Executor {
             match next {
                 Some(Ok(action)) => {
                     observer.event(&Event::Decided(&action));
-                    self.begin(action, &mut copies, &mut deferred, report).await;
+                    if let Err(error) = self.begin(action, &mut copies, &mut deferred, report).await {
+                        report.stopped = Some(Stop::Spill(error));
+                        break;
+                    }
                 }
                 Some(Err(stop)) => {
                     report.stopped = Some(stop);
@@ -117,17 +136,23 @@ impl Executor {
         self.finish(deferred, report).await;
     }
 
-    async fn begin(&self, action: Action, copies: &mut JoinSet<Copied>, deferred: &mut Deferred, report: &mut Report) {
+    async fn begin(
+        &self,
+        action: Action,
+        copies: &mut JoinSet<Copied>,
+        deferred: &mut Deferred,
+        report: &mut Report,
+    ) -> Result<(), SpillError> {
         match action {
             Action::Copy { .. } => {
                 if let Some(slot) = self.slot().await {
                     copies.spawn(self.copy(action).run(slot));
                 }
             }
-            Action::Delete { target } => deferred.deletes.push(target),
-            Action::Replace { .. } => deferred.replacing.push(action),
+            Action::Delete { .. } | Action::Replace { .. } => deferred.add(action)?,
             Action::Skip { key, why } => report.skipped.push((key, why)),
         }
+        Ok(())
     }
 
     /// Waits for a free slot, unless the run is cancelled.
@@ -170,25 +195,49 @@ impl Executor {
 
     /// Deletes, and then copies what needed the place of something deleted, if everything else went well.
     async fn finish(&self, deferred: Deferred, report: &mut Report) {
-        let Deferred { deletes, replacing } = deferred;
-        let clash = report.skipped.iter().any(|(_, why)| matches!(why, SkipReason::Clash(_)) || why.is_conflict());
+        let (Deferred::Gathered(plan) | Deferred::Planned(plan)) = deferred;
+        let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)) || why.is_conflict());
         if report.stopped.is_some() || !report.failed.is_empty() || clash || self.keep.is_cancelled() {
-            report.withheld = (deletes.iter().filter(|entry| entry.has_content()).count() + replacing.len()) as u64;
+            report.withheld = plan.counts().last();
             return;
         }
-        delete::run(&self.run, (&self.cancel, &self.keep), deletes, report).await;
+        delete::run(&self.run, (&self.cancel, &self.keep), &plan, report).await;
         if report.stopped.is_some() || !report.failed.is_empty() || self.keep.is_cancelled() {
-            report.withheld += replacing.len() as u64;
+            report.withheld += plan.counts().replacements;
             return;
         }
+        self.replace(&plan, report).await;
+    }
+
+    async fn replace(&self, plan: &Plan, report: &mut Report) {
         let mut copies = JoinSet::new();
-        for action in replacing {
-            match self.slot().await {
-                Some(slot) => drop(copies.spawn(self.copy(action).run(slot))),
-                None => report.withheld += 1,
+        let mut left = plan.counts().replacements;
+        for action in plan.replacements().iter() {
+            let action = match action {
+                Ok(action) => action,
+                Err(error) => {
+                    report.stopped = Some(Stop::Spill(error));
+                    break;
+                }
+            };
+            let Some(slot) = self.slot().await else { break };
+            copies.spawn(self.copy(action).run(slot));
+            left -= 1;
+            while let Some(done) = copies.try_join_next() {
+                note(done, report);
             }
         }
+        report.withheld += left;
         self.drain(copies, report).await;
+    }
+}
+
+impl Deferred {
+    fn add(&mut self, action: Action) -> Result<(), SpillError> {
+        match self {
+            Self::Gathered(plan) => plan.push(action),
+            Self::Planned(_) => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use futures::StreamExt;
 
 use crate::compare::Proof;
 use crate::entry::{Entry, Kind, Protection};
+use crate::error::{ErrorKind, StoreError};
 use crate::event::{Event, Observe, Observer};
 use crate::filter::FilterRule;
 use crate::key::Key;
@@ -121,6 +122,9 @@ async fn planned(
             Ok(Some(_)) => {}
             Ok(None) | Err(PlanError::Refused(_)) => break,
             Err(PlanError::Listing(failed)) => return Err(failed.error),
+            Err(PlanError::Spill(error)) => {
+                return Err(StoreError::new(ErrorKind::Exhausted, "plan").with_key(key).with_source(error));
+            }
         }
     }
     let proof = *seen.proof.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,7 +22,7 @@
 //! * Deletes are planned only from two listings that are [`Complete`], which is a type: no other value can make one.
 //! * They are done only after every copy went well, and refused as a whole by [`Guards`].
 //! * Keys are exact; what cannot be a file name on a disk is refused for itself alone.
-//! * Memory does not grow with the trees: two listings, a page each, and what changed.
+//! * Memory grows neither with the trees nor with what differs: plans and reports spill to temporary files.
 
 mod checksum;
 mod compare;
@@ -43,6 +43,7 @@ mod manifest;
 mod options;
 mod plan;
 mod report;
+mod spill;
 mod store;
 mod sync;
 mod tree;
@@ -62,8 +63,9 @@ pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
 pub use listing::{Complete, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
 pub use options::{Deletable, Deletion, Overwritable, PendingWrite, Preconditions, SyncOptions, Verify};
-pub use plan::{Action, Guards, MaxDelete, Plan, PlanError, Planner, Policy, Refusal, SkipReason, Tally};
-pub use report::{FailedAction, Failure, FailureKind, Incomplete, Report, Stop};
+pub use plan::{Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipReason, Tally};
+pub use report::{FailedAction, Failure, FailureKind, Failures, Incomplete, Report, Skips, Stop};
+pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{
     Budget, ByteStream, Capabilities, ClockSkew, Content, Download, EntryStream, Expect, GetOptions, KeyRule,

@@ -16,7 +16,7 @@ use crate::tree::Tree;
 pub use policy::{Deletable, Overwritable, PendingWrite};
 
 /// Options of a sync.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SyncOptions {
     /// How two files of one name are compared. Default: [`Compare::Auto`].
@@ -48,6 +48,31 @@ pub struct SyncOptions {
     pub pace: Option<Pace>,
     /// What happens where a side is not as the plan saw it. Default: [`Preconditions::Usual`].
     pub preconditions: Preconditions,
+    /// How many bytes of a plan are held in memory of each kind of action before they are written to a temporary file.
+    /// Default: 2 MiB.
+    pub plan_memory: usize,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self {
+            compare: Compare::default(),
+            deletion: Deletion::default(),
+            guards: Guards::default(),
+            deletable: Deletable::default(),
+            overwritable: Overwritable::default(),
+            filter: Filter::default(),
+            budget: Budget::default(),
+            observer: Observe::default(),
+            manifest: None,
+            journal: None,
+            backup: None,
+            verify: Verify::default(),
+            pace: None,
+            preconditions: Preconditions::default(),
+            plan_memory: crate::spill::HELD,
+        }
+    }
 }
 
 /// What happens where a side is not as the plan saw it.
@@ -167,6 +192,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_preconditions(mut self, preconditions: Preconditions) -> Self {
         self.preconditions = preconditions;
+        self
+    }
+
+    /// Sets how many bytes of a plan are held in memory of each kind of action.
+    #[must_use]
+    pub fn with_plan_memory(mut self, bytes: usize) -> Self {
+        self.plan_memory = bytes;
         self
     }
 

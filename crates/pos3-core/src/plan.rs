@@ -1,12 +1,14 @@
 //! A plan: what a sync would do, as data.
 //!
 //! Making a plan touches nothing; a dry run is a plan that nobody executes. The [`Planner`] makes one as a stream, so
-//! that copies can start while listings are still read; [`Plan`] is the same, collected.
+//! that copies can start while listings are still read; [`Plan`] is the same, collected: in memory while it is small, with
+//! the rest in temporary files.
 
 mod decide;
 mod guard;
 mod names;
 mod planner;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +19,10 @@ use crate::key::{Key, UnsafeKey};
 pub use decide::Policy;
 pub use guard::{Guards, MaxDelete, Refusal};
 pub use planner::{PlanError, Planner};
+pub use whole::{Plan, PlanCounts};
 
 /// One decided step, with what was seen when it was decided. Keys are relative to both trees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// Make the target equal to the source.
     Copy {
@@ -132,30 +134,4 @@ pub struct Tally {
     pub unchanged: u64,
     /// Files only the target has, which are kept because deleting was not asked for.
     pub extra: u64,
-}
-
-/// A collected plan. The deletes come after the copies, and what replaces something deleted comes last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// The steps, in the order in which they are to be done.
-    pub actions: Vec<Action>,
-    /// What was counted on the way.
-    pub tally: Tally,
-    /// What was wrong but did not stop anything, such as a listing that had to be sorted.
-    pub warnings: Vec<String>,
-}
-
-impl Plan {
-    /// Collects a plan to its end.
-    ///
-    /// # Errors
-    ///
-    /// The first failure of a listing, or the refusal of a guard.
-    pub async fn collect(mut planner: Planner) -> Result<Self, PlanError> {
-        let mut actions = Vec::new();
-        while let Some(action) = planner.next().await? {
-            actions.push(action);
-        }
-        Ok(Self { actions, tally: planner.tally(), warnings: planner.warnings().to_vec() })
-    }
 }

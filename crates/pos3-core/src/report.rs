@@ -3,15 +3,24 @@
 //! A failure of one file is no `Err`, or one bad file would stop the rest; but a [`Report`] must be used, and
 //! [`Report::into_result`] makes an error of anything that did not go well.
 
+mod failures;
+mod skips;
+
 use std::fmt;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::diff::Side;
 use crate::error::StoreError;
 use crate::execute::SOURCE;
 use crate::key::Key;
-use crate::plan::{Refusal, SkipReason, Tally};
+use crate::plan::{Action, Plan, Refusal, Tally};
+use crate::spill::SpillError;
 use crate::store::Usage;
+
+pub use failures::Failures;
+pub use skips::Skips;
 
 /// What a sync did.
 #[must_use = "a report says what failed"]
@@ -31,9 +40,9 @@ pub struct Report {
     /// Deletes that were planned but not done, because something failed before.
     pub withheld: u64,
     /// What was left alone, and why.
-    pub skipped: Vec<(Key, SkipReason)>,
+    pub skipped: Skips,
     /// What went wrong, key by key.
-    pub failed: Vec<Failure>,
+    pub failed: Failures,
     /// What was wrong but did not stop anything, such as a listing that had to be sorted.
     pub warnings: Vec<String>,
     /// Why the run ended early, if it did.
@@ -45,7 +54,7 @@ pub struct Report {
 }
 
 /// One action that failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// The relative key.
     pub key: Key,
@@ -58,7 +67,7 @@ pub struct Failure {
 }
 
 /// The kinds of action that can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailedAction {
     /// A copy.
     Copy,
@@ -67,7 +76,7 @@ pub enum FailedAction {
 }
 
 /// What became of an action that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// It could not be done.
@@ -97,6 +106,8 @@ pub enum Stop {
     Refused(Refusal),
     /// The caller asked for it. Nothing was deleted.
     Cancelled,
+    /// A temporary file for the plan could not be used. Nothing more was deleted.
+    Spill(SpillError),
 }
 
 impl Failure {
@@ -126,9 +137,22 @@ impl FailureKind {
 }
 
 impl Report {
+    /// Returns the report of a plan of which nothing was done.
+    pub fn of_plan(plan: &Plan) -> Self {
+        let mut report = Self { tally: plan.tally, warnings: plan.warnings.clone(), ..Self::default() };
+        for action in plan.actions().take_while(|action| !matches!(action, Ok(Action::Delete { .. }))) {
+            match action {
+                Ok(Action::Skip { key, why }) => report.skipped.push((key, why)),
+                Ok(Action::Copy { .. } | Action::Replace { .. } | Action::Delete { .. }) => {}
+                Err(error) => report.stopped = Some(Stop::Spill(error)),
+            }
+        }
+        report
+    }
+
     /// Returns true if everything that was to be done was done; what policy leaves out does not count.
     pub fn is_clean(&self) -> bool {
-        self.stopped.is_none() && self.failed.is_empty() && self.skipped.iter().all(|(_, why)| why.is_policy())
+        self.stopped.is_none() && self.failed.is_empty() && !self.skipped.any(|why| !why.is_policy())
     }
 
     /// Returns the report if all went well, or it as an error.
@@ -152,6 +176,7 @@ impl fmt::Display for Incomplete {
             Some(Stop::Listing { side, place, .. }) => write!(f, "the {} '{place}' could not be listed", side.as_str()),
             Some(Stop::Refused(refusal)) => write!(f, "refused: {refusal}"),
             Some(Stop::Cancelled) => f.write_str("cancelled"),
+            Some(Stop::Spill(_)) => f.write_str("the plan could not be held in temporary files"),
             None => write!(f, "{} failed, {} skipped", report.failed.len(), report.skipped.len()),
         }
     }
@@ -161,8 +186,9 @@ impl std::error::Error for Incomplete {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.stopped {
             Some(Stop::Listing { error, .. }) => Some(error),
+            Some(Stop::Spill(error)) => Some(error),
             Some(Stop::Refused(_) | Stop::Cancelled) => None,
-            None => self.0.failed.first().map(|failure| &failure.error as _),
+            None => self.0.failed.head().first().map(|failure| &failure.error as _),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::listing::Order;
 use crate::manifest::Recorder;
 use crate::options::{Deletion, SyncOptions};
-use crate::plan::{Action, Plan, PlanError, Planner};
+use crate::plan::{Plan, PlanError, Planner};
 use crate::report::{Report, Stop};
 use crate::store::Usage;
 use crate::tree::Tree;
@@ -147,13 +147,8 @@ impl SyncJob {
 
     async fn perform(&self, plan: Plan, report: &mut Report, recorder: Option<&Recorder>) {
         report.tally = plan.tally;
-        report.warnings = plan.warnings;
-        let last = plan.actions.iter().filter(|action| is_last(action)).count() as u64;
-        self.executor(recorder).run(stream::iter(plan.actions.into_iter().map(Ok)), report).await;
-        if report.deleted == 0 && report.stopped.is_some() {
-            // A cancellation may come before the deletes were even taken from the plan.
-            report.withheld = last;
-        }
+        report.warnings.clone_from(&plan.warnings);
+        self.executor(recorder).run_plan(plan, report).await;
     }
 
     async fn stream(&self, report: &mut Report, recorder: Option<&Recorder>) {
@@ -198,6 +193,7 @@ impl SyncJob {
     fn stop(&self, error: PlanError) -> Stop {
         match error {
             PlanError::Refused(refusal) => Stop::Refused(refusal),
+            PlanError::Spill(error) => Stop::Spill(error),
             PlanError::Listing(ListingFailed { side, error }) => {
                 let place = match side {
                     Side::Source => self.source.to_string(),
@@ -254,15 +250,6 @@ enum Work<'a> {
     Show(Box<dyn FnOnce(&Plan) + Send + 'a>),
     /// It has one.
     Perform(Plan),
-}
-
-/// Returns true for what comes after the copies and counts as withheld if it does not happen.
-fn is_last(action: &Action) -> bool {
-    match action {
-        Action::Delete { target } => target.has_content(),
-        Action::Replace { .. } => true,
-        Action::Copy { .. } | Action::Skip { .. } => false,
-    }
 }
 
 /// Which listings must be sorted: those whose stores say so, and those that turned out to be in disorder.

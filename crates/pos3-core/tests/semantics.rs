@@ -46,7 +46,7 @@ const MANY: [(&str, &str); 4] = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]
 async fn a_plan_touches_nothing() {
     let (source, target) = (store(&MANY).await, store(&[("old", "x")]).await);
     let plan = job(source.clone(), target.clone(), mirror()).plan().await.unwrap();
-    assert_eq!(plan.actions.len(), 5);
+    assert_eq!(plan.len(), 5);
     let (source, target) = (source.usage(), target.usage());
     assert_eq!((source.get("list"), source.get("get")), (1, 0));
     assert_eq!((target.get("list"), target.get("put"), target.get("delete")), (1, 1, 0), "one put made the old object");
@@ -262,13 +262,13 @@ async fn the_wish_to_keep_the_rest_withholds_deletes_and_no_copy() {
 async fn a_plan_that_was_asked_for_is_seen_whole_before_anything_is_done() {
     let (source, target) = (store(&MANY).await, store(&[("x", "1")]).await);
     let manifest = Arc::new(MemoryManifest::default());
-    for (options, actions) in [(SyncOptions::default(), MANY.len()), (mirror(), 1)] {
+    for (options, actions) in [(SyncOptions::default(), MANY.len() as u64), (mirror(), 1)] {
         let job = job(source.clone(), target.clone(), options.with_manifest(manifest.clone()));
         let mut seen = 0;
         let puts = target.usage().get("put");
         let report = job
             .run_seeing(|plan| {
-                seen = plan.actions.len();
+                seen = plan.len();
                 assert_eq!(target.usage().get("put"), puts);
             })
             .await;
@@ -286,7 +286,7 @@ async fn an_object_that_appears_meanwhile_is_not_overwritten() {
     let plan = job.plan().await.unwrap();
     target.write(&Key::from("a"), "theirs".into()).await.unwrap();
     let report = job.execute(plan).await;
-    assert_eq!(report.failed[0].error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(report.failed.head()[0].error.kind(), ErrorKind::AlreadyExists);
     assert_eq!(contents(&*target).await, pairs(&[("a", "theirs")]));
 }
 

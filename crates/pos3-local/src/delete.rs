@@ -86,7 +86,5 @@ fn other_thing(key: &Key, found: FileType) -> StoreError {
 
 /// Returns the answers for keys where the work ended before it could answer.
 pub(crate) fn ended<'a>(keys: impl IntoIterator<Item = &'a Key>, error: &StoreError) -> Vec<Result<()>> {
-    keys.into_iter()
-        .map(|key| Err(StoreError::new(error.kind(), error.operation()).with_key(key).with_message(error.cause())))
-        .collect()
+    keys.into_iter().map(|key| Err(error.clone().with_key(key))).collect()
 }

@@ -82,9 +82,7 @@ impl Failure {
                 Self::Credentials(object_store::Error::Generic { store: "S3", source: source.into() })
             }
             Self::Request(why) => Self::Request(why.clone()),
-            Self::Source(error) => {
-                Self::Source(StoreError::new(error.kind(), error.operation()).with_message(error.cause()))
-            }
+            Self::Source(error) => Self::Source(error.clone()),
         }
     }
 

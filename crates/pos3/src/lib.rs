@@ -53,11 +53,11 @@ pub use sync::{Sync, sync};
 
 pub use pos3_core::{
     Action, Budget, CancellationToken, Capabilities, Change, Checksum, Compare, Deletion, Digest, Effect, Entry,
-    ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind, Filter, FilterBuilder, FilterError, FilterLine,
-    FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind, Manifest, ManifestError, MaxDelete,
-    MemoryJournal, MemoryManifest, Observer, Outcome, Plan, Preconditions, Proof, Protection, Refusal, RemoteStore,
-    Report, Row, RowChange, Side, SkipReason, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Usage, Verify,
-    one_line,
+    ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind, Failures, Filter, FilterBuilder, FilterError,
+    FilterLine, FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind, Manifest, ManifestError,
+    MaxDelete, MemoryJournal, MemoryManifest, Observer, Outcome, Plan, PlanCounts, Preconditions, Proof, Protection,
+    Refusal, RemoteStore, Report, Row, RowChange, Side, SkipReason, Skips, Sorted, Sorter, Spill, SpillError, Stop,
+    StoreError, SyncOptions, Tally, Tree, Unfinished, Usage, Verify, one_line,
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pos3::{Action, Location, Plan, Report, Side, Stop};
+use pos3::{Location, Plan, Report, Side, Stop, one_line};
 
 use crate::args::{Detail, Show};
 use crate::exit::Exit;
@@ -44,27 +44,14 @@ pub(super) enum Plans {
 impl Outcome {
     /// Returns the outcome of a plan in which nothing was done.
     pub(super) fn of_plan(plan: Result<Plan, Stop>) -> Self {
-        let mut report = Report::default();
-        let plan = match plan {
-            Ok(plan) => {
-                report.tally = plan.tally;
-                report.warnings.clone_from(&plan.warnings);
-                report.skipped = plan.actions.iter().filter_map(skipped).collect();
-                Some(plan)
-            }
+        match plan {
+            Ok(plan) => Self { report: Report::of_plan(&plan), plan: Some(plan) },
             Err(stop) => {
+                let mut report = Report::default();
                 report.stopped = Some(stop);
-                None
+                Self { report, plan: None }
             }
-        };
-        Self { report, plan }
-    }
-}
-
-fn skipped(action: &Action) -> Option<(pos3::Key, pos3::SkipReason)> {
-    match action {
-        Action::Skip { key, why } => Some((key.clone(), why.clone())),
-        Action::Copy { .. } | Action::Replace { .. } | Action::Delete { .. } => None,
+        }
     }
 }
 
@@ -80,21 +67,22 @@ impl Account<'_> {
                 let shown = plan.as_ref().filter(|_| self.plans == Plans::Shown);
                 json::write(out, &self.object(exit).with_report(report, shown).with_error(error.clone()))
             }
-            (false, Some(plan)) if self.plans == Plans::Shown => plan
-                .actions
-                .iter()
-                .filter_map(|action| lines.line(action))
-                .try_for_each(|line| writeln!(out, "(dryrun) {line}")),
+            (false, Some(plan)) if self.plans == Plans::Shown => {
+                plan.actions().try_for_each(|action| match lines.line(&action.map_err(io::Error::other)?) {
+                    Some(line) => writeln!(out, "(dryrun) {line}"),
+                    None => Ok(()),
+                })
+            }
             (false, _) => Ok(()),
         });
-        output::note(&summary::problems(report, &lines, detail));
+        output::notes(|out| summary::problems(out, report, &lines, detail));
         if let Some(ErrorJson { message, hint }) = &error {
             output::error(message, hint.as_deref());
         } else if let Some(hint) = hints::for_report(report) {
             output::note(&format!("hint: {hint}\n"));
         }
         if detail != Detail::Quiet {
-            output::note(&summary::account(report, plan.as_ref(), detail));
+            output::notes(|out| summary::account(out, report, plan.as_ref(), detail));
         }
         finish(written, exit)
     }
@@ -124,6 +112,7 @@ impl Account<'_> {
                 format!("cannot list the {} '{location}': {}", side.as_str(), error.cause())
             }
             Stop::Refused(refusal) => format!("refused, nothing was touched: {refusal}"),
+            Stop::Spill(error) => format!("nothing more was deleted: {}", one_line(error)),
             Stop::Cancelled => "ended by a signal; nothing more was deleted".to_owned(),
             other => format!("the run ended early: {other:?}"),
         };

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use pos3::{Error, Location, Plan, PlanFileError, PlanHeader, PlanReader, Sync, SyncOptions, one_line};
+use pos3::{Error, Location, PlanFileError, PlanHeader, PlanReader, Sync, SyncOptions, one_line};
 
 use super::account::{Account, Outcome, Plans, finish};
 use super::registry;
@@ -65,8 +65,7 @@ async fn perform(
 ) -> Result<Outcome, NotBegun> {
     let header = reader.header().clone();
     let sync = open(args, &header, options, warnings).await.map_err(NotBegun::Sync)?.with_cancel(signals.cancel());
-    let actions = reader.actions(sync.target_capabilities().keys, args.shard).map_err(NotBegun::Plan)?;
-    let plan = Plan { actions, tally: header.tally, warnings: header.warnings };
+    let plan = reader.plan(sync.target_capabilities().keys, args.shard).map_err(NotBegun::Plan)?;
     if args.dry_run {
         return Ok(Outcome::of_plan(Ok(plan)));
     }
@@ -106,6 +105,7 @@ fn refusal(args: &ApplyArgs, error: &PlanFileError) -> (Exit, String) {
     let plan = args.plan.display();
     match error {
         PlanFileError::Io(error) => (Exit::Failed, format!("cannot read the plan '{plan}': {error}")),
+        PlanFileError::Spill(error) => (Exit::Failed, format!("cannot check the plan '{plan}': {}", one_line(error))),
         _ => (Exit::Refused, format!("refused, nothing was touched: the plan '{plan}': {error}")),
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use pos3::{
-    Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, SkipReason, Stop, Sync, Tally, Usage,
-    one_line,
+    Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, SkipReason, SpillError, Stop, Sync,
+    Tally, Usage, one_line,
 };
 use serde::Serialize;
 
@@ -129,7 +129,7 @@ async fn compare(args: &CheckArgs, warnings: &Warnings, cancel: CancellationToke
     })?;
     let sync = sync.with_cancel(cancel);
     match sync.plan().await {
-        Ok(Ok(plan)) => Ok(Found::of(plan, sync.usage(), args)),
+        Ok(Ok(plan)) => Found::of(plan, sync.usage(), args).map_err(|error| stopped(args, &Stop::Spill(error))),
         Ok(Err(stop)) => Err(stopped(args, &stop)),
         Err(error) => Err(Failed::new(Exit::Failed, one_line(&error), hints::for_error(&error))),
     }
@@ -147,19 +147,20 @@ fn stopped(args: &CheckArgs, stop: &Stop) -> Failed {
             let message = format!("cannot list '{location}': {}", error.cause());
             Failed::new(Exit::Failed, message, hints::for_stop(stop))
         }
+        Stop::Spill(error) => Failed::new(Exit::Failed, one_line(error), hints::for_stop(stop)),
         Stop::Cancelled => Failed::new(Exit::Interrupted, "ended by a signal".to_owned(), None),
         other => Failed::new(Exit::Failed, format!("the comparison ended early: {other:?}"), None),
     }
 }
 
 impl Found {
-    fn of(plan: Plan, usage: Usage, args: &CheckArgs) -> Self {
-        let mut found = Self { tally: plan.tally, warnings: plan.warnings, usage, ..Self::default() };
-        for action in &plan.actions {
-            found.add(action, args);
+    fn of(plan: Plan, usage: Usage, args: &CheckArgs) -> Result<Self, SpillError> {
+        let mut found = Self { tally: plan.tally, warnings: plan.warnings.clone(), usage, ..Self::default() };
+        for action in plan.actions() {
+            found.add(&action?, args);
         }
         found.differences.sort_by(|a, b| (&a.path, a.sign).cmp(&(&b.path, b.sign)));
-        found
+        Ok(found)
     }
 
     fn add(&mut self, action: &Action, args: &CheckArgs) {

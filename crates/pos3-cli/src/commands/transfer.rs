@@ -1,11 +1,12 @@
 //! What `download` and `upload` have in common: one transfer of one place, and the account of it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
-use pos3::{Error, Location, Plan, Report, Session, SessionError, TransferPlan};
+use pos3::{Error, Location, Report, Session, SessionError, TransferPlan};
 
-use super::account::{Outcome, finish};
+use super::account::finish;
 use super::session::{self, Sessions};
 use crate::args::{Detail, Show, TransferArgs};
 use crate::exit::Exit;
@@ -99,7 +100,7 @@ impl<'a> Transfer<'a> {
             None => Ok(()),
         });
         if self.show().detail != Detail::Quiet {
-            output::note(&summary::account(report, None, self.show().detail));
+            output::notes(|out| summary::account(out, report, None, self.show().detail));
         }
         finish(written, Exit::Done)
     }
@@ -117,21 +118,21 @@ impl<'a> Transfer<'a> {
 
     /// Shows what would be done.
     fn planned(&self, planned: TransferPlan) -> Exit {
-        let lines: Vec<String> = {
-            let copies = planned.copies().map(|(from, to)| format!("{}: {from} to {to}", self.verb()));
-            copies.chain(planned.deletes().map(|target| format!("delete: {target}"))).collect()
-        };
-        let Outcome { report, plan } = Outcome::of_plan(Ok(planned.plan));
+        let report = Report::of_plan(&planned.plan);
         let exit = Exit::of_report(&report, None);
         let written = output::data(|out| {
             if self.show().json {
-                return json::write(out, &self.object(true, exit).with_report(&report, plan.as_ref()));
+                return json::write(out, &self.object(true, exit).with_report(&report, Some(&planned.plan)));
             }
-            lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+            for copy in planned.copies() {
+                let (from, to) = copy.map_err(io::Error::other)?;
+                writeln!(out, "{}: {from} to {to}", self.verb())?;
+            }
+            planned.deletes().try_for_each(|target| writeln!(out, "delete: {}", target.map_err(io::Error::other)?))
         });
-        output::note(&summary::problems(&report, &self.lines(), self.show().detail));
+        output::notes(|out| summary::problems(out, &report, &self.lines(), self.show().detail));
         if self.show().detail != Detail::Quiet {
-            output::note(&summary::account(&report, plan.as_ref().map(|plan: &Plan| plan), self.show().detail));
+            output::notes(|out| summary::account(out, &report, Some(&planned.plan), self.show().detail));
         }
         finish(written, exit)
     }
@@ -141,12 +142,12 @@ impl<'a> Transfer<'a> {
         let exit = exit_of(error, self.signals.exit());
         let report = report_of(error);
         if let Some(report) = report {
-            output::note(&summary::problems(report, &self.lines(), self.show().detail));
+            output::notes(|out| summary::problems(out, report, &self.lines(), self.show().detail));
         }
         let (message, hint) = (session::message(error), session::hint(error));
         output::command_error(self.command(), &message, hint.as_deref());
         if let Some(report) = report.filter(|_| self.show().detail != Detail::Quiet) {
-            output::note(&summary::account(report, None, self.show().detail));
+            output::notes(|out| summary::account(out, report, None, self.show().detail));
         }
         if !self.show().json {
             return exit;

@@ -10,36 +10,46 @@ use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::RowChange;
 use crate::options::Preconditions;
-use crate::plan::Action;
+use crate::plan::{Action, Plan};
 use crate::report::{FailedAction, FailureKind, Report, Stop};
-use crate::store::Result;
+use crate::store;
 
 /// Entries looked at and backed up at once.
 const LOOKING: usize = 16;
 
 /// Deletes from last to first, so that a directory comes after what is in it. A cancellation, and the wish to keep the
-/// rest, withhold the batches that were not yet sent.
+/// rest, withhold the batches that were not yet sent; so does a plan that cannot be read any more.
 pub(super) async fn run(
     run: &Run,
     (cancel, keep): (&CancellationToken, &CancellationToken),
-    mut deletes: Vec<Entry>,
+    plan: &Plan,
     report: &mut Report,
 ) {
-    deletes.reverse();
-    for batch in deletes.chunks(run.target.store().capabilities().delete_batch.max(1)) {
-        if cancel.is_cancelled() {
-            report.stopped = Some(Stop::Cancelled);
-        }
-        if cancel.is_cancelled() || keep.is_cancelled() {
-            report.withheld += batch.iter().filter(|entry| entry.has_content()).count() as u64;
-            continue;
-        }
-        let ready = prepare(run, batch, report).await;
+    let size = run.target.store().capabilities().delete_batch.max(1);
+    let mut left = plan.counts().deletes;
+    let mut entries = plan.deletes().iter().rev();
+    loop {
+        let batch: Vec<Entry> = match entries.by_ref().take(size).collect::<Result<Vec<_>, _>>() {
+            Ok(batch) if batch.is_empty() => return,
+            _ if cancel.is_cancelled() => return withhold(left, Some(Stop::Cancelled), report),
+            _ if keep.is_cancelled() => return withhold(left, None, report),
+            Err(error) => return withhold(left, Some(Stop::Spill(error)), report),
+            Ok(batch) => batch,
+        };
+        left -= batch.iter().filter(|entry| entry.has_content()).count() as u64;
+        let ready = prepare(run, &batch, report).await;
         let keys: Vec<Key> = ready.iter().map(|entry| run.target.key(&entry.key)).collect();
         let answers = run.target.store().delete(&keys).await;
         for (entry, answer) in ready.into_iter().zip(answers) {
             note(run, entry, answer, report).await;
         }
+    }
+}
+
+fn withhold(left: u64, stop: Option<Stop>, report: &mut Report) {
+    report.withheld += left;
+    if stop.is_some() {
+        report.stopped = stop;
     }
 }
 
@@ -51,7 +61,7 @@ async fn prepare<'a>(run: &Run, batch: &'a [Entry], report: &mut Report) -> Vec<
         return batch.iter().collect();
     }
     let preparing: Vec<_> = batch.iter().map(|entry| prepare_one(run, entry, looks)).collect();
-    let prepared: Vec<Result<()>> = stream::iter(preparing).buffered(LOOKING).collect().await;
+    let prepared: Vec<store::Result<()>> = stream::iter(preparing).buffered(LOOKING).collect().await;
     let mut ready = Vec::with_capacity(batch.len());
     for (entry, prepared) in batch.iter().zip(prepared) {
         match prepared {
@@ -63,14 +73,14 @@ async fn prepare<'a>(run: &Run, batch: &'a [Entry], report: &mut Report) -> Vec<
     ready
 }
 
-async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> Result<()> {
+async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> store::Result<()> {
     if looks && entry.has_content() {
         precondition::hold(&run.target, entry, "delete").await?;
     }
     backup::keep(run, entry).await
 }
 
-async fn note(run: &Run, entry: &Entry, answer: Result<()>, report: &mut Report) {
+async fn note(run: &Run, entry: &Entry, answer: store::Result<()>, report: &mut Report) {
     match answer {
         Ok(()) => {
             report.deleted += u64::from(entry.has_content());

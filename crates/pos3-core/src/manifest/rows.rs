@@ -19,17 +19,16 @@ impl Rows {
         Self { rows: manifest.rows(), head: None, ended: false, failure: None }
     }
 
-    /// Returns the row of `key`, which must be greater than the one asked for before. Rows of keys that were passed
-    /// over are given to `stale`.
-    pub(crate) async fn seek(&mut self, key: &Key, mut stale: impl FnMut(Row)) -> Option<Row> {
-        loop {
-            self.fill().await;
-            match &self.head {
-                Some(row) if row.key < *key => self.head.take().into_iter().for_each(&mut stale),
-                Some(row) if row.key == *key => return self.head.take(),
-                _ => return None,
-            }
-        }
+    /// Returns the next row of a key before `key`, if there is one.
+    pub(crate) async fn next_before(&mut self, key: &Key) -> Option<Row> {
+        self.fill().await;
+        self.head.take_if(|row| row.key < *key)
+    }
+
+    /// Returns the row of `key`, once those of the keys before it were passed over.
+    pub(crate) async fn take(&mut self, key: &Key) -> Option<Row> {
+        self.fill().await;
+        self.head.take_if(|row| row.key == *key)
     }
 
     /// Returns the next row that was not asked for, once both listings have ended.

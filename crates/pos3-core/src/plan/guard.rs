@@ -3,9 +3,10 @@
 //! Mass deletes come from a source that is empty by accident: a disk not mounted, a typo in a prefix. A guard refuses
 //! the whole plan, so that nothing has been touched when a person reads why.
 
-use super::{Action, Tally};
+use super::Tally;
 use crate::entry::{Entry, Kind};
 use crate::listing::Complete;
+use crate::spill::{Spill, SpillError};
 
 /// How much a plan may delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,24 +86,61 @@ pub enum Refusal {
     },
 }
 
-/// Turns what only the target has into deletes: the only place where deletes are made, and it takes the proofs that both
-/// listings ended well.
-pub(super) fn release(
-    extra: Vec<Entry>,
-    guards: Guards,
-    tally: Tally,
-    source: &Complete,
-    _target: &Complete,
-) -> Result<Vec<Action>, Refusal> {
-    let deletes = extra.iter().filter(|entry| entry.kind != Kind::Directory).count() as u64;
-    if deletes > 0 && source.count() == 0 && !guards.allow_empty {
-        return Err(Refusal::SourceEmpty { files: tally.target });
+/// What only the target has, until it is known whether it may be deleted.
+#[derive(Debug)]
+pub(super) struct Extra {
+    entries: Spill<Entry>,
+    /// Files, objects and markers.
+    files: u64,
+}
+
+/// What is to be deleted. Only [`Extra::release`] makes one.
+#[derive(Debug)]
+pub(super) struct Deletes {
+    entries: Spill<Entry>,
+    files: u64,
+}
+
+impl Extra {
+    pub(super) fn with_memory(bytes: usize) -> Self {
+        Self { entries: Spill::with_limit(bytes), files: 0 }
     }
-    let limit = guards.max_delete.limit(tally.target);
-    if deletes > limit {
-        return Err(Refusal::TooManyDeletes { deletes, files: tally.target, limit });
+
+    pub(super) fn push(&mut self, entry: &Entry) -> Result<(), SpillError> {
+        self.files += u64::from(entry.kind != Kind::Directory);
+        self.entries.push(entry)
     }
-    Ok(extra.into_iter().map(|target| Action::Delete { target }).collect())
+
+    /// Turns what only the target has into deletes: the only place where deletes are made, and it takes the proofs that
+    /// both listings ended well.
+    pub(super) fn release(
+        self,
+        guards: Guards,
+        tally: Tally,
+        source: &Complete,
+        _target: &Complete,
+    ) -> Result<Deletes, Refusal> {
+        let deletes = self.files;
+        if deletes > 0 && source.count() == 0 && !guards.allow_empty {
+            return Err(Refusal::SourceEmpty { files: tally.target });
+        }
+        let limit = guards.max_delete.limit(tally.target);
+        if deletes > limit {
+            return Err(Refusal::TooManyDeletes { deletes, files: tally.target, limit });
+        }
+        Ok(Deletes { entries: self.entries, files: self.files })
+    }
+}
+
+impl Deletes {
+    /// Returns how many are no directories.
+    pub(super) fn files(&self) -> u64 {
+        self.files
+    }
+
+    pub(super) fn into_entries(self) -> Spill<Entry> {
+        self.entries
+    }
 }
 
 #[cfg(test)]

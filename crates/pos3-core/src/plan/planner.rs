@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::decide::{Decision, Policy};
-use super::guard::{Guards, Refusal, release};
+use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
 use super::{Action, SkipReason, Tally};
 use crate::compare::{Change, Known, Proof, Reading, Unread, same_content};
@@ -20,6 +20,7 @@ use crate::key::Key;
 use crate::listing::{Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
 use crate::options::{Deletable, Deletion, Overwritable, SyncOptions};
+use crate::spill::{self, Spill, SpillError};
 use crate::tree::Tree;
 
 /// Files read at once while the plan keeps its order.
@@ -32,6 +33,14 @@ pub enum PlanError {
     Listing(ListingFailed),
     /// A guard refused.
     Refused(Refusal),
+    /// A temporary file for a part of the plan could not be used.
+    Spill(SpillError),
+}
+
+impl From<SpillError> for PlanError {
+    fn from(error: SpillError) -> Self {
+        Self::Spill(error)
+    }
 }
 
 /// Makes a plan, action by action.
@@ -50,9 +59,10 @@ pub struct Planner {
     recorder: Option<Recorder>,
     names: Names,
     waiting: VecDeque<Waiting>,
-    extra: Vec<Entry>,
-    replacing: Vec<Action>,
-    last: std::vec::IntoIter<Action>,
+    memory: usize,
+    extra: Extra,
+    replacing: Spill<Action>,
+    last: Last,
     tally: Tally,
     warnings: Vec<String>,
 }
@@ -61,6 +71,16 @@ pub struct Planner {
 enum Waiting {
     Made(Box<Action>),
     Reading(AbortOnDropHandle<Judged>),
+}
+
+/// What comes after the copies.
+enum Last {
+    /// It is not known yet.
+    Open,
+    /// It is known, and nobody has asked for it.
+    Decided(Deletes),
+    /// It is given out.
+    Given(spill::Iter<Entry>, spill::Iter<Action>),
 }
 
 /// What reading contents led to.
@@ -106,9 +126,10 @@ impl Planner {
             filter: options.filter.clone(),
             observer: options.observer.clone(),
             waiting: VecDeque::new(),
-            extra: Vec::new(),
-            replacing: Vec::new(),
-            last: Vec::new().into_iter(),
+            memory: options.plan_memory,
+            extra: Extra::with_memory(options.plan_memory),
+            replacing: Spill::with_limit(options.plan_memory),
+            last: Last::Open,
             tally: Tally::default(),
             warnings: Vec::new(),
         }
@@ -130,12 +151,25 @@ impl Planner {
         &self.warnings
     }
 
+    /// Returns how many bytes of a plan may be held in memory.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// Returns the next action, or `None` at the end of the plan.
     ///
     /// # Errors
     ///
-    /// A listing that failed, or the refusal of a guard. There are no deletes then.
+    /// A listing that failed, the refusal of a guard, or a temporary file that cannot be used. There are no deletes then.
     pub async fn next(&mut self) -> Result<Option<Action>, PlanError> {
+        match self.next_first().await? {
+            Some(action) => Ok(Some(action)),
+            None => Ok(self.next_last()?),
+        }
+    }
+
+    /// Returns the next copy or skip, or `None` when all are known. Only then is it known what comes after them.
+    pub(super) async fn next_first(&mut self) -> Result<Option<Action>, PlanError> {
         loop {
             self.fill().await?;
             match self.waiting.pop_front() {
@@ -144,8 +178,29 @@ impl Planner {
                     Judged::Act(action) => return Ok(Some(action)),
                     Judged::Same { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
                 },
-                None => return Ok(self.last.next()),
+                None => return Ok(None),
             }
+        }
+    }
+
+    fn next_last(&mut self) -> Result<Option<Action>, SpillError> {
+        if let Last::Decided(_) = self.last
+            && let Last::Decided(deletes) = std::mem::replace(&mut self.last, Last::Open)
+        {
+            self.last = Last::Given(deletes.into_entries().into_iter(), self.replacing.iter());
+        }
+        let Last::Given(deletes, replacing) = &mut self.last else { return Ok(None) };
+        match deletes.next() {
+            Some(target) => Ok(Some(Action::Delete { target: target? })),
+            None => replacing.next().transpose(),
+        }
+    }
+
+    /// Returns the deletes and the replacements, after the last copy.
+    pub(super) fn into_last(self) -> Option<(Deletes, Spill<Action>)> {
+        match self.last {
+            Last::Decided(deletes) => Some((deletes, self.replacing)),
+            Last::Open | Last::Given(..) => None,
         }
     }
 
@@ -156,8 +211,8 @@ impl Planner {
             match merge.next().await.map_err(PlanError::Listing)? {
                 Some(diff) => {
                     self.count(&diff);
-                    let decision = self.decide(diff).await;
-                    self.settle(decision).await;
+                    let decision = self.decide(diff).await?;
+                    self.settle(decision).await?;
                 }
                 None => self.finish().await?,
             }
@@ -165,16 +220,16 @@ impl Planner {
         Ok(())
     }
 
-    async fn decide(&mut self, diff: Diff) -> Decision {
+    async fn decide(&mut self, diff: Diff) -> Result<Decision, SpillError> {
         let held = self.names.pass(diff.key());
-        held.into_iter().for_each(|source| self.queue(new(source)));
+        held.into_iter().try_for_each(|source| self.queue(new(source)))?;
         if let Diff::SourceOnly(Entry { key, kind: Kind::Protected(_), .. }) = &diff
             && self.names.is_second_name(key)
         {
-            return Decision::Nothing;
+            return Ok(Decision::Nothing);
         }
         if let Some(action) = self.names.directory_found(&diff) {
-            self.queue(action);
+            self.queue(action)?;
         }
         if let Some(action) = self.names.clash(&diff)
             && self.can_be_named(&action)
@@ -182,7 +237,7 @@ impl Planner {
             if let Action::Replace { source, .. } = &action {
                 self.names.remember_replacement(source);
             }
-            return Decision::Act(action);
+            return Ok(Decision::Act(action));
         }
         self.names.remember(&diff);
         let row = self.row(diff.key()).await;
@@ -196,7 +251,7 @@ impl Planner {
             Diff::SourceOnly(source) => self.overwritable.objection(source, None, row.as_ref()),
             _ => None,
         };
-        match self.policy.decide(diff, known) {
+        Ok(match self.policy.decide(diff, known) {
             Decision::Act(Action::Copy { source, target, why }) => {
                 Decision::Act(copy_unless(objection, source, target, why))
             }
@@ -206,7 +261,7 @@ impl Planner {
                 Decision::Nothing
             }
             decision => decision,
-        }
+        })
     }
 
     fn can_be_named(&self, action: &Action) -> bool {
@@ -216,10 +271,11 @@ impl Planner {
     /// Returns what is remembered of a key. What is remembered of keys before it, which neither side has, is out of date.
     async fn row(&mut self, key: &Key) -> Option<Row> {
         let rows = self.rows.as_mut()?;
-        let mut stale = Vec::new();
-        let row = rows.seek(key, |row| stale.push(row.key)).await;
+        while let Some(stale) = rows.next_before(key).await {
+            forget(self.recorder.as_ref(), &self.filter, stale.key).await;
+        }
+        let row = rows.take(key).await;
         self.warnings.extend(rows.take_failure().map(|error| format!("{error}; files are compared without it")));
-        forget(self.recorder.as_ref(), &self.filter, stale).await;
         row
     }
 
@@ -234,18 +290,18 @@ impl Planner {
     }
 
     /// Counts what needs no action, keeps what may have to be deleted, and queues the rest in order.
-    async fn settle(&mut self, decision: Decision) {
+    async fn settle(&mut self, decision: Decision) -> Result<(), SpillError> {
         match decision {
             Decision::Nothing => {}
             Decision::Unchanged { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
-            Decision::Extra(entry) if self.deletion == Deletion::Mirror => self.extra.push(entry),
+            Decision::Extra(entry) if self.deletion == Deletion::Mirror => self.extra.push(&entry)?,
             Decision::Extra(entry) => self.tally.extra += u64::from(entry.has_content()),
             Decision::Act(Action::Copy { source, target: None, why: Change::New }) => {
                 if let Some(source) = self.names.hold(source) {
-                    self.queue(new(source));
+                    self.queue(new(source))?;
                 }
             }
-            Decision::Act(action) => self.queue(action),
+            Decision::Act(action) => self.queue(action)?,
             Decision::Read { source, target, reading, objection } => {
                 let trees = (self.source.clone(), self.target.clone());
                 let task = tokio::spawn(async move {
@@ -255,14 +311,16 @@ impl Planner {
                 self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(task)));
             }
         }
+        Ok(())
     }
 
     /// Queues an action; what replaces something waits for the deletes.
-    fn queue(&mut self, action: Action) {
+    fn queue(&mut self, action: Action) -> Result<(), SpillError> {
         match action {
-            Action::Replace { .. } => self.replacing.push(action),
+            Action::Replace { .. } => self.replacing.push(&action)?,
             action => self.waiting.push_back(Waiting::Made(Box::new(action))),
         }
+        Ok(())
     }
 
     async fn count_unchanged(&mut self, key: &Key, proof: Proof, learned: Option<Row>) {
@@ -276,17 +334,16 @@ impl Planner {
     /// Both listings ended well: only now can there be deletes.
     async fn finish(&mut self) -> Result<(), PlanError> {
         let held = self.names.end();
-        held.into_iter().for_each(|source| self.queue(new(source)));
+        held.into_iter().try_for_each(|source| self.queue(new(source)))?;
         while let Some(row) = self.next_row().await {
-            forget(self.recorder.as_ref(), &self.filter, vec![row.key]).await;
+            forget(self.recorder.as_ref(), &self.filter, row.key).await;
         }
         if let Some((source, target)) = self.merge.take().and_then(Merge::finish)
             && self.deletion == Deletion::Mirror
         {
-            let extra = std::mem::take(&mut self.extra);
-            let mut last = release(extra, self.guards, self.tally, &source, &target).map_err(PlanError::Refused)?;
-            last.append(&mut self.replacing);
-            self.last = last.into_iter();
+            let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
+            let deletes = extra.release(self.guards, self.tally, &source, &target).map_err(PlanError::Refused)?;
+            self.last = Last::Decided(deletes);
         }
         Ok(())
     }
@@ -296,10 +353,9 @@ impl Planner {
     }
 }
 
-/// Forgets keys that neither side has; of those that the filter excludes nothing is known.
-async fn forget(recorder: Option<&Recorder>, filter: &Filter, keys: Vec<Key>) {
-    let Some(recorder) = recorder else { return };
-    for key in keys.into_iter().filter(|key| filter.admits(key.as_str())) {
+/// Forgets a key that neither side has; of one that the filter excludes nothing is known.
+async fn forget(recorder: Option<&Recorder>, filter: &Filter, key: Key) {
+    if let Some(recorder) = recorder.filter(|_| filter.admits(key.as_str())) {
         recorder.note(RowChange::Forget(key)).await;
     }
 }

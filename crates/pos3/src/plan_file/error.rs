@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io;
 
-use pos3_core::Key;
+use pos3_core::{Key, SpillError};
 
 /// A file that is no plan this program can execute, or a plan that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum PlanFileError {
     /// Something that no plan does, such as a copy of what cannot be read.
     #[error("the action on '{0}' cannot be written down")]
     Unwritable(Key),
+    /// A temporary file for the actions cannot be used.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// The file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -56,7 +56,7 @@ impl PlanHeader {
             options: String::new(),
             tally: plan.tally,
             warnings: plan.warnings.clone(),
-            actions: plan.actions.len() as u64,
+            actions: plan.len(),
         })
     }
 

@@ -3,11 +3,10 @@
 //! A plan may come from anywhere, and it says what to delete. So nothing is guessed: what this program would not write is
 //! an error that names the line, and every key is held against the rule of the target's store again.
 
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::io::{BufRead, Read};
 
-use pos3_core::{Action, Deletion, Entry, Key, KeyRule};
+use pos3_core::{Action, Deletion, Entry, Key, KeyRule, Plan, Sorter};
 use serde::Deserialize;
 
 use super::header::{Begin, FORMAT, HeaderRecord, VERSION};
@@ -49,25 +48,28 @@ impl<R: BufRead> PlanReader<R> {
         &self.header
     }
 
-    /// Reads all actions and returns those of a part of the plan, in their order.
+    /// Reads to the end and returns a part of the plan.
     ///
     /// # Errors
     ///
-    /// The first line that cannot be executed at a target whose keys obey this rule, and a file with more or fewer lines
-    /// than the header says.
-    pub fn actions(mut self, rule: KeyRule, shard: Shard) -> Result<Vec<Action>, PlanFileError> {
-        let mut actions = Vec::new();
+    /// A line that cannot be executed at a target whose keys obey this rule, a file with more or fewer lines than the
+    /// header says, and a temporary file that cannot be used.
+    pub fn plan(mut self, rule: KeyRule, shard: Shard) -> Result<Plan, PlanFileError> {
+        let mut plan = Plan::default();
+        plan.tally = self.header.tally;
+        plan.warnings.clone_from(&self.header.warnings);
         let mut order = Sequence::default();
+        let mut keys = Sorter::new();
         let mut found = 0;
         while let Some(line) = self.lines.next()? {
             let record: ActionRecord = self.lines.parse(&line)?;
             let action = record.into_action().map_err(|problem| self.lines.error(&problem))?;
             let checked = self.check(&action, rule).and_then(|()| order.admit(&action));
             checked.map_err(|problem| self.lines.error(&problem))?;
+            keys.push((action.key().clone(), self.lines.number))?;
             found += 1;
             if shard.takes(&action) {
-                order.once(&action).map_err(|problem| self.lines.error(&problem))?;
-                actions.push(action);
+                plan.push(action)?;
             }
         }
         match self.header.actions {
@@ -76,7 +78,10 @@ impl<R: BufRead> PlanReader<R> {
                 let problem = format!("the header says that there are {expected} actions, and this is one more");
                 Err(PlanFileError::line(expected + 2, &problem))
             }
-            _ => Ok(actions),
+            _ => {
+                once_each(keys)?;
+                Ok(plan)
+            }
         }
     }
 
@@ -110,13 +115,11 @@ enum Stage {
     Replacements,
 }
 
-/// Holds actions to the order in which a plan has them: copies, deletes from the first key to the last, replacements. No
-/// key is written twice.
+/// Holds actions to the order in which a plan has them: copies, deletes from the first key to the last, replacements.
 #[derive(Default)]
 struct Sequence {
     stage: Stage,
     deleted: Option<Key>,
-    written: HashSet<Key>,
 }
 
 impl Sequence {
@@ -137,16 +140,19 @@ impl Sequence {
         }
         Ok(())
     }
+}
 
-    /// Actions on one key are in one part of a plan, so it is enough to remember that part's.
-    fn once(&mut self, action: &Action) -> Result<(), String> {
-        let key = action.key();
-        let is_first = match action {
-            Action::Delete { .. } => !self.written.contains(key),
-            Action::Copy { .. } | Action::Replace { .. } | Action::Skip { .. } => self.written.insert(key.clone()),
-        };
-        if is_first { Ok(()) } else { Err(format!("there are two actions on '{key}'")) }
+/// Fails if a key is there twice, at the later of its lines.
+fn once_each(keys: Sorter<(Key, u64)>) -> Result<(), PlanFileError> {
+    let mut last: Option<Key> = None;
+    for key in keys.finish()?.iter() {
+        let (key, line) = key?;
+        if last.as_ref() == Some(&key) {
+            return Err(PlanFileError::line(line, &format!("there are two actions on '{key}'")));
+        }
+        last = Some(key);
     }
+    Ok(())
 }
 
 /// The lines of a file, with their numbers.

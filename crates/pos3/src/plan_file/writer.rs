@@ -19,8 +19,8 @@ use super::{PlanFileError, PlanHeader};
 /// What kept it from being written.
 pub fn write_plan(out: &mut dyn Write, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
     line(out, &HeaderRecord::try_from(header)?)?;
-    for action in &plan.actions {
-        line(out, &ActionRecord::try_from(action)?)?;
+    for action in plan.actions() {
+        line(out, &ActionRecord::try_from(&action?)?)?;
     }
     Ok(out.flush()?)
 }

@@ -105,8 +105,8 @@ fn is_being_written(error: &SessionError) -> bool {
     let SessionError::Transfer { report, .. } = error else { return false };
     let report = &report.0;
     report.stopped.is_none()
-        && report.skipped.iter().all(|(_, why)| why.is_policy())
-        && report.failed.iter().all(|failure| failure.kind == FailureKind::Changed)
+        && !report.skipped.any(|why| !why.is_policy())
+        && report.failed.count(FailureKind::Changed) == report.failed.len()
 }
 
 fn jittered(interval: Duration) -> Duration {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use pos3_core::{Action, Failure, FailureKind, Key, Plan, Report, SkipReason, SyncJob, Usage};
+use pos3_core::{Action, FailureKind, Key, Plan, Report, SkipReason, SpillError, SyncJob, Usage};
 
 /// How often it is looked again. After the first run every file is there, brought by one or the other; more looks are for
 /// what changes meanwhile.
@@ -44,15 +44,19 @@ async fn look_again(job: &SyncJob, mut report: Report, before: &Usage, see: impl
 
 /// Returns the targets that were not what was listed, if there were such or sources had gone, and nothing else went wrong.
 fn changed_meanwhile(report: &Report) -> Option<BTreeSet<Key>> {
-    let has_gone = report.skipped.iter().any(|(_, why)| *why == SkipReason::Vanished);
-    let is_stale = |failure: &Failure| failure.kind == FailureKind::Stale;
-    let looks_again =
-        report.stopped.is_none() && (has_gone || !report.failed.is_empty()) && report.failed.iter().all(is_stale);
-    looks_again.then(|| report.failed.iter().map(|failure| failure.key.clone()).collect())
+    let failed = &report.failed;
+    let has_gone = report.skipped.any(|why| *why == SkipReason::Vanished);
+    let is_contention = (has_gone || !failed.is_empty()) && failed.count(FailureKind::Stale) == failed.len();
+    let looks_again = report.stopped.is_none() && is_contention;
+    looks_again.then(|| failed.iter().map(|failure| Ok(failure?.key)).collect::<Result<_, SpillError>>().ok())?
 }
 
 fn touches(plan: &Plan, keys: &BTreeSet<Key>) -> bool {
-    plan.actions.iter().any(|action| !matches!(action, Action::Skip { .. }) && keys.contains(action.key()))
+    plan.actions().any(|action| match action {
+        Ok(Action::Skip { .. }) => false,
+        Ok(action) => keys.contains(action.key()),
+        Err(_) => true,
+    })
 }
 
 /// Returns what both runs did, and what is left of what went wrong.

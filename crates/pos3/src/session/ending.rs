@@ -184,8 +184,8 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         }
         Err(error) => {
             if let SessionError::Transfer { report, .. } = &error {
-                let skipped = report.0.skipped.iter().filter(|(_, why)| !why.is_policy());
-                missing.extend(skipped.map(|(key, _)| key.clone()));
+                let skipped = report.0.skipped.iter().flatten().filter(|(_, why)| !why.is_policy());
+                missing.extend(skipped.map(|(key, _)| key));
             }
             (None, Some(error))
         }

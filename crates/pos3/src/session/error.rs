@@ -146,7 +146,8 @@ fn list(errors: &[SessionError]) -> String {
 /// Names the first cause, which is what a person needs first.
 fn incomplete(incomplete: &Incomplete) -> String {
     let report = &incomplete.0;
-    match (&report.stopped, report.failed.first(), report.skipped.iter().find(|(_, why)| !why.is_policy())) {
+    let skipped = report.skipped.iter().flatten().find(|(_, why)| !why.is_policy());
+    match (&report.stopped, report.failed.head().first(), skipped) {
         (Some(Stop::Listing { error, .. }), ..) => format!("{incomplete}: {}", error.cause()),
         (Some(_), ..) => incomplete.to_string(),
         (None, Some(failure), _) => format!("{incomplete}: {failure}"),

@@ -2,7 +2,7 @@
 //!
 //! A plan speaks of relative keys; for one object the two sides even have different names. Whoever shows it needs both.
 
-use pos3_core::{Action, Key, Plan, Tree};
+use pos3_core::{Action, Key, Plan, SpillError, Tree};
 
 /// What a download or an upload would do now.
 #[derive(Clone, Debug)]
@@ -19,20 +19,20 @@ impl TransferPlan {
         Self { plan, source, target }
     }
 
-    /// Returns what would be copied: from where, and to where, as paths and URLs.
-    pub fn copies(&self) -> impl Iterator<Item = (String, String)> {
-        self.plan.actions.iter().filter_map(|action| match action {
-            Action::Copy { source, .. } | Action::Replace { source, .. } => Some(self.ends(&source.key)),
-            Action::Delete { .. } | Action::Skip { .. } => None,
+    /// Returns what would be copied: from where, and to where, as paths and URLs. An error, of a temporary file that
+    /// cannot be read, is the last item.
+    pub fn copies(&self) -> impl Iterator<Item = Result<(String, String), SpillError>> {
+        self.plan.actions().filter_map(|action| match action {
+            Ok(Action::Copy { source, .. } | Action::Replace { source, .. }) => Some(Ok(self.ends(&source.key))),
+            Ok(Action::Delete { .. } | Action::Skip { .. }) => None,
+            Err(error) => Some(Err(error)),
         })
     }
 
-    /// Returns what would be deleted, as paths and URLs.
-    pub fn deletes(&self) -> impl Iterator<Item = String> {
-        self.plan.actions.iter().filter_map(|action| match action {
-            Action::Delete { target } => Some(self.target.locate(&target.key)),
-            Action::Copy { .. } | Action::Replace { .. } | Action::Skip { .. } => None,
-        })
+    /// Returns what would be deleted, as paths and URLs. An error, of a temporary file that cannot be read, is the last
+    /// item.
+    pub fn deletes(&self) -> impl Iterator<Item = Result<String, SpillError>> {
+        self.plan.deletes().iter().map(|target| Ok(self.target.locate(&target?.key)))
     }
 
     fn ends(&self, key: &Key) -> (String, String) {

@@ -24,7 +24,8 @@ impl Watch {
 
     /// Takes note of a plan that is about to be performed. It is all there is to do now, whatever an earlier one said.
     pub(super) fn expect(&self, plan: &Plan) {
-        let copies = plan.actions.iter().filter(|action| is_copy(action)).map(|action| action.key().clone());
+        // A plan that cannot be read fails when it is performed.
+        let copies = plan.actions().flatten().filter(is_copy).map(|action| action.key().clone());
         *self.pending() = Some(copies.collect());
     }
 

@@ -209,9 +209,9 @@ fn complete(ended: &Ended, report: &Report, signal: Option<Exit>) -> String {
         let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
         text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
     }
-    let theirs = report.skipped.iter().filter(|(_, why)| *why == SkipReason::Newer).count();
+    let theirs = report.skipped.count(|why| *why == SkipReason::Newer);
     if theirs > 0 {
-        text.push_str(&format!("; {} left as others changed it", size::counted(theirs as u64, "file")));
+        text.push_str(&format!("; {} left as others changed it", size::counted(theirs, "file")));
     }
     if report.deleted > 0 {
         text.push_str(&format!("; {} deleted", size::counted(report.deleted, "file")));

@@ -99,8 +99,8 @@ fn is_as_expected(stage: &Stage<'_>, before: &World, after: &World, report: &Rep
 
 /// Returns the keys that were not dealt with.
 fn told(report: &Report) -> BTreeSet<String> {
-    let skipped = report.skipped.iter().filter(|(_, why)| !why.is_policy()).map(|(key, _)| key);
-    let failed = report.failed.iter().map(|failure| &failure.key);
+    let skipped = report.skipped.iter().map(Result::unwrap).filter(|(_, why)| !why.is_policy()).map(|(key, _)| key);
+    let failed = report.failed.iter().map(|failure| failure.unwrap().key);
     skipped.chain(failed).map(|key| key.as_str().to_owned()).collect()
 }
 
@@ -121,13 +121,14 @@ fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: 
     let late =
         |key: &str| maps.fates().iter().any(|(late, fate)| late == key && matches!(fate, Fate::Replaces | Fate::Open));
     let copy = |failure: &Failure| failure.action == FailedAction::Copy && !late(failure.key.as_str());
-    let copy_failed = report.failed.iter().any(copy);
+    let copy_failed = report.failed.head().iter().any(copy);
     let unlisted = matches!(report.stopped, Some(Stop::Listing { .. }));
     if copy_failed || unlisted {
         prop_assert_eq!(report.deleted, 0);
     }
     // A delete whose answer was lost is told as failed, and may have been done.
-    let deletes = report.deleted > 0 || report.failed.iter().any(|failure| failure.action == FailedAction::Delete);
+    let deletes =
+        report.deleted > 0 || report.failed.head().iter().any(|failure| failure.action == FailedAction::Delete);
     for key in before.objects.keys() {
         let may_go = deletes && maps.is_extra(key);
         let filled = is_disk && key.ends_with('/') && after.objects.keys().any(|other| other.starts_with(key.as_str()));

@@ -36,8 +36,8 @@ pub(super) async fn explaining_a_key_is_planning_for_it(
     let equal = Arc::new(Equal::default());
     let options = case.options().with_observer(equal.clone());
     let plan = SyncJob::new(stage.from.tree(), stage.to.tree(), options).plan().await.unwrap();
-    let planned: BTreeMap<Key, String> =
-        plan.actions.iter().map(|action| (action.key().clone(), decision(action))).collect();
+    let actions = plan.actions().map(Result::unwrap);
+    let planned: BTreeMap<Key, String> = actions.map(|action| (action.key().clone(), decision(&action))).collect();
     let filter = case.filter();
     let known = stage.source.objects.keys().chain(target.objects.keys()).cloned();
     for key in known.chain(["nowhere".to_owned()]).map(Key::from) {

@@ -1,0 +1,171 @@
+//! A whole plan, in memory or not.
+
+use super::{Action, PlanError, Planner, Tally};
+use crate::entry::Entry;
+use crate::spill::{HELD, Spill, SpillError};
+
+/// A collected plan. The deletes come after the copies, and what replaces something deleted comes last.
+///
+/// Actions beyond a few MiB are in anonymous temporary files, so a plan of any size takes little memory. That is why
+/// [`actions`](Self::actions) gives each action as a `Result`. A clone shares the files.
+///
+/// ```
+/// # use pos3_core::{Action, Entry, Plan};
+/// # fn main() -> Result<(), pos3_core::SpillError> {
+/// let plan = Plan::of([Action::Delete { target: Entry::file("old", 1) }])?;
+/// assert_eq!(plan.counts().deletes, 1);
+/// for action in plan.actions() {
+///     println!("{}", action?.key());
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What was counted on the way.
+    pub tally: Tally,
+    /// What was wrong but did not stop anything, such as a listing that had to be sorted.
+    pub warnings: Vec<String>,
+    first: Spill<Action>,
+    deletes: Spill<Entry>,
+    replacements: Spill<Action>,
+    counts: PlanCounts,
+}
+
+/// How many actions of each kind a plan has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanCounts {
+    /// Copies, without replacements.
+    pub copies: u64,
+    /// Replacements.
+    pub replacements: u64,
+    /// The bytes of copies and replacements.
+    pub bytes: u64,
+    /// Deletes of files and objects.
+    pub deletes: u64,
+    /// Deletes of directories that are empty by then.
+    pub directories: u64,
+    /// Keys that are left alone.
+    pub skips: u64,
+}
+
+impl Plan {
+    /// Returns a plan without actions that keeps about this many bytes in memory of each kind of action.
+    pub fn with_memory(bytes: usize) -> Self {
+        Self {
+            tally: Tally::default(),
+            warnings: Vec::new(),
+            first: Spill::with_limit(bytes),
+            deletes: Spill::with_limit(bytes),
+            replacements: Spill::with_limit(bytes),
+            counts: PlanCounts::default(),
+        }
+    }
+
+    /// Returns a plan of these actions.
+    ///
+    /// # Errors
+    ///
+    /// A temporary file that cannot be written.
+    pub fn of(actions: impl IntoIterator<Item = Action>) -> Result<Self, SpillError> {
+        let mut plan = Self::default();
+        actions.into_iter().try_for_each(|action| plan.push(action))?;
+        Ok(plan)
+    }
+
+    /// Collects a plan to its end.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a listing or of a temporary file, or the refusal of a guard.
+    pub async fn collect(mut planner: Planner) -> Result<Self, PlanError> {
+        let mut plan = Self::with_memory(planner.memory());
+        while let Some(action) = planner.next_first().await? {
+            plan.push(action)?;
+        }
+        plan.tally = planner.tally();
+        plan.warnings = planner.warnings().to_vec();
+        if let Some((deletes, replacements)) = planner.into_last() {
+            plan.counts.deletes = deletes.files();
+            plan.deletes = deletes.into_entries();
+            plan.counts.directories = plan.deletes.len() - plan.counts.deletes;
+            replacements.iter().try_for_each(|action| plan.push(action?))?;
+        }
+        Ok(plan)
+    }
+
+    /// Adds an action behind those of its kind: copies and skips, deletes, replacements.
+    ///
+    /// # Errors
+    ///
+    /// A temporary file that cannot be written. The plan then lacks the action and must not be executed.
+    pub fn push(&mut self, action: Action) -> Result<(), SpillError> {
+        self.counts.add(&action);
+        match &action {
+            Action::Copy { .. } | Action::Skip { .. } => self.first.push(&action),
+            Action::Delete { target } => self.deletes.push(target),
+            Action::Replace { .. } => self.replacements.push(&action),
+        }
+    }
+
+    /// Returns the actions in the order in which they are to be done, except that deletes are done from the last to the
+    /// first. An error, of a temporary file that cannot be read, is the last item.
+    pub fn actions(&self) -> impl Iterator<Item = Result<Action, SpillError>> + Send + use<> {
+        let deletes = self.deletes.iter().map(|target| Ok(Action::Delete { target: target? }));
+        self.first.iter().chain(deletes).chain(self.replacements.iter())
+    }
+
+    /// Returns what is to be deleted, in the order of keys.
+    pub fn deletes(&self) -> &Spill<Entry> {
+        &self.deletes
+    }
+
+    /// Returns what is to be copied after the deletes.
+    pub fn replacements(&self) -> &Spill<Action> {
+        &self.replacements
+    }
+
+    /// Returns how many actions of each kind there are.
+    pub fn counts(&self) -> PlanCounts {
+        self.counts
+    }
+
+    /// Returns the number of actions.
+    pub fn len(&self) -> u64 {
+        self.first.len() + self.deletes.len() + self.replacements.len()
+    }
+
+    /// Returns true if nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::with_memory(HELD)
+    }
+}
+
+impl PlanCounts {
+    /// Returns how many deletes and replacements there are: what is withheld if something fails before.
+    pub fn last(&self) -> u64 {
+        self.deletes + self.replacements
+    }
+
+    fn add(&mut self, action: &Action) {
+        match action {
+            Action::Copy { source, .. } => {
+                self.copies += 1;
+                self.bytes += source.size;
+            }
+            Action::Replace { source, .. } => {
+                self.replacements += 1;
+                self.bytes += source.size;
+            }
+            Action::Delete { target } if target.has_content() => self.deletes += 1,
+            Action::Delete { .. } => self.directories += 1,
+            Action::Skip { .. } => self.skips += 1,
+        }
+    }
+}

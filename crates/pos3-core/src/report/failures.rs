@@ -1,0 +1,92 @@
+//! What went wrong in a run: counts in memory, rows in a spilled sequence.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FailedAction, Failure, FailureKind};
+use crate::error::ErrorRecord;
+use crate::key::Key;
+use crate::spill::{Spill, SpillError};
+
+/// The failures that are kept as they are, with the errors that caused them.
+const HEAD: usize = 1000;
+
+/// The actions that failed.
+///
+/// There can be millions, so all but the first thousand are in a temporary file, with their causes as text. If it cannot
+/// be used, the counts are still right, and [`iter`](Self::iter) ends with the error.
+#[derive(Clone, Debug, Default)]
+pub struct Failures {
+    head: Vec<Failure>,
+    rest: Spill<Record>,
+    kinds: Vec<(FailureKind, u64)>,
+    lost: Option<SpillError>,
+}
+
+/// A failure as it is written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    key: Key,
+    action: FailedAction,
+    kind: FailureKind,
+    error: ErrorRecord,
+}
+
+impl Failures {
+    /// Adds a failure.
+    pub fn push(&mut self, failure: Failure) {
+        match self.kinds.iter_mut().find(|(kind, _)| *kind == failure.kind) {
+            Some((_, count)) => *count += 1,
+            None => self.kinds.push((failure.kind, 1)),
+        }
+        if self.head.len() < HEAD {
+            self.head.push(failure);
+        } else if self.lost.is_none() {
+            self.lost = self.rest.push(&failure.into()).err();
+        }
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> u64 {
+        self.kinds.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Returns true if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty()
+    }
+
+    /// Returns how many are of this kind.
+    pub fn count(&self, kind: FailureKind) -> u64 {
+        self.kinds.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum()
+    }
+
+    /// Returns the first ones, at most a thousand, with the errors that caused them.
+    pub fn head(&self) -> &[Failure] {
+        &self.head
+    }
+
+    /// Returns the failures in the order in which they were added. An error of the temporary file is the last item.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Failure, SpillError>> + Send + '_ {
+        let rest = self.rest.iter().map(|record| record.map(Failure::from));
+        self.head.iter().cloned().map(Ok).chain(rest).chain(self.lost.clone().map(Err))
+    }
+}
+
+impl From<Failure> for Record {
+    fn from(failure: Failure) -> Self {
+        let Failure { key, action, kind, error } = failure;
+        Self { key, action, kind, error: (&error).into() }
+    }
+}
+
+impl From<Record> for Failure {
+    fn from(record: Record) -> Self {
+        let Record { key, action, kind, error } = record;
+        Self { key, action, kind, error: error.into_error() }
+    }
+}

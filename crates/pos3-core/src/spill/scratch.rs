@@ -1,0 +1,78 @@
+//! The anonymous temporary file that sequences spill to.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A temporary file that cannot be used, with the directory it is in.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot {verb} a temporary file in '{}'", .directory.display())]
+pub struct SpillError {
+    verb: &'static str,
+    directory: PathBuf,
+    #[source]
+    cause: Arc<io::Error>,
+}
+
+/// A temporary file that is made when the first bytes are written. It has no name, so nothing is left of it when the
+/// process ends. Bytes are only ever appended: whoever shares the file never overwrites what another has written.
+#[derive(Clone, Default)]
+pub(crate) struct Scratch(Arc<Mutex<Option<Open>>>);
+
+struct Open {
+    file: File,
+    end: u64,
+}
+
+/// Where something was written.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    start: u64,
+    length: usize,
+}
+
+impl SpillError {
+    fn new(verb: &'static str, cause: io::Error) -> Self {
+        Self { verb, directory: tempfile::env::temp_dir(), cause: Arc::new(cause) }
+    }
+
+    pub(super) fn encoding(error: postcard::Error) -> Self {
+        Self::new("use", io::Error::other(error))
+    }
+}
+
+impl Scratch {
+    /// Writes bytes and returns where they are.
+    pub(crate) fn append(&self, bytes: &[u8]) -> Result<Span, SpillError> {
+        let mut open = self.lock();
+        let open = match &mut *open {
+            Some(open) => open,
+            none => {
+                let file = tempfile::tempfile().map_err(|error| SpillError::new("create", error))?;
+                none.insert(Open { file, end: 0 })
+            }
+        };
+        let span = Span { start: open.end, length: bytes.len() };
+        let written = open.file.seek(SeekFrom::Start(open.end)).and_then(|_| open.file.write_all(bytes));
+        written.map_err(|error| SpillError::new("write", error))?;
+        open.end += bytes.len() as u64;
+        Ok(span)
+    }
+
+    /// Returns what was written.
+    pub(crate) fn read(&self, span: Span) -> Result<Vec<u8>, SpillError> {
+        let mut bytes = vec![0; span.length];
+        let mut open = self.lock();
+        let read = match &mut *open {
+            Some(Open { file, .. }) => file.seek(SeekFrom::Start(span.start)).and_then(|_| file.read_exact(&mut bytes)),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        read.map_err(|error| SpillError::new("read", error))?;
+        Ok(bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
