@@ -62,7 +62,7 @@ pub use self::{
     operation::{Operation, Target},
     record::RequestCounts,
     region::WrongRegion,
-    settings::{Checksums, ConditionalWrites, CopyEtag, ListingOrder, Settings},
+    settings::{Checksums, ConditionalWrites, CopyEtag, Etags, ListingOrder, Settings, Tagging},
     state::{Properties, StoredObject},
 };
 
@@ -407,6 +407,7 @@ impl S3Server {
             record: Arc::clone(&self.record),
             faults: Arc::clone(&self.faults),
             identity: self.identity.clone(),
+            state: Arc::clone(&self.state),
         })
     }
 }

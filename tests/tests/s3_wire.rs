@@ -1,5 +1,6 @@
 //! The S3 client on the wire: what it sends, what it costs, and what it makes of servers and networks that fail.
 
+mod answers;
 mod checksums;
 mod clocks;
 mod conditions;

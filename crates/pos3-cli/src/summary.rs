@@ -88,7 +88,7 @@ fn done(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         row(
             out,
             "unverified",
-            &format!("{unverified}: only the length is known to be right, no store has a checksum"),
+            &format!("{unverified}: only the length was checked, no store has a checksum that both sides know"),
         )?;
     }
     if report.deleted > 0 {

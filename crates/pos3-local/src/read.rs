@@ -124,7 +124,28 @@ impl OpenFile {
         let file = path::open(opened.as_fd(), key.as_str(), path::READ, root.symlinks())
             .map_err(|error| error.reading("read", key))?;
         let stat = at_rest(&file, key, if_match)?;
-        Ok(Self { file, key: key.clone(), entry: facts::file(key.clone(), &stat) })
+        let opened = Self { file, key: key.clone(), entry: facts::file(key.clone(), &stat) };
+        opened.refuse_hidden_content()?;
+        Ok(opened)
+    }
+
+    /// Refuses a file that has content although its size is said to be 0, as those of `/proc` are: how much there is to read
+    /// is not known, so it could not be told from a part of it.
+    fn refuse_hidden_content(&self) -> Result<()> {
+        if self.entry.size > 0 {
+            return Ok(());
+        }
+        match rustix::io::pread(&self.file, &mut [0_u8; 1][..], 0) {
+            Ok(0) | Err(Errno::INTR) => self.verify(),
+            Ok(_) | Err(Errno::AGAIN) => {
+                // A plain file may have grown meanwhile.
+                self.verify()?;
+                Err(StoreError::new(ErrorKind::Unsupported, "read")
+                    .with_key(&self.key)
+                    .with_message("it has content although the file system says that it is empty"))
+            }
+            Err(errno) => Err(failed("read", &self.key, errno)),
+        }
     }
 
     /// Returns true if this is `key` in the state asked for.

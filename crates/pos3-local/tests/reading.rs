@@ -126,3 +126,22 @@ async fn what_was_read_has_a_fingerprint_that_no_later_content_has() {
         assert_ne!(edited.fingerprint, read.entry.fingerprint, "the edit cannot be told from what was read");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_with_content_and_a_size_of_zero_is_an_error() {
+    let store = Arc::new(LocalStore::new("/proc/self").unwrap());
+    let key = key("status");
+    let entry = store.head(&key).await.unwrap();
+    assert_eq!(entry.size, 0);
+    let error = store.get(&key, GetOptions::default()).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("has content although"), "{error}");
+
+    let world = World::new();
+    let error = world.store().write(&key, Content::stored(store, entry)).await.unwrap_err();
+    assert!(error.to_string().contains("has content although"), "{error}");
+    assert!(!world.path("status").exists());
+    fs::write(world.path("empty"), "").unwrap();
+    assert_eq!(world.store().read(&super::key("empty")).await.unwrap(), "");
+}

@@ -3,15 +3,18 @@
 //! Every copy is conditional on the source being what was listed, and has happened only when the server's result
 //! element says so: a `200 OK` with an `<Error>` in it, taken for a success, would make a move lose data.
 
+mod confirm;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::HeaderName;
-use pos3_core::{Content, Entry, ErrorKind, Fingerprint, Key, PutOptions, Result};
+use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, PutOptions, Result};
 
 use crate::bucket::{Bucket, check_key};
+use crate::checksum;
 use crate::client::request::Request;
 use crate::client::time::parse_rfc3339;
 use crate::client::uri::encode_path;
@@ -19,7 +22,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 use crate::store::S3Store;
-use crate::write::{ObjectHeaders, PartSource, Upload, expecting, part_size_for, with_content_type, written};
+use crate::write::{ObjectHeaders, PartSource, REPEATS, Upload, expecting, part_size_for, with_content_type, written};
 
 /// How long a server may work without a word on what takes it long: copying gigabytes, putting parts together.
 pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
@@ -46,15 +49,31 @@ const DESCRIPTION: [&str; 7] = [
 /// An object on the same server, as it was seen.
 #[derive(Clone, Copy)]
 pub(crate) struct CopySource<'s> {
-    bucket: &'s Bucket,
+    bucket: &'s Arc<Bucket>,
     key: &'s Key,
     size: u64,
     fingerprint: Option<&'s Fingerprint>,
+    digest: Option<Digest>,
+}
+
+/// Up to which size an object is copied by one request, and in which parts if it is larger.
+#[derive(Clone, Copy)]
+struct Limit {
+    size: u64,
+    part: u64,
+}
+
+/// A copy that the server answered to have made.
+struct Copied {
+    entry: Entry,
+    /// Its checksum, if the server told it.
+    sum: Option<Checksum>,
 }
 
 impl<'s> CopySource<'s> {
-    fn new(bucket: &'s Bucket, entry: &'s Entry) -> Self {
-        Self { bucket, key: &entry.key, size: entry.size, fingerprint: entry.fingerprint.as_ref() }
+    fn new(bucket: &'s Arc<Bucket>, entry: &'s Entry) -> Self {
+        let digest = entry.digest;
+        Self { bucket, key: &entry.key, size: entry.size, fingerprint: entry.fingerprint.as_ref(), digest }
     }
 
     fn of(&self, request: Request) -> Result<Request, Failure> {
@@ -90,7 +109,7 @@ impl Bucket {
         headers: &ObjectHeaders,
     ) -> Result<Option<Entry>> {
         let Some((store, entry)) = content.origin_as::<S3Store>() else { return Ok(None) };
-        let source = store.bucket();
+        let source = store.shared();
         let config = self.client.config();
         let conditional = self.client.manner(&options.expect).conditional;
         if !source.client.is_same(&self.client) {
@@ -98,14 +117,13 @@ impl Bucket {
         }
         let in_parts = conditional && entry.size > config.multipart_threshold;
         let source = CopySource::new(source, entry);
-        let copied = if in_parts {
-            self.copy_in_parts(source, key, options, headers, config.part_size).await
-        } else {
-            self.copy_from(source, key, options, headers).await
-        };
-        match copied {
-            Ok(copied) => {
+        let limit = if in_parts { Limit { size: 0, part: config.part_size } } else { self.copy_limit() };
+        match self.copy_from(source, key, options, headers, limit).await {
+            Ok((copied, proven)) => {
                 content.count(entry.size);
+                if proven {
+                    content.mark_verified();
+                }
                 Ok(Some(copied))
             }
             // Reading and writing may be allowed, or possible, where copying is not.
@@ -119,21 +137,44 @@ impl Bucket {
     pub(crate) async fn copy(self: &Arc<Self>, from: &Key, to: &Key) -> Result<Entry> {
         check_key("copy", to)?;
         let (entry, _) = self.head_if(from, None, "copy").await?;
-        self.copy_from(CopySource::new(self, &entry), to, &PutOptions::default(), &ObjectHeaders::new()).await
+        let source = CopySource::new(self, &entry);
+        let limit = self.copy_limit();
+        let copied = self.copy_from(source, to, &PutOptions::default(), &ObjectHeaders::new(), limit).await?;
+        Ok(copied.0)
     }
 
+    fn copy_limit(&self) -> Limit {
+        let size = self.client.config().copy_limit;
+        Limit { size, part: COPY_PART.min(size) }
+    }
+
+    /// Copies an object, and returns whether the copy is known to be what the source is. One that the server shows to be
+    /// something else is made again.
     async fn copy_from(
         self: &Arc<Self>,
         source: CopySource<'_>,
         to: &Key,
         options: &PutOptions,
         headers: &ObjectHeaders,
-    ) -> Result<Entry> {
-        let limit = self.client.config().copy_limit;
-        if source.size > limit {
-            return self.copy_in_parts(source, to, options, headers, COPY_PART.min(limit)).await;
+        limit: Limit,
+    ) -> Result<(Entry, bool)> {
+        let mut options = options.clone();
+        let mut repeats = REPEATS;
+        loop {
+            let copied = if source.size > limit.size {
+                self.copy_in_parts(source, to, &options, headers, limit.part).await?
+            } else {
+                let copied = self.copy_whole(source, to, &options, headers).await;
+                copied.map_err(|failure| self.error("copy", to, failure))?
+            };
+            let misstored = match self.confirm_copy(&source, copied).await {
+                Ok(confirmed) => return Ok(confirmed),
+                Err(misstored) => misstored,
+            };
+            let next = misstored.next(&options.expect).filter(|_| repeats > 0);
+            options.expect = next.ok_or_else(|| misstored.error("copy", to))?;
+            repeats -= 1;
         }
-        self.copy_whole(source, to, options, headers).await.map_err(|failure| self.error("copy", to, failure))
     }
 
     async fn copy_whole(
@@ -142,7 +183,7 @@ impl Bucket {
         to: &Key,
         options: &PutOptions,
         headers: &ObjectHeaders,
-    ) -> Result<Entry, Failure> {
+    ) -> Result<Copied, Failure> {
         let request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
         let mut request = expecting(request, &options.expect, self.client.manner(&options.expect))?;
         if !headers.is_empty() {
@@ -150,10 +191,13 @@ impl Bucket {
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;
         }
         self.exchange(&request, |answer| {
-            let [etag, modified] = answer.result("CopyObjectResult", ["ETag", "LastModified"])?;
+            let names = ["ETag", "LastModified", "ChecksumCRC64NVME"];
+            let [etag, modified, sum] = answer.result("CopyObjectResult", names)?;
             let mut entry = written(to, source.size, &etag)?;
             entry.modified = parse_rfc3339(&modified);
-            Ok(entry)
+            let is_digest = self.client.has_digests() && !etag::is_encrypted(&answer.headers);
+            entry.digest = etag::digest(&etag).filter(|_| is_digest);
+            Ok(Copied { entry, sum: checksum::read_crc64_nvme(&sum) })
         })
         .await
     }
@@ -165,17 +209,15 @@ impl Bucket {
         options: &PutOptions,
         headers: &ObjectHeaders,
         part_size: u64,
-    ) -> Result<Entry> {
-        let headers = if headers.is_empty() {
-            let (_, found) = source.bucket.head_if(source.key, source.fingerprint, "copy").await?;
-            description(&found)
-        } else {
-            with_content_type(headers.clone(), to)
-        };
-        let part_size = part_size_for(source.size, part_size);
-        let upload = Upload::of_copies(self.clone(), to, &headers).await;
+    ) -> Result<Copied> {
+        let (from, found) = source.bucket.head_if(source.key, source.fingerprint, "copy").await?;
+        let headers = if headers.is_empty() { description(&found) } else { with_content_type(headers.clone(), to) };
+        let part_size = part_size_for(source.size, source.part_size(&from, part_size).await);
+        let part_size = part_size.map_err(|failure| self.error("copy", to, failure))?;
+        let upload = Upload::of_copies(self.clone(), to, &headers, from.checksum).await;
         let mut upload = upload.map_err(|failure| self.error("copy", to, failure))?;
-        upload.finish(&PartSource::Copy(source), source.size, part_size, options).await
+        let finished = upload.finish(&PartSource::Copy(source), source.size, part_size, options).await?;
+        Ok(Copied { entry: finished.entry, sum: finished.sum })
     }
 }
 

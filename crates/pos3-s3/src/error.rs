@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     Credentials(object_store::Error),
     /// The request cannot be expressed in HTTP.
     Request(String),
+    /// No object can have so many bytes.
+    TooLarge(u64),
     /// The content to be sent could not be read, which its own store has tried often enough.
     Source(StoreError),
 }
@@ -43,7 +45,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.is_temporary(),
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Garbled(_) => true,
-            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::Source(_) => false,
+            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::TooLarge(_) | Self::Source(_) => false,
         }
     }
 
@@ -62,7 +64,7 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.status.is_server_error(),
             Self::Transport(_) | Self::Stalled(_) | Self::Garbled(_) => true,
-            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::Source(_) => false,
+            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::TooLarge(_) | Self::Source(_) => false,
         }
     }
 
@@ -82,6 +84,7 @@ impl Failure {
                 Self::Credentials(object_store::Error::Generic { store: "S3", source: source.into() })
             }
             Self::Request(why) => Self::Request(why.clone()),
+            Self::TooLarge(size) => Self::TooLarge(*size),
             Self::Source(error) => Self::Source(error.clone()),
         }
     }
@@ -112,6 +115,7 @@ impl Failure {
             Self::Changed => ErrorKind::Precondition,
             Self::Credentials(_) => ErrorKind::Unauthenticated,
             Self::Request(_) => ErrorKind::Other,
+            Self::TooLarge(_) => ErrorKind::Unsupported,
             Self::Source(error) => error.kind(),
         };
         let mut error = StoreError::new(kind, operation);
@@ -136,6 +140,9 @@ impl Failure {
             }
             Self::Stalled(idle) => error.with_message(format!("nothing came from {endpoint} for {idle:?}")),
             Self::Garbled(why) | Self::Request(why) => error.with_message(why),
+            Self::TooLarge(size) => {
+                error.with_message(format!("it has {size} bytes, and an object has at most 10,000 parts of 5 GiB each"))
+            }
             Self::Changed => error,
             Self::Source(own) => own,
             Self::Credentials(cause) => {

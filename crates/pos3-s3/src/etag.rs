@@ -34,9 +34,13 @@ pub(crate) fn quoted(fingerprint: &Fingerprint) -> Cow<'_, str> {
 /// Returns the digest that the ETag in an object's headers is, if they do not say that it is none: encryption with the
 /// caller's key or that of a key service makes it something else of the same form.
 pub(crate) fn told(headers: &HeaderMap) -> Option<Digest> {
-    let encrypted = header(headers, "x-amz-server-side-encryption").starts_with("aws:")
-        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
-    digest(header(headers, "etag")).filter(|_| !encrypted)
+    digest(header(headers, "etag")).filter(|_| !is_encrypted(headers))
+}
+
+/// Returns true if an object's headers name an encryption that makes its ETag something else than a digest.
+pub(crate) fn is_encrypted(headers: &HeaderMap) -> bool {
+    header(headers, "x-amz-server-side-encryption").starts_with("aws:")
+        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm")
 }
 
 /// Returns the digest an ETag is, by its form: 32 hexadecimal digits, or that and the number of parts.

@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use http::header::{IF_MATCH, RANGE};
 use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpResponse};
-use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
+use pos3_core::{ByteStream, Digest, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
 use tokio::time::timeout;
 
 use crate::bucket::{Bucket, check_key, header};
@@ -53,7 +53,7 @@ impl Bucket {
             self.exchange(&request, |answer| {
                 let size = content_length(&answer.headers)
                     .ok_or_else(|| Failure::Garbled("the answer does not tell the object's size".into()))?;
-                Ok((entry(key, size, &answer.headers)?, answer.headers.clone()))
+                Ok((self.entry(key, size, &answer.headers)?, answer.headers.clone()))
             })
             .await
         };
@@ -89,6 +89,10 @@ impl Bucket {
         reading.proof = opened.proof.take();
         let checked = reading.proof.is_some();
         Ok(Download::new(entry, reading.body(opened)).with_checked(checked))
+    }
+
+    fn entry(&self, key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
+        Ok(Entry { digest: self.client.digest(headers), ..entry(key, size, headers)? })
     }
 }
 
@@ -151,7 +155,7 @@ impl Reading {
             (size, 0..size)
         };
         let compares = range.is_none() && self.bucket.client.compares();
-        let proof = if compares { Proof::of(&head.headers) } else { None };
+        let proof = if compares { Proof::of(&head.headers, self.digest(&head.headers)) } else { None };
         let wanted = range.unwrap_or(0..size);
         if wanted.start < sent.start || wanted.end > sent.end {
             return Err(if wanted.end > size {
@@ -160,12 +164,23 @@ impl Reading {
                 garbled("the answer has another range than was asked for")
             });
         }
-        let entry = entry(&self.key, size, &head.headers)?;
+        let entry = self.bucket.entry(&self.key, size, &head.headers)?;
         let changed = self.if_match.is_some() && entry.fingerprint.is_some() && entry.fingerprint != self.if_match;
         if changed {
             return Err(Failure::Changed);
         }
         Ok(Opened { entry, skip: wanted.start - sent.start, range: wanted, chunks: body.bytes_stream(), proof })
+    }
+
+    /// Returns the digest of the object that was asked for: the one that the answer tells, or, where it names no ETag, the one
+    /// that was asked for.
+    fn digest(&self, headers: &HeaderMap) -> Option<Digest> {
+        let client = &self.bucket.client;
+        if !header(headers, "etag").is_empty() {
+            return client.digest(headers);
+        }
+        let asked = self.if_match.as_ref().and_then(Fingerprint::as_str).and_then(etag::digest);
+        asked.filter(|_| client.has_digests() && !etag::is_encrypted(headers))
     }
 
     /// Returns the body as a stream that takes itself up again.
@@ -240,7 +255,7 @@ impl Opened {
     }
 }
 
-/// Returns the entry that the headers of HEAD and GET describe.
+/// Returns the entry that the headers of HEAD and GET describe, without its digest.
 ///
 /// An answer with neither ETag nor date describes no object: a server that tidies paths answers GET of the key `/`
 /// with a listing of the bucket.
@@ -249,7 +264,6 @@ fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
     let mut entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
     entry.modified = parse_http_date(header(headers, "last-modified"));
     entry.fingerprint = etag::fingerprint(etag);
-    entry.digest = etag::told(headers);
     entry.checksum = checksum::told(headers);
     if entry.fingerprint.is_none() && entry.modified.is_none() {
         return Err(Failure::Garbled("the answer describes no object".into()));

@@ -43,7 +43,7 @@ impl S3Store {
         &self.0.client
     }
 
-    pub(crate) fn bucket(&self) -> &Bucket {
+    pub(crate) fn shared(&self) -> &Arc<Bucket> {
         &self.0
     }
 }

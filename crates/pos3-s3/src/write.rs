@@ -1,6 +1,7 @@
 //! Writing: one PUT for what is small, parts for what is large, a copy inside the server for what is there already.
 
 mod carry;
+mod confirm;
 mod description;
 mod multipart;
 
@@ -18,8 +19,9 @@ use crate::client::retry::Attempts;
 use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
-use carry::{is_near, md5_of};
+use carry::{Evidence, is_near, md5_of};
 
+pub(crate) use confirm::{Found, Misstored, REPEATS};
 pub(crate) use description::{ObjectHeaders, with_content_type};
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
 
@@ -40,7 +42,7 @@ impl Bucket {
     }
 
     async fn put_whole(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
         content: &Content,
         options: &PutOptions,
@@ -49,36 +51,52 @@ impl Bucket {
         let size = content.size();
         let _held = options.budget.reserve(size).await;
         let body = content.read_to_bytes(0..size).await?;
-        let whole = Whole { key, body: &body, headers: &headers, expect: &options.expect };
-        let (entry, proven) = self.put_bytes(&whole).await?;
+        let whole = Whole { key, body: &body, headers: &headers, expect: options.expect.clone() };
+        let (entry, proven) = self.put_bytes(whole).await?;
         if proven && (is_near(content) || content.is_verified()) {
             content.mark_verified();
         }
         Ok(entry)
     }
 
-    /// Stores bytes, and returns whether it is proven that they arrived as they were sent.
-    async fn put_bytes(&self, whole: &Whole<'_>) -> Result<(Entry, bool)> {
+    /// Stores bytes, and returns whether it is proven that they arrived as they were sent. What the server shows to be
+    /// stored wrongly is sent again.
+    async fn put_bytes(self: &Arc<Self>, mut whole: Whole<'_>) -> Result<(Entry, bool)> {
         let mut attempts = self.client.attempts();
-        let mut manners = self.client.manners(self.client.manner(whole.expect));
+        loop {
+            let (entry, proven) = self.put_answered(&whole, &mut attempts).await?;
+            if proven {
+                return Ok((entry, true));
+            }
+            let misstored = match self.confirm_put(entry, whole.body).await {
+                Ok(confirmed) => return Ok(confirmed),
+                Err(misstored) => misstored,
+            };
+            let Some(expect) = misstored.next(&whole.expect) else { return Err(misstored.error("write", whole.key)) };
+            whole.expect = expect;
+            let again = self.client.again(&mut attempts, misstored.failure()).await;
+            again.map_err(|_| misstored.error("write", whole.key))?;
+        }
+    }
+
+    /// Stores bytes, and returns whether the answer proves that they arrived as they were sent.
+    async fn put_answered(&self, whole: &Whole<'_>, attempts: &mut Attempts) -> Result<(Entry, bool)> {
+        let mut manners = self.client.manners(self.client.manner(&whole.expect));
         let put = loop {
-            let put = self.put_once(whole, manners.current(), &mut attempts).await;
+            let put = self.put_once(whole, manners.current(), attempts).await;
             if let Some(put) = manners.judge(put) {
                 break put;
             }
         };
         let manner = manners.current();
         match put {
-            Ok((entry, true)) => Ok((entry, true)),
-            Ok((entry, false)) => {
-                if manner.protection != Protection::Crc64Nvme {
-                    return Ok((entry, false));
+            Ok((entry, evidence)) => {
+                if evidence != Evidence::Proven && manner.protection == Protection::Crc64Nvme {
+                    self.client.lacks_checksums("ignores");
                 }
-                self.client.lacks_checksums("ignores");
-                let proven = entry.digest == Some(Digest::Md5(md5_of(whole.body).await));
-                Ok((entry, proven))
+                Ok((entry, evidence == Evidence::Proven))
             }
-            Err(failure) => self.put_anyway(whole, manner, &attempts, failure).await,
+            Err(failure) => self.put_anyway(whole, manner, attempts, failure).await,
         }
     }
 
@@ -87,13 +105,14 @@ impl Bucket {
         whole: &Whole<'_>,
         manner: Manner,
         attempts: &mut Attempts,
-    ) -> Result<(Entry, bool), Failure> {
+    ) -> Result<(Entry, Evidence), Failure> {
         let mut request = self.object_request(Operation::PutObject, whole.key, &[])?;
         request.headers.extend(whole.headers.iter().cloned());
-        let request = expecting(request, whole.expect, manner)?;
+        let request = expecting(request, &whole.expect, manner)?;
         let (request, proof) = self.carry(request, whole.body, manner.protection).await?;
         self.exchange_counting(&request, attempts, |answer| {
-            let entry = written(whole.key, whole.body.len() as u64, header(&answer.headers, "etag"))?;
+            let mut entry = written(whole.key, whole.body.len() as u64, header(&answer.headers, "etag"))?;
+            entry.digest = self.client.digest(&answer.headers);
             Ok((entry, proof.check(&answer.headers)?))
         })
         .await
@@ -107,7 +126,7 @@ impl Bucket {
         attempts: &Attempts,
         failure: Failure,
     ) -> Result<(Entry, bool)> {
-        let error = self.expectation_error(whole.key, failure, whole.expect);
+        let error = self.expectation_error(whole.key, failure, &whole.expect);
         if !is_expectation(error.kind()) {
             return Err(error);
         }
@@ -116,12 +135,13 @@ impl Bucket {
             let written = self.settle(whole.key, Some(Digest::Md5(md5)), Some(sum), whole.body.len() as u64, error);
             return written.await.map(|entry| (entry, true));
         }
-        if !self.condition_was_misjudged(whole.key, whole.expect, usual).await {
+        if !self.condition_was_misjudged(whole.key, &whole.expect, usual).await {
             return Err(error);
         }
         let manner = Manner { conditional: false, ..usual };
         let put = self.put_once(whole, manner, &mut self.client.attempts()).await;
-        put.map_err(|failure| self.error("write", whole.key, failure))
+        let (entry, evidence) = put.map_err(|failure| self.error("write", whole.key, failure))?;
+        Ok((entry, evidence == Evidence::Proven))
     }
 
     /// Returns true, and remembers it, if a server refused a write because an object is not what it is: there are servers
@@ -176,7 +196,7 @@ struct Whole<'w> {
     key: &'w Key,
     body: &'w Bytes,
     headers: &'w ObjectHeaders,
-    expect: &'w Expect,
+    expect: Expect,
 }
 
 /// Adds the condition that the caller expects to hold, where conditions are sent.
@@ -192,14 +212,13 @@ fn is_expectation(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AlreadyExists | ErrorKind::Precondition)
 }
 
-/// Returns the entry of an object that was just written; an answer without its ETag does not say that it was.
+/// Returns the entry of an object that was just written, without its digest; an answer without its ETag does not say that
+/// it was.
 pub(crate) fn written(key: &Key, size: u64, etag: &str) -> Result<Entry, Failure> {
     let fingerprint = etag::fingerprint(etag)
         .ok_or_else(|| Failure::Garbled("the answer does not tell the ETag of what was written".into()))?;
     let entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
-    let mut entry = entry.with_fingerprint(fingerprint);
-    entry.digest = etag::digest(etag);
-    Ok(entry)
+    Ok(entry.with_fingerprint(fingerprint))
 }
 
 #[cfg(test)]

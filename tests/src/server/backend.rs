@@ -3,14 +3,17 @@
 //! `s3s` turns HTTP into typed requests and back; here each of them meets the stored state. The methods
 //! below only say where: one file per group of operations.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use async_trait::async_trait;
 use s3s::{S3, S3Request, S3Response, S3Result, dto::*};
 
 use super::{
-    settings::{Checksums, SharedSettings},
-    state::State,
+    settings::{Checksums, Etags, SharedSettings},
+    state::{State, StoredObject, hexadecimal, md5},
 };
 
 mod bucket;
@@ -21,10 +24,15 @@ mod listing;
 mod multipart;
 mod object;
 mod payload;
+mod tagging;
 
 /// Marks a request whose `Range` header is not obeyed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IgnoreRange;
+
+/// Marks a request with a `Range` header that gets the bytes so far beside those it names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShiftRange(pub(super) usize);
 
 /// The in-memory store behind the protocol.
 #[derive(Debug, Clone)]
@@ -37,6 +45,28 @@ impl Backend {
     /// Returns whether checksums in headers are checked and kept.
     fn keeps_checksums(&self) -> bool {
         self.settings.get().checksums == Checksums::Kept
+    }
+
+    /// Returns the entity tag that something with this one gets on this server.
+    fn etag(&self, digest: String) -> String {
+        if self.settings.get().etags == Etags::Digests {
+            return digest;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let opaque = hexadecimal(&md5(format!("{digest} {}", now.as_nanos()).as_bytes()));
+        match digest.split_once('-') {
+            Some((_, parts)) => format!("{opaque}-{parts}"),
+            None => opaque,
+        }
+    }
+
+    /// Returns an object as this server keeps it.
+    fn kept(&self, mut object: StoredObject) -> StoredObject {
+        object.etag = self.etag(object.etag);
+        if self.settings.get().etags == Etags::Kms {
+            object.properties.server_side_encryption = Some("aws:kms".to_owned());
+        }
+        object
     }
 }
 
@@ -63,6 +93,7 @@ forward! {
     put_object(PutObjectInput) -> PutObjectOutput = object::put;
     get_object(GetObjectInput) -> GetObjectOutput = object::get;
     head_object(HeadObjectInput) -> HeadObjectOutput = object::head;
+    get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput = tagging::get;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput = delete::one;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = delete::many;
     copy_object(CopyObjectInput) -> CopyObjectOutput = copy::object;

@@ -24,6 +24,7 @@ pub(super) enum Damage {
     CutAfter(usize),
     StallAfter(usize),
     FlipAt(usize),
+    Trickle { piece: usize, pause: Duration },
 }
 
 /// The body of an answer. Its request counts as in flight until it is dropped.
@@ -33,12 +34,40 @@ pub(super) struct WireBody {
     damage: Damage,
     sent: usize,
     breaking: Option<Pin<Box<Sleep>>>,
+    /// What has been read and not yet sent.
+    held: Bytes,
     _in_flight: InFlight,
 }
 
 impl WireBody {
     pub(super) fn new(inner: s3s::Body, damage: Damage, in_flight: InFlight) -> Self {
-        Self { inner, damage, sent: 0, breaking: None, _in_flight: in_flight }
+        Self { inner, damage, sent: 0, breaking: None, held: Bytes::new(), _in_flight: in_flight }
+    }
+
+    /// Returns the same body, damaged so.
+    pub(super) fn damaged_by(self, damage: Damage) -> Self {
+        Self { damage, ..self }
+    }
+
+    /// Returns the next piece of a body that trickles.
+    fn poll_trickle(
+        &mut self,
+        context: &mut Context<'_>,
+        piece: usize,
+        pause: Duration,
+    ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>> {
+        while self.held.is_empty() {
+            match ready!(Pin::new(&mut self.inner).poll_frame(context)?).map(Frame::into_data) {
+                Some(Ok(bytes)) => self.held = bytes,
+                Some(Err(_trailers)) => {}
+                None => return Poll::Ready(None),
+            }
+        }
+        let waiting = self.breaking.get_or_insert_with(|| Box::pin(sleep(pause)));
+        ready!(waiting.as_mut().poll(context));
+        self.breaking = None;
+        let next = self.held.split_to(piece.min(self.held.len()));
+        Poll::Ready(Some(Ok(Frame::data(next))))
     }
 
     /// Returns the bytes of the next frame as they go out.
@@ -51,7 +80,7 @@ impl WireBody {
                 flipped[position - self.sent] ^= 0xff;
                 flipped.freeze()
             }
-            Damage::FlipAt(_) => bytes,
+            Damage::FlipAt(_) | Damage::Trickle { .. } => bytes,
         }
     }
 }
@@ -71,6 +100,7 @@ impl Body for WireBody {
                 return Poll::Ready(Some(Err(io::Error::other("the body is cut here").into())));
             }
             Damage::StallAfter(limit) if self.sent == limit => return Poll::Pending,
+            Damage::Trickle { piece, pause } => return self.poll_trickle(context, piece, pause),
             Damage::None | Damage::CutAfter(_) | Damage::StallAfter(_) | Damage::FlipAt(_) => {}
         }
         let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(context)?) else {
@@ -92,6 +122,6 @@ impl Body for WireBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.damage == Damage::None && self.inner.is_end_stream()
+        self.held.is_empty() && matches!(self.damage, Damage::None) && self.inner.is_end_stream()
     }
 }

@@ -57,8 +57,38 @@ pub enum Answer {
     Delay(Duration),
     /// A get with a range is answered with status 200 and the whole object.
     IgnoreRange,
-    /// The `ETag` header is one that no content has.
+    /// The `ETag`, in the header and in the document, is one that no content has.
     WrongEtag,
+    /// There is no `ETag` header.
+    NoEtag,
+    /// An answer of success comes with an `ETag` that no content has, and there is no object.
+    Forget,
+    /// A get with a range is answered with bytes that many further on, under the right `Content-Range`.
+    ShiftRange {
+        /// By how many bytes.
+        by: usize,
+    },
+    /// A get with a range is answered with the bytes of another one, that many further on, and says so.
+    OtherRange {
+        /// By how many bytes.
+        by: usize,
+    },
+    /// The body comes in pieces of so many bytes with a pause before each.
+    Trickle {
+        /// The size of a piece.
+        piece: usize,
+        /// The pause before each.
+        pause: Duration,
+    },
+    /// This status with an S3 error, of which one byte comes after each pause. Nothing is performed.
+    TrickledError {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The S3 error code.
+        code: &'static str,
+        /// The pause before each byte.
+        pause: Duration,
+    },
 }
 
 impl Answer {

@@ -29,6 +29,10 @@ pub struct Settings {
     pub clock_ahead: i64,
     /// How the `ETag` in the answer to a copy is written.
     pub copy_etag: CopyEtag,
+    /// What the entity tags of objects and parts are.
+    pub etags: Etags,
+    /// What becomes of tags.
+    pub tagging: Tagging,
     /// Smallest size of every part but the last, in bytes; 5 MiB on S3.
     pub min_part_size: usize,
     /// Wait before each answer.
@@ -48,6 +52,8 @@ impl Default for Settings {
             checksums: Checksums::Kept,
             clock_ahead: 0,
             copy_etag: CopyEtag::Quoted,
+            etags: Etags::Digests,
+            tagging: Tagging::Kept,
             min_part_size: 5 * 1024 * 1024,
             latency: Duration::ZERO,
             regions: BTreeMap::new(),
@@ -119,6 +125,33 @@ pub enum CopyEtag {
     Quoted,
     /// Bare, as SeaweedFS and older Ceph releases do.
     Unquoted,
+}
+
+/// What the entity tags of objects and parts that are written are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Etags {
+    /// The MD5 of the content, or of the MD5s of the parts.
+    Digests,
+    /// Of the same form, but another one each time, as on VAST.
+    Opaque,
+    /// As [`Opaque`](Self::Opaque), and every object says that it is encrypted by a key service, as on a bucket of S3 that
+    /// encrypts so by default.
+    Kms,
+}
+
+/// What a server does with the tags of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tagging {
+    /// They are kept and told.
+    Kept,
+    /// Asking for them, and giving any, is refused with 403 `AccessDenied`.
+    Denied,
+    /// Asking for them is refused with 403 `AccessDenied`.
+    ReadDenied,
+    /// They may be read; giving any is refused with 403 `AccessDenied`.
+    WriteDenied,
+    /// The server knows none: 501 `NotImplemented`.
+    Unknown,
 }
 
 /// Settings shared by the parts of a running server.

@@ -49,6 +49,8 @@ pub struct Properties {
     pub content_language: Option<String>,
     pub cache_control: Option<String>,
     pub server_side_encryption: Option<String>,
+    /// The tags, as the header `x-amz-tagging` writes them.
+    pub tagging: Option<String>,
     /// User metadata: the `x-amz-meta-` headers, without that prefix.
     pub metadata: BTreeMap<String, String>,
 }
@@ -82,6 +84,7 @@ pub(super) struct UploadChecksum {
 pub(super) struct Part {
     pub(super) bytes: Bytes,
     pub(super) md5: [u8; 16],
+    pub(super) etag: String,
     pub(super) modified: SystemTime,
 }
 

@@ -24,15 +24,16 @@ use tokio::{net::TcpStream, sync::oneshot};
 use tokio_util::either::Either;
 
 use super::{
-    backend::IgnoreRange,
+    backend::{IgnoreRange, ShiftRange},
     body::{Damage, WireBody},
     clock,
     fault::{Answer, FaultTable},
     habits,
-    operation::{Operation, Target},
+    operation::{self, Operation, Target},
     record::{InFlight, Record},
     region::{self, Elsewhere},
     settings::{CopyEtag, Settings, SharedSettings},
+    state::State,
     tls::{self, Identity, Stream},
 };
 
@@ -51,6 +52,7 @@ pub(super) struct Wire {
     pub(super) record: Arc<Record>,
     pub(super) faults: Arc<FaultTable>,
     pub(super) identity: Option<Identity>,
+    pub(super) state: Arc<State>,
 }
 
 impl Wire {
@@ -155,9 +157,41 @@ impl Wire {
                 return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
             }
             Some(Answer::WrongEtag) => {
-                let mut response = self.perform(request, &target).await?;
-                response.headers_mut().insert(header::ETAG, WRONG_ETAG);
+                let response = with_wrong_etag(self.perform(request, &target).await?).await?;
                 return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::NoEtag) => {
+                let mut response = self.perform(request, &target).await?;
+                response.headers_mut().remove(header::ETAG);
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::Forget) => {
+                let bucket = operation::bucket_of(request.uri(), request.headers());
+                let response = with_wrong_etag(self.perform(request, &target).await?).await?;
+                if let Some(bucket) = self.state.write().buckets.get_mut(&bucket) {
+                    bucket.objects.remove(&target.key);
+                }
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::ShiftRange { by }) => {
+                request.extensions_mut().insert(ShiftRange(by));
+                let mut response = self.perform(request, &target).await?;
+                response.headers_mut().remove(header::ETAG);
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::OtherRange { by }) => {
+                let range = request.headers_mut().get_mut(header::RANGE);
+                if let Some(range) = range {
+                    *range = shifted(range, by)?;
+                }
+                let mut response = self.perform(request, &target).await?;
+                response.headers_mut().remove(header::ETAG);
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::Trickle { piece, pause }) => Damage::Trickle { piece, pause },
+            Some(Answer::TrickledError { status, code, pause }) => {
+                let response = refuse(request, status, code, in_flight).await?;
+                return Ok(response.map(|body| body.damaged_by(Damage::Trickle { piece: 1, pause })));
             }
         };
         let response = self.perform(request, &target).await?;
@@ -216,6 +250,29 @@ async fn refuse_in_detail(
 fn break_connection<T>(reset: &AtomicBool) -> io::Result<T> {
     reset.store(true, Ordering::Relaxed);
     Err(io::ErrorKind::ConnectionReset.into())
+}
+
+/// Returns a range of a request, moved by so many bytes.
+fn shifted(range: &HeaderValue, by: usize) -> io::Result<HeaderValue> {
+    let text = range.to_str().map_err(io::Error::other)?;
+    let bounds = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    let (first, last) = bounds.ok_or_else(|| io::Error::other("this is no range"))?;
+    let [first, last]: [usize; 2] = [first.parse().map_err(io::Error::other)?, last.parse().map_err(io::Error::other)?];
+    HeaderValue::try_from(format!("bytes={}-{}", first + by, last + by)).map_err(io::Error::other)
+}
+
+async fn with_wrong_etag(response: Response<s3s::Body>) -> io::Result<Response<s3s::Body>> {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.insert(header::ETAG, WRONG_ETAG);
+    let bytes = Pin::from(Box::new(body)).collect().await.map_err(io::Error::other)?.to_bytes();
+    let document = String::from_utf8_lossy(&bytes);
+    let (Some(start), Some(end)) = (document.find("<ETag>"), document.find("</ETag>")) else {
+        return Ok(Response::from_parts(parts, s3s::Body::from(bytes)));
+    };
+    let wrong = WRONG_ETAG.to_str().map_err(io::Error::other)?.replace('"', "&quot;");
+    let document = format!("{}<ETag>{wrong}{}", &document[..start], &document[end..]);
+    parts.headers.insert(header::CONTENT_LENGTH, document.len().into());
+    Ok(Response::from_parts(parts, document.into()))
 }
 
 async fn without_etag_quotes(response: Response<s3s::Body>) -> io::Result<Response<s3s::Body>> {

@@ -19,20 +19,20 @@ const LARGE: usize = 20 << 20;
 const HEADER: &str = "x-amz-checksum-crc64nvme";
 
 /// A store with the warnings it gave.
-struct Warned {
-    store: S3Store,
+pub(super) struct Warned {
+    pub(super) store: S3Store,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Warned {
-    fn new(config: S3Config) -> Self {
+    pub(super) fn new(config: S3Config) -> Self {
         let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
         let told = warnings.clone();
         let tell = move |warning: &str| told.lock().unwrap().push(warning.to_owned());
         Self { store: store_with(config.with_warnings(tell)), warnings }
     }
 
-    fn warnings(&self) -> Vec<String> {
+    pub(super) fn warnings(&self) -> Vec<String> {
         self.warnings.lock().unwrap().clone()
     }
 }

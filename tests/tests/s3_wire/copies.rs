@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use pos3_core::{Content, Entry, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
 use pos3_s3::{ConditionalWrites, S3Client, S3Store};
-use pos3_tests::server::{Answer, CopyEtag, Fault, Operation, Properties, S3Server, StoredObject};
+use pos3_tests::server::{Answer, CopyEtag, Etags, Fault, Operation, Properties, S3Server, StoredObject};
 
 use super::{BUCKET, config, random_bytes, server, store, store_with};
 
@@ -166,7 +167,7 @@ async fn a_large_copy_under_a_condition_stays_in_the_server() {
     let copied = store.put(&Key::from("copy"), source.clone(), absent.clone()).await.unwrap();
     assert_eq!(
         server.requests().to_string(),
-        "CompleteMultipartUpload: 1, CreateMultipartUpload: 1, HeadObject: 1, UploadPartCopy: 3"
+        "CompleteMultipartUpload: 1, CreateMultipartUpload: 1, HeadObject: 3, UploadPartCopy: 3"
     );
     let copy = server.object(BUCKET, "copy").unwrap();
     assert!(copy.bytes == content);
@@ -204,4 +205,80 @@ async fn a_small_copy_under_a_condition_stays_in_the_server_and_a_broken_conditi
     let error = store.put(&Key::from("copy"), source, absent).await.unwrap_err();
     assert_eq!((error.operation(), error.kind()), ("write", ErrorKind::AlreadyExists));
     assert_eq!(server.object(BUCKET, "copy").unwrap().bytes, "of somebody else");
+}
+
+/// Copies `k` to `copy` and returns whether it is verified.
+async fn is_verified(store: &S3Store, options: PutOptions) -> bool {
+    let (source, _) = stored(store, "k").await;
+    let listed = store.list("k", Default::default()).try_next().await.unwrap().unwrap();
+    let source = Content::stored(source.origin().unwrap().0.clone(), listed);
+    store.put(&Key::from("copy"), source.clone(), options).await.unwrap();
+    source.is_verified()
+}
+
+#[tokio::test]
+async fn a_copy_is_verified_by_what_the_server_tells_of_both_sides() {
+    let absent = || PutOptions::default().with_expect(Expect::Absent);
+    // ETags that are equal, or the checksums that the server keeps of both.
+    for etags in [Etags::Digests, Etags::Opaque, Etags::Kms] {
+        for size in [1000, SIZE] {
+            for options in [PutOptions::default(), absent()] {
+                let server = server();
+                server.configure(|settings| settings.etags = etags);
+                let store = store_with(config(&server).with_multipart_threshold(8 << 20));
+                store.write(&Key::from("k"), random_bytes(7, size).into()).await.unwrap();
+                assert!(is_verified(&store, options.clone()).await, "{etags:?} {size} {:?}", options.expect);
+                assert_eq!(server.requests().of(Operation::GetObject), 0, "{etags:?} {size}");
+            }
+        }
+    }
+    // Nothing is known of either.
+    let server = server();
+    server.configure(|settings| settings.etags = Etags::Kms);
+    server.put_object(
+        BUCKET,
+        "k",
+        StoredObject { etag: "opaque".into(), ..StoredObject::new("c".into(), Properties::default()) },
+    );
+    assert!(!is_verified(&store(&server), PutOptions::default()).await);
+}
+
+#[tokio::test]
+async fn a_copy_in_parts_has_the_part_size_of_its_source_where_only_etags_can_be_compared() {
+    let server = server();
+    server.configure(|settings| settings.checksums = pos3_tests::server::Checksums::Ignored);
+    let of_other_parts = store_with(config(&server).with_part_size(5 << 20).with_multipart_threshold(5 << 20));
+    of_other_parts.write(&Key::from("k"), random_bytes(8, 20 << 20).into()).await.unwrap();
+    let store = store_with(config(&server));
+    assert!(is_verified(&store, PutOptions::default().with_expect(Expect::Absent)).await);
+    assert_eq!(server.object(BUCKET, "copy").unwrap().part_sizes, [5 << 20; 4]);
+}
+
+#[tokio::test]
+async fn a_copy_that_the_server_shows_to_be_wrong_or_has_lost_is_made_again() {
+    for (size, last) in [(1000, Operation::CopyObject), (SIZE, Operation::CompleteMultipartUpload)] {
+        let server = server();
+        server.put(BUCKET, "k", random_bytes(9, size));
+        let store = store_with(config(&server).with_multipart_threshold(8 << 20));
+        let absent = PutOptions::default().with_expect(Expect::Absent);
+        server.fault(Fault::on(last).answer(Answer::Forget));
+        is_verified(&store, absent.clone()).await;
+        assert!(server.object(BUCKET, "copy").unwrap().bytes == random_bytes(9, size));
+        assert_eq!(server.requests().of(last), 2);
+
+        server.remove(BUCKET, "copy");
+        server.fault(Fault::on(last).always().answer(Answer::Forget));
+        let (source, _) = stored(&store, "k").await;
+        let error = store.put(&Key::from("copy"), source, absent).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_etag_of_a_copy_that_is_right_is_no_failure() {
+    let server = server();
+    server.put(BUCKET, "k", "content");
+    server.fault(Fault::on(Operation::CopyObject).answer(Answer::WrongEtag));
+    assert!(is_verified(&store(&server), PutOptions::default()).await, "HEAD of both tells the same MD5");
+    assert_eq!(server.requests().of(Operation::CopyObject), 1);
 }

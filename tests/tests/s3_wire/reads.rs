@@ -1,11 +1,14 @@
 //! GET and HEAD when bodies are cut, stall, or are not what was asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use pos3_core::{
-    ErrorKind, Fingerprint, GetOptions, Key, RemoteStore, RemoteStoreExt, Result, StoreError, collect_exactly,
+    Content, ErrorKind, Fingerprint, GetOptions, Key, ListOptions, RemoteStore, RemoteStoreExt, Result, StoreError,
+    collect_exactly,
 };
+use pos3_local::LocalStore;
 use pos3_s3::S3Store;
 use pos3_tests::server::{Answer, Fault, Operation, S3Server};
 
@@ -116,4 +119,68 @@ async fn conditions_and_ranges_are_kept() {
     assert_eq!(read(&store, last..last + 1).await.unwrap(), content[SIZE - 1..]);
     let outside = store.get(&key, GetOptions::default().with_range(last..last + 2)).await;
     assert!(outside.is_err(), "a range that is not there is not a shorter one");
+}
+
+#[tokio::test]
+async fn ranges_that_nothing_shows_to_be_right_are_an_error_and_no_copy() {
+    let large = random_bytes(3, 20 << 20);
+    for in_parts in [false, true] {
+        for lie in [Answer::NoEtag, Answer::ShiftRange { by: 4096 }, Answer::OtherRange { by: 4096 }] {
+            let server = server();
+            if in_parts {
+                store(&server).write(&Key::from("k"), large.clone().into()).await.unwrap();
+                // Parts of no usual size: the ETag shows nothing.
+                let mut object = server.object(BUCKET, "k").unwrap();
+                object.etag = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-3".to_owned();
+                object.checksums.clear();
+                server.put_object(BUCKET, "k", object);
+            } else {
+                server.put(BUCKET, "k", large.clone());
+            }
+            server.fault(Fault::on(Operation::GetObject).always().answer(lie.clone()));
+            server.fault(Fault::on(Operation::HeadObject).always().answer(Answer::NoEtag));
+            let directory = tempfile::tempdir().unwrap();
+            let target = LocalStore::new(directory.path()).unwrap();
+            let source = Arc::new(store_with(config(&server).with_attempts(2)));
+            let listed = source.list("", ListOptions::default()).try_next().await.unwrap().unwrap();
+            let content = Content::stored(source, listed);
+            let copied = target.write(&Key::from("k"), content.clone()).await;
+            let is_copied = lie == Answer::NoEtag && !in_parts;
+            assert_eq!(copied.is_ok(), is_copied, "{lie:?} {in_parts}: {copied:?}");
+            assert_eq!(content.is_verified(), is_copied, "{lie:?}: the listing tells the MD5");
+            assert_eq!(directory.path().join("k").exists(), is_copied, "{lie:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_whole_object_without_an_etag_is_compared_with_the_listing() {
+    let server = server();
+    server.put(BUCKET, "k", "0123456789");
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::NoEtag));
+    let store = store_with(config(&server).with_attempts(2));
+    let listed = store.head(&Key::from("k")).await.unwrap().fingerprint;
+    let options = || GetOptions::default().with_if_match(listed.clone());
+    assert!(store.get(&Key::from("k"), options()).await.unwrap().checked);
+
+    server.clear_faults();
+    let other = Fingerprint::from("0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f");
+    let mut object = server.object(BUCKET, "k").unwrap();
+    object.etag = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f".to_owned();
+    server.put_object(BUCKET, "k", object);
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::NoEtag));
+    let download = store.get(&Key::from("k"), GetOptions::default().with_if_match(Some(other))).await.unwrap();
+    assert_eq!(collect_exactly(download.body, 10).await.unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test]
+async fn an_answer_of_another_size_is_another_object() {
+    let server = server();
+    server.put(BUCKET, "k", random_bytes(5, SIZE));
+    let source = Arc::new(store(&server));
+    let mut listed = source.head(&Key::from("k")).await.unwrap();
+    listed.size = 1000;
+    let content = Content::stored(source, listed);
+    assert_eq!(content.read_to_bytes(0..1000).await.unwrap_err().kind(), ErrorKind::Precondition);
+    assert_eq!(content.read_to_bytes(0..10).await.unwrap_err().kind(), ErrorKind::Precondition);
 }

@@ -25,6 +25,7 @@ pub struct Content {
     source: Source,
     meter: Option<Meter>,
     verified: Arc<AtomicBool>,
+    unnamed: Arc<AtomicBool>,
     pace: Option<Pace>,
 }
 
@@ -42,6 +43,7 @@ impl Content {
             source: Source::Stored { store, entry: Arc::new(entry), opened: Opened::default() },
             meter: None,
             verified: Arc::default(),
+            unnamed: Arc::default(),
             pace: None,
         }
     }
@@ -101,10 +103,14 @@ impl Content {
             return Ok(Some(entry.as_ref().clone()));
         }
         let found = store.head(&entry.key).await?;
-        if entry.fingerprint.is_some() && found.fingerprint != entry.fingerprint {
+        let is_named = found.fingerprint.is_some();
+        let is_other = is_named && entry.fingerprint.is_some() && found.fingerprint != entry.fingerprint;
+        if is_other || found.size != entry.size {
             return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
         }
-        Ok(Some(found))
+        // A store that does not name the state here has told of it when it listed the object.
+        let digest = if is_named { found.digest } else { found.digest.or(entry.digest) };
+        Ok(Some(Entry { digest, fingerprint: found.fingerprint.clone().or(entry.fingerprint.clone()), ..found }))
     }
 
     /// Notes that the bytes that were moved have been compared with a checksum at the end of their way.
@@ -115,6 +121,18 @@ impl Content {
     /// Returns true if the bytes were compared with a checksum at the end of their way.
     pub fn is_verified(&self) -> bool {
         self.verified.load(Ordering::Acquire)
+    }
+
+    /// Returns true if the store did not name the state of the object when a range of it was read: nothing but a digest
+    /// shows then whether it was this range of this object.
+    pub fn is_unnamed(&self) -> bool {
+        self.unnamed.load(Ordering::Acquire)
+    }
+
+    /// Returns the error of ranges that nothing shows to be those of this content.
+    pub fn unnamed(&self, operation: &'static str) -> StoreError {
+        StoreError::new(ErrorKind::Integrity, operation)
+            .with_message("the answers do not name the object that the bytes are of, and no checksum shows it")
     }
 
     /// Tells the meter of bytes that were copied without being read here.
@@ -139,6 +157,12 @@ impl Content {
                     options = options.with_range(range).with_opened(opened.clone());
                 }
                 let download = store.get(&entry.key, options).await?;
+                if download.entry.size != entry.size {
+                    return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
+                }
+                if !is_whole && entry.fingerprint.is_some() && download.entry.fingerprint.is_none() {
+                    self.unnamed.store(true, Ordering::Release);
+                }
                 if is_whole && download.checked && !store.capabilities().local_reads {
                     self.mark_verified();
                 }
@@ -212,7 +236,13 @@ fn wrong_length(expected: u64) -> StoreError {
 
 impl From<Bytes> for Content {
     fn from(bytes: Bytes) -> Self {
-        Self { source: Source::Bytes(bytes), meter: None, verified: Arc::default(), pace: None }
+        Self {
+            source: Source::Bytes(bytes),
+            meter: None,
+            verified: Arc::default(),
+            unnamed: Arc::default(),
+            pace: None,
+        }
     }
 }
 

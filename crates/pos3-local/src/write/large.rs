@@ -177,6 +177,9 @@ impl Put<'_> {
                     .with_message("what arrived has another checksum than what is stored")
                     .temporary());
             }
+            Agreement::Unknown if self.content.is_unnamed() => {
+                return Err(self.content.unnamed("write").with_key(self.key));
+            }
             Agreement::Unknown => {}
         }
         Ok(())

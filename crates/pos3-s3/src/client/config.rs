@@ -17,7 +17,7 @@ use super::uri::Endpoint;
 const SMALLEST_PART: u64 = 5 << 20;
 
 /// The largest part, and the largest object in one PUT or CopyObject request, that S3 takes.
-const LARGEST_PART: u64 = 5 << 30;
+pub(crate) const LARGEST_PART: u64 = 5 << 30;
 
 /// Where requests are sent and how. Made with [`S3Config::new`] and the `with_` methods.
 #[derive(Clone, Debug)]

@@ -3,13 +3,19 @@
 //! Servers that call themselves S3 differ in what came late to the protocol: checksums in headers, and conditions on
 //! writes. What they refuse or ignore is noticed on the way, told once, and done without from then on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use pos3_core::Expect;
+use http::HeaderMap;
+use pos3_core::{Digest, Expect};
 
 use super::S3Client;
 use super::config::{Checksums, ConditionalWrites};
 use crate::error::Failure;
+use crate::etag;
+
+/// How many objects must turn out to be right although their ETags have the form of an MD5 and are another: one could be
+/// an accident.
+const OPAQUE_ETAGS: u32 = 2;
 
 /// How content is protected on its way to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub(crate) struct Manner {
 pub(crate) struct Habits {
     lacks_checksums: AtomicBool,
     lacks_conditions: AtomicBool,
+    /// Objects that were right although their ETag looked like the MD5 of something else.
+    opaque_etags: AtomicU32,
 }
 
 impl S3Client {
@@ -111,6 +119,26 @@ impl S3Client {
         if is_news {
             self.warn(&format!(
                 "the server at {} has no conditional writes: an object that appears in the moment it is written is overwritten",
+                self.endpoint()
+            ));
+        }
+    }
+
+    /// Returns the digest that the ETag in an object's headers is, where the ETags of this server are digests.
+    pub(crate) fn digest(&self, headers: &HeaderMap) -> Option<Digest> {
+        etag::told(headers).filter(|_| self.has_digests())
+    }
+
+    /// Returns true if an ETag that looks like an MD5 is one on this server, as far as is known.
+    pub(crate) fn has_digests(&self) -> bool {
+        self.0.habits.opaque_etags.load(Ordering::Relaxed) < OPAQUE_ETAGS
+    }
+
+    /// Notes that an object was right although its ETag looked like the MD5 of something else.
+    pub(crate) fn lacks_digests(&self) {
+        if self.0.habits.opaque_etags.fetch_add(1, Ordering::Relaxed) + 1 == OPAQUE_ETAGS {
+            self.warn(&format!(
+                "the ETags of the server at {} look like MD5s but are not: pos3 ignores them when it compares content",
                 self.endpoint()
             ));
         }

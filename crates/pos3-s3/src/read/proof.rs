@@ -8,7 +8,6 @@ use md5::{Digest as _, Md5};
 use pos3_core::{Checksum, Checksummer, Digest};
 
 use crate::checksum;
-use crate::etag;
 
 /// What is known of an object, and what has arrived of it.
 pub(super) enum Proof {
@@ -17,12 +16,12 @@ pub(super) enum Proof {
 }
 
 impl Proof {
-    /// Returns the proof that an answer with a whole object allows: by its checksum, or by its ETag where that is the MD5.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    /// Returns the proof that an answer with a whole object allows: by its checksum, or by its digest where that is the MD5.
+    pub(super) fn of(headers: &HeaderMap, digest: Option<Digest>) -> Option<Self> {
         if let Some(expected) = checksum::told(headers) {
             return Some(Self::Sum { arrived: Box::new(Checksummer::like(&expected)), expected });
         }
-        match etag::told(headers)? {
+        match digest? {
             Digest::Md5(expected) => Some(Self::Md5 { arrived: Md5::new(), expected }),
             _ => None,
         }

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use md5::{Digest as _, Md5};
 use pos3_core::{Checksum, Content, Digest};
 
-use crate::bucket::{Bucket, header};
+use crate::bucket::Bucket;
 use crate::checksum::{self, CONTENT_MD5, CRC64NVME};
 use crate::client::config::PayloadSigning;
 use crate::client::habits::Protection;
@@ -49,23 +49,38 @@ impl Proof {
         }
     }
 
-    /// Returns true if an answer proves that what was sent has arrived.
+    /// Returns what an answer says about what has arrived.
     ///
     /// # Errors
     ///
-    /// An answer which shows that something else has.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<bool, Failure> {
+    /// A checksum of other bytes than were sent.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Evidence, Failure> {
         if let Self::Md5(md5) = self {
-            return Ok(etag::digest(header(headers, "etag")) == Some(Digest::Md5(*md5)));
+            return Ok(match etag::told(headers) {
+                Some(Digest::Md5(told)) if told == *md5 => Evidence::Proven,
+                Some(Digest::Md5(_)) => Evidence::Contradicted,
+                _ => Evidence::Untold,
+            });
         }
         match (self.checksum(), checksum::told(headers)) {
             (Some(sent), Some(received @ Checksum::Crc64Nvme(_))) if sent != received => {
                 Err(Failure::Garbled("the server received other bytes than were sent".into()))
             }
-            (Some(sent), received) => Ok(received == Some(sent)),
-            (None, _) => Ok(false),
+            (Some(sent), Some(received)) if sent == received => Ok(Evidence::Proven),
+            _ => Ok(Evidence::Untold),
         }
     }
+}
+
+/// What an answer says about what the server received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// It is what was sent.
+    Proven,
+    /// Nothing.
+    Untold,
+    /// The ETag is the MD5 of something else, or no MD5 at all on this server.
+    Contradicted,
 }
 
 impl Bucket {

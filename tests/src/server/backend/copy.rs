@@ -6,7 +6,7 @@ use http::HeaderMap;
 use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{
-    super::state::StoredObject,
+    super::state::{Properties, StoredObject},
     Backend,
     condition::{Conditions, etag, timestamp},
     multipart,
@@ -39,8 +39,13 @@ pub(super) async fn object(
         return Err(s3_error!(InvalidRequest, "this copies {key:?} onto itself and changes nothing"));
     }
 
-    let properties = if replace { properties!(input) } else { source.properties.clone() };
-    let mut copy = StoredObject::new(source.bytes.clone(), properties);
+    let tagging = source.properties.tagging.clone();
+    let properties = if replace {
+        Properties { tagging, ..properties!(input) }
+    } else {
+        Properties { server_side_encryption: None, ..source.properties.clone() }
+    };
+    let mut copy = backend.kept(StoredObject::new(source.bytes.clone(), properties));
     copy.checksums = source.checksums.clone();
     copy.checksums.retain(|_, checksum| !checksum.contains('-'));
     let result = CopyObjectResult {
@@ -48,9 +53,10 @@ pub(super) async fn object(
         last_modified: Some(timestamp(copy.modified)),
         ..CopyObjectResult::default()
     };
+    let server_side_encryption = copy.properties.server_side_encryption.clone().map(Into::into);
     let target_conditions = target_conditions(&request.headers)?;
     object::store(backend, (&input.bucket, &input.key), &target_conditions, copy)?;
-    ok(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
+    ok(CopyObjectOutput { copy_object_result: Some(result), server_side_encryption, ..CopyObjectOutput::default() })
 }
 
 /// Returns the conditions on the target, which `CopyObject` takes as a put does.

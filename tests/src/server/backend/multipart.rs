@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{
     super::{
-        settings::ConditionalWrites,
+        settings::{ConditionalWrites, Etags},
         state::{Part as StoredPart, StoredObject, Upload, UploadChecksum, World, hexadecimal, md5, now},
     },
     Backend, bucket,
@@ -17,6 +17,7 @@ use super::{
     object::properties,
     ok,
     payload::{Checksums, checksum, checksum_header, checksum_headers, raw_checksum, receive},
+    tagging,
 };
 
 /// Where a part belongs.
@@ -32,6 +33,7 @@ pub(super) async fn create(
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
     let mut input = request.input;
+    tagging::refusal(backend, input.tagging.as_ref())?;
     let algorithm = input
         .checksum_algorithm
         .as_ref()
@@ -85,7 +87,8 @@ pub(super) fn store_part(backend: &Backend, name: &PartName<'_>, bytes: Bytes) -
     if !(1..=10_000).contains(&name.number) {
         return Err(s3_error!(InvalidArgument, "part number {} is not in 1 to 10000", name.number));
     }
-    let part = StoredPart { md5: md5(&bytes), bytes, modified: now() };
+    let md5 = md5(&bytes);
+    let part = StoredPart { md5, etag: backend.etag(hexadecimal(&md5)), bytes, modified: now() };
     let mut world = backend.state.write();
     find(&world, name.bucket, name.key, name.upload)?;
     if let Some(upload) = bucket::find_mut(&mut world, name.bucket)?.uploads.get_mut(name.upload) {
@@ -95,7 +98,7 @@ pub(super) fn store_part(backend: &Backend, name: &PartName<'_>, bytes: Bytes) -
 }
 
 pub(super) fn part_etag(part: &StoredPart) -> ETag {
-    ETag::Strong(hexadecimal(&part.md5))
+    ETag::Strong(part.etag.clone())
 }
 
 /// Returns an upload that is open at this key, or `NoSuchUpload`.
@@ -112,7 +115,9 @@ pub(super) async fn complete(
     let settings = backend.settings.get();
     let mut world = backend.state.write();
     let bucket = bucket::find_mut(&mut world, &input.bucket)?;
+    let encrypts = settings.etags == Etags::Kms;
     let output = |etag: &str, checksums: &Checksums| CompleteMultipartUploadOutput {
+        server_side_encryption: encrypts.then(|| "aws:kms".to_owned().into()),
         bucket: Some(input.bucket.clone()),
         key: Some(input.key.clone()),
         location: Some(format!("/{}/{}", input.bucket, input.key)),
@@ -128,7 +133,7 @@ pub(super) async fn complete(
     let upload = upload.ok_or_else(|| s3_error!(NoSuchUpload, "there is no upload {}", input.upload_id))?;
     let listed = input.multipart_upload.and_then(|listed| listed.parts).unwrap_or_default();
     let parts = chosen_parts(upload, &listed, settings.min_part_size)?;
-    let object = assemble(upload, &parts);
+    let object = backend.kept(assemble(upload, &parts));
     for (header, computed) in &object.checksums {
         if request.headers.get(*header).is_some_and(|declared| declared != computed.as_str()) {
             return Err(s3_error!(BadDigest, "the object does not match {header}"));
@@ -160,7 +165,7 @@ fn chosen_parts<'a>(upload: &'a Upload, listed: &[CompletedPart], min_size: usiz
     let mut parts = Vec::with_capacity(listed.len());
     for (wanted, number) in listed.iter().zip(numbers) {
         let part = upload.parts.get(&number);
-        let same = |part: &&StoredPart| wanted.e_tag.as_ref().is_none_or(|etag| etag.value() == hexadecimal(&part.md5));
+        let same = |part: &&StoredPart| wanted.e_tag.as_ref().is_none_or(|etag| etag.value() == part.etag);
         parts.push(part.filter(same).ok_or_else(|| s3_error!(InvalidPart, "part {number} is not there"))?);
     }
     let (_, but_last) = parts.split_last().unwrap_or((&parts[0], &[]));

@@ -10,9 +10,10 @@ use super::{
         settings::ConditionalWrites,
         state::{Properties, StoredObject, World},
     },
-    Backend, IgnoreRange, bucket,
+    Backend, IgnoreRange, ShiftRange, bucket,
     condition::{Conditions, etag, timestamp},
     payload::{checksum_headers, receive},
+    tagging,
 };
 
 /// What S3 says of an object whose writer did not name a type.
@@ -28,6 +29,7 @@ macro_rules! properties {
             content_language: $input.content_language.take(),
             cache_control: $input.cache_control.take(),
             server_side_encryption: $input.server_side_encryption.take().map(|kind| kind.as_str().to_owned()),
+            tagging: $input.tagging.take(),
             metadata: $input.metadata.take().unwrap_or_default().into_iter().collect(),
         }
     };
@@ -73,13 +75,18 @@ pub(super) async fn put(
     let payload =
         receive(input.body.take(), &request.headers, request.trailing_headers.take(), backend.keeps_checksums())
             .await?;
-    let mut object = StoredObject::new(payload.bytes, properties!(input));
+    tagging::refusal(backend, input.tagging.as_ref())?;
+    let mut object = backend.kept(StoredObject::new(payload.bytes, properties!(input)));
     object.checksums = payload.checksums;
 
     let conditions =
         Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Conditions::default() };
     let headers = checksum_headers(&object.checksums);
-    let output = PutObjectOutput { e_tag: Some(etag(&object)), ..PutObjectOutput::default() };
+    let output = PutObjectOutput {
+        e_tag: Some(etag(&object)),
+        server_side_encryption: object.properties.server_side_encryption.clone().map(Into::into),
+        ..PutObjectOutput::default()
+    };
     store(backend, (&input.bucket, &input.key), &conditions, object)?;
     Ok(S3Response::with_headers(output, headers))
 }
@@ -104,7 +111,9 @@ pub(super) async fn get(
         let headers = whole_object_headers(&object, input.checksum_mode.as_ref());
         return Ok(S3Response::with_headers(content(&object, 0..object.bytes.len()), headers));
     };
-    let mut output = content(&object, selection.bytes.clone());
+    let shift = request.extensions.get::<ShiftRange>().map_or(0, |shift| shift.0);
+    let start = (selection.bytes.start + shift).min(object.bytes.len() - selection.bytes.len());
+    let mut output = content(&object, start..start + selection.bytes.len());
     output.content_range = Some(selection.content_range(&object));
     output.parts_count = selection.parts_count;
     Ok(S3Response::new(output))
@@ -119,6 +128,7 @@ fn content(object: &StoredObject, range: std::ops::Range<usize>) -> GetObjectOut
         content_language,
         cache_control,
         server_side_encryption,
+        tagging: _,
         metadata,
     } = object.properties.clone();
     GetObjectOutput {

@@ -135,7 +135,7 @@ impl NotedPart {
 
     pub(super) fn part(&self, size: u64) -> Part {
         let sum = self.crc64_nvme.map(Checksum::Crc64Nvme);
-        Part { etag: self.etag.clone(), size, sum, proven: self.proven }
+        Part { etag: self.etag.clone(), size, sum, proven: self.proven, contradicted: false }
     }
 }
 

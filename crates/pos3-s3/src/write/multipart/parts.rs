@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -15,6 +15,7 @@ use crate::client::stream;
 use crate::copy::CopySource;
 use crate::error::Failure;
 use crate::operation::Operation;
+use crate::write::carry::Evidence;
 
 /// A part that the server has.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Part {
     pub(super) sum: Option<Checksum>,
     /// The server showed that it received what was sent.
     pub(super) proven: bool,
+    /// Its ETag looks like the MD5 of something else, each time it is sent.
+    pub(super) contradicted: bool,
 }
 
 /// A part that has been sent.
@@ -139,13 +142,21 @@ impl Upload {
         let size = range.end - range.start;
         let request = self.bucket.object_request(Operation::UploadPart, &self.key, query)?;
         let (request, proof) = self.bucket.carry_range(request, content, range, self.protection).await?;
+        // A part that was damaged is right the next time; ETags that are no MD5s stay so.
+        let was_contradicted = AtomicBool::new(!self.bucket.client.has_digests());
         self.bucket
-            .exchange(&request, |answer| match header(&answer.headers, "etag") {
-                "" => Err(Failure::Garbled("the answer does not tell the ETag of a part".into())),
-                etag => {
-                    let proven = proof.check(&answer.headers)?;
-                    Ok(Part { etag: etag.to_owned(), size, sum: proof.checksum(), proven })
+            .exchange(&request, |answer| {
+                let etag = header(&answer.headers, "etag").to_owned();
+                if etag.is_empty() {
+                    return Err(Failure::Garbled("the answer does not tell the ETag of a part".into()));
                 }
+                let evidence = proof.check(&answer.headers)?;
+                if evidence == Evidence::Contradicted && !was_contradicted.swap(true, Ordering::Relaxed) {
+                    return Err(Failure::Garbled("the server has another MD5 of a part than was sent".into()));
+                }
+                let proven = evidence == Evidence::Proven;
+                let contradicted = evidence == Evidence::Contradicted && self.bucket.client.has_digests();
+                Ok(Part { etag, size, sum: proof.checksum(), proven, contradicted })
             })
             .await
     }
@@ -164,7 +175,7 @@ impl Upload {
                 if etag.is_empty() {
                     return Err(Failure::Garbled("a copied part has no ETag".into()));
                 }
-                Ok(Part { etag, size: range.end - range.start, sum: None, proven: false })
+                Ok(Part { etag, size: range.end - range.start, sum: None, proven: false, contradicted: false })
             })
             .await
     }

@@ -145,7 +145,11 @@ async fn compared(content: &Content, range: Range<u64>, listed: Listed) -> Resul
         (Some(told), _) => told == sum,
         (None, told) => told == Some(Digest::Md5(md5.finalize().into())),
     };
-    Ok(if same { Some(Part { etag: listed.etag, size, sum: Some(sum), proven: true }) } else { None })
+    Ok(if same {
+        Some(Part { etag: listed.etag, size, sum: Some(sum), proven: true, contradicted: false })
+    } else {
+        None
+    })
 }
 
 /// Reads a page of parts, and where the next one starts.

@@ -1,0 +1,245 @@
+//! Completing an upload: its parts become an object, and the object is what was sent, or the write has failed.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+use pos3_core::{Checksum, Digest, Entry, ErrorKind, PutOptions, Result, StoreError};
+
+use super::parts::Part;
+use super::{Finished, PartSource, Upload};
+use crate::checksum::{self, CRC64NVME, FULL_OBJECT, KIND};
+use crate::client::habits::{Manner, Protection};
+use crate::client::retry::Attempts;
+use crate::client::sign::Payload;
+use crate::client::xml;
+use crate::copy::LONG;
+use crate::error::Failure;
+use crate::etag;
+use crate::operation::Operation;
+use crate::write::carry::is_near;
+use crate::write::{expecting, written};
+
+/// An upload whose parts the server answered to have made an object.
+pub(super) struct Completed {
+    pub(super) entry: Entry,
+    /// The checksum that the server told of it.
+    pub(super) sum: Option<Checksum>,
+    /// Its ETag is no digest.
+    pub(super) is_encrypted: bool,
+    /// It has been looked up.
+    pub(super) is_seen: bool,
+}
+
+impl Upload {
+    /// Makes the parts an object, and makes sure that it is what was sent. What becomes of a copy its caller finds out.
+    pub(super) async fn complete(
+        &self,
+        source: &PartSource<'_>,
+        parts: &[Part],
+        size: u64,
+        options: &PutOptions,
+    ) -> Result<Finished> {
+        let sum = self.sum(parts).filter(|_| self.protection == Protection::Crc64Nvme);
+        let arrived = self.compare_with_origin(source, sum).await?;
+        self.refuse_damaged(parts)?;
+        let (completed, proven) = self.complete_as(parts, sum, size, options).await?;
+        let PartSource::Content(content) = source else {
+            return Ok(Finished { entry: completed.entry, sum: completed.sum });
+        };
+        let confirmed = self.confirm(content, parts, sum, completed, proven).await;
+        let (entry, proven) = confirmed.map_err(|misstored| self.note_misstored(misstored))?;
+        if proven && arrived {
+            content.mark_verified();
+        }
+        Ok(Finished { entry, sum })
+    }
+
+    /// Returns the checksum of the object, if that of every part is known.
+    fn sum(&self, parts: &[Part]) -> Option<Checksum> {
+        let (first, others) = parts.split_first()?;
+        others.iter().try_fold(first.sum?, |whole, part| whole.combine(part.sum?, part.size))
+    }
+
+    /// Returns true if what was read here is known to be what its store holds.
+    async fn compare_with_origin(&self, source: &PartSource<'_>, sum: Option<Checksum>) -> Result<bool> {
+        let PartSource::Content(content) = source else { return Ok(false) };
+        let (false, Some(sum)) = (is_near(content), sum) else {
+            return if content.is_unnamed() {
+                Err(content.unnamed("read").with_key(&self.key))
+            } else {
+                Ok(is_near(content))
+            };
+        };
+        match content.look_up().await?.and_then(|entry| entry.checksum) {
+            Some(told @ Checksum::Crc64Nvme(_)) if told != sum => Err(StoreError::new(ErrorKind::Integrity, "read")
+                .with_key(&self.key)
+                .with_message("what was read has another checksum than what is stored")
+                .temporary()),
+            told if told != Some(sum) && content.is_unnamed() => Err(content.unnamed("read").with_key(&self.key)),
+            told => Ok(told == Some(sum)),
+        }
+    }
+
+    /// Makes the parts an object, and returns whether the answer proves that it is what was sent.
+    async fn complete_as(
+        &self,
+        parts: &[Part],
+        sum: Option<Checksum>,
+        size: u64,
+        options: &PutOptions,
+    ) -> Result<(Completed, bool)> {
+        let proven = parts.iter().all(|part| part.proven);
+        let mut attempts = self.bucket.client.attempts().once_for_a_wrong_digest();
+        let usual = Manner { protection: self.protection, ..self.bucket.client.manner(&options.expect) };
+        let mut manners = self.bucket.client.manners(usual);
+        let asked = loop {
+            let asked = self.send_complete(parts, sum, size, options, manners.current(), &mut attempts).await;
+            if let Some(asked) = manners.judge(asked) {
+                break asked;
+            }
+        };
+        let manner = manners.current();
+        let failure = match asked {
+            Ok(completed) => {
+                let was_sent = sum.is_some() && manner.protection == Protection::Crc64Nvme;
+                if was_sent && completed.sum.is_none() && !proven {
+                    self.bucket.client.lacks_checksums("ignores");
+                }
+                let is_told = sum.is_some() && completed.sum == sum;
+                return Ok((completed, proven || is_told));
+            }
+            Err(failure) => failure,
+        };
+        if failure.is_wrong_digest() && proven {
+            let plain = Manner { protection: Protection::None, ..usual };
+            let attempts = &mut self.bucket.client.attempts();
+            let entry = self.send_complete(parts, None, size, options, plain, attempts).await;
+            self.bucket.client.lacks_checksums("miscalculates");
+            return entry.map(|completed| (completed, true)).map_err(|failure| self.failed(failure, options));
+        }
+        self.complete_anyway(parts, sum, size, options, manner, &attempts, failure).await
+    }
+
+    /// Finds out whether a completion that failed has happened after all, or failed for a condition that does hold.
+    #[expect(clippy::too_many_arguments, reason = "they are the completion that failed")]
+    async fn complete_anyway(
+        &self,
+        parts: &[Part],
+        sum: Option<Checksum>,
+        size: u64,
+        options: &PutOptions,
+        usual: Manner,
+        attempts: &Attempts,
+        failure: Failure,
+    ) -> Result<(Completed, bool)> {
+        let gone = failure.refusal().is_some_and(|refusal| {
+            matches!(refusal.code.as_str(), "NoSuchUpload" | "PreconditionFailed") || refusal.status.as_u16() == 404
+        });
+        let error = self.failed(failure, options);
+        if gone && attempts.may_be_done() {
+            let entry = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
+            let completed = Completed { entry, sum, is_encrypted: false, is_seen: true };
+            return Ok((completed, parts.iter().all(|part| part.proven)));
+        }
+        if error.kind() != ErrorKind::Precondition
+            || !self.bucket.condition_was_misjudged(&self.key, &options.expect, usual).await
+        {
+            return Err(error);
+        }
+        let manner = Manner { conditional: false, ..usual };
+        let attempts = &mut self.bucket.client.attempts();
+        let completed = self
+            .send_complete(parts, sum, size, options, manner, attempts)
+            .await
+            .map_err(|failure| self.failed(failure, options))?;
+        let is_told = sum.is_some() && completed.sum == sum;
+        Ok((completed, is_told))
+    }
+
+    fn failed(&self, failure: Failure, options: &PutOptions) -> StoreError {
+        self.bucket.expectation_error(&self.key, failure, &options.expect)
+    }
+
+    /// Makes the parts an object.
+    async fn send_complete(
+        &self,
+        parts: &[Part],
+        sum: Option<Checksum>,
+        size: u64,
+        options: &PutOptions,
+        manner: Manner,
+        attempts: &mut Attempts,
+    ) -> Result<Completed, Failure> {
+        let body = Bytes::from(completion(parts));
+        let payload = Payload::signed(&body);
+        let query = [("uploadId", self.id.as_str())];
+        let mut request = self.bucket.object_request(Operation::CompleteMultipartUpload, &self.key, &query)?;
+        let sum = sum.filter(|_| manner.protection == Protection::Crc64Nvme);
+        if let Some(sum) = sum.and_then(checksum::written) {
+            request = request.header(CRC64NVME, &sum)?.header(KIND, FULL_OBJECT)?;
+        }
+        let request = expecting(request, &options.expect, manner)?.body(body, payload).patience(LONG);
+        self.bucket
+            .exchange_counting(&request, attempts, |answer| {
+                let names = ["ETag", "ChecksumCRC64NVME"];
+                let [etag, sum] = answer.result("CompleteMultipartUploadResult", names)?;
+                let mut entry = written(&self.key, size, &etag)?;
+                let is_encrypted = etag::is_encrypted(&answer.headers);
+                entry.digest = etag::digest(&etag).filter(|_| !is_encrypted && self.bucket.client.has_digests());
+                Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
+            })
+            .await
+    }
+}
+
+/// Returns the document that names the parts.
+fn completion(parts: &[Part]) -> String {
+    let mut document = String::with_capacity(80 + parts.len() * 110);
+    document.push_str("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+    for (index, part) in parts.iter().enumerate() {
+        let _infallible = write!(document, "<Part><PartNumber>{}</PartNumber><ETag>", index + 1);
+        xml::escape_into(&mut document, &part.etag);
+        document.push_str("</ETag></Part>");
+    }
+    document.push_str("</CompleteMultipartUpload>");
+    document
+}
+
+/// Returns the digest that the object has if its parts have these ETags, where those are MD5.
+pub(super) fn digest_of_parts(parts: &[Part]) -> Option<Digest> {
+    let mut whole = Md5::new();
+    for part in parts {
+        let Some(Digest::Md5(part)) = etag::digest(&part.etag) else { return None };
+        whole.update(part);
+    }
+    Some(Digest::Md5OfParts { digest: whole.finalize().into(), parts: u32::try_from(parts.len()).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(etag: &str) -> Part {
+        Part { etag: etag.into(), size: 1, sum: None, proven: false, contradicted: false }
+    }
+
+    #[test]
+    fn completion_names_the_parts_in_order() {
+        assert_eq!(
+            completion(&[part("\"a\""), part("b")]),
+            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Part><PartNumber>1</PartNumber>\
+             <ETag>&quot;a&quot;</ETag></Part><Part><PartNumber>2</PartNumber><ETag>b</ETag></Part>\
+             </CompleteMultipartUpload>"
+        );
+    }
+
+    #[test]
+    fn the_digest_of_parts_is_known_where_theirs_are() {
+        let empty = || part("\"d41d8cd98f00b204e9800998ecf8427e\"");
+        let digest = digest_of_parts(&[empty(), empty()]);
+        let expected = Md5::digest([Md5::digest(b"").as_slice(), Md5::digest(b"").as_slice()].concat());
+        assert_eq!(digest, Some(Digest::Md5OfParts { digest: expected.into(), parts: 2 }));
+        assert_eq!(digest_of_parts(&[empty(), part("opaque")]), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! Finds out whether an upload whose completion was answered with success has become the object that was sent.
+//!
+//! The ETag of the object follows from those of its parts. Where it does not, or nothing shows that the parts arrived, the
+//! object is looked up.
+
+use std::sync::PoisonError;
+
+use pos3_core::{Checksum, Content, Entry, ErrorKind, Result, StoreError};
+
+use super::Upload;
+use super::complete::{Completed, digest_of_parts};
+use super::parts::Part;
+use crate::write::{Found, Misstored};
+
+impl Upload {
+    /// Returns what the server was found to have stored instead of this upload, if it was.
+    pub(crate) fn misstored(&self) -> Option<Misstored> {
+        self.misstored.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes what the server has stored instead of this upload, and returns the error for it.
+    pub(super) fn note_misstored(&self, misstored: Misstored) -> StoreError {
+        let error = misstored.error("write", &self.key);
+        *self.misstored.lock().unwrap_or_else(PoisonError::into_inner) = Some(misstored);
+        error
+    }
+
+    /// Refuses to complete an upload of which some parts have the MD5s that they should have, and others do not.
+    pub(super) fn refuse_damaged(&self, parts: &[Part]) -> Result<()> {
+        if parts.iter().any(|part| part.contradicted) && parts.iter().any(|part| part.proven) {
+            return Err(StoreError::new(ErrorKind::Integrity, "write")
+                .with_key(&self.key)
+                .with_message("the server has another MD5 of a part than was sent"));
+        }
+        Ok(())
+    }
+
+    /// Finds out whether a completion that was answered with success has made the object that was sent, where the answer does
+    /// not prove it or contradicts it.
+    pub(super) async fn confirm(
+        &self,
+        content: &Content,
+        parts: &[Part],
+        sum: Option<Checksum>,
+        completed: Completed,
+        proven: bool,
+    ) -> Result<(Entry, bool), Misstored> {
+        let Completed { entry, is_encrypted, is_seen, .. } = completed;
+        let expected = digest_of_parts(parts);
+        let fits = expected.is_some() && entry.digest == expected;
+        let is_opaque = is_encrypted || expected.is_none() || !self.bucket.client.has_digests();
+        if is_seen || proven && (fits || is_opaque) {
+            return Ok((entry, proven));
+        }
+        let misstored = |there| Misstored {
+            why: "the server made an object of other bytes than were sent",
+            answered: entry.fingerprint.clone(),
+            there,
+        };
+        let Found::There(found) = self.bucket.look_at(&entry).await? else { return Ok((entry, proven)) };
+        let is_read = match (sum, found.checksum) {
+            (Some(sum), Some(kept @ Checksum::Crc64Nvme(_))) if sum == kept => return Ok((found, true)),
+            // Where every part arrived as it was sent, the server puts their checksums together wrongly.
+            (Some(_), Some(Checksum::Crc64Nvme(_))) if !proven => return Err(misstored(Some(found))),
+            _ => self.compare_contradicted(content, parts, &found).await,
+        };
+        match is_read {
+            Some(false) => Err(misstored(Some(found))),
+            _ if found.fingerprint == entry.fingerprint => Ok((found, proven)),
+            // What is there may be another writer's.
+            _ => Ok((entry, proven)),
+        }
+    }
+
+    /// Reads one of the parts whose ETags contradict what was sent, and returns whether it is what was sent.
+    async fn compare_contradicted(&self, content: &Content, parts: &[Part], object: &Entry) -> Option<bool> {
+        let index = parts.iter().position(|part| part.contradicted)?;
+        let start: u64 = parts[..index].iter().map(|part| part.size).sum();
+        let is_same = self.bucket.reads_part(object, start..start + parts[index].size, content).await.ok()?;
+        self.bucket.note_contradiction(is_same);
+        Some(is_same)
+    }
+}

@@ -1,0 +1,148 @@
+//! Answers of success to writes that did not happen as asked, and servers whose ETags only look like digests.
+
+use http::StatusCode;
+use pos3_core::{Content, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
+use pos3_s3::{Checksums, S3Store};
+use pos3_tests::server::{self, Answer, Etags, Fault, Operation, S3Server};
+
+use super::checksums::Warned;
+use super::{BUCKET, config, random_bytes, server, store, store_with};
+
+const LARGE: usize = 20 << 20;
+
+/// Stores bytes where nothing is, and returns whether they were proven to have arrived.
+async fn put(store: &S3Store, bytes: &[u8]) -> Result<bool, pos3_core::StoreError> {
+    let content = Content::from(bytes.to_vec());
+    let absent = PutOptions::default().with_expect(Expect::Absent);
+    store.put(&Key::from("k"), content.clone(), absent).await?;
+    Ok(content.is_verified())
+}
+
+fn stored(server: &S3Server) -> Option<bytes::Bytes> {
+    server.object(BUCKET, "k").map(|object| object.bytes)
+}
+
+fn without_checksums() -> S3Server {
+    let server = server();
+    server.configure(|settings| settings.checksums = server::Checksums::Ignored);
+    server
+}
+
+#[tokio::test]
+async fn content_that_a_server_stores_wrongly_is_sent_again() {
+    // The server ignores the checksum, so only its ETag shows the damage.
+    let server = without_checksums();
+    server.fault(Fault::on(Operation::PutObject).answer(Answer::FlipSentByte { at: 3 }));
+    assert!(put(&store(&server), b"0123456789").await.unwrap());
+    assert_eq!(stored(&server).unwrap(), "0123456789");
+    assert_eq!(server.requests().of(Operation::PutObject), 2);
+}
+
+#[tokio::test]
+async fn content_that_a_server_always_stores_wrongly_is_a_failure() {
+    let server = without_checksums();
+    server.fault(Fault::on(Operation::PutObject).answer(Answer::FlipSentByte { at: 3 }));
+    let error = put(&store_with(config(&server).with_attempts(1)), b"0123456789").await.unwrap_err();
+    assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Integrity, false), "{error}");
+    assert!(error.to_string().contains("other bytes than were sent"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_with_a_wrong_etag_is_not_believed_and_the_object_decides() {
+    let server = without_checksums();
+    server.fault(Fault::on(Operation::PutObject).answer(Answer::WrongEtag));
+    let store = store(&server);
+    let entry = store.write(&Key::from("k"), "content".into()).await.unwrap();
+    assert_eq!(entry.fingerprint, store.head(&Key::from("k")).await.unwrap().fingerprint);
+    assert_eq!(server.requests().to_string(), "HeadObject: 2, PutObject: 1");
+}
+
+#[tokio::test]
+async fn an_object_that_is_lost_after_its_answer_is_sent_again() {
+    for (size, last, checksums) in [
+        (10, Operation::PutObject, server::Checksums::Ignored),
+        (LARGE, Operation::CompleteMultipartUpload, server::Checksums::Kept),
+        (LARGE, Operation::CompleteMultipartUpload, server::Checksums::Ignored),
+    ] {
+        let server = server();
+        server.configure(|settings| settings.checksums = checksums);
+        server.fault(Fault::on(last).answer(Answer::Forget));
+        let bytes = random_bytes(1, size);
+        put(&store(&server), &bytes).await.unwrap();
+        assert!(stored(&server).unwrap() == bytes, "{last}");
+        assert_eq!(server.requests().of(last), 2, "{last}");
+
+        server.remove(BUCKET, "k");
+        server.fault(Fault::on(last).always().answer(Answer::Forget));
+        let error = put(&store_with(config(&server).with_attempts(2)), &bytes).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+        assert!(error.to_string().contains("has none"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_completion_with_an_impossible_etag_and_the_right_object_is_a_success() {
+    let server = server();
+    server.fault(Fault::on(Operation::CompleteMultipartUpload).answer(Answer::WrongEtag));
+    let bytes = random_bytes(2, LARGE);
+    let store = store(&server);
+    assert!(put(&store, &bytes).await.unwrap());
+    assert!(stored(&server).unwrap() == bytes);
+    assert_eq!(server.requests().of(Operation::CompleteMultipartUpload), 1);
+    assert_eq!(server.requests().of(Operation::HeadObject), 1);
+}
+
+#[tokio::test]
+async fn a_server_whose_etags_are_no_digests_is_usable_and_warned_of_once() {
+    for checksums in [server::Checksums::Kept, server::Checksums::Ignored] {
+        let server = server();
+        server.configure(|settings| {
+            settings.etags = Etags::Opaque;
+            settings.checksums = checksums;
+        });
+        let warned = Warned::new(config(&server));
+        for (key, size) in [("a", 10), ("b", 1000), ("c", LARGE), ("d", 10), ("e", LARGE)] {
+            let bytes = random_bytes(3, size);
+            warned.store.write(&Key::from(key), bytes.clone().into()).await.unwrap();
+            assert!(server.object(BUCKET, key).unwrap().bytes == bytes, "{key}");
+        }
+        assert_eq!(warned.store.read(&Key::from("a")).await.unwrap(), random_bytes(3, 10));
+        let opaque = warned.warnings().iter().filter(|warning| warning.contains("look like MD5s")).count();
+        assert_eq!(opaque, usize::from(checksums == server::Checksums::Ignored), "{:?}", warned.warnings());
+        assert_eq!(server.requests().of(Operation::PutObject), 3, "nothing is sent twice");
+    }
+}
+
+#[tokio::test]
+async fn a_part_whose_etag_is_of_other_content_is_sent_again() {
+    let server = server();
+    let store = store_with(config(&server).with_checksums(Checksums::Md5));
+    server.fault(Fault::on(Operation::UploadPart).nth(2).answer(Answer::WrongEtag));
+    let bytes = random_bytes(4, LARGE);
+    assert!(put(&store, &bytes).await.unwrap());
+    assert!(stored(&server).unwrap() == bytes);
+    assert_eq!(server.requests().of(Operation::UploadPart), 4);
+}
+
+#[tokio::test]
+async fn a_length_is_looked_up_where_nothing_else_is_known() {
+    let server = server();
+    let store = store_with(config(&server).with_checksums(Checksums::Off));
+    assert!(!put(&store, b"content").await.unwrap());
+    assert_eq!(server.requests().to_string(), "HeadObject: 1, PutObject: 1");
+
+    server.remove(BUCKET, "k");
+    server.fault(Fault::on(Operation::PutObject).answer(Answer::Forget));
+    put(&store, b"content").await.unwrap();
+    assert_eq!(stored(&server).unwrap(), "content", "it was sent again");
+}
+
+#[tokio::test]
+async fn who_may_only_write_can_write() {
+    let server = without_checksums();
+    server.configure(|settings| settings.etags = Etags::Kms);
+    let denied = Answer::Error { status: StatusCode::FORBIDDEN, code: "AccessDenied" };
+    server.fault(Fault::on(Operation::HeadObject).always().answer(denied));
+    assert!(!put(&store(&server), b"content").await.unwrap());
+    assert_eq!(stored(&server).unwrap(), "content");
+}
