@@ -59,5 +59,23 @@ fn every_known_fault_names_tests_that_exist() {
     }
     assert_eq!(rows.len(), 33);
     let (_, besides) = faults.split_once("Besides").unwrap();
+    let besides = besides.split("\n## ").next().unwrap();
     assert_tests_exist(&code, "besides", besides);
+}
+
+#[test]
+fn every_report_about_others_names_tests_that_exist() {
+    let code = code();
+    let faults = fs::read_to_string(root().join("docs/FAULTS.md")).unwrap();
+    let (_, table) = faults.split_once("| report |").unwrap();
+    let mut reports = BTreeSet::new();
+    for row in table.lines().skip(2).take_while(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [report, what, tests] = cells[..] else { panic!("{row}") };
+        let (repository, number) = report.split_once('#').unwrap_or_else(|| panic!("{row}"));
+        assert!(repository.split('/').count() == 2 && number.parse::<u32>().is_ok() && !what.is_empty(), "{row}");
+        assert!(reports.insert(report), "{report} is there twice");
+        assert_tests_exist(&code, report, tests);
+    }
+    assert!(reports.len() >= 60, "{}", reports.len());
 }

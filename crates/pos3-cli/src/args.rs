@@ -21,8 +21,10 @@ mod transfer;
 use std::ffi::OsString;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use pos3::Location;
+
+use crate::name;
 
 pub(crate) use apply::ApplyArgs;
 pub(crate) use check::CheckArgs;
@@ -123,6 +125,21 @@ pub(crate) enum Command {
     Cleanup(CleanupArgs),
 }
 
+impl Command {
+    /// True if another program will inherit what is changed about this process.
+    pub(crate) fn runs_a_program(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+}
+
+/// Reads a command line; its first argument is the name of the program.
+pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command().bin_name(name::name()).display_name(name::name());
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok(cli.located())
+}
+
 /// Reads a location; what is none is a usage error.
 fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().try_map(|text: OsString| Location::from_os_str(&text))
@@ -130,8 +147,6 @@ fn location() -> impl TypedValueParser<Value = Location> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

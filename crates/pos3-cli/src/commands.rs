@@ -4,6 +4,7 @@ mod account;
 mod apply;
 mod check;
 mod cleanup;
+mod contract;
 mod download;
 mod explain;
 mod ls;

@@ -1,13 +1,23 @@
 //! What to do about it. The libraries say what happened; advice that names options and variables of this program is
 //! added here, at the edge.
 
+use std::error::Error as _;
+use std::{io, iter};
+
 use pos3::{
     Error, ErrorKind, FailureKind, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason,
     StateError, Stop, StoreError,
 };
+use rustix::io::Errno;
+
+use crate::name;
 
 /// Says that there is no TLS with a server.
 const NOT_SECURE: &str = "no secure connection";
+
+/// What to do about too many open files.
+const MORE_FILES: &str =
+    "raise the limit of open files (ulimit -n 4096), or use fewer requests at once (--concurrency 8)";
 
 /// What to do about that.
 const TRUST: &str = "for a certificate of a private authority, name that authority's PEM file (--ca-bundle, \
@@ -16,6 +26,15 @@ const TRUST: &str = "for a certificate of a private authority, name that authori
 /// What to do about temporary files that cannot be used.
 const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: plans and reports that are too large for memory \
                          are kept there while the command runs";
+
+/// Returns advice on what kept the program from being started at all.
+pub(crate) fn for_start(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error() {
+        Some(code) if Errno::from_raw_os_error(code) == Errno::MFILE => Some(MORE_FILES),
+        Some(_) => None,
+        None => Some("raise the limit of processes and threads (ulimit -u), or that of the container"),
+    }
+}
 
 /// Returns advice on what kept a command from being begun.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
@@ -103,10 +122,12 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
         let stale = report.failed.count(FailureKind::Stale) > 0;
         let conflict = report.skipped.any(|why| matches!(why, SkipReason::Conflict));
+        let upload = format!(
+            "compare the two; delete the local file to take the remote one, or '{} upload' it to keep it",
+            name::name()
+        );
         let advice = match (conflict, clash, stale) {
-            (true, ..) => {
-                "compare the two; delete the local file to take the remote one, or 'pos3-cli upload' it to keep it"
-            }
+            (true, ..) => &upload,
             (false, true, _) => {
                 "a disk cannot hold a file and a directory of one name; use --exclude to choose one, or --delete where \
                  only the target has the other"
@@ -149,16 +170,58 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
             "is the endpoint right, and does it answer? (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
         }
         ErrorKind::Throttled => "use fewer requests at once: --concurrency 8",
-        ErrorKind::Exhausted => "free some space, then run the same command again: it copies what is missing",
+        ErrorKind::Exhausted => for_exhausted(error, &cause),
         _ if says("another region") => "set the bucket's region with --region",
         _ => return None,
     };
     Some(hint.to_owned())
 }
 
+/// Returns advice on a lack of space, files or memory.
+fn for_exhausted(error: &StoreError, cause: &str) -> &'static str {
+    let code = system_code(error).map(Errno::from_raw_os_error);
+    match code {
+        Some(Errno::MFILE) => MORE_FILES,
+        Some(Errno::NFILE) => "the whole machine has too many files open: end other programs, or raise fs.file-max",
+        Some(Errno::NOMEM) => "end other programs, or use fewer requests at once: --concurrency 8",
+        Some(Errno::FBIG) => "raise the limit of file sizes (ulimit -f), or use a file system that holds larger files",
+        _ if cause.contains(" a temporary file in ") => TEMPORARY,
+        None if cause.contains("http ") => {
+            "free some space on the server, or raise the bucket's quota, then run the same command again: it copies what \
+             is missing"
+        }
+        _ => "free some space, then run the same command again: it copies what is missing",
+    }
+}
+
+/// Returns the error number of the system that is at the bottom of a failure.
+fn system_code(error: &StoreError) -> Option<i32> {
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_exhausted_is_named() {
+        let system = |errno: Errno| StoreError::new(ErrorKind::Exhausted, "write").with_source(io::Error::from(errno));
+        let server = StoreError::new(ErrorKind::Exhausted, "write").with_message("http 507 QuotaExceeded");
+        let sorted =
+            StoreError::new(ErrorKind::Exhausted, "list").with_message("cannot create a temporary file in '/x'");
+        for (error, expected) in [
+            (system(Errno::NOSPC), "free some space, then"),
+            (system(Errno::MFILE), "raise the limit of open files (ulimit -n 4096)"),
+            (system(Errno::NFILE), "the whole machine"),
+            (system(Errno::FBIG), "raise the limit of file sizes"),
+            (server, "free some space on the server"),
+            (sorted.with_source(io::Error::from(Errno::ACCESS)), "set TMPDIR"),
+        ] {
+            let hint = for_store(&error).unwrap();
+            assert!(hint.starts_with(expected), "{error}: {hint}");
+        }
+    }
 
     #[test]
     fn advice_fits_the_cause() {

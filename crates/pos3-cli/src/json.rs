@@ -2,13 +2,14 @@
 //! fields may be added.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 
 use pos3::{Action, FailedAction, Failures, Key, Location, Plan, Report, Skips, SpillError, Usage, one_line};
 use serde::Serialize;
 use serde::ser::{Error, SerializeSeq, Serializer};
 
 use crate::exit::Exit;
+use crate::output::Out;
 use crate::warnings::Warnings;
 
 /// The version of both objects.
@@ -146,9 +147,8 @@ pub(crate) fn requests(usage: &Usage) -> BTreeMap<&'static str, u64> {
 }
 
 /// Writes an object and a newline.
-pub(crate) fn write(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, object)?;
-    out.write_all(b"\n")
+pub(crate) fn write(out: &mut Out<'_>, object: &impl Serialize) -> io::Result<()> {
+    out.json(object)
 }
 
 /// What was left alone.

@@ -1,13 +1,22 @@
-//! The two streams: data on stdout, everything else on stderr.
+//! The two streams: data on stdout, everything else on stderr. Nothing else in this program prints.
 //!
-//! A reader that has seen enough closes its end (`pos3-cli ls … | head`); that is no failure and no panic.
+//! A reader that has seen enough closes its end (`pos3 ls … | head`); that is no failure and no panic.
 
-use std::io::{self, BufWriter, Write};
-use std::sync::{Mutex, PoisonError};
+mod text;
+mod usage;
 
-use indicatif::ProgressBar;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::json::ErrorJson;
+use crate::name;
+
+pub(crate) use text::{Out, Text};
+pub(crate) use usage::usage;
 
 /// The bar that stands on the terminal, if one does. There is one terminal, whoever writes to it.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -20,9 +29,9 @@ pub(crate) enum Reader {
 }
 
 /// Writes data to stdout. A reader that is gone is not an error.
-pub(crate) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Reader> {
+pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<Reader> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let written = write(&mut out).and_then(|()| out.flush());
+    let written = write(&mut Out::new(&mut out)).and_then(|()| out.flush());
     // What a failed flush left in the buffer must not be tried again on drop.
     let _ = out.into_parts();
     match written {
@@ -32,9 +41,24 @@ pub(crate) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::
     }
 }
 
+/// Writes a path to stdout: exactly for a program, escaped for a person.
+pub(crate) fn path(out: &mut Out<'_>, path: &Path) -> io::Result<()> {
+    if io::stdout().is_terminal() { writeln!(out, "{}", path.display()) } else { out.path(path) }
+}
+
 /// Returns the error of data that could not be written.
 pub(crate) fn unwritten(error: &io::Error) -> ErrorJson {
     ErrorJson { message: format!("cannot write to stdout: {error}"), hint: None }
+}
+
+/// Returns true if a person sees stderr as it is written.
+pub(crate) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Returns where a bar is drawn.
+pub(crate) fn draw_target() -> ProgressDrawTarget {
+    ProgressDrawTarget::stderr()
 }
 
 /// Says which bar stands on the terminal from now on.
@@ -42,33 +66,57 @@ pub(crate) fn set_bar(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
-/// Writes text to stderr, between two drawings of the bar and not through it; if nobody can read it, nothing can be done.
-pub(crate) fn note(text: &str) {
-    notes(|out| out.write_all(text.as_bytes()));
+/// Writes lines to stderr as they are made, between two drawings of the bar and not through it; if nobody can read them,
+/// nothing can be done.
+pub(crate) fn notes(make: impl FnOnce(&mut Out<'_>) -> io::Result<()>) {
+    match BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some(bar) => bar.suspend(|| write(make)),
+        None => write(make),
+    }
 }
 
-/// Writes many lines to stderr as they are made, between two drawings of the bar.
-pub(crate) fn notes(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
-    let write = || {
-        let mut out = BufWriter::new(io::stderr().lock());
-        let _ = write(&mut out).and_then(|()| out.flush());
-        // What a failed flush left in the buffer must not be tried again on drop.
-        let _ = out.into_parts();
-    };
-    match BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
+/// Writes lines to stderr.
+pub(crate) fn text(text: &Text) {
+    notes(|out| out.text(text));
+}
+
+/// Writes one line to stderr. A newline at its end may be left out.
+pub(crate) fn note(line: &str) {
+    text(&Text::of(line.strip_suffix('\n').unwrap_or(line)));
 }
 
 /// Writes an error and what to do about it to stderr.
 pub(crate) fn error(message: &str, hint: Option<&str>) {
-    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    note(&format!("error: {message}\n{hint}"));
+    say("error", message, hint);
 }
 
 /// Writes an error of a command that scripts know by such lines, and what to do about it, to stderr.
 pub(crate) fn command_error(command: &str, message: &str, hint: Option<&str>) {
-    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    note(&format!("pos3-cli {command}: {message}\n{hint}"));
+    say(&format!("{} {command}", name::name()), message, hint);
+}
+
+/// Writes what a thread says when it panics, which the standard library would print as it is.
+pub(crate) fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
+    let why = panic.payload_as_str().unwrap_or("a panic without a message");
+    let mut message = Text::of(format!("error: this is a defect in {}: {why}{place}", name::name()));
+    message
+        .line("hint: report it with the command line; what was being done may be incomplete, so run the command again");
+    // The thread may have panicked while it had the bar.
+    let is_taken = matches!(BAR.try_lock(), Err(TryLockError::WouldBlock));
+    if is_taken { write(|out| out.text(&message)) } else { text(&message) }
+}
+
+fn say(who: &str, message: &str, hint: Option<&str>) {
+    notes(|out| {
+        writeln!(out, "{who}: {message}")?;
+        hint.map_or(Ok(()), |hint| writeln!(out, "hint: {hint}"))
+    });
+}
+
+fn write(make: impl FnOnce(&mut Out<'_>) -> io::Result<()>) {
+    let mut out = BufWriter::new(io::stderr().lock());
+    let _ = make(&mut Out::new(&mut out)).and_then(|()| out.flush());
+    // What a failed flush left in the buffer must not be tried again on drop.
+    let _ = out.into_parts();
 }

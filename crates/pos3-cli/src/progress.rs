@@ -4,12 +4,11 @@
 
 mod counters;
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pos3::{Event, Observer};
+use indicatif::{ProgressBar, ProgressStyle};
+use pos3::{Event, Observer, printable};
 use tokio::task::JoinHandle;
 
 use crate::args::{Detail, Show};
@@ -46,7 +45,7 @@ impl Progress {
     /// Starts to show progress, as far as that is wanted.
     pub(crate) fn start(show: Show) -> Self {
         let counters = Arc::new(Counters::default());
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = output::is_watched();
         let (bar, task) = match (show.progress, terminal) {
             (false, _) => (None, None),
             (true, true) => {
@@ -88,19 +87,19 @@ impl Observer for Watcher {
         if let (Event::Done(action), Some(lines)) = (event, &self.tell)
             && let Some(line) = lines.line(action)
         {
-            output::note(&format!("{line}\n"));
+            output::note(&line);
         }
         if let Event::Waiting(place, process) = event
             && self.detail != Detail::Quiet
         {
             let process = process.map(|id| format!(" ({id})")).unwrap_or_default();
-            output::note(&format!("waiting for another process{process} that uses '{place}'\n"));
+            output::note(&format!("waiting for another process{process} that uses '{place}'"));
         }
     }
 }
 
 fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(Some(0), output::draw_target());
     match ProgressStyle::with_template(TEMPLATE) {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
         Err(_) => bar,
@@ -113,13 +112,13 @@ async fn draw(bar: ProgressBar, counters: Arc<Counters>) {
         let now = counters.now();
         bar.set_length(now.bytes_total);
         bar.set_position(now.bytes);
-        bar.set_message(now.to_string());
+        bar.set_message(printable(&now.to_string()).to_string());
     }
 }
 
 async fn say(counters: Arc<Counters>) {
     loop {
         tokio::time::sleep(SAY).await;
-        output::note(&format!("{}\n", counters.now()));
+        output::note(&counters.now().to_string());
     }
 }

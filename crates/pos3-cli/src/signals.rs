@@ -46,7 +46,9 @@ impl Signals {
         if self.first.set(exit).is_err() {
             std::process::exit(exit.code().into());
         }
-        output::note("\nending: waiting for what is in flight; once more to end at once\n");
+        // The terminal has shown the key on a line of its own.
+        output::note("");
+        output::note("ending: waiting for what is in flight; once more to end at once");
         self.cancel.cancel();
     }
 }

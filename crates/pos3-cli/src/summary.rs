@@ -2,12 +2,13 @@
 //!
 //! Reports can have millions of rows, so everything is written as it is read.
 
-use std::io::{self, Write};
+use std::io;
 
 use pos3::{Key, Plan, Report, SkipReason, Sorted, Sorter, SpillError, one_line};
 
 use crate::args::Detail;
 use crate::lines::Lines;
+use crate::output::Out;
 use crate::size;
 
 /// Keys shown per reason, unless everything is asked for.
@@ -17,7 +18,7 @@ const SHOWN: u64 = 20;
 type ByReason = (String, u64, Key);
 
 /// Writes the failures, one line each, and the skips that are no policy: what must be said even when nothing else is.
-pub(crate) fn problems(out: &mut dyn Write, report: &Report, lines: &Lines, detail: Detail) -> io::Result<()> {
+pub(crate) fn problems(out: &mut Out<'_>, report: &Report, lines: &Lines, detail: Detail) -> io::Result<()> {
     for failure in report.failed.iter().take(shown(detail)) {
         match failure {
             Ok(failure) => writeln!(out, "error: {}", lines.failure(&failure))?,
@@ -38,7 +39,7 @@ pub(crate) fn problems(out: &mut dyn Write, report: &Report, lines: &Lines, deta
 }
 
 /// Writes the whole account of a run, or of a plan that nobody executed.
-pub(crate) fn account(out: &mut dyn Write, report: &Report, plan: Option<&Plan>, detail: Detail) -> io::Result<()> {
+pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, detail: Detail) -> io::Result<()> {
     for warning in &report.warnings {
         writeln!(out, "warning: {warning}")?;
     }
@@ -71,7 +72,7 @@ pub(crate) fn account(out: &mut dyn Write, report: &Report, plan: Option<&Plan>,
     row(out, "time", &time(report))
 }
 
-fn planned(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+fn planned(out: &mut Out<'_>, plan: &Plan) -> io::Result<()> {
     let counts = plan.counts();
     let files = size::counted(counts.copies + counts.replacements, "file");
     row(out, "to copy", &format!("{files}, {}", size::bytes(counts.bytes)))?;
@@ -81,7 +82,7 @@ fn planned(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     Ok(())
 }
 
-fn done(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+fn done(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
     row(out, "copied", &format!("{}, {}", size::counted(report.copied, "file"), size::bytes(report.copied_bytes)))?;
     if report.unverified > 0 {
         let unverified = size::counted(report.unverified, "file");
@@ -97,7 +98,7 @@ fn done(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     withheld(out, report)
 }
 
-fn withheld(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+fn withheld(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
     if report.withheld == 0 {
         return Ok(());
     }
@@ -112,10 +113,10 @@ fn withheld(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 /// Writes the skipped keys whose reasons are wanted, reason by reason: `write` is given a reason, how many keys have it, and
 /// the keys.
 fn groups(
-    out: &mut dyn Write,
+    out: &mut Out<'_>,
     report: &Report,
     is_wanted: impl Fn(&SkipReason) -> bool,
-    mut write: impl FnMut(&mut dyn Write, &str, u64, &mut dyn Iterator<Item = Key>) -> io::Result<()>,
+    mut write: impl FnMut(&mut Out<'_>, &str, u64, &mut dyn Iterator<Item = Key>) -> io::Result<()>,
 ) -> io::Result<()> {
     if !report.skipped.any(&is_wanted) {
         return Ok(());
@@ -157,11 +158,11 @@ fn by_reason(report: &Report, is_wanted: impl Fn(&SkipReason) -> bool) -> Result
 }
 
 /// Says that not everything could be shown.
-fn cut(out: &mut dyn Write, error: &SpillError) -> io::Result<()> {
+fn cut(out: &mut Out<'_>, error: &SpillError) -> io::Result<()> {
     writeln!(out, "warning: not everything can be shown: {}", one_line(error))
 }
 
-fn each(out: &mut dyn Write, keys: &mut dyn Iterator<Item = Key>, detail: Detail) -> io::Result<()> {
+fn each(out: &mut Out<'_>, keys: &mut dyn Iterator<Item = Key>, detail: Detail) -> io::Result<()> {
     keys.take(shown(detail)).try_for_each(|key| writeln!(out, "  {key}"))
 }
 
@@ -169,7 +170,7 @@ fn shown(detail: Detail) -> usize {
     if detail == Detail::Verbose { usize::MAX } else { SHOWN as usize }
 }
 
-fn more(out: &mut dyn Write, indent: &str, count: u64, detail: Detail) -> io::Result<()> {
+fn more(out: &mut Out<'_>, indent: &str, count: u64, detail: Detail) -> io::Result<()> {
     if detail == Detail::Verbose || count <= SHOWN {
         return Ok(());
     }
@@ -184,7 +185,7 @@ fn time(report: &Report) -> String {
     }
 }
 
-fn row(out: &mut dyn Write, name: &str, value: &str) -> io::Result<()> {
+fn row(out: &mut Out<'_>, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "{name:<10} {value}")
 }
 
@@ -213,13 +214,13 @@ mod tests {
 
     fn told_problems(report: &Report, detail: Detail) -> String {
         let mut out = Vec::new();
-        problems(&mut out, report, &lines(), detail).unwrap();
+        problems(&mut Out::new(&mut out), report, &lines(), detail).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     fn told_account(report: &Report) -> String {
         let mut out = Vec::new();
-        account(&mut out, report, None, Detail::Usual).unwrap();
+        account(&mut Out::new(&mut out), report, None, Detail::Usual).unwrap();
         String::from_utf8(out).unwrap()
     }
 

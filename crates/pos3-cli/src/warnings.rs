@@ -30,7 +30,7 @@ impl Warnings {
             told.push(warning.to_owned());
         }
         if self.detail != Detail::Quiet {
-            output::note(&format!("warning: {warning}\n"));
+            output::note(&format!("warning: {warning}"));
         }
     }
 

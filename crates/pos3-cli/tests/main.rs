@@ -3,10 +3,12 @@
 
 mod ls;
 mod manifest;
+mod name;
 mod output;
 mod program;
 mod refusals;
 mod s3;
 mod signals;
 mod sync;
+mod terminal;
 mod usage;

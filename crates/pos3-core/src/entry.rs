@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
+use crate::text::is_deceptive;
 
 pub use text::TextError;
 
@@ -166,7 +167,7 @@ impl From<&str> for Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.as_str() {
-            Some(text) if !text.contains(char::is_control) => f.write_str(text),
+            Some(text) if !text.contains(is_deceptive) => f.write_str(text),
             _ => self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::printable;
+
 /// File names that start like this are unfinished files of ours: no listing shows them and no key may use them.
 pub const PARTIAL_PREFIX: &str = ".pos3-partial.";
 
@@ -20,7 +22,7 @@ const LONGEST_PATH: usize = 3072;
 
 /// The exact name of an object: an opaque UTF-8 string in byte order, cheap to clone.
 ///
-/// `Display` escapes control characters, so that a key with a newline cannot forge a line of output;
+/// `Display` is [`printable`], so that a key with a newline cannot forge a line of output;
 /// [`as_str`](Key::as_str) gives the exact bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(Arc<str>);
@@ -141,10 +143,7 @@ impl std::borrow::Borrow<str> for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { fmt::Write::write_char(f, c)? }
-        }
-        Ok(())
+        printable(&self.0).fmt(f)
     }
 }
 
@@ -193,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn display_escapes_control_characters_only() {
-        assert_eq!(Key::from("a\nb\u{1b}[31m é").to_string(), "a\\nb\\u{1b}[31m é");
+    fn display_escapes_what_a_terminal_obeys() {
+        assert_eq!(Key::from("a\nb\u{1b}[31m\u{202e} é").to_string(), "a\\nb\\u{1b}[31m\\u{202e} é");
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod report;
 mod spill;
 mod store;
 mod sync;
+mod text;
 mod tree;
 
 pub use checksum::Checksummer;
@@ -70,8 +71,9 @@ pub use store::memory::MemoryStore;
 pub use store::{
     Budget, ByteStream, Capabilities, ClockSkew, Content, Download, EntryStream, Expect, GetOptions, KeyRule,
     ListOptions, Meter, Opened, Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage,
-    collect_exactly,
+    collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;
+pub use text::{Printable, Url, is_deceptive, printable, without_userinfo};
 pub use tokio_util::sync::CancellationToken;
 pub use tree::Tree;

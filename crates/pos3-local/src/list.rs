@@ -1,7 +1,8 @@
-//! Listing: a walk on a thread that may block, handed over in batches.
+//! Listing: a walk on threads that may block, batch by batch.
 //!
-//! The channel is bounded, so a slow consumer slows the walk instead of filling memory, and a stream that is dropped
-//! ends it. The stream ends well only if the walk said so: a walk that died is an error, never a short listing.
+//! A batch is walked while the one before is used, and no thread waits for the consumer: where the system allows few
+//! threads, walks that each hold one would leave none for the work that they wait for. The stream ends well only if the
+//! walk said so: a walk that died is an error, never a short listing.
 
 mod directory;
 mod level;
@@ -11,40 +12,30 @@ use std::sync::Arc;
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use pos3_core::{Entry, EntryStream, ListOptions, Result};
-use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::blocking::ended_early;
+use crate::blocking::{Working, begin};
 use crate::root::Root;
 use walk::Walk;
 
 pub(crate) use directory::{ReadBuffer, Step, is_empty, leftovers};
-
-/// Batches on their way: enough to overlap walking with whatever is done with the entries.
-const BATCHES_AHEAD: usize = 4;
 
 type Batch = Vec<Result<Entry>>;
 
 /// Returns the entries whose keys start with `prefix`, in byte order.
 pub(crate) fn list(root: Arc<Root>, prefix: &str, options: ListOptions) -> EntryStream {
     let prefix = prefix.to_owned();
-    async move { batches(root, prefix, options) }.flatten_stream().flat_map(stream::iter).boxed()
+    async move { batches(Walk::new(root, prefix, options)) }.flatten_stream().flat_map(stream::iter).boxed()
 }
 
-fn batches(root: Arc<Root>, prefix: String, options: ListOptions) -> impl Stream<Item = Batch> {
-    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-    let walk = spawn_blocking(move || Walk::new(root, prefix, options, sender).run());
-    stream::unfold((receiver, Some(walk)), next_batch)
+fn batches(walk: Walk) -> impl Stream<Item = Batch> {
+    stream::unfold(Some(next(walk)), async |walking| match walking?.end().await {
+        Ok(Some((batch, walk))) => Some((batch, Some(next(walk)))),
+        Ok(None) => None,
+        Err(error) => Some((vec![Err(error)], None)),
+    })
 }
 
-type Walking = (mpsc::Receiver<Batch>, Option<JoinHandle<()>>);
-
-async fn next_batch((mut receiver, walk): Walking) -> Option<(Batch, Walking)> {
-    if let Some(batch) = receiver.recv().await {
-        return Some((batch, (receiver, walk)));
-    }
-    match walk?.await {
-        Ok(()) => None,
-        Err(ended) => Some((vec![Err(ended_early("list", ended))], (receiver, None))),
-    }
+/// Walks for one batch, ahead of its use.
+fn next(walk: Walk) -> Working<Option<(Batch, Walk)>> {
+    begin("list", |waited| Ok(walk.next(waited)))
 }

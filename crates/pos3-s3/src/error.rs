@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpErrorKind};
-use pos3_core::{ErrorKind, Key, StoreError};
+use pos3_core::{ErrorKind, Key, StoreError, printable};
 
 use crate::client::time::parse_http_date;
 use crate::client::uri::Endpoint;
@@ -43,6 +43,8 @@ impl Failure {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_temporary(),
+            // A limit of this machine does not rise while a request waits.
+            Self::Transport(error) if exhausted(error).is_some() => false,
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Garbled(_) => true,
             Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::TooLarge(_) | Self::Source(_) => false,
@@ -72,7 +74,7 @@ impl Failure {
     pub(crate) fn repeat(&self) -> Self {
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.clone()),
-            Self::Transport(error) => Self::Transport(HttpError::new(error.kind(), std::io::Error::other(told(error)))),
+            Self::Transport(error) => Self::Transport(HttpError::new(error.kind(), untyped(error))),
             Self::Stalled(idle) => Self::Stalled(*idle),
             Self::Garbled(why) => Self::Garbled(why.clone()),
             Self::Changed => Self::Changed,
@@ -110,6 +112,7 @@ impl Failure {
         let temporary = self.is_temporary();
         let kind = match &self {
             Self::Refused(refusal) => refusal.kind(),
+            Self::Transport(cause) if exhausted(cause).is_some() => ErrorKind::Exhausted,
             Self::Transport(_) | Self::Stalled(_) => ErrorKind::Unavailable,
             Self::Garbled(_) => ErrorKind::Integrity,
             Self::Changed => ErrorKind::Precondition,
@@ -136,7 +139,7 @@ impl Failure {
                     HttpErrorKind::Unknown => "there is no secure connection to",
                     _ => "no whole answer came from",
                 };
-                error.with_message(format!("{what} {endpoint}")).with_source(std::io::Error::other(told(&cause)))
+                error.with_message(format!("{what} {endpoint}")).with_source(untyped(&cause))
             }
             Self::Stalled(idle) => error.with_message(format!("nothing came from {endpoint} for {idle:?}")),
             Self::Garbled(why) | Self::Request(why) => error.with_message(why),
@@ -155,6 +158,21 @@ impl Failure {
             }
         }
     }
+}
+
+/// The error numbers of too many open files: of this process, and of the machine. They are the same on every Unix.
+const TOO_MANY_FILES: [i32; 2] = [24, 23];
+
+/// Returns the number of the system's error, if it lacks what this machine could have more of.
+fn exhausted(error: &HttpError) -> Option<i32> {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let mut codes = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
+    codes.find(|code| TOO_MANY_FILES.contains(code))
+}
+
+/// Returns a transport's failure without its layers, and without the type that the client gave it.
+fn untyped(error: &HttpError) -> std::io::Error {
+    exhausted(error).map_or_else(|| std::io::Error::other(told(error)), std::io::Error::from_raw_os_error)
 }
 
 /// Returns the causes of a transport's failure in one line, without the layers of the client that only pass them on.
@@ -358,10 +376,10 @@ impl fmt::Display for Refusal {
         write!(f, "http {}", self.status.as_u16())?;
         for text in [&self.code, &self.message] {
             if !text.is_empty() {
-                write!(f, " {}", text.escape_debug())?;
+                write!(f, " {}", printable(text))?;
             }
         }
-        if self.request_id.is_empty() { Ok(()) } else { write!(f, " (request id {})", self.request_id.escape_debug()) }
+        if self.request_id.is_empty() { Ok(()) } else { write!(f, " (request id {})", printable(&self.request_id)) }
     }
 }
 
@@ -437,6 +455,18 @@ mod tests {
             let failure = Failure::Transport(HttpError::new(kind, std::io::Error::other("refused")));
             assert_eq!(failure.repeat().during("list", None, "b1", &endpoint).cause(), expected);
             assert_eq!(failure.during("list", None, "b1", &endpoint).cause(), expected);
+        }
+    }
+
+    #[test]
+    fn too_many_open_files_are_not_the_servers_fault() {
+        let endpoint = Endpoint::parse("https://h:1").unwrap();
+        let cause = std::io::Error::from_raw_os_error(TOO_MANY_FILES[0]);
+        let failure = Failure::Transport(HttpError::new(HttpErrorKind::Connect, cause));
+        for failure in [failure.repeat(), failure] {
+            let error = failure.during("list", None, "b1", &endpoint);
+            assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Exhausted, false));
+            assert!(error.cause().starts_with("cannot connect to https://h:1: "), "{}", error.cause());
         }
     }
 

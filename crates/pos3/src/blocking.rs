@@ -15,9 +15,13 @@ use crate::session::{
     DownloadOptions, Ending, ScopeError, Session as AsyncSession, SessionBuilder, SessionError, Status,
     SyncBothOptions, TransferPlan, UploadOptions, Work,
 };
+use crate::threads::startable_threads;
 
 /// Threads that move bytes while the program computes.
 const THREADS: usize = 2;
+
+/// Threads that are needed besides, for files and for the state.
+const SPARE: usize = 3;
 
 /// A [`pos3::Session`](crate::Session) whose calls wait. It is not for `async` code: there its calls, and its drop, panic.
 ///
@@ -182,5 +186,9 @@ impl Session {
 }
 
 fn runtime() -> io::Result<Runtime> {
+    // The runtime itself panics where it gets none.
+    if startable_threads(THREADS + SPARE) < THREADS + SPARE {
+        return Err(io::Error::other("the system allows too few (ulimit -u, or the limit of the container)"));
+    }
     Builder::new_multi_thread().worker_threads(THREADS).thread_name("pos3").enable_all().build()
 }

@@ -23,6 +23,7 @@ pub mod blocking;
 mod error;
 #[cfg(feature = "s3")]
 mod ini;
+mod json;
 mod location;
 mod ls;
 mod plan_file;
@@ -34,8 +35,10 @@ mod s3;
 mod session;
 mod state;
 mod sync;
+mod threads;
 
 pub use error::Error;
+pub use json::write_json;
 pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, ls};
 pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
@@ -50,6 +53,7 @@ pub use session::{
 };
 pub use state::{State, StateDirectory, StateError, Wait};
 pub use sync::{Sync, sync};
+pub use threads::startable_threads;
 
 pub use pos3_core::{
     Action, Budget, CancellationToken, Capabilities, Change, Checksum, Compare, Deletion, Digest, Effect, Entry,
@@ -57,7 +61,8 @@ pub use pos3_core::{
     FilterLine, FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind, Manifest, ManifestError,
     MaxDelete, MemoryJournal, MemoryManifest, Observer, Outcome, Plan, PlanCounts, Preconditions, Proof, Protection,
     Refusal, RemoteStore, Report, Row, RowChange, Side, SkipReason, Skips, Sorted, Sorter, Spill, SpillError, Stop,
-    StoreError, SyncOptions, Tally, Tree, Unfinished, Usage, Verify, one_line,
+    StoreError, SyncOptions, Tally, Tree, Unfinished, Url, Usage, Verify, is_deceptive, one_line, printable,
+    without_userinfo,
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]

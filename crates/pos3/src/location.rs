@@ -95,6 +95,17 @@ pub enum LocationError {
         /// Its scheme.
         scheme: String,
     },
+    /// `s3://KEY:SECRET@bucket`, which is not repeated.
+    #[error(
+        "credentials do not belong in the URL of '{bucket}': write {scheme}://PROFILE@BUCKET with the name of a profile that \
+         has them, or {scheme}://BUCKET"
+    )]
+    Credentials {
+        /// Its bucket.
+        bucket: String,
+        /// Its scheme.
+        scheme: String,
+    },
     /// A `file` URL with a host, or with a relative path.
     #[error("'{text}' is no absolute path on this machine: write file:///PATH with three slashes, or the path alone")]
     FileHost {
@@ -239,11 +250,23 @@ impl FromStr for Location {
         match text.split_once("://") {
             // A '/' before the "://" makes it a path: './odd://name'.
             Some((scheme, rest)) if !scheme.contains('/') => {
+                check_credentials(scheme, rest)?;
                 check_scheme(scheme, text)?;
                 if scheme == FILE { file_url::parse(rest, text).map(Self::Local) } else { remote(scheme, rest, text) }
             }
             _ => local(text),
         }
+    }
+}
+
+/// Refuses what may hold a secret before anything repeats it.
+fn check_credentials(scheme: &str, rest: &str) -> Result<(), LocationError> {
+    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
+    match authority.rsplit_once('@') {
+        Some((user, bucket)) if user.contains(':') => {
+            Err(LocationError::Credentials { bucket: bucket.to_owned(), scheme: scheme.to_ascii_lowercase() })
+        }
+        _ => Ok(()),
     }
 }
 

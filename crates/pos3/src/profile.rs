@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use pos3_core::Url;
 use pos3_s3::Addressing;
 
 use file::{ProfilesFile, Written};
@@ -37,7 +38,7 @@ const HOME: &str = "HOME";
 /// One server and who asks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    pub(crate) endpoint: String,
+    pub(crate) endpoint: Url,
     pub(crate) region: Option<String>,
     pub(crate) identity: Identity,
     local_name: Option<String>,
@@ -63,7 +64,7 @@ impl Profile {
     /// profile.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
-            endpoint: endpoint.into(),
+            endpoint: Url::from(endpoint.into()),
             region: None,
             identity: Identity::Standard,
             local_name: None,

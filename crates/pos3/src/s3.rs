@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pos3_core::Tree;
+use pos3_core::{Tree, Url};
 use pos3_s3::{Credentials, S3Client, S3ConfigError};
 
 use crate::error::Error;
@@ -205,7 +205,8 @@ impl Open {
     /// Takes the profile's local name, which two servers must not have in common: their objects would be one file.
     fn claim(&mut self, name: &str, profile: &Profile) -> Result<(), ProfileError> {
         let local_name = profile.local_name(name).to_owned();
-        let claim = [name.to_owned(), profile.endpoint.clone(), server::server(Some(&profile.endpoint))];
+        let server = server::server(Some(profile.endpoint.as_str()));
+        let claim = [name.to_owned(), profile.endpoint.to_string(), server];
         let [other, other_endpoint, other_server] =
             self.local_names.entry(local_name.clone()).or_insert_with(|| claim.clone());
         let [name, endpoint, server] = claim;
@@ -233,8 +234,8 @@ impl Provider for S3Provider {
     fn place(&self, location: &Location) -> Result<String, Error> {
         let (remote, selected) = self.selected(location)?;
         let server = match selected {
-            None => server::server(self.settings.endpoint.as_deref()),
-            Some(name) => server::server(Some(&self.profile(location, name)?.endpoint)),
+            None => server::server(self.settings.endpoint.as_ref().map(Url::as_str)),
+            Some(name) => server::server(Some(self.profile(location, name)?.endpoint.as_str())),
         };
         Ok(format!("{server}/{}/{}", remote.bucket(), remote.prefix()))
     }

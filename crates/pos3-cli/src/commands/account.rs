@@ -79,7 +79,7 @@ impl Account<'_> {
         if let Some(ErrorJson { message, hint }) = &error {
             output::error(message, hint.as_deref());
         } else if let Some(hint) = hints::for_report(report) {
-            output::note(&format!("hint: {hint}\n"));
+            output::note(&format!("hint: {hint}"));
         }
         if detail != Detail::Quiet {
             output::notes(|out| summary::account(out, report, plan.as_ref(), detail));

@@ -3,7 +3,7 @@
 //! It is the plan of a sync that nobody executes, told as differences.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use super::registry;
 use crate::args::{CheckArgs, Detail};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
-use crate::output::Reader;
+use crate::output::{Reader, Text};
 use crate::signals::Signals;
 use crate::warnings::Warnings;
 use crate::{hints, output, size};
@@ -100,7 +100,7 @@ pub(crate) async fn run(args: &CheckArgs) -> Exit {
         lines(&found)
     };
     if error.is_none() && !args.quiet {
-        output::note(&summary(args, &found, begin));
+        output::text(&summary(args, &found, begin));
     }
     finish(written, exit)
 }
@@ -252,8 +252,9 @@ fn object<'a>(
     }
 }
 
-fn summary(args: &CheckArgs, found: &Found, begin: Instant) -> String {
-    let warnings: String = found.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+fn summary(args: &CheckArgs, found: &Found, begin: Instant) -> Text {
+    let mut text = Text::default();
+    found.warnings.iter().for_each(|warning| text.line(format!("warning: {warning}")));
     let mut told = vec![format!("{} equal", size::count(found.tally.unchanged))];
     for (sign, words) in [
         (Sign::Differs, "differ"),
@@ -272,11 +273,12 @@ fn summary(args: &CheckArgs, found: &Found, begin: Instant) -> String {
     if found.tally.source == 0 {
         told.push(format!("nothing was found in the source '{}'", args.from));
     }
-    let mut text = format!("{warnings}{}\n", told.join(", "));
+    text.line(told.join(", "));
     if found.usage.total() > 0 {
-        text.push_str(&format!("requests   {}\n", found.usage));
+        text.line(format!("requests   {}", found.usage));
     }
-    text + &format!("time       {}\n", size::time(begin.elapsed()))
+    text.line(format!("time       {}", size::time(begin.elapsed())));
+    text
 }
 
 /// Writes what is equal, as it is found.
@@ -287,7 +289,8 @@ impl Observer for Equals {
     fn event(&self, event: &Event<'_>) {
         if let Event::Unchanged(key, _) = event {
             let _one_line_at_a_time = self.0.lock();
-            let _ = writeln!(io::stdout().lock(), "= {key}");
+            // What cannot be written is told of the differences.
+            let _written = output::data(|out| writeln!(out, "= {key}"));
         }
     }
 }

@@ -129,7 +129,7 @@ fn summary(args: &CleanupArgs, found: &Found, failed: usize) -> String {
             size::count(found.younger as u64)
         ));
     }
-    text + "\n"
+    text
 }
 
 fn age_of(age: Duration) -> String {

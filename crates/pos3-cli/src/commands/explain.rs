@@ -1,6 +1,6 @@
 //! `pos3-cli explain`: what a sync would do with one path, and what decides it.
 
-use std::io::{self, Write};
+use std::io;
 
 use jiff::Timestamp;
 use pos3::{
@@ -15,6 +15,7 @@ use crate::args::{Detail, ExplainArgs};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
 use crate::lines::Lines;
+use crate::output::Out;
 use crate::warnings::Warnings;
 use crate::{hints, output, size};
 
@@ -204,7 +205,7 @@ impl Words {
     }
 }
 
-fn in_lines(out: &mut dyn Write, args: &ExplainArgs, explanation: &Explanation, words: &Words) -> io::Result<()> {
+fn in_lines(out: &mut Out<'_>, args: &ExplainArgs, explanation: &Explanation, words: &Words) -> io::Result<()> {
     let Explanation { key, rule: decided, source, target, .. } = explanation;
     let (from, to) = (&args.job.from, &args.job.to);
     let filter = decided.as_ref().map_or("no rule matches: it is in".to_owned(), |decided| {
@@ -220,7 +221,7 @@ fn in_lines(out: &mut dyn Write, args: &ExplainArgs, explanation: &Explanation, 
     writeln!(out, "because     {}", words.reason)
 }
 
-fn side(out: &mut dyn Write, name: &str, location: &Location, key: &Key, entry: Option<&Entry>) -> io::Result<()> {
+fn side(out: &mut Out<'_>, name: &str, location: &Location, key: &Key, entry: Option<&Entry>) -> io::Result<()> {
     let Some(entry) = entry else { return writeln!(out, "{name:<11} {}: nothing", location.child(key)) };
     writeln!(out, "{name:<11} {}: {}", location.child(key), kind(entry))?;
     let facts = [

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::io;
 
 use futures::StreamExt;
-use pos3::{Entry, Error, Found, Location, StoreError, Symlinks, Usage, one_line};
+use pos3::{Entry, Error, Found, Location, StoreError, Symlinks, Usage};
 use serde::Serialize;
 
-use super::registry;
+use super::{contract, registry};
 use crate::args::{Detail, LsArgs};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
@@ -101,7 +101,9 @@ fn end(args: &LsArgs, total: Total) -> Exit {
     let bytes = if args.human_readable { size::bytes(total.bytes) } else { total.bytes.to_string() };
     let written = output::data(|out| {
         if args.summarize {
-            writeln!(out, "\nTotal Objects: {}\n   Total Size: {bytes}", total.objects)
+            writeln!(out)?;
+            writeln!(out, "Total Objects: {}", total.objects)?;
+            writeln!(out, "   Total Size: {bytes}")
         } else {
             Ok(())
         }
@@ -189,7 +191,7 @@ impl Failed {
 /// Nothing is touched by a listing, so nothing is refused for safety.
 fn not_begun(error: &Error) -> Failed {
     let exit = if Exit::of_contract(error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
-    Failed { exit, error: ErrorJson { message: one_line(error), hint: hints::for_error(error) } }
+    Failed { exit, error: ErrorJson { message: contract::not_begun(error), hint: hints::for_error(error) } }
 }
 
 fn nothing(args: &LsArgs) -> Failed {

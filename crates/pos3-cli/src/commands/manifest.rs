@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &ManifestArgs) -> Exit {
         ManifestCommand::Show(args) => show::run(args).await,
         ManifestCommand::Forget(args) => match forget(args).await {
             Ok(forgotten) => {
-                output::note(&format!("forgot {}\n", counted(forgotten, "file", "files")));
+                output::note(&format!("forgot {}", counted(forgotten, "file", "files")));
                 Exit::Done
             }
             Err(failed) => failed.tell(),

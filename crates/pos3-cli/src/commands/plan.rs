@@ -1,6 +1,6 @@
 //! `pos3-cli plan`: what a sync would do, as a file.
 
-use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions, one_line};
+use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions, one_line, without_userinfo};
 
 use super::account::{Account, Outcome, Plans};
 use super::sync::{plan, warn_of_nothing};
@@ -76,7 +76,7 @@ fn write(args: &PlanArgs, outcome: &Outcome, deletion: Deletion) -> Result<Reade
         return Ok(Reader::There);
     }
     let mut failure = None;
-    let written = output::data(|out| match pos3::write_plan(out, &header, plan) {
+    let written = output::data(|out| match pos3::write_plan(out.document(), &header, plan) {
         Err(PlanFileError::Io(error)) => Err(error),
         Err(error) => {
             failure = Some(error);
@@ -87,10 +87,14 @@ fn write(args: &PlanArgs, outcome: &Outcome, deletion: Deletion) -> Result<Reade
     failure.map_or(Ok(written), Err)
 }
 
-/// Returns the command line as it was typed, for people who read the plan.
+/// Returns the command line as it was typed, but for passwords, for people who read the plan.
 fn as_typed() -> String {
+    let mut is_endpoint = false;
     let arguments = std::env::args_os().skip(1).map(|argument| {
-        let text = argument.to_string_lossy().into_owned();
+        let typed = argument.to_string_lossy();
+        let was_endpoint = std::mem::replace(&mut is_endpoint, typed == "--endpoint-url");
+        let text =
+            if was_endpoint || typed.contains("://") { without_userinfo(&typed).into_owned() } else { typed.into() };
         let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
         if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
     });

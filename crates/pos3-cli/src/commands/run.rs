@@ -29,7 +29,6 @@ use program::Program;
 use stage::Audience;
 
 const COMMAND: &str = "run";
-const PREFIX: &str = "pos3-cli run";
 
 /// A time that nobody waits for.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -115,7 +114,7 @@ impl Run<'_> {
             Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
         };
         if !self.args.quiet {
-            output::note(&account::inputs(&paths, &mirror.session().status()));
+            output::text(&account::inputs(&paths, &mirror.session().status()));
         }
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
         let mut program = match Program::start(&self.args.command, variables) {
@@ -143,7 +142,7 @@ impl Run<'_> {
                 _signal = self.arrivals.next() => match self.arrivals.count {
                     1 => {
                         let seconds = self.args.deadline.as_secs();
-                        output::note(&format!("{PREFIX}: uploads end within {seconds} s; once more to end at once\n"));
+                        say(&format!("uploads end within {seconds} s; once more to end at once"));
                         session.hurry();
                     }
                     _ => session.abandon(),
@@ -180,7 +179,7 @@ async fn watch(program: &mut Program, arrivals: &mut Arrivals, grace: Duration) 
                 }
             }
             () = &mut patience, if !killed => {
-                output::note(&format!("{PREFIX}: the program did not end in time and is killed\n"));
+                say("the program did not end in time and is killed");
                 program.kill();
                 killed = true;
             }
@@ -200,6 +199,11 @@ impl Arrivals {
             None => std::future::pending().await,
         }
     }
+}
+
+/// Says what this command does.
+fn say(line: &str) {
+    output::command_error(COMMAND, line, None);
 }
 
 fn refuse(exit: Exit, message: &str, hint: Option<&str>) -> Exit {

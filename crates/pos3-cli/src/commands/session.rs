@@ -8,6 +8,7 @@ use super::{registry, state};
 use crate::args::SessionArgs;
 use crate::exit::Exit;
 use crate::hints;
+use crate::name;
 use crate::warnings::Warnings;
 
 /// What sessions of one command line have in common.
@@ -91,7 +92,7 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
             None => hints::for_report(&report.0),
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
-        SessionError::Missing { .. } => Some("check the spelling, and the bucket with 'pos3-cli ls'".to_owned()),
+        SessionError::Missing { .. } => Some(format!("check the spelling, and the bucket with '{} ls'", name::name())),
         _ => None,
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn directory() -> Result<StateDirectory, &'static str> {
 pub(super) async fn patiently<T>(wait: Wait, open: impl AsyncFn(Wait) -> Result<T, Error>) -> Result<T, Error> {
     match (open(Wait::Fail).await, wait) {
         (Err(Error::State(locked @ StateError::Locked { .. })), Wait::For(time)) => {
-            output::note(&format!("waiting up to {} s: {locked}\n", time.as_secs()));
+            output::note(&format!("waiting up to {} s: {locked}", time.as_secs()));
             open(wait).await
         }
         (opened, _) => opened,

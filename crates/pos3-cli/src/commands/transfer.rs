@@ -92,11 +92,7 @@ impl<'a> Transfer<'a> {
         let report = report.unwrap_or(&nothing);
         let written = output::data(|out| match path {
             _ if self.show().json => json::write(out, &self.object(false, Exit::Done).with_report(report, None)),
-            Some(path) => {
-                use std::os::unix::ffi::OsStrExt;
-                out.write_all(path.as_os_str().as_bytes())?;
-                out.write_all(b"\n")
-            }
+            Some(path) => output::path(out, path),
             None => Ok(()),
         });
         if self.show().detail != Detail::Quiet {
@@ -144,7 +140,7 @@ impl<'a> Transfer<'a> {
         if let Some(report) = report {
             output::notes(|out| summary::problems(out, report, &self.lines(), self.show().detail));
         }
-        let (message, hint) = (session::message(error), session::hint(error));
+        let (message, hint) = (contract::failed(self.way, error, &self.lines()), session::hint(error));
         output::command_error(self.command(), &message, hint.as_deref());
         if let Some(report) = report.filter(|_| self.show().detail != Detail::Quiet) {
             output::notes(|out| summary::account(out, report, None, self.show().detail));
@@ -221,8 +217,11 @@ impl NotBegun {
 
 impl From<SessionError> for NotBegun {
     fn from(error: SessionError) -> Self {
-        let (message, hint) = (session::message(&error), session::hint(&error));
-        Self { exit: exit_of(&error, None), message, hint }
+        let message = match &error {
+            SessionError::Open(error) => contract::not_begun(error),
+            error => session::message(error),
+        };
+        Self { exit: exit_of(&error, None), message, hint: session::hint(&error) }
     }
 }
 

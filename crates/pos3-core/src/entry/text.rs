@@ -10,6 +10,7 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Checksum, Digest, Fingerprint};
+use crate::text::is_deceptive;
 
 /// What the text of a token starts with that is no plain text itself.
 const HEX: &str = "hex:";
@@ -24,7 +25,7 @@ impl Fingerprint {
     /// `hex:` and its bytes in hexadecimal digits.
     pub fn to_text(&self) -> String {
         match self.as_str() {
-            Some(text) if !text.starts_with(HEX) && !text.contains(char::is_control) => text.to_owned(),
+            Some(text) if !text.starts_with(HEX) && !text.contains(is_deceptive) => text.to_owned(),
             _ => format!("{HEX}{}", hex(self.as_bytes())),
         }
     }

@@ -23,7 +23,7 @@ use crate::options::{Deletable, Deletion, Overwritable, SyncOptions};
 use crate::spill::{self, Spill, SpillError};
 use crate::tree::Tree;
 
-/// Files read at once while the plan keeps its order.
+/// The most files read at once while the plan keeps its order.
 const READING: usize = 16;
 
 /// Why there is no plan.
@@ -59,6 +59,7 @@ pub struct Planner {
     recorder: Option<Recorder>,
     names: Names,
     waiting: VecDeque<Waiting>,
+    reading: usize,
     memory: usize,
     extra: Extra,
     replacing: Spill<Action>,
@@ -126,6 +127,7 @@ impl Planner {
             filter: options.filter.clone(),
             observer: options.observer.clone(),
             waiting: VecDeque::new(),
+            reading: READING.min(options.budget.concurrency()),
             memory: options.plan_memory,
             extra: Extra::with_memory(options.plan_memory),
             replacing: Spill::with_limit(options.plan_memory),
@@ -206,7 +208,7 @@ impl Planner {
 
     /// Reads on until an action is at the front, or enough files are being read.
     async fn fill(&mut self) -> Result<(), PlanError> {
-        while !matches!(self.waiting.front(), Some(Waiting::Made(_))) && self.waiting.len() < READING {
+        while !matches!(self.waiting.front(), Some(Waiting::Made(_))) && self.waiting.len() < self.reading {
             let Some(merge) = &mut self.merge else { return Ok(()) };
             match merge.next().await.map_err(PlanError::Listing)? {
                 Some(diff) => {

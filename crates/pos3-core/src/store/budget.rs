@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::files::{most_requests, open_file_limit};
+
 /// Bytes are counted in units of 4 KiB, so that a semaphore's permits reach terabytes.
 const UNIT: u64 = 4096;
 
@@ -37,9 +39,10 @@ impl Budget {
     /// Bytes of content held in memory, where nothing else is asked for: 128 MiB.
     pub const BYTES: u64 = 128 << 20;
 
-    /// Returns a budget of `concurrency` requests (at least one) and `bytes` bytes in flight.
+    /// Returns a budget of `concurrency` requests and `bytes` bytes in flight: at least one request, and no more than the
+    /// limit of open files of this process allows now.
     pub fn new(concurrency: usize, bytes: u64) -> Self {
-        let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let concurrency = concurrency.min(most_requests(open_file_limit())).clamp(1, Semaphore::MAX_PERMITS);
         let byte_units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 4);
         Self {
             slots: Arc::new(Semaphore::new(concurrency)),

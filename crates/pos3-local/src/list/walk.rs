@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use pos3_core::{Entry, ErrorKind, Key, ListOptions, Protection, Result, StoreError, UnsafeKey};
+use pos3_core::{Entry, ErrorKind, Key, ListOptions, Protection, Result, StoreError, UnsafeKey, open_file_limit};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
-use tokio::sync::mpsc;
 
 use super::Batch;
 use super::directory::ReadBuffer;
 use super::level::{Found, Names};
+use crate::blocking::Waited;
 use crate::error::{changed, failed, unfit, words};
 use crate::facts::{self, Identity};
 use crate::options::{MissingRoot, Symlinks};
@@ -23,10 +23,13 @@ use crate::root::Root;
 /// Entries handed over at once.
 const BATCH: usize = 256;
 
-/// Directories held open; those further up are opened again when the walk comes back to them.
+/// The most directories held open; those further up are opened again when the walk comes back to them.
 const OPEN_LEVELS: usize = 64;
 
-/// A walk that sends what it finds.
+/// Under a low limit of open files only its eighth part is held open: two walks and the copies need the rest.
+const SHARE: usize = 8;
+
+/// A walk that is pulled: it goes on for one batch at a time, and holds no thread in between.
 pub(super) struct Walk {
     root: Arc<Root>,
     prefix: String,
@@ -38,7 +41,15 @@ pub(super) struct Walk {
     above: Vec<Identity>,
     buffer: ReadBuffer,
     batch: Batch,
-    sender: mpsc::Sender<Batch>,
+    open_levels: usize,
+    stage: Stage,
+}
+
+/// How far a walk is.
+enum Stage {
+    Begun,
+    Walking(OwnedFd),
+    Ended,
 }
 
 struct Level {
@@ -49,29 +60,8 @@ struct Level {
     names: Names,
 }
 
-/// Nobody takes entries any more.
-struct Dropped;
-
-/// How a walk can end before its end.
-enum End {
-    Dropped,
-    Failed(StoreError),
-}
-
-impl From<Dropped> for End {
-    fn from(Dropped: Dropped) -> Self {
-        Self::Dropped
-    }
-}
-
-impl From<StoreError> for End {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
-}
-
 impl Walk {
-    pub(super) fn new(root: Arc<Root>, prefix: String, options: ListOptions, sender: mpsc::Sender<Batch>) -> Self {
+    pub(super) fn new(root: Arc<Root>, prefix: String, options: ListOptions) -> Self {
         Self {
             root,
             prefix,
@@ -80,35 +70,48 @@ impl Walk {
             levels: Vec::new(),
             above: Vec::new(),
             buffer: ReadBuffer::default(),
-            batch: Vec::with_capacity(BATCH),
-            sender,
+            batch: Vec::new(),
+            open_levels: OPEN_LEVELS.min(open_file_limit() / SHARE).max(1),
+            stage: Stage::Begun,
         }
     }
 
-    /// Walks to the end; a failure is the last thing sent.
-    pub(super) fn run(mut self) {
-        if let Err(End::Failed(error)) = self.walk() {
+    /// Walks on until a batch is full and returns it with the walk; none at the end. A failure is the last entry.
+    pub(super) fn next(mut self, waited: &Waited) -> Option<(Batch, Self)> {
+        self.batch = Vec::with_capacity(BATCH);
+        if let Err(error) = self.walk(waited) {
+            self.stage = Stage::Ended;
             self.batch.push(Err(error));
         }
-        if !self.batch.is_empty() {
-            // A consumer that is gone has no use for the rest.
-            let _ = self.sender.blocking_send(self.batch);
-        }
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() { None } else { Some((batch, self)) }
     }
 
-    fn walk(&mut self) -> Result<(), End> {
-        let Some(root) = self.start()? else { return Ok(()) };
-        while self.step(root.as_fd())? {}
+    fn walk(&mut self, waited: &Waited) -> Result<()> {
+        let root = match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Ended => return Ok(()),
+            Stage::Walking(root) => root,
+            Stage::Begun => match self.start()? {
+                Some(root) => root,
+                None => return Ok(()),
+            },
+        };
+        while self.step(root.as_fd(), waited)? {
+            if self.batch.len() >= BATCH {
+                self.stage = Stage::Walking(root);
+                return Ok(());
+            }
+        }
         let stat = rustix::fs::fstat(&root).map_err(|errno| self.failed(errno))?;
         if stat.st_nlink == 0 {
             let message = format!("the directory '{}' was removed while it was listed", self.root.path().display());
-            return Err(StoreError::new(ErrorKind::NotFound, "list").with_message(message).into());
+            return Err(StoreError::new(ErrorKind::NotFound, "list").with_message(message));
         }
         Ok(())
     }
 
     /// Opens the root and the directory that the prefix starts in. Returns none if there is nothing to list.
-    fn start(&mut self) -> Result<Option<OwnedFd>, End> {
+    fn start(&mut self) -> Result<Option<OwnedFd>> {
         let root = match self.root.open_to_list("list") {
             Err(error) if error.kind() == ErrorKind::NotFound && self.root.missing() == MissingRoot::Empty => {
                 return Ok(None);
@@ -118,7 +121,7 @@ impl Walk {
         let (base, partial) = self.prefix.split_at(self.prefix.rfind('/').map_or(0, |at| at + 1));
         let (base, partial) = (base.to_owned(), partial.to_owned());
         match Key::from(base.as_str()).check_path() {
-            Err(rule @ UnsafeKey::TooLong) => return Err(unfit("list", &Key::from(base), rule).into()),
+            Err(rule @ UnsafeKey::TooLong) => return Err(unfit("list", &Key::from(base), rule)),
             Err(_) if !base.is_empty() => return Ok(None),
             Ok(()) | Err(_) => {}
         }
@@ -131,7 +134,7 @@ impl Walk {
                 return Ok(None);
             }
             Err(PathError::Blocked { by, .. }) if by != FileType::Symlink => return Ok(None),
-            Err(error) => return Err(error.reading("list", &Key::from(base)).into()),
+            Err(error) => return Err(error.reading("list", &Key::from(base))),
         };
         self.above = self.identities_above(root.as_fd(), path)?;
         self.key.push_str(&base);
@@ -140,7 +143,7 @@ impl Walk {
         self.note_unfinished(&names);
         let stat = rustix::fs::fstat(&directory).map_err(|errno| self.failed(errno))?;
         if names.is_empty() && partial.is_empty() && !base.is_empty() && self.is_asked_for() {
-            self.send(facts::marker(Key::from(base.as_str()), &stat))?;
+            self.send(facts::marker(Key::from(base.as_str()), &stat));
         }
         names.keep(&partial);
         self.levels.push(Level {
@@ -152,7 +155,7 @@ impl Walk {
         Ok(Some(root))
     }
 
-    fn identities_above(&self, root: BorrowedFd<'_>, path: &str) -> Result<Vec<Identity>, End> {
+    fn identities_above(&self, root: BorrowedFd<'_>, path: &str) -> Result<Vec<Identity>> {
         if self.root.symlinks() == Symlinks::Skip || path.is_empty() {
             return Ok(Vec::new());
         }
@@ -160,12 +163,12 @@ impl Walk {
         std::iter::once(".")
             .chain(above)
             .map(|path| rustix::fs::statat(root, path, AtFlags::empty()))
-            .map(|stat| Ok(facts::identity(&stat.map_err(|errno| self.failed(errno))?)))
+            .map(|stat| stat.map(|stat| facts::identity(&stat)).map_err(|errno| self.failed(errno)))
             .collect()
     }
 
     /// Visits one name. Returns false at the end.
-    fn step(&mut self, root: BorrowedFd<'_>) -> Result<bool, End> {
+    fn step(&mut self, root: BorrowedFd<'_>, waited: &Waited) -> Result<bool> {
         let Some(level) = self.levels.last_mut() else { return Ok(false) };
         self.key.truncate(level.depth);
         match level.names.next(&mut self.key) {
@@ -174,13 +177,16 @@ impl Walk {
             }
             Some(Found::File) if self.is_asked_for() => self.file(root)?,
             Some(Found::File) => {}
-            Some(Found::Directory) => self.directory(root)?,
+            Some(Found::Directory) => {
+                waited.check()?;
+                self.directory(root)?;
+            }
             Some(Found::Protected(why)) => self.protected(why)?,
         }
         Ok(true)
     }
 
-    fn file(&mut self, root: BorrowedFd<'_>) -> Result<(), End> {
+    fn file(&mut self, root: BorrowedFd<'_>) -> Result<()> {
         let how = match self.root.symlinks() {
             Symlinks::Skip => AtFlags::SYMLINK_NOFOLLOW,
             Symlinks::Follow => AtFlags::empty(),
@@ -188,7 +194,8 @@ impl Walk {
         let (directory, name) = self.here(root)?;
         match rustix::fs::statat(directory, name, how) {
             Ok(stat) if facts::file_type(&stat) == FileType::RegularFile => {
-                Ok(self.send(facts::file(Key::from(self.key.as_str()), &stat))?)
+                self.send(facts::file(Key::from(self.key.as_str()), &stat));
+                Ok(())
             }
             Ok(_) => self.either("it changed while it was listed"),
             Err(Errno::NOENT) => Ok(()),
@@ -196,15 +203,13 @@ impl Walk {
         }
     }
 
-    fn directory(&mut self, root: BorrowedFd<'_>) -> Result<(), End> {
-        if self.sender.is_closed() {
-            return Err(End::Dropped);
-        }
+    fn directory(&mut self, root: BorrowedFd<'_>) -> Result<()> {
         if self.options.prune.prunes(&self.key[self.prefix.len()..]) || self.is_passed() {
             return Ok(());
         }
         if self.options.shallow {
-            return self.send_if_asked_for(Entry::directory(self.key.as_str()));
+            self.send_if_asked_for(Entry::directory(self.key.as_str()));
+            return Ok(());
         }
         let nofollow = match self.root.symlinks() {
             Symlinks::Skip => OFlags::NOFOLLOW,
@@ -213,7 +218,10 @@ impl Walk {
         let (above, name) = self.here(root)?;
         let opened = rustix::fs::openat(above, name, path::LIST | nofollow, rustix::fs::Mode::empty());
         match opened.and_then(|directory| self.enter(directory)) {
-            Ok(entry) => self.send_if_asked_for(entry),
+            Ok(entry) => {
+                self.send_if_asked_for(entry);
+                Ok(())
+            }
             Err(Errno::NOENT) => Ok(()),
             Err(Errno::NOTDIR | Errno::LOOP) => self.unreadable("it changed while it was listed"),
             Err(errno) => self.unreadable(&words(errno)),
@@ -232,7 +240,7 @@ impl Walk {
         if names.is_empty() {
             return Ok(facts::marker(Key::from(self.key.as_str()), &stat));
         }
-        if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS) {
+        if let Some(far) = self.levels.len().checked_sub(self.open_levels) {
             self.levels[far].directory = None;
         }
         self.levels.push(Level { directory: Some(directory), identity, depth: self.key.len(), names });
@@ -249,7 +257,7 @@ impl Walk {
     }
 
     /// Protects what stands at the key whether it is a file or a directory.
-    fn either(&mut self, cause: &str) -> Result<(), End> {
+    fn either(&mut self, cause: &str) -> Result<()> {
         if let Some(level) = self.levels.last_mut() {
             let name = format!("{}/", &self.key[level.depth..]);
             level.names.protect_later(name, Protection::Unreadable(cause.into()));
@@ -257,34 +265,32 @@ impl Walk {
         self.unreadable(cause)
     }
 
-    fn unreadable(&mut self, cause: &str) -> Result<(), End> {
+    fn unreadable(&mut self, cause: &str) -> Result<()> {
         self.protected(Protection::Unreadable(cause.into()))
     }
 
     /// Sends a protected entry. One that is not asked for, but protects keys that are, would be missed: it ends the
     /// listing.
-    fn protected(&mut self, why: Protection) -> Result<(), End> {
+    fn protected(&mut self, why: Protection) -> Result<()> {
         if self.is_asked_for() {
-            return Ok(self.send(Entry::protected(self.key.as_str(), why))?);
+            self.send(Entry::protected(self.key.as_str(), why));
+            return Ok(());
         }
         if self.is_passed() {
             return Ok(());
         }
         let error = StoreError::new(ErrorKind::Other, "list").with_message(why.to_string());
-        Err(error.with_key(&Key::from(self.key.as_str())).into())
+        Err(error.with_key(&Key::from(self.key.as_str())))
     }
 
-    fn send_if_asked_for(&mut self, entry: Entry) -> Result<(), End> {
-        if self.is_asked_for() { Ok(self.send(entry)?) } else { Ok(()) }
-    }
-
-    fn send(&mut self, entry: Entry) -> Result<(), Dropped> {
-        self.batch.push(Ok(entry));
-        if self.batch.len() < BATCH {
-            return Ok(());
+    fn send_if_asked_for(&mut self, entry: Entry) {
+        if self.is_asked_for() {
+            self.send(entry);
         }
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        self.sender.blocking_send(batch).map_err(|_| Dropped)
+    }
+
+    fn send(&mut self, entry: Entry) {
+        self.batch.push(Ok(entry));
     }
 
     /// True if the key being visited comes after the one the caller has.
@@ -300,7 +306,7 @@ impl Walk {
     }
 
     /// Returns the open directory and the name in it that the key being visited stands for.
-    fn here(&mut self, root: BorrowedFd<'_>) -> Result<(BorrowedFd<'_>, &str), End> {
+    fn here(&mut self, root: BorrowedFd<'_>) -> Result<(BorrowedFd<'_>, &str)> {
         let symlinks = self.root.symlinks();
         let Some(level) = self.levels.last_mut() else { return Err(failed_here(&self.key, Errno::BADF)) };
         if level.directory.is_none() {
@@ -318,17 +324,17 @@ impl Walk {
     }
 }
 
-fn failed_here(key: &str, errno: Errno) -> End {
-    End::Failed(failed("list", &Key::from(key), errno))
+fn failed_here(key: &str, errno: Errno) -> StoreError {
+    failed("list", &Key::from(key), errno)
 }
 
 /// Opens a directory again that was closed to save file handles, and makes sure that it is the same one.
-fn reopen(root: BorrowedFd<'_>, key: &str, identity: Identity, symlinks: Symlinks) -> Result<OwnedFd, End> {
+fn reopen(root: BorrowedFd<'_>, key: &str, identity: Identity, symlinks: Symlinks) -> Result<OwnedFd> {
     let directory = path::open(root, key.trim_end_matches('/'), path::LIST, symlinks)
         .map_err(|error| error.reading("list", &Key::from(key)))?;
     let stat = rustix::fs::fstat(&directory).map_err(|errno| failed_here(key, errno))?;
     if facts::identity(&stat) != identity {
-        return Err(End::Failed(changed("list", &Key::from(key))));
+        return Err(changed("list", &Key::from(key)));
     }
     Ok(directory)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::client::HttpClient;
 use object_store::{CredentialProvider, StaticCredentialProvider, aws::AwsCredential};
+use pos3_core::{Url, without_userinfo};
 
 use super::uri::Endpoint;
 
@@ -23,7 +24,7 @@ pub(crate) const LARGEST_PART: u64 = 5 << 30;
 #[derive(Clone, Debug)]
 pub struct S3Config {
     pub(crate) region: String,
-    pub(crate) endpoint: Option<String>,
+    pub(crate) endpoint: Option<Url>,
     pub(crate) addressing: Option<Addressing>,
     pub(crate) credentials: Credentials,
     pub(crate) payload_signing: PayloadSigning,
@@ -172,7 +173,7 @@ impl S3Config {
     /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's in the region.
     #[must_use]
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.endpoint = Some(url.into());
+        self.endpoint = Some(Url::from(url.into()));
         self
     }
 
@@ -309,7 +310,7 @@ impl S3Config {
             }
         }
         match &self.endpoint {
-            Some(url) => Endpoint::parse(url),
+            Some(url) => Endpoint::parse(url.as_str()),
             None => Endpoint::aws(&self.region),
         }
     }
@@ -364,7 +365,7 @@ pub enum S3ConfigError {
     /// The endpoint is no usable URL.
     #[error("'{endpoint}' is not an S3 endpoint: {why}")]
     Endpoint {
-        /// The endpoint as given.
+        /// The endpoint as given, without its userinfo.
         endpoint: String,
         /// What is wrong with it.
         why: &'static str,
@@ -401,7 +402,7 @@ pub enum S3ConfigError {
 
 impl S3ConfigError {
     pub(crate) fn endpoint(endpoint: &str, why: &'static str) -> Self {
-        Self::Endpoint { endpoint: endpoint.to_owned(), why }
+        Self::Endpoint { endpoint: without_userinfo(endpoint).into_owned(), why }
     }
 
     pub(crate) fn bucket(bucket: &str, why: &'static str) -> Self {
@@ -453,7 +454,10 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let config = S3Config::new().with_credentials(Credentials::fixed("id", "hush", Some("token".into())));
+        let config = config.with_endpoint("http://user:hush@h:9000");
         let shown = format!("{config:?}");
         assert!(!shown.contains("hush") && !shown.contains("token\""), "{shown}");
+        let refused = config.check().unwrap_err().to_string();
+        assert_eq!(refused, "'http://***@h:9000' is not an S3 endpoint: credentials do not belong in it");
     }
 }

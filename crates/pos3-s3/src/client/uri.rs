@@ -52,7 +52,7 @@ impl Endpoint {
         }
         let authority = uri.authority().ok_or_else(|| refuse("it names no host"))?;
         if authority.as_str().contains('@') {
-            return Err(S3ConfigError::endpoint(authority.host(), "credentials do not belong in it"));
+            return Err(refuse("credentials do not belong in it"));
         }
         // `Authority` takes any digits for a port, and has none to tell if they are no number of one.
         let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
@@ -250,6 +250,12 @@ mod tests {
             "not a url",
         ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
+        }
+        for bad in
+            ["http://u:SECRET@h", "u:SECRET@h:9000", "http://u:SEC/RET@h", "http://u:SECRET @h", "ftp://u:SECRET@h"]
+        {
+            let refused = Endpoint::parse(bad).unwrap_err();
+            assert!(!format!("{refused} {refused:?}").contains("SEC"), "{refused}");
         }
         assert_eq!(Endpoint::aws("cn-north-1").unwrap().to_string(), "https://s3.cn-north-1.amazonaws.com.cn");
     }

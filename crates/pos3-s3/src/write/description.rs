@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use pos3_core::{Key, PutOptions};
+use pos3_core::{Key, PutOptions, printable};
 
 use crate::error::Failure;
 
@@ -24,7 +24,7 @@ pub(super) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
     }
     for (name, value) in &options.metadata {
         let header = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes())
-            .map_err(|_| Failure::Request(format!("the metadata name '{}' is not allowed", name.escape_debug())))?;
+            .map_err(|_| Failure::Request(format!("the metadata name '{}' is not allowed", printable(name))))?;
         headers.push((header, metadata_value(value)?));
     }
     Ok(headers)

@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 use super::header::HeaderRecord;
 use super::record::ActionRecord;
 use super::{PlanFileError, PlanHeader};
+use crate::json::write_json;
 
 /// Writes a plan, line by line.
 ///
@@ -44,6 +45,6 @@ pub fn save_plan(path: &Path, header: &PlanHeader, plan: &Plan) -> Result<(), Pl
 }
 
 fn line(out: &mut dyn Write, record: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, record)?;
+    write_json(out, record)?;
     out.write_all(b"\n")
 }

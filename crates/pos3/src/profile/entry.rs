@@ -3,6 +3,7 @@
 //! A key that is misspelt or has a value of another type would otherwise be as if it were not there, and `public = "false"`
 //! would send requests without a signature. No text here holds a value: one may be a secret in the wrong place.
 
+use pos3_core::printable;
 use toml::{Table, Value};
 
 /// The keys of a profile.
@@ -60,7 +61,7 @@ fn unknown(key: &str) -> String {
             |known| format!("did you mean {known}?"),
         ),
     };
-    format!("unknown key '{}'; {instead}", key.escape_debug())
+    format!("unknown key '{}'; {instead}", printable(key))
 }
 
 /// Returns the known key that this is most likely to be.

@@ -81,7 +81,7 @@ impl ProfilesFile {
             false => Addressing::VirtualHosted,
         });
         Ok(Profile {
-            endpoint: entry.text("endpoint")?.ok_or("endpoint is missing")?.to_owned(),
+            endpoint: entry.text("endpoint")?.ok_or("endpoint is missing")?.into(),
             region: entry.text("region")?.map(str::to_owned),
             identity,
             local_name: local_name.map(str::to_owned),

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use pos3_core::Url;
+
 use super::settings::{Asker, S3Settings, S3SettingsError};
 use super::shared_config;
 
@@ -26,7 +28,7 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
     };
     let keys_are_for_a_role = shared.takes_keys_of_environment();
     let settings = S3Settings {
-        endpoint: first(ENDPOINTS)?.or(shared.endpoint),
+        endpoint: first(ENDPOINTS)?.or(shared.endpoint).map(Url::from),
         region: first(REGIONS)?.or(shared.region),
         // A path need not be text.
         ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from).or(shared.ca_bundle),
@@ -63,7 +65,7 @@ mod tests {
             ("AWS_CA_BUNDLE", "/etc/ca.pem"),
         ])
         .unwrap();
-        assert_eq!(found.endpoint.as_deref(), Some("http://s3"));
+        assert_eq!(found.endpoint.as_ref().map(Url::as_str), Some("http://s3"));
         assert_eq!(found.region.as_deref(), Some("eu-west-1"));
         assert!(matches!(found.asker, Asker::Known(_)));
         assert_eq!(found.ca_bundle.as_deref(), Some(std::path::Path::new("/etc/ca.pem")));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::{fs, io};
 
+use pos3_core::Url;
 use pos3_s3::{Addressing, Credentials, S3Config, S3ConfigError};
 
 use super::environment;
@@ -11,7 +12,7 @@ use super::shared_config::AwsProfile;
 /// The server, the region and the credentials of S3.
 #[derive(Clone, Debug, Default)]
 pub struct S3Settings {
-    pub(super) endpoint: Option<String>,
+    pub(super) endpoint: Option<Url>,
     pub(super) region: Option<String>,
     pub(super) asker: Asker,
     pub(super) addressing: Option<Addressing>,
@@ -119,7 +120,7 @@ impl S3Settings {
     /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's in the region.
     #[must_use]
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.endpoint = Some(url.into());
+        self.endpoint = Some(Url::from(url.into()));
         self
     }
 
@@ -172,7 +173,7 @@ impl S3Settings {
     pub(super) fn config(&self, credentials: Credentials) -> Result<S3Config, S3SettingsError> {
         let mut config = S3Config::new().with_credentials(credentials);
         if let Some(endpoint) = &self.endpoint {
-            config = config.with_endpoint(endpoint);
+            config = config.with_endpoint(endpoint.as_str());
         }
         if let Some(region) = &self.region {
             config = config.with_region(region);

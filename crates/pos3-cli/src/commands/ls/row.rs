@@ -1,6 +1,6 @@
 //! One entry of a listing: as its location, as `aws s3 ls` shows it, and as JSON.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use pos3::{Depth, Entry, Key, Kind, Location, Protection};
 use serde::Serialize;
 
 use crate::args::LsArgs;
+use crate::output::Out;
 use crate::size;
 
 /// How the entries of one listing are shown.
@@ -51,7 +52,7 @@ impl Row {
     }
 
     /// Writes an entry; nothing for the directory's own marker, which is the location that was asked for.
-    pub(super) fn write(&self, out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
+    pub(super) fn write(&self, out: &mut Out<'_>, entry: &Entry) -> io::Result<()> {
         let relative = self.relative(entry);
         match &self.form {
             _ if relative.is_empty() => Ok(()),
@@ -126,7 +127,7 @@ mod tests {
 
     fn shown(form: &Form) -> String {
         let mut out = Vec::new();
-        entries().iter().for_each(|entry| row(form.clone()).write(&mut out, entry).unwrap());
+        entries().iter().for_each(|entry| row(form.clone()).write(&mut Out::new(&mut out), entry).unwrap());
         String::from_utf8(out).unwrap()
     }
 

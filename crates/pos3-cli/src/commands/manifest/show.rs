@@ -13,7 +13,7 @@ use super::{Failed, counted, open};
 use crate::args::ManifestShowArgs;
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
-use crate::output::{self, Reader};
+use crate::output::{self, Out, Reader};
 
 /// Rows written at once.
 const CHUNK: usize = 1000;
@@ -64,7 +64,7 @@ pub(super) async fn run(args: &ManifestShowArgs) -> Exit {
         Ok(Some(state)) => in_lines(&state).await,
         Ok(None) => {
             let (from, to) = (&args.pair.from, &args.pair.to);
-            output::note(&format!("nothing is remembered of '{from}' and '{to}'\n"));
+            output::note(&format!("nothing is remembered of '{from}' and '{to}'"));
             Ok(())
         }
         Err(failed) => Err(failed),
@@ -89,9 +89,11 @@ async fn in_lines(state: &State) -> Result<(), Failed> {
         }
     }
     let unfinished = state.journal().all().await.len() as u64;
+    if let Some(warning) = state.warning() {
+        output::note(&format!("warning: {warning}"));
+    }
     output::note(&format!(
-        "{}{}, {} in {}\n",
-        state.warning().map(|warning| format!("warning: {warning}\n")).unwrap_or_default(),
+        "{}, {} in {}",
         counted(rows, "file", "files"),
         counted(unfinished, "unfinished copy", "unfinished copies"),
         state.path().display()
@@ -99,7 +101,7 @@ async fn in_lines(state: &State) -> Result<(), Failed> {
     Ok(())
 }
 
-fn line(out: &mut dyn io::Write, row: &Row) -> io::Result<()> {
+fn line(out: &mut Out<'_>, row: &Row) -> io::Result<()> {
     writeln!(out, "{:DIGEST$}  {}", row.digest.map_or_else(|| "-".to_owned(), |digest| digest.to_string()), row.key)
 }
 

@@ -12,6 +12,7 @@ use super::program;
 use crate::args::{Place, RunArgs, Use};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
+use crate::output::{Out, Text};
 use crate::{output, size};
 
 /// A run that has ended.
@@ -106,9 +107,9 @@ impl Account<'_> {
     fn say(&self) {
         let how = self.status.map_or_else(|| "the program's end is not known".to_owned(), program::words);
         let signal = self.signal.and_then(name_of).map(|name| format!(", after {name}")).unwrap_or_default();
-        output::note(&format!("{}: {how}{signal}\n", super::PREFIX));
+        super::say(&format!("{how}{signal}"));
         for output in self.outputs() {
-            output::note(&output.words(self.signal));
+            output::text(&output.words(self.signal));
         }
         if !self.is_complete() && self.status.is_some_and(|status| status.success()) && self.signal.is_none() {
             output::command_error(super::COMMAND, "the program succeeded, but not everything was uploaded", None);
@@ -128,7 +129,7 @@ impl Account<'_> {
             uploads: self.outputs().map(|output| output.json()).collect(),
         };
         let mut text = Vec::new();
-        json::write(&mut text, &object)?;
+        json::write(&mut Out::new(&mut text), &object)?;
         std::fs::write(path, text)
     }
 
@@ -155,28 +156,30 @@ impl<'a> Output<'a> {
         self.ended.map(|ended| ended.missing.as_slice()).unwrap_or_default()
     }
 
-    fn words(&self, signal: Option<Exit>) -> String {
+    fn words(&self, signal: Option<Exit>) -> Text {
         let Self { place, path, ended } = self;
         let (name, url, path) = (&place.name, place.url(), path.display());
         let Some(ended) = ended else {
-            return format!("{name}: not uploaded to {url} (--sync-on-error was not given); the files are in {path}\n");
+            return Text::of(format!(
+                "{name}: not uploaded to {url} (--sync-on-error was not given); the files are in {path}"
+            ));
         };
-        let mut text = String::new();
+        let mut text = Text::default();
         if let Some(error) = &ended.error {
-            text.push_str(&format!("{name}: NOT EVERYTHING was uploaded to {url}: {}\n", session::message(error)));
+            text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", session::message(error)));
             for key in self.missing() {
-                text.push_str(&format!("  missing: {}\n", place_of(self.place, key)));
+                text.line(format!("  missing: {}", place_of(self.place, key)));
             }
-            text.push_str(&format!("  the files are in {path}\n"));
+            text.line(format!("  the files are in {path}"));
             if let Some(hint) = hint(error) {
-                text.push_str(&format!("hint: {hint}\n"));
+                text.line(format!("hint: {hint}"));
             }
         }
         if ended.error.is_none() && ended.report.is_none() {
-            text.push_str(&format!("{name}: nothing was uploaded to {url} at the end: {path} is gone\n"));
+            text.line(format!("{name}: nothing was uploaded to {url} at the end: {path} is gone"));
         }
         if let Some(report) = self.report() {
-            text.push_str(&format!("{name}: complete in {url}: {}\n", complete(ended, report, signal)));
+            text.line(format!("{name}: complete in {url}: {}", complete(ended, report, signal)));
         }
         text
     }
@@ -224,18 +227,20 @@ fn complete(ended: &Ended, report: &Report, signal: Option<Exit>) -> String {
 }
 
 /// Says what was fetched.
-pub(super) fn inputs(paths: &[(Use, &Place, PathBuf)], registrations: &[Status]) -> String {
+pub(super) fn inputs(paths: &[(Use, &Place, PathBuf)], registrations: &[Status]) -> Text {
     let fetched = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(_, place, path)| {
         let status = registrations.iter().find(|status| status.local == *path && status.kind != "upload")?;
         let (name, url, report) = (&place.name, place.url(), status.last_report.as_ref()?);
         if report.tally.source == 0 {
-            return Some(format!("{name}: nothing in {url} yet\n"));
+            return Some(format!("{name}: nothing in {url} yet"));
         }
         let (files, bytes) = (size::counted(report.copied, "file"), size::bytes(report.copied_bytes));
         let here = size::count(report.tally.unchanged);
-        Some(format!("{name}: {files} ({bytes}) fetched from {url}, {here} here already\n"))
+        Some(format!("{name}: {files} ({bytes}) fetched from {url}, {here} here already"))
     });
-    fetched.collect()
+    let mut text = Text::default();
+    fetched.for_each(|line| text.line(line));
+    text
 }
 
 /// Returns what to do about an error, with options that this command has.

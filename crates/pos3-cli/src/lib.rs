@@ -1,0 +1,51 @@
+//! The command line of pos3: arguments to options, one library call, output. It is a library for its own binaries alone.
+
+mod args;
+mod commands;
+mod exit;
+mod hints;
+mod json;
+mod limits;
+mod lines;
+mod name;
+mod output;
+mod progress;
+mod signals;
+mod size;
+mod summary;
+mod warnings;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::exit::Exit;
+
+/// How long work that nobody waits for any more may hold up the end of the process.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(output::panicked));
+    let arguments: Vec<_> = std::env::args_os().collect();
+    name::take(arguments.first().map(std::ffi::OsString::as_os_str));
+    match args::parse(arguments) {
+        Ok(cli) => run(cli).into(),
+        Err(error) => output::usage(error).into(),
+    }
+}
+
+fn run(cli: args::Cli) -> Exit {
+    if !cli.command.runs_a_program() {
+        limits::raise_open_files();
+    }
+    let runtime = match limits::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&format!("cannot start: {error}"), hints::for_start(&error));
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(commands::run(cli));
+    runtime.shutdown_timeout(LEFTOVERS);
+    exit
+}

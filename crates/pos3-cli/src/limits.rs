@@ -1,0 +1,70 @@
+//! What the system lets this process have: open files and threads.
+//!
+//! Without a look at them a low limit would show up as failures of single files, as a panic, or as a run that never ends.
+
+use std::io;
+use std::time::Duration;
+
+use pos3::startable_threads;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::spawn_blocking;
+
+/// The most threads that drive requests: enough for any network card, few enough not to wake each other up all the time.
+const MOST_WORKERS: usize = 8;
+
+/// Threads for what blocks, which are enough for any run: more are started where the system has them.
+const ENOUGH: usize = 16;
+
+/// The fewest threads that a run needs besides its first: one for what blocks, one for the state, and one that another
+/// process may take meanwhile.
+const FEWEST: usize = 3;
+
+/// Idle threads are kept: the system may not give them back.
+const KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Open files that are enough for the most requests. Some programs look at every number that a file can have, and a
+/// credential process inherits the limit, so it is not raised further.
+const FILES: u64 = 65_536;
+
+/// Lets this process, and what it starts, have as many open files as it may. Failing that, the run makes do with what it
+/// has.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(FILES).min(FILES);
+    if limit.current.is_some_and(|current| current < most) {
+        let _unchanged = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+    }
+}
+
+/// Pipes, of two files each, that a runtime has room for where it can be built.
+const ROOM: usize = 5;
+
+/// Returns a runtime that fits what the system has: with threads that drive requests, else on this one alone.
+///
+/// # Errors
+///
+/// Too few threads or open files, of which the runtime itself would panic.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    let room: Vec<_> = (0..ROOM).map(|_| io::pipe()).collect::<io::Result<_>>()?;
+    drop(room);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    let wanted = workers + ENOUGH + FEWEST;
+    let threads = startable_threads(wanted);
+    let mut builder = match threads {
+        _ if threads == wanted => Builder::new_multi_thread(),
+        FEWEST.. => Builder::new_current_thread(),
+        _ => {
+            let message = format!("the system lets this program start {threads} threads, and it needs {FEWEST}");
+            return Err(io::Error::other(message));
+        }
+    };
+    if threads < wanted {
+        builder.max_blocking_threads(threads - 1);
+    }
+    let runtime = builder.worker_threads(workers).thread_keep_alive(KEPT).enable_all().build()?;
+    // Where no thread can be had later, what blocks waits for this one.
+    let first = runtime.block_on(async { spawn_blocking(|| ()).await });
+    first.map_err(io::Error::other)?;
+    Ok(runtime)
+}

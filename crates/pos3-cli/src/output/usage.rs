@@ -1,0 +1,58 @@
+//! What clap has to say: help and version on stdout, a command line that makes no sense on stderr.
+//!
+//! Clap would print arguments as they were typed, with their control characters and passwords.
+
+use clap::error::{ContextValue, ErrorKind};
+use pos3::{printable, without_userinfo};
+
+use super::{Text, data, text};
+use crate::exit::Exit;
+use crate::name;
+
+/// Writes it and returns the exit code.
+pub(crate) fn usage(mut error: clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let help = lines(&name::renamed(&error.render().to_string()));
+            // A help that nobody reads to its end is no failure.
+            let _written = data(|out| help.as_str().lines().try_for_each(|line| writeln!(out, "{line}")));
+            Exit::Done
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            text(&lines(&name::renamed(&error.render().to_string())));
+            Exit::Usage
+        }
+        _ => {
+            let shown: Vec<_> = error.context().filter_map(|(kind, value)| Some((kind, shown(value)?))).collect();
+            for (kind, value) in shown {
+                error.insert(kind, value);
+            }
+            text(&lines(&error.render().to_string()));
+            Exit::Usage
+        }
+    }
+}
+
+fn lines(text: &str) -> Text {
+    let mut shown = Text::default();
+    text.lines().for_each(|line| shown.line(line));
+    shown
+}
+
+/// Returns what clap repeats of the command line as people may see it: in one line, and without a password.
+fn shown(value: &ContextValue) -> Option<ContextValue> {
+    match value {
+        ContextValue::String(text) => Some(ContextValue::String(argument(text))),
+        ContextValue::StyledStrs(tips) => {
+            let tips = tips.iter().map(ToString::to_string).filter(|tip| !tip.contains("://"));
+            Some(ContextValue::StyledStrs(tips.map(|tip| printable(&tip).to_string().into()).collect()))
+        }
+        ContextValue::Strings(texts) => Some(ContextValue::Strings(texts.iter().map(|text| argument(text)).collect())),
+        _ => None,
+    }
+}
+
+fn argument(text: &str) -> String {
+    let text = if text.contains("://") { without_userinfo(text) } else { text.into() };
+    printable(&text).to_string()
+}

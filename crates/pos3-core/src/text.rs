@@ -1,0 +1,165 @@
+//! Text from elsewhere (servers, files, keys, arguments) in the form in which people may see it.
+//!
+//! A terminal obeys control characters, and some characters reorder or hide their neighbours. Printed as they are, they
+//! would let a server or a file name forge lines, recolour them, or make one name look like another.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+/// Returns text as one line that a terminal shows as it is: every character that is obeyed, hidden, or reorders others
+/// is escaped as in Rust (`\n`, `\u{1b}`, `\u{202e}`).
+///
+/// Text that was escaped is not escaped again.
+pub fn printable(text: &str) -> Printable<'_> {
+    Printable(text)
+}
+
+/// The `Display` of [`printable`].
+#[derive(Clone, Copy, Debug)]
+pub struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = 0;
+        let mut before = None;
+        let mut rest = self.0.char_indices().peekable();
+        while let Some((at, c)) = rest.next() {
+            let after = rest.peek().map(|(_, after)| *after);
+            if is_deceptive(c) && !(is_joiner(c) && joins(before, after)) {
+                f.write_str(&self.0[shown..at])?;
+                write!(f, "{}", c.escape_default())?;
+                shown = at + c.len_utf8();
+            }
+            before = Some(c);
+        }
+        f.write_str(&self.0[shown..])
+    }
+}
+
+/// Returns true for a character that a terminal obeys, that reorders the text around it, or that cannot be seen.
+pub fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // The soft hyphen, marks of direction, and fillers that are as wide as nothing.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            // Separators of lines and paragraphs; embeddings, overrides and isolates of direction.
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            // Annotations, and tags that copy ASCII invisibly.
+            | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns true for the joiners, which Persian, the scripts of India and many emoji need inside a word.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Returns true if a joiner between these two is part of a word, and not there to make an ASCII name look like another.
+fn joins(before: Option<char>, after: Option<char>) -> bool {
+    let is_letter = |c: char| !c.is_ascii() && !is_deceptive(c);
+    before.is_some_and(is_letter) && after.is_some_and(is_letter)
+}
+
+/// A URL as it was given, which may hold a user's name and password. Nothing but [`as_str`](Self::as_str) shows these.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Url(String);
+
+impl Url {
+    /// Returns the exact text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Url {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Url {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_userinfo(&self.0))
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        fmt::Display::fmt(self, f)?;
+        f.write_char('"')
+    }
+}
+
+/// Returns a URL with `***` in place of its userinfo, whether the URL is well formed or not.
+///
+/// A profile, as in `s3://lab@bucket`, is a name and stays. A password may hold any character, so everything before the
+/// last `@` goes.
+pub fn without_userinfo(url: &str) -> Cow<'_, str> {
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = url.split_at(start);
+    let scheme_has_passwords = ["", "http://", "https://"].iter().any(|with| scheme.eq_ignore_ascii_case(with));
+    let end = if scheme_has_passwords { rest.rfind('@') } else { secret_end(rest) };
+    match end {
+        Some(at) => Cow::Owned(format!("{scheme}***{}", &rest[at..])),
+        None => Cow::Borrowed(url),
+    }
+}
+
+/// Returns where `KEY:SECRET` ends before a bucket, if there is one.
+fn secret_end(rest: &str) -> Option<usize> {
+    let at = rest.rfind('@')?;
+    let first = rest.find(['@', '/']).unwrap_or(at);
+    rest[..first].contains(':').then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_or_hides_is_escaped() {
+        for (text, expected) in [
+            ("plain é 日本 'It''s'", "plain é 日本 'It''s'"),
+            ("a\nb\r\tc\0", "a\\nb\\r\\tc\\u{0}"),
+            ("\u{1b}[31mred\u{7f}\u{9b}2J", "\\u{1b}[31mred\\u{7f}\\u{9b}2J"),
+            ("exe.\u{202e}gpj", "exe.\\u{202e}gpj"),
+            ("\u{2066}a\u{2069}\u{200e}\u{200f}", "\\u{2066}a\\u{2069}\\u{200e}\\u{200f}"),
+            ("line\u{2028}next\u{2029}", "line\\u{2028}next\\u{2029}"),
+            ("in\u{200b}vis\u{feff}ible\u{e0041}", "in\\u{200b}vis\\u{feff}ible\\u{e0041}"),
+            ("re\u{200d}port\u{200c}", "re\\u{200d}port\\u{200c}"),
+            ("می\u{200c}خواهم 👩\u{200d}💻", "می\u{200c}خواهم 👩\u{200d}💻"),
+            ("é\u{200d}\u{200d}é", "é\\u{200d}\\u{200d}é"),
+        ] {
+            let shown = printable(text).to_string();
+            assert_eq!(shown, expected);
+            assert_eq!(printable(&shown).to_string(), expected, "text that was escaped is left alone");
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+            ("http://user:SECRET@h:9000", "http://***@h:9000"),
+            ("HTTPS://SECRET@h/path", "HTTPS://***@h/path"),
+            ("http://user:SE/C?R#E@T@h", "http://***@h"),
+            ("user:SECRET@h:9000", "***@h:9000"),
+            ("ftp://user:SECRET@h", "ftp://***@h"),
+            ("s3://lab@bucket/a@b", "s3://lab@bucket/a@b"),
+            ("s3://key:SECRET@bucket/a", "s3://***@bucket/a"),
+            ("s3://key:SEC/RET@bucket/a", "s3://***@bucket/a"),
+            ("s3://bucket/a:b@c", "s3://bucket/a:b@c"),
+        ] {
+            assert_eq!(without_userinfo(url), shown);
+            assert_eq!(format!("{} {:?}", Url::from(url), Url::from(url)), format!("{shown} \"{shown}\""));
+            assert_eq!(Url::from(url).as_str(), url);
+        }
+    }
+}
