@@ -25,7 +25,7 @@ pub(super) fn failed(way: Way, error: &SessionError, lines: &Lines) -> String {
         SessionError::Several(errors) if errors.len() == 1 => {
             errors.iter().map(|only| failed(way, only, lines)).collect()
         }
-        SessionError::Transfer { report, .. } if report.0.stopped.is_none() => match report.0.failed.first() {
+        SessionError::Transfer { report, .. } if report.0.stopped.is_none() => match report.0.failed.head().first() {
             Some(first) => {
                 let operation = match (first.action, way) {
                     (FailedAction::Delete, _) => "Delete",

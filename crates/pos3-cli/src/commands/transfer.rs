@@ -7,6 +7,7 @@ use std::pin::pin;
 use pos3::{Error, Location, Report, Session, SessionError, TransferPlan};
 
 use super::account::finish;
+use super::contract;
 use super::session::{self, Sessions};
 use crate::args::{Detail, Show, TransferArgs};
 use crate::exit::Exit;

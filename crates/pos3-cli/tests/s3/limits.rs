@@ -137,10 +137,6 @@ fn a_directory_for_temporary_files_that_cannot_be_used_is_named() {
     let mut command = cloud.command(&["sync", "s3://data/d", "there", "-n", "-q"]);
     let ended = Ended::from(command.env("TMPDIR", "/nowhere").output().unwrap());
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("temporary files in '/nowhere'"), "{}", ended.err);
-    assert!(
-        ended.err.contains("hint: set TMPDIR to a directory with free space that you may write to\n"),
-        "{}",
-        ended.err
-    );
+    assert!(ended.err.contains(" a temporary file in '/nowhere'"), "{}", ended.err);
+    assert!(ended.err.contains("hint: set TMPDIR to a directory on a disk with free space"), "{}", ended.err);
 }
