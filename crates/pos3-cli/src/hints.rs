@@ -108,6 +108,10 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
             Some("if the source is meant to be empty, say --allow-empty".to_owned())
         }
         Stop::Spill(_) => Some(TEMPORARY.to_owned()),
+        Stop::Refused(Refusal::Unreliable { .. }) => Some(
+            "list the location with 'pos3-cli ls --recursive' and report what is wrong to the operator of the server"
+                .to_owned(),
+        ),
         Stop::Refused(Refusal::TooManyDeletes { deletes, .. }) => Some(format!(
             "look at the plan with --dry-run --max-delete {deletes}; if it is right, say --max-delete {deletes}"
         )),

@@ -122,6 +122,9 @@ pub enum Protection {
     /// A name that is not UTF-8, which no key can express; the key shows it with replacement characters.
     #[error("its name is not valid UTF-8")]
     NotUtf8,
+    /// Something that its store lists more than once, with different contents.
+    #[error("its listing contains it more than once, with different contents")]
+    Ambiguous,
     /// Something that could not be read; the text is the cause.
     #[error("it cannot be read: {0}")]
     Unreadable(Arc<str>),

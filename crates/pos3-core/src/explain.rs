@@ -113,7 +113,8 @@ async fn planned(
     let seen = Arc::new(Seen { key: key.clone(), proof: Mutex::default() });
     let anything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
     let options = SyncOptions { guards: anything, observer: Observe::new(seen.clone()), ..options.clone() };
-    let listings = (Listing::of_entries(entries.0, &options.filter), Listing::of_entries(entries.1, &options.filter));
+    let listing = |tree, entries| Listing::of_entries(tree, entries, &options.filter);
+    let listings = (listing(source, entries.0), listing(target, entries.1));
     let mut planner = Planner::over(source, target, &options, listings);
     let mut outcome = None;
     loop {

@@ -61,7 +61,7 @@ pub use explain::{Explanation, Outcome};
 pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterRule};
 pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
-pub use listing::{Complete, Listing, Order};
+pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
 pub use options::{Deletable, Deletion, Overwritable, PendingWrite, Preconditions, SyncOptions, Verify};
 pub use plan::{Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipReason, Tally};

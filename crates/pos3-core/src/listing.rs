@@ -1,26 +1,29 @@
 //! A listing that is checked while it is read, and that says in its type whether it ended well.
 //!
-//! Deletes are decided from what a listing does *not* contain, so an early end, a wrong order or a doubled key would
-//! delete good data. A [`Listing`] notices all three; only one that was read to a good end becomes a [`Complete`], and
-//! only from two of those can a plan make deletes.
+//! Deletes are decided from what a listing does *not* contain, so an early end, a wrong order, a doubled key or one from
+//! elsewhere would delete good data. A [`Listing`] notices all four; only one that was read to a good end becomes a
+//! [`Complete`], and only from two of those, of which nothing makes doubt, can a plan make deletes.
 
+mod doubts;
+mod entries;
 mod sort;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, StoreError};
 use crate::filter::Filter;
 use crate::key::Key;
-use crate::store::{EntryStream, ListOptions};
+use crate::store::ListOptions;
 use crate::tree::Tree;
+
+pub use doubts::Doubts;
+pub use entries::Entries;
 
 /// The ordered, filtered, checked entries below a tree's prefix, with relative keys.
 pub struct Listing {
-    entries: EntryStream,
-    prefix_length: usize,
+    entries: Entries,
     filter: Filter,
-    order: Order,
     last: Option<Key>,
     count: u64,
     ended: bool,
@@ -39,6 +42,7 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Complete {
     count: u64,
+    doubts: Doubts,
 }
 
 impl Complete {
@@ -46,23 +50,30 @@ impl Complete {
     pub fn count(&self) -> u64 {
         self.count
     }
+
+    /// Returns what is wrong with the listing all the same.
+    pub fn doubts(&self) -> &Doubts {
+        &self.doubts
+    }
 }
 
 impl Listing {
     /// Starts to list a tree.
     pub fn open(tree: &Tree, filter: &Filter, order: Order) -> Self {
-        let entries = tree.list(ListOptions::default().with_prune(filter.clone()));
-        let entries = if order == Order::Sorted { sort::sorted(entries) } else { entries };
-        Self::over(entries, tree.prefix().len(), filter, order)
+        let listed = tree.list(ListOptions::default().with_prune(filter.clone()));
+        let listed = if order == Order::Sorted { sort::sorted(listed) } else { listed };
+        Self::over(Entries::over(tree, listed), filter)
     }
 
     /// Returns the listing of a tree that holds these entries, which have relative keys, and no others.
-    pub(crate) fn of_entries(entries: Vec<Entry>, filter: &Filter) -> Self {
-        Self::over(stream::iter(entries.into_iter().map(Ok)).boxed(), 0, filter, Order::Trusted)
+    pub(crate) fn of_entries(tree: &Tree, entries: Vec<Entry>, filter: &Filter) -> Self {
+        let whole = |entry: Entry| Entry { key: tree.key(&entry.key), ..entry };
+        let listed: Vec<_> = entries.into_iter().map(|entry| Ok(whole(entry))).collect();
+        Self::over(Entries::over(tree, stream::iter(listed).boxed()), filter)
     }
 
-    fn over(entries: EntryStream, prefix_length: usize, filter: &Filter, order: Order) -> Self {
-        Self { entries, prefix_length, filter: filter.clone(), order, last: None, count: 0, ended: false }
+    fn over(entries: Entries, filter: &Filter) -> Self {
+        Self { entries, filter: filter.clone(), last: None, count: 0, ended: false }
     }
 
     /// Returns the next entry, or `None` at the end.
@@ -71,17 +82,12 @@ impl Listing {
     ///
     /// The store's, and `Disorder` naming both keys.
     pub async fn next(&mut self) -> Result<Option<Entry>, StoreError> {
-        while let Some(entry) = self.entries.try_next().await? {
+        while let Some((relative, entry)) = self.entries.next().await? {
             self.check_order(&entry.key)?;
-            let relative = &entry.key.as_str()[self.prefix_length..];
             // The prefix's own marker is the tree itself.
-            if !relative.is_empty() && self.exists(relative, &entry.kind) {
+            if !relative.as_str().is_empty() && self.exists(relative.as_str(), &entry.kind) {
                 self.count += 1;
-                return Ok(Some(if self.prefix_length == 0 {
-                    entry
-                } else {
-                    Entry { key: Key::from(relative), ..entry }
-                }));
+                return Ok(Some(Entry { key: relative, ..entry }));
             }
         }
         self.ended = true;
@@ -90,7 +96,7 @@ impl Listing {
 
     /// Returns the proof of a good end, or nothing if the end was not reached.
     pub fn finish(self) -> Option<Complete> {
-        self.ended.then_some(Complete { count: self.count })
+        self.ended.then(|| Complete { count: self.count, doubts: self.entries.doubts().clone() })
     }
 
     /// Returns true if the key exists for this run. A protected directory does where the filter excludes its own name but
@@ -102,7 +108,7 @@ impl Listing {
 
     fn check_order(&mut self, key: &Key) -> Result<(), StoreError> {
         match &self.last {
-            Some(last) if last >= key && !(self.order == Order::Sorted && last == key) => {
+            Some(last) if last >= key => {
                 let message = format!("the listing is out of order: '{key}' came after '{last}'");
                 return Err(StoreError::new(ErrorKind::Disorder, "list").with_message(message));
             }
@@ -161,7 +167,7 @@ mod tests {
             let mut listing =
                 Listing::open(&tree(&[]).await, &filter(exclude, include).build().unwrap(), Order::Trusted);
             let locked = Entry::protected("d/", Protection::Unreadable("permission denied".into()));
-            listing.entries = stream::iter([Ok(locked)]).boxed();
+            listing.entries = Entries::over(&tree(&[]).await, stream::iter([Ok(locked)]).boxed());
             assert_eq!(listing.next().await.unwrap().is_some(), shown, "-{exclude} +{include}");
         }
     }
@@ -171,5 +177,22 @@ mod tests {
         let mut listing = Listing::open(&tree(&["x", "y"]).await, &Filter::default(), Order::Trusted);
         listing.next().await.unwrap();
         assert!(listing.finish().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_that_comes_again_later_is_disorder_and_sorting_makes_it_one() {
+        let file = |key: &str| Entry::file(key, 1).with_fingerprint("x".into());
+        let listed = || stream::iter(["a", "b", "a", "b", "c"].map(|key| Ok(file(key)))).boxed();
+        let tree = tree(&[]).await;
+        let mut trusted = Listing::over(Entries::over(&tree, listed()), &Filter::default());
+        trusted.next().await.unwrap();
+        trusted.next().await.unwrap();
+        assert_eq!(trusted.next().await.unwrap_err().kind(), ErrorKind::Disorder);
+
+        let sorted = Listing::over(Entries::over(&tree, sort::sorted(listed())), &Filter::default());
+        let (keys, end) = keys(sorted).await;
+        assert_eq!(keys, ["a", "b", "c"]);
+        let end = end.unwrap();
+        assert_eq!((end.count(), end.doubts().warnings("it").len()), (3, 1));
     }
 }

@@ -63,18 +63,28 @@ impl Tree {
         }
     }
 
+    /// Returns the relative key of a store's key, or nothing for a key from outside of this tree: a server may send more
+    /// than it was asked for. The key of the prefix itself gives an empty one. Nothing else takes a prefix off a key.
+    pub fn relative(&self, key: &Key) -> Option<Key> {
+        match &self.object {
+            Some(single) => (*key == single.whole).then(|| single.name.clone()),
+            None if self.prefix.is_empty() => Some(key.clone()),
+            None => key.as_str().strip_prefix(&*self.prefix).map(Key::from),
+        }
+    }
+
     /// Returns true for a tree of one object.
     pub(crate) fn is_object(&self) -> bool {
         self.object.is_some()
     }
 
-    /// Lists the tree, as its store gives it: with whole keys, or the one object under its relative key.
+    /// Lists the tree, as its store gives it: with whole keys, and perhaps with some from outside.
     pub(crate) fn list(&self, options: ListOptions) -> EntryStream {
-        let Some(Single { whole, name }) = self.object.clone() else { return self.store.list(&self.prefix, options) };
+        let Some(Single { whole, .. }) = self.object.clone() else { return self.store.list(&self.prefix, options) };
         let store = self.store.clone();
         let found = async move {
             match store.head(&whole).await {
-                Ok(entry) => Some(Ok(Entry { key: name, ..entry })),
+                Ok(entry) => Some(Ok(Entry { key: whole, ..entry })),
                 Err(error) if error.kind() == ErrorKind::NotFound => None,
                 Err(error) => Some(Err(error)),
             }
@@ -110,5 +120,38 @@ impl fmt::Display for Tree {
         let store = self.store.to_string();
         let place = self.object.as_ref().map_or(&*self.prefix, |single| single.whole.as_str());
         write!(f, "{store}{}{place}", if store.ends_with('/') { "" } else { "/" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    #[test]
+    fn only_keys_below_the_prefix_have_a_relative_one() {
+        let tree = |prefix: &str| Tree::new(Arc::new(MemoryStore::new())).at(prefix);
+        for (prefix, key, relative) in [
+            ("", "a/b", Some("a/b")),
+            ("a/", "a/b", Some("b")),
+            ("a/", "a/", Some("")),
+            ("a/", "a", None),
+            ("a/", "", None),
+            ("1/", "100/x", None),
+            ("/d/", "d/\u{e9}", None),
+            ("abc/", "ab\u{e9}/x", None),
+            ("\u{e9}/", "\u{e9}/\u{e9}", Some("\u{e9}")),
+        ] {
+            let found = tree(prefix).relative(&Key::from(key));
+            assert_eq!(found.as_ref().map(Key::as_str), relative, "{prefix:?} {key:?}");
+        }
+    }
+
+    #[test]
+    fn a_tree_of_one_object_has_one_relative_key() {
+        let tree = Tree::object(Arc::new(MemoryStore::new()), "d/whole".into(), "name".into());
+        assert_eq!(tree.relative(&"d/whole".into()), Some("name".into()));
+        assert_eq!(tree.relative(&"d/wholesale".into()), None);
+        assert_eq!(tree.relative(&"name".into()), None);
     }
 }

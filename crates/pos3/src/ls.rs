@@ -7,7 +7,7 @@ use std::path::Path;
 
 use futures::future::{Either, join, ready};
 use futures::{StreamExt, stream};
-use pos3_core::{Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, StoreError, Tree};
+use pos3_core::{Doubts, Entries, Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, StoreError, Tree};
 
 use crate::error::Error;
 use crate::location::Location;
@@ -32,6 +32,8 @@ pub struct Found {
     /// The entries, with whole keys; that of the directory's own marker may be among them. Below a directory that is
     /// listed recursively each directory comes before what is in it, also where a store has no entry for it.
     pub entries: EntryStream,
+    /// What is wrong with the listing, as far as it was read.
+    pub doubts: Doubts,
 }
 
 /// Lists what is at a location. `s3://bucket/x/` is what is in `x/`; `s3://bucket/x` is the one object `x` if there is one,
@@ -47,7 +49,13 @@ pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Resul
         (opened, _) => opened?,
     };
     let options = ListOptions::default().with_shallow(depth == Depth::Level);
-    let mut entries = tree.store().list(tree.prefix(), options);
+    let listed = Entries::open(&tree, options);
+    let doubts = listed.doubts().clone();
+    let mut entries = stream::try_unfold(listed, async |mut listed| {
+        let next = listed.next().await?;
+        Ok(next.map(|(_relative, entry)| (entry, listed)))
+    })
+    .boxed();
     let name = object_name(location);
     let head = match &name {
         Some(name) => Either::Left(tree.store().head(name)),
@@ -59,10 +67,10 @@ pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Resul
         (Err(_), Some(first)) => {
             let entries = once_each(stream::iter([first]).chain(entries).boxed());
             let entries = if depth == Depth::Recursive { with_directories(entries, tree.prefix()) } else { entries };
-            Ok(Found { directory: directory(location, tree.prefix()), tree, entries })
+            Ok(Found { directory: directory(location, tree.prefix()), tree, entries, doubts })
         }
         (Err(error), None) if error.kind() == ErrorKind::NotFound => {
-            Ok(Found { directory: directory(location, tree.prefix()), tree, entries })
+            Ok(Found { directory: directory(location, tree.prefix()), tree, entries, doubts })
         }
         (Err(source), None) => Err(failed(location, source)),
     }
@@ -78,7 +86,7 @@ fn one_object(location: &Location, tree: Tree, object: Entry) -> Found {
     let key = object.key.as_str();
     let tree = tree.at(key.rfind('/').map_or("", |slash| &key[..=slash]));
     let directory = directory(location, tree.prefix());
-    Found { tree, directory, entries: stream::iter([Ok(object)]).boxed() }
+    Found { tree, directory, entries: stream::iter([Ok(object)]).boxed(), doubts: Doubts::default() }
 }
 
 async fn one_file(registry: &Registry, location: &Location, path: &Path) -> Result<Found, Error> {
@@ -90,7 +98,7 @@ async fn one_file(registry: &Registry, location: &Location, path: &Path) -> Resu
         return Err(failed(location, error));
     };
     let entry = tree.store().head(&Key::from(name)).await.map_err(|source| failed(location, source))?;
-    Ok(Found { tree, directory, entries: stream::iter([Ok(entry)]).boxed() })
+    Ok(Found { tree, directory, entries: stream::iter([Ok(entry)]).boxed(), doubts: Doubts::default() })
 }
 
 /// Returns the location of a prefix of the same store.

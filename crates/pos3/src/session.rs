@@ -29,7 +29,6 @@ use std::sync::{Arc, PoisonError};
 
 use futures::future::join_all;
 use futures::{FutureExt, TryStreamExt};
-use pos3_core::Key;
 
 use crate::location::Location;
 use crate::ls::{Depth, ls};
@@ -328,12 +327,12 @@ impl Session {
             remote => remote,
         };
         let found = ls(&self.inner.registry, &location, depth).await?;
-        let base = found.tree.prefix().to_owned();
         let failed = |source| crate::error::Error::Store { location: location.to_string(), source };
         let entries: Vec<_> = found.entries.try_collect().await.map_err(failed)?;
-        let relative = entries.iter().map(|entry| &entry.key.as_str()[base.len()..]);
+        self.inner.warn(found.doubts.warnings(format_args!("'{location}'")));
+        let relative = entries.iter().filter_map(|entry| found.tree.relative(&entry.key));
         // What is left of the directory's own marker is nothing.
-        Ok(relative.filter(|key| !key.is_empty()).map(|key| found.directory.child(&Key::from(key))).collect())
+        Ok(relative.filter(|key| !key.as_str().is_empty()).map(|key| found.directory.child(&key)).collect())
     }
 
     /// Plans what [`download`](Self::download) would do, and touches nothing.

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use pos3_core::{
-    CancellationToken, Capabilities, Deletion, Explanation, Key, ListOptions, MemoryManifest, Plan, Refusal, Report,
-    Stop, StoreError, SyncJob, SyncOptions, Tree, Usage,
+    CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, ListOptions, MemoryManifest, Plan, Refusal,
+    Report, Stop, StoreError, SyncJob, SyncOptions, Tree, Usage,
 };
 
 use crate::error::Error;
@@ -191,8 +190,8 @@ impl Sync {
         };
         let store = self.source.store();
         // A listing that fails speaks for itself when the sync reads it.
-        let anything_below = store.list(prefix, ListOptions::default()).next().await.is_some();
-        if !anything_below && store.head(&Key::from(name)).await.is_ok() {
+        let nothing_below = matches!(Entries::open(&self.source, ListOptions::default()).next().await, Ok(None));
+        if nothing_below && store.head(&Key::from(name)).await.is_ok() {
             return Err(Error::SourceIsFile { location: self.from.to_string() });
         }
         Ok(())

@@ -148,6 +148,9 @@ fn stopped(args: &CheckArgs, stop: &Stop) -> Failed {
             Failed::new(Exit::Failed, message, hints::for_stop(stop))
         }
         Stop::Spill(error) => Failed::new(Exit::Failed, one_line(error), hints::for_stop(stop)),
+        Stop::Refused(refusal) => {
+            Failed::new(Exit::Failed, format!("cannot compare: {refusal}"), hints::for_stop(stop))
+        }
         Stop::Cancelled => Failed::new(Exit::Interrupted, "ended by a signal".to_owned(), None),
         other => Failed::new(Exit::Failed, format!("the comparison ended early: {other:?}"), None),
     }

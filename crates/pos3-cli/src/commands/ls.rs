@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use futures::StreamExt;
-use pos3::{Entry, Error, Found, Location, StoreError, Symlinks, Usage};
+use pos3::{Doubts, Entry, Error, Found, Location, StoreError, Symlinks, Usage};
 use serde::Serialize;
 
 use super::{contract, registry};
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &LsArgs) -> Exit {
         }
         Err(error) => return not_begun(&error).tell(),
     };
-    if args.json { in_json(args, &warnings, found).await } else { in_lines(args, found).await }
+    if args.json { in_json(args, &warnings, found).await } else { in_lines(args, &warnings, found).await }
 }
 
 async fn open(args: &LsArgs, warnings: &Warnings) -> Result<Found, Error> {
@@ -66,10 +66,10 @@ async fn open(args: &LsArgs, warnings: &Warnings) -> Result<Found, Error> {
 }
 
 /// Writes lines as the entries come.
-async fn in_lines(args: &LsArgs, found: Found) -> Exit {
+async fn in_lines(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
     let mut chunks = found.entries.ready_chunks(CHUNK);
     let mut total = Total::default();
-    let row = Row::new(args, found.directory, found.tree.prefix());
+    let row = Row::new(args, found.directory, found.tree);
     while let Some(chunk) = chunks.next().await {
         let mut failure = None;
         let written = output::data(|out| {
@@ -91,7 +91,12 @@ async fn in_lines(args: &LsArgs, found: Found) -> Exit {
             (None, Ok(Reader::There)) => {}
         }
     }
+    warn(args, warnings, &found.doubts);
     end(args, total)
+}
+
+fn warn(args: &LsArgs, warnings: &Warnings, doubts: &Doubts) {
+    doubts.warnings(format_args!("'{}'", args.location)).iter().for_each(|warning| warnings.tell(warning));
 }
 
 fn end(args: &LsArgs, total: Total) -> Exit {
@@ -116,8 +121,8 @@ fn end(args: &LsArgs, total: Total) -> Exit {
 
 /// Writes one object when all entries have come.
 async fn in_json(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
-    let Found { tree, directory, entries: mut coming } = found;
-    let row = Row::new(args, directory, tree.prefix());
+    let Found { tree, directory, entries: mut coming, doubts } = found;
+    let row = Row::new(args, directory, tree.clone());
     let (mut entries, mut total) = (Vec::new(), Total::default());
     let mut ended = Ok(());
     while let Some(entry) = coming.next().await {
@@ -129,6 +134,7 @@ async fn in_json(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
             Err(error) => ended = Err(listing_failed(args, &error)),
         }
     }
+    warn(args, warnings, &doubts);
     let ended = if ended.is_ok() && is_nothing(args, total) { Err(nothing(args)) } else { ended };
     object(args, warnings, (entries, total), &tree.store().usage(), ended)
 }

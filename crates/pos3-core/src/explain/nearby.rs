@@ -93,11 +93,14 @@ impl Nearby<'_> {
         let slash = if key.is_marker() { "" } else { "/" };
         let directory = Key::from(format!("{}{slash}", key.as_str()));
         let options = ListOptions::default().with_prune(self.filter.clone());
-        let mut inside = self.tree.store().list(self.tree.key(&directory).as_str(), options);
+        let mut listed = self.tree.store().list(self.tree.key(&directory).as_str(), options);
         loop {
-            match inside.try_next().await {
+            match listed.try_next().await {
                 Ok(Some(entry)) => {
-                    let relative = Key::from(&entry.key.as_str()[self.tree.prefix().len()..]);
+                    let relative = self.tree.relative(&entry.key);
+                    let inside = relative.filter(|relative| relative.as_str().starts_with(directory.as_str()));
+                    // A server may send what lies elsewhere.
+                    let Some(relative) = inside else { continue };
                     let is_itself = relative == directory && (key.is_marker() || self.is_local);
                     if !is_itself && self.filter.admits(relative.as_str()) {
                         return Ok(Some(Entry { key: relative, ..entry }));

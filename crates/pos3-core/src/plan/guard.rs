@@ -4,6 +4,7 @@
 //! the whole plan, so that nothing has been touched when a person reads why.
 
 use super::Tally;
+use crate::diff::Side;
 use crate::entry::{Entry, Kind};
 use crate::listing::Complete;
 use crate::spill::{Spill, SpillError};
@@ -74,6 +75,14 @@ pub enum Refusal {
         /// How many files the target holds.
         files: u64,
     },
+    /// Something would be deleted because of a listing that cannot be trusted.
+    #[error("the listing of the {} cannot be trusted with deletes: {why}", side.as_str())]
+    Unreliable {
+        /// Which listing.
+        side: Side,
+        /// What is wrong with it.
+        why: String,
+    },
     /// More would be deleted than is allowed.
     #[error("{deletes} of the {files} files in the target would be deleted, which is more than the allowed {limit}")]
     TooManyDeletes {
@@ -112,15 +121,19 @@ impl Extra {
     }
 
     /// Turns what only the target has into deletes: the only place where deletes are made, and it takes the proofs that
-    /// both listings ended well.
+    /// both listings ended well. What `replaces` something is deleted for, needs listings as good.
     pub(super) fn release(
         self,
+        replaces: bool,
         guards: Guards,
         tally: Tally,
-        source: &Complete,
-        _target: &Complete,
+        (source, target): (&Complete, &Complete),
     ) -> Result<Deletes, Refusal> {
         let deletes = self.files;
+        if deletes > 0 || replaces {
+            reliable(Side::Source, source)?;
+            reliable(Side::Target, target)?;
+        }
         if deletes > 0 && source.count() == 0 && !guards.allow_empty {
             return Err(Refusal::SourceEmpty { files: tally.target });
         }
@@ -141,6 +154,10 @@ impl Deletes {
     pub(super) fn into_entries(self) -> Spill<Entry> {
         self.entries
     }
+}
+
+fn reliable(side: Side, listing: &Complete) -> Result<(), Refusal> {
+    listing.doubts().against_deletes().map_or(Ok(()), |why| Err(Refusal::Unreliable { side, why }))
 }
 
 #[cfg(test)]

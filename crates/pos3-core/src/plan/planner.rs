@@ -17,7 +17,7 @@ use crate::error::ErrorKind;
 use crate::event::{Event, Observe};
 use crate::filter::Filter;
 use crate::key::Key;
-use crate::listing::{Listing, Order};
+use crate::listing::{Complete, Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
 use crate::options::{Deletable, Deletion, Overwritable, SyncOptions};
 use crate::spill::{self, Spill, SpillError};
@@ -340,14 +340,25 @@ impl Planner {
         while let Some(row) = self.next_row().await {
             forget(self.recorder.as_ref(), &self.filter, row.key).await;
         }
-        if let Some((source, target)) = self.merge.take().and_then(Merge::finish)
-            && self.deletion == Deletion::Mirror
-        {
-            let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
-            let deletes = extra.release(self.guards, self.tally, &source, &target).map_err(PlanError::Refused)?;
-            self.last = Last::Decided(deletes);
+        if let Some(ends) = self.merge.take().and_then(Merge::finish) {
+            self.warn(Side::Source, &ends.0);
+            self.warn(Side::Target, &ends.1);
+            if self.deletion == Deletion::Mirror {
+                let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
+                let deletes = extra.release(!self.replacing.is_empty(), self.guards, self.tally, (&ends.0, &ends.1));
+                self.last = Last::Decided(deletes.map_err(PlanError::Refused)?);
+            }
         }
         Ok(())
+    }
+
+    /// Warns of what is wrong with a listing that ended well.
+    fn warn(&mut self, side: Side, listing: &Complete) {
+        let tree = match side {
+            Side::Source => &self.source,
+            Side::Target => &self.target,
+        };
+        self.warnings.extend(listing.doubts().warnings(format_args!("the {} '{tree}'", side.as_str())));
     }
 
     async fn next_row(&mut self) -> Option<Row> {

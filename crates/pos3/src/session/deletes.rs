@@ -78,10 +78,12 @@ impl Deletes {
         })
     }
 
-    /// Returns true if a guard refused too many deletes where copies should not wait for a person's decision: what a
-    /// program made could be lost with its machine.
-    pub(super) fn are_too_many(&self, report: &Report) -> bool {
-        self.mode == RemoteDelete::Seen && matches!(report.stopped, Some(Stop::Refused(Refusal::TooManyDeletes { .. })))
+    /// Returns true if a guard refused the deletes, too many or by a listing that cannot be trusted, where copies should
+    /// not wait for a person's decision: what a program made could be lost with its machine.
+    pub(super) fn are_refused_alone(&self, report: &Report) -> bool {
+        let Some(Stop::Refused(refusal)) = &report.stopped else { return false };
+        let is_about_deletes = matches!(refusal, Refusal::TooManyDeletes { .. } | Refusal::Unreliable { .. });
+        self.mode == RemoteDelete::Seen && is_about_deletes
     }
 
     /// Returns the report of an upload whose directory was emptied, without the refusal: nothing was to be copied, and what

@@ -122,6 +122,14 @@ impl Inner {
         self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.to_owned())
     }
 
+    /// Says what is wrong with a listing, unless that was said before.
+    pub(super) fn warn(&self, warnings: Vec<String>) {
+        for warning in warnings.iter().filter(|warning| self.is_news(warning)) {
+            tracing::warn!("{warning}");
+            self.tell(&Event::Warning(warning));
+        }
+    }
+
     /// Ends without a last upload, because there is nothing to tell of.
     pub(super) fn close_quietly(&self) {
         self.closed.store(true, Ordering::Release);

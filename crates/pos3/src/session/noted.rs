@@ -7,8 +7,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::TryStreamExt;
-use pos3_core::{Key, ListOptions, StoreError, Tree};
+use pos3_core::{Entries, Key, ListOptions, StoreError, Tree};
 
 /// A set of keys that several tasks add to.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +22,9 @@ struct Hashes {
 impl Noted {
     /// Notes every key of a tree.
     pub(super) async fn note_tree(&self, tree: &Tree) -> Result<(), StoreError> {
-        let mut entries = tree.store().list(tree.prefix(), ListOptions::default());
-        while let Some(entry) = entries.try_next().await? {
-            self.note(&entry.key.as_str()[tree.prefix().len()..]);
+        let mut entries = Entries::open(tree, ListOptions::default());
+        while let Some((relative, _entry)) = entries.next().await? {
+            self.note(relative.as_str());
         }
         Ok(())
     }

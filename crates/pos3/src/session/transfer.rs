@@ -118,7 +118,7 @@ pub(super) async fn upload_watched(
     };
     let deletes = Deletes::new(mode);
     let mut report = perform(deletes.allow(options.clone(), &registration.evidence)).await;
-    if deletes.are_too_many(&report) {
+    if deletes.are_refused_alone(&report) {
         let refused = report.stopped;
         report = perform(options).await;
         report.stopped = report.stopped.or(refused);

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pos3::{Depth, Entry, Key, Kind, Location, Protection};
+use pos3::{Depth, Entry, Key, Kind, Location, Protection, Tree};
 use serde::Serialize;
 
 use crate::args::LsArgs;
@@ -15,7 +15,7 @@ use crate::size;
 /// How the entries of one listing are shown.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    prefix: String,
+    tree: Tree,
     directory: Location,
     form: Form,
 }
@@ -41,25 +41,25 @@ pub(super) struct EntryJson {
 }
 
 impl Row {
-    /// Returns rows of what lies in a directory whose keys have a prefix.
-    pub(super) fn new(args: &LsArgs, directory: Location, prefix: &str) -> Self {
+    /// Returns rows of what lies in a directory, which is this tree.
+    pub(super) fn new(args: &LsArgs, directory: Location, tree: Tree) -> Self {
         let form = if args.is_long() {
             Form::Long { depth: args.depth(), human_readable: args.human_readable, zone: TimeZone::system() }
         } else {
             Form::Location
         };
-        Self { prefix: prefix.to_owned(), directory, form }
+        Self { tree, directory, form }
     }
 
     /// Writes an entry; nothing for the directory's own marker, which is the location that was asked for.
     pub(super) fn write(&self, out: &mut Out<'_>, entry: &Entry) -> io::Result<()> {
         let relative = self.relative(entry);
         match &self.form {
-            _ if relative.is_empty() => Ok(()),
-            Form::Location => writeln!(out, "{}", self.directory.child(&Key::from(relative))),
+            _ if relative.as_str().is_empty() => Ok(()),
+            Form::Location => writeln!(out, "{}", self.directory.child(&relative)),
             Form::Long { depth, human_readable, zone } => {
                 let name = match depth {
-                    Depth::Level => Key::from(relative),
+                    Depth::Level => relative,
                     Depth::Recursive => entry.key.clone(),
                 };
                 let size = if *human_readable { size::bytes(entry.size) } else { entry.size.to_string() };
@@ -85,14 +85,15 @@ impl Row {
         };
         let modified = entry.modified.and_then(|time| Timestamp::try_from(time).ok()).map(|stamp| stamp.to_string());
         let location = match &self.directory {
-            Location::Local(path) => Location::Local(path.join(self.relative(entry))),
+            Location::Local(path) => Location::Local(path.join(self.relative(entry).as_str())),
             Location::Remote(remote) => Location::Remote(remote.with_key(entry.key.as_str())),
         };
         EntryJson { key: entry.key.clone(), location: location.to_string(), kind, size: entry.size, modified, why }
     }
 
-    fn relative<'a>(&self, entry: &'a Entry) -> &'a str {
-        entry.key.as_str().strip_prefix(&self.prefix).unwrap_or(entry.key.as_str())
+    /// Returns the key below the directory; what is listed lies in it.
+    fn relative(&self, entry: &Entry) -> Key {
+        self.tree.relative(&entry.key).unwrap_or_else(|| entry.key.clone())
     }
 }
 
@@ -106,6 +107,8 @@ fn time(time: Option<SystemTime>, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use pos3::{Registry, Role};
 
     use super::*;
 
@@ -121,8 +124,16 @@ mod tests {
         ]
     }
 
+    /// Returns a tree whose keys begin with `d/`, whatever its store is.
+    fn tree() -> Tree {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let registry = Registry::default();
+        let opened = runtime.block_on(registry.open(&"/".parse().unwrap(), Role::Source));
+        opened.unwrap().at("d/")
+    }
+
     fn row(form: Form) -> Row {
-        Row { prefix: "d/".into(), directory: "s3://lab@bucket/d/".parse().unwrap(), form }
+        Row { tree: tree(), directory: "s3://lab@bucket/d/".parse().unwrap(), form }
     }
 
     fn shown(form: &Form) -> String {
