@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Stalled(Duration),
     /// An answer came that cannot be trusted. The server may have done what was asked.
     Garbled(String),
+    /// An answer came whole, but it contradicts the request or itself. The next one would, too.
+    Contradictory(String),
     /// The object is not what was expected.
     Changed,
     /// No credentials could be had.
@@ -47,7 +49,12 @@ impl Failure {
             Self::Transport(error) if exhausted(error).is_some() => false,
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Garbled(_) => true,
-            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::TooLarge(_) | Self::Source(_) => false,
+            Self::Contradictory(_)
+            | Self::Changed
+            | Self::Credentials(_)
+            | Self::Request(_)
+            | Self::TooLarge(_)
+            | Self::Source(_) => false,
         }
     }
 
@@ -65,7 +72,7 @@ impl Failure {
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.status.is_server_error(),
-            Self::Transport(_) | Self::Stalled(_) | Self::Garbled(_) => true,
+            Self::Transport(_) | Self::Stalled(_) | Self::Garbled(_) | Self::Contradictory(_) => true,
             Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::TooLarge(_) | Self::Source(_) => false,
         }
     }
@@ -77,6 +84,7 @@ impl Failure {
             Self::Transport(error) => Self::Transport(HttpError::new(error.kind(), untyped(error))),
             Self::Stalled(idle) => Self::Stalled(*idle),
             Self::Garbled(why) => Self::Garbled(why.clone()),
+            Self::Contradictory(why) => Self::Contradictory(why.clone()),
             Self::Changed => Self::Changed,
             Self::Credentials(error) => {
                 let source = match error {
@@ -114,7 +122,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.kind(),
             Self::Transport(cause) if exhausted(cause).is_some() => ErrorKind::Exhausted,
             Self::Transport(_) | Self::Stalled(_) => ErrorKind::Unavailable,
-            Self::Garbled(_) => ErrorKind::Integrity,
+            Self::Garbled(_) | Self::Contradictory(_) => ErrorKind::Integrity,
             Self::Changed => ErrorKind::Precondition,
             Self::Credentials(_) => ErrorKind::Unauthenticated,
             Self::Request(_) => ErrorKind::Other,
@@ -142,7 +150,7 @@ impl Failure {
                 error.with_message(format!("{what} {endpoint}")).with_source(untyped(&cause))
             }
             Self::Stalled(idle) => error.with_message(format!("nothing came from {endpoint} for {idle:?}")),
-            Self::Garbled(why) | Self::Request(why) => error.with_message(why),
+            Self::Garbled(why) | Self::Contradictory(why) | Self::Request(why) => error.with_message(why),
             Self::TooLarge(size) => {
                 error.with_message(format!("it has {size} bytes, and an object has at most 10,000 parts of 5 GiB each"))
             }

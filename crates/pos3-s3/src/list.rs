@@ -1,9 +1,11 @@
 //! Listings: page after page of ListObjectsV2, one fetched ahead of the one being read.
 //!
 //! Keys are asked for URL-encoded, because XML cannot carry every character a key may have. A listing ends well or with
-//! an error; what a server leaves unclear is an error.
+//! an error: an answer that is unclear, that contradicts the request or itself, or that never comes to an end is one.
 
+pub(crate) mod echo;
 mod page;
+pub(crate) mod progress;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +19,8 @@ use tokio::task::JoinHandle;
 use crate::bucket::Bucket;
 use crate::error::Failure;
 use crate::operation::Operation;
-use page::Page;
+use page::{Asked, Page};
+use progress::Progress;
 
 /// A listing that is being read.
 pub(crate) struct Listing {
@@ -26,6 +29,7 @@ pub(crate) struct Listing {
     entries: vec::IntoIter<Entry>,
     /// The token of the page that is being read or fetched.
     token: Option<String>,
+    progress: Progress,
     next: Next,
 }
 
@@ -57,7 +61,14 @@ impl Drop for Fetch {
 impl Listing {
     pub(crate) fn new(bucket: Arc<Bucket>, prefix: &str, options: ListOptions) -> Self {
         let query = ListQuery { prefix: prefix.to_owned(), start_after: options.start_after, shallow: options.shallow };
-        Self { bucket, query: Arc::new(query), entries: Vec::new().into_iter(), token: None, next: Next::First }
+        Self {
+            bucket,
+            query: Arc::new(query),
+            entries: Vec::new().into_iter(),
+            token: None,
+            progress: Progress::default(),
+            next: Next::First,
+        }
     }
 
     fn fetch(&self) -> Fetch {
@@ -67,17 +78,13 @@ impl Listing {
 
     /// Takes a page that came and asks for the one after it.
     fn turn(&mut self, page: Page) -> Result<(), Failure> {
-        self.entries = page.entries.into_iter();
         self.next = Next::Nothing;
         if let Some(token) = page.next {
-            if self.token.as_ref() == Some(&token) {
-                return Err(Failure::Garbled(
-                    "the listing goes round in circles: a page names itself as the next".into(),
-                ));
-            }
+            self.progress.turn(page.entries.iter().map(|entry| &entry.key), &token)?;
             self.token = Some(token);
             self.next = Next::Fetching(self.fetch());
         }
+        self.entries = page.entries.into_iter();
         Ok(())
     }
 
@@ -129,6 +136,7 @@ impl Bucket {
         pairs.extend((!query.prefix.is_empty()).then_some(("prefix", query.prefix.as_str())));
         pairs.extend(start_after.map(|key| ("start-after", key.as_str())));
         let request = self.request(Operation::ListObjectsV2, &pairs)?;
-        self.exchange(&request, |answer| page::parse(&answer.body)).await
+        let asked = Asked { bucket: &self.name, query, token };
+        self.exchange(&request, |answer| page::parse(&answer.body, &asked)).await
     }
 }

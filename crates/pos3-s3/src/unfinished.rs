@@ -2,6 +2,8 @@
 //!
 //! No listing of objects shows them and their parts are paid for, so without this they would stay for ever.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, stream};
 use pos3_core::{Key, Result, StoreError, Unfinished};
 
@@ -12,6 +14,8 @@ use crate::client::time::parse_rfc3339;
 use crate::client::uri::decode_listed;
 use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
+use crate::list::echo;
+use crate::list::progress::Progress;
 use crate::operation::Operation;
 
 /// How many aborts one call has in flight.
@@ -25,27 +29,42 @@ struct Page {
 }
 
 /// Where a page starts: after this upload.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Marker {
     key: String,
     id: String,
 }
 
 impl Bucket {
-    /// Returns the open uploads below a prefix, whoever began them.
+    /// Returns the open uploads below a prefix, whoever began them, each once. Of those from elsewhere, which a server may
+    /// send too, it warns.
     pub(crate) async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
+        let listed = self.list_uploads(prefix).await.map_err(|failure| self.unlisted(prefix, failure))?;
+        let count = listed.len();
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|(key, _)| key.as_str().starts_with(prefix));
+        if !elsewhere.is_empty() {
+            self.client.warn(&format!(
+                "the server sends {} of {count} unfinished uploads from outside of what was listed: they are left alone",
+                elsewhere.len()
+            ));
+        }
+        let mut known = HashSet::new();
+        Ok(here.into_iter().filter(|(key, upload)| known.insert((key.clone(), upload.id.clone()))).collect())
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>, Failure> {
         let mut uploads = Vec::new();
         let mut marker = Marker::default();
+        let mut progress = Progress::default();
         loop {
-            let page = self.uploads_after(prefix, &marker).await.map_err(|failure| self.unlisted(prefix, failure))?;
-            // A server may ignore the prefix.
-            uploads.extend(page.uploads.into_iter().filter(|(key, _)| key.as_str().starts_with(prefix)));
+            let page = self.uploads_after(prefix, &marker).await?;
+            if let Some(next) = &page.next {
+                progress.turn(page.uploads.iter().map(|(key, upload)| (key, &upload.id)), next)?;
+            }
+            uploads.extend(page.uploads);
             match page.next {
                 None => return Ok(uploads),
-                Some(next) if next == marker => {
-                    let why = "the list of uploads goes round in circles: a page names itself as the next";
-                    return Err(self.unlisted(prefix, Failure::Garbled(why.into())));
-                }
                 Some(next) => marker = next,
             }
         }
@@ -63,7 +82,7 @@ impl Bucket {
         query.extend((!marker.id.is_empty()).then_some(("upload-id-marker", marker.id.as_str())));
         query.push(("uploads", ""));
         let request = self.request(Operation::ListMultipartUploads, &query)?;
-        self.exchange(&request, page).await
+        self.exchange(&request, |answer| page(answer, &self.name, prefix)).await
     }
 
     /// Aborts uploads and answers for each, in their order.
@@ -88,15 +107,18 @@ impl Bucket {
     }
 }
 
-/// Reads a page of uploads.
-fn page(answer: &Answer) -> Result<Page, Failure> {
+/// Reads a page of uploads to a bucket, below a prefix.
+fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
     let mut page = Page::default();
     let mut marker = Marker::default();
     let [mut key, mut id, mut since, mut truncated, mut encoding] = [const { String::new() }; 5];
+    let [mut echoed_bucket, mut echoed_prefix] = [None, None];
     let mut listed = Vec::new();
     let mut expected = false;
     xml::walk(&answer.body, |depth, step| match (depth, step) {
         (1, Step::Open(name)) => expected = name == b"ListMultipartUploadsResult",
+        (2, Step::Close(b"Bucket", text)) => echoed_bucket = Some(std::mem::take(text).into_owned()),
+        (2, Step::Close(b"Prefix", text)) => echoed_prefix = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"EncodingType", text)) => encoding = std::mem::take(text).into_owned(),
         (2, Step::Close(b"IsTruncated", text)) => truncated = std::mem::take(text).into_owned(),
         (2, Step::Close(b"NextKeyMarker", text)) => marker.key = std::mem::take(text).into_owned(),
@@ -112,6 +134,8 @@ fn page(answer: &Answer) -> Result<Page, Failure> {
     if !expected {
         return Err(answer.not_a_result(XmlError::Unexpected));
     }
+    echo::check_bucket(echoed_bucket.as_deref(), bucket)?;
+    echo::check_filled("prefix", echoed_prefix.as_deref(), prefix)?;
     let encoded = encoding.trim().eq_ignore_ascii_case("url");
     for (key, id, since) in listed {
         // A name that is no text cannot be named in a request either: it was not ours, and stays.
@@ -126,6 +150,7 @@ fn page(answer: &Answer) -> Result<Page, Failure> {
                 key.ok_or_else(|| Failure::Garbled("the list of uploads does not say where it goes on".into()))?;
             Some(Marker { key, id: marker.id })
         }
+        // A server names the last upload of the last page, too.
         _ => None,
     };
     Ok(page)
@@ -144,7 +169,7 @@ mod tests {
 
     fn read(inner: &str) -> Result<Page, Failure> {
         let body = format!("<ListMultipartUploadsResult>{inner}</ListMultipartUploadsResult>");
-        page(&Answer { headers: HeaderMap::new(), body: Bytes::from(body) })
+        page(&Answer { headers: HeaderMap::new(), body: Bytes::from(body) }, "b", "a/")
     }
 
     #[test]
@@ -165,9 +190,14 @@ mod tests {
     fn what_is_no_list_is_an_error() {
         assert!(read("<IsTruncated>true</IsTruncated>").is_err(), "it does not say where it goes on");
         assert_eq!(read("<IsTruncated>false</IsTruncated>").unwrap(), Page::default());
+        assert!(read("<IsTruncated>false</IsTruncated><Bucket>b</Bucket><Prefix>a%2F</Prefix>").is_ok());
+        for other in ["<Bucket>another</Bucket>", "<Prefix>z/</Prefix>"] {
+            let found = read(&format!("<IsTruncated>false</IsTruncated>{other}"));
+            assert!(matches!(found, Err(Failure::Contradictory(_))), "{other}");
+        }
         for body in ["", "<ListMultipartUploadsResult>", "<html></html>", "<Error><Code>AccessDenied</Code></Error>"] {
             let answer = Answer { headers: HeaderMap::new(), body: Bytes::from(body) };
-            assert!(super::page(&answer).is_err(), "{body}");
+            assert!(super::page(&answer, "b", "a/").is_err(), "{body}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One page of a listing: XML in, entries out.
 //!
 //! A page that is not whole, or that says there is more but not where, is an error: read as a short page, it would make
-//! every key after it look deleted.
+//! every key after it look deleted. So is one that contradicts itself, or answers another request than the one sent.
 
 use std::borrow::Cow;
 
@@ -12,6 +12,16 @@ use crate::client::uri::decode_listed;
 use crate::client::xml::{self, Step};
 use crate::error::{Failure, Refusal};
 use crate::etag;
+use crate::list::{ListQuery, echo};
+
+/// The request that a page answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'q> {
+    pub(crate) bucket: &'q str,
+    pub(crate) query: &'q ListQuery,
+    /// Where the page starts; the first one has none.
+    pub(crate) token: Option<&'q str>,
+}
 
 /// A page, checked.
 #[derive(Debug, PartialEq)]
@@ -41,6 +51,18 @@ struct Reader<'x> {
     encoding: Cow<'x, str>,
     truncated: Cow<'x, str>,
     token: Cow<'x, str>,
+    key_count: Cow<'x, str>,
+    echoed: Echoed<'x>,
+}
+
+/// What the page repeats of the request; servers leave out some of it.
+#[derive(Default)]
+struct Echoed<'x> {
+    bucket: Option<Cow<'x, str>>,
+    prefix: Option<Cow<'x, str>>,
+    delimiter: Option<Cow<'x, str>>,
+    token: Option<Cow<'x, str>>,
+    start_after: Option<Cow<'x, str>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -88,6 +110,12 @@ impl<'x> Reader<'x> {
             b"EncodingType" => self.encoding = std::mem::take(text),
             b"IsTruncated" => self.truncated = std::mem::take(text),
             b"NextContinuationToken" => self.token = std::mem::take(text),
+            b"KeyCount" => self.key_count = std::mem::take(text),
+            b"Name" => self.echoed.bucket = Some(std::mem::take(text)),
+            b"Prefix" => self.echoed.prefix = Some(std::mem::take(text)),
+            b"Delimiter" => self.echoed.delimiter = Some(std::mem::take(text)),
+            b"ContinuationToken" => self.echoed.token = Some(std::mem::take(text)),
+            b"StartAfter" => self.echoed.start_after = Some(std::mem::take(text)),
             _ => {}
         }
     }
@@ -105,24 +133,60 @@ impl<'x> Reader<'x> {
 
     fn next(&self) -> Result<Option<String>, Failure> {
         match self.truncated.trim() {
-            "false" => Ok(None),
+            "false" if self.token.is_empty() => Ok(None),
+            "false" => Err(contradictory("the server says where a listing goes on of which it says that it has ended")),
             "true" if !self.token.is_empty() => Ok(Some(self.token.clone().into_owned())),
             "true" => Err(garbled("the listing has more pages but the server does not say where they start")),
             _ => Err(garbled("the listing does not say whether it has more pages")),
         }
     }
 
-    fn entries(self) -> Result<Vec<Entry>, Failure> {
+    /// Fails if the page has fewer or more keys than it says. Some servers do not count common prefixes, and one that
+    /// repeats a key may count it once.
+    fn check_count(&self) -> Result<(), Failure> {
+        let Ok(said) = self.key_count.trim().parse::<usize>() else { return Ok(()) };
+        let (objects, directories) = (self.records.len(), self.directories.len());
+        let repeated = self.records.windows(2).filter(|pair| pair[0].key == pair[1].key).count();
+        if (objects - repeated..=objects + directories).contains(&said) {
+            return Ok(());
+        }
+        let counted = objects + directories;
+        Err(contradictory(format!("the server says that a page has {said} keys, and sends {counted}")))
+    }
+
+    fn entries(self, query: &ListQuery) -> Result<Vec<Entry>, Failure> {
         let encoded = self.encoding.trim().eq_ignore_ascii_case("url");
         let objects = self.records.into_iter().map(|record| record.entry(encoded)).collect::<Result<Vec<_>, _>>()?;
-        if self.directories.is_empty() {
-            return Ok(objects);
+        let directories =
+            self.directories.iter().map(|name| directory(name, encoded)).collect::<Result<Vec<_>, _>>()?;
+        match objects.iter().chain(&directories).find(|entry| query.shallow && is_deep(&entry.key, &query.prefix)) {
+            Some(deep) => {
+                Err(contradictory(format!("the server sends '{}' although one level was asked for", deep.key)))
+            }
+            None if !query.shallow && !directories.is_empty() => {
+                Err(contradictory("the server sends common prefixes that were not asked for, in place of keys"))
+            }
+            None => Ok(merge(objects, directories)),
         }
-        let directories = self.directories.iter().map(|name| match decode(name, encoded) {
-            Ok(name) => Entry::directory(&*name),
-            Err(shown) => Entry::protected(shown, Protection::NotUtf8),
-        });
-        Ok(merge(objects, directories))
+    }
+}
+
+impl Echoed<'_> {
+    /// Fails if this is the answer to another request.
+    fn check(&self, asked: &Asked<'_>) -> Result<(), Failure> {
+        let query = asked.query;
+        echo::check_bucket(self.bucket.as_deref(), asked.bucket)?;
+        echo::check("prefix", self.prefix.as_deref(), &query.prefix)?;
+        echo::check_filled("delimiter", self.delimiter.as_deref(), if query.shallow { "/" } else { "" })?;
+        echo::check_filled("continuation token", self.token.as_deref(), asked.token.unwrap_or_default())?;
+        match asked.token {
+            None => {
+                let start_after = query.start_after.as_ref().map_or("", Key::as_str);
+                echo::check_filled("start", self.start_after.as_deref(), start_after)
+            }
+            // A server may repeat here what its token means.
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -150,8 +214,25 @@ fn decode(name: &str, encoded: bool) -> Result<Cow<'_, str>, String> {
     decode_listed(name).ok_or_else(|| percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned())
 }
 
+fn directory(name: &str, encoded: bool) -> Result<Entry, Failure> {
+    match decode(name, encoded) {
+        Ok(name) if name.ends_with('/') => Ok(Entry::directory(&*name)),
+        Ok(name) => Err(contradictory(format!("the server sends the common prefix '{}'", name.escape_debug()))),
+        Err(shown) => Ok(Entry::protected(shown, Protection::NotUtf8)),
+    }
+}
+
+/// Returns true for a key that lies deeper below the prefix than one level.
+fn is_deep(key: &Key, prefix: &str) -> bool {
+    let below = key.as_str().strip_prefix(prefix).unwrap_or_default();
+    below.strip_suffix('/').unwrap_or(below).contains('/')
+}
+
 /// Merges the page's two lists, each in byte order, into one.
-fn merge(objects: Vec<Entry>, directories: impl ExactSizeIterator<Item = Entry>) -> Vec<Entry> {
+fn merge(objects: Vec<Entry>, directories: Vec<Entry>) -> Vec<Entry> {
+    if directories.is_empty() {
+        return objects;
+    }
     let mut merged = Vec::with_capacity(objects.len() + directories.len());
     let mut objects = objects.into_iter().peekable();
     for directory in directories {
@@ -168,12 +249,16 @@ fn garbled(why: impl Into<String>) -> Failure {
     Failure::Garbled(why.into())
 }
 
+fn contradictory(why: impl Into<String>) -> Failure {
+    Failure::Contradictory(why.into())
+}
+
 /// Reads a page.
 ///
 /// # Errors
 ///
-/// A page that is not whole or contradicts itself, and an `<Error>` in a page's place.
-pub(crate) fn parse(document: &[u8]) -> Result<Page, Failure> {
+/// A page that is not whole or contradicts the request or itself, and an `<Error>` in a page's place.
+pub(crate) fn parse(document: &[u8], asked: &Asked<'_>) -> Result<Page, Failure> {
     let mut reader = Reader::default();
     xml::walk(document, |depth, step| reader.step(depth, step))?;
     match reader.root {
@@ -184,8 +269,10 @@ pub(crate) fn parse(document: &[u8]) -> Result<Page, Failure> {
         }
         Root::Unknown => return Err(garbled("the answer is no S3 listing")),
     }
+    reader.echoed.check(asked)?;
+    reader.check_count()?;
     let next = reader.next()?;
-    Ok(Page { entries: reader.entries()?, next })
+    Ok(Page { entries: reader.entries(asked.query)?, next })
 }
 
 #[cfg(test)]
@@ -194,10 +281,23 @@ mod tests {
 
     use super::*;
 
-    const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix></Prefix>"#;
+    const HEAD: &str =
+        r#"<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">"#;
+
+    fn query(prefix: &str, shallow: bool) -> ListQuery {
+        ListQuery { prefix: prefix.to_owned(), start_after: None, shallow }
+    }
+
+    fn answer(asked: &Asked<'_>, inner: &str) -> Result<Page, Failure> {
+        parse(format!("{HEAD}{inner}</ListBucketResult>").as_bytes(), asked)
+    }
+
+    fn page_of(query: &ListQuery, inner: &str) -> Result<Page, Failure> {
+        answer(&Asked { bucket: "b", query, token: None }, inner)
+    }
 
     fn page(inner: &str) -> Result<Page, Failure> {
-        parse(format!("{HEAD}{inner}</ListBucketResult>").as_bytes())
+        page_of(&query("", false), &format!("<Name>b</Name><Prefix></Prefix>{inner}"))
     }
 
     fn object(key: &str) -> String {
@@ -242,14 +342,14 @@ mod tests {
 
     #[test]
     fn markers_and_directories_stand_in_byte_order() {
-        let page = page(&format!(
+        let inner = format!(
             "<IsTruncated>false</IsTruncated>{}{}{}<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>\
              <CommonPrefixes><Prefix>z/</Prefix></CommonPrefixes>",
             object("a-b"),
             object("a0"),
             object("m/"),
-        ))
-        .unwrap();
+        );
+        let page = page_of(&query("", true), &inner).unwrap();
         let shown: Vec<_> = page.entries.iter().map(|entry| (entry.key.as_str(), entry.kind.clone())).collect();
         let file = Kind::File;
         assert_eq!(
@@ -277,15 +377,73 @@ mod tests {
             assert!(matches!(page(inner), Err(Failure::Garbled(_))), "{inner}");
         }
         let whole = format!("{HEAD}<IsTruncated>false</IsTruncated>{}</ListBucketResult>", object("a"));
+        let query = query("", false);
+        let asked = Asked { bucket: "b", query: &query, token: None };
         for cut in 0..whole.len() {
-            assert!(parse(&whole.as_bytes()[..cut]).is_err(), "cut at {cut}");
+            assert!(parse(&whole.as_bytes()[..cut], &asked).is_err(), "cut at {cut}");
         }
-        assert!(parse(b"<html><body>please log in</body></html>").is_err());
+        assert!(parse(b"<html><body>please log in</body></html>", &asked).is_err());
     }
 
     #[test]
     fn an_error_in_a_success_is_a_refusal() {
-        let failure = parse(b"<Error><Code>SlowDown</Code></Error>").unwrap_err();
+        let query = query("", false);
+        let asked = Asked { bucket: "b", query: &query, token: None };
+        let failure = parse(b"<Error><Code>SlowDown</Code></Error>", &asked).unwrap_err();
         assert_eq!(failure.refusal().map(Refusal::kind), Some(ErrorKind::Throttled));
+    }
+
+    #[test]
+    fn what_contradicts_the_request_or_itself_is_an_error() {
+        let end = "<IsTruncated>false</IsTruncated>";
+        let deep = query("p/", false);
+        let level = query("p/", true);
+        let directory = "<CommonPrefixes><Prefix>p/d/</Prefix></CommonPrefixes>";
+        for (query, inner) in [
+            (&deep, format!("{end}<Name>other</Name>")),
+            (&deep, format!("{end}<Prefix>q/</Prefix>")),
+            (&deep, format!("{end}<Prefix></Prefix>")),
+            (&deep, format!("{end}<Delimiter>/</Delimiter>")),
+            (&deep, format!("{end}{directory}")),
+            (&deep, format!("{end}<KeyCount>1000</KeyCount>{}", object("p/a"))),
+            (&deep, format!("{end}<KeyCount>1</KeyCount>{}{}", object("p/a"), object("p/b"))),
+            (&deep, format!("{end}<NextContinuationToken>t</NextContinuationToken>")),
+            (&deep, format!("{end}<ContinuationToken>t</ContinuationToken>")),
+            (&deep, format!("{end}<StartAfter>p/m</StartAfter>")),
+            (&level, format!("{end}<Delimiter>-</Delimiter>")),
+            (&level, format!("{end}{}", object("p/d/x"))),
+            (&level, format!("{end}<CommonPrefixes><Prefix>p/d/e/</Prefix></CommonPrefixes>")),
+            (&level, format!("{end}<CommonPrefixes><Prefix>p/d</Prefix></CommonPrefixes>")),
+        ] {
+            let found = page_of(query, &inner);
+            assert!(matches!(&found, Err(Failure::Contradictory(_))), "{inner}: {found:?}");
+        }
+        let asked = Asked { bucket: "b", query: &deep, token: Some("mine") };
+        let other = answer(&asked, &format!("{end}<ContinuationToken>another</ContinuationToken>"));
+        assert!(matches!(other, Err(Failure::Contradictory(_))));
+    }
+
+    #[test]
+    fn what_real_servers_leave_out_or_count_otherwise_is_no_contradiction() {
+        let end = "<IsTruncated>false</IsTruncated>";
+        let deep = query("p q/", false);
+        let level = query("p/", true);
+        let directory = "<CommonPrefixes><Prefix>p/d/</Prefix></CommonPrefixes>";
+        for (query, inner) in [
+            (&deep, end.to_owned()),
+            (&deep, format!("{end}<Name></Name><Prefix>p+q%2F</Prefix><EncodingType>url</EncodingType>")),
+            (&deep, format!("{end}<Prefix>p q/</Prefix><EncodingType>url</EncodingType>")),
+            (&deep, format!("{end}<Prefix>p%20q/</Prefix><Delimiter></Delimiter><KeyCount></KeyCount>")),
+            (&deep, format!("{end}<NextContinuationToken></NextContinuationToken><StartAfter/><ContinuationToken/>")),
+            (&deep, format!("{end}<KeyCount>1</KeyCount>{}{}", object("p q/a"), object("p q/a"))),
+            (&level, format!("{end}<KeyCount>1</KeyCount>{}{directory}", object("p/a"))),
+            (&level, format!("{end}<KeyCount>2</KeyCount>{}{directory}", object("p/a"))),
+            (&level, format!("{end}<Delimiter>%2F</Delimiter>{}{}", object("p/"), object("p/m/"))),
+        ] {
+            assert!(page_of(query, &inner).is_ok(), "{inner}: {:?}", page_of(query, &inner));
+        }
+        let asked = Asked { bucket: "b", query: &deep, token: Some("t+/=") };
+        let later = format!("{end}<ContinuationToken>t+/=</ContinuationToken><StartAfter>p q/m</StartAfter>");
+        assert!(answer(&asked, &later).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 //! finished after the last note is compared with the source, for it may have been read from an earlier state of it.
 
 use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::client::habits::Protection;
 use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
 use crate::etag;
+use crate::list::echo;
 use crate::operation::Operation;
 
 /// A part as the server lists it.
@@ -76,24 +78,36 @@ impl Bucket {
         origin.journal.remove(&origin.key).await;
     }
 
-    async fn list_parts(&self, origin: &Origin, id: &str) -> Result<Vec<Listed>, Failure> {
-        let mut parts = Vec::new();
-        let mut marker = String::new();
+    /// Returns the parts that the server has, by their number. It lists them in that order, so a page that has none after
+    /// those of the page before would come again for ever.
+    async fn list_parts(&self, origin: &Origin, id: &str) -> Result<BTreeMap<u64, Listed>, Failure> {
+        let mut parts = BTreeMap::new();
+        let mut marker = 0;
         loop {
+            let after = marker.to_string();
             let mut query = Vec::with_capacity(2);
-            query.extend((!marker.is_empty()).then_some(("part-number-marker", marker.as_str())));
+            query.extend((marker > 0).then_some(("part-number-marker", after.as_str())));
             query.push(("uploadId", id));
             let request = self.object_request(Operation::ListParts, &origin.key, &query)?;
-            let (page, next) = self.exchange(&request, page).await?;
-            parts.extend(page);
+            let upload = (self.name.as_str(), origin.key.as_str(), id);
+            let (page, next) = self.exchange(&request, |answer| page(answer, upload)).await?;
+            let goes_on = page.iter().any(|part| part.number > marker);
+            page.into_iter().for_each(|part| add(part, &mut parts));
             match next {
-                None => return Ok(parts),
-                Some(next) if next == marker => {
-                    return Err(Failure::Garbled("the list of parts goes round in circles".into()));
-                }
-                Some(next) => marker = next,
+                None => return Ok(parts.into_iter().filter_map(|(number, part)| Some((number, part?))).collect()),
+                Some(next) if goes_on && next > marker => marker = next,
+                Some(_) => return Err(Failure::Contradictory("the list of parts does not end".into())),
             }
         }
+    }
+}
+
+/// Adds a part; of one that is listed with two contents nothing is known.
+fn add(part: Listed, parts: &mut BTreeMap<u64, Option<Listed>>) {
+    match parts.entry(part.number) {
+        Entry::Vacant(place) => drop(place.insert(Some(part))),
+        Entry::Occupied(mut place) if place.get().as_ref() != Some(&part) => drop(place.insert(None)),
+        Entry::Occupied(_) => {}
     }
 }
 
@@ -102,13 +116,13 @@ async fn there(
     origin: &Origin,
     content: &Content,
     noted: &[NotedPart],
-    listed: Vec<Listed>,
+    listed: BTreeMap<u64, Listed>,
 ) -> Result<Vec<(usize, Part)>, Failure> {
     let ranges = ranges(origin.size, origin.part_size);
     let noted: HashMap<usize, &NotedPart> =
         noted.iter().filter_map(|part| Some((usize::try_from(part.index).ok()?, part))).collect();
     let mut there = Vec::new();
-    for listed in listed {
+    for listed in listed.into_values() {
         let index = listed.number.checked_sub(1).and_then(|index| usize::try_from(index).ok());
         let Some((index, range)) = index.and_then(|index| Some((index, ranges.get(index)?.clone()))) else { continue };
         let size = range.end - range.start;
@@ -152,15 +166,19 @@ async fn compared(content: &Content, range: Range<u64>, listed: Listed) -> Resul
     })
 }
 
-/// Reads a page of parts, and where the next one starts.
-fn page(answer: &Answer) -> Result<(Vec<Listed>, Option<String>), Failure> {
+/// Reads a page of the parts of an upload (its bucket, key and id), and after which part the next one starts.
+fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<Listed>, Option<u64>), Failure> {
     let mut parts = Vec::new();
     let mut part = Listed::default();
     let [mut marker, mut truncated] = [const { String::new() }; 2];
+    let mut echoed = [const { None }; 3];
     let mut expected = false;
     xml::walk(&answer.body, |depth, step| match (depth, step) {
         // moto calls it a response.
         (1, Step::Open(name)) => expected = name == b"ListPartsResult" || name == b"ListPartsResponse",
+        (2, Step::Close(b"Bucket", text)) => echoed[0] = Some(std::mem::take(text).into_owned()),
+        (2, Step::Close(b"Key", text)) => echoed[1] = Some(std::mem::take(text).into_owned()),
+        (2, Step::Close(b"UploadId", text)) => echoed[2] = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"IsTruncated", text)) => truncated = std::mem::take(text).into_owned(),
         (2, Step::Close(b"NextPartNumberMarker", text)) => marker = std::mem::take(text).into_owned(),
         (2, Step::Close(b"Part", _)) => parts.push(std::mem::take(&mut part)),
@@ -173,9 +191,48 @@ fn page(answer: &Answer) -> Result<(Vec<Listed>, Option<String>), Failure> {
     if !expected {
         return Err(answer.not_a_result(XmlError::Unexpected));
     }
-    match truncated.trim() {
-        "true" if marker.is_empty() => Err(Failure::Garbled("the list of parts does not say where it goes on".into())),
-        "true" => Ok((parts, Some(marker))),
+    echo::check_bucket(echoed[0].as_deref(), bucket)?;
+    echo::check_filled("key", echoed[1].as_deref(), key)?;
+    echo::check_filled("upload", echoed[2].as_deref(), id)?;
+    match (truncated.trim(), marker.trim().parse()) {
+        ("true", Ok(next)) => Ok((parts, Some(next))),
+        ("true", Err(_)) => Err(Failure::Garbled("the list of parts does not say where it goes on".into())),
         _ => Ok((parts, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn read(inner: &str) -> Result<(Vec<Listed>, Option<u64>), Failure> {
+        let body = format!("<ListPartsResult>{inner}</ListPartsResult>");
+        page(&Answer { headers: HeaderMap::new(), body: Bytes::from(body) }, ("b", "a b", "id"))
+    }
+
+    #[test]
+    fn parts_of_another_upload_are_no_answer() {
+        let end = "<IsTruncated>false</IsTruncated>";
+        for other in ["<Bucket>c</Bucket>", "<Key>a</Key>", "<UploadId>other</UploadId>"] {
+            assert!(matches!(read(&format!("{end}{other}")), Err(Failure::Contradictory(_))), "{other}");
+        }
+        for silent in ["", "<Bucket>b</Bucket><Key>a+b</Key><UploadId>id</UploadId>", "<Bucket/><Key/><UploadId/>"] {
+            assert!(read(&format!("{end}{silent}")).is_ok(), "{silent}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_listed_with_two_contents_is_not_there() {
+        let part = |etag: &str| Listed { number: 1, etag: etag.into(), ..Listed::default() };
+        let mut parts = BTreeMap::new();
+        add(part("x"), &mut parts);
+        add(part("x"), &mut parts);
+        assert_eq!(parts[&1], Some(part("x")));
+        add(part("y"), &mut parts);
+        add(part("y"), &mut parts);
+        assert_eq!(parts[&1], None);
     }
 }

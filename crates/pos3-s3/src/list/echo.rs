@@ -1,0 +1,86 @@
+//! What an answer repeats of its request.
+//!
+//! A cache or a gateway that mixes answers up sends a whole, well-formed listing of something else. It is noticed only by
+//! what it says of itself: the bucket, the prefix, the place where it starts.
+
+use percent_encoding::percent_decode_str;
+
+use crate::client::uri::decode_listed;
+use crate::error::Failure;
+
+/// Returns true if what came back can be what was sent: as it is, or encoded in one of the ways that servers use. XML
+/// cannot carry control characters, so a text that has some is not compared.
+fn is_same(echoed: &str, sent: &str) -> bool {
+    echoed.trim() == sent.trim()
+        || sent.contains(char::is_control)
+        || decode_listed(echoed).is_some_and(|decoded| decoded == sent)
+        || percent_decode_str(echoed).decode_utf8().is_ok_and(|decoded| decoded == sent)
+}
+
+/// Checks what an answer repeats of a text; an answer that does not repeat it is silent about it.
+///
+/// # Errors
+///
+/// A contradiction that names both.
+pub(crate) fn check(what: &str, echoed: Option<&str>, sent: &str) -> Result<(), Failure> {
+    match echoed {
+        Some(echoed) if !is_same(echoed, sent) => Err(Failure::Contradictory(format!(
+            "the server answers with the {what} '{}' when asked for '{}'",
+            echoed.escape_debug(),
+            sent.escape_debug()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// As [`check`], where an empty text is silence too.
+pub(crate) fn check_filled(what: &str, echoed: Option<&str>, sent: &str) -> Result<(), Failure> {
+    check(what, echoed.filter(|echoed| !echoed.trim().is_empty()), sent)
+}
+
+/// Checks the bucket's name. An access point, and a bucket of another tenant, answer with the name of the bucket behind
+/// them.
+pub(crate) fn check_bucket(echoed: Option<&str>, sent: &str) -> Result<(), Failure> {
+    const ALIASES: [&str; 4] = ["-s3alias", "--ol-s3", "--xa-s3", ".mrap"];
+    let is_alias = sent.contains(':') || ALIASES.iter().any(|ending| sent.ends_with(ending));
+    if is_alias { Ok(()) } else { check_filled("bucket", echoed, sent) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_may_be_plain_or_encoded_in_any_way_that_servers_use() {
+        for (echoed, sent) in [
+            ("a b+c/", "a b+c/"),
+            ("a+b%2Bc/", "a b+c/"),
+            ("a%20b+c/", "a b+c/"),
+            ("a%2Fb", "a/b"),
+            ("caf%C3%A9/", "caf\u{e9}/"),
+            ("a%20b", "a%20b"),
+            ("line?break", "line\nbreak"),
+            ("\n  p/\n", "p/"),
+        ] {
+            assert!(check("prefix", Some(echoed), sent).is_ok(), "{echoed:?} {sent:?}");
+        }
+        assert!(check("prefix", None, "p/").is_ok());
+        assert!(check_filled("prefix", Some(""), "p/").is_ok());
+    }
+
+    #[test]
+    fn another_text_is_a_contradiction() {
+        for (echoed, sent) in [("", "p/"), ("q/", "p/"), ("p", "p/"), ("p/", ""), ("%FF", "p")] {
+            let Err(Failure::Contradictory(why)) = check("prefix", Some(echoed), sent) else { panic!("{echoed:?}") };
+            assert!(why.contains("prefix") && why.contains(sent), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_bucket_behind_an_alias_has_another_name() {
+        assert!(check_bucket(Some("other"), "data").is_err());
+        for alias in ["point-abc-s3alias", "tenant:data", "arn:aws:s3:us-east-1:1:accesspoint/p"] {
+            assert!(check_bucket(Some("other"), alias).is_ok(), "{alias}");
+        }
+    }
+}
