@@ -62,7 +62,7 @@ pub use self::{
     operation::{Operation, Target},
     record::RequestCounts,
     region::WrongRegion,
-    settings::{Checksums, ConditionalWrites, CopyEtag, Etags, ListingOrder, Settings, Tagging},
+    settings::{Checksums, ConditionalWrites, CopyEtag, Etags, ListingFault, ListingOrder, Settings, Tagging},
     state::{Properties, StoredObject},
 };
 

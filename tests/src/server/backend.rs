@@ -25,6 +25,7 @@ mod multipart;
 mod object;
 mod payload;
 mod tagging;
+mod unfinished;
 
 /// Marks a request whose `Range` header is not obeyed.
 #[derive(Debug, Clone, Copy)]
@@ -102,8 +103,8 @@ forward! {
     upload_part(UploadPartInput) -> UploadPartOutput = multipart::upload_part;
     complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = multipart::complete;
     abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = multipart::abort;
-    list_parts(ListPartsInput) -> ListPartsOutput = multipart::list_parts;
-    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = multipart::list_uploads;
+    list_parts(ListPartsInput) -> ListPartsOutput = unfinished::parts;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = unfinished::uploads;
 }
 
 /// Returns the answer to a request, without further headers.

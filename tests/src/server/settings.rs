@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::region::WrongRegion;
+use super::{operation::Operation, region::WrongRegion};
 
 /// The behaviour of a server; may be changed while it runs.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub page_size: usize,
     /// The order of listings.
     pub listing_order: ListingOrder,
+    /// What is wrong with listings: of objects, of unfinished uploads, of parts.
+    pub listing_faults: BTreeMap<Operation, ListingFault>,
     /// Whether conditions on writes are obeyed.
     pub conditional_writes: ConditionalWrites,
     /// What becomes of checksums in the headers of uploads.
@@ -48,6 +50,7 @@ impl Default for Settings {
         Self {
             page_size: 1000,
             listing_order: ListingOrder::Bytes,
+            listing_faults: BTreeMap::new(),
             conditional_writes: ConditionalWrites::Obeyed,
             checksums: Checksums::Kept,
             clock_ahead: 0,
@@ -92,6 +95,38 @@ fn place(seed: u64, key: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (seed, key).hash(&mut hasher);
     hasher.finish()
+}
+
+/// What is wrong with a listing. Listings of uploads and parts know only what is said of them here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListingFault {
+    /// Every key comes twice in a row; so does every upload.
+    DoubledKeys,
+    /// Every page but the first begins with this many keys of the page before, as on some servers that call themselves
+    /// S3.
+    Overlap(usize),
+    /// Every page but the first begins with the last key of the page before, with another size and entity tag.
+    ChangedOverlap,
+    /// The prefix is echoed and otherwise ignored, also for uploads.
+    IgnoredPrefix,
+    /// What lies deeper than one level comes as common prefixes, although nobody asked for them.
+    UnaskedPrefixes,
+    /// The delimiter is ignored.
+    IgnoredDelimiter,
+    /// The answer is about this prefix, as it says itself.
+    OtherPrefix(&'static str),
+    /// The answer is about this bucket, as it says itself; so is that with uploads and parts.
+    OtherBucket(&'static str),
+    /// The page says that it has this many keys.
+    KeyCount(i32),
+    /// The last page says where a next one starts.
+    TokenAtEnd,
+    /// After the last page comes the first one again.
+    Circle,
+    /// Every page is the first one; each names another as the next. So do those of uploads and parts.
+    SamePage,
+    /// After the first page come empty ones; each names another as the next. So do those of uploads and parts.
+    EmptyPages,
 }
 
 /// What a server does with `If-Match` and `If-None-Match` on a write.

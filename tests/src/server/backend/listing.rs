@@ -1,5 +1,7 @@
 //! Listings: which keys and common prefixes stand on which page.
 
+mod fault;
+
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
@@ -8,6 +10,7 @@ use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{
     super::{
+        operation::Operation,
         settings::ListingOrder,
         state::{Bucket as StoredBucket, StoredObject},
     },
@@ -26,22 +29,29 @@ pub(super) async fn list_v2(
 ) -> S3Result<S3Response<ListObjectsV2Output>> {
     let input = request.input;
     let token = input.continuation_token.as_deref().map(place_of_token).transpose()?;
+    let settings = backend.settings.get();
+    let fault = settings.listing_faults.get(&Operation::ListObjectsV2).copied();
     let world = backend.state.read();
+    let asked = input.prefix.as_deref().unwrap_or_default();
     let wanted = Wanted {
-        prefix: input.prefix.as_deref().unwrap_or_default(),
+        prefix: asked,
         delimiter: input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()),
         after: token.as_deref().or(input.start_after.as_deref()).filter(|after| !after.is_empty()),
         limit: limit(backend, input.max_keys)?,
     };
-    let page = wanted.page(bucket::find(&world, &input.bucket)?, backend.settings.get().listing_order);
+    let wanted = wanted.misunderstood(fault);
+    let bucket = bucket::find(&world, &input.bucket)?;
+    let mut page = wanted.page(bucket, settings.listing_order);
+    let next = page.next().map(|place| BASE64.encode(place));
+    page.spoil(fault, &wanted, bucket);
     let names = Names(input.encoding_type.clone());
-    ok(ListObjectsV2Output {
+    let mut output = ListObjectsV2Output {
         name: Some(input.bucket.clone()),
-        prefix: Some(names.write(wanted.prefix)),
+        prefix: Some(names.write(asked)),
         max_keys: Some(input.max_keys.unwrap_or(1000).min(1000)),
         key_count: Some(i32::try_from(page.items.len()).unwrap_or(i32::MAX)),
         is_truncated: Some(page.truncated),
-        next_continuation_token: page.next().map(|place| BASE64.encode(place)),
+        next_continuation_token: next,
         contents: Some(page.contents(&names)),
         common_prefixes: Some(page.common_prefixes(&names)),
         delimiter: wanted.delimiter.map(|delimiter| names.write(delimiter)),
@@ -49,7 +59,9 @@ pub(super) async fn list_v2(
         continuation_token: input.continuation_token,
         encoding_type: input.encoding_type,
         ..ListObjectsV2Output::default()
-    })
+    };
+    fault::spoil(&mut output, fault);
+    ok(output)
 }
 
 pub(super) async fn list(
@@ -90,6 +102,8 @@ fn limit(backend: &Backend, max_keys: Option<i32>) -> S3Result<usize> {
 
 fn place_of_token(token: &str) -> S3Result<String> {
     let place = BASE64.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    // A fault may put something before the place, so that no two tokens are the same.
+    let place = place.map(|place| place.rsplit('\0').next().unwrap_or_default().to_owned());
     place.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of ours"))
 }
 
@@ -102,6 +116,7 @@ struct Wanted<'a> {
 }
 
 /// One entry of a listing.
+#[derive(Clone, Copy)]
 enum Item<'a> {
     Object(&'a str, &'a StoredObject),
     CommonPrefix(&'a str),

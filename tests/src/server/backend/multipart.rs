@@ -12,8 +12,7 @@ use super::{
         state::{Part as StoredPart, StoredObject, Upload, UploadChecksum, World, hexadecimal, md5, now},
     },
     Backend, bucket,
-    condition::{Conditions, timestamp},
-    listing::Names,
+    condition::Conditions,
     object::properties,
     ok,
     payload::{Checksums, checksum, checksum_header, checksum_headers, raw_checksum, receive},
@@ -102,7 +101,7 @@ pub(super) fn part_etag(part: &StoredPart) -> ETag {
 }
 
 /// Returns an upload that is open at this key, or `NoSuchUpload`.
-fn find<'a>(world: &'a World, bucket: &str, key: &str, id: &str) -> S3Result<&'a Upload> {
+pub(super) fn find<'a>(world: &'a World, bucket: &str, key: &str, id: &str) -> S3Result<&'a Upload> {
     let upload = bucket::find(world, bucket)?.uploads.get(id).filter(|upload| upload.key == key);
     upload.ok_or_else(|| s3_error!(NoSuchUpload, "there is no upload {id} at the key {key:?}"))
 }
@@ -213,89 +212,4 @@ pub(super) async fn abort(
     find(&world, &input.bucket, &input.key, &input.upload_id)?;
     bucket::find_mut(&mut world, &input.bucket)?.uploads.remove(&input.upload_id);
     ok(AbortMultipartUploadOutput::default())
-}
-
-pub(super) async fn list_parts(
-    backend: &Backend,
-    request: S3Request<ListPartsInput>,
-) -> S3Result<S3Response<ListPartsOutput>> {
-    let input = request.input;
-    let world = backend.state.read();
-    let upload = find(&world, &input.bucket, &input.key, &input.upload_id)?;
-    let limit = page_size(backend, input.max_parts);
-    let after = input.part_number_marker.unwrap_or_default();
-    let mut parts: Vec<Part> = upload.parts.range(after + 1..).take(limit + 1).map(listed_part).collect();
-    let truncated = parts.len() > limit;
-    parts.truncate(limit);
-    ok(ListPartsOutput {
-        bucket: Some(input.bucket),
-        key: Some(input.key),
-        upload_id: Some(input.upload_id),
-        max_parts: i32::try_from(limit).ok(),
-        part_number_marker: input.part_number_marker,
-        next_part_number_marker: parts.last().and_then(|part| part.part_number),
-        is_truncated: Some(truncated),
-        parts: Some(parts),
-        ..ListPartsOutput::default()
-    })
-}
-
-/// Returns the most of what one page has, of which the request may ask for fewer.
-fn page_size(backend: &Backend, asked: Option<i32>) -> usize {
-    let most = backend.settings.get().page_size;
-    asked.and_then(|asked| usize::try_from(asked).ok()).unwrap_or(most).min(most)
-}
-
-fn listed_part((number, part): (&i32, &StoredPart)) -> Part {
-    Part {
-        part_number: Some(*number),
-        size: i64::try_from(part.bytes.len()).ok(),
-        e_tag: Some(part_etag(part)),
-        last_modified: Some(timestamp(part.modified)),
-        ..Part::default()
-    }
-}
-
-pub(super) async fn list_uploads(
-    backend: &Backend,
-    request: S3Request<ListMultipartUploadsInput>,
-) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-    let input = request.input;
-    let world = backend.state.read();
-    let prefix = input.prefix.as_deref().unwrap_or_default();
-    let marker =
-        (input.key_marker.as_deref().unwrap_or_default(), input.upload_id_marker.as_deref().unwrap_or("\u{10ffff}"));
-    let mut open: Vec<(&str, &str, &Upload)> = bucket::find(&world, &input.bucket)?
-        .uploads
-        .iter()
-        .map(|(id, upload)| (upload.key.as_str(), id.as_str(), upload))
-        .filter(|(key, id, _)| key.starts_with(prefix) && (*key, *id) > marker)
-        .collect();
-    open.sort_by_key(|(key, id, _)| (*key, *id));
-
-    let names = Names(input.encoding_type.clone());
-    let limit = page_size(backend, input.max_uploads);
-    let truncated = open.len() > limit;
-    open.truncate(limit);
-    let last = open.last().filter(|_| truncated);
-    ok(ListMultipartUploadsOutput {
-        bucket: Some(input.bucket.clone()),
-        prefix: input.prefix.as_deref().map(|prefix| names.write(prefix)),
-        max_uploads: i32::try_from(limit).ok(),
-        is_truncated: Some(truncated),
-        next_key_marker: last.map(|(key, ..)| names.write(key)),
-        next_upload_id_marker: last.map(|(_, id, _)| (*id).to_owned()),
-        uploads: Some(open.into_iter().map(|upload| listed_upload(upload, &names)).collect()),
-        encoding_type: input.encoding_type,
-        ..ListMultipartUploadsOutput::default()
-    })
-}
-
-fn listed_upload((key, id, upload): (&str, &str, &Upload), names: &Names) -> MultipartUpload {
-    MultipartUpload {
-        key: Some(names.write(key)),
-        upload_id: Some(id.to_owned()),
-        initiated: Some(timestamp(upload.initiated)),
-        ..MultipartUpload::default()
-    }
 }
