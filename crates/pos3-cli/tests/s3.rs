@@ -14,6 +14,7 @@ mod hostile;
 mod keys;
 mod kills;
 mod limits;
+mod listings;
 mod ls;
 mod plans;
 mod profiles;

@@ -10,7 +10,7 @@ use pos3_core::{
 };
 use pos3_local::LocalStore;
 use pos3_s3::{Checksums, S3Config, S3Store};
-use pos3_tests::server::{self, Answer, Fault, Operation, S3Server};
+use pos3_tests::server::{self, Answer, Fault, ListingFault, Operation, S3Server};
 
 use super::{BUCKET, config, random_bytes, store_with};
 
@@ -232,4 +232,17 @@ async fn a_file_that_is_rewritten_while_it_is_sent_never_becomes_an_object() {
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, "read"), "{error}");
     assert_eq!((server.keys(BUCKET), server.open_uploads(BUCKET)), (vec![], vec![]));
     assert_eq!(journal.all().await, []);
+}
+
+#[tokio::test]
+async fn a_list_of_parts_that_never_ends_or_is_of_another_upload_is_not_believed() {
+    for fault in [ListingFault::SamePage, ListingFault::EmptyPages, ListingFault::OtherBucket("another")] {
+        let stage = Stage::new(MemoryJournal::default()).await;
+        stage.stop_at_the_fourth_part(config(&stage.server)).await;
+        stage.server.configure(|settings| settings.listing_faults = [(Operation::ListParts, fault)].into());
+        stage.put(&stage.store()).await.unwrap();
+        assert!(stage.server.requests().of(Operation::ListParts) <= 3, "{fault:?}");
+        assert_eq!(stage.sent(), PARTS, "{fault:?}: everything is sent again");
+        stage.check_done().await;
+    }
 }

@@ -121,7 +121,7 @@ impl Extra {
     }
 
     /// Turns what only the target has into deletes: the only place where deletes are made, and it takes the proofs that
-    /// both listings ended well. What `replaces` something is deleted for, needs listings as good.
+    /// both listings ended well. A plan that `replaces` something needs listings without doubt, too.
     pub(super) fn release(
         self,
         replaces: bool,
@@ -130,7 +130,7 @@ impl Extra {
         (source, target): (&Complete, &Complete),
     ) -> Result<Deletes, Refusal> {
         let deletes = self.files;
-        if deletes > 0 || replaces {
+        if !self.entries.is_empty() || replaces {
             reliable(Side::Source, source)?;
             reliable(Side::Target, target)?;
         }
