@@ -329,7 +329,7 @@ impl Session {
         let found = ls(&self.inner.registry, &location, depth).await?;
         let failed = |source| crate::error::Error::Store { location: location.to_string(), source };
         let entries: Vec<_> = found.entries.try_collect().await.map_err(failed)?;
-        self.inner.warn(found.doubts.warnings(format_args!("'{location}'")));
+        self.inner.warn(&found.doubts.warnings(format_args!("'{location}'")));
         let relative = entries.iter().filter_map(|entry| found.tree.relative(&entry.key));
         // What is left of the directory's own marker is nothing.
         Ok(relative.filter(|key| !key.as_str().is_empty()).map(|key| found.directory.child(&key)).collect())

@@ -88,7 +88,7 @@ impl Entries {
 
 /// Returns true if two entries of one key describe the same content. Times are compared only where nothing else tells.
 fn is_same(first: &Entry, second: &Entry) -> bool {
-    let facts = |entry: &Entry| (entry.kind.clone(), entry.size, entry.fingerprint.clone(), entry.digest.clone());
+    let facts = |entry: &Entry| (entry.kind.clone(), entry.size, entry.fingerprint.clone(), entry.digest);
     facts(first) == facts(second) && (first.fingerprint.is_some() || first.modified == second.modified)
 }
 

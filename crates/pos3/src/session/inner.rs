@@ -123,7 +123,7 @@ impl Inner {
     }
 
     /// Says what is wrong with a listing, unless that was said before.
-    pub(super) fn warn(&self, warnings: Vec<String>) {
+    pub(super) fn warn(&self, warnings: &[String]) {
         for warning in warnings.iter().filter(|warning| self.is_news(warning)) {
             tracing::warn!("{warning}");
             self.tell(&Event::Warning(warning));
