@@ -26,5 +26,5 @@ mod tick;
 mod write;
 
 pub use facts::last_change;
-pub use options::{LocalOptions, MissingRoot, Symlinks};
+pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use store::LocalStore;

@@ -1,4 +1,4 @@
-//! How a directory is read: the two choices a caller has.
+//! How a directory is read: the choices a caller has.
 
 /// Options of [`LocalStore`](crate::LocalStore).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,6 +8,8 @@ pub struct LocalOptions {
     pub symlinks: Symlinks,
     /// What a root that does not exist is taken for.
     pub missing_root: MissingRoot,
+    /// How symbolic links in the path of the root itself are treated.
+    pub root_path: RootPath,
 }
 
 impl LocalOptions {
@@ -24,6 +26,24 @@ impl LocalOptions {
         self.missing_root = missing_root;
         self
     }
+
+    /// Sets how symbolic links in the path of the root itself are treated.
+    #[must_use]
+    pub fn with_root_path(mut self, root_path: RootPath) -> Self {
+        self.root_path = root_path;
+        self
+    }
+}
+
+/// How symbolic links in the path of the root itself are treated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RootPath {
+    /// They are resolved once, when the root is first opened.
+    #[default]
+    Resolved,
+    /// None is followed: one that appears there is an error that names it. Right for a path whose links were resolved
+    /// before, because another process that replaces a directory with a link must not lead a run elsewhere.
+    Exact,
 }
 
 /// What symbolic links below the root are taken for. Nothing is ever written or deleted through one.

@@ -4,12 +4,13 @@
 //! relative to an open directory, and each step refuses links. On Linux one `openat2` does it; where that is missing,
 //! one `openat` per segment.
 
-#[cfg(target_os = "linux")]
-use rustix::fs::ResolveFlags;
+use std::path::{Component, Path};
 
 use pos3_core::{ErrorKind, Key, StoreError};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+#[cfg(target_os = "linux")]
+use rustix::fs::ResolveFlags;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error;
@@ -90,6 +91,37 @@ pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags, symlinks: Sy
             Err(_) => open_stepwise(root, path, flags),
         },
     }
+}
+
+/// Opens an absolute path in which no symbolic link is followed.
+pub(crate) fn open_exactly(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    match open_without_links(path, flags) {
+        Err(Errno::NOSYS | Errno::PERM) => open_name_by_name(path, flags),
+        opened => opened,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_without_links(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::io::retry_on_intr(|| rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_without_links(_path: &Path, _flags: OFlags) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
+}
+
+fn open_name_by_name(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut names = path.components().filter(|part| !matches!(part, Component::RootDir)).peekable();
+    let flags_of = |is_last: bool| if is_last { flags } else { STEP };
+    let mut directory = rustix::fs::openat(CWD, "/", flags_of(names.peek().is_none()), Mode::empty())?;
+    while let Some(name) = names.next() {
+        let flags = flags_of(names.peek().is_none()) | OFlags::NOFOLLOW;
+        let name = name.as_os_str();
+        directory = rustix::io::retry_on_intr(|| rustix::fs::openat(&directory, name, flags, Mode::empty()))?;
+    }
+    Ok(directory)
 }
 
 /// Returns true if a segment of `path` is a link that leads nowhere: what should lie below it is not known.
@@ -190,6 +222,22 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_path_is_opened_exactly_by_one_call_or_name_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(directory.path()).unwrap();
+        fs::create_dir_all(base.join("a/b")).unwrap();
+        symlink("a", base.join("link")).unwrap();
+        symlink("b", base.join("a/last")).unwrap();
+        for (path, opens) in [("a/b", true), ("", true), ("link/b", false), ("a/last", false), ("link", false)] {
+            let path = base.join(path);
+            assert_eq!(open_without_links(&path, LIST).is_ok(), opens, "{path:?}");
+            assert_eq!(open_name_by_name(&path, LIST).is_ok(), opens, "{path:?}");
+        }
+        assert!(open_name_by_name(Path::new("/"), LIST).is_ok() && open_without_links(Path::new("/"), LIST).is_ok());
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! The directory a store stands for.
 //!
-//! Its path may lead through symbolic links, which is resolved once: a link that is turned elsewhere later must not
-//! make one run write to two places.
+//! Its path may lead through symbolic links. Either they are resolved once, or, where the path was resolved before, none is
+//! followed: a link that is turned elsewhere later must not make one run read from or write to another place.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::error;
 use crate::leftover::Seen;
-use crate::options::{LocalOptions, MissingRoot, Symlinks};
+use crate::options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 use crate::path;
 
 /// A root directory and how it is read.
@@ -77,8 +77,14 @@ impl Root {
     }
 
     fn open_with(&self, flags: OFlags, operation: &'static str) -> Result<OwnedFd> {
-        let path = self.resolve().map_err(|cause| self.failed(operation, cause))?;
-        rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| self.failed(operation, errno.into()))
+        match self.options.root_path {
+            RootPath::Resolved => {
+                let path = self.resolve().map_err(|cause| self.failed(operation, cause))?;
+                rustix::fs::openat(CWD, path, flags, Mode::empty())
+                    .map_err(|errno| self.failed(operation, errno.into()))
+            }
+            RootPath::Exact => path::open_exactly(&self.path, flags).map_err(|errno| self.unopened(operation, errno)),
+        }
     }
 
     fn resolve(&self) -> io::Result<&Path> {
@@ -87,6 +93,21 @@ impl Root {
         }
         let path = fs::canonicalize(&self.path)?;
         Ok(self.resolved.get_or_init(|| path))
+    }
+
+    /// Names the link, where one is why a path could not be opened exactly.
+    fn unopened(&self, operation: &'static str, errno: Errno) -> StoreError {
+        let mut parts: Vec<&Path> = self.path.ancestors().collect();
+        parts.reverse();
+        let link = parts.into_iter().find_map(|part| Some((part, fs::read_link(part).ok()?)));
+        match link {
+            Some((part, target)) => StoreError::new(ErrorKind::Other, operation).with_message(format!(
+                "'{}' is a symbolic link to '{}', which is not followed",
+                part.display(),
+                target.display()
+            )),
+            None => self.failed(operation, errno.into()),
+        }
     }
 
     fn failed(&self, operation: &'static str, cause: io::Error) -> StoreError {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use pos3_core::conformance::Subject;
 use pos3_core::{Entry, Key, Kind, ListOptions, Protection, RemoteStore, RemoteStoreExt};
-use pos3_local::{LocalOptions, LocalStore, MissingRoot, Symlinks};
+use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath, Symlinks};
 use tempfile::TempDir;
 
 pos3_core::conformance!(contract, async || {

@@ -120,3 +120,31 @@ async fn a_directory_that_cannot_be_read_protects_all_below() {
     assert_eq!(world.shown().await, expected, "names can be read, files cannot");
     fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+#[tokio::test]
+async fn a_root_whose_path_becomes_a_link_is_an_error_that_names_it() {
+    let world = World::new();
+    world.make(&["above/root/a", "etc/root/passwd"]);
+    let base = std::fs::canonicalize(world.path("")).unwrap();
+    let options = LocalOptions::default().with_root_path(RootPath::Exact).with_missing_root(MissingRoot::Empty);
+    let store = LocalStore::with_options(base.join("above/root"), options).unwrap();
+    assert_eq!(store.list_all("").await.unwrap().len(), 1);
+
+    std::fs::rename(base.join("above"), base.join("moved")).unwrap();
+    std::os::unix::fs::symlink("etc", base.join("above")).unwrap();
+    let key = Key::from("passwd");
+    let listed = store.list_all("").await.unwrap_err();
+    let read = store.get(&key, GetOptions::default()).await.map(drop).unwrap_err();
+    let written = store.write(&key, "x".into()).await.map(drop).unwrap_err();
+    let deleted = store.delete(std::slice::from_ref(&key)).await.remove(0).unwrap_err();
+    for error in [listed, read, written, deleted] {
+        let named = format!("'{}' is a symbolic link to 'etc', which is not followed", base.join("above").display());
+        assert!(error.to_string().contains(&named), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(base.join("etc/root/passwd")).unwrap(), "etc/root/passwd");
+
+    // A directory that is made again is the root again.
+    std::fs::remove_file(base.join("above")).unwrap();
+    std::fs::create_dir_all(base.join("above/root")).unwrap();
+    assert_eq!(store.list_all("").await.unwrap().len(), 0);
+}
