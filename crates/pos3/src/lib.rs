@@ -33,6 +33,7 @@ mod registry;
 #[cfg(feature = "s3")]
 mod s3;
 mod session;
+mod signal;
 mod state;
 mod sync;
 mod threads;
@@ -48,9 +49,10 @@ pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
 pub use s3::{Looked, S3Provider, S3Settings, S3SettingsError};
 pub use session::{
-    DownloadOptions, Ended, Ending, Mirror, MirrorBuilder, RemoteDelete, ScopeError, Session, SessionBuilder,
-    SessionError, Status, SyncBothOptions, TransferPlan, UploadOptions,
+    DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete, ScopeError, Session,
+    SessionBuilder, SessionError, Shape, Status, SyncBothOptions, TransferPlan, UploadOptions,
 };
+pub use signal::{Signal, on_each_signal};
 pub use state::{State, StateDirectory, StateError, Wait};
 pub use sync::{Sync, sync};
 pub use threads::startable_threads;

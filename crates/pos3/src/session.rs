@@ -8,6 +8,7 @@ mod ending;
 mod error;
 mod inner;
 mod layout;
+mod left_out;
 mod memory;
 mod mirror;
 mod noted;
@@ -22,13 +23,13 @@ mod transfer;
 mod watch;
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use futures::future::join_all;
 use futures::{FutureExt, TryStreamExt};
+use pos3_core::Event;
 
 use crate::location::Location;
 use crate::ls::{Depth, ls};
@@ -36,17 +37,19 @@ use crate::ls::{Depth, ls};
 pub use builder::SessionBuilder;
 pub use ending::{Ended, Ending};
 pub use error::SessionError;
+pub use left_out::{LeftOut, Link};
 pub use mirror::{Mirror, MirrorBuilder};
-pub use options::{DownloadOptions, RemoteDelete, SyncBothOptions, UploadOptions};
+pub use options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
 pub use plan::TransferPlan;
 pub use scope::ScopeError;
 #[cfg(feature = "blocking")]
 pub(crate) use scope::Work;
+#[cfg(feature = "blocking")]
+pub(crate) use signals::Arrivals;
 pub use status::Status;
 
 use ending::End;
 use inner::{Inner, absolute};
-use place::unusable;
 use registration::{Downloading, Kind, Registration};
 use signals::Signals;
 
@@ -104,8 +107,12 @@ use signals::Signals;
 ///
 /// `s3://bucket/x/` is everything below `x/`; `s3://bucket/x` is the object `x` if there is one, else everything below
 /// `x/`. One object works wherever a prefix does. A path on this machine instead of a URL is passed through: nothing is
-/// copied, a download must exist, an upload's directory is made. Local copies lie at
+/// copied, a download must exist, an upload's directory is made. A path that is a file stays one. Local copies lie at
 /// `<cache root>/<profile or _>/<bucket>/<key>` unless `local` says otherwise.
+///
+/// An output is a directory, which exists when the call returns, unless a file is there already. For an output of one file
+/// that does not exist yet, such as `s3://bucket/run/model.ckpt`, set its [shape](UploadOptions::shape) to [`Shape::File`]:
+/// then the program makes the file itself.
 ///
 /// ```
 /// use pos3::{DownloadOptions, Session, UploadOptions};
@@ -141,11 +148,13 @@ use signals::Signals;
 /// * [`close`](Self::close), or a [`scope`](Self::scope) whose body is `Ok`: everything is uploaded, each registration on
 ///   its own, and all errors are returned. It takes the time it needs. The first signal that comes meanwhile (with
 ///   [`SessionBuilder::on_signals`]), or [`hurry`](Self::hurry), sets it the deadline and calls its deletes off.
-/// * A body that fails or panics, and SIGINT and SIGTERM with [`SessionBuilder::on_signals`]: only registrations with
+/// * A body that fails or panics, and SIGINT, SIGTERM, SIGHUP and SIGQUIT with [`SessionBuilder::on_signals`]: only registrations with
 ///   `sync_on_error` are uploaded, those of the greatest `priority` first, and nothing is deleted remotely.
 /// * After the deadline nothing new is begun: what is in flight has ten seconds more, and the rest is named in the result.
 ///   A second signal, or [`abandon`](Self::abandon), ends everything within about a second. Nothing is torn by that.
-/// * A session that is dropped without an end uploads nothing, deletes nothing, and says so in the log.
+/// * A session that is dropped without an end uploads nothing and deletes nothing. For each upload it tells the
+///   [observer](SessionBuilder::observer) so with a warning, and logs an error with `tracing`.
+///   [`discard`](Self::discard) drops it silently.
 ///
 /// ```
 /// use pos3::{ScopeError, Session, UploadOptions};
@@ -227,6 +236,8 @@ use signals::Signals;
 /// | `delete` (upload, sync) | [`RemoteDelete::Seen`] |
 /// | `delete` (download), `delete_local` (sync) | `false` |
 /// | `guards` | an empty side deletes nothing; at most half of 20 or more files |
+/// | `shape` (upload, sync) | a directory, unless a file or an object is there |
+/// | `symlinks` (upload, sync) | links are left out and reported |
 /// | `interval` | 300 seconds; `None`: at the end only |
 /// | `sync_on_error` | `false` |
 /// | `priority` | 0; the greatest goes first |
@@ -274,8 +285,8 @@ impl Session {
 
     /// Registers a place to be uploaded, makes its local directory, and returns the local path.
     ///
-    /// A local file uploads that one file, to the key itself, or into a prefix that ends in `/`. Nothing is sent before
-    /// the first interval is over.
+    /// A local file uploads that one file, to the key itself, or into a prefix that ends in `/`. A file that is not there yet
+    /// needs [`Shape::File`]. Nothing is sent before the first interval is over.
     ///
     /// # Errors
     ///
@@ -284,9 +295,9 @@ impl Session {
         self.check_open()?;
         let location = self.inner.locate(remote, options.profile.as_deref())?;
         if let Location::Local(path) = &location {
-            return make_directory(absolute(path)?);
+            return place::prepare(absolute(path)?, options.shape);
         }
-        check_interval(&options, &location)?;
+        check_output(&options, &location)?;
         let new = self.inner.registration(location, options.local.clone().as_deref(), Kind::Upload(options))?;
         let registration = self.inner.enter(new)?;
         self.begin(&registration).await
@@ -301,9 +312,9 @@ impl Session {
         self.check_open()?;
         let location = self.inner.locate(remote, options.upload.profile.as_deref())?;
         if let Location::Local(path) = &location {
-            return make_directory(absolute(path)?);
+            return place::prepare(absolute(path)?, options.upload.shape);
         }
-        check_interval(&options.upload, &location)?;
+        check_output(&options.upload, &location)?;
         let local = options.upload.local.clone();
         let new = self.inner.registration(location, local.as_deref(), Kind::Sync(options))?;
         let registration = self.inner.enter(new)?;
@@ -406,15 +417,22 @@ impl Session {
         self.inner.registrations().iter().map(|registration| Status::of(registration)).collect()
     }
 
-    /// Uploads everything and ends the session. The second time it does nothing.
+    /// Uploads everything and ends the session.
+    ///
+    /// The end goes on when this call is dropped, for example by a timeout. A second call joins it and returns the same.
     pub async fn close(&self) -> Ending {
         ending::end(&self.inner, End::Clean).await
     }
 
     /// Ends the session as after an error: only registrations with `sync_on_error` are uploaded, nothing is deleted, and
-    /// there is a deadline. The second time it does nothing.
+    /// there is a deadline. An end that is under way is joined, and [hurried](Self::hurry).
     pub async fn give_up(&self) -> Ending {
         ending::end(&self.inner, End::Error).await
+    }
+
+    /// Ends the session without uploading anything, and without a warning: what changed since the last upload stays local.
+    pub fn discard(self) {
+        self.inner.close_quietly();
     }
 
     /// Makes an end that is under way, or that comes, one in a hurry: nothing is deleted remotely from now on, and the end
@@ -436,6 +454,14 @@ impl Session {
     /// signal during the end of a [`scope`](Self::scope) does this.
     pub fn abandon(&self) {
         self.inner.abandon();
+    }
+
+    /// Finds out that a place cannot be used before any work is done for it, such as a bucket that does not exist.
+    async fn look_at(&self, remote: &str, profile: Option<&str>) -> Result<(), SessionError> {
+        match self.inner.locate(remote, profile)? {
+            Location::Local(_) => Ok(()),
+            location => place::look_at(&self.inner.registry, &location).await,
+        }
     }
 
     /// Returns the registration that a call would make; none for a path that is passed through.
@@ -461,7 +487,7 @@ impl Session {
     /// Makes the directory of a registration, lets it be uploaded in the background, and returns the local path.
     async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
         let ready = async {
-            let path = make_directory(registration.local.clone())?;
+            let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
             transfer::take_evidence(&self.inner, registration).await?;
             Ok(path)
         };
@@ -486,34 +512,35 @@ impl Session {
     }
 }
 
-fn check_interval(options: &UploadOptions, location: &Location) -> Result<(), SessionError> {
+fn check_output(options: &UploadOptions, location: &Location) -> Result<(), SessionError> {
+    let is_one_file = options.shape == Shape::File && options.local.is_none();
     match options.interval {
         Some(interval) if interval.is_zero() => Err(SessionError::NoInterval { location: location.to_string() }),
+        _ if is_one_file && place::names_prefix(location) => {
+            Err(SessionError::NotOneFile { location: location.to_string() })
+        }
         _ => Ok(()),
     }
 }
 
-/// Makes a directory for outputs; a file that is there already is what will be uploaded.
-fn make_directory(path: PathBuf) -> Result<PathBuf, SessionError> {
-    if !path.is_file() {
-        fs::create_dir_all(&path).map_err(|error| unusable(&path, &error.to_string()))?;
-    }
-    Ok(path)
-}
-
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.inner.closed.swap(true, Ordering::AcqRel) {
+        let was_closed = self.inner.closed.swap(true, Ordering::AcqRel);
+        let has_ended = self.inner.is_over.load(Ordering::Acquire);
+        let is_ending = self.inner.ending.lock().unwrap_or_else(PoisonError::into_inner).is_some() && !has_ended;
+        if was_closed && !is_ending {
             return;
         }
         self.inner.stop.cancel();
         self.inner.abort.cancel();
-        let uploads = self.inner.uploads().len();
-        if uploads > 0 {
-            tracing::warn!(
-                uploads,
-                "a session was dropped without being closed: what changed since the last upload stays local"
+        for upload in self.inner.uploads() {
+            let (location, local) = (upload.location.to_string(), upload.local.display());
+            let warning = format!(
+                "'{location}': the session was dropped before its end, so changes in '{local}' since its last upload \
+                 may not be uploaded"
             );
+            tracing::error!("{warning}");
+            self.inner.tell(&Event::Warning(&warning));
         }
     }
 }
@@ -528,6 +555,8 @@ impl fmt::Debug for Session {
 mod clock_tests;
 #[cfg(test)]
 mod delete_tests;
+#[cfg(test)]
+mod end_tests;
 #[cfg(test)]
 mod registration_tests;
 #[cfg(test)]

@@ -126,9 +126,10 @@ impl SessionBuilder {
         self
     }
 
-    /// Makes [`scope`](Session::scope) end the session when SIGINT or SIGTERM comes. Handlers that the program has set
-    /// are called too. From then on these signals do not end the process by themselves: that is the matter of the program,
-    /// once the scope has returned. Default: signals are left alone.
+    /// Makes [`Session::scope`] and [`Mirror::scope`](super::Mirror::scope) end the session when SIGINT, SIGTERM, SIGHUP or
+    /// SIGQUIT comes. A SIGHUP or SIGQUIT that the process ignores, as under `nohup`, stays ignored. Handlers that the
+    /// program has set are called too. From then on these signals do not end the process by themselves: that is the matter
+    /// of the program, once the scope has returned. Default: signals are left alone.
     #[must_use]
     pub fn on_signals(mut self) -> Self {
         self.signals = Signals::End;
@@ -158,6 +159,8 @@ impl SessionBuilder {
             registrations: Mutex::default(),
             warned: Mutex::default(),
             closed: AtomicBool::new(false),
+            ending: Mutex::default(),
+            is_over: AtomicBool::new(false),
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
             abort: CancellationToken::new(),

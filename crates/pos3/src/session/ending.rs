@@ -9,12 +9,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, join_all};
 use pos3_core::{Key, Report, Stop};
 
 use super::background;
 use super::error::SessionError;
 use super::inner::Inner;
+use super::left_out::{self, LeftOut};
 use super::options::RemoteDelete;
 use super::registration::Registration;
 use super::transfer;
@@ -22,6 +24,9 @@ use super::watch::Watch;
 
 /// How long transfers that are abandoned have to say what became of them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// An end that several callers may wait for.
+pub(super) type EndingUnderWay = Shared<BoxFuture<'static, Ending>>;
 
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +39,14 @@ pub(super) enum End {
 
 /// What became of each upload at the end of a session.
 #[must_use = "it says what was not uploaded"]
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ending {
     /// Each registration that was to be uploaded, in the order in which it was tried.
     pub uploads: Vec<Ended>,
 }
 
 /// What became of one upload at the end of a session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ended {
     /// The remote place, as it was registered.
     pub location: String,
@@ -57,6 +62,8 @@ pub struct Ended {
     pub error: Option<SessionError>,
     /// The keys that are known not to have made it.
     pub missing: Vec<Key>,
+    /// What was left out for what it is: symbolic links that are not followed, special files, what cannot be read.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Ending {
@@ -70,16 +77,42 @@ impl Ending {
         if errors.is_empty() { Ok(()) } else { Err(SessionError::Several(errors)) }
     }
 
-    /// Returns true if nothing is left to do: everything was uploaded, and no delete was withheld.
+    /// Returns true if nothing is left to do: everything was uploaded, nothing left out, and no delete withheld.
     pub fn is_complete(&self) -> bool {
         self.uploads.iter().all(Ended::is_complete)
     }
 }
 
 impl Ended {
-    /// Returns true if everything was uploaded, and no delete was withheld.
+    /// Returns true if everything was uploaded, nothing left out, and no delete withheld.
     pub fn is_complete(&self) -> bool {
-        self.error.is_none() && self.missing.is_empty() && self.withheld() == 0
+        self.is_uploaded() && self.left_out.is_empty() && self.withheld() == 0
+    }
+
+    /// Returns true if all content was uploaded. A link to something in the same output has none of its own.
+    pub fn is_uploaded(&self) -> bool {
+        self.error.is_none() && self.missing.is_empty() && !self.left_out.iter().any(LeftOut::lacks_content)
+    }
+
+    /// Returns true if all that was to be done was done.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_uploaded() && self.withheld() == 0
+    }
+
+    /// Returns what is known of an upload whose end did not come to its own end.
+    fn cut_short(registration: &Registration) -> Self {
+        let location = registration.location.to_string();
+        let history = registration.history();
+        Self {
+            local: registration.local.clone(),
+            report: None,
+            uploaded: history.uploaded,
+            uploaded_bytes: history.uploaded_bytes,
+            error: Some(SessionError::CutShort { location: location.clone() }),
+            missing: Vec::new(),
+            left_out: Vec::new(),
+            location,
+        }
     }
 
     /// Returns how many remote files should have been deleted and were not, because the end was hurried or the local
@@ -89,15 +122,39 @@ impl Ended {
     }
 }
 
-/// Ends a session; a second time does nothing.
+/// Ends a session, or joins the end that is under way or over.
 pub(super) async fn end(inner: &Arc<Inner>, how: End) -> Ending {
-    if inner.closed.swap(true, Ordering::AcqRel) {
-        return Ending::default();
-    }
-    inner.stop.cancel();
     if how == End::Error {
         inner.hurry.cancel();
     }
+    let ending = {
+        let mut ending = inner.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.get_or_insert_with(|| begin(inner, how)).clone()
+    };
+    ending.await
+}
+
+/// Begins an end as a task of its own: a caller who no longer waits for it does not stop it.
+fn begin(inner: &Arc<Inner>, how: End) -> EndingUnderWay {
+    inner.closed.store(true, Ordering::Release);
+    inner.stop.cancel();
+    let uploads = inner.uploads();
+    let inner = inner.clone();
+    let task = tokio::spawn(async move {
+        let ending = perform(&inner, how).await;
+        inner.is_over.store(true, Ordering::Release);
+        ending
+    });
+    let joined = async move {
+        match task.await {
+            Ok(ending) => ending,
+            Err(_cut_short) => Ending { uploads: uploads.iter().map(|one| Ended::cut_short(one)).collect() },
+        }
+    };
+    joined.boxed().shared()
+}
+
+async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
     let deadline = async {
         inner.hurry.cancelled().await;
         tokio::time::sleep(inner.deadline).await;
@@ -171,6 +228,11 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
     }
     let undone = watch.undone();
     let mut missing = undone.clone().unwrap_or_default();
+    let left_out = match &outcome {
+        Ok(report) => report.as_ref().map(|report| left_out::of(registration, report)),
+        Err(SessionError::Transfer { report, .. }) => Some(left_out::of(registration, &report.0)),
+        Err(_) => None,
+    };
     let (report, error) = match outcome {
         // What needed the place of something that was not deleted in a hurry.
         Ok(_) if !missing.is_empty() => {
@@ -199,6 +261,7 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         report,
         error,
         missing: missing.into_iter().collect(),
+        left_out: left_out.unwrap_or_default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pos3_core::{FilterError, Incomplete, Stop};
+use pos3_core::{FilterError, Incomplete, Stop, one_line};
 
 use crate::error::Error;
 
@@ -11,8 +11,8 @@ use crate::error::Error;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// A location that is none or cannot be opened.
-    #[error(transparent)]
+    /// A location that is none or cannot be opened; the text has every cause.
+    #[error("{}", one_line(&**.0))]
     Open(Arc<Error>),
     /// The same place is registered with other options.
     #[error("{what} of '{location}' is registered already with different options")]
@@ -80,12 +80,34 @@ pub enum SessionError {
     #[error("'{}' does not exist", .0.display())]
     NoLocalPath(PathBuf),
     /// One object was to be put where a directory is.
-    #[error("'{location}' is one object, and '{}' is a directory: name the file", path.display())]
+    #[error("'{location}' is one object, and '{}' is a directory: name the file, or end the path in '/' to put it inside", path.display())]
     DirectoryInTheWay {
         /// The object.
         location: String,
         /// The directory.
         path: PathBuf,
+    },
+    /// A prefix was to be put where a file is.
+    #[error("'{location}' is a prefix, and '{}' is a file: name a directory", path.display())]
+    FileInTheWay {
+        /// The prefix.
+        location: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// An output of one file whose location names a prefix.
+    #[error("'{location}' ends in '/', so it is not one file: name the object")]
+    NotOneFile {
+        /// The location.
+        location: String,
+    },
+    /// The local path of an output is a symbolic link, which a program may have put there.
+    #[error("'{}' is a symbolic link to '{}', which is not followed", path.display(), target.display())]
+    IsLink {
+        /// The path.
+        path: PathBuf,
+        /// Where the link leads.
+        target: PathBuf,
     },
     /// A local path cannot be used.
     #[error("cannot use '{}': {cause}", path.display())]
@@ -112,6 +134,12 @@ pub enum SessionError {
     /// The session is closed.
     #[error("the session is closed")]
     Closed,
+    /// The end of the session was itself cut short, because its runtime was shut down.
+    #[error("'{location}': the session was not ended, so it is not known what was uploaded")]
+    CutShort {
+        /// The place.
+        location: String,
+    },
     /// The time for ending was over before this was uploaded.
     #[error("'{location}': {}", late(*missing))]
     Deadline {
@@ -128,6 +156,9 @@ impl From<Error> for SessionError {
     }
 }
 
+/// Failures that are named where several are one error.
+const NAMED: usize = 5;
+
 fn late(missing: Option<usize>) -> String {
     match missing {
         Some(missing) => format!("{missing} of its files did not make it in time"),
@@ -138,7 +169,11 @@ fn late(missing: Option<usize>) -> String {
 fn list(errors: &[SessionError]) -> String {
     match errors {
         [only] => only.to_string(),
-        [first, ..] => format!("{} failures, the first: {first}", errors.len()),
+        [_, ..] => {
+            let named: Vec<_> = errors.iter().take(NAMED).map(ToString::to_string).collect();
+            let more = if errors.len() > NAMED { "; and more" } else { "" };
+            format!("{} failures: {}{more}", errors.len(), named.join("; "))
+        }
         [] => "nothing failed".to_owned(),
     }
 }

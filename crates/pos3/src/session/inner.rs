@@ -10,6 +10,7 @@ use pos3_core::{Budget, CancellationToken, Event, Observer, Pace};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::ending::EndingUnderWay;
 use super::error::SessionError;
 use super::layout;
 use super::memory::Remembers;
@@ -33,6 +34,10 @@ pub(super) struct Inner {
     /// What a person has been told already.
     pub(super) warned: Mutex<HashSet<String>>,
     pub(super) closed: AtomicBool,
+    /// The end, once it has begun.
+    pub(super) ending: Mutex<Option<EndingUnderWay>>,
+    /// Whether the end is over.
+    pub(super) is_over: AtomicBool,
     /// Ends the background task.
     pub(super) stop: CancellationToken,
     /// From then on nothing is deleted remotely, and an end has a deadline.
@@ -73,7 +78,11 @@ impl Inner {
         kind: Kind,
     ) -> Result<Registration, SessionError> {
         excluding(kind.exclude())?;
-        let local = self.local_path(&location, local)?;
+        let local = match (&kind, local, &location) {
+            // A link that a program has left in the place of its output is not where the next one belongs.
+            (Kind::Upload(_) | Kind::Sync(_), None, Location::Remote(_)) => self.output_path(&location)?,
+            _ => self.local_path(&location, local)?,
+        };
         let place = self.registry.place(&location)?;
         Ok(Registration::new(location, place, local, kind))
     }
@@ -82,12 +91,24 @@ impl Inner {
     pub(super) fn local_path(&self, location: &Location, local: Option<&Path>) -> Result<PathBuf, SessionError> {
         match (local, location) {
             (Some(local), _) => absolute(local),
-            (None, Location::Remote(remote)) => {
-                let name = self.registry.local_name(location)?;
-                Ok(resolve(&layout::path(&absolute(&self.cache_root)?, &name, remote)))
-            }
+            (None, Location::Remote(_)) => Ok(resolve(&self.cache_path(location)?)),
             (None, Location::Local(path)) => absolute(path),
         }
+    }
+
+    /// Returns where the output of a location is kept below the cache root. Its own name is not resolved.
+    fn output_path(&self, location: &Location) -> Result<PathBuf, SessionError> {
+        let path = self.cache_path(location)?;
+        Ok(match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => resolve(parent).join(name),
+            _ => path,
+        })
+    }
+
+    fn cache_path(&self, location: &Location) -> Result<PathBuf, SessionError> {
+        let Location::Remote(remote) = location else { return self.local_path(location, None) };
+        let name = self.registry.local_name(location)?;
+        Ok(layout::path(&absolute(&self.cache_root)?, &name, remote))
     }
 
     /// Enters a registration, or returns the one that is there already and asks for the same.

@@ -8,11 +8,16 @@ use futures::future::join_all;
 
 use super::ending::Ending;
 use super::error::SessionError;
+use super::inner::Inner;
 use super::options::{DownloadOptions, SyncBothOptions, UploadOptions};
 use super::registration::{Kind, Registration};
+use super::scope::ScopeError;
 use super::{Session, SessionBuilder};
 
-/// Declares the inputs and outputs of a program by name, checks them all at once, and brings the inputs.
+/// Declares the inputs and outputs of a program by name, checks them all at once, and downloads the inputs.
+///
+/// [`scope`](Self::scope) runs the program's work and ends the session with it, also where the work fails, panics or is
+/// interrupted by a signal. A mirror that is dropped without an end uploads nothing, as a [`Session`] that is dropped.
 ///
 /// ```
 /// use pos3::{DownloadOptions, Mirror, Session, UploadOptions};
@@ -23,10 +28,16 @@ use super::{Session, SessionBuilder};
 ///     .upload("checkpoints", "memory://bucket/run-7", UploadOptions::default())
 ///     .enter()
 ///     .await?;
-/// std::fs::write(mirror.path("checkpoints")?.join("epoch-1"), "weights")?;
-/// mirror.close().await.into_result()?;
+/// mirror
+///     .scope(async |mirror| {
+///         std::fs::write(mirror.path("checkpoints")?.join("epoch-1"), "weights")?;
+///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+///     })
+///     .await?;
 /// # Ok(()) }
 /// ```
+///
+/// A program without an async runtime takes `pos3::blocking::Mirror`.
 #[derive(Debug)]
 pub struct Mirror {
     session: Session,
@@ -65,9 +76,32 @@ impl Mirror {
         &self.session
     }
 
+    /// Runs `body` with this mirror and ends the session with it; see [`Session::scope`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    ///
+    /// # Panics
+    ///
+    /// With the body's panic, after the session has ended as after an error.
+    pub async fn scope<T, E>(self, body: impl AsyncFnOnce(&Mirror) -> Result<T, E>) -> Result<T, ScopeError<E>> {
+        self.session.around(body(&self)).await
+    }
+
     /// Uploads everything and ends; see [`Session::close`].
     pub async fn close(self) -> Ending {
         self.session.close().await
+    }
+
+    /// Ends without uploading anything; see [`Session::discard`].
+    pub fn discard(self) {
+        self.session.discard();
+    }
+
+    #[cfg(feature = "blocking")]
+    pub(crate) fn into_parts(self) -> (Session, BTreeMap<String, PathBuf>) {
+        (self.session, self.paths)
     }
 }
 
@@ -95,26 +129,18 @@ impl MirrorBuilder {
         self
     }
 
-    /// Opens the session, brings all inputs side by side, and makes the directories of the outputs.
+    /// Opens the session, downloads all inputs side by side, and makes the directories of the outputs. The remote place of
+    /// each output is listed first, so that a bucket that does not exist is an error before any work is done.
     ///
     /// # Errors
     ///
-    /// All conflicts between the declarations, before anything is touched; then every input that could not be brought.
+    /// All conflicts between the declarations, before anything is touched; then every input that could not be downloaded,
+    /// and every output whose place cannot be listed.
     pub async fn enter(self) -> Result<Mirror, SessionError> {
         let session = self.session.open()?;
+        let mut unbegun = Unbegun { inner: session.inner.clone(), is_ready: false };
         check(&session, &self.specs)?;
-        let session = Arc::new(session);
-        let entering = self.specs.into_iter().map(|Spec { name, remote, kind }| {
-            let session = session.clone();
-            async move {
-                let path = match kind {
-                    Kind::Download(options) => session.download(&remote, options).await,
-                    Kind::Upload(options) => session.upload(&remote, options).await,
-                    Kind::Sync(options) => session.sync(&remote, options).await,
-                };
-                path.map(|path| (name, path))
-            }
-        });
+        let entering = self.specs.into_iter().map(|spec| enter_one(&session, spec));
         let (mut paths, mut errors) = (BTreeMap::new(), Vec::new());
         for entered in join_all(entering).await {
             match entered {
@@ -122,13 +148,37 @@ impl MirrorBuilder {
                 Err(error) => errors.push(error),
             }
         }
-        let session = Arc::into_inner(session).ok_or(SessionError::Closed)?;
-        if errors.is_empty() {
-            return Ok(Mirror { session, paths });
+        if !errors.is_empty() {
+            return Err(SessionError::Several(errors));
         }
-        // The work has not begun: what an earlier run has left is not uploaded by one that cannot start.
-        session.inner.close_quietly();
-        Err(SessionError::Several(errors))
+        unbegun.is_ready = true;
+        Ok(Mirror { session, paths })
+    }
+}
+
+async fn enter_one(session: &Session, Spec { name, remote, kind }: Spec) -> Result<(String, PathBuf), SessionError> {
+    let path = match kind {
+        Kind::Download(options) => session.download(&remote, options).await?,
+        Kind::Upload(options) => {
+            session.look_at(&remote, options.profile.as_deref()).await?;
+            session.upload(&remote, options).await?
+        }
+        Kind::Sync(options) => session.sync(&remote, options).await?,
+    };
+    Ok((name, path))
+}
+
+/// Work that has not begun: what an earlier run has left is not uploaded by one that cannot start.
+struct Unbegun {
+    inner: Arc<Inner>,
+    is_ready: bool,
+}
+
+impl Drop for Unbegun {
+    fn drop(&mut self) {
+        if !self.is_ready {
+            self.inner.close_quietly();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pos3_core::{Filter, Guards};
+use pos3_local::Symlinks;
 
 use super::error::SessionError;
 
@@ -27,11 +28,26 @@ pub enum RemoteDelete {
     Mirror,
 }
 
+/// What the local copy of an output is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// The one that is there: a file or a directory locally, or, for a sync, an object remotely. Where there is nothing yet,
+    /// a directory, which is made.
+    #[default]
+    Auto,
+    /// A directory, which is made.
+    Directory,
+    /// One file. The directory that it lies in is made, and its own path is left to the program; an empty directory that
+    /// stands there is removed.
+    File,
+}
+
 /// Options of [`Session::download`](super::Session::download).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadOptions {
-    /// The exact local path, a file for an object and a directory for a prefix. Default: below the cache root.
+    /// The exact local path, a file for an object and a directory for a prefix. An object goes inside a path that ends in
+    /// `/`, under its own name. Default: below the cache root.
     pub local: Option<PathBuf>,
     /// Whether local files go that the remote place does not have. Default: no.
     pub delete: bool,
@@ -54,6 +70,11 @@ pub struct DownloadOptions {
 pub struct UploadOptions {
     /// The exact local path. Default: below the cache root.
     pub local: Option<PathBuf>,
+    /// Whether the local path is a file or a directory. Default: what is there, else a directory.
+    pub shape: Shape,
+    /// Whether symbolic links below the local path are followed. Default: they are left out and reported. The local path
+    /// itself is never followed when it becomes a link.
+    pub symlinks: Symlinks,
     /// How often changes are uploaded in the background; `None`: at the end only. Default: 300 seconds.
     pub interval: Option<Duration>,
     /// What may be deleted remotely. Default: [`RemoteDelete::Seen`].
@@ -86,6 +107,8 @@ impl Default for UploadOptions {
     fn default() -> Self {
         Self {
             local: None,
+            shape: Shape::default(),
+            symlinks: Symlinks::default(),
             interval: Some(INTERVAL),
             delete: RemoteDelete::default(),
             guards: Guards::default(),
@@ -130,6 +153,8 @@ impl DownloadOptions {
 
 impl UploadOptions {
     with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
+    with!(/** Sets whether the local path is a file or a directory. */ with_shape, shape: Shape);
+    with!(/** Sets whether symbolic links below the local path are followed. */ with_symlinks, symlinks: Symlinks);
     with!(/** Sets how often changes are uploaded; `None`: at the end only. */ with_interval, interval: impl Into<Option<Duration>>);
     with!(/** Sets what may be deleted remotely. */ with_delete, delete: RemoteDelete);
     with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);

@@ -4,54 +4,136 @@
 //! prefix. Both sides must agree on that, or a single file would be mirrored over a whole prefix.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pos3_core::{ErrorKind, Key, Kind, RemoteStore, Tree};
-use pos3_local::{LocalOptions, LocalStore, MissingRoot};
+use futures::TryStreamExt;
+use pos3_core::{ErrorKind, Key, Kind, ListOptions, RemoteStore, Tree};
+use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath};
 
 use super::error::SessionError;
+use super::options::Shape;
 use super::registration::Registration;
 use crate::error::Error;
 use crate::location::Location;
 use crate::registry::{Registry, Role};
 
+/// Why a path cannot be one file.
+const DIRECTORY_FOUND: &str = "it is a directory, and one file is expected there";
+
+/// Why a path cannot be a directory.
+const FILE_FOUND: &str = "it is a file, and a directory is expected there";
+
 /// The two sides of a transfer.
 pub(super) struct Ends {
     pub(super) remote: Tree,
     pub(super) local: Tree,
+    pub(super) copy: LocalCopy,
 }
 
-/// Returns the sides of a download.
+/// Where the local copy is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LocalCopy {
+    Directory(PathBuf),
+    File(PathBuf),
+}
+
+impl LocalCopy {
+    /// Makes room for a file where an empty directory stands.
+    pub(super) fn clear_way(&self) -> Result<(), SessionError> {
+        match self {
+            Self::File(path) if is_real_directory(path) => {
+                fs::remove_dir(path).map_err(|error| unusable(path, &error.to_string()))
+            }
+            Self::File(_) | Self::Directory(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn into_path(self) -> PathBuf {
+        match self {
+            Self::Directory(path) | Self::File(path) => path,
+        }
+    }
+}
+
+/// Makes a local path ready for a program's output, and returns it.
+pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionError> {
+    let make =
+        |directory: &Path| fs::create_dir_all(directory).map_err(|error| unusable(directory, &error.to_string()));
+    match shape {
+        _ if path.is_symlink() && !path.is_file() => return Err(is_link(&path)),
+        Shape::Auto if path.is_file() => {}
+        Shape::Directory if path.is_file() => return Err(unusable(&path, FILE_FOUND)),
+        Shape::Auto | Shape::Directory => make(&path)?,
+        Shape::File => {
+            path.parent().map_or(Ok(()), make)?;
+            if path.is_dir() {
+                fs::remove_dir(&path).map_err(|_not_empty| unusable(&path, DIRECTORY_FOUND))?;
+            }
+        }
+    }
+    Ok(path)
+}
+
+/// Returns the sides of a download; this touches nothing.
 pub(super) async fn download(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
     let Registration { location, local, .. } = registration;
     let prefix = registry.open(location, Role::Target).await?;
-    match object(location, &prefix).await? {
-        None => Ok(Ends { remote: prefix, local: directory(local, MissingRoot::Empty)? }),
-        Some(_) if local.is_dir() => {
-            Err(SessionError::DirectoryInTheWay { location: location.to_string(), path: local.clone() })
+    let object = match registration.kind.shape() {
+        Shape::File => Some(whole(location, &prefix, local)?),
+        Shape::Directory => None,
+        Shape::Auto => object(location, &prefix).await?,
+    };
+    match object {
+        Some(whole) => {
+            let file = file_of(registration, &whole)?;
+            single(registration, prefix.store(), whole, file)
         }
-        Some(whole) => single(prefix.store(), whole, local),
+        None if local.is_file() && has_something(location, &prefix).await? => {
+            Err(SessionError::FileInTheWay { location: location.to_string(), path: local.clone() })
+        }
+        // There is nothing remotely, and so nothing to put in the place of the file.
+        None if local.is_file() => {
+            let whole = whole(location, &prefix, local)?;
+            single(registration, prefix.store(), whole, local.clone())
+        }
+        None => directory(registration, prefix, MissingRoot::Empty),
     }
 }
 
 /// Returns the sides of an upload, or nothing while there is nothing to upload.
 pub(super) async fn upload(registry: &Registry, registration: &Registration) -> Result<Option<Ends>, SessionError> {
-    let Registration { location, local, .. } = registration;
+    let Registration { location, local, kind, .. } = registration;
     let prefix = registry.open(location, Role::Target).await?;
-    match fs::metadata(local) {
-        Ok(found) if found.is_dir() => Ok(Some(Ends { remote: prefix, local: directory(local, MissingRoot::Error)? })),
-        Ok(_) => {
-            // `file` to `prefix/` is `prefix/file`.
-            let whole = if names_prefix(location) {
-                Key::from(file_name(local)?).under(prefix.prefix())
-            } else {
-                Key::from(prefix.prefix().strip_suffix('/').unwrap_or(prefix.prefix()))
-            };
-            single(prefix.store(), whole, local).map(Some)
+    let found = match fs::symlink_metadata(local) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(local, &error.to_string())),
+    };
+    match kind.shape() {
+        _ if found.is_symlink() && !local.is_file() => Err(is_link(local)),
+        Shape::File if found.is_dir() => Err(unusable(local, DIRECTORY_FOUND)),
+        Shape::Directory if !found.is_dir() => Err(unusable(local, FILE_FOUND)),
+        _ if found.is_dir() => directory(registration, prefix, MissingRoot::Error).map(Some),
+        _ => {
+            let whole = whole(location, &prefix, local)?;
+            single(registration, prefix.store(), whole, local.clone()).map(Some)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unusable(local, &error.to_string())),
+    }
+}
+
+/// Lists the beginning of a place: an error shows that it cannot be uploaded to.
+pub(super) async fn look_at(registry: &Registry, location: &Location) -> Result<(), SessionError> {
+    let tree = registry.open(location, Role::Target).await?;
+    has_something(location, &tree).await.map(drop)
+}
+
+/// Returns true if there is anything below a prefix.
+async fn has_something(location: &Location, prefix: &Tree) -> Result<bool, SessionError> {
+    let mut listed = prefix.store().list(prefix.prefix(), ListOptions::default().with_shallow(true));
+    match listed.try_next().await {
+        Ok(found) => Ok(found.is_some()),
+        Err(source) => Err(Error::Store { location: location.to_string(), source }.into()),
     }
 }
 
@@ -74,24 +156,84 @@ pub(super) fn names_prefix(location: &Location) -> bool {
     }
 }
 
-fn single(store: &Arc<dyn RemoteStore>, whole: Key, file: &Path) -> Result<Ends, SessionError> {
-    let name = Key::from(file_name(file)?);
+/// Returns the key of the object that one local file is: `file` to `prefix/` is `prefix/file`.
+fn whole(location: &Location, prefix: &Tree, file: &Path) -> Result<Key, SessionError> {
+    if names_prefix(location) {
+        return Ok(Key::from(file_name(file)?).under(prefix.prefix()));
+    }
+    Ok(Key::from(prefix.prefix().strip_suffix('/').unwrap_or(prefix.prefix())))
+}
+
+/// Returns the path of the file that an object is downloaded to.
+fn file_of(registration: &Registration, whole: &Key) -> Result<PathBuf, SessionError> {
+    let Registration { location, local, kind, .. } = registration;
+    if kind.goes_inside() {
+        let name = last_name(whole).ok_or_else(|| unusable(local, "the name of the object cannot be a file name"))?;
+        return Ok(local.join(name.as_str()));
+    }
+    let is_in_the_way = is_real_directory(local) && !(kind.owns_its_path() && is_empty(local));
+    if is_in_the_way {
+        return Err(SessionError::DirectoryInTheWay { location: location.to_string(), path: local.clone() });
+    }
+    Ok(local.clone())
+}
+
+/// Returns the sides of one object and one file. Their common name is that of the object, which patterns are compared with.
+fn single(
+    registration: &Registration,
+    store: &Arc<dyn RemoteStore>,
+    whole: Key,
+    file: PathBuf,
+) -> Result<Ends, SessionError> {
+    let own = Key::from(file_name(&file)?);
+    let name = last_name(&whole).unwrap_or_else(|| own.clone());
     let parent = file.parent().unwrap_or(Path::new("/"));
-    let local = local_store(parent, MissingRoot::Empty)?;
+    let local = local_store(registration, parent, MissingRoot::Empty)?;
     Ok(Ends {
         remote: Tree::object(store.clone(), whole, name.clone()),
-        local: Tree::object(local, name.clone(), name),
+        local: Tree::object(local, own, name),
+        copy: LocalCopy::File(file),
     })
 }
 
-fn directory(path: &Path, missing: MissingRoot) -> Result<Tree, SessionError> {
-    Ok(Tree::new(local_store(path, missing)?))
+/// Returns the last name of a key, if it can be a file name.
+fn last_name(whole: &Key) -> Option<Key> {
+    let name = Key::from(whole.as_str().rsplit('/').next()?);
+    name.check_path().is_ok().then_some(name)
 }
 
-fn local_store(path: &Path, missing: MissingRoot) -> Result<Arc<dyn RemoteStore>, SessionError> {
-    let options = LocalOptions::default().with_missing_root(missing);
+fn directory(registration: &Registration, remote: Tree, missing: MissingRoot) -> Result<Ends, SessionError> {
+    let path = registration.local.clone();
+    let local = Tree::new(local_store(registration, &path, missing)?);
+    Ok(Ends { remote, local, copy: LocalCopy::Directory(path) })
+}
+
+/// Returns the store of a directory. The links in its path were resolved when it was registered, and none that appeared
+/// since then is followed: a program that puts a link in the place of its output must not have another directory uploaded.
+fn local_store(
+    registration: &Registration,
+    path: &Path,
+    missing: MissingRoot,
+) -> Result<Arc<dyn RemoteStore>, SessionError> {
+    let options = LocalOptions::default()
+        .with_missing_root(missing)
+        .with_root_path(RootPath::Exact)
+        .with_symlinks(registration.kind.symlinks());
     let store = LocalStore::with_options(path, options).map_err(|error| unusable(path, &error.cause()))?;
     Ok(Arc::new(store))
+}
+
+fn is_real_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut names| names.next().is_none())
+}
+
+fn is_link(path: &Path) -> SessionError {
+    let target = fs::read_link(path).unwrap_or_default();
+    SessionError::IsLink { path: path.to_owned(), target }
 }
 
 fn file_name(path: &Path) -> Result<&str, SessionError> {

@@ -7,11 +7,12 @@ use std::time::SystemTime;
 
 use futures::future::{BoxFuture, Shared};
 use pos3_core::{Guards, Report};
+use pos3_local::Symlinks;
 
 use super::deletes::Evidence;
 use super::error::SessionError;
 use super::memory::Memory;
-use super::options::{DownloadOptions, RemoteDelete, SyncBothOptions, UploadOptions};
+use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
 use crate::location::Location;
 
 /// A download that several callers may wait for.
@@ -39,6 +40,30 @@ impl Kind {
         match self {
             Self::Download(_) => None,
             Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => Some(upload),
+        }
+    }
+
+    /// Returns whether the local path is a file or a directory, as far as that was said.
+    pub(super) fn shape(&self) -> Shape {
+        self.upload().map_or(Shape::Auto, |upload| upload.shape)
+    }
+
+    /// Returns what becomes of symbolic links below the local path.
+    pub(super) fn symlinks(&self) -> Symlinks {
+        self.upload().map_or(Symlinks::Skip, |upload| upload.symlinks)
+    }
+
+    /// Returns true if an object is to be downloaded into a directory: the path that was given ends in `/`.
+    pub(super) fn goes_inside(&self) -> bool {
+        matches!(self, Self::Download(download) if download.local.as_deref().is_some_and(ends_in_slash))
+    }
+
+    /// Returns true if an empty directory in the place of a file may be removed: it is below the cache root, or left by an
+    /// earlier try of this output.
+    pub(super) fn owns_its_path(&self) -> bool {
+        match self {
+            Self::Download(download) => download.local.is_none(),
+            Self::Upload(_) | Self::Sync(_) => true,
         }
     }
 
@@ -186,6 +211,10 @@ impl std::fmt::Debug for Registration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} at {}", self.kind.name(), self.location, self.local.display())
     }
+}
+
+fn ends_in_slash(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
 /// True if one place is the other or lies inside it. Places end in `/`.

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 
 use super::Session;
-use super::ending::Ending;
+use super::ending::{Ended, Ending};
 use super::error::SessionError;
 use super::signals::Arrivals;
 
@@ -49,7 +49,7 @@ impl Session {
     /// A signal during the body, where signals end the session, drops the body where it waits, and ends the session as
     /// after an error. A signal during the uploads that follow work that was done hurries them: nothing is deleted from
     /// then on, and they have the [deadline](super::SessionBuilder::deadline); if everything makes it, that is no error. A
-    /// second signal ends them at once.
+    /// second signal ends them at once. All signals that come before the uploads begin count as one.
     ///
     /// # Errors
     ///
@@ -59,9 +59,14 @@ impl Session {
     ///
     /// With the body's panic, after the session has ended as after an error.
     pub async fn scope<T, E>(self, body: impl AsyncFnOnce(&Session) -> Result<T, E>) -> Result<T, ScopeError<E>> {
+        self.around(body(&self)).await
+    }
+
+    /// Runs a piece of work, and ends the session with it.
+    pub(super) async fn around<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, ScopeError<E>> {
         let mut arrivals = self.listen();
         let work = tokio::select! {
-            returned = AssertUnwindSafe(body(&self)).catch_unwind() => match returned {
+            returned = AssertUnwindSafe(work).catch_unwind() => match returned {
                 Ok(result) => Work::Returned(result),
                 Err(panic) => Work::Panicked(panic),
             },
@@ -76,12 +81,12 @@ impl Session {
     }
 
     /// Ends the session by how the work ended.
-    pub(crate) async fn end_with<T, E>(self, work: Work<T, E>, arrivals: Arrivals) -> Result<T, ScopeError<E>> {
-        let attending = arrivals.attend(self.inner.clone(), matches!(work, Work::Interrupted(_)));
+    pub(crate) async fn end_with<T, E>(&self, work: Work<T, E>, arrivals: Arrivals) -> Result<T, ScopeError<E>> {
+        let attending = arrivals.attend(self.inner.clone()).await;
         match work {
             Work::Returned(Ok(value)) => {
                 let ending = self.close().await;
-                match attending.first().filter(|_| !ending.is_complete()) {
+                match attending.first().filter(|_| !ending.uploads.iter().all(Ended::is_done)) {
                     Some(signal) => Err(ScopeError::Interrupted { signal, ending }),
                     None => ending.into_result().map(|()| value).map_err(ScopeError::Ending),
                 }
@@ -116,9 +121,11 @@ impl<E: fmt::Display> fmt::Display for ScopeError<E> {
 }
 
 fn also(f: &mut fmt::Formatter<'_>, ending: &Ending) -> fmt::Result {
-    match ending.uploads.iter().filter_map(|ended| ended.error.as_ref()).count() {
-        0 => Ok(()),
-        failures => write!(f, " (and {failures} uploads did not make it)"),
+    let errors: Vec<_> = ending.uploads.iter().filter_map(|ended| ended.error.as_ref()).collect();
+    match errors.as_slice() {
+        [] => Ok(()),
+        [only] => write!(f, " (and 1 upload did not make it: {only})"),
+        [first, ..] => write!(f, " (and {} uploads did not make it, the first: {first})", errors.len()),
     }
 }
 

@@ -4,11 +4,16 @@
 //! program's own handlers are called as well; the process does not end by the signal, its end is the program's matter.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::inner::Inner;
+use crate::signal::{Signal, on_each_signal};
+
+/// How long an end waits before it begins, so that signals that came while the work kept the thread busy arrive first.
+const SETTLING: Duration = Duration::from_millis(5);
 
 /// What a session does about signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +25,9 @@ pub(super) enum Signals {
 /// The signals since somebody began to listen; none is lost.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
-    names: UnboundedReceiver<&'static str>,
+    signals: UnboundedReceiver<Signal>,
     first: Arc<OnceLock<&'static str>>,
-    _listening: Option<AbortOnDropHandle<()>>,
+    listening: Option<AbortOnDropHandle<()>>,
 }
 
 /// What was made of the signals that came during an end, for as long as this lives.
@@ -34,26 +39,26 @@ pub(super) struct Attending {
 impl Signals {
     /// Begins to listen, if signals are to end the session.
     pub(super) fn listen(self) -> Arrivals {
-        let (arrived, names) = unbounded_channel();
+        let (arrived, signals) = unbounded_channel();
         let first = Arc::new(OnceLock::new());
         let noted = first.clone();
-        let forward = move |name| {
-            let _second = noted.set(name);
-            let _nobody_listens = arrived.send(name);
+        let forward = move |signal: Signal| {
+            let _second = noted.set(signal.name());
+            let _nobody_listens = arrived.send(signal);
         };
         let listening = match self {
             Self::Ignored => None,
-            Self::End => listen(forward).map(AbortOnDropHandle::new),
+            Self::End => Some(AbortOnDropHandle::new(on_each_signal(forward))),
         };
-        Arrivals { names, first, _listening: listening }
+        Arrivals { signals, first, listening }
     }
 }
 
 impl Arrivals {
     /// Waits for the next signal, and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
-        match self.names.recv().await {
-            Some(name) => name,
+        match self.signals.recv().await {
+            Some(signal) => signal.name(),
             None => std::future::pending().await,
         }
     }
@@ -64,9 +69,18 @@ impl Arrivals {
         self.first.clone()
     }
 
-    /// Lets the first signal from now on hurry the end, unless one came before; the next abandons what is still in flight.
-    pub(super) fn attend(mut self, inner: Arc<Inner>, came_before: bool) -> Attending {
+    /// Treats the signals that came before the end as one, which hurries the end. The first signal after that does the
+    /// same if there was none before; the next one abandons what is still in flight.
+    pub(super) async fn attend(mut self, inner: Arc<Inner>) -> Attending {
+        if self.listening.is_some() {
+            tokio::time::sleep(SETTLING).await;
+        }
         let first = self.first.clone();
+        let came_before = first.get().is_some();
+        while came_before && self.signals.try_recv().is_ok() {}
+        if came_before {
+            inner.hurry.cancel();
+        }
         let task = tokio::spawn(async move {
             if !came_before {
                 self.next().await;
@@ -86,28 +100,4 @@ impl Attending {
     pub(super) fn first(&self) -> Option<&'static str> {
         self.first.get().copied()
     }
-}
-
-#[cfg(unix)]
-fn listen(arrived: impl Fn(&'static str) + Send + 'static) -> Option<tokio::task::JoinHandle<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?);
-    Some(tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                Some(()) = interrupt.recv() => arrived("SIGINT"),
-                Some(()) = terminate.recv() => arrived("SIGTERM"),
-                else => return,
-            }
-        }
-    }))
-}
-
-#[cfg(not(unix))]
-fn listen(arrived: impl Fn(&'static str) + Send + 'static) -> Option<tokio::task::JoinHandle<()>> {
-    Some(tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            arrived("Ctrl-C");
-        }
-    }))
 }

@@ -15,6 +15,7 @@ use super::contention;
 use super::deletes::Deletes;
 use super::error::SessionError;
 use super::inner::Inner;
+use super::left_out;
 use super::memory::Held;
 use super::options::{RemoteDelete, SyncBothOptions, excluding};
 use super::place::{self, Ends};
@@ -35,7 +36,8 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let local = Location::Local(registration.local.clone());
     let held = Held::open(&inner, &registration, &registration.location, &local).await;
     let opening = place::download(&inner.registry, &registration);
-    let Ends { remote, local } = unless_aborted(&inner, &registration, opening).await?;
+    let Ends { remote, local, copy } = unless_aborted(&inner, &registration, opening).await?;
+    copy.clear_way()?;
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
     if let Kind::Sync(_) = &registration.kind {
@@ -47,7 +49,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     if is_empty(&report) && !allow_missing {
         return Err(SessionError::Missing { location: registration.location.to_string() });
     }
-    finished(&inner, &registration, held, report).map(|_report| registration.local.clone())
+    finished(&inner, &registration, held, report).map(|_report| copy.into_path())
 }
 
 /// Leaves alone what changed locally since both sides were last known equal: it is newer, or a conflict. What is older than
@@ -151,7 +153,7 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     if mode == RemoteDelete::Never || !registration.local.is_dir() {
         return Ok(());
     }
-    let Some(Ends { remote, local }) = place::upload(&inner.registry, registration).await? else { return Ok(()) };
+    let Some(Ends { remote, local, .. }) = place::upload(&inner.registry, registration).await? else { return Ok(()) };
     let taken = match mode {
         RemoteDelete::Never => Ok(()),
         RemoteDelete::Seen => registration.evidence.take_local(&local).await,
@@ -168,7 +170,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
         Kind::Upload(upload) | Kind::Sync(SyncBothOptions { upload, .. }) => {
             let held = Held::peek(inner, &local, &registration.location).await;
             let ends = place::upload(&inner.registry, registration).await?;
-            let Some(Ends { remote, local }) = ends else {
+            let Some(Ends { remote, local, .. }) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
             let options = observed(upload_options(inner, registration)?, inner.observer.clone());
@@ -177,7 +179,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
         }
         Kind::Download(download) => {
             let held = Held::peek(inner, &registration.location, &local).await;
-            let Ends { remote, local } = place::download(&inner.registry, registration).await?;
+            let Ends { remote, local, .. } = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
             let options = observed(options, inner.observer.clone());
             (remote, local, held.remember_download(options, &registration.memory))
@@ -239,6 +241,7 @@ fn finished(
     mut report: Report,
 ) -> Result<Arc<Report>, SessionError> {
     let location = registration.location.to_string();
+    report.warnings.extend(left_out::warning(registration, &report));
     for warning in &report.warnings {
         if inner.is_news(&format!("{location} {warning}")) {
             tracing::warn!(location, "{warning}");
