@@ -88,7 +88,8 @@ Exit codes:
   3    the two locations differ ('check' alone)
   4    refused for safety; nothing was touched
   N    'run' alone: the program's own code; 126 and 127 when there is none to run
-  130  ended by Ctrl-C (143: by SIGTERM); nothing more was deleted";
+  130  ended by Ctrl-C (143: SIGTERM, 129: SIGHUP, 131: SIGQUIT); nothing more was
+       deleted";
 
 /// Sync directories with S3, safely.
 #[derive(Debug, Parser)]

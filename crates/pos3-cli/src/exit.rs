@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use pos3::{Error, ErrorKind, Report, S3SettingsError, StateError, Stop};
+use pos3::{Error, ErrorKind, Report, S3SettingsError, Signal, StateError, Stop};
+
+/// What shells add to the number of the signal that ended a program.
+pub(crate) const BY_SIGNAL: u8 = 128;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +20,8 @@ pub(crate) enum Exit {
     Differs,
     /// Refused for safety; nothing was touched.
     Refused,
-    /// Ended by SIGINT.
-    Interrupted,
-    /// Ended by SIGTERM.
-    Terminated,
+    /// Ended by a signal.
+    Signal(Signal),
     /// The code of the program that was run.
     Program(u8),
 }
@@ -29,7 +30,7 @@ impl Exit {
     /// Returns the code of a report. `signal` is the code of the signal that ended the run, if one did.
     pub(crate) fn of_report(report: &Report, signal: Option<Exit>) -> Self {
         match &report.stopped {
-            Some(Stop::Cancelled) => signal.unwrap_or(Self::Interrupted),
+            Some(Stop::Cancelled) => signal.unwrap_or(Self::Signal(Signal::Interrupt)),
             Some(Stop::Refused(_)) => Self::Refused,
             Some(Stop::Listing { side: pos3::Side::Source, error, .. })
                 if error.kind() == ErrorKind::NotFound && report.copied == 0 && report.failed.is_empty() =>
@@ -83,8 +84,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Differs => 3,
             Self::Refused => 4,
-            Self::Interrupted => 130,
-            Self::Terminated => 143,
+            Self::Signal(signal) => BY_SIGNAL + signal.number(),
             Self::Program(code) => code,
         }
     }
@@ -138,12 +138,18 @@ mod tests {
             (listing(Side::Target, ErrorKind::NotFound), None, Exit::Failed),
             (listing(Side::Source, ErrorKind::Denied), None, Exit::Failed),
             (late, None, Exit::Failed),
-            (stopped(Stop::Cancelled), Some(Exit::Interrupted), Exit::Interrupted),
-            (stopped(Stop::Cancelled), Some(Exit::Terminated), Exit::Terminated),
-            (Report::default(), Some(Exit::Interrupted), Exit::Done),
+            (stopped(Stop::Cancelled), Some(Exit::Signal(Signal::Quit)), Exit::Signal(Signal::Quit)),
+            (stopped(Stop::Cancelled), Some(Exit::Signal(Signal::Terminate)), Exit::Signal(Signal::Terminate)),
+            (Report::default(), Some(Exit::Signal(Signal::Interrupt)), Exit::Done),
         ] {
             let shown = format!("{report:?}");
             assert_eq!(Exit::of_report(&report, signal), expected, "{shown}");
         }
+    }
+
+    #[test]
+    fn a_signal_has_the_code_that_shells_give_it() {
+        let codes = Signal::ALL.map(|signal| Exit::Signal(signal).code());
+        assert_eq!(codes, [130, 143, 129, 131]);
     }
 }

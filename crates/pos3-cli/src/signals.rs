@@ -1,11 +1,10 @@
-//! Ctrl-C and SIGTERM: the first asks the run to end in good order, the second ends the process.
+//! Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: the first asks the run to end in good order, the second ends the process.
 //!
 //! Without it a signal would cut a run short anywhere, without a word about what was done and what was not.
 
 use std::sync::{Arc, OnceLock};
 
-use pos3::CancellationToken;
-use tokio::signal::unix::{SignalKind, signal};
+use pos3::{CancellationToken, Signal, on_each_signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::exit::Exit;
@@ -23,7 +22,7 @@ impl Signals {
     pub(crate) fn listen() -> Self {
         let signals = Self::default();
         let receiver = signals.clone();
-        on_each(move |exit| receiver.received(exit));
+        on_each_signal(move |signal| receiver.received(Exit::Signal(signal)));
         signals
     }
 
@@ -54,24 +53,11 @@ impl Signals {
 }
 
 /// Returns every signal as it comes, for a command that decides itself what each of them means.
-pub(crate) fn each() -> UnboundedReceiver<Exit> {
+pub(crate) fn each() -> UnboundedReceiver<Signal> {
     let (arrived, arrivals) = unbounded_channel();
-    on_each(move |exit| {
+    on_each_signal(move |signal| {
         // Who no longer receives has ended.
-        let _ended = arrived.send(exit);
+        let _ended = arrived.send(signal);
     });
     arrivals
-}
-
-fn on_each(received: impl Fn(Exit) + Clone + Send + 'static) {
-    for (kind, exit) in [(SignalKind::interrupt(), Exit::Interrupted), (SignalKind::terminate(), Exit::Terminated)] {
-        if let Ok(mut stream) = signal(kind) {
-            let received = received.clone();
-            tokio::spawn(async move {
-                while stream.recv().await.is_some() {
-                    received(exit);
-                }
-            });
-        }
-    }
 }

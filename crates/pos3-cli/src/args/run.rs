@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use pos3::{Guards, Location, MaxDelete};
+use pos3::{Guards, Location, MaxDelete, Shape, Symlinks};
 
 use super::SessionArgs;
 use super::job::max_delete;
@@ -16,18 +16,23 @@ Examples:
     --sync-on-error --interval 60 -- python train.py
   pos3-cli run --download in=s3://bucket/raw --upload out=s3://bucket/clean \\
     -- sh -c 'sort \"$POS3_PATH_IN/a.csv\" > \"$POS3_PATH_OUT/a.csv\"'
+  pos3-cli run --upload-file model=s3://bucket/run-7/model.ckpt -- sh -c 'train > \"$POS3_PATH_MODEL\"'
 
 The program finds its local paths in its environment: '--download data=…' gives POS3_PATH_DATA. Its inputs are there when
 it starts. Its outputs are uploaded every --interval seconds while it works; a file that is being written waits. Write
 files that are replaced under another name first and rename them: then a copy of half a file can never exist.
 
-When the program ends with code 0, everything is uploaded. When it fails, or SIGINT or SIGTERM comes, only what
---sync-on-error asks for is uploaded, nothing is deleted, and --deadline limits the time. SIGINT and SIGTERM are passed on
-to the program, which has --grace seconds to end; a second signal kills it and ends the uploads at once. When the first
-signal comes after the program has ended, the uploads go on until the deadline and nothing more is deleted.
+An output is a directory, which is there when the program starts, unless its URL is that of an object that --sync fetched.
+The path of --upload-file and --sync-file is left free for the file. A path instead of a URL is used where it is.
+
+When the program ends with code 0, everything is uploaded. When it fails, or SIGINT, SIGTERM, SIGHUP or SIGQUIT comes,
+only what --sync-on-error asks for is uploaded, nothing is deleted, and --deadline limits the time. These signals are
+passed on to the program, which has --grace seconds to end; a second signal kills it and ends the uploads at once. When
+the first signal comes after the program has ended, the uploads go on until the deadline and nothing more is deleted.
+Under nohup a SIGHUP is ignored. A SIGHUP after another signal does not count as a second one.
 
 Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not (after a
-signal 130 or 143); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
+signal 128 + N); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
 
 /// Run a program with inputs from S3 and outputs to S3
 #[derive(Args, Clone, Debug)]
@@ -48,6 +53,22 @@ pub(crate) struct RunArgs {
     /// Both: fetch what is there already (nothing is fine), then upload
     #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Places")]
     sync: Vec<Place>,
+
+    /// Upload one file; the program makes it at its path
+    #[arg(long, value_name = "NAME=URL", value_parser = file_place, help_heading = "Places")]
+    upload_file: Vec<Place>,
+
+    /// Fetch one file if it is there already, then upload it; the program writes it at its path
+    #[arg(long, value_name = "NAME=URL", value_parser = file_place, help_heading = "Places")]
+    sync_file: Vec<Place>,
+
+    /// Upload what symbolic links in the outputs lead to, instead of leaving them out
+    #[arg(long, overrides_with = "no_follow_symlinks")]
+    follow_symlinks: bool,
+
+    /// Leave symbolic links in the outputs out and report them (the default)
+    #[arg(long, overrides_with = "follow_symlinks")]
+    no_follow_symlinks: bool,
 
     /// Upload what has changed every so many seconds; 'none' uploads at the end only
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = interval)]
@@ -100,6 +121,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) location: Location,
+    pub(crate) shape: Shape,
 }
 
 /// What a place is for.
@@ -137,16 +159,25 @@ impl RunArgs {
         Guards::default().with_allow_empty(self.allow_empty).with_max_delete(self.max_delete.unwrap_or_default())
     }
 
+    /// Returns what becomes of symbolic links in the outputs.
+    pub(crate) fn symlinks(&self) -> Symlinks {
+        if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
+    }
+
     /// Returns every place, in the order of the help.
     pub(crate) fn places(&self) -> impl Iterator<Item = (Use, &Place)> {
         let download = self.download.iter().map(|place| (Use::Download, place));
         let upload = self.upload.iter().map(|place| (Use::Upload, place));
-        download.chain(upload).chain(self.sync.iter().map(|place| (Use::Sync, place)))
+        let upload = upload.chain(self.upload_file.iter().map(|place| (Use::Upload, place)));
+        let sync = self.sync.iter().chain(&self.sync_file).map(|place| (Use::Sync, place));
+        download.chain(upload).chain(sync)
     }
 
     /// Gives the profile of `--profile` to the places that could have one and name none.
     pub(super) fn locate(&mut self) {
-        for place in self.download.iter_mut().chain(&mut self.upload).chain(&mut self.sync) {
+        let outputs = self.upload.iter_mut().chain(&mut self.sync);
+        let files = self.upload_file.iter_mut().chain(&mut self.sync_file);
+        for place in self.download.iter_mut().chain(outputs).chain(files) {
             self.session.s3.locate(&mut place.location);
         }
     }
@@ -165,7 +196,15 @@ fn place(text: &str) -> Result<Place, String> {
         return Err(format!("the name '{name}' must be letters, digits and '_', and not begin with a digit"));
     }
     let location = url.parse().map_err(|error: pos3::LocationError| error.to_string())?;
-    Ok(Place { name: name.to_owned(), location })
+    Ok(Place { name: name.to_owned(), location, shape: Shape::Auto })
+}
+
+fn file_place(text: &str) -> Result<Place, String> {
+    let place = place(text)?;
+    if text.ends_with('/') || matches!(&place.location, Location::Remote(remote) if remote.key().is_empty()) {
+        return Err("the URL of one file has a name at its end, such as model=s3://bucket/run/model.ckpt".to_owned());
+    }
+    Ok(Place { shape: Shape::File, ..place })
 }
 
 fn interval(text: &str) -> Result<Interval, String> {
@@ -192,6 +231,10 @@ mod tests {
     fn a_place_has_a_name_that_a_variable_can_have() {
         assert_eq!(place("data=s3://b/k=v").unwrap().variable(), "POS3_PATH_DATA");
         assert_eq!(place("_a1=./here").unwrap().variable(), "POS3_PATH__A1");
+        assert_eq!(file_place("m=s3://b/m.ckpt").unwrap().shape, Shape::File);
+        for bad in ["m=s3://b/m/", "m=s3://b", "m"] {
+            assert!(file_place(bad).is_err(), "{bad}");
+        }
         for bad in ["data", "=s3://b", "1a=s3://b", "a-b=s3://b", "ä=s3://b", "a=", "a=S3://b"] {
             assert!(place(bad).is_err(), "{bad}");
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pos3::{Guards, MaxDelete};
+use pos3::{Guards, MaxDelete, Symlinks};
 
 use super::job::max_delete;
 use super::{SessionArgs, ShowArgs};
@@ -45,6 +45,20 @@ pub(crate) struct DownloadArgs {
 pub(crate) struct UploadArgs {
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
+
+    /// Upload what symbolic links lead to, instead of leaving them out
+    #[arg(long, overrides_with = "no_follow_symlinks")]
+    follow_symlinks: bool,
+
+    /// Leave symbolic links out (the default)
+    #[arg(long, overrides_with = "follow_symlinks")]
+    no_follow_symlinks: bool,
+}
+
+impl UploadArgs {
+    pub(crate) fn symlinks(&self) -> Symlinks {
+        if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
+    }
 }
 
 /// One transfer between a place in S3 and its local copy.
@@ -54,7 +68,8 @@ pub(crate) struct TransferArgs {
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 
-    /// The local path: a file for one object, a directory for a prefix [default: below the cache root]
+    /// The local path: a file for one object, a directory for a prefix; an object goes inside a path that ends in '/'
+    /// [default: below the cache root]
     #[arg(long, value_name = "PATH")]
     pub(crate) local: Option<PathBuf>,
 

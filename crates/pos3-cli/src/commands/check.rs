@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use pos3::{
-    Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, SkipReason, SpillError, Stop, Sync,
-    Tally, Usage, one_line,
+    Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, Signal, SkipReason, SpillError, Stop,
+    Sync, Tally, Usage, one_line,
 };
 use serde::Serialize;
 
@@ -86,7 +86,7 @@ pub(crate) async fn run(args: &CheckArgs) -> Exit {
         Err(failed) => (Found::default(), Some(failed)),
     };
     let exit = match &failed {
-        Some(failed) if failed.exit == Exit::Interrupted => signals.exit().unwrap_or(Exit::Interrupted),
+        Some(failed) if matches!(failed.exit, Exit::Signal(_)) => signals.exit().unwrap_or(failed.exit),
         Some(failed) => failed.exit,
         None => found.exit(),
     };
@@ -151,7 +151,7 @@ fn stopped(args: &CheckArgs, stop: &Stop) -> Failed {
         Stop::Refused(refusal) => {
             Failed::new(Exit::Failed, format!("cannot compare: {refusal}"), hints::for_stop(stop))
         }
-        Stop::Cancelled => Failed::new(Exit::Interrupted, "ended by a signal".to_owned(), None),
+        Stop::Cancelled => Failed::new(Exit::Signal(Signal::Interrupt), "ended by a signal".to_owned(), None),
         other => Failed::new(Exit::Failed, format!("the comparison ended early: {other:?}"), None),
     }
 }

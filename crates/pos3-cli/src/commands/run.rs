@@ -13,7 +13,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use pos3::{
-    DownloadOptions, Ending, Mirror, RemoteDelete, Session, SessionBuilder, SessionError, SyncBothOptions,
+    DownloadOptions, Ending, Mirror, RemoteDelete, Session, SessionBuilder, SessionError, Signal, SyncBothOptions,
     UploadOptions,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -43,8 +43,8 @@ struct Run<'a> {
 
 /// The signals that came, one after the other.
 struct Arrivals {
-    stream: UnboundedReceiver<Exit>,
-    first: Option<Exit>,
+    stream: UnboundedReceiver<Signal>,
+    first: Option<Signal>,
     count: usize,
 }
 
@@ -64,12 +64,12 @@ pub(crate) async fn run(args: &RunArgs) -> Exit {
         mirror = enter(args, &run.warnings, &run.audience) => mirror,
         signal = run.arrivals.next() => {
             drop(stage);
-            return refuse(signal, "ended by a signal before the program was started; nothing was uploaded", None);
+            return refuse(Exit::Signal(signal), "ended by a signal before the program was started; nothing was uploaded", None);
         }
     };
     drop(stage);
     match mirror {
-        Ok(mirror) => run.work(&mirror).await,
+        Ok(mirror) => run.work(mirror).await,
         Err(error) => {
             let hint = account::hint(&error);
             refuse(session::exit(&error, None), &session::message(&error), hint.as_deref())
@@ -92,24 +92,26 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
         .with_sync_on_error(args.sync_on_error)
         .with_delete(if args.delete_remote { RemoteDelete::Seen } else { RemoteDelete::Never })
         .with_guards(args.guards())
+        .with_symlinks(args.symlinks())
         .with_exclude(exclude.clone());
     let download = DownloadOptions::default()
         .with_delete(args.delete_local)
         .with_guards(args.guards())
         .with_exclude(exclude.clone());
-    let sync = SyncBothOptions::default().with_delete_local(args.delete_local).with_upload(upload.clone());
+    let upload = |place: &Place| upload.clone().with_shape(place.shape);
+    let sync = SyncBothOptions::default().with_delete_local(args.delete_local);
     let declared = args.places().fold(Mirror::builder(builder), |mirror, (kind, place)| match kind {
         Use::Download => mirror.download(&place.name, place.url(), download.clone()),
-        Use::Upload => mirror.upload(&place.name, place.url(), upload.clone()),
-        Use::Sync => mirror.sync(&place.name, place.url(), sync.clone()),
+        Use::Upload => mirror.upload(&place.name, place.url(), upload(place)),
+        Use::Sync => mirror.sync(&place.name, place.url(), sync.clone().with_upload(upload(place))),
     });
     declared.enter().await
 }
 
 impl Run<'_> {
     /// Runs the program, and then ends the session by how it ended.
-    async fn work(&mut self, mirror: &Mirror) -> Exit {
-        let paths = match paths(self.args, mirror) {
+    async fn work(&mut self, mirror: Mirror) -> Exit {
+        let paths = match paths(self.args, &mirror) {
             Ok(paths) => paths,
             Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
         };
@@ -119,7 +121,10 @@ impl Run<'_> {
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
         let mut program = match Program::start(&self.args.command, variables) {
             Ok(program) => program,
-            Err(not_started) => return refuse(not_started.exit, &not_started.message, None),
+            Err(not_started) => {
+                mirror.discard();
+                return refuse(not_started.exit, &not_started.message, None);
+            }
         };
         let status = watch(&mut program, &mut self.arrivals, self.args.grace).await;
         if self.arrivals.count > 1 {
@@ -189,7 +194,7 @@ async fn watch(program: &mut Program, arrivals: &mut Arrivals, grace: Duration) 
 
 impl Arrivals {
     /// Waits for a signal.
-    async fn next(&mut self) -> Exit {
+    async fn next(&mut self) -> Signal {
         match self.stream.recv().await {
             Some(signal) => {
                 self.first.get_or_insert(signal);

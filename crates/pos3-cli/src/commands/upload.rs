@@ -1,6 +1,6 @@
 //! `pos3-cli upload`: one upload of what is there.
 
-use pos3::{RemoteDelete, Session, SessionError, UploadOptions};
+use pos3::{RemoteDelete, Session, SessionError, Symlinks, UploadOptions};
 
 use super::transfer::{NotBegun, Transfer, Way};
 use crate::args::UploadArgs;
@@ -9,7 +9,7 @@ use crate::exit::Exit;
 /// Runs the command.
 pub(crate) async fn run(args: &UploadArgs) -> Exit {
     match open(args) {
-        Ok(transfer) => perform(&transfer).await,
+        Ok(transfer) => perform(&transfer, args.symlinks()).await,
         Err(not_begun) => not_begun.tell(Way::Up, &args.transfer),
     }
 }
@@ -26,11 +26,12 @@ fn open(args: &UploadArgs) -> Result<Transfer<'_>, NotBegun> {
     }
 }
 
-async fn perform(transfer: &Transfer<'_>) -> Exit {
+async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
     let args = transfer.args;
     let options = UploadOptions::default()
         .with_local(args.local.clone())
         .with_interval(None)
+        .with_symlinks(symlinks)
         .with_delete(if args.delete { RemoteDelete::Mirror } else { RemoteDelete::Never })
         .with_guards(args.guards())
         .with_exclude(args.session.exclude.clone());

@@ -36,22 +36,22 @@ fn step(checkpoint: &[u8]) -> Option<u64> {
     first.strip_prefix("step ")?.parse().ok().filter(|_| is_whole)
 }
 
-fn sh<'a>(places: &[&'a str], script: &'a str) -> Vec<&'a str> {
+pub(crate) fn sh<'a>(places: &[&'a str], script: &'a str) -> Vec<&'a str> {
     [&["run"], places, &["--", "sh", "-c", script]].concat()
 }
 
-fn start(cloud: &Cloud, line: &[&str]) -> Child {
+pub(crate) fn start(cloud: &Cloud, line: &[&str]) -> Child {
     let mut command = cloud.command(line);
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn run(cloud: &Cloud, line: &[&str]) -> Ended {
+pub(crate) fn run(cloud: &Cloud, line: &[&str]) -> Ended {
     start(cloud, line).wait_with_output().unwrap().into()
 }
 
 /// Waits for a line of the program's output.
-fn wait_for(child: &mut Child, line: &str) -> BufReader<std::process::ChildStdout> {
+pub(crate) fn wait_for(child: &mut Child, line: &str) -> BufReader<std::process::ChildStdout> {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
     while text.trim_end() != line {
@@ -61,7 +61,7 @@ fn wait_for(child: &mut Child, line: &str) -> BufReader<std::process::ChildStdou
     out
 }
 
-fn wait_until(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
     let begin = Instant::now();
     while !done() {
         assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
@@ -69,7 +69,7 @@ fn wait_until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-fn stored(cloud: &Cloud, key: &str) -> Option<String> {
+pub(crate) fn stored(cloud: &Cloud, key: &str) -> Option<String> {
     let object = cloud.server.object(BUCKET, key)?;
     Some(String::from_utf8_lossy(&object.bytes).into_owned())
 }

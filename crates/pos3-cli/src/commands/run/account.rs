@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use pos3::{Ended, Ending, Key, Refusal, Report, SessionError, SkipReason, Status, Stop};
+use pos3::{
+    Ended, Ending, Key, LeftOut, Location, Refusal, Report, SessionError, Shape, Signal, SkipReason, Status, Stop,
+};
 use serde::Serialize;
 
 use super::super::session;
@@ -15,13 +17,16 @@ use crate::json::{self, ErrorJson};
 use crate::output::{Out, Text};
 use crate::{output, size};
 
+/// What to do about links that lead out of an output.
+const FOLLOW: &str = "hint: upload what they lead to with --follow-symlinks, or leave them out with --exclude";
+
 /// A run that has ended.
 pub(super) struct Account<'a> {
     pub(super) args: &'a RunArgs,
     /// Every place and where it is kept.
     pub(super) paths: Vec<(Use, &'a Place, PathBuf)>,
     pub(super) status: Option<ExitStatus>,
-    pub(super) signal: Option<Exit>,
+    pub(super) signal: Option<Signal>,
     /// What became of the uploads.
     pub(super) ending: Ending,
     /// What was said on the way.
@@ -60,7 +65,19 @@ struct UploadJson<'a> {
     /// Deletes that were not done, because a signal came or the directory is empty.
     withheld: u64,
     missing: Vec<&'a str>,
+    /// Symbolic links that were not followed, special files, and what cannot be read.
+    left_out: Vec<LeftOutJson<'a>>,
     error: Option<ErrorJson>,
+}
+
+#[derive(Serialize)]
+struct LeftOutJson<'a> {
+    key: &'a str,
+    reason: String,
+    /// Where a symbolic link leads.
+    leads_to: Option<String>,
+    /// Whether the content is not uploaded under any other name either.
+    lacks_content: bool,
 }
 
 /// What became of one output.
@@ -76,16 +93,25 @@ impl Account<'_> {
         let code = self.status.map_or(u8::MAX, program::code);
         match self.signal {
             _ if code != 0 => Exit::Program(code),
-            None if self.is_complete() => Exit::Done,
-            Some(_) if self.is_complete() && self.ending.is_complete() => Exit::Done,
-            Some(signal) => signal,
+            None if self.is_uploaded() => Exit::Done,
+            Some(_) if self.is_uploaded() && self.withheld() == 0 => Exit::Done,
+            Some(signal) => Exit::Signal(signal),
             None => Exit::Failed,
         }
     }
 
-    /// True if every output was uploaded.
+    /// True if the content of every output was uploaded.
+    fn is_uploaded(&self) -> bool {
+        self.outputs().all(|output| output.is_uploaded())
+    }
+
+    /// True if every output was uploaded, and nothing was left out.
     fn is_complete(&self) -> bool {
-        self.outputs().all(|output| output.is_complete())
+        self.is_uploaded() && self.outputs().all(|output| output.left_out().is_empty())
+    }
+
+    fn withheld(&self) -> u64 {
+        self.ending.uploads.iter().map(Ended::withheld).sum()
     }
 
     /// Says what happened.
@@ -106,12 +132,16 @@ impl Account<'_> {
 
     fn say(&self) {
         let how = self.status.map_or_else(|| "the program's end is not known".to_owned(), program::words);
-        let signal = self.signal.and_then(name_of).map(|name| format!(", after {name}")).unwrap_or_default();
+        let signal = self.signal.map(|signal| format!(", after {}", signal.name())).unwrap_or_default();
         super::say(&format!("{how}{signal}"));
         for output in self.outputs() {
             output::text(&output.words(self.signal));
         }
-        if !self.is_complete() && self.status.is_some_and(|status| status.success()) && self.signal.is_none() {
+        if !self.status.is_some_and(|status| status.success()) {
+            let hints = self.paths.iter().filter_map(|(kind, place, path)| shape_hint(*kind, place, path));
+            hints.for_each(|hint| output::note(&hint));
+        }
+        if !self.is_uploaded() && self.status.is_some_and(|status| status.success()) && self.signal.is_none() {
             output::command_error(super::COMMAND, "the program succeeded, but not everything was uploaded", None);
         }
     }
@@ -123,7 +153,7 @@ impl Account<'_> {
             command: super::COMMAND,
             exit_code: exit.code(),
             program: self.status.map(|status| ProgramJson { code: status.code(), signal: status.signal() }),
-            signal: self.signal.and_then(name_of),
+            signal: self.signal.map(Signal::name),
             complete: self.is_complete(),
             warnings: &self.warnings,
             uploads: self.outputs().map(|output| output.json()).collect(),
@@ -148,15 +178,26 @@ impl<'a> Output<'a> {
         self.ended.and_then(|ended| ended.report.as_deref())
     }
 
-    fn is_complete(&self) -> bool {
-        self.ended.is_some_and(|ended| ended.error.is_none() && ended.missing.is_empty())
+    fn is_uploaded(&self) -> bool {
+        self.ended.is_some_and(Ended::is_uploaded)
+    }
+
+    fn left_out(&self) -> &'a [LeftOut] {
+        self.ended.map(|ended| ended.left_out.as_slice()).unwrap_or_default()
+    }
+
+    /// Returns the URL of a key, of which an output of one file has only one.
+    fn remote(&self, key: &Key) -> String {
+        let url = self.place.url();
+        let is_one_file = !self.path.is_dir() && url.ends_with(&format!("/{key}"));
+        if is_one_file { url } else { self.place.location.child(key) }
     }
 
     fn missing(&self) -> &'a [Key] {
         self.ended.map(|ended| ended.missing.as_slice()).unwrap_or_default()
     }
 
-    fn words(&self, signal: Option<Exit>) -> Text {
+    fn words(&self, signal: Option<Signal>) -> Text {
         let Self { place, path, ended } = self;
         let (name, url, path) = (&place.name, place.url(), path.display());
         let Some(ended) = ended else {
@@ -168,7 +209,7 @@ impl<'a> Output<'a> {
         if let Some(error) = &ended.error {
             text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", session::message(error)));
             for key in self.missing() {
-                text.line(format!("  missing: {}", place_of(self.place, key)));
+                text.line(format!("  missing: {}", self.remote(key)));
             }
             text.line(format!("  the files are in {path}"));
             if let Some(hint) = hint(error) {
@@ -176,10 +217,24 @@ impl<'a> Output<'a> {
             }
         }
         if ended.error.is_none() && ended.report.is_none() {
-            text.line(format!("{name}: nothing was uploaded to {url} at the end: {path} is gone"));
+            let is_made_by_program = place.shape == Shape::File;
+            let why = if is_made_by_program { format!("there is no {path}") } else { format!("{path} is gone") };
+            text.line(format!("{name}: nothing was uploaded to {url} at the end: {why}"));
         }
         if let Some(report) = self.report() {
-            text.line(format!("{name}: complete in {url}: {}", complete(ended, report, signal)));
+            let how = match (self.is_uploaded(), self.left_out().is_empty()) {
+                (true, true) => "complete in",
+                (true, false) => "uploaded to",
+                (false, _) => "NOT EVERYTHING was uploaded to",
+            };
+            text.line(format!("{name}: {how} {url}: {}", done(ended, report, signal)));
+        }
+        for left in self.left_out() {
+            text.line(format!("  left out: {}", left_out(left)));
+        }
+        if self.left_out().iter().any(|left| left.lacks_content() && left.link.is_some()) {
+            text.line(format!("  the content of these links is not in {url}"));
+            text.line(FOLLOW);
         }
         text
     }
@@ -191,19 +246,31 @@ impl<'a> Output<'a> {
             name: &self.place.name,
             url: self.place.url(),
             path: self.path.to_string_lossy().into_owned(),
-            uploaded: self.is_complete(),
+            uploaded: self.is_uploaded(),
             files: report.map_or(0, |report| report.copied),
             bytes: report.map_or(0, |report| report.copied_bytes),
             deleted: report.map_or(0, |report| report.deleted),
             withheld: self.ended.map_or(0, Ended::withheld),
             missing: self.missing().iter().map(Key::as_str).collect(),
+            left_out: self.left_out().iter().map(LeftOutJson::of).collect(),
             error: error.map(|error| ErrorJson { message: session::message(error), hint: hint(error) }),
         }
     }
 }
 
-/// Says what was done for an output that is complete.
-fn complete(ended: &Ended, report: &Report, signal: Option<Exit>) -> String {
+impl<'a> LeftOutJson<'a> {
+    fn of(left: &'a LeftOut) -> Self {
+        Self {
+            key: left.key.as_str(),
+            reason: left.why.to_string(),
+            leads_to: left.link.as_ref().map(|link| link.target().to_string_lossy().into_owned()),
+            lacks_content: left.lacks_content(),
+        }
+    }
+}
+
+/// Says what was done for an output.
+fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
     let mut text = match report.tally.unchanged + report.copied {
         0 => "nothing to upload".to_owned(),
         there => format!("{} there", size::counted(there, "file")),
@@ -257,14 +324,27 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
     }
 }
 
-fn place_of(place: &Place, key: &Key) -> String {
-    place.location.child(key)
+/// Returns advice where a program may have failed because the path of its one file was made a directory.
+fn shape_hint(kind: Use, place: &Place, path: &Path) -> Option<String> {
+    let option = match kind {
+        Use::Download => return None,
+        Use::Upload => "--upload-file",
+        Use::Sync => "--sync-file",
+    };
+    let is_empty = std::fs::read_dir(path).is_ok_and(|mut names| names.next().is_none());
+    let has_name = match &place.location {
+        Location::Remote(remote) => !remote.key().is_empty() && !remote.key().ends_with('/'),
+        Location::Local(_) => false,
+    };
+    let (name, url) = (&place.name, place.url());
+    let hint = || format!("hint: {name} is an empty directory; if it is to be one file, say {option} {name}={url}");
+    (is_empty && has_name).then(hint)
 }
 
-fn name_of(signal: Exit) -> Option<&'static str> {
-    match signal {
-        Exit::Interrupted => Some("SIGINT"),
-        Exit::Terminated => Some("SIGTERM"),
-        _ => None,
+/// Says what was left out, and why.
+fn left_out(left: &LeftOut) -> String {
+    match &left.link {
+        Some(link) => format!("{}, a symbolic link to {}", left.key, link.target().display()),
+        None => format!("{} because {}", left.key, left.why),
     }
 }

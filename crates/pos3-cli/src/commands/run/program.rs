@@ -15,16 +15,13 @@ use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
 use rustix::termios::tcgetpgrp;
 use tokio::process::{Child, Command};
 
-use crate::exit::Exit;
+use crate::exit::{BY_SIGNAL, Exit};
 
 /// What shells say of a program that is not there.
 const NOT_FOUND: u8 = 127;
 
 /// What shells say of a program that cannot be executed.
 const NOT_EXECUTABLE: u8 = 126;
-
-/// What shells add to the number of the signal that ended a program.
-const BY_SIGNAL: i32 = 128;
 
 /// A program that runs.
 #[derive(Debug)]
@@ -71,11 +68,13 @@ impl Program {
     }
 
     /// Sends it a signal that was sent to this process.
-    pub(super) fn pass_on(&self, signal: Exit) {
+    pub(super) fn pass_on(&self, signal: pos3::Signal) {
         match (signal, self.group) {
-            (Exit::Interrupted, Group::Shared) => {}
-            (Exit::Interrupted, Group::Own) => self.send(Signal::INT),
-            _ => self.send(Signal::TERM),
+            (pos3::Signal::Interrupt | pos3::Signal::Quit, Group::Shared) => {}
+            (pos3::Signal::Interrupt, Group::Own) => self.send(Signal::INT),
+            (pos3::Signal::Quit, Group::Own) => self.send(Signal::QUIT),
+            (pos3::Signal::Hangup, _) => self.send(Signal::HUP),
+            (pos3::Signal::Terminate, _) => self.send(Signal::TERM),
         }
     }
 
@@ -137,7 +136,7 @@ fn owns_terminal() -> bool {
 
 /// Returns the exit code that a shell gives to such an end.
 pub(super) fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| BY_SIGNAL + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| i32::from(BY_SIGNAL) + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 

@@ -1,0 +1,164 @@
+//! Outputs of `run` that are one file, and downloads of one object: what is a file, what a directory, and where it is.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::run::{run, sh, stored};
+use super::{BUCKET, Cloud};
+
+#[test]
+fn a_new_output_of_one_file_can_be_written_and_is_uploaded() {
+    for option in ["--upload-file", "--sync-file"] {
+        let cloud = Cloud::new(&[]);
+        let script = r#"echo weights > "$POS3_PATH_M""#;
+        let ended = run(&cloud, &sh(&[option, "m=s3://data/m/model.ckpt"], script));
+        assert_eq!(ended.code, Some(0), "{option}: {ended:?}");
+        assert!(ended.err.contains("m: complete in s3://data/m/model.ckpt: 1 file there"), "{}", ended.err);
+        assert_eq!(cloud.server.keys(BUCKET), ["m/model.ckpt"]);
+        assert_eq!(stored(&cloud, "m/model.ckpt").unwrap(), "weights\n");
+    }
+}
+
+#[test]
+fn an_output_of_one_file_is_fetched_and_goes_on() {
+    let cloud = Cloud::new(&[]).with_objects(&[("m/model.ckpt", "1\n"), ("m/model.ckpt.old", "x")]);
+    let script = r#"cat "$POS3_PATH_M"; echo 2 > "$POS3_PATH_M.tmp"; mv "$POS3_PATH_M.tmp" "$POS3_PATH_M""#;
+    let ended = run(&cloud, &sh(&["--sync-file", "m=s3://data/m/model.ckpt"], script));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "1\n"), "{ended:?}");
+    assert_eq!(stored(&cloud, "m/model.ckpt").unwrap(), "2\n");
+    assert_eq!(cloud.server.keys(BUCKET), ["m/model.ckpt", "m/model.ckpt.old"]);
+}
+
+#[test]
+fn an_empty_directory_of_an_earlier_try_gives_way_to_the_file() {
+    let cloud = Cloud::new(&[]);
+    let script = r#"echo weights > "$POS3_PATH_M""#;
+    let failed = run(&cloud, &sh(&["--sync", "m=s3://data/m/model.ckpt"], script));
+    assert!(failed.code != Some(0), "{failed:?}");
+    let hint = "hint: m is an empty directory; if it is to be one file, say --sync-file m=s3://data/m/model.ckpt\n";
+    assert!(failed.err.contains(hint), "{}", failed.err);
+    let ended = run(&cloud, &sh(&["--sync-file", "m=s3://data/m/model.ckpt"], script));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(stored(&cloud, "m/model.ckpt").unwrap(), "weights\n");
+
+    // The object that another machine has stored since then gives the place its shape.
+    let cloud = Cloud::new(&[]);
+    run(&cloud, &sh(&["--sync", "m=s3://data/m/model.ckpt"], "exit 0"));
+    cloud.server.put(BUCKET, "m/model.ckpt", "theirs");
+    let ended = run(&cloud, &sh(&["--sync", "m=s3://data/m/model.ckpt"], r#"cat "$POS3_PATH_M""#));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "theirs"), "{ended:?}");
+}
+
+#[test]
+fn a_directory_with_something_in_it_never_gives_way() {
+    let cloud = Cloud::new(&[("cache/_/data/m/model.ckpt/precious", "x")]);
+    let ended = run(&cloud, &sh(&["--upload-file", "m=s3://data/m/model.ckpt"], "echo started"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.contains("it is a directory, and one file is expected there"), "{}", ended.err);
+    assert!(cloud.program.path("cache/_/data/m/model.ckpt/precious").exists());
+}
+
+#[test]
+fn a_directory_where_one_file_was_announced_is_an_error_and_is_not_uploaded() {
+    let cloud = Cloud::new(&[]);
+    let script = r#"mkdir "$POS3_PATH_M"; echo 1 > "$POS3_PATH_M/a""#;
+    let ended = run(&cloud, &sh(&["--upload-file", "m=s3://data/m"], script));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("it is a directory, and one file is expected there"), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), [""; 0]);
+}
+
+#[test]
+fn a_local_path_of_one_file_is_used_where_it_is() {
+    let cloud = Cloud::new(&[("old.bin", "1")]);
+    let script = r#"echo 2 > "$POS3_PATH_OLD"; echo 3 > "$POS3_PATH_NEW""#;
+    let ended = run(&cloud, &sh(&["--upload", "old=old.bin", "--upload-file", "new=made/new.bin"], script));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(fs::read_to_string(cloud.program.path("old.bin")).unwrap(), "2\n");
+    assert_eq!(fs::read_to_string(cloud.program.path("made/new.bin")).unwrap(), "3\n");
+}
+
+#[test]
+fn the_url_of_one_file_has_a_name() {
+    let cloud = Cloud::new(&[]);
+    for url in ["m=s3://data/m/", "m=s3://data", "m=s3://data/"] {
+        let ended = run(&cloud, &sh(&["--upload-file", url], "echo started"));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{url}: {ended:?}");
+        assert!(ended.err.contains("the URL of one file has a name at its end"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_missing_file_of_one_output_is_named_by_its_own_url() {
+    let cloud = Cloud::new(&[]);
+    let denied = pos3_tests::server::Answer::access_denied();
+    let fault = pos3_tests::server::Fault::on(pos3_tests::server::Operation::PutObject);
+    cloud.server.fault(fault.key("m/model.ckpt").always().answer(denied));
+    let line = ["--upload-file", "m=s3://data/m/model.ckpt", "--json-report", "report"];
+    let ended = run(&cloud, &sh(&line, r#"echo 1 > "$POS3_PATH_M""#));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("\n  missing: s3://data/m/model.ckpt\n"), "{}", ended.err);
+    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+    assert_eq!(report["complete"], false, "{report}");
+}
+
+#[test]
+fn a_bucket_that_does_not_exist_is_found_before_the_program_starts() {
+    for option in ["--upload", "--upload-file", "--sync"] {
+        let cloud = Cloud::new(&[]);
+        let ended = run(&cloud, &sh(&[option, "out=s3://dtaa/run/x"], "echo started"));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.err.contains("'dtaa' does not exist"), "the cause is named: {}", ended.err);
+        assert!(ended.err.contains("hint: check the bucket's name"), "{}", ended.err);
+        assert!(!cloud.program.path("cache/_/dtaa/run/x").exists(), "nothing was made");
+    }
+}
+
+#[test]
+fn a_missing_object_is_named_also_where_a_file_is_in_its_place() {
+    let cloud = Cloud::new(&[("here", "precious")]).with_objects(&[("dir/a", "1")]);
+    for more in [None, Some("-n"), Some("--delete")] {
+        let mut line = vec!["download", "s3://data/typo", "--local", "here"];
+        line.extend(more);
+        let ended = cloud.run(&line);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.starts_with("pos3-cli download: there is nothing at 's3://data/typo'\n"), "{}", ended.err);
+    }
+    let ended = cloud.run(&["download", "s3://data/dir", "--local", "here"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("'s3://data/dir' is a prefix, and '"), "{}", ended.err);
+    assert_eq!(fs::read_to_string(cloud.program.path("here")).unwrap(), "precious");
+}
+
+#[test]
+fn an_object_goes_inside_a_directory_whose_path_ends_in_a_slash() {
+    for exists in [false, true] {
+        let files: &[(&str, &str)] = if exists { &[("into/other", "x")] } else { &[] };
+        let cloud = Cloud::new(files).with_objects(&[("m/model.bin", "weights")]);
+        let shown = cloud.run(&["download", "s3://data/m/model.bin", "--local", "into/", "-n"]);
+        assert!(shown.out.trim_end().ends_with("into/model.bin"), "{shown:?}");
+        let ended = cloud.run(&["download", "s3://data/m/model.bin", "--local", "into/"]);
+        let path = cloud.program.path("into/model.bin");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(fs::canonicalize(ended.out.trim_end()).unwrap(), fs::canonicalize(&path).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
+        assert_eq!(cloud.program.path("into/other").exists(), exists);
+    }
+    let cloud = Cloud::new(&[("into/other", "x")]).with_objects(&[("m/model.bin", "weights")]);
+    let ended = cloud.run(&["download", "s3://data/m/model.bin", "--local", "into"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("name the file, or end the path in '/' to put it inside"), "{}", ended.err);
+}
+
+#[test]
+fn one_object_is_excluded_by_its_remote_name() {
+    let cloud = Cloud::new(&[]).with_objects(&[("keys/secret.key", "s")]);
+    let line = ["download", "s3://data/keys/secret.key", "--local", "copy", "--exclude"];
+    let ended = cloud.run(&[&line[..], &["secret.key"]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(!cloud.program.path("copy").exists());
+    let ended = cloud.run(&[&line[..], &["copy"]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(cloud.program.path("copy").exists());
+}
