@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::{io, iter};
 
 use pos3::{
-    Error, ErrorKind, FailureKind, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason,
+    Error, ErrorKind, FailureKind, Location, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason,
     StateError, Stop, StoreError,
 };
 use rustix::io::Errno;
@@ -41,6 +41,9 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
     let hint = match error {
         Error::UnknownProfile { .. } => "leave 'PROFILE@' out: only s3:// has profiles",
         Error::Profile { source, .. } => return for_profile(source),
+        Error::NoSource { location } => {
+            return Some(format!("{}; --allow-empty accepts a source that is empty", for_nothing(location)));
+        }
         Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
         Error::SourceIsFile { .. } => {
             "sync works on directories; name the directory and use --exclude '*' --include NAME"
@@ -85,6 +88,26 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// Returns advice on a location without a single key.
+pub(crate) fn for_nothing(location: &str) -> String {
+    let location: Result<Location, _> = location.parse();
+    match location.as_ref().ok().and_then(Location::wildcards) {
+        Some((above, pattern)) => format!(
+            "keys are exact, and '*', '?' and '[' match nothing else; to select by a pattern: {} sync {} TARGET \
+             --exclude '*' --include {}",
+            name::name(),
+            quoted(&above.to_string()),
+            quoted(pattern)
+        ),
+        None => format!("check the spelling, and the bucket with '{} ls'", name::name()),
+    }
+}
+
+/// Returns a word as a shell reads it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// Returns advice on a profile that cannot be used.
 fn for_profile(error: &ProfileError) -> Option<String> {
     let hint = match error {
@@ -112,6 +135,7 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
             "list the location with 'pos3-cli ls --recursive' and report what is wrong to the operator of the server"
                 .to_owned(),
         ),
+        Stop::Refused(Refusal::SamePlace { .. }) => Some("use one name for the server in both locations".to_owned()),
         Stop::Refused(Refusal::TooManyDeletes { deletes, .. }) => Some(format!(
             "look at the plan with --dry-run --max-delete {deletes}; if it is right, say --max-delete {deletes}"
         )),

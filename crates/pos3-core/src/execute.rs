@@ -7,14 +7,16 @@ mod backup;
 mod copy;
 mod delete;
 mod precondition;
+mod same_place;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::entry::Entry;
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::key::Key;
@@ -27,6 +29,7 @@ use crate::store::Slot;
 use crate::tree::Tree;
 
 use copy::{Copied, Copy};
+use same_place::Doubt;
 
 pub(crate) use precondition::SOURCE;
 
@@ -48,6 +51,8 @@ struct Run {
     target: Tree,
     options: SyncOptions,
     recorder: Option<Recorder>,
+    /// The first that was copied.
+    first: OnceLock<Entry>,
 }
 
 /// What is put off until all copies have ended.
@@ -71,7 +76,13 @@ impl Executor {
         cancel: CancellationToken,
         recorder: Option<Recorder>,
     ) -> Self {
-        let run = Run { source: source.clone(), target: target.clone(), options: options.clone(), recorder };
+        let run = Run {
+            source: source.clone(),
+            target: target.clone(),
+            options: options.clone(),
+            recorder,
+            first: OnceLock::new(),
+        };
         Self { run: Arc::new(run), cancel, keep: CancellationToken::new() }
     }
 
@@ -104,6 +115,7 @@ impl Executor {
     ) {
         let observer = &self.run.options.observer;
         let mut copies = JoinSet::new();
+        let mut doubt = Doubt::of(&self.run);
         let mut actions = std::pin::pin!(actions);
         loop {
             let next = tokio::select! {
@@ -117,6 +129,13 @@ impl Executor {
                     if let Err(error) = self.begin(action, &mut copies, &mut deferred, report).await {
                         report.stopped = Some(Stop::Spill(error));
                         break;
+                    }
+                    if doubt.waits_for_first() && !copies.is_empty() {
+                        self.drain(std::mem::take(&mut copies), report).await;
+                        if let Err(stop) = doubt.look_for_written(&self.run).await {
+                            report.stopped = Some(stop);
+                            break;
+                        }
                     }
                 }
                 Some(Err(stop)) => {
@@ -133,7 +152,7 @@ impl Executor {
             }
         }
         self.drain(copies, report).await;
-        self.finish(deferred, report).await;
+        self.finish(deferred, doubt, report).await;
     }
 
     async fn begin(
@@ -194,8 +213,11 @@ impl Executor {
     }
 
     /// Deletes, and then copies what needed the place of something deleted, if everything else went well.
-    async fn finish(&self, deferred: Deferred, report: &mut Report) {
+    async fn finish(&self, deferred: Deferred, doubt: Doubt, report: &mut Report) {
         let (Deferred::Gathered(plan) | Deferred::Planned(plan)) = deferred;
+        if report.stopped.is_none() && !plan.deletes().is_empty() {
+            report.stopped = self.overlap(doubt, &plan).await.err();
+        }
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)) || why.is_conflict());
         if report.stopped.is_some() || !report.failed.is_empty() || clash || self.keep.is_cancelled() {
             report.withheld = plan.counts().last();
@@ -229,6 +251,12 @@ impl Executor {
         }
         report.withheld += left;
         self.drain(copies, report).await;
+    }
+
+    /// Fails if source and target show themselves to be one place, which nothing may be deleted from.
+    async fn overlap(&self, mut doubt: Doubt, plan: &Plan) -> Result<(), Stop> {
+        doubt.look_for_written(&self.run).await?;
+        doubt.look_for_deleted(&self.run, plan).await
     }
 }
 

@@ -4,5 +4,6 @@
 mod contract;
 mod filter;
 mod model;
+mod same_place;
 mod semantics;
 mod truth;

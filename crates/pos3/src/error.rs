@@ -54,6 +54,12 @@ pub enum Error {
         /// The location.
         location: String,
     },
+    /// No key of a bucket begins with the source's prefix.
+    #[error("there is nothing at the source '{location}'")]
+    NoSource {
+        /// The location.
+        location: String,
+    },
     /// The source is one file or object, where a directory or prefix is needed.
     #[error("the source '{location}' is a single file, not a directory")]
     SourceIsFile {

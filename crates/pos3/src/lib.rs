@@ -26,6 +26,7 @@ mod ini;
 mod json;
 mod location;
 mod ls;
+mod place;
 mod plan_file;
 #[cfg(feature = "s3")]
 mod profile;
@@ -42,6 +43,7 @@ pub use error::Error;
 pub use json::write_json;
 pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, ls};
+pub use place::Place;
 pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
 #[cfg(feature = "s3")]
 pub use profile::{Profile, ProfileError, Profiles};

@@ -184,6 +184,18 @@ impl Location {
         }
     }
 
+    /// Returns the location above the first wildcard of a key, and the pattern below it: `s3://b/d/` and `*.txt` for
+    /// `s3://b/d/*.txt`. A key is exact and may hold such characters, so this is a guess at what a person means who names
+    /// a key that does not exist.
+    pub fn wildcards(&self) -> Option<(Self, &str)> {
+        let Self::Remote(remote) = self else { return None };
+        let key = remote.key();
+        let set = key.find('[').filter(|at| key[*at..].contains(']'));
+        let first = key.find(['*', '?']).into_iter().chain(set).min()?;
+        let above = key[..first].rfind('/').map_or(0, |slash| slash + 1);
+        Some((Self::Remote(remote.with_key(&key[..above])), &key[above..]))
+    }
+
     /// Returns what lies under this location, taken as a directory, by its relative key, as a person would type it.
     /// Control characters are escaped, so that a key cannot forge a line of output.
     pub fn child(&self, key: &Key) -> String {

@@ -15,6 +15,7 @@ use pos3_core::Tree;
 
 use crate::error::Error;
 use crate::location::{FILE, Location};
+use crate::place::Place;
 
 pub use file::FileProvider;
 pub(crate) use file::resolve;
@@ -36,8 +37,8 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// where that can be avoided.
     async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error>;
 
-    /// Returns where a location really is: a text that ends in `/`, equal for equal places, that starts with the text
-    /// of every place it lies inside. Overlapping syncs are refused by it.
+    /// Returns the name of where a location really is: a text that ends in `/`, equal for equal places, that starts with
+    /// the text of every place it lies inside. Overlapping syncs are refused by it.
     fn place(&self, location: &Location) -> Result<String, Error>;
 
     /// Returns the name of the directory that local copies from the location's server have among those of others. `_` is
@@ -102,13 +103,17 @@ impl Registry {
         self.provider(location)?.open(location, role).await
     }
 
-    /// Returns where a location really is; see [`Provider::place`].
+    /// Returns where a location really is, to be compared with others.
     ///
     /// # Errors
     ///
     /// An unknown scheme, or the provider's reasons.
-    pub fn place(&self, location: &Location) -> Result<String, Error> {
-        self.provider(location)?.place(location)
+    pub fn place(&self, location: &Location) -> Result<Place, Error> {
+        let name = self.provider(location)?.place(location)?;
+        Ok(match location.path() {
+            Some(path) => Place::local(name, path),
+            None => Place::named(name),
+        })
     }
 
     /// Returns the name of the directory for local copies; see [`Provider::local_name`].

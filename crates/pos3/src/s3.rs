@@ -205,7 +205,7 @@ impl Open {
     /// Takes the profile's local name, which two servers must not have in common: their objects would be one file.
     fn claim(&mut self, name: &str, profile: &Profile) -> Result<(), ProfileError> {
         let local_name = profile.local_name(name).to_owned();
-        let server = server::server(Some(profile.endpoint.as_str()));
+        let server = server::server(profile.endpoint.as_str());
         let claim = [name.to_owned(), profile.endpoint.to_string(), server];
         let [other, other_endpoint, other_server] =
             self.local_names.entry(local_name.clone()).or_insert_with(|| claim.clone());
@@ -234,8 +234,14 @@ impl Provider for S3Provider {
     fn place(&self, location: &Location) -> Result<String, Error> {
         let (remote, selected) = self.selected(location)?;
         let server = match selected {
-            None => server::server(self.settings.endpoint.as_ref().map(Url::as_str)),
-            Some(name) => server::server(Some(self.profile(location, name)?.endpoint.as_str())),
+            None => {
+                let S3Settings { endpoint, region, .. } = &self.settings;
+                server::of_bucket(endpoint.as_ref().map(Url::as_str), region.as_deref(), remote.bucket())
+            }
+            Some(name) => {
+                let profile = self.profile(location, name)?;
+                server::of_bucket(Some(profile.endpoint.as_str()), profile.region.as_deref(), remote.bucket())
+            }
         };
         Ok(format!("{server}/{}/{}", remote.bucket(), remote.prefix()))
     }

@@ -34,6 +34,7 @@ pub use error::StateError;
 pub use lock::Wait;
 
 use database::Database;
+use directory::OpenDirectory;
 use lock::Lock;
 use notes::Notes;
 use pair::Pair;
@@ -107,11 +108,11 @@ impl State {
 
     async fn of_pair(directory: &StateDirectory, pair: Pair, wait: Wait) -> Result<Self, StateError> {
         let path = directory.database(&pair);
-        directory.make()?;
-        let lock = Lock::take(&directory.lock(&pair), &path, wait).await?;
+        let opened = directory.open()?;
+        let lock = Lock::take(&opened, &directory.lock(&pair), &path, wait).await?;
         let opening = {
             let (pair, path) = (pair.clone(), path.clone());
-            tokio::task::spawn_blocking(move || Store::open(&pair, path, lock))
+            tokio::task::spawn_blocking(move || Store::open(&opened, &pair, path, lock))
         };
         let ended = |error: JoinError| Err(StateError::Database { path, message: error.to_string() });
         let store = opening.await.unwrap_or_else(ended)?;
@@ -185,8 +186,8 @@ impl State {
 }
 
 impl Store {
-    fn open(pair: &Pair, path: PathBuf, lock: Lock) -> Result<Self, StateError> {
-        let (database, warning) = Database::open_or_replace(&path, pair)?;
+    fn open(directory: &OpenDirectory, pair: &Pair, path: PathBuf, lock: Lock) -> Result<Self, StateError> {
+        let (database, warning) = Database::open_or_replace(directory, &path, pair)?;
         let database = Arc::new(database);
         let writer = Writer::start(database.clone(), path.clone())
             .map_err(|source| StateError::Io { path: path.clone(), source })?;
@@ -198,7 +199,10 @@ impl Store {
 fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, Error> {
     match ends_with_the_process(from, to) {
         Some(location) => Err(StateError::Fleeting { location: location.to_string() }.into()),
-        None => Ok(Pair::new(registry.place(from)?, registry.place(to)?)),
+        None => {
+            let name = |location| Ok::<_, Error>(registry.place(location)?.name().to_owned());
+            Ok(Pair::new(name(from)?, name(to)?))
+        }
     }
 }
 

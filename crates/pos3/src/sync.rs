@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pos3_core::{
     CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, ListOptions, MemoryManifest, Plan, Refusal,
-    Report, Stop, StoreError, SyncJob, SyncOptions, Tree, Usage,
+    Report, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
 
 use crate::error::Error;
@@ -25,9 +25,19 @@ pub struct Sync {
     options: SyncOptions,
     cancel: CancellationToken,
     caution: Caution,
+    absence: Absence,
 }
 
-/// When a run looks at its source for the mistake of naming one object. A plan touches nothing, so it looks afterwards.
+/// What becomes of a sync whose source has not a single key below its prefix, as a misspelt one has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    /// It is an error.
+    Refused,
+    /// It is an empty directory.
+    Allowed,
+}
+
+/// When a run looks at its source for the mistake of naming one object, or nothing. A plan touches nothing, so it looks afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caution {
     /// Before: an empty source may empty the target.
@@ -67,8 +77,9 @@ impl Sync {
             to: to.clone(),
             source,
             target,
-            options,
             cancel: CancellationToken::new(),
+            absence: Absence::of(options.guards.allow_empty),
+            options,
             caution: if may_empty { Caution::Before } else { Caution::After },
         })
     }
@@ -77,6 +88,15 @@ impl Sync {
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// Sets whether a source without a single key is taken for an empty directory. Without it that is an error, or a
+    /// misspelt prefix would look like success. Default: whether the guards [allow an empty source](crate::Guards).
+    /// A bucket without any prefix is always taken as it is, and so is a directory that exists.
+    #[must_use]
+    pub fn with_missing_source(mut self, allowed: bool) -> Self {
+        self.absence = Absence::of(allowed);
         self
     }
 
@@ -109,9 +129,9 @@ impl Sync {
         let kept = registry.place(backup)?;
         for side in [&self.from, &self.to] {
             let place = registry.place(side)?;
-            let inside = kept.strip_prefix(&place).filter(|relative| !relative.is_empty());
-            let is_left_out = inside.is_some_and(|relative| self.options.filter.prunes(relative));
-            if !is_left_out && (kept.starts_with(&place) || place.starts_with(&kept)) {
+            let inside = kept.inside(&place).filter(|relative| !relative.is_empty());
+            let is_left_out = inside.is_some_and(|relative| self.options.filter.prunes(&relative));
+            if !is_left_out && kept.overlaps(&place) {
                 return Err(Error::BackupOverlaps { backup: backup.to_string(), side: side.to_string() });
             }
         }
@@ -133,7 +153,7 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// A source that turns out to be one object.
+    /// A source that turns out to be one object, or not to exist.
     pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
         let plan = self.job().plan().await;
         let source_is_empty = match &plan {
@@ -141,7 +161,7 @@ impl Sync {
             Err(stop) => refused_as_empty(stop),
         };
         if source_is_empty {
-            self.look().await?;
+            self.look_at_source().await?;
         }
         Ok(plan)
     }
@@ -150,21 +170,22 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// A source that turns out to be one object.
+    /// A source that turns out to be one object, or not to exist.
     pub async fn run(&self) -> Result<Report, Error> {
         if self.caution == Caution::Before {
-            self.look().await?;
+            self.look_at_source().await?;
         }
         let report = self.job().run().await;
         let source_is_empty = report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty);
         if source_is_empty && self.caution == Caution::After {
-            self.look().await?;
+            self.look_at_source().await?;
         }
         Ok(report)
     }
 
     /// Performs a plan that was made before, here or elsewhere, and returns what happened. Ask for
-    /// [`Preconditions::Strict`](crate::Preconditions::Strict) where time has passed since.
+    /// [`Preconditions::Strict`](crate::Preconditions::Strict) where time has passed since, and
+    /// [look at the source](Self::look_at_source) before.
     pub async fn execute(&self, plan: Plan) -> Report {
         self.job().execute(plan).await
     }
@@ -173,28 +194,48 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// A store that cannot be asked.
-    pub async fn explain(&self, key: &Key) -> Result<Explanation, StoreError> {
-        self.job().explain(key).await
+    /// A store that cannot be asked, and a source that does not exist.
+    pub async fn explain(&self, key: &Key) -> Result<Explanation, Error> {
+        let failed = |source| Error::Store { location: self.from.child(key), source };
+        let explanation = self.job().explain(key).await.map_err(failed)?;
+        if explanation.source.is_none() {
+            self.look_at_source().await?;
+        }
+        Ok(explanation)
     }
 
     fn job(&self) -> SyncJob {
         SyncJob::new(self.source.clone(), self.target.clone(), self.options.clone()).with_cancel(self.cancel.clone())
     }
 
-    /// Fails if nothing is below the source's prefix while an object has its name: the directory is a single object.
-    async fn look(&self) -> Result<(), Error> {
+    /// Looks whether there is anything below the source's prefix; excluded keys and markers count.
+    ///
+    /// # Errors
+    ///
+    /// A source that is one object, and one that does not exist, unless that is [allowed](Self::with_missing_source). One
+    /// with wildcards that does not exist is never allowed: it was meant to be something else than empty.
+    pub async fn look_at_source(&self) -> Result<(), Error> {
         let prefix = self.source.prefix();
-        let Some(name) = prefix.strip_suffix('/').filter(|name| !name.is_empty()) else {
-            return Ok(());
-        };
+        let Some(name) = prefix.strip_suffix('/') else { return Ok(()) };
         let store = self.source.store();
         // A listing that fails speaks for itself when the sync reads it.
-        let nothing_below = matches!(Entries::open(&self.source, ListOptions::default()).next().await, Ok(None));
-        if nothing_below && store.head(&Key::from(name)).await.is_ok() {
-            return Err(Error::SourceIsFile { location: self.from.to_string() });
+        if !matches!(Entries::open(&self.source, ListOptions::default()).next().await, Ok(None)) {
+            return Ok(());
         }
-        Ok(())
+        let location = self.from.to_string();
+        if !name.is_empty() && store.head(&Key::from(name)).await.is_ok() {
+            return Err(Error::SourceIsFile { location });
+        }
+        match self.absence {
+            Absence::Allowed if self.from.wildcards().is_none() => Ok(()),
+            Absence::Allowed | Absence::Refused => Err(Error::NoSource { location }),
+        }
+    }
+}
+
+impl Absence {
+    fn of(is_allowed: bool) -> Self {
+        if is_allowed { Self::Allowed } else { Self::Refused }
     }
 }
 
@@ -203,8 +244,7 @@ fn refused_as_empty(stop: &Stop) -> bool {
 }
 
 fn refuse_overlap(registry: &Registry, from: &Location, to: &Location) -> Result<(), Error> {
-    let (source, target) = (registry.place(from)?, registry.place(to)?);
-    if source.starts_with(&target) || target.starts_with(&source) {
+    if registry.place(from)?.overlaps(&registry.place(to)?) {
         return Err(Error::Overlap { from: from.to_string(), to: to.to_string() });
     }
     Ok(())

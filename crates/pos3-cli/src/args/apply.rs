@@ -35,6 +35,10 @@ pub(crate) struct ApplyArgs {
     #[arg(short = 'n', long, visible_alias = "dryrun")]
     pub(crate) dry_run: bool,
 
+    /// Delete also when nothing is left at the source
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+
     #[command(flatten)]
     concurrency: ConcurrencyArgs,
 

@@ -62,6 +62,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, help_heading = "What to sync")]
     follow_symlinks: bool,
 
+    /// Compare with a source prefix that has not a single key
+    #[arg(long, help_heading = "What to sync")]
+    pub(crate) allow_empty: bool,
+
     #[command(flatten)]
     pub(crate) s3: S3Args,
 }

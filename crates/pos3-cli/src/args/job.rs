@@ -71,7 +71,7 @@ struct DeleteArgs {
     #[arg(long, value_name = "N|P%", value_parser = max_delete)]
     max_delete: Option<MaxDelete>,
 
-    /// Let an empty source empty the target
+    /// Take a source prefix without a single key for an empty one; with --delete, let an empty source empty the target
     #[arg(long)]
     allow_empty: bool,
 }

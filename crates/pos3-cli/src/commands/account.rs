@@ -61,7 +61,7 @@ impl Account<'_> {
         let Outcome { report, plan } = outcome;
         let Show { json, detail, .. } = self.show;
         let lines = Lines::new(self.from, self.to);
-        let error = report.stopped.as_ref().map(|stop| self.early_end(stop));
+        let error = report.stopped.as_ref().map(|stop| self.early_end(stop, report));
         let written = output::data(|out| match (json, plan) {
             (true, _) => {
                 let shown = plan.as_ref().filter(|_| self.plans == Plans::Shown);
@@ -102,7 +102,7 @@ impl Account<'_> {
         object.with_warnings(self.warnings)
     }
 
-    fn early_end(&self, stop: &Stop) -> ErrorJson {
+    fn early_end(&self, stop: &Stop, report: &Report) -> ErrorJson {
         let message = match stop {
             Stop::Listing { side, error, .. } => {
                 let location = match side {
@@ -111,7 +111,10 @@ impl Account<'_> {
                 };
                 format!("cannot list the {} '{location}': {}", side.as_str(), error.cause())
             }
-            Stop::Refused(refusal) => format!("refused, nothing was touched: {refusal}"),
+            Stop::Refused(refusal) => {
+                let safe = if report.copied > 0 { "nothing was deleted" } else { "nothing was touched" };
+                format!("refused, {safe}: {refusal} (source '{}', target '{}')", self.from, self.to)
+            }
             Stop::Spill(error) => format!("nothing more was deleted: {}", one_line(error)),
             Stop::Cancelled => "ended by a signal; nothing more was deleted".to_owned(),
             other => format!("the run ended early: {other:?}"),

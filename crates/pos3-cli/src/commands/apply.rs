@@ -69,6 +69,9 @@ async fn perform(
     if args.dry_run {
         return Ok(Outcome::of_plan(Ok(plan)));
     }
+    if !plan.deletes().is_empty() {
+        sync.look_at_source().await.map_err(NotBegun::Sync)?;
+    }
     Ok(Outcome { report: sync.execute(plan).await, plan: None })
 }
 
@@ -76,7 +79,7 @@ async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions, warni
     let (from, to) = (&header.source, &header.target);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
     let registry = registry(&args.s3, warnings, header.symlinks, &locations)?;
-    let sync = Sync::open(&registry, from, to, options).await?;
+    let sync = Sync::open(&registry, from, to, options).await?.with_missing_source(args.allow_empty);
     with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await
 }
 

@@ -137,7 +137,7 @@ async fn compare(args: &CheckArgs, warnings: &Warnings, cancel: CancellationToke
 
 async fn open(args: &CheckArgs, options: pos3::SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {
     let registry = registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to])?;
-    Sync::open(&registry, &args.from, &args.to, options).await
+    Ok(Sync::open(&registry, &args.from, &args.to, options).await?.with_missing_source(args.allow_empty))
 }
 
 fn stopped(args: &CheckArgs, stop: &Stop) -> Failed {

@@ -104,8 +104,7 @@ async fn perform(
     if let Some(warning) = &memory.warning {
         warnings.tell(warning);
     }
-    let explained = memory.with(sync).explain(key).await;
-    explained.map_err(|source| Error::Store { location: args.path.clone(), source })
+    memory.with(sync).explain(key).await
 }
 
 fn failed(args: &ExplainArgs, warnings: &Warnings, exit: Exit, message: String, hint: Option<String>) -> Exit {

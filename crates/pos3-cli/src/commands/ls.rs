@@ -202,7 +202,8 @@ fn not_begun(error: &Error) -> Failed {
 
 fn nothing(args: &LsArgs) -> Failed {
     let message = format!("there is nothing at '{}'", args.location);
-    Failed { exit: Exit::Failed, error: ErrorJson { message, hint: None } }
+    let hint = args.location.wildcards().map(|_| hints::for_nothing(&args.location.to_string()));
+    Failed { exit: Exit::Failed, error: ErrorJson { message, hint } }
 }
 
 fn listing_failed(args: &LsArgs, error: &StoreError) -> Failed {

@@ -8,7 +8,6 @@ use super::{registry, state};
 use crate::args::SessionArgs;
 use crate::exit::Exit;
 use crate::hints;
-use crate::name;
 use crate::warnings::Warnings;
 
 /// What sessions of one command line have in common.
@@ -92,7 +91,7 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
             None => hints::for_report(&report.0),
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
-        SessionError::Missing { .. } => Some(format!("check the spelling, and the bucket with '{} ls'", name::name())),
+        SessionError::Missing { location } => Some(hints::for_nothing(location)),
         _ => None,
     }
 }

@@ -66,6 +66,7 @@ impl Copy {
         if let (Some(recorder), Some(row)) = (&self.run.recorder, Row::of(&stored.source, &stored.target)) {
             recorder.note(RowChange::Equal(row)).await;
         }
+        self.run.first.get_or_init(|| stored.source.clone());
         observer.event(&Event::Done(&self.action));
         Copied::Done { size: stored.source.size, verified: stored.verified }
     }

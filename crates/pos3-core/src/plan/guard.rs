@@ -6,6 +6,7 @@
 use super::Tally;
 use crate::diff::Side;
 use crate::entry::{Entry, Kind};
+use crate::key::Key;
 use crate::listing::Complete;
 use crate::spill::{Spill, SpillError};
 
@@ -92,6 +93,12 @@ pub enum Refusal {
         files: u64,
         /// How many may be deleted.
         limit: u64,
+    },
+    /// Something of the target shows up in the source: they are one place under two names.
+    #[error("the source and the target overlap under two names: '{key}' in the target shows up in the source too")]
+    SamePlace {
+        /// What shows up in both, relative to the target.
+        key: Key,
     },
 }
 

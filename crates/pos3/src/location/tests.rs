@@ -119,3 +119,21 @@ fn a_path_need_not_be_utf8_and_a_url_must() {
     assert_eq!(Location::from_os_str(path), Ok(Location::Local(PathBuf::from(path))));
     assert!(matches!(Location::from_os_str(OsStr::from_bytes(b"s3://b/\xff")), Err(LocationError::NotUtf8 { .. })));
 }
+
+#[test]
+fn wildcards_are_told_from_what_is_above_them() {
+    for (text, expected) in [
+        ("s3://b/*.txt", Some(("s3://b", "*.txt"))),
+        ("s3://p@b/d/e/run-?/x", Some(("s3://p@b/d/e/", "run-?/x"))),
+        ("s3://b/d/[ab]/", Some(("s3://b/d/", "[ab]/"))),
+        ("s3://b/a*b/[c", Some(("s3://b", "a*b/[c"))),
+        ("s3://b/[c", None),
+        ("s3://b/plain", None),
+        ("s3://b", None),
+        ("d/*.txt", None),
+    ] {
+        let location: Location = text.parse().unwrap();
+        let found = location.wildcards().map(|(above, pattern)| (above.to_string(), pattern));
+        assert_eq!(found, expected.map(|(above, pattern)| (above.to_owned(), pattern)), "{text}");
+    }
+}

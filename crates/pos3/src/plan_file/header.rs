@@ -145,7 +145,13 @@ impl TryFrom<HeaderRecord> for PlanHeader {
     type Error = PlanFileError;
 
     fn try_from(record: HeaderRecord) -> Result<Self, PlanFileError> {
-        let location = |text: &str| text.parse().map_err(|error| PlanFileError::line(1, &error));
+        let location = |text: &str| match text.parse() {
+            Ok(Location::Local(path)) if path.is_relative() => {
+                Err(PlanFileError::line(1, &format!("the path '{text}' is relative, and plans have absolute ones")))
+            }
+            Ok(location) => Ok(location),
+            Err(error) => Err(PlanFileError::line(1, &error)),
+        };
         Ok(Self {
             source: location(&record.source)?,
             target: location(&record.target)?,

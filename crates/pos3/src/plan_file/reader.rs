@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::io::{BufRead, Read};
 
-use pos3_core::{Action, Deletion, Entry, Key, KeyRule, Plan, Sorter};
+use pos3_core::{Action, Deletion, Entry, Key, KeyRule, Kind, Plan, Sorter};
 use serde::Deserialize;
 
 use super::header::{Begin, FORMAT, HeaderRecord, VERSION};
@@ -85,6 +85,12 @@ impl<R: BufRead> PlanReader<R> {
         }
     }
 
+    /// Returns true for a file on this machine that only its size would tell from another: this program writes down which
+    /// one it saw, and nothing else may be overwritten or deleted.
+    fn is_unidentified(&self, target: &Entry) -> bool {
+        self.header.target.path().is_some() && target.kind == Kind::File && target.fingerprint.is_none()
+    }
+
     fn check(&self, action: &Action, rule: KeyRule) -> Result<(), String> {
         let fits = |entry: &Entry| match rule.check(entry) {
             _ if entry.key.as_str().is_empty() => Err("an action without a key".to_owned()),
@@ -92,6 +98,9 @@ impl<R: BufRead> PlanReader<R> {
             Err(why) => Err(format!("the target cannot hold '{}': {why}", entry.key)),
         };
         match action {
+            Action::Copy { target: Some(target), .. } | Action::Delete { target } if self.is_unidentified(target) => {
+                Err(format!("it does not identify the file '{}' of the target: there is no fingerprint", target.key))
+            }
             Action::Copy { source, .. } => fits(source),
             Action::Skip { .. } => Ok(()),
             Action::Delete { .. } | Action::Replace { .. } if self.header.deletion == Deletion::Keep => {

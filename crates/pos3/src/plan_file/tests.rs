@@ -100,6 +100,8 @@ fn what_this_program_would_not_write_is_refused_with_its_line() {
         ("\"version\":1", "\"version\":2", "it is a plan of version 2; this program reads version 1"),
         ("\"created\":\"2", "\"created\":\"x2", "line 1: "),
         ("\"source\":\"/from\"", "\"source\":\"s3:\"", "line 1: "),
+        ("\"source\":\"/from\"", "\"source\":\"from\"", "line 1: the path 'from' is relative"),
+        ("\"target\":\"s3://b/to\"", "\"target\":\"../to\"", "line 1: the path '../to' is relative"),
         ("\"options\":", "\"opinions\":", "line 1: unknown field `opinions`"),
         ("\"why\":\"size\"", "\"why\":\"mood\"", "line 3: unknown variant `mood`"),
         ("\"action\":\"copy\",\"key\":\"c\"", "\"action\":\"chmod\",\"key\":\"c\"", "line 3: unknown variant `chmod`"),
@@ -126,6 +128,25 @@ fn what_this_program_would_not_write_is_refused_with_its_line() {
     lines.swap(3, 5);
     let problem = read(&lines.join("\n")).unwrap_err().to_string();
     assert!(problem.ends_with("is out of order"), "{problem}");
+}
+
+#[test]
+fn a_local_file_that_a_plan_does_not_identify_is_refused_with_its_line() {
+    let local = text().replace("\"target\":\"s3://b/to\"", "\"target\":\"/to\"");
+    assert!(read(&local).is_ok());
+    let fingerprint = ",\"fingerprint\":\"\\\"e\\\"\"";
+    for (number, key) in [(3, "c"), (6, "d")] {
+        let mut lines: Vec<String> = local.lines().map(str::to_owned).collect();
+        let line = &mut lines[number - 1];
+        let at = line.rfind(fingerprint).unwrap();
+        line.replace_range(at..at + fingerprint.len(), "");
+        let without = lines.join("\n") + "\n";
+        let problem = read(&without).unwrap_err().to_string();
+        let expected = format!("line {number}: it does not identify the file '{key}' of the target");
+        assert!(problem.starts_with(&expected), "{problem}");
+        // A server need not tell any.
+        assert!(read(&without.replace("\"target\":\"/to\"", "\"target\":\"s3://b/to\"")).is_ok());
+    }
 }
 
 #[test]

@@ -16,6 +16,9 @@ fn profiles() -> Profiles {
         .and_then(|profiles| profiles.with("other", Profile::new("http://127.0.0.1:2").with_anonymous()))
         .and_then(|profiles| profiles.with("clash", Profile::new("http://127.0.0.1:3").with_local_name("other")))
         .and_then(|profiles| profiles.with("twin", Profile::new("http://127.0.0.1:2").with_local_name("other")))
+        .and_then(|profiles| profiles.with("short", Profile::new("http://127.1:01")))
+        .and_then(|profiles| profiles.with("name", Profile::new("http://LocalHost.:1")))
+        .and_then(|profiles| profiles.with("host", Profile::new("http://bucket.localhost:1")))
         .and_then(|profiles| profiles.with("file", Profile::new(SERVER).with_credentials_file("/nowhere/keys")))
         .unwrap()
 }
@@ -46,6 +49,9 @@ async fn nested_prefixes_of_one_server_are_refused() {
         ("s3://bucket/a", "s3://same@bucket/a/b", true),
         ("s3://other@bucket/a", "s3://twin@bucket/a", true),
         ("s3://same@bucket/a", "s3://other@bucket/a", false),
+        ("s3://short@bucket/a", "s3://bucket/a/b", true),
+        ("s3://name@bucket/a", "s3://bucket/a/b", true),
+        ("s3://host@bucket/a", "s3://bucket/a/b", true),
     ] {
         let opened = Sync::open(&registry, &from.parse().unwrap(), &to.parse().unwrap(), Default::default()).await;
         assert_eq!(matches!(opened, Err(Error::Overlap { .. })), overlap, "{from} {to}: {opened:?}");
@@ -56,13 +62,13 @@ async fn nested_prefixes_of_one_server_are_refused() {
 async fn the_location_comes_before_the_default_and_aws_is_none() {
     let registry = registry(S3Provider::new(settings()).with_profiles(profiles()).with_default_profile("other"));
     for (location, place, local_name) in [
-        ("s3://b/k", "http://127.0.0.1:2/b/k/", "other"),
-        ("s3://same@b/k", "http://127.0.0.1:1/b/k/", "same"),
-        ("s3://twin@b/k", "http://127.0.0.1:2/b/k/", "other"),
-        ("s3://aws@b/k", "http://127.0.0.1:1/b/k/", "_"),
+        ("s3://b/k", "//127.0.0.1:2/b/k/", "other"),
+        ("s3://same@b/k", "//127.0.0.1:1/b/k/", "same"),
+        ("s3://twin@b/k", "//127.0.0.1:2/b/k/", "other"),
+        ("s3://aws@b/k", "//127.0.0.1:1/b/k/", "_"),
     ] {
         let location = location.parse().unwrap();
-        assert_eq!(registry.place(&location).unwrap(), place, "{location}");
+        assert_eq!(registry.place(&location).unwrap().name(), place, "{location}");
         assert_eq!(registry.local_name(&location).unwrap(), local_name, "{location}");
         assert!(registry.open(&location, Role::Source).await.is_ok(), "{location}");
     }
@@ -85,8 +91,8 @@ async fn an_unknown_profile_and_one_that_cannot_be_used_are_named() {
     let error = open(&registry, "s3://work@bucket/a").await.unwrap_err();
     assert_eq!(
         told(&error),
-        "'s3://work@bucket/a' cannot be opened: there is no profile 'work'; the program has 'clash', 'file', 'other', \
-         'same', 'twin'; no file of profiles is named"
+        "'s3://work@bucket/a' cannot be opened: there is no profile 'work'; the program has 'clash', 'file', 'host', \
+         'name', 'other', 'same', 'short', 'twin'; no file of profiles is named"
     );
     // Credentials never fall back to those of the settings.
     let error = told(&open(&registry, "s3://file@bucket/a").await.unwrap_err());

@@ -14,6 +14,7 @@ use super::error::SessionError;
 use super::memory::Memory;
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
 use crate::location::Location;
+use crate::place::{Place, paths_overlap};
 
 /// A download that several callers may wait for.
 pub(super) type Downloading = Shared<BoxFuture<'static, Result<PathBuf, SessionError>>>;
@@ -115,8 +116,8 @@ impl Kind {
 /// One remote place and its local path.
 pub(super) struct Registration {
     pub(super) location: Location,
-    /// Where it really is: equal for equal places, a prefix for what lies inside.
-    pub(super) place: String,
+    /// Where it really is.
+    pub(super) place: Place,
     pub(super) local: PathBuf,
     pub(super) kind: Kind,
     pub(super) memory: Memory,
@@ -145,7 +146,7 @@ pub(super) struct History {
 }
 
 impl Registration {
-    pub(super) fn new(location: Location, place: String, local: PathBuf, kind: Kind) -> Self {
+    pub(super) fn new(location: Location, place: Place, local: PathBuf, kind: Kind) -> Self {
         Self {
             location,
             place,
@@ -171,7 +172,7 @@ impl Registration {
 
     /// Returns true if this is a part of what `other` brings: inside of it remotely, and locally too.
     fn is_part_of(&self, other: &Self) -> bool {
-        self.place.starts_with(&other.place) && self.local != other.local && self.local.starts_with(&other.local)
+        self.place.inside(&other.place).is_some() && self.local != other.local && self.local.starts_with(&other.local)
     }
 
     /// Returns why this cannot be registered beside `old`.
@@ -182,7 +183,7 @@ impl Registration {
             return (!self.is_same(old)).then_some(different);
         }
         let writes = self.kind.upload().is_some() || old.kind.upload().is_some();
-        if writes && nested(&self.place, &old.place) {
+        if writes && self.place.overlaps(&old.place) {
             return Some(SessionError::RemoteConflict {
                 new: self.location.to_string(),
                 new_kind: self.kind.name(),
@@ -215,13 +216,4 @@ impl std::fmt::Debug for Registration {
 
 fn ends_in_slash(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b"/")
-}
-
-/// True if one place is the other or lies inside it. Places end in `/`.
-fn nested(one: &str, other: &str) -> bool {
-    one.starts_with(other) || other.starts_with(one)
-}
-
-fn paths_overlap(one: &Path, other: &Path) -> bool {
-    one.starts_with(other) || other.starts_with(one)
 }

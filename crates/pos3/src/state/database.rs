@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::directory;
+use super::directory::OpenDirectory;
 use super::error::StateError;
 use super::pair::{Pair, Place};
 use super::unflushed::Unflushed;
@@ -54,6 +54,8 @@ enum Fault {
     Newer(u32),
     InUse,
     Io(io::Error),
+    /// It cannot be opened.
+    Closed(StateError),
 }
 
 /// The table of notes on puts at a place.
@@ -66,14 +68,18 @@ pub(super) fn notes(place: Place) -> Table {
 
 impl Database {
     /// Opens the file of a pair, or a new one in place of what cannot be used; then the text says why.
-    pub(super) fn open_or_replace(path: &Path, pair: &Pair) -> Result<(Self, Option<String>), StateError> {
-        let why = match Self::open(path, pair) {
+    pub(super) fn open_or_replace(
+        directory: &OpenDirectory,
+        path: &Path,
+        pair: &Pair,
+    ) -> Result<(Self, Option<String>), StateError> {
+        let why = match Self::open(directory, path, pair) {
             Ok(database) => return Ok((database, None)),
             Err(Fault::Useless(why)) => why,
             Err(fault) => return Err(fault.at(path)),
         };
-        std::fs::remove_file(path).map_err(|source| StateError::Io { path: path.to_owned(), source })?;
-        let database = Self::open(path, pair).map_err(|fault| fault.at(path))?;
+        directory.remove_file(path)?;
+        let database = Self::open(directory, path, pair).map_err(|fault| fault.at(path))?;
         let warning = format!(
             "'{}' could not be used and is begun anew, so this run compares more than it had to: {why}",
             path.display()
@@ -82,12 +88,12 @@ impl Database {
     }
 
     /// Opens a file and checks every page of it: a damaged page could not only lose rows but lead in circles.
-    fn open(path: &Path, pair: &Pair) -> Result<Self, Fault> {
+    fn open(directory: &OpenDirectory, path: &Path, pair: &Pair) -> Result<Self, Fault> {
         let opening = || {
             let mut builder = redb::Database::builder();
             builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-            let file = directory::open_file(path);
-            let file = Unflushed::new(file.map_err(Fault::Io)?).map_err(redb::Error::from)?;
+            let file = directory.open_file(path).map_err(Fault::Closed)?;
+            let file = Unflushed::new(file).map_err(redb::Error::from)?;
             let database = builder.create_with_backend(file).map_err(redb::Error::from)?;
             Self::with_header(database, pair)
         };
@@ -169,6 +175,7 @@ impl Fault {
             Self::Newer(found) => StateError::Newer { path, found, known: CURRENT },
             Self::InUse => StateError::Locked { path, holder: None },
             Self::Io(source) => StateError::Io { path, source },
+            Self::Closed(error) => error,
         }
     }
 }

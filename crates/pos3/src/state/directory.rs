@@ -1,9 +1,16 @@
-//! Where the files are.
+//! Where the files are, and whose they are.
+//!
+//! A state directory can lie where others write, `/tmp` for one. What they plant there under the name of a file of ours, a
+//! link to something of the user's, would be truncated. So the directory is opened once and checked, and so is each file
+//! in it, without following a link.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::fs::{DirBuilder, File};
 use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 use super::error::StateError;
 use super::pair::Pair;
@@ -54,23 +61,89 @@ impl StateDirectory {
         self.0.join(format!("{}.lock", pair.file_stem()))
     }
 
-    /// Makes the directory, for its owner alone: keys can tell secrets.
-    pub(super) fn make(&self) -> Result<(), StateError> {
+    /// Opens the directory and checks that no other user can replace what is in it. Where there is none it is made, for
+    /// its owner alone: keys can tell secrets.
+    pub(super) fn open(&self) -> Result<OpenDirectory, StateError> {
+        let io = |source| StateError::Io { path: self.0.clone(), source };
         let mut builder = DirBuilder::new();
         builder.recursive(true);
-        #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.0).map_err(|source| StateError::Io { path: self.0.clone(), source })
+        builder.create(&self.0).map_err(io)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::openat(CWD, &self.0, flags, Mode::empty()).map_err(|errno| io(errno.into()))?;
+        let facts = rustix::fs::fstat(&handle).map_err(|errno| io(errno.into()))?;
+        match objection_to_directory(&facts) {
+            Some(why) => Err(StateError::Unsafe { path: self.0.clone(), why }),
+            None => Ok(OpenDirectory { handle, path: self.0.clone() }),
+        }
     }
 }
 
-/// Opens a file of the directory, or makes it, for its owner alone: the directory can be older, and open to others.
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// A directory that is open, whatever its path leads to later.
+#[derive(Debug)]
+pub(super) struct OpenDirectory {
+    handle: OwnedFd,
+    path: PathBuf,
+}
+
+impl OpenDirectory {
+    /// Opens a file of the directory, or makes it, for its owner alone. `file` is its whole path; only its last name is
+    /// looked up, and a link is an error.
+    pub(super) fn open_file(&self, file: &Path) -> Result<File, StateError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let unsafe_file = |why| StateError::Unsafe { path: file.to_owned(), why };
+        let opened = rustix::fs::openat(&self.handle, self.name(file), flags, Mode::RUSR | Mode::WUSR);
+        let handle = opened.map_err(|errno| match errno {
+            Errno::LOOP => unsafe_file("it is a symbolic link; remove it"),
+            errno => StateError::Io { path: file.to_owned(), source: errno.into() },
+        })?;
+        let facts = rustix::fs::fstat(&handle);
+        let facts = facts.map_err(|errno| StateError::Io { path: file.to_owned(), source: errno.into() })?;
+        match objection_to_file(&facts) {
+            Some(why) => Err(unsafe_file(why)),
+            None => Ok(File::from(handle)),
+        }
+    }
+
+    /// Removes a file of the directory.
+    pub(super) fn remove_file(&self, file: &Path) -> Result<(), StateError> {
+        let removed = rustix::fs::unlinkat(&self.handle, self.name(file), AtFlags::empty());
+        removed.map_err(|errno| StateError::Io { path: file.to_owned(), source: errno.into() })
+    }
+
+    /// Returns the name of a file in the directory.
+    fn name<'a>(&self, file: &'a Path) -> &'a Path {
+        file.strip_prefix(&self.path).unwrap_or(file)
+    }
+}
+
+/// Returns what is wrong with a directory: root and the user can be trusted, and in one with the sticky bit others cannot
+/// replace what is not theirs.
+fn objection_to_directory(facts: &Stat) -> Option<&'static str> {
+    let mode = Mode::from_raw_mode(facts.st_mode);
+    let is_trusted = facts.st_uid == rustix::process::geteuid().as_raw() || facts.st_uid == 0;
+    let is_shared = mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX);
+    match (is_trusted, is_shared) {
+        (false, _) => Some("it belongs to another user; choose another with POS3_STATE_DIR"),
+        (true, true) => Some("others can write to it; take that away: chmod go-w"),
+        (true, false) => None,
+    }
+}
+
+/// Returns what is wrong with a file that was opened without following a link.
+fn objection_to_file(facts: &Stat) -> Option<&'static str> {
+    let mode = Mode::from_raw_mode(facts.st_mode);
+    if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
+        Some("it is not a regular file; remove it")
+    } else if facts.st_uid != rustix::process::geteuid().as_raw() {
+        Some("it belongs to another user; remove it")
+    } else if facts.st_nlink != 1 {
+        Some("it has another name, a hard link; remove it")
+    } else if mode.intersects(Mode::WGRP | Mode::WOTH) {
+        Some("others can write to it; remove it")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,14 @@ pub enum StateError {
         /// What happened.
         source: io::Error,
     },
+    /// The directory or one of its files is open to other users, who could have planted it.
+    #[error("'{}' is not safe to use: {why}", path.display())]
+    Unsafe {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do about it.
+        why: &'static str,
+    },
     /// The database refuses a file that was just made.
     #[error("cannot use '{}': {message}", path.display())]
     Database {

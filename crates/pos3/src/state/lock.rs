@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::directory;
+use super::directory::OpenDirectory;
 use super::error::StateError;
 
 /// How often a lock that another process has is tried again. Its end tells nobody.
@@ -32,8 +32,13 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of `path`. The error names the database, which is what people look for.
-    pub(super) async fn take(path: &Path, database: &Path, wait: Wait) -> Result<Self, StateError> {
+    /// Takes the lock of `path` in the directory. The error names the database, which is what people look for.
+    pub(super) async fn take(
+        directory: &OpenDirectory,
+        path: &Path,
+        database: &Path,
+        wait: Wait,
+    ) -> Result<Self, StateError> {
         let io = |source| StateError::Io { path: path.to_owned(), source };
         let end = match wait {
             Wait::Fail => None,
@@ -41,7 +46,7 @@ impl Lock {
         };
         loop {
             // Opened again each time: whoever deletes the directory deletes the lock.
-            let mut file = directory::open_file(path).map_err(io)?;
+            let mut file = directory.open_file(path)?;
             match file.try_lock() {
                 Ok(()) => {
                     sign(&mut file).map_err(io)?;

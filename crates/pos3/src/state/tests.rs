@@ -379,3 +379,55 @@ async fn files_are_their_owners_alone_also_in_a_directory_that_is_open_to_others
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
     }
 }
+
+/// What is planted, under the names of both files of the pair.
+fn plant(world: &World, plant: impl Fn(&std::path::Path)) {
+    let names: Vec<_> = fs::read_dir(world.directory.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    for name in names {
+        fs::remove_file(&name).unwrap();
+        plant(&name);
+    }
+}
+
+#[tokio::test]
+async fn what_others_plant_in_the_state_directory_is_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let victim = world.root.path().join("victim");
+    let plants: [(&str, &dyn Fn(&std::path::Path)); 5] = [
+        ("a symbolic link", &|name| std::os::unix::fs::symlink(&victim, name).unwrap()),
+        ("a hard link", &|name| fs::hard_link(&victim, name).unwrap()),
+        ("not a regular file", &|name| {
+            assert!(std::process::Command::new("mkfifo").arg(name).status().unwrap().success());
+        }),
+        ("others can write to it", &|name| {
+            fs::write(name, "precious").unwrap();
+            fs::set_permissions(name, fs::Permissions::from_mode(0o666)).unwrap();
+        }),
+        ("cannot use", &|name| fs::create_dir(name).unwrap()),
+    ];
+    for (what, planting) in plants {
+        drop(world.open("a", "b").await);
+        fs::write(&victim, "precious").unwrap();
+        plant(&world, planting);
+        let error = world.try_open("a", "b").await.unwrap_err();
+        assert!(pos3_core::one_line(&error).contains(what), "{what}: {error}");
+        assert!(matches!(error, Error::State(StateError::Unsafe { .. } | StateError::Io { .. })), "{what}: {error:?}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious", "{what}");
+        fs::remove_dir_all(world.directory.path()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_state_directory_that_others_can_write_to_is_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+    for (mode, is_used) in [(0o777, false), (0o770, false), (0o1777, true), (0o755, true), (0o700, true)] {
+        let world = World::new();
+        fs::create_dir_all(world.directory.path()).unwrap();
+        fs::set_permissions(world.directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let opened = world.try_open("a", "b").await;
+        assert_eq!(opened.is_ok(), is_used, "{mode:o}: {opened:?}");
+        assert_eq!(fs::read_dir(world.directory.path()).unwrap().count(), if is_used { 2 } else { 0 });
+    }
+}

@@ -52,8 +52,9 @@ async fn overlapping_places_are_refused() {
         assert!(matches!(&error, Error::Overlap { .. }), "{from} {to}: {error}");
     }
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing was made");
-    assert!(run(&registry, "memory://m/a", "memory://m/ab", SyncOptions::default()).await.unwrap().is_clean());
-    assert!(run(&registry, "memory://m/a", "memory://n/a", SyncOptions::default()).await.unwrap().is_clean());
+    let empty = || SyncOptions::default().with_guards(Guards::default().with_allow_empty(true));
+    assert!(run(&registry, "memory://m/a", "memory://m/ab", empty()).await.unwrap().is_clean());
+    assert!(run(&registry, "memory://m/a", "memory://n/a", empty()).await.unwrap().is_clean());
 }
 
 #[tokio::test]
@@ -87,4 +88,29 @@ async fn a_source_that_is_one_object_deletes_nothing() {
         assert!(matches!(planned, Err(Error::SourceIsFile { .. })));
     }
     assert_eq!(memory.store("t").read(&Key::from("keep")).await.unwrap(), "keep");
+}
+
+#[tokio::test]
+async fn a_prefix_without_a_key_is_no_source_unless_that_is_allowed() {
+    let memory = MemoryProvider::default();
+    for key in ["marked/", "hidden/x.tmp", "only"] {
+        memory.store("s").write(&Key::from(key), "".into()).await.unwrap();
+    }
+    let registry = registry(&memory);
+    let filter = pos3_core::Filter::builder().exclude("*.tmp").unwrap().build().unwrap();
+    let open = async |from: &str| {
+        let options = SyncOptions::default().with_filter(filter.clone());
+        Sync::open(&registry, &from.parse().unwrap(), &"memory://t".parse().unwrap(), options).await.unwrap()
+    };
+    for from in ["memory://s/marked", "memory://s/hidden", "memory://empty"] {
+        assert_eq!(open(from).await.run().await.unwrap().copied, 0, "{from}");
+    }
+    for from in ["memory://s/mark", "memory://s/none/"] {
+        let error = open(from).await.run().await.unwrap_err();
+        assert!(matches!(&error, Error::NoSource { location } if location == from), "{from}: {error}");
+        assert!(open(from).await.explain(&Key::from("x")).await.is_err(), "{from}");
+        assert_eq!(open(from).await.with_missing_source(true).run().await.unwrap().copied, 0, "{from}");
+    }
+    let error = open("memory://s/*.bin").await.with_missing_source(true).run().await.unwrap_err();
+    assert!(matches!(error, Error::NoSource { .. }), "{error}");
 }

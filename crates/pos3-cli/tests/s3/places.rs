@@ -1,0 +1,152 @@
+//! One place under two names: whatever shows that it is one, nothing in it is lost.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+
+use super::{BUCKET, Cloud};
+use crate::program::{Ended, Program, expected};
+
+/// A server, and another name for it as the profile `other`.
+fn two_names(other: &str) -> Cloud {
+    let cloud = Cloud::new(&[]);
+    let profiles = format!("[profiles.other]\nendpoint = \"{other}\"\n");
+    Cloud { program: cloud.program.with(&[("profiles.toml", &profiles)]), ..cloud }.with_objects(&OBJECTS)
+}
+
+const OBJECTS: [(&str, &str); 4] = [("a", "1"), ("p/x", "2"), ("p/y", "3"), ("z", "4")];
+
+fn run(cloud: &Cloud, arguments: &[&str]) -> Ended {
+    cloud.command(arguments).env("POS3_PROFILES_FILE", cloud.program.path("profiles.toml")).output().unwrap().into()
+}
+
+fn keys(cloud: &Cloud) -> Vec<String> {
+    cloud.server.keys(BUCKET)
+}
+
+#[test]
+fn one_server_under_two_names_is_refused_before_any_request() {
+    let cloud = two_names("");
+    let port = cloud.server.address().port();
+    for host in ["127.1", "localhost", "LOCALHOST.", "0x7f000001", "[::ffff:127.0.0.1]", "data.localhost"] {
+        for endpoint in [format!("http://{host}:{port}/"), format!("HTTP://{host}:0{port}")] {
+            let profiles = format!("[profiles.other]\nendpoint = \"{endpoint}\"\n");
+            std::fs::write(cloud.program.path("profiles.toml"), profiles).unwrap();
+            for command in [
+                &["sync", "s3://data", "s3://other@data/p", "--delete"][..],
+                &["sync", "s3://other@data/p", "s3://data", "--delete", "-n"],
+                &["plan", "s3://other@data/p", "s3://data/p/"],
+                &["sync", "s3://data/p", "s3://data/q", "--backup-dir", "s3://other@data/q/old"],
+            ] {
+                let ended = run(&cloud, command);
+                assert_eq!((ended.code, ended.out.as_str()), (Some(4), ""), "{endpoint} {command:?} {ended:?}");
+                assert!(ended.err.contains("overlap"), "{ended:?}");
+            }
+            let twice = ["run", "--download", "a=s3://data/p", "--upload", "b=s3://other@data/p/x", "--", "true"];
+            let ended = run(&cloud, &twice);
+            assert!(ended.code != Some(0) && ended.err.contains("overlaps with"), "{endpoint} {ended:?}");
+        }
+    }
+    assert_eq!(cloud.server.requests().total(), 0);
+}
+
+/// Passes every connection on to another address, as a proxy does whose name tells nothing of what is behind it.
+fn proxy_of(address: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = listener.local_addr().unwrap();
+    let pass = |mut from: TcpStream, mut to: TcpStream| {
+        thread::spawn(move || {
+            let _ended = io::copy(&mut from, &mut to);
+            let _closed = to.shutdown(Shutdown::Write);
+        });
+    };
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(address).unwrap();
+            pass(client.try_clone().unwrap(), server.try_clone().unwrap());
+            pass(server, client);
+        }
+    });
+    here
+}
+
+#[test]
+fn a_server_behind_an_unknown_name_shows_itself_by_the_first_object_written() {
+    for to in ["s3://other@data/p/new", "s3://other@data/p"] {
+        let cloud = two_names("");
+        let proxy = proxy_of(cloud.server.address());
+        let profiles = format!("[profiles.other]\nendpoint = \"http://{proxy}\"\n");
+        std::fs::write(cloud.program.path("profiles.toml"), profiles).unwrap();
+        let ended = run(&cloud, &["sync", "s3://data", to, "--delete", "--no-manifest"]);
+        assert_eq!(ended.code, Some(4), "{to} {ended:?}");
+        assert!(ended.err.contains("refused, nothing was deleted: ") && ended.err.contains("'a' "), "{}", ended.err);
+        let added = format!("{}/a", to.trim_start_matches("s3://other@data/"));
+        let mut all: Vec<String> = OBJECTS.iter().map(|(key, _)| (*key).to_owned()).chain([added]).collect();
+        all.sort();
+        assert_eq!(keys(&cloud), all, "only the first object was written");
+    }
+}
+
+#[test]
+fn a_server_behind_an_unknown_name_shows_itself_by_what_would_be_deleted() {
+    let cloud = two_names("");
+    ["x", "y"].iter().for_each(|key| cloud.server.put(BUCKET, key, if *key == "x" { "2" } else { "3" }));
+    let proxy = proxy_of(cloud.server.address());
+    let profiles = format!("[profiles.other]\nendpoint = \"http://{proxy}\"\n");
+    std::fs::write(cloud.program.path("profiles.toml"), profiles).unwrap();
+    let before = keys(&cloud);
+    for make in [&["sync", "-q"][..], &["plan", "-o", "plan"]] {
+        let ended =
+            run(&cloud, &[make, &["s3://other@data/p", "s3://data", "--delete", "--max-delete", "100%"]].concat());
+        if make[0] == "plan" {
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+        }
+        let ended = if make[0] == "plan" { run(&cloud, &["apply", "plan", "-q"]) } else { ended };
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(ended.err.contains("refused, nothing was touched: the source and the target overlap"), "{}", ended.err);
+        assert_eq!(keys(&cloud), before);
+    }
+}
+
+#[test]
+fn equal_prefixes_of_two_servers_are_two_places() {
+    let cloud = two_names("").with_objects(&[("p/old", "2")]);
+    let other = pos3_tests::server::S3Server::builder().bucket(BUCKET).start().unwrap();
+    let profiles = format!("[profiles.other]\nendpoint = \"{}\"\n", other.endpoint());
+    std::fs::write(cloud.program.path("profiles.toml"), profiles).unwrap();
+    for to in ["s3://other@data/p", "s3://other@data"] {
+        other.put(BUCKET, "p/gone", "x");
+        other.put(BUCKET, "gone", "x");
+        let ended = run(&cloud, &["sync", "s3://data/p", to, "--delete", "--max-delete", "100%"]);
+        assert_eq!(ended.code, Some(0), "{to} {ended:?}");
+    }
+    assert_eq!(other.keys(BUCKET), ["old", "x", "y"]);
+}
+
+#[test]
+fn a_bind_mount_does_not_hide_an_overlap() {
+    let program = Program::new().with(&[("data/a", "1"), ("data/sub/b", "2"), ("bound/", ""), ("out/old", "3")]);
+    let binary = env!("CARGO_BIN_EXE_pos3-cli");
+    for (mounted, from, to) in [
+        ("data", "data", "bound"),
+        ("data/sub", "data", "bound"),
+        ("data/sub", "bound", "data"),
+        ("data", "bound/sub", "data"),
+    ] {
+        for command in [&["sync"][..], &["plan"], &["sync", "-n"]] {
+            let line =
+                format!("mount --bind {mounted} bound && exec {binary} {} {from} {to} --delete", command.join(" "));
+            let mut unshared = Command::new("unshare");
+            let unshared = unshared.args(["--user", "--map-root-user", "--mount", "sh", "-c", &line]);
+            let ended = unshared.current_dir(program.path("")).env("POS3_STATE_DIR", program.state()).output();
+            let Ok(ended) = ended.map(Ended::from) else { return eprintln!("skipped: there is no unshare here") };
+            if ended.err.contains("unshare") || ended.err.contains("mount: ") {
+                return eprintln!("skipped: nothing can be mounted here");
+            }
+            assert_eq!(ended.code, Some(4), "{mounted} {from} {to} {ended:?}");
+            assert!(ended.err.contains("overlap"), "{ended:?}");
+        }
+    }
+    assert_eq!(program.files("data"), expected(&[("a", "1"), ("sub/b", "2")]));
+}
