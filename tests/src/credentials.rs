@@ -222,33 +222,39 @@ impl Shared {
         SystemTime::now() + state.lifetimes.pop_front().unwrap_or(LIFETIME)
     }
 
+    /// Returns a token that was not given before.
+    fn token(&self) -> String {
+        format!("a-token-{}", self.state().asked.values().sum::<usize>())
+    }
+
     fn json(&self, service: &'static str) -> String {
-        let end = timestamp(self.end(service));
+        let (end, token) = (timestamp(self.end(service)), self.token());
         let Self { access_key, secret_key, .. } = self;
         format!(
             "{{\"Code\":\"Success\",\"Type\":\"AWS-HMAC\",\"AccessKeyId\":\"{access_key}\",\"SecretAccessKey\":\
-             \"{secret_key}\",\"Token\":\"a-token\",\"Expiration\":\"{end}\",\"LastUpdated\":\"2020-01-01T00:00:00Z\"}}"
+             \"{secret_key}\",\"Token\":\"{token}\",\"Expiration\":\"{end}\",\"LastUpdated\":\"2020-01-01T00:00:00Z\"}}"
         )
     }
 
     fn sso(&self) -> String {
         let end = self.end("sso").duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let token = self.token();
         let Self { access_key, secret_key, .. } = self;
         format!(
             "{{\"roleCredentials\":{{\"accessKeyId\":\"{access_key}\",\"secretAccessKey\":\"{secret_key}\",\
-             \"sessionToken\":\"a-token\",\"expiration\":{end}}}}}"
+             \"sessionToken\":\"{token}\",\"expiration\":{end}}}}}"
         )
     }
 
     fn xml(&self, action: &'static str) -> String {
-        let end = timestamp(self.end(action));
+        let (end, token) = (timestamp(self.end(action)), self.token());
         let Self { access_key, secret_key, .. } = self;
         format!(
             "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>\
              <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/role/session</Arn>\
              <AssumedRoleId>AROA:session</AssumedRoleId></AssumedRoleUser>\
              <Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>{secret_key}</SecretAccessKey>\
-             <SessionToken>a-token</SessionToken><Expiration>{end}</Expiration></Credentials></{action}Result>\
+             <SessionToken>{token}</SessionToken><Expiration>{end}</Expiration></Credentials></{action}Result>\
              <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{action}Response>"
         )
     }

@@ -66,8 +66,10 @@ Locations:
   memory://NAME        a store in memory, for trying things out
 
 Environment:
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN   who asks; else the AWS profile (AWS_PROFILE, SSO, roles,
-                                                                 processes), a web identity, a container, the instance
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN   who asks; else the AWS profile (SSO, roles, processes),
+                                                                 a web identity, a container, the instance
+  AWS_PROFILE, AWS_DEFAULT_PROFILE                               the AWS profile
+  AWS_METADATA_SERVICE_TIMEOUT, ..._NUM_ATTEMPTS                 how patiently the instance is asked
   AWS_REGION, AWS_DEFAULT_REGION                                 where (default: us-east-1)
   AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL                          another server than Amazon's
   AWS_CA_BUNDLE                                                  a PEM file of the certificates to trust

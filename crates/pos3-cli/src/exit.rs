@@ -53,6 +53,8 @@ impl Exit {
             | Error::S3Settings(
                 S3SettingsError::Config(_)
                 | S3SettingsError::NotUtf8(_)
+                | S3SettingsError::Blank(_)
+                | S3SettingsError::Number { .. }
                 | S3SettingsError::HalfCredentials { .. }
                 | S3SettingsError::UnknownAwsProfile { .. }
                 | S3SettingsError::CaBundle { .. },

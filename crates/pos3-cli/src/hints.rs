@@ -66,9 +66,12 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
              or --profile"
         }
         Error::S3Settings(S3SettingsError::UnknownAwsProfile { .. }) => {
-            "check AWS_PROFILE, or unset it; a profile of another server is named with --profile"
+            "check AWS_PROFILE and AWS_DEFAULT_PROFILE, or unset them; a profile of another server is named with --profile"
         }
         Error::S3Settings(S3SettingsError::HalfCredentials { .. }) => "set both, or neither",
+        Error::S3Settings(S3SettingsError::Blank(_)) => {
+            "set it without blanks; a value read from a file with Windows line ends has a carriage return at its end"
+        }
         Error::S3Settings(S3SettingsError::Config(S3ConfigError::Endpoint { .. })) => {
             "write it like http://127.0.0.1:9000 or https://s3.example.org (--endpoint-url, AWS_ENDPOINT_URL_S3, \
              AWS_ENDPOINT_URL)"

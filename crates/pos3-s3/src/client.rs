@@ -18,7 +18,7 @@ pub(crate) mod xml;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -33,7 +33,7 @@ use crate::error::{Failure, Refusal};
 use crate::operation::Counters;
 use crate::store::S3Store;
 use clock::Clock;
-use config::{Credentials, PayloadSigning, S3Config, S3ConfigError};
+use config::{PayloadSigning, S3Config, S3ConfigError};
 use connect::Patience;
 use habits::Habits;
 use region::Regions;
@@ -167,18 +167,21 @@ impl S3Client {
     }
 
     /// Sends a request once, signed for this moment, and returns the head of a success. A request that was refused for
-    /// its time alone is sent again at once, by the server's clock, and one for a bucket of another region to that one;
-    /// neither is done twice.
+    /// its time alone is sent again at once, by the server's clock, one for a bucket of another region to that one, and one
+    /// whose credentials have expired with others, if there are any; nothing of it is done twice.
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
-        let (mut clock_was_set, mut moved_to) = (false, None::<String>);
+        let (mut clock_was_set, mut moved_to, mut renewed) = (false, None::<String>, false);
         loop {
+            let begun = Instant::now();
             let (now, signer) = (self.0.clock.now(), self.signer_of(request));
             let refusal = match self.attempt_at(now, &signer, counters, request).await {
                 Err(Failure::Refused(refusal)) => refusal,
                 attempted => return attempted,
             };
             let refusal = self.explained(refusal, &signer, counters, request).await;
-            if !clock_was_set && self.was_set(&refusal, now) {
+            if !renewed && refusal.is_expired() && self.config().credentials.renew(begun).await {
+                renewed = true;
+            } else if !clock_was_set && self.was_set(&refusal, now) {
                 clock_was_set = true;
             } else if let Some(region) = &moved_to {
                 return Err(Failure::Refused(Box::new(refusal.in_named_region(region))));
@@ -263,8 +266,7 @@ impl S3Client {
         if uri != request.uri {
             headers.insert(HOST, HeaderValue::from_str(uri.authority().map_or("", |authority| authority.as_str()))?);
         }
-        if let Credentials::Provider(provider) = &self.config().credentials {
-            let credential = provider.get_credential().await.map_err(Failure::Credentials)?;
+        if let Some(credential) = self.config().credentials.current().await.map_err(Failure::Credentials)? {
             signer.sign(&credential, &method, &uri, &mut headers, &request.payload, now)?;
         }
         if method == Method::PUT || method == Method::POST {

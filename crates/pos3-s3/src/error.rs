@@ -344,6 +344,11 @@ impl Refusal {
         }
     }
 
+    /// Returns true if other credentials would have been accepted.
+    pub(crate) fn is_expired(&self) -> bool {
+        matches!(self.code.as_str(), "ExpiredToken" | "TokenRefreshRequired")
+    }
+
     /// Returns words a user understands, where the kind's own do not say enough.
     fn message(&self, bucket: &str) -> Option<String> {
         Some(match self.code.as_str() {

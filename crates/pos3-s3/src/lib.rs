@@ -43,7 +43,8 @@ mod write;
 
 pub use client::S3Client;
 pub use client::config::{
-    Addressing, Checksums, ConditionalWrites, Credentials, PayloadSigning, S3Config, S3ConfigError,
+    Addressing, Checksums, ConditionalWrites, Credentials, PayloadSigning, RenewableCredentials, S3Config,
+    S3ConfigError,
 };
 pub use object_store::aws::AwsCredential;
 pub use object_store::client::{

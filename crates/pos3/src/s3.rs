@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::location::{Location, RemoteLocation};
 use crate::profile::{Identity, NO_LOCAL_NAME, Profile, ProfileError, Profiles, RESERVED};
 use crate::registry::{Provider, Role};
-use credentials::Standard;
+use credentials::{Kept, ProfileKeys, Standard};
 use settings::Asker;
 use warnings::Warnings;
 
@@ -166,7 +166,8 @@ impl S3Provider {
             Identity::File(path) => {
                 let keys = self.profiles.keys(name, &path, |warning| self.warnings.tell(warning));
                 let keys = keys.map_err(|source| refused(location, source))?;
-                Asker::Known(keys.into())
+                let source = ProfileKeys { profiles: self.profiles.clone(), name: name.to_owned(), path };
+                Asker::Known(Credentials::Renewable(Arc::new(Kept::holding(source, keys.into()))))
             }
         };
         let settings = S3Settings {
@@ -185,7 +186,7 @@ impl S3Provider {
             Asker::Known(credentials) => (credentials.clone(), None),
             Asker::Standard => {
                 let standard = open.standard(&self.settings)?;
-                (Credentials::Provider(standard.clone()), Some(standard))
+                (Credentials::Renewable(standard.clone()), Some(standard))
             }
         };
         let warnings = self.warnings.clone();

@@ -2,6 +2,7 @@
 
 mod expiry;
 mod failures;
+mod names;
 mod roles;
 mod tls;
 

@@ -44,7 +44,8 @@ fn a_missing_source() {
 fn an_empty_source() {
     let cloud = Cloud::new(&[("empty/", ""), ("full/a", "1")]).with_objects(&[("p/a", "1")]);
     assert_refused(&cloud.run(&["sync", "empty", "s3://data/p", "--delete"]), 4, "the source is empty");
-    assert_refused(&cloud.run(&["sync", "s3://data/typo", "full", "--delete"]), 4, "the source is empty");
+    let typo = cloud.run(&["sync", "s3://data/typo", "full", "--delete"]);
+    assert_refused(&typo, 1, "there is nothing at the source 's3://data/typo'");
     assert_eq!(cloud.server.keys(BUCKET), ["p/a"]);
     assert!(cloud.program.path("full/a").exists());
 }

@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::client::HttpClient;
 use object_store::{CredentialProvider, StaticCredentialProvider, aws::AwsCredential};
@@ -119,6 +120,16 @@ pub enum Credentials {
     Anonymous,
     /// Whoever the provider names, asked before each attempt; a provider of temporary credentials must cache them.
     Provider(Arc<dyn CredentialProvider<Credential = AwsCredential>>),
+    /// The same, by a provider that can be asked for others when a server says that these have expired.
+    Renewable(Arc<dyn RenewableCredentials>),
+}
+
+/// Credentials whose source can be asked again before they end.
+#[async_trait]
+pub trait RenewableCredentials: CredentialProvider<Credential = AwsCredential> {
+    /// Returns true if there are other credentials now than those that a request was signed with at `signed`, and that
+    /// the server refused as expired. The request is then sent once more.
+    async fn renew(&self, signed: Instant) -> bool;
 }
 
 impl Credentials {
@@ -129,11 +140,31 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// Returns what a request is signed with; nothing where it is not signed.
+    pub(crate) async fn current(&self) -> object_store::Result<Option<Arc<AwsCredential>>> {
+        match self {
+            Self::Anonymous => Ok(None),
+            Self::Provider(provider) => provider.get_credential().await.map(Some),
+            Self::Renewable(provider) => provider.get_credential().await.map(Some),
+        }
+    }
+
+    /// Returns true if there are others now than those that a request was signed with at `signed`.
+    pub(crate) async fn renew(&self, signed: Instant) -> bool {
+        match self {
+            Self::Anonymous | Self::Provider(_) => false,
+            Self::Renewable(provider) => provider.renew(signed).await,
+        }
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Anonymous => "Anonymous",
             Self::Provider(_) => "Provider(..)",
+            Self::Renewable(_) => "Renewable(..)",
         })
     }
 }

@@ -46,7 +46,9 @@ fn parse(name: &str, text: &str) -> Result<Keys, String> {
                 return Err(format!("line {number} comes before the first [section]"));
             }
             Line::Pair(..) | Line::Nested(..) => {}
-            Line::Unknown => return Err(format!("line {number} is neither a [section] nor 'key = value'")),
+            Line::Continued(_) | Line::Unknown => {
+                return Err(format!("line {number} is neither a [section] nor 'key = value'"));
+            }
         }
     }
     let wanted = [name, DEFAULT].into_iter().find(|wanted| sections.contains(wanted)).ok_or_else(|| {

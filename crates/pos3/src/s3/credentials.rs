@@ -9,15 +9,17 @@ mod chain;
 mod transport;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use pos3_s3::{AwsCredential, CredentialProvider};
+use pos3_s3::{AwsCredential, CredentialProvider, RenewableCredentials};
 use tokio::sync::Mutex;
 
 use super::settings::{Looked, S3Settings, S3SettingsError};
+use crate::profile::{Keys, Profiles};
 
 /// Credentials are replaced so long before their end, or after three quarters of their time if that is later.
 const MARGIN: Duration = Duration::from_secs(300);
@@ -52,7 +54,6 @@ pub(super) enum Missing {
     #[error("there are none")]
     Nowhere(Vec<Looked>),
     #[error("from {place}: {why}")]
-    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "the environment alone cannot fail"))]
     Failed { place: String, why: String },
     #[error("there is no AWS profile '{name}'")]
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "the environment has no profiles"))]
@@ -81,6 +82,8 @@ pub(super) struct Kept<S> {
 struct State {
     held: Option<Held>,
     failure: Option<Failed>,
+    /// When the source was last asked because a server said that what it gave has expired.
+    renewed: Option<Instant>,
 }
 
 struct Held {
@@ -88,6 +91,7 @@ struct Held {
     /// When to ask the source again.
     renewal: Option<SystemTime>,
     end: Option<SystemTime>,
+    loaded: Instant,
 }
 
 struct Failed {
@@ -99,6 +103,39 @@ struct Failed {
 impl<S: Source> Kept<S> {
     pub(super) fn new(source: S) -> Self {
         Self { source, state: Mutex::default(), loads: AtomicU64::new(0) }
+    }
+
+    /// Returns credentials that begin with what a look at the source has just given.
+    pub(super) fn holding(source: S, loaded: Loaded) -> Self {
+        let mut state = State::default();
+        let now = SystemTime::now();
+        // What was given is good, so this is not a failure.
+        let _given = state.take(Ok(loaded), now, now);
+        Self { source, state: Mutex::new(state), loads: AtomicU64::new(0) }
+    }
+
+    /// Asks the source again because a server said that what was held at `signed` has expired. Returns true if other
+    /// credentials are held now. Of many requests one asks, and after an answer that was of no use nobody for a while.
+    async fn look_again(&self, signed: Instant) -> bool {
+        let mut state = self.state.lock().await;
+        let Some(held) = &state.held else { return true };
+        if held.loaded > signed {
+            return true;
+        }
+        if state.renewed.is_some_and(|renewed| renewed.elapsed() < PAUSE) {
+            return false;
+        }
+        let refused = held.credential.clone();
+        let begun = SystemTime::now();
+        state.renewed = Some(Instant::now());
+        let loaded = self.source.load().await;
+        let outcome = match loaded {
+            Ok(loaded) => state.take(Ok(loaded), begun, SystemTime::now()),
+            // The refusal says more than that there is nothing new.
+            Err(missing) => Err(missing),
+        };
+        self.loads.fetch_add(1, Ordering::Release);
+        outcome.is_ok_and(|credential| *credential != *refused)
     }
 
     /// Returns good credentials. Whoever comes first asks the source; the others wait, and share what came of it.
@@ -144,7 +181,7 @@ impl State {
             Ok(Loaded { credential, end }) => {
                 let credential = Arc::new(credential);
                 let renewal = renewal(&credential, end, now);
-                self.held = Some(Held { credential: credential.clone(), renewal, end });
+                self.held = Some(Held { credential: credential.clone(), renewal, end, loaded: Instant::now() });
                 Ok(credential)
             }
             Err(missing) => match self.held.as_mut().filter(|held| held.end.is_none_or(|end| now < end)) {
@@ -190,6 +227,37 @@ impl<S: Source> CredentialProvider for Kept<S> {
             let source = Box::new(S3SettingsError::from(missing));
             object_store::Error::Generic { store: "S3", source }
         })
+    }
+}
+
+#[async_trait]
+impl<S: Source> RenewableCredentials for Kept<S> {
+    async fn renew(&self, signed: Instant) -> bool {
+        self.look_again(signed).await
+    }
+}
+
+/// The keys of a profile in a file of their own, which other programs may write anew.
+pub(super) struct ProfileKeys {
+    pub(super) profiles: Profiles,
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+}
+
+#[async_trait]
+impl Source for ProfileKeys {
+    async fn load(&self) -> Result<Loaded, Missing> {
+        let keys = self.profiles.keys(&self.name, &self.path, |_| {});
+        keys.map(Loaded::from).map_err(|error| Missing::Failed {
+            place: format!("the profile '{}'", self.name),
+            why: pos3_core::one_line(&error),
+        })
+    }
+}
+
+impl From<Keys> for Loaded {
+    fn from(Keys { key_id, secret_key, token }: Keys) -> Self {
+        Self { credential: AwsCredential { key_id, secret_key, token }, end: None }
     }
 }
 

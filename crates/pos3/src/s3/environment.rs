@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pos3_core::Url;
 
-use super::settings::{Asker, S3Settings, S3SettingsError};
+use super::settings::{Asker, Metadata, S3Settings, S3SettingsError};
 use super::shared_config;
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -14,14 +15,19 @@ const TOKEN: &str = "AWS_SESSION_TOKEN";
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+const METADATA_TIMEOUT: &str = "AWS_METADATA_SERVICE_TIMEOUT";
+const METADATA_ATTEMPTS: &str = "AWS_METADATA_SERVICE_NUM_ATTEMPTS";
 
 /// Returns the settings that these variables hold, and where they say nothing those of the files they name.
 pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3Settings, S3SettingsError> {
     let shared = shared_config::read(&variable);
     let value = |name: &'static str| match variable(name).filter(|value| !value.is_empty()) {
         None => Ok(None),
-        Some(value) => value.into_string().map(Some).map_err(|_| S3SettingsError::NotUtf8(name)),
+        Some(value) => clean(name, value).map(Some),
     };
+    for name in shared_config::PROFILES {
+        value(name)?;
+    }
     let first = |names: [&'static str; 2]| match value(names[0])? {
         Some(found) => Ok(Some(found)),
         None => value(names[1]),
@@ -34,6 +40,7 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
         ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from).or(shared.ca_bundle),
         asker: Asker::Standard,
         aws_profile: shared.profile,
+        metadata: metadata(value(METADATA_TIMEOUT)?, value(METADATA_ATTEMPTS)?)?,
         ..S3Settings::default()
     };
     match (value(KEY_ID)?, value(SECRET_KEY)?) {
@@ -43,6 +50,30 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
         (Some(_), None) => Err(S3SettingsError::HalfCredentials { set: KEY_ID, missing: SECRET_KEY }),
         (None, Some(_)) => Err(S3SettingsError::HalfCredentials { set: SECRET_KEY, missing: KEY_ID }),
     }
+}
+
+/// Returns the text of a variable. A blank or a line end around it comes from a file that was read carelessly, and what
+/// the server would say of it is that the key is unknown.
+fn clean(name: &'static str, value: OsString) -> Result<String, S3SettingsError> {
+    let value = value.into_string().map_err(|_| S3SettingsError::NotUtf8(name))?;
+    if value.trim() != value || value.contains(char::is_control) {
+        return Err(S3SettingsError::Blank(name));
+    }
+    Ok(value)
+}
+
+/// Reads how patiently the instance's metadata is asked for: seconds, and a number of attempts.
+fn metadata(timeout: Option<String>, attempts: Option<String>) -> Result<Metadata, S3SettingsError> {
+    let timeout = timeout.map(|text| {
+        let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0);
+        let timeout = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        timeout.ok_or(S3SettingsError::Number { variable: METADATA_TIMEOUT, what: "a number of seconds" })
+    });
+    let attempts = attempts.map(|text| {
+        let attempts = text.parse().ok().filter(|attempts| *attempts > 0);
+        attempts.ok_or(S3SettingsError::Number { variable: METADATA_ATTEMPTS, what: "a number of attempts" })
+    });
+    Ok(Metadata { timeout: timeout.transpose()?, attempts: attempts.transpose()? })
 }
 
 #[cfg(test)]
@@ -79,5 +110,38 @@ mod tests {
         let error = read(&[("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_ACCESS_KEY_ID", "")]).unwrap_err();
         assert_eq!(error.to_string(), "AWS_SECRET_ACCESS_KEY is set, but AWS_ACCESS_KEY_ID is not");
         assert!(matches!(read(&[]).unwrap().asker, Asker::Standard));
+    }
+
+    #[test]
+    fn a_blank_around_a_value_is_refused_with_the_name_of_the_variable() {
+        for name in [KEY_ID, SECRET_KEY, TOKEN, "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"]
+        {
+            for value in ["hush\r", "hush\n", " hush", "hush\t", "hu\u{7}sh", "\u{a0}hush"] {
+                let mut variables = vec![(KEY_ID, "id"), (SECRET_KEY, "secret"), (TOKEN, "token")];
+                variables.retain(|(key, _)| *key != name);
+                variables.push((name, value));
+                let error = read(&variables).unwrap_err().to_string();
+                let expected = format!("the environment variable {name} has a blank or a line end around its value");
+                assert_eq!(error, expected, "{value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_metadata_service_is_asked_as_the_variables_say() {
+        let found = read(&[(METADATA_TIMEOUT, "2.5"), (METADATA_ATTEMPTS, "3")]).unwrap().metadata;
+        assert_eq!((found.timeout, found.attempts), (Some(Duration::from_millis(2500)), Some(3)));
+        for (name, value) in [
+            (METADATA_TIMEOUT, "soon"),
+            (METADATA_TIMEOUT, "0"),
+            (METADATA_TIMEOUT, "nan"),
+            (METADATA_TIMEOUT, "1e300"),
+            (METADATA_ATTEMPTS, "0"),
+            (METADATA_ATTEMPTS, "-1"),
+            (METADATA_ATTEMPTS, "1.5"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name} must be a number of ")), "{error}");
+        }
     }
 }

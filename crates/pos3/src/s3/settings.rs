@@ -1,6 +1,7 @@
 //! Where S3 is and who asks: what the caller says, what the environment says, what is usual.
 
 use std::path::PathBuf;
+use std::time::Duration;
 use std::{fs, io};
 
 use pos3_core::Url;
@@ -19,6 +20,15 @@ pub struct S3Settings {
     pub(super) ca_bundle: Option<PathBuf>,
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
     pub(super) aws_profile: AwsProfile,
+    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without it the service is not asked"))]
+    pub(super) metadata: Metadata,
+}
+
+/// How patiently the instance's metadata is asked for; what is not said is for Amazon's library to decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Metadata {
+    pub(super) timeout: Option<Duration>,
+    pub(super) attempts: Option<u32>,
 }
 
 /// Who sends the requests.
@@ -70,6 +80,17 @@ pub enum S3SettingsError {
     /// A variable that is not text.
     #[error("the environment variable {0} is not valid UTF-8")]
     NotUtf8(&'static str),
+    /// A variable with white space around its value, or a control character in it.
+    #[error("the environment variable {0} has a blank or a line end around its value")]
+    Blank(&'static str),
+    /// A variable that must be a number and is none.
+    #[error("{variable} must be {what} greater than zero")]
+    Number {
+        /// The variable.
+        variable: &'static str,
+        /// What it says.
+        what: &'static str,
+    },
     /// The file with the certificates to trust cannot be read.
     #[error("cannot read the certificates in '{}'", path.display())]
     CaBundle {
@@ -102,17 +123,18 @@ impl S3Settings {
     /// Returns what the environment says, by the variables of the AWS tools: `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`; `AWS_REGION`, else `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_S3`,
     /// else `AWS_ENDPOINT_URL`; `AWS_CA_BUNDLE`. An empty variable counts as not set. What no variable says may stand in
-    /// `~/.aws/config`, in the section of `AWS_PROFILE`: region, endpoint and certificates.
+    /// `~/.aws/config`, in the section of `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`: region, endpoint and certificates.
     ///
     /// Without keys in the environment the other standard places are asked when the first location is opened, which
-    /// needs the feature `aws`: the AWS profile (keys, SSO, roles, processes), a web identity, a container, the instance.
+    /// needs the feature `aws`: the AWS profile (keys, SSO, roles, processes), a web identity, a container, the instance,
+    /// which is asked as `AWS_METADATA_SERVICE_TIMEOUT` and `AWS_METADATA_SERVICE_NUM_ATTEMPTS` say.
     /// So it is with keys that are for a role: `AWS_PROFILE` names a profile with `credential_source = Environment`.
     ///
     /// Settings that were made in another way never read the environment.
     ///
     /// # Errors
     ///
-    /// A key without its secret, or the other way round; a variable that is not text.
+    /// A key without its secret, or the other way round; a variable that is not text, or has white space around its value.
     pub fn from_env() -> Result<Self, S3SettingsError> {
         environment::settings(|name| std::env::var_os(name))
     }

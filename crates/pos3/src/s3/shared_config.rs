@@ -1,7 +1,9 @@
-//! What `~/.aws/config` says about places: region and endpoint of the AWS profile in use.
+//! What the files of the AWS tools say: region and endpoint of the AWS profile in use, and whether it is there at all.
 //!
-//! Its credentials are the business of the chain. What cannot be read here is as if it were not there: the file belongs
-//! to other programs, and whoever needs it for credentials will hear what is wrong with it.
+//! Its credentials are the business of the chain, which gets the files as they are understood here: two readings would
+//! disagree on a name some day, and then the keys of one place would be sent to the endpoint of another. What cannot be
+//! read is as if it were not there for a region: the file belongs to other programs, and whoever needs it for credentials
+//! will hear what is wrong with it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,8 +11,11 @@ use std::path::{Path, PathBuf};
 
 use crate::ini::{self, Line};
 
-/// The profile where `AWS_PROFILE` names none.
+/// The profile where nothing names one.
 const DEFAULT: &str = "default";
+
+/// The variables that name one, the first that is set.
+pub(super) const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,15 +31,22 @@ pub(super) struct SharedConfig {
 /// The AWS profile in use, and the files that it may stand in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AwsProfile {
-    /// What `AWS_PROFILE` says.
+    /// What the environment says.
     named: Option<String>,
     /// Not known without a home directory.
-    pub(super) config: Option<PathBuf>,
-    pub(super) credentials: Option<PathBuf>,
+    config: Option<PathBuf>,
+    credentials: Option<PathBuf>,
+}
+
+/// One of the two files, which name their sections in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Config,
+    Credentials,
 }
 
 /// Reads the files that the environment names: `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`, else `config` and
-/// `credentials` in `~/.aws`; the profile is `AWS_PROFILE`, else `default`.
+/// `credentials` in `~/.aws`; the profile is `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`, else `default`.
 pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig {
     let value = |name| variable(name).filter(|value| !value.is_empty());
     let home = value("HOME").map(PathBuf::from);
@@ -43,14 +55,14 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig 
         path.map(|path| expanded(&path, home.as_deref()))
     };
     let profile = AwsProfile {
-        named: value("AWS_PROFILE").and_then(|name| name.into_string().ok()),
+        named: PROFILES.into_iter().find_map(value).and_then(|name| name.into_string().ok()),
         config: file("AWS_CONFIG_FILE", "config"),
         credentials: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
     };
     let mut found = SharedConfig::default();
     // What `config` says comes before what `credentials` does.
-    for text in profile.texts() {
-        let told = parse(&text, profile.name());
+    for (kind, path) in profile.files() {
+        let told = parse(&fs::read_to_string(path).unwrap_or_default(), kind, profile.name());
         found.region = found.region.or(told.region);
         found.endpoint = found.endpoint.or(told.endpoint);
         found.ca_bundle = found.ca_bundle.or(told.ca_bundle);
@@ -61,7 +73,7 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig 
 }
 
 impl SharedConfig {
-    /// Returns true if `AWS_PROFILE` names a profile whose role is assumed with the keys of the environment: they are
+    /// Returns true if the environment names a profile whose role is assumed with the keys of the environment: they are
     /// for that alone.
     pub(super) fn takes_keys_of_environment(&self) -> bool {
         let source = self.credential_source.as_deref().unwrap_or_default();
@@ -77,36 +89,106 @@ impl AwsProfile {
 
     /// Returns true if a profile was named and no file has it. The default one need not be there, named or not.
     pub(super) fn is_missing(&self) -> bool {
-        let has = |text: String| {
-            ini::lines(&text).any(|(_, line)| matches!(line, Line::Section(name) if names_profile(name, self.name())))
-        };
-        self.name() != DEFAULT && !self.texts().any(has)
+        let is_there = self.sections().any(|(kind, section)| kind.profile(&section) == Some(self.name()));
+        self.name() != DEFAULT && !is_there
     }
 
-    /// Returns the files in words.
+    /// Returns why Amazon's library would take the profile for missing, if it would: it ignores the names that it does not
+    /// like.
+    pub(super) fn unusable_name(&self) -> Option<&'static str> {
+        let is_usual = |letter: char| letter.is_ascii_alphanumeric() || "_-/.%@:+".contains(letter);
+        (!self.name().chars().all(is_usual))
+            .then_some("the name of a profile can have letters without accents, digits and '_-/.%@:+'")
+    }
+
+    /// Returns the files in words, with the mistake that a person may have made in them.
     pub(super) fn places(&self) -> String {
-        let files: Vec<String> = self.files().map(|file| format!("'{}'", file.display())).collect();
+        let told = |(kind, path): (FileKind, &PathBuf)| match kind {
+            FileKind::Config if self.stands_without_prefix() => {
+                format!("'{}' (it has [{1}], where [profile {1}] is needed)", path.display(), self.name())
+            }
+            _ => format!("'{}'", path.display()),
+        };
+        let files: Vec<String> = self.files().map(told).collect();
         if files.is_empty() { "~/.aws: there is no home directory".to_owned() } else { files.join(" or ") }
     }
 
-    fn texts(&self) -> impl Iterator<Item = String> {
-        self.files().map(|file| fs::read_to_string(file).unwrap_or_default())
+    /// Returns true if `config` names the profile as only `credentials` does.
+    fn stands_without_prefix(&self) -> bool {
+        self.is_missing() && self.sections().any(|(kind, name)| kind == FileKind::Config && name == self.name())
     }
 
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.config.iter().chain(&self.credentials)
+    fn sections(&self) -> impl Iterator<Item = (FileKind, String)> {
+        self.files().flat_map(|(kind, path)| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            let names = ini::lines(&text).filter_map(|(_, line)| match line {
+                Line::Section(name) => Some((kind, name.to_owned())),
+                _ => None,
+            });
+            names.collect::<Vec<_>>()
+        })
+    }
+
+    /// Returns the files that there may be.
+    pub(super) fn files(&self) -> impl Iterator<Item = (FileKind, &PathBuf)> {
+        let config = self.config.iter().map(|path| (FileKind::Config, path));
+        config.chain(self.credentials.iter().map(|path| (FileKind::Credentials, path)))
     }
 }
 
-/// Returns what a file says of a profile. In `config` sections are `[profile NAME]`, in `credentials` `[NAME]`; an
-/// endpoint for S3 alone stands under `s3 =` in `[services …]`.
-fn parse(text: &str, profile: &str) -> SharedConfig {
+impl FileKind {
+    /// Returns the profile that a section is of: in `config` they are `[profile NAME]`, the name also in quotes, in
+    /// `credentials` `[NAME]`; `[default]` is in both.
+    fn profile(self, section: &str) -> Option<&str> {
+        let name = section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).map(unquoted);
+        match self {
+            Self::Config => name.or(Some(section).filter(|section| *section == DEFAULT)),
+            Self::Credentials => Some(section),
+        }
+    }
+
+    /// Returns a file as Amazon's library reads it: without indentation, quotes and comments.
+    ///
+    /// # Errors
+    ///
+    /// The first line that is wrong, by its number. The text holds no part of the line, which may be a secret.
+    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
+    pub(super) fn canonical(self, text: &str) -> Result<String, String> {
+        let mut canonical = String::new();
+        let mut has_section = false;
+        for (number, line) in ini::lines(text) {
+            let line = match line {
+                Line::Section(section) => {
+                    has_section = true;
+                    match (self, self.profile(section)) {
+                        (Self::Config, Some(name)) if section != DEFAULT => format!("[profile {name}]"),
+                        _ => format!("[{section}]"),
+                    }
+                }
+                Line::Pair(..) if !has_section => {
+                    return Err(format!("line {number} comes before the first [section]"));
+                }
+                Line::Pair("", _) => return Err(format!("line {number} has no key before its '='")),
+                Line::Pair(key, value) => format!("{key} = {value}"),
+                Line::Nested(key, value) => format!("  {key} = {value}"),
+                Line::Continued(text) => format!("  {text}"),
+                Line::Unknown => return Err(format!("line {number} is neither a [section] nor 'key = value'")),
+            };
+            canonical.push_str(&line);
+            canonical.push('\n');
+        }
+        Ok(canonical)
+    }
+}
+
+/// Returns what a file says of a profile; an endpoint for S3 alone stands under `s3 =` in `[services …]`.
+fn parse(text: &str, kind: FileKind, profile: &str) -> SharedConfig {
     let mut found = SharedConfig::default();
     let mut services = None;
     let mut of_profile = false;
     for (_, line) in ini::lines(text) {
         match line {
-            Line::Section(section) => of_profile = names_profile(section, profile),
+            Line::Section(section) => of_profile = kind.profile(section) == Some(profile),
             Line::Pair(key, value) if of_profile && !value.is_empty() => match key.to_ascii_lowercase().as_str() {
                 "region" => found.region = Some(value.to_owned()),
                 "endpoint_url" => found.endpoint = Some(value.to_owned()),
@@ -124,17 +206,12 @@ fn parse(text: &str, profile: &str) -> SharedConfig {
     found
 }
 
-fn names_profile(section: &str, profile: &str) -> bool {
-    let name = section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).unwrap_or(section);
-    name.trim().trim_matches('"') == profile
-}
-
 fn endpoint_of_s3(text: &str, services: &str) -> Option<String> {
     let (mut inside, mut under_s3, mut found) = (false, false, None);
     for (_, line) in ini::lines(text) {
         match line {
             Line::Section(section) => {
-                inside = section.strip_prefix("services").is_some_and(|name| name.trim() == services);
+                inside = section.strip_prefix("services").is_some_and(|name| unquoted(name) == services);
                 under_s3 = false;
             }
             Line::Pair(key, _) => under_s3 = inside && key.eq_ignore_ascii_case("s3"),
@@ -145,6 +222,12 @@ fn endpoint_of_s3(text: &str, services: &str) -> Option<String> {
         }
     }
     found
+}
+
+fn unquoted(name: &str) -> &str {
+    let name = name.trim();
+    let inside = |quote: char| name.strip_prefix(quote).and_then(|name| name.strip_suffix(quote));
+    inside('"').or_else(|| inside('\'')).unwrap_or(name)
 }
 
 fn expanded(path: &Path, home: Option<&Path>) -> PathBuf {
@@ -160,14 +243,20 @@ mod tests {
 
     const CONFIG: &str = "[default]\nregion = eu-west-1\n[profile lab]\nregion=r-2\nendpoint_url = http://all\n\
                           services = ours\nca_bundle = ~/ca.pem\n[services ours]\nsts =\n  endpoint_url = http://sts\n\
-                          s3 =\n  endpoint_url = http://s3\n[services other]\ns3 =\n  endpoint_url = http://other\n";
+                          s3 =\n  endpoint_url = http://s3\n[services other]\ns3 =\n  endpoint_url = http://other\n\
+                          [bare]\nregion = r-3\n[profile \"two words\"]\nregion = r-4\n";
+
+    fn home(config: &str, credentials: &str) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join(".aws")).unwrap();
+        fs::write(home.path().join(".aws/config"), config).unwrap();
+        fs::write(home.path().join(".aws/credentials"), credentials).unwrap();
+        home
+    }
 
     #[test]
     fn the_profile_in_use_is_read() {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir(home.path().join(".aws")).unwrap();
-        fs::write(home.path().join(".aws/config"), CONFIG).unwrap();
-        fs::write(home.path().join(".aws/credentials"), "[default]\nregion = x\nendpoint_url = http://c\n").unwrap();
+        let home = home(CONFIG, "[default]\nregion = x\nendpoint_url = http://c\n");
         let read = |profile: &str| {
             read(|name| match name {
                 "HOME" => Some(home.path().into()),
@@ -182,9 +271,25 @@ mod tests {
         assert_eq!(lab.ca_bundle, Some(home.path().join("ca.pem")));
         let none = read("none");
         assert_eq!(SharedConfig { profile: AwsProfile::default(), ..none.clone() }, SharedConfig::default());
-        let missing = [default, lab, none].map(|found| (found.profile.name().to_owned(), found.profile.is_missing()));
-        let expected = [("default", false), ("lab", false), ("none", true)];
+        let bare = read("bare");
+        assert_eq!(bare.region, None, "what is no profile says nothing about one");
+        let two = read("two words");
+        assert_eq!(two.region.as_deref(), Some("r-4"));
+        let missing =
+            [default, lab, none, bare, two].map(|found| (found.profile.name().to_owned(), found.profile.is_missing()));
+        let expected = [("default", false), ("lab", false), ("none", true), ("bare", true), ("two words", false)];
         assert_eq!(missing, expected.map(|(name, missing)| (name.to_owned(), missing)));
+    }
+
+    #[test]
+    fn the_profile_is_named_by_the_first_variable_that_is_set() {
+        let named = |variables: &[(&str, &str)]| {
+            let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+            read(value).profile.name().to_owned()
+        };
+        assert_eq!(named(&[("AWS_PROFILE", "a"), ("AWS_DEFAULT_PROFILE", "b")]), "a");
+        assert_eq!(named(&[("AWS_PROFILE", ""), ("AWS_DEFAULT_PROFILE", "b")]), "b");
+        assert_eq!(named(&[]), "default");
     }
 
     #[test]
@@ -196,5 +301,26 @@ mod tests {
         let named = [("HOME", "/h"), ("AWS_CONFIG_FILE", "~/c"), ("AWS_SHARED_CREDENTIALS_FILE", "/k")];
         assert_eq!(places(&named), "'/h/c' or '/k'");
         assert_eq!(places(&[]), "~/.aws: there is no home directory");
+        let home = home(CONFIG, "");
+        let variables = [("HOME", home.path().to_str().unwrap()), ("AWS_PROFILE", "bare")];
+        assert!(places(&variables).contains("/.aws/config' (it has [bare], where [profile bare] is needed) or "));
+    }
+
+    #[test]
+    fn a_file_is_given_on_as_it_is_understood_here() {
+        let text = "# note\n  [profile \"lab\"] ; note\n  region : x\n    more\n  s3 =\n    a = b\n[ default ]\nKey=v # w\n\
+                    [sso-session ours]\n";
+        let expected =
+            "[profile lab]\nregion = x\n  more\ns3 = \n  a = b\n[default]\nKey = v # w\n[sso-session ours]\n";
+        assert_eq!(FileKind::Config.canonical(text).unwrap(), expected);
+        assert_eq!(FileKind::Credentials.canonical("[profile x]\n").unwrap(), "[profile x]\n");
+        for (text, why) in [
+            ("a = b\n[x]", "line 1 comes before the first [section]"),
+            ("[x]\n\n= hush", "line 3 has no key before its '='"),
+            ("[x]\nhush", "line 2 is neither a [section] nor 'key = value'"),
+            ("[x\na = b", "line 1 is neither a [section] nor 'key = value'"),
+        ] {
+            assert_eq!(FileKind::Config.canonical(text).unwrap_err(), why, "{text:?}");
+        }
     }
 }

@@ -64,7 +64,10 @@ fn an_aws_profile_that_is_not_there_does_not_mean_other_credentials() {
         let variables = [("AWS_PROFILE", "wrok"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*uri)];
         let [error, hint] = told(&account, &account.ends(2, &variables));
         assert_eq!(error, format!("error: there is no AWS profile 'wrok' in {FILES}"));
-        assert_eq!(hint, "hint: check AWS_PROFILE, or unset it; a profile of another server is named with --profile");
+        assert_eq!(
+            hint,
+            "hint: check AWS_PROFILE and AWS_DEFAULT_PROFILE, or unset them; a profile of another server is named with --profile"
+        );
         assert_eq!(account.services.requests(), [""; 0]);
     }
     // One that is there and has no credentials lets the machine have them.

@@ -7,12 +7,14 @@
 //! credentials of the machine, and somebody else's bucket. All is made anew each time: files change meanwhile.
 
 use std::error::Error;
+use std::fs;
 use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::Region;
 use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::{self, ProfileFileCredentialsProvider};
 use aws_config::provider_config::ProviderConfig;
@@ -28,8 +30,8 @@ use tokio::time::timeout;
 
 use super::transport::Transport;
 use super::{Loaded, Missing, Source};
-use crate::s3::settings::{Looked, S3Settings, S3SettingsError};
-use crate::s3::shared_config::AwsProfile;
+use crate::s3::settings::{Looked, Metadata, S3Settings, S3SettingsError};
+use crate::s3::shared_config::{AwsProfile, FileKind};
 
 /// Where the token service is asked, if nobody says.
 const REGION: &str = "us-east-1";
@@ -64,7 +66,11 @@ pub(in crate::s3) struct Chain {
     http: SharedHttpClient,
     region: Region,
     profile: AwsProfile,
+    metadata: Metadata,
 }
+
+/// What a profile calls the instance as the source of the keys for its role.
+const INSTANCE: &str = "Ec2InstanceMetadata";
 
 /// A place of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,52 +88,79 @@ impl Chain {
             http: SharedHttpClient::new(Transport::new(settings.root_certificates()?)),
             region: Region::new(region),
             profile: settings.aws_profile.clone(),
+            metadata: settings.metadata,
         })
     }
 
-    fn provider(&self, place: Place) -> SharedCredentialsProvider {
+    fn provider(&self, place: Place) -> Result<SharedCredentialsProvider, Missing> {
         let config =
             ProviderConfig::without_region().with_http_client(self.http.clone()).with_region(Some(self.region.clone()));
-        match place {
-            Place::Profile => SharedCredentialsProvider::new(self.profile_provider().configure(&config).build()),
+        Ok(match place {
+            Place::Profile => {
+                let provider = self.profile_provider()?.with_custom_provider(INSTANCE, self.instance(&config));
+                SharedCredentialsProvider::new(provider.configure(&config).build())
+            }
             Place::WebIdentity => SharedCredentialsProvider::new(
                 WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
             ),
             Place::Container => {
                 SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
             }
-            Place::Instance => {
-                SharedCredentialsProvider::new(ImdsCredentialsProvider::builder().configure(&config).build())
-            }
-        }
+            Place::Instance => SharedCredentialsProvider::new(self.instance(&config)),
+        })
     }
 
-    /// Returns the AWS profile in exactly the files that are told of: one that is there and cannot be read is an error.
-    fn profile_provider(&self) -> profile::credentials::Builder {
-        let AwsProfile { config, credentials, .. } = &self.profile;
+    /// Returns the instance's metadata, asked as patiently as the settings say.
+    fn instance(&self, config: &ProviderConfig) -> ImdsCredentialsProvider {
+        let mut client = imds::Client::builder().configure(config);
+        if let Some(timeout) = self.metadata.timeout {
+            client = client.connect_timeout(timeout).read_timeout(timeout);
+        }
+        if let Some(attempts) = self.metadata.attempts {
+            client = client.max_attempts(attempts);
+        }
+        ImdsCredentialsProvider::builder().configure(config).imds_client(client.build()).build()
+    }
+
+    /// Returns the AWS profile in exactly the files that are told of, as we read them. One that is there and cannot be read,
+    /// and a profile that the library would not find, are errors: no other place may have what was asked of this one.
+    fn profile_provider(&self) -> Result<profile::credentials::Builder, Missing> {
+        let failed = |why| Missing::Failed { place: self.whole_name(Place::Profile), why };
         // The library wants one at least.
         let mut files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
-        for (kind, file) in [(EnvConfigFileKind::Config, config), (EnvConfigFileKind::Credentials, credentials)] {
-            if let Some(file) = file.as_ref().filter(|file| file.exists()) {
-                files = files.with_file(kind, file);
-            }
+        for (kind, path) in self.profile.files() {
+            let text = match fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(format!("'{}' cannot be read: {error}", path.display()))),
+            };
+            let text = kind.canonical(&text).map_err(|why| failed(format!("'{}': {why}", path.display())))?;
+            let kind = match kind {
+                FileKind::Config => EnvConfigFileKind::Config,
+                FileKind::Credentials => EnvConfigFileKind::Credentials,
+            };
+            files = files.with_contents(kind, text);
         }
-        ProfileFileCredentialsProvider::builder().profile_name(self.profile.name()).profile_files(files.build())
+        let name = self.profile.name();
+        if self.profile.is_missing() {
+            return Err(Missing::NoProfile { name: name.to_owned(), looked: self.profile.places() });
+        }
+        if let Some(why) = self.profile.unusable_name() {
+            return Err(failed(why.to_owned()));
+        }
+        Ok(ProfileFileCredentialsProvider::builder().profile_name(name).profile_files(files.build()))
     }
 
     /// Asks one place: there are credentials, or it has none, or it should have some and failed.
     async fn ask(&self, place: Place) -> Result<Result<Credentials, Looked>, Missing> {
         let failed = |why| Missing::Failed { place: self.whole_name(place), why };
-        let error = match timeout(DEADLINE, self.provider(place).provide_credentials()).await {
+        let provider = self.provider(place)?;
+        let error = match timeout(DEADLINE, provider.provide_credentials()).await {
             Ok(Ok(credentials)) => return Ok(Ok(credentials)),
             Ok(Err(error)) => error,
             Err(_) => return Err(failed(format!("there was no answer for {} seconds", DEADLINE.as_secs()))),
         };
         let why = match (place, &error) {
-            (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if self.profile.is_missing() => {
-                let looked = self.profile.places();
-                return Err(Missing::NoProfile { name: self.profile.name().to_owned(), looked });
-            }
             (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if error.source().is_none() => {
                 format!("nothing for it in {}", self.profile.places())
             }

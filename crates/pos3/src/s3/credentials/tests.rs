@@ -112,3 +112,35 @@ fn credentials_are_replaced_before_their_end() {
         assert_eq!(renewal(&credential, end.map(after), now), expected.map(after), "{end:?}");
     }
 }
+
+/// Returns whether a refusal of what was held before a moment led to other credentials.
+async fn renewed(kept: &Kept<Arc<Script>>) -> bool {
+    let signed = std::time::Instant::now();
+    kept.get().await.unwrap();
+    kept.look_again(signed).await
+}
+
+#[tokio::test]
+async fn expired_credentials_are_looked_for_once_for_many_refusals() {
+    let hour = SystemTime::now() + Duration::from_secs(3600);
+    let (script, kept) = script([keys("old", Some("t"), Some(hour)), keys("new", Some("t"), Some(hour))]);
+    kept.get().await.unwrap();
+    let signed = std::time::Instant::now();
+    let all = join_all((0..50).map(|_| kept.look_again(signed))).await;
+    assert!(all.iter().all(|renewed| *renewed));
+    assert_eq!(kept.get().await.unwrap().key_id, "new");
+    assert_eq!(script.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_source_that_has_no_others_is_not_asked_for_every_refusal() {
+    let hour = SystemTime::now() + Duration::from_secs(3600);
+    for answer in [keys("old", Some("t"), Some(hour)), failed()] {
+        let (script, kept) = script([keys("old", Some("t"), Some(hour)), answer]);
+        kept.get().await.unwrap();
+        assert!(!renewed(&kept).await);
+        assert!(!renewed(&kept).await);
+        assert_eq!(kept.get().await.unwrap().key_id, "old");
+        assert_eq!(script.asked.load(Ordering::SeqCst), 2);
+    }
+}
