@@ -219,7 +219,8 @@ impl Sync {
         let Some(name) = prefix.strip_suffix('/') else { return Ok(()) };
         let store = self.source.store();
         // A listing that fails speaks for itself when the sync reads it.
-        if !matches!(Entries::open(&self.source, ListOptions::default()).next().await, Ok(None)) {
+        let level = ListOptions::default().with_shallow(true);
+        if !matches!(Entries::open(&self.source, level).next().await, Ok(None)) {
             return Ok(());
         }
         let location = self.from.to_string();

@@ -24,6 +24,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::retries::classifiers::SharedRetryClassifier;
 use aws_smithy_types::error::ErrorMetadata;
 use pos3_s3::AwsCredential;
 use tokio::time::timeout;
@@ -112,12 +113,16 @@ impl Chain {
 
     /// Returns the instance's metadata, asked as patiently as the settings say.
     fn instance(&self, config: &ProviderConfig) -> ImdsCredentialsProvider {
+        let Metadata { timeout, attempts } = self.metadata;
         let mut client = imds::Client::builder().configure(config);
-        if let Some(timeout) = self.metadata.timeout {
+        if let Some(timeout) = timeout {
             client = client.connect_timeout(timeout).read_timeout(timeout);
+            client = client.operation_attempt_timeout(timeout).operation_timeout(DEADLINE);
         }
-        if let Some(attempts) = self.metadata.attempts {
-            client = client.max_attempts(attempts);
+        if let Some(attempts) = attempts {
+            // Without being told, the library asks only once where nobody answers.
+            let again = imds::client::ImdsResponseRetryClassifier::default().with_retry_connect_timeouts(attempts > 1);
+            client = client.max_attempts(attempts).retry_classifier(SharedRetryClassifier::new(again));
         }
         ImdsCredentialsProvider::builder().configure(config).imds_client(client.build()).build()
     }
