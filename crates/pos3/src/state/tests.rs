@@ -380,6 +380,9 @@ async fn files_are_their_owners_alone_also_in_a_directory_that_is_open_to_others
     }
 }
 
+/// Plants something under a name.
+type Plant<'a> = &'a dyn Fn(&std::path::Path);
+
 /// What is planted, under the names of both files of the pair.
 fn plant(world: &World, plant: impl Fn(&std::path::Path)) {
     let names: Vec<_> = fs::read_dir(world.directory.path()).unwrap().map(|file| file.unwrap().path()).collect();
@@ -395,7 +398,7 @@ async fn what_others_plant_in_the_state_directory_is_left_as_it_is() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     let victim = world.root.path().join("victim");
-    let plants: [(&str, &dyn Fn(&std::path::Path)); 5] = [
+    let plants: [(&str, Plant<'_>); 5] = [
         ("a symbolic link", &|name| std::os::unix::fs::symlink(&victim, name).unwrap()),
         ("a hard link", &|name| fs::hard_link(&victim, name).unwrap()),
         ("not a regular file", &|name| {
