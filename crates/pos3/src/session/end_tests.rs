@@ -75,7 +75,7 @@ async fn giving_up_hurries_a_close_that_is_under_way() {
     let ending = session.give_up().await;
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     assert!(!ending.is_complete(), "{ending:?}");
-    assert_eq!(ending.uploads[0].missing, [Key::from("large")]);
+    assert_eq!(ending.uploads[0].missing, [pos3_core::Key::from("large")]);
 }
 
 #[tokio::test]
