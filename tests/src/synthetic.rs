@@ -10,21 +10,28 @@ use pos3_core::{
     PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
 };
 
-/// A read-only store of `entries` small objects, made up while they are listed.
+/// A store of `entries` small objects, made up while they are listed. What is deleted is listed again.
 #[derive(Clone, Copy, Debug)]
 pub struct SyntheticStore {
     entries: u64,
+    below: &'static str,
 }
 
 impl SyntheticStore {
     /// Returns a store of `entries` entries, in directories of a thousand.
     pub fn new(entries: u64) -> Self {
-        Self { entries }
+        Self { entries, below: "" }
+    }
+
+    /// Returns this store with all its keys below a prefix.
+    #[must_use]
+    pub fn below(self, prefix: &'static str) -> Self {
+        Self { below: prefix, ..self }
     }
 }
 
-fn entry(number: u64) -> Entry {
-    let key = format!("directory-{:07}/some-usual-file-name-{:04}.parquet", number / 1000, number % 1000);
+fn entry(below: &str, number: u64) -> Entry {
+    let key = format!("{below}directory-{:07}/some-usual-file-name-{:04}.parquet", number / 1000, number % 1000);
     let digest = u128::from(number).to_le_bytes();
     Entry::file(key, 4096 + number % 1024)
         .with_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number))
@@ -47,7 +54,8 @@ impl RemoteStore for SyntheticStore {
     }
 
     fn list(&self, _prefix: &str, _options: ListOptions) -> EntryStream {
-        stream::iter((0..self.entries).map(|number| Ok(entry(number)))).boxed()
+        let below = self.below;
+        stream::iter((0..self.entries).map(move |number| Ok(entry(below, number)))).boxed()
     }
 
     async fn head(&self, _key: &Key) -> Result<Entry> {
@@ -63,7 +71,7 @@ impl RemoteStore for SyntheticStore {
     }
 
     async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
-        keys.iter().map(|_| Err(read_only("delete"))).collect()
+        keys.iter().map(|_| Ok(())).collect()
     }
 
     async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {

@@ -2,18 +2,29 @@
 
 use std::process::Command;
 
-/// Returns the peak memory in KiB of merging `entries` with as many equal ones, in a process of its own.
-fn peak(entries: u64) -> u64 {
-    let output = Command::new(env!("CARGO_BIN_EXE_merge-memory")).arg(entries.to_string()).output().unwrap();
+/// Returns the peak memory in KiB of a process of its own that is given a number, and tells the same of each thing it
+/// counts.
+fn peak(program: &str, number: u64, counted: &[&str]) -> u64 {
+    let output = Command::new(program).arg(number.to_string()).output().unwrap();
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
     let words: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(words[..2], ["unchanged", entries.to_string().as_str()], "{line} {output:?}");
-    words[5].parse().unwrap()
+    let value = |name: &str| words[words.iter().position(|word| *word == name).unwrap() + 1].parse::<f64>().unwrap();
+    counted.iter().for_each(|name| assert_eq!(value(name), number as f64, "{name} in {line} {output:?}"));
+    value("peak_kib") as u64
 }
 
 #[test]
 fn merging_a_million_entries_takes_no_more_memory_than_merging_a_few() {
-    let (few, million) = (peak(10_000), peak(1_000_000));
+    let merge = |entries| peak(env!("CARGO_BIN_EXE_merge-memory"), entries, &["unchanged"]);
+    let (few, million) = (merge(10_000), merge(1_000_000));
     assert!(million < 64 * 1024, "{million} KiB");
     assert!(million < few + 4 * 1024, "{few} KiB for ten thousand, {million} KiB for a million");
+}
+
+#[test]
+fn many_differences_take_no_more_memory_than_some() {
+    let plan = |differences| peak(env!("CARGO_BIN_EXE_plan-memory"), differences, &["planned", "deleted", "reported"]);
+    let (some, many) = (plan(40_000), plan(400_000));
+    assert!(many < 64 * 1024, "{many} KiB");
+    assert!(many < some + 16 * 1024, "{some} KiB for forty thousand, {many} KiB for ten times as many");
 }

@@ -24,7 +24,7 @@ const TRUST: &str = "for a certificate of a private authority, name that authori
                      AWS_CA_BUNDLE); for a server without TLS, write http:// in the endpoint";
 
 /// What to do about temporary files that cannot be used.
-const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: plans and reports that are too large for memory \
+pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: plans and reports that are too large for memory \
                          are kept there while the command runs";
 
 /// Returns advice on what kept the program from being started at all.

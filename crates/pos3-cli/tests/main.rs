@@ -10,5 +10,6 @@ mod refusals;
 mod s3;
 mod signals;
 mod sync;
+mod temporary;
 mod terminal;
 mod usage;

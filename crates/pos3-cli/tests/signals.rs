@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::program::{Ended, Program};
 
-const EMPTY_LISTING: &str = "<ListBucketResult><Name>b</Name><Prefix></Prefix><KeyCount>0</KeyCount>\
+const EMPTY_LISTING: &str = "<ListBucketResult><Name>bucket</Name><Prefix></Prefix><KeyCount>0</KeyCount>\
                              <MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>";
 
 /// Starts a server that lists nothing and never answers a PUT, of which it tells.

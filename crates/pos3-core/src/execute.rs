@@ -168,7 +168,7 @@ impl Executor {
                     copies.spawn(self.copy(action).run(slot));
                 }
             }
-            Action::Delete { .. } | Action::Replace { .. } => deferred.add(action)?,
+            Action::Delete { .. } | Action::Replace { .. } => deferred.add(&action)?,
             Action::Skip { key, why } => report.skipped.push((key, why)),
         }
         Ok(())
@@ -261,7 +261,7 @@ impl Executor {
 }
 
 impl Deferred {
-    fn add(&mut self, action: Action) -> Result<(), SpillError> {
+    fn add(&mut self, action: &Action) -> Result<(), SpillError> {
         match self {
             Self::Gathered(plan) => plan.push(action),
             Self::Planned(_) => Ok(()),

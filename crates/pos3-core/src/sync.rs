@@ -109,7 +109,7 @@ impl SyncJob {
 
     /// Performs a plan that [`plan`](Self::plan) made.
     pub async fn execute(&self, plan: Plan) -> Report {
-        self.reported(Work::Perform(plan)).await
+        self.reported(Work::Perform(Box::new(plan))).await
     }
 
     /// Plans and performs.
@@ -128,7 +128,7 @@ impl SyncJob {
 
     async fn work(&self, work: Work<'_>, report: &mut Report, recorder: Option<&Recorder>) {
         match (work, self.options.deletion) {
-            (Work::Perform(plan), _) => self.perform(plan, report, recorder).await,
+            (Work::Perform(plan), _) => self.perform(*plan, report, recorder).await,
             (Work::Run, Deletion::Keep) => self.stream(report, recorder).await,
             (Work::Run, Deletion::Mirror) => self.plan_and_perform(|_| {}, report, recorder).await,
             (Work::Show(see), _) => self.plan_and_perform(see, report, recorder).await,
@@ -249,7 +249,7 @@ enum Work<'a> {
     /// It makes a whole one and shows it first.
     Show(Box<dyn FnOnce(&Plan) + Send + 'a>),
     /// It has one.
-    Perform(Plan),
+    Perform(Box<Plan>),
 }
 
 /// Which listings must be sorted: those whose stores say so, and those that turned out to be in disorder.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pos3_core::MemoryStore;
-use pos3_core::conformance::{Participant, ShuffledStore, Subject};
+use pos3_core::conformance::{Model, Participant, ShuffledStore, Subject};
+use pos3_core::{KeyRule, MemoryStore, Plan};
 
 fn memory() -> Participant {
     Participant::new(Subject::new(Arc::new(MemoryStore::new())))
@@ -17,3 +17,18 @@ fn unordered() -> Participant {
 pos3_core::model!(memory_to_memory, 512, || (memory(), memory()));
 pos3_core::model!(memory_to_unordered, 64, || (memory(), unordered()));
 pos3_core::model!(unordered_to_memory, 64, || (unordered(), memory()));
+
+/// Returns a plan of which every action is in a temporary file.
+fn spilled(plan: &Plan, _rule: KeyRule) -> Plan {
+    let mut spilled = Plan::with_memory(0);
+    plan.actions().for_each(|action| spilled.push(&action.unwrap()).unwrap());
+    assert!(spilled.actions().map(Result::unwrap).eq(plan.actions().map(Result::unwrap)));
+    assert_eq!((spilled.len(), spilled.counts()), (plan.len(), plan.counts()));
+    (spilled.tally, spilled.warnings) = (plan.tally, plan.warnings.clone());
+    spilled
+}
+
+#[test]
+fn a_plan_in_temporary_files_is_the_plan() {
+    Model::new(256, file!()).executing_a_stored_plan_is_running(|| (memory(), memory()), spilled);
+}

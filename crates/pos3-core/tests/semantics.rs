@@ -299,3 +299,27 @@ async fn a_prefix_is_text_and_siblings_stay() {
     assert_eq!((report.copied, report.deleted), (1, 1));
     assert_eq!(contents(&*target).await, pairs(&[("q/data/a", "1"), ("q/data_backup/c", "3")]));
 }
+
+#[tokio::test]
+async fn a_plan_is_the_same_however_little_of_it_is_in_memory() {
+    let source: Vec<(String, &str)> = (0..300).map(|number| (format!("new/{number:03}"), "1")).collect();
+    let source: Vec<(&str, &str)> = source.iter().map(|(key, content)| (key.as_str(), *content)).collect();
+    let target: Vec<(String, &str)> = (0..299).map(|number| (format!("old/{number:03}"), "2")).collect();
+    let target: Vec<(&str, &str)> = target.iter().map(|(key, content)| (key.as_str(), *content)).collect();
+    let guards = Guards::default().with_max_delete(MaxDelete::Percent(100));
+    let mut plans = Vec::new();
+    for bytes in [0, 1000, 1 << 20] {
+        let target = store(&target).await;
+        let options = mirror().with_guards(guards).with_plan_memory(bytes);
+        let job = job(store(&source).await, target.clone(), options);
+        let plan = job.plan().await.unwrap();
+        let keys: Vec<Key> = plan.actions().map(|action| action.unwrap().key().clone()).collect();
+        plans.push((keys, plan.counts(), plan.len()));
+        let report = job.execute(plan).await.into_result().unwrap();
+        assert_eq!((report.copied, report.deleted), (300, 299), "{bytes}");
+        assert_eq!(contents(&*target).await, pairs(&source));
+    }
+    assert_eq!((plans[0].1.copies, plans[0].1.deletes, plans[0].2), (300, 299, 599));
+    assert_eq!(plans[0], plans[2]);
+    assert_eq!(plans[1], plans[2]);
+}

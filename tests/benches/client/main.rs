@@ -15,6 +15,7 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod differences;
 mod measure;
 mod server;
 mod tree;
@@ -45,6 +46,9 @@ fn main() {
         _ => {}
     }
     let cli = measure::build_command_line();
+    if let Some(place) = arguments.iter().position(|argument| *argument == DIFFERENCES) {
+        return differences::run(&cli, &arguments[place + 1..]);
+    }
     println!("{:<34}{:>12}{:>10}{:>10}  requests", "workload", "CPU", "wall s", "peak MiB");
     let directory = tempfile::tempdir().unwrap();
     small_files(&cli, directory.path());
@@ -52,6 +56,9 @@ fn main() {
     digests(&cli, directory.path());
     large_file(&cli, directory.path());
 }
+
+/// The argument that asks for the memory that many differences take, and for nothing else.
+const DIFFERENCES: &str = "differences";
 
 /// Arguments with which this program writes the files itself.
 const SMALL_FLOOR: &str = "--write-small-files";

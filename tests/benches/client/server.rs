@@ -19,7 +19,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server that remembers sizes only, checks nothing and sends zeros.
     pub(crate) fn null(directory: &Path) -> Self {
-        Self::start(Command::new(env!("CARGO_BIN_EXE_null-s3-server")).args(["--port", "0"]), true, directory)
+        Self::null_with(&[], directory)
+    }
+
+    /// Starts it with options of its own.
+    pub(crate) fn null_with(options: &[&str], directory: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_null-s3-server"));
+        Self::start(command.args(["--port", "0"]).args(options), true, directory)
     }
 
     /// Starts the server that is one: signatures, digests, content.

@@ -8,11 +8,11 @@ use super::pair;
 use super::stores::{local, memory, s3};
 
 /// Returns a plan as a file gives it back.
-fn through_a_file(plan: Plan, rule: KeyRule) -> Plan {
+fn through_a_file(plan: &Plan, rule: KeyRule) -> Plan {
     let place = "memory://anywhere".parse().unwrap();
-    let header = PlanHeader::new(&place, &place, &plan).unwrap().with_deletion(Deletion::Mirror);
+    let header = PlanHeader::new(&place, &place, plan).unwrap().with_deletion(Deletion::Mirror);
     let mut file = Vec::new();
-    pos3::write_plan(&mut file, &header, &plan).unwrap();
+    pos3::write_plan(&mut file, &header, plan).unwrap();
     let reader = PlanReader::open(&file[..]).unwrap();
     let read = reader.plan(rule, Shard::default()).unwrap();
     assert!(read.actions().map(Result::unwrap).eq(plan.actions().map(Result::unwrap)));

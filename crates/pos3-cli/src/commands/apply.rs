@@ -42,7 +42,8 @@ pub(crate) async fn run(args: &ApplyArgs) -> Exit {
         Ok(outcome) => account.tell(&outcome, Exit::of_report(&outcome.report, signals.exit())),
         Err(NotBegun::Plan(error)) => {
             let (exit, message) = refusal(args, &error);
-            account.not_begun(exit, &message, None)
+            let hint = matches!(error, PlanFileError::Spill(_)).then(|| hints::TEMPORARY.to_owned());
+            account.not_begun(exit, &message, hint)
         }
         Err(NotBegun::Sync(error)) => {
             account.not_begun(Exit::of_error(&error), &one_line(&error), hints::for_error(&error))

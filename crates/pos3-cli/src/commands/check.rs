@@ -8,10 +8,10 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use pos3::{
-    Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, Signal, SkipReason, SpillError, Stop,
-    Sync, Tally, Usage, one_line,
+    Action, CancellationToken, Change, Error, Event, Key, Observer, Plan, Side, Signal, SkipReason, Sorted, Sorter,
+    SpillError, Stop, Sync, Tally, Usage, one_line,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::account::finish;
 use super::registry;
@@ -24,7 +24,7 @@ use crate::warnings::Warnings;
 use crate::{hints, output, size};
 
 /// What is said of one path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Sign {
     #[serde(rename = "-")]
     TargetOnly,
@@ -36,12 +36,11 @@ enum Sign {
     Unknown,
 }
 
-/// One path that is not the same on both sides, or not known to be.
-#[derive(Debug, Serialize)]
+/// One path that is not the same on both sides, or not known to be. They are shown in the order of their paths.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Difference {
-    path: String,
+    path: Key,
     sign: Sign,
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
@@ -55,20 +54,32 @@ struct CheckJson<'a> {
     exit_code: u8,
     error: Option<ErrorJson>,
     equal: u64,
-    target_only: usize,
-    source_only: usize,
-    differing: usize,
-    unknown: usize,
-    differences: &'a [Difference],
+    target_only: u64,
+    source_only: u64,
+    differing: u64,
+    unknown: u64,
+    differences: Differences<'a>,
     warnings: Vec<String>,
     elapsed_seconds: f64,
     requests: BTreeMap<&'static str, u64>,
 }
 
+/// The differences as `check --json` writes them, one by one.
+struct Differences<'a>(&'a Found);
+
+#[derive(Serialize)]
+struct DifferenceJson {
+    path: Key,
+    sign: Sign,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
 /// What was found.
 #[derive(Default)]
 struct Found {
-    differences: Vec<Difference>,
+    differences: Option<Sorted<Difference>>,
+    counts: BTreeMap<Sign, u64>,
     /// Left out by policy, such as symbolic links.
     left_out: u64,
     tally: Tally,
@@ -129,7 +140,7 @@ async fn compare(args: &CheckArgs, warnings: &Warnings, cancel: CancellationToke
     })?;
     let sync = sync.with_cancel(cancel);
     match sync.plan().await {
-        Ok(Ok(plan)) => Found::of(plan, sync.usage(), args).map_err(|error| stopped(args, &Stop::Spill(error))),
+        Ok(Ok(plan)) => Found::of(&plan, sync.usage(), args).map_err(|error| stopped(args, &Stop::Spill(error))),
         Ok(Err(stop)) => Err(stopped(args, &stop)),
         Err(error) => Err(Failed::new(Exit::Failed, one_line(&error), hints::for_error(&error))),
     }
@@ -157,41 +168,50 @@ fn stopped(args: &CheckArgs, stop: &Stop) -> Failed {
 }
 
 impl Found {
-    fn of(plan: Plan, usage: Usage, args: &CheckArgs) -> Result<Self, SpillError> {
+    fn of(plan: &Plan, usage: Usage, args: &CheckArgs) -> Result<Self, SpillError> {
         let mut found = Self { tally: plan.tally, warnings: plan.warnings.clone(), usage, ..Self::default() };
+        let mut differences = Sorter::new();
         for action in plan.actions() {
-            found.add(&action?, args);
+            let action = action?;
+            if let Some((sign, reason)) = found.judge(&action, args) {
+                *found.counts.entry(sign).or_default() += 1;
+                differences.push(Difference { path: action.key().clone(), sign, reason })?;
+            }
         }
-        found.differences.sort_by(|a, b| (&a.path, a.sign).cmp(&(&b.path, b.sign)));
+        found.differences = Some(differences.finish()?);
         Ok(found)
     }
 
-    fn add(&mut self, action: &Action, args: &CheckArgs) {
-        let (sign, reason) = match action {
+    /// Returns what is said of an action's path, if anything is.
+    fn judge(&mut self, action: &Action, args: &CheckArgs) -> Option<(Sign, Option<String>)> {
+        Some(match action {
             Action::Copy { target: None, .. } | Action::Replace { .. } => (Sign::SourceOnly, None),
             Action::Copy { why: Change::Incomparable, .. } => (Sign::Unknown, Some(incomparable(args))),
             Action::Copy { .. } => (Sign::Differs, None),
             Action::Delete { target } if target.has_content() => (Sign::TargetOnly, None),
             // What it holds is told.
-            Action::Delete { .. } => return,
+            Action::Delete { .. } => return None,
             Action::Skip { why, .. } if why.is_policy() => {
                 self.left_out += 1;
-                return;
+                return None;
             }
             Action::Skip { why: SkipReason::Unsafe(_), .. } => (Sign::SourceOnly, None),
             Action::Skip { why, .. } => (Sign::Unknown, Some(why.to_string())),
-        };
-        self.differences.push(Difference { path: action.key().as_str().to_owned(), sign, reason });
+        })
     }
 
-    fn count(&self, sign: Sign) -> usize {
-        self.differences.iter().filter(|difference| difference.sign == sign).count()
+    fn differences(&self) -> impl Iterator<Item = Result<Difference, SpillError>> {
+        self.differences.iter().flat_map(Sorted::iter)
+    }
+
+    fn count(&self, sign: Sign) -> u64 {
+        self.counts.get(&sign).copied().unwrap_or_default()
     }
 
     fn exit(&self) -> Exit {
-        match (self.count(Sign::Unknown), self.differences.len()) {
-            (0, 0) => Exit::Done,
-            (0, _) => Exit::Differs,
+        match (self.count(Sign::Unknown), self.counts.is_empty()) {
+            (0, true) => Exit::Done,
+            (0, false) => Exit::Differs,
             _ => Exit::Failed,
         }
     }
@@ -218,14 +238,24 @@ impl Sign {
 
 fn lines(found: &Found) -> io::Result<Reader> {
     output::data(|out| {
-        found.differences.iter().try_for_each(|Difference { path, sign, reason }| {
-            let path = Key::from(path.as_str());
+        found.differences().try_for_each(|difference| {
+            let Difference { path, sign, reason } = difference.map_err(io::Error::other)?;
             match reason {
                 Some(reason) => writeln!(out, "{} {path} ({reason})", sign.as_char()),
                 None => writeln!(out, "{} {path}", sign.as_char()),
             }
         })
     })
+}
+
+impl Serialize for Differences<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let differences = self.0.differences().map(|difference| {
+            let Difference { path, sign, reason } = difference?;
+            Ok(DifferenceJson { path, sign, reason })
+        });
+        json::array(differences, serializer)
+    }
 }
 
 fn object<'a>(
@@ -248,7 +278,7 @@ fn object<'a>(
         source_only: found.count(Sign::SourceOnly),
         differing: found.count(Sign::Differs),
         unknown: found.count(Sign::Unknown),
-        differences: &found.differences,
+        differences: Differences(found),
         warnings: [warnings.told().as_slice(), &found.warnings].concat(),
         elapsed_seconds: begin.elapsed().as_secs_f64(),
         requests: json::requests(&found.usage),
@@ -265,7 +295,7 @@ fn summary(args: &CheckArgs, found: &Found, begin: Instant) -> Text {
         (Sign::TargetOnly, "only in the target"),
         (Sign::Unknown, "could not be compared"),
     ] {
-        let count = found.count(sign) as u64;
+        let count = found.count(sign);
         if count > 0 {
             told.push(format!("{} {words}", size::count(count)));
         }

@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::{contract, registry};
 use crate::args::{Detail, LsArgs};
 use crate::exit::Exit;
-use crate::json::{self, ErrorJson};
+use crate::json::{self, ErrorJson, Growing};
 use crate::output::{self, Reader};
 use crate::warnings::Warnings;
 use crate::{hints, size};
-use row::{EntryJson, Row};
+use row::Row;
 
 const COMMAND: &str = "ls";
 
@@ -32,18 +32,22 @@ struct Total {
     bytes: u64,
 }
 
-/// What `ls --json` writes.
+/// What `ls --json` writes before the entries, which are written as they come.
 #[derive(Serialize)]
-struct LsJson {
+struct Begin {
     version: u32,
     command: &'static str,
     location: String,
+}
+
+/// What it writes after them.
+#[derive(Serialize)]
+struct End {
+    objects: u64,
+    bytes: u64,
     exit_code: u8,
     error: Option<ErrorJson>,
     warnings: Vec<String>,
-    entries: Vec<EntryJson>,
-    objects: u64,
-    bytes: u64,
     requests: BTreeMap<&'static str, u64>,
 }
 
@@ -53,8 +57,7 @@ pub(crate) async fn run(args: &LsArgs) -> Exit {
     let found = match open(args, &warnings).await {
         Ok(found) => found,
         Err(error) if args.json => {
-            let nothing = (Vec::new(), Total::default());
-            return object(args, &warnings, nothing, &Usage::default(), Err(not_begun(&error)));
+            return Object::begin(args).end(&warnings, &Usage::default(), Err(not_begun(&error)));
         }
         Err(error) => return not_begun(&error).tell(),
     };
@@ -119,52 +122,72 @@ fn end(args: &LsArgs, total: Total) -> Exit {
     }
 }
 
-/// Writes one object when all entries have come.
+/// Writes one object, with the entries as they come.
 async fn in_json(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
-    let Found { tree, directory, entries: mut coming, doubts } = found;
+    let Found { tree, directory, entries, doubts } = found;
     let row = Row::new(args, directory, tree.clone());
-    let (mut entries, mut total) = (Vec::new(), Total::default());
-    let mut ended = Ok(());
-    while let Some(entry) = coming.next().await {
-        match entry {
-            Ok(entry) => {
-                total.add(&entry);
-                entries.push(row.json(&entry));
+    let mut chunks = entries.ready_chunks(CHUNK);
+    let (mut object, mut listed) = (Object::begin(args), Ok(()));
+    while object.is_read()
+        && let Some(chunk) = chunks.next().await
+    {
+        let entries = chunk.into_iter().filter_map(|entry| match entry {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                listed = Err(listing_failed(args, &error));
+                None
             }
-            Err(error) => ended = Err(listing_failed(args, &error)),
-        }
+        });
+        object.add(entries, &row);
     }
     warn(args, warnings, &doubts);
-    let ended = if ended.is_ok() && is_nothing(args, total) { Err(nothing(args)) } else { ended };
-    object(args, warnings, (entries, total), &tree.store().usage(), ended)
+    if listed.is_ok() && is_nothing(args, object.total) {
+        listed = Err(nothing(args));
+    }
+    object.end(warnings, &tree.store().usage(), listed)
 }
 
-fn object(
-    args: &LsArgs,
-    warnings: &Warnings,
-    (entries, total): (Vec<EntryJson>, Total),
-    usage: &Usage,
-    ended: Result<(), Failed>,
-) -> Exit {
-    let (exit, error) = match ended {
-        Ok(()) => (Exit::Done, None),
-        Err(failed) => (failed.tell(), Some(failed.error)),
-    };
-    let object = LsJson {
-        version: json::VERSION,
-        command: COMMAND,
-        location: args.location.to_string(),
-        exit_code: exit.code(),
-        error,
-        warnings: warnings.told(),
-        entries,
-        objects: total.objects,
-        bytes: total.bytes,
-        requests: json::requests(usage),
-    };
-    match output::data(|out| json::write(out, &object)) {
-        Ok(_) => exit,
-        Err(error) => unwritten(&error).tell(),
+/// The object, as far as it is written.
+struct Object {
+    growing: Growing,
+    total: Total,
+    written: io::Result<Reader>,
+}
+
+impl Object {
+    fn begin(args: &LsArgs) -> Self {
+        let begin = Begin { version: json::VERSION, command: COMMAND, location: args.location.to_string() };
+        let growing = Growing::new();
+        let written = output::data(|out| growing.begin(out, &begin, "entries"));
+        Self { growing, total: Total::default(), written }
+    }
+
+    fn is_read(&self) -> bool {
+        matches!(self.written, Ok(Reader::There))
+    }
+
+    fn add(&mut self, mut entries: impl Iterator<Item = Entry>, row: &Row) {
+        self.written = output::data(|out| {
+            entries.try_for_each(|entry| {
+                self.total.add(&entry);
+                self.growing.push(out, &row.json(&entry))
+            })
+        });
+    }
+
+    fn end(self, warnings: &Warnings, usage: &Usage, listed: Result<(), Failed>) -> Exit {
+        let (exit, error) = match listed {
+            Ok(()) => (Exit::Done, None),
+            Err(failed) => (failed.tell(), Some(failed.error)),
+        };
+        let Total { objects, bytes, .. } = self.total;
+        let (warnings, requests) = (warnings.told(), json::requests(usage));
+        let end = End { objects, bytes, exit_code: exit.code(), error, warnings, requests };
+        let written = match self.written {
+            Ok(Reader::There) => output::data(|out| self.growing.end(out, &end)),
+            ended => ended,
+        };
+        written.map_or_else(|error| unwritten(&error).tell(), |_| exit)
     }
 }
 

@@ -108,13 +108,13 @@ impl<'a> Transfer<'a> {
         plan: impl AsyncFnOnce(&Session) -> Result<TransferPlan, SessionError>,
     ) -> Exit {
         match self.with_session(plan).await {
-            Ok(plan) => self.planned(plan),
+            Ok(plan) => self.planned(&plan),
             Err(error) => self.failed(&error),
         }
     }
 
     /// Shows what would be done.
-    fn planned(&self, planned: TransferPlan) -> Exit {
+    fn planned(&self, planned: &TransferPlan) -> Exit {
         let report = Report::of_plan(&planned.plan);
         let exit = Exit::of_report(&report, None);
         let written = output::data(|out| {

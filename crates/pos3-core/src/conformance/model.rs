@@ -51,7 +51,7 @@ impl Model {
     ///
     /// With the smallest case found in which the two differ.
     pub fn executing_a_collected_plan_is_running(self, pair: impl Fn() -> (Participant, Participant)) {
-        self.executing_a_stored_plan_is_running(pair, |plan, _| plan);
+        self.executing_a_stored_plan_is_running(pair, |plan, _| plan.clone());
     }
 
     /// The same of a plan that went through a file, or wherever else: `way` stores it and reads it again, for a target
@@ -63,7 +63,7 @@ impl Model {
     pub fn executing_a_stored_plan_is_running(
         self,
         pair: impl Fn() -> (Participant, Participant),
-        way: impl Fn(Plan, KeyRule) -> Plan,
+        way: impl Fn(&Plan, KeyRule) -> Plan,
     ) {
         self.run(&async |case| check::executing_a_collected_plan_is_running(&pair, case, &way).await);
     }

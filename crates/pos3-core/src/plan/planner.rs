@@ -81,7 +81,7 @@ enum Last {
     /// It is known, and nobody has asked for it.
     Decided(Deletes),
     /// It is given out.
-    Given(spill::Iter<Entry>, spill::Iter<Action>),
+    Given(Box<(spill::Iter<Entry>, spill::Iter<Action>)>),
 }
 
 /// What reading contents led to.
@@ -189,9 +189,10 @@ impl Planner {
         if let Last::Decided(_) = self.last
             && let Last::Decided(deletes) = std::mem::replace(&mut self.last, Last::Open)
         {
-            self.last = Last::Given(deletes.into_entries().into_iter(), self.replacing.iter());
+            self.last = Last::Given(Box::new((deletes.into_entries().into_iter(), self.replacing.iter())));
         }
-        let Last::Given(deletes, replacing) = &mut self.last else { return Ok(None) };
+        let Last::Given(given) = &mut self.last else { return Ok(None) };
+        let (deletes, replacing) = &mut **given;
         match deletes.next() {
             Some(target) => Ok(Some(Action::Delete { target: target? })),
             None => replacing.next().transpose(),

@@ -69,7 +69,7 @@ impl Plan {
     /// A temporary file that cannot be written.
     pub fn of(actions: impl IntoIterator<Item = Action>) -> Result<Self, SpillError> {
         let mut plan = Self::default();
-        actions.into_iter().try_for_each(|action| plan.push(action))?;
+        actions.into_iter().try_for_each(|action| plan.push(&action))?;
         Ok(plan)
     }
 
@@ -81,7 +81,7 @@ impl Plan {
     pub async fn collect(mut planner: Planner) -> Result<Self, PlanError> {
         let mut plan = Self::with_memory(planner.memory());
         while let Some(action) = planner.next_first().await? {
-            plan.push(action)?;
+            plan.push(&action)?;
         }
         plan.tally = planner.tally();
         plan.warnings = planner.warnings().to_vec();
@@ -89,7 +89,7 @@ impl Plan {
             plan.counts.deletes = deletes.files();
             plan.deletes = deletes.into_entries();
             plan.counts.directories = plan.deletes.len() - plan.counts.deletes;
-            replacements.iter().try_for_each(|action| plan.push(action?))?;
+            replacements.iter().try_for_each(|action| plan.push(&action?))?;
         }
         Ok(plan)
     }
@@ -99,12 +99,12 @@ impl Plan {
     /// # Errors
     ///
     /// A temporary file that cannot be written. The plan then lacks the action and must not be executed.
-    pub fn push(&mut self, action: Action) -> Result<(), SpillError> {
-        self.counts.add(&action);
-        match &action {
-            Action::Copy { .. } | Action::Skip { .. } => self.first.push(&action),
+    pub fn push(&mut self, action: &Action) -> Result<(), SpillError> {
+        self.counts.add(action);
+        match action {
+            Action::Copy { .. } | Action::Skip { .. } => self.first.push(action),
             Action::Delete { target } => self.deletes.push(target),
-            Action::Replace { .. } => self.replacements.push(&action),
+            Action::Replace { .. } => self.replacements.push(action),
         }
     }
 

@@ -69,7 +69,7 @@ impl<R: BufRead> PlanReader<R> {
             keys.push((action.key().clone(), self.lines.number))?;
             found += 1;
             if shard.takes(&action) {
-                plan.push(action)?;
+                plan.push(&action)?;
             }
         }
         match self.header.actions {

@@ -43,6 +43,15 @@ struct Arguments {
     /// Worker threads
     #[arg(long, default_value_t = 1)]
     threads: usize,
+
+    /// Begin with COUNT objects of 1 KiB below BUCKET/PREFIX, such as bench/d/=1000000
+    #[arg(long, value_name = "BUCKET/PREFIX=COUNT", value_parser = fill)]
+    fill: Vec<(String, u64)>,
+}
+
+fn fill(text: &str) -> Result<(String, u64), String> {
+    let (path, count) = text.rsplit_once('=').ok_or("write it as BUCKET/PREFIX=COUNT")?;
+    Ok((path.to_owned(), count.parse().map_err(|error| format!("'{count}': {error}"))?))
 }
 
 fn main() -> io::Result<()> {
@@ -53,9 +62,11 @@ fn main() -> io::Result<()> {
 }
 
 async fn accept(arguments: &Arguments) -> io::Result<()> {
+    let mut store = Store::default();
+    arguments.fill.iter().for_each(|(path, count)| store.fill(path, *count));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
     writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
-    let server = Arc::new(Server { delay: Duration::from_millis(arguments.delay_ms), store: Mutex::default() });
+    let server = Arc::new(Server { delay: Duration::from_millis(arguments.delay_ms), store: Mutex::new(store) });
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(serve(stream, Arc::clone(&server)));

@@ -27,6 +27,13 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Adds objects with usual names below `bucket/prefix`.
+    pub(super) fn fill(&mut self, path: &str, count: u64) {
+        let name =
+            |number| format!("{path}directory-{:07}/some-usual-file-name-{:04}.parquet", number / 1000, number % 1000);
+        self.objects.extend((0..count).map(|number| (name(number), 1024)));
+    }
+
     /// Answers a put as if its checksum had been right.
     pub(super) fn put(&mut self, path: String, size: u64, headers: &HeaderMap) -> Answer {
         self.objects.insert(path, size);

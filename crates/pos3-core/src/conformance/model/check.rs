@@ -163,13 +163,13 @@ async fn a_second_run_does_nothing(stage: &Stage<'_>, repaired: &World, first: &
 pub(super) async fn executing_a_collected_plan_is_running(
     pair: &impl Fn() -> (Participant, Participant),
     case: &Case,
-    way: &impl Fn(Plan, KeyRule) -> Plan,
+    way: &impl Fn(&Plan, KeyRule) -> Plan,
 ) -> TestCaseResult {
     let (one, other) = (Stage::set(case, pair()).await, Stage::set(case, pair()).await);
     let before = other.target().await;
     let direct = one.job().run().await;
     let job = other.job();
-    let plan = way(job.plan().await.unwrap(), before.rule);
+    let plan = way(&job.plan().await.unwrap(), before.rule);
     prop_assert_eq!(&other.target().await, &before, "a plan touches nothing");
     let planned = job.execute(plan).await;
     prop_assert_eq!(one.target().await, other.target().await);
