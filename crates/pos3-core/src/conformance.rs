@@ -1,13 +1,14 @@
 //! The contract of [`RemoteStore`] as tests, for every backend, ours and yours.
 //!
 //! Without a shared suite each backend would be right in its own way, and the engine wrong on one of them.
-//! [`conformance!`](crate::conformance!) expands to one test per clause of the contract. Alongside stand two stores that
-//! misbehave on purpose: [`FaultStore`] and [`ShuffledStore`].
+//! [`conformance!`](crate::conformance!) expands to one test per clause of the contract. Alongside stand three stores that
+//! misbehave on purpose: [`FaultStore`], [`ShuffledStore`] and [`SurplusStore`].
 
 pub mod clauses;
 mod fault;
 mod model;
 mod shuffled;
+mod surplus;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,9 +18,11 @@ use std::time::SystemTime;
 use crate::key::Key;
 use crate::store::RemoteStore;
 
+pub(crate) use fault::THEIRS;
 pub use fault::{FaultStore, Operation};
 pub use model::{Consequence, Model, Participant, Trouble};
 pub use shuffled::ShuffledStore;
+pub use surplus::{Surplus, SurplusStore};
 
 /// The keys that break other tools: each must be stored exactly, or refused for itself alone.
 pub const ODD_KEYS: [&str; 28] = [

@@ -17,6 +17,9 @@ use crate::store::{
     Usage,
 };
 
+/// What another writer stores in [`FaultStore::written_by_others_at`].
+pub(crate) const THEIRS: &str = "theirs";
+
 /// The operations that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -39,6 +42,8 @@ pub struct FaultStore {
     body_end: BodyEnd,
     failing: HashMap<Operation, u64>,
     failing_delete: Option<u64>,
+    vanishing: Option<u64>,
+    others_write: Option<u64>,
     calls: Mutex<HashMap<Operation, u64>>,
     deletes: AtomicU64,
     faults: Arc<AtomicU64>,
@@ -59,6 +64,8 @@ impl FaultStore {
             body_end: BodyEnd::Error,
             failing: HashMap::new(),
             failing_delete: None,
+            vanishing: None,
+            others_write: None,
             calls: Mutex::default(),
             deletes: AtomicU64::new(0),
             faults: Arc::default(),
@@ -101,6 +108,20 @@ impl FaultStore {
         self
     }
 
+    /// Makes the object of the `nth` read (from 1) vanish right before it is read.
+    #[must_use]
+    pub fn vanishing_at(mut self, nth: u64) -> Self {
+        self.vanishing = Some(nth);
+        self
+    }
+
+    /// Makes another writer store an object under the key of the `nth` write (from 1) right before it.
+    #[must_use]
+    pub fn written_by_others_at(mut self, nth: u64) -> Self {
+        self.others_write = Some(nth);
+        self
+    }
+
     /// Returns how many keys were asked to be deleted.
     pub fn deletes(&self) -> u64 {
         self.deletes.load(Ordering::Relaxed)
@@ -116,14 +137,19 @@ impl FaultStore {
         self.faults.load(Ordering::Relaxed)
     }
 
-    fn enter(&self, operation: Operation, verb: &'static str) -> Result<()> {
+    /// Counts a call and returns its number, unless it is to fail.
+    fn enter(&self, operation: Operation, verb: &'static str) -> Result<u64> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let call = calls.entry(operation).or_default();
         *call += 1;
         match self.failing.get(&operation) {
             Some(nth) if nth == call => Err(broken(verb, &self.faults)),
-            _ => Ok(()),
+            _ => Ok(*call),
         }
+    }
+
+    fn count_fault(&self, happened: bool) {
+        self.faults.fetch_add(u64::from(happened), Ordering::Relaxed);
     }
 
     /// Deletes all keys but the one at `spared`.
@@ -168,7 +194,11 @@ impl RemoteStore for FaultStore {
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
-        self.enter(Operation::Get, "read")?;
+        let call = self.enter(Operation::Get, "read")?;
+        if self.vanishing == Some(call) {
+            let deleted = self.inner.delete(std::slice::from_ref(key)).await;
+            self.count_fault(deleted.iter().all(Result::is_ok));
+        }
         let mut download = self.inner.get(key, options).await?;
         if let Some(length) = self.body_length {
             download.body = cut(download.body, length, self.body_end, self.faults.clone());
@@ -177,7 +207,11 @@ impl RemoteStore for FaultStore {
     }
 
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
-        self.enter(Operation::Put, "write")?;
+        let call = self.enter(Operation::Put, "write")?;
+        if self.others_write == Some(call) && !key.is_marker() {
+            let written = self.inner.put(key, Content::from(THEIRS), PutOptions::default()).await;
+            self.count_fault(written.is_ok());
+        }
         self.inner.put(key, content, options).await
     }
 
@@ -185,8 +219,8 @@ impl RemoteStore for FaultStore {
         let earlier = self.deletes.fetch_add(keys.len() as u64, Ordering::Relaxed);
         let spared = self.failing_delete.and_then(|nth| usize::try_from(nth.checked_sub(earlier + 1)?).ok());
         match (self.enter(Operation::Delete, "delete"), spared) {
-            (Ok(()), Some(spared)) if spared < keys.len() => self.delete_all_but(spared, keys).await,
-            (Ok(()), _) => self.inner.delete(keys).await,
+            (Ok(_), Some(spared)) if spared < keys.len() => self.delete_all_but(spared, keys).await,
+            (Ok(_), _) => self.inner.delete(keys).await,
             (Err(_), _) => keys.iter().map(|key| Err(broken("delete", &self.faults).with_key(key))).collect(),
         }
     }

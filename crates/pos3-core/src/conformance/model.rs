@@ -10,6 +10,7 @@ mod check;
 mod expectation;
 mod explained;
 mod fault;
+mod forgetful;
 mod participant;
 mod world;
 

@@ -9,10 +9,12 @@ use proptest::test_runner::TestCaseResult;
 use super::case::Case;
 use super::expectation::{Before, Deletes, Expectation, Fate};
 use super::fault::Fault;
+use super::forgetful::Forgetful;
 use super::participant::{Consequence, Participant};
-use super::world::{World, fill};
-use crate::conformance::{FaultStore, Operation};
+use super::world::{World, fill, overwrite};
+use crate::conformance::{FaultStore, Operation, THEIRS};
 use crate::filter::Filter;
+use crate::options::SyncOptions;
 use crate::plan::Plan;
 use crate::report::{FailedAction, Failure, Report, Stop};
 use crate::store::{KeyRule, RemoteStore};
@@ -45,6 +47,25 @@ impl<'a> Stage<'a> {
         Before { source: &self.source, target, filter, deletion: self.case.deletion }
     }
 
+    /// Runs with a memory and lets another writer put back what the target had, so that what is remembered is partly out
+    /// of date. Returns options with that memory, which will be lost.
+    async fn remembering(&self, forget_at: u64) -> SyncOptions {
+        let memory = Arc::new(Forgetful::default());
+        let options = self.case.options().with_manifest(memory.clone());
+        let _report = SyncJob::new(self.from.tree(), self.to.tree(), options.clone()).run().await;
+        overwrite(&self.to.tree(), &self.case.target).await;
+        memory.forget_at(forget_at);
+        options
+    }
+
+    /// Puts back what vanished from the source.
+    async fn restore_source(&self) {
+        let left = World::of(&self.from.tree()).await;
+        let mut missing = self.source.objects.clone();
+        missing.retain(|key, _| !left.objects.contains_key(key));
+        fill(&self.from.tree(), &missing).await;
+    }
+
     pub(super) fn job(&self) -> SyncJob {
         SyncJob::new(self.from.tree(), self.to.tree(), self.case.options())
     }
@@ -55,15 +76,23 @@ pub(super) async fn a_sync_is_what_two_maps_say(
     case: &Case,
 ) -> TestCaseResult {
     let stage = Stage::set(case, pair()).await;
+    let options = match case.fault {
+        Fault::Forgotten(nth) => stage.remembering(nth).await,
+        _ => case.options(),
+    };
     let before = stage.target().await;
     if !matches!(case.fault, Fault::None) {
-        let (report, consequence) = case.fault.run(&stage.from, &stage.to, case.options()).await;
+        let (report, consequence) = case.fault.run(&stage.from, &stage.to, options).await;
         let after = stage.target().await;
         nothing_was_harmed(&stage, &before, &after, &report)?;
+        if case.fault.forbids_deletes() && consequence.is_some() {
+            prop_assert_eq!(report.deleted, 0, "deleted by a listing that cannot be trusted");
+        }
+        stage.restore_source().await;
         if consequence == Some(Consequence::Unclean) {
             prop_assert!(!report.is_clean(), "the fault is not told: {report:?}");
         }
-        if report.is_clean() {
+        if report.is_clean() || consequence == Some(Consequence::Nothing) {
             is_as_expected(&stage, &before, &after, &report)?;
         }
     }
@@ -113,7 +142,8 @@ fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: 
     let is_disk = after.rule == KeyRule::FilePath;
     let mentions = |directory: &str| before.objects.keys().chain(wanted.keys()).any(|key| key.starts_with(directory));
     for (key, content) in &after.objects {
-        let whole = before.objects.get(key) == Some(content) || wanted.get(key) == Some(content);
+        let theirs = matches!(stage.case.fault, Fault::Written(_)) && content == THEIRS;
+        let whole = theirs || before.objects.get(key) == Some(content) || wanted.get(key) == Some(content);
         let directory = is_disk && key.ends_with('/') && mentions(key);
         prop_assert!(whole || directory, "{key:?} is neither old nor new: {content:?}");
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::participant::{Consequence, Participant, Trouble};
-use crate::conformance::{FaultStore, Operation, ShuffledStore};
+use crate::conformance::{FaultStore, Operation, ShuffledStore, Surplus, SurplusStore};
 use crate::diff::Side;
 use crate::event::{Event, Observer};
 use crate::options::SyncOptions;
@@ -24,6 +24,8 @@ pub(super) enum Fault {
     Listing(Side, usize),
     /// A listing comes in an order that a seed decides, unsaid.
     Disorder(Side, u64),
+    /// A listing contains too much.
+    Surplus(Side, Surplus),
     /// The nth read fails.
     Get(Side, u64),
     /// Every body ends early.
@@ -34,6 +36,12 @@ pub(super) enum Fault {
     Deletes(u64),
     /// The nth key to be deleted fails alone.
     DeleteOf(u64),
+    /// What is read from the source is gone at the nth read.
+    Vanished(u64),
+    /// Another writer is faster than the nth write.
+    Written(u64),
+    /// What was remembered of both sides is lost at the nth use.
+    Forgotten(u64),
     /// One of the troubles of the store itself, at the nth occasion.
     Trouble(Side, usize, usize),
     /// The run is cancelled at the nth event.
@@ -53,6 +61,19 @@ pub(super) fn fault() -> impl Strategy<Value = Fault> {
         1 => (1..5_u64).prop_map(Fault::DeleteOf),
         3 => (side(), 0..64_usize, 1..4_usize).prop_map(|(side, which, nth)| Fault::Trouble(side, which, nth)),
         1 => (1..30_u64).prop_map(Fault::Cancelled),
+        3 => (side(), surplus()).prop_map(|(side, surplus)| Fault::Surplus(side, surplus)),
+        1 => (1..5_u64).prop_map(Fault::Vanished),
+        1 => (1..5_u64).prop_map(Fault::Written),
+        1 => (1..4_u64).prop_map(Fault::Forgotten),
+    ]
+}
+
+fn surplus() -> impl Strategy<Value = Surplus> {
+    prop_oneof![
+        (0..12_usize).prop_map(Surplus::Repeated),
+        (0..12_usize).prop_map(Surplus::RepeatedAtEnd),
+        (0..12_usize).prop_map(Surplus::Contradicted),
+        Just(Surplus::Foreign),
     ]
 }
 
@@ -76,8 +97,15 @@ impl Fault {
         let job = SyncJob::new(source, target, options.with_observer(cancel)).with_cancel(token);
         let report = job.run().await;
         let met = trouble.and_then(|(trouble, _)| trouble.end());
-        let happened = [fault_of_source, fault_of_target].iter().flatten().any(|store| store.faults() > 0);
-        (report, met.or(happened.then(|| self.consequence())))
+        let happened = [fault_of_source, fault_of_target].iter().flatten().any(|happened| happened());
+        let happened = happened || matches!(self, Self::Forgotten(_));
+        let keeps_theirs = to.tree().store().capabilities().conditional_put;
+        (report, met.or(happened.then(|| self.consequence(keeps_theirs))))
+    }
+
+    /// Returns true for a fault that makes a listing no basis for deletes.
+    pub(super) fn forbids_deletes(self) -> bool {
+        matches!(self, Self::Surplus(_, Surplus::Contradicted(_) | Surplus::Foreign))
     }
 
     fn trouble<'a>(self, from: &'a Participant, to: &'a Participant) -> Option<(&'a Trouble, usize)> {
@@ -88,8 +116,8 @@ impl Fault {
         }
     }
 
-    /// Returns one side's tree with the fault in it, and the store to ask whether it happened.
-    fn at(self, side: Side, participant: &Participant) -> (Tree, Option<Arc<FaultStore>>) {
+    /// Returns one side's tree with the fault in it, and what tells whether it happened.
+    fn at(self, side: Side, participant: &Participant) -> (Tree, Option<Box<dyn Fn() -> bool>>) {
         let tree = participant.tree();
         let faulty = || FaultStore::over_shared(tree.store().clone());
         let faulty = match self {
@@ -97,22 +125,34 @@ impl Fault {
                 let shuffled = ShuffledStore::lying(tree.store().clone(), seed);
                 return (Tree::new(Arc::new(shuffled)).at(tree.prefix()), None);
             }
+            Self::Surplus(at, surplus) if at == side => {
+                let store = Arc::new(SurplusStore::over_shared(tree.store().clone(), surplus));
+                return (Tree::new(store.clone()).at(tree.prefix()), Some(Box::new(move || store.added() > 0)));
+            }
             Self::Listing(at, entries) if at == side => faulty().breaking_listings_after(entries),
             Self::Get(at, nth) if at == side => faulty().failing(Operation::Get, nth),
             Self::Cut(at, bytes) if at == side => faulty().cutting_bodies_after(bytes),
             Self::Put(nth) if side == Side::Target => faulty().failing(Operation::Put, nth),
             Self::Deletes(nth) if side == Side::Target => faulty().failing(Operation::Delete, nth),
             Self::DeleteOf(nth) if side == Side::Target => faulty().failing_delete_of(nth),
+            Self::Vanished(nth) if side == Side::Source => faulty().vanishing_at(nth),
+            Self::Written(nth) if side == Side::Target => faulty().written_by_others_at(nth),
             _ => return (tree, None),
         };
         let faulty = Arc::new(faulty);
-        (Tree::new(faulty.clone()).at(tree.prefix()), Some(faulty))
+        (Tree::new(faulty.clone()).at(tree.prefix()), Some(Box::new(move || faulty.faults() > 0)))
     }
 
-    /// A target that cannot be read to compare is written again; that is no failure.
-    fn consequence(self) -> Consequence {
+    /// A target that cannot be read to compare is written again; that is no failure. A store without conditions cannot
+    /// know that another writer was faster.
+    fn consequence(self, keeps_theirs: bool) -> Consequence {
         match self {
             Self::Get(Side::Target, _) | Self::Cut(Side::Target, _) => Consequence::Either,
+            Self::Written(_) if !keeps_theirs => Consequence::Either,
+            Self::Surplus(_, Surplus::Contradicted(_) | Surplus::Foreign) => Consequence::Either,
+            Self::Surplus(_, Surplus::Repeated(_) | Surplus::RepeatedAtEnd(_)) | Self::Forgotten(_) => {
+                Consequence::Nothing
+            }
             _ => Consequence::Unclean,
         }
     }

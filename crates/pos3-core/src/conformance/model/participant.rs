@@ -72,6 +72,8 @@ pub enum Consequence {
     Unclean,
     /// Whatever is true: it may have been overcome by trying again.
     Either,
+    /// What it would say without: the trouble makes no difference.
+    Nothing,
 }
 
 impl Trouble {
