@@ -11,6 +11,7 @@ mod kinds;
 mod names;
 mod processes;
 mod servers;
+mod sides;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -82,6 +83,11 @@ fn mirror_down() -> DownloadOptions {
 
 fn upload() -> UploadOptions {
     UploadOptions::default().with_interval(None)
+}
+
+/// Returns options of an upload that deletes what the program removed.
+fn deleting() -> UploadOptions {
+    upload().with_delete(RemoteDelete::Seen)
 }
 
 /// Returns options of an upload that makes the remote place like the directory.

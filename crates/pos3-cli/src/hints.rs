@@ -152,7 +152,7 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
     failed.or_else(|| {
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
         let stale = report.failed.count(FailureKind::Stale) > 0;
-        let conflict = report.skipped.any(|why| matches!(why, SkipReason::Conflict));
+        let conflict = report.skipped.any(SkipReason::is_conflict);
         let upload = format!(
             "compare the two; delete the local file to take the remote one, or '{} upload' it to keep it",
             name::name()

@@ -25,6 +25,7 @@ mod progress;
 mod requests;
 mod rewritten;
 mod run;
+mod run_sides;
 mod shapes;
 mod signals;
 mod sources;

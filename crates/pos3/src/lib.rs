@@ -51,8 +51,9 @@ pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
 pub use s3::{Looked, S3Provider, S3Settings, S3SettingsError};
 pub use session::{
-    DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete, ScopeError, Session,
-    SessionBuilder, SessionError, Shape, Status, SyncBothOptions, TransferPlan, UploadOptions,
+    ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete,
+    RemoteOverwrite, ScopeError, Session, SessionBuilder, SessionError, Shape, Status, SyncBothOptions, TransferPlan,
+    UploadOptions,
 };
 pub use signal::{Signal, on_each_signal};
 pub use state::{State, StateDirectory, StateError, Wait};

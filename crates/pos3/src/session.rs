@@ -7,6 +7,7 @@ mod deletes;
 mod ending;
 mod error;
 mod inner;
+mod known;
 mod layout;
 mod left_out;
 mod memory;
@@ -15,6 +16,7 @@ mod noted;
 mod options;
 mod place;
 mod plan;
+mod policy;
 mod registration;
 mod scope;
 mod signals;
@@ -36,10 +38,10 @@ use crate::ls::{Depth, ls};
 
 pub use builder::SessionBuilder;
 pub use ending::{Ended, Ending};
-pub use error::SessionError;
+pub use error::{ConflictingPair, SessionError};
 pub use left_out::{LeftOut, Link};
 pub use mirror::{Mirror, MirrorBuilder};
-pub use options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
+pub use options::{DownloadOptions, RemoteDelete, RemoteOverwrite, Shape, SyncBothOptions, UploadOptions};
 pub use plan::TransferPlan;
 pub use scope::ScopeError;
 #[cfg(feature = "blocking")]
@@ -48,6 +50,7 @@ pub(crate) use scope::Work;
 pub(crate) use signals::Arrivals;
 pub use status::Status;
 
+use deletes::Occasion;
 use ending::End;
 use inner::{Inner, absolute};
 use registration::{Downloading, Kind, Registration};
@@ -188,11 +191,25 @@ use signals::Signals;
 ///
 /// # Deletes
 ///
-/// An upload deletes only what this session found in its local directory, when it was registered or at an upload, and is
-/// gone now, that this machine stored or fetched, and that nobody else changed: see [`RemoteDelete`]. So a fresh directory
+/// An upload deletes nothing remotely, unless [`RemoteDelete`] asks for it. With [`RemoteDelete::Seen`] it deletes only what
+/// this session found in its local directory, when it was registered or at an upload, and is gone now, that this machine
+/// stored or fetched, and that nobody else changed. Only a clean end deletes what is absent at one look at the directory. In
+/// the background two consecutive uploads must find it absent: a program that removes a file and writes it anew never loses
+/// the object, even if it is killed in between. So a fresh directory
 /// deletes nothing, whatever earlier runs had there, and what others stored meanwhile stays. A directory that was emptied
 /// deletes nothing either, unless its [guards](UploadOptions::guards) allow it: that is no error, but a warning, and counted
 /// in [`Ended::withheld`].
+///
+/// # Whose data wins
+///
+/// An object that another writer replaced is not overwritten by a file that nobody changed since it was uploaded or
+/// downloaded. A [`sync`](Self::sync) does not upload such a file again either where the object was removed.
+/// [`Ended::left_to_others`] names both. A file that the program changed is its output, and is uploaded.
+///
+/// A [`sync`](Self::sync) downloads first. A file that changed since both sides were equal stays and is uploaded later. If
+/// the object changed, too, neither side is touched and the call fails with the pair in [`SessionError::Transfer`]. If there
+/// is no manifest row of the key, because the state was lost, the later side wins only if it is the object; a local file that
+/// is later, or may be, is such a conflict.
 ///
 /// # Many processes
 ///
@@ -233,7 +250,8 @@ use signals::Signals;
 /// | registration | default |
 /// | --- | --- |
 /// | `local` | below the cache root |
-/// | `delete` (upload, sync) | [`RemoteDelete::Seen`] |
+/// | `delete` (upload, sync) | [`RemoteDelete::Never`] |
+/// | `overwrite` (upload, sync) | [`RemoteOverwrite::UnlessTheirs`] |
 /// | `delete` (download), `delete_local` (sync) | `false` |
 /// | `guards` | an empty side deletes nothing; at most half of 20 or more files |
 /// | `shape` (upload, sync) | a directory, unless a file or an object is there |
@@ -393,7 +411,7 @@ impl Session {
         }
     }
 
-    /// Uploads everything now.
+    /// Uploads everything now, and deletes nothing.
     ///
     /// # Errors
     ///
@@ -402,7 +420,7 @@ impl Session {
         self.check_open()?;
         let uploads = self.inner.uploads();
         let flushed = join_all(uploads.iter().map(async |registration| {
-            let outcome = transfer::upload(&self.inner, registration).await;
+            let outcome = transfer::upload(&self.inner, registration, Occasion::Flush).await;
             background::record(registration, &outcome);
             background::schedule(registration);
             outcome.err()

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use pos3::{Guards, RemoteDelete, SessionError, SyncBothOptions};
 
-use super::{World, contents, download, mirror_down, mirror_up, patterns, tree, upload, write};
+use super::{World, contents, deleting, download, mirror_down, mirror_up, patterns, tree, upload, write};
 
 #[tokio::test]
 async fn a_checkpoint_overwritten_with_equal_size_is_sent_and_fetched() {
@@ -156,14 +156,14 @@ async fn two_downloads_do_not_share_a_directory_that_one_of_them_clears() {
 async fn what_an_earlier_run_stored_is_not_deleted_by_a_fresh_directory() {
     let world = World::with(&[]);
     let first = world.session();
-    let run = first.upload("s3://bucket/run", upload()).await.unwrap();
+    let run = first.upload("s3://bucket/run", deleting()).await.unwrap();
     ["a", "b", "c"].iter().for_each(|name| write(&run, name, "1"));
     first.close().await.into_result().unwrap();
 
     // The same place and the same memory on a disk that was wiped.
     fs::remove_dir_all(&run).unwrap();
     let second = world.session();
-    second.upload("s3://bucket/run", upload()).await.unwrap();
+    second.upload("s3://bucket/run", deleting()).await.unwrap();
     second.flush().await.unwrap();
     write(&run, "d", "1");
     second.close().await.into_result().unwrap();
@@ -174,13 +174,13 @@ async fn what_an_earlier_run_stored_is_not_deleted_by_a_fresh_directory() {
 async fn what_an_earlier_run_stored_and_this_one_removed_is_deleted() {
     let world = World::with(&[]);
     let first = world.session();
-    let run = first.upload("s3://bucket/run", upload()).await.unwrap();
+    let run = first.upload("s3://bucket/run", deleting()).await.unwrap();
     ["a", "b"].iter().for_each(|name| write(&run, name, "1"));
     first.close().await.into_result().unwrap();
     let second = world.session();
-    second.upload("s3://bucket/run", upload()).await.unwrap();
+    second.upload("s3://bucket/run", deleting()).await.unwrap();
     fs::remove_file(run.join("a")).unwrap();
-    let plan = second.plan_upload("s3://bucket/run", upload()).await.unwrap();
+    let plan = second.plan_upload("s3://bucket/run", deleting()).await.unwrap();
     assert_eq!(plan.deletes().map(Result::unwrap).collect::<Vec<_>>(), ["s3://bucket/run/a"]);
     second.close().await.into_result().unwrap();
     assert_eq!(world.keys(), ["run/b"]);
@@ -202,7 +202,7 @@ async fn a_memory_of_another_machine_makes_nothing_old_newer() {
     fs::remove_dir_all(&run).unwrap();
     fs::rename(world.path("this disk"), &run).unwrap();
     let error = world.session().sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap_err();
-    assert!(error.to_string().contains("'model' because both sides changed"), "{error}");
+    assert!(error.to_string().contains("model' conflict: both sides changed"), "{error}");
     assert_eq!(world.object("run/model").unwrap(), "two");
     assert_eq!(fs::read_to_string(run.join("model")).unwrap(), "one");
 }

@@ -82,8 +82,8 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_local: bool,
 
-    /// Delete remotely what this machine stored or fetched there and the program removed, while it works and when it
-    /// succeeds; what others stored stays
+    /// Delete remotely what this machine stored or fetched there and the program removed: when it succeeds, and while it
+    /// works what is absent at two consecutive uploads; what others stored stays
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_remote: bool,
 

@@ -72,6 +72,7 @@ pub(crate) async fn run(args: &RunArgs) -> Exit {
         Ok(mirror) => run.work(mirror).await,
         Err(error) => {
             let hint = account::hint(&error);
+            output::text(&session::conflicts(&error));
             refuse(session::exit(&error, None), &session::message(&error), hint.as_deref())
         }
     }
@@ -115,8 +116,9 @@ impl Run<'_> {
             Ok(paths) => paths,
             Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
         };
+        let inputs = account::inputs(&paths, &mirror.session().status());
         if !self.args.quiet {
-            output::text(&account::inputs(&paths, &mirror.session().status()));
+            inputs.iter().for_each(|input| output::note(&input.words()));
         }
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
         let mut program = match Program::start(&self.args.command, variables) {
@@ -133,7 +135,7 @@ impl Run<'_> {
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first.is_none();
         let ending = self.end(mirror.session(), succeeded).await;
         let warnings = self.warnings.told();
-        Account { args: self.args, paths, status, signal: self.arrivals.first, ending, warnings }.tell()
+        Account { args: self.args, paths, inputs, status, signal: self.arrivals.first, ending, warnings }.tell()
     }
 
     /// Ends the session. The first signal that comes meanwhile leaves the uploads the deadline, a second ends them.

@@ -8,6 +8,7 @@ use super::{registry, state};
 use crate::args::SessionArgs;
 use crate::exit::Exit;
 use crate::hints;
+use crate::output::Text;
 use crate::warnings::Warnings;
 
 /// What sessions of one command line have in common.
@@ -79,6 +80,23 @@ pub(super) fn message(error: &SessionError) -> String {
         SessionError::Open(error) => one_line(&**error),
         SessionError::Several(errors) if errors.len() == 1 => errors.iter().map(message).collect(),
         other => one_line(other),
+    }
+}
+
+/// Names the pairs in conflict, one line for each, where the error names only the first.
+pub(super) fn conflicts(error: &SessionError) -> Text {
+    let mut text = Text::default();
+    pairs(error, &mut text);
+    text
+}
+
+fn pairs(error: &SessionError, text: &mut Text) {
+    match error {
+        SessionError::Transfer { conflicts, .. } if conflicts.len() > 1 => {
+            conflicts.iter().for_each(|pair| text.line(format!("conflict: '{}' and '{}'", pair.local, pair.remote)));
+        }
+        SessionError::Several(errors) => errors.iter().for_each(|error| pairs(error, text)),
+        _ => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! `pos3-cli upload`: one upload of what is there.
 
-use pos3::{RemoteDelete, Session, SessionError, Symlinks, UploadOptions};
+use pos3::{RemoteDelete, RemoteOverwrite, Session, SessionError, Symlinks, UploadOptions};
 
 use super::transfer::{NotBegun, Transfer, Way};
 use crate::args::UploadArgs;
@@ -33,6 +33,7 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
         .with_interval(None)
         .with_symlinks(symlinks)
         .with_delete(if args.delete { RemoteDelete::Mirror } else { RemoteDelete::Never })
+        .with_overwrite(RemoteOverwrite::Always)
         .with_guards(args.guards())
         .with_exclude(args.session.exclude.clone());
     if args.dry_run {

@@ -432,7 +432,8 @@ fn a_file_that_others_replaced_while_the_program_ran_stays_theirs_and_is_told() 
     let script = format!("'{cli}' upload s3://data/out/a --local '{}' -q", theirs.display());
     let ended = run(&cloud, &sh(&places, &script));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.err.contains("1 file there; 1 file left as others changed it\n"), "{}", ended.err);
+    let left = "1 file there\n  not uploaded, because another writer replaced it: s3://data/out/a\n";
+    assert!(ended.err.contains(left), "{}", ended.err);
     assert_eq!(cloud.server.object(BUCKET, "out/a").unwrap().bytes, "theirs");
 }
 
@@ -446,7 +447,9 @@ fn a_file_that_changed_on_both_sides_starts_nothing_and_is_named_with_what_to_do
     let ended = run(&cloud, &sh(&places, "echo started"));
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
     assert!(
-        ended.err.contains("'a' because both sides changed since they were equal\nhint: compare the two; "),
+        ended.err.contains(
+            "/a' and 's3://data/out/a' conflict: both sides changed since they were equal\nhint: compare the two; "
+        ),
         "{ended:?}"
     );
 }

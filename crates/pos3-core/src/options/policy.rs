@@ -80,7 +80,8 @@ impl Overwritable {
         })
     }
 
-    pub(crate) fn objection(&self, source: &Entry, target: Option<&Entry>, row: Option<&Row>) -> Option<SkipReason> {
+    /// Returns why the target of a write must stay as it is, if it must.
+    pub fn objection(&self, source: &Entry, target: Option<&Entry>, row: Option<&Row>) -> Option<SkipReason> {
         self.0.as_ref()?(&PendingWrite { source, target, row })
     }
 }

@@ -12,6 +12,7 @@ use pos3_core::{FailureKind, Report};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::deletes::Occasion;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::registration::Registration;
@@ -76,7 +77,7 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 }
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
-    let outcome = transfer::upload(&inner, &registration).await;
+    let outcome = transfer::upload(&inner, &registration, Occasion::Tick).await;
     record(&registration, &outcome);
     schedule(&registration);
     inner.wake.notify_one();

@@ -23,6 +23,10 @@ fn every_minute() -> UploadOptions {
     UploadOptions::default().with_interval(MINUTE)
 }
 
+fn deleting() -> UploadOptions {
+    every_minute().with_delete(RemoteDelete::Seen)
+}
+
 async fn has(store: &MemoryStore, key: &str) -> bool {
     store.head(&Key::from(key)).await.is_ok()
 }
@@ -133,10 +137,12 @@ async fn an_upload_under_way_when_the_work_fails_deletes_nothing_any_more() {
     let store = memory.store("b");
     let registry = Registry::default().with("memory", memory);
     let session = Session::builder().registry(registry).cache_root(disk.path()).upload_limit(1000.0).open().unwrap();
-    let out = session.upload("memory://b/out", every_minute()).await.unwrap();
+    let out = session.upload("memory://b/out", deleting()).await.unwrap();
     fs::write(out.join("gone"), "1").unwrap();
+    fs::write(out.join("kept"), "1").unwrap();
     session.flush().await.unwrap();
     fs::remove_file(out.join("gone")).unwrap();
+    pass(MINUTE.mul_f64(1.1)).await;
     fs::write(out.join("large"), vec![7; 20_000]).unwrap();
     tokio::time::sleep(MINUTE.mul_f64(1.1)).await;
     assert!(session.status()[0].running);
@@ -158,7 +164,7 @@ async fn slow_session() -> (tempfile::TempDir, std::sync::Arc<MemoryStore>, Sess
         .deadline(Duration::from_secs(3))
         .open()
         .unwrap();
-    let out = session.upload("memory://b/out", UploadOptions::default().with_interval(None)).await.unwrap();
+    let out = session.upload("memory://b/out", deleting().with_interval(None)).await.unwrap();
     fs::write(out.join("gone"), "1").unwrap();
     session.flush().await.unwrap();
     fs::remove_file(out.join("gone")).unwrap();
@@ -216,4 +222,65 @@ async fn an_end_that_is_abandoned_is_over_at_once_and_names_what_is_missing() {
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
     assert_eq!(ending.uploads[0].missing, [Key::from("large"), Key::from("later")], "{ending:?}");
     assert!(!has(&store, "out/large").await && has(&store, "out/gone").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_is_removed_for_a_moment_keeps_its_object() {
+    for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
+        let (_disk, store, session) = world();
+        let out = session.upload("memory://b/out", every_minute().with_delete(delete)).await.unwrap();
+        fs::write(out.join("model"), "1").unwrap();
+        fs::write(out.join("other"), "1").unwrap();
+        pass(MINUTE.mul_f64(1.1)).await;
+        for round in 0..3 {
+            fs::remove_file(out.join("model")).unwrap();
+            pass(MINUTE.mul_f64(1.1)).await;
+            assert!(has(&store, "out/model").await, "{delete:?} {round}: one look is not enough");
+            fs::write(out.join("model"), "2").unwrap();
+            pass(MINUTE.mul_f64(1.1)).await;
+            assert!(has(&store, "out/model").await, "{delete:?} {round}");
+        }
+        fs::remove_file(out.join("model")).unwrap();
+        pass(MINUTE.mul_f64(2.2)).await;
+        assert!(!has(&store, "out/model").await, "{delete:?}: it was absent twice");
+        session.close().await.into_result().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_between_two_looks_does_not_confirm_and_can_disprove_an_absence() {
+    let (_disk, store, session) = world();
+    let out = session.upload("memory://b/out", deleting()).await.unwrap();
+    fs::write(out.join("model"), "1").unwrap();
+    fs::write(out.join("other"), "1").unwrap();
+    session.flush().await.unwrap();
+    fs::remove_file(out.join("model")).unwrap();
+    session.flush().await.unwrap();
+    pass(MINUTE.mul_f64(1.1)).await;
+    assert!(has(&store, "out/model").await, "the flush was no look");
+    fs::write(out.join("model"), "2").unwrap();
+    session.flush().await.unwrap();
+    fs::remove_file(out.join("model")).unwrap();
+    pass(MINUTE.mul_f64(1.1)).await;
+    assert!(has(&store, "out/model").await, "it was there in between");
+    session.close().await.into_result().unwrap();
+    assert!(!has(&store, "out/model").await, "a clean end deletes at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_withheld_goes_when_something_is_there_again_or_where_it_is_allowed() {
+    for allowed in [false, true] {
+        let (_disk, store, session) = world();
+        let options = deleting().with_guards(pos3_core::Guards::default().with_allow_empty(allowed));
+        let out = session.upload("memory://b/out", options).await.unwrap();
+        fs::write(out.join("a"), "1").unwrap();
+        session.flush().await.unwrap();
+        fs::remove_file(out.join("a")).unwrap();
+        pass(MINUTE.mul_f64(2.2)).await;
+        assert_eq!(has(&store, "out/a").await, !allowed);
+        assert_eq!(session.status()[0].last_report.as_ref().unwrap().withheld, u64::from(!allowed));
+        fs::write(out.join("b"), "2").unwrap();
+        session.close().await.into_result().unwrap();
+        assert!(has(&store, "out/b").await && !has(&store, "out/a").await);
+    }
 }

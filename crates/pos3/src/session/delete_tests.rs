@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use pos3_core::{Event, Guards, Observer, Refusal, Stop};
+use pos3_core::{Event, Observer, Refusal, Stop};
 
-use super::tests::{World, upload, write};
+use super::tests::{World, deleting, upload, write};
 use super::*;
 
 /// Keeps the warnings that a session tells.
@@ -30,15 +30,13 @@ async fn a_directory_that_was_emptied_is_told_and_no_error() {
     let world = World::with(&[("out/theirs", "x")]).await;
     let warnings = Warnings::default();
     let session = world.builder().observer(warnings.clone()).open().unwrap();
-    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    let out = session.upload("memory://b/out", deleting()).await.unwrap();
     write(&out, "a", "1");
     write(&out, "b", "2");
     session.flush().await.unwrap();
     empty(&out);
     session.flush().await.unwrap();
-    session.flush().await.unwrap();
-    let status = session.status()[0].clone();
-    assert_eq!((status.failures, status.last_report.unwrap().withheld), (0, 2));
+    assert_eq!(session.status()[0].failures, 0);
     let ending = session.close().await;
     assert!(!ending.is_complete() && ending.uploads[0].withheld() == 2, "{ending:?}");
     ending.into_result().unwrap();
@@ -52,20 +50,33 @@ async fn a_directory_that_was_emptied_is_told_and_no_error() {
 }
 
 #[tokio::test]
-async fn what_was_withheld_goes_when_something_is_there_again_or_where_it_is_allowed() {
-    for allowed in [false, true] {
-        let world = World::with(&[("out/theirs", "x")]).await;
+async fn nothing_is_deleted_remotely_unless_that_was_asked_for() {
+    let world = World::with(&[("run/old", "1"), ("run/kept", "2")]).await;
+    assert_eq!(UploadOptions::default().delete, RemoteDelete::Never);
+    let session = world.session();
+    let run = session.sync("memory://b/run", SyncBothOptions::default()).await.unwrap();
+    fs::remove_file(run.join("old")).unwrap();
+    session.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["run/kept", "run/old"]);
+}
+
+/// A program may flush between any two steps of its work.
+#[tokio::test]
+async fn a_flush_deletes_nothing() {
+    for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
+        let world = World::new();
         let session = world.session();
-        let options = upload().with_guards(Guards::default().with_allow_empty(allowed));
-        let out = session.upload("memory://b/out", options).await.unwrap();
-        write(&out, "a", "1");
+        let out = session.upload("memory://b/out", upload().with_delete(delete)).await.unwrap();
+        write(&out, "model", "1");
+        write(&out, "other", "1");
         session.flush().await.unwrap();
-        empty(&out);
-        session.flush().await.unwrap();
-        assert_eq!(world.keys().await.contains(&"out/a".to_owned()), !allowed);
-        write(&out, "b", "2");
-        session.close().await.into_result().unwrap();
-        assert_eq!(world.keys().await, ["out/b", "out/theirs"]);
+        fs::remove_file(out.join("model")).unwrap();
+        for _ in 0..3 {
+            session.flush().await.unwrap();
+        }
+        assert_eq!(world.keys().await, ["out/model", "out/other"], "{delete:?}");
+        session.give_up().await.into_result().unwrap();
+        assert_eq!(world.keys().await, ["out/model", "out/other"], "{delete:?}");
     }
 }
 
@@ -73,7 +84,7 @@ async fn what_was_withheld_goes_when_something_is_there_again_or_where_it_is_all
 async fn what_a_session_fetched_and_the_program_removed_is_deleted() {
     let world = World::with(&[("run/old", "1"), ("run/kept", "2"), ("run/theirs", "3")]).await;
     let session = world.session();
-    let run = session.sync("memory://b/run", SyncBothOptions::default()).await.unwrap();
+    let run = session.sync("memory://b/run", SyncBothOptions::default().with_upload(deleting())).await.unwrap();
     fs::remove_file(run.join("old")).unwrap();
     fs::remove_file(run.join("theirs")).unwrap();
     world.put("run/theirs", "replaced").await;
@@ -99,7 +110,7 @@ async fn a_mirror_of_a_directory_that_was_emptied_is_refused() {
 async fn deletes_that_are_too_many_are_an_error_and_keep_no_copy_back() {
     let world = World::new();
     let session = world.session();
-    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    let out = session.upload("memory://b/out", deleting()).await.unwrap();
     (0..30).for_each(|number| write(&out, &format!("old-{number:02}"), "1"));
     session.flush().await.unwrap();
     empty(&out);

@@ -2,14 +2,16 @@
 //!
 //! What is remembered between runs is also remembered of files that an earlier run had here and this one never saw: a
 //! fresh directory must not delete them. So a session deletes only what was here while it ran. What others store there
-//! while it runs must survive its end, also where the place is to become like the directory.
+//! while it runs must survive its end, also where the place is to become like the directory. And programs remove a file to
+//! write it anew: while they work, one look at the directory is not enough.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pos3_core::{
     Action, Deletable, Deletion, Entry, Event, Observer, Refusal, Report, Row, Stop, StoreError, SyncOptions, Tree,
 };
 
+use super::known::{Known, Sides};
 use super::noted::Noted;
 use super::options::RemoteDelete;
 use super::registration::Registration;
@@ -21,11 +23,30 @@ pub(super) struct Evidence {
     here: Noted,
     /// What was at the remote place when it was registered.
     there: OnceLock<Noted>,
+    /// What the last look in the background would have deleted.
+    absent: Mutex<Noted>,
+}
+
+/// When an upload happens, which decides what it deletes of what it may delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// In the background: it deletes what was absent at the look before, too.
+    Tick,
+    /// The program asks for it, between any two steps of its work: it deletes nothing.
+    Flush,
+    /// The work is done: it deletes everything that it may.
+    End,
+    /// The work failed: it deletes nothing.
+    Failure,
 }
 
 /// The deletes of one upload.
 pub(super) struct Deletes {
     mode: RemoteDelete,
+    occasion: Occasion,
+    /// What was absent at the look before, and what is absent at this one.
+    before: Noted,
+    now: Noted,
     /// What the plan would delete.
     doomed: Noted,
 }
@@ -46,6 +67,10 @@ impl Evidence {
         Ok(())
     }
 
+    fn absent(&self) -> MutexGuard<'_, Noted> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns an observer that notes what an upload finds here, and tells another.
     pub(super) fn watching(&self, next: Option<Arc<dyn Observer>>) -> Arc<dyn Observer> {
         Arc::new(Watching { here: self.here.clone(), next })
@@ -53,29 +78,64 @@ impl Evidence {
 }
 
 impl Deletes {
-    pub(super) fn new(mode: RemoteDelete) -> Self {
-        Self { mode, doomed: Noted::default() }
+    /// Returns those of an upload of a registration, by what earlier looks found.
+    pub(super) fn new(registration: &Registration, occasion: Occasion) -> Self {
+        let mode = match (occasion, registration.kind.upload()) {
+            (Occasion::Failure, _) | (_, None) => RemoteDelete::Never,
+            (_, Some(upload)) => upload.delete,
+        };
+        let before = registration.evidence.absent().clone();
+        Self { mode, occasion, before, now: Noted::default(), doomed: Noted::default() }
     }
 
     /// Returns options that delete what may be deleted.
-    pub(super) fn allow(&self, options: SyncOptions, evidence: &Evidence) -> SyncOptions {
-        match self.mode {
-            RemoteDelete::Never => options,
-            RemoteDelete::Seen => options.with_deletion(Deletion::Mirror).with_deletable(self.seen(evidence)),
-            RemoteDelete::Mirror => options.with_deletion(Deletion::Mirror).with_deletable(mirrored(evidence)),
-        }
-    }
-
-    /// What both sides were known to have, that was here while the session ran, and that nobody changed there.
-    fn seen(&self, evidence: &Evidence) -> Deletable {
-        let (here, doomed) = (evidence.here.clone(), self.doomed.clone());
-        Deletable::when(move |target, row| {
-            let may_go = is_ours(target, row) && here.has(&target.key);
+    pub(super) fn allow(&self, options: SyncOptions, registration: &Registration) -> SyncOptions {
+        let (evidence, known) = (&registration.evidence, registration.memory.known.clone());
+        let candidate: Box<dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync> = match self.mode {
+            RemoteDelete::Never => return options,
+            RemoteDelete::Seen => {
+                let here = evidence.here.clone();
+                // What both sides had, that was here while the session ran, and that nobody changed there.
+                Box::new(move |target, row| is_ours(target, row, &known) && here.has(&target.key))
+            }
+            RemoteDelete::Mirror => match evidence.there.get().cloned() {
+                // Everything but what appeared after the registration.
+                Some(there) => Box::new(move |target, row| is_ours(target, row, &known) || there.has(&target.key)),
+                // Nothing was registered yet: this is a plan of what a registration would do now.
+                None => Box::new(|_, _| true),
+            },
+        };
+        let confirmed = self.confirmed();
+        let doomed = self.doomed.clone();
+        let deletable = Deletable::when(move |target, row| {
+            let may_go = candidate(target, row) && confirmed(target);
             if may_go && target.has_content() {
                 doomed.note(target.key.as_str());
             }
             may_go
-        })
+        });
+        options.with_deletion(Deletion::Mirror).with_deletable(deletable)
+    }
+
+    /// Returns what takes note of something absent, and tells whether that is enough to delete it.
+    fn confirmed(&self) -> impl Fn(&Entry) -> bool + Send + Sync + 'static {
+        let (occasion, before, now) = (self.occasion, self.before.clone(), self.now.clone());
+        move |target| {
+            let was_absent = before.has(&target.key);
+            if was_absent || occasion == Occasion::Tick {
+                now.note(target.key.as_str());
+            }
+            match occasion {
+                Occasion::Tick => was_absent,
+                Occasion::Flush | Occasion::Failure => false,
+                Occasion::End => true,
+            }
+        }
+    }
+
+    /// Keeps what this look found for the next one.
+    pub(super) fn keep(&self, evidence: &Evidence) {
+        *evidence.absent() = self.now.clone();
     }
 
     /// Returns true if a guard refused the deletes, too many or by a listing that cannot be trusted, where copies should
@@ -103,15 +163,11 @@ impl Deletes {
     }
 }
 
-/// Everything but what appeared after the registration. Without a note nothing was registered yet: everything may go.
-fn mirrored(evidence: &Evidence) -> Deletable {
-    let Some(there) = evidence.there.get().cloned() else { return Deletable::default() };
-    Deletable::when(move |target, row| is_ours(target, row) || there.has(&target.key))
-}
-
-/// Returns true if an object is as it was when both sides were last known equal.
-fn is_ours(target: &Entry, row: Option<&Row>) -> bool {
+/// Returns true if an object is as it was when both sides were last known to be equal.
+fn is_ours(target: &Entry, row: Option<&Row>, known: &Known) -> bool {
+    let now = Sides { local: None, remote: target.fingerprint.as_ref() };
     row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target))
+        || known.compare(&target.key, now).is_some_and(|then| then.remote)
 }
 
 fn files(count: u64) -> String {

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, join_all};
-use pos3_core::{Key, Report, Stop};
+use pos3_core::{Key, Report, SkipReason, Stop};
 
 use super::background;
+use super::deletes::Occasion;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::left_out::{self, LeftOut};
-use super::options::RemoteDelete;
 use super::registration::Registration;
 use super::transfer;
 use super::watch::Watch;
@@ -120,6 +120,21 @@ impl Ended {
     pub fn withheld(&self) -> u64 {
         self.report.as_ref().map_or(0, |report| report.withheld)
     }
+
+    /// Returns the keys that were not uploaded because another writer replaced or removed the object, and nobody changed the
+    /// local file since it was uploaded or downloaded.
+    pub fn left_to_others(&self) -> impl Iterator<Item = (Key, SkipReason)> {
+        let report = match (&self.report, &self.error) {
+            (Some(report), _) => Some(&**report),
+            (None, Some(SessionError::Transfer { report, .. })) => Some(&*report.0),
+            (None, _) => None,
+        };
+        let is_theirs = |why: &SkipReason| matches!(why, SkipReason::Newer | SkipReason::Removed);
+        // Where the temporary file of a long report cannot be read, the keys in memory are named.
+        let skipped =
+            report.filter(|report| report.skipped.any(is_theirs)).map(|report| report.skipped.iter().flatten());
+        skipped.into_iter().flatten().filter(move |(_, why)| is_theirs(why))
+    }
 }
 
 /// Ends a session, or joins the end that is under way or over.
@@ -214,13 +229,13 @@ async fn by_priority(inner: &Inner) -> Ending {
 /// Uploads by a plan, so that it is known what did not make it. After an error it deletes nothing.
 async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
     let watch = Watch::new(inner.observer.clone());
-    let mode = match (how, registration.kind.upload()) {
-        (End::Clean, Some(upload)) => upload.delete,
-        (End::Error, _) | (_, None) => RemoteDelete::Never,
+    let occasion = match how {
+        End::Clean => Occasion::End,
+        End::Error => Occasion::Failure,
     };
     let outcome = tokio::select! {
         biased;
-        outcome = transfer::upload_watched(inner, registration, mode, Some(&watch)) => outcome,
+        outcome = transfer::upload_watched(inner, registration, occasion, Some(&watch)) => outcome,
         () = abandoned(inner) => Err(transfer::stopped(registration, Stop::Cancelled)),
     };
     if how == End::Clean {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pos3_core::{FilterError, Incomplete, Stop, one_line};
+use pos3_core::{FilterError, Incomplete, SkipReason, Stop, one_line};
 
 use crate::error::Error;
 
@@ -118,12 +118,14 @@ pub enum SessionError {
         cause: String,
     },
     /// A transfer that did not do all it was to do.
-    #[error("'{location}': {}", incomplete(report))]
+    #[error("'{location}': {}", incomplete(report, conflicts))]
     Transfer {
         /// The place.
         location: String,
         /// What happened.
         report: Arc<Incomplete>,
+        /// The files and objects that are in conflict, which is why neither replaced the other; at most a thousand.
+        conflicts: Vec<ConflictingPair>,
     },
     /// Registrations that failed at the end, or since the last flush.
     #[error("{}", list(.0))]
@@ -148,6 +150,18 @@ pub enum SessionError {
         /// How many files are not uploaded; nothing if time was over before that was known.
         missing: Option<usize>,
     },
+}
+
+/// A local file and an object that differ, and of which neither may replace the other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{local}' and '{remote}' conflict: {why}")]
+pub struct ConflictingPair {
+    /// The path of the file.
+    pub local: String,
+    /// The URL of the object.
+    pub remote: String,
+    /// Why neither is known to be the one to keep.
+    pub why: SkipReason,
 }
 
 impl From<Error> for SessionError {
@@ -179,8 +193,11 @@ fn list(errors: &[SessionError]) -> String {
 }
 
 /// Names the first cause, which is what a person needs first.
-fn incomplete(incomplete: &Incomplete) -> String {
+fn incomplete(incomplete: &Incomplete, conflicts: &[ConflictingPair]) -> String {
     let report = &incomplete.0;
+    if let (None, [], [first, ..]) = (&report.stopped, report.failed.head(), conflicts) {
+        return format!("{incomplete}: {first}");
+    }
     let skipped = report.skipped.iter().flatten().find(|(_, why)| !why.is_policy());
     match (&report.stopped, report.failed.head().first(), skipped) {
         (Some(Stop::Listing { error, .. }), ..) => format!("{incomplete}: {}", error.cause()),

@@ -12,6 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use pos3_core::{Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, SyncOptions, one_line};
 
 use super::inner::Inner;
+use super::known::{Known, Noting, Way};
 use super::registration::Registration;
 use crate::error::Error;
 use crate::location::Location;
@@ -35,9 +36,10 @@ pub(super) enum Remembers {
     Alone,
 }
 
-/// The memory of one registration while there is no database.
+/// What one registration remembers by itself: everything where there is no database, and beside one what was equal.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    pub(super) known: Known,
     manifest: Arc<MemoryManifest>,
     journal: Arc<MemoryJournal>,
 }
@@ -131,19 +133,20 @@ impl Held {
 
     /// Returns options of a download that remember.
     pub(super) fn remember_download(&self, options: SyncOptions, memory: &Memory) -> SyncOptions {
-        self.remember(options, memory, Arc::new(Turned(memory.manifest.clone())))
+        self.remember(options, memory, Arc::new(Turned(memory.manifest.clone())), Way::Down)
     }
 
     /// Returns options of an upload that remember.
     pub(super) fn remember_upload(&self, options: SyncOptions, memory: &Memory) -> SyncOptions {
-        self.remember(options, memory, memory.manifest.clone())
+        self.remember(options, memory, memory.manifest.clone(), Way::Up)
     }
 
-    fn remember(&self, options: SyncOptions, memory: &Memory, rows: Arc<dyn Manifest>) -> SyncOptions {
-        match &self.state {
-            Some(state) => options.with_manifest(state.manifest()).with_journal(state.journal()),
-            None => options.with_manifest(rows).with_journal(memory.journal.clone()),
-        }
+    fn remember(&self, options: SyncOptions, memory: &Memory, rows: Arc<dyn Manifest>, way: Way) -> SyncOptions {
+        let (rows, options) = match &self.state {
+            Some(state) => (state.manifest(), options.with_journal(state.journal())),
+            None => (rows, options.with_journal(memory.journal.clone())),
+        };
+        options.with_manifest(Arc::new(Noting { rows, known: memory.known.clone(), way }))
     }
 }
 

@@ -11,16 +11,18 @@ use super::error::SessionError;
 /// How often outputs are uploaded in the background, where nothing else is asked for.
 const INTERVAL: Duration = Duration::from_secs(300);
 
-/// What an upload may delete from the remote place.
+/// What an upload may delete from the remote place. An end by an error deletes nothing. While the session works, an upload
+/// deletes only what was absent at the background upload before, too: an output that is removed and written anew keeps its
+/// object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RemoteDelete {
     /// Nothing.
+    #[default]
     Never,
     /// What this session found locally and is not there any more, that this machine uploaded or downloaded, and that nobody
     /// changed since. A fresh directory deletes nothing, and one that was emptied only where the guards
     /// [allow](Guards::allow_empty) it. Where the guards refuse so many deletes, none is done and everything is uploaded all
     /// the same; that is an error.
-    #[default]
     Seen,
     /// Everything that is not there locally, except what appeared after the registration: the remote place becomes like
     /// the directory. Refused as a whole when the directory is empty, or when more than half of 20 or more objects would
@@ -40,6 +42,17 @@ pub enum Shape {
     /// One file. The directory that it lies in is made, and its own path is left to the program; an empty directory that
     /// stands there is removed.
     File,
+}
+
+/// Which objects an upload may overwrite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RemoteOverwrite {
+    /// All, except those that another writer replaced and whose local files have not changed since they were uploaded or
+    /// downloaded. [`Ended::left_to_others`](super::Ended::left_to_others) names those.
+    #[default]
+    UnlessTheirs,
+    /// All: the remote place becomes like the directory.
+    Always,
 }
 
 /// Options of [`Session::download`](super::Session::download).
@@ -77,8 +90,10 @@ pub struct UploadOptions {
     pub symlinks: Symlinks,
     /// How often changes are uploaded in the background; `None`: at the end only. Default: 300 seconds.
     pub interval: Option<Duration>,
-    /// What may be deleted remotely. Default: [`RemoteDelete::Seen`].
+    /// What may be deleted remotely. Default: [`RemoteDelete::Never`].
     pub delete: RemoteDelete,
+    /// What may be overwritten remotely. Default: [`RemoteOverwrite::UnlessTheirs`].
+    pub overwrite: RemoteOverwrite,
     /// How much may be deleted. Default: nothing for a directory that is empty, and not more than half of 20 or more.
     pub guards: Guards,
     /// Whether this is uploaded too when the session ends because of an error or a signal. Default: no.
@@ -111,6 +126,7 @@ impl Default for UploadOptions {
             symlinks: Symlinks::default(),
             interval: Some(INTERVAL),
             delete: RemoteDelete::default(),
+            overwrite: RemoteOverwrite::default(),
             guards: Guards::default(),
             sync_on_error: false,
             priority: 0,
@@ -157,6 +173,7 @@ impl UploadOptions {
     with!(/** Sets whether symbolic links below the local path are followed. */ with_symlinks, symlinks: Symlinks);
     with!(/** Sets how often changes are uploaded; `None`: at the end only. */ with_interval, interval: impl Into<Option<Duration>>);
     with!(/** Sets what may be deleted remotely. */ with_delete, delete: RemoteDelete);
+    with!(/** Sets what may be overwritten remotely. */ with_overwrite, overwrite: RemoteOverwrite);
     with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);
     with!(/** Sets whether this is uploaded too when the session ends because of an error. */ with_sync_on_error, sync_on_error: bool);
     with!(/** Sets which registrations go first when time is short. */ with_priority, priority: i32);

@@ -61,6 +61,11 @@ pub(super) fn upload() -> UploadOptions {
     UploadOptions::default()
 }
 
+/// Returns options of an upload that deletes what the program removed.
+pub(super) fn deleting() -> UploadOptions {
+    upload().with_delete(RemoteDelete::Seen)
+}
+
 pub(super) fn write(directory: &Path, name: &str, content: &str) {
     fs::write(directory.join(name), content).unwrap();
 }
@@ -191,7 +196,7 @@ async fn a_fresh_or_empty_directory_empties_nothing() {
 async fn only_what_was_seen_is_deleted_and_what_others_store_survives() {
     let world = World::with(&[("out/old", "x")]).await;
     let session = world.session();
-    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    let out = session.upload("memory://b/out", deleting()).await.unwrap();
     write(&out, "a", "1");
     write(&out, "b", "2");
     write(&out, "c", "3");
@@ -250,7 +255,7 @@ async fn what_others_replace_is_not_overwritten_by_what_a_sync_fetched() {
 async fn after_an_error_only_what_was_asked_for_is_uploaded_and_nothing_deleted() {
     let world = World::new();
     let session = world.session();
-    let options = upload().with_sync_on_error(true);
+    let options = deleting().with_sync_on_error(true);
     let kept = session.upload("memory://b/kept", options.clone()).await.unwrap();
     write(&kept, "a", "1");
     write(&kept, "gone", "1");

@@ -6,24 +6,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pos3_core::{
-    Deletable, Deletion, Event, Incomplete, Observer, Overwritable, Plan, Refusal, Report, SkipReason, Stop, SyncJob,
+    Deletable, Deletion, Event, Incomplete, Key, Observer, Plan, Refusal, Report, SkipReason, Stop, SyncJob,
     SyncOptions,
 };
-use pos3_local::last_change;
 
 use super::contention;
-use super::deletes::Deletes;
-use super::error::SessionError;
+use super::deletes::{Deletes, Occasion};
+use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
 use super::left_out;
 use super::memory::Held;
-use super::options::{RemoteDelete, SyncBothOptions, excluding};
+use super::options::{RemoteDelete, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
+use super::policy::{Policy, Reach};
 use super::registration::{Kind, Registration};
 use super::watch::Watch;
 use crate::error::Error;
 use crate::location::Location;
+
+/// How many pairs in conflict an error names.
+const PAIRS: usize = 1000;
 
 /// Downloads, and returns where to.
 pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>) -> Result<PathBuf, SessionError> {
@@ -36,59 +39,39 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let local = Location::Local(registration.local.clone());
     let held = Held::open(&inner, &registration, &registration.location, &local).await;
     let opening = place::download(&inner.registry, &registration);
-    let Ends { remote, local, copy } = unless_aborted(&inner, &registration, opening).await?;
-    copy.clear_way()?;
+    let ends = unless_aborted(&inner, &registration, opening).await?;
+    ends.copy.clear_way()?;
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
     if let Kind::Sync(_) = &registration.kind {
         // What a run made that died before it was uploaded must not be lost to what is older.
-        options = options.with_overwritable(unless_later()).with_deletable(Deletable::known());
+        let policy = Policy { known: registration.memory.known.clone(), remote: ends.remote.clone() };
+        options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
     }
-    let job = SyncJob::new(remote, local, held.remember_download(options, &registration.memory));
+    let options = held.remember_download(options, &registration.memory);
+    let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
     let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
     if is_empty(&report) && !allow_missing {
         return Err(SessionError::Missing { location: registration.location.to_string() });
     }
-    finished(&inner, &registration, held, report).map(|_report| copy.into_path())
-}
-
-/// Leaves alone what changed locally since both sides were last known equal: it is newer, or a conflict. What is older than
-/// the file that is remembered is a conflict too: then the memory is that of another machine, which shares it and not the
-/// disk.
-fn unless_later() -> Overwritable {
-    Overwritable::unless(|write| {
-        let file = write.target?;
-        let row = write.row.filter(|row| file.fingerprint.as_ref() != Some(&row.target))?;
-        let object_is_known = write.source.fingerprint.as_ref() == Some(&row.source);
-        let is_older = match (file.fingerprint.as_ref().and_then(last_change), last_change(&row.target)) {
-            (Some(now), Some(then)) => now < then,
-            _ => false,
-        };
-        Some(if object_is_known && !is_older { SkipReason::Newer } else { SkipReason::Conflict })
-    })
-}
-
-/// Leaves alone what others changed remotely since both sides were last known equal, where nobody changed the local file:
-/// it is what was fetched, and the place of what is newer is not for it.
-fn unless_theirs() -> Overwritable {
-    Overwritable::unless(|write| {
-        let object = write.target?;
-        let row = write.row.filter(|row| object.fingerprint.as_ref() != Some(&row.target))?;
-        (write.source.fingerprint.as_ref() == Some(&row.source)).then_some(SkipReason::Newer)
-    })
+    finished(&inner, &registration, held, &ends, report)?;
+    Ok(ends.copy.into_path())
 }
 
 /// Uploads what changed and returns what happened; nothing if there is nothing local yet.
-pub(super) async fn upload(inner: &Inner, registration: &Registration) -> Result<Option<Arc<Report>>, SessionError> {
-    let mode = registration.kind.upload().map_or(RemoteDelete::Never, |upload| upload.delete);
-    upload_watched(inner, registration, mode, None).await
+pub(super) async fn upload(
+    inner: &Inner,
+    registration: &Registration,
+    occasion: Occasion,
+) -> Result<Option<Arc<Report>>, SessionError> {
+    upload_watched(inner, registration, occasion, None).await
 }
 
-/// Uploads what changed, with deletes of this mode. Who watches sees the whole plan before it is performed.
+/// Uploads what changed. Who watches sees the whole plan before it is performed.
 pub(super) async fn upload_watched(
     inner: &Inner,
     registration: &Registration,
-    mode: RemoteDelete,
+    occasion: Occasion,
     watch: Option<&Watch>,
 ) -> Result<Option<Arc<Report>>, SessionError> {
     let _alone = tokio::select! {
@@ -104,7 +87,8 @@ pub(super) async fn upload_watched(
         Some(watch) => Some(Arc::new(watch.clone())),
         None => inner.observer.clone(),
     });
-    let options = observed(upload_options(inner, registration)?, Some(observer)).with_pace(inner.upload_pace.clone());
+    let options = upload_options(inner, registration, &ends)?;
+    let options = observed(options, Some(observer)).with_pace(inner.upload_pace.clone());
     let options = held.remember_upload(options, &registration.memory);
     let perform = async |options: SyncOptions| {
         let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
@@ -118,8 +102,9 @@ pub(super) async fn upload_watched(
         history.uploaded_bytes += report.copied_bytes;
         report
     };
-    let deletes = Deletes::new(mode);
-    let mut report = perform(deletes.allow(options.clone(), &registration.evidence)).await;
+    let deletes = Deletes::new(registration, occasion);
+    let mut report = perform(deletes.allow(options.clone(), registration)).await;
+    deletes.keep(&registration.evidence);
     if deletes.are_refused_alone(&report) {
         let refused = report.stopped;
         report = perform(options).await;
@@ -130,7 +115,7 @@ pub(super) async fn upload_watched(
         // The time was over when all copies had been made: all that is not done are deletes, which are counted.
         report.stopped = None;
     }
-    finished(inner, registration, held, deletes.without_refusal(registration, report)).map(Some)
+    finished(inner, registration, held, &ends, deletes.without_refusal(registration, report)).map(Some)
 }
 
 /// Waits for what is needed before a transfer, until the session is stopped.
@@ -167,15 +152,15 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
 pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<TransferPlan, SessionError> {
     let local = Location::Local(registration.local.clone());
     let (source, target, options) = match &registration.kind {
-        Kind::Upload(upload) | Kind::Sync(SyncBothOptions { upload, .. }) => {
+        Kind::Upload(_) | Kind::Sync(_) => {
             let held = Held::peek(inner, &local, &registration.location).await;
             let ends = place::upload(&inner.registry, registration).await?;
-            let Some(Ends { remote, local, .. }) = ends else {
+            let Some(ends) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
-            let options = observed(upload_options(inner, registration)?, inner.observer.clone());
-            let options = Deletes::new(upload.delete).allow(options, &registration.evidence);
-            (local, remote, held.remember_upload(options, &registration.memory))
+            let options = observed(upload_options(inner, registration, &ends)?, inner.observer.clone());
+            let options = Deletes::new(registration, Occasion::End).allow(options, registration);
+            (ends.local, ends.remote, held.remember_upload(options, &registration.memory))
         }
         Kind::Download(download) => {
             let held = Held::peek(inner, &registration.location, &local).await;
@@ -204,11 +189,13 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
     Ok(options(inner, registration)?.with_deletion(deletion))
 }
 
-fn upload_options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
+fn upload_options(inner: &Inner, registration: &Registration, ends: &Ends) -> Result<SyncOptions, SessionError> {
     let options = options(inner, registration)?;
+    let policy = Policy { known: registration.memory.known.clone(), remote: ends.remote.clone() };
     Ok(match &registration.kind {
-        Kind::Sync(_) => options.with_overwritable(unless_theirs()),
-        Kind::Upload(_) | Kind::Download(_) => options,
+        Kind::Download(_) => options,
+        Kind::Upload(upload) => options.with_overwritable(policy.upload(Reach::OneWay, upload.overwrite)),
+        Kind::Sync(sync) => options.with_overwritable(policy.upload(Reach::TwoWay, sync.upload.overwrite)),
     })
 }
 
@@ -238,6 +225,7 @@ fn finished(
     inner: &Inner,
     registration: &Registration,
     held: Held,
+    ends: &Ends,
     mut report: Report,
 ) -> Result<Arc<Report>, SessionError> {
     let location = registration.location.to_string();
@@ -253,10 +241,25 @@ fn finished(
         inner.tell(&Event::Warning(&warning.text));
         report.warnings.push(warning.text);
     }
-    let failed = |incomplete| SessionError::Transfer { location, report: Arc::new(incomplete) };
+    let conflicts = conflicts(ends, &report);
+    let failed = |incomplete| SessionError::Transfer { location, report: Arc::new(incomplete), conflicts };
     let report = Arc::new(report.into_result().map_err(failed)?);
     registration.history().last_report = Some(report.clone());
     Ok(report)
+}
+
+/// Returns the first of the pairs of which neither side may replace the other.
+fn conflicts(ends: &Ends, report: &Report) -> Vec<ConflictingPair> {
+    if !report.skipped.any(SkipReason::is_conflict) {
+        return Vec::new();
+    }
+    let conflicts = report.skipped.iter().flatten().filter(|(_, why)| why.is_conflict());
+    let pair = |(key, why): (Key, SkipReason)| ConflictingPair {
+        local: ends.local.locate(&key),
+        remote: ends.remote.locate(&key),
+        why,
+    };
+    conflicts.take(PAIRS).map(pair).collect()
 }
 
 /// Returns the error of a transfer that was not begun.
@@ -264,5 +267,5 @@ pub(super) fn stopped(registration: &Registration, stop: Stop) -> SessionError {
     let mut report = Report::default();
     report.stopped = Some(stop);
     let location = registration.location.to_string();
-    SessionError::Transfer { location, report: Arc::new(Incomplete(Box::new(report))) }
+    SessionError::Transfer { location, report: Arc::new(Incomplete(Box::new(report))), conflicts: Vec::new() }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use pos3::{
     Ended, Ending, Key, LeftOut, Location, Refusal, Report, SessionError, Shape, Signal, SkipReason, Status, Stop,
@@ -20,11 +21,16 @@ use crate::{output, size};
 /// What to do about links that lead out of an output.
 const FOLLOW: &str = "hint: upload what they lead to with --follow-symlinks, or leave them out with --exclude";
 
+/// How many keys are named of one kind.
+const SHOWN: usize = 20;
+
 /// A run that has ended.
 pub(super) struct Account<'a> {
     pub(super) args: &'a RunArgs,
     /// Every place and where it is kept.
     pub(super) paths: Vec<(Use, &'a Place, PathBuf)>,
+    /// What was downloaded before the program started.
+    pub(super) inputs: Vec<Input<'a>>,
     pub(super) status: Option<ExitStatus>,
     pub(super) signal: Option<Signal>,
     /// What became of the uploads.
@@ -44,6 +50,7 @@ struct RunJson<'a> {
     signal: Option<&'static str>,
     complete: bool,
     warnings: &'a [String],
+    inputs: Vec<InputJson<'a>>,
     uploads: Vec<UploadJson<'a>>,
 }
 
@@ -67,6 +74,8 @@ struct UploadJson<'a> {
     missing: Vec<&'a str>,
     /// Symbolic links that were not followed, special files, and what cannot be read.
     left_out: Vec<LeftOutJson<'a>>,
+    /// Files that were not uploaded because another writer replaced or removed the object.
+    left_to_others: Vec<LeftJson>,
     error: Option<ErrorJson>,
 }
 
@@ -78,6 +87,32 @@ struct LeftOutJson<'a> {
     leads_to: Option<String>,
     /// Whether the content is not uploaded under any other name either.
     lacks_content: bool,
+}
+
+#[derive(Serialize)]
+struct LeftJson {
+    key: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct InputJson<'a> {
+    name: &'a str,
+    url: String,
+    path: String,
+    /// Files that were downloaded before the program started, and their bytes.
+    files: u64,
+    bytes: u64,
+    unchanged: u64,
+    /// Local files that are not in the remote location, and that the program finds all the same.
+    extra: u64,
+}
+
+/// What was downloaded from one place before the program started.
+pub(super) struct Input<'a> {
+    place: &'a Place,
+    path: PathBuf,
+    report: Arc<Report>,
 }
 
 /// What became of one output.
@@ -156,6 +191,7 @@ impl Account<'_> {
             signal: self.signal.map(Signal::name),
             complete: self.is_complete(),
             warnings: &self.warnings,
+            inputs: self.inputs.iter().map(Input::json).collect(),
             uploads: self.outputs().map(|output| output.json()).collect(),
         };
         let mut text = Vec::new();
@@ -191,6 +227,19 @@ impl<'a> Output<'a> {
         let url = self.place.url();
         let is_one_file = !self.path.is_dir() && url.ends_with(&format!("/{key}"));
         if is_one_file { url } else { self.place.location.child(key) }
+    }
+
+    /// Names the files that were not uploaded because another writer replaced or removed the object, one line for each.
+    fn left_to_others(&self, text: &mut Text) {
+        let mut left = self.ended.into_iter().flat_map(Ended::left_to_others);
+        for (key, why) in left.by_ref().take(SHOWN) {
+            let what = if why == SkipReason::Removed { "removed" } else { "replaced" };
+            text.line(format!("  not uploaded, because another writer {what} it: {}", self.remote(&key)));
+        }
+        let more = left.count();
+        if more > 0 {
+            text.line(format!("  and {} more (--json-report names all)", size::count(more as u64)));
+        }
     }
 
     fn missing(&self) -> &'a [Key] {
@@ -236,6 +285,7 @@ impl<'a> Output<'a> {
             text.line(format!("  the content of these links is not in {url}"));
             text.line(FOLLOW);
         }
+        self.left_to_others(&mut text);
         text
     }
 
@@ -253,6 +303,7 @@ impl<'a> Output<'a> {
             withheld: self.ended.map_or(0, Ended::withheld),
             missing: self.missing().iter().map(Key::as_str).collect(),
             left_out: self.left_out().iter().map(LeftOutJson::of).collect(),
+            left_to_others: self.ended.into_iter().flat_map(Ended::left_to_others).map(LeftJson::of).collect(),
             error: error.map(|error| ErrorJson { message: session::message(error), hint: hint(error) }),
         }
     }
@@ -279,10 +330,6 @@ fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
         let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
         text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
     }
-    let theirs = report.skipped.count(|why| *why == SkipReason::Newer);
-    if theirs > 0 {
-        text.push_str(&format!("; {} left as others changed it", size::counted(theirs, "file")));
-    }
     if report.deleted > 0 {
         text.push_str(&format!("; {} deleted", size::counted(report.deleted, "file")));
     }
@@ -293,21 +340,50 @@ fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
     text
 }
 
-/// Says what was fetched.
-pub(super) fn inputs(paths: &[(Use, &Place, PathBuf)], registrations: &[Status]) -> Text {
-    let fetched = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(_, place, path)| {
+/// Returns what was downloaded before the program started.
+pub(super) fn inputs<'a>(paths: &[(Use, &'a Place, PathBuf)], registrations: &[Status]) -> Vec<Input<'a>> {
+    let inputs = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(_, place, path)| {
         let status = registrations.iter().find(|status| status.local == *path && status.kind != "upload")?;
-        let (name, url, report) = (&place.name, place.url(), status.last_report.as_ref()?);
-        if report.tally.source == 0 {
-            return Some(format!("{name}: nothing in {url} yet"));
-        }
-        let (files, bytes) = (size::counted(report.copied, "file"), size::bytes(report.copied_bytes));
-        let here = size::count(report.tally.unchanged);
-        Some(format!("{name}: {files} ({bytes}) fetched from {url}, {here} here already"))
+        Some(Input { place, path: path.clone(), report: status.last_report.clone()? })
     });
-    let mut text = Text::default();
-    fetched.for_each(|line| text.line(line));
-    text
+    inputs.collect()
+}
+
+impl<'a> Input<'a> {
+    /// Returns the line about it.
+    pub(super) fn words(&self) -> String {
+        let (name, url, report) = (&self.place.name, self.place.url(), &self.report);
+        let mut text = if report.tally.source == 0 {
+            format!("{name}: nothing in {url} yet")
+        } else {
+            let (files, bytes) = (size::counted(report.copied, "file"), size::bytes(report.copied_bytes));
+            let here = size::count(report.tally.unchanged);
+            format!("{name}: {files} ({bytes}) fetched from {url}, {here} here already")
+        };
+        if report.tally.extra > 0 {
+            let extra = size::counted(report.tally.extra, "file");
+            text.push_str(&format!("; {extra} only in {}, kept (--delete-local removes them)", self.path.display()));
+        }
+        text
+    }
+
+    fn json(&self) -> InputJson<'_> {
+        InputJson {
+            name: &self.place.name,
+            url: self.place.url(),
+            path: self.path.to_string_lossy().into_owned(),
+            files: self.report.copied,
+            bytes: self.report.copied_bytes,
+            unchanged: self.report.tally.unchanged,
+            extra: self.report.tally.extra,
+        }
+    }
+}
+
+impl LeftJson {
+    fn of((key, why): (Key, SkipReason)) -> Self {
+        Self { key: key.to_string(), reason: why.to_string() }
+    }
 }
 
 /// Returns what to do about an error, with options that this command has.

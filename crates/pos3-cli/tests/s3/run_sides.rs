@@ -1,0 +1,195 @@
+//! `run`: whose data wins. What nobody touched replaces nothing, what was not uploaded is not overwritten, and what is
+//! removed for a moment is not deleted.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use pos3_tests::server::Operation;
+use serde_json::{Value, json};
+
+use super::run::{run, sh, start, stored, wait_for, wait_until};
+use super::{BUCKET, Cloud};
+use crate::signals::kill;
+
+const SYNC: [&str; 2] = ["--sync", "c=s3://data/c"];
+
+fn local(cloud: &Cloud, name: &str) -> PathBuf {
+    cloud.program.path("cache/_/data/c").join(name)
+}
+
+fn report(cloud: &Cloud) -> Value {
+    serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap()
+}
+
+/// Makes a second step of a checkpoint, of which the command line is killed before it is uploaded.
+fn killed_before_the_upload(cloud: &Cloud, places: &[&str]) {
+    let ended = run(cloud, &sh(places, r#"echo step-001 > "$POS3_PATH_C/model""#));
+    assert_eq!((ended.code, stored(cloud, "c/model").as_deref()), (Some(0), Some("step-001\n")), "{ended:?}");
+    let script = r#"echo step-002 > "$POS3_PATH_C/model"; echo written; exec sleep 3"#;
+    let mut child = start(cloud, &sh(places, script));
+    wait_for(&mut child, "written");
+    kill("-KILL", &child);
+    child.wait().unwrap();
+    assert_eq!(stored(cloud, "c/model").unwrap(), "step-001\n");
+}
+
+#[test]
+fn what_was_not_uploaded_is_not_overwritten_when_the_state_is_lost() {
+    type Lose = fn(&Cloud);
+    let deleted: Lose = |cloud| fs::remove_dir_all(cloud.program.state()).unwrap();
+    let damaged: Lose = |cloud| {
+        for file in fs::read_dir(cloud.program.state()).unwrap().map(|file| file.unwrap().path()) {
+            let length = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
+            fs::write(file, vec![0x5a; length]).unwrap();
+        }
+    };
+    let never: Lose = |_| {};
+    for (places, lose) in
+        [(&SYNC[..], deleted), (&SYNC[..], damaged), (&["--sync", "c=s3://data/c", "--no-manifest"][..], never)]
+    {
+        let cloud = Cloud::new(&[]);
+        killed_before_the_upload(&cloud, places);
+        lose(&cloud);
+        let ended = run(&cloud, &sh(places, "echo started"));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        let pair = format!("'{}' and 's3://data/c/model' conflict: ", local(&cloud, "model").display());
+        assert!(ended.err.contains(&pair) && ended.err.contains("\nhint: compare the two; "), "{}", ended.err);
+        assert_eq!(fs::read_to_string(local(&cloud, "model")).unwrap(), "step-002\n");
+        assert_eq!(stored(&cloud, "c/model").unwrap(), "step-001\n");
+
+        // Both ways out that the hint names.
+        let path = local(&cloud, "model").display().to_string();
+        let uploaded = cloud.run(&["upload", "s3://data/c/model", "--local", &path, "-q"]);
+        assert_eq!((uploaded.code, stored(&cloud, "c/model").as_deref()), (Some(0), Some("step-002\n")));
+        assert_eq!(run(&cloud, &sh(places, "true")).code, Some(0));
+    }
+}
+
+#[test]
+fn what_was_not_uploaded_goes_on_as_before_where_the_state_is_there() {
+    let cloud = Cloud::new(&[]);
+    killed_before_the_upload(&cloud, &SYNC);
+    let ended = run(&cloud, &sh(&SYNC, r#"cat "$POS3_PATH_C/model""#));
+    assert_eq!((ended.code, ended.out.trim_end()), (Some(0), "step-002"), "{ended:?}");
+    assert_eq!(stored(&cloud, "c/model").unwrap(), "step-002\n");
+}
+
+#[test]
+fn an_object_that_is_later_for_sure_is_fetched_also_without_the_state() {
+    let cloud = Cloud::new(&[]);
+    killed_before_the_upload(&cloud, &SYNC);
+    fs::remove_dir_all(cloud.program.state()).unwrap();
+    cloud.server.put(BUCKET, "c/model", "step-003\n");
+    cloud.server.set_modified(BUCKET, "c/model", SystemTime::now() + Duration::from_secs(60));
+    let ended = run(&cloud, &sh(&SYNC, r#"cat "$POS3_PATH_C/model""#));
+    assert_eq!((ended.code, ended.out.trim_end()), (Some(0), "step-003"), "{ended:?}");
+}
+
+#[test]
+fn every_pair_in_conflict_is_named() {
+    let cloud = Cloud::new(&[("cache/_/data/c/a", "ours"), ("cache/_/data/c/b", "ours")]);
+    let cloud = cloud.with_objects(&[("c/a", "theirs"), ("c/b", "theirs")]);
+    let ended = run(&cloud, &sh(&SYNC, "echo started"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    for name in ["a", "b"] {
+        let line = format!("conflict: '{}' and 's3://data/c/{name}'\n", local(&cloud, name).display());
+        assert!(ended.err.contains(&line), "{}", ended.err);
+    }
+}
+
+#[test]
+fn an_object_that_another_writer_replaced_is_left_at_every_upload_and_by_the_next_run() {
+    for more in [None, Some("--delete-remote")] {
+        let cloud = Cloud::new(&[]);
+        let mut places = vec!["--upload", "e=s3://data/e", "--interval", "0.2", "--json-report", "report"];
+        places.extend(more);
+        let script = r#"[ -f "$POS3_PATH_E/model" ] || echo ours > "$POS3_PATH_E/model"
+            echo ready; while [ ! -f "$POS3_PATH_E/end" ]; do sleep 0.05; done; rm "$POS3_PATH_E/end""#;
+        let end = cloud.program.path("cache/_/data/e/end");
+        for round in 0..2 {
+            let mut child = start(&cloud, &sh(&places, script));
+            let _out = wait_for(&mut child, "ready");
+            if round == 0 {
+                wait_until("nothing is uploaded", || stored(&cloud, "e/model").is_some());
+                cloud.server.put(BUCKET, "e/model", "theirs");
+            }
+            cloud.server.reset_requests();
+            wait_until("nothing is listed", || cloud.server.requests().of(Operation::ListObjectsV2) > 3);
+            assert_eq!(stored(&cloud, "e/model").unwrap(), "theirs", "round {round}");
+            fs::write(&end, "").unwrap();
+            let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert_eq!(stored(&cloud, "e/model").unwrap(), "theirs", "round {round}");
+            let said = "  not uploaded, because another writer replaced it: s3://data/e/model\n";
+            assert!(ended.err.contains(said), "{}", ended.err);
+            let left = &report(&cloud)["uploads"][0]["left_to_others"];
+            assert_eq!(left[0]["key"], json!("model"), "{left}");
+        }
+        let once = cloud.run(&["upload", "s3://data/e", "-q"]);
+        assert_eq!(once.code, Some(0), "{once:?}");
+        assert_eq!(stored(&cloud, "e/model").unwrap(), "ours\n", "the command makes the target like the source");
+    }
+}
+
+#[test]
+fn an_output_that_the_program_removes_for_a_moment_never_loses_its_object() {
+    let cloud = Cloud::new(&[]);
+    let places = ["--sync", "c=s3://data/c", "--interval", "1", "--delete-remote"];
+    let script = r#"echo 1 > "$POS3_PATH_C/model"; echo 1 > "$POS3_PATH_C/other"; echo ready; exec sleep 60"#;
+    let mut child = start(&cloud, &sh(&places, script));
+    let _out = wait_for(&mut child, "ready");
+    wait_until("nothing is uploaded", || stored(&cloud, "c/model").is_some() && stored(&cloud, "c/other").is_some());
+    let looks = || cloud.server.requests().of(Operation::ListObjectsV2);
+    let deletes = || cloud.server.requests().of(Operation::DeleteObjects);
+    for round in 2..5 {
+        // One look finds it absent, the next one finds it again.
+        let before = looks();
+        fs::remove_file(local(&cloud, "model")).unwrap();
+        wait_until("nobody looks", || looks() > before);
+        fs::write(local(&cloud, "model"), format!("{round}")).unwrap();
+        wait_until("it is not uploaded", || stored(&cloud, "c/model").as_deref() == Some(&format!("{round}")));
+        assert_eq!(deletes(), 0, "round {round}");
+    }
+    fs::remove_file(local(&cloud, "model")).unwrap();
+    wait_until("it is not deleted", || stored(&cloud, "c/model").is_none());
+    assert_eq!(deletes(), 1, "it was absent twice");
+    kill("-TERM", &child);
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_was_removed_remotely_is_not_uploaded_again_and_stays_here() {
+    let cloud = Cloud::new(&[]).with_objects(&[("c/gone", "1"), ("c/kept", "1")]);
+    assert_eq!(run(&cloud, &sh(&SYNC, "true")).code, Some(0));
+    cloud.server.remove(BUCKET, "c/gone");
+    for _ in 0..2 {
+        let ended = run(&cloud, &sh(&[&SYNC[..], &["--json-report", "report"]].concat(), r#"ls "$POS3_PATH_C""#));
+        assert_eq!((ended.code, ended.out.trim_end()), (Some(0), "gone\nkept"), "{ended:?}");
+        let said = "  not uploaded, because another writer removed it: s3://data/c/gone\n";
+        assert!(ended.err.contains(said), "{}", ended.err);
+        assert_eq!(report(&cloud)["uploads"][0]["left_to_others"][0]["key"], json!("gone"));
+        assert_eq!(cloud.server.keys(BUCKET), ["c/kept"]);
+    }
+    let ended = run(&cloud, &sh(&[&SYNC[..], &["--delete-local"]].concat(), r#"ls "$POS3_PATH_C""#));
+    assert_eq!((ended.code, ended.out.trim_end()), (Some(0), "kept"), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["c/kept"]);
+}
+
+#[test]
+fn local_files_that_an_input_does_not_have_are_counted() {
+    let cloud = Cloud::new(&[("cache/_/data/in/old", "x"), ("cache/_/data/in/older", "x")]);
+    let cloud = cloud.with_objects(&[("in/a", "1")]);
+    let places = ["--download", "in=s3://data/in", "--json-report", "report"];
+    let ended = run(&cloud, &sh(&places, "true"));
+    let here = cloud.program.path("cache/_/data/in");
+    let said = format!(
+        "in: 1 file (1 B) fetched from s3://data/in, 0 here already; 2 files only in {}, kept (--delete-local removes them)\n",
+        here.display()
+    );
+    assert!(ended.err.starts_with(&said), "{}", ended.err);
+    let input = &report(&cloud)["inputs"][0];
+    assert_eq!((&input["name"], &input["files"], &input["extra"]), (&json!("in"), &json!(1), &json!(2)), "{input}");
+    let ended = run(&cloud, &sh(&[&places[..], &["--delete-local"]].concat(), "true"));
+    assert!(!ended.err.contains("only in"), "{}", ended.err);
+}

@@ -1,0 +1,126 @@
+//! What this session itself knows to have been equal on both sides, beside the database.
+//!
+//! The database can vanish while the session runs, be damaged, or be replaced by that of another process or machine. A file
+//! that was downloaded and that nobody changed would then look like output, and replace what another writer stored since.
+//! Hashes are kept instead of names and fingerprints: a million files take about 40 MB.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use pos3_core::{Fingerprint, Key, Manifest, ManifestError, Row, RowChange};
+
+/// The last pair of fingerprints that each key was known to be equal under.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known(Arc<Mutex<Pairs>>);
+
+#[derive(Debug, Default)]
+struct Pairs {
+    hasher: RandomState,
+    by_key: HashMap<u64, Pair>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pair {
+    local: u64,
+    remote: u64,
+}
+
+/// Which way a transfer goes, and so which side of its rows is the local one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Down,
+    Up,
+}
+
+/// The fingerprints of one key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sides<'a> {
+    pub(super) local: Option<&'a Fingerprint>,
+    pub(super) remote: Option<&'a Fingerprint>,
+}
+
+/// Which fingerprints are still those that a key was known to be equal under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Match {
+    pub(super) local: bool,
+    pub(super) remote: bool,
+}
+
+impl<'a> Sides<'a> {
+    /// Returns the sides of a manifest row of a transfer that goes this way.
+    pub(super) fn of_row(row: &'a Row, way: Way) -> Self {
+        let (local, remote) = match way {
+            Way::Down => (&row.target, &row.source),
+            Way::Up => (&row.source, &row.target),
+        };
+        Self { local: Some(local), remote: Some(remote) }
+    }
+
+    /// Compares these sides with those of a time when they were equal.
+    pub(super) fn matching(self, then: Sides<'_>) -> Match {
+        let is_same = |now: Option<&Fingerprint>, then| now.is_some() && now == then;
+        Match { local: is_same(self.local, then.local), remote: is_same(self.remote, then.remote) }
+    }
+}
+
+impl Known {
+    /// Notes that both sides are equal.
+    pub(super) fn note(&self, key: &Key, equal: Sides<'_>) {
+        let (Some(local), Some(remote)) = (equal.local, equal.remote) else { return };
+        let mut pairs = self.pairs();
+        let (key, pair) = (pairs.hash(key), Pair { local: pairs.hash(local), remote: pairs.hash(remote) });
+        pairs.by_key.insert(key, pair);
+    }
+
+    /// Compares both sides with what they were when they were last equal, if that is known.
+    pub(super) fn compare(&self, key: &Key, now: Sides<'_>) -> Option<Match> {
+        let pairs = self.pairs();
+        let then = pairs.by_key.get(&pairs.hash(key))?;
+        let is_same = |now: Option<&Fingerprint>, then| now.is_some_and(|now| pairs.hash(now) == then);
+        Some(Match { local: is_same(now.local, then.local), remote: is_same(now.remote, then.remote) })
+    }
+
+    fn forget(&self, key: &Key) {
+        let mut pairs = self.pairs();
+        let key = pairs.hash(key);
+        pairs.by_key.remove(&key);
+    }
+
+    fn pairs(&self) -> MutexGuard<'_, Pairs> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pairs {
+    fn hash(&self, value: &impl std::hash::Hash) -> u64 {
+        self.hasher.hash_one(value)
+    }
+}
+
+/// A manifest whose new rows are known to the session, too.
+#[derive(Debug)]
+pub(super) struct Noting {
+    pub(super) rows: Arc<dyn Manifest>,
+    pub(super) known: Known,
+    pub(super) way: Way,
+}
+
+#[async_trait]
+impl Manifest for Noting {
+    fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>> {
+        self.rows.rows()
+    }
+
+    async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
+        for change in &changes {
+            match change {
+                RowChange::Equal(row) => self.known.note(&row.key, Sides::of_row(row, self.way)),
+                RowChange::Forget(key) => self.known.forget(key),
+            }
+        }
+        self.rows.apply(changes).await
+    }
+}

@@ -1,0 +1,252 @@
+//! Whose data wins where the sides of a registration differ.
+//!
+//! Both sides have writers: the program here, and other machines there. A transfer must never replace newer data by older
+//! data, and data that nobody touched is never newer. Every such decision of a session is made here, from one table of
+//! what is known of the two sides.
+
+use std::cmp::Ordering;
+
+use pos3_core::{Entry, Overwritable, PendingWrite, SkipReason, Tree};
+use pos3_local::last_change;
+
+use super::known::{Known, Match, Sides, Way};
+use super::options::RemoteOverwrite;
+
+/// What decides between the two sides of one registration.
+#[derive(Clone)]
+pub(super) struct Policy {
+    /// What the session knows by itself.
+    pub(super) known: Known,
+    /// Whose clock dates the objects.
+    pub(super) remote: Tree,
+}
+
+/// Whether the remote side is brought here, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The remote side is made like the local one.
+    OneWay,
+    /// Each side gets what the other has.
+    TwoWay,
+}
+
+/// What became of two sides since they were last known to be equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changed {
+    /// Nothing is known of the key.
+    Unknown,
+    Neither,
+    Local,
+    Remote,
+    Both,
+    /// The local file is older than the one that is known. So it is a file of another disk, and what is known was learned on
+    /// another machine, which shares the state directory.
+    Back,
+}
+
+impl Policy {
+    /// Returns which local files the download of a two-way sync may write.
+    pub(super) fn download(self) -> Overwritable {
+        Overwritable::unless(move |write| {
+            let (object, file) = (write.source, write.target?);
+            match self.changed(write, file, Some(object), Way::Down) {
+                Changed::Neither | Changed::Remote => None,
+                Changed::Local => Some(SkipReason::Newer),
+                Changed::Both | Changed::Back => Some(SkipReason::Conflict),
+                Changed::Unknown => (self.age(file, object) != Some(Ordering::Less)).then_some(SkipReason::Later),
+            }
+        })
+    }
+
+    /// Returns which objects an upload may write.
+    pub(super) fn upload(self, reach: Reach, overwrite: RemoteOverwrite) -> Overwritable {
+        Overwritable::unless(move |write| {
+            let (file, object) = (write.source, write.target);
+            let changed = self.changed(write, file, object, Way::Up);
+            match (changed, object, reach) {
+                // Nobody changed the file since it was downloaded or uploaded, so it is not output of the program.
+                (Changed::Remote, None, Reach::TwoWay) => Some(SkipReason::Removed),
+                _ if overwrite == RemoteOverwrite::Always => None,
+                (Changed::Remote, Some(_), _) => Some(SkipReason::Newer),
+                (Changed::Back, Some(_), _) => Some(SkipReason::Conflict),
+                (Changed::Unknown, Some(object), Reach::TwoWay) => {
+                    (self.age(file, object) != Some(Ordering::Greater)).then_some(SkipReason::Later)
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// Returns which sides changed, by the manifest row and by what the session knows itself. Either may be missing or be
+    /// that of another machine; a file that is as either has it has not changed.
+    fn changed(&self, write: &PendingWrite<'_>, file: &Entry, object: Option<&Entry>, way: Way) -> Changed {
+        let object = object.and_then(|object| object.fingerprint.as_ref());
+        let now = Sides { local: file.fingerprint.as_ref(), remote: object };
+        let then = write.row.map(|row| Sides::of_row(row, way));
+        let recorded = then.map(|then| now.matching(then));
+        if recorded == Some(Match { local: true, remote: true }) {
+            self.known.note(&file.key, now);
+            return Changed::Neither;
+        }
+        let own = self.known.compare(&file.key, now);
+        let matches = || [recorded, own].into_iter().flatten();
+        if matches().any(|known| known.local && known.remote) {
+            return Changed::Neither;
+        }
+        if matches().any(|known| known.local) {
+            return Changed::Remote;
+        }
+        if then.is_some_and(|then| is_before(now, then)) {
+            return Changed::Back;
+        }
+        match (matches().next(), matches().any(|known| known.remote)) {
+            (None, _) => Changed::Unknown,
+            (Some(_), true) => Changed::Local,
+            (Some(_), false) => Changed::Both,
+        }
+    }
+
+    /// Compares the age of a file with that of an object: greater is later, and `None` if their clocks do not tell.
+    ///
+    /// The time of a file is the one that nobody can set: a copy that keeps the modification time of an older file is later
+    /// all the same.
+    fn age(&self, file: &Entry, object: &Entry) -> Option<Ordering> {
+        let file = file.fingerprint.as_ref().and_then(last_change).or(file.modified)?;
+        let (earliest, latest) = self.remote.store().capabilities().clock.range(object.modified?);
+        match (file < earliest, file > latest) {
+            (true, _) => Some(Ordering::Less),
+            (_, true) => Some(Ordering::Greater),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Returns true if the local file last changed before the one that was known to be equal.
+fn is_before(now: Sides<'_>, then: Sides<'_>) -> bool {
+    match (now.local.and_then(last_change), then.local.and_then(last_change)) {
+        (Some(now), Some(then)) => now < then,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use pos3_core::{Fingerprint, Key, MemoryStore, Row, RowChange};
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_251_600 + seconds)
+    }
+
+    fn entry(token: &str, seconds: u64) -> Entry {
+        Entry::file("k", 1).with_fingerprint(Fingerprint::from(token)).with_modified(at(seconds))
+    }
+
+    fn row(file: &str, object: &str) -> Row {
+        Row { key: Key::from("k"), source: file.into(), target: object.into(), digest: None }
+    }
+
+    /// Returns what an upload and the download of a two-way sync, and an upload of one way, do about a file and an object.
+    fn decisions(
+        file: &Entry,
+        object: Option<&Entry>,
+        recorded: Option<Row>,
+        own: Option<Row>,
+    ) -> [Option<SkipReason>; 3] {
+        let policy = || {
+            let known = Known::default();
+            own.iter().for_each(|own| known.note(&own.key, Sides::of_row(own, Way::Up)));
+            Policy { known, remote: Tree::new(Arc::new(MemoryStore::new())) }
+        };
+        let upload = |reach| {
+            let rule = policy().upload(reach, RemoteOverwrite::UnlessTheirs);
+            rule.objection(file, object, recorded.as_ref())
+        };
+        let reversed = recorded.clone().map(Row::reversed);
+        let download = object.and_then(|object| policy().download().objection(object, Some(file), reversed.as_ref()));
+        [upload(Reach::TwoWay), download, upload(Reach::OneWay)]
+    }
+
+    #[test]
+    fn the_side_that_somebody_changed_wins() {
+        use SkipReason::{Conflict, Later, Newer, Removed};
+        let (f1, f2, e1, e2) = (entry("f1", 10), entry("f2", 10), entry("e1", 10), entry("e2", 10));
+        let (early, late) = (entry("e2", 5), entry("e2", 20));
+        let known = || Some(row("f1", "e1"));
+        let none = || None;
+        let table = [
+            ("the object was replaced", &f1, Some(&e2), known(), none(), [Some(Newer), None, Some(Newer)]),
+            (
+                "the same, by the session's own knowledge",
+                &f1,
+                Some(&e2),
+                none(),
+                known(),
+                [Some(Newer), None, Some(Newer)],
+            ),
+            (
+                "the row is of another machine",
+                &f1,
+                Some(&e2),
+                Some(row("g2", "e2")),
+                known(),
+                [Some(Newer), None, Some(Newer)],
+            ),
+            (
+                "the row is of an older state",
+                &f1,
+                Some(&e2),
+                Some(row("f0", "e0")),
+                known(),
+                [Some(Newer), None, Some(Newer)],
+            ),
+            ("the file was changed", &f2, Some(&e1), known(), none(), [None, Some(Newer), None]),
+            ("both were changed", &f2, Some(&e2), known(), none(), [None, Some(Conflict), None]),
+            ("nothing is known, the file is later", &f1, Some(&early), none(), none(), [None, Some(Later), None]),
+            ("nothing is known, the object is later", &f1, Some(&late), none(), none(), [Some(Later), None, None]),
+            (
+                "nothing is known, the times do not tell",
+                &f1,
+                Some(&e1),
+                none(),
+                none(),
+                [Some(Later), Some(Later), None],
+            ),
+            ("the object was removed", &f1, None, known(), none(), [Some(Removed), None, None]),
+            ("the same, by the session's own knowledge", &f1, None, none(), known(), [Some(Removed), None, None]),
+            ("the object was removed and the file changed", &f2, None, known(), none(), [None, None, None]),
+            ("the file is new", &f1, None, none(), none(), [None, None, None]),
+        ];
+        for (what, file, object, recorded, own, expected) in table {
+            assert_eq!(decisions(file, object, recorded, own), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn objects_are_written_over_where_that_was_asked_for() {
+        let (file, object) = (entry("f1", 10), entry("e2", 20));
+        let policy = Policy { known: Known::default(), remote: Tree::new(Arc::new(MemoryStore::new())) };
+        let rule = policy.upload(Reach::OneWay, RemoteOverwrite::Always);
+        assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_transfer_records_is_known_without_the_database() {
+        use pos3_core::{Manifest, MemoryManifest};
+
+        use super::super::known::Noting;
+
+        let known = Known::default();
+        let noting = Noting { rows: Arc::new(MemoryManifest::default()), known: known.clone(), way: Way::Up };
+        let (file, object) = (Fingerprint::from("f"), Fingerprint::from("e"));
+        let sides = Sides { local: Some(&file), remote: Some(&object) };
+        noting.apply(vec![RowChange::Equal(row("f", "e"))]).await.unwrap();
+        assert_eq!(known.compare(&Key::from("k"), sides), Some(Match { local: true, remote: true }));
+        noting.apply(vec![RowChange::Forget(Key::from("k"))]).await.unwrap();
+        assert_eq!(known.compare(&Key::from("k"), sides), None);
+    }
+}
