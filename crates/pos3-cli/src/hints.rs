@@ -130,7 +130,8 @@ fn for_profile(error: &ProfileError) -> Option<String> {
 pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
     match stop {
         Stop::Listing { error, .. } => for_store(error),
-        Stop::Refused(Refusal::SourceEmpty { .. }) => {
+        Stop::Fatal(failure) => for_store(&failure.error),
+        Stop::Refused(Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. }) => {
             Some("if the source is meant to be empty, say --allow-empty".to_owned())
         }
         Stop::Spill(_) => Some(TEMPORARY.to_owned()),

@@ -48,6 +48,8 @@ struct ResultJson<'a> {
     unverified: u64,
     deleted: u64,
     withheld_deletes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_begun: Option<u64>,
     extra: u64,
     skipped: Skipped<'a>,
     failed: Failed<'a>,
@@ -132,6 +134,7 @@ impl<'a> SyncJson<'a> {
             unverified: report.unverified,
             deleted: report.deleted,
             withheld_deletes: report.withheld,
+            not_begun: Some(report.not_begun.known()).filter(|count| *count > 0),
             extra: report.tally.extra,
             skipped: Skipped(&report.skipped),
             failed: Failed(&report.failed),

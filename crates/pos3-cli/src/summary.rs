@@ -4,7 +4,7 @@
 
 use std::io;
 
-use pos3::{Key, Plan, Report, SkipReason, Sorted, Sorter, SpillError, one_line};
+use pos3::{Failure, Key, NotBegun, Plan, Report, SkipReason, Sorted, Sorter, SpillError, Stop, one_line};
 
 use crate::args::Detail;
 use crate::lines::Lines;
@@ -19,13 +19,18 @@ type ByReason = (String, u64, Key);
 
 /// Writes the failures, one line each, and the skips that are no policy: what must be said even when nothing else is.
 pub(crate) fn problems(out: &mut Out<'_>, report: &Report, lines: &Lines, detail: Detail) -> io::Result<()> {
-    for failure in report.failed.iter().take(shown(detail)) {
+    let is_told = |failure: &Result<Failure, _>| !failure.as_ref().is_ok_and(|failure| ends(report, failure));
+    for failure in report.failed.iter().filter(is_told).take(shown(detail)) {
         match failure {
             Ok(failure) => writeln!(out, "error: {}", lines.failure(&failure))?,
             Err(error) => cut(out, &error)?,
         }
     }
-    more(out, "", report.failed.len(), detail)?;
+    let told = match &report.stopped {
+        Some(Stop::Fatal(_)) => report.failed.iter().filter(is_told).count() as u64,
+        _ => report.failed.len(),
+    };
+    more(out, "", told, detail)?;
     groups(
         out,
         report,
@@ -38,6 +43,11 @@ pub(crate) fn problems(out: &mut Out<'_>, report: &Report, lines: &Lines, detail
     )
 }
 
+/// Returns true for a failure with the cause that ended the run: one message names it.
+fn ends(report: &Report, failure: &Failure) -> bool {
+    matches!(&report.stopped, Some(Stop::Fatal(fatal)) if fatal.is_like(failure))
+}
+
 /// Writes the whole account of a run, or of a plan that nobody executed.
 pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, detail: Detail) -> io::Result<()> {
     for warning in &report.warnings {
@@ -48,7 +58,10 @@ pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, d
         if detail == Detail::Verbose { each(out, keys, detail) } else { Ok(()) }
     })?;
     match plan {
-        Some(plan) => planned(out, plan)?,
+        Some(plan) => {
+            planned(out, plan)?;
+            withheld(out, report)?;
+        }
         None if report.stopped.is_some() && report.copied == 0 => withheld(out, report)?,
         None => done(out, report)?,
     }
@@ -65,6 +78,11 @@ pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, d
     }
     if !report.failed.is_empty() {
         row(out, "failed", &size::count(report.failed.len()))?;
+    }
+    match report.not_begun {
+        NotBegun::Nothing | NotBegun::AtLeast(0) => {}
+        NotBegun::Copies(count) => row(out, "not begun", &size::counted(count, "file"))?,
+        NotBegun::AtLeast(count) => row(out, "not begun", &format!("at least {}", size::counted(count, "file")))?,
     }
     if report.usage.total() > 0 {
         row(out, "requests", &report.usage.to_string())?;
@@ -104,7 +122,7 @@ fn withheld(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
     }
     let why = match &report.stopped {
         Some(_) => "the run did not come to its end",
-        None if report.failed.is_empty() => "names clash, see above",
+        None if report.failed.is_empty() => "not everything can be copied, see above",
         None => "not everything was copied",
     };
     row(out, "withheld", &format!("{}, because {why}", size::counted(report.withheld, "delete")))

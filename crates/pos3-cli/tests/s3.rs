@@ -7,6 +7,7 @@ mod cleanup;
 mod credentials;
 mod deletes;
 mod download;
+mod early_end;
 mod endpoints;
 mod explain;
 mod faults;

@@ -138,6 +138,12 @@ impl Merge {
     }
 }
 
+/// Returns true for what was gone before it could be looked at. In a target it is absent; in a source it may be there
+/// under another name.
+fn has_vanished(entry: &Entry) -> bool {
+    entry.kind == Kind::Protected(Protection::Vanished)
+}
+
 /// One listing with its next entry and the protected directory it is in.
 struct Cursor {
     listing: Listing,
@@ -153,9 +159,10 @@ impl Cursor {
     }
 
     async fn fill(&mut self) -> Result<(), ListingFailed> {
-        if self.head.is_none() && !self.ended {
+        while self.head.is_none() && !self.ended {
             self.head = self.listing.next().await.map_err(|error| ListingFailed { side: self.side, error })?;
             self.ended = self.head.is_none();
+            self.head.take_if(|entry| self.side == Side::Target && has_vanished(entry));
         }
         Ok(())
     }
@@ -178,5 +185,26 @@ impl Cursor {
     /// the last one seen is enough.
     fn shield(&self, key: &Key) -> Option<(Key, Protection)> {
         self.shield.as_ref().filter(|(directory, _)| key.as_str().starts_with(directory.as_str())).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+
+    async fn only_diff(source: Entry, target: Entry) -> Diff {
+        let listing = |entry| Listing::of_entries(vec![entry], &Filter::default());
+        let mut merge = Merge::new(listing(source), listing(target));
+        let diff = merge.next().await.ok().flatten().unwrap();
+        assert!(merge.next().await.is_ok_and(|next| next.is_none()));
+        diff
+    }
+
+    #[tokio::test]
+    async fn what_vanishes_from_a_target_is_absent_and_from_a_source_is_not() {
+        let (file, gone) = (Entry::file("k", 1), Entry::protected("k", Protection::Vanished));
+        assert_eq!(only_diff(file.clone(), gone.clone()).await, Diff::SourceOnly(file.clone()));
+        assert_eq!(only_diff(gone.clone(), file.clone()).await, Diff::Both { source: gone, target: file });
     }
 }

@@ -92,6 +92,15 @@ impl Entry {
     pub fn has_content(&self) -> bool {
         matches!(self.kind, Kind::File | Kind::Marker)
     }
+
+    /// Returns true for what holds data or stands for a file: a marker of no bytes stands for an empty directory alone.
+    pub fn is_file(&self) -> bool {
+        match self.kind {
+            Kind::File => true,
+            Kind::Marker => self.size > 0,
+            Kind::Directory | Kind::Protected(_) => false,
+        }
+    }
 }
 
 /// What stands at a key.
@@ -128,13 +137,10 @@ pub enum Protection {
     /// Something that could not be read; the text is the cause.
     #[error("it cannot be read: {0}")]
     Unreadable(Arc<str>),
-}
-
-impl Protection {
-    /// Returns true for what the user's own policy leaves out: it is reported, but nothing went wrong.
-    pub fn is_policy(&self) -> bool {
-        matches!(self, Self::Symlink)
-    }
+    /// A name that was gone when its turn came: it was removed or renamed while its directory was listed, and what it
+    /// is called now may not be in the listing. On the side of the target it is treated as absent.
+    #[error("it vanished while its directory was listed")]
+    Vanished,
 }
 
 /// An opaque token of one store: equal tokens mean equal content.

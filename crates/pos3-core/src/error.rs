@@ -20,6 +20,7 @@ pub struct StoreError {
     key: Option<Key>,
     message: Option<String>,
     temporary: bool,
+    reach: Reach,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -55,6 +56,18 @@ pub enum ErrorKind {
     Other,
 }
 
+/// How far a failure reaches beyond the one request that met it. A run ends early where every other would fail too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// It is about this key alone, as far as anybody knows.
+    #[default]
+    Key,
+    /// It may be about every key, such as a refusal or an outage. That shows when it is met again and again.
+    Suspected,
+    /// It is about every key: the bucket is gone, the credentials are no longer valid, the disk is full.
+    Everything,
+}
+
 impl ErrorKind {
     /// Returns the failure in words.
     pub fn as_str(self) -> &'static str {
@@ -79,7 +92,15 @@ impl ErrorKind {
 impl StoreError {
     /// Returns the failure of `operation` (a verb: "list", "read", "write") with a kind.
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
-        Self { kind, operation: operation.into(), key: None, message: None, temporary: false, source: None }
+        Self {
+            kind,
+            operation: operation.into(),
+            key: None,
+            message: None,
+            temporary: false,
+            reach: Reach::Key,
+            source: None,
+        }
     }
 
     /// Returns this error naming the key it is about.
@@ -108,6 +129,18 @@ impl StoreError {
     pub fn temporary(mut self) -> Self {
         self.temporary = true;
         self
+    }
+
+    /// Returns this error with how far it reaches.
+    #[must_use]
+    pub fn with_reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// Returns how far it reaches.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Returns the kind.
@@ -162,7 +195,15 @@ impl ErrorRecord {
     /// Returns the failure. This is no `From`, which would leave the type of errors open in code that has one way to make one.
     pub(crate) fn into_error(self) -> StoreError {
         let Self { kind, operation, key, cause, temporary } = self;
-        StoreError { kind, operation: operation.into(), key, message: Some(cause), temporary, source: None }
+        StoreError {
+            kind,
+            operation: operation.into(),
+            key,
+            message: Some(cause),
+            temporary,
+            reach: Reach::Key,
+            source: None,
+        }
     }
 }
 

@@ -6,35 +6,41 @@
 mod backup;
 mod copy;
 mod delete;
+mod ledger;
 mod precondition;
 mod same_place;
+mod streak;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::entry::Entry;
-use crate::error::StoreError;
+use crate::error::{ErrorKind, StoreError};
 use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::Recorder;
 use crate::options::SyncOptions;
 use crate::plan::{Action, Plan, SkipReason};
-use crate::report::{FailedAction, Failure, FailureKind, Report, Stop};
+use crate::report::{FailedAction, Failure, FailureKind, NotBegun, Report, Stop};
 use crate::spill::SpillError;
 use crate::store::Slot;
 use crate::tree::Tree;
 
 use copy::{Copied, Copy};
+use ledger::Ledger;
 use same_place::Doubt;
 
 pub(crate) use precondition::SOURCE;
 
 /// How long copies in flight may go on after a cancellation.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a run that ended early goes on to list, so that it can say how much it did not begin.
+const COUNTING: Duration = Duration::from_secs(2);
 
 /// Performs actions between two trees.
 #[derive(Debug)]
@@ -95,7 +101,8 @@ impl Executor {
 
     /// Performs actions as they come and adds what happened to the report.
     ///
-    /// An `Err` in the stream ends it: copies that were begun are finished, nothing is deleted.
+    /// An `Err` in the stream ends it, and so does a failure that every further action would meet: copies that were begun
+    /// are finished, nothing is deleted.
     pub async fn run(&self, actions: impl Stream<Item = Result<Action, Stop>>, report: &mut Report) {
         let deferred = Deferred::Gathered(Plan::with_memory(self.run.options.plan_memory));
         self.perform(actions, deferred, report).await;
@@ -110,68 +117,80 @@ impl Executor {
     async fn perform(
         &self,
         actions: impl Stream<Item = Result<Action, Stop>>,
-        mut deferred: Deferred,
+        deferred: Deferred,
         report: &mut Report,
     ) {
+        let mut course = Course::new(deferred, Doubt::of(&self.run), report);
+        let mut actions = std::pin::pin!(actions.fuse());
+        if let Err(stop) = self.begin_all(&mut actions, &mut course).await {
+            course.ledger.report.stopped = Some(stop);
+        }
+        self.drain(&mut course).await;
+        self.count_rest(actions, &mut course).await;
+        self.finish(course).await;
+    }
+
+    /// Begins copies as actions come, and puts off what must come after them.
+    async fn begin_all<A>(&self, actions: &mut A, course: &mut Course<'_>) -> Result<(), Stop>
+    where
+        A: Stream<Item = Result<Action, Stop>> + Unpin,
+    {
         let observer = &self.run.options.observer;
-        let mut copies = JoinSet::new();
-        let mut doubt = Doubt::of(&self.run);
-        let mut actions = std::pin::pin!(actions);
         loop {
             let next = tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => Some(Err(Stop::Cancelled)),
-                next = actions.next() => next,
+                () = self.cancel.cancelled() => return Err(Stop::Cancelled),
+                Some(done) = course.copies.join_next() => {
+                    course.ledger.copy_ended(done);
+                    match course.ledger.fatal.take() {
+                        Some(failure) => return Err(Stop::Fatal(failure)),
+                        None => continue,
+                    }
+                }
+                next = actions.next() => next.transpose()?,
             };
-            match next {
-                Some(Ok(action)) => {
-                    observer.event(&Event::Decided(&action));
-                    if let Err(error) = self.begin(action, &mut copies, &mut deferred, report).await {
-                        report.stopped = Some(Stop::Spill(error));
-                        break;
-                    }
-                    if doubt.waits_for_first() && !copies.is_empty() {
-                        self.drain(std::mem::take(&mut copies), report).await;
-                        if let Err(stop) = doubt.look_for_written(&self.run).await {
-                            report.stopped = Some(stop);
-                            break;
-                        }
-                    }
+            let Some(action) = next else {
+                observer.event(&Event::PlanComplete);
+                return Ok(());
+            };
+            observer.event(&Event::Decided(&action));
+            match action {
+                Action::Copy { .. } => {
+                    self.begin(action, course).await?;
+                    self.look_at_first(course).await?;
                 }
-                Some(Err(stop)) => {
-                    report.stopped = Some(stop);
-                    break;
-                }
-                None => {
-                    observer.event(&Event::PlanComplete);
-                    break;
-                }
-            }
-            while let Some(done) = copies.try_join_next() {
-                note(done, report);
+                Action::Delete { .. } | Action::Replace { .. } => course.deferred.add(&action).map_err(Stop::Spill)?,
+                Action::Skip { key, why } => course.ledger.skip(key, why),
             }
         }
-        self.drain(copies, report).await;
-        self.finish(deferred, doubt, report).await;
     }
 
-    async fn begin(
-        &self,
-        action: Action,
-        copies: &mut JoinSet<Copied>,
-        deferred: &mut Deferred,
-        report: &mut Report,
-    ) -> Result<(), SpillError> {
-        match action {
-            Action::Copy { .. } => {
-                if let Some(slot) = self.slot().await {
-                    copies.spawn(self.copy(action).run(slot));
-                }
-            }
-            Action::Delete { .. } | Action::Replace { .. } => deferred.add(&action)?,
-            Action::Skip { key, why } => report.skipped.push((key, why)),
+    /// Waits for the first copy, where only what it wrote can show that both sides are one place.
+    async fn look_at_first(&self, course: &mut Course<'_>) -> Result<(), Stop> {
+        if !course.doubt.waits_for_first() {
+            return Ok(());
         }
-        Ok(())
+        self.drain(course).await;
+        match course.ledger.report.stopped.take() {
+            Some(stop) => Err(stop),
+            None => course.doubt.look_for_written(&self.run).await,
+        }
+    }
+
+    /// Begins a copy once there is a slot for it.
+    async fn begin(&self, action: Action, course: &mut Course<'_>) -> Result<(), Stop> {
+        let slot = self.slot().await;
+        course.note_ended();
+        match (slot, course.ledger.fatal.take()) {
+            (Some(slot), None) => {
+                course.copies.spawn(Copy { run: self.run.clone(), action }.run(slot));
+                Ok(())
+            }
+            (_, fatal) => {
+                course.not_begun += 1;
+                Err(fatal.map_or(Stop::Cancelled, Stop::Fatal))
+            }
+        }
     }
 
     /// Waits for a free slot, unless the run is cancelled.
@@ -183,13 +202,9 @@ impl Executor {
         }
     }
 
-    fn copy(&self, action: Action) -> Copy {
-        Copy { run: self.run.clone(), action }
-    }
-
     /// Waits for the copies in flight; once cancelled, only for the time of grace. What is aborted leaves nothing
     /// half-written under a final name: that is each store's promise.
-    async fn drain(&self, mut copies: JoinSet<Copied>, report: &mut Report) {
+    async fn drain(&self, course: &mut Course<'_>) {
         let late = async {
             self.cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;
@@ -197,64 +212,125 @@ impl Executor {
         let mut late = std::pin::pin!(late);
         loop {
             tokio::select! {
-                done = copies.join_next() => match done {
-                    Some(done) => note(done, report),
+                done = course.copies.join_next() => match done {
+                    Some(done) => course.ledger.copy_ended(done),
                     None => break,
                 },
                 () = &mut late => {
-                    copies.shutdown().await;
+                    course.copies.shutdown().await;
                     break;
                 }
             }
         }
-        if self.cancel.is_cancelled() {
-            report.stopped.get_or_insert(Stop::Cancelled);
+        let stopped = &mut course.ledger.report.stopped;
+        if let Some(failure) = course.ledger.fatal.take() {
+            stopped.get_or_insert(Stop::Fatal(failure));
         }
+        if self.cancel.is_cancelled() {
+            stopped.get_or_insert(Stop::Cancelled);
+        }
+    }
+
+    /// Counts what an early end left in the plan. A plan that is still being made is read for a moment only.
+    async fn count_rest(&self, mut actions: impl Stream<Item = Result<Action, Stop>> + Unpin, course: &mut Course<'_>) {
+        let patience = match course.ledger.report.stopped {
+            Some(Stop::Fatal(_)) => COUNTING,
+            Some(Stop::Cancelled) => Duration::ZERO,
+            Some(Stop::Listing { .. } | Stop::Refused(_) | Stop::Spill(_)) | None => return,
+        };
+        let counting = async {
+            while let Some(action) = actions.next().await {
+                let Ok(action) = action else { return Counted::Partly };
+                course.not_begun += u64::from(matches!(action, Action::Copy { .. }));
+                if matches!(course.deferred, Deferred::Gathered(_)) {
+                    course.ledger.report.withheld += u64::from(action.is_last());
+                }
+            }
+            Counted::Whole
+        };
+        let counted = tokio::time::timeout(patience, counting).await;
+        course.ledger.report.not_begun = match (counted, course.not_begun) {
+            (Ok(Counted::Whole), 0) => NotBegun::Nothing,
+            (Ok(Counted::Whole), count) => NotBegun::Copies(count),
+            (Ok(Counted::Partly) | Err(_), count) => NotBegun::AtLeast(count),
+        };
     }
 
     /// Deletes, and then copies what needed the place of something deleted, if everything else went well.
-    async fn finish(&self, deferred: Deferred, doubt: Doubt, report: &mut Report) {
-        let (Deferred::Gathered(plan) | Deferred::Planned(plan)) = deferred;
-        if report.stopped.is_none() && !plan.deletes().is_empty() {
-            report.stopped = self.overlap(doubt, &plan).await.err();
+    async fn finish(&self, mut course: Course<'_>) {
+        let (Deferred::Gathered(plan) | Deferred::Planned(plan)) = &course.deferred;
+        let plan = plan.clone();
+        if self.may_delete(&course) && !plan.deletes().is_empty() {
+            course.ledger.report.stopped = self.overlap(&plan, &mut course.doubt).await.err();
         }
-        let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)) || why.is_conflict());
-        if report.stopped.is_some() || !report.failed.is_empty() || clash || self.keep.is_cancelled() {
-            report.withheld = plan.counts().last();
+        if self.may_delete(&course) {
+            self.look_at_replacements(&plan, &mut course).await;
+        }
+        let permit = if self.may_delete(&course) { course.ledger.permission.claim() } else { None };
+        let Some(permit) = permit else {
+            course.ledger.report.withheld += plan.counts().last();
             return;
+        };
+        let outcome = delete::run(&self.run, permit, self.signals(), &plan, &mut course.ledger).await;
+        if outcome == delete::Outcome::Whole && self.may_delete(&course) {
+            self.replace(&plan, &mut course).await;
+        } else {
+            course.ledger.report.withheld += plan.counts().replacements;
         }
-        delete::run(&self.run, (&self.cancel, &self.keep), &plan, report).await;
-        if report.stopped.is_some() || !report.failed.is_empty() || self.keep.is_cancelled() {
-            report.withheld += plan.counts().replacements;
-            return;
-        }
-        self.replace(&plan, report).await;
+        self.drain(&mut course).await;
     }
 
-    async fn replace(&self, plan: &Plan, report: &mut Report) {
-        let mut copies = JoinSet::new();
+    /// Copies what needed the place of something deleted.
+    async fn replace(&self, plan: &Plan, course: &mut Course<'_>) {
         let mut left = plan.counts().replacements;
         for action in plan.replacements().iter() {
-            let action = match action {
-                Ok(action) => action,
+            let begun = match action {
+                Ok(action) => self.begin(action, course).await,
+                Err(error) => Err(Stop::Spill(error)),
+            };
+            if let Err(stop) = begun {
+                course.ledger.report.stopped = Some(stop);
+                break;
+            }
+            left -= 1;
+        }
+        course.ledger.report.withheld += left;
+    }
+
+    fn signals(&self) -> Signals<'_> {
+        Signals { cancel: &self.cancel, keep: &self.keep }
+    }
+
+    fn may_delete(&self, course: &Course<'_>) -> bool {
+        course.ledger.report.stopped.is_none() && !self.keep.is_cancelled()
+    }
+
+    /// Looks whether what is to replace something is still there: deletes that only make room for what is gone would
+    /// leave neither.
+    async fn look_at_replacements(&self, plan: &Plan, course: &mut Course<'_>) {
+        for action in plan.replacements().iter() {
+            let source = match action {
+                Ok(Action::Replace { source, .. }) => source,
+                Ok(_) => continue,
                 Err(error) => {
-                    report.stopped = Some(Stop::Spill(error));
-                    break;
+                    course.ledger.report.stopped = Some(Stop::Spill(error));
+                    return;
                 }
             };
-            let Some(slot) = self.slot().await else { break };
-            copies.spawn(self.copy(action).run(slot));
-            left -= 1;
-            while let Some(done) = copies.try_join_next() {
-                note(done, report);
+            match self.run.source.look_up(&source.key, "read").await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    course.ledger.skip(source.key, SkipReason::Vanished);
+                }
+                Err(error) => {
+                    course.ledger.fail(failure(&source.key, FailedAction::Copy, FailureKind::Error, error));
+                }
             }
         }
-        report.withheld += left;
-        self.drain(copies, report).await;
     }
 
     /// Fails if source and target show themselves to be one place, which nothing may be deleted from.
-    async fn overlap(&self, mut doubt: Doubt, plan: &Plan) -> Result<(), Stop> {
+    async fn overlap(&self, plan: &Plan, doubt: &mut Doubt) -> Result<(), Stop> {
         doubt.look_for_written(&self.run).await?;
         doubt.look_for_deleted(&self.run, plan).await
     }
@@ -269,17 +345,52 @@ impl Deferred {
     }
 }
 
-fn note(done: Result<Copied, JoinError>, report: &mut Report) {
-    match done {
-        Ok(Copied::Done { size, verified }) => {
-            report.copied += 1;
-            report.copied_bytes += size;
-            report.unverified += u64::from(!verified);
+/// What ends a run before its end: the first ends everything, the second deletes alone.
+#[derive(Clone, Copy, Debug)]
+struct Signals<'s> {
+    cancel: &'s CancellationToken,
+    keep: &'s CancellationToken,
+}
+
+impl Signals<'_> {
+    fn say_stop(self) -> bool {
+        self.cancel.is_cancelled() || self.keep.is_cancelled()
+    }
+
+    /// Waits until nothing more is to be deleted.
+    async fn stop(self) {
+        tokio::select! {
+            () = self.cancel.cancelled() => {}
+            () = self.keep.cancelled() => {}
         }
-        Ok(Copied::Vanished(key)) => report.skipped.push((key, SkipReason::Vanished)),
-        Ok(Copied::Failed(failure)) => report.failed.push(failure),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_aborted) => {}
+    }
+}
+
+/// Whether everything was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    Whole,
+    Partly,
+}
+
+/// How a run goes: what is under way, and what was put off until all copies have ended.
+struct Course<'r> {
+    ledger: Ledger<'r>,
+    copies: JoinSet<Copied>,
+    deferred: Deferred,
+    doubt: Doubt,
+    not_begun: u64,
+}
+
+impl<'r> Course<'r> {
+    fn new(deferred: Deferred, doubt: Doubt, report: &'r mut Report) -> Self {
+        Self { ledger: Ledger::new(report), copies: JoinSet::new(), deferred, doubt, not_begun: 0 }
+    }
+
+    fn note_ended(&mut self) {
+        while let Some(done) = self.copies.try_join_next() {
+            self.ledger.copy_ended(done);
+        }
     }
 }
 

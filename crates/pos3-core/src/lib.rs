@@ -54,7 +54,7 @@ pub use compare::{Change, Compare, Proof};
 pub use diff::{Diff, ListingFailed, Merge, Side};
 pub use digest::{Agreement, Digester};
 pub use entry::{Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};
-pub use error::{ErrorKind, StoreError, one_line};
+pub use error::{ErrorKind, Reach, StoreError, one_line};
 pub use event::{Event, Observe, Observer};
 pub use execute::Executor;
 pub use explain::{Explanation, Outcome};
@@ -64,8 +64,10 @@ pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
 pub use options::{Deletable, Deletion, Overwritable, PendingWrite, Preconditions, SyncOptions, Verify};
-pub use plan::{Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipReason, Tally};
-pub use report::{FailedAction, Failure, FailureKind, Failures, Incomplete, Report, Skips, Stop};
+pub use plan::{
+    Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipEffect, SkipReason, Tally,
+};
+pub use report::{FailedAction, Failure, FailureKind, Failures, Incomplete, NotBegun, Report, Skips, Stop};
 pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{

@@ -7,7 +7,9 @@
 mod decide;
 mod guard;
 mod names;
+mod permission;
 mod planner;
+mod room;
 mod whole;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,7 @@ use crate::key::{Key, UnsafeKey};
 
 pub use decide::Policy;
 pub use guard::{Guards, MaxDelete, Refusal};
+pub(crate) use permission::{Permission, Permit};
 pub use planner::{PlanError, Planner};
 pub use whole::{Plan, PlanCounts};
 
@@ -64,6 +67,15 @@ impl Action {
             Self::Skip { key, .. } => key,
         }
     }
+
+    /// Returns true for what comes after the copies and counts as withheld if it does not happen.
+    pub(crate) fn is_last(&self) -> bool {
+        match self {
+            Self::Delete { target } => target.has_content(),
+            Self::Replace { .. } => true,
+            Self::Copy { .. } | Self::Skip { .. } => false,
+        }
+    }
 }
 
 /// Why a key is left alone.
@@ -77,6 +89,9 @@ pub enum SkipReason {
     /// The target has something there that is not touched.
     #[error("in the target, {0}")]
     Target(Protection),
+    /// Only the target has it, and it is not touched.
+    #[error("only the target has it, and {0}")]
+    TargetOnly(Protection),
     /// In the target it would lie below something that is not touched.
     #[error("in the target it would lie below '{by}', and {why}")]
     Shielded {
@@ -91,6 +106,9 @@ pub enum SkipReason {
     /// A name would have to be a file and a directory at once; the key is what it clashes with.
     #[error("'{0}' is there, and a name cannot be a file and a directory at once")]
     Clash(Key),
+    /// The target has a directory in its place, and something in that directory is not to be deleted.
+    #[error("the target has a directory in its place, and '{0}' in it is not to be deleted")]
+    Occupied(Key),
     /// The target's was changed since both sides were equal, and the source's was not.
     #[error("the target's is newer: it changed since both sides were equal")]
     Newer,
@@ -108,7 +126,38 @@ pub enum SkipReason {
     Vanished,
 }
 
+/// What a key that is left alone means for the rest of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipEffect {
+    /// Nothing: the user's own policy leaves it out, or something newer stands there.
+    None,
+    /// The run is not clean. There is no content that the target should have and has not, so deletes go on.
+    Unclean,
+    /// The run is not clean, and nothing is deleted: content that was to be copied may have no other copy in the target
+    /// than the one that would be deleted.
+    WithholdsDeletes,
+}
+
 impl SkipReason {
+    /// Returns what leaving a key alone for this reason means for the rest of the run.
+    pub fn effect(&self) -> SkipEffect {
+        match self {
+            Self::Source(Protection::Symlink) | Self::Newer | Self::Removed => SkipEffect::None,
+            Self::Source(Protection::Special(_)) | Self::TargetOnly(_) => SkipEffect::Unclean,
+            Self::Source(
+                Protection::NotUtf8 | Protection::Unreadable(_) | Protection::Ambiguous | Protection::Vanished,
+            )
+            | Self::Target(_)
+            | Self::Shielded { .. }
+            | Self::Unsafe(_)
+            | Self::Clash(_)
+            | Self::Occupied(_)
+            | Self::Conflict
+            | Self::Later
+            | Self::Vanished => SkipEffect::WithholdsDeletes,
+        }
+    }
+
     /// Returns true if both sides have data that the other has not, and a person has to choose.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict | Self::Later)
@@ -116,10 +165,7 @@ impl SkipReason {
 
     /// Returns true for what the user's own policy leaves out: reported, but nothing went wrong.
     pub fn is_policy(&self) -> bool {
-        match self {
-            Self::Source(why) => why.is_policy(),
-            why => matches!(why, Self::Newer | Self::Removed),
-        }
+        self.effect() == SkipEffect::None
     }
 }
 
@@ -134,4 +180,44 @@ pub struct Tally {
     pub unchanged: u64,
     /// Files only the target has, which are kept because deleting was not asked for.
     pub extra: u64,
+    /// Files that would be deleted or replaced if every copy could be made. They are not part of the plan.
+    pub withheld: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_is_missing_withholds_deletes_whatever_the_reason() {
+        let unreadable = || Protection::Unreadable("permission denied".into());
+        let special = || Protection::Special("FIFO".into());
+        let key = || Key::from("k");
+        for (why, effect) in [
+            (SkipReason::Source(Protection::Symlink), SkipEffect::None),
+            (SkipReason::Newer, SkipEffect::None),
+            (SkipReason::Removed, SkipEffect::None),
+            (SkipReason::Source(special()), SkipEffect::Unclean),
+            (SkipReason::TargetOnly(unreadable()), SkipEffect::Unclean),
+            (SkipReason::Source(Protection::NotUtf8), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(unreadable()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(Protection::Ambiguous), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(Protection::Vanished), SkipEffect::WithholdsDeletes),
+            (SkipReason::Target(Protection::Symlink), SkipEffect::WithholdsDeletes),
+            (SkipReason::Target(special()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Shielded { by: key(), why: Protection::Symlink }, SkipEffect::WithholdsDeletes),
+            (SkipReason::Unsafe(UnsafeKey::DotSegment), SkipEffect::WithholdsDeletes),
+            (SkipReason::Clash(key()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Occupied(key()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Conflict, SkipEffect::WithholdsDeletes),
+            (SkipReason::Later, SkipEffect::WithholdsDeletes),
+            (SkipReason::Vanished, SkipEffect::WithholdsDeletes),
+        ] {
+            assert_eq!(why.effect(), effect, "{why}");
+            let mut permission = Permission::new();
+            permission.after_skip(&why);
+            assert_eq!(permission.claim().is_some(), effect != SkipEffect::WithholdsDeletes, "{why}");
+            assert_eq!(why.is_policy(), effect == SkipEffect::None, "{why}");
+        }
+    }
 }

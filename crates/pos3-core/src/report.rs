@@ -39,6 +39,8 @@ pub struct Report {
     pub deleted: u64,
     /// Deletes that were planned but not done, because something failed before.
     pub withheld: u64,
+    /// Copies that an early end kept from being begun.
+    pub not_begun: NotBegun,
     /// What was left alone, and why.
     pub skipped: Skips,
     /// What went wrong, key by key.
@@ -51,6 +53,28 @@ pub struct Report {
     pub usage: Usage,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// How many copies an early end kept from being begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NotBegun {
+    /// None.
+    #[default]
+    Nothing,
+    /// So many.
+    Copies(u64),
+    /// So many that were known of when the run ended. It was still listing, so there may be more.
+    AtLeast(u64),
+}
+
+impl NotBegun {
+    /// Returns how many copies are known not to have been begun.
+    pub fn known(self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Copies(count) | Self::AtLeast(count) => count,
+        }
+    }
 }
 
 /// One action that failed.
@@ -104,6 +128,8 @@ pub enum Stop {
     },
     /// A guard refused the plan. Nothing was touched.
     Refused(Refusal),
+    /// Every further action would have failed as this one did. Copies in flight were finished; nothing more was begun.
+    Fatal(Failure),
     /// The caller asked for it. Nothing was deleted.
     Cancelled,
     /// A temporary file for the plan could not be used. Nothing more was deleted.
@@ -111,6 +137,12 @@ pub enum Stop {
 }
 
 impl Failure {
+    /// Returns true if another failure has the same cause, as far as that shows.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let cause = |failure: &Self| (failure.action, failure.error.operation().to_owned(), failure.error.kind());
+        cause(self) == cause(other)
+    }
+
     /// Returns why it failed as one line, without the action and the key.
     pub fn cause(&self) -> String {
         match self.kind {
@@ -139,7 +171,8 @@ impl FailureKind {
 impl Report {
     /// Returns the report of a plan of which nothing was done.
     pub fn of_plan(plan: &Plan) -> Self {
-        let mut report = Self { tally: plan.tally, warnings: plan.warnings.clone(), ..Self::default() };
+        let (tally, warnings) = (plan.tally, plan.warnings.clone());
+        let mut report = Self { tally, withheld: tally.withheld, warnings, ..Self::default() };
         for action in plan.actions().take_while(|action| !matches!(action, Ok(Action::Delete { .. }))) {
             match action {
                 Ok(Action::Skip { key, why }) => report.skipped.push((key, why)),
@@ -175,6 +208,7 @@ impl fmt::Display for Incomplete {
         match &report.stopped {
             Some(Stop::Listing { side, place, .. }) => write!(f, "the {} '{place}' could not be listed", side.as_str()),
             Some(Stop::Refused(refusal)) => write!(f, "refused: {refusal}"),
+            Some(Stop::Fatal(failure)) => write!(f, "ended early: {failure}"),
             Some(Stop::Cancelled) => f.write_str("cancelled"),
             Some(Stop::Spill(_)) => f.write_str("the plan could not be held in temporary files"),
             None => write!(f, "{} failed, {} skipped", report.failed.len(), report.skipped.len()),
@@ -187,7 +221,7 @@ impl std::error::Error for Incomplete {
         match &self.0.stopped {
             Some(Stop::Listing { error, .. }) => Some(error),
             Some(Stop::Spill(error)) => Some(error),
-            Some(Stop::Refused(_) | Stop::Cancelled) => None,
+            Some(Stop::Refused(_) | Stop::Fatal(_) | Stop::Cancelled) => None,
             None => self.0.failed.head().first().map(|failure| &failure.error as _),
         }
     }

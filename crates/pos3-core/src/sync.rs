@@ -148,6 +148,7 @@ impl SyncJob {
     async fn perform(&self, plan: Plan, report: &mut Report, recorder: Option<&Recorder>) {
         report.tally = plan.tally;
         report.warnings.clone_from(&plan.warnings);
+        report.withheld = plan.tally.withheld;
         self.executor(recorder).run_plan(plan, report).await;
     }
 

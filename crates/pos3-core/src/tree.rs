@@ -102,7 +102,10 @@ impl Tree {
     pub(crate) async fn look_up(&self, relative: &Key, operation: &'static str) -> Result<Entry> {
         match self.store.head(&self.key(relative)).await {
             Ok(entry) => Ok(Entry { key: relative.clone(), ..entry }),
-            Err(error) => Err(StoreError::new(error.kind(), operation).with_key(relative).with_source(error)),
+            Err(error) => {
+                let found = StoreError::new(error.kind(), operation).with_reach(error.reach());
+                Err(found.with_key(relative).with_source(error))
+            }
         }
     }
 

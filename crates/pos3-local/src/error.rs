@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pos3_core::{ErrorKind, Key, StoreError, UnsafeKey};
+use pos3_core::{ErrorKind, Key, Reach, StoreError, UnsafeKey};
 use rustix::io::Errno;
 
 /// Returns the failure of `operation` on `key` that the system reported as `errno`.
@@ -12,10 +12,21 @@ pub(crate) fn failed(operation: &'static str, key: &Key, errno: Errno) -> StoreE
 
 /// Returns the failure of `operation` that the system reported as `errno`, where no key is to be named.
 pub(crate) fn unnamed(operation: &'static str, errno: Errno) -> StoreError {
-    let error = StoreError::new(kind(errno), operation).with_source(io::Error::from(errno));
+    let error = StoreError::new(kind(errno), operation).with_reach(reach(operation, errno));
+    let error = error.with_source(io::Error::from(errno));
     match plainly(errno) {
         Some(words) => error.with_message(words),
         None => error,
+    }
+}
+
+/// Returns how far a failure reaches. Where one file cannot be read others can; where nothing more can be written, content
+/// would be fetched for nothing.
+fn reach(operation: &str, errno: Errno) -> Reach {
+    match (operation, errno) {
+        (_, Errno::NOSPC | Errno::DQUOT) => Reach::Everything,
+        ("write", Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::IO) => Reach::Suspected,
+        _ => Reach::Key,
     }
 }
 

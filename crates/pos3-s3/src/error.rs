@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpErrorKind};
-use pos3_core::{ErrorKind, Key, StoreError, printable};
+use pos3_core::{ErrorKind, Key, Reach, StoreError, printable};
 
 use crate::client::time::parse_http_date;
 use crate::client::uri::Endpoint;
@@ -77,6 +77,19 @@ impl Failure {
         }
     }
 
+    /// Returns how far the failure reaches beyond this request.
+    fn reach(&self) -> Reach {
+        match self {
+            Self::Refused(refusal) => refusal.reach(),
+            Self::Transport(_) | Self::Stalled(_) => Reach::Suspected,
+            Self::Credentials(_) => Reach::Everything,
+            Self::Source(error) => error.reach(),
+            Self::Garbled(_) | Self::Contradictory(_) | Self::Changed | Self::Request(_) | Self::TooLarge(_) => {
+                Reach::Key
+            }
+        }
+    }
+
     /// Returns the same failure once more: one request may fail many keys.
     pub(crate) fn repeat(&self) -> Self {
         match self {
@@ -129,7 +142,7 @@ impl Failure {
             Self::TooLarge(_) => ErrorKind::Unsupported,
             Self::Source(error) => error.kind(),
         };
-        let mut error = StoreError::new(kind, operation);
+        let mut error = StoreError::new(kind, operation).with_reach(self.reach());
         if let Some(key) = key {
             error = error.with_key(key);
         }
@@ -327,6 +340,29 @@ impl Refusal {
             "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" => ErrorKind::Unavailable,
             "QuotaExceeded" | "XMinioStorageFull" => ErrorKind::Exhausted,
             _ => self.kind_of_status(),
+        }
+    }
+
+    /// Returns how far the refusal reaches. A signature that is wrong may be so for one odd key, and access may be denied to
+    /// some keys; a bucket that is gone, and credentials that are not valid, concern all of them.
+    fn reach(&self) -> Reach {
+        match (self.code.as_str(), self.kind()) {
+            (
+                "NoSuchBucket"
+                | "AllAccessDisabled"
+                | "AccountProblem"
+                | "InvalidAccessKeyId"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "TokenRefreshRequired",
+                _,
+            )
+            | (_, ErrorKind::Exhausted) => Reach::Everything,
+            ("InvalidObjectState", _) => Reach::Key,
+            (_, ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::Throttled | ErrorKind::Unavailable) => {
+                Reach::Suspected
+            }
+            _ => Reach::Key,
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use futures::future::{Either, join, ready};
 use futures::{StreamExt, stream};
-use pos3_core::{Doubts, Entries, Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, StoreError, Tree};
+use pos3_core::{Doubts, Entries, Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, Protection, StoreError, Tree};
 
 use crate::error::Error;
 use crate::location::Location;
@@ -109,7 +109,8 @@ fn directory(location: &Location, prefix: &str) -> Location {
     }
 }
 
-/// Leaves out the second entry of what stands for a file and for a directory, because nobody looked which it is: a link.
+/// Leaves out what vanished while it was listed, and the second entry of what stands for a file and for a directory,
+/// because nobody looked which it is: a link.
 fn once_each(entries: EntryStream) -> EntryStream {
     let mut to_come: Vec<String> = Vec::new();
     let mut is_first = move |entry: &Result<Entry, StoreError>| {
@@ -117,6 +118,7 @@ fn once_each(entries: EntryStream) -> EntryStream {
         let key = entry.key.as_str();
         to_come.retain(|directory| directory.as_str() >= key);
         match &entry.kind {
+            Kind::Protected(Protection::Vanished) => false,
             Kind::Protected(_) if key.ends_with('/') => !to_come.iter().any(|directory| directory == key),
             Kind::Protected(_) => {
                 to_come.push(format!("{key}/"));

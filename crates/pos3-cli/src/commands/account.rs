@@ -61,7 +61,7 @@ impl Account<'_> {
         let Outcome { report, plan } = outcome;
         let Show { json, detail, .. } = self.show;
         let lines = Lines::new(self.from, self.to);
-        let error = report.stopped.as_ref().map(|stop| self.early_end(stop, report));
+        let error = report.stopped.as_ref().map(|stop| self.early_end(stop, report, &lines));
         let written = output::data(|out| match (json, plan) {
             (true, _) => {
                 let shown = plan.as_ref().filter(|_| self.plans == Plans::Shown);
@@ -102,7 +102,7 @@ impl Account<'_> {
         object.with_warnings(self.warnings)
     }
 
-    fn early_end(&self, stop: &Stop, report: &Report) -> ErrorJson {
+    fn early_end(&self, stop: &Stop, report: &Report, lines: &Lines) -> ErrorJson {
         let message = match stop {
             Stop::Listing { side, error, .. } => {
                 let location = match side {
@@ -116,6 +116,7 @@ impl Account<'_> {
                 format!("refused, {safe}: {refusal} (source '{}', target '{}')", self.from, self.to)
             }
             Stop::Spill(error) => format!("nothing more was deleted: {}", one_line(error)),
+            Stop::Fatal(failure) => format!("the run ended early: {}", lines.failure(failure)),
             Stop::Cancelled => "ended by a signal; nothing more was deleted".to_owned(),
             other => format!("the run ended early: {other:?}"),
         };

@@ -3,18 +3,18 @@
 //! The copy is made, and has ended well, before the original is touched: who dies in between has both.
 
 use super::Run;
-use crate::entry::{Entry, Kind};
+use crate::entry::Entry;
 use crate::error::StoreError;
 use crate::store::{PutOptions, Result};
 
 /// Copies an entry of the target to the backup tree, if there is one.
 pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
-    let holds_something = seen.kind == Kind::File || (seen.kind == Kind::Marker && seen.size > 0);
-    let Some(backup) = run.options.backup.as_ref().filter(|_| holds_something) else { return Ok(()) };
+    let Some(backup) = run.options.backup.as_ref().filter(|_| seen.is_file()) else { return Ok(()) };
     let options = PutOptions::default().with_modified(seen.modified).with_budget(run.options.budget.clone());
     let kept = backup.store().put(&backup.key(&seen.key), run.target.content(seen), options).await;
     kept.map(drop).map_err(|error| {
         let message = format!("it could not be kept in '{backup}' first, so it was left as it is");
-        StoreError::new(error.kind(), "back up").with_key(&seen.key).with_message(message).with_source(error)
+        let failed = StoreError::new(error.kind(), "back up").with_reach(error.reach());
+        failed.with_key(&seen.key).with_message(message).with_source(error)
     })
 }

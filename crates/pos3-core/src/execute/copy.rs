@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::{Run, backup, failure, precondition};
 use crate::entry::{Entry, Kind};
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Reach, StoreError};
 use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::{Row, RowChange};
 use crate::options::{Preconditions, Verify};
-use crate::plan::Action;
+use crate::plan::{Action, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind};
 use crate::store::{Content, Expect, PutOptions, Result, Slot};
 
@@ -29,8 +29,11 @@ pub(super) struct Copy {
 
 /// How a copy ended.
 pub(super) enum Copied {
+    /// The target has it.
     Done { size: u64, verified: bool },
-    Vanished(Key),
+    /// It turned out that there is nothing to copy.
+    Skipped(Key, SkipReason),
+    /// It could not be made, or not be verified.
     Failed(Failure),
 }
 
@@ -51,15 +54,14 @@ impl Copy {
         };
         let observer = &self.run.options.observer;
         observer.event(&Event::Started(&self.action));
-        let stored = self.copy(source, target).await;
-        drop(slot);
-        let stored = match stored {
+        let stored = match self.copy(source, target).await {
             Ok(stored) => stored,
-            Err(error) if error.kind() == ErrorKind::NotFound && error.operation() == "read" => {
-                return Copied::Vanished(source.key.clone());
+            Err(error) if has_vanished(&error) => {
+                return Copied::Skipped(source.key.clone(), SkipReason::Vanished);
             }
             Err(error) => return self.failed(source, kind_of(&error), error),
         };
+        drop(slot);
         if !stored.verified && self.run.options.verify == Verify::Require {
             return self.failed(source, FailureKind::Unverified, unverified(&source.key));
         }
@@ -134,6 +136,11 @@ fn expectation(target: Option<&Entry>) -> Expect {
         Some(Entry { kind: Kind::File, fingerprint: Some(seen), .. }) => Expect::Unchanged(seen.clone()),
         Some(_) => Expect::Anything,
     }
+}
+
+/// Returns true if what was to be read is not there any more. A bucket that is gone is another matter.
+fn has_vanished(error: &StoreError) -> bool {
+    error.kind() == ErrorKind::NotFound && error.operation() == "read" && error.reach() == Reach::Key
 }
 
 /// Returns what an error of a copy means: a source is read, a target is written.

@@ -1,101 +1,160 @@
 //! The deletes of a plan, in batches, after everything else went well.
 
+use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
-use tokio_util::sync::CancellationToken;
 
-use super::{Run, backup, failure, precondition};
+use super::ledger::Ledger;
+use super::{Run, Signals, backup, failure, precondition};
 use crate::entry::Entry;
 use crate::error::{ErrorKind, StoreError};
 use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::RowChange;
 use crate::options::Preconditions;
-use crate::plan::{Action, Plan};
-use crate::report::{FailedAction, FailureKind, Report, Stop};
-use crate::store;
+use crate::plan::{Action, Permit, Plan};
+use crate::report::{FailedAction, FailureKind, Stop};
+use crate::store::{Result, Slot};
 
-/// Entries looked at and backed up at once.
+/// Entries of one batch looked at and backed up at once.
 const LOOKING: usize = 16;
 
-/// Deletes from last to first, so that a directory comes after what is in it. A cancellation, and the wish to keep the
-/// rest, withhold the batches that were not yet sent; so does a plan that cannot be read any more.
+/// The most requests for many keys that are in flight: each is work for a thousand keys on the other side.
+const BATCHES: usize = 8;
+
+/// Whether a delete failed or was withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Whole,
+    Partly,
+}
+
+/// What became of one batch: each entry with its answer. Entries without one were not sent.
+type Answers = Vec<(Entry, Option<Result<()>>)>;
+
+/// Deletes from last to first, so that a directory comes after what is in it. Where keys do not depend on each other,
+/// several batches are in flight: one at first, then one more with each that was answered. A cancellation, the wish to
+/// keep the rest, a failure that every other would meet, and a plan that cannot be read any more withhold what was not yet
+/// sent.
 pub(super) async fn run(
     run: &Run,
-    (cancel, keep): (&CancellationToken, &CancellationToken),
+    _permit: Permit,
+    signals: Signals<'_>,
     plan: &Plan,
-    report: &mut Report,
-) {
+    ledger: &mut Ledger<'_>,
+) -> Outcome {
     let size = run.target.store().capabilities().delete_batch.max(1);
+    let (failed, withheld) = (ledger.report.failed.len(), ledger.report.withheld);
     let mut left = plan.counts().deletes;
-    let mut entries = plan.deletes().iter().rev();
+    let mut deletes = plan.deletes().iter().rev();
+    let mut unread = None;
+    let mut in_flight = FuturesUnordered::new();
+    let (mut width, widest) = (1, widest(run));
     loop {
-        let batch: Vec<Entry> = match entries.by_ref().take(size).collect::<Result<Vec<_>, _>>() {
-            Ok(batch) if batch.is_empty() => return,
-            _ if cancel.is_cancelled() => return withhold(left, Some(Stop::Cancelled), report),
-            _ if keep.is_cancelled() => return withhold(left, None, report),
-            Err(error) => return withhold(left, Some(Stop::Spill(error)), report),
-            Ok(batch) => batch,
-        };
-        left -= batch.iter().filter(|entry| entry.has_content()).count() as u64;
-        let ready = prepare(run, &batch, report).await;
-        let keys: Vec<Key> = ready.iter().map(|entry| run.target.key(&entry.key)).collect();
-        let answers = run.target.store().delete(&keys).await;
-        for (entry, answer) in ready.into_iter().zip(answers) {
-            note(run, entry, answer, report).await;
+        while in_flight.len() < width && !signals.say_stop() && ledger.fatal.is_none() && unread.is_none() {
+            match deletes.by_ref().take(size).collect::<std::result::Result<Vec<_>, _>>() {
+                Ok(batch) if batch.is_empty() => break,
+                Ok(batch) => {
+                    left -= batch.iter().filter(|entry| entry.has_content()).count() as u64;
+                    in_flight.push(send(run, signals, batch));
+                }
+                Err(error) => unread = Some(error),
+            }
+        }
+        let Some(answers) = in_flight.next().await else { break };
+        width = widest.min(width + 1);
+        for (entry, answer) in answers {
+            note(run, entry, answer, ledger).await;
         }
     }
+    ledger.report.withheld += left;
+    let is_withheld = ledger.report.withheld > withheld;
+    match unread {
+        Some(error) => ledger.report.stopped = Some(Stop::Spill(error)),
+        None if is_withheld && signals.cancel.is_cancelled() => ledger.report.stopped = Some(Stop::Cancelled),
+        None => {}
+    }
+    if ledger.report.failed.len() > failed || is_withheld { Outcome::Partly } else { Outcome::Whole }
 }
 
-fn withhold(left: u64, stop: Option<Stop>, report: &mut Report) {
-    report.withheld += left;
-    if stop.is_some() {
-        report.stopped = stop;
+/// Returns how many batches may be in flight.
+fn widest(run: &Run) -> usize {
+    let capabilities = run.target.store().capabilities();
+    match capabilities.delete_batch {
+        _ if !capabilities.is_flat() => 1,
+        0 | 1 => run.options.budget.concurrency(),
+        _ => run.options.budget.concurrency().min(BATCHES),
     }
 }
 
-/// Returns the entries that may be deleted: still as they were seen, where looking is asked for or costs no request, and
-/// backed up, if that is asked for.
-async fn prepare<'a>(run: &Run, batch: &'a [Entry], report: &mut Report) -> Vec<&'a Entry> {
+/// Deletes one batch, unless the run is to stop before its request is sent.
+async fn send(run: &Run, signals: Signals<'_>, batch: Vec<Entry>) -> Answers {
+    let (mut answers, ready) = prepare(run, batch).await;
+    let Some(_slot) = slot(run, signals).await else {
+        answers.extend(ready.into_iter().map(|entry| (entry, None)));
+        return answers;
+    };
+    let keys: Vec<Key> = ready.iter().map(|entry| run.target.key(&entry.key)).collect();
+    let deleted = run.target.store().delete(&keys).await;
+    answers.extend(ready.into_iter().zip(deleted.into_iter().map(Some)));
+    answers
+}
+
+/// Waits for a free slot, unless nothing more is to be deleted.
+async fn slot(run: &Run, signals: Signals<'_>) -> Option<Slot> {
+    tokio::select! {
+        biased;
+        () = signals.stop() => None,
+        slot = run.options.budget.slot() => Some(slot),
+    }
+}
+
+/// Returns what could not be made ready, and the entries that may be deleted: still as they were seen, where looking is
+/// asked for or costs no request, and backed up, if that is asked for.
+async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
     let looks = run.options.preconditions == Preconditions::Strict || run.target.store().capabilities().local_reads;
     if !looks && run.options.backup.is_none() {
-        return batch.iter().collect();
+        return (Vec::new(), batch);
     }
     let preparing: Vec<_> = batch.iter().map(|entry| prepare_one(run, entry, looks)).collect();
-    let prepared: Vec<store::Result<()>> = stream::iter(preparing).buffered(LOOKING).collect().await;
-    let mut ready = Vec::with_capacity(batch.len());
-    for (entry, prepared) in batch.iter().zip(prepared) {
+    let prepared: Vec<Result<()>> = stream::iter(preparing).buffered(LOOKING).collect().await;
+    let (mut answers, mut ready) = (Vec::new(), Vec::with_capacity(batch.len()));
+    for (entry, prepared) in batch.into_iter().zip(prepared) {
         match prepared {
             Ok(()) => ready.push(entry),
+            // It is gone already, and nobody deleted it here.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => fail(run, entry, error, report),
+            Err(error) => answers.push((entry, Some(Err(error)))),
         }
     }
-    ready
+    (answers, ready)
 }
 
-async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> store::Result<()> {
+async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> Result<()> {
+    let _slot = run.options.budget.slot().await;
     if looks && entry.has_content() {
         precondition::hold(&run.target, entry, "delete").await?;
     }
     backup::keep(run, entry).await
 }
 
-async fn note(run: &Run, entry: &Entry, answer: store::Result<()>, report: &mut Report) {
+async fn note(run: &Run, entry: Entry, answer: Option<Result<()>>, ledger: &mut Ledger<'_>) {
+    let has_content = entry.has_content();
     match answer {
-        Ok(()) => {
-            report.deleted += u64::from(entry.has_content());
+        None => ledger.report.withheld += u64::from(has_content),
+        Some(Ok(())) => {
+            ledger.deleted(has_content);
             if let Some(recorder) = &run.recorder {
                 recorder.note(RowChange::Forget(entry.key.clone())).await;
             }
-            run.options.observer.event(&Event::Done(&Action::Delete { target: entry.clone() }));
+            run.options.observer.event(&Event::Done(&Action::Delete { target: entry }));
         }
-        Err(error) => fail(run, entry, error, report),
+        Some(Err(error)) => fail(run, entry, error, ledger),
     }
 }
 
-fn fail(run: &Run, entry: &Entry, error: StoreError, report: &mut Report) {
+fn fail(run: &Run, entry: Entry, error: StoreError, ledger: &mut Ledger<'_>) {
     let kind = if error.kind() == ErrorKind::Precondition { FailureKind::Stale } else { FailureKind::Error };
     let failure = failure(&entry.key, FailedAction::Delete, kind, error);
-    run.options.observer.event(&Event::Failed(&Action::Delete { target: entry.clone() }, &failure));
-    report.failed.push(failure);
+    run.options.observer.event(&Event::Failed(&Action::Delete { target: entry }, &failure));
+    ledger.fail(failure);
 }

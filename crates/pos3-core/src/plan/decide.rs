@@ -52,7 +52,7 @@ impl Policy {
     fn source_only(&self, source: Entry) -> Decision {
         match source.kind {
             Kind::Directory => Decision::Nothing,
-            Kind::Protected(why) => skip(source.key, SkipReason::Source(why)),
+            Kind::Protected(why) => not_read(source.key, why),
             Kind::File | Kind::Marker => self.copy(source, None, Change::New),
         }
     }
@@ -69,7 +69,7 @@ impl Policy {
         let needed = source_inside && self.target.keys == KeyRule::FilePath;
         match target.kind {
             Kind::Protected(Protection::Symlink) => Decision::Nothing,
-            Kind::Protected(why) => skip(target.key, SkipReason::Target(why)),
+            Kind::Protected(why) => skip(target.key, SkipReason::TargetOnly(why)),
             Kind::Directory | Kind::Marker if needed => Decision::Nothing,
             Kind::File | Kind::Marker | Kind::Directory => Decision::Extra(target),
         }
@@ -78,8 +78,8 @@ impl Policy {
     fn both(&self, source: Entry, target: Entry, known: Known<'_>) -> Decision {
         match (&source.kind, &target.kind) {
             (Kind::Protected(why), _) => {
-                let why = SkipReason::Source(why.clone());
-                skip(source.key, why)
+                let why = why.clone();
+                not_read(source.key, why)
             }
             (_, Kind::Protected(why)) => skip(source.key, SkipReason::Target(why.clone())),
             (Kind::Directory, _) => Decision::Nothing,
@@ -114,6 +114,14 @@ fn read(source: Entry, target: Entry, reading: Reading) -> Decision {
 
 fn unchanged(source: Entry, proof: Proof) -> Decision {
     Decision::Unchanged { key: source.key, proof, learned: None }
+}
+
+/// Returns what follows from something in the source that is not read.
+fn not_read(key: Key, why: Protection) -> Decision {
+    match why {
+        Protection::Vanished => skip(key, SkipReason::Vanished),
+        why => skip(key, SkipReason::Source(why)),
+    }
 }
 
 fn skip(key: Key, why: SkipReason) -> Decision {
@@ -179,7 +187,8 @@ mod tests {
             (down, extra(Entry::directory("k/"), true), "nothing"),
             (down, extra(Entry::marker("k/", 0), true), "nothing"),
             (down, extra(link(), false), "nothing"),
-            (down, extra(locked(), false), "skip: in the target, it cannot be read: permission denied"),
+            (down, extra(locked(), false), "skip: only the target has it, and it cannot be read: permission denied"),
+            (up, only(Entry::protected("k", Protection::Vanished)), "skip: it vanished while the sync ran"),
             (down, both(Entry::marker("k/", 0), Entry::directory("k/")), "unchanged"),
             (down, both(Entry::file("k", 1), link()), "skip: in the target, it is a symbolic link"),
             (

@@ -16,7 +16,7 @@ use crate::spill::{Spill, SpillError};
 pub struct Guards {
     /// The most that may be deleted.
     pub max_delete: MaxDelete,
-    /// Whether an empty source may empty the target.
+    /// Whether a source without a single file may empty the target.
     pub allow_empty: bool,
 }
 
@@ -28,7 +28,7 @@ impl Guards {
         self
     }
 
-    /// Sets whether an empty source may empty the target.
+    /// Sets whether a source without a single file may empty the target.
     #[must_use]
     pub fn with_allow_empty(mut self, allow_empty: bool) -> Self {
         self.allow_empty = allow_empty;
@@ -84,6 +84,12 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// The source holds no file, only empty directories, markers, links or what cannot be read.
+    #[error("the source is empty but for directories and links, so {files} files of the target would be deleted")]
+    NoSourceFile {
+        /// How many files would be deleted.
+        files: u64,
+    },
     /// More would be deleted than is allowed.
     #[error("{deletes} of the {files} files in the target would be deleted, which is more than the allowed {limit}")]
     TooManyDeletes {
@@ -108,6 +114,8 @@ pub(super) struct Extra {
     entries: Spill<Entry>,
     /// Files, objects and markers.
     files: u64,
+    /// Files and objects, and of markers only those with content.
+    contents: u64,
 }
 
 /// What is to be deleted. Only [`Extra::release`] makes one.
@@ -119,21 +127,23 @@ pub(super) struct Deletes {
 
 impl Extra {
     pub(super) fn with_memory(bytes: usize) -> Self {
-        Self { entries: Spill::with_limit(bytes), files: 0 }
+        Self { entries: Spill::with_limit(bytes), files: 0, contents: 0 }
     }
 
     pub(super) fn push(&mut self, entry: &Entry) -> Result<(), SpillError> {
         self.files += u64::from(entry.kind != Kind::Directory);
+        self.contents += u64::from(entry.is_file());
         self.entries.push(entry)
     }
 
     /// Turns what only the target has into deletes: the only place where deletes are made, and it takes the proofs that
-    /// both listings ended well. A plan that `replaces` something needs listings without doubt, too.
+    /// both listings ended well. `source_files` is the number of entries of the source that are files. A plan that
+    /// `replaces` something needs listings without doubt, too.
     pub(super) fn release(
         self,
         replaces: bool,
         guards: Guards,
-        tally: Tally,
+        (tally, source_files): (Tally, u64),
         (source, target): (&Complete, &Complete),
     ) -> Result<Deletes, Refusal> {
         let deletes = self.files;
@@ -143,6 +153,9 @@ impl Extra {
         }
         if deletes > 0 && source.count() == 0 && !guards.allow_empty {
             return Err(Refusal::SourceEmpty { files: tally.target });
+        }
+        if self.contents > 0 && source_files == 0 && !guards.allow_empty {
+            return Err(Refusal::NoSourceFile { files: self.contents });
         }
         let limit = guards.max_delete.limit(tally.target);
         if deletes > limit {

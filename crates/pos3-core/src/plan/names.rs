@@ -34,6 +34,8 @@ enum Holder {
     Source { held: Option<Box<Entry>> },
     /// The target alone.
     Target,
+    /// The target alone, and it is not to be deleted.
+    Kept,
 }
 
 impl Names {
@@ -60,7 +62,7 @@ impl Names {
         let over = self.open.extract_if(.., |open| is_over(open));
         over.filter_map(|open| match open.holder {
             Holder::Source { held } => held.map(|entry| *entry),
-            Holder::Protected | Holder::Target => None,
+            Holder::Protected | Holder::Target | Holder::Kept => None,
         })
         .collect()
     }
@@ -78,7 +80,7 @@ impl Names {
         match above.holder {
             Holder::Protected => None,
             Holder::Target => Some(self.replace(source.clone(), above.name.clone())),
-            Holder::Source { .. } => Some(clashes(source.key.clone(), above.name.clone())),
+            Holder::Source { .. } | Holder::Kept => Some(clashes(source.key.clone(), above.name.clone())),
         }
     }
 
@@ -128,6 +130,14 @@ impl Names {
         let is_name = !entry.key.is_marker() && (matches!(holder, Holder::Protected) || entry.kind == Kind::File);
         if is_name && (self.on_disk || matches!(holder, Holder::Protected)) {
             self.open.push(Open { name: entry.key.clone(), holder });
+        }
+    }
+
+    /// Takes note that what only the target has at a key is not to be deleted, so nothing can have its place.
+    pub(super) fn note_kept(&mut self, key: &Key) {
+        let only_there = |open: &&mut Open| open.name == *key && matches!(open.holder, Holder::Target);
+        if let Some(open) = self.open.iter_mut().find(only_there) {
+            open.holder = Holder::Kept;
         }
     }
 

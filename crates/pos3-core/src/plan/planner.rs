@@ -9,7 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::decide::{Decision, Policy};
 use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
-use super::{Action, SkipReason, Tally};
+use super::room::Room;
+use super::{Action, Permission, SkipReason, Tally};
 use crate::compare::{Change, Known, Proof, Reading, Unread, same_content};
 use crate::diff::{Diff, ListingFailed, Merge, Side};
 use crate::entry::{Entry, Kind, Protection};
@@ -63,7 +64,10 @@ pub struct Planner {
     memory: usize,
     extra: Extra,
     replacing: Spill<Action>,
+    room: Room,
     last: Last,
+    permission: Permission,
+    source_files: u64,
     tally: Tally,
     warnings: Vec<String>,
 }
@@ -131,7 +135,10 @@ impl Planner {
             memory: options.plan_memory,
             extra: Extra::with_memory(options.plan_memory),
             replacing: Spill::with_limit(options.plan_memory),
+            room: Room::default(),
             last: Last::Open,
+            permission: Permission::new(),
+            source_files: 0,
             tally: Tally::default(),
             warnings: Vec::new(),
         }
@@ -175,13 +182,34 @@ impl Planner {
         loop {
             self.fill().await?;
             match self.waiting.pop_front() {
-                Some(Waiting::Made(action)) => return Ok(Some(*action)),
+                Some(Waiting::Made(action)) => return Ok(Some(self.passed(*action))),
                 Some(Waiting::Reading(task)) => match join(task).await {
-                    Judged::Act(action) => return Ok(Some(action)),
+                    Judged::Act(action) => return Ok(Some(self.passed(action))),
                     Judged::Same { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
                 },
-                None => return Ok(None),
+                None => {
+                    self.withhold();
+                    return Ok(None);
+                }
             }
+        }
+    }
+
+    /// Takes note of what an action that comes before the deletes means for them.
+    fn passed(&mut self, action: Action) -> Action {
+        if let Action::Skip { why, .. } = &action {
+            self.permission.after_skip(why);
+        }
+        action
+    }
+
+    /// Leaves out what comes after the copies, where a copy cannot be made.
+    fn withhold(&mut self) {
+        if !self.permission.is_given()
+            && let Last::Decided(deletes) = &self.last
+        {
+            self.tally.withheld = deletes.files() + self.replacing.len();
+            self.last = Last::Open;
         }
     }
 
@@ -260,6 +288,8 @@ impl Planner {
             }
             Decision::Read { source, target, reading, .. } => Decision::Read { source, target, reading, objection },
             Decision::Extra(entry) if !self.deletable.allows(&entry, row.as_ref()) => {
+                self.names.note_kept(&entry.key);
+                self.room.note_kept(&entry.key);
                 self.tally.extra += u64::from(entry.has_content());
                 Decision::Nothing
             }
@@ -289,6 +319,7 @@ impl Planner {
             Diff::Both { source, target } => (Some(source), Some(target)),
         };
         self.tally.source += u64::from(source.is_some());
+        self.source_files += u64::from(source.is_some_and(Entry::is_file));
         self.tally.target += u64::from(target.is_some_and(Entry::has_content));
     }
 
@@ -320,7 +351,10 @@ impl Planner {
     /// Queues an action; what replaces something waits for the deletes.
     fn queue(&mut self, action: Action) -> Result<(), SpillError> {
         match action {
-            Action::Replace { .. } => self.replacing.push(&action)?,
+            Action::Replace { ref obstacle, .. } => {
+                self.room.want(obstacle);
+                self.replacing.push(&action)?;
+            }
             action => self.waiting.push_back(Waiting::Made(Box::new(action))),
         }
         Ok(())
@@ -346,8 +380,11 @@ impl Planner {
             self.warn(Side::Target, &ends.1);
             if self.deletion == Deletion::Mirror {
                 let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
-                let deletes = extra.release(!self.replacing.is_empty(), self.guards, self.tally, (&ends.0, &ends.1));
-                self.last = Last::Decided(deletes.map_err(PlanError::Refused)?);
+                let counts = (self.tally, self.source_files);
+                let deletes = extra.release(!self.replacing.is_empty(), self.guards, counts, (&ends.0, &ends.1));
+                let deletes = deletes.map_err(PlanError::Refused)?;
+                self.make_room().await?;
+                self.last = Last::Decided(deletes);
             }
         }
         Ok(())
@@ -360,6 +397,17 @@ impl Planner {
             Side::Target => &self.target,
         };
         self.warnings.extend(listing.doubts().warnings(format_args!("the {} '{tree}'", side.as_str())));
+    }
+
+    /// Makes skips of the replacements whose place cannot be cleared.
+    async fn make_room(&mut self) -> Result<(), PlanError> {
+        let wanted = std::mem::replace(&mut self.replacing, Spill::with_limit(self.memory));
+        for action in wanted {
+            let checked = self.room.check(action?, &self.target, &self.filter).await;
+            let failed = |error| PlanError::Listing(ListingFailed { side: Side::Target, error });
+            self.queue(checked.map_err(failed)?)?;
+        }
+        Ok(())
     }
 
     async fn next_row(&mut self) -> Option<Row> {

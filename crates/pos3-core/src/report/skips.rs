@@ -83,7 +83,10 @@ impl FromIterator<(Key, SkipReason)> for Skips {
 /// What tells reasons apart, without the keys and texts in them.
 fn kind(why: &SkipReason) -> (Discriminant<SkipReason>, Option<Discriminant<Protection>>) {
     let protection = match why {
-        SkipReason::Source(why) | SkipReason::Target(why) | SkipReason::Shielded { why, .. } => Some(discriminant(why)),
+        SkipReason::Source(why)
+        | SkipReason::Target(why)
+        | SkipReason::TargetOnly(why)
+        | SkipReason::Shielded { why, .. } => Some(discriminant(why)),
         _ => None,
     };
     (discriminant(why), protection)

@@ -41,6 +41,11 @@ impl Capabilities {
         }
     }
 
+    /// Returns true if keys do not depend on each other: nothing has to be deleted before something else.
+    pub fn is_flat(&self) -> bool {
+        self.keys == KeyRule::Any
+    }
+
     /// Sets whether listings come in byte order.
     #[must_use]
     pub fn with_ordered(mut self, ordered: bool) -> Self {

@@ -127,7 +127,7 @@ impl Names {
             Err(Errno::NOENT | Errno::LOOP) if follows => {
                 self.push_either(name, &Protection::Unreadable(BROKEN_LINK.into()));
             }
-            Err(Errno::NOENT) => {}
+            Err(Errno::NOENT) => self.push_either(name, &Protection::Vanished),
             Err(errno) => self.push_either(name, &Protection::Unreadable(words(errno).into())),
         }
     }

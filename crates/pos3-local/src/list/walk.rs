@@ -1,7 +1,8 @@
 //! The ordered walk: one directory's names per level in memory, whatever the size of the tree.
 //!
-//! It is where "not readable" and "not there" part: what vanished is gone, everything else that cannot be read is
-//! listed as protected, and a root that cannot be read fails the listing.
+//! It is where "not readable" and "not there" part. What cannot be read is listed as protected. So is a name that is gone
+//! when its turn comes: it may have been renamed to one that this walk no longer meets. A root that cannot be read fails
+//! the listing.
 
 use std::sync::Arc;
 
@@ -198,7 +199,7 @@ impl Walk {
                 Ok(())
             }
             Ok(_) => self.either("it changed while it was listed"),
-            Err(Errno::NOENT) => Ok(()),
+            Err(Errno::NOENT) => self.vanished(),
             Err(errno) => self.either(&words(errno)),
         }
     }
@@ -222,7 +223,7 @@ impl Walk {
                 self.send_if_asked_for(entry);
                 Ok(())
             }
-            Err(Errno::NOENT) => Ok(()),
+            Err(Errno::NOENT) => self.vanished(),
             Err(Errno::NOTDIR | Errno::LOOP) => self.unreadable("it changed while it was listed"),
             Err(errno) => self.unreadable(&words(errno)),
         }
@@ -263,6 +264,11 @@ impl Walk {
             level.names.protect_later(name, Protection::Unreadable(cause.into()));
         }
         self.unreadable(cause)
+    }
+
+    fn vanished(&mut self) -> Result<()> {
+        self.send_if_asked_for(Entry::protected(self.key.as_str(), Protection::Vanished));
+        Ok(())
     }
 
     fn unreadable(&mut self, cause: &str) -> Result<()> {

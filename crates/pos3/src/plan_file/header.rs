@@ -114,8 +114,16 @@ pub(super) struct HeaderRecord {
     target_files: u64,
     unchanged: u64,
     extra: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    withheld: u64,
     warnings: Vec<String>,
     actions: u64,
+}
+
+/// Leaves out a count that most plans do not have.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl TryFrom<&PlanHeader> for HeaderRecord {
@@ -135,6 +143,7 @@ impl TryFrom<&PlanHeader> for HeaderRecord {
             target_files: header.tally.target,
             unchanged: header.tally.unchanged,
             extra: header.tally.extra,
+            withheld: header.tally.withheld,
             warnings: header.warnings.clone(),
             actions: header.actions,
         })
@@ -164,6 +173,7 @@ impl TryFrom<HeaderRecord> for PlanHeader {
                 target: record.target_files,
                 unchanged: record.unchanged,
                 extra: record.extra,
+                withheld: record.withheld,
             },
             warnings: record.warnings,
             actions: record.actions,

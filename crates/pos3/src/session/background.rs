@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pos3_core::{FailureKind, Report};
+use pos3_core::{FailureKind, Report, SkipReason};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -92,7 +92,7 @@ pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Re
             history.failures = 0;
             history.last_error = None;
         }
-        // A file that is still being written waits until it is quiet; that is no failure.
+        // A file that is still being written, or renamed, waits until it is quiet; that is no failure.
         Err(error) if is_being_written(error) => {}
         Err(error) => {
             tracing::warn!(location = %registration.location, %error, "the upload failed and will be tried again");
@@ -106,7 +106,7 @@ fn is_being_written(error: &SessionError) -> bool {
     let SessionError::Transfer { report, .. } = error else { return false };
     let report = &report.0;
     report.stopped.is_none()
-        && !report.skipped.any(|why| !why.is_policy())
+        && !report.skipped.any(|why| !why.is_policy() && *why != SkipReason::Vanished)
         && report.failed.count(FailureKind::Changed) == report.failed.len()
 }
 

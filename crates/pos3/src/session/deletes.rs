@@ -149,7 +149,8 @@ impl Deletes {
     /// Returns the report of an upload whose directory was emptied, without the refusal: nothing was to be copied, and what
     /// is not deleted is not lost.
     pub(super) fn without_refusal(&self, registration: &Registration, mut report: Report) -> Report {
-        let is_emptied = matches!(report.stopped, Some(Stop::Refused(Refusal::SourceEmpty { .. })));
+        let emptied = |refusal: &Refusal| matches!(refusal, Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. });
+        let is_emptied = matches!(&report.stopped, Some(Stop::Refused(refusal)) if emptied(refusal));
         if self.mode == RemoteDelete::Seen && is_emptied {
             report.stopped = None;
             report.withheld = self.doomed.count();

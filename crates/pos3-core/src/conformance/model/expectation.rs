@@ -37,9 +37,9 @@ pub(super) struct Expectation {
 pub(super) enum Fate {
     /// It is there afterwards.
     Copied,
-    /// The target has a link in its place, or the key is no file name.
+    /// The target has a link in its place, or the key is no file name, so nothing is deleted either.
     Refused,
-    /// One name would be a file and a directory, so nothing is deleted either.
+    /// One name would be a file and a directory, or its place cannot be cleared, so nothing is deleted either.
     Clashes,
     /// It needs the place of what only the target has, and gets it when that is deleted.
     Replaces,
@@ -76,20 +76,23 @@ impl Before<'_> {
         files.retain(|key, _| !(deletes == Deletes::Done && self.is_extra(key)));
         let fates = self.fates();
         let with = |fate: Fate| fates.iter().filter(move |(_, given)| *given == fate).map(|(key, _)| key.clone());
-        let mut told: BTreeSet<String> =
+        let told: BTreeSet<String> =
             with(Fate::Refused).chain(with(Fate::Clashes)).chain(self.linked_directories()).collect();
         let copied: Vec<String> = with(Fate::Copied).collect();
         files.extend(copied.into_iter().map(|key| (key.clone(), self.source.objects[&key].clone())));
         if deletes == Deletes::Done {
-            let (freed, taken): (Vec<String>, Vec<String>) = with(Fate::Replaces)
-                .partition(|key| !files.keys().chain(&self.target.links).any(|other| is_below(other, key)));
-            files.extend(freed.into_iter().map(|key| (key.clone(), self.source.objects[&key].clone())));
-            told.extend(taken);
+            files.extend(with(Fate::Replaces).map(|key| (key.clone(), self.source.objects[&key].clone())));
         }
         if self.target.rule == KeyRule::FilePath {
             self.settle_directories(&mut files, deletes);
         }
         Expectation { objects: files, told }
+    }
+
+    /// Returns true if something is left alone that should be copied.
+    pub(super) fn misses_a_copy(&self) -> bool {
+        let is_missing = |fate: Fate| matches!(fate, Fate::Refused | Fate::Clashes);
+        self.fates().iter().any(|(_, fate)| is_missing(*fate)) || !self.linked_directories().is_empty()
     }
 
     /// Returns an expectation without the keys of which nothing is promised.
@@ -131,11 +134,18 @@ impl Before<'_> {
         let directory = format!("{key}/");
         if key.ends_with('/') || !self.target.directories().contains(&directory) {
             Fate::Copied
-        } else if self.is_extra(&directory) && !self.source_has_below(&directory) {
+        } else if self.is_extra(&directory) && !self.source_has_below(&directory) && self.can_go(&directory) {
             Fate::Replaces
         } else {
             Fate::Clashes
         }
+    }
+
+    /// Returns true if deletes remove everything in a directory of the target.
+    fn can_go(&self, directory: &str) -> bool {
+        let inside = |key: &&String| key.starts_with(directory);
+        self.target.objects.keys().filter(inside).all(|key| self.is_extra(key))
+            && !self.target.links.iter().any(|link| inside(&link))
     }
 
     /// Returns true if `key` is, or lies below, a wanted file in whose place the target has a directory that is hidden.

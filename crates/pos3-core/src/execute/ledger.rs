@@ -1,0 +1,64 @@
+//! What became of the actions of a run, and what follows from it for the rest.
+
+use tokio::task::JoinError;
+
+use super::copy::Copied;
+use super::streak::Streak;
+use crate::key::Key;
+use crate::plan::{Permission, SkipReason};
+use crate::report::{FailedAction, Failure, Report};
+
+/// Takes note of how actions ended.
+pub(super) struct Ledger<'r> {
+    pub(super) report: &'r mut Report,
+    /// Whether deletes may follow: every copy that was not made takes it away.
+    pub(super) permission: Permission,
+    /// The failure that every further action would meet, once it is known to be one.
+    pub(super) fatal: Option<Failure>,
+    streak: Streak,
+}
+
+impl<'r> Ledger<'r> {
+    pub(super) fn new(report: &'r mut Report) -> Self {
+        Self { report, permission: Permission::new(), fatal: None, streak: Streak::default() }
+    }
+
+    /// Takes note of how a copy ended. Only one that was made leaves the permission to delete as it is.
+    pub(super) fn copy_ended(&mut self, done: Result<Copied, JoinError>) {
+        match done {
+            Ok(Copied::Done { size, verified }) => {
+                self.report.copied += 1;
+                self.report.copied_bytes += size;
+                self.report.unverified += u64::from(!verified);
+                self.streak.end();
+            }
+            Ok(Copied::Skipped(key, why)) => self.skip(key, why),
+            Ok(Copied::Failed(failure)) => self.fail(failure),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_aborted) => self.permission.lose(),
+        }
+    }
+
+    /// Takes note of a delete that was done.
+    pub(super) fn deleted(&mut self, has_content: bool) {
+        self.report.deleted += u64::from(has_content);
+        self.streak.end();
+    }
+
+    pub(super) fn skip(&mut self, key: Key, why: SkipReason) {
+        self.permission.after_skip(&why);
+        self.report.skipped.push((key, why));
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) {
+        self.permission.lose();
+        let succeeded = match failure.action {
+            FailedAction::Copy => self.report.copied,
+            FailedAction::Delete => self.report.deleted,
+        };
+        if self.streak.goes_on(&failure, succeeded) {
+            self.fatal.get_or_insert_with(|| failure.clone());
+        }
+        self.report.failed.push(failure);
+    }
+}

@@ -1,0 +1,192 @@
+//! What withholds deletes: every copy that was not made, for whatever reason, and a source without a single file.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt};
+use pos3_core::{Action, Event, Filter, Guards, ListOptions, Observer, Preconditions, Refusal, Stop};
+
+use super::*;
+
+/// Does something at the moment an action on a key is decided, before it is performed.
+struct When {
+    key: &'static str,
+    act: Box<dyn Fn() + Send + Sync>,
+}
+
+impl When {
+    fn decided(key: &'static str, act: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { key, act: Box::new(act) }
+    }
+}
+
+impl Observer for When {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Decided(action) = event
+            && action.key().as_str() == self.key
+        {
+            (self.act)();
+        }
+    }
+}
+
+fn options() -> SyncOptions {
+    SyncOptions::default().with_deletion(Deletion::Mirror)
+}
+
+fn run_with(source: Arc<dyn RemoteStore>, target: Arc<dyn RemoteStore>, options: SyncOptions) -> SyncJob {
+    SyncJob::new(Tree::new(source), Tree::new(target), options)
+}
+
+fn refusal(report: &Report) -> &Refusal {
+    match &report.stopped {
+        Some(Stop::Refused(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_renamed_before_its_copy_keeps_the_object_of_its_new_name() {
+    for preconditions in [Preconditions::Usual, Preconditions::Strict] {
+        let source = directory(&[("report.csv.new", "new"), ("a", "1")]);
+        let root = source.path().to_owned();
+        let rename = When::decided("report.csv.new", move || {
+            fs::rename(root.join("report.csv.new"), root.join("report.csv")).unwrap();
+        });
+        let store = bucket(&[("report.csv", "old"), ("a", "1")]).await;
+        let options = options().with_observer(rename).with_preconditions(preconditions);
+        let report = run_with(disk(source.path()), store.clone(), options).run().await;
+        assert_eq!((report.deleted, report.withheld, report.is_clean()), (0, 1, false), "{report:?}");
+        assert_eq!(keys(&store).await, ["a", "report.csv"]);
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_vanishes_before_it_is_read_withholds_the_deletes() {
+    let store = bucket(&[("a", "1"), ("b.new", "2")]).await;
+    let moved = store.clone();
+    let vanish = When::decided("b.new", move || {
+        let deleted = moved.delete(&[Key::from("b.new")]).now_or_never().unwrap();
+        assert!(deleted[0].is_ok());
+    });
+    let target = directory(&[("a", "1"), ("b", "old")]);
+    let report = run_with(store, disk(target.path()), options().with_observer(vanish)).run().await;
+    assert_eq!((report.deleted, report.withheld, report.is_clean()), (0, 1, false), "{report:?}");
+    assert_eq!(paths(target.path()), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_file_that_vanishes_keeps_the_directory_whose_place_it_should_have() {
+    let source = directory(&[("a", "file now"), ("z", "1")]);
+    let root = source.path().to_owned();
+    // The last action of the plan: deletes and what replaces something come after all others.
+    let vanish = When::decided("a", move || fs::remove_file(root.join("a")).unwrap());
+    let target = directory(&[("a/x", "1"), ("z", "1")]);
+    let report = run_with(disk(source.path()), disk(target.path()), options().with_observer(vanish)).run().await;
+    assert_eq!((report.deleted, report.withheld, report.is_clean()), (0, 2, false), "{report:?}");
+    assert_eq!(paths(target.path()), ["a/", "a/x", "z"]);
+}
+
+#[tokio::test]
+async fn a_name_that_vanishes_while_its_directory_is_walked_withholds_the_deletes() {
+    let source = directory(&[]);
+    for number in 0..3_000 {
+        fs::write(source.path().join(format!("f{number:04}")), "x").unwrap();
+    }
+    fs::create_dir(source.path().join("y")).unwrap();
+    fs::write(source.path().join("y/inside"), "x").unwrap();
+    fs::write(source.path().join("z.new"), "x").unwrap();
+    // The walk has read all names, has sent the first thousand and waits until somebody takes them.
+    let mut listing = disk(source.path()).list("", ListOptions::default());
+    assert_eq!(listing.next().await.unwrap().unwrap().key.as_str(), "f0000");
+    fs::rename(source.path().join("y"), source.path().join("b")).unwrap();
+    fs::rename(source.path().join("z.new"), source.path().join("a")).unwrap();
+    let listed: Vec<_> = listing.map(|entry| entry.unwrap()).collect().await;
+    let gone: Vec<_> = listed[2_999..].iter().map(|entry| (entry.key.as_str(), &entry.kind)).collect();
+    let vanished = &pos3_core::Kind::Protected(pos3_core::Protection::Vanished);
+    assert_eq!(gone, [("y/", vanished), ("z.new", vanished)]);
+}
+
+#[tokio::test]
+async fn a_source_without_a_single_file_deletes_nothing() {
+    let link = || {
+        let source = directory(&[]);
+        symlink("elsewhere", source.path().join("data")).unwrap();
+        source
+    };
+    let unmounted = directory(&[("lost+found/", "")]);
+    let (link, excluded) = (link(), directory(&[("x.log", "1"), ("d/y.log", "2")]));
+    let markers = bucket(&[("a/", ""), ("b/c/", "")]).await;
+    let without_logs = Filter::builder().exclude("*.log").unwrap().build().unwrap();
+    let sources: [(&str, Arc<dyn RemoteStore>, Filter); 4] = [
+        ("only lost+found/", disk(unmounted.path()), Filter::default()),
+        ("only a link", disk(link.path()), Filter::default()),
+        ("only markers", markers, Filter::default()),
+        ("only excluded files", disk(excluded.path()), without_logs),
+    ];
+    for (name, source, filter) in sources {
+        let store = bucket(&[("a/x", "1"), ("b", "2")]).await;
+        let options = options().with_filter(filter);
+        let report = run_with(source.clone(), store.clone(), options.clone()).run().await;
+        let (Refusal::SourceEmpty { files } | Refusal::NoSourceFile { files }) = refusal(&report) else {
+            panic!("{name}: {report:?}")
+        };
+        assert_eq!((*files, report.copied), (2, 0), "{name}");
+        assert!(refusal(&report).to_string().starts_with("the source is empty"), "{name}: {report:?}");
+        assert_eq!(keys(&store).await, ["a/x", "b"], "{name}");
+
+        let allowed = options.with_guards(Guards::default().with_allow_empty(true));
+        let report = run_with(source, store, allowed).run().await;
+        assert_eq!((report.deleted, report.stopped.is_none()), (2, true), "{name}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn directories_alone_may_replace_directories() {
+    let source = directory(&[("kept/", "")]);
+    let store = bucket(&[("gone/", ""), ("kept/", "")]).await;
+    let report = mirror(disk(source.path()), store.clone()).await.into_result().unwrap();
+    assert_eq!(report.deleted, 1, "no file is lost by it");
+    assert_eq!(keys(&store).await, ["kept/"]);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_emptied_is_not_emptied_for_a_file() {
+    let filter = || Filter::builder().exclude("*.log").unwrap().exclude("*.log/").unwrap().build().unwrap();
+    for (kept, stays) in [("a/sub/x.log", "a/sub/x.log"), ("a/link", "a/link"), ("a/empty.log/", "a/empty.log/")] {
+        let store = bucket(&[("a", "a file now"), ("z", "1")]).await;
+        let target = directory(&[("a/b", "1"), ("a/sub/c", "2"), ("old", "3")]);
+        match kept {
+            "a/link" => symlink("elsewhere", target.path().join(kept)).unwrap(),
+            directory if directory.ends_with('/') => fs::create_dir_all(target.path().join(directory)).unwrap(),
+            file => fs::write(target.path().join(file), "kept").unwrap(),
+        }
+        let before = paths(target.path());
+        let job = run_with(store, disk(target.path()), options().with_filter(filter()));
+        let skip = Action::Skip { key: Key::from("a"), why: SkipReason::Occupied(Key::from(stays)) };
+        let plan = job.plan().await.unwrap();
+        let mut shown = plan.actions().collect::<Result<Vec<_>, _>>().unwrap();
+        shown.retain(|action| !matches!(action, Action::Copy { .. }));
+        assert_eq!((shown, plan.tally.withheld), (vec![skip], 3), "the plan says what the run does");
+
+        let report = job.run().await;
+        assert_eq!((report.copied, report.deleted, report.withheld), (1, 0, 3), "{report:?}");
+        assert_eq!(reasons(&report).len(), 1, "{report:?}");
+        assert!(!report.is_clean());
+        let mut after = paths(target.path());
+        after.retain(|path| path != "z");
+        assert_eq!(after, before, "{kept}: no neighbour is deleted");
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_deleted_gives_its_place_to_nothing() {
+    for (object, on_disk) in [("a", "a/x"), ("a/x", "a")] {
+        let store = bucket(&[(object, "new"), ("z", "1")]).await;
+        let target = directory(&[(on_disk, "old"), ("other", "2")]);
+        let may_go = pos3_core::Deletable::when(|entry, _| entry.key.as_str() == "other");
+        let report = run_with(store, disk(target.path()), options().with_deletable(may_go)).run().await;
+        assert_eq!((report.copied, report.deleted, report.withheld), (1, 0, 1), "{report:?}");
+        assert_eq!(report.skipped.to_vec().unwrap()[0].0.as_str(), object, "{report:?}");
+        assert_eq!(fs::read_to_string(target.path().join(on_disk)).unwrap(), "old");
+    }
+}
