@@ -63,7 +63,7 @@ pub use self::{
     record::RequestCounts,
     region::WrongRegion,
     settings::{Checksums, ConditionalWrites, CopyEtag, Etags, ListingFault, ListingOrder, Settings, Tagging},
-    state::{Properties, StoredObject},
+    state::{Properties, Storage, StoredObject},
 };
 
 /// A running S3 server; stops when dropped.
@@ -216,6 +216,13 @@ impl S3Server {
     pub fn set_modified(&self, bucket: &str, key: &str, modified: SystemTime) {
         if let Some(object) = self.object(bucket, key) {
             self.put_object(bucket, key, StoredObject { modified, ..object });
+        }
+    }
+
+    /// Moves the content of an object, if it exists, into an archive or out of it.
+    pub fn set_storage(&self, bucket: &str, key: &str, storage: Storage) {
+        if let Some(object) = self.object(bucket, key) {
+            self.put_object(bucket, key, StoredObject { storage, ..object });
         }
     }
 

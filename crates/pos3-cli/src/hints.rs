@@ -5,8 +5,8 @@ use std::error::Error as _;
 use std::{io, iter};
 
 use pos3::{
-    Error, ErrorKind, FailureKind, Location, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError, SkipReason,
-    StateError, Stop, StoreError,
+    Archived, Error, ErrorKind, FailureKind, Location, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError,
+    SkipReason, StateError, Stop, StoreError,
 };
 use rustix::io::Errno;
 
@@ -35,6 +35,9 @@ pub(crate) fn for_start(error: &io::Error) -> Option<&'static str> {
         None => Some("raise the limit of processes and threads (ulimit -u), or that of the container"),
     }
 }
+
+/// What to do about objects in an archive.
+const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";
 
 /// Returns advice on what kept a command from being begun.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
@@ -151,6 +154,9 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
 pub(crate) fn for_report(report: &Report) -> Option<String> {
     let failed = report.failed.head().iter().find_map(|failure| for_store(&failure.error));
     failed.or_else(|| {
+        if report.skipped.any(|why| matches!(why, SkipReason::Archived(Archived::Missing))) {
+            return Some(format!("{RESTORE}; or leave archived objects out with --skip-archived"));
+        }
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
         let stale = report.failed.count(FailureKind::Stale) > 0;
         let conflict = report.skipped.any(SkipReason::is_conflict);
@@ -192,6 +198,7 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
             "check AWS_SECRET_ACCESS_KEY, the region (--region) and this machine's clock"
         }
         ErrorKind::Unauthenticated => "check AWS_ACCESS_KEY_ID, and that --endpoint-url names the server it belongs to",
+        ErrorKind::Archived => RESTORE,
         ErrorKind::Denied if says("http ") => {
             "these credentials may not do this; a sync needs s3:ListBucket, s3:GetObject, s3:PutObject, and with \
              --delete s3:DeleteObject"

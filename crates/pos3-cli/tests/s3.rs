@@ -1,6 +1,7 @@
 //! The binary against a real S3 server: real signatures, real files, real signals; what a person sees must be what the
 //! server saw.
 
+mod archived;
 mod backup;
 mod check;
 mod cleanup;

@@ -110,6 +110,52 @@ fn a_symbolic_link_is_left_out_or_followed() {
 }
 
 #[test]
+fn a_link_that_leads_in_a_circle_is_named() {
+    let program = Program::new().with(&[("from/a/x", "1"), ("to/gone", "2")]);
+    std::os::unix::fs::symlink("..", program.path("from/a/up")).unwrap();
+    std::os::unix::fs::symlink("round", program.path("from/round")).unwrap();
+    for arguments in
+        [&["sync", "from", "to", "--follow-symlinks", "-n"][..], &["sync", "from", "to", "--follow-symlinks"]]
+    {
+        let ended = program.run(arguments);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let told = "skipped: 2 keys because it is a symbolic link that leads in a circle:\n  a/up/\n  round\n";
+        assert!(ended.err.contains(told), "{}", ended.err);
+    }
+    assert_eq!(program.files("to"), expected(&[("a/x", "1"), ("gone", "2")]));
+    let mirrored = program.run(&["sync", "from", "to", "--follow-symlinks", "--delete"]);
+    assert_eq!(mirrored.code, Some(1), "{mirrored:?}");
+    assert_eq!(program.files("to"), expected(&[("a/x", "1")]), "no content is missing, so deletes go on");
+    let explained = program.run(&["explain", "from", "to", "a/up/", "--follow-symlinks"]);
+    assert!(explained.out.contains("leads in a circle"), "{explained:?}");
+}
+
+#[test]
+fn a_plan_says_what_a_run_does_where_the_target_has_links() {
+    let program = Program::new().with(&[
+        ("from/d/x", "1"),
+        ("from/f", "2"),
+        ("from/z", "3"),
+        ("away/x", "old"),
+        ("away/y", "old"),
+    ]);
+    std::fs::create_dir(program.path("to")).unwrap();
+    std::os::unix::fs::symlink(program.path("away"), program.path("to/d")).unwrap();
+    std::os::unix::fs::symlink(program.path("away/x"), program.path("to/f")).unwrap();
+    for follow in [&["--follow-symlinks"][..], &[]] {
+        let planned = program.run(&[&["sync", "from", "to", "--delete", "-n"], follow].concat());
+        assert_eq!(planned.code, Some(1), "{planned:?}");
+        let lines: Vec<&str> = planned.out.lines().collect();
+        assert!(lines.iter().all(|line| line.ends_with("z")), "only what can be done is promised: {planned:?}");
+        let ended = program.run(&[&["sync", "from", "to", "--delete"], follow].concat());
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(lines.len(), usize::from(ended.err.contains("copied     1 file")), "{planned:?} {ended:?}");
+        assert_eq!(program.files("away"), expected(&[("x", "old"), ("y", "old")]));
+        std::fs::remove_file(program.path("to/z")).unwrap();
+    }
+}
+
+#[test]
 fn what_cannot_be_copied_makes_the_exit_code_one_and_the_rest_is_copied() {
     let program = Program::new().with(&[("from/a", "1"), ("from/b", "2"), ("to/a/inside", "3"), ("to/old", "4")]);
     let ended = program.run(&["sync", "from", "to"]);

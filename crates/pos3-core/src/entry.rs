@@ -33,6 +33,19 @@ pub struct Entry {
     pub digest: Option<Digest>,
     /// A checksum of the whole content that the store keeps; listings do not tell it, `head` and `get` may.
     pub checksum: Option<Checksum>,
+    /// Whether the content can be read at once.
+    pub availability: Availability,
+}
+
+/// Whether content can be read at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// It can, as far as is known.
+    #[default]
+    Ready,
+    /// It was moved to an archive and has to be restored first. Size and digest are known all the same.
+    Archived,
 }
 
 impl Entry {
@@ -57,7 +70,16 @@ impl Entry {
     }
 
     fn of(key: impl Into<Key>, kind: Kind, size: u64) -> Self {
-        Self { key: key.into(), kind, size, modified: None, fingerprint: None, digest: None, checksum: None }
+        Self {
+            key: key.into(),
+            kind,
+            size,
+            modified: None,
+            fingerprint: None,
+            digest: None,
+            checksum: None,
+            availability: Availability::Ready,
+        }
     }
 
     /// Returns this entry with its modification time set.
@@ -85,6 +107,13 @@ impl Entry {
     #[must_use]
     pub fn with_checksum(mut self, checksum: Option<Checksum>) -> Self {
         self.checksum = checksum;
+        self
+    }
+
+    /// Returns this entry with its availability set.
+    #[must_use]
+    pub fn with_availability(mut self, availability: Availability) -> Self {
+        self.availability = availability;
         self
     }
 
@@ -125,6 +154,9 @@ pub enum Protection {
     /// A symbolic link, skipped by policy.
     #[error("it is a symbolic link")]
     Symlink,
+    /// A symbolic link that is followed and leads back to where it came from.
+    #[error("it is a symbolic link that leads in a circle")]
+    LinkLoop,
     /// A FIFO, socket or device; the text names which.
     #[error("it is a {0}")]
     Special(Cow<'static, str>),

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Denied,
     /// The credentials are missing, wrong or expired.
     Unauthenticated,
+    /// The content is in an archive and has to be restored before it can be read.
+    Archived,
     /// The store cannot hold this key.
     InvalidKey,
     /// The store cannot do this at all.
@@ -77,6 +79,7 @@ impl ErrorKind {
             Self::Precondition => "it changed meanwhile",
             Self::Denied => "access denied",
             Self::Unauthenticated => "not authenticated",
+            Self::Archived => "it is archived and must be restored first",
             Self::InvalidKey => "the store cannot hold this key",
             Self::Unsupported => "not supported by this store",
             Self::Throttled => "the store is overloaded",

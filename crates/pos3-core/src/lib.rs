@@ -53,7 +53,7 @@ pub use checksum::Checksummer;
 pub use compare::{Change, Compare, Proof};
 pub use diff::{Diff, ListingFailed, Merge, Side};
 pub use digest::{Agreement, Digester};
-pub use entry::{Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};
+pub use entry::{Availability, Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};
 pub use error::{ErrorKind, Reach, StoreError, one_line};
 pub use event::{Event, Observe, Observer};
 pub use execute::Executor;
@@ -63,7 +63,9 @@ pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
-pub use options::{Deletable, Deletion, Overwritable, PendingWrite, Preconditions, SyncOptions, Verify};
+pub use options::{
+    Archived, Deletable, Deletion, Overwritable, PendingWrite, Preconditions, SyncOptions, Verify, WithheldDeletes,
+};
 pub use plan::{
     Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipEffect, SkipReason, Tally,
 };

@@ -4,6 +4,8 @@ mod policy;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::compare::Compare;
 use crate::event::Observe;
 use crate::filter::Filter;
@@ -51,6 +53,10 @@ pub struct SyncOptions {
     /// How many bytes of a plan are held in memory of each kind of action before they are written to a temporary file.
     /// Default: 2 MiB.
     pub plan_memory: usize,
+    /// What becomes of deletes in a plan that cannot make every copy. Default: [`WithheldDeletes::Omitted`].
+    pub withheld_deletes: WithheldDeletes,
+    /// What archived objects of the source that would have to be copied are treated as. Default: [`Archived::Missing`].
+    pub archived: Archived,
 }
 
 impl Default for SyncOptions {
@@ -71,8 +77,33 @@ impl Default for SyncOptions {
             pace: None,
             preconditions: Preconditions::default(),
             plan_memory: crate::spill::HELD,
+            withheld_deletes: WithheldDeletes::default(),
+            archived: Archived::default(),
         }
     }
+}
+
+/// What becomes of deletes in a plan that cannot make every copy. No run performs them, whatever is chosen here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithheldDeletes {
+    /// They are counted and left out: the plan is what will be done.
+    #[default]
+    Omitted,
+    /// They are in the plan: for a comparison, which shows every difference.
+    Planned,
+}
+
+/// What archived objects of the source are treated as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Archived {
+    /// As missing copies: the run is not clean.
+    #[default]
+    Missing,
+    /// As left out on purpose: they are reported, and the run is clean.
+    LeftOut,
+    /// As any other object: they are asked for, and refused unless they were restored meanwhile.
+    Requested,
 }
 
 /// What happens where a side is not as the plan saw it.
@@ -199,6 +230,20 @@ impl SyncOptions {
     #[must_use]
     pub fn with_plan_memory(mut self, bytes: usize) -> Self {
         self.plan_memory = bytes;
+        self
+    }
+
+    /// Sets what becomes of deletes in a plan that cannot make every copy.
+    #[must_use]
+    pub fn with_withheld_deletes(mut self, withheld_deletes: WithheldDeletes) -> Self {
+        self.withheld_deletes = withheld_deletes;
+        self
+    }
+
+    /// Sets what archived objects of the source are treated as.
+    #[must_use]
+    pub fn with_archived(mut self, archived: Archived) -> Self {
+        self.archived = archived;
         self
     }
 

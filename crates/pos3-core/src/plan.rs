@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::compare::Change;
 use crate::entry::{Entry, Protection};
 use crate::key::{Key, UnsafeKey};
+use crate::options::Archived;
 
 pub use decide::Policy;
 pub use guard::{Guards, MaxDelete, Refusal};
@@ -86,6 +87,9 @@ pub enum SkipReason {
     /// The source has something there that is not read.
     #[error("{0}")]
     Source(Protection),
+    /// It is in an archive, and has to be restored before it can be copied.
+    #[error("it is archived and must be restored first")]
+    Archived(Archived),
     /// The target has something there that is not touched.
     #[error("in the target, {0}")]
     Target(Protection),
@@ -142,8 +146,12 @@ impl SkipReason {
     /// Returns what leaving a key alone for this reason means for the rest of the run.
     pub fn effect(&self) -> SkipEffect {
         match self {
-            Self::Source(Protection::Symlink) | Self::Newer | Self::Removed => SkipEffect::None,
-            Self::Source(Protection::Special(_)) | Self::TargetOnly(_) => SkipEffect::Unclean,
+            Self::Source(Protection::Symlink) | Self::Archived(Archived::LeftOut) | Self::Newer | Self::Removed => {
+                SkipEffect::None
+            }
+            Self::Source(Protection::LinkLoop | Protection::Special(_))
+            | Self::Archived(Archived::Missing | Archived::Requested)
+            | Self::TargetOnly(_) => SkipEffect::Unclean,
             Self::Source(
                 Protection::NotUtf8 | Protection::Unreadable(_) | Protection::Ambiguous | Protection::Vanished,
             )
@@ -197,7 +205,10 @@ mod tests {
             (SkipReason::Source(Protection::Symlink), SkipEffect::None),
             (SkipReason::Newer, SkipEffect::None),
             (SkipReason::Removed, SkipEffect::None),
+            (SkipReason::Archived(Archived::LeftOut), SkipEffect::None),
+            (SkipReason::Archived(Archived::Missing), SkipEffect::Unclean),
             (SkipReason::Source(special()), SkipEffect::Unclean),
+            (SkipReason::Source(Protection::LinkLoop), SkipEffect::Unclean),
             (SkipReason::TargetOnly(unreadable()), SkipEffect::Unclean),
             (SkipReason::Source(Protection::NotUtf8), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(unreadable()), SkipEffect::WithholdsDeletes),

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use pos3_core::{Entry, Fingerprint, Key, Kind};
+use pos3_core::{Availability, Entry, Fingerprint, Key, Kind};
 use rustix::fs::{FileType, Stat, Timespec};
 
 /// Device and inode: which directory this is, whatever its name.
@@ -29,6 +29,7 @@ pub(crate) fn file(key: Key, stat: &Stat) -> Entry {
         fingerprint: Some(fingerprint(stat)),
         digest: None,
         checksum: None,
+        availability: Availability::Ready,
     }
 }
 
@@ -42,6 +43,7 @@ pub(crate) fn marker(key: Key, stat: &Stat) -> Entry {
         fingerprint: Some(Fingerprint::from(DIRECTORY)),
         digest: None,
         checksum: None,
+        availability: Availability::Ready,
     }
 }
 

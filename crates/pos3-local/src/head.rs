@@ -35,6 +35,9 @@ fn head_file(root: &Root, opened: BorrowedFd<'_>, key: &Key, operation: &'static
     };
     let stat = match rustix::fs::statat(&directory, name, how) {
         Ok(stat) => stat,
+        Err(Errno::LOOP) if root.symlinks() == Symlinks::Follow => {
+            return Ok(Entry::protected(key.clone(), Protection::LinkLoop));
+        }
         Err(_) if root.symlinks() == Symlinks::Follow && path::has_broken_link(directory.as_fd(), name) => {
             return Ok(Entry::protected(key.clone(), Protection::Unreadable(BROKEN_LINK.into())));
         }
@@ -55,14 +58,34 @@ fn head_directory(
     key: &Key,
     operation: &'static str,
 ) -> Result<Entry> {
-    let directory = match path::open(opened, directory, path::LIST, root.symlinks()) {
+    let path = directory;
+    let directory = match path::open(opened, path, path::LIST, root.symlinks()) {
         Ok(directory) => directory,
-        Err(path::PathError::Blocked { at, by: FileType::Symlink }) if at == directory => {
+        Err(path::PathError::Blocked { at, by: FileType::Symlink }) if at == path => {
             return Ok(Entry::protected(key.clone(), Protection::Symlink));
         }
         Err(error) => return Err(error.reading(operation, key)),
     };
+    let is_loop = leads_back(root, opened, path, directory.as_fd());
+    if is_loop.map_err(|errno| failed(operation, key, errno))? {
+        return Ok(Entry::protected(key.clone(), Protection::LinkLoop));
+    }
     directory_entry(directory.as_fd(), key).map_err(|errno| failed(operation, key, errno))
+}
+
+/// Returns true if a followed link in the path leads to a directory that the path lies in: a walk does not enter it.
+fn leads_back(root: &Root, opened: BorrowedFd<'_>, path: &str, directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    if root.symlinks() == Symlinks::Skip {
+        return Ok(false);
+    }
+    let identity = facts::identity(&rustix::fs::fstat(directory)?);
+    let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+    for above in std::iter::once(".").chain(above) {
+        if facts::identity(&rustix::fs::statat(opened, above, AtFlags::empty())?) == identity {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the entry of an open directory.

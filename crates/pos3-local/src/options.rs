@@ -52,7 +52,7 @@ pub enum Symlinks {
     /// Listed as protected, never read.
     #[default]
     Skip,
-    /// Read as what they point to, outside the root too. One that leads back to a directory it lies in is protected.
+    /// Read as what they point to, outside the root too. One that leads in a circle is protected.
     Follow,
 }
 

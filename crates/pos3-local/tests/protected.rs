@@ -70,27 +70,37 @@ async fn names_that_are_not_utf8_are_shown_apart_and_protected() {
 }
 
 #[tokio::test]
-async fn followed_links_are_what_they_point_to_and_loops_are_protected() {
+async fn followed_links_are_what_they_point_to_and_loops_are_named() {
     let world = World::following();
     world.make(&["a/x", "file"]).link("a/loop", "..").link("link", "file").link("to-a", "a").link("broken", "nowhere");
+    world.link("round", "around").link("around", "round");
     let listed = world.shown().await;
     let broken = "it cannot be read: it is a broken symbolic link";
+    let circle = "it is a symbolic link that leads in a circle";
     let expected = [
         "a/ directory",
-        "a/loop/ link",
+        &format!("a/loop/ {circle}"),
         "a/x file",
+        &format!("around {circle}"),
+        &format!("around/ {circle}"),
         &format!("broken {broken}"),
         &format!("broken/ {broken}"),
         "file file",
         "link file",
+        &format!("round {circle}"),
+        &format!("round/ {circle}"),
         "to-a/ directory",
-        "to-a/loop/ link",
+        &format!("to-a/loop/ {circle}"),
         "to-a/x file",
     ];
     assert_eq!(listed, expected);
     assert_eq!(world.store().read(&key("to-a/x")).await.unwrap(), "a/x");
     let below: Vec<_> = world.list("a/", ListOptions::default()).await.iter().map(shown).collect();
-    assert_eq!(below, ["a/loop/ link", "a/x file"], "a loop is one from wherever the listing starts");
+    assert_eq!(below, [&*format!("a/loop/ {circle}"), "a/x file"], "a loop is one from wherever the listing starts");
+    for name in ["a/loop/", "round", "to-a/loop/"] {
+        let kind = world.store().head(&key(name)).await.unwrap().kind;
+        assert_eq!(kind, Kind::Protected(pos3_core::Protection::LinkLoop), "{name}");
+    }
     assert!(world.store().list_all("broken/").await.is_err(), "what lies behind is not known to be absent");
 }
 

@@ -318,7 +318,8 @@ impl Refusal {
         match self.code.as_str() {
             "NoSuchKey" | "NoSuchBucket" | "NoSuchUpload" | "NoSuchVersion" => ErrorKind::NotFound,
             "PreconditionFailed" | "ConditionalRequestConflict" => ErrorKind::Precondition,
-            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidObjectState" => ErrorKind::Denied,
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => ErrorKind::Denied,
+            "InvalidObjectState" => ErrorKind::Archived,
             "InvalidAccessKeyId"
             | "SignatureDoesNotMatch"
             | "ExpiredToken"
@@ -358,7 +359,6 @@ impl Refusal {
                 _,
             )
             | (_, ErrorKind::Exhausted) => Reach::Everything,
-            ("InvalidObjectState", _) => Reach::Key,
             (_, ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::Throttled | ErrorKind::Unavailable) => {
                 Reach::Suspected
             }

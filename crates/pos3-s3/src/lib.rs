@@ -27,6 +27,7 @@
 //! | `unfinished` | uploads that were given up |
 //! | `error` | what a failure means |
 
+mod archive;
 mod bucket;
 mod checksum;
 mod client;

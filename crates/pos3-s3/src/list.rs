@@ -16,6 +16,7 @@ use futures::{FutureExt, Stream};
 use pos3_core::{Entry, Key, ListOptions, Result, StoreError};
 use tokio::task::JoinHandle;
 
+use crate::archive::{OPTIONAL_ATTRIBUTES, RESTORE_STATUS};
 use crate::bucket::Bucket;
 use crate::error::Failure;
 use crate::operation::Operation;
@@ -31,6 +32,15 @@ pub(crate) struct Listing {
     token: Option<String>,
     progress: Progress,
     next: Next,
+    restores: Restores,
+}
+
+/// Whether the server is asked which archived objects were restored. That is done from the first page on that has any:
+/// few buckets do, and not every server knows the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Restores {
+    Unasked,
+    Asked,
 }
 
 enum Next {
@@ -68,16 +78,23 @@ impl Listing {
             token: None,
             progress: Progress::default(),
             next: Next::First,
+            restores: Restores::Unasked,
         }
     }
 
     fn fetch(&self) -> Fetch {
         let (bucket, query, token) = (self.bucket.clone(), self.query.clone(), self.token.clone());
-        Fetch(tokio::spawn(async move { bucket.list_page(&query, token.as_deref()).await }))
+        let restores = self.restores;
+        Fetch(tokio::spawn(async move { bucket.list_page(&query, token.as_deref(), restores).await }))
     }
 
     /// Takes a page that came and asks for the one after it.
     fn turn(&mut self, page: Page) -> Result<(), Failure> {
+        if page.has_archived() && self.restores == Restores::Unasked {
+            self.restores = Restores::Asked;
+            self.next = Next::Fetching(self.fetch());
+            return Ok(());
+        }
         self.next = Next::Nothing;
         if let Some(token) = page.next {
             self.progress.turn(page.entries.iter().map(|entry| &entry.key), &token)?;
@@ -124,7 +141,7 @@ impl Stream for Listing {
 }
 
 impl Bucket {
-    async fn list_page(&self, query: &ListQuery, token: Option<&str>) -> Result<Page, Failure> {
+    async fn list_page(&self, query: &ListQuery, token: Option<&str>, restores: Restores) -> Result<Page, Failure> {
         let page_size = self.client.config().list_page.map(|keys| keys.to_string());
         let start_after = query.start_after.as_ref().filter(|_| token.is_none());
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(7);
@@ -135,7 +152,10 @@ impl Bucket {
         pairs.extend(page_size.as_deref().map(|keys| ("max-keys", keys)));
         pairs.extend((!query.prefix.is_empty()).then_some(("prefix", query.prefix.as_str())));
         pairs.extend(start_after.map(|key| ("start-after", key.as_str())));
-        let request = self.request(Operation::ListObjectsV2, &pairs)?;
+        let mut request = self.request(Operation::ListObjectsV2, &pairs)?;
+        if restores == Restores::Asked {
+            request = request.header(OPTIONAL_ATTRIBUTES, RESTORE_STATUS)?;
+        }
         let asked = Asked { bucket: &self.name, query, token };
         self.exchange(&request, |answer| page::parse(&answer.body, &asked)).await
     }

@@ -19,6 +19,7 @@ use object_store::client::{HttpError, HttpResponse};
 use pos3_core::{ByteStream, Digest, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
 use tokio::time::timeout;
 
+use crate::archive;
 use crate::bucket::{Bucket, check_key, header};
 use crate::checksum::{self, MODE};
 use crate::client::retry::Attempts;
@@ -265,6 +266,7 @@ fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
     entry.modified = parse_http_date(header(headers, "last-modified"));
     entry.fingerprint = etag::fingerprint(etag);
     entry.checksum = checksum::told(headers);
+    entry.availability = archive::told(headers);
     if entry.fingerprint.is_none() && entry.modified.is_none() {
         return Err(Failure::Garbled("the answer describes no object".into()));
     }

@@ -61,13 +61,13 @@ pub use sync::{Sync, sync};
 pub use threads::startable_threads;
 
 pub use pos3_core::{
-    Action, Budget, CancellationToken, Capabilities, Change, Checksum, Compare, Deletion, Digest, Doubts, Effect,
-    Entry, ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind, Failures, Filter, FilterBuilder,
-    FilterError, FilterLine, FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind, Manifest,
-    ManifestError, MaxDelete, MemoryJournal, MemoryManifest, NotBegun, Observer, Outcome, Plan, PlanCounts,
+    Action, Archived, Availability, Budget, CancellationToken, Capabilities, Change, Checksum, Compare, Deletion,
+    Digest, Doubts, Effect, Entry, ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind, Failures, Filter,
+    FilterBuilder, FilterError, FilterLine, FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind,
+    Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, NotBegun, Observer, Outcome, Plan, PlanCounts,
     Preconditions, Proof, Protection, Refusal, RemoteStore, Report, Row, RowChange, Side, SkipEffect, SkipReason,
     Skips, Sorted, Sorter, Spill, SpillError, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Url, Usage,
-    Verify, is_deceptive, one_line, printable, without_userinfo,
+    Verify, WithheldDeletes, is_deceptive, one_line, printable, without_userinfo,
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]

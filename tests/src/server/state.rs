@@ -27,6 +27,44 @@ pub struct StoredObject {
     pub part_sizes: Vec<usize>,
     /// Checksums of the content by header name (`x-amz-checksum-crc32`, …), base64.
     pub checksums: BTreeMap<&'static str, String>,
+    /// Where the content lies.
+    pub storage: Storage,
+}
+
+/// Where the content of an object lies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// Where it can be read.
+    #[default]
+    Standard,
+    /// In an archive: a read is refused. The class is what listings show; that of an archive tier says nothing of it.
+    Archived {
+        /// `GLACIER`, `DEEP_ARCHIVE` or `INTELLIGENT_TIERING`.
+        class: String,
+    },
+    /// In an archive, with a copy that can be read for a while.
+    Restored {
+        /// `GLACIER` or `DEEP_ARCHIVE`.
+        class: String,
+    },
+}
+
+impl Storage {
+    /// Returns the storage of an object that is written with this class.
+    pub(super) fn of(class: Option<&str>) -> Self {
+        match class {
+            Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) => Self::Archived { class: class.to_owned() },
+            _ => Self::Standard,
+        }
+    }
+
+    /// Returns the class, if it is not the usual one.
+    pub(super) fn class(&self) -> Option<&str> {
+        match self {
+            Self::Standard => None,
+            Self::Archived { class } | Self::Restored { class } => Some(class),
+        }
+    }
 }
 
 impl StoredObject {
@@ -35,7 +73,15 @@ impl StoredObject {
     pub fn new(bytes: Bytes, properties: Properties) -> Self {
         let etag = hexadecimal(&md5(&bytes));
         let modified = now();
-        Self { bytes, etag, modified, properties, part_sizes: Vec::new(), checksums: BTreeMap::new() }
+        Self {
+            bytes,
+            etag,
+            modified,
+            properties,
+            part_sizes: Vec::new(),
+            checksums: BTreeMap::new(),
+            storage: Storage::Standard,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `pos3-cli check`.
 
 use clap::Args;
-use pos3::{Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
+use pos3::{Archived, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions, WithheldDeletes};
 
 use super::filter::{FilterArgs, FilterArgsError};
 use super::{ConcurrencyArgs, S3Args, location};
@@ -78,6 +78,8 @@ impl CheckArgs {
             .with_compare(if self.download { Compare::Content } else { Compare::Digest })
             .with_deletion(Deletion::Mirror)
             .with_guards(everything)
+            .with_withheld_deletes(WithheldDeletes::Planned)
+            .with_archived(Archived::Requested)
             .with_filter(self.filter.filter()?)
             .with_budget(self.concurrency.budget()))
     }

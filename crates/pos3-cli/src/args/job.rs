@@ -1,7 +1,7 @@
 //! What a sync is: between what, which keys, compared how, with what deleted. Every command that makes a plan has these.
 
 use clap::Args;
-use pos3::{Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
+use pos3::{Archived, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
 
 use super::filter::{FilterArgs, FilterArgsError};
 use super::{ConcurrencyArgs, S3Args, location};
@@ -30,6 +30,10 @@ pub(crate) struct JobArgs {
     /// Leave symbolic links out (the default)
     #[arg(long, overrides_with = "follow_symlinks", help_heading = "What to sync")]
     no_follow_symlinks: bool,
+
+    /// Skip archived objects without counting them as a failure
+    #[arg(long, help_heading = "What to sync")]
+    skip_archived: bool,
 
     #[command(flatten)]
     compare: CompareArgs,
@@ -86,6 +90,7 @@ impl JobArgs {
             .with_deletion(if delete { Deletion::Mirror } else { Deletion::Keep })
             .with_guards(guards)
             .with_filter(self.filter.filter()?)
+            .with_archived(if self.skip_archived { Archived::LeftOut } else { Archived::Missing })
             .with_budget(self.concurrency.budget()))
     }
 

@@ -59,6 +59,10 @@ impl Copy {
             Err(error) if has_vanished(&error) => {
                 return Copied::Skipped(source.key.clone(), SkipReason::Vanished);
             }
+            Err(error) if is_archived(&error) => {
+                let why = SkipReason::Archived(self.run.options.archived);
+                return Copied::Skipped(source.key.clone(), why);
+            }
             Err(error) => return self.failed(source, kind_of(&error), error),
         };
         drop(slot);
@@ -141,6 +145,11 @@ fn expectation(target: Option<&Entry>) -> Expect {
 /// Returns true if what was to be read is not there any more. A bucket that is gone is another matter.
 fn has_vanished(error: &StoreError) -> bool {
     error.kind() == ErrorKind::NotFound && error.operation() == "read" && error.reach() == Reach::Key
+}
+
+/// Returns true if the source is in an archive that no listing told of.
+fn is_archived(error: &StoreError) -> bool {
+    error.kind() == ErrorKind::Archived && matches!(error.operation(), "read" | "copy")
 }
 
 /// Returns what an error of a copy means: a source is read, a target is written.

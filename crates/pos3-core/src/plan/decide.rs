@@ -5,9 +5,10 @@
 use super::{Action, SkipReason};
 use crate::compare::{Change, Compare, Known, Proof, Reading, Subject, Verdict};
 use crate::diff::Diff;
-use crate::entry::{Entry, Kind, Protection};
+use crate::entry::{Availability, Entry, Kind, Protection};
 use crate::key::Key;
 use crate::manifest::Row;
+use crate::options::Archived;
 use crate::store::{Capabilities, KeyRule};
 
 /// What decisions are made by.
@@ -19,6 +20,8 @@ pub struct Policy {
     pub source: Capabilities,
     /// What the target's store can do.
     pub target: Capabilities,
+    /// What archived objects of the source are treated as.
+    pub archived: Archived,
 }
 
 /// What follows from one difference.
@@ -64,6 +67,18 @@ impl Policy {
         }
     }
 
+    /// Returns the action, or that it has to wait until its source is restored: no request is sent to be told so.
+    pub(super) fn if_ready(&self, action: Action) -> Action {
+        match action {
+            Action::Copy { source, .. } | Action::Replace { source, .. }
+                if source.availability == Availability::Archived && self.archived != Archived::Requested =>
+            {
+                Action::Skip { key: source.key, why: SkipReason::Archived(self.archived) }
+            }
+            action => action,
+        }
+    }
+
     fn target_only(&self, target: Entry, source_inside: bool) -> Decision {
         // Where directories are real, one that the source has something in must stay.
         let needed = source_inside && self.target.keys == KeyRule::FilePath;
@@ -102,6 +117,9 @@ impl Policy {
             }
             Verdict::Same(proof) => unchanged(source, proof),
             Verdict::Changed(why) => self.copy(source, Some(target), why),
+            Verdict::NeedsContent if source.availability == Availability::Archived => {
+                skip(source.key, SkipReason::Archived(self.archived))
+            }
             Verdict::NeedsDigest => read(source, target, Reading::Digest),
             Verdict::NeedsContent => read(source, target, Reading::Both),
         }
@@ -135,6 +153,28 @@ mod tests {
 
     fn disk() -> Capabilities {
         Capabilities::new().with_keys(KeyRule::FilePath).with_keeps_modified(true).with_local_reads(true)
+    }
+
+    fn policy(compare: Compare, source: Capabilities, target: Capabilities) -> Policy {
+        Policy { compare, source, target, archived: Archived::Missing }
+    }
+
+    #[test]
+    fn what_is_archived_is_compared_and_not_copied() {
+        use crate::entry::Digest;
+        let digest = |byte| Digest::Md5([byte; 16]);
+        let object = |byte| Entry::file("k", 1).with_digest(digest(byte));
+        let archived = || object(1).with_availability(Availability::Archived);
+        let policy = policy(Compare::Auto, Capabilities::new(), Capabilities::new());
+        let both = |target| policy.decide(Diff::Both { source: archived(), target }, Known::NoManifest);
+        assert_eq!(kind_of(&both(object(1))), "unchanged");
+        let Decision::Act(action) = both(object(2)) else { unreachable!() };
+        let skip = Action::Skip { key: Key::from("k"), why: SkipReason::Archived(Archived::Missing) };
+        assert_eq!(policy.if_ready(action), skip);
+        let replace = Action::Replace { source: archived(), obstacle: Key::from("k/") };
+        assert_eq!(policy.if_ready(replace), skip);
+        let ready = Action::Copy { source: object(1), target: None, why: Change::New };
+        assert_eq!(policy.if_ready(ready.clone()), ready);
     }
 
     fn kind_of(decision: &Decision) -> String {
@@ -203,7 +243,7 @@ mod tests {
             ),
         ];
         for ((source, target), diff, expected) in table {
-            let policy = Policy { compare: Compare::Auto, source: source.clone(), target: target.clone() };
+            let policy = policy(Compare::Auto, source.clone(), target.clone());
             let shown = format!("{diff:?}");
             assert_eq!(kind_of(&policy.decide(diff, Known::NoManifest)), expected, "{shown}");
         }
@@ -211,7 +251,7 @@ mod tests {
 
     #[test]
     fn an_unsafe_key_is_refused_before_it_is_copied() {
-        let policy = Policy { compare: Compare::Always, source: Capabilities::new(), target: disk() };
+        let policy = policy(Compare::Always, Capabilities::new(), disk());
         let decision = policy.decide(Diff::SourceOnly(Entry::file("a//b", 1)), Known::NoManifest);
         let why = SkipReason::Unsafe(UnsafeKey::EmptySegment);
         assert_eq!(decision, Decision::Act(Action::Skip { key: Key::from("a//b"), why }));

@@ -20,7 +20,7 @@ use crate::filter::Filter;
 use crate::key::Key;
 use crate::listing::{Complete, Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
-use crate::options::{Deletable, Deletion, Overwritable, SyncOptions};
+use crate::options::{Deletable, Deletion, Overwritable, SyncOptions, WithheldDeletes};
 use crate::spill::{self, Spill, SpillError};
 use crate::tree::Tree;
 
@@ -67,6 +67,7 @@ pub struct Planner {
     room: Room,
     last: Last,
     permission: Permission,
+    withheld_deletes: WithheldDeletes,
     source_files: u64,
     tally: Tally,
     warnings: Vec<String>,
@@ -115,6 +116,7 @@ impl Planner {
             compare: options.compare,
             source: source.store().capabilities(),
             target: target.store().capabilities(),
+            archived: options.archived,
         };
         Self {
             merge: Some(Merge::new(listings.0, listings.1)),
@@ -138,6 +140,7 @@ impl Planner {
             room: Room::default(),
             last: Last::Open,
             permission: Permission::new(),
+            withheld_deletes: options.withheld_deletes,
             source_files: 0,
             tally: Tally::default(),
             warnings: Vec::new(),
@@ -197,6 +200,7 @@ impl Planner {
 
     /// Takes note of what an action that comes before the deletes means for them.
     fn passed(&mut self, action: Action) -> Action {
+        let action = self.policy.if_ready(action);
         if let Action::Skip { why, .. } = &action {
             self.permission.after_skip(why);
         }
@@ -206,6 +210,7 @@ impl Planner {
     /// Leaves out what comes after the copies, where a copy cannot be made.
     fn withhold(&mut self) {
         if !self.permission.is_given()
+            && self.withheld_deletes == WithheldDeletes::Omitted
             && let Last::Decided(deletes) = &self.last
         {
             self.tally.withheld = deletes.files() + self.replacing.len();
@@ -405,7 +410,7 @@ impl Planner {
         for action in wanted {
             let checked = self.room.check(action?, &self.target, &self.filter).await;
             let failed = |error| PlanError::Listing(ListingFailed { side: Side::Target, error });
-            self.queue(checked.map_err(failed)?)?;
+            self.queue(self.policy.if_ready(checked.map_err(failed)?))?;
         }
         Ok(())
     }

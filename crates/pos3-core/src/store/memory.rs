@@ -15,7 +15,7 @@ use super::{
     Capabilities, Content, Download, EntryStream, Expect, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
     Usage,
 };
-use crate::entry::{Digest, Entry, Fingerprint, Kind};
+use crate::entry::{Availability, Digest, Entry, Fingerprint, Kind};
 use crate::error::{ErrorKind, StoreError};
 use crate::journal::Unfinished;
 use crate::key::Key;
@@ -142,6 +142,7 @@ impl RemoteStore for MemoryStore {
             fingerprint: Some(Fingerprint::from(format!("put-{}", state.puts).as_str())),
             digest: Some(Digest::Md5(Md5::digest(&bytes).into())),
             checksum: None,
+            availability: Availability::Ready,
         };
         state.objects.insert(key.clone(), Object { content: bytes, entry: entry.clone() });
         Ok(entry)

@@ -124,7 +124,8 @@ impl Names {
                 }
                 kind => self.add_as(name, kind),
             },
-            Err(Errno::NOENT | Errno::LOOP) if follows => {
+            Err(Errno::LOOP) if follows => self.push_either(name, &Protection::LinkLoop),
+            Err(Errno::NOENT) if follows => {
                 self.push_either(name, &Protection::Unreadable(BROKEN_LINK.into()));
             }
             Err(Errno::NOENT) => self.push_either(name, &Protection::Vanished),

@@ -234,7 +234,7 @@ impl Walk {
         let stat = rustix::fs::fstat(&directory)?;
         let identity = facts::identity(&stat);
         if self.root.symlinks() == Symlinks::Follow && self.is_inside(identity) {
-            return Ok(Entry::protected(self.key.as_str(), Protection::Symlink));
+            return Ok(Entry::protected(self.key.as_str(), Protection::LinkLoop));
         }
         let names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)?;
         self.note_unfinished(&names);

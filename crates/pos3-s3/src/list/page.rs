@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use pos3_core::{Entry, Key, Protection};
+use pos3_core::{Availability, Entry, Key, Protection};
 
+use crate::archive::{self, Restored};
 use crate::client::time::parse_rfc3339;
 use crate::client::uri::decode_listed;
 use crate::client::xml::{self, Step};
@@ -32,12 +33,21 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
 }
 
+impl Page {
+    /// Returns true if something lies in an archive, as far as the page tells.
+    pub(crate) fn has_archived(&self) -> bool {
+        self.entries.iter().any(|entry| entry.availability == Availability::Archived)
+    }
+}
+
 /// What the page says about one object, before its key is decoded: the encoding may be told at the end.
 #[derive(Default)]
 struct Record<'x> {
     key: Cow<'x, str>,
     modified: Cow<'x, str>,
     etag: Cow<'x, str>,
+    class: Cow<'x, str>,
+    restored: Restored,
     size: Option<u64>,
 }
 
@@ -100,6 +110,10 @@ impl<'x> Reader<'x> {
             }
             (2, Step::Close(name, text)) => self.close_child(name, text),
             (3, Step::Close(name, text)) => self.close_fact(name, text),
+            // Only a copy that is there now has a date on which it goes.
+            (4, Step::Close(b"RestoreExpiryDate", _)) if self.inside == Inside::Object => {
+                self.record.restored = Restored::Yes;
+            }
             _ => {}
         }
     }
@@ -125,6 +139,7 @@ impl<'x> Reader<'x> {
             (Inside::Object, b"Key") => self.record.key = std::mem::take(text),
             (Inside::Object, b"LastModified") => self.record.modified = std::mem::take(text),
             (Inside::Object, b"ETag") => self.record.etag = std::mem::take(text),
+            (Inside::Object, b"StorageClass") => self.record.class = std::mem::take(text),
             (Inside::Object, b"Size") => self.record.size = text.trim().parse().ok(),
             (Inside::Directory, b"Prefix") => self.directories.push(std::mem::take(text)),
             _ => {}
@@ -202,6 +217,7 @@ impl Record<'_> {
         entry.modified = parse_rfc3339(self.modified.trim());
         entry.fingerprint = etag::fingerprint(&self.etag);
         entry.digest = etag::digest(&self.etag);
+        entry.availability = archive::availability(&self.class, self.restored);
         Ok(entry)
     }
 }
@@ -322,6 +338,26 @@ mod tests {
         assert_eq!(entry.fingerprint, Some(Fingerprint::from("0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-3")));
         assert_eq!(entry.digest, Some(Digest::Md5OfParts { digest: [15; 16], parts: 3 }));
         assert_eq!(entry.modified, parse_rfc3339("2026-11-21T09:00:00.5Z"));
+    }
+
+    #[test]
+    fn what_lies_in_an_archive_is_told_from_what_was_restored() {
+        let archived = "<StorageClass>GLACIER</StorageClass>";
+        let restored = "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress>\
+                        <RestoreExpiryDate>2026-12-21T00:00:00Z</RestoreExpiryDate></RestoreStatus>";
+        let waiting = "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>";
+        let object = |key, facts: &str| format!("<Contents><Key>{key}</Key><Size>1</Size>{facts}</Contents>");
+        let page = page(&format!(
+            "<IsTruncated>false</IsTruncated>{}{}{}{}",
+            object("a", archived),
+            object("b", &format!("{archived}{restored}")),
+            object("c", &format!("{archived}{waiting}")),
+            object("d", ""),
+        ))
+        .unwrap();
+        use Availability::{Archived, Ready};
+        let shown: Vec<_> = page.entries.iter().map(|entry| entry.availability).collect();
+        assert_eq!((shown, page.has_archived()), (vec![Archived, Ready, Archived, Ready], true));
     }
 
     #[test]

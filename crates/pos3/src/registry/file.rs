@@ -17,15 +17,23 @@ use crate::location::Location;
 /// Opens directories of this machine: as a source one must exist, as a target it is made by the first write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileProvider {
-    symlinks: Symlinks,
+    of_source: Symlinks,
+    of_target: Symlinks,
 }
 
 impl FileProvider {
-    /// Sets what symbolic links are taken for.
+    /// Sets what symbolic links in a source are taken for. In a target they are never followed: nothing is written or
+    /// deleted through a link, so a plan that looks behind one would promise what cannot be done.
     #[must_use]
     pub fn with_symlinks(mut self, symlinks: Symlinks) -> Self {
-        self.symlinks = symlinks;
+        self.of_source = symlinks;
         self
+    }
+
+    /// Sets what symbolic links are taken for on both sides: for a comparison, which writes nothing.
+    #[must_use]
+    pub fn with_symlinks_of_both(self, symlinks: Symlinks) -> Self {
+        Self { of_source: symlinks, of_target: symlinks }
     }
 }
 
@@ -34,11 +42,11 @@ impl Provider for FileProvider {
     async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error> {
         let path = path_of(location)?;
         check(path, location, role)?;
-        let missing_root = match role {
-            Role::Source => MissingRoot::Error,
-            Role::Target => MissingRoot::Empty,
+        let (missing_root, symlinks) = match role {
+            Role::Source => (MissingRoot::Error, self.of_source),
+            Role::Target => (MissingRoot::Empty, self.of_target),
         };
-        let options = LocalOptions::default().with_symlinks(self.symlinks).with_missing_root(missing_root);
+        let options = LocalOptions::default().with_symlinks(symlinks).with_missing_root(missing_root);
         let store = LocalStore::with_options(path, options)
             .map_err(|source| Error::Store { location: location.to_string(), source })?;
         Ok(Tree::new(Arc::new(store)))

@@ -120,6 +120,7 @@ fn place(source: &CopySource) -> S3Result<(&str, &str)> {
 fn find_source(backend: &Backend, (bucket, key): (&str, &str), conditions: &Conditions) -> S3Result<Arc<StoredObject>> {
     let source = object::find(&backend.state.read(), bucket, key)?;
     conditions.check_copy_source(&source)?;
+    object::check_readable(&source)?;
     Ok(source)
 }
 

@@ -12,7 +12,7 @@ use super::{
     super::{
         operation::Operation,
         settings::ListingOrder,
-        state::{Bucket as StoredBucket, StoredObject},
+        state::{Bucket as StoredBucket, Storage, StoredObject},
     },
     Backend, bucket,
     condition::{etag, timestamp},
@@ -52,7 +52,7 @@ pub(super) async fn list_v2(
         key_count: Some(i32::try_from(page.items.len()).unwrap_or(i32::MAX)),
         is_truncated: Some(page.truncated),
         next_continuation_token: next,
-        contents: Some(page.contents(&names)),
+        contents: Some(page.contents(&names, restores(input.optional_object_attributes.as_ref()))),
         common_prefixes: Some(page.common_prefixes(&names)),
         delimiter: wanted.delimiter.map(|delimiter| names.write(delimiter)),
         start_after: input.start_after.as_deref().map(|after| names.write(after)),
@@ -85,7 +85,7 @@ pub(super) async fn list(
         max_keys: Some(input.max_keys.unwrap_or(1000).min(1000)),
         is_truncated: Some(page.truncated),
         next_marker: page.next().filter(|_| wanted.delimiter.is_some()).map(|place| names.write(place)),
-        contents: Some(page.contents(&names)),
+        contents: Some(page.contents(&names, Restores::Untold)),
         common_prefixes: Some(page.common_prefixes(&names)),
         delimiter: wanted.delimiter.map(|delimiter| names.write(delimiter)),
         encoding_type: input.encoding_type,
@@ -187,7 +187,7 @@ impl Page<'_> {
         self.items.last().filter(|_| self.truncated).map(Item::name)
     }
 
-    fn contents(&self, names: &Names) -> ObjectList {
+    fn contents(&self, names: &Names, restores: Restores) -> ObjectList {
         let object = |item: &Item<'_>| match item {
             Item::CommonPrefix(_) => None,
             Item::Object(key, object) => Some(Object {
@@ -195,7 +195,8 @@ impl Page<'_> {
                 size: i64::try_from(object.bytes.len()).ok(),
                 e_tag: Some(etag(object)),
                 last_modified: Some(timestamp(object.modified)),
-                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                storage_class: Some(ObjectStorageClass::from(object.storage.class().unwrap_or("STANDARD").to_owned())),
+                restore_status: restores.status(object),
                 ..Object::default()
             }),
         };
@@ -208,6 +209,35 @@ impl Page<'_> {
             Item::Object(..) => None,
         };
         self.items.iter().filter_map(prefix).collect()
+    }
+}
+
+/// Whether the answer tells what was restored from an archive.
+#[derive(Clone, Copy)]
+enum Restores {
+    Told,
+    Untold,
+}
+
+fn restores(attributes: Option<&OptionalObjectAttributesList>) -> Restores {
+    let is_restore =
+        |attribute: &OptionalObjectAttributes| attribute.as_str() == OptionalObjectAttributes::RESTORE_STATUS;
+    if attributes.is_some_and(|attributes| attributes.iter().any(is_restore)) {
+        Restores::Told
+    } else {
+        Restores::Untold
+    }
+}
+
+impl Restores {
+    fn status(self, object: &StoredObject) -> Option<RestoreStatus> {
+        match (self, &object.storage) {
+            (Self::Told, Storage::Restored { .. }) => Some(RestoreStatus {
+                is_restore_in_progress: Some(false),
+                restore_expiry_date: Some(timestamp(object.modified)),
+            }),
+            _ => None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 use super::{
     super::{
         settings::{ConditionalWrites, Etags},
-        state::{Part as StoredPart, StoredObject, Upload, UploadChecksum, World, hexadecimal, md5, now},
+        state::{Part as StoredPart, Storage, StoredObject, Upload, UploadChecksum, World, hexadecimal, md5, now},
     },
     Backend, bucket,
     condition::Conditions,
@@ -190,6 +190,7 @@ fn assemble(upload: &Upload, parts: &[&StoredPart]) -> StoredObject {
         properties: upload.properties.clone(),
         part_sizes: parts.iter().map(|part| part.bytes.len()).collect(),
         checksums: checksums.collect(),
+        storage: Storage::Standard,
         bytes,
     }
 }

@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 use super::{
     super::{
         settings::ConditionalWrites,
-        state::{Properties, StoredObject, World},
+        state::{Properties, Storage, StoredObject, World},
     },
     Backend, IgnoreRange, ShiftRange, bucket,
     condition::{Conditions, etag, timestamp},
@@ -18,6 +18,9 @@ use super::{
 
 /// What S3 says of an object whose writer did not name a type.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
+
+/// What S3 says of an archived object that was restored for a while.
+const RESTORED: &str = "ongoing-request=\"false\", expiry-date=\"Fri, 21 Dec 2035 00:00:00 GMT\"";
 
 /// Builds the properties of an object from the input of the operation that makes it.
 macro_rules! properties {
@@ -49,6 +52,16 @@ pub(super) fn find(world: &World, bucket: &str, key: &str) -> S3Result<Arc<Store
     object.cloned().ok_or_else(|| s3_error!(NoSuchKey, "the key {key:?} does not exist"))
 }
 
+/// Fails for an object that has to be restored first.
+pub(super) fn check_readable(object: &StoredObject) -> S3Result<()> {
+    match object.storage {
+        Storage::Standard | Storage::Restored { .. } => Ok(()),
+        Storage::Archived { .. } => {
+            Err(s3_error!(InvalidObjectState, "the operation is not valid for the storage class"))
+        }
+    }
+}
+
 /// Stores an object if the conditions hold for what is at its key at this moment.
 pub(super) fn store(
     backend: &Backend,
@@ -78,6 +91,7 @@ pub(super) async fn put(
     tagging::refusal(backend, input.tagging.as_ref())?;
     let mut object = backend.kept(StoredObject::new(payload.bytes, properties!(input)));
     object.checksums = payload.checksums;
+    object.storage = Storage::of(input.storage_class.as_ref().map(StorageClass::as_str));
 
     let conditions =
         Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Conditions::default() };
@@ -104,6 +118,7 @@ pub(super) async fn get(
         if_unmodified_since: input.if_unmodified_since,
     };
     conditions.check_read(&object)?;
+    check_readable(&object)?;
 
     let ignore_range = request.extensions.get::<IgnoreRange>().is_some();
     let range = input.range.filter(|_| !ignore_range);
@@ -144,6 +159,8 @@ fn content(object: &StoredObject, range: std::ops::Range<usize>) -> GetObjectOut
         cache_control,
         server_side_encryption: server_side_encryption.map(Into::into),
         metadata: Some(metadata.into_iter().collect()),
+        storage_class: object.storage.class().map(|class| StorageClass::from(class.to_owned())),
+        restore: matches!(object.storage, Storage::Restored { .. }).then(|| RESTORED.to_owned()),
         ..GetObjectOutput::default()
     }
 }
@@ -178,6 +195,8 @@ pub(super) async fn head(
         cache_control: shown.cache_control,
         server_side_encryption: shown.server_side_encryption,
         metadata: shown.metadata,
+        storage_class: shown.storage_class,
+        restore: shown.restore,
         ..HeadObjectOutput::default()
     };
     match selection {
