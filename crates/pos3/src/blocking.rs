@@ -253,7 +253,7 @@ impl Mirror {
     }
 
     /// Uploads everything and ends; see [`Session::close`].
-    pub fn close(self) -> Ending {
+    pub fn close(&self) -> Ending {
         self.session.close()
     }
 

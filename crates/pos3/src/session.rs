@@ -226,6 +226,11 @@ use signals::Signals;
 /// `raw/**/old` every `old` below any `raw`. What matches is neither copied nor deleted, on both sides; one object is
 /// left alone by its name. [`exclude_matching`](crate::FilterBuilder::exclude_matching) has all the rules.
 ///
+/// Symbolic links in an output are left out, unless its [`symlinks`](UploadOptions::symlinks) are followed. An end names
+/// what it left out in [`Ended::left_out`], and is not [complete](Ended::is_complete) then. A link that leads out of the
+/// output is also a warning, because its content is not uploaded. The local path of an output is never followed when it
+/// becomes a link: that is an error.
+///
 /// # Warnings
 ///
 /// What a person may want to know although nothing failed is told once: to the [observer](SessionBuilder::observer) as

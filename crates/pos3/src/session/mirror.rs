@@ -90,7 +90,7 @@ impl Mirror {
     }
 
     /// Uploads everything and ends; see [`Session::close`].
-    pub async fn close(self) -> Ending {
+    pub async fn close(&self) -> Ending {
         self.session.close().await
     }
 

@@ -173,3 +173,60 @@ async fn two_names_of_one_directory_are_one_directory() {
         assert!(matches!(error, SessionError::LocalConflict { .. }), "{other}: {error}");
     }
 }
+
+#[tokio::test]
+async fn an_output_of_one_file_is_left_to_the_program() {
+    for is_synced in [false, true] {
+        let world = World::new();
+        fs::create_dir_all(world.path("cache/_/b/m/model.ckpt")).unwrap();
+        let session = world.session();
+        let one = upload().with_shape(Shape::File);
+        let path = if is_synced {
+            session.sync("memory://b/m/model.ckpt", SyncBothOptions::default().with_upload(one)).await.unwrap()
+        } else {
+            session.upload("memory://b/m/model.ckpt", one).await.unwrap()
+        };
+        assert!(path.parent().unwrap().is_dir() && !path.exists(), "{path:?}");
+        session.flush().await.unwrap();
+        fs::write(&path, "weights").unwrap();
+        session.close().await.into_result().unwrap();
+        assert_eq!(world.keys().await, ["m/model.ckpt"]);
+    }
+}
+
+#[tokio::test]
+async fn an_output_that_has_another_shape_than_announced_is_an_error() {
+    let world = World::new();
+    let session = world.session();
+    let file = session.upload("memory://b/file", upload().with_shape(Shape::File)).await.unwrap();
+    let directory = session.upload("memory://b/directory", upload().with_shape(Shape::Directory)).await.unwrap();
+    fs::create_dir(&file).unwrap();
+    write(&file, "a", "1");
+    fs::remove_dir(&directory).unwrap();
+    fs::write(&directory, "1").unwrap();
+    let error = session.close().await.into_result().unwrap_err().to_string();
+    assert!(error.contains("it is a directory, and one file is expected there"), "{error}");
+    assert!(error.contains("it is a file, and a directory is expected there"), "{error}");
+    assert_eq!(world.keys().await, [""; 0]);
+    let other = world.session();
+    let error = other.upload("memory://b/x/", upload().with_shape(Shape::File)).await.unwrap_err();
+    assert!(matches!(error, SessionError::NotOneFile { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_an_end_leaves_out_is_named_and_makes_it_incomplete() {
+    let world = World::new();
+    let session = world.session();
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    write(&out, "ckpt-1", "1");
+    std::os::unix::fs::symlink("ckpt-1", out.join("latest")).unwrap();
+    std::os::unix::fs::symlink("/elsewhere/ckpts", out.join("more")).unwrap();
+    let ending = session.close().await;
+    let ended = &ending.uploads[0];
+    assert!(!ending.is_complete() && !ended.is_uploaded(), "{ended:?}");
+    let named: Vec<_> = ended.left_out.iter().map(|left| (left.key.as_str(), left.link.clone().unwrap())).collect();
+    let (inside, elsewhere) = (Link::Inside("ckpt-1".into()), Link::Elsewhere("/elsewhere/ckpts".into()));
+    assert_eq!(named, [("latest", inside), ("more", elsewhere)]);
+    assert!(ended.report.as_ref().unwrap().warnings[0].contains("'more' in '"), "{ended:?}");
+    ending.into_result().unwrap();
+}
