@@ -21,7 +21,7 @@ fn plan() -> Plan {
         Action::Replace { source: seen("d/x", 1), obstacle: Key::from("d") },
     ];
     let mut plan = Plan::of(actions).unwrap();
-    plan.tally = Tally { source: 9, target: 8, unchanged: 7, extra: 0 };
+    plan.tally = Tally { source: 9, target: 8, unchanged: 7, ..Tally::default() };
     plan.warnings = vec!["a line\nwith a break".into()];
     plan
 }
