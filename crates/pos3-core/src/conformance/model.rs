@@ -12,6 +12,7 @@ mod explained;
 mod fault;
 mod forgetful;
 mod participant;
+mod without_files;
 mod world;
 
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
@@ -69,6 +70,15 @@ impl Model {
         self.run(&async |case| check::executing_a_collected_plan_is_running(&pair, case, &way).await);
     }
 
+    /// Where the source holds no file, nothing of the target is deleted, whatever directories, markers and links there are.
+    ///
+    /// # Panics
+    ///
+    /// With the smallest case found in which something is deleted.
+    pub fn a_source_without_files_deletes_nothing(self, pair: impl Fn() -> (Participant, Participant)) {
+        self.run(&async |case| without_files::a_source_without_files_deletes_nothing(&pair, case).await);
+    }
+
     /// What is said of one key is what a whole plan does with it.
     ///
     /// # Panics
@@ -122,6 +132,11 @@ macro_rules! model {
             #[test]
             fn executing_a_collected_plan_is_running() {
                 $crate::conformance::Model::new($cases / 2, file!()).executing_a_collected_plan_is_running($pair);
+            }
+
+            #[test]
+            fn a_source_without_files_deletes_nothing() {
+                $crate::conformance::Model::new($cases / 4, file!()).a_source_without_files_deletes_nothing($pair);
             }
 
             #[test]

@@ -14,8 +14,9 @@ use super::participant::{Consequence, Participant};
 use super::world::{World, fill, overwrite};
 use crate::conformance::{FaultStore, Operation, THEIRS};
 use crate::filter::Filter;
+use crate::key::Key;
 use crate::options::SyncOptions;
-use crate::plan::Plan;
+use crate::plan::{Plan, SkipReason};
 use crate::report::{FailedAction, Failure, Report, Stop};
 use crate::store::{KeyRule, RemoteStore};
 use crate::sync::SyncJob;
@@ -153,7 +154,9 @@ fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: 
     let copy = |failure: &Failure| failure.action == FailedAction::Copy && !late(failure.key.as_str());
     let copy_failed = report.failed.head().iter().any(copy);
     let unlisted = matches!(report.stopped, Some(Stop::Listing { .. }));
-    if copy_failed || unlisted {
+    let has_vanished = |(key, why): &(Key, SkipReason)| *why == SkipReason::Vanished && !late(key.as_str());
+    let vanished = report.skipped.iter().map(Result::unwrap).any(|skipped| has_vanished(&skipped));
+    if copy_failed || unlisted || vanished {
         prop_assert_eq!(report.deleted, 0);
     }
     // A delete whose answer was lost is told as failed, and may have been done.
