@@ -47,10 +47,11 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         Error::NoSource { location } => {
             return Some(format!("{}; --allow-empty accepts a source that is empty", for_nothing(location)));
         }
-        Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
-        Error::SourceIsFile { .. } => {
-            "sync works on directories; name the directory and use --exclude '*' --include NAME"
+        Error::SourceMissing { location } | Error::NotFound { location } if location.contains("://") => {
+            return Some(format!("check the spelling; '{} ls' shows what is there", name::name()));
         }
+        Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
+        Error::SourceIsFile { location } => return Some(for_one_file(location)),
         Error::TargetIsFile { .. } => "name a directory, or one that does not exist yet",
         Error::BackupOverlaps { .. } => {
             "choose a place outside both, or leave it out of the sync: --exclude 'DIRECTORY/*'"
@@ -65,8 +66,8 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         }
         Error::S3Settings(S3SettingsError::CredentialsFailed { why, .. }) if why.contains(NOT_SECURE) => TRUST,
         Error::S3Settings(S3SettingsError::CredentialsFailed { .. }) => {
-            "no other credentials are tried where one place should have them; mend it, or choose another with AWS_PROFILE \
-             or --profile"
+            "fix that source, or choose another with AWS_PROFILE or --profile: where one source should have credentials, no \
+             other is tried"
         }
         Error::S3Settings(S3SettingsError::UnknownAwsProfile { .. }) => {
             "check AWS_PROFILE and AWS_DEFAULT_PROFILE, or unset them; a profile of another server is named with --profile"
@@ -112,6 +113,18 @@ pub(crate) fn for_nothing(location: &str) -> String {
 /// Returns a word as a shell reads it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Returns the commands that copy one file, which a sync does not.
+fn for_one_file(location: &str) -> String {
+    let program = name::name();
+    let one = match location.parse() {
+        Ok(Location::Remote(_)) => format!("to copy one object: {program} download {} --local FILE", quoted(location)),
+        _ => format!("to copy one file: {program} upload s3://BUCKET/KEY --local {}", quoted(location)),
+    };
+    let (directory, file) = location.rsplit_once('/').unwrap_or((".", location));
+    let (directory, file) = (quoted(directory), quoted(file));
+    format!("{one}; to sync it with its directory: {program} sync {directory} TARGET --exclude '*' --include {file}")
 }
 
 /// Returns advice on a profile that cannot be used.
@@ -193,27 +206,54 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
         // What follows says where and why.
         ErrorKind::Unauthenticated if says("no credentials could be had") => return None,
         ErrorKind::Unauthenticated if says("RequestTimeTooSkewed") => "set this machine's clock",
-        ErrorKind::Unauthenticated if says("Expired") => "get new credentials and set AWS_SESSION_TOKEN with them",
+        ErrorKind::Unauthenticated if says("Expired") => return Some(for_expired(|name| std::env::var(name).ok())),
+        ErrorKind::Unauthenticated if says("AuthorizationHeaderMalformed") => return Some(for_region(&cause)),
         ErrorKind::Unauthenticated if says("SignatureDoesNotMatch") => {
             "check AWS_SECRET_ACCESS_KEY, the region (--region) and this machine's clock"
         }
         ErrorKind::Unauthenticated => "check AWS_ACCESS_KEY_ID, and that --endpoint-url names the server it belongs to",
         ErrorKind::Archived => RESTORE,
         ErrorKind::Denied if says("http ") => {
-            "these credentials may not do this; a sync needs s3:ListBucket, s3:GetObject, s3:PutObject, and with \
-             --delete s3:DeleteObject"
+            "ask the bucket's owner to allow it: a sync needs s3:ListBucket, s3:GetObject, s3:PutObject, and with --delete \
+             s3:DeleteObject"
         }
         ErrorKind::Denied => "check the permissions of the file or directory",
         ErrorKind::Unavailable if says(NOT_SECURE) => TRUST,
         ErrorKind::Unavailable if !says("http ") => {
-            "is the endpoint right, and does it answer? (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
+            "check that the endpoint is right and can be reached (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
         }
         ErrorKind::Throttled => "use fewer requests at once: --concurrency 8",
         ErrorKind::Exhausted => for_exhausted(error, &cause),
-        _ if says("another region") => "set the bucket's region with --region",
+        _ if says("at another endpoint") => {
+            "set the bucket's region (--region, AWS_REGION), or the server it is on (--endpoint-url, AWS_ENDPOINT_URL_S3)"
+        }
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Returns where credentials that have expired are renewed.
+fn for_expired(variable: impl Fn(&str) -> Option<String>) -> String {
+    let of = |name: &str| variable(name).filter(|value| !value.is_empty());
+    if of("AWS_ACCESS_KEY_ID").is_some() {
+        return "get new credentials, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; those of \
+                s3://PROFILE@… are in the profile's credentials_file"
+            .to_owned();
+    }
+    let profile = of("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+    let keys = of("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_else(|| "~/.aws/credentials".to_owned());
+    let config = of("AWS_CONFIG_FILE").unwrap_or_else(|| "~/.aws/config".to_owned());
+    format!(
+        "renew the credentials of the AWS profile '{profile}': its keys in {keys}, or what its credential_process in {config} \
+         prints, or the sign-on (aws sso login); those of s3://PROFILE@… are in the profile's credentials_file"
+    )
+}
+
+/// Returns the region to set, where a server says which one it expected.
+fn for_region(cause: &str) -> String {
+    let expected = cause.split_once("expecting '").and_then(|(_, rest)| rest.split_once('\''));
+    let region = expected.map_or("REGION", |(region, _)| region);
+    format!("set the region that the server expects: --region {region}, or AWS_REGION")
 }
 
 /// Returns advice on a lack of space, files or memory.
@@ -269,9 +309,21 @@ mod tests {
             (error(ErrorKind::Other, "bucket 'b' is in region 'eu-west-1'"), Some("use --region eu-west-1")),
             (error(ErrorKind::NotFound, "bucket 'b' does not exist: http 404 NoSuchBucket"), Some("check the bucket")),
             (error(ErrorKind::NotFound, "http 404 NoSuchKey"), None),
-            (error(ErrorKind::Denied, "access denied: http 403 AccessDenied"), Some("these credentials may not")),
+            (
+                error(ErrorKind::Unauthenticated, "http 400 AuthorizationHeaderMalformed expecting 'eu-west-1'"),
+                Some("set the region that the server expects: --region eu-west-1"),
+            ),
+            (
+                error(ErrorKind::Unauthenticated, "http 400 AuthorizationHeaderMalformed"),
+                Some("set the region that the server expects: --region REGION"),
+            ),
+            (
+                error(ErrorKind::Other, "bucket 'b' is in another region or at another endpoint"),
+                Some("set the bucket's region (--region, AWS_REGION), or the server"),
+            ),
+            (error(ErrorKind::Denied, "access denied: http 403 AccessDenied"), Some("ask the bucket's owner")),
             (error(ErrorKind::Denied, "permission denied"), Some("check the permissions")),
-            (error(ErrorKind::Unavailable, "connection refused"), Some("is the endpoint right")),
+            (error(ErrorKind::Unavailable, "connection refused"), Some("check that the endpoint")),
             (error(ErrorKind::Unavailable, "there is no secure connection to https://h"), Some("for a certificate")),
             (error(ErrorKind::Unavailable, "http 500 InternalError"), None),
         ] {
@@ -283,6 +335,34 @@ mod tests {
                 },
                 "{error}: {hint:?}"
             );
+        }
+    }
+
+    #[test]
+    fn expired_credentials_are_renewed_where_they_come_from() {
+        let hint = |variables: &[(&str, &str)]| {
+            for_expired(|name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert!(hint(&[("AWS_ACCESS_KEY_ID", "id")]).contains("set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and"));
+        let profile = hint(&[("AWS_PROFILE", "lab"), ("AWS_SHARED_CREDENTIALS_FILE", "/etc/keys")]);
+        for named in ["the AWS profile 'lab'", "/etc/keys", "credential_process in ~/.aws/config", "aws sso login"] {
+            assert!(profile.contains(named), "{profile}");
+        }
+    }
+
+    #[test]
+    fn one_file_is_copied_by_a_command_that_can_be_pasted() {
+        for (location, copy, sync) in [
+            ("a/b", "upload s3://BUCKET/KEY --local 'a/b'; ", "sync 'a' TARGET --exclude '*' --include 'b'"),
+            ("b", "upload s3://BUCKET/KEY --local 'b'; ", "sync '.' TARGET --exclude '*' --include 'b'"),
+            (
+                "s3://k/a/b",
+                "download 's3://k/a/b' --local FILE; ",
+                "sync 's3://k/a' TARGET --exclude '*' --include 'b'",
+            ),
+        ] {
+            let hint = for_error(&Error::SourceIsFile { location: location.to_owned() }).unwrap();
+            assert!(hint.contains(copy) && hint.contains(sync), "{hint}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpErrorKind};
-use pos3_core::{ErrorKind, Key, Reach, StoreError, printable};
+use pos3_core::{ErrorKind, Key, Reach, StoreError, printable, without_userinfo};
 
 use crate::client::time::parse_http_date;
 use crate::client::uri::Endpoint;
@@ -242,6 +242,8 @@ pub(crate) struct Refusal {
     message: String,
     request_id: String,
     region: String,
+    /// The server that a redirect leads to.
+    elsewhere: Option<String>,
     /// The region that the server named before, where this request was sent and refused.
     followed: Option<String>,
     retry_after: Option<Duration>,
@@ -261,16 +263,27 @@ impl Refusal {
         if region.is_empty() {
             header("x-amz-bucket-region").clone_into(&mut region);
         }
+        let elsewhere = server_of(header("location")).filter(|_| status.is_redirection());
         let retry_after = header("retry-after").parse().ok().map(Duration::from_secs);
         let date = parse_http_date(header("date"));
-        Self { status, code, message, request_id, region, followed: None, retry_after, date }
+        Self { status, code, message, request_id, region, elsewhere, followed: None, retry_after, date }
     }
 
     /// Returns one key's refusal out of an answer that was a success as a whole.
     pub(crate) fn of_key(code: String, message: String) -> Self {
         let status = StatusCode::OK;
         let (request_id, region) = (String::new(), String::new());
-        Self { status, code, message, request_id, region, followed: None, retry_after: None, date: None }
+        Self {
+            status,
+            code,
+            message,
+            request_id,
+            region,
+            elsewhere: None,
+            followed: None,
+            retry_after: None,
+            date: None,
+        }
     }
 
     /// Returns the server's time if it may have refused for the time of the request; an answer to HEAD has no code.
@@ -408,8 +421,9 @@ impl Refusal {
             _ if !self.region.is_empty() && self.may_be_about_region() => {
                 format!("bucket '{bucket}' is in region '{}'", self.region)
             }
-            _ if matches!(self.status.as_u16(), 301 | 307) => {
-                format!("bucket '{bucket}' is in another region or at another endpoint")
+            _ if matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308) => {
+                let there = self.elsewhere.as_ref().map(|server| format!(": the server redirects to {server}"));
+                format!("bucket '{bucket}' is in another region or at another endpoint{}", there.unwrap_or_default())
             }
             _ if self.status.as_u16() == 416 => "the range lies outside the content".to_owned(),
             _ if self.status.is_client_error() && self.kind() == ErrorKind::Other => {
@@ -418,6 +432,12 @@ impl Refusal {
             _ => return None,
         })
     }
+}
+
+/// Returns the server of a URL, without a path, which may hold a signature.
+fn server_of(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    Some(without_userinfo(&format!("{}://{}", uri.scheme()?, uri.authority()?)).into_owned())
 }
 
 impl fmt::Display for Refusal {
@@ -491,6 +511,16 @@ mod tests {
         let moved = Refusal::new(StatusCode::MOVED_PERMANENTLY, &headers, b"");
         let error = Failure::Refused(Box::new(moved)).during("list", None, "b1", &endpoint);
         assert_eq!(error.to_string(), "cannot list: bucket 'b1' is in region 'eu-west-1'");
+
+        for status in [301, 302, 303, 307, 308] {
+            let mut headers = HeaderMap::new();
+            headers.insert("location", "https://u:hush@other.example/b1?X-Amz-Signature=hush".parse().unwrap());
+            let moved = Refusal::new(StatusCode::from_u16(status).unwrap(), &headers, b"");
+            let error = Failure::Refused(Box::new(moved)).during("list", None, "b1", &endpoint);
+            let expected = "bucket 'b1' is in another region or at another endpoint: the server redirects to \
+                            https://***@other.example: http ";
+            assert_eq!(error.cause(), format!("{expected}{status}"));
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn an_endpoint_that_does_not_answer_is_given_up_by_the_policy_for_one_request() 
         let first = ended.err.lines().find(|line| line.starts_with("error: ")).unwrap();
         let told = format!("error: cannot list the target 's3://data/d': cannot connect to {endpoint}: ");
         assert!(first.starts_with(&told) && first.contains(why), "{}", ended.err);
-        assert!(ended.err.contains("\nhint: is the endpoint right, and does it answer?"), "{}", ended.err);
+        assert!(ended.err.contains("\nhint: check that the endpoint is right and can be reached"), "{}", ended.err);
         assert!(ended.err.contains(" 8 ListObjectsV2\n"), "{}", ended.err);
     }
 }

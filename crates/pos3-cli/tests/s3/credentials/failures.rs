@@ -13,8 +13,8 @@ fn told(account: &Account, error: &str) -> [String; 2] {
 
 const FILES: &str = "'HOME/.aws/config' or 'HOME/.aws/credentials'";
 
-const FAILED: &str = "hint: no other credentials are tried where one place should have them; mend it, or choose another \
-                      with AWS_PROFILE or --profile";
+const FAILED: &str = "hint: fix that source, or choose another with AWS_PROFILE or --profile: where one source should have \
+                      credentials, no other is tried";
 
 #[test]
 fn nothing_at_all() {
