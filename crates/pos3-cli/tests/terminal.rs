@@ -27,7 +27,7 @@ fn arguments_are_repeated_in_a_form_that_does_nothing() {
         &["sync", "from", &format!("--{HOSTILE}")],
         &["sync", "from", "to", "-j", HOSTILE],
         &["sync", "from", "to", "--exclude-from", HOSTILE],
-        &["sync", "from", "to", "--exclude", &format!("[{HOSTILE}")],
+        &["sync", "from", "to", "--exclude", &format!("../{HOSTILE}")],
         &["sync", HOSTILE, "to"],
         &["sync", &format!("s3://{HOSTILE}/x"), "to"],
         &["sync", "from", &format!("{HOSTILE}://x")],
