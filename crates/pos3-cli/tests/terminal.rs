@@ -35,7 +35,6 @@ fn arguments_are_repeated_in_a_form_that_does_nothing() {
         &["ls", HOSTILE],
         &["download", HOSTILE],
         &["run", "--", HOSTILE],
-        &["check", "from", HOSTILE, "--json"],
     ] {
         let ended = program.run(arguments);
         assert_ne!(ended.code, Some(0), "{arguments:?} {ended:?}");

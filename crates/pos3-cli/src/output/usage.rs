@@ -2,7 +2,9 @@
 //!
 //! Clap would print arguments as they were typed, with their control characters and passwords.
 
-use clap::error::{ContextValue, ErrorKind};
+use std::error::Error as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use pos3::{printable, without_userinfo};
 
 use super::{Text, data, text};
@@ -27,10 +29,23 @@ pub(crate) fn usage(mut error: clap::Error) -> Exit {
             for (kind, value) in shown {
                 error.insert(kind, value);
             }
-            text(&lines(&error.render().to_string()));
+            text(&invalid_value(&error).unwrap_or_else(|| lines(&error.render().to_string())));
             Exit::Usage
         }
     }
+}
+
+/// Returns what is wrong with a value by the words of what reads it, which repeat the value.
+fn invalid_value(error: &clap::Error) -> Option<Text> {
+    let (ErrorKind::ValueValidation, Some(why)) = (error.kind(), error.source()) else { return None };
+    let (Some(value), Some(argument)) = (error.get(ContextKind::InvalidValue), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
+    let mut told = Text::of(format!("error: invalid value '{value}' for '{argument}': {why}"));
+    told.line("");
+    told.line("For more information, try '--help'.");
+    Some(told)
 }
 
 fn lines(text: &str) -> Text {
