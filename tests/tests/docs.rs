@@ -77,5 +77,5 @@ fn every_report_about_others_names_tests_that_exist() {
         assert!(reports.insert(report), "{report} is there twice");
         assert_tests_exist(&code, report, tests);
     }
-    assert!(reports.len() >= 60, "{}", reports.len());
+    assert!(reports.len() >= 80, "{}", reports.len());
 }
