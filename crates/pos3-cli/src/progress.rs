@@ -3,6 +3,7 @@
 //! Events come from many threads, thousands a second; so they only count, and a task of its own draws.
 
 mod counters;
+mod standstill;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +11,22 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use pos3::{Event, Observer, printable};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::args::{Detail, Show};
 use crate::lines::Lines;
 use crate::output;
 use counters::Counters;
+use standstill::Standstill;
 
 /// Time between two drawings of the bar.
 const DRAW: Duration = Duration::from_millis(100);
 
 /// Time between two lines where there is no terminal.
 const SAY: Duration = Duration::from_secs(10);
+
+/// Time between two looks at whether anything moves.
+const LOOK: Duration = Duration::from_secs(1);
 
 const TEMPLATE: &str = "{spinner} [{bar:24}] {wide_msg}";
 
@@ -29,7 +35,7 @@ const TEMPLATE: &str = "{spinner} [{bar:24}] {wide_msg}";
 pub(crate) struct Progress {
     counters: Arc<Counters>,
     bar: Option<ProgressBar>,
-    task: Option<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     detail: Detail,
 }
 
@@ -46,7 +52,7 @@ impl Progress {
     pub(crate) fn start(show: Show) -> Self {
         let counters = Arc::new(Counters::default());
         let terminal = output::is_watched();
-        let (bar, task) = match (show.progress, terminal) {
+        let (bar, drawing) = match (show.progress, terminal) {
             (false, _) => (None, None),
             (true, true) => {
                 let bar = bar();
@@ -55,7 +61,9 @@ impl Progress {
             }
             (true, false) => (None, Some(tokio::spawn(say(counters.clone())))),
         };
-        Self { counters, bar, task, detail: show.detail }
+        let watching = (show.detail != Detail::Quiet).then(|| tokio::spawn(watch(counters.clone())));
+        let tasks = drawing.into_iter().chain(watching).collect();
+        Self { counters, bar, tasks, detail: show.detail }
     }
 
     /// Returns the observer that this progress is fed by.
@@ -71,9 +79,7 @@ impl Progress {
 
     /// Takes the bar away.
     pub(crate) fn end(self) {
-        if let Some(task) = self.task {
-            task.abort();
-        }
+        self.tasks.iter().for_each(JoinHandle::abort);
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
             output::set_bar(None);
@@ -113,6 +119,17 @@ async fn draw(bar: ProgressBar, counters: Arc<Counters>) {
         bar.set_length(now.bytes_total);
         bar.set_position(now.bytes);
         bar.set_message(printable(&now.to_string()).to_string());
+    }
+}
+
+/// Says when nothing moves.
+async fn watch(counters: Arc<Counters>) {
+    let mut standstill = Standstill::new(Instant::now());
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(told) = standstill.look(&counters.now(), Instant::now()) {
+            output::note(&format!("{told}\n"));
+        }
     }
 }
 

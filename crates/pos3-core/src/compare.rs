@@ -11,7 +11,7 @@ use crate::entry::{Digest, Entry};
 use crate::manifest::Row;
 use crate::store::Capabilities;
 
-pub(crate) use hash::{Reading, Unread, same_content};
+pub(crate) use hash::{Reading, Sameness, Unread, same_content};
 
 /// How two entries of one key are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,8 +45,11 @@ pub(crate) enum Verdict {
     Same(Proof),
     /// The contents differ, or cannot be shown to be the same.
     Changed(Change),
-    /// Reading the local content must decide.
+    /// Reading the local content must decide, and, where its digest does not match, what the other store tells of the one
+    /// object.
     NeedsDigest,
+    /// What both stores tell of the one object must decide.
+    NeedsChecksum,
     /// Reading both contents must decide.
     NeedsContent,
 }
@@ -65,6 +68,8 @@ pub enum Proof {
     Manifest,
     /// The digests are equal.
     Digest,
+    /// The checksums are equal.
+    Checksum,
     /// The contents are equal, byte by byte.
     Content,
 }
@@ -78,6 +83,7 @@ impl Proof {
             Self::Time => "sizes are equal and times agree",
             Self::Manifest => "neither side changed since they were equal",
             Self::Digest => "digests are equal",
+            Self::Checksum => "checksums are equal",
             Self::Content => "contents are equal",
         }
     }
@@ -178,13 +184,17 @@ fn by_evidence(source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> Ve
         return Verdict::Same(Proof::Time);
     }
     match by_digest(source, target, (from, to)) {
-        Verdict::Changed(Change::Incomparable)
-            if matches!(known, Known::Unknown) && times_prove_equality(source, target) =>
-        {
-            Verdict::Same(Proof::Time)
+        // The file has the digest that was noted: its content need not be read to see that the object is another.
+        Verdict::NeedsDigest if matches!((from, to), (Some(Digest::Md5(_)), Some(Digest::Md5(_)))) => {
+            Verdict::Changed(Change::Content)
         }
         verdict => verdict,
     }
+}
+
+/// Returns true if equal times decide where contents turn out to have nothing in common that they can be compared by.
+pub(crate) fn times_decide(compare: Compare, source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> bool {
+    compare == Compare::Auto && matches!(known, Known::Unknown) && times_prove_equality(source, target)
 }
 
 /// Equal times are evidence only where a store keeps the time it was given: then we set it. Two objects may well have
@@ -194,14 +204,13 @@ fn times_prove_equality(source: Subject<'_>, target: Subject<'_>) -> bool {
     kept && source.entry.modified.is_some() && source.entry.modified == target.entry.modified
 }
 
+/// Equal digests decide. Others do not: what looks like a digest in a listing may be none, and a store may know more of one
+/// object than it lists.
 fn by_digest(source: Subject<'_>, target: Subject<'_>, digests: (Option<Digest>, Option<Digest>)) -> Verdict {
     match digests {
         (Some(a), Some(b)) if a == b => Verdict::Same(Proof::Digest),
-        (Some(Digest::Md5(_)), Some(Digest::Md5(_))) => Verdict::Changed(Change::Content),
-        (Some(_), _) if target.store.local_reads => Verdict::NeedsDigest,
-        (_, Some(_)) if source.store.local_reads => Verdict::NeedsDigest,
-        (None, None) if source.store.local_reads && target.store.local_reads => Verdict::NeedsDigest,
-        _ => Verdict::Changed(Change::Incomparable),
+        _ if source.store.local_reads || target.store.local_reads => Verdict::NeedsDigest,
+        _ => Verdict::NeedsChecksum,
     }
 }
 
@@ -227,8 +236,8 @@ mod tests {
 
     #[test]
     fn the_cheapest_evidence_decides() {
-        use Change::{Always, Content, Incomparable, Modified, Size};
-        use Verdict::{Changed, NeedsContent, NeedsDigest};
+        use Change::{Always, Modified, Size};
+        use Verdict::{Changed, NeedsChecksum, NeedsContent, NeedsDigest};
         let same = Verdict::Same;
         let disk = Capabilities::new().with_keeps_modified(true).with_local_reads(true);
         let s3 = Capabilities::new();
@@ -238,12 +247,12 @@ mod tests {
             (Compare::Auto, up, entry(1, 5, None), entry(1, 5, Some(A)), same(Proof::Time)),
             (Compare::Auto, up, entry(1, 4, None), entry(1, 5, Some(A)), NeedsDigest),
             (Compare::Auto, up, entry(1, 4, None), entry(1, 5, Some(PARTS)), NeedsDigest),
-            (Compare::Auto, up, entry(1, 4, None), entry(1, 5, None), Changed(Incomparable)),
+            (Compare::Auto, up, entry(1, 4, None), entry(1, 5, None), NeedsDigest),
             (Compare::Auto, down, entry(1, 5, Some(A)), entry(1, 5, None), same(Proof::Time)),
             (Compare::Auto, down, entry(1, 5, Some(A)), entry(1, 6, None), NeedsDigest),
             (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(A)), same(Proof::Digest)),
-            (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(B)), Changed(Content)),
-            (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(PARTS)), Changed(Incomparable)),
+            (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(B)), NeedsChecksum),
+            (Compare::Auto, across, entry(1, 5, Some(A)), entry(1, 5, Some(PARTS)), NeedsChecksum),
             (Compare::Auto, (&disk, &disk), entry(1, 4, None), entry(1, 5, None), NeedsDigest),
             (Compare::SizeOnly, up, entry(1, 9, None), entry(1, 5, Some(A)), same(Proof::Size)),
             (Compare::Mtime, up, entry(1, 5, None), entry(1, 9, Some(A)), same(Proof::Time)),
@@ -254,7 +263,7 @@ mod tests {
             (Compare::ExactTimestamps, down, entry(1, 9, None), entry(1, 9, None), same(Proof::Time)),
             (Compare::ExactTimestamps, up, entry(1, 5, None), entry(1, 9, None), same(Proof::Time)),
             (Compare::Digest, up, entry(1, 5, None), entry(1, 5, Some(A)), NeedsDigest),
-            (Compare::Digest, across, entry(1, 5, None), entry(1, 5, None), Changed(Incomparable)),
+            (Compare::Digest, across, entry(1, 5, None), entry(1, 5, None), NeedsChecksum),
             (Compare::Content, across, entry(1, 5, Some(A)), entry(1, 5, Some(A)), NeedsContent),
             (Compare::Always, up, entry(1, 5, None), entry(1, 5, Some(A)), Changed(Always)),
         ];
@@ -267,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_manifest_is_better_evidence_than_times() {
-        use Change::{Content, Incomparable};
+        use Change::Content;
         use Verdict::{Changed, NeedsDigest};
         let same = Verdict::Same;
         let disk = Capabilities::new().with_keeps_modified(true).with_local_reads(true);
@@ -281,14 +290,14 @@ mod tests {
             (&file, object("e", None), Known::Row(&opaque), same(Proof::Manifest)),
             // The file was edited or replaced, with size and time kept.
             (&edited, object("e", Some(A)), Known::Row(&known), NeedsDigest),
-            (&edited, object("e", None), Known::Row(&opaque), Changed(Incomparable)),
+            (&edited, object("e", None), Known::Row(&opaque), NeedsDigest),
             // The object was replaced: the file's digest is known from before.
             (&file, object("x", Some(B)), Known::Row(&known), Changed(Content)),
             (&file, object("x", Some(A)), Known::Row(&known), same(Proof::Digest)),
-            (&file, object("x", None), Known::Row(&opaque), Changed(Incomparable)),
+            (&file, object("x", None), Known::Row(&opaque), NeedsDigest),
             // Nothing is remembered: times prove nothing that a digest can tell.
             (&file, object("e", Some(A)), Known::Unknown, NeedsDigest),
-            (&file, object("e", None), Known::Unknown, same(Proof::Time)),
+            (&file, object("e", None), Known::Unknown, NeedsDigest),
             (&file, object("e", Some(A)), Known::NoManifest, same(Proof::Time)),
         ];
         for (source, target, known, expected) in table {

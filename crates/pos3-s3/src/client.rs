@@ -6,6 +6,7 @@
 mod clock;
 pub(crate) mod config;
 mod connect;
+pub(crate) mod floor;
 pub(crate) mod habits;
 mod region;
 pub(crate) mod request;
@@ -33,8 +34,9 @@ use crate::error::{Failure, Refusal};
 use crate::operation::Counters;
 use crate::store::S3Store;
 use clock::Clock;
-use config::{PayloadSigning, S3Config, S3ConfigError};
+use config::{PayloadSigning, S3Config, S3ConfigError, SlowestAnswer};
 use connect::Patience;
+use floor::Floor;
 use habits::Habits;
 use region::Regions;
 use request::{Body, Request};
@@ -46,6 +48,12 @@ use xml::XmlError;
 
 /// The most of an answer that is read into memory; a page of a thousand long keys stays far below.
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// How long a refusal may take to come: its status says enough.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(10);
+
+/// How many times the patience of a request its whole answer may take.
+const LONGEST_PATIENCE: u32 = 4;
 
 /// The most of a refusal that is read.
 const LARGEST_REFUSAL: usize = 64 << 10;
@@ -226,7 +234,9 @@ impl S3Client {
             return Ok(response);
         }
         let (head, body) = response.into_parts();
-        let body = collect(body, self.config().idle_timeout, LARGEST_REFUSAL).await.unwrap_or_default();
+        let limit = self.config().idle_timeout.min(LONGEST_REFUSAL);
+        let body = timeout(limit, collect(body, self.floor(limit), LARGEST_REFUSAL)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
         Err(Failure::Refused(Box::new(Refusal::new(head.status, &head.headers, &body))))
     }
 
@@ -250,9 +260,22 @@ impl S3Client {
 
     async fn answer(&self, counters: &Counters, request: &Request) -> Result<Answer, Failure> {
         let (head, body) = self.attempt(counters, request).await?.into_parts();
-        let idle = request.patience.unwrap_or(self.config().idle_timeout);
-        let body = collect(body, idle, LARGEST_ANSWER).await?;
+        let body = match request.patience {
+            None => collect(body, self.floor(self.config().idle_timeout), LARGEST_ANSWER).await?,
+            // While it works, a server may send a blank now and then.
+            Some(patience) => {
+                let limit = patience * LONGEST_PATIENCE;
+                let floor = Floor::new(SlowestAnswer { bytes: 0, within: limit }, patience);
+                let body = timeout(limit, collect(body, floor, LARGEST_ANSWER)).await;
+                body.map_err(|_| Failure::Stalled(limit))??
+            }
+        };
         Ok(Answer { headers: head.headers, body })
+    }
+
+    /// Returns a watch over the body of an answer.
+    pub(crate) fn floor(&self, idle: Duration) -> Floor {
+        Floor::new(self.config().slowest_answer, idle)
     }
 
     async fn signed(&self, request: &Request, signer: &Signer, now: SystemTime) -> Result<HttpRequest, Failure> {
@@ -288,7 +311,7 @@ impl S3Client {
 }
 
 /// Reads a body into memory; one that was cut, stalls or is too large is a failure.
-async fn collect(body: HttpResponseBody, idle: Duration, limit: usize) -> Result<Bytes, Failure> {
+async fn collect(body: HttpResponseBody, mut floor: Floor, limit: usize) -> Result<Bytes, Failure> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -296,7 +319,9 @@ async fn collect(body: HttpResponseBody, idle: Duration, limit: usize) -> Result
     let mut chunks = body.bytes_stream();
     let mut whole = BytesMut::new();
     let mut first = Bytes::new();
-    while let Some(chunk) = timeout(idle, chunks.next()).await.map_err(|_| Failure::Stalled(idle))? {
+    let size =
+        |chunk: &Option<Result<Bytes, _>>| chunk.as_ref().and_then(|chunk| chunk.as_ref().ok()).map_or(0, Bytes::len);
+    while let Some(chunk) = floor.next(chunks.next(), size).await? {
         let chunk = chunk?;
         if first.is_empty() && whole.is_empty() {
             first = chunk;

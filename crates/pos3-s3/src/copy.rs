@@ -4,6 +4,7 @@
 //! element says so: a `200 OK` with an `<Error>` in it, taken for a success, would make a move lose data.
 
 mod confirm;
+mod tags;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 use crate::store::S3Store;
-use crate::write::{ObjectHeaders, PartSource, REPEATS, Upload, expecting, part_size_for, with_content_type, written};
+use crate::write::{ObjectHeaders, PartSource, REPEATS, expecting, part_size_for, with_content_type, written};
 
 /// How long a server may work without a word on what takes it long: copying gigabytes, putting parts together.
 pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
@@ -214,7 +215,7 @@ impl Bucket {
         let headers = if headers.is_empty() { description(&found) } else { with_content_type(headers.clone(), to) };
         let part_size = part_size_for(source.size, source.part_size(&from, part_size).await);
         let part_size = part_size.map_err(|failure| self.error("copy", to, failure))?;
-        let upload = Upload::of_copies(self.clone(), to, &headers, from.checksum).await;
+        let upload = source.begin(self, to, &headers, from.checksum).await;
         let mut upload = upload.map_err(|failure| self.error("copy", to, failure))?;
         let finished = upload.finish(&PartSource::Copy(source), source.size, part_size, options).await?;
         Ok(Copied { entry: finished.entry, sum: finished.sum })

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpErrorKind};
 use pos3_core::{ErrorKind, Key, Reach, StoreError, printable, without_userinfo};
 
+use crate::client::config::SlowestAnswer;
 use crate::client::time::parse_http_date;
 use crate::client::uri::Endpoint;
 use crate::client::xml::{self, XmlError};
@@ -24,6 +25,8 @@ pub(crate) enum Failure {
     Transport(HttpError),
     /// Nothing moved for so long. The server may have done what was asked.
     Stalled(Duration),
+    /// Less came than the least that must come in some time. The server may have done what was asked.
+    Slow(SlowestAnswer),
     /// An answer came that cannot be trusted. The server may have done what was asked.
     Garbled(String),
     /// An answer came whole, but it contradicts the request or itself. The next one would, too.
@@ -48,7 +51,7 @@ impl Failure {
             // A limit of this machine does not rise while a request waits.
             Self::Transport(error) if exhausted(error).is_some() => false,
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
-            Self::Stalled(_) | Self::Garbled(_) => true,
+            Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) => true,
             Self::Contradictory(_)
             | Self::Changed
             | Self::Credentials(_)
@@ -72,7 +75,7 @@ impl Failure {
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.status.is_server_error(),
-            Self::Transport(_) | Self::Stalled(_) | Self::Garbled(_) | Self::Contradictory(_) => true,
+            Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) | Self::Contradictory(_) => true,
             Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::TooLarge(_) | Self::Source(_) => false,
         }
     }
@@ -81,7 +84,7 @@ impl Failure {
     fn reach(&self) -> Reach {
         match self {
             Self::Refused(refusal) => refusal.reach(),
-            Self::Transport(_) | Self::Stalled(_) => Reach::Suspected,
+            Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) => Reach::Suspected,
             Self::Credentials(_) => Reach::Everything,
             Self::Source(error) => error.reach(),
             Self::Garbled(_) | Self::Contradictory(_) | Self::Changed | Self::Request(_) | Self::TooLarge(_) => {
@@ -96,6 +99,7 @@ impl Failure {
             Self::Refused(refusal) => Self::Refused(refusal.clone()),
             Self::Transport(error) => Self::Transport(HttpError::new(error.kind(), untyped(error))),
             Self::Stalled(idle) => Self::Stalled(*idle),
+            Self::Slow(slowest) => Self::Slow(*slowest),
             Self::Garbled(why) => Self::Garbled(why.clone()),
             Self::Contradictory(why) => Self::Contradictory(why.clone()),
             Self::Changed => Self::Changed,
@@ -134,7 +138,7 @@ impl Failure {
         let kind = match &self {
             Self::Refused(refusal) => refusal.kind(),
             Self::Transport(cause) if exhausted(cause).is_some() => ErrorKind::Exhausted,
-            Self::Transport(_) | Self::Stalled(_) => ErrorKind::Unavailable,
+            Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) => ErrorKind::Unavailable,
             Self::Garbled(_) | Self::Contradictory(_) => ErrorKind::Integrity,
             Self::Changed => ErrorKind::Precondition,
             Self::Credentials(_) => ErrorKind::Unauthenticated,
@@ -161,6 +165,9 @@ impl Failure {
                     _ => "no whole answer came from",
                 };
                 error.with_message(format!("{what} {endpoint}")).with_source(untyped(&cause))
+            }
+            Self::Slow(SlowestAnswer { bytes, within }) => {
+                error.with_message(format!("less than {bytes} bytes came from {endpoint} in {within:?}"))
             }
             Self::Stalled(idle) => error.with_message(format!("nothing came from {endpoint} for {idle:?}")),
             Self::Garbled(why) | Self::Contradictory(why) | Self::Request(why) => error.with_message(why),

@@ -31,6 +31,7 @@ macro_rules! operations {
 operations! {
     ListObjectsV2 GET,
     HeadObject HEAD,
+    GetObjectTagging GET,
     GetObject GET,
     PutObject PUT,
     CreateMultipartUpload POST,

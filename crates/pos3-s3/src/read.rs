@@ -8,7 +8,6 @@ mod proof;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
@@ -17,17 +16,21 @@ use http::header::{IF_MATCH, RANGE};
 use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpResponse};
 use pos3_core::{ByteStream, Digest, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
-use tokio::time::timeout;
 
 use crate::archive;
 use crate::bucket::{Bucket, check_key, header};
 use crate::checksum::{self, MODE};
+use crate::client::floor::Floor;
 use crate::client::retry::Attempts;
 use crate::client::time::parse_http_date;
 use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 use proof::Proof;
+
+/// How much must come of an object before another failure counts as the first one: a connection that ends after ten bytes,
+/// each time, would otherwise be followed for ever.
+const PROGRESS: u64 = 64 << 10;
 
 impl Bucket {
     /// Looks an object up.
@@ -83,6 +86,7 @@ impl Bucket {
             attempts: self.client.attempts(),
             proof: None,
             begun: false,
+            progress: 0,
         };
         let mut opened = reading.open(options.range).await.map_err(|failure| self.error("read", key, failure))?;
         let entry = opened.entry.clone();
@@ -107,6 +111,8 @@ struct Reading {
     proof: Option<Proof>,
     /// Something has been given out.
     begun: bool,
+    /// What has come since the last failure.
+    progress: u64,
 }
 
 /// An answer whose body is still to be read.
@@ -117,6 +123,7 @@ struct Opened {
     /// Bytes the server sends before that, because it ignores ranges.
     skip: u64,
     chunks: BoxStream<'static, Result<Bytes, HttpError>>,
+    floor: Floor,
     /// What the whole object can be compared with, if all of it was asked for.
     proof: Option<Proof>,
 }
@@ -170,7 +177,10 @@ impl Reading {
         if changed {
             return Err(Failure::Changed);
         }
-        Ok(Opened { entry, skip: wanted.start - sent.start, range: wanted, chunks: body.bytes_stream(), proof })
+        let client = &self.bucket.client;
+        let floor = client.floor(client.config().idle_timeout);
+        let (skip, chunks) = (wanted.start - sent.start, body.bytes_stream());
+        Ok(Opened { entry, skip, range: wanted, chunks, floor, proof })
     }
 
     /// Returns the digest of the object that was asked for: the one that the answer tells, or, where it names no ETag, the one
@@ -198,12 +208,14 @@ impl Reading {
 
     /// Returns the next bytes, or nothing once the range is complete.
     async fn chunk(&mut self, opened: &mut Opened) -> Result<Option<Bytes>, Failure> {
-        let idle = self.bucket.client.config().idle_timeout;
         while !opened.range.is_empty() {
-            let failure = match opened.next(idle).await {
+            let failure = match opened.next().await {
                 Ok(Some(chunk)) => match self.compared(&chunk, opened) {
                     Ok(()) => {
-                        self.attempts.renew();
+                        self.progress += chunk.len() as u64;
+                        if self.progress >= PROGRESS {
+                            self.attempts.renew();
+                        }
                         self.begun = true;
                         return Ok(Some(chunk));
                     }
@@ -219,6 +231,7 @@ impl Reading {
             if self.if_match.is_none() {
                 return Err(failure);
             }
+            self.progress = 0;
             self.bucket.client.again(&mut self.attempts, failure).await?;
             *opened = self.open(Some(opened.range.clone())).await?;
         }
@@ -239,9 +252,12 @@ impl Reading {
 
 impl Opened {
     /// Returns the next bytes that were asked for, or nothing at the end of the answer.
-    async fn next(&mut self, idle: Duration) -> Result<Option<Bytes>, Failure> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let size = |chunk: &Result<Option<Bytes>, HttpError>| {
+            chunk.as_ref().ok().and_then(Option::as_ref).map_or(0, Bytes::len)
+        };
         loop {
-            let chunk = timeout(idle, self.chunks.try_next()).await.map_err(|_| Failure::Stalled(idle))??;
+            let chunk = self.floor.next(self.chunks.try_next(), size).await??;
             let Some(mut chunk) = chunk else { return Ok(None) };
             let skipped = self.skip.min(chunk.len() as u64);
             self.skip -= skipped;

@@ -35,6 +35,7 @@ mod registry;
 mod s3;
 mod session;
 mod signal;
+mod small_file;
 mod state;
 mod sync;
 mod threads;
@@ -56,6 +57,7 @@ pub use session::{
     UploadOptions,
 };
 pub use signal::{Signal, on_each_signal};
+pub use small_file::{read_small, read_small_text};
 pub use state::{State, StateDirectory, StateError, Wait};
 pub use sync::{Sync, sync};
 pub use threads::startable_threads;

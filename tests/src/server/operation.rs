@@ -33,6 +33,8 @@ pub enum Operation {
     GetBucketLocation,
     /// `GET /bucket/key`
     GetObject,
+    /// `GET /bucket/key?tagging`
+    GetObjectTagging,
     /// `HEAD /bucket`
     HeadBucket,
     /// `HEAD /bucket/key`
@@ -134,6 +136,7 @@ fn object_operation(method: &Method, query: &str, copies: bool) -> Operation {
         Method::POST if parameter(query, "uploads").is_some() => Operation::CreateMultipartUpload,
         Method::GET if upload => Operation::ListParts,
         Method::DELETE if upload => Operation::AbortMultipartUpload,
+        Method::GET if parameter(query, "tagging").is_some() => Operation::GetObjectTagging,
         _ if names_subresource(query) => Operation::Other,
         Method::PUT if copies => Operation::CopyObject,
         Method::PUT => Operation::PutObject,
@@ -193,7 +196,7 @@ mod tests {
             ("PUT /b/k", PutObject, "k"),
             ("PUT /b//lead", PutObject, "/lead"),
             ("GET /b/a%2520b", GetObject, "a%20b"),
-            ("GET /b/k?tagging", Other, "k"),
+            ("GET /b/k?tagging", GetObjectTagging, "k"),
             ("HEAD /b/dir/", HeadObject, "dir/"),
             ("DELETE /b/x+y", DeleteObject, "x+y"),
             ("POST /b/k?uploads=", CreateMultipartUpload, "k"),

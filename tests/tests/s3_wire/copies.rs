@@ -5,8 +5,9 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use pos3_core::{Content, Entry, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
 use pos3_s3::{ConditionalWrites, S3Client, S3Store};
-use pos3_tests::server::{Answer, CopyEtag, Etags, Fault, Operation, Properties, S3Server, StoredObject};
+use pos3_tests::server::{Answer, CopyEtag, Etags, Fault, Operation, Properties, S3Server, StoredObject, Tagging};
 
+use super::checksums::Warned;
 use super::{BUCKET, config, random_bytes, server, store, store_with};
 
 const SIZE: usize = 12 << 20;
@@ -167,7 +168,7 @@ async fn a_large_copy_under_a_condition_stays_in_the_server() {
     let copied = store.put(&Key::from("copy"), source.clone(), absent.clone()).await.unwrap();
     assert_eq!(
         server.requests().to_string(),
-        "CompleteMultipartUpload: 1, CreateMultipartUpload: 1, HeadObject: 3, UploadPartCopy: 3"
+        "CompleteMultipartUpload: 1, CreateMultipartUpload: 1, GetObjectTagging: 1, HeadObject: 3, UploadPartCopy: 3"
     );
     let copy = server.object(BUCKET, "copy").unwrap();
     assert!(copy.bytes == content);
@@ -281,4 +282,33 @@ async fn a_wrong_etag_of_a_copy_that_is_right_is_no_failure() {
     server.fault(Fault::on(Operation::CopyObject).answer(Answer::WrongEtag));
     assert!(is_verified(&store(&server), PutOptions::default()).await, "HEAD of both tells the same MD5");
     assert_eq!(server.requests().of(Operation::CopyObject), 1);
+}
+
+#[tokio::test]
+async fn a_copy_in_parts_keeps_the_tags_or_warns_once() {
+    let tags = "a%20b=c%26d&stage=raw";
+    for (tagging, kept, warnings) in [
+        (Tagging::Kept, true, 0),
+        (Tagging::Denied, false, 1),
+        (Tagging::ReadDenied, false, 1),
+        (Tagging::WriteDenied, false, 1),
+        (Tagging::Unknown, false, 0),
+    ] {
+        let server = server();
+        let properties = Properties { tagging: Some(tags.to_owned()), ..Properties::default() };
+        server.put_object(BUCKET, "k", StoredObject::new(random_bytes(10, SIZE).into(), properties));
+        server.configure(|settings| settings.tagging = tagging);
+        let warned = Warned::new(config(&server).with_copy_limit(5 << 20));
+        for key in ["copy", "again"] {
+            let (source, _) = stored(&warned.store, "k").await;
+            warned.store.put(&Key::from(key), source, PutOptions::default()).await.unwrap();
+            let copy = server.object(BUCKET, key).unwrap();
+            assert!(copy.bytes == random_bytes(10, SIZE), "{tagging:?}");
+            assert_eq!(copy.properties.tagging.as_deref(), kept.then_some(tags), "{tagging:?}");
+        }
+        let told = warned.warnings();
+        assert_eq!(told.iter().filter(|warning| warning.contains("lose their tags")).count(), warnings, "{told:?}");
+        let asked = server.requests().of(Operation::GetObjectTagging);
+        assert_eq!(asked, if tagging == Tagging::Unknown { 1 } else { 2 }, "{tagging:?}");
+    }
 }

@@ -4,7 +4,6 @@
 //! itself.
 
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
@@ -41,7 +40,7 @@ impl FilterArgs {
         let mut builder = ordered.map_err(FilterArgsError::Filter)?;
         for path in &self.files {
             let lines =
-                fs::read_to_string(path).map_err(|error| FilterArgsError::File { path: path.clone(), error })?;
+                pos3::read_small_text(path).map_err(|error| FilterArgsError::File { path: path.clone(), error })?;
             builder = builder
                 .ignore_file(&path.to_string_lossy(), &lines)
                 .map_err(|error| FilterArgsError::Lines { path: path.clone(), error })?;

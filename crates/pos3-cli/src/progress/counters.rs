@@ -20,6 +20,9 @@ pub(super) struct Counters {
     deletes_total: AtomicU64,
     deletes_done: AtomicU64,
     unchanged: AtomicU64,
+    in_flight: AtomicU64,
+    /// Events of any kind: more of them is progress.
+    activity: AtomicU64,
     complete: AtomicBool,
 }
 
@@ -33,6 +36,8 @@ pub(super) struct Now {
     deletes: u64,
     deletes_total: u64,
     unchanged: u64,
+    pub(super) in_flight: u64,
+    pub(super) activity: u64,
     complete: bool,
     elapsed: Duration,
 }
@@ -49,6 +54,8 @@ impl Default for Counters {
             deletes_total: AtomicU64::default(),
             deletes_done: AtomicU64::default(),
             unchanged: AtomicU64::default(),
+            in_flight: AtomicU64::default(),
+            activity: AtomicU64::default(),
             complete: AtomicBool::default(),
         }
     }
@@ -59,6 +66,14 @@ impl Counters {
         let add = |counter: &AtomicU64, count: u64| {
             counter.fetch_add(count, Relaxed);
         };
+        add(&self.activity, 1);
+        match event {
+            Event::Started(_) => add(&self.in_flight, 1),
+            Event::Done(action) | Event::Failed(action, _) if !matches!(action, Action::Delete { .. }) => {
+                let _none = self.in_flight.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
+            }
+            _ => {}
+        }
         match event {
             Event::Unchanged(..) => add(&self.unchanged, 1),
             Event::Decided(Action::Copy { source, .. } | Action::Replace { source, .. }) => {
@@ -96,6 +111,8 @@ impl Counters {
             deletes: self.deletes_done.load(Relaxed),
             deletes_total: self.deletes_total.load(Relaxed),
             unchanged: self.unchanged.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            activity: self.activity.load(Relaxed),
             complete: self.complete.load(Relaxed),
             elapsed: self.begin.elapsed(),
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use pos3_tests::server::Operation;
+use pos3_tests::server::{Checksums, Etags, Operation};
 
 use super::{BUCKET, Cloud, requests};
 use crate::program::Ended;
@@ -19,7 +19,7 @@ fn a_check_says_what_differs_in_the_lines_of_rclone() {
     assert_eq!(ended.out, "* content\n+ here\n* size\n- there\n");
     assert!(ended.err.starts_with("1 equal, 2 differ, 1 only in the source, 1 only in the target\n"), "{}", ended.err);
     let counted = cloud.server.requests();
-    assert_eq!(counted.total(), 1, "{counted:?}");
+    assert_eq!(counted.to_string(), "HeadObject: 1, ListObjectsV2: 1", "only the doubtful key is looked up");
     assert_eq!(cloud.server.keys(BUCKET), ["d/content", "d/same", "d/size", "d/there"]);
     let all = cloud.run(&["check", "d", "s3://data/d", "--exclude", "*.log", "--all", "-q"]);
     assert_eq!((all.out.lines().next(), all.err.as_str()), (Some("= same"), ""), "{all:?}");
@@ -88,4 +88,45 @@ fn a_check_that_cannot_be_made_is_no_difference() {
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
         assert!(ended.err.starts_with("error: "), "{}", ended.err);
     }
+}
+
+#[test]
+fn where_etags_are_no_digests_the_stored_checksums_decide() {
+    let cloud = Cloud::new(&[("d/a", "one"), ("d/b", "two"), ("d/big", &"x".repeat(17 << 20))]);
+    cloud.server.configure(|settings| settings.etags = Etags::Kms);
+    assert_eq!(cloud.run(&["sync", "d", "s3://data/d"]).code, Some(0));
+    let checked = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!((checked.code, checked.out.as_str()), (Some(0), ""), "{checked:?}");
+    assert_eq!(cloud.run(&["sync", "s3://data/d", "s3://data/copy"]).code, Some(0));
+    let checked = cloud.run(&["check", "s3://data/d", "s3://data/copy"]);
+    assert_eq!((checked.code, checked.out.as_str()), (Some(0), ""), "{checked:?}");
+
+    // Plan, explanation and run agree without a memory, too.
+    cloud.server.reset_requests();
+    for (source, target) in [("d", "s3://data/d"), ("s3://data/d", "s3://data/copy")] {
+        for memory in [&[][..], &["--no-manifest"]] {
+            let _there_is_none = fs::remove_dir_all(cloud.program.state());
+            let (_, explained) = cloud.json(&[&["explain", source, target, "a"], memory].concat());
+            assert_eq!(explained["would"], "nothing", "{explained}");
+            let (code, ran) = cloud.json(&[&["sync", source, target], memory].concat());
+            assert_eq!((code, &ran["copied"]["files"]), (0, &0.into()), "{ran}");
+        }
+    }
+    assert_eq!(cloud.server.requests().of(Operation::PutObject), 0);
+    fs::write(cloud.program.path("d/a"), "eno").unwrap();
+    let checked = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!((checked.code, checked.out.as_str()), (Some(3), "* a\n"), "{checked:?}");
+}
+
+#[test]
+fn what_nothing_tells_is_unknown_and_no_difference() {
+    let cloud = Cloud::new(&[("d/a", "one")]);
+    cloud.server.configure(|settings| {
+        settings.etags = Etags::Kms;
+        settings.checksums = Checksums::Ignored;
+    });
+    assert_eq!(cloud.run(&["sync", "d", "s3://data/d"]).code, Some(0));
+    let checked = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.out.starts_with("! a ("), "{checked:?}");
 }

@@ -1,13 +1,17 @@
 //! Contents that must be read to know whether they are the same.
 
+use std::mem::discriminant;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
 use md5::{Digest as _, Md5};
 
+use super::Proof;
+use crate::checksum::Checksummer;
 use crate::diff::Side;
 use crate::digest::{Agreement, Digester};
-use crate::entry::{Digest, Entry};
-use crate::error::StoreError;
+use crate::entry::{Checksum, Digest, Entry};
+use crate::error::{ErrorKind, StoreError};
 use crate::store::{ByteStream, Content, Result};
 use crate::tree::Tree;
 
@@ -23,11 +27,24 @@ pub(crate) struct Unread {
 pub(crate) enum Reading {
     /// What is local is read, and its digest compared with what the other side says of its own.
     Digest,
+    /// Neither is read: both stores are asked for what they know of the one object.
+    Checksum,
     /// Both are read and compared byte by byte.
     Both,
 }
 
-/// Returns true if source and target have the same content, reading what is needed.
+/// What comparing contents has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sameness {
+    /// They are the same.
+    Same(Proof),
+    /// They differ.
+    Different,
+    /// There is nothing to compare them by.
+    Unknown,
+}
+
+/// Compares source and target, reading what is needed.
 ///
 /// # Errors
 ///
@@ -36,24 +53,91 @@ pub(crate) async fn same_content(
     source: (&Tree, &Entry),
     target: (&Tree, &Entry),
     reading: Reading,
-) -> Result<bool, Unread> {
+) -> Result<Sameness, Unread> {
     match reading {
         Reading::Digest => same_digest(source, target).await,
-        Reading::Both => same_bytes(source.0.content(source.1), target.0.content(target.1)).await,
+        Reading::Checksum => same_checksum(source, target).await,
+        Reading::Both => {
+            let same = same_bytes(source.0.content(source.1), target.0.content(target.1)).await?;
+            Ok(if same { Sameness::Same(Proof::Content) } else { Sameness::Different })
+        }
     }
 }
 
-async fn same_digest(source: (&Tree, &Entry), target: (&Tree, &Entry)) -> Result<bool, Unread> {
+async fn same_digest(source: (&Tree, &Entry), target: (&Tree, &Entry)) -> Result<Sameness, Unread> {
+    let is_local = |side: &(&Tree, &Entry)| side.0.store().capabilities().local_reads;
+    let (here, there) = ((source.0.content(source.1), Side::Source), (target.0.content(target.1), Side::Target));
+    match (is_local(&source), is_local(&target)) {
+        (true, true) => same_files(here, there, (source.1.digest, target.1.digest)).await,
+        (true, false) => same_as_told(here, there, target.1.digest).await,
+        (false, _) => same_as_told(there, here, source.1.digest).await,
+    }
+}
+
+/// Compares two contents that are read where they are, one of them only where the digest of the other is known.
+async fn same_files(
+    (source, from): (Content, Side),
+    (target, to): (Content, Side),
+    digests: (Option<Digest>, Option<Digest>),
+) -> Result<Sameness, Unread> {
     let unread = |side| move |error| Unread { side, error };
-    let target_is_local = target.0.store().capabilities().local_reads;
-    let known = match (source.1.digest, target.1.digest) {
-        (Some(known), _) if target_is_local => known,
-        (_, Some(known)) => {
-            return matches(source.0.content(source.1), known).await.map_err(unread(Side::Source));
-        }
-        _ => Digest::Md5(md5(source.0.content(source.1)).await.map_err(unread(Side::Source))?),
+    let (content, side, known) = match digests {
+        (Some(known), _) => (target, to, known),
+        (None, Some(known)) => (source, from, known),
+        (None, None) => (target, to, Digest::Md5(md5(source).await.map_err(unread(from))?)),
     };
-    matches(target.0.content(target.1), known).await.map_err(unread(Side::Target))
+    let read = read(content, Some(known)).await.map_err(unread(side))?;
+    Ok(if read.agreement == Agreement::Same { Sameness::Same(Proof::Digest) } else { Sameness::Different })
+}
+
+/// Compares a content that is read with what another store tells of its own: first with the digest in its listing, and where
+/// that does not match, with what it tells of this one object. What looks like a digest in a listing may be none.
+async fn same_as_told(
+    (local, here): (Content, Side),
+    (remote, there): (Content, Side),
+    listed: Option<Digest>,
+) -> Result<Sameness, Unread> {
+    let unread = |error| Unread { side: here, error };
+    let by_digest = match listed {
+        Some(_) => Some(read(local.clone(), listed).await.map_err(unread)?),
+        None => None,
+    };
+    if by_digest.as_ref().is_some_and(|read| read.agreement == Agreement::Same) {
+        return Ok(Sameness::Same(Proof::Digest));
+    }
+    let otherwise = if by_digest.is_some() { Sameness::Different } else { Sameness::Unknown };
+    let found = match remote.look_up().await {
+        Ok(Some(found)) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Unread { side: there, error }),
+        // Who may list but not look up sees what the listing shows.
+        Ok(None) | Err(_) => return Ok(otherwise),
+    };
+    let Some(checksum) = found.checksum else {
+        return Ok(if found.digest.is_none() { Sameness::Unknown } else { otherwise });
+    };
+    let own = match by_digest {
+        Some(Read { sum, .. }) if discriminant(&sum) == discriminant(&checksum) => sum,
+        _ => sum(local, &checksum).await.map_err(unread)?,
+    };
+    Ok(if own == checksum { Sameness::Same(Proof::Checksum) } else { Sameness::Different })
+}
+
+/// Compares what both stores tell of one object each.
+async fn same_checksum(source: (&Tree, &Entry), target: (&Tree, &Entry)) -> Result<Sameness, Unread> {
+    let (from, to) = (source.0.content(source.1), target.0.content(target.1));
+    let (from, to) = futures::join!(from.look_up(), to.look_up());
+    let told = |side, listed: &Entry, found: Result<Option<Entry>>| match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Unread { side, error }),
+        found => Ok(found.ok().flatten().unwrap_or_else(|| listed.clone())),
+    };
+    let (from, to) = (told(Side::Source, source.1, from)?, told(Side::Target, target.1, to)?);
+    Ok(match (from.checksum, to.checksum, from.digest, to.digest) {
+        (Some(from), Some(to), ..) if from == to => Sameness::Same(Proof::Checksum),
+        (_, _, Some(from), Some(to)) if from == to => Sameness::Same(Proof::Digest),
+        (Some(from), Some(to), ..) if discriminant(&from) == discriminant(&to) => Sameness::Different,
+        (_, _, Some(Digest::Md5(_)), Some(Digest::Md5(_))) => Sameness::Different,
+        _ => Sameness::Unknown,
+    })
 }
 
 async fn same_bytes(source: Content, target: Content) -> Result<bool, Unread> {
@@ -105,11 +189,33 @@ async fn md5(content: Content) -> Result<[u8; 16]> {
     Ok(hash.finalize().into())
 }
 
-async fn matches(content: Content, known: Digest) -> Result<bool> {
-    let Some(mut digester) = Digester::new(known, content.size()) else { return Ok(false) };
+/// What reading a content has shown.
+struct Read {
+    agreement: Agreement,
+    /// Its CRC-64/NVME, which costs little beside a digest.
+    sum: Checksum,
+}
+
+/// Reads a content and compares it with a digest.
+async fn read(content: Content, known: Option<Digest>) -> Result<Read> {
+    let mut digester = known.and_then(|known| Digester::new(known, content.size()));
+    let mut sum = Checksummer::crc64_nvme();
     let mut body = content.read(0..content.size()).await?;
     while let Some(chunk) = body.try_next().await? {
-        digester.update(&chunk);
+        sum.update(&chunk);
+        if let Some(digester) = &mut digester {
+            digester.update(&chunk);
+        }
     }
-    Ok(digester.finish() == Agreement::Same)
+    Ok(Read { agreement: digester.map_or(Agreement::Unknown, Digester::finish), sum: sum.finish() })
+}
+
+/// Returns the checksum of a content, of the same kind as `like`.
+async fn sum(content: Content, like: &Checksum) -> Result<Checksum> {
+    let mut sum = Checksummer::like(like);
+    let mut body = content.read(0..content.size()).await?;
+    while let Some(chunk) = body.try_next().await? {
+        sum.update(&chunk);
+    }
+    Ok(sum.finish())
 }

@@ -3,7 +3,7 @@
 //! Kinds, unsafe keys and protection are judged here and nowhere else.
 
 use super::{Action, SkipReason};
-use crate::compare::{Change, Compare, Known, Proof, Reading, Subject, Verdict};
+use crate::compare::{self, Change, Compare, Known, Proof, Reading, Subject, Verdict};
 use crate::diff::Diff;
 use crate::entry::{Availability, Entry, Kind, Protection};
 use crate::key::Key;
@@ -36,7 +36,7 @@ pub(super) enum Decision {
     /// Only the target has it: to be deleted, if that was asked for and both listings end well.
     Extra(Entry),
     /// Reading content must decide.
-    Read { source: Entry, target: Entry, reading: Reading, objection: Option<SkipReason> },
+    Read { source: Entry, target: Entry, reading: Reading, times_decide: bool, objection: Option<SkipReason> },
 }
 
 impl Policy {
@@ -110,6 +110,7 @@ impl Policy {
     fn compare(&self, source: Entry, target: Entry, known: Known<'_>) -> Decision {
         let from = Subject { entry: &source, store: &self.source };
         let to = Subject { entry: &target, store: &self.target };
+        let times_decide = compare::times_decide(self.compare, from, to, known);
         match self.compare.verdict(from, to, known) {
             Verdict::Same(proof @ (Proof::Digest | Proof::Content)) => {
                 let learned = Row::of(&source, &target);
@@ -120,14 +121,15 @@ impl Policy {
             Verdict::NeedsContent if source.availability == Availability::Archived => {
                 skip(source.key, SkipReason::Archived(self.archived))
             }
-            Verdict::NeedsDigest => read(source, target, Reading::Digest),
-            Verdict::NeedsContent => read(source, target, Reading::Both),
+            Verdict::NeedsDigest => read(source, target, Reading::Digest, times_decide),
+            Verdict::NeedsChecksum => read(source, target, Reading::Checksum, times_decide),
+            Verdict::NeedsContent => read(source, target, Reading::Both, false),
         }
     }
 }
 
-fn read(source: Entry, target: Entry, reading: Reading) -> Decision {
-    Decision::Read { source, target, reading, objection: None }
+fn read(source: Entry, target: Entry, reading: Reading, times_decide: bool) -> Decision {
+    Decision::Read { source, target, reading, times_decide, objection: None }
 }
 
 fn unchanged(source: Entry, proof: Proof) -> Decision {

@@ -11,7 +11,7 @@ use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
 use super::room::Room;
 use super::{Action, Permission, SkipReason, Tally};
-use crate::compare::{Change, Known, Proof, Reading, Unread, same_content};
+use crate::compare::{Change, Known, Proof, Sameness, Unread, same_content};
 use crate::diff::{Diff, ListingFailed, Merge, Side};
 use crate::entry::{Entry, Kind, Protection};
 use crate::error::ErrorKind;
@@ -291,7 +291,9 @@ impl Planner {
             Decision::Act(Action::Copy { source, target, why }) => {
                 Decision::Act(copy_unless(objection, source, target, why))
             }
-            Decision::Read { source, target, reading, .. } => Decision::Read { source, target, reading, objection },
+            Decision::Read { source, target, reading, times_decide, .. } => {
+                Decision::Read { source, target, reading, times_decide, objection }
+            }
             Decision::Extra(entry) if !self.deletable.allows(&entry, row.as_ref()) => {
                 self.names.note_kept(&entry.key);
                 self.room.note_kept(&entry.key);
@@ -341,11 +343,11 @@ impl Planner {
                 }
             }
             Decision::Act(action) => self.queue(action)?,
-            Decision::Read { source, target, reading, objection } => {
+            Decision::Read { source, target, reading, times_decide, objection } => {
                 let trees = (self.source.clone(), self.target.clone());
                 let task = tokio::spawn(async move {
                     let same = same_content((&trees.0, &source), (&trees.1, &target), reading).await;
-                    judge(same, source, target, reading, objection)
+                    judge(same, source, target, times_decide, objection)
                 });
                 self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(task)));
             }
@@ -441,19 +443,25 @@ fn new(source: Entry) -> Action {
 
 /// Returns what to do once the contents have been compared.
 fn judge(
-    same: Result<bool, Unread>,
+    same: Result<Sameness, Unread>,
     source: Entry,
     target: Entry,
-    reading: Reading,
+    times_decide: bool,
     objection: Option<SkipReason>,
 ) -> Judged {
     let step = match same {
-        Ok(true) => {
-            let proof = if reading == Reading::Both { Proof::Content } else { Proof::Digest };
+        Ok(Sameness::Same(proof)) => {
             let learned = Row::of(&source, &target);
+            // What the listing shows is then no digest of the content.
+            let learned =
+                if proof == Proof::Checksum { learned.map(|row| Row { digest: None, ..row }) } else { learned };
             return Judged::Same { key: source.key, proof, learned };
         }
-        Ok(false) => Ok(Change::Content),
+        Ok(Sameness::Unknown) if times_decide => {
+            return Judged::Same { key: source.key, proof: Proof::Time, learned: None };
+        }
+        Ok(Sameness::Unknown) => Ok(Change::Incomparable),
+        Ok(Sameness::Different) => Ok(Change::Content),
         Err(Unread { side: Side::Target, .. }) => Ok(Change::Incomparable),
         Err(Unread { error, .. }) => match error.kind() {
             // A file that changes while it is read has certainly changed.

@@ -40,8 +40,16 @@ pub struct S3Config {
     pub(crate) longest_pause: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) slowest_answer: SlowestAnswer,
     pub(crate) root_certificates: Option<Bytes>,
     pub(crate) http: Option<HttpClient>,
+}
+
+/// The least that must come of an answer in some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlowestAnswer {
+    pub(crate) bytes: u64,
+    pub(crate) within: Duration,
 }
 
 /// How a bucket is named in a request.
@@ -189,6 +197,7 @@ impl S3Config {
             longest_pause: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            slowest_answer: SlowestAnswer { bytes: 4 << 10, within: Duration::from_secs(60) },
             root_certificates: None,
             http: None,
         }
@@ -305,6 +314,14 @@ impl S3Config {
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets how many bytes of an answer must come `within` some time while the client waits for them; a request that gets less
+    /// is tried again. 0 bytes sets no limit. Default: 4 KiB a minute.
+    #[must_use]
+    pub fn with_slowest_answer(mut self, bytes: u64, within: Duration) -> Self {
+        self.slowest_answer = SlowestAnswer { bytes, within };
         self
     }
 

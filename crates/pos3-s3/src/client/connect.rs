@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ where
 {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let patience = request.extensions().get::<Patience>().map_or(self.patience, |patience| patience.0);
-        let sent = Arc::new(AtomicU64::new(0));
+        let sent = Arc::new(Sent::default());
         let streamed = request.extensions().get::<Streamed>().cloned();
         let answer = self.client.request(request.map(|body| Upload::new(body, streamed, sent.clone())));
         pin_mut!(answer);
@@ -139,8 +139,8 @@ where
             match timeout(patience, &mut answer).await {
                 Ok(answer) => return answer.map(|answer| answer.map(download)).map_err(request_error),
                 Err(elapsed) => {
-                    let now = sent.load(Ordering::Relaxed);
-                    if now == seen {
+                    let now = sent.bytes.load(Ordering::Relaxed);
+                    if now == seen && !sent.is_starved.load(Ordering::Relaxed) {
                         return Err(HttpError::new(HttpErrorKind::Timeout, elapsed));
                     }
                     seen = now;
@@ -178,7 +178,15 @@ struct Upload {
     piece: Bytes,
     /// What has not been handed out yet.
     left: u64,
-    sent: Arc<AtomicU64>,
+    sent: Arc<Sent>,
+}
+
+/// How far the body of a request is.
+#[derive(Default)]
+struct Sent {
+    bytes: AtomicU64,
+    /// The connection waits for content, which may be slow to read, or be read slowly on purpose.
+    is_starved: AtomicBool,
 }
 
 /// Where a request body comes from.
@@ -188,7 +196,7 @@ enum Source {
 }
 
 impl Upload {
-    fn new(body: HttpRequestBody, streamed: Option<Streamed>, sent: Arc<AtomicU64>) -> Self {
+    fn new(body: HttpRequestBody, streamed: Option<Streamed>, sent: Arc<Sent>) -> Self {
         let (left, body) = match streamed {
             Some(streamed) => (streamed.size(), Source::Streamed(streamed.pieces())),
             None => (body.content_length() as u64, Source::Held(body)),
@@ -215,14 +223,16 @@ impl Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         if self.piece.is_empty() {
-            match ready!(self.poll_piece(context)) {
+            let piece = self.poll_piece(context);
+            self.sent.is_starved.store(piece.is_pending(), Ordering::Relaxed);
+            match ready!(piece) {
                 Some(Ok(piece)) => self.piece = piece,
                 other => return Poll::Ready(other.map(|piece| piece.map(Frame::data))),
             }
         }
         let length = self.piece.len().min(PIECE);
         self.left = self.left.saturating_sub(length as u64);
-        self.sent.fetch_add(length as u64, Ordering::Relaxed);
+        self.sent.bytes.fetch_add(length as u64, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(length)))))
     }
 

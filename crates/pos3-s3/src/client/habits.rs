@@ -43,6 +43,9 @@ pub(crate) struct Habits {
     lacks_conditions: AtomicBool,
     /// Objects that were right although their ETag looked like the MD5 of something else.
     opaque_etags: AtomicU32,
+    lacks_tags: AtomicBool,
+    /// It has been told that tags are lost.
+    told_of_tags: AtomicBool,
 }
 
 impl S3Client {
@@ -139,6 +142,26 @@ impl S3Client {
         if self.0.habits.opaque_etags.fetch_add(1, Ordering::Relaxed) + 1 == OPAQUE_ETAGS {
             self.warn(&format!(
                 "the ETags of the server at {} look like MD5s but are not: pos3 ignores them when it compares content",
+                self.endpoint()
+            ));
+        }
+    }
+
+    /// Returns true if the server knows tags, as far as is known.
+    pub(crate) fn has_tags(&self) -> bool {
+        !self.0.habits.lacks_tags.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the server knows no tags.
+    pub(crate) fn lacks_tags(&self) {
+        self.0.habits.lacks_tags.store(true, Ordering::Relaxed);
+    }
+
+    /// Warns once that copies lose their tags, which `may not` be touched.
+    pub(crate) fn loses_tags(&self, why: &str) {
+        if !self.0.habits.told_of_tags.swap(true, Ordering::Relaxed) {
+            self.warn(&format!(
+                "objects that are copied in parts at {} lose their tags: tags {why} with these credentials",
                 self.endpoint()
             ));
         }

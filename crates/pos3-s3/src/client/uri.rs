@@ -17,6 +17,11 @@ const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_
 /// As [`STRICT`], but `/` separates and stays.
 const PATH: &AsciiSet = &STRICT.remove(b'/');
 
+/// Encodes one value of a query.
+pub(crate) fn encode_value(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, STRICT)
+}
+
 /// Returns a key as it stands in a path or in `x-amz-copy-source`.
 pub(crate) fn encode_path(key: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(key, PATH)

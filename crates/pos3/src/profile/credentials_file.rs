@@ -1,6 +1,5 @@
 //! The keys of a profile, out of an INI file of their own.
 
-use std::fs;
 use std::path::Path;
 
 use super::error::ProfileError;
@@ -16,7 +15,7 @@ const DEFAULT: &str = "default";
 pub(super) fn read(name: &str, path: &Path) -> Result<Keys, ProfileError> {
     let unreadable =
         |source| ProfileError::CredentialsUnreadable { name: name.to_owned(), path: path.to_owned(), source };
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = crate::small_file::read_small_text(path).map_err(unreadable)?;
     parse(name, &text).map_err(|why| ProfileError::Credentials { name: name.to_owned(), path: path.to_owned(), why })
 }
 
@@ -25,7 +24,7 @@ pub(super) fn is_open_to_others(path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o044 != 0)
+        std::fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o044 != 0)
     }
     #[cfg(not(unix))]
     {

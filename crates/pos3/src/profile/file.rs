@@ -3,8 +3,8 @@
 //! It is read when the first profile is asked for, and only that one is looked into: a mistake in another must not stop
 //! the work.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use pos3_s3::Addressing;
 use toml::Table;
@@ -37,7 +37,7 @@ impl ProfilesFile {
 
     /// Reads the file; one that is missing has no profiles.
     pub(super) fn read(&self) -> Result<Written, ProfileError> {
-        let text = match fs::read_to_string(&self.path) {
+        let text = match crate::small_file::read_small_text(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Table::new()),
             Err(source) => return Err(ProfileError::Unreadable { path: self.path.clone(), source }),

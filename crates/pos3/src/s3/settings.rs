@@ -1,8 +1,8 @@
 //! Where S3 is and who asks: what the caller says, what the environment says, what is usual.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-use std::{fs, io};
 
 use pos3_core::Url;
 use pos3_s3::{Addressing, Credentials, S3Config, S3ConfigError};
@@ -212,6 +212,8 @@ impl S3Settings {
     /// Returns the certificates to trust, if there is a file of them.
     pub(super) fn root_certificates(&self) -> Result<Option<Vec<u8>>, S3SettingsError> {
         let Some(path) = &self.ca_bundle else { return Ok(None) };
-        fs::read(path).map(Some).map_err(|source| S3SettingsError::CaBundle { path: path.clone(), source })
+        crate::small_file::read_small(path)
+            .map(Some)
+            .map_err(|source| S3SettingsError::CaBundle { path: path.clone(), source })
     }
 }

@@ -6,7 +6,6 @@
 //! will hear what is wrong with it.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::ini::{self, Line};
@@ -62,7 +61,7 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig 
     let mut found = SharedConfig::default();
     // What `config` says comes before what `credentials` does.
     for (kind, path) in profile.files() {
-        let told = parse(&fs::read_to_string(path).unwrap_or_default(), kind, profile.name());
+        let told = parse(&crate::small_file::read_small_text(path).unwrap_or_default(), kind, profile.name());
         found.region = found.region.or(told.region);
         found.endpoint = found.endpoint.or(told.endpoint);
         found.ca_bundle = found.ca_bundle.or(told.ca_bundle);
@@ -120,7 +119,7 @@ impl AwsProfile {
 
     fn sections(&self) -> impl Iterator<Item = (FileKind, String)> {
         self.files().flat_map(|(kind, path)| {
-            let text = fs::read_to_string(path).unwrap_or_default();
+            let text = crate::small_file::read_small_text(path).unwrap_or_default();
             let names = ini::lines(&text).filter_map(|(_, line)| match line {
                 Line::Section(name) => Some((kind, name.to_owned())),
                 _ => None,
@@ -239,6 +238,8 @@ fn expanded(path: &Path, home: Option<&Path>) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const CONFIG: &str = "[default]\nregion = eu-west-1\n[profile lab]\nregion=r-2\nendpoint_url = http://all\n\

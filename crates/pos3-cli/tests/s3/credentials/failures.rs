@@ -1,6 +1,9 @@
 //! What a person reads who has no credentials, or thought to have some: where they were looked for, and what to do.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Account, SECRET, SIGNED_ON, TOKEN_FILE, sso_token};
 
@@ -186,4 +189,31 @@ fn what_is_named_and_not_there() {
         assert_eq!(hint, FAILED);
     }
     assert_eq!(account.services.requests(), [""; 0]);
+}
+
+#[test]
+fn an_answer_with_credentials_that_never_ends_is_given_up() {
+    const MOST: usize = 64 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/keys", listener.local_addr().unwrap());
+    let most = Arc::new(AtomicUsize::new(0));
+    let sent = most.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let mut written = 0;
+            let _request = stream.read(&mut [0; 4096]);
+            let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+            let mut result = stream.write_all(head);
+            while result.is_ok() && written < MOST {
+                result = stream.write_all(&[b' '; 1 << 16]);
+                written += 1 << 16;
+            }
+            sent.fetch_max(written, Ordering::SeqCst);
+        }
+    });
+    let account = Account::new(&[]);
+    let error = account.fails(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)]);
+    assert!(error.contains("larger than 1048576 bytes"), "{error}");
+    assert!(most.load(Ordering::SeqCst) < MOST, "all of it was read");
 }

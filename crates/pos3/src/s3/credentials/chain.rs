@@ -7,7 +7,6 @@
 //! credentials of the machine, and somebody else's bucket. All is made anew each time: files change meanwhile.
 
 use std::error::Error;
-use std::fs;
 use std::io;
 use std::time::Duration;
 
@@ -134,7 +133,7 @@ impl Chain {
         // The library wants one at least.
         let mut files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
         for (kind, path) in self.profile.files() {
-            let text = match fs::read_to_string(path) {
+            let text = match crate::small_file::read_small_text(path) {
                 Ok(text) => text,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(failed(format!("'{}' cannot be read: {error}", path.display()))),

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use futures::TryStreamExt;
 use http::Uri;
 use http::uri::Scheme;
 use pos3_s3::{HttpError, HttpErrorKind, HttpRequestBody, S3Config};
@@ -96,9 +97,16 @@ async fn exchange(pool: &pos3_s3::HttpClient, request: HttpRequest) -> Result<Ht
     let body = HttpRequestBody::from(bytes::Bytes::copy_from_slice(body));
     let response = pool.execute(http::Request::from_parts(head, body)).await.map_err(|error| failed(&server, error))?;
     let (head, body) = response.into_parts();
-    let body = body.bytes().await.map_err(|error| failed(&server, error))?;
-    if body.len() > LARGEST_ANSWER {
-        return Err(ConnectorError::other(format!("an answer of {} bytes", body.len()).into(), None));
+    let mut chunks = body.bytes_stream();
+    let mut body = Vec::new();
+    while let Some(chunk) = chunks.try_next().await.map_err(|error| failed(&server, error))? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(ConnectorError::other(
+                format!("the answer is larger than {LARGEST_ANSWER} bytes").into(),
+                None,
+            ));
+        }
+        body.extend_from_slice(&chunk);
     }
     let response = http::Response::from_parts(head, SdkBody::from(body));
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))

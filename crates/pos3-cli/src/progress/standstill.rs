@@ -1,0 +1,72 @@
+//! Notices that nothing moves, so that a run that waits for a server does not look like one that hangs.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::counters::Now;
+use crate::size;
+
+/// How long nothing moves before it is told; each further time it takes twice as long.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// What moved last, and when.
+pub(super) struct Standstill {
+    seen: u64,
+    since: Instant,
+    due: Duration,
+}
+
+impl Standstill {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { seen: 0, since: now, due: QUIET }
+    }
+
+    /// Returns what to tell, if nothing has moved for long enough.
+    pub(super) fn look(&mut self, counts: &Now, now: Instant) -> Option<String> {
+        if counts.activity != self.seen {
+            *self = Self { seen: counts.activity, ..Self::new(now) };
+            return None;
+        }
+        let quiet = now - self.since;
+        if quiet < self.due {
+            return None;
+        }
+        self.due *= 2;
+        let time = size::time(quiet);
+        Some(match counts.in_flight {
+            0 => format!("nothing has moved for {time}: listing or comparing"),
+            files => format!("nothing has moved for {time}: {} in flight", size::counted(files, "file")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pos3::{Action, Change, Entry, Event};
+
+    use super::super::counters::Counters;
+    use super::*;
+
+    #[test]
+    fn a_standstill_is_told_after_half_a_minute_and_then_less_and_less_often() {
+        let (counters, begin) = (Counters::default(), Instant::now());
+        let mut standstill = Standstill::new(begin);
+        let mut look =
+            |counters: &Counters, second: u64| standstill.look(&counters.now(), begin + Duration::from_secs(second));
+        assert_eq!(look(&counters, 29), None);
+        assert!(look(&counters, 30).unwrap().ends_with(": listing or comparing"));
+        let copy = Action::Copy { source: Entry::file("a", 4096), target: None, why: Change::New };
+        counters.count(&Event::Decided(&copy));
+        counters.count(&Event::Started(&copy));
+        assert_eq!(look(&counters, 40), None);
+        for (second, is_told) in [(69, false), (70, true), (99, false), (100, true), (159, false), (160, true)] {
+            assert_eq!(look(&counters, second).is_some(), is_told, "{second}");
+        }
+        assert!(look(&counters, 280).unwrap().ends_with(": 1 file in flight"));
+        counters.count(&Event::Moved(1));
+        assert_eq!(look(&counters, 281), None);
+        assert_eq!(look(&counters, 310), None);
+        assert!(look(&counters, 311).is_some());
+    }
+}

@@ -1,0 +1,87 @@
+//! The tags of an object that is copied in parts: the server keeps them on a copy in one piece, but an upload in parts begins
+//! without any.
+
+use pos3_core::{Checksum, Key, Result};
+
+use super::CopySource;
+use crate::bucket::Bucket;
+use crate::client::Answer;
+use crate::client::habits::is_unknown;
+use crate::client::uri::encode_value;
+use crate::client::xml::{self, Step, XmlError};
+use crate::error::Failure;
+use crate::operation::Operation;
+use crate::write::{ObjectHeaders, Upload};
+
+const TAGGING: http::HeaderName = http::HeaderName::from_static("x-amz-tagging");
+
+impl CopySource<'_> {
+    /// Returns the tags of the source as a header writes them, if it has any and they may be read.
+    async fn tags(&self) -> Result<Option<String>, Failure> {
+        let client = &self.bucket.client;
+        if !client.has_tags() {
+            return Ok(None);
+        }
+        let request = self.bucket.object_request(Operation::GetObjectTagging, self.key, &[("tagging", "")])?;
+        let failure = match self.bucket.exchange(&request, written_tags).await {
+            Ok(tags) => return Ok(Some(tags).filter(|tags| !tags.is_empty())),
+            Err(failure) => failure,
+        };
+        match failure.refusal().map(|refusal| refusal.status.as_u16()) {
+            Some(403) => {
+                client.loses_tags("may not be read");
+                Ok(None)
+            }
+            // A server without tags has none to lose.
+            Some(404) => Ok(None),
+            _ if is_unknown(&failure) => {
+                client.lacks_tags();
+                Ok(None)
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Begins an upload that is to become a copy, with the tags of the source where that is permitted.
+    pub(super) async fn begin(
+        &self,
+        target: &std::sync::Arc<Bucket>,
+        key: &Key,
+        headers: &ObjectHeaders,
+        sum: Option<Checksum>,
+    ) -> Result<Upload, Failure> {
+        let begin = |headers: ObjectHeaders| async move { Upload::of_copies(target.clone(), key, &headers, sum).await };
+        let Some(tags) = self.tags().await? else { return begin(headers.clone()).await };
+        let mut tagged = headers.clone();
+        tagged.push((TAGGING, http::HeaderValue::from_str(&tags)?));
+        let failure = match begin(tagged).await {
+            Ok(upload) => return Ok(upload),
+            Err(failure) => failure,
+        };
+        let is_denied = failure.refusal().is_some_and(|refusal| refusal.status.as_u16() == 403);
+        if !is_denied && !is_unknown(&failure) {
+            return Err(failure);
+        }
+        let upload = begin(headers.clone()).await?;
+        target.client.loses_tags("may not be given");
+        Ok(upload)
+    }
+}
+
+/// Reads the tags of an object, and writes them as a header has them.
+fn written_tags(answer: &Answer) -> Result<String, Failure> {
+    let mut tags: Vec<String> = Vec::new();
+    let [mut name, mut value] = [const { String::new() }; 2];
+    let mut is_expected = false;
+    xml::walk(&answer.body, |depth, step| match (depth, step) {
+        (1, Step::Open(root)) => is_expected = root == b"Tagging",
+        (4, Step::Close(b"Key", text)) => name = std::mem::take(text).into_owned(),
+        (4, Step::Close(b"Value", text)) => value = std::mem::take(text).into_owned(),
+        (3, Step::Close(b"Tag", _)) => {
+            tags.push(format!("{}={}", encode_value(&name), encode_value(&value)));
+            (name, value) = (String::new(), String::new());
+        }
+        _ => {}
+    })?;
+    if is_expected { Ok(tags.join("&")) } else { Err(answer.not_a_result(XmlError::Unexpected)) }
+}
