@@ -73,12 +73,12 @@ fn one_file_goes_to_its_key_and_its_neighbours_stay() {
 
 #[test]
 fn the_guards_of_sync_hold_for_uploads() {
-    let cloud = Cloud::new(&[("empty/", ""), ("out/a", "1")]);
+    let cloud = Cloud::new(&[("empty/", ""), ("unmounted/lost+found/", ""), ("out/a", "1")]);
     (0..20).for_each(|number| cloud.server.put(BUCKET, &format!("run/{number:02}"), "x"));
     let upload = |local: &str, more: &[&str]| {
         cloud.run(&[&["upload", "s3://data/run", "--delete", "-q", "--local", local], more].concat())
     };
-    for (local, said) in [("empty", "--allow-empty"), ("out", "--max-delete 20")] {
+    for (local, said) in [("empty", "--allow-empty"), ("unmounted", "--allow-empty"), ("out", "--max-delete 20")] {
         let refused = upload(local, &[]);
         assert_eq!((refused.code, refused.out.as_str()), (Some(4), ""), "{refused:?}");
         assert!(refused.err.contains(said), "{}", refused.err);

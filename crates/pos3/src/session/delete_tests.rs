@@ -94,15 +94,18 @@ async fn what_a_session_fetched_and_the_program_removed_is_deleted() {
 
 #[tokio::test]
 async fn a_mirror_of_a_directory_that_was_emptied_is_refused() {
-    let world = World::new();
-    let session = world.session();
-    let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Mirror)).await.unwrap();
-    write(&out, "a", "1");
-    session.flush().await.unwrap();
-    empty(&out);
-    let error = session.close().await.into_result().unwrap_err();
-    assert!(error.to_string().contains("the source is empty"), "{error}");
-    assert_eq!(world.keys().await, ["out/a"]);
+    for left in [None, Some("lost+found")] {
+        let world = World::new();
+        let session = world.session();
+        let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Mirror)).await.unwrap();
+        write(&out, "a", "1");
+        session.flush().await.unwrap();
+        empty(&out);
+        left.into_iter().for_each(|name| std::fs::create_dir(out.join(name)).unwrap());
+        let error = session.close().await.into_result().unwrap_err();
+        assert!(error.to_string().contains("the source is empty"), "{error}");
+        assert_eq!(world.keys().await, ["out/a"], "{left:?}");
+    }
 }
 
 /// What a program made could be lost with its machine while a person decides about the deletes.
