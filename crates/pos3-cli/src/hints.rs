@@ -206,7 +206,9 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
         // What follows says where and why.
         ErrorKind::Unauthenticated if says("no credentials could be had") => return None,
         ErrorKind::Unauthenticated if says("RequestTimeTooSkewed") => "set this machine's clock",
-        ErrorKind::Unauthenticated if says("Expired") => return Some(for_expired(|name| std::env::var(name).ok())),
+        ErrorKind::Unauthenticated if says("Expired") => {
+            return Some(for_expired(&cause, |name| std::env::var(name).ok()));
+        }
         ErrorKind::Unauthenticated if says("AuthorizationHeaderMalformed") => return Some(for_region(&cause)),
         ErrorKind::Unauthenticated if says("SignatureDoesNotMatch") => {
             "check AWS_SECRET_ACCESS_KEY, the region (--region) and this machine's clock"
@@ -233,7 +235,12 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
 }
 
 /// Returns where credentials that have expired are renewed.
-fn for_expired(variable: impl Fn(&str) -> Option<String>) -> String {
+fn for_expired(cause: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    if cause.contains("; they came from ") {
+        return "renew them there: new keys in the file, a new answer of the credential_process, or 'aws sso login'; then run the \
+                same command again"
+            .to_owned();
+    }
     let of = |name: &str| variable(name).filter(|value| !value.is_empty());
     if of("AWS_ACCESS_KEY_ID").is_some() {
         return "get new credentials, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; those of \
@@ -341,8 +348,12 @@ mod tests {
     #[test]
     fn expired_credentials_are_renewed_where_they_come_from() {
         let hint = |variables: &[(&str, &str)]| {
-            for_expired(|name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()))
+            for_expired("http 400 ExpiredToken", |name| {
+                variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+            })
         };
+        let there = for_expired("the credentials have expired; they came from a web identity", |_| None);
+        assert!(there.starts_with("renew them there: "), "{there}");
         assert!(hint(&[("AWS_ACCESS_KEY_ID", "id")]).contains("set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and"));
         let profile = hint(&[("AWS_PROFILE", "lab"), ("AWS_SHARED_CREDENTIALS_FILE", "/etc/keys")]);
         for named in ["the AWS profile 'lab'", "/etc/keys", "credential_process in ~/.aws/config", "aws sso login"] {

@@ -196,7 +196,9 @@ impl S3Client {
             } else if self.is_elsewhere(&refusal, &signer, request) {
                 moved_to = Some(self.signer_of(request).region().to_owned());
             } else {
-                return Err(Failure::Refused(refusal));
+                return Err(Failure::Refused(Box::new(
+                    refusal.with_credentials_of(|| self.config().credentials.place()),
+                )));
             }
         }
     }

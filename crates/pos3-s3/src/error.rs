@@ -251,6 +251,8 @@ pub(crate) struct Refusal {
     region: String,
     /// The server that a redirect leads to.
     elsewhere: Option<String>,
+    /// Where the credentials came from that have expired.
+    credentials: Option<String>,
     /// The region that the server named before, where this request was sent and refused.
     followed: Option<String>,
     retry_after: Option<Duration>,
@@ -273,7 +275,18 @@ impl Refusal {
         let elsewhere = server_of(header("location")).filter(|_| status.is_redirection());
         let retry_after = header("retry-after").parse().ok().map(Duration::from_secs);
         let date = parse_http_date(header("date"));
-        Self { status, code, message, request_id, region, elsewhere, followed: None, retry_after, date }
+        Self {
+            status,
+            code,
+            message,
+            request_id,
+            region,
+            elsewhere,
+            credentials: None,
+            followed: None,
+            retry_after,
+            date,
+        }
     }
 
     /// Returns one key's refusal out of an answer that was a success as a whole.
@@ -287,6 +300,7 @@ impl Refusal {
             request_id,
             region,
             elsewhere: None,
+            credentials: None,
             followed: None,
             retry_after: None,
             date: None,
@@ -313,6 +327,14 @@ impl Refusal {
 
     fn may_be_about_region(&self) -> bool {
         matches!(self.status.as_u16(), 301 | 307 | 400)
+    }
+
+    /// Returns this refusal with where its credentials came from, if that is what it is about.
+    pub(crate) fn with_credentials_of(mut self, place: impl FnOnce() -> Option<String>) -> Self {
+        if self.is_expired() {
+            self.credentials = place();
+        }
+        self
     }
 
     /// Returns this refusal as that of a request which went to the region that the server had named.
@@ -411,7 +433,10 @@ impl Refusal {
             "NoSuchBucket" => format!("bucket '{bucket}' does not exist"),
             "InvalidAccessKeyId" => "the server does not know this access key".to_owned(),
             "SignatureDoesNotMatch" => "the secret key does not fit the access key".to_owned(),
-            "ExpiredToken" | "TokenRefreshRequired" => "the credentials have expired".to_owned(),
+            "ExpiredToken" | "TokenRefreshRequired" => {
+                let place = self.credentials.as_ref().map(|place| format!("; they came from {place}"));
+                format!("the credentials have expired{}", place.unwrap_or_default())
+            }
             "InvalidToken" => "the session token is not valid".to_owned(),
             "RequestTimeTooSkewed" => "this machine's clock differs too much from the server's".to_owned(),
             "InvalidObjectState" => "it is archived and must be restored first".to_owned(),

@@ -138,6 +138,9 @@ pub trait RenewableCredentials: CredentialProvider<Credential = AwsCredential> {
     /// Returns true if there are other credentials now than those that a request was signed with at `signed`, and that
     /// the server refused as expired. The request is then sent once more.
     async fn renew(&self, signed: Instant) -> bool;
+
+    /// Returns where the credentials came from, such as `the AWS profile 'work'`, if that is known.
+    fn place(&self) -> Option<String>;
 }
 
 impl Credentials {
@@ -163,6 +166,14 @@ impl Credentials {
         match self {
             Self::Anonymous | Self::Provider(_) => false,
             Self::Renewable(provider) => provider.renew(signed).await,
+        }
+    }
+
+    /// Returns where they came from, if that is known.
+    pub(crate) fn place(&self) -> Option<String> {
+        match self {
+            Self::Anonymous | Self::Provider(_) => None,
+            Self::Renewable(provider) => provider.place(),
         }
     }
 }

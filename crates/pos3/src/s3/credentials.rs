@@ -40,6 +40,11 @@ const FAILURE: Duration = Duration::from_secs(1);
 pub(super) trait Source: Send + Sync + 'static {
     /// Looks for credentials.
     async fn load(&self) -> Result<Loaded, Missing>;
+
+    /// Returns where it found them, in words, with the file or variable that made it look there.
+    fn place(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Credentials and when they end.
@@ -235,6 +240,10 @@ impl<S: Source> RenewableCredentials for Kept<S> {
     async fn renew(&self, signed: Instant) -> bool {
         self.look_again(signed).await
     }
+
+    fn place(&self) -> Option<String> {
+        self.source.place()
+    }
 }
 
 /// The keys of a profile in a file of their own, which other programs may write anew.
@@ -252,6 +261,10 @@ impl Source for ProfileKeys {
             place: format!("the profile '{}'", self.name),
             why: pos3_core::one_line(&error),
         })
+    }
+
+    fn place(&self) -> Option<String> {
+        Some(format!("the file '{}' of the profile '{}'", self.path.display(), self.name))
     }
 }
 

@@ -116,7 +116,8 @@ fn a_token_that_the_server_calls_expired_makes_its_source_be_asked_once_more() {
     let mut command = account.command();
     let ended = Ended::from(command.output().unwrap());
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("the credentials have expired"), "{}", ended.err);
+    let place = "the credentials have expired; they came from the AWS profile 'default' ('";
+    assert!(ended.err.contains(place) && ended.err.contains("\nhint: renew them there: "), "{}", ended.err);
     assert_eq!(account.services.given("AssumeRole"), 2, "once more, and not for every request");
 }
 

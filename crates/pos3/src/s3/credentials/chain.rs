@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -63,6 +64,8 @@ const LAYERS: [&str; 8] = [
 
 /// How the places are reached.
 pub(in crate::s3) struct Chain {
+    /// Where credentials were found last.
+    found: Mutex<Option<Place>>,
     http: SharedHttpClient,
     region: Region,
     profile: AwsProfile,
@@ -88,6 +91,7 @@ impl Chain {
             http: SharedHttpClient::new(Transport::new(settings.root_certificates()?)),
             region: Region::new(region),
             profile: settings.aws_profile.clone(),
+            found: Mutex::default(),
             metadata: settings.metadata,
         })
     }
@@ -223,11 +227,19 @@ impl Source for Chain {
         let mut looked = vec![Looked { place: "the environment".to_owned(), why: environment }];
         for place in [Place::Profile, Place::WebIdentity, Place::Container, Place::Instance] {
             match self.ask(place).await? {
-                Ok(credentials) => return Ok(credentials.into()),
+                Ok(credentials) => {
+                    *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+                    return Ok(credentials.into());
+                }
                 Err(nothing) => looked.push(nothing),
             }
         }
         Err(Missing::Nowhere(looked))
+    }
+
+    fn place(&self) -> Option<String> {
+        let found = *self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.map(|place| self.whole_name(place))
     }
 }
 
