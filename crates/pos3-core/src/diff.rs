@@ -190,11 +190,16 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::filter::Filter;
+    use crate::store::memory::MemoryStore;
+    use crate::tree::Tree;
 
     async fn only_diff(source: Entry, target: Entry) -> Diff {
-        let listing = |entry| Listing::of_entries(vec![entry], &Filter::default());
+        let tree = Tree::new(Arc::new(MemoryStore::new()));
+        let listing = |entry| Listing::of_entries(&tree, vec![entry], &Filter::default());
         let mut merge = Merge::new(listing(source), listing(target));
         let diff = merge.next().await.ok().flatten().unwrap();
         assert!(merge.next().await.is_ok_and(|next| next.is_none()));
