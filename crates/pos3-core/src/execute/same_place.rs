@@ -41,7 +41,9 @@ impl Doubt {
         let nested = from != to && (from.starts_with(to) || to.starts_with(from));
         let suspicion = match () {
             () if source.is_object() || target.is_object() => None,
-            () if is_local(source) && !is_local(target) => Some(Suspicion::Local),
+            // What a path on this machine is has been found out by looking at the directories.
+            () if is_local(target) => None,
+            () if is_local(source) => Some(Suspicion::Local),
             () => nested.then_some(Suspicion::Nested),
         };
         Self { suspicion, begun: SystemTime::now() - TICK }
