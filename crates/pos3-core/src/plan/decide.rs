@@ -164,18 +164,17 @@ mod tests {
     #[test]
     fn what_is_archived_is_compared_and_not_copied() {
         use crate::entry::Digest;
-        let digest = |byte| Digest::Md5([byte; 16]);
-        let object = |byte| Entry::file("k", 1).with_digest(digest(byte));
-        let archived = || object(1).with_availability(Availability::Archived);
+        let object = || Entry::file("k", 1).with_digest(Digest::Md5([1; 16]));
+        let archived = || object().with_availability(Availability::Archived);
         let policy = policy(Compare::Auto, Capabilities::new(), Capabilities::new());
         let both = |target| policy.decide(Diff::Both { source: archived(), target }, Known::NoManifest);
-        assert_eq!(kind_of(&both(object(1))), "unchanged");
-        let Decision::Act(action) = both(object(2)) else { unreachable!() };
+        assert_eq!(kind_of(&both(object())), "unchanged");
+        let Decision::Act(action) = both(Entry::file("k", 2)) else { unreachable!() };
         let skip = Action::Skip { key: Key::from("k"), why: SkipReason::Archived(Archived::Missing) };
         assert_eq!(policy.if_ready(action), skip);
         let replace = Action::Replace { source: archived(), obstacle: Key::from("k/") };
         assert_eq!(policy.if_ready(replace), skip);
-        let ready = Action::Copy { source: object(1), target: None, why: Change::New };
+        let ready = Action::Copy { source: object(), target: None, why: Change::New };
         assert_eq!(policy.if_ready(ready.clone()), ready);
     }
 
