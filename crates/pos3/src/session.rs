@@ -510,6 +510,7 @@ impl Session {
     /// Makes the directory of a registration, lets it be uploaded in the background, and returns the local path.
     async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
         let ready = async {
+            self.inner.warn_of_link(registration)?;
             let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
             transfer::take_evidence(&self.inner, registration).await?;
             Ok(path)

@@ -78,11 +78,7 @@ impl Inner {
         kind: Kind,
     ) -> Result<Registration, SessionError> {
         excluding(kind.exclude())?;
-        let local = match (&kind, local, &location) {
-            // A link that a program has left in the place of its output is not where the next one belongs.
-            (Kind::Upload(_) | Kind::Sync(_), None, Location::Remote(_)) => self.output_path(&location)?,
-            _ => self.local_path(&location, local)?,
-        };
+        let local = self.local_path(&location, local)?;
         let place = self.registry.place(&location)?;
         Ok(Registration::new(location, place, local, kind))
     }
@@ -96,13 +92,20 @@ impl Inner {
         }
     }
 
-    /// Returns where the output of a location is kept below the cache root. Its own name is not resolved.
-    fn output_path(&self, location: &Location) -> Result<PathBuf, SessionError> {
-        let path = self.cache_path(location)?;
-        Ok(match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) => resolve(parent).join(name),
-            _ => path,
-        })
+    /// Warns of an output whose place below the cache root is a link, which an earlier program may have left there.
+    pub(super) fn warn_of_link(&self, registration: &Registration) -> Result<(), SessionError> {
+        let Registration { location, local, kind, .. } = registration;
+        let is_chosen = kind.upload().is_none_or(|upload| upload.local.is_some());
+        if is_chosen || !self.cache_path(location)?.is_symlink() {
+            return Ok(());
+        }
+        let (path, local) = (self.cache_path(location)?, local.display());
+        let warning = format!("'{location}': '{}' is a symbolic link, so '{local}' is uploaded", path.display());
+        if self.is_news(&warning) {
+            tracing::warn!("{warning}");
+            self.tell(&Event::Warning(&warning));
+        }
+        Ok(())
     }
 
     fn cache_path(&self, location: &Location) -> Result<PathBuf, SessionError> {
