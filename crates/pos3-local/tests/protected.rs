@@ -70,7 +70,7 @@ async fn names_that_are_not_utf8_are_shown_apart_and_protected() {
 }
 
 #[tokio::test]
-async fn followed_links_are_what_they_point_to_and_loops_are_protected() {
+async fn followed_links_are_what_they_point_to_and_loops_are_named() {
     let world = World::following();
     world.make(&["a/x", "file"]).link("a/loop", "..").link("link", "file").link("to-a", "a").link("broken", "nowhere");
     world.link("round", "around").link("around", "round");
