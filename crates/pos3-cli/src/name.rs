@@ -2,6 +2,7 @@
 //!
 //! Usage, errors and examples that name another program than the one that was typed cannot be pasted.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -17,7 +18,7 @@ static NAME: OnceLock<String> = OnceLock::new();
 /// Takes the name from the first argument of the process.
 pub(crate) fn take(argument: Option<&OsStr>) {
     let name = argument.and_then(|argument| Path::new(argument).file_name()).map(|name| name.to_string_lossy());
-    let _first = NAME.set(name.filter(|name| !name.is_empty()).map_or(USUAL.to_owned(), |name| name.into_owned()));
+    let _first = NAME.set(name.filter(|name| !name.is_empty()).map_or(USUAL.to_owned(), Cow::into_owned));
 }
 
 /// Returns the name.

@@ -116,7 +116,8 @@ async fn nested_prefixes_of_two_stores_are_two_places() {
 async fn a_download_from_a_prefix_looks_for_nothing() {
     let (remote, local) = (store(&["p/a", "p/b"]).await, store(&["old"]).await);
     let source = Tree::new(Arc::new(Gateway(remote.clone()))).at("p/");
-    mirror(source, Tree::new(local.clone())).await.into_result().unwrap();
+    let report = mirror(source, Tree::new(local.clone())).await.into_result().unwrap();
+    assert_eq!(report.copied, 2);
     assert_eq!(keys(&local).await, ["a", "b"]);
     assert_eq!(remote.usage().get("head"), 0);
 }

@@ -17,6 +17,9 @@ use super::record::InFlight;
 /// How long a cut body waits before it breaks the connection, so that what was sent before has left.
 const LAST_BYTES_LEAVE: Duration = Duration::from_millis(50);
 
+/// Why a body could not be sent.
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What happens to a body on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Damage {
@@ -55,7 +58,7 @@ impl WireBody {
         context: &mut Context<'_>,
         piece: usize,
         pause: Duration,
-    ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         while self.held.is_empty() {
             match ready!(Pin::new(&mut self.inner).poll_frame(context)?).map(Frame::into_data) {
                 Some(Ok(bytes)) => self.held = bytes,
@@ -87,7 +90,7 @@ impl WireBody {
 
 impl Body for WireBody {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

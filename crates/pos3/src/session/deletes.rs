@@ -77,6 +77,9 @@ impl Evidence {
     }
 }
 
+/// Says of an object, and of what is known of it, whether it may be deleted.
+type Candidate = Box<dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync>;
+
 impl Deletes {
     /// Returns those of an upload of a registration, by what earlier looks found.
     pub(super) fn new(registration: &Registration, occasion: Occasion) -> Self {
@@ -91,7 +94,7 @@ impl Deletes {
     /// Returns options that delete what may be deleted.
     pub(super) fn allow(&self, options: SyncOptions, registration: &Registration) -> SyncOptions {
         let (evidence, known) = (&registration.evidence, registration.memory.known.clone());
-        let candidate: Box<dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync> = match self.mode {
+        let candidate: Candidate = match self.mode {
             RemoteDelete::Never => return options,
             RemoteDelete::Seen => {
                 let here = evidence.here.clone();

@@ -154,8 +154,8 @@ mod tests {
     fn decisions(
         file: &Entry,
         object: Option<&Entry>,
-        recorded: Option<Row>,
-        own: Option<Row>,
+        recorded: Option<&Row>,
+        own: Option<&Row>,
     ) -> [Option<SkipReason>; 3] {
         let policy = || {
             let known = Known::default();
@@ -164,9 +164,9 @@ mod tests {
         };
         let upload = |reach| {
             let rule = policy().upload(reach, RemoteOverwrite::UnlessTheirs);
-            rule.objection(file, object, recorded.as_ref())
+            rule.objection(file, object, recorded)
         };
-        let reversed = recorded.clone().map(Row::reversed);
+        let reversed = recorded.cloned().map(Row::reversed);
         let download = object.and_then(|object| policy().download().objection(object, Some(file), reversed.as_ref()));
         [upload(Reach::TwoWay), download, upload(Reach::OneWay)]
     }
@@ -222,7 +222,7 @@ mod tests {
             ("the file is new", &f1, None, none(), none(), [None, None, None]),
         ];
         for (what, file, object, recorded, own, expected) in table {
-            assert_eq!(decisions(file, object, recorded, own), expected, "{what}");
+            assert_eq!(decisions(file, object, recorded.as_ref(), own.as_ref()), expected, "{what}");
         }
     }
 
