@@ -265,6 +265,19 @@ async fn a_strict_plan_does_nothing_that_is_out_of_date() {
 }
 
 #[tokio::test]
+async fn a_strict_plan_deletes_nothing_that_the_source_has_again() {
+    let source = filled(Told::disk(), &[("a", "1")]).await;
+    let target = filled(Told::bucket(), &[("a", "1"), ("back", "x"), ("gone", "x")]).await;
+    let job = job(&source, &target, mirror().with_preconditions(Preconditions::Strict));
+    let plan = job.plan().await.unwrap();
+    source.inner.write(&Key::from("back"), "again".into()).await.unwrap();
+    let report = job.execute(plan).await;
+    assert_eq!((report.deleted, report.failed.head()[0].kind), (1, FailureKind::Stale));
+    assert_eq!(report.failed.head()[0].cause(), "the source is not what the plan saw there, so it was left alone");
+    assert_eq!(read(&target, "back").await.as_deref(), Some("x"));
+}
+
+#[tokio::test]
 async fn what_changed_before_its_delete_stays() {
     let source = filled(Told::disk(), &[("a", "1")]).await;
     let target = filled(Told::disk(), &[("a", "1"), ("old", "x"), ("touched", "x")]).await;

@@ -54,6 +54,12 @@ pub enum Error {
         /// The location.
         location: String,
     },
+    /// The source has not a single file any more, and a plan would delete files in the target.
+    #[error("there is no file at the source '{location}', so nothing is deleted")]
+    NoSourceFile {
+        /// The location.
+        location: String,
+    },
     /// No key of a bucket begins with the source's prefix.
     #[error("there is nothing at the source '{location}'")]
     NoSource {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use pos3_core::{
-    CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, ListOptions, MemoryManifest, Plan, Refusal,
-    Report, Stop, SyncJob, SyncOptions, Tree, Usage,
+    CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, Kind, ListOptions, MemoryManifest, Plan,
+    Refusal, Report, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
 
 use crate::error::Error;
@@ -185,7 +185,7 @@ impl Sync {
 
     /// Performs a plan that was made before, here or elsewhere, and returns what happened. Ask for
     /// [`Preconditions::Strict`](crate::Preconditions::Strict) where time has passed since, and
-    /// [look at the source](Self::look_at_source) before.
+    /// [look for a file in the source](Self::look_for_source_file) before, if the plan deletes anything.
     pub async fn execute(&self, plan: Plan) -> Report {
         self.job().execute(plan).await
     }
@@ -231,6 +231,28 @@ impl Sync {
             Absence::Allowed if self.from.wildcards().is_none() => Ok(()),
             Absence::Allowed | Absence::Refused => Err(Error::NoSource { location }),
         }
+    }
+
+    /// Looks whether the source still has a single file. A plan with deletes may be older than the moment at which a disk was
+    /// unmounted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`look_at_source`](Self::look_at_source), a listing that fails, and a source without a single file, unless
+    /// that is [allowed](Self::with_missing_source).
+    pub async fn look_for_source_file(&self) -> Result<(), Error> {
+        self.look_at_source().await?;
+        if self.absence == Absence::Allowed {
+            return Ok(());
+        }
+        let mut entries = Entries::open(&self.source, ListOptions::default());
+        let failed = |source| Error::Store { location: self.from.to_string(), source };
+        while let Some((_, entry)) = entries.next().await.map_err(failed)? {
+            if entry.kind == Kind::File {
+                return Ok(());
+            }
+        }
+        Err(Error::NoSourceFile { location: self.from.to_string() })
     }
 }
 

@@ -70,7 +70,9 @@ async fn perform(
     if args.dry_run {
         return Ok(Outcome::of_plan(Ok(plan)));
     }
-    if !plan.deletes().is_empty() {
+    if plan.counts().deletes > 0 {
+        sync.look_for_source_file().await.map_err(NotBegun::Sync)?;
+    } else if !plan.deletes().is_empty() {
         sync.look_at_source().await.map_err(NotBegun::Sync)?;
     }
     Ok(Outcome { report: sync.execute(plan).await, plan: None })

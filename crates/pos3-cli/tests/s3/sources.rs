@@ -64,6 +64,26 @@ fn a_plan_whose_source_is_gone_deletes_nothing() {
 }
 
 #[test]
+fn a_plan_whose_local_source_was_emptied_or_has_the_key_again_deletes_nothing() {
+    let cloud = Cloud::new(&[("src/a", "1"), ("out/a", "1"), ("out/old", "1")]);
+    assert_eq!(cloud.run(&["plan", "src", "out", "--delete", "-o", "plan"]).code, Some(0));
+    std::fs::write(cloud.program.path("src/old"), "again").unwrap();
+    let ended = cloud.run(&["apply", "plan"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("the source is not what the plan saw there"), "{}", ended.err);
+    assert_eq!(cloud.program.files("out").len(), 2);
+
+    std::fs::remove_dir_all(cloud.program.path("src")).unwrap();
+    std::fs::create_dir_all(cloud.program.path("src/lost+found")).unwrap();
+    let ended = cloud.run(&["apply", "plan"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("there is no file at the source"), "{}", ended.err);
+    assert_eq!(cloud.program.files("out").len(), 2);
+    assert_eq!(cloud.run(&["apply", "plan", "--allow-empty"]).code, Some(0));
+    assert_eq!(cloud.program.files("out"), expected(&[("a", "1")]));
+}
+
+#[test]
 fn a_refusal_names_both_locations() {
     let cloud = Cloud::new(&[("out/keep", "1")]);
     let ended = cloud.run(&["sync", "s3://data", "out", "--delete"]);

@@ -134,6 +134,9 @@ async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> Result<()> {
     if looks && entry.has_content() {
         precondition::hold(&run.target, entry, "delete").await?;
     }
+    if run.options.preconditions == Preconditions::Strict && entry.has_content() {
+        precondition::hold_absent(&run.source, &entry.key).await?;
+    }
     backup::keep(run, entry).await
 }
 

@@ -25,6 +25,15 @@ pub(super) async fn hold(tree: &Tree, seen: &Entry, operation: &'static str) -> 
     if same { Ok(()) } else { Err(StoreError::new(ErrorKind::Precondition, operation).with_key(&seen.key)) }
 }
 
+/// Fails if the source has the key by now: then the plan to delete it in the target is out of date.
+pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
+    match source.look_up(key, SOURCE).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Err(StoreError::new(ErrorKind::Precondition, SOURCE).with_key(key)),
+    }
+}
+
 /// Fails unless the target is there as it was, or is absent as it was.
 pub(super) async fn hold_or_absent(tree: &Tree, key: &Key, seen: Option<&Entry>) -> Result<()> {
     let Some(seen) = seen else {
