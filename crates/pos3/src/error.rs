@@ -1,6 +1,6 @@
-//! What keeps a door of this library from opening: [`Error`].
+//! Errors that are found before anything is changed: [`Error`].
 //!
-//! A failure of one file is no error here: it is in the report. What is here was found before anything was touched.
+//! The failure of one file is not an [`Error`]; the report has it.
 
 use pos3_core::StoreError;
 
@@ -11,11 +11,11 @@ use crate::profile::ProfileError;
 use crate::s3::S3SettingsError;
 use crate::state::StateError;
 
-/// Why nothing was begun.
+/// The reason why a sync or a listing could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A text that is no location.
+    /// The text is not a location.
     #[error(transparent)]
     Location(#[from] LocationError),
     /// No provider is registered for a scheme.
@@ -25,18 +25,18 @@ pub enum Error {
         location: String,
         /// Its scheme.
         scheme: String,
-        /// The schemes there are.
+        /// The known schemes.
         known: String,
     },
-    /// A profile that does not exist.
+    /// The profile does not exist.
     #[error("'{location}': there is no profile '{profile}'")]
     UnknownProfile {
         /// The location.
         location: String,
-        /// The profile it asks for.
+        /// The profile that it names.
         profile: String,
     },
-    /// A scheme is registered with a provider that cannot serve such a location.
+    /// The provider that is registered for the scheme cannot open such a location.
     #[error("'{location}' cannot be opened by the provider that is registered for its scheme")]
     WrongKind {
         /// The location.
@@ -48,19 +48,19 @@ pub enum Error {
         /// The location.
         location: String,
     },
-    /// There is nothing of this name.
+    /// Nothing exists at the location.
     #[error("'{location}' does not exist")]
     NotFound {
         /// The location.
         location: String,
     },
-    /// The source has not a single file any more, and a plan would delete files in the target.
+    /// The source has no file any more, and the plan would delete files in the target.
     #[error("there is no file at the source '{location}', so nothing is deleted")]
     NoSourceFile {
         /// The location.
         location: String,
     },
-    /// No key of a bucket begins with the source's prefix.
+    /// The source's prefix matches no key of the bucket.
     #[error("there is nothing at the source '{location}'")]
     NoSource {
         /// The location.
@@ -78,7 +78,7 @@ pub enum Error {
         /// The location.
         location: String,
     },
-    /// Source and target are the same place, or one lies inside the other.
+    /// Source and target are the same location, or one lies inside the other.
     #[error("the source '{from}' and the target '{to}' overlap: one is the other or lies inside it")]
     Overlap {
         /// The source.
@@ -86,15 +86,15 @@ pub enum Error {
         /// The target.
         to: String,
     },
-    /// The place for backups is one side of the sync, or lies inside it, or holds it.
+    /// The backup location is one side of the sync, lies inside it or contains it.
     #[error("the backup directory '{backup}' overlaps '{side}'")]
     BackupOverlaps {
-        /// The place for backups.
+        /// The backup location.
         backup: String,
         /// The source or the target.
         side: String,
     },
-    /// A location's profile cannot be used.
+    /// The profile of a location cannot be used.
     #[cfg(feature = "s3")]
     #[error("'{location}' cannot be opened")]
     Profile {
@@ -103,22 +103,22 @@ pub enum Error {
         /// What is wrong with the profile.
         source: Box<ProfileError>,
     },
-    /// Settings that are missing or make no sense.
+    /// S3 settings are missing or invalid.
     #[cfg(feature = "s3")]
     #[error(transparent)]
     S3Settings(#[from] S3SettingsError),
-    /// What was remembered of two locations cannot be used.
+    /// The sync state of the two locations cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// A store could not be asked.
+    /// A request to a store failed.
     #[error("'{location}' cannot be opened")]
     Store {
         /// The location.
         location: String,
-        /// What happened.
+        /// The store's error.
         source: StoreError,
     },
-    /// The provider of a scheme could not open a location.
+    /// The provider of the scheme could not open the location.
     #[error("'{location}' cannot be opened")]
     Provider {
         /// The location.

@@ -1,36 +1,37 @@
 //! The INI files of the AWS tools: sections of `key = value` lines.
 //!
-//! Nothing is interpolated and nothing is cut off: a secret may hold a `%`, and a `#` inside a value is part of it. What
-//! belongs to what is told by the indentation, as the Python library of the AWS tools reads it: a line that is indented
-//! deeper than the `key = value` before it goes on with that value, and everything else stands for itself. So a file of
-//! which every line is indented says the same as one without.
+//! There is no interpolation, and a `#` or `%` inside a value is part of it, because secrets may contain both.
+//! Indentation works as in the Python library of the AWS tools: a line that is indented deeper than the last `key =
+//! value` belongs to that value; all other lines are independent. So a file whose lines are all indented equally means
+//! the same as one without indentation.
 
-/// One line that says something.
+/// One line with content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line<'t> {
     /// `[name]`
     Section(&'t str),
-    /// `key = value`; the key is to be compared without regard to case.
+    /// `key = value`. Compare the key without regard to case.
     Pair(&'t str, &'t str),
-    /// A `key = value` that is indented deeper than the pair before it, to which it belongs.
+    /// A `key = value` that is indented deeper than the pair before it and belongs to its value.
     Nested(&'t str, &'t str),
-    /// Other text that is indented deeper than the pair before it, whose value goes on.
+    /// Other text that is indented deeper than the pair before it and continues its value.
     Continued(&'t str),
     /// Anything else.
     Unknown,
 }
 
-/// Returns the lines that say something, with their numbers from 1. Comments start with `#` or `;`.
+/// Returns the lines with content, numbered from 1. Empty lines and comments, which start with `#` or `;`, are left
+/// out.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, Line<'_>)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader::default();
     text.lines().enumerate().filter_map(move |(index, line)| Some((index + 1, reader.read(line)?)))
 }
 
-/// What is known of the lines before.
+/// The state that is needed to interpret the next line.
 #[derive(Default)]
 struct Reader {
-    /// How deep the pair is indented that could go on.
+    /// The indentation of the last pair, which a deeper line continues.
     pair: Option<usize>,
 }
 
@@ -62,7 +63,7 @@ impl Reader {
     }
 }
 
-/// Returns the name of a section, which ends at the first `]` that nothing follows but a comment.
+/// Returns the name of a section. It ends at the first `]` that is followed by nothing or by a comment.
 fn section(rest: &str) -> Option<&str> {
     let ends = rest.match_indices(']').map(|(at, _)| (&rest[..at], rest[at + 1..].trim_start()));
     let mut names = ends.filter(|(_, after)| after.is_empty() || after.starts_with(['#', ';']));
@@ -102,7 +103,7 @@ mod tests {
             let indented: String = plain.lines().map(|line| format!("{depth}{line}\n")).collect();
             assert_eq!(read(&indented), read(plain), "{depth:?}");
         }
-        // Only deeper than the pair, and a section begins anew.
+        // Only a line that is deeper than the pair continues it, and a section resets the indentation.
         let stairs = "[a]\n  x = 1\n    y = 2\n z = 3\n  [b]\n[b]\n    x = 1\n  [c]\n";
         let expected = [
             (1, Line::Section("a")),

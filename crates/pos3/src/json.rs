@@ -1,7 +1,7 @@
-//! JSON that a terminal shows as it is.
+//! JSON output that is safe to show on a terminal.
 //!
-//! JSON itself lets a file name or a server's message keep DEL, C1 and what reorders a line, so that whoever looks at the
-//! output is deceived by it. Escaped, the same text is read by programs.
+//! Plain JSON does not escape DEL, C1 control characters and characters that reorder a line, so a file name or a
+//! server's message could deceive the reader. This module escapes them. Programs parse the result to the same text.
 
 use std::io::{self, Write};
 
@@ -10,17 +10,17 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter};
 
-/// Writes a value as JSON in one line, without a newline at its end. What a terminal obeys, hides or reorders is escaped
-/// as `\uXXXX`.
+/// Writes a value as one line of JSON, without a newline at the end. Characters that a terminal interprets, hides or
+/// reorders are escaped as `\uXXXX`.
 ///
 /// # Errors
 ///
-/// What kept it from being written.
+/// Returns an error if the value cannot be serialized or written.
 pub fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     Ok(value.serialize(&mut Serializer::with_formatter(out, Visible))?)
 }
 
-/// Compact JSON with more escapes than JSON asks for.
+/// Compact JSON with more escapes than the standard requires.
 struct Visible;
 
 impl Formatter for Visible {

@@ -1,7 +1,7 @@
-//! S3 as simple as local files: one sync between any two places that hold files.
+//! S3 as simple as local files: syncs between any two locations.
 //!
-//! A [`Location`] is what a person types, a [`Registry`] says who opens it, and [`Sync`] mirrors one location into
-//! another with the engine of [`pos3_core`], whose words are passed on here.
+//! A [`Location`] is what a user types. A [`Registry`] selects the provider that opens it. [`Sync`] makes one location
+//! like another with the engine of [`pos3_core`], whose public types are re-exported here.
 //!
 //! ```
 //! use pos3::{Location, Registry, SyncOptions};

@@ -1,8 +1,8 @@
-//! What a person types to say where something is: [`Location`].
+//! The paths and URLs that users type: [`Location`].
 //!
-//! A general URL parser would cut `s3://bucket/x#1` at the `#`, decode `%20` and drop doubled slashes, and so read,
-//! replace or delete another object than the one that was named. This parser takes everything after the bucket as it
-//! is.
+//! A general URL parser would cut `s3://bucket/x#1` at the `#`, decode `%20` and merge doubled slashes. It would then
+//! read, replace or delete another object than the one that was named. This parser takes everything after the bucket as
+//! it is.
 
 mod file_url;
 
@@ -15,33 +15,33 @@ use pos3_core::Key;
 
 use crate::error::Error;
 
-/// The scheme of the providers of paths on this machine.
+/// The scheme of the provider of local paths.
 pub(crate) const FILE: &str = "file";
 
-/// Schemes that a person may well have meant when only the `//` is missing.
+/// Schemes for which `scheme:/path` is treated as a typing error for `scheme://path`.
 const USUAL_SCHEMES: [&str; 3] = ["s3", FILE, "memory"];
 
-/// Where something is, as a person types it.
+/// A path or a URL, as a user types it.
 ///
-/// | text | is |
+/// | text | meaning |
 /// | --- | --- |
 /// | `s3://bucket/key` | an object, or everything below `key/`; the key is taken as it is: `#`, `?`, `%`, `;`, spaces |
 /// | `s3://profile@bucket/key` | the same, with the settings of a profile |
-/// | `file:///a/b%20c` | the path `/a/b c`: percent-encoding is undone, as `curl` does; `#` and `?` are kept |
+/// | `file:///a/b%20c` | the path `/a/b c`: percent-encoding is decoded, as `curl` does; `#` and `?` are kept |
 /// | `memory://name/key` | a store in the memory of this process |
-/// | anything without `://` | a path on this machine |
+/// | anything without `://` | a local path |
 ///
-/// Schemes are written in small letters; [`Registry`](crate::Registry) says which there are. `Display` gives a text
-/// that is parsed to the same location.
+/// Schemes are in lower case; [`Registry`](crate::Registry) defines which ones are known. The output of `Display`
+/// parses to the same location.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
-    /// A path on this machine.
+    /// A local path.
     Local(PathBuf),
-    /// Something in a bucket of some store.
+    /// A key or prefix in a bucket.
     Remote(RemoteLocation),
 }
 
-/// A place in a bucket: `scheme://[profile@]bucket[/key]`.
+/// A key or prefix in a bucket: `scheme://[profile@]bucket[/key]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RemoteLocation {
     scheme: String,
@@ -50,52 +50,52 @@ pub struct RemoteLocation {
     key: String,
 }
 
-/// A text that is no location.
+/// The reason why a text is not a location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocationError {
-    /// No text at all.
+    /// The text is empty.
     #[error("the location is empty: give a path or a URL such as s3://bucket/prefix")]
     Empty,
-    /// `S3://bucket`.
+    /// The scheme has upper-case letters, as in `S3://bucket`.
     #[error("'{text}': schemes are written in small letters: write '{meant}'")]
     UppercaseScheme {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// What to write.
+        /// The corrected text.
         meant: String,
     },
-    /// `://bucket` or `1x://bucket`.
+    /// The scheme is empty or invalid, as in `://bucket` or `1x://bucket`.
     #[error("'{text}' has no scheme before '://': write one such as 's3', or './' before a path")]
     NoScheme {
-        /// What was given.
+        /// The given text.
         text: String,
     },
-    /// `s3:/bucket/key`.
+    /// A slash is missing, as in `s3:/bucket/key`.
     #[error("'{text}': write '{meant}', or './{text}' if it is a path")]
     MissingSlashes {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// What to write.
+        /// The corrected text.
         meant: String,
     },
-    /// `s3:///key`.
+    /// The bucket is missing, as in `s3:///key`.
     #[error("'{text}' names no bucket: write {scheme}://BUCKET/PREFIX")]
     NoBucket {
-        /// What was given.
+        /// The given text.
         text: String,
         /// Its scheme.
         scheme: String,
     },
-    /// `s3://@bucket`.
+    /// The profile is empty, as in `s3://@bucket`.
     #[error("'{text}' names no profile before the '@': write {scheme}://PROFILE@BUCKET or leave the '@' out")]
     EmptyProfile {
-        /// What was given.
+        /// The given text.
         text: String,
         /// Its scheme.
         scheme: String,
     },
-    /// `s3://KEY:SECRET@bucket`, which is not repeated.
+    /// The URL contains credentials, as in `s3://KEY:SECRET@bucket`. The message does not repeat them.
     #[error(
         "credentials do not belong in the URL of '{bucket}': write {scheme}://PROFILE@BUCKET with the name of a profile that \
          has them, or {scheme}://BUCKET"
@@ -106,32 +106,32 @@ pub enum LocationError {
         /// Its scheme.
         scheme: String,
     },
-    /// A `file` URL with a host, or with a relative path.
+    /// A `file` URL has a host or a relative path.
     #[error("'{text}' is no absolute path on this machine: write file:///PATH with three slashes, or the path alone")]
     FileHost {
-        /// What was given.
+        /// The given text.
         text: String,
     },
     /// A `%` in a `file` URL that is not followed by two hexadecimal digits, or `%00`.
     #[error("'{text}' has a '%' that encodes nothing: write '%25' for a percent sign, or the path alone")]
     FileEscape {
-        /// What was given.
+        /// The given text.
         text: String,
     },
-    /// A URL whose bytes are not UTF-8; keys are UTF-8.
+    /// A URL is not valid UTF-8. Keys are always UTF-8.
     #[error("'{text}' is not valid UTF-8")]
     NotUtf8 {
-        /// What was given, with replacement characters.
+        /// The given text, with replacement characters.
         text: String,
     },
 }
 
 impl Location {
-    /// Returns the location that an argument of a command names; a path need not be UTF-8.
+    /// Parses a command-line argument. Unlike a URL, a path need not be UTF-8.
     ///
     /// # Errors
     ///
-    /// A text that is no location.
+    /// Returns an error if the text is not a location.
     pub fn from_os_str(text: &OsStr) -> Result<Self, LocationError> {
         match text.to_str() {
             Some(text) => text.parse(),
@@ -142,7 +142,7 @@ impl Location {
         }
     }
 
-    /// Returns the scheme: `file` for a path.
+    /// Returns the scheme; for a path it is `file`.
     pub fn scheme(&self) -> &str {
         match self {
             Self::Local(_) => FILE,
@@ -150,7 +150,7 @@ impl Location {
         }
     }
 
-    /// Returns the path, if it is one.
+    /// Returns the path of a local location.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Local(path) => Some(path),
@@ -158,11 +158,11 @@ impl Location {
         }
     }
 
-    /// Returns the bucket and key, for a provider of a scheme that knows no profiles.
+    /// Returns the bucket and key, for a provider whose scheme has no profiles.
     ///
     /// # Errors
     ///
-    /// A path, or a location that asks for a profile.
+    /// Returns an error for a path, and for a location that names a profile.
     pub fn without_profile(&self) -> Result<&RemoteLocation, Error> {
         match self {
             Self::Local(_) => Err(Error::WrongKind { location: self.to_string() }),
@@ -173,7 +173,7 @@ impl Location {
         }
     }
 
-    /// Returns this location with a profile, unless it names one or is a path.
+    /// Returns this location with the given profile, unless it already names one or is a path.
     #[must_use]
     pub fn with_default_profile(self, profile: &str) -> Self {
         match self {
@@ -184,9 +184,11 @@ impl Location {
         }
     }
 
-    /// Returns the location above the first wildcard of a key, and the pattern below it: `s3://b/d/` and `*.txt` for
-    /// `s3://b/d/*.txt`. A key is exact and may hold such characters, so this is a guess at what a person means who names
-    /// a key that does not exist.
+    /// Splits a location at the first wildcard of its key and returns the location above it and the pattern:
+    /// `s3://b/d/` and `*.txt` for `s3://b/d/*.txt`.
+    ///
+    /// Keys are exact and may contain wildcard characters. So callers use this only as a guess at what the user meant,
+    /// if the key does not exist.
     pub fn wildcards(&self) -> Option<(Self, &str)> {
         let Self::Remote(remote) = self else { return None };
         let key = remote.key();
@@ -196,8 +198,8 @@ impl Location {
         Some((Self::Remote(remote.with_key(&key[..above])), &key[above..]))
     }
 
-    /// Returns what lies under this location, taken as a directory, by its relative key, as a person would type it.
-    /// Control characters are escaped, so that a key cannot forge a line of output.
+    /// Returns the text of the location of a relative key below this location, which is treated as a directory. Control
+    /// characters are escaped, so that a key cannot forge a line of output.
     pub fn child(&self, key: &Key) -> String {
         match self {
             Self::Local(path) => {
@@ -216,30 +218,30 @@ impl RemoteLocation {
         &self.scheme
     }
 
-    /// Returns the profile that was asked for.
+    /// Returns the profile that the location names.
     pub fn profile(&self) -> Option<&str> {
         self.profile.as_deref()
     }
 
-    /// Returns the bucket, or what stands in its place in the URLs of the scheme.
+    /// Returns the bucket, or the corresponding part in the URLs of other schemes.
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// Returns everything after the bucket's `/`, as it was written.
+    /// Returns everything after the `/` that follows the bucket, exactly as written.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Returns the place of another key in the same bucket.
+    /// Returns the location of another key in the same bucket.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// Returns the text that every key below this location, taken as a directory, starts with.
+    /// Returns the prefix of all keys below this location, which is treated as a directory.
     ///
-    /// One `/` is added where the key has none at its end, so that `s3://b/data` never means `data_backup/x`.
+    /// If the key does not end in `/`, one is added, so that `s3://b/data` never includes `data_backup/x`.
     pub fn prefix(&self) -> String {
         let slash = if self.key.is_empty() || self.key.ends_with('/') { "" } else { "/" };
         format!("{}{slash}", self.key)
@@ -260,7 +262,7 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, LocationError> {
         match text.split_once("://") {
-            // A '/' before the "://" makes it a path: './odd://name'.
+            // A '/' before the "://" makes the text a path, such as './odd://name'.
             Some((scheme, rest)) if !scheme.contains('/') => {
                 check_credentials(scheme, rest)?;
                 check_scheme(scheme, text)?;
@@ -271,7 +273,7 @@ impl FromStr for Location {
     }
 }
 
-/// Refuses what may hold a secret before anything repeats it.
+/// Rejects a URL that may contain a secret, before any other error could repeat the text.
 fn check_credentials(scheme: &str, rest: &str) -> Result<(), LocationError> {
     let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
     match authority.rsplit_once('@') {

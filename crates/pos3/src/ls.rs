@@ -1,7 +1,7 @@
-//! What is at a location: [`ls`].
+//! Lists a location: [`ls`].
 //!
-//! A person who names one file wants to see it, and one who names a prefix wants to see what is in it; the stores know
-//! only keys.
+//! If a location names one file or object, the listing has that entry. If it names a directory or prefix, the listing
+//! has its contents. The stores know only keys, so this module makes the distinction.
 
 use std::path::Path;
 
@@ -13,35 +13,35 @@ use crate::error::Error;
 use crate::location::Location;
 use crate::registry::{Registry, Role, resolve};
 
-/// How deep a listing goes.
+/// The depth of a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
-    /// What stands directly in the directory.
+    /// The entries directly in the directory.
     #[default]
     Level,
-    /// Everything below it.
+    /// All entries below the directory.
     Recursive,
 }
 
-/// What was found at a location.
+/// The result of [`ls`].
 pub struct Found {
-    /// The directory, or the one the single file is in.
+    /// The tree of the directory, or of the directory that contains the single file.
     pub tree: Tree,
-    /// Where that directory is: absolute, and without symbolic links, for a path; with its profile for a URL.
+    /// The location of that directory. A path is absolute and has no symbolic links; a URL includes its profile.
     pub directory: Location,
-    /// The entries, with whole keys; that of the directory's own marker may be among them. Below a directory that is
-    /// listed recursively each directory comes before what is in it, also where a store has no entry for it.
+    /// The entries, with full keys. The marker of the directory itself may be among them. In a recursive listing, each
+    /// directory below comes before its contents, even if the store has no entry for it.
     pub entries: EntryStream,
-    /// What is wrong with the listing, as far as it was read.
+    /// The defects found in the part of the listing that has been read so far.
     pub doubts: Doubts,
 }
 
-/// Lists what is at a location. `s3://bucket/x/` is what is in `x/`; `s3://bucket/x` is the one object `x` if there is one,
-/// else what is in `x/`.
+/// Lists a location. `s3://bucket/x/` lists the contents of `x/`. `s3://bucket/x` returns the object `x` if it exists,
+/// and lists the contents of `x/` if not.
 ///
 /// # Errors
 ///
-/// Whatever keeps the location from being opened. A listing that fails later says so in the stream.
+/// Returns an error if the location cannot be opened. If the listing fails later, the stream returns the error.
 pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Result<Found, Error> {
     let tree = match (registry.open(location, Role::Source).await, location.path()) {
         (Err(Error::SourceIsFile { .. }), Some(path)) => return one_file(registry, location, path).await,
@@ -61,7 +61,7 @@ pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Resul
         Some(name) => Either::Left(tree.store().head(name)),
         None => Either::Right(ready(Err(StoreError::new(ErrorKind::NotFound, "look up")))),
     };
-    // Both are asked for at once: nobody waits longer because either may be meant.
+    // Both requests are sent at once, so neither meaning of the location has to wait for the other.
     match join(head, entries.next()).await {
         (Ok(object), _) => Ok(one_object(location, tree, object)),
         (Err(_), Some(first)) => {
@@ -76,7 +76,7 @@ pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Resul
     }
 }
 
-/// Returns the object that a location may name: one that ends in `/` names none.
+/// Returns the key of the object that a location may name. A key that ends in `/` names a prefix, not an object.
 fn object_name(location: &Location) -> Option<Key> {
     let Location::Remote(remote) = location else { return None };
     Some(remote.key()).filter(|key| !key.is_empty() && !key.ends_with('/')).map(Key::from)
@@ -109,8 +109,8 @@ fn directory(location: &Location, prefix: &str) -> Location {
     }
 }
 
-/// Leaves out what vanished while it was listed, and the second entry of what stands for a file and for a directory,
-/// because nobody looked which it is: a link.
+/// Drops entries that vanished during the listing. Also drops the second entry of a link that was listed both as a file
+/// and as a directory because its target was not read.
 fn once_each(entries: EntryStream) -> EntryStream {
     let mut to_come: Vec<String> = Vec::new();
     let mut is_first = move |entry: &Result<Entry, StoreError>| {
@@ -130,7 +130,7 @@ fn once_each(entries: EntryStream) -> EntryStream {
     entries.filter(move |entry| ready(is_first(entry))).boxed()
 }
 
-/// Adds the directories that only the names of what is in them tell of. Where a store lists in order each comes once.
+/// Adds entries for directories that exist only as parts of keys. If the store lists in order, each one is added once.
 fn with_directories(entries: EntryStream, prefix: &str) -> EntryStream {
     let prefix = prefix.to_owned();
     let mut before = prefix.clone();

@@ -1,9 +1,9 @@
-//! A plan as a file: made here, looked at by a person, executed there.
+//! Plan files: a plan is made, reviewed by a user and executed later, possibly on another machine.
 //!
-//! A dry run is gone when it has been read; what runs afterwards is another plan. A file keeps the very steps that were
-//! looked at, with what was seen of both sides when they were decided, so that whoever executes them can refuse what is
-//! no longer so. Its lines are JSON: a [`PlanHeader`], then one action a line. The header says how many there are, so a
-//! file that was cut is noticed before anything is done; so is everything else that this program would not write.
+//! After a dry run, the next run makes a new plan. A plan file contains exactly the actions that were reviewed, with
+//! the state of both sides when they were decided, so that execution can refuse an action whose files have changed.
+//! Each line is JSON: a [`PlanHeader`], then one action per line. The header contains the number of actions, so that a
+//! truncated file is detected before anything is executed. Everything that pos3 does not write is rejected too.
 
 mod error;
 mod header;

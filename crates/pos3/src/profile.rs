@@ -1,8 +1,8 @@
 //! Named servers: [`Profile`] and [`Profiles`].
 //!
-//! A name such as `lab` in `s3://lab@bucket/key` stands for an endpoint, a region and the credentials that belong there.
-//! Without profiles one command could use one server only, and keys meant for one server could be sent to another:
-//! a profile's credentials are its own, and there is nothing they fall back to.
+//! A name such as `lab` in `s3://lab@bucket/key` selects an endpoint, a region and the credentials for them. Without
+//! profiles, one command could use only one server. A profile with its own credentials never falls back to others, so
+//! that keys for one server are never sent to another.
 
 mod credentials_file;
 mod entry;
@@ -28,14 +28,14 @@ pub use error::ProfileError;
 pub(crate) use keys::Keys;
 pub(crate) use local_name::NONE as NO_LOCAL_NAME;
 
-/// The name that is no profile: `s3://aws@bucket` is what there is without one, also where a default profile is set.
+/// The reserved name: `s3://aws@bucket` uses the settings without a profile, even if a default profile is set.
 pub(crate) const RESERVED: &str = "aws";
 
 const FILE: &str = "POS3_PROFILES_FILE";
 const XDG: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
 
-/// One server and who asks it.
+/// One server, and the credentials for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     pub(crate) endpoint: Url,
@@ -46,22 +46,22 @@ pub struct Profile {
     pub(crate) ca_bundle: Option<PathBuf>,
 }
 
-/// Whose credentials a profile uses.
+/// The credentials that a profile uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// Those that there are without a profile.
+    /// The credentials that are used without a profile.
     Standard,
-    /// None: requests are not signed.
+    /// None; requests are not signed.
     Anonymous,
-    /// Those of a file.
+    /// Those in a credentials file.
     File(PathBuf),
-    /// These.
+    /// These keys.
     Keys(Keys),
 }
 
 impl Profile {
-    /// Returns a profile of a server, such as `http://127.0.0.1:9000`, that uses the credentials there are without a
-    /// profile.
+    /// Returns the profile of a server, such as `http://127.0.0.1:9000`. It uses the credentials that are used without
+    /// a profile.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: Url::from(endpoint.into()),
@@ -87,7 +87,7 @@ impl Profile {
         self
     }
 
-    /// Sets the credentials; the token belongs to temporary ones.
+    /// Sets the credentials. Temporary credentials need the session token.
     #[must_use]
     pub fn with_credentials(
         mut self,
@@ -99,45 +99,47 @@ impl Profile {
         self
     }
 
-    /// Sets the INI file whose section `[NAME of the profile]`, else `[default]`, has the credentials.
+    /// Sets an INI file that contains the credentials, in the section with the profile's name, else in `[default]`.
     #[must_use]
     pub fn with_credentials_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.identity = Identity::File(path.into());
         self
     }
 
-    /// Sets the name of the directory among local copies: letters, digits, `_` and `-`, and not `_` alone. Default: the
-    /// profile's own name.
+    /// Sets the name of the directory of local copies: letters, digits, `_` and `-`, but not `_` alone. Default: the
+    /// name of the profile.
     #[must_use]
     pub fn with_local_name(mut self, name: impl Into<String>) -> Self {
         self.local_name = Some(name.into());
         self
     }
 
-    /// Sets how buckets are named in requests. Default: by path.
+    /// Sets whether requests name the bucket in the host or in the path. Default: in the path.
     #[must_use]
     pub fn with_addressing(mut self, addressing: Addressing) -> Self {
         self.addressing = Some(addressing);
         self
     }
 
-    /// Sets a file of certificates in PEM form: https trusts these and nobody else. Default: as without a profile.
+    /// Sets a file of certificates in PEM format. HTTPS connections then trust only these. Default: as without a
+    /// profile.
     #[must_use]
     pub fn with_ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_bundle = Some(path.into());
         self
     }
 
-    /// Returns the name of the directory among local copies.
+    /// Returns the name of the directory of local copies.
     pub(crate) fn local_name<'a>(&'a self, name: &'a str) -> &'a str {
         self.local_name.as_deref().unwrap_or(name)
     }
 }
 
-/// Profiles by name: those that a program gives, then those of a file.
+/// Profiles by name: those added by the program take precedence over those in the file.
 ///
-/// Nothing is read before the first profile is asked for, and then only that one is looked into. What was read stays as
-/// it was for this value and its clones; a failure is tried anew. The default has no profiles.
+/// The file is read when a profile is first requested, and only the requested profile is checked. The parsed file is
+/// kept for this value and its clones; a failure is not kept, so the next request reads the file again. The default has
+/// no profiles.
 #[derive(Clone, Default)]
 pub struct Profiles {
     given: BTreeMap<String, Profile>,
@@ -146,15 +148,15 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// Returns the profiles of the file that the environment names: `$POS3_PROFILES_FILE`, else
-    /// `$XDG_CONFIG_HOME/pos3/profiles.toml`, else `~/.config/pos3/profiles.toml`. An empty variable counts as not set,
-    /// and so does a relative `XDG_CONFIG_HOME`, as its specification asks. A missing file has no profiles.
+    /// Returns the profiles in the file that the environment selects: `$POS3_PROFILES_FILE`, else
+    /// `$XDG_CONFIG_HOME/pos3/profiles.toml`, else `~/.config/pos3/profiles.toml`. An empty variable is treated as not
+    /// set, and so is a relative `XDG_CONFIG_HOME`, as its specification requires. A missing file has no profiles.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
-    /// Returns the profiles of this file; a missing one has none. `~` stays what it is: there is no home directory but
-    /// the environment's.
+    /// Returns the profiles in this file; a missing file has none. `~` in the file is not expanded, because only
+    /// [`from_env`](Self::from_env) knows the home directory.
     pub fn from_file(path: impl Into<PathBuf>) -> Self {
         Self { file: Some(ProfilesFile::new(&path.into(), None)), ..Self::default() }
     }
@@ -168,12 +170,13 @@ impl Profiles {
         Self { file: named.map(|path| ProfilesFile::new(&path, home)), ..Self::default() }
     }
 
-    /// Adds a profile, which comes before one of the same name in the file. Adding the same again changes nothing.
+    /// Adds a profile. It takes precedence over a profile of the same name in the file. Adding an equal profile again
+    /// changes nothing.
     ///
     /// # Errors
     ///
-    /// A name that cannot be written in a location, the reserved name `aws`, a local name that is none, and another
-    /// profile of this name.
+    /// Returns an error if the name cannot be written in a location or is the reserved name `aws`, if the local name is
+    /// invalid, or if a different profile with this name was added before.
     pub fn with(mut self, name: impl Into<String>, profile: Profile) -> Result<Self, ProfileError> {
         let name = name.into();
         check_name(&name)?;
@@ -188,11 +191,12 @@ impl Profiles {
         Ok(self)
     }
 
-    /// Returns the profile of a name.
+    /// Returns the profile with this name.
     ///
     /// # Errors
     ///
-    /// An unknown name, a file that cannot be read, and a profile that is wrong. What is wrong in others does not matter.
+    /// Returns an error if the name is unknown, the file cannot be read or the profile is invalid. Mistakes in other
+    /// profiles do not matter.
     pub fn get(&self, name: &str) -> Result<Profile, ProfileError> {
         if name == RESERVED {
             return Err(ProfileError::Reserved { name: name.to_owned() });
@@ -207,11 +211,11 @@ impl Profiles {
         }
     }
 
-    /// Returns the names of the profiles there are, by name.
+    /// Returns the names of all profiles in alphabetical order.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn names(&self) -> Result<Vec<String>, ProfileError> {
         let mut names: Vec<String> = self.given.keys().chain(self.written()?.keys()).cloned().collect();
         names.sort();
@@ -219,12 +223,12 @@ impl Profiles {
         Ok(names)
     }
 
-    /// Returns the file that is looked into, which need not exist.
+    /// Returns the path of the profiles file, which need not exist.
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(ProfilesFile::path)
     }
 
-    /// Returns the keys of a profile that has a file for them, and warns of one that others can read.
+    /// Returns the keys in the credentials file of a profile. Calls `warn` if other users can read the file.
     pub(crate) fn keys(&self, name: &str, path: &Path, warn: impl FnOnce(&str)) -> Result<Keys, ProfileError> {
         let keys = credentials_file::read(name, path)?;
         if credentials_file::is_open_to_others(path) {
@@ -233,7 +237,7 @@ impl Profiles {
         Ok(keys)
     }
 
-    /// Fails if the file gives the reserved name to a profile: it would never be used.
+    /// Returns an error if the file defines a profile with the reserved name, which would never be used.
     pub(crate) fn check_reserved(&self) -> Result<(), ProfileError> {
         if self.written()?.contains_key(RESERVED) {
             return Err(ProfileError::Reserved { name: RESERVED.to_owned() });
@@ -249,7 +253,7 @@ impl Profiles {
         Ok(self.written.get_or_init(|| read))
     }
 
-    /// Says where an unknown name was looked for.
+    /// Describes where an unknown name was looked up.
     fn looked(&self, written: &Written) -> String {
         let listed = |names: &mut dyn Iterator<Item = &String>| {
             names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
@@ -274,7 +278,7 @@ impl fmt::Debug for Profiles {
     }
 }
 
-/// A profile's name is also the name of a directory, unless it has a local name.
+/// Checks the name of a profile. Without a local name, it is also the name of a directory.
 fn check_name(name: &str) -> Result<(), ProfileError> {
     match name {
         RESERVED => Err(ProfileError::Reserved { name: name.to_owned() }),

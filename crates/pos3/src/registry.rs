@@ -1,7 +1,7 @@
-//! Who opens which scheme: [`Registry`].
+//! Maps URL schemes to the providers that open them: [`Registry`].
 //!
-//! Without it the schemes would be a `match` somewhere, and a store that is not ours could be used by programs but
-//! never be named by a person.
+//! Without it, the schemes would be fixed in a `match`. Programs could use a store of their own, but users could not
+//! name it in a URL.
 
 mod file;
 mod memory;
@@ -21,93 +21,93 @@ pub use file::FileProvider;
 pub(crate) use file::resolve;
 pub use memory::MemoryProvider;
 
-/// What a location is opened for.
+/// The side of a sync that a location is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// To be read. What does not exist is a mistake.
+    /// The location is read. It is an error if it does not exist.
     Source,
-    /// To be written to. What does not exist is made by the first write.
+    /// The location is written. If it does not exist, the first write creates it.
     Target,
 }
 
 /// Opens the locations of one scheme.
 #[async_trait]
 pub trait Provider: Debug + Send + Sync + 'static {
-    /// Returns the tree of everything below a location, taken as a directory. It changes nothing, and sends no request
-    /// where that can be avoided.
+    /// Returns the tree below a location, which is treated as a directory. This changes nothing, and sends no request
+    /// unless it has to.
     async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error>;
 
-    /// Returns the name of where a location really is: a text that ends in `/`, equal for equal places, that starts with
-    /// the text of every place it lies inside. Overlapping syncs are refused by it.
+    /// Returns the canonical name of a location. Equal names mean the same location. The name ends in `/` and starts
+    /// with the name of each location that contains this one. The check for overlapping syncs compares these names.
     fn place(&self, location: &Location) -> Result<String, Error>;
 
-    /// Returns the name of the directory that local copies from the location's server have among those of others. `_` is
-    /// that of every scheme and location without a profile.
+    /// Returns the name of the directory that separates local copies from this location's server from those of other
+    /// servers. Locations without a profile, of any scheme, share the name `_`.
     ///
     /// # Errors
     ///
-    /// A profile that does not exist, and a name that another server has.
+    /// Returns an error if the profile does not exist, or if another server already uses the name.
     fn local_name(&self, location: &Location) -> Result<String, Error> {
         let name = || "_".to_owned();
         if location.path().is_some() { Ok(name()) } else { location.without_profile().map(|_| name()) }
     }
 }
 
-/// The providers by scheme; cheap to clone.
+/// The providers, by scheme. A clone is cheap.
 ///
-/// The default has `file` (which serves plain paths) and `memory`. `s3` comes with its settings: those of the environment
-/// ([`from_env`](Self::from_env)), or `Registry::default().with("s3", S3Provider::new(settings))`.
+/// The default has `file` (which also serves plain paths) and `memory`. `s3` needs settings: use those of the
+/// environment ([`from_env`](Self::from_env)), or `Registry::default().with("s3", S3Provider::new(settings))`.
 #[derive(Clone, Debug)]
 pub struct Registry {
     providers: BTreeMap<String, Arc<dyn Provider>>,
 }
 
 impl Registry {
-    /// Returns a registry without any scheme.
+    /// Returns a registry without schemes.
     pub fn empty() -> Self {
         Self { providers: BTreeMap::new() }
     }
 
-    /// Returns the default registry and `s3` as the environment has it: endpoint, region and credentials as other programs
-    /// find them ([`S3Settings::from_env`](crate::S3Settings::from_env)), and the profiles of the user's file
-    /// ([`Profiles::from_env`](crate::Profiles::from_env)). No request is sent, and no credentials are looked for, before
-    /// the first location of S3 is opened.
+    /// Returns the default registry with `s3` configured from the environment. Endpoint, region and credentials are
+    /// found as the AWS tools find them ([`S3Settings::from_env`](crate::S3Settings::from_env)); the profiles come from
+    /// the user's profiles file ([`Profiles::from_env`](crate::Profiles::from_env)). No request is sent and no
+    /// credentials are looked up until the first S3 location is opened.
     ///
     /// # Errors
     ///
-    /// A variable that makes no sense.
+    /// Returns an error if an environment variable is invalid.
     #[cfg(feature = "s3")]
     pub fn from_env() -> Result<Self, Error> {
         let provider = crate::S3Provider::new(crate::S3Settings::from_env()?);
         Ok(Self::default().with("s3", provider.with_profiles(crate::Profiles::from_env())))
     }
 
-    /// Lets a provider open the locations of a scheme, in place of the one that did. Schemes are in small letters.
+    /// Registers the provider of a scheme, and replaces an earlier one. The scheme must be in lower case.
     #[must_use]
     pub fn with(mut self, scheme: impl Into<String>, provider: impl Provider) -> Self {
         self.providers.insert(scheme.into(), Arc::new(provider));
         self
     }
 
-    /// Returns the schemes, by name.
+    /// Returns the registered schemes in alphabetical order.
     pub fn schemes(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(String::as_str)
     }
 
-    /// Returns the tree of everything below a location, taken as a directory.
+    /// Returns the tree below a location, which is treated as a directory.
     ///
     /// # Errors
     ///
-    /// An unknown scheme, or the provider's reasons.
+    /// Returns an error if the scheme is unknown or the provider fails.
     pub async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error> {
         self.provider(location)?.open(location, role).await
     }
 
-    /// Returns where a location really is, to be compared with others.
+    /// Returns the canonical place of a location, so that it can be compared with others.
     ///
     /// # Errors
     ///
-    /// An unknown scheme, or the provider's reasons.
+    /// Returns an error if the scheme is unknown or the provider fails.
     pub fn place(&self, location: &Location) -> Result<Place, Error> {
         let name = self.provider(location)?.place(location)?;
         Ok(match location.path() {
@@ -116,11 +116,11 @@ impl Registry {
         })
     }
 
-    /// Returns the name of the directory for local copies; see [`Provider::local_name`].
+    /// Returns the name of the directory of local copies; see [`Provider::local_name`].
     ///
     /// # Errors
     ///
-    /// An unknown scheme, or the provider's reasons.
+    /// Returns an error if the scheme is unknown or the provider fails.
     pub fn local_name(&self, location: &Location) -> Result<String, Error> {
         self.provider(location)?.local_name(location)
     }

@@ -1,7 +1,7 @@
-//! The signals that end work in good order: [`Signal`], [`on_each_signal`].
+//! The signals that end a process in an orderly way: [`Signal`], [`on_each_signal`].
 //!
-//! A hangup that `nohup` told this process to ignore must stay ignored, and a listener that replaces it would undo that.
-//! Systems also send a hangup beside another signal, so it must never be treated as the second, impatient one.
+//! If `nohup` made this process ignore SIGHUP, it must stay ignored, and installing a handler would undo that. Systems
+//! also send SIGHUP together with another signal, so it must never be treated as a second request to stop.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -46,8 +46,7 @@ impl Signal {
         }
     }
 
-    /// Returns false for a hangup or a quit that this process was told to ignore, as `nohup` does, and where that cannot
-    /// be known.
+    /// Returns false for SIGHUP and SIGQUIT if this process ignores them, as under `nohup`, or if that is unknown.
     fn is_listened_to(self) -> bool {
         match self {
             Self::Interrupt | Self::Terminate => true,
@@ -60,15 +59,15 @@ impl Signal {
     }
 }
 
-/// Calls `arrived` with each signal that comes, until the returned task is aborted. From then on these signals no longer
-/// end the process by themselves.
+/// Calls `arrived` for each signal until the returned task is aborted. From then on, these signals no longer end the
+/// process by themselves.
 ///
-/// SIGHUP and SIGQUIT are left alone where this process ignores them (`nohup`), and on systems other than Linux, which
-/// do not report that. A SIGHUP that comes after another signal is dropped: systems send it beside the first one.
+/// SIGHUP and SIGQUIT are left alone if this process ignores them (`nohup`), and on systems other than Linux, which do
+/// not report that. A SIGHUP after another signal is dropped, because systems send it together with the first one.
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
+/// Panics if it is called outside a tokio runtime.
 pub fn on_each_signal(arrived: impl Fn(Signal) + Send + 'static) -> JoinHandle<()> {
     let signals = Signal::ALL.into_iter().filter(|signal| signal.is_listened_to());
     let mut streams: Vec<_> = signals.filter_map(|signal| Some((signal, unix::signal(signal.kind()).ok()?))).collect();
@@ -91,7 +90,7 @@ pub fn on_each_signal(arrived: impl Fn(Signal) + Send + 'static) -> JoinHandle<(
     })
 }
 
-/// Returns the signals that this process ignores, one bit each, where the system reports that.
+/// Returns the signals that this process ignores as a bit mask, if the system reports it.
 fn ignored() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
@@ -104,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_listened_to_unless_it_is_ignored() {
-        // Rust programs ignore SIGPIPE (13) from their start.
+        // Rust programs ignore SIGPIPE (13) by default.
         assert_ne!(ignored().unwrap() & (1 << 12), 0);
         assert!(Signal::Interrupt.is_listened_to() && Signal::Terminate.is_listened_to());
     }

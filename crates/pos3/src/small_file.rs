@@ -1,17 +1,17 @@
-//! Files of settings, which are small: one that is not, such as a device that never ends, is an error and fills no memory.
+//! Reads settings files. A larger file, or a device that never ends, is an error instead of filling the memory.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The most that is read of a file.
+/// The size limit in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// Reads a file of settings.
+/// Reads a settings file.
 ///
 /// # Errors
 ///
-/// Those of reading it, and one larger than 16 MiB.
+/// Returns an error if the file cannot be read or is larger than 16 MiB.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;
@@ -21,11 +21,11 @@ pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Reads a file of settings that is text.
+/// Reads a settings file as text.
 ///
 /// # Errors
 ///
-/// Those of [`read_small`], and one that is not UTF-8.
+/// Returns the errors of [`read_small`], and an error if the file is not UTF-8.
 pub fn read_small_text(path: &Path) -> io::Result<String> {
     let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8");
     String::from_utf8(read_small(path)?).map_err(invalid)

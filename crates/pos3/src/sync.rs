@@ -1,7 +1,7 @@
-//! The front door of the engine: one sync between two locations.
+//! The main entry point: a sync between two locations.
 //!
-//! The engine mirrors any two trees it is given. Which two may be given is decided here, before anything is touched: a
-//! sync of a directory into itself, or from a single file, is a mistake that would cost data.
+//! The engine accepts any two trees. This module checks the pair first, before anything is changed: a sync of a
+//! directory into itself, or from a single file, could lose data.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::location::Location;
 use crate::registry::{Registry, Role};
 use crate::state::State;
 
-/// A sync between two locations, opened and checked, and not yet begun.
+/// A sync between two locations that has been opened and checked, but not started.
 #[derive(Debug)]
 pub struct Sync {
     from: Location,
@@ -28,40 +28,42 @@ pub struct Sync {
     absence: Absence,
 }
 
-/// What becomes of a sync whose source has not a single key below its prefix, as a misspelt one has not.
+/// How a sync treats a source whose prefix matches no key. A misspelt prefix looks the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absence {
-    /// It is an error.
+    /// As an error.
     Refused,
-    /// It is an empty directory.
+    /// As an empty directory.
     Allowed,
 }
 
-/// When a run looks at its source for the mistake of naming one object, or nothing. A plan touches nothing, so it looks afterwards.
+/// When a run checks whether its source is a single object or does not exist. A plan changes nothing, so it always
+/// checks afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caution {
-    /// Before: an empty source may empty the target.
+    /// Before the run, because an empty source could delete everything in the target.
     Before,
-    /// After, and only if the listing was empty: nothing can have been deleted, and a sync costs no request more.
+    /// After the run, and only if the listing was empty: nothing can have been deleted, and a normal sync needs no
+    /// extra request.
     After,
 }
 
-/// Makes `to` like `from` and returns what happened.
+/// Makes `to` like `from` and returns the report.
 ///
 /// # Errors
 ///
-/// Whatever keeps the sync from being begun; what goes wrong later is in the report.
+/// Returns an error if the sync cannot start. Later failures are in the report.
 pub async fn sync(registry: &Registry, from: &Location, to: &Location, options: SyncOptions) -> Result<Report, Error> {
     Sync::open(registry, from, to, options).await?.run().await
 }
 
 impl Sync {
-    /// Opens both locations, taken as directories, and checks that they can be synced.
+    /// Opens both locations as directories and checks that they can be synced.
     ///
     /// # Errors
     ///
-    /// Unknown schemes and profiles, missing settings, a source that is missing or one file, a target that is a file,
-    /// and places that overlap.
+    /// Returns an error if a scheme or profile is unknown, if settings are missing, if the source does not exist or is
+    /// a single file, if the target is a file, or if the locations overlap.
     pub async fn open(
         registry: &Registry,
         from: &Location,
@@ -91,39 +93,39 @@ impl Sync {
         self
     }
 
-    /// Sets whether a source without a single key is taken for an empty directory. Without it that is an error, or a
+    /// Sets whether a source without any key is treated as an empty directory. Otherwise it is an error, because a
     /// misspelt prefix would look like success. Default: whether the guards [allow an empty source](crate::Guards).
-    /// A bucket without any prefix is always taken as it is, and so is a directory that exists.
+    /// This applies only to prefixes: an empty bucket and an empty directory that exists are always accepted.
     #[must_use]
     pub fn with_missing_source(mut self, allowed: bool) -> Self {
         self.absence = Absence::of(allowed);
         self
     }
 
-    /// Makes the sync remember what it finds equal and what it leaves unfinished, and use what was remembered of these
-    /// two locations before. A plan only reads it.
+    /// Makes the sync record which keys are equal and which transfers are unfinished, and use the records of earlier
+    /// runs between these two locations. A plan reads the sync state and does not change it.
     #[must_use]
     pub fn with_state(mut self, state: &State) -> Self {
         self.options = self.options.with_manifest(state.manifest()).with_journal(state.journal());
         self
     }
 
-    /// Makes this compare as a sync does for which nothing was remembered before: times prove nothing that a digest can
-    /// tell. That is for a sync whose [state](Self::with_state) cannot be used, and for a plan of one that has none yet:
-    /// without it they would believe equal times, and find less than with it.
+    /// Makes the sync compare as if its sync state were empty: where a digest can decide, equal times are not evidence
+    /// of equal content. Use it if the [state](Self::with_state) cannot be used, and for a plan whose sync has no state
+    /// yet. Without it, the plan would trust equal times and could miss differences that the sync finds.
     #[must_use]
     pub fn with_empty_memory(mut self) -> Self {
         self.options = self.options.with_manifest(Arc::new(MemoryManifest::default()));
         self
     }
 
-    /// Makes the sync copy what it overwrites or deletes to `backup` first, under the same relative keys. An older copy
-    /// there is replaced.
+    /// Makes the sync copy each file to `backup`, under the same relative key, before it overwrites or deletes the
+    /// file. An older backup of the same key is replaced.
     ///
     /// # Errors
     ///
-    /// A location that cannot be opened, or that is, holds or lies inside the source or the target: what is kept would be
-    /// synced in its turn. Inside is fine where the filter leaves it out.
+    /// Returns an error if the location cannot be opened, or if it overlaps the source or the target, because the
+    /// backups would be synced as well. A backup location inside one side is allowed if the filter excludes it.
     pub async fn with_backup(mut self, registry: &Registry, backup: &Location) -> Result<Self, Error> {
         let tree = registry.open(backup, Role::Target).await?;
         let kept = registry.place(backup)?;
@@ -139,21 +141,21 @@ impl Sync {
         Ok(self)
     }
 
-    /// Returns what the target's store can do.
+    /// Returns the capabilities of the target's store.
     pub fn target_capabilities(&self) -> Capabilities {
         self.target.store().capabilities()
     }
 
-    /// Returns the requests that all its stores have sent so far, by kind.
+    /// Returns the number of requests that all stores of this sync have sent so far, by kind.
     pub fn usage(&self) -> Usage {
         self.job().usage()
     }
 
-    /// Makes the plan and touches nothing. That it was stopped is the inner result, as it would be in a report.
+    /// Makes the plan and changes nothing. If planning stopped early, the inner result is the reason, as in a report.
     ///
     /// # Errors
     ///
-    /// A source that turns out to be one object, or not to exist.
+    /// Returns an error if the source turns out to be a single object or does not exist.
     pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
         let plan = self.job().plan().await;
         let source_is_empty = match &plan {
@@ -166,11 +168,11 @@ impl Sync {
         Ok(plan)
     }
 
-    /// Plans, performs, and returns what happened.
+    /// Plans and executes the sync, and returns the report.
     ///
     /// # Errors
     ///
-    /// A source that turns out to be one object, or not to exist.
+    /// Returns an error if the source turns out to be a single object or does not exist.
     pub async fn run(&self) -> Result<Report, Error> {
         if self.caution == Caution::Before {
             self.look_at_source().await?;
@@ -183,18 +185,18 @@ impl Sync {
         Ok(report)
     }
 
-    /// Performs a plan that was made before, here or elsewhere, and returns what happened. Ask for
-    /// [`Preconditions::Strict`](crate::Preconditions::Strict) where time has passed since, and
-    /// [look for a file in the source](Self::look_for_source_file) before, if the plan deletes anything.
+    /// Executes an existing plan and returns the report. If time has passed since the plan was made, set
+    /// [`Preconditions::Strict`](crate::Preconditions::Strict). If the plan deletes anything, call
+    /// [`look_for_source_file`](Self::look_for_source_file) first.
     pub async fn execute(&self, plan: Plan) -> Report {
         self.job().execute(plan).await
     }
 
-    /// Says what would be done with one relative key, and why.
+    /// Explains what a sync would do with one relative key, and why.
     ///
     /// # Errors
     ///
-    /// A store that cannot be asked, and a source that does not exist.
+    /// Returns an error if a request to a store fails or the source does not exist.
     pub async fn explain(&self, key: &Key) -> Result<Explanation, Error> {
         let failed = |source| Error::Store { location: self.from.child(key), source };
         let explanation = self.job().explain(key).await.map_err(failed)?;
@@ -208,17 +210,18 @@ impl Sync {
         SyncJob::new(self.source.clone(), self.target.clone(), self.options.clone()).with_cancel(self.cancel.clone())
     }
 
-    /// Looks whether there is anything below the source's prefix; excluded keys and markers count.
+    /// Checks that some key exists below the source's prefix. Excluded keys and directory markers count.
     ///
     /// # Errors
     ///
-    /// A source that is one object, and one that does not exist, unless that is [allowed](Self::with_missing_source). One
-    /// with wildcards that does not exist is never allowed: it was meant to be something else than empty.
+    /// Returns an error if the source is a single object, or if it does not exist and that is not
+    /// [allowed](Self::with_missing_source). A source with wildcards that does not exist is always an error, because
+    /// the user did not mean an empty directory.
     pub async fn look_at_source(&self) -> Result<(), Error> {
         let prefix = self.source.prefix();
         let Some(name) = prefix.strip_suffix('/') else { return Ok(()) };
         let store = self.source.store();
-        // A listing that fails speaks for itself when the sync reads it.
+        // If the listing fails, the sync reports the error when it reads the listing itself.
         let level = ListOptions::default().with_shallow(true);
         if !matches!(Entries::open(&self.source, level).next().await, Ok(None)) {
             return Ok(());
@@ -233,13 +236,13 @@ impl Sync {
         }
     }
 
-    /// Looks whether the source still has a single file. A plan with deletes may be older than the moment at which a disk was
-    /// unmounted.
+    /// Checks that the source still contains a file. A plan with deletes may be older than an unmount of the source's
+    /// disk.
     ///
     /// # Errors
     ///
-    /// Those of [`look_at_source`](Self::look_at_source), a listing that fails, and a source without a single file, unless
-    /// that is [allowed](Self::with_missing_source).
+    /// Returns the errors of [`look_at_source`](Self::look_at_source). Also returns an error if the listing fails, or
+    /// if the source contains no file and that is not [allowed](Self::with_missing_source).
     pub async fn look_for_source_file(&self) -> Result<(), Error> {
         self.look_at_source().await?;
         if self.absence == Absence::Allowed {

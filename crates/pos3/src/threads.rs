@@ -1,29 +1,31 @@
-//! How many threads this process can start.
+//! Measures how many threads this process can start.
 //!
-//! A runtime that asks for more than the system gives panics, or waits for ever for a thread that never comes.
+//! If a runtime asks for more threads than the system allows, it panics, or waits forever for a thread that never
+//! starts.
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The stack of a thread that only waits.
+/// The stack size of a thread that only waits, in bytes.
 const STACK: usize = 64 << 10;
 
-/// How long the system may take to forget a thread that has ended.
+/// The time to wait until the system no longer counts the threads that have ended.
 const SETTLED: Duration = Duration::from_millis(20);
 
 /// A thread that ends when its sender is dropped.
 type Waiting = (mpsc::Sender<()>, JoinHandle<()>);
 
-/// Returns how many threads can be started now, at most `most`. It starts them, and lets them end again.
+/// Returns how many threads can be started now, at most `most`. It starts them and ends them again.
 ///
-/// Limits of the user (`ulimit -u`) and of the container are counted over other processes too, so only a try tells.
+/// The limits of the user (`ulimit -u`) and of the container include other processes, so the number can only be found
+/// by starting threads.
 pub fn startable_threads(most: usize) -> usize {
     let started: Vec<Waiting> = (0..most).map_while(|_| start()).collect();
     let count = started.len();
     for (sender, thread) in started {
         drop(sender);
-        // It does nothing that can panic.
+        // The thread cannot panic.
         let _ended = thread.join();
     }
     if count < most {
@@ -35,7 +37,7 @@ pub fn startable_threads(most: usize) -> usize {
 fn start() -> Option<Waiting> {
     let (sender, ended) = mpsc::channel();
     let wait = move || {
-        // It ends when the sender does.
+        // Receiving fails as soon as the sender is dropped.
         let _gone = ended.recv();
     };
     thread::Builder::new().stack_size(STACK).spawn(wait).ok().map(|thread| (sender, thread))

@@ -1,4 +1,4 @@
-//! `file` URLs: the one scheme whose text is encoded, because everything that writes such URLs encodes them.
+//! `file` URLs. They are the only percent-encoded locations, because all programs that write such URLs encode them.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,9 @@ use percent_encoding::percent_decode_str;
 
 use super::LocationError;
 
-/// Returns the path of `file://rest`: `rest` is `/path` or `localhost/path`, percent-encoded.
+/// Returns the path of `file://rest`, where `rest` is a percent-encoded `/path` or `localhost/path`.
 ///
-/// `#` and `?` are part of the path: a file URL has no use for fragments and queries, and cutting a name short would
+/// `#` and `?` are part of the path: fragments and queries have no meaning in a file URL, and a shortened path would
 /// name another file.
 pub(super) fn parse(rest: &str, text: &str) -> Result<PathBuf, LocationError> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);

@@ -1,43 +1,43 @@
-//! What is wrong with a plan's file.
+//! Errors of plan files.
 
 use std::fmt::Display;
 use std::io;
 
 use pos3_core::{Key, SpillError};
 
-/// A file that is no plan this program can execute, or a plan that cannot be written.
+/// The reason why a plan file cannot be executed, or a plan cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanFileError {
-    /// The first line is no header of a plan.
+    /// The first line is not the header of a plan.
     #[error("it is not a plan: line 1 does not say \"format\":\"pos3-plan\"")]
     NotAPlan,
-    /// The format is newer, or none that there ever was.
+    /// The version of the format is newer, or never existed.
     #[error("it is a plan of version {0}; this program reads version {known}", known = super::header::VERSION)]
     Version(u64),
-    /// A line that cannot be understood, or must not be there.
+    /// A line cannot be parsed or is not allowed.
     #[error("line {line}: {problem}")]
     Line {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
-    /// The file ends too early.
+    /// The file is truncated.
     #[error("it is cut short: it has {found} of {expected} actions")]
     Cut {
-        /// What the header says.
+        /// The number of actions in the header.
         expected: u64,
-        /// What is there.
+        /// The number of actions in the file.
         found: u64,
     },
-    /// A location that no text can express exactly.
+    /// A location cannot be written as text, because it is not UTF-8.
     #[error("'{location}' is not valid UTF-8, so no plan can name it")]
     NotUtf8 {
         /// The location, with replacement characters.
         location: String,
     },
-    /// Something that no plan does, such as a copy of what cannot be read.
+    /// An action that no plan contains, such as a copy of an entry that cannot be read.
     #[error("the action on '{0}' cannot be written down")]
     Unwritable(Key),
     /// A temporary file for the actions cannot be used.

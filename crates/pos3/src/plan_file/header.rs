@@ -1,4 +1,4 @@
-//! The first line of a plan's file: between what, made when and how.
+//! The first line of a plan file: the two locations, the time and the options.
 
 use std::time::SystemTime;
 
@@ -12,40 +12,40 @@ use crate::location::Location;
 
 pub(super) const FORMAT: &str = "pos3-plan";
 
-/// The version of the format that is written, and the only one that is read.
+/// The version of the format that is written. No other version is read.
 pub(super) const VERSION: u64 = 1;
 
-/// What a plan's file says of the whole plan.
+/// The facts about the whole plan.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PlanHeader {
-    /// Where it copies from; a path is absolute.
+    /// The location that it copies from; a path is absolute.
     pub source: Location,
-    /// What it makes equal; a path is absolute.
+    /// The location that it changes; a path is absolute.
     pub target: Location,
-    /// What symbolic links of a directory were taken for.
+    /// How symbolic links in a directory were treated.
     pub symlinks: Symlinks,
     /// Whether it may delete.
     pub deletion: Deletion,
-    /// When it was made.
+    /// When the plan was made.
     pub created: SystemTime,
-    /// How it was made, in words for people; programs read nothing from it.
+    /// The options that it was made with, as text for users. Programs do not parse it.
     pub options: String,
-    /// What was counted when it was made.
+    /// The counts when the plan was made.
     pub tally: Tally,
-    /// What was wrong then but did not stop anything.
+    /// The warnings when the plan was made.
     pub warnings: Vec<String>,
-    /// How many actions it has.
+    /// The number of actions.
     pub actions: u64,
 }
 
 impl PlanHeader {
-    /// Returns the header of a plan between two locations. A path becomes absolute: where the plan is executed, another
-    /// directory may be the working directory.
+    /// Returns the header of a plan between two locations. A relative path is made absolute, because the working
+    /// directory may be another one when the plan is executed.
     ///
     /// # Errors
     ///
-    /// A path that is not UTF-8, and a relative one while the working directory is unknown.
+    /// Returns an error for a path that is not UTF-8, and for a relative path if the working directory is unknown.
     pub fn new(from: &Location, to: &Location, plan: &Plan) -> Result<Self, PlanFileError> {
         Ok(Self {
             source: absolute(from)?,
@@ -60,21 +60,21 @@ impl PlanHeader {
         })
     }
 
-    /// Sets what symbolic links were taken for.
+    /// Sets how symbolic links were treated.
     #[must_use]
     pub fn with_symlinks(mut self, symlinks: Symlinks) -> Self {
         self.symlinks = symlinks;
         self
     }
 
-    /// Sets whether it may delete.
+    /// Sets whether the plan may delete.
     #[must_use]
     pub fn with_deletion(mut self, deletion: Deletion) -> Self {
         self.deletion = deletion;
         self
     }
 
-    /// Sets the words about how it was made.
+    /// Sets the text that describes the options of the plan.
     #[must_use]
     pub fn with_options(mut self, options: impl Into<String>) -> Self {
         self.options = options.into();
@@ -91,14 +91,14 @@ fn absolute(location: &Location) -> Result<Location, PlanFileError> {
     }
 }
 
-/// What every version of the format begins with.
+/// The fields that every version of the format starts with.
 #[derive(Deserialize)]
 pub(super) struct Begin {
     pub(super) format: String,
     pub(super) version: u64,
 }
 
-/// The line.
+/// The header as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HeaderRecord {
@@ -120,7 +120,7 @@ pub(super) struct HeaderRecord {
     actions: u64,
 }
 
-/// Leaves out a count that most plans do not have.
+/// Omits a count that is zero in most plans.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0

@@ -1,7 +1,8 @@
-//! Reading a plan: to its end, before anything is done.
+//! Reads a whole plan file before anything is executed.
 //!
-//! A plan may come from anywhere, and it says what to delete. So nothing is guessed: what this program would not write is
-//! an error that names the line, and every key is held against the rule of the target's store again.
+//! A plan file may come from anywhere, and it contains deletes. So the reader does not guess: anything that pos3 would
+//! not write is an error with the number of the line, and every key is checked again against the key rule of the
+//! target's store.
 
 use std::fmt::Display;
 use std::io::{BufRead, Read};
@@ -13,10 +14,10 @@ use super::header::{Begin, FORMAT, HeaderRecord, VERSION};
 use super::record::ActionRecord;
 use super::{PlanFileError, PlanHeader, Shard};
 
-/// The longest line that is read, in bytes: far more than the longest keys need.
+/// The longest line that is read, in bytes. Even the longest keys need far less.
 const LONGEST: u64 = 16 << 20;
 
-/// A plan's file of which the header has been read.
+/// A plan file whose header has been read.
 #[derive(Debug)]
 pub struct PlanReader<R> {
     lines: Lines<R>,
@@ -28,7 +29,7 @@ impl<R: BufRead> PlanReader<R> {
     ///
     /// # Errors
     ///
-    /// What is no plan, or one of another version.
+    /// Returns an error if the file is not a plan, or if its version is not supported.
     pub fn open(file: R) -> Result<Self, PlanFileError> {
         let mut lines = Lines { file, number: 0 };
         let first = lines.next().map_err(first_line)?.ok_or(PlanFileError::NotAPlan)?;
@@ -48,12 +49,12 @@ impl<R: BufRead> PlanReader<R> {
         &self.header
     }
 
-    /// Reads to the end and returns a part of the plan.
+    /// Reads the file to its end and returns one part of the plan.
     ///
     /// # Errors
     ///
-    /// A line that cannot be executed at a target whose keys obey this rule, a file with more or fewer lines than the
-    /// header says, and a temporary file that cannot be used.
+    /// Returns an error if an action cannot be executed at a target with this key rule, if the number of actions
+    /// differs from the header, or if a temporary file cannot be used.
     pub fn plan(mut self, rule: KeyRule, shard: Shard) -> Result<Plan, PlanFileError> {
         let mut plan = Plan::default();
         plan.tally = self.header.tally;
@@ -85,8 +86,8 @@ impl<R: BufRead> PlanReader<R> {
         }
     }
 
-    /// Returns true for a file on this machine that only its size would tell from another: this program writes down which
-    /// one it saw, and nothing else may be overwritten or deleted.
+    /// Returns true for a local file without a fingerprint. pos3 always writes the fingerprint of a local file. Without
+    /// it only the size would identify the file, which is not enough to overwrite or delete it.
     fn is_unidentified(&self, target: &Entry) -> bool {
         self.header.target.path().is_some() && target.kind == Kind::File && target.fingerprint.is_none()
     }
@@ -115,7 +116,7 @@ impl<R: BufRead> PlanReader<R> {
     }
 }
 
-/// Where in a plan an action belongs.
+/// The part of a plan that an action belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     #[default]
@@ -124,7 +125,7 @@ enum Stage {
     Replacements,
 }
 
-/// Holds actions to the order in which a plan has them: copies, deletes from the first key to the last, replacements.
+/// Checks the order of the actions in a plan: copies, then deletes by ascending key, then replacements.
 #[derive(Default)]
 struct Sequence {
     stage: Stage,
@@ -151,7 +152,7 @@ impl Sequence {
     }
 }
 
-/// Fails if a key is there twice, at the later of its lines.
+/// Returns an error for the later line if a key occurs twice.
 fn once_each(keys: Sorter<(Key, u64)>) -> Result<(), PlanFileError> {
     let mut last: Option<Key> = None;
     for key in keys.finish()?.iter() {
@@ -164,7 +165,7 @@ fn once_each(keys: Sorter<(Key, u64)>) -> Result<(), PlanFileError> {
     Ok(())
 }
 
-/// The lines of a file, with their numbers.
+/// The lines of a file and their numbers.
 #[derive(Debug)]
 struct Lines<R> {
     file: R,
@@ -185,7 +186,7 @@ impl<R: BufRead> Lines<R> {
 
     fn parse<'a, T: Deserialize<'a>>(&self, line: &'a [u8]) -> Result<T, PlanFileError> {
         serde_json::from_slice(line).map_err(|error| {
-            // The parser sees one line and counts it as the first.
+            // The parser gets a single line, so its "at line 1" would be wrong.
             let problem = error.to_string();
             let problem = problem.split(" at line ").next().unwrap_or(&problem);
             let cut = if error.is_eof() { "it is cut short: " } else { "" };
@@ -198,7 +199,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// A first line without an end is no plan, however long it goes on.
+/// Treats a first line that cannot be parsed, or has no end, as a file that is not a plan.
 fn first_line(error: PlanFileError) -> PlanFileError {
     match error {
         PlanFileError::Line { .. } => PlanFileError::NotAPlan,

@@ -1,6 +1,6 @@
-//! One action as a line: what is to be done, and what must still be so.
+//! One action as a line: the step, and the state in which it is valid.
 //!
-//! The lines are a format of their own, so that a field renamed in the engine does not change what old files mean.
+//! The format has its own types, so that renaming a field in the engine does not change the meaning of old files.
 
 use jiff::Timestamp;
 use pos3_core::{Action, Change, Digest, Entry, Fingerprint, Key, Kind, SkipReason};
@@ -17,7 +17,7 @@ pub(super) enum ActionRecord {
     Skip { key: Key, why: SkipReason },
 }
 
-/// What was seen of one side.
+/// The facts about one side.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EntryRecord {
@@ -31,7 +31,7 @@ pub(super) struct EntryRecord {
     digest: Option<String>,
 }
 
-/// What can be copied or deleted.
+/// The kinds of entries that can be copied or deleted.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum KindRecord {
@@ -61,7 +61,7 @@ impl TryFrom<&Action> for ActionRecord {
 }
 
 impl ActionRecord {
-    /// Returns the action, or what is wrong with it.
+    /// Returns the action, or the problem with it.
     pub(super) fn into_action(self) -> Result<Action, String> {
         Ok(match self {
             Self::Copy { key, why, source, target } => Action::Copy {
@@ -94,7 +94,7 @@ impl TryFrom<&Entry> for EntryRecord {
         Ok(Self {
             kind,
             size: entry.size,
-            // A time beyond the year 9999 is left out: it is given to the copy, and decides nothing.
+            // A time after the year 9999 cannot be written. It is only passed on to the copy and decides nothing.
             modified: entry.modified.and_then(|time| Timestamp::try_from(time).ok()),
             fingerprint: entry.fingerprint.clone(),
             digest: entry.digest.map(|digest| digest.to_string()),

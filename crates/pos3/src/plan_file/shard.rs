@@ -1,9 +1,9 @@
-//! Which part of a plan one machine does.
+//! Divides a plan between machines.
 //!
-//! Parts are made by a hash of names that never changes, so that machines that know nothing of each other do each action
-//! once. Copies are spread by their whole keys. What may depend on another action of its kind stays together, by the
-//! first segment of its key: a directory goes after what is in it, and what replaces something after what stands in its
-//! way.
+//! The parts are chosen by a stable hash of the keys, so that machines execute each action once without communicating.
+//! Copies are distributed by their whole keys. Deletes and replacements are distributed by the first segment of the
+//! key, because they may depend on each other: a directory is deleted after its contents, and a replacement runs after
+//! the deletes that free its path.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,14 +11,14 @@ use std::str::FromStr;
 use pos3_core::Action;
 use sha2::{Digest, Sha256};
 
-/// One of the parts of a plan, written `i/n`: from `1/n` to `n/n`. The default is the whole plan.
+/// One part of a plan, written `i/n`: from `1/n` to `n/n`. The default is the whole plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: u32,
     count: u32,
 }
 
-/// A text that names no part of a plan.
+/// The text is not a part of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write the part as i/n, such as 1/3, 2/3 and 3/3")]
 pub struct ShardError;
@@ -29,7 +29,7 @@ impl Shard {
         self.count == 1 || hash(action) % u64::from(self.count) == u64::from(self.index - 1)
     }
 
-    /// Returns true for a part that is the whole plan.
+    /// Returns true if this part is the whole plan.
     pub fn is_whole(self) -> bool {
         self.count == 1
     }

@@ -42,7 +42,7 @@ fn read(text: &str) -> Result<Vec<Action>, PlanFileError> {
     Ok(actions(&PlanReader::open(text.as_bytes())?.plan(KeyRule::FilePath, Shard::default())?))
 }
 
-/// What is wrong with the text after `from` was replaced by `to`.
+/// Returns the error for the text with `from` replaced by `to`.
 fn problem(from: &str, to: &str) -> String {
     let text = text();
     assert!(text.contains(from), "{from} is not in {text}");
@@ -61,7 +61,7 @@ fn a_plan_comes_back_as_it_was_written() {
     assert_eq!((read.tally, &read.warnings, read.len()), (plan().tally, &plan().warnings, 8));
 }
 
-/// A field that changes its name would make every plan that lies around unreadable, or worse.
+/// If a field is renamed, existing plan files become unreadable, or worse, change their meaning.
 #[test]
 fn the_lines_of_the_format_never_change() {
     let text = text();
@@ -80,7 +80,7 @@ fn the_lines_of_the_format_never_change() {
 #[test]
 fn a_file_that_was_cut_anywhere_is_noticed() {
     let text = text();
-    // Only the last newline says nothing.
+    // Only the last newline has no meaning.
     for end in 0..text.len() - 1 {
         if text.is_char_boundary(end) {
             assert!(read(&text[..end]).is_err(), "cut at {end}: {:?}", &text[..end]);
@@ -144,7 +144,7 @@ fn a_local_file_that_a_plan_does_not_identify_is_refused_with_its_line() {
         let problem = read(&without).unwrap_err().to_string();
         let expected = format!("line {number}: it does not identify the file '{key}' of the target");
         assert!(problem.starts_with(&expected), "{problem}");
-        // A server need not tell any.
+        // A server need not return fingerprints.
         assert!(read(&without.replace("\"target\":\"/to\"", "\"target\":\"s3://b/to\"")).is_ok());
     }
 }
@@ -167,7 +167,7 @@ fn parts_of_a_plan_are_all_of_it_and_share_nothing() {
         let least = shards.iter().map(|shard| all.iter().filter(|action| shard.takes(action)).count()).min();
         assert!(least.unwrap() > 500 / count as usize / 3, "{count} parts are of about the same size: {least:?}");
     }
-    // A hash that changes with a version would do some actions twice and others never.
+    // If the hash changed between versions, some actions would run twice and others never.
     let copy = |key: &str| Action::Copy { source: Entry::file(key, 1), target: None, why: Change::New };
     let shard = |index: u32| format!("{index}/3").parse::<Shard>().unwrap();
     let part = |action: &Action| (1..=3).find(|index| shard(*index).takes(action)).unwrap();

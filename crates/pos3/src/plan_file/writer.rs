@@ -1,4 +1,4 @@
-//! Writing a plan: whole, or not at all.
+//! Writes a plan completely or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -17,7 +17,7 @@ use crate::json::write_json;
 ///
 /// # Errors
 ///
-/// What kept it from being written.
+/// Returns an error if the plan cannot be expressed or written.
 pub fn write_plan(out: &mut dyn Write, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
     line(out, &HeaderRecord::try_from(header)?)?;
     for action in plan.actions() {
@@ -26,12 +26,12 @@ pub fn write_plan(out: &mut dyn Write, header: &PlanHeader, plan: &Plan) -> Resu
     Ok(out.flush()?)
 }
 
-/// Writes a plan to a file, which is there with all of it or not at all, for its owner alone: keys can tell secrets. What
-/// is no file, such as a pipe, is written to as it is.
+/// Writes a plan to a file, completely or not at all. Only the owner can read the file, because keys can be
+/// confidential. If the path is not a regular file, such as a pipe, the plan is written to it directly.
 ///
 /// # Errors
 ///
-/// What kept it from being written. A file that was there before is then as it was.
+/// Returns an error if the plan cannot be written. An existing file is then unchanged.
 pub fn save_plan(path: &Path, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return write_plan(&mut BufWriter::new(File::options().write(true).open(path)?), header, plan);

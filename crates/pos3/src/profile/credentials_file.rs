@@ -1,4 +1,4 @@
-//! The keys of a profile, out of an INI file of their own.
+//! Reads the keys of a profile from its credentials file, in INI format.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ const SECRET_KEY: &str = "aws_secret_access_key";
 const TOKEN: &str = "aws_session_token";
 const DEFAULT: &str = "default";
 
-/// Reads the keys of a profile: those of the section `[name]`, else of `[default]`. Other keys are for other programs.
+/// Reads the keys of a profile from the section `[name]`, else `[default]`. Keys that are unknown here are ignored,
+/// because other programs use them.
 pub(super) fn read(name: &str, path: &Path) -> Result<Keys, ProfileError> {
     let unreadable =
         |source| ProfileError::CredentialsUnreadable { name: name.to_owned(), path: path.to_owned(), source };
@@ -19,7 +20,7 @@ pub(super) fn read(name: &str, path: &Path) -> Result<Keys, ProfileError> {
     parse(name, &text).map_err(|why| ProfileError::Credentials { name: name.to_owned(), path: path.to_owned(), why })
 }
 
-/// Returns true if somebody else than the owner can read a file.
+/// Returns true if users other than the owner can read the file.
 pub(super) fn is_open_to_others(path: &Path) -> bool {
     #[cfg(unix)]
     {

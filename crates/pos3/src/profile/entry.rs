@@ -1,7 +1,7 @@
-//! One `[profiles.NAME]` as it is written: its keys and their types.
+//! One `[profiles.NAME]` table of the file: its keys and their types.
 //!
-//! A key that is misspelt or has a value of another type would otherwise be as if it were not there, and `public = "false"`
-//! would send requests without a signature. No text here holds a value: one may be a secret in the wrong place.
+//! Unknown keys and wrong types are errors. If they were ignored, `public = "false"` would send requests without a
+//! signature. The messages contain no values, because a value may be a secret in the wrong place.
 
 use pos3_core::printable;
 use toml::{Table, Value};
@@ -9,14 +9,14 @@ use toml::{Table, Value};
 /// The keys of a profile.
 const KEYS: [&str; 7] = ["endpoint", "region", "public", "credentials_file", "local_name", "path_style", "ca_bundle"];
 
-/// How much of a word may be misspelt for it to be taken for another: one letter in so many.
+/// A word is treated as a misspelt key if at most one letter in this many is wrong.
 const LETTERS_PER_MISTAKE: usize = 3;
 
-/// The keys of one profile, all of them known.
+/// The keys of one profile. All of them are known.
 pub(super) struct Entry<'w>(&'w Table);
 
 impl<'w> Entry<'w> {
-    /// Returns an entry, or what is wrong with its keys.
+    /// Returns an entry, or the problem with its keys.
     pub(super) fn new(written: &'w Value) -> Result<Self, String> {
         let table = written
             .as_table()
@@ -27,7 +27,7 @@ impl<'w> Entry<'w> {
         }
     }
 
-    /// Returns the text of a key, which must not be empty.
+    /// Returns the string value of a key. It must not be empty.
     pub(super) fn text(&self, key: &str) -> Result<Option<&'w str>, String> {
         match self.0.get(key) {
             None => Ok(None),
@@ -37,7 +37,7 @@ impl<'w> Entry<'w> {
         }
     }
 
-    /// Returns whether a key is true.
+    /// Returns the boolean value of a key.
     pub(super) fn truth(&self, key: &str) -> Result<Option<bool>, String> {
         match self.0.get(key) {
             None => Ok(None),
@@ -49,7 +49,7 @@ impl<'w> Entry<'w> {
     }
 }
 
-/// Says what to write in place of a key that there is not.
+/// Returns the error for an unknown key, with a suggestion.
 fn unknown(key: &str) -> String {
     let instead = match key {
         "addressing" => "write path_style = true or path_style = false".to_owned(),
@@ -64,7 +64,7 @@ fn unknown(key: &str) -> String {
     format!("unknown key '{}'; {instead}", printable(key))
 }
 
-/// Returns the known key that this is most likely to be.
+/// Returns the known key that is the closest to this word, if it is close enough.
 fn closest(key: &str) -> Option<&'static str> {
     let key = key.to_lowercase();
     let mistakes = |known: &str| strsim::osa_distance(&key, known);
@@ -73,7 +73,7 @@ fn closest(key: &str) -> Option<&'static str> {
         .filter(|known| mistakes(known) <= known.len().div_ceil(LETTERS_PER_MISTAKE))
 }
 
-/// Returns the kind of a value with its article.
+/// Returns the type of a value with its article.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a string",

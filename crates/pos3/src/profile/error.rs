@@ -1,9 +1,9 @@
-//! What is wrong with a profile. No text here holds a value out of a file of credentials.
+//! Errors of profiles. No message contains a value from a credentials file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a profile cannot be used.
+/// The reason why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
@@ -12,84 +12,84 @@ pub enum ProfileError {
     Unknown {
         /// The name.
         name: String,
-        /// Where it was looked for, and which names there are.
+        /// Where it was looked up, and the names that exist.
         looked: String,
     },
-    /// The reserved name was given to a profile.
+    /// A profile has the reserved name.
     #[error("the name '{name}' is reserved for what there is without a profile; give this one another")]
     Reserved {
         /// The name.
         name: String,
     },
-    /// A name that cannot be a directory's.
+    /// The name cannot be the name of a directory.
     #[error("'{name}' cannot be the name of a profile: letters, digits, '_' and '-' can, and not '_' alone")]
     Name {
         /// The name.
         name: String,
     },
-    /// One name for two different profiles.
+    /// One name was given to two different profiles.
     #[error("there is another profile '{name}' with other settings")]
     Different {
         /// The name.
         name: String,
     },
-    /// The file of profiles is there and cannot be read.
+    /// The profiles file exists and cannot be read.
     #[error("cannot read the profiles in '{}'", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// The file of profiles is no TOML, or holds something else than profiles.
+    /// The profiles file is not TOML, or contains something other than profiles.
     #[error("'{}' is no file of profiles: {why}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
-    /// One profile is wrong.
+    /// A profile is invalid.
     #[error("profile '{name}'{}: {why}", inside(file.as_deref()))]
     Invalid {
         /// Its name.
         name: String,
-        /// The file it stands in, if it does not come from the program.
+        /// The file that defines it, unless the program added it.
         file: Option<PathBuf>,
-        /// What is wrong, with the key.
+        /// The problem, with the key.
         why: String,
     },
-    /// The profile's file of credentials cannot be read.
+    /// The credentials file of the profile cannot be read.
     #[error("profile '{name}': cannot read the credentials in '{}'", path.display())]
     CredentialsUnreadable {
         /// The profile's name.
         name: String,
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// The profile's file of credentials does not hold what it should.
+    /// The content of the profile's credentials file is invalid.
     #[error("profile '{name}': credentials_file '{}': {why}", path.display())]
     Credentials {
         /// The profile's name.
         name: String,
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
-    /// Two endpoints would keep their local copies in one place.
+    /// The local copies of two endpoints would be in the same directory.
     #[error(
         "the profiles '{name}' ({endpoint}) and '{other}' ({other_endpoint}) have the local name '{local_name}' in \
          common: give one of them another local_name"
     )]
     SameLocalName {
-        /// The profile that was asked for.
+        /// The requested profile.
         name: String,
         /// Its endpoint.
         endpoint: String,
-        /// The one that is in use.
+        /// The profile that already uses the local name.
         other: String,
         /// Its endpoint.
         other_endpoint: String,

@@ -1,7 +1,7 @@
-//! The TOML file of profiles.
+//! The profiles file, in TOML.
 //!
-//! It is read when the first profile is asked for, and only that one is looked into: a mistake in another must not stop
-//! the work.
+//! It is read when a profile is first requested, and only that profile is checked. A mistake in one profile does not
+//! make the others unusable.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use super::entry::Entry;
 use super::error::ProfileError;
 use super::{Identity, Profile, local_name};
 
-/// The one table of the file.
+/// The only table of the file.
 const PROFILES: &str = "profiles";
 
-/// A file of profiles, which need not exist, and the home directory for its `~`.
+/// A profiles file, which need not exist, and the home directory that replaces `~` in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ProfilesFile {
     path: PathBuf,
     home: Option<PathBuf>,
 }
 
-/// What the file holds: each profile as it is written.
+/// The content of the file: the profiles, not yet checked.
 pub(super) type Written = Table;
 
 impl ProfilesFile {
@@ -35,7 +35,7 @@ impl ProfilesFile {
         &self.path
     }
 
-    /// Reads the file; one that is missing has no profiles.
+    /// Reads the file. A missing file has no profiles.
     pub(super) fn read(&self) -> Result<Written, ProfileError> {
         let text = match crate::small_file::read_small_text(&self.path) {
             Ok(text) => text,
@@ -56,7 +56,7 @@ impl ProfilesFile {
         }
     }
 
-    /// Returns one profile out of what was read.
+    /// Returns one profile of the parsed file.
     pub(super) fn profile(&self, name: &str, written: &toml::Value) -> Result<Profile, ProfileError> {
         let refuse = |why| ProfileError::Invalid { name: name.to_owned(), file: Some(self.path.clone()), why };
         self.read_entry(written).map_err(refuse)
@@ -90,14 +90,14 @@ impl ProfilesFile {
         })
     }
 
-    /// Returns a path of the file: what is relative is relative to the file's own directory.
+    /// Resolves a path in the file. A relative path is relative to the directory of the file.
     fn beside(&self, path: &Path) -> PathBuf {
         let path = expanded(path, self.home.as_deref());
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 }
 
-/// Returns a path with the home directory in place of a leading `~`.
+/// Replaces a leading `~` with the home directory.
 fn expanded(path: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),
@@ -105,7 +105,7 @@ fn expanded(path: &Path, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Returns what is wrong with the file and in which line, without the line itself: it may hold a secret.
+/// Returns the parser's message and the number of the line, but not the line itself, which may contain a secret.
 fn told(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     match before {

@@ -1,4 +1,4 @@
-//! A key and its secret, which no output shows.
+//! An access key and its secret. No output shows them.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use pos3_s3::Credentials;
 pub(crate) struct Keys {
     pub(crate) key_id: String,
     pub(crate) secret_key: String,
-    /// Belongs to temporary credentials.
+    /// The session token of temporary credentials.
     pub(crate) token: Option<String>,
 }
 

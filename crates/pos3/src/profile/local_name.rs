@@ -1,12 +1,12 @@
-//! The name of a profile's directory among local copies.
+//! The name of a profile's directory of local copies.
 
-/// What stands there without a profile, and so can be no profile's.
+/// The name that is used without a profile. No profile can have it.
 pub(crate) const NONE: &str = "_";
 
-/// The rule in words.
+/// The rule, for messages.
 pub(super) const RULE: &str = "cannot be a directory's name: letters, digits, '_' and '-' can, and not '_' alone";
 
-/// Returns true if this can be the name.
+/// Returns true if the name is valid.
 pub(super) fn is_valid(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !name.is_empty() && name != NONE && name.bytes().all(allowed)

@@ -1,10 +1,10 @@
-//! What is written in a file of profiles, and what is read.
+//! Profiles files, and the profiles that are read from them.
 
 use std::fs;
 
 use super::*;
 
-/// A directory with a file of profiles.
+/// A directory with a profiles file.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -148,7 +148,7 @@ fn a_file_that_is_none_is_told_without_its_content() {
         assert!(error.starts_with("'HOME/pos3/profiles.toml' is no file of profiles: "), "{error}");
         assert!(error.contains(expected) && !error.contains("hush") && !error.contains('\n'), "{error}");
     }
-    // A failure does not stay.
+    // A failure is not cached.
     let home = Home::new("[");
     let profiles = home.profiles();
     assert!(profiles.get("a").is_err());

@@ -1,4 +1,4 @@
-//! Paths on this machine.
+//! Opens local paths.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +14,7 @@ use super::{Provider, Role};
 use crate::error::Error;
 use crate::location::Location;
 
-/// Opens directories of this machine: as a source one must exist, as a target it is made by the first write.
+/// Opens local directories. A source must exist; a target is created by the first write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileProvider {
     of_source: Symlinks,
@@ -22,15 +22,15 @@ pub struct FileProvider {
 }
 
 impl FileProvider {
-    /// Sets what symbolic links in a source are taken for. In a target they are never followed: nothing is written or
-    /// deleted through a link, so a plan that looks behind one would promise what cannot be done.
+    /// Sets how symbolic links in a source are treated. In a target they are never followed: pos3 does not write or
+    /// delete through a link, so a plan that listed the files behind one could not be executed.
     #[must_use]
     pub fn with_symlinks(mut self, symlinks: Symlinks) -> Self {
         self.of_source = symlinks;
         self
     }
 
-    /// Sets what symbolic links are taken for on both sides: for a comparison, which writes nothing.
+    /// Sets how symbolic links are treated on both sides. This is for comparisons, which write nothing.
     #[must_use]
     pub fn with_symlinks_of_both(self, symlinks: Symlinks) -> Self {
         Self { of_source: symlinks, of_target: symlinks }
@@ -66,7 +66,7 @@ fn path_of(location: &Location) -> Result<&Path, Error> {
     location.path().ok_or_else(|| Error::WrongKind { location: location.to_string() })
 }
 
-/// Tells the mistakes a person makes from the failures a store reports. What cannot be looked at is left to the store.
+/// Reports mistakes of the user, such as a missing source. If the path cannot be read, the store reports that later.
 fn check(path: &Path, location: &Location, role: Role) -> Result<(), Error> {
     let location = || location.to_string();
     match (fs::metadata(path), role) {
@@ -79,7 +79,7 @@ fn check(path: &Path, location: &Location, role: Role) -> Result<(), Error> {
     }
 }
 
-/// Returns the path with every symbolic link resolved, as far as it exists; of the rest each `..` takes one name away.
+/// Returns the path with all symbolic links resolved, as far as it exists. In the rest, each `..` removes one name.
 pub(crate) fn resolve(path: &Path) -> PathBuf {
     let mut existing = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut rest: Vec<OsString> = Vec::new();
@@ -92,7 +92,7 @@ pub(crate) fn resolve(path: &Path) -> PathBuf {
                 rest.push(name.to_owned());
                 existing = parent.to_owned();
             }
-            // What does not exist is no link: `..` leads to what its name is written in.
+            // A name that does not exist is not a link, so `..` leads to its parent.
             (Some(Component::ParentDir), Some(parent)) => {
                 existing = parent.parent().unwrap_or(parent).to_owned();
             }

@@ -1,4 +1,4 @@
-//! `memory://name/prefix`: stores that live as long as the registry.
+//! `memory://name/prefix`: stores in memory that exist as long as the registry.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +10,14 @@ use super::{Provider, Role};
 use crate::error::Error;
 use crate::location::Location;
 
-/// Opens stores in memory by name, each made when it is first named; clones share them.
+/// Opens stores in memory by name. Each store is created when it is first named. Clones share the stores.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryProvider {
     stores: Arc<Mutex<BTreeMap<String, Arc<MemoryStore>>>>,
 }
 
 impl MemoryProvider {
-    /// Returns the store of a name.
+    /// Returns the store with the given name; creates it if needed.
     pub fn store(&self, name: &str) -> Arc<MemoryStore> {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         stores.entry(name.to_owned()).or_insert_with(|| Arc::new(MemoryStore::named(name))).clone()
