@@ -1,7 +1,7 @@
-//! `s3://[profile@]bucket/key`.
+//! Opens `s3://[profile@]bucket/key`.
 //!
-//! Each profile in use has one client: one identity, one pool of connections. What belongs to one profile is never used
-//! for another, and nothing is tried with other credentials when a server refuses.
+//! Each profile in use has one client with its own credentials and connection pool. Nothing of one profile is used for
+//! another. If a server refuses the credentials, no others are tried.
 
 mod credentials;
 mod environment;
@@ -29,15 +29,16 @@ use warnings::Warnings;
 
 pub use settings::{Looked, S3Settings, S3SettingsError};
 
-/// Opens buckets: those of a profile with what the profile says, all others with the settings.
+/// Opens buckets, with the settings of a profile or with the default settings.
 ///
-/// The profile is the location's own (`s3://lab@bucket`), else the default one, if there is one. `s3://aws@bucket` has
-/// none: it means the settings also where there is a default profile. A profile without credentials of its own uses
-/// those of the settings; one that has credentials uses exactly these, and no others if they are missing or refused.
+/// The profile is the one in the location (`s3://lab@bucket`), else the default profile if one is set.
+/// `s3://aws@bucket` always uses the default settings, even if a default profile is set. A profile without credentials
+/// of its own uses those of the default settings. A profile with credentials uses only these, even if they are missing
+/// or refused.
 ///
-/// A connection is made by the first request, a file is read when the first location that needs it is opened.
+/// The first request makes the first connection. A settings file is read when a location that needs it is first opened.
 ///
-/// What a person may want to know although nothing failed, such as a server that ignores checksums, is told to
+/// Warnings about problems that are not failures, such as a server that ignores checksums, are passed to
 /// [`with_warnings`](Self::with_warnings).
 #[derive(Debug)]
 pub struct S3Provider {
@@ -48,18 +49,18 @@ pub struct S3Provider {
     open: Mutex<Open>,
 }
 
-/// What has been opened so far.
+/// The clients and credentials that have been created so far.
 #[derive(Debug, Default)]
 struct Open {
-    /// By profile; none is the settings.
+    /// By profile; `None` means the default settings.
     clients: BTreeMap<Option<String>, Ready>,
-    /// The standard credentials, shared by all who use them.
+    /// The standard credentials, shared by all clients that use them.
     standard: Option<Arc<Standard>>,
-    /// By local name: the profile that was opened first, its endpoint and its server.
+    /// By local name: the profile that was first opened with it, its endpoint and its server.
     local_names: BTreeMap<String, [String; 3]>,
 }
 
-/// A client, and the credentials that may turn out not to be there.
+/// A client, and the standard credentials if it uses them. They are looked up later and may turn out to be missing.
 #[derive(Clone, Debug)]
 struct Ready {
     client: S3Client,
@@ -67,7 +68,7 @@ struct Ready {
 }
 
 impl S3Provider {
-    /// Returns a provider that uses these settings for every location without a profile, and knows no profiles.
+    /// Returns a provider with these default settings and no profiles.
     pub fn new(settings: S3Settings) -> Self {
         Self {
             settings,
@@ -78,24 +79,26 @@ impl S3Provider {
         }
     }
 
-    /// Sets the profiles there are.
+    /// Sets the profiles.
     #[must_use]
     pub fn with_profiles(mut self, profiles: Profiles) -> Self {
         self.profiles = profiles;
         self
     }
 
-    /// Sets the profile of every location that names none. `aws` is none.
+    /// Sets the default profile, for locations that name none. `aws` means no profile.
     #[must_use]
     pub fn with_default_profile(mut self, name: impl Into<String>) -> Self {
         self.default_profile = Some(name.into());
         self
     }
 
-    /// Sets who is told, in one line each, what a person may want to know although nothing failed: a server that refuses
-    /// or ignores checksums or conditional writes, a clock that is wrong, a file of credentials that others can read.
-    /// Default: a warning of `tracing`.
+    /// Sets the function that receives warnings, each as one line: a server refuses or ignores checksums or conditional
+    /// writes, a clock is wrong, or other users can read a credentials file. By default, warnings are logged with
+    /// `tracing`.
     ///
+    /// Each warning is passed once per profile, when the problem is detected. That may be during a transfer, on any
+    /// thread.
     /// Each is told once for each profile, when it turns out: that may be in the middle of a transfer, on any thread.
     ///
     /// ```no_run
@@ -118,7 +121,7 @@ impl S3Provider {
         self
     }
 
-    /// Returns the bucket and key, and the name of the profile.
+    /// Returns the bucket and key, and the name of the selected profile.
     fn selected<'a>(&'a self, location: &'a Location) -> Result<(&'a RemoteLocation, Option<&'a str>), Error> {
         let Location::Remote(remote) = location else {
             return Err(Error::WrongKind { location: location.to_string() });
@@ -136,7 +139,7 @@ impl S3Provider {
         self.profiles.get(name).map_err(|source| refused(location, source))
     }
 
-    /// Returns the one client of a profile, or of the settings: its connections serve every bucket.
+    /// Returns the client of a profile, or of the default settings. Its connections are shared by all buckets.
     fn client(&self, location: &Location, selected: Option<&str>) -> Result<Ready, Error> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let key = selected.map(str::to_owned);
@@ -157,7 +160,7 @@ impl S3Provider {
         Ok(ready)
     }
 
-    /// Returns the settings of a profile, and who asks.
+    /// Returns the settings of a profile, including its credentials.
     fn settings_of(&self, location: &Location, name: &str, profile: Profile) -> Result<(S3Settings, Asker), Error> {
         let asker = match profile.identity {
             Identity::Standard => self.settings.asker.clone(),
@@ -203,7 +206,8 @@ impl Open {
         }
     }
 
-    /// Takes the profile's local name, which two servers must not have in common: their objects would be one file.
+    /// Reserves the local name of a profile. Two servers must not share one, or their objects would be stored in the
+    /// same files.
     fn claim(&mut self, name: &str, profile: &Profile) -> Result<(), ProfileError> {
         let local_name = profile.local_name(name).to_owned();
         let server = server::server(profile.endpoint.as_str());
@@ -226,7 +230,7 @@ impl Provider for S3Provider {
         let Ready { client, standard } = self.client(location, selected)?;
         let store = client.bucket(remote.bucket()).map_err(S3SettingsError::from)?;
         if let Some(standard) = standard {
-            // They are needed at once, and here it can be said where they were looked for.
+            // The first request needs the credentials, and an error here can report where they were looked up.
             standard.get().await.map_err(S3SettingsError::from)?;
         }
         Ok(Tree::new(Arc::new(store)).at(remote.prefix()))
@@ -257,7 +261,7 @@ impl Provider for S3Provider {
     }
 }
 
-/// Says in which profile an endpoint stands that is none.
+/// Adds the profile to the error about an invalid endpoint.
 fn of_profile(location: &Location, name: &str, source: S3SettingsError) -> Error {
     match source {
         S3SettingsError::Config(wrong @ S3ConfigError::Endpoint { .. }) => {

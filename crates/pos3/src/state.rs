@@ -1,10 +1,11 @@
-//! What is remembered of two places between runs: [`State`].
+//! The sync state of two locations, which is kept between runs: [`State`].
 //!
-//! Without it a sync knows nothing of the one before: what was equal is compared again, and an upload that was killed
-//! begins again. One database holds the rows and notes of one pair of places, whichever way a sync between them runs.
+//! Without it, each sync compares everything again, and an upload that was killed starts from the beginning. One
+//! database contains the manifest rows and the notes on unfinished writes of one pair of locations, for syncs in both
+//! directions.
 //!
-//! All of it may be deleted at any moment, also while a run goes on: that costs time, never data. A row says that two
-//! fingerprints stood for one content, which stays true; so a row that is old can be useless, but never wrong.
+//! The database may be deleted at any time, also during a run. That costs time, never data: a row states that two
+//! fingerprints had equal content, which stays true. An old row can be useless, but never wrong.
 
 mod database;
 mod directory;
@@ -41,13 +42,13 @@ use pair::Pair;
 use rows::Rows;
 use writer::{Change, Writer};
 
-/// The scheme of stores that end with the process; see [`StateError::Fleeting`].
+/// The scheme of stores that do not outlive the process; see [`StateError::Fleeting`].
 const FLEETING: &str = "memory";
 
-/// Rows that are forgotten at once.
+/// The number of rows that are deleted in one batch.
 const BATCH: usize = 4096;
 
-/// The memory of one pair of places, open and locked for this process until the last clone is dropped.
+/// The sync state of one pair of locations. It stays open and locked for this process until the last clone is dropped.
 ///
 /// A sync from A to B and one from B to A share it. [`Sync::with_state`](crate::Sync::with_state) makes a sync use it.
 #[derive(Clone, Debug)]
@@ -56,8 +57,8 @@ pub struct State {
     store: Arc<Store>,
 }
 
-/// The open file. The order of the fields is the order of the end: what was asked for is written, the database is
-/// closed, and then others may open it.
+/// The open database. The fields are dropped in this order: the writer completes its queue, the database is closed, and
+/// then the lock is released.
 #[derive(Debug)]
 struct Store {
     writer: Writer,
@@ -68,14 +69,14 @@ struct Store {
 }
 
 impl State {
-    /// Opens the memory of a sync from one location to another, and makes it where there is none.
+    /// Opens the sync state of two locations, and creates it if there is none.
     ///
-    /// A file that is damaged or of an older format is thrown away; [`warning`](Self::warning) tells of it.
+    /// A file that is damaged or has an older format is replaced, and [`warning`](Self::warning) reports that.
     ///
     /// # Errors
     ///
-    /// Locations that no provider knows or that end with the process, a pair that another run uses, a file of a newer
-    /// version of this program, and whatever keeps a file from being written in the directory.
+    /// Returns an error if no provider knows a location or a location does not outlive the process, if another run uses
+    /// the pair, if the file was written by a newer version, or if a file cannot be written in the directory.
     pub async fn open(
         directory: &StateDirectory,
         registry: &Registry,
@@ -87,11 +88,11 @@ impl State {
         Ok(Self::of_pair(directory, pair, wait).await?)
     }
 
-    /// Opens the memory of a sync from one location to another, if there is one.
+    /// Opens the sync state of two locations, if there is one.
     ///
     /// # Errors
     ///
-    /// The same as of [`open`](Self::open).
+    /// Returns the errors of [`open`](Self::open).
     pub async fn open_existing(
         directory: &StateDirectory,
         registry: &Registry,
@@ -119,41 +120,41 @@ impl State {
         Ok(Self { pair, store: Arc::new(store) })
     }
 
-    /// Returns the file.
+    /// Returns the path of the database.
     pub fn path(&self) -> &Path {
         &self.store.path
     }
 
-    /// Returns what people should be told: that an earlier file could not be used.
+    /// Returns a warning for the user if an earlier file could not be used.
     pub fn warning(&self) -> Option<&str> {
         self.store.warning.as_deref()
     }
 
-    /// Returns when the file was made.
+    /// Returns the time when the database was created.
     pub fn created(&self) -> SystemTime {
         self.store.database.created()
     }
 
-    /// Returns when the file was opened before this time, if it was.
+    /// Returns the time when the database was last opened before now.
     pub fn last_used(&self) -> Option<SystemTime> {
         self.store.database.last_used()
     }
 
-    /// Returns the rows, as the sync sees them for which this was opened.
+    /// Returns the manifest for the sync that this state was opened for.
     pub fn manifest(&self) -> Arc<dyn Manifest> {
         Arc::new(self.rows())
     }
 
-    /// Returns the notes on unfinished puts at the target of that sync.
+    /// Returns the journal of unfinished writes at the target of that sync.
     pub fn journal(&self) -> Arc<dyn Journal> {
         Arc::new(Notes::new(self.store.clone(), self.pair.target()))
     }
 
-    /// Forgets the row of a key and of everything below it, and returns how many those were.
+    /// Deletes the rows of a key and of all keys below it, and returns their number.
     ///
     /// # Errors
     ///
-    /// What kept the rows from being read or written.
+    /// Returns an error if the rows cannot be read or written.
     pub async fn forget(&self, path: &str) -> Result<u64, ManifestError> {
         let path = path.trim_end_matches('/');
         let meant = |key: &Key| key.as_str() == path || key.is_inside(path);
@@ -168,12 +169,12 @@ impl State {
         Ok(forgotten)
     }
 
-    /// Forgets every row, and returns how many there were. Notes on unfinished puts stay: without them parts that were
-    /// sent would be paid for and never found.
+    /// Deletes all rows and returns their number. The notes on unfinished writes stay: without them, nobody would find
+    /// the parts that were already uploaded, and the user would keep paying for them.
     ///
     /// # Errors
     ///
-    /// What kept the rows from being written.
+    /// Returns an error if the rows cannot be written.
     pub async fn forget_all(&self) -> Result<u64, ManifestError> {
         let forgotten = self.rows().len().await?;
         self.store.writer.write(vec![Change::RemoveRows]).await?;
@@ -195,7 +196,7 @@ impl Store {
     }
 }
 
-/// Returns the pair of two locations that outlive the process.
+/// Returns the pair of two locations. Both must outlive the process.
 fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, Error> {
     match ends_with_the_process(from, to) {
         Some(location) => Err(StateError::Fleeting { location: location.to_string() }.into()),
@@ -206,7 +207,7 @@ fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, 
     }
 }
 
-/// Returns the one of two locations that ends with the process, if one does.
+/// Returns the first of the two locations that does not outlive the process.
 pub(crate) fn ends_with_the_process<'a>(from: &'a Location, to: &'a Location) -> Option<&'a Location> {
     [from, to].into_iter().find(|location| location.scheme() == FLEETING)
 }

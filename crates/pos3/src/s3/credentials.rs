@@ -1,7 +1,7 @@
-//! Credentials that end: loaded once, kept until shortly before their end, loaded again.
+//! A cache for credentials that expire: it loads them once and again shortly before their expiry.
 //!
-//! Every request asks for credentials. Without this a hundred parallel requests would ask the instance or the token
-//! service a hundred times, and a long run would end when its first credentials do.
+//! Every request needs credentials. Without the cache, a hundred parallel requests would ask the instance or the token
+//! service a hundred times, and a long run would fail when its first credentials expire.
 
 #[cfg(feature = "aws")]
 mod chain;
@@ -21,39 +21,41 @@ use tokio::sync::Mutex;
 use super::settings::{Looked, S3Settings, S3SettingsError};
 use crate::profile::{Keys, Profiles};
 
-/// Credentials are replaced so long before their end, or after three quarters of their time if that is later.
+/// Credentials are renewed this long before they expire, or after three quarters of their remaining time if that is
+/// later.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// Temporary credentials that do not say when they end are looked up again after this long: other programs replace them
-/// in their file.
+/// Temporary credentials of unknown expiry are reloaded after this time, because other programs replace them in their
+/// file.
 const UNSAID: Duration = Duration::from_secs(900);
 
-/// After a failure to replace credentials that are still good, the next try waits this long.
+/// If a renewal fails while the old credentials are still valid, the next attempt waits this long.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// A failure without credentials to go on with is the answer for so long, or for as long as it took to come: a hundred
-/// thousand requests that need credentials must not wait for a process that hangs one after the other.
+/// If loading fails and no valid credentials are left, the error is cached for this long, or for as long as the attempt
+/// took if that is longer. Otherwise a hundred thousand requests would wait for a process that hangs, one after the
+/// other.
 const FAILURE: Duration = Duration::from_secs(1);
 
-/// Where credentials come from.
+/// A source of credentials.
 #[async_trait]
 pub(super) trait Source: Send + Sync + 'static {
-    /// Looks for credentials.
+    /// Loads credentials.
     async fn load(&self) -> Result<Loaded, Missing>;
 
-    /// Returns where it found them, in words, with the file or variable that made it look there.
+    /// Returns a description of where the credentials were found, with the file or variable that selected that source.
     fn place(&self) -> Option<String> {
         None
     }
 }
 
-/// Credentials and when they end.
+/// Credentials and their expiry.
 pub(super) struct Loaded {
     pub(super) credential: AwsCredential,
     pub(super) end: Option<SystemTime>,
 }
 
-/// Why there are no credentials.
+/// The reason why there are no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Missing {
     #[error("there are none")]
@@ -75,11 +77,12 @@ impl From<Missing> for S3SettingsError {
     }
 }
 
-/// The credentials of a source, kept as long as they are good.
+/// The cached credentials of a source.
 pub(super) struct Kept<S> {
     source: S,
     state: Mutex<State>,
-    /// How often the source was asked, read without the lock to tell whether that happened while waiting for it.
+    /// The number of loads. It is read before taking the lock, to detect a load that completed while waiting for the
+    /// lock.
     loads: AtomicU64,
 }
 
@@ -87,13 +90,13 @@ pub(super) struct Kept<S> {
 struct State {
     held: Option<Held>,
     failure: Option<Failed>,
-    /// When the source was last asked because a server said that what it gave has expired.
+    /// When the source was last asked because a server rejected the credentials as expired.
     renewed: Option<Instant>,
 }
 
 struct Held {
     credential: Arc<AwsCredential>,
-    /// When to ask the source again.
+    /// When to load again.
     renewal: Option<SystemTime>,
     end: Option<SystemTime>,
     loaded: Instant,
@@ -101,7 +104,7 @@ struct Held {
 
 struct Failed {
     missing: Missing,
-    /// When to ask the source again.
+    /// When to load again.
     renewal: SystemTime,
 }
 
@@ -110,17 +113,18 @@ impl<S: Source> Kept<S> {
         Self { source, state: Mutex::default(), loads: AtomicU64::new(0) }
     }
 
-    /// Returns credentials that begin with what a look at the source has just given.
+    /// Returns a cache that starts with credentials that the source has just returned.
     pub(super) fn holding(source: S, loaded: Loaded) -> Self {
         let mut state = State::default();
         let now = SystemTime::now();
-        // What was given is good, so this is not a failure.
+        // `take` fails only if `loaded` is an error, and it is `Ok` here.
         let _given = state.take(Ok(loaded), now, now);
         Self { source, state: Mutex::new(state), loads: AtomicU64::new(0) }
     }
 
-    /// Asks the source again because a server said that what was held at `signed` has expired. Returns true if other
-    /// credentials are held now. Of many requests one asks, and after an answer that was of no use nobody for a while.
+    /// Loads again because a server rejected as expired the credentials that a request was signed with at `signed`.
+    /// Returns true if the cache now has different credentials. Of many parallel requests only one loads. If that did
+    /// not help, no request loads again for a while ([`PAUSE`]).
     async fn look_again(&self, signed: Instant) -> bool {
         let mut state = self.state.lock().await;
         let Some(held) = &state.held else { return true };
@@ -136,14 +140,14 @@ impl<S: Source> Kept<S> {
         let loaded = self.source.load().await;
         let outcome = match loaded {
             Ok(loaded) => state.take(Ok(loaded), begun, SystemTime::now()),
-            // The refusal says more than that there is nothing new.
+            // The caller reports the server's refusal instead, because it says more.
             Err(missing) => Err(missing),
         };
         self.loads.fetch_add(1, Ordering::Release);
         outcome.is_ok_and(|credential| *credential != *refused)
     }
 
-    /// Returns good credentials. Whoever comes first asks the source; the others wait, and share what came of it.
+    /// Returns valid credentials. The first caller loads them; the others wait and share the result.
     pub(super) async fn get(&self) -> Result<Arc<AwsCredential>, Missing> {
         let loads = self.loads.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
@@ -154,7 +158,7 @@ impl<S: Source> Kept<S> {
         if self.loads.load(Ordering::Acquire) != loads
             && let Some(held) = &state.held
         {
-            // The source was asked while this waited: what came of it is as new as can be.
+            // The source was loaded while this call waited for the lock, so the result is as new as it can be.
             return Ok(held.credential.clone());
         }
         let loaded = self.source.load().await;
@@ -165,7 +169,7 @@ impl<S: Source> Kept<S> {
 }
 
 impl State {
-    /// Returns what needs no new look.
+    /// Returns the cached credentials or the cached error, unless it is time to load again.
     fn known(&self, now: SystemTime) -> Option<Result<Arc<AwsCredential>, Missing>> {
         if let Some(failed) = self.failure.as_ref().filter(|failed| now < failed.renewal) {
             return Some(Err(failed.missing.clone()));
@@ -174,7 +178,7 @@ impl State {
         held.map(|held| Ok(held.credential.clone()))
     }
 
-    /// Keeps what came of a look that began at `begun`.
+    /// Stores the result of a load that began at `begun`.
     fn take(
         &mut self,
         loaded: Result<Loaded, Missing>,
@@ -246,7 +250,7 @@ impl<S: Source> RenewableCredentials for Kept<S> {
     }
 }
 
-/// The keys of a profile in a file of their own, which other programs may write anew.
+/// The keys in the credentials file of a profile. Other programs may rewrite the file.
 pub(super) struct ProfileKeys {
     pub(super) profiles: Profiles,
     pub(super) name: String,
@@ -274,27 +278,27 @@ impl From<Keys> for Loaded {
     }
 }
 
-/// The standard places of AWS credentials.
+/// The standard sources of AWS credentials.
 #[cfg(feature = "aws")]
 pub(super) type Standard = Kept<chain::Chain>;
 
-/// The standard places of AWS credentials, in a program that was built without the feature `aws`.
+/// The standard sources of AWS credentials in a build without the feature `aws`.
 #[cfg(not(feature = "aws"))]
 pub(super) type Standard = Kept<Environment>;
 
-/// Returns the standard places, asked with the region and the certificates of these settings.
+/// Returns the standard sources, with the region and the certificates of these settings.
 #[cfg(feature = "aws")]
 pub(super) fn standard(settings: &S3Settings) -> Result<Standard, S3SettingsError> {
     chain::Chain::new(settings).map(Kept::new)
 }
 
-/// Returns the environment alone.
+/// Returns the environment as the only source.
 #[cfg(not(feature = "aws"))]
 pub(super) fn standard(_: &S3Settings) -> Result<Standard, S3SettingsError> {
     Ok(Kept::new(Environment))
 }
 
-/// The environment alone, which had no keys, or it would have been used.
+/// The environment as the only source. It always fails: keys in the environment would have been used already.
 #[cfg(not(feature = "aws"))]
 pub(super) struct Environment;
 

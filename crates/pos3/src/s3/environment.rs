@@ -1,4 +1,5 @@
-//! What the environment says about S3. Nothing else in the library looks there, and nothing looks here on its own.
+//! Reads the S3 settings from the environment. No other module of the S3 support does that, and this one only on
+//! request.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 const METADATA_TIMEOUT: &str = "AWS_METADATA_SERVICE_TIMEOUT";
 const METADATA_ATTEMPTS: &str = "AWS_METADATA_SERVICE_NUM_ATTEMPTS";
 
-/// Returns the settings that these variables hold, and where they say nothing those of the files they name.
+/// Returns the settings in these variables. If a variable is not set, the value comes from the files of the AWS tools.
 pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3Settings, S3SettingsError> {
     let shared = shared_config::read(&variable);
     let value = |name: &'static str| match variable(name).filter(|value| !value.is_empty()) {
@@ -36,7 +37,7 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
     let settings = S3Settings {
         endpoint: first(ENDPOINTS)?.or(shared.endpoint).map(Url::from),
         region: first(REGIONS)?.or(shared.region),
-        // A path need not be text.
+        // A path need not be UTF-8.
         ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from).or(shared.ca_bundle),
         asker: Asker::Standard,
         aws_profile: shared.profile,
@@ -52,8 +53,8 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
     }
 }
 
-/// Returns the text of a variable. A blank or a line end around it comes from a file that was read carelessly, and what
-/// the server would say of it is that the key is unknown.
+/// Returns the text of a variable. White space around the value usually comes from a file that was read with its line
+/// end. It is an error here, because the server would only report an unknown key.
 fn clean(name: &'static str, value: OsString) -> Result<String, S3SettingsError> {
     let value = value.into_string().map_err(|_| S3SettingsError::NotUtf8(name))?;
     if value.trim() != value || value.contains(char::is_control) {
@@ -62,7 +63,7 @@ fn clean(name: &'static str, value: OsString) -> Result<String, S3SettingsError>
     Ok(value)
 }
 
-/// Reads how patiently the instance's metadata is asked for: seconds, and a number of attempts.
+/// Parses the timeout in seconds and the number of attempts for the instance's metadata service.
 fn metadata(timeout: Option<String>, attempts: Option<String>) -> Result<Metadata, S3SettingsError> {
     let timeout = timeout.map(|text| {
         let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0);

@@ -1,19 +1,19 @@
-//! Which server an endpoint is, to tell whether two locations are in one place.
+//! Identifies the server of an endpoint, to detect that two locations are the same.
 //!
-//! Two names of one endpoint must not look like two places: a sync of a bucket into itself would pass. Two servers that
-//! look like one cost a refusal at most. So in doubt two endpoints are one.
+//! Two names of one endpoint must not look like two servers, or a sync of a bucket into itself would be accepted. If
+//! two servers look like one, the worst result is a refusal. So in doubt, two endpoints are treated as one server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
 
-/// The one place of all buckets in Amazon's regions: their names are unique over all of them.
+/// The server of all buckets in Amazon's regions: bucket names are unique across these regions.
 const AMAZON: &str = "s3:";
 
-/// The same for the regions in China, which are a world of their own.
+/// The same for the regions in China, which have a separate set of bucket names.
 const AMAZON_CHINA: &str = "s3.cn:";
 
-/// Returns the server of a bucket; without an endpoint it is Amazon's in the region.
+/// Returns the server of a bucket. Without an endpoint it is Amazon's server in the region.
 pub(super) fn of_bucket(endpoint: Option<&str>, region: Option<&str>, bucket: &str) -> String {
     match endpoint {
         None if region.is_some_and(|region| region.starts_with("cn-")) => AMAZON_CHINA.to_owned(),
@@ -27,10 +27,10 @@ pub(super) fn server(endpoint: &str) -> String {
     Parts::of(endpoint).server()
 }
 
-/// An endpoint in one spelling.
+/// The parts of an endpoint in canonical form.
 struct Parts {
     host: String,
-    /// Empty for the usual ports: whoever answers at both is one server.
+    /// Empty for the ports 80 and 443, which are assumed to belong to the same server.
     port: String,
     path: String,
 }
@@ -42,7 +42,7 @@ impl Parts {
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let authority = authority.rsplit('@').next().unwrap_or_default();
         let (host, port) = match authority.rsplit_once(':') {
-            // Otherwise the colon is one of an IPv6 address.
+            // Otherwise the colon is part of an IPv6 address.
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),
             _ => (authority, ""),
         };
@@ -54,7 +54,7 @@ impl Parts {
         Self { host: host.trim_end_matches('.').to_ascii_lowercase(), port, path }
     }
 
-    /// Returns the endpoint without the bucket's name in front of the host, where addresses of objects have it.
+    /// Returns the endpoint without the bucket's name at the start of the host, which virtual-hosted addresses have.
     fn without_bucket(self, bucket: &str) -> Self {
         let host = self.host.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('.'));
         match host.filter(|host| !host.is_empty() && ipv4(&self.host).is_none()) {
@@ -76,7 +76,7 @@ impl Parts {
     }
 }
 
-/// Returns one name for all names of a host that need no name server.
+/// Returns one canonical name for all names of a host that can be recognised without DNS.
 fn address(host: &str) -> String {
     if host == "localhost" || host.ends_with(".localhost") {
         return Ipv4Addr::LOCALHOST.to_string();
@@ -84,7 +84,7 @@ fn address(host: &str) -> String {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let address = bare.parse::<Ipv6Addr>().map(IpAddr::V6).ok().or_else(|| ipv4(bare).map(IpAddr::V4));
     match address.map(|address| address.to_canonical()) {
-        // Who listens on any address is reached by all names of this machine.
+        // A server that listens on all addresses can be reached by every name of this machine.
         Some(address) if address.is_unspecified() || address == IpAddr::V6(Ipv6Addr::LOCALHOST) => {
             Ipv4Addr::LOCALHOST.to_string()
         }
@@ -94,8 +94,8 @@ fn address(host: &str) -> String {
     }
 }
 
-/// Reads an IPv4 address as the system's resolver does: of up to four numbers, the last of which fills what is left, each
-/// decimal, octal after a `0` or hexadecimal after `0x`.
+/// Parses an IPv4 address as the system's resolver does. It has up to four numbers; the last one fills the remaining
+/// bytes. Each is decimal, octal after `0` or hexadecimal after `0x`.
 fn ipv4(text: &str) -> Option<Ipv4Addr> {
     let numbers: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
     let (last, first) = numbers.split_last()?;

@@ -1,4 +1,4 @@
-//! Where S3 is and who asks: what the caller says, what the environment says, what is usual.
+//! The server, region and credentials of S3, from the caller, from the environment or by default.
 
 use std::io;
 use std::path::PathBuf;
@@ -24,49 +24,49 @@ pub struct S3Settings {
     pub(super) metadata: Metadata,
 }
 
-/// How patiently the instance's metadata is asked for; what is not said is for Amazon's library to decide.
+/// How long and how often to ask the instance's metadata service. `None` means the default of the AWS SDK.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub(super) timeout: Option<Duration>,
     pub(super) attempts: Option<u32>,
 }
 
-/// Who sends the requests.
+/// The credentials that requests are signed with.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Asker {
-    /// Nobody said.
+    /// They are not configured.
     #[default]
     Unknown,
-    /// Whoever this names.
+    /// These credentials.
     Known(Credentials),
-    /// Whoever the standard places of AWS credentials name.
+    /// Those found in the standard sources of AWS credentials.
     Standard,
 }
 
-/// Settings that are missing or make no sense.
+/// S3 settings are missing or invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum S3SettingsError {
-    /// Nobody said who sends the requests.
+    /// No credentials were found.
     #[error("there are no S3 credentials{}", told(looked))]
     NoCredentials {
-        /// Where they were looked for, in this order.
+        /// The sources that were tried, in this order.
         looked: Vec<Looked>,
     },
-    /// A place that should have credentials failed to give them.
+    /// A source that should have credentials failed.
     #[error("the S3 credentials could not be had from {place}: {why}")]
     CredentialsFailed {
-        /// The place, such as `the AWS profile 'work'`.
+        /// The source, such as `the AWS profile 'work'`.
         place: String,
-        /// What happened, in one line.
+        /// The cause, in one line.
         why: String,
     },
-    /// `AWS_PROFILE` names a profile that is not there.
+    /// `AWS_PROFILE` names a profile that does not exist.
     #[error("there is no AWS profile '{name}' in {looked}")]
     UnknownAwsProfile {
         /// The name.
         name: String,
-        /// The files that were looked into.
+        /// The files that were read.
         looked: String,
     },
     /// One of two variables that belong together is not set.
@@ -77,69 +77,71 @@ pub enum S3SettingsError {
         /// The variable that is not.
         missing: &'static str,
     },
-    /// A variable that is not text.
+    /// A variable is not valid UTF-8.
     #[error("the environment variable {0} is not valid UTF-8")]
     NotUtf8(&'static str),
-    /// A variable with white space around its value, or a control character in it.
+    /// A variable has white space around its value, or contains a control character.
     #[error("the environment variable {0} has a blank or a line end around its value")]
     Blank(&'static str),
-    /// A variable that must be a number and is none.
+    /// A variable must be a number greater than zero, and is not.
     #[error("{variable} must be {what} greater than zero")]
     Number {
         /// The variable.
         variable: &'static str,
-        /// What it says.
+        /// What it must be, such as a number of seconds.
         what: &'static str,
     },
-    /// The file with the certificates to trust cannot be read.
+    /// The file of trusted certificates cannot be read.
     #[error("cannot read the certificates in '{}'", path.display())]
     CaBundle {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// A value that cannot be right.
+    /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] S3ConfigError),
 }
 
-/// A place without credentials.
+/// A source of credentials that had none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
-    /// The place, such as `the environment`.
+    /// The source, such as `the environment`.
     pub place: String,
-    /// Why it gave nothing.
+    /// The reason why it had none.
     pub why: String,
 }
 
-/// Returns the places as the end of a line.
+/// Returns the list of sources for the end of a message.
 fn told(looked: &[Looked]) -> String {
     let places: Vec<String> = looked.iter().map(|Looked { place, why }| format!("{place} ({why})")).collect();
     if places.is_empty() { String::new() } else { format!("; looked at {}", places.join(", ")) }
 }
 
 impl S3Settings {
-    /// Returns what the environment says, by the variables of the AWS tools: `AWS_ACCESS_KEY_ID`,
-    /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`; `AWS_REGION`, else `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_S3`,
-    /// else `AWS_ENDPOINT_URL`; `AWS_CA_BUNDLE`. An empty variable counts as not set. What no variable says may stand in
-    /// `~/.aws/config`, in the section of `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`: region, endpoint and certificates.
+    /// Returns the settings in the variables of the AWS tools: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN`; `AWS_REGION`, else `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_S3`, else `AWS_ENDPOINT_URL`;
+    /// `AWS_CA_BUNDLE`. An empty variable is treated as not set. If region, endpoint or certificates are not set, they
+    /// are read from `~/.aws/config`, in the section of `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`.
     ///
-    /// Without keys in the environment the other standard places are asked when the first location is opened, which
-    /// needs the feature `aws`: the AWS profile (keys, SSO, roles, processes), a web identity, a container, the instance,
-    /// which is asked as `AWS_METADATA_SERVICE_TIMEOUT` and `AWS_METADATA_SERVICE_NUM_ATTEMPTS` say.
-    /// So it is with keys that are for a role: `AWS_PROFILE` names a profile with `credential_source = Environment`.
+    /// If the environment has no keys, the other standard sources are tried when the first location is opened. This
+    /// needs the feature `aws`. The sources are the AWS profile (keys, SSO, roles, processes), a web identity, a
+    /// container, and the instance's metadata service, with the limits in `AWS_METADATA_SERVICE_TIMEOUT` and
+    /// `AWS_METADATA_SERVICE_NUM_ATTEMPTS`. The same applies if the keys in the environment are only for assuming a
+    /// role, which means that `AWS_PROFILE` names a profile with `credential_source = Environment`.
     ///
-    /// Settings that were made in another way never read the environment.
+    /// Settings that are created in any other way never read the environment.
     ///
     /// # Errors
     ///
-    /// A key without its secret, or the other way round; a variable that is not text, or has white space around its value.
+    /// Returns an error if a key is set without its secret or a secret without its key, or if a variable is not UTF-8
+    /// or has white space around its value.
     pub fn from_env() -> Result<Self, S3SettingsError> {
         environment::settings(|name| std::env::var_os(name))
     }
 
-    /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's in the region.
+    /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's server in the region.
     #[must_use]
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(Url::from(url.into()));
@@ -153,7 +155,7 @@ impl S3Settings {
         self
     }
 
-    /// Sets who sends the requests; the token belongs to temporary credentials.
+    /// Sets the credentials. Temporary credentials need the session token.
     #[must_use]
     pub fn with_credentials(
         mut self,
@@ -165,22 +167,22 @@ impl S3Settings {
         self
     }
 
-    /// Sets any other credentials: a provider of temporary ones, or [`Credentials::Anonymous`].
+    /// Sets other credentials: a provider of temporary ones, or [`Credentials::Anonymous`].
     #[must_use]
     pub fn with_credential_provider(mut self, credentials: Credentials) -> Self {
         self.asker = Asker::Known(credentials);
         self
     }
 
-    /// Sets how buckets are named in requests. Default: by path where an endpoint is given.
+    /// Sets whether requests name the bucket in the host or in the path. Default: in the path if an endpoint is set.
     #[must_use]
     pub fn with_addressing(mut self, addressing: Addressing) -> Self {
         self.addressing = Some(addressing);
         self
     }
 
-    /// Sets a file of certificates in PEM form: https trusts these and nobody else. It is read when the first location
-    /// is opened. Default: whom the system trusts.
+    /// Sets a file of certificates in PEM format. HTTPS connections then trust only these. The file is read when the
+    /// first location is opened. Default: the certificates that the system trusts.
     #[must_use]
     pub fn with_ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_bundle = Some(path.into());
@@ -191,7 +193,7 @@ impl S3Settings {
     ///
     /// # Errors
     ///
-    /// Certificates that cannot be read.
+    /// Returns an error if the certificates cannot be read.
     pub(super) fn config(&self, credentials: Credentials) -> Result<S3Config, S3SettingsError> {
         let mut config = S3Config::new().with_credentials(credentials);
         if let Some(endpoint) = &self.endpoint {
@@ -209,7 +211,7 @@ impl S3Settings {
         Ok(config)
     }
 
-    /// Returns the certificates to trust, if there is a file of them.
+    /// Returns the trusted certificates, if a file is set.
     pub(super) fn root_certificates(&self) -> Result<Option<Vec<u8>>, S3SettingsError> {
         let Some(path) = &self.ca_bundle else { return Ok(None) };
         crate::small_file::read_small(path)

@@ -1,51 +1,52 @@
-//! What the files of the AWS tools say: region and endpoint of the AWS profile in use, and whether it is there at all.
+//! The configuration files of the AWS tools: region and endpoint of the selected AWS profile, and whether the profile
+//! exists.
 //!
-//! Its credentials are the business of the chain, which gets the files as they are understood here: two readings would
-//! disagree on a name some day, and then the keys of one place would be sent to the endpoint of another. What cannot be
-//! read is as if it were not there for a region: the file belongs to other programs, and whoever needs it for credentials
-//! will hear what is wrong with it.
+//! The credentials in these files are read by the chain, which gets the files as this module parsed them. Two parsers
+//! could disagree on a name, and the keys of one section would then be sent to the endpoint of another. For the region
+//! and the endpoint, unreadable lines are ignored, because the files belong to other programs. If the credentials are
+//! needed, the chain reports the error.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::ini::{self, Line};
 
-/// The profile where nothing names one.
+/// The profile if none is selected.
 const DEFAULT: &str = "default";
 
-/// The variables that name one, the first that is set.
+/// The variables that select a profile. The first one that is set is used.
 pub(super) const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
-/// What was found.
+/// The settings in the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SharedConfig {
     pub(super) profile: AwsProfile,
     pub(super) region: Option<String>,
     pub(super) endpoint: Option<String>,
     pub(super) ca_bundle: Option<PathBuf>,
-    /// Where the keys come from with which the profile's role is assumed.
+    /// The source of the keys that are used to assume the profile's role.
     credential_source: Option<String>,
 }
 
-/// The AWS profile in use, and the files that it may stand in.
+/// The selected AWS profile, and the files that may define it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AwsProfile {
-    /// What the environment says.
+    /// The name in the environment.
     named: Option<String>,
-    /// Not known without a home directory.
+    /// `None` if the home directory is unknown.
     config: Option<PathBuf>,
     credentials: Option<PathBuf>,
 }
 
-/// One of the two files, which name their sections in different ways.
+/// One of the two files. They name their sections differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
     Config,
     Credentials,
 }
 
-/// Reads the files that the environment names: `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`, else `config` and
-/// `credentials` in `~/.aws`; the profile is `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`, else `default`.
+/// Reads the files that the environment selects: `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`, else `config` and
+/// `credentials` in `~/.aws`. The profile is `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`, else `default`.
 pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig {
     let value = |name| variable(name).filter(|value| !value.is_empty());
     let home = value("HOME").map(PathBuf::from);
@@ -59,7 +60,7 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig 
         credentials: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
     };
     let mut found = SharedConfig::default();
-    // What `config` says comes before what `credentials` does.
+    // Settings in `config` take precedence over those in `credentials`.
     for (kind, path) in profile.files() {
         let told = parse(&crate::small_file::read_small_text(path).unwrap_or_default(), kind, profile.name());
         found.region = found.region.or(told.region);
@@ -72,8 +73,8 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> SharedConfig 
 }
 
 impl SharedConfig {
-    /// Returns true if the environment names a profile whose role is assumed with the keys of the environment: they are
-    /// for that alone.
+    /// Returns true if the environment selects a profile whose role is assumed with the keys in the environment. The
+    /// keys must then not be used for anything else.
     pub(super) fn takes_keys_of_environment(&self) -> bool {
         let source = self.credential_source.as_deref().unwrap_or_default();
         self.profile.named.is_some() && source.eq_ignore_ascii_case("Environment")
@@ -86,21 +87,21 @@ impl AwsProfile {
         self.named.as_deref().unwrap_or(DEFAULT)
     }
 
-    /// Returns true if a profile was named and no file has it. The default one need not be there, named or not.
+    /// Returns true if a profile is selected and no file defines it. The default profile need not exist, even if it is
+    /// selected explicitly.
     pub(super) fn is_missing(&self) -> bool {
         let is_there = self.sections().any(|(kind, section)| kind.profile(&section) == Some(self.name()));
         self.name() != DEFAULT && !is_there
     }
 
-    /// Returns why Amazon's library would take the profile for missing, if it would: it ignores the names that it does not
-    /// like.
+    /// Returns a reason if the AWS SDK would treat the profile as missing because it ignores sections with such a name.
     pub(super) fn unusable_name(&self) -> Option<&'static str> {
         let is_usual = |letter: char| letter.is_ascii_alphanumeric() || "_-/.%@:+".contains(letter);
         (!self.name().chars().all(is_usual))
             .then_some("the name of a profile can have letters without accents, digits and '_-/.%@:+'")
     }
 
-    /// Returns the files in words, with the mistake that a person may have made in them.
+    /// Returns a description of the files. It includes a hint if the section lacks its prefix `profile`.
     pub(super) fn places(&self) -> String {
         let told = |(kind, path): (FileKind, &PathBuf)| match kind {
             FileKind::Config if self.stands_without_prefix() => {
@@ -112,7 +113,8 @@ impl AwsProfile {
         if files.is_empty() { "~/.aws: there is no home directory".to_owned() } else { files.join(" or ") }
     }
 
-    /// Returns true if `config` names the profile as only `credentials` does.
+    /// Returns true if `config` has a section with the profile's name but without the prefix `profile`, as in
+    /// `credentials`.
     fn stands_without_prefix(&self) -> bool {
         self.is_missing() && self.sections().any(|(kind, name)| kind == FileKind::Config && name == self.name())
     }
@@ -128,7 +130,7 @@ impl AwsProfile {
         })
     }
 
-    /// Returns the files that there may be.
+    /// Returns the files, which need not exist.
     pub(super) fn files(&self) -> impl Iterator<Item = (FileKind, &PathBuf)> {
         let config = self.config.iter().map(|path| (FileKind::Config, path));
         config.chain(self.credentials.iter().map(|path| (FileKind::Credentials, path)))
@@ -136,8 +138,8 @@ impl AwsProfile {
 }
 
 impl FileKind {
-    /// Returns the profile that a section is of: in `config` they are `[profile NAME]`, the name also in quotes, in
-    /// `credentials` `[NAME]`; `[default]` is in both.
+    /// Returns the profile of a section. `config` names them `[profile NAME]`, where the name may be quoted;
+    /// `credentials` names them `[NAME]`. Both have `[default]`.
     fn profile(self, section: &str) -> Option<&str> {
         let name = section.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).map(unquoted);
         match self {
@@ -146,11 +148,11 @@ impl FileKind {
         }
     }
 
-    /// Returns a file as Amazon's library reads it: without indentation, quotes and comments.
+    /// Returns the file in the form that the AWS SDK reads: without indentation, quotes and comments.
     ///
     /// # Errors
     ///
-    /// The first line that is wrong, by its number. The text holds no part of the line, which may be a secret.
+    /// Returns the number of the first invalid line. The message contains no part of the line, which may be a secret.
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
     pub(super) fn canonical(self, text: &str) -> Result<String, String> {
         let mut canonical = String::new();
@@ -180,7 +182,7 @@ impl FileKind {
     }
 }
 
-/// Returns what a file says of a profile; an endpoint for S3 alone stands under `s3 =` in `[services …]`.
+/// Returns the settings of a profile in a file. An endpoint for S3 alone is under `s3 =` in a `[services …]` section.
 fn parse(text: &str, kind: FileKind, profile: &str) -> SharedConfig {
     let mut found = SharedConfig::default();
     let mut services = None;

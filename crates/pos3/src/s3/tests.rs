@@ -1,4 +1,4 @@
-//! Which profile a location gets, and which places are one.
+//! The profile that a location uses, and the locations that are treated as the same.
 
 use super::*;
 use crate::registry::Registry;
@@ -94,7 +94,7 @@ async fn an_unknown_profile_and_one_that_cannot_be_used_are_named() {
         "'s3://work@bucket/a' cannot be opened: there is no profile 'work'; the program has 'clash', 'file', 'host', \
          'name', 'other', 'same', 'short', 'twin'; no file of profiles is named"
     );
-    // Credentials never fall back to those of the settings.
+    // A profile never falls back to the credentials of the default settings.
     let error = told(&open(&registry, "s3://file@bucket/a").await.unwrap_err());
     assert!(error.contains("cannot read the credentials in '/nowhere/keys'"), "{error}");
 }

@@ -1,9 +1,9 @@
-//! Who is told what a person may want to know although nothing failed.
+//! The function that receives warnings, which are problems that are not failures.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Takes warnings, one line each.
+/// Receives warnings, one line each.
 #[derive(Clone)]
 pub(super) struct Warnings(Arc<dyn Fn(&str) + Send + Sync>);
 

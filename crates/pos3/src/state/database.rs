@@ -1,7 +1,7 @@
-//! The file: its tables, its header, and what is done about one that cannot be used.
+//! The database file: its tables, its header, and the handling of files that cannot be used.
 //!
-//! Whatever is wrong with a file of ours, the answer is the same: begin anew. Only one that a newer version wrote is left
-//! alone, for that version knows what to do with it.
+//! A file that is damaged or out of date is replaced by a new one. A file of a newer version is left alone, because
+//! that version can still use it.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +15,10 @@ use super::error::StateError;
 use super::pair::{Pair, Place};
 use super::unflushed::Unflushed;
 
-/// A table of bytes. Not even keys are text to the database: it would panic at text that is damaged.
+/// A table of bytes. Keys are stored as bytes too, because the database panics if damaged text is not UTF-8.
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
-/// The header. Its name and its `format` are the same in every format there will ever be.
+/// The header. Its name and its `format` field are the same in all versions of the format.
 const HEADER: Table = TableDefinition::new("header");
 const FORMAT: &[u8] = b"format";
 const LEFT: &[u8] = b"left";
@@ -26,20 +26,20 @@ const RIGHT: &[u8] = b"right";
 const CREATED: &[u8] = b"created";
 const LAST_USED: &[u8] = b"last used";
 
-/// Rows by key.
+/// The manifest rows, by key.
 pub(super) const ROWS: Table = TableDefinition::new("rows");
 
-/// Notes on unfinished puts, by the key in the store of that place.
+/// The notes on unfinished writes at one of the two places, by the key in its store.
 const LEFT_NOTES: Table = TableDefinition::new("unfinished puts at left");
 const RIGHT_NOTES: Table = TableDefinition::new("unfinished puts at right");
 
-/// The format of all tables but the header.
+/// The version of all tables except the header.
 const CURRENT: u32 = 1;
 
-/// Memory for pages. Rows are read in order, each page once; more would not make it faster.
+/// Memory for pages, in bytes. Rows are read in order and each page once, so a larger cache would not help.
 const CACHE: usize = 8 << 20;
 
-/// An open file whose header is ours.
+/// An open database with a valid header.
 #[derive(Debug)]
 pub(super) struct Database {
     database: redb::Database,
@@ -47,18 +47,18 @@ pub(super) struct Database {
     last_used: Option<SystemTime>,
 }
 
-/// What is wrong with a file.
+/// The reason why a file cannot be used.
 enum Fault {
-    /// It can be thrown away.
+    /// The file can be replaced.
     Useless(String),
     Newer(u32),
     InUse,
     Io(io::Error),
-    /// It cannot be opened.
+    /// The file cannot be opened.
     Closed(StateError),
 }
 
-/// The table of notes on puts at a place.
+/// Returns the table of notes on writes at a place.
 pub(super) fn notes(place: Place) -> Table {
     match place {
         Place::Left => LEFT_NOTES,
@@ -67,7 +67,7 @@ pub(super) fn notes(place: Place) -> Table {
 }
 
 impl Database {
-    /// Opens the file of a pair, or a new one in place of what cannot be used; then the text says why.
+    /// Opens the database of a pair. If it cannot be used, replaces it and also returns a warning with the reason.
     pub(super) fn open_or_replace(
         directory: &OpenDirectory,
         path: &Path,
@@ -87,7 +87,7 @@ impl Database {
         Ok((database, Some(warning)))
     }
 
-    /// Opens a file and checks every page of it: a damaged page could not only lose rows but lead in circles.
+    /// Opens a file and checks all its pages. A damaged page could not only lose rows, but also make a reader loop.
     fn open(directory: &OpenDirectory, path: &Path, pair: &Pair) -> Result<Self, Fault> {
         let opening = || {
             let mut builder = redb::Database::builder();
@@ -120,7 +120,7 @@ impl Database {
             header.insert(CREATED, &time(times.0)[..])?;
             header.insert(LAST_USED, &time(now)[..])?;
         }
-        // Readers then find every table, also in a new file.
+        // Creates the missing tables, so that readers find all of them in a new file too.
         for table in [ROWS, LEFT_NOTES, RIGHT_NOTES] {
             transaction.open_table(table).map_err(redb::Error::from)?;
         }
@@ -158,7 +158,7 @@ fn check_place(found: Option<&[u8]>, place: &str) -> Result<(), Fault> {
     if found == Some(place.as_bytes()) { Ok(()) } else { Err(Fault::Useless("it is of other places".to_owned())) }
 }
 
-/// Returns a time as seconds since 1970; times before are that year's begin.
+/// Returns a time as seconds since 1970; an earlier time becomes 0.
 fn time(time: SystemTime) -> [u8; 8] {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_le_bytes()
 }
@@ -184,7 +184,8 @@ impl From<redb::Error> for Fault {
     fn from(error: redb::Error) -> Self {
         match error {
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::InUse,
-            // What the system refuses is no fault of the file; that it is too short or no database is.
+            // An error of the operating system says nothing about the content. A file that is too short or not a
+            // database also has this variant, but without an error code.
             redb::Error::Io(error) if error.raw_os_error().is_some() => Self::Io(error),
             error => Self::Useless(error.to_string()),
         }

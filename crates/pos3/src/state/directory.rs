@@ -1,8 +1,8 @@
-//! Where the files are, and whose they are.
+//! The directory of the databases, and the checks of its owner and permissions.
 //!
-//! A state directory can lie where others write, `/tmp` for one. What they plant there under the name of a file of ours, a
-//! link to something of the user's, would be truncated. So the directory is opened once and checked, and so is each file
-//! in it, without following a link.
+//! The directory may be inside one that other users can write to, such as `/tmp`. They could plant a link under the
+//! name of a database, and pos3 would then truncate the user's file that it points to. So the directory is opened once
+//! and checked, and each file in it is opened without following links and checked too.
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
@@ -19,19 +19,19 @@ const DIRECTORY: &str = "POS3_STATE_DIR";
 const XDG: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
 
-/// The directory of what is remembered; it is made when it is first needed.
+/// The directory of the sync state. It is created when it is first needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDirectory(PathBuf);
 
 impl StateDirectory {
-    /// Returns this directory.
+    /// Returns the state directory with this path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Returns the directory that the environment names: `POS3_STATE_DIR`, else `$XDG_STATE_HOME/pos3`, else
-    /// `$HOME/.local/state/pos3`. An empty variable counts as not set, and so does a relative `XDG_STATE_HOME`, as its
-    /// specification asks.
+    /// Returns the directory that the environment selects: `POS3_STATE_DIR`, else `$XDG_STATE_HOME/pos3`, else
+    /// `$HOME/.local/state/pos3`. An empty variable is treated as not set, and so is a relative `XDG_STATE_HOME`, as
+    /// its specification requires.
     pub fn from_env() -> Option<Self> {
         Self::from_variables(|name| std::env::var_os(name))
     }
@@ -49,20 +49,21 @@ impl StateDirectory {
         &self.0
     }
 
-    /// Returns the file of a pair. The extension names the database's own format: one that this program's database
-    /// cannot read must have another name, or it would be taken for damaged and thrown away.
+    /// Returns the path of a pair's database. The extension names the format of the database library. A format that
+    /// this library cannot read must use another extension; otherwise the file would be treated as damaged and
+    /// replaced.
     pub(super) fn database(&self, pair: &Pair) -> PathBuf {
         self.0.join(format!("{}.redb", pair.file_stem()))
     }
 
-    /// Returns the file whose lock is the pair's. It is not the database, so that a damaged one can be replaced while
-    /// the pair is locked.
+    /// Returns the path of a pair's lock file. It is not the database itself, so that a damaged database can be
+    /// replaced while the pair is locked.
     pub(super) fn lock(&self, pair: &Pair) -> PathBuf {
         self.0.join(format!("{}.lock", pair.file_stem()))
     }
 
-    /// Opens the directory and checks that no other user can replace what is in it. Where there is none it is made, for
-    /// its owner alone: keys can tell secrets.
+    /// Opens the directory and checks that no other user can replace its files. A missing directory is created with
+    /// access for its owner only, because keys can be confidential.
     pub(super) fn open(&self) -> Result<OpenDirectory, StateError> {
         let io = |source| StateError::Io { path: self.0.clone(), source };
         let mut builder = DirBuilder::new();
@@ -79,7 +80,7 @@ impl StateDirectory {
     }
 }
 
-/// A directory that is open, whatever its path leads to later.
+/// An open directory. Its files are accessed through the handle, so later changes of the path have no effect.
 #[derive(Debug)]
 pub(super) struct OpenDirectory {
     handle: OwnedFd,
@@ -87,8 +88,8 @@ pub(super) struct OpenDirectory {
 }
 
 impl OpenDirectory {
-    /// Opens a file of the directory, or makes it, for its owner alone. `file` is its whole path; only its last name is
-    /// looked up, and a link is an error.
+    /// Opens a file of the directory with access for its owner only, and creates it if needed. `file` is its full path,
+    /// but only the last name is looked up in the directory. A link is an error.
     pub(super) fn open_file(&self, file: &Path) -> Result<File, StateError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let unsafe_file = |why| StateError::Unsafe { path: file.to_owned(), why };
@@ -117,8 +118,8 @@ impl OpenDirectory {
     }
 }
 
-/// Returns what is wrong with a directory: root and the user can be trusted, and in one with the sticky bit others cannot
-/// replace what is not theirs.
+/// Returns the problem with the directory. Root and the user are trusted as owners. In a directory with the sticky bit,
+/// others cannot replace files that they do not own.
 fn objection_to_directory(facts: &Stat) -> Option<&'static str> {
     let mode = Mode::from_raw_mode(facts.st_mode);
     let is_trusted = facts.st_uid == rustix::process::geteuid().as_raw() || facts.st_uid == 0;
@@ -130,7 +131,7 @@ fn objection_to_directory(facts: &Stat) -> Option<&'static str> {
     }
 }
 
-/// Returns what is wrong with a file that was opened without following a link.
+/// Returns the problem with a file that was opened without following links.
 fn objection_to_file(facts: &Stat) -> Option<&'static str> {
     let mode = Mode::from_raw_mode(facts.st_mode);
     if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {

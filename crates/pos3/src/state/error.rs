@@ -1,31 +1,31 @@
-//! Why a sync goes without a memory of the runs before it.
+//! The reasons why a sync runs without its sync state.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the memory of two places could not be opened. A sync can do without: it is slower, and no less right.
+/// The reason why the sync state of two locations could not be opened. A sync is correct without it, only slower.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// Another run uses it.
+    /// Another run uses the sync state.
     #[error("{} uses '{}': a sync between these two places is running", process(*.holder), path.display())]
     Locked {
         /// The file.
         path: PathBuf,
-        /// The process that holds the lock, where it says so.
+        /// The process that holds the lock, if it is recorded.
         holder: Option<u32>,
     },
-    /// The file is of a newer version of this program, which will want it again.
+    /// The file was written by a newer version, which still needs it.
     #[error("'{}' is of a newer version of pos3: its format is {found}, and this version knows {known}", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest format that is known here.
+        /// The newest supported format.
         known: u32,
     },
-    /// A store that ends with the process: its next one may say the same of other content.
+    /// A store does not outlive the process. In the next process, its fingerprints could stand for other content.
     #[error("'{location}' ends with this process: there is nothing to remember of it")]
     Fleeting {
         /// The location.
@@ -36,23 +36,23 @@ pub enum StateError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// The directory or one of its files is open to other users, who could have planted it.
+    /// Other users have access to the directory or one of its files, so one of them could have planted it.
     #[error("'{}' is not safe to use: {why}", path.display())]
     Unsafe {
         /// The directory or file.
         path: PathBuf,
-        /// What is wrong with it, and what to do about it.
+        /// The problem, and how to fix it.
         why: &'static str,
     },
-    /// The database refuses a file that was just made.
+    /// The database library fails to open a file that was just created.
     #[error("cannot use '{}': {message}", path.display())]
     Database {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         message: String,
     },
 }

@@ -1,6 +1,6 @@
-//! One run at a time has a pair's memory.
+//! Allows one run at a time to use a pair's sync state.
 //!
-//! Two runs would each delete what the other knows, and read what the other is about to change.
+//! Two parallel runs would delete each other's rows, and read what the other is about to change.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -12,27 +12,28 @@ use tokio::time::Instant;
 use super::directory::OpenDirectory;
 use super::error::StateError;
 
-/// How often a lock that another process has is tried again. Its end tells nobody.
+/// The interval between attempts to take a lock that another process holds. There is no notification when it is
+/// released.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// What is done about a pair that another run uses.
+/// How to handle a pair that another run uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// It is an error at once.
+    /// Fail immediately.
     #[default]
     Fail,
-    /// It is an error after this time.
+    /// Fail after this time.
     For(Duration),
 }
 
-/// The lock of a pair, released when it is dropped and when the process ends, however it ends.
+/// The lock of a pair. It is released when it is dropped, and when the process ends for any reason.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of `path` in the directory. The error names the database, which is what people look for.
+    /// Takes the lock with this path in the directory. The error names the database, because users look for that.
     pub(super) async fn take(
         directory: &OpenDirectory,
         path: &Path,
@@ -45,7 +46,7 @@ impl Lock {
             Wait::For(time) => Instant::now().checked_add(time),
         };
         loop {
-            // Opened again each time: whoever deletes the directory deletes the lock.
+            // The file is opened again for each attempt, because it may be deleted together with the directory.
             let mut file = directory.open_file(path)?;
             match file.try_lock() {
                 Ok(()) => {
@@ -64,14 +65,14 @@ impl Lock {
     }
 }
 
-/// Writes who has the lock, for the message of who wants it.
+/// Writes the process id of this process into the lock file, for the error message of others.
 fn sign(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())
 }
 
-/// Returns who has the lock, if that can be read.
+/// Returns the process id in the lock file, if it can be read.
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(32).read_to_string(&mut text).ok()?;

@@ -1,4 +1,4 @@
-//! The journal of one direction: notes on puts at the place that is its target.
+//! The journal of one direction: the notes on unfinished writes at the target's place.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::record;
 use super::rows::blocking;
 use super::writer::Change;
 
-/// Notes on unfinished puts at one place.
+/// The notes on unfinished writes at one place.
 #[derive(Debug)]
 pub(super) struct Notes {
     store: Arc<Store>,

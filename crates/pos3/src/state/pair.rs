@@ -1,11 +1,11 @@
-//! Two places, in an order that does not depend on which way a sync runs.
+//! Two places, in an order that does not depend on the direction of the sync.
 
 use sha2::{Digest, Sha256};
 
-/// The most characters of a place's name in the name of a file.
+/// The maximum number of characters of a place's name in a file name.
 const NAME: usize = 40;
 
-/// Two places: left is the lesser text. A sync runs from left to right or back.
+/// Two places. `left` is the one whose text sorts first. A sync runs from left to right or from right to left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pair {
     left: String,
@@ -13,7 +13,7 @@ pub(super) struct Pair {
     direction: Direction,
 }
 
-/// Which way a sync runs.
+/// The direction of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     LeftToRight,
@@ -28,7 +28,7 @@ pub(super) enum Place {
 }
 
 impl Pair {
-    /// Returns the pair of a sync's two places, as [`Registry::place`](crate::Registry::place) gives them.
+    /// Returns the pair of a sync's two places. The texts are those of [`Registry::place`](crate::Registry::place).
     pub(super) fn new(source: String, target: String) -> Self {
         if source <= target {
             Self { left: source, right: target, direction: Direction::LeftToRight }
@@ -56,11 +56,11 @@ impl Pair {
         }
     }
 
-    /// Returns the name of the pair's files without an extension: the two last names, for people, and a hash of both
-    /// places.
+    /// Returns the name of the pair's files without an extension. It has the last segments of both places, for users,
+    /// and a hash of both places.
     pub(super) fn file_stem(&self) -> String {
         let mut hash = Sha256::new();
-        // The length keeps two pairs apart whose texts would join to one.
+        // The length separates pairs whose concatenated texts are equal.
         hash.update((self.left.len() as u64).to_le_bytes());
         hash.update(&self.left);
         hash.update(&self.right);
@@ -69,7 +69,7 @@ impl Pair {
     }
 }
 
-/// Returns the last name of a place, fit for a file's name.
+/// Returns the last segment of a place, with characters that are safe in a file name.
 fn name(place: &str) -> String {
     let last = place.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let fit = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    /// A name that changes with a version would silently forget everything.
+    /// If the name changed with a version, all sync state would be lost without a message.
     #[test]
     fn the_name_of_a_file_tells_people_which_it_is_and_never_changes() {
         let stem = |source, target| pair(source, target).file_stem();

@@ -1,5 +1,5 @@
-//! How rows and notes are written: each with a checksum of its own over key and value, so that a damaged one is a
-//! missing one and never says "equal".
+//! The encoding of rows and notes. Each has its own checksum of key and value, so that a damaged record is treated as
+//! missing and never reports files as equal.
 
 use pos3_core::{Digest, Fingerprint, Key, Row, Unfinished};
 use serde::Serialize;
@@ -7,13 +7,13 @@ use serde::de::DeserializeOwned;
 
 use super::pair::Direction;
 
-/// Bytes of the checksum before a value.
+/// The length of the checksum before a value, in bytes.
 const CHECKSUM: usize = 4;
 
-/// A row without its key, in the pair's order: left, right, digest.
+/// A row without its key, in the order of the pair: left, right, digest.
 type Sides = (Fingerprint, Fingerprint, Option<Digest>);
 
-/// Returns what is stored of a row of a sync that runs in this direction.
+/// Encodes a row of a sync with this direction.
 pub(super) fn row(row: &Row, direction: Direction) -> Option<Vec<u8>> {
     let (left, right) = match direction {
         Direction::LeftToRight => (&row.source, &row.target),
@@ -22,7 +22,7 @@ pub(super) fn row(row: &Row, direction: Direction) -> Option<Vec<u8>> {
     sealed(row.key.as_str().as_bytes(), &(left, right, &row.digest))
 }
 
-/// Returns the row that is stored, unless it is damaged.
+/// Decodes a row; returns `None` if it is damaged.
 pub(super) fn read_row(key: &[u8], value: &[u8], direction: Direction) -> Option<Row> {
     let (left, right, digest): Sides = unsealed(key, value)?;
     let row = Row { key: read_key(key)?, source: left, target: right, digest };
@@ -32,12 +32,12 @@ pub(super) fn read_row(key: &[u8], value: &[u8], direction: Direction) -> Option
     }
 }
 
-/// Returns what is stored of a note.
+/// Encodes a note.
 pub(super) fn note(key: &Key, unfinished: &Unfinished) -> Option<Vec<u8>> {
     sealed(key.as_str().as_bytes(), unfinished)
 }
 
-/// Returns the note that is stored, unless it is damaged.
+/// Decodes a note; returns `None` if it is damaged.
 pub(super) fn read_note(key: &[u8], value: &[u8]) -> Option<(Key, Unfinished)> {
     Some((read_key(key)?, unsealed(key, value)?))
 }
@@ -67,7 +67,7 @@ fn unsealed<T: DeserializeOwned>(key: &[u8], sealed: &[u8]) -> Option<T> {
 
 fn checksum(key: &[u8], value: &[u8]) -> [u8; CHECKSUM] {
     let mut checksum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-    // The length keeps the end of a key from being taken for the begin of a value.
+    // With the length of the key, no bytes can move between key and value without changing the checksum.
     checksum.update(&(key.len() as u64).to_le_bytes());
     checksum.update(key);
     checksum.update(value);

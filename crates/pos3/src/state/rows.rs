@@ -1,4 +1,4 @@
-//! The manifest of one direction: rows of the database, turned where the sync runs from right to left.
+//! The manifest of one direction: the rows of the database, with the sides swapped if the sync runs from right to left.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use super::pair::Direction;
 use super::record;
 use super::writer::Change;
 
-/// Rows read at once: the cost of going to another thread vanishes, and the memory stays small.
+/// The number of rows per read. It makes the cost of switching threads negligible and keeps memory small.
 const CHUNK: usize = 1024;
 
 type Range = redb::Range<'static, &'static [u8], &'static [u8]>;
 
-/// The rows as a sync of one direction sees them.
+/// The rows as a sync with one direction reads them.
 #[derive(Debug)]
 pub(super) struct Rows {
     store: Arc<Store>,
@@ -31,7 +31,7 @@ impl Rows {
         Self { store, direction }
     }
 
-    /// Returns how many rows there are, damaged ones too.
+    /// Returns the number of rows, including damaged ones.
     pub(super) async fn len(&self) -> Result<u64, ManifestError> {
         let store = self.store.clone();
         blocking(move || Ok(store.database.read()?.open_table(ROWS)?.len()?)).await
@@ -67,7 +67,7 @@ impl Manifest for Rows {
     }
 }
 
-/// Where a reader is. The order of the fields is the order of the end: the file is closed last.
+/// The position of a reader. The fields are dropped in this order, so the file is closed last.
 struct Cursor {
     range: Option<Range>,
     last: Option<Key>,
@@ -77,7 +77,7 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// Returns the next rows, and the cursor unless they were the last.
+    /// Returns the next rows, and the cursor unless these were the last ones.
     fn next(mut self) -> Result<(Vec<Row>, Option<Self>), redb::Error> {
         let mut range = match self.range.take() {
             Some(range) => range,
@@ -88,7 +88,7 @@ impl Cursor {
             let Some(stored) = range.next() else { return Ok((rows, None)) };
             let (key, value) = stored?;
             let Some(row) = record::read_row(key.value(), value.value(), self.direction) else { continue };
-            // Only damage can lead back; a reader that believed it would never end.
+            // Only damage can make keys go backwards. Without this check, the reader could loop forever.
             if self.last.as_ref().is_some_and(|last| *last >= row.key) {
                 return Err(redb::Error::Corrupted("its rows are out of order".to_owned()));
             }
@@ -100,7 +100,8 @@ impl Cursor {
     }
 }
 
-/// Reads on a thread that may wait for the disk. A panic of the database is an error: it says that the file is damaged.
+/// Runs a read on a thread that may wait for the disk. A panic of the database means that the file is damaged and
+/// becomes an error.
 pub(super) async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, redb::Error> + Send + 'static,
 ) -> Result<T, ManifestError> {

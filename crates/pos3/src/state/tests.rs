@@ -163,7 +163,7 @@ async fn one_pair_is_open_once_and_free_again_when_it_is_dropped() {
     let (directory, registry) = (world.directory.clone(), Registry::default());
     let wait = Wait::For(Duration::from_secs(3600));
     let waiting = tokio::spawn(async move { State::open(&directory, &registry, &from, &to, wait).await });
-    // A reader still has the file, although its owner has gone.
+    // A reader still uses the file, although the `State` has been dropped.
     set(&state, ["k".to_owned()]).await;
     let reading = state.manifest().rows();
     drop(state);
@@ -236,7 +236,7 @@ async fn an_empty_file_is_a_new_one() {
     assert_eq!((rows(&state).await.unwrap(), state.warning()), (vec![], None));
 }
 
-/// The damage is anywhere; what must never be is a row that nobody recorded.
+/// The damage can be anywhere. It must never create a row that was not recorded.
 #[tokio::test]
 async fn damage_loses_rows_and_never_makes_one() {
     let world = World::new();
@@ -263,12 +263,12 @@ async fn damage_loses_rows_and_never_makes_one() {
     assert!(replaced > 20, "the damage hit what is in use {replaced} times");
 }
 
-/// Damage that comes while the file is open: the checks of the opening are past.
+/// Damage while the file is open, after the checks on opening.
 #[tokio::test]
 async fn damage_under_an_open_file_is_an_error_or_a_missing_row() {
     let world = World::new();
     let state = world.open("a", "b").await;
-    // More than the cache holds.
+    // More than fits into the cache.
     for batch in 0..14 {
         set(&state, (0..5000).map(|number| format!("{batch:02}/{number:05}/{}", "x".repeat(100)))).await;
     }
@@ -380,10 +380,10 @@ async fn files_are_their_owners_alone_also_in_a_directory_that_is_open_to_others
     }
 }
 
-/// Plants something under a name.
+/// Creates something at a path.
 type Plant<'a> = &'a dyn Fn(&std::path::Path);
 
-/// What is planted, under the names of both files of the pair.
+/// Creates something at the paths of both files of the pair.
 fn plant(world: &World, plant: impl Fn(&std::path::Path)) {
     let names: Vec<_> = fs::read_dir(world.directory.path()).unwrap().map(|file| file.unwrap().path()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
@@ -401,7 +401,7 @@ async fn what_others_plant_in_the_state_directory_is_left_as_it_is() {
     let plants: &[(&str, Plant<'_>)] = &[
         ("a symbolic link", &|name| std::os::unix::fs::symlink(&victim, name).unwrap()),
         ("a hard link", &|name| fs::hard_link(&victim, name).unwrap()),
-        // No process is started: it would hold the locks of the other tests for a moment.
+        // `mkfifo` is called directly: a child process would inherit the locks of other tests for a moment.
         #[cfg(target_os = "linux")]
         ("not a regular file", &|name| {
             rustix::fs::mkfifoat(rustix::fs::CWD, name, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();

@@ -1,8 +1,9 @@
-//! The file as the database writes it, without waiting for the disk.
+//! The database file without flushes to the disk.
 //!
-//! The database flushes each commit, so that it survives a loss of power. What is remembered need not, for losing it
-//! costs comparisons; and a flush on a busy disk takes longer than copying a thousand small files. What was written
-//! survives the death of the process all the same, and a file that a loss of power left torn is found when it is opened.
+//! The database flushes each commit, so that it survives a power failure. The sync state does not need that: losing it
+//! only costs comparisons, and a flush on a busy disk can take longer than copying a thousand small files. Commits
+//! still survive the death of the process, and a file that a power failure left inconsistent is detected when it is
+//! opened.
 
 use std::fs::File;
 use std::io;

@@ -1,7 +1,8 @@
-//! Writes to the database, one transaction after the other, on a thread of its own.
+//! Writes to the database, one transaction at a time, on a separate thread.
 //!
-//! The database takes one write at a time, so whoever writes may have to wait, which no thread of the runtime should.
-//! Many uploads note their parts at once: what waits while one transaction is written goes into the next together.
+//! The database allows one write transaction at a time, so writers may have to wait. The threads of the runtime must
+//! not wait. Many uploads note their parts at the same time: all requests that arrive during one transaction share the
+//! next one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 use super::database::{self, Database, ROWS};
 use super::pair::Place;
 
-/// The most requests that share a transaction.
+/// The maximum number of requests per transaction.
 const TOGETHER: usize = 256;
 
 /// One change of the database.
@@ -27,14 +28,14 @@ pub(super) enum Change {
     RemoveNote { place: Place, key: Key },
 }
 
-/// Changes that are made together, and who waits for them.
+/// Changes that are committed together, and the channel that reports the result.
 #[derive(Debug)]
 struct Request {
     changes: Vec<Change>,
     done: oneshot::Sender<Result<(), ManifestError>>,
 }
 
-/// The thread that writes. Dropped, it writes what was asked for and ends.
+/// The writer thread. When this is dropped, the thread completes its queue and ends.
 #[derive(Debug)]
 pub(super) struct Writer {
     requests: Option<mpsc::Sender<Request>>,
@@ -42,7 +43,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; `file` is what an error names.
+    /// Starts the thread. `file` is the path in error messages.
     pub(super) fn start(database: Arc<Database>, file: PathBuf) -> std::io::Result<Self> {
         let (requests, waiting) = mpsc::channel();
         let work = move || serve(&database, &file, &waiting);
@@ -50,7 +51,7 @@ impl Writer {
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// Makes changes, in order, all or none. They are made even if nobody waits for the end.
+    /// Commits the changes in order, all or none, even if the caller stops waiting.
     pub(super) async fn write(&self, changes: Vec<Change>) -> Result<(), ManifestError> {
         let (done, answer) = oneshot::channel();
         let sent = self.requests.as_ref().is_some_and(|requests| requests.send(Request { changes, done }).is_ok());
@@ -65,7 +66,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was told to whoever waited for it.
+            // The request that caused a panic has already been answered with the error.
             let _panic = thread.join();
         }
     }

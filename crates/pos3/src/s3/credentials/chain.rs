@@ -1,10 +1,10 @@
-//! The standard places of AWS credentials beside the environment, each asked by Amazon's own library through our
-//! transport.
+//! The standard sources of AWS credentials besides the environment. The AWS SDK queries each one through our transport.
 //!
-//! The AWS profile with its keys, its SSO session, its role (`source_profile`, `credential_source`) or its process; a web
-//! identity; a container; the instance. The order is kept here and not in that library's chain, which goes on to the
-//! next place where `AWS_PROFILE` or a role's source names a profile that does not exist: a misspelt name would use the
-//! credentials of the machine, and somebody else's bucket. All is made anew each time: files change meanwhile.
+//! The order is: the AWS profile with its keys, SSO session, role (`source_profile`, `credential_source`) or process; a
+//! web identity; a container; the instance. This module defines the order instead of the SDK's chain. The SDK goes on
+//! to the next source if `AWS_PROFILE` or the source of a role names a profile that does not exist. A misspelt name
+//! would then use the credentials of the machine, and possibly another user's bucket. Each source is created anew for
+//! each load, because the files may have changed.
 
 use std::error::Error;
 use std::io;
@@ -34,11 +34,11 @@ use super::{Loaded, Missing, Source};
 use crate::s3::settings::{Looked, Metadata, S3Settings, S3SettingsError};
 use crate::s3::shared_config::{AwsProfile, FileKind};
 
-/// Where the token service is asked, if nobody says.
+/// The region of the token service if none is configured.
 const REGION: &str = "us-east-1";
 
-/// The longest that one place may take. A process may ask a person for a code, but nothing waits for ever for one that
-/// hangs.
+/// The time limit for one source. A process may ask the user for a code, but a process that hangs must not block pos3
+/// forever.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 const WEB_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -47,10 +47,10 @@ const CONTAINER: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const CONTAINER_RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
-/// How much is told of a cause, in characters; a process may write anything before it fails.
+/// The maximum length of a reported cause, in characters. A process may write any amount of text before it fails.
 const LONGEST_CAUSE: usize = 400;
 
-/// What Amazon's library says of its own layers, which tells nobody anything.
+/// Messages of the SDK about its own layers, which do not help users.
 const LAYERS: [&str; 8] = [
     "an error occurred while loading credentials",
     "the credential provider was not enabled",
@@ -62,9 +62,9 @@ const LAYERS: [&str; 8] = [
     "service error",
 ];
 
-/// How the places are reached.
+/// The sources and how to reach them.
 pub(in crate::s3) struct Chain {
-    /// Where credentials were found last.
+    /// The source of the last credentials.
     found: Mutex<Option<Place>>,
     http: SharedHttpClient,
     region: Region,
@@ -72,10 +72,10 @@ pub(in crate::s3) struct Chain {
     metadata: Metadata,
 }
 
-/// What a profile calls the instance as the source of the keys for its role.
+/// The value of `credential_source` that selects the instance's metadata service.
 const INSTANCE: &str = "Ec2InstanceMetadata";
 
-/// A place of credentials.
+/// A source of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Profile,
@@ -114,7 +114,7 @@ impl Chain {
         })
     }
 
-    /// Returns the instance's metadata, asked as patiently as the settings say.
+    /// Returns the instance's metadata service, with the timeout and the number of attempts in the settings.
     fn instance(&self, config: &ProviderConfig) -> ImdsCredentialsProvider {
         let Metadata { timeout, attempts } = self.metadata;
         let mut client = imds::Client::builder().configure(config);
@@ -123,18 +123,19 @@ impl Chain {
             client = client.operation_attempt_timeout(timeout).operation_timeout(DEADLINE);
         }
         if let Some(attempts) = attempts {
-            // Without being told, the library asks only once where nobody answers.
+            // By default, the library does not repeat an attempt if the connection times out.
             let again = imds::client::ImdsResponseRetryClassifier::default().with_retry_connect_timeouts(attempts > 1);
             client = client.max_attempts(attempts).retry_classifier(SharedRetryClassifier::new(again));
         }
         ImdsCredentialsProvider::builder().configure(config).imds_client(client.build()).build()
     }
 
-    /// Returns the AWS profile in exactly the files that are told of, as we read them. One that is there and cannot be read,
-    /// and a profile that the library would not find, are errors: no other place may have what was asked of this one.
+    /// Returns the AWS profile, read from exactly the files that pos3 reports, as pos3 parses them. A file that exists
+    /// but cannot be read, and a profile that the SDK would not find, are errors: pos3 must not fall back to another
+    /// source then.
     fn profile_provider(&self) -> Result<profile::credentials::Builder, Missing> {
         let failed = |why| Missing::Failed { place: self.whole_name(Place::Profile), why };
-        // The library wants one at least.
+        // The SDK needs at least one file.
         let mut files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
         for (kind, path) in self.profile.files() {
             let text = match crate::small_file::read_small_text(path) {
@@ -159,7 +160,8 @@ impl Chain {
         Ok(ProfileFileCredentialsProvider::builder().profile_name(name).profile_files(files.build()))
     }
 
-    /// Asks one place: there are credentials, or it has none, or it should have some and failed.
+    /// Asks one source. The result is credentials, the reason why the source has none, or an error because it should
+    /// have some and failed.
     async fn ask(&self, place: Place) -> Result<Result<Credentials, Looked>, Missing> {
         let failed = |why| Missing::Failed { place: self.whole_name(place), why };
         let provider = self.provider(place)?;
@@ -178,7 +180,7 @@ impl Chain {
             (Place::Container, CredentialsError::CredentialsNotLoaded(_)) => {
                 format!("neither {CONTAINER} nor {CONTAINER_RELATIVE} is set")
             }
-            // Whether this machine is an instance that should have some cannot be known.
+            // It is unknown whether this machine is an instance that should have credentials.
             (Place::Instance, _) => causes(&error),
             _ => return Err(failed(self.failure(place, &error))),
         };
@@ -194,7 +196,7 @@ impl Chain {
         }
     }
 
-    /// Returns the name with what made this a place to look.
+    /// Returns the name of a source and the setting that selected it.
     fn whole_name(&self, place: Place) -> String {
         let name = self.name(place);
         match place {
@@ -205,7 +207,7 @@ impl Chain {
         }
     }
 
-    /// Returns why a place failed; the library does not say which file it could not read.
+    /// Returns the cause of a failure. The SDK does not report which file it could not read, so the file is added here.
     fn failure(&self, place: Place, error: &CredentialsError) -> String {
         let why = causes(error);
         if !error.source().is_some_and(<dyn Error>::is::<io::Error>) {
@@ -222,7 +224,7 @@ impl Chain {
 #[async_trait]
 impl Source for Chain {
     async fn load(&self) -> Result<Loaded, Missing> {
-        // With keys there, nobody would ask here.
+        // If the environment had keys, this would not be called.
         let environment = "AWS_ACCESS_KEY_ID is not set".to_owned();
         let mut looked = vec![Looked { place: "the environment".to_owned(), why: environment }];
         for place in [Place::Profile, Place::WebIdentity, Place::Container, Place::Instance] {
@@ -254,7 +256,7 @@ impl From<Credentials> for Loaded {
     }
 }
 
-/// Returns what is below the library's own name of the failure, in one line.
+/// Returns the causes below the SDK's own error, in one line.
 fn causes(error: &CredentialsError) -> String {
     let mut told: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
         .map(|cause| told(cause).split_whitespace().collect::<Vec<_>>().join(" "))
@@ -271,7 +273,7 @@ fn causes(error: &CredentialsError) -> String {
     }
 }
 
-/// Returns one cause in words; what a service answered has a code and a message.
+/// Returns the text of one cause. A response of a service has a code and a message.
 fn told(cause: &(dyn Error + 'static)) -> String {
     match cause.downcast_ref::<ErrorMetadata>() {
         Some(answer) => {

@@ -1,4 +1,4 @@
-//! How often a source is asked, and what becomes of its failures.
+//! The number of loads from a source, and the handling of its failures.
 
 use std::collections::VecDeque;
 use std::sync::Mutex as StdMutex;
@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use super::*;
 
-/// Gives what it was told to give, one after the other, and counts.
+/// Returns the given results in order, and counts the loads.
 #[derive(Default)]
 struct Script {
     answers: StdMutex<VecDeque<Result<Loaded, Missing>>>,
@@ -19,7 +19,7 @@ struct Script {
 impl Source for Arc<Script> {
     async fn load(&self) -> Result<Loaded, Missing> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        // Others come while this one waits.
+        // Other callers arrive while this one waits.
         tokio::task::yield_now().await;
         self.answers.lock().unwrap().pop_front().unwrap()
     }
@@ -113,7 +113,7 @@ fn credentials_are_replaced_before_their_end() {
     }
 }
 
-/// Returns whether a refusal of what was held before a moment led to other credentials.
+/// Returns true if the cache got different credentials after a server had rejected the current ones.
 async fn renewed(kept: &Kept<Arc<Script>>) -> bool {
     let signed = std::time::Instant::now();
     kept.get().await.unwrap();

@@ -1,5 +1,5 @@
-//! HTTP for Amazon's library: our own transport, so that whoever gives credentials is reached and trusted like the
-//! store they are for, and no second TLS stack comes with them.
+//! The HTTP transport for the AWS SDK. Services for credentials are reached and trusted like the store, and no second
+//! TLS implementation is needed.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -20,10 +20,10 @@ use http::Uri;
 use http::uri::Scheme;
 use pos3_s3::{HttpError, HttpErrorKind, HttpRequestBody, S3Config};
 
-/// What is read of an answer at the most; credentials are small.
+/// The maximum size of a response, in bytes. Credentials are small.
 const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Makes connections with the certificates of the settings.
+/// Creates connections that trust the certificates in the settings.
 #[derive(Clone)]
 pub(super) struct Transport(Arc<Inner>);
 
@@ -32,10 +32,10 @@ struct Inner {
     pools: Mutex<BTreeMap<Limits, pos3_s3::HttpClient>>,
 }
 
-/// What tells two pools of connections apart: the scheme, and how long connecting and an answer may take.
+/// The key of a connection pool: the scheme, the connect timeout and the read timeout.
 type Limits = (String, Option<Duration>, Option<Duration>);
 
-/// The transport within the time limits of one service.
+/// The transport with the time limits of one service.
 struct Limited {
     transport: Transport,
     connect: Option<Duration>,
@@ -112,7 +112,7 @@ async fn exchange(pool: &pos3_s3::HttpClient, request: HttpRequest) -> Result<Ht
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
-/// Why there is no answer, and whose.
+/// The reason why there is no response, and the server.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {server}")]
 struct NoAnswer {
@@ -121,13 +121,13 @@ struct NoAnswer {
     source: HttpError,
 }
 
-/// Returns the server of an address; what follows may hold a secret.
+/// Returns the server of an address. The rest of the address may contain a secret.
 fn server(uri: &Uri) -> String {
     let host = uri.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default());
     format!("{}://{host}", uri.scheme_str().unwrap_or_default())
 }
 
-/// Tells the library what kind of failure it is: by that it decides whether to ask again.
+/// Returns the kind of failure that the SDK uses to decide whether to retry.
 fn failed(server: &str, error: HttpError) -> ConnectorError {
     let kind = error.kind();
     let timed_out = kind == HttpErrorKind::Timeout || (kind == HttpErrorKind::Connect && timed_out(&error));
