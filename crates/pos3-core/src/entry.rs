@@ -1,6 +1,6 @@
-//! What a listing says about one key.
+//! The facts that a listing returns for one key.
 //!
-//! `list` and `head` speak the same noun, so no code asks a store twice for what it was already told.
+//! `list` and `head` return the same type, so no code requests facts again that a listing has already returned.
 
 mod text;
 
@@ -16,22 +16,22 @@ use crate::text::is_deceptive;
 
 pub use text::TextError;
 
-/// A key and the facts its store knows without reading content.
+/// A key and the facts that its store knows without reading content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The exact name.
     pub key: Key,
-    /// What stands at the key.
+    /// The kind of entry at this key.
     pub kind: Kind,
     /// Content length in bytes.
     pub size: u64,
-    /// When the content last changed, by the store's clock and in its precision.
+    /// When the content last changed, by the store's clock and with its precision.
     pub modified: Option<SystemTime>,
     /// The store's token for this exact content.
     pub fingerprint: Option<Fingerprint>,
-    /// A digest of the content, where the store knows one.
+    /// A digest of the content, if the store knows one.
     pub digest: Option<Digest>,
-    /// A checksum of the whole content that the store keeps; listings do not tell it, `head` and `get` may.
+    /// A checksum of the whole content that the store keeps. Listings never contain it; `head` and `get` may return it.
     pub checksum: Option<Checksum>,
     /// Whether the content can be read at once.
     pub availability: Availability,
@@ -44,7 +44,7 @@ pub enum Availability {
     /// It can, as far as is known.
     #[default]
     Ready,
-    /// It was moved to an archive and has to be restored first. Size and digest are known all the same.
+    /// It was moved to an archive and must be restored first. Size and digest are known nevertheless.
     Archived,
 }
 
@@ -64,7 +64,7 @@ impl Entry {
         Self::of(key, Kind::Marker, size)
     }
 
-    /// Returns the entry of something that is there but cannot be read or must not be touched.
+    /// Returns the entry of something that exists but cannot be read or must not be changed.
     pub fn protected(key: impl Into<Key>, why: Protection) -> Self {
         Self::of(key, Kind::Protected(why), 0)
     }
@@ -117,12 +117,12 @@ impl Entry {
         self
     }
 
-    /// Returns true for what can be copied: a file, an object or a marker.
+    /// Returns true for entries that can be copied: files, objects and markers.
     pub fn has_content(&self) -> bool {
         matches!(self.kind, Kind::File | Kind::Marker)
     }
 
-    /// Returns true for what holds data or stands for a file: a marker of no bytes stands for an empty directory alone.
+    /// Returns true for files, and for markers with content. A marker of zero bytes only represents an empty directory.
     pub fn is_file(&self) -> bool {
         match self.kind {
             Kind::File => true,
@@ -132,21 +132,22 @@ impl Entry {
     }
 }
 
-/// What stands at a key.
+/// The kind of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A file or an object with a plain name.
+    /// A file, or an object whose key does not end in `/`.
     File,
-    /// An empty directory, or an object whose key ends in `/` and so stands for one.
+    /// An empty directory, or an object whose key ends in `/` and therefore represents one.
     Marker,
-    /// A directory that holds something: implied by its contents, neither copied nor counted.
+    /// A directory that is not empty. Its contents imply it, so it is neither copied nor counted.
     Directory,
-    /// Something that exists but is not ours to read or change. A key that ends in `/` protects everything below it.
+    /// Something that exists but that pos3 must not read or change. A key that ends in `/` protects everything below
+    /// it.
     Protected(Protection),
 }
 
-/// Why an entry is protected: never copied, never deleted, never taken for absent.
+/// Why an entry is protected: pos3 never copies or deletes it, and never treats it as absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -154,36 +155,36 @@ pub enum Protection {
     /// A symbolic link, skipped by policy.
     #[error("it is a symbolic link")]
     Symlink,
-    /// A symbolic link that is followed and leads back to where it came from.
+    /// A followed symbolic link that leads back to one of its own parent directories.
     #[error("it is a symbolic link that leads in a circle")]
     LinkLoop,
-    /// A FIFO, socket or device; the text names which.
+    /// A FIFO, socket or device, as named by the text.
     #[error("it is a {0}")]
     Special(Cow<'static, str>),
-    /// A name that is not UTF-8, which no key can express; the key shows it with replacement characters.
+    /// A name that is not UTF-8, so no key can represent it. The key shows it with replacement characters.
     #[error("its name is not valid UTF-8")]
     NotUtf8,
     /// Something that its store lists more than once, with different contents.
     #[error("its listing contains it more than once, with different contents")]
     Ambiguous,
-    /// Something that could not be read; the text is the cause.
+    /// Something that could not be read, with the cause.
     #[error("it cannot be read: {0}")]
     Unreadable(Arc<str>),
-    /// A name that was gone when its turn came: it was removed or renamed while its directory was listed, and what it
-    /// is called now may not be in the listing. On the side of the target it is treated as absent.
+    /// A name that was removed or renamed while its directory was being listed. If it was renamed, the listing may not
+    /// contain its new name. In the target it is treated as absent.
     #[error("it vanished while its directory was listed")]
     Vanished,
 }
 
 /// An opaque token of one store: equal tokens mean equal content.
 ///
-/// On S3 it is the ETag as sent, on a disk size, times and inode. Only the store that made one can judge it; it is
-/// never compared with another store's.
+/// On S3 it is the ETag as sent; on a disk it is made of size, times and inode. Only the store that created a token can
+/// interpret it. Tokens of different stores are never compared.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Box<[u8]>);
 
 impl Fingerprint {
-    /// Returns the token made of these bytes.
+    /// Returns a token that consists of these bytes.
     pub fn new(token: impl Into<Box<[u8]>>) -> Self {
         Self(token.into())
     }
@@ -193,7 +194,7 @@ impl Fingerprint {
         &self.0
     }
 
-    /// Returns the token's text, if it is text.
+    /// Returns the token as text, if it is valid UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
@@ -220,13 +221,13 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A digest of content: equal digests of one kind mean equal content on any store.
+/// A digest of content: equal digests of the same kind mean equal content, on any store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Digest {
-    /// MD5 of the content; the ETag of an S3 object that was sent in one request.
+    /// MD5 of the content: the ETag of an S3 object that was uploaded in one request.
     Md5([u8; 16]),
-    /// MD5 of the MD5s of the parts; the ETag of an S3 object that was sent in `parts` parts.
+    /// MD5 of the MD5s of the parts: the ETag of an S3 object that was uploaded in `parts` parts.
     Md5OfParts {
         /// The digest before the `-`.
         digest: [u8; 16],
@@ -235,11 +236,12 @@ pub enum Digest {
     },
 }
 
-/// A checksum of a whole content, against damage on the way: parts' checksums combine into it, in any order of arrival.
+/// A checksum of a whole content, which detects damage in transit. Checksums of parts combine into it, whatever the
+/// order in which the parts arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Checksum {
-    /// CRC-64/NVME, which S3 keeps of every object by default.
+    /// CRC-64/NVME, which S3 stores for every object by default.
     Crc64Nvme(u64),
     /// CRC-32C (Castagnoli).
     Crc32c(u32),

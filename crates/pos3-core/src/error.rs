@@ -1,7 +1,7 @@
-//! What goes wrong in a store, as kind, operation, key and cause.
+//! Failures of a store: kind, operation, key and cause.
 //!
-//! Callers decide by [`ErrorKind`]; people read one line that names the key. The cause is in the chain, so it is
-//! printed once.
+//! Callers decide by [`ErrorKind`]; users read one line that names the key. The cause is only in the chain of sources,
+//! not in the message, so it is printed once.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -24,54 +24,54 @@ pub struct StoreError {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// The kinds of failure that callers tell apart.
+/// The kinds of failure that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The object, bucket or directory does not exist.
     NotFound,
-    /// Something stands where a new thing was to be made.
+    /// The target of the operation exists already.
     AlreadyExists,
-    /// The object is not what the caller expected it to be (`If-Match`, changed while it was read).
+    /// The object is not in the expected state (`If-Match`, or it changed while it was read).
     Precondition,
-    /// The identity may not do this.
+    /// The identity has no permission for this.
     Denied,
     /// The credentials are missing, wrong or expired.
     Unauthenticated,
-    /// The content is in an archive and has to be restored before it can be read.
+    /// The content is archived and must be restored before it can be read.
     Archived,
-    /// The store cannot hold this key.
+    /// The store cannot represent this key.
     InvalidKey,
-    /// The store cannot do this at all.
+    /// The store does not support this operation at all.
     Unsupported,
-    /// The store asks for fewer requests.
+    /// The store requests a lower rate of requests.
     Throttled,
-    /// The store could not be reached, or failed inside.
+    /// The store could not be reached, or it failed internally.
     Unavailable,
-    /// Bytes were lost or changed on the way.
+    /// Data was lost or changed in transit.
     Integrity,
     /// No space, quota or file handles are left.
     Exhausted,
-    /// A listing came in the wrong order or named a key twice.
+    /// A listing was not in order or contained a key twice.
     Disorder,
-    /// Anything else; the message says what.
+    /// Any other failure; see the message.
     Other,
 }
 
-/// How far a failure reaches beyond the one request that met it. A run ends early where every other would fail too.
+/// How many requests a failure affects beyond its own. A run ends early if every other request would fail too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// It is about this key alone, as far as anybody knows.
+    /// As far as is known, it affects only this key.
     #[default]
     Key,
-    /// It may be about every key, such as a refusal or an outage. That shows when it is met again and again.
+    /// It may affect every key, like a denied request or an outage. Repetition decides.
     Suspected,
-    /// It is about every key: the bucket is gone, the credentials are no longer valid, the disk is full.
+    /// It affects every key: the bucket is gone, the credentials are no longer valid, or the disk is full.
     Everything,
 }
 
 impl ErrorKind {
-    /// Returns the failure in words.
+    /// Returns a description of the failure.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not found",
@@ -93,7 +93,7 @@ impl ErrorKind {
 }
 
 impl StoreError {
-    /// Returns the failure of `operation` (a verb: "list", "read", "write") with a kind.
+    /// Returns a failure of `operation`, which is a verb: "list", "read", "write".
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
         Self {
             kind,
@@ -106,14 +106,15 @@ impl StoreError {
         }
     }
 
-    /// Returns this error naming the key it is about.
+    /// Returns this error with the key that it is about.
     #[must_use]
     pub fn with_key(mut self, key: &Key) -> Self {
         self.key = Some(key.clone());
         self
     }
 
-    /// Returns this error with words in place of the kind's: lower case, one line, no cause inside.
+    /// Returns this error with a message that replaces the description of its kind: lower case, one line, without the
+    /// cause.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
@@ -127,21 +128,21 @@ impl StoreError {
         self
     }
 
-    /// Returns this error marked as one that the same request may not meet again.
+    /// Returns this error marked as temporary: the same request may succeed later.
     #[must_use]
     pub fn temporary(mut self) -> Self {
         self.temporary = true;
         self
     }
 
-    /// Returns this error with how far it reaches.
+    /// Returns this error with its reach.
     #[must_use]
     pub fn with_reach(mut self, reach: Reach) -> Self {
         self.reach = reach;
         self
     }
 
-    /// Returns how far it reaches.
+    /// Returns the reach.
     pub fn reach(&self) -> Reach {
         self.reach
     }
@@ -151,12 +152,12 @@ impl StoreError {
         self.kind
     }
 
-    /// Returns the verb of the operation that failed.
+    /// Returns the verb of the failed operation.
     pub fn operation(&self) -> &str {
         &self.operation
     }
 
-    /// Returns the key the failure is about, if it is about one.
+    /// Returns the key that the failure is about, if any.
     pub fn key(&self) -> Option<&Key> {
         self.key.as_ref()
     }
@@ -172,7 +173,7 @@ impl StoreError {
     }
 }
 
-/// A failure as it is written to a temporary file: its causes are text.
+/// A failure as it is written to a temporary file, with its causes as text.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ErrorRecord {
     kind: ErrorKind,
@@ -195,7 +196,8 @@ impl From<&StoreError> for ErrorRecord {
 }
 
 impl ErrorRecord {
-    /// Returns the failure. This is no `From`, which would leave the type of errors open in code that has one way to make one.
+    /// Returns the failure. This is not a `From` impl: with a second impl, type inference would fail in code that
+    /// relies on there being only one way to make such an error.
     pub(crate) fn into_error(self) -> StoreError {
         let Self { kind, operation, key, cause, temporary } = self;
         StoreError {
@@ -210,7 +212,7 @@ impl ErrorRecord {
     }
 }
 
-/// Returns an error and the chain of its causes in one line. A cause that its effect ends with already is not repeated.
+/// Returns an error and its chain of causes as one line. A cause is left out if the line already ends with its text.
 pub fn one_line(error: &dyn StdError) -> String {
     with_causes(error.to_string(), error)
 }

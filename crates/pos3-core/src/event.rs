@@ -1,6 +1,7 @@
-//! What happens, told while it happens.
+//! Events that report the progress of a run.
 //!
-//! The engine never talks to a person. Progress bars, logs and tests are observers; a channel is an adapter.
+//! The engine never prints. Progress bars, logs and tests are observers; to use a channel, write an observer that sends
+//! to it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,36 +12,36 @@ use crate::key::Key;
 use crate::plan::Action;
 use crate::report::Failure;
 
-/// Something that happened.
+/// A step of a run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A key was found equal on both sides, and by what.
+    /// A key was found to be equal on both sides, with the evidence.
     Unchanged(&'a Key, Proof),
-    /// An action was decided and will be done when its turn comes.
+    /// An action was decided and will be executed later.
     Decided(&'a Action),
     /// No further action will be decided: the totals are final.
     PlanComplete,
-    /// An action was begun.
+    /// An action was started.
     Started(&'a Action),
-    /// Bytes of content were moved. What has to be sent again is told again.
+    /// So many bytes of content were transferred. Bytes that are sent again are reported again.
     Moved(u64),
-    /// An action was done.
+    /// An action succeeded.
     Done(&'a Action),
     /// An action failed.
     Failed(&'a Action, &'a Failure),
-    /// A listing turned out to be out of order; it is listed again and sorted. The text names the keys.
+    /// A listing turned out to be unordered, so it is listed again and sorted. The text names the keys.
     Disorder(Side, &'a str),
-    /// Nothing is done, because another run has the same in hand: the place, and the process that has it, where that is
-    /// known.
+    /// This run is waiting because another process holds the lock for the same pair. The event contains the location
+    /// and the ID of that process, if it is known.
     Waiting(&'a str, Option<u32>),
-    /// Something is not as a person may expect it, and stops nothing.
+    /// A problem that does not stop the run.
     Warning(&'a str),
 }
 
-/// Told of events, from any thread; it should return soon.
+/// Receives events, on any thread. It should return quickly, because the engine waits for it.
 pub trait Observer: Send + Sync + 'static {
-    /// Takes note of an event.
+    /// Handles an event.
     fn event(&self, event: &Event<'_>);
 }
 
@@ -49,12 +50,12 @@ pub trait Observer: Send + Sync + 'static {
 pub struct Observe(Option<Arc<dyn Observer>>);
 
 impl Observe {
-    /// Returns a handle on an observer.
+    /// Returns a handle to an observer.
     pub fn new(observer: impl Observer) -> Self {
         Self(Some(Arc::new(observer)))
     }
 
-    /// Tells the observer, if there is one.
+    /// Passes an event to the observer, if there is one.
     pub fn event(&self, event: &Event<'_>) {
         if let Some(observer) = &self.0 {
             observer.event(event);

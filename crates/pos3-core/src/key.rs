@@ -1,8 +1,8 @@
 //! The exact name of an object.
 //!
-//! Without this type a key would be treated as a path or a URL somewhere, and `a//b`, `dir/`, `a%20b` or `x#1`
-//! would quietly become another object's name. A [`Key`] is an opaque UTF-8 string, ordered by its bytes, and the
-//! one place that decides whether it can safely become a file path is [`Key::check_path`].
+//! Without this type, some code would treat a key as a path or a URL, and `a//b`, `dir/`, `a%20b` or `x#1` would
+//! silently become the name of another object. A [`Key`] is an opaque UTF-8 string, ordered by its bytes. Only
+//! [`Key::check_path`] decides whether it can be a file path.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::printable;
 
-/// File names that start like this are unfinished files of ours: no listing shows them and no key may use them.
+/// The prefix of the names of this project's unfinished files. No listing contains such files, and no key may use the
+/// prefix.
 pub const PARTIAL_PREFIX: &str = ".pos3-partial.";
 
 /// The longest file name, in bytes, that common file systems accept (`NAME_MAX`).
@@ -22,8 +23,8 @@ const LONGEST_PATH: usize = 3072;
 
 /// The exact name of an object: an opaque UTF-8 string in byte order, cheap to clone.
 ///
-/// `Display` is [`printable`], so that a key with a newline cannot forge a line of output;
-/// [`as_str`](Key::as_str) gives the exact bytes.
+/// `Display` escapes with [`printable`], so a key with a newline cannot forge a line of output. [`as_str`](Key::as_str)
+/// returns the exact text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(Arc<str>);
 
@@ -38,31 +39,31 @@ impl Key {
         &self.0
     }
 
-    /// Returns true for a key that ends in `/`: a placeholder for an empty directory, by S3 convention.
+    /// Returns true for a key that ends in `/`, which by S3 convention is a placeholder for an empty directory.
     pub fn is_marker(&self) -> bool {
         self.0.ends_with('/')
     }
 
-    /// Returns true if this key lies in the directory that a file named `file` would have to be: below `file/`.
+    /// Returns true if this key is below `file/`. Then `file` would have to be a directory, and cannot also be a file.
     pub fn is_inside(&self, file: &str) -> bool {
         self.0.len() > file.len() && self.0.starts_with(file) && self.0.as_bytes()[file.len()] == b'/'
     }
 
-    /// Returns the key that `prefix` and this key make together.
+    /// Returns this key with `prefix` before it.
     #[must_use]
     pub fn under(&self, prefix: &str) -> Self {
         if prefix.is_empty() { self.clone() } else { Self(format!("{prefix}{}", self.0).into()) }
     }
 
-    /// Checks that this key names one file or directory below a root, on any common file system, and nothing else.
+    /// Checks that this key can be the path of exactly one file or directory below a root, on any common file system.
     ///
-    /// A trailing `/` (a marker) is fine. This is the one place where danger is refused: empty, `.` and `..`
-    /// segments (two keys would become one file, or leave the root), NUL, names a file system cannot hold, and the
-    /// names this project reserves for unfinished files.
+    /// A trailing `/` (a marker) is allowed. Only this function refuses dangerous names: empty, `.` and `..` segments
+    /// (two keys would become one file, or the path would leave the root), NUL, names that a file system cannot store,
+    /// and the names that this project reserves for unfinished files.
     ///
     /// # Errors
     ///
-    /// The first rule that the key breaks.
+    /// Returns the first rule that the key violates.
     pub fn check_path(&self) -> Result<(), UnsafeKey> {
         let text = self.0.strip_suffix('/').unwrap_or(&self.0);
         if text.len() > LONGEST_PATH {
@@ -97,13 +98,13 @@ fn check_windows_segment(segment: &str) -> Result<(), UnsafeKey> {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnsafeKey {
-    /// `a//b`, `/lead`, or no name at all: on disk it would be the same file as another key.
+    /// `a//b`, `/lead`, or an empty key: on disk it would be the same file as another key.
     #[error("it has an empty path segment")]
     EmptySegment,
-    /// `.` or `..`: on disk it would be another key's file, or outside the root.
+    /// `.` or `..`: on disk it would be the file of another key, or outside the root.
     #[error("it has a '.' or '..' path segment")]
     DotSegment,
-    /// A file name over 255 bytes or a path over 3072 bytes.
+    /// A file name longer than 255 bytes or a path longer than 3072 bytes.
     #[error("it is too long for a file name")]
     TooLong,
     /// A NUL character.
@@ -112,7 +113,7 @@ pub enum UnsafeKey {
     /// A name reserved by this project or by the operating system.
     #[error("it uses a reserved file name")]
     Reserved,
-    /// A key that ends in `/` and holds bytes: a directory cannot hold them.
+    /// A key that ends in `/` and has content, which a directory cannot have.
     #[error("it ends in '/' but holds content, which a directory cannot")]
     MarkerWithContent,
 }

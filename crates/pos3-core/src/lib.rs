@@ -1,7 +1,8 @@
-//! The engine of pos3: makes one tree of objects like another, over any store.
+//! The engine of pos3. It makes one tree of objects like another, on any store.
 //!
-//! Two ordered listings are merge-joined into differences, differences are decided into actions, actions are executed,
-//! and everything that happened is reported. Nothing here knows S3, a terminal or the environment.
+//! The engine merge-joins two ordered listings into differences, decides an action for each difference, executes the
+//! actions, and reports the result. It does not know S3 or the terminal, and it never reads the environment, except for
+//! `TMPDIR` when it creates a temporary file.
 //!
 //! ```text
 //!  source ─► Listing ─┐
@@ -11,18 +12,20 @@
 //!
 //! # Where to start
 //!
-//! * [`SyncJob`] runs a sync between two [`Tree`]s; [`SyncOptions`] says how; the [`Report`] says what happened.
-//! * [`RemoteStore`] is the port that a backend implements. `conformance!` (feature `conformance`) tests one against
-//!   every clause of its contract; `examples/custom_store.rs` is a whole backend.
-//! * [`Planner`] and [`Plan`] are a sync before anything is done; [`Executor`] does it.
+//! * [`SyncJob`] runs a sync between two [`Tree`]s. [`SyncOptions`] configures it, and the [`Report`] contains the
+//!   result.
+//! * [`RemoteStore`] is the interface that a backend implements. `conformance!` (feature `conformance`) tests a backend
+//!   against every clause of the interface's contract. `examples/custom_store.rs` is a complete backend.
+//! * [`Planner`] and [`Plan`] describe a sync before anything is changed. [`Executor`] executes it.
 //! * [`MemoryStore`] is a strict store for tests.
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! * Deletes are planned only from two listings that are [`Complete`], which is a type: no other value can make one.
-//! * They are done only after every copy went well, and refused as a whole by [`Guards`].
-//! * Keys are exact; what cannot be a file name on a disk is refused for itself alone.
-//! * Memory grows neither with the trees nor with what differs: plans and reports spill to temporary files.
+//! * Deletes are planned only after both listings have completed without error. The evidence is the type [`Complete`],
+//!   which only a completed listing can create.
+//! * Deletes run only after every copy has succeeded. [`Guards`] can refuse the whole plan.
+//! * Keys are exact. If a key cannot be a file name on a disk, pos3 refuses that key alone.
+//! * Memory is bounded, however large the trees and the differences are: plans and reports spill to temporary files.
 
 mod checksum;
 mod compare;

@@ -1,4 +1,4 @@
-//! What a sync is asked to do. Every default lives here.
+//! The options of a sync and all their defaults.
 
 mod policy;
 
@@ -21,41 +21,42 @@ pub use policy::{Deletable, Overwritable, PendingWrite};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SyncOptions {
-    /// How two files of one name are compared. Default: [`Compare::Auto`].
+    /// How two files with the same key are compared. Default: [`Compare::Auto`].
     pub compare: Compare,
-    /// What happens to what only the target has. Default: [`Deletion::Keep`].
+    /// Whether entries that exist only in the target are deleted. Default: [`Deletion::Keep`].
     pub deletion: Deletion,
-    /// What refuses a plan that deletes too much. Default: half of a target of 20 or more files; an empty source
-    /// deletes nothing.
+    /// Limits that refuse a plan with too many deletes. By default a plan may delete at most half of a target of 20 or
+    /// more files, and an empty source deletes nothing.
     pub guards: Guards,
-    /// Which of what only the target has may be deleted at all. Default: everything.
+    /// Which of the entries that exist only in the target may be deleted. Default: all.
     pub deletable: Deletable,
     /// Which keys of the target may be written. Default: all.
     pub overwritable: Overwritable,
-    /// Which keys exist for the run. Default: all.
+    /// Which keys the run includes. Default: all.
     pub filter: Filter,
-    /// Requests and bytes in flight. Default: 64 requests, 128 MiB.
+    /// The limits for requests and bytes in flight. Default: 64 requests, 128 MiB.
     pub budget: Budget,
-    /// Who is told what happens. Default: nobody.
+    /// The receiver of events. Default: none.
     pub observer: Observe,
-    /// What remembers equal pairs between runs. Default: nothing.
+    /// Stores the pairs that were equal, for later runs. Default: none.
     pub manifest: Option<Arc<dyn Manifest>>,
-    /// What remembers unfinished puts between runs. Default: nothing; a put that is given up leaves nothing behind.
+    /// Stores the unfinished puts, so that later runs can resume them. Default: none; an aborted put then leaves
+    /// nothing behind.
     pub journal: Option<Arc<dyn Journal>>,
-    /// Where what would be overwritten or deleted is copied first. Default: nowhere.
+    /// Where entries are copied to before they are overwritten or deleted. Default: nowhere.
     pub backup: Option<Tree>,
-    /// What is asked of a copy that no checksum covered. Default: [`Verify::WhereKnown`].
+    /// How a copy is treated if no checksum covers it. Default: [`Verify::WhereKnown`].
     pub verify: Verify,
-    /// How fast content is read. Default: as fast as it goes.
+    /// The rate limit for reading content. Default: no limit.
     pub pace: Option<Pace>,
-    /// What happens where a side is not as the plan saw it. Default: [`Preconditions::Usual`].
+    /// How strictly a side must still match the plan. Default: [`Preconditions::Usual`].
     pub preconditions: Preconditions,
-    /// How many bytes of a plan are held in memory of each kind of action before they are written to a temporary file.
+    /// The bytes of a plan that are held in memory per kind of action. Further actions are written to a temporary file.
     /// Default: 2 MiB.
     pub plan_memory: usize,
-    /// What becomes of deletes in a plan that cannot make every copy. Default: [`WithheldDeletes::Omitted`].
+    /// How a plan that cannot make every copy treats its deletes. Default: [`WithheldDeletes::Omitted`].
     pub withheld_deletes: WithheldDeletes,
-    /// What archived objects of the source that would have to be copied are treated as. Default: [`Archived::Missing`].
+    /// How archived objects of the source that need to be copied are treated. Default: [`Archived::Missing`].
     pub archived: Archived,
 }
 
@@ -83,61 +84,63 @@ impl Default for SyncOptions {
     }
 }
 
-/// What becomes of deletes in a plan that cannot make every copy. No run performs them, whatever is chosen here.
+/// How a plan that cannot make every copy treats its deletes. No run executes them, whichever variant is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WithheldDeletes {
-    /// They are counted and left out: the plan is what will be done.
+    /// The plan counts them but omits them, so it contains exactly the actions that will be executed.
     #[default]
     Omitted,
-    /// They are in the plan: for a comparison, which shows every difference.
+    /// The plan contains them. This is for a comparison, which shows every difference.
     Planned,
 }
 
-/// What archived objects of the source are treated as.
+/// How archived objects of the source are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Archived {
     /// As missing copies: the run is not clean.
     #[default]
     Missing,
-    /// As left out on purpose: they are reported, and the run is clean.
+    /// As intentionally left out: pos3 reports them, and the run is clean.
     LeftOut,
-    /// As any other object: they are asked for, and refused unless they were restored meanwhile.
+    /// As any other object: pos3 requests the content, and the store refuses it unless the object has been restored
+    /// meanwhile.
     Requested,
 }
 
-/// What happens where a side is not as the plan saw it.
+/// How strictly a side must still match the plan when an action is executed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Preconditions {
-    /// A source that changes while it is read is read again once it is quiet. A target that changed since it was listed
-    /// is left alone, where its store can tell at the moment of writing.
+    /// If a source file changes while it is read, pos3 reads it again once it has stopped changing. If a target entry
+    /// has changed since it was listed, pos3 leaves it alone, provided that the store can check this at the moment of
+    /// writing.
     #[default]
     Usual,
-    /// Both sides are looked at before each action, and whatever is not as the plan saw it is left alone: for a plan
-    /// that was made some time ago. This costs up to two requests an action.
+    /// pos3 checks both sides before each action and leaves an entry alone if it no longer matches the plan. This is
+    /// for plans that were made some time ago. It takes up to two more requests per action.
     Strict,
 }
 
-/// What is asked of a copy.
+/// How a copy is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
-    /// Its length, and every checksum that the stores know. What none covers is counted in
+    /// Checks the length and every checksum that the stores know. Copies without a checksum are counted in
     /// [`Report::unverified`](crate::Report::unverified).
     #[default]
     WhereKnown,
-    /// A copy that no checksum covers is a failure, although it was made.
+    /// Treats a copy as failed if no checksum can verify it, although the copy was made.
     Require,
 }
 
-/// What happens to what only the target has.
+/// Whether entries that exist only in the target are deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Deletion {
-    /// It stays.
+    /// Nothing is deleted.
     #[default]
     Keep,
-    /// It is deleted, after everything was copied, if nothing failed.
+    /// They are deleted after all copies, if nothing failed.
     ///
-    /// The plan is then made whole before anything is done, so that a refusal leaves both sides as they were.
+    /// The whole plan is then made before anything is changed, so a refused plan leaves both sides untouched.
     Mirror,
 }
 
@@ -149,21 +152,21 @@ impl SyncOptions {
         self
     }
 
-    /// Sets what happens to what only the target has.
+    /// Sets whether entries that exist only in the target are deleted.
     #[must_use]
     pub fn with_deletion(mut self, deletion: Deletion) -> Self {
         self.deletion = deletion;
         self
     }
 
-    /// Sets what refuses a plan.
+    /// Sets the limits that refuse a plan.
     #[must_use]
     pub fn with_guards(mut self, guards: Guards) -> Self {
         self.guards = guards;
         self
     }
 
-    /// Sets which of what only the target has may be deleted.
+    /// Sets which of the entries that exist only in the target may be deleted.
     #[must_use]
     pub fn with_deletable(mut self, deletable: Deletable) -> Self {
         self.deletable = deletable;
@@ -177,84 +180,84 @@ impl SyncOptions {
         self
     }
 
-    /// Sets how fast content is read.
+    /// Sets the rate limit for reading content.
     #[must_use]
     pub fn with_pace(mut self, pace: Option<Pace>) -> Self {
         self.pace = pace;
         self
     }
 
-    /// Sets which keys exist for the run.
+    /// Sets which keys the run includes.
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Sets what remembers equal pairs between runs.
+    /// Sets the manifest, which stores the pairs that were equal.
     #[must_use]
     pub fn with_manifest(mut self, manifest: Arc<dyn Manifest>) -> Self {
         self.manifest = Some(manifest);
         self
     }
 
-    /// Sets what remembers unfinished puts between runs.
+    /// Sets the journal, which stores unfinished puts.
     #[must_use]
     pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = Some(journal);
         self
     }
 
-    /// Sets where what would be overwritten or deleted is copied first.
+    /// Sets where entries are copied to before they are overwritten or deleted.
     #[must_use]
     pub fn with_backup(mut self, backup: Option<Tree>) -> Self {
         self.backup = backup;
         self
     }
 
-    /// Sets what is asked of a copy that no checksum covered.
+    /// Sets how a copy is treated if no checksum covers it.
     #[must_use]
     pub fn with_verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
         self
     }
 
-    /// Sets what happens where a side is not as the plan saw it.
+    /// Sets how strictly a side must still match the plan.
     #[must_use]
     pub fn with_preconditions(mut self, preconditions: Preconditions) -> Self {
         self.preconditions = preconditions;
         self
     }
 
-    /// Sets how many bytes of a plan are held in memory of each kind of action.
+    /// Sets how many bytes of a plan are held in memory per kind of action.
     #[must_use]
     pub fn with_plan_memory(mut self, bytes: usize) -> Self {
         self.plan_memory = bytes;
         self
     }
 
-    /// Sets what becomes of deletes in a plan that cannot make every copy.
+    /// Sets how a plan that cannot make every copy treats its deletes.
     #[must_use]
     pub fn with_withheld_deletes(mut self, withheld_deletes: WithheldDeletes) -> Self {
         self.withheld_deletes = withheld_deletes;
         self
     }
 
-    /// Sets what archived objects of the source are treated as.
+    /// Sets how archived objects of the source are treated.
     #[must_use]
     pub fn with_archived(mut self, archived: Archived) -> Self {
         self.archived = archived;
         self
     }
 
-    /// Sets how much may be in flight.
+    /// Sets the limits for requests and bytes in flight.
     #[must_use]
     pub fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
         self
     }
 
-    /// Sets who is told what happens.
+    /// Sets the receiver of events.
     #[must_use]
     pub fn with_observer(mut self, observer: impl crate::event::Observer) -> Self {
         self.observer = Observe::new(observer);

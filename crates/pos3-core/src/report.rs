@@ -1,7 +1,7 @@
-//! What happened, failures included.
+//! The result of a run, including its failures.
 //!
-//! A failure of one file is no `Err`, or one bad file would stop the rest; but a [`Report`] must be used, and
-//! [`Report::into_result`] makes an error of anything that did not go well.
+//! The failure of one file is not an `Err`, because one bad file must not stop the rest. Instead, a [`Report`] must be
+//! used, and [`Report::into_result`] returns an error unless the whole run was clean.
 
 mod failures;
 mod skips;
@@ -22,53 +22,53 @@ use crate::store::Usage;
 pub use failures::Failures;
 pub use skips::Skips;
 
-/// What a sync did.
+/// The result of a sync.
 #[must_use = "a report says what failed"]
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// What was counted while the plan was made.
+    /// The counts from planning.
     pub tally: Tally,
     /// Files and objects copied.
     pub copied: u64,
-    /// Their bytes.
+    /// The bytes of these files and objects.
     pub copied_bytes: u64,
-    /// Copies that no checksum covered: their length is right, and that is all that is known.
+    /// Copies that no checksum covers: only their length was checked.
     pub unverified: u64,
     /// Files and objects deleted from the target.
     pub deleted: u64,
-    /// Deletes that were planned but not done, because something failed before.
+    /// Deletes that were planned but not executed because something failed before them.
     pub withheld: u64,
-    /// Copies that an early end kept from being begun.
+    /// Copies that were not started because the run ended early.
     pub not_begun: NotBegun,
-    /// What was left alone, and why.
+    /// The keys that were skipped, with the reasons.
     pub skipped: Skips,
-    /// What went wrong, key by key.
+    /// The actions that failed.
     pub failed: Failures,
-    /// What was wrong but did not stop anything, such as a listing that had to be sorted.
+    /// Problems that did not stop the run, such as a listing that had to be sorted.
     pub warnings: Vec<String>,
     /// Why the run ended early, if it did.
     pub stopped: Option<Stop>,
-    /// The requests sent to both stores, by kind.
+    /// The requests sent to all stores of the sync, by kind.
     pub usage: Usage,
-    /// How long it took.
+    /// The elapsed time.
     pub elapsed: Duration,
 }
 
-/// How many copies an early end kept from being begun.
+/// The number of copies that were not started because the run ended early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NotBegun {
     /// None.
     #[default]
     Nothing,
-    /// So many.
+    /// Exactly this many.
     Copies(u64),
-    /// So many that were known of when the run ended. It was still listing, so there may be more.
+    /// At least this many: the run ended while it was still listing, so there may be more.
     AtLeast(u64),
 }
 
 impl NotBegun {
-    /// Returns how many copies are known not to have been begun.
+    /// Returns how many copies are known not to have been started.
     pub fn known(self) -> u64 {
         match self {
             Self::Nothing => 0,
@@ -82,9 +82,9 @@ impl NotBegun {
 pub struct Failure {
     /// The relative key.
     pub key: Key,
-    /// What was tried.
+    /// The action that was tried.
     pub action: FailedAction,
-    /// What became of it.
+    /// How it failed.
     pub kind: FailureKind,
     /// Why it failed.
     pub error: StoreError,
@@ -99,17 +99,17 @@ pub enum FailedAction {
     Delete,
 }
 
-/// What became of an action that failed.
+/// How an action failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// It could not be done.
+    /// It could not be completed.
     Error,
-    /// The source kept changing while it was read. The target is as it was.
+    /// The source kept changing while it was read. The target is unchanged.
     Changed,
-    /// The target, or the source where that was asked for, is not what the plan saw there. It was left alone.
+    /// The target no longer matches the plan, or, if that is checked, the source does not. The target was left alone.
     Stale,
-    /// It was done, but no checksum covers it, and that was asked for.
+    /// The copy was made, but no checksum covers it, and the options require one.
     Unverified,
 }
 
@@ -117,33 +117,35 @@ pub enum FailureKind {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Stop {
-    /// A listing failed. Nothing was deleted.
+    /// The side whose listing failed.
     Listing {
-        /// Which side's.
+        /// The tree of that side, as a user would write it.
         side: Side,
-        /// Where: the tree, as a person would write it.
+        /// The error.
         place: String,
         /// What happened.
         error: StoreError,
     },
-    /// A guard refused the plan. Nothing was touched.
+    /// A guard refused the plan. Nothing was changed.
     Refused(Refusal),
-    /// Every further action would have failed as this one did. Copies in flight were finished; nothing more was begun.
+    /// Every further action would have failed in the same way. Copies in flight were finished, and no other action was
+    /// started.
     Fatal(Failure),
-    /// The caller asked for it. Nothing was deleted.
+    /// The caller cancelled the run. Nothing more was deleted.
     Cancelled,
     /// A temporary file for the plan could not be used. Nothing more was deleted.
     Spill(SpillError),
 }
 
 impl Failure {
-    /// Returns true if another failure has the same cause, as far as that shows.
+    /// Returns true if another failure has the same action, operation and kind of error, and so probably the same
+    /// cause.
     pub fn is_like(&self, other: &Self) -> bool {
         let cause = |failure: &Self| (failure.action, failure.error.operation().to_owned(), failure.error.kind());
         cause(self) == cause(other)
     }
 
-    /// Returns why it failed as one line, without the action and the key.
+    /// Returns the cause as one line, without the action and the key.
     pub fn cause(&self) -> String {
         match self.kind {
             FailureKind::Changed => "it kept changing while it was read; the target is as it was".to_owned(),
@@ -157,7 +159,7 @@ impl Failure {
 }
 
 impl FailureKind {
-    /// Returns the word programs know it by.
+    /// Returns the identifier for programs, as in machine-readable output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -169,7 +171,7 @@ impl FailureKind {
 }
 
 impl Report {
-    /// Returns the report of a plan of which nothing was done.
+    /// Returns the report of a plan that was not executed.
     pub fn of_plan(plan: &Plan) -> Self {
         let (tally, warnings) = (plan.tally, plan.warnings.clone());
         let mut report = Self { tally, withheld: tally.withheld, warnings, ..Self::default() };
@@ -183,22 +185,22 @@ impl Report {
         report
     }
 
-    /// Returns true if everything that was to be done was done; what policy leaves out does not count.
+    /// Returns true if every action that was due was completed. Entries that are skipped by policy do not count.
     pub fn is_clean(&self) -> bool {
         self.stopped.is_none() && self.failed.is_empty() && !self.skipped.any(|why| !why.is_policy())
     }
 
-    /// Returns the report if all went well, or it as an error.
+    /// Returns the report if the run was clean.
     ///
     /// # Errors
     ///
-    /// Everything that [`is_clean`](Self::is_clean) does not call clean.
+    /// Fails, with the report, unless [`is_clean`](Self::is_clean) returns true.
     pub fn into_result(self) -> Result<Report, Incomplete> {
         if self.is_clean() { Ok(self) } else { Err(Incomplete(Box::new(self))) }
     }
 }
 
-/// A run that did not do all it was to do, with its report.
+/// A run that was not clean, with its report.
 #[derive(Debug)]
 pub struct Incomplete(pub Box<Report>);
 

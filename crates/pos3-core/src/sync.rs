@@ -46,32 +46,32 @@ pub struct SyncJob {
 }
 
 impl SyncJob {
-    /// Returns the sync that makes `target` like `source`.
+    /// Returns a sync that makes `target` like `source`.
     pub fn new(source: Tree, target: Tree, options: SyncOptions) -> Self {
         Self { source, target, options, cancel: CancellationToken::new(), keep: CancellationToken::new() }
     }
 
-    /// Makes the sync stop when `cancel` is cancelled: nothing new is begun, copies in flight have ten seconds to end,
-    /// nothing is deleted.
+    /// Stops the sync when `cancel` is cancelled. The sync then starts no new action, gives copies in flight ten
+    /// seconds to finish, and deletes nothing more.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self
     }
 
-    /// Makes the sync delete nothing more once `keep` is cancelled: what was still to be deleted is withheld, and so is
-    /// what needed its place. Copies go on.
+    /// Stops all further deletes when `keep` is cancelled. The sync withholds the remaining deletes and the copies that
+    /// need a path that only such a delete would free. All other copies continue.
     #[must_use]
     pub fn with_keep(mut self, keep: CancellationToken) -> Self {
         self.keep = keep;
         self
     }
 
-    /// Makes a plan and touches nothing.
+    /// Makes a plan without changing anything.
     ///
     /// # Errors
     ///
-    /// A listing that failed, a guard that refused, or a cancellation. Warnings come through the observer.
+    /// Fails if a listing fails, if a guard refuses the plan, or if the sync is cancelled. Warnings go to the observer.
     pub async fn plan(&self) -> Result<Plan, Stop> {
         self.plan_recording(None).await
     }
@@ -95,33 +95,33 @@ impl SyncJob {
         }
     }
 
-    /// Looks at one relative key on both sides and says what this sync would do with it, and why; nothing is touched.
+    /// Explains what this sync would do with one relative key, and why, without changing anything.
     ///
-    /// It costs a few requests, and reads content only where a comparison needs it. What the whole plan meets, such as a
-    /// guard, is not foreseen.
+    /// This takes a few requests, and reads content only if the comparison needs it. The result does not include
+    /// decisions about the whole plan, such as the refusal of a guard.
     ///
     /// # Errors
     ///
-    /// A store that cannot be asked.
+    /// Fails if a request to either store fails.
     pub async fn explain(&self, key: &Key) -> Result<Explanation, StoreError> {
         explain(&self.source, &self.target, &self.options, key).await
     }
 
-    /// Performs a plan that [`plan`](Self::plan) made.
+    /// Executes a plan that [`plan`](Self::plan) returned.
     pub async fn execute(&self, plan: Plan) -> Report {
         self.reported(Work::Perform(Box::new(plan))).await
     }
 
-    /// Plans and performs.
+    /// Plans and executes the sync.
     ///
-    /// Without deletes, copies start while the listings are read. With them the whole plan is made first, so that a
-    /// refusal leaves both sides untouched.
+    /// Without deletes, copies start while the listings are read. With deletes, the whole plan is made first, so a
+    /// refused plan leaves both sides untouched.
     pub async fn run(&self) -> Report {
         self.reported(Work::Run).await
     }
 
-    /// Plans as a whole, shows the plan to `see`, and performs it. Whoever has to say what was not done when time is over
-    /// needs all of the plan before.
+    /// Makes the whole plan, passes it to `see`, and executes it. Use this if you must report at the end which actions
+    /// were not executed: that requires the whole plan beforehand.
     pub async fn run_seeing(&self, see: impl FnOnce(&Plan) + Send) -> Report {
         self.reported(Work::Show(Box::new(see))).await
     }
@@ -169,7 +169,8 @@ impl SyncJob {
             report.warnings = [planner.warnings(), &sorting.warnings].concat();
             match next {
                 None => return,
-                // What was copied before the disorder showed is equal now; the rest is looked at again.
+                // Files that were copied before the disorder was detected are equal now; the next pass compares the
+                // rest again.
                 Some(Ok(())) => {
                     report.skipped.clear();
                     report.failed.clear();
@@ -205,7 +206,8 @@ impl SyncJob {
         }
     }
 
-    /// Performs a plan, or plans and performs, with a report; writes what it teaches to the manifest, and adds what it took: time and requests.
+    /// Runs `work` and returns its report. Also writes the keys that are now known to be equal to the manifest, aborts
+    /// expired unfinished writes after a clean run, and adds the elapsed time and the requests to the report.
     async fn reported(&self, work: Work<'_>) -> Report {
         let begin = Instant::now();
         let before = self.usage();
@@ -227,7 +229,8 @@ impl SyncJob {
         report
     }
 
-    /// Returns the requests that all stores of this sync have sent so far; one that is on both sides counts once.
+    /// Returns the requests that all stores of this sync have sent so far. A store that is on both sides is counted
+    /// once.
     pub fn usage(&self) -> Usage {
         let trees = [&self.source, &self.target].into_iter().chain(&self.options.backup);
         let mut counted: Vec<*const ()> = Vec::new();
@@ -243,17 +246,18 @@ impl SyncJob {
     }
 }
 
-/// How a run gets its plan.
+/// Where a run gets its plan from.
 enum Work<'a> {
-    /// It makes one, and may begin before the plan is whole.
+    /// Make a plan; execution may start before the plan is complete.
     Run,
-    /// It makes a whole one and shows it first.
+    /// Make the whole plan and pass it to the caller before execution.
     Show(Box<dyn FnOnce(&Plan) + Send + 'a>),
-    /// It has one.
+    /// Execute the given plan.
     Perform(Box<Plan>),
 }
 
-/// Which listings must be sorted: those whose stores say so, and those that turned out to be in disorder.
+/// The listings that must be sorted: those whose stores do not list in order, and those that turned out to be
+/// unordered.
 struct Sorting<'a> {
     job: &'a SyncJob,
     source: Order,
@@ -271,7 +275,8 @@ impl<'a> Sorting<'a> {
         (self.source, self.target)
     }
 
-    /// After disorder, asks for that listing to be sorted next time; any other end is final.
+    /// Requests sorting for a listing that was found to be unordered, so that the caller lists again. Returns any other
+    /// stop unchanged as the error.
     fn after(&mut self, stop: Stop) -> Result<(), Stop> {
         let Stop::Listing { side, place, error } = &stop else { return Err(stop) };
         let order = match side {

@@ -1,4 +1,4 @@
-//! What a sync reads from or writes to: a store and a prefix.
+//! One side of a sync: a store and a prefix.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::error::{ErrorKind, StoreError};
 use crate::key::Key;
 use crate::store::{Content, EntryStream, ListOptions, RemoteStore, Result};
 
-/// A store and the place in it where one side of a sync lives: everything below a prefix, or one object. The engine
-/// speaks of keys relative to it.
+/// One side of a sync: a store and either everything below a prefix, or one object. The engine uses keys relative to
+/// it.
 #[derive(Clone, Debug)]
 pub struct Tree {
     store: Arc<dyn RemoteStore>,
@@ -19,7 +19,7 @@ pub struct Tree {
     object: Option<Single>,
 }
 
-/// One object that is a whole tree.
+/// One object that is the whole tree.
 #[derive(Clone, Debug)]
 struct Single {
     whole: Key,
@@ -32,15 +32,15 @@ impl Tree {
         Self { store, prefix: "".into(), object: None }
     }
 
-    /// Returns the tree below `prefix`, which is text put before every key as it is; a directory's ends in `/`.
+    /// Returns the tree below `prefix`, which is put before every key as it is. The prefix of a directory ends in `/`.
     #[must_use]
     pub fn at(mut self, prefix: impl Into<Arc<str>>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Returns the tree of exactly the object `whole` of `store`, whose relative key is `name`: the same on both sides of
-    /// a sync, whatever each calls it.
+    /// Returns the tree of exactly one object, `whole`, in `store`. Its relative key is `name`, so that it is the same
+    /// on both sides of a sync even if the objects have different names.
     pub fn object(store: Arc<dyn RemoteStore>, whole: Key, name: Key) -> Self {
         Self { store, prefix: "".into(), object: Some(Single { whole, name }) }
     }
@@ -50,12 +50,12 @@ impl Tree {
         &self.store
     }
 
-    /// Returns the prefix, as it is put before every key; a tree of one object has none.
+    /// Returns the prefix that is put before every key. It is empty for a tree of one object.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Returns the store's key of a relative key.
+    /// Returns the key in the store for a relative key.
     pub fn key(&self, relative: &Key) -> Key {
         match &self.object {
             Some(single) => single.whole.clone(),
@@ -63,8 +63,9 @@ impl Tree {
         }
     }
 
-    /// Returns the relative key of a store's key, or nothing for a key from outside of this tree: a server may send more
-    /// than it was asked for. The key of the prefix itself gives an empty one. Nothing else takes a prefix off a key.
+    /// Returns the relative key for a key of the store, or `None` if that key is outside this tree: a server may return
+    /// more keys than were requested. The key of the prefix itself becomes an empty key. No other function removes a
+    /// prefix from a key.
     pub fn relative(&self, key: &Key) -> Option<Key> {
         match &self.object {
             Some(single) => (*key == single.whole).then(|| single.name.clone()),
@@ -78,7 +79,7 @@ impl Tree {
         self.object.is_some()
     }
 
-    /// Lists the tree, as its store gives it: with whole keys, and perhaps with some from outside.
+    /// Lists the tree as its store does: with full keys, and possibly with keys from outside the tree.
     pub(crate) fn list(&self, options: ListOptions) -> EntryStream {
         let Some(Single { whole, .. }) = self.object.clone() else { return self.store.list(&self.prefix, options) };
         let store = self.store.clone();
@@ -98,7 +99,8 @@ impl Tree {
         Content::stored(self.store.clone(), entry)
     }
 
-    /// Looks up a relative key and returns its relative entry as it is now; `operation` is what it is wanted for.
+    /// Looks up a relative key and returns its current entry, with the relative key. An error names `operation` as what
+    /// failed.
     pub(crate) async fn look_up(&self, relative: &Key, operation: &'static str) -> Result<Entry> {
         match self.store.head(&self.key(relative)).await {
             Ok(entry) => Ok(Entry { key: relative.clone(), ..entry }),
@@ -109,7 +111,7 @@ impl Tree {
         }
     }
 
-    /// Returns a relative key as a person would write it: `s3://bucket/prefix/key`, `/directory/file`.
+    /// Returns a relative key as a user would write it: `s3://bucket/prefix/key`, `/directory/file`.
     pub fn locate(&self, relative: &Key) -> String {
         match &self.object {
             Some(_) => self.to_string(),
