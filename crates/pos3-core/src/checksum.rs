@@ -1,13 +1,13 @@
-//! Computes the checksums that stores keep, in pieces that may be read in any order and by several tasks.
+//! Computes the checksums that stores keep, in pieces that can be read in any order and by several tasks.
 //!
-//! Without combining, the checksum of a content that is moved in parallel parts could only be had by reading it once
-//! more.
+//! If checksums could not be combined, pos3 would have to read content once more after it was transferred in parallel
+//! parts.
 
 use crc_fast::{CrcAlgorithm, Digest};
 
 use crate::entry::Checksum;
 
-/// Computes a checksum over bytes as they come.
+/// Computes a checksum incrementally.
 ///
 /// ```
 /// use pos3_core::{Checksum, Checksummer};
@@ -26,38 +26,38 @@ pub struct Checksummer {
 }
 
 impl Checksummer {
-    /// Returns a computation of CRC-64/NVME over nothing yet.
+    /// Returns an empty CRC-64/NVME computation.
     pub fn crc64_nvme() -> Self {
         Self::like(&Checksum::Crc64Nvme(0))
     }
 
-    /// Returns a computation of the same kind of checksum as `other`, over nothing yet.
+    /// Returns an empty computation of the same kind of checksum as `other`.
     pub fn like(other: &Checksum) -> Self {
         let (algorithm, _, name) = other.parts();
         Self { name, digest: Digest::new(algorithm) }
     }
 
-    /// Takes further bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
     }
 
-    /// Returns the checksum of the bytes so far.
+    /// Returns the checksum of all bytes added so far.
     pub fn finish(&self) -> Checksum {
         (self.name)(self.digest.finalize())
     }
 }
 
 impl Checksum {
-    /// Returns the checksum of this content with another, `length` bytes long, after it; nothing if the two are
-    /// checksums of different kinds.
+    /// Returns the checksum of this content followed by another one of `length` bytes. Returns `None` if the two
+    /// checksums are of different kinds.
     #[must_use]
     pub fn combine(self, second: Self, length: u64) -> Option<Self> {
         let ((algorithm, first, name), (other, second, _)) = (self.parts(), second.parts());
         (algorithm == other).then(|| name(crc_fast::checksum_combine(algorithm, first, second, length)))
     }
 
-    /// Returns the algorithm, the value, and what makes a checksum of a value.
+    /// Returns the algorithm, the value, and the constructor of this kind of checksum.
     fn parts(self) -> (CrcAlgorithm, u64, fn(u64) -> Self) {
         match self {
             Self::Crc64Nvme(value) => (CrcAlgorithm::Crc64Nvme, value, Self::Crc64Nvme),
@@ -67,7 +67,7 @@ impl Checksum {
     }
 }
 
-/// A CRC of 32 bits comes in the low half of 64.
+/// Returns the low half, which contains a CRC of 32 bits.
 fn low_half(value: u64) -> u32 {
     (value & u64::from(u32::MAX)) as u32
 }
@@ -76,7 +76,7 @@ fn low_half(value: u64) -> u32 {
 mod tests {
     use super::*;
 
-    /// The check values of the catalogue of CRC algorithms: what `123456789` sums up to.
+    /// The check values from the catalogue of CRC algorithms: the checksums of `123456789`.
     #[test]
     fn known_answers() {
         for expected in

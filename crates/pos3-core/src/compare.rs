@@ -1,7 +1,7 @@
-//! Whether two files of one name are the same, by the cheapest evidence that settles it.
+//! Decides whether two files with the same key are equal, with the cheapest sufficient evidence.
 //!
-//! Sizes and clocks alone miss an edit that keeps the size, which is how peers lose changes; digests alone would read
-//! everything. So evidence comes in steps, and this module says when it is not enough yet.
+//! Sizes and times alone miss an edit that preserves the size, so changes would be lost. Digests alone would require
+//! reading all content. So evidence is used in steps, and this module decides when more is needed.
 
 mod hash;
 
@@ -13,58 +13,59 @@ use crate::store::Capabilities;
 
 pub(crate) use hash::{Reading, Sameness, Unread, same_content};
 
-/// How two entries of one key are compared.
+/// How two entries with the same key are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compare {
-    /// The cheapest evidence that settles it. Another size is a change; two fingerprints that the manifest knows as
-    /// equal are the same. Otherwise digests decide, made from a local file where needed. Exactly equal times, where
-    /// one side keeps the times it is given, count only where there is no manifest, or where it does not know the key
-    /// and digests cannot decide. What nothing settles has changed.
+    /// Uses the cheapest sufficient evidence. A different size is a change. If the manifest has both fingerprints as an
+    /// equal pair, the files are the same. Otherwise digests decide; for a local file, pos3 computes one if needed.
+    /// Equal times are evidence only if one side preserves the times it is given, and only in two cases: if there is no
+    /// manifest, or if the manifest does not contain the key and digests cannot decide. If nothing decides, the file is
+    /// treated as changed.
     #[default]
     Auto,
-    /// Only another size is a change.
+    /// Treats only a different size as a change.
     SizeOnly,
-    /// The rule of `aws s3 sync`: another size, or the source newer than the target (downloading: the local file newer
-    /// than the object).
+    /// Follows the rule of `aws s3 sync`: a file has changed if its size differs or if the source is newer than the
+    /// target. For a download, it has changed if the local file is newer than the object.
     Mtime,
-    /// Like `Mtime`, but where the target keeps times, any difference of times is a change.
+    /// Like `Mtime`, but if the target preserves times, any difference in time is a change.
     ExactTimestamps,
-    /// Sizes and digests, whatever the times say.
+    /// Compares sizes and digests and ignores times.
     Digest,
-    /// Sizes, and the content itself, read from both sides.
+    /// Compares sizes, then reads and compares the content of both sides.
     Content,
-    /// Everything is taken for changed.
+    /// Treats every file as changed.
     Always,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The contents are the same.
     Same(Proof),
-    /// The contents differ, or cannot be shown to be the same.
+    /// The contents differ, or cannot be verified to be the same.
     Changed(Change),
-    /// Reading the local content must decide, and, where its digest does not match, what the other store tells of the one
-    /// object.
+    /// The local content must be read. If its digest does not match, the facts that the other store returns for this
+    /// one object decide.
     NeedsDigest,
-    /// What both stores tell of the one object must decide.
+    /// The facts that both stores return for the one object must decide.
     NeedsChecksum,
-    /// Reading both contents must decide.
+    /// Both contents must be read.
     NeedsContent,
 }
 
-/// Why two things are taken for equal.
+/// The evidence that two entries are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Proof {
     /// Both are directories.
     Kind,
-    /// The sizes are equal, and nothing else was asked for.
+    /// The sizes are equal, and the options compare nothing else.
     Size,
-    /// The times agree, by the rule in force.
+    /// The times agree, by the rule of the comparison.
     Time,
-    /// Both fingerprints are those of the last time they were equal.
+    /// Both fingerprints are unchanged since the two sides were last equal.
     Manifest,
     /// The digests are equal.
     Digest,
@@ -75,7 +76,7 @@ pub enum Proof {
 }
 
 impl Proof {
-    /// Returns the reason in words.
+    /// Returns a description of the evidence.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kind => "both are directories",
@@ -89,38 +90,38 @@ impl Proof {
     }
 }
 
-/// What is remembered of a key.
+/// The data that the manifest has about a key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known<'a> {
-    /// Nothing is remembered of any key.
+    /// There is no manifest.
     NoManifest,
-    /// There is a manifest, and this key is not in it.
+    /// There is a manifest, but it does not contain this key.
     Unknown,
-    /// What both sides looked like when they were last equal.
+    /// The fingerprints of both sides when they were last equal.
     Row(&'a Row),
 }
 
-/// Why something is copied.
+/// Why an entry is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Change {
-    /// The target does not have it.
+    /// The target does not have the key.
     New,
     /// The sizes differ.
     Size,
-    /// The times differ, by the rule in force.
+    /// The times differ, by the rule of the comparison.
     Modified,
     /// The digests differ.
     Content,
     /// There is no digest that both sides can be compared by.
     Incomparable,
-    /// Copying everything was asked for.
+    /// The options copy every file.
     Always,
 }
 
 impl Change {
-    /// Returns the reason in words.
+    /// Returns a description of the reason.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -133,7 +134,7 @@ impl Change {
     }
 }
 
-/// One side of a comparison: the entry and what its store can do.
+/// One side of a comparison: the entry and the capabilities of its store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) entry: &'a Entry,
@@ -141,7 +142,7 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Compare {
-    /// Returns what can be said of two entries without reading content.
+    /// Returns the result that is possible without reading content.
     pub(crate) fn verdict(self, source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> Verdict {
         let size_differs = source.entry.size != target.entry.size;
         match self {
@@ -176,7 +177,7 @@ fn by_evidence(source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> Ve
         if source_is_known && target_is_known {
             return Verdict::Same(Proof::Manifest);
         }
-        // One side is as it was, so its content has the digest that was noted then.
+        // One side is unchanged, so its content still has the recorded digest.
         from = from.or(row.digest.filter(|_| source_is_known));
         to = to.or(row.digest.filter(|_| target_is_known));
     }
@@ -184,7 +185,8 @@ fn by_evidence(source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> Ve
         return Verdict::Same(Proof::Time);
     }
     match by_digest(source, target, (from, to)) {
-        // The file has the digest that was noted: its content need not be read to see that the object is another.
+        // The digest of the file is known from the manifest, so the file need not be read to see that the object
+        // differs.
         Verdict::NeedsDigest if matches!((from, to), (Some(Digest::Md5(_)), Some(Digest::Md5(_)))) => {
             Verdict::Changed(Change::Content)
         }
@@ -192,20 +194,20 @@ fn by_evidence(source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> Ve
     }
 }
 
-/// Returns true if equal times decide where contents turn out to have nothing in common that they can be compared by.
+/// Returns true if equal times decide when there is no digest or checksum to compare the contents by.
 pub(crate) fn times_decide(compare: Compare, source: Subject<'_>, target: Subject<'_>, known: Known<'_>) -> bool {
     compare == Compare::Auto && matches!(known, Known::Unknown) && times_prove_equality(source, target)
 }
 
-/// Equal times are evidence only where a store keeps the time it was given: then we set it. Two objects may well have
-/// been stored in the same second.
+/// Returns true if equal times are evidence of equal content. That requires a store that preserves the time it is
+/// given, because then an earlier copy set it. Two objects can easily be stored in the same second by chance.
 fn times_prove_equality(source: Subject<'_>, target: Subject<'_>) -> bool {
     let kept = source.store.keeps_modified || target.store.keeps_modified;
     kept && source.entry.modified.is_some() && source.entry.modified == target.entry.modified
 }
 
-/// Equal digests decide. Others do not: what looks like a digest in a listing may be none, and a store may know more of one
-/// object than it lists.
+/// Equal digests decide. Different digests do not: a value that looks like a digest in a listing may not be one, and a
+/// store may know more about one object than it lists.
 fn by_digest(source: Subject<'_>, target: Subject<'_>, digests: (Option<Digest>, Option<Digest>)) -> Verdict {
     match digests {
         (Some(a), Some(b)) if a == b => Verdict::Same(Proof::Digest),
@@ -286,16 +288,16 @@ mod tests {
         let (file, edited) = (print(entry(1, 5, None), "f"), print(entry(1, 5, None), "g"));
         let object = |token, digest| print(entry(1, 5, digest), token);
         let table = [
-            // Neither changed: no need for a digest that can be compared.
+            // Neither side changed, so no comparable digest is needed.
             (&file, object("e", None), Known::Row(&opaque), same(Proof::Manifest)),
-            // The file was edited or replaced, with size and time kept.
+            // The file was edited or replaced with the same size and time.
             (&edited, object("e", Some(A)), Known::Row(&known), NeedsDigest),
             (&edited, object("e", None), Known::Row(&opaque), NeedsDigest),
-            // The object was replaced: the file's digest is known from before.
+            // The object was replaced; the digest of the file is known from the manifest.
             (&file, object("x", Some(B)), Known::Row(&known), Changed(Content)),
             (&file, object("x", Some(A)), Known::Row(&known), same(Proof::Digest)),
             (&file, object("x", None), Known::Row(&opaque), NeedsDigest),
-            // Nothing is remembered: times prove nothing that a digest can tell.
+            // The manifest does not contain the key: if a digest can decide, times do not.
             (&file, object("e", Some(A)), Known::Unknown, NeedsDigest),
             (&file, object("e", None), Known::Unknown, NeedsDigest),
             (&file, object("e", Some(A)), Known::NoManifest, same(Proof::Time)),

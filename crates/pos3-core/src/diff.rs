@@ -1,33 +1,33 @@
-//! The merge-join of two listings into differences: one pass, memory for one entry a side.
+//! Merge-joins two listings into differences, in one pass and with memory for one entry per side.
 //!
-//! What is protected on one side (unreadable, a symbolic link, a device) shields the same keys on the other: it never
-//! counts as absent, which is what makes a failed `opendir` harmless instead of a mass delete.
+//! An entry that is protected on one side (unreadable, a symbolic link, a device) shields the same keys on the other
+//! side. pos3 never treats it as absent, so a failed `opendir` cannot cause a mass delete.
 
 use crate::entry::{Entry, Kind, Protection};
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::listing::{Complete, Listing};
 
-/// What differs at one key.
+/// A difference at one key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Diff {
-    /// Only the source has it.
+    /// Only the source has the key.
     SourceOnly(Entry),
-    /// Only the target has it.
+    /// Only the target has the key.
     TargetOnly {
         /// The target's entry.
         target: Entry,
         /// True if the source has something below this directory.
         source_inside: bool,
     },
-    /// Both have it.
+    /// Both sides have the key.
     Both {
         /// The source's entry.
         source: Entry,
         /// The target's entry.
         target: Entry,
     },
-    /// Only the source has it, and on the target it lies below something protected.
+    /// Only the source has the key, and in the target it would be below a protected directory.
     Shielded {
         /// The source's entry.
         source: Entry,
@@ -39,7 +39,7 @@ pub enum Diff {
 }
 
 impl Diff {
-    /// Returns the key it is about.
+    /// Returns the key of the difference.
     pub fn key(&self) -> &Key {
         match self {
             Self::SourceOnly(entry) | Self::TargetOnly { target: entry, .. } => &entry.key,
@@ -48,12 +48,12 @@ impl Diff {
     }
 }
 
-/// Which side of a sync.
+/// A side of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// What is read.
+    /// The side that is read.
     Source,
-    /// What is made equal to it.
+    /// The side that is made equal to the source.
     Target,
 }
 
@@ -70,29 +70,29 @@ impl Side {
 /// A failure of one side's listing.
 #[derive(Debug)]
 pub struct ListingFailed {
-    /// Which listing.
+    /// The side whose listing failed.
     pub side: Side,
-    /// What happened.
+    /// The error.
     pub error: StoreError,
 }
 
-/// Two listings, read in step.
+/// Reads two listings in step.
 pub struct Merge {
     source: Cursor,
     target: Cursor,
 }
 
 impl Merge {
-    /// Starts to merge.
+    /// Starts merging.
     pub fn new(source: Listing, target: Listing) -> Self {
         Self { source: Cursor::new(source, Side::Source), target: Cursor::new(target, Side::Target) }
     }
 
-    /// Returns the next difference in key order, or `None` when both listings have ended well.
+    /// Returns the next difference in key order, or `None` when both listings have completed without error.
     ///
     /// # Errors
     ///
-    /// The first failure of either listing. What was not listed is then unknown, not absent.
+    /// Returns the first failure of either listing. The keys that were not listed are then unknown, not absent.
     pub async fn next(&mut self) -> Result<Option<Diff>, ListingFailed> {
         loop {
             let (source, target) = tokio::join!(self.source.fill(), self.target.fill());
@@ -132,14 +132,14 @@ impl Merge {
         }
     }
 
-    /// Returns the proofs that the source's and the target's listing ended well, if both did.
+    /// Returns the evidence that the source's and the target's listing completed without error, if both did.
     pub fn finish(self) -> Option<(Complete, Complete)> {
         Some((self.source.listing.finish()?, self.target.listing.finish()?))
     }
 }
 
-/// Returns true for what was gone before it could be looked at. In a target it is absent; in a source it may be there
-/// under another name.
+/// Returns true for an entry that was gone before it could be examined. In a target it is absent; in a source it may
+/// exist under another name.
 fn has_vanished(entry: &Entry) -> bool {
     entry.kind == Kind::Protected(Protection::Vanished)
 }
@@ -181,8 +181,8 @@ impl Cursor {
         Some(entry)
     }
 
-    /// Returns the protected directory that `key` lies in. Everything below a directory is contiguous in byte order, so
-    /// the last one seen is enough.
+    /// Returns the protected directory that contains `key`. Keys below a directory are contiguous in byte order, so
+    /// only the last protected directory has to be checked.
     fn shield(&self, key: &Key) -> Option<(Key, Protection)> {
         self.shield.as_ref().filter(|(directory, _)| key.as_str().starts_with(directory.as_str())).cloned()
     }

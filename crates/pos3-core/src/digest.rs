@@ -1,18 +1,19 @@
-//! Whether content has the digest that a store tells of it.
+//! Compares content with the digest that a store reports for it.
 //!
-//! An S3 ETag is the MD5 of the content, or of the MD5s of its parts. Which part size was used is not told, but the
-//! number of parts leaves few of the sizes that programs use, and one pass tries them all.
+//! An S3 ETag is the MD5 of the content, or of the MD5s of its parts. The ETag does not contain the part size. But the
+//! number of parts is known, so only a few of the usual part sizes are possible, and one pass over the content tries
+//! all of them.
 
 use md5::{Digest as _, Md5};
 
 use crate::entry::Digest;
 
-/// Part sizes in MiB that programs are known to upload with; the AWS SDKs, this project and rclone among them.
+/// Part sizes in MiB that programs are known to upload with, such as the AWS SDKs, this project and rclone.
 const PART_SIZES_MIB: [u64; 18] = [5, 6, 7, 8, 10, 12, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 256, 512];
 
 const MIB: u64 = 1 << 20;
 
-/// Compares content with a digest that is known of it, over bytes as they come.
+/// Compares content incrementally with a known digest.
 ///
 /// ```
 /// use pos3_core::{Agreement, Digest, Digester};
@@ -33,20 +34,20 @@ enum Known {
     Parts { digest: [u8; 16], candidates: Vec<PartsHash> },
 }
 
-/// What a digest says about content.
+/// The result of comparing content with a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
-    /// It is the content's.
+    /// The digest belongs to this content.
     Same,
-    /// It is that of another content.
+    /// The digest belongs to different content.
     Different,
-    /// It is not that of the content in parts of any usual size: it is another content, or the parts were unusual.
+    /// The digest matches no usual part size: the content differs, or the part size was unusual.
     Unknown,
 }
 
 impl Digester {
-    /// Returns a comparison of `known` with `size` bytes, none of which have come; nothing if no usual part size makes as
-    /// many parts of them as the digest speaks of.
+    /// Returns a comparison of `known` with `size` bytes of content, none of which have been added. Returns `None` if
+    /// no usual part size yields the number of parts in the digest.
     pub fn new(known: Digest, size: u64) -> Option<Self> {
         match known {
             Digest::Md5(digest) => Some(Self(Known::Md5 { digest, sum: Md5::new() })),
@@ -57,7 +58,7 @@ impl Digester {
         }
     }
 
-    /// Takes further bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             Known::Md5 { sum, .. } => sum.update(bytes),
@@ -65,7 +66,7 @@ impl Digester {
         }
     }
 
-    /// Returns what the digest says about the bytes that came.
+    /// Returns the result for all bytes added.
     pub fn finish(self) -> Agreement {
         match self.0 {
             Known::Md5 { digest, sum } => {
@@ -83,17 +84,18 @@ impl Digester {
     }
 }
 
-/// Returns the known part sizes that cut `size` bytes into `parts` parts.
+/// Returns the known part sizes that divide `size` bytes into `parts` parts.
 fn part_sizes(size: u64, parts: u32) -> impl Iterator<Item = u64> {
     let whole = (parts == 1).then_some(size.max(1));
     let common = PART_SIZES_MIB.into_iter().map(|mib| mib * MIB);
-    // Beyond 10,000 parts of a common size, this project and the AWS SDKs take the next whole MiB that is enough.
+    // Beyond 10,000 parts of a common size, this project and the AWS SDKs use the smallest sufficient number of whole
+    // MiB.
     let grown = size.div_ceil(10_000).div_ceil(MIB).max(1) * MIB;
     let grown = Some(grown).filter(|grown| !PART_SIZES_MIB.contains(&(grown / MIB)));
     whole.into_iter().chain(common).chain(grown).filter(move |part| size.div_ceil(*part) == u64::from(parts))
 }
 
-/// The MD5 of the MD5s of parts of one size.
+/// Computes the MD5 of the MD5s of parts of one size.
 #[derive(Clone, Debug)]
 struct PartsHash {
     part_size: u64,

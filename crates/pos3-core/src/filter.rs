@@ -1,9 +1,9 @@
-//! Which keys exist for a run.
+//! Selects the keys that a run includes.
 //!
-//! A filter sits inside both listings, so what it excludes is neither copied nor deleted. There are three languages, each
-//! known from elsewhere: ordered `exclude`/`include` patterns as in the AWS command line (the last match wins, `*`
-//! crosses `/`), gitignore lines, and patterns that match from the right as Python's `PurePath.match`. A key must be
-//! admitted by all.
+//! The filter is applied inside both listings, so an excluded key is neither copied nor deleted. There are three
+//! pattern languages, and a key must be admitted by all of them: ordered `exclude`/`include` patterns as in the AWS
+//! command line (the last match wins, `*` also matches `/`), gitignore lines, and patterns that match from the right
+//! like Python's `PurePath.match`.
 
 mod path_pattern;
 mod pattern;
@@ -22,10 +22,9 @@ use pattern::Pattern;
 
 pub use rule::{FilterLine, FilterRule};
 
-/// Decides which keys exist for a run; cheap to clone. The default admits everything.
+/// Decides which keys a run includes. Cheap to clone. The default admits all keys.
 ///
-/// It speaks of relative keys: the prefix or root directory of the run is taken off. A key that ends in `/` is a
-/// directory.
+/// Keys are relative to the prefix or root directory of the run. A key that ends in `/` is a directory.
 #[derive(Clone, Default)]
 pub struct Filter(Option<Arc<Rules>>);
 
@@ -42,27 +41,28 @@ struct Rule {
     effect: Effect,
 }
 
-/// What a rule of a filter does to the keys that match it.
+/// The effect of a filter rule on the keys that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// They do not exist for the run.
+    /// The run treats them as if they did not exist.
     Exclude,
-    /// They exist, whatever earlier rules say.
+    /// The run includes them, even if an earlier rule excludes them.
     Include,
 }
 
 impl Filter {
-    /// Returns a builder of filters.
+    /// Returns a filter builder.
     pub fn builder() -> FilterBuilder {
         FilterBuilder::default()
     }
 
-    /// Returns true if the key exists for this run.
+    /// Returns true if the run includes the key.
     pub fn admits(&self, key: &str) -> bool {
         self.0.as_ref().is_none_or(|rules| rules.order_admits(key) && !rules.is_ignored(key) && !rules.is_covered(key))
     }
 
-    /// Returns true if nothing below `directory`, which ends in `/`, can be admitted, so that it need not be visited.
+    /// Returns true if nothing below `directory`, which ends in `/`, can be admitted. Such a directory need not be
+    /// listed.
     pub fn prunes(&self, directory: &str) -> bool {
         let prunes = |rules: &Arc<Rules>| {
             rules.order_prunes(directory) || rules.is_ignored(directory) || rules.is_covered(directory)
@@ -80,7 +80,7 @@ impl Rules {
         self.ordered.iter().rev().find(|rule| rule.pattern.matches(key))
     }
 
-    /// True if some exclude covers everything below `directory` and no later include can reach into it.
+    /// Returns true if an exclude covers everything below `directory` and no later include can match anything there.
     fn order_prunes(&self, directory: &str) -> bool {
         for rule in self.ordered.iter().rev() {
             match rule.effect {
@@ -110,7 +110,7 @@ impl Rules {
             Some(directory) => (directory, true),
             None => (key, false),
         };
-        // The matcher strips its own root; a key that starts with '/' is no absolute path here.
+        // The matcher strips its own root, so a leading '/' would be treated as an absolute path.
         let path = path.trim_start_matches('/');
         if path.is_empty() { Match::None } else { ignore.matched_path_or_any_parents(path, is_directory) }
     }
@@ -125,7 +125,7 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// Collects patterns and lines in the order given.
+/// Collects patterns and lines in the given order.
 #[derive(Default)]
 pub struct FilterBuilder {
     ordered: Vec<Rule>,
@@ -136,22 +136,23 @@ pub struct FilterBuilder {
 impl FilterBuilder {
     /// Excludes keys that match, unless a later pattern includes them.
     ///
-    /// `*` is any text, `/` too; `?` is any one character; `[abc]` and `[!abc]` are sets. A `/` at the end matches the
-    /// directory and everything below it. A `/` or `./` at the beginning changes nothing: patterns begin at the root.
+    /// `*` matches any text, including `/`; `?` matches any single character; `[abc]` and `[!abc]` are sets. A trailing
+    /// `/` matches the directory and everything below it. A leading `/` or `./` has no effect, because patterns start
+    /// at the root.
     ///
     /// # Errors
     ///
-    /// A pattern that cannot be read, and one that can match nothing: empty or blank, or with an empty, `.` or `..`
-    /// segment.
+    /// Fails if the pattern cannot be parsed or cannot match anything: if it is empty or blank, or has an empty, `.` or
+    /// `..` segment.
     pub fn exclude(self, pattern: &str) -> Result<Self, FilterError> {
         self.ordered(pattern, Effect::Exclude)
     }
 
-    /// Includes keys that match, unless a later pattern excludes them. Without an earlier exclude it changes nothing.
+    /// Includes keys that match, unless a later pattern excludes them. It has no effect without an earlier exclude.
     ///
     /// # Errors
     ///
-    /// A pattern that cannot be read.
+    /// Fails like [`exclude`](Self::exclude).
     pub fn include(self, pattern: &str) -> Result<Self, FilterError> {
         self.ordered(pattern, Effect::Include)
     }
@@ -162,24 +163,26 @@ impl FilterBuilder {
         Ok(self)
     }
 
-    /// Excludes paths whose end matches, and everything below such a directory; no include brings them back.
+    /// Excludes paths that match at their end. If a directory matches, everything below it is excluded too. No include
+    /// can override this.
     ///
     /// The language is that of Python's `PurePath.match`:
     ///
-    /// * The pattern is compared with the path from the right, name by name: `logs` is every `logs` at any depth, `a/b` every
-    ///   `b` directly in an `a`. A directory that matches takes everything below it.
-    /// * `*` is any text within a name, nothing too, and also that of a name that begins with a dot; `?` is any one
-    ///   character; `[abc]`, `[a-z]` and `[!a-z]` are sets. None of them is a `/`.
-    /// * Everything else is itself: a backslash, `!`, `#`, braces, spaces, a `[` that nothing closes. Letters differ from
-    ///   capitals.
-    /// * A `/` at the end, `./` and doubled slashes are left out of the pattern.
+    /// * The pattern is compared with the path from the right, component by component: `logs` matches every `logs` at
+    ///   any depth, `a/b` every `b` directly in an `a`.
+    /// * `*` matches any text within a component, including no text and a leading dot. `?` matches any single
+    ///   character; `[abc]`, `[a-z]` and `[!a-z]` are sets. None of them matches a `/`.
+    /// * Every other character matches itself: a backslash, `!`, `#`, braces, spaces, and a `[` that is not closed.
+    ///   Matching is case-sensitive.
+    /// * A trailing `/`, `./` and doubled slashes in the pattern are ignored.
     ///
-    /// Two things differ from Python: a name `**` is any number of names, none too (in `PurePath.match` it is one), so
-    /// that `logs/**` is everything in every `logs`, and these too; and a pattern that could match nothing is an error.
+    /// There are two differences from Python. First, a component `**` matches any number of components, including none
+    /// (in `PurePath.match` it matches one). So `logs/**` matches every `logs` and everything in it. Second, a pattern
+    /// that cannot match anything is an error.
     ///
     /// # Errors
     ///
-    /// A pattern that is empty, begins with `/`, or has a set with a range that runs backwards.
+    /// Fails if the pattern is empty, starts with `/`, or has a set with a reversed range.
     pub fn exclude_matching(mut self, pattern: &str) -> Result<Self, FilterError> {
         self.paths.push(PathPattern::new(pattern).map_err(|why| FilterError::new(pattern, &why))?);
         Ok(self)
@@ -189,16 +192,16 @@ impl FilterBuilder {
     ///
     /// # Errors
     ///
-    /// The first line that cannot be read.
+    /// Fails at the first line that cannot be parsed or cannot match anything.
     pub fn ignore_lines(self, text: &str) -> Result<Self, FilterError> {
         self.ignore_file("", text)
     }
 
-    /// Adds the lines of a text in gitignore syntax that has a name; [`Filter::deciding`] tells it.
+    /// Adds the lines of a text in gitignore syntax. [`Filter::deciding`] returns `name` with the line that decided.
     ///
     /// # Errors
     ///
-    /// The first line that cannot be read, or that can match nothing.
+    /// Fails at the first line that cannot be parsed or cannot match anything.
     pub fn ignore_file(mut self, name: &str, text: &str) -> Result<Self, FilterError> {
         let builder = self.ignore.get_or_insert_with(|| GitignoreBuilder::new(""));
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -215,7 +218,7 @@ impl FilterBuilder {
     ///
     /// # Errors
     ///
-    /// Gitignore lines that cannot be combined into one matcher, which takes very many of them.
+    /// Fails if the gitignore lines cannot be combined into one matcher, which requires a very large number of lines.
     pub fn build(self) -> Result<Filter, FilterError> {
         let ignore =
             self.ignore.map(|builder| builder.build().map_err(|error| FilterError::new("", &error))).transpose()?;
@@ -226,7 +229,7 @@ impl FilterBuilder {
     }
 }
 
-/// Refuses a line in gitignore syntax that can match nothing: git itself ignores `./x` in silence.
+/// Rejects a line in gitignore syntax that cannot match anything. git itself silently ignores a line like `./x`.
 fn check_line(line: &str) -> Result<(), String> {
     let line = line.trim_end();
     if line.is_empty() || line.starts_with('#') {
@@ -240,7 +243,7 @@ fn check_line(line: &str) -> Result<(), String> {
     })
 }
 
-/// A filter pattern that cannot be read, or that can match nothing.
+/// A filter pattern that cannot be parsed or cannot match anything.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}the pattern '{pattern}' cannot be used: {reason}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
 pub struct FilterError {
@@ -300,7 +303,7 @@ mod tests {
             (&["-.git/*"], ".git/config", false),
             (&["-a\nb"], "a\nb", false),
             (&["-*"], "a\nb", false),
-            // A `/` at the end is the directory and all below; one at the beginning is the root.
+            // A trailing `/` matches the directory and everything below it; a leading `/` is the root.
             (&["-folder/"], "folder/", false),
             (&["-folder/"], "folder/d/x", false),
             (&["-folder/"], "folder", true),
@@ -313,7 +316,7 @@ mod tests {
             (&["-*/old/"], "a/b/old/x", false),
             (&["-*", "+folder/"], "folder/d/x", true),
             (&["-*", "+./folder/"], "other/x", false),
-            // Keys of buckets that no path has.
+            // Keys of buckets that are not valid paths.
             (&["-a/[/]b"], "a//b", false),
             (&["-[/]x"], "/x", false),
             (&["-[.]./x"], "../x", false),

@@ -1,8 +1,8 @@
-//! What a store needs to take up an unfinished put again.
+//! The data that a store needs to resume an unfinished put.
 //!
-//! A killed upload of a terabyte would start from zero without it. What is noted is the store's own matter; that the
-//! source is still the same, and that the parts are still there, the store checks before it goes on. Losing a note costs
-//! time, and an upload that [`RemoteStore::unfinished`](crate::RemoteStore::unfinished) still shows.
+//! Without it, a killed upload of a terabyte would start from zero. Only the store knows the contents of a note. Before
+//! it resumes, it checks that the source is unchanged and that the parts still exist. A lost note only costs time, and
+//! leaves an upload that [`RemoteStore::unfinished`](crate::RemoteStore::unfinished) still lists.
 
 mod expiry;
 mod memory;
@@ -18,29 +18,30 @@ use crate::key::Key;
 pub(crate) use expiry::give_up_expired;
 pub use memory::MemoryJournal;
 
-/// A put that was begun and neither finished nor given up.
+/// A put that was started and neither finished nor aborted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
-    /// The store's name for it: an upload id, the name of a partial file.
+    /// The store's name for it: an upload ID or the name of a partial file.
     pub id: String,
-    /// When it was begun, as far as is known.
+    /// When it was started, if known.
     pub since: Option<SystemTime>,
-    /// What else the store needs to go on; empty where it is only known that the put is there.
+    /// Further data that the store needs to resume; empty if only the existence of the put is known.
     pub state: Vec<u8>,
 }
 
-/// Notes on unfinished puts, by the whole key of the target's store.
+/// Notes about unfinished puts, by the full key in the target's store.
 ///
-/// Nothing here can fail: a note that cannot be read is none, one that cannot be written is lost.
+/// No method can fail: a note that cannot be read is treated as missing, and a note that cannot be written is lost.
 #[async_trait]
 pub trait Journal: fmt::Debug + Send + Sync + 'static {
-    /// Returns the note on `key`.
+    /// Returns the note about `key`.
     async fn load(&self, key: &Key) -> Option<Unfinished>;
 
-    /// Notes an unfinished put of `key`, in place of an earlier note. It survives a kill soon after.
+    /// Saves a note about an unfinished put of `key` and replaces an earlier note. The note must survive a kill soon
+    /// afterwards.
     async fn save(&self, key: &Key, unfinished: &Unfinished);
 
-    /// Removes the note on `key`.
+    /// Removes the note about `key`.
     async fn remove(&self, key: &Key);
 
     /// Returns every note.

@@ -1,8 +1,8 @@
-//! A listing that is checked while it is read, and that says in its type whether it ended well.
+//! A listing that is checked while it is read. A type marks the listings that completed without error.
 //!
-//! Deletes are decided from what a listing does *not* contain, so an early end, a wrong order, a doubled key or one from
-//! elsewhere would delete good data. A [`Listing`] notices all four; only one that was read to a good end becomes a
-//! [`Complete`], and only from two of those, of which nothing makes doubt, can a plan make deletes.
+//! Deletes are decided from keys that a listing does *not* contain. So an early end, a wrong order, a repeated key or a
+//! foreign key would delete good data. A [`Listing`] detects all four. Only a listing that was read to its end without
+//! error becomes a [`Complete`], and a plan can make deletes only from two of those without serious doubts.
 
 mod doubts;
 mod entries;
@@ -20,7 +20,7 @@ use crate::tree::Tree;
 pub use doubts::Doubts;
 pub use entries::Entries;
 
-/// The ordered, filtered, checked entries below a tree's prefix, with relative keys.
+/// The entries below a tree's prefix, ordered, filtered and checked, with relative keys.
 pub struct Listing {
     entries: Entries,
     filter: Filter,
@@ -29,16 +29,16 @@ pub struct Listing {
     ended: bool,
 }
 
-/// How a listing gets its order.
+/// The source of a listing's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As the store sends it; disorder is an error.
+    /// The order of the store; disorder is an error.
     Trusted,
-    /// Sorted here, in bounded memory, spilling to temporary files.
+    /// Sorted by pos3, with bounded memory and temporary files.
     Sorted,
 }
 
-/// The proof that a listing was read to its end, in order.
+/// Evidence that a listing was read to its end, in order.
 #[derive(Debug)]
 pub struct Complete {
     count: u64,
@@ -51,21 +51,21 @@ impl Complete {
         self.count
     }
 
-    /// Returns what is wrong with the listing all the same.
+    /// Returns the defects that the listing has nevertheless.
     pub fn doubts(&self) -> &Doubts {
         &self.doubts
     }
 }
 
 impl Listing {
-    /// Starts to list a tree.
+    /// Starts listing a tree.
     pub fn open(tree: &Tree, filter: &Filter, order: Order) -> Self {
         let listed = tree.list(ListOptions::default().with_prune(filter.clone()));
         let listed = if order == Order::Sorted { sort::sorted(listed) } else { listed };
         Self::over(Entries::over(tree, listed), filter)
     }
 
-    /// Returns the listing of a tree that holds these entries, which have relative keys, and no others.
+    /// Returns the listing of a tree that contains exactly these entries, which have relative keys.
     pub(crate) fn of_entries(tree: &Tree, entries: Vec<Entry>, filter: &Filter) -> Self {
         let whole = |entry: Entry| Entry { key: tree.key(&entry.key), ..entry };
         let listed: Vec<_> = entries.into_iter().map(|entry| Ok(whole(entry))).collect();
@@ -80,11 +80,11 @@ impl Listing {
     ///
     /// # Errors
     ///
-    /// The store's, and `Disorder` naming both keys.
+    /// Returns the error of the store, or `Disorder` with both keys if they are not in order.
     pub async fn next(&mut self) -> Result<Option<Entry>, StoreError> {
         while let Some((relative, entry)) = self.entries.next().await? {
             self.check_order(&entry.key)?;
-            // The prefix's own marker is the tree itself.
+            // The marker of the prefix is the tree itself.
             if !relative.as_str().is_empty() && self.exists(relative.as_str(), &entry.kind) {
                 self.count += 1;
                 return Ok(Some(Entry { key: relative, ..entry }));
@@ -94,13 +94,13 @@ impl Listing {
         Ok(None)
     }
 
-    /// Returns the proof of a good end, or nothing if the end was not reached.
+    /// Returns the evidence that the listing was read to its end, or `None` if it was not.
     pub fn finish(self) -> Option<Complete> {
         self.ended.then(|| Complete { count: self.count, doubts: self.entries.doubts().clone() })
     }
 
-    /// Returns true if the key exists for this run. A protected directory does where the filter excludes its own name but
-    /// not all that may lie below it: left out, it would protect nothing there.
+    /// Returns true if the run includes the key. This also holds for a protected directory whose own name is excluded
+    /// but whose contents may be admitted: if it were excluded, it would not protect them.
     fn exists(&self, relative: &str, kind: &Kind) -> bool {
         let protects_below = matches!(kind, Kind::Protected(_)) && relative.ends_with('/');
         self.filter.admits(relative) || (protects_below && !self.filter.prunes(relative))

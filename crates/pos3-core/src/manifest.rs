@@ -1,8 +1,8 @@
-//! What both sides looked like when they were last known equal.
+//! The state of both sides when they were last known to be equal.
 //!
-//! Without it a sync must choose: trust sizes and times, and miss the edit that keeps both, or read everything again.
-//! A [`Manifest`] is a third sorted stream beside the two listings. It is a memory, never a truth: losing it, or any
-//! row of it, costs a comparison and nothing else.
+//! Without a manifest, a sync can trust sizes and times, and then miss an edit that preserves both, or read all content
+//! again. A [`Manifest`] is a third sorted stream beside the two listings. It is only a cache: if it loses a row, or
+//! all rows, the next sync has to compare again, and nothing else is affected.
 
 mod memory;
 mod recorder;
@@ -21,7 +21,7 @@ pub use memory::MemoryManifest;
 pub(crate) use recorder::Recorder;
 pub(crate) use rows::Rows;
 
-/// One key of which source and target were known to be equal, and what each looked like then.
+/// One key at which source and target were known to be equal, and their fingerprints at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The key, relative to both trees.
@@ -30,12 +30,12 @@ pub struct Row {
     pub source: Fingerprint,
     /// The target's fingerprint.
     pub target: Fingerprint,
-    /// A digest of the content, where one was known.
+    /// A digest of the content, if one was known.
     pub digest: Option<Digest>,
 }
 
 impl Row {
-    /// Returns the row of two entries that are equal, if both have fingerprints.
+    /// Returns the row of two equal entries, or `None` if one of them has no fingerprint.
     pub fn of(source: &Entry, target: &Entry) -> Option<Self> {
         Some(Self {
             key: source.key.clone(),
@@ -45,7 +45,7 @@ impl Row {
         })
     }
 
-    /// Returns the row as the opposite sync sees it.
+    /// Returns the row for the sync in the opposite direction.
     #[must_use]
     pub fn reversed(self) -> Self {
         Self { source: self.target, target: self.source, ..self }
@@ -55,30 +55,30 @@ impl Row {
 /// One change to a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowChange {
-    /// Source and target are equal at this key.
+    /// The source and the target are equal at this key.
     Equal(Row),
-    /// Nothing is known of this key any more.
+    /// The state of this key is no longer known.
     Forget(Key),
 }
 
-/// A memory of equal pairs, for one source and one target.
+/// Stores the pairs that were equal, for one source and one target.
 ///
-/// An implementation must never return a row that was not recorded as it is: damage is an error or a missing row.
-/// Whoever loses rows costs a sync some hashing.
+/// An implementation must return every row exactly as it was recorded. A damaged row is an error or a missing row. A
+/// lost row costs at most one more comparison.
 #[async_trait]
 pub trait Manifest: fmt::Debug + Send + Sync + 'static {
-    /// Returns the rows in byte order of their keys, as they are now. After an error the stream ends.
+    /// Returns the current rows in byte order of their keys. The stream ends after an error.
     fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>>;
 
-    /// Makes changes, in order; all of them or none survive a crash.
+    /// Applies changes in order. After a crash, either all of them are stored or none.
     ///
     /// # Errors
     ///
-    /// What kept them from being stored.
+    /// Returns why the changes could not be stored.
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError>;
 }
 
-/// A manifest that cannot be read or written. It never fails a sync: it makes one slower.
+/// A failure to read or write a manifest. It never fails a sync; it only makes a sync slower.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ManifestError(pub String);

@@ -1,7 +1,7 @@
-//! Sequences of records in bounded memory, with the rest in a temporary file.
+//! Sequences of records with bounded memory; further records go to a temporary file.
 //!
-//! A plan has an action per difference and a report a row per problem. If they were held in memory, a tree with millions
-//! of differences would be killed for lack of it, perhaps between two deletes.
+//! A plan has one action per difference, and a report one row per problem. If they were held in memory, a tree with
+//! millions of differences would exhaust it, and the process could be killed between two deletes.
 
 mod scratch;
 mod sorter;
@@ -18,16 +18,16 @@ use scratch::Span;
 pub use scratch::SpillError;
 pub use sorter::{Sorted, Sorter};
 
-/// The encoded bytes that one sequence keeps in memory, unless it is told otherwise.
+/// The encoded bytes that one sequence holds in memory by default.
 pub(crate) const HELD: usize = 2 << 20;
 
-/// The encoded bytes of a page: what is read from the file and decoded at once.
+/// The encoded bytes of a page, the unit that is read from the file and decoded at once.
 const PAGE: usize = 32 << 10;
 
-/// Records in the order in which they were added, readable forwards and backwards, any number of times.
+/// Records in the order in which they were added. They can be read forwards and backwards, any number of times.
 ///
-/// Records are encoded when they are added. What exceeds the limit is written to an anonymous temporary file, which
-/// disappears with the process. A clone shares what was written so far and grows on its own.
+/// Records are encoded when they are added. Records beyond the limit are written to an anonymous temporary file, which
+/// disappears with the process. A clone shares the records that were added so far; later additions are separate.
 pub struct Spill<T> {
     scratch: Scratch,
     pages: Vec<Page>,
@@ -53,7 +53,7 @@ enum Place {
 }
 
 impl<T: Serialize + DeserializeOwned> Spill<T> {
-    /// Returns an empty sequence that keeps about this many encoded bytes in memory.
+    /// Returns an empty sequence that holds about this many encoded bytes in memory.
     pub fn with_limit(limit: usize) -> Self {
         Self::sharing(&Scratch::default(), limit, PAGE.min(limit))
     }
@@ -77,7 +77,7 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
     ///
     /// # Errors
     ///
-    /// A temporary file that cannot be written. The sequence is then not to be trusted.
+    /// Fails if the temporary file cannot be written. The sequence must not be used after that.
     pub fn push(&mut self, record: &T) -> Result<(), SpillError> {
         postcard::to_io(record, &mut self.open).map_err(SpillError::encoding)?;
         self.records_in_open += 1;
@@ -94,7 +94,7 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
         if self.held > self.limit { self.write_out() } else { Ok(()) }
     }
 
-    /// Writes everything to the file, for a sequence that is complete.
+    /// Writes all records to the file. Call it when the sequence is complete.
     fn seal(&mut self) -> Result<(), SpillError> {
         if self.records_in_open > 0 {
             self.close_page()?;
@@ -103,7 +103,8 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
         self.write_out()
     }
 
-    /// Writes all full pages that are in memory. They are the last ones, for each time all of them are written.
+    /// Writes all full pages that are still in memory. They follow the pages in the file, because each call writes all
+    /// of them.
     fn write_out(&mut self) -> Result<(), SpillError> {
         let first = self.pages.iter().rposition(|page| matches!(page.place, Place::File(_))).map_or(0, |last| last + 1);
         for page in &mut self.pages[first..] {
@@ -120,12 +121,12 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
         self.length
     }
 
-    /// Returns true if there is no record.
+    /// Returns true if there are no records.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Returns the records in their order; reversed it reads the last ones first. An error is the last item.
+    /// Returns the records in order, or from the last to the first with `rev`. An error is the last item.
     pub fn iter(&self) -> Iter<T> {
         self.clone().into_iter()
     }
@@ -167,12 +168,12 @@ fn decode<T: DeserializeOwned>(mut bytes: &[u8], records: usize) -> Result<Vec<T
     Ok(decoded)
 }
 
-/// The records of a sequence, a page in memory at a time.
+/// An iterator over the records of a sequence, with one page per end in memory.
 pub struct Iter<T> {
     of: Spill<T>,
     front: std::vec::IntoIter<T>,
     back: std::vec::IntoIter<T>,
-    /// The pages that neither end has read yet.
+    /// The range of pages that neither end has read yet: from `ahead` to before `behind`.
     ahead: usize,
     behind: usize,
 }
@@ -216,7 +217,7 @@ impl<T: Serialize + DeserializeOwned> DoubleEndedIterator for Iter<T> {
 }
 
 impl<T> Iter<T> {
-    /// Gives nothing more: behind what cannot be read nothing has a place in the order.
+    /// Ends the iterator: after a page that cannot be read, further records would be out of sequence.
     fn end_with(&mut self, error: SpillError) -> SpillError {
         self.ahead = self.behind;
         self.front = Vec::new().into_iter();
@@ -247,7 +248,7 @@ impl<T> Clone for Spill<T> {
     }
 }
 
-/// Shows the first records: whole sequences can be larger than memory.
+/// Formats only the first 100 records, because a whole sequence can be larger than memory.
 impl<T: Serialize + DeserializeOwned + fmt::Debug> fmt::Debug for Spill<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 100;

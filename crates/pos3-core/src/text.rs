@@ -1,20 +1,20 @@
-//! Text from elsewhere (servers, files, keys, arguments) in the form in which people may see it.
+//! Makes external text (from servers, files, keys, arguments) safe to print.
 //!
-//! A terminal obeys control characters, and some characters reorder or hide their neighbours. Printed as they are, they
-//! would let a server or a file name forge lines, recolour them, or make one name look like another.
+//! A terminal interprets control characters, and some characters reorder or hide their neighbours. If pos3 printed them
+//! unescaped, a server or a file name could forge or recolour lines, or make one name look like another.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// Returns text as one line that a terminal shows as it is: every character that is obeyed, hidden, or reorders others
-/// is escaped as in Rust (`\n`, `\u{1b}`, `\u{202e}`).
+/// Returns text as a single line that a terminal shows literally. Characters that a terminal interprets, that are
+/// invisible, or that reorder others are escaped as in Rust (`\n`, `\u{1b}`, `\u{202e}`).
 ///
-/// Text that was escaped is not escaped again.
+/// Text that is already escaped is not escaped again.
 pub fn printable(text: &str) -> Printable<'_> {
     Printable(text)
 }
 
-/// The `Display` of [`printable`].
+/// The `Display` value of [`printable`].
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<'a>(&'a str);
 
@@ -36,31 +36,32 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Returns true for a character that a terminal obeys, that reorders the text around it, or that cannot be seen.
+/// Returns true for a character that a terminal interprets, that reorders the text around it, or that is invisible.
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            // The soft hyphen, marks of direction, and fillers that are as wide as nothing.
+            // The soft hyphen, direction marks, and fillers without width.
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
             | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            // Separators of lines and paragraphs; embeddings, overrides and isolates of direction.
+            // Line and paragraph separators; direction embeddings, overrides and isolates.
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             // Annotations, and tags that copy ASCII invisibly.
             | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Returns true for the joiners, which Persian, the scripts of India and many emoji need inside a word.
+/// Returns true for the joiners, which Persian, Indic scripts and many emoji need inside a word.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Returns true if a joiner between these two is part of a word, and not there to make an ASCII name look like another.
+/// Returns true if a joiner between these two characters is part of a word. Next to ASCII it only serves to make one
+/// name look like another.
 fn joins(before: Option<char>, after: Option<char>) -> bool {
     let is_letter = |c: char| !c.is_ascii() && !is_deceptive(c);
     before.is_some_and(is_letter) && after.is_some_and(is_letter)
 }
 
-/// A URL as it was given, which may hold a user's name and password. Nothing but [`as_str`](Self::as_str) shows these.
+/// A URL as it was given, possibly with a user name and password. Only [`as_str`](Self::as_str) reveals these.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Url(String);
 
@@ -99,8 +100,8 @@ impl fmt::Debug for Url {
 
 /// Returns a URL with `***` in place of its userinfo, whether the URL is well formed or not.
 ///
-/// A profile, as in `s3://lab@bucket`, is a name and stays. A password may hold any character, so everything before the
-/// last `@` goes.
+/// A profile, as in `s3://lab@bucket`, is not a secret and stays. A password may contain any character, so everything
+/// before the last `@` is replaced.
 pub fn without_userinfo(url: &str) -> Cow<'_, str> {
     let start = url.find("://").map_or(0, |at| at + "://".len());
     let (scheme, rest) = url.split_at(start);
@@ -112,7 +113,7 @@ pub fn without_userinfo(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns where `KEY:SECRET` ends before a bucket, if there is one.
+/// Returns the end of `KEY:SECRET` before a bucket, if there is one.
 fn secret_end(rest: &str) -> Option<usize> {
     let at = rest.rfind('@')?;
     let first = rest.find(['@', '/']).unwrap_or(at);

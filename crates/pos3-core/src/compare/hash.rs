@@ -1,4 +1,4 @@
-//! Contents that must be read to know whether they are the same.
+//! Reads contents to determine whether they are equal.
 
 use std::mem::discriminant;
 
@@ -22,33 +22,33 @@ pub(crate) struct Unread {
     pub(crate) error: StoreError,
 }
 
-/// How contents are compared.
+/// The method of comparing contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// What is local is read, and its digest compared with what the other side says of its own.
+    /// Read the local content and compare its digest with the facts that the other store reports.
     Digest,
-    /// Neither is read: both stores are asked for what they know of the one object.
+    /// Read neither content; request the facts that both stores have about the one object.
     Checksum,
-    /// Both are read and compared byte by byte.
+    /// Read both contents and compare them byte by byte.
     Both,
 }
 
-/// What comparing contents has shown.
+/// The result of comparing contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sameness {
     /// They are the same.
     Same(Proof),
     /// They differ.
     Different,
-    /// There is nothing to compare them by.
+    /// There is no digest or checksum to compare them by.
     Unknown,
 }
 
-/// Compares source and target, reading what is needed.
+/// Compares source and target and reads as much content as the method needs.
 ///
 /// # Errors
 ///
-/// Which side could not be read, and why.
+/// Returns the side that could not be read, and why.
 pub(crate) async fn same_content(
     source: (&Tree, &Entry),
     target: (&Tree, &Entry),
@@ -74,7 +74,7 @@ async fn same_digest(source: (&Tree, &Entry), target: (&Tree, &Entry)) -> Result
     }
 }
 
-/// Compares two contents that are read where they are, one of them only where the digest of the other is known.
+/// Compares two local contents. If the digest of one is known, only the other one is read.
 async fn same_files(
     (source, from): (Content, Side),
     (target, to): (Content, Side),
@@ -90,8 +90,9 @@ async fn same_files(
     Ok(if read.agreement == Agreement::Same { Sameness::Same(Proof::Digest) } else { Sameness::Different })
 }
 
-/// Compares a content that is read with what another store tells of its own: first with the digest in its listing, and where
-/// that does not match, with what it tells of this one object. What looks like a digest in a listing may be none.
+/// Compares a local content with the facts that another store reports for its own: first with the digest from the
+/// listing. If that does not match, the facts about this one object decide, because a value that looks like a digest in
+/// a listing may not be one.
 async fn same_as_told(
     (local, here): (Content, Side),
     (remote, there): (Content, Side),
@@ -109,7 +110,7 @@ async fn same_as_told(
     let found = match remote.look_up().await {
         Ok(Some(found)) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(Unread { side: there, error }),
-        // Who may list but not look up sees what the listing shows.
+        // A user with permission to list but not to look up has only the facts from the listing.
         Ok(None) | Err(_) => return Ok(otherwise),
     };
     let Some(checksum) = found.checksum else {
@@ -122,7 +123,7 @@ async fn same_as_told(
     Ok(if own == checksum { Sameness::Same(Proof::Checksum) } else { Sameness::Different })
 }
 
-/// Compares what both stores tell of one object each.
+/// Compares the facts that each store returns for its own object.
 async fn same_checksum(source: (&Tree, &Entry), target: (&Tree, &Entry)) -> Result<Sameness, Unread> {
     let (from, to) = (source.0.content(source.1), target.0.content(target.1));
     let (from, to) = futures::join!(from.look_up(), to.look_up());
@@ -155,7 +156,7 @@ async fn same_bytes(source: Content, target: Content) -> Result<bool, Unread> {
     }
 }
 
-/// One side that is read to be compared.
+/// One side of a comparison that reads both.
 struct Body {
     stream: ByteStream,
     chunk: Bytes,
@@ -168,7 +169,7 @@ impl Body {
         Ok(Self { stream, chunk: Bytes::new(), side })
     }
 
-    /// Reads on until there is something to compare; at the end there is nothing.
+    /// Reads until there are bytes to compare. At the end of the content the chunk stays empty.
     async fn fill(&mut self) -> Result<(), Unread> {
         while self.chunk.is_empty() {
             match self.stream.try_next().await.map_err(|error| Unread { side: self.side, error })? {
@@ -189,10 +190,10 @@ async fn md5(content: Content) -> Result<[u8; 16]> {
     Ok(hash.finalize().into())
 }
 
-/// What reading a content has shown.
+/// The result of reading a content.
 struct Read {
     agreement: Agreement,
-    /// Its CRC-64/NVME, which costs little beside a digest.
+    /// The CRC-64/NVME of the content, which costs little in addition to a digest.
     sum: Checksum,
 }
 

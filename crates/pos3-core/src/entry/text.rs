@@ -1,7 +1,7 @@
-//! Tokens, digests and checksums as text, exactly: what is written is what is read.
+//! Converts tokens, digests and checksums to text and back without loss.
 //!
-//! Plans and listings for people are text, but a fingerprint may be any bytes. Without one rule for both directions a
-//! token would come back as another, and everything a plan says would look stale.
+//! Plans and listings are text, but a fingerprint may be any bytes. Without one exact conversion for both directions, a
+//! token would be read back as a different one, and every entry of a saved plan would appear to have changed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,17 +12,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Checksum, Digest, Fingerprint};
 use crate::text::is_deceptive;
 
-/// What the text of a token starts with that is no plain text itself.
+/// The prefix of a token that is written as hexadecimal digits.
 const HEX: &str = "hex:";
 
-/// A text that stands for no token, digest or checksum.
+/// A text that is not a valid token, digest or checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct TextError(&'static str);
 
 impl Fingerprint {
-    /// Returns the token as text that [`from_text`](Self::from_text) reads: itself where it is plain text, else
-    /// `hex:` and its bytes in hexadecimal digits.
+    /// Returns the token as text that [`from_text`](Self::from_text) reads: the token itself if it is plain text,
+    /// otherwise `hex:` and its bytes in hexadecimal digits.
     pub fn to_text(&self) -> String {
         match self.as_str() {
             Some(text) if !text.starts_with(HEX) && !text.contains(is_deceptive) => text.to_owned(),
@@ -30,11 +30,11 @@ impl Fingerprint {
         }
     }
 
-    /// Returns the token of a text.
+    /// Returns the token that a text represents.
     ///
     /// # Errors
     ///
-    /// A text that starts with `hex:` and goes on with anything but pairs of hexadecimal digits.
+    /// Fails if the text starts with `hex:` and continues with anything but pairs of hexadecimal digits.
     pub fn from_text(text: &str) -> Result<Self, TextError> {
         match text.strip_prefix(HEX) {
             None => Ok(Self::from(text)),
@@ -43,7 +43,7 @@ impl Fingerprint {
     }
 }
 
-/// Text where people read it, bytes elsewhere.
+/// Serializes as text in human-readable formats and as bytes in all others.
 impl Serialize for Fingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -83,7 +83,7 @@ impl Visitor<'_> for Token {
     }
 }
 
-/// As an S3 ETag shows it: the hexadecimal digest, for an object in parts with `-` and their number.
+/// Formats like an S3 ETag: the hexadecimal digest, and for an object in parts `-` and their number.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,7 +107,7 @@ impl FromStr for Digest {
     }
 }
 
-/// The name of the algorithm and the value: `crc64nvme:…`, `crc32c:…`, `crc32:…`.
+/// Formats as the name of the algorithm and the value: `crc64nvme:…`, `crc32c:…`, `crc32:…`.
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -122,7 +122,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns the bytes that hexadecimal digits stand for, in capitals or not.
+/// Returns the bytes of hexadecimal digits in either case, or `None` if the text contains anything else.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2).map(|pair| match pair {
         [high, low] => Some(digit(*high)? << 4 | digit(*low)?),

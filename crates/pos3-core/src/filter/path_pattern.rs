@@ -1,29 +1,29 @@
-//! One pattern that is compared with paths from their right end, in the language of Python's `PurePath.match`.
+//! Matches one pattern against paths from their right end, in the language of Python's `PurePath.match`.
 //!
-//! `logs` is then every `logs` at any depth and `a/*.tmp` every `.tmp` file directly in any `a`, which is what people mean
-//! who write such a pattern without thinking of where the root is. The rules are those of
+//! So `logs` matches every `logs` at any depth, and `a/*.tmp` every `.tmp` file directly in any `a`. This is the intent
+//! of users who write such a pattern without regard to the root. For the rules, see
 //! [`FilterBuilder::exclude_matching`](super::FilterBuilder::exclude_matching).
 
 use super::segment;
 use super::wildcard::{Step, Wildcard, fits};
 
-/// The component that is any number of components.
+/// The component that matches any number of components.
 const ANY_NUMBER: &str = "**";
 
-/// A pattern, ready to be compared with paths.
+/// A compiled pattern.
 #[derive(Debug)]
 pub(super) struct PathPattern {
     text: String,
-    /// From the root to any depth, then what was written, then whatever is below it.
+    /// Any number of components, then the written pattern, then any number of components below it.
     steps: Vec<Step<Wildcard>>,
 }
 
 impl PathPattern {
-    /// Reads a pattern.
+    /// Compiles a pattern.
     ///
     /// # Errors
     ///
-    /// Why it could match nothing.
+    /// Returns why the pattern cannot match anything.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         segment::check_not_blank(pattern)?;
         if pattern.starts_with('/') {
@@ -50,7 +50,7 @@ impl PathPattern {
         &self.text
     }
 
-    /// Returns true if it matches a path or any directory above it. A directory may end in `/`.
+    /// Returns true if the pattern matches the path or any directory above it. The path of a directory may end in `/`.
     pub(super) fn covers(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
         !path.is_empty() && fits(&self.steps, path.split('/'), Wildcard::is)
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_pattern_is_compared_from_the_right_name_by_name() {
         let table: &[(&str, &str, bool)] = &[
-            // What the Python program was seen to do.
+            // Results observed with the Python program.
             ("logs", "x/logs", true),
             ("logs", "logs/", true),
             ("logs", "logs_old", false),
@@ -81,12 +81,12 @@ mod tests {
             ("Logs", "logs", false),
             ("a/*", "b/c", false),
             ("a/b", "b", false),
-            // A directory that matches takes everything below it.
+            // A directory that matches includes everything below it.
             ("logs", "logs/a/b", true),
             ("logs", "x/logs/a", true),
             ("a/b", "x/a/b/c/d/", true),
             ("a/b", "a/x/b", false),
-            // Where it differs: two stars are any number of names, none too.
+            // The difference from Python: `**` is any number of components, including none.
             ("logs/**", "logs/sub/x", true),
             ("logs/**", "logs/", true),
             ("a/**/z", "a/b/c/z", true),
@@ -95,12 +95,12 @@ mod tests {
             ("**", "x", true),
             ("a**z", "a/z", false),
             ("a**z", "abz", true),
-            // Nothing crosses a slash.
+            // No wildcard matches a slash.
             ("a?b", "a/b", false),
             ("a*b", "a/b", false),
             ("a[!x]b", "a/b", false),
             ("a[b/c]d", "a[b/c]d", true),
-            // Sets, and what only looks like one.
+            // Sets, and text that only looks like a set.
             ("[ab]c", "bc", true),
             ("[!ab]c", "bc", false),
             ("[a-c]", "b", true),
@@ -113,7 +113,7 @@ mod tests {
             ("a[b", "a[b", true),
             ("[!]", "[!]", true),
             ("[]", "[]", true),
-            // Everything else is itself.
+            // Every other character matches itself.
             ("a\\*", "a\\b", true),
             ("a\\*", "a*", false),
             ("!x", "!x", true),
@@ -123,7 +123,7 @@ mod tests {
             ("a\nb", "a\nb", true),
             ("x?z", "xéz", true),
             ("x[é-ü]z", "xöz", true),
-            // What a path library leaves out of a pattern.
+            // The parts of a pattern that a path library ignores.
             ("./a", "x/a", true),
             ("a/./b//", "a/b", true),
             ("[.].", "a/../b", true),

@@ -1,13 +1,13 @@
-//! One `exclude`/`include` pattern, in the language of Python's `fnmatch`, which the AWS command line uses: over the whole
-//! key, so that `*` is also any `/`.
+//! Matches one `exclude`/`include` pattern, in the language of Python's `fnmatch`, which the AWS command line uses. The
+//! pattern is compared with the whole key, so `*` also matches `/`.
 //!
-//! Keys have no `/` or `./` in front and directories are not keys, so patterns that people write with them from habit
-//! would match nothing, and with `--delete` the directory that they meant to spare would go.
+//! Keys have no leading `/` or `./`, and directories are not keys. Taken literally, a pattern that is written that way
+//! by habit would match nothing, and `--delete` would delete the directory that it was meant to protect.
 
 use super::segment;
 use super::wildcard::Wildcard;
 
-/// A compiled pattern with what is needed to prune directories.
+/// A compiled pattern with the data for pruning directories.
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: String,
@@ -18,11 +18,11 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Compiles a pattern.
     ///
     /// # Errors
     ///
-    /// Why it cannot be meant.
+    /// Returns why the pattern cannot match anything.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         let whole = over_whole_keys(pattern)?;
         let wildcard = Wildcard::new(&whole)?;
@@ -46,19 +46,19 @@ impl Pattern {
         self.wildcard.is(key)
     }
 
-    /// True if every key below `directory` matches: the final star takes whatever follows.
+    /// Returns true if every key below `directory` matches: the final star matches any further text.
     pub(super) fn covers(&self, directory: &str) -> bool {
         self.ends_in_star && self.matches(directory)
     }
 
-    /// False only if no key below `directory` can match.
+    /// Returns false only if no key below `directory` can match.
     pub(super) fn can_match_below(&self, directory: &str) -> bool {
         self.literal.starts_with(directory) || directory.starts_with(&self.literal)
     }
 }
 
-/// Returns the pattern as it is compared with whole keys: without `/` or `./` in front, and with a `*` after the `/` at
-/// the end that makes it the pattern of a directory.
+/// Returns the pattern in the form that is compared with whole keys: without a leading `/` or `./`, and with a `*`
+/// after a trailing `/`, which makes it the pattern of a directory.
 fn over_whole_keys(pattern: &str) -> Result<String, String> {
     segment::check_not_blank(pattern)?;
     let mut rooted = pattern.strip_prefix('/').unwrap_or(pattern);

@@ -1,4 +1,4 @@
-//! Which rule decided about a key, for people who wonder why it is not there.
+//! Reports which rule decided about a key, to explain why a run does not include it.
 
 use std::path::Path;
 
@@ -11,25 +11,25 @@ use super::{Effect, Filter, Rule, Rules};
 /// The rule of a filter that decided about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterRule {
-    /// What it does to keys that match.
+    /// The effect on keys that match.
     pub effect: Effect,
     /// The pattern or line, as it was written.
     pub text: String,
-    /// The line it stands in, if it is not a pattern of its own.
+    /// The line of the rule, if it came from a text in gitignore syntax.
     pub line: Option<FilterLine>,
 }
 
 /// A line of a text in gitignore syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterLine {
-    /// The name of the text, as it was given; empty for one without.
+    /// The given name of the text; empty if it has none.
     pub name: String,
-    /// Counted from 1.
+    /// The line number, starting at 1.
     pub number: usize,
 }
 
 impl FilterLine {
-    /// Returns the line as one text, in the form in which the matcher keeps where a rule comes from.
+    /// Returns the line as one string, which the matcher stores as the origin of a rule.
     pub(super) fn origin(name: &str, number: usize) -> String {
         format!("{number}:{name}")
     }
@@ -41,8 +41,8 @@ impl FilterLine {
 }
 
 impl Filter {
-    /// Returns the rule that decided whether the key exists for this run: the one that excludes it, or the one that lets
-    /// it in although an earlier one does not; nothing where no rule matches.
+    /// Returns the rule that decided whether the run includes the key: the rule that excludes it, or the rule that
+    /// includes it again after an earlier exclude. Returns `None` if no rule matches.
     pub fn deciding(&self, key: &str) -> Option<FilterRule> {
         self.0.as_ref().and_then(|rules| rules.deciding(key))
     }

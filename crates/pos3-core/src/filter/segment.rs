@@ -1,13 +1,13 @@
-//! Which segments of a pattern can match nothing, in every language of filters.
+//! Rejects segments of a pattern that cannot match anything, in all pattern languages.
 //!
-//! A pattern that matches nothing protects nothing: with `--delete`, the files that it was meant to spare would be
-//! deleted. So it is an error when it is read.
+//! A pattern that matches nothing protects nothing: with `--delete`, pos3 would delete the files that it was meant to
+//! protect. So such a pattern is an error as soon as it is parsed.
 
-/// Refuses a pattern without visible text, such as a variable that is not set leaves behind.
+/// Rejects a pattern without visible text, such as the result of an unset variable.
 ///
 /// # Errors
 ///
-/// Why it can match nothing.
+/// Returns why the pattern cannot match anything.
 pub(super) fn check_not_blank(pattern: &str) -> Result<(), String> {
     match pattern.trim() {
         "" if pattern.is_empty() => Err("it is empty, which matches nothing".to_owned()),
@@ -16,11 +16,12 @@ pub(super) fn check_not_blank(pattern: &str) -> Result<(), String> {
     }
 }
 
-/// Refuses a segment that no path has. Only keys of buckets can have one, and sets still express those.
+/// Rejects a segment that no path has. Only keys of buckets can have one, and a pattern can still match them with a
+/// set.
 ///
 /// # Errors
 ///
-/// Why it can match nothing.
+/// Returns why the segment cannot match anything.
 pub(super) fn check(segment: &str) -> Result<(), String> {
     let instead = match segment {
         "" => "'/[/]'",

@@ -1,14 +1,15 @@
-//! Text with wildcards, in the language of Python's `fnmatch`: `*` is any text, `?` any one character, `[...]` and
-//! `[!...]` sets of characters. Everything else is itself.
+//! Text with wildcards, in the language of Python's `fnmatch`: `*` matches any text, `?` any single character, and
+//! `[...]` and `[!...]` are sets of characters. Every other character matches itself.
 //!
-//! A library of globs for paths would look at bytes, of which `é` has two, and take more for special than this.
+//! A library for path globs would compare bytes, so `?` would not match `é`, which has two. It would also treat more
+//! characters as special.
 
-/// One step of a pattern over a sequence: of characters in a name, of names in a path.
+/// One step of a pattern over a sequence: the characters of a name, or the components of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step<T> {
-    /// Any number of items, none too.
+    /// Matches any number of items, including none.
     AnyNumber,
-    /// One item.
+    /// Matches exactly one item.
     One(T),
 }
 
@@ -16,7 +17,7 @@ pub(super) enum Step<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wildcard(Vec<Step<Letter>>);
 
-/// What one character may be.
+/// The characters that one step matches.
 #[derive(Debug, PartialEq, Eq)]
 enum Letter {
     Any,
@@ -25,11 +26,11 @@ enum Letter {
 }
 
 impl Wildcard {
-    /// Reads a pattern. A `[` that nothing closes is itself.
+    /// Compiles a pattern. A `[` that is not closed matches itself.
     ///
     /// # Errors
     ///
-    /// Why it could match nothing.
+    /// Returns why the pattern cannot match anything.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         let mut steps = Vec::new();
         let mut rest = pattern;
@@ -50,18 +51,18 @@ impl Wildcard {
         Ok(Self(steps))
     }
 
-    /// Returns true if it has a `[` that nothing closes.
+    /// Returns true if the pattern has a `[` that is not closed.
     pub(super) fn has_open_set(&self) -> bool {
         self.0.contains(&Step::One(Letter::Exactly('[')))
     }
 
-    /// Returns true if it matches the whole text.
+    /// Returns true if the pattern matches the whole text.
     pub(super) fn is(&self, text: &str) -> bool {
         fits(&self.0, text.chars(), Letter::is)
     }
 }
 
-/// Splits what follows a `[` at the `]` that closes it, which is none directly after `[` or `[!`.
+/// Splits the text after a `[` at the `]` that closes the set. A `]` directly after `[` or `[!` is a member of the set.
 fn set(text: &str) -> Option<(&str, &str)> {
     let first = usize::from(text.starts_with('!'));
     let first = first + usize::from(text[first..].starts_with(']'));
@@ -70,7 +71,7 @@ fn set(text: &str) -> Option<(&str, &str)> {
 }
 
 impl Letter {
-    /// Reads what stands between `[` and `]`.
+    /// Parses the text between `[` and `]`.
     fn of(set: &str) -> Result<Self, String> {
         let (members, negated) = match set.strip_prefix('!') {
             Some(members) => (members, true),
@@ -102,10 +103,10 @@ impl Letter {
     }
 }
 
-/// Returns true if the steps take all items.
+/// Returns true if the steps match the whole sequence of items.
 ///
-/// Where something does not fit, the last step of any number takes one item more: no earlier one has to, for whatever it
-/// could take the last one can. So the time is at most the product of both lengths.
+/// On a mismatch, only the last `AnyNumber` step takes one more item. Earlier ones need not be retried: any item that
+/// they could take, the last one can take as well. So the time is at most the product of both lengths.
 pub(super) fn fits<T, I: Iterator<Item: Copy> + Clone>(
     steps: &[Step<T>],
     items: I,

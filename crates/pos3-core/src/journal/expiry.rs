@@ -1,7 +1,8 @@
-//! Giving up unfinished puts that nobody came back to.
+//! Aborts unfinished puts that no run has resumed.
 //!
-//! Parts that were sent are paid for until somebody gives them up. A put is taken up again when its file is still to be
-//! copied; one whose file was deleted or replaced never is, and its note is the only thing that knows of it.
+//! The parts of an unfinished upload are billed until the upload is aborted. A run resumes a put only if its file still
+//! needs to be copied. If the file was deleted or replaced, no run ever resumes it, and the note is the only trace of
+//! it.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,11 +10,11 @@ use super::{Journal, Unfinished};
 use crate::key::Key;
 use crate::store::RemoteStore;
 
-/// How long an unfinished put may rest.
+/// The age at which an unfinished put expires.
 const LIMIT: Duration = Duration::from_hours(7 * 24);
 
-/// Gives up the unfinished puts at `store` that were begun longer ago than the limit, and forgets their notes. One that
-/// cannot be given up keeps its note, for the next time.
+/// Aborts the unfinished puts at `store` that are older than the limit, and removes their notes. If a put cannot be
+/// aborted, its note stays, so the next run tries again.
 pub(crate) async fn give_up_expired(journal: &dyn Journal, store: &dyn RemoteStore, now: SystemTime) {
     let expired: Vec<(Key, Unfinished)> =
         journal.all().await.into_iter().filter(|(_, put)| is_expired(put, now)).collect();
@@ -28,7 +29,7 @@ pub(crate) async fn give_up_expired(journal: &dyn Journal, store: &dyn RemoteSto
     }
 }
 
-/// A time that is not known, or lies in the future, expires never.
+/// Returns true if the put is older than the limit. A put of unknown age, or with a time in the future, never expires.
 fn is_expired(put: &Unfinished, now: SystemTime) -> bool {
     put.since.and_then(|since| now.duration_since(since).ok()).is_some_and(|age| age > LIMIT)
 }

@@ -1,4 +1,4 @@
-//! A journal in memory: for tests, and for programs whose disk does not outlive them.
+//! A journal in memory, for tests and for programs whose disk does not persist.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Journal, Unfinished};
 use crate::key::Key;
 
-/// Notes in memory.
+/// A journal in memory.
 #[derive(Debug, Default)]
 pub struct MemoryJournal(Mutex<BTreeMap<Key, Unfinished>>);
 

@@ -1,15 +1,15 @@
-//! What is wrong with a listing although it was read to its end.
+//! The defects of a listing that was read to its end.
 //!
-//! A server that repeats a key at a page's boundary is harmless once the repetition is noticed. A server that describes
-//! a key in two ways, or sends keys that nobody asked for, may leave others out as well, so nothing is deleted because of
-//! its listing.
+//! A server may repeat a key at a page boundary, which is harmless if it is noticed. But a server that returns two
+//! different entries for a key, or keys outside the requested prefix, may also omit keys. So pos3 deletes nothing based
+//! on such a listing.
 
 use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::key::Key;
 
-/// What is wrong with a listing. Clones share what they count, so a caller can ask while another one reads.
+/// Counts the defects of a listing. Clones share the counts, so a caller can query them while another task reads.
 #[derive(Clone, Debug, Default)]
 pub struct Doubts(Arc<Mutex<Counts>>);
 
@@ -20,7 +20,7 @@ struct Counts {
     foreign: Keys,
 }
 
-/// Some keys: how many, and the first of them.
+/// The number of affected keys, with the first one as an example.
 #[derive(Debug, Default)]
 struct Keys {
     first: Option<Key>,
@@ -29,7 +29,8 @@ struct Keys {
 }
 
 impl Keys {
-    /// Counts a key, once if it comes several times in a row.
+    /// Counts a key. Consecutive calls with the same key count it once: only `last` is compared, so memory does not
+    /// grow with the listing.
     fn add(&mut self, key: &Key) {
         if self.last.as_ref() != Some(key) {
             self.first.get_or_insert_with(|| key.clone());
@@ -50,7 +51,7 @@ impl Display for Keys {
 }
 
 impl Doubts {
-    /// Returns one sentence for each kind of doubt, about a listing `of` something: `the source 's3://bucket/a/'`.
+    /// Returns one sentence per kind of defect. `of` names the listing, for example `the source 's3://bucket/a/'`.
     pub fn warnings(&self, of: impl Display) -> Vec<String> {
         let Counts { repeated, conflicting, foreign } = &*self.counts();
         let told = [
@@ -62,7 +63,8 @@ impl Doubts {
         told.map(|(keys, what)| format!("the listing of {of} contains {keys} {what}")).collect()
     }
 
-    /// Returns why nothing may be deleted because of this listing, if that is so.
+    /// Returns why pos3 must not delete anything based on this listing, or `None` if it may. Keys that are only
+    /// repeated are not a reason.
     pub fn against_deletes(&self) -> Option<String> {
         let Counts { conflicting, foreign, .. } = &*self.counts();
         if foreign.count > 0 {

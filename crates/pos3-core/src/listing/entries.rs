@@ -1,7 +1,7 @@
-//! The entries of a tree as every reader of a listing needs them: each key once, and none from outside.
+//! The entries of a tree, each key once and none from outside the tree.
 //!
-//! Servers repeat keys at page boundaries and ignore prefixes. A reader that took their word would delete the one object
-//! that it meets twice, or cut a foreign key into the name of another file.
+//! Servers repeat keys at page boundaries and ignore prefixes. A reader that trusted them would delete the only object
+//! of a repeated key, or strip a prefix from a foreign key and so name another file.
 
 use std::pin::Pin;
 
@@ -16,8 +16,9 @@ use crate::tree::Tree;
 
 /// The entries of a tree, with their relative keys.
 ///
-/// Entries of one key that follow each other become one. If they differ, it is a protected one: nobody knows which of
-/// them is true. Whoever needs to find repetitions that stand apart checks the order.
+/// Adjacent entries with the same key become one. If they differ, the result is a protected entry, because it is
+/// unknown which of them is correct. Repetitions that are not adjacent show as disorder; callers that must detect them
+/// check the order.
 pub struct Entries {
     tree: Tree,
     listed: Peekable<EntryStream>,
@@ -25,7 +26,7 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Starts to list a tree.
+    /// Starts listing a tree.
     pub fn open(tree: &Tree, options: ListOptions) -> Self {
         Self::over(tree, tree.list(options))
     }
@@ -34,17 +35,17 @@ impl Entries {
         Self { tree: tree.clone(), listed: listed.peekable(), doubts: Doubts::default() }
     }
 
-    /// Returns what is wrong with the listing, as far as it was read.
+    /// Returns the defects of the listing found so far.
     pub fn doubts(&self) -> &Doubts {
         &self.doubts
     }
 
-    /// Returns the next relative key and its entry, which has the store's own key; `None` at the end. The tree's own
-    /// marker has an empty relative key.
+    /// Returns the next relative key and its entry, which has the full key; `None` at the end. The marker of the tree
+    /// itself has an empty relative key.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// Returns the error of the store.
     pub async fn next(&mut self) -> Result<Option<(Key, Entry)>> {
         while let Some(entry) = self.listed.try_next().await? {
             let entry = self.once(entry).await;
@@ -56,7 +57,7 @@ impl Entries {
         Ok(None)
     }
 
-    /// Returns the one entry that stands for this one and all of the same key that follow it.
+    /// Returns one entry in place of this one and all following entries with the same key.
     async fn once(&mut self, mut entry: Entry) -> Entry {
         loop {
             let is_again = |next: &Result<Entry>| matches!(next, Ok(next) if next.key == entry.key);
@@ -71,7 +72,7 @@ impl Entries {
         match (&first.kind, &second.kind) {
             (Kind::Protected(_), _) => first,
             (_, Kind::Protected(_)) => second,
-            // A listing of one level may have a directory and the marker that stands for it.
+            // A listing of one level may contain both a directory and the marker that represents it.
             (Kind::Marker, Kind::Directory) => first,
             (Kind::Directory, Kind::Marker) => second,
             _ if is_same(&first, &second) => {
@@ -86,7 +87,8 @@ impl Entries {
     }
 }
 
-/// Returns true if two entries of one key describe the same content. Times are compared only where nothing else tells.
+/// Returns true if two entries with the same key describe the same content. Times are compared only if there is no
+/// fingerprint.
 fn is_same(first: &Entry, second: &Entry) -> bool {
     let facts = |entry: &Entry| (entry.kind.clone(), entry.size, entry.fingerprint.clone(), entry.digest);
     facts(first) == facts(second) && (first.fingerprint.is_some() || first.modified == second.modified)

@@ -1,6 +1,6 @@
-//! Sorting a listing that its store cannot give in order, in bounded memory.
+//! Sorts a listing that its store cannot return in order, with bounded memory.
 //!
-//! Sorting only what fits in memory would make a store's disorder the user's memory problem.
+//! A sort in memory would need memory for the whole listing, and would fail for large buckets.
 
 use std::cmp::Ordering;
 
@@ -12,16 +12,16 @@ use crate::error::{ErrorKind, StoreError};
 use crate::spill::{Sorter, SpillError};
 use crate::store::EntryStream;
 
-/// What can go wrong with the temporary files of a sort.
+/// A failure of the temporary files of a sort.
 #[derive(Debug, thiserror::Error)]
 #[error("the listing could not be sorted")]
 struct SortError(#[source] SpillError);
 
-/// An entry in the order of its key.
+/// An entry ordered by its key.
 #[derive(Debug, Serialize, Deserialize)]
 struct ByKey(Entry);
 
-/// Returns the same entries in byte order of their keys; an error of the listing comes before any entry.
+/// Returns the same entries in byte order of their keys. If the listing fails, the error comes before any entry.
 pub(super) fn sorted(entries: EntryStream) -> EntryStream {
     stream::once(sort(entries, Sorter::new())).try_flatten().boxed()
 }

@@ -1,4 +1,4 @@
-//! A manifest in memory: for tests, and for programs whose disk does not outlive them.
+//! A manifest in memory, for tests and for programs whose disk does not persist.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream};
 use super::{Manifest, ManifestError, Row, RowChange};
 use crate::key::Key;
 
-/// Rows in memory.
+/// A manifest in memory.
 #[derive(Debug, Default)]
 pub struct MemoryManifest(Mutex<BTreeMap<Key, Row>>);
 

@@ -1,6 +1,7 @@
-//! Writes rows in batches while a sync runs.
+//! Writes manifest rows in batches while a sync runs.
 //!
-//! A row a file would cost a disk flush a file. A crash loses the last batch at most, and costs a comparison then.
+//! Writing each row on its own would take one disk flush per file. A crash loses at most the last batch, which only
+//! costs a comparison in the next sync.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +12,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Manifest, ManifestError, RowChange};
 
-/// The most rows that are written at once.
+/// The largest number of rows in one batch.
 const BATCH: usize = 4096;
 
-/// The longest a row waits to be written.
+/// The longest time that a row waits to be written.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Takes rows and has them written; clones feed the same batches.
+/// Accepts rows for writing. All clones write to the same batches.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder(mpsc::Sender<RowChange>);
 
-/// The task that writes what a recorder takes.
+/// The task that writes the rows of a recorder.
 #[derive(Debug)]
 pub(crate) struct Recording(AbortOnDropHandle<Result<(), ManifestError>>);
 
@@ -31,14 +32,14 @@ impl Recorder {
         (Self(sender), Recording(AbortOnDropHandle::new(tokio::spawn(write(manifest, receiver)))))
     }
 
-    /// Takes a change. Once writing has failed there is nothing more to keep.
+    /// Passes a change to the writer. Does nothing once writing has failed; [`Recording::finish`] returns that error.
     pub(crate) async fn note(&self, change: RowChange) {
         let _writing_has_failed = self.0.send(change).await;
     }
 }
 
 impl Recording {
-    /// Waits until everything is written; every recorder must have been dropped.
+    /// Waits until all rows are written. Every recorder must have been dropped before, or this never returns.
     pub(crate) async fn finish(self) -> Result<(), ManifestError> {
         self.0.await.unwrap_or_else(|error| Err(ManifestError(format!("writing the manifest failed: {error}"))))
     }

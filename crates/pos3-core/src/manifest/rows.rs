@@ -1,4 +1,4 @@
-//! The rows of a manifest, read in step with the listings.
+//! Reads the rows of a manifest in step with the listings.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use super::{Manifest, ManifestError, Row};
 use crate::key::Key;
 
-/// A cursor over rows. A manifest that fails ends here: what it did not say is unknown.
+/// A cursor over rows. If the manifest fails, the cursor ends there, and the remaining keys are treated as unknown.
 pub(crate) struct Rows {
     rows: BoxStream<'static, Result<Row, ManifestError>>,
     head: Option<Row>,
@@ -19,25 +19,25 @@ impl Rows {
         Self { rows: manifest.rows(), head: None, ended: false, failure: None }
     }
 
-    /// Returns the next row of a key before `key`, if there is one.
+    /// Returns the next row with a key before `key`, if there is one.
     pub(crate) async fn next_before(&mut self, key: &Key) -> Option<Row> {
         self.fill().await;
         self.head.take_if(|row| row.key < *key)
     }
 
-    /// Returns the row of `key`, once those of the keys before it were passed over.
+    /// Returns the row of `key`. The caller must have taken the rows before it with [`next_before`](Self::next_before).
     pub(crate) async fn take(&mut self, key: &Key) -> Option<Row> {
         self.fill().await;
         self.head.take_if(|row| row.key == *key)
     }
 
-    /// Returns the next row that was not asked for, once both listings have ended.
+    /// Returns the next row after the end of both listings.
     pub(crate) async fn next(&mut self) -> Option<Row> {
         self.fill().await;
         self.head.take()
     }
 
-    /// Returns why the rows ended early, if they did.
+    /// Returns the error that ended the rows early, if any.
     pub(crate) fn take_failure(&mut self) -> Option<ManifestError> {
         self.failure.take()
     }

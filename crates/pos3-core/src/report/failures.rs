@@ -1,4 +1,4 @@
-//! What went wrong in a run: counts in memory, rows in a spilled sequence.
+//! The failures of a run: counts in memory, rows in a spill.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +7,13 @@ use crate::error::ErrorRecord;
 use crate::key::Key;
 use crate::spill::{Spill, SpillError};
 
-/// The failures that are kept as they are, with the errors that caused them.
+/// The number of failures that are kept unchanged, with the errors that caused them.
 const HEAD: usize = 1000;
 
 /// The actions that failed.
 ///
-/// There can be millions, so all but the first thousand are in a temporary file, with their causes as text. If it cannot
-/// be used, the counts are still right, and [`iter`](Self::iter) ends with the error.
+/// There can be millions, so all but the first thousand are stored in a temporary file, with their causes as text. If
+/// the file cannot be used, the counts are still correct, and [`iter`](Self::iter) ends with the error.
 #[derive(Clone, Debug, Default)]
 pub struct Failures {
     head: Vec<Failure>,
@@ -22,7 +22,7 @@ pub struct Failures {
     lost: Option<SpillError>,
 }
 
-/// A failure as it is written.
+/// A failure as it is written to the file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     key: Key,
@@ -45,32 +45,33 @@ impl Failures {
         }
     }
 
-    /// Forgets all.
+    /// Removes all failures.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Returns how many there are.
+    /// Returns the number of failures.
     pub fn len(&self) -> u64 {
         self.kinds.iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns true if there is none.
+    /// Returns true if there are no failures.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty()
     }
 
-    /// Returns how many are of this kind.
+    /// Returns the number of failures of this kind.
     pub fn count(&self, kind: FailureKind) -> u64 {
         self.kinds.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum()
     }
 
-    /// Returns the first ones, at most a thousand, with the errors that caused them.
+    /// Returns the first failures, at most a thousand, with the errors that caused them.
     pub fn head(&self) -> &[Failure] {
         &self.head
     }
 
-    /// Returns the failures in the order in which they were added. An error of the temporary file is the last item.
+    /// Returns the failures in the order in which they were added. If the temporary file fails, its error is the last
+    /// item.
     pub fn iter(&self) -> impl Iterator<Item = Result<Failure, SpillError>> + Send + '_ {
         let rest = self.rest.iter().map(|record| record.map(Failure::from));
         self.head.iter().cloned().map(Ok).chain(rest).chain(self.lost.clone().map(Err))

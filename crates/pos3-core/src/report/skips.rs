@@ -1,4 +1,4 @@
-//! What a run left alone: counts in memory, rows in a spilled sequence.
+//! The keys that a run skipped: counts in memory, rows in a spill.
 
 use std::mem::{Discriminant, discriminant};
 
@@ -7,14 +7,14 @@ use crate::key::Key;
 use crate::plan::SkipReason;
 use crate::spill::{Spill, SpillError};
 
-/// The keys that were left alone, each with its reason.
+/// The skipped keys, each with its reason.
 ///
-/// There can be millions, so most are in a temporary file. If that cannot be used, the counts are still right, and
-/// [`iter`](Self::iter) ends with the error.
+/// There can be millions, so most of them are stored in a temporary file. If it cannot be used, the counts are still
+/// correct, and [`iter`](Self::iter) ends with the error.
 #[derive(Clone, Debug, Default)]
 pub struct Skips {
     rows: Spill<(Key, SkipReason)>,
-    /// One reason of each kind, and how many there are.
+    /// One reason of each kind, with the number of keys.
     kinds: Vec<(SkipReason, u64)>,
     lost: Option<SpillError>,
 }
@@ -31,42 +31,43 @@ impl Skips {
         }
     }
 
-    /// Forgets all.
+    /// Removes all keys.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Returns how many there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> u64 {
         self.kinds.iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns true if there is none.
+    /// Returns true if there are no keys.
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }
 
-    /// Returns how many have a reason of which `is` is true. It sees one reason of each kind, and so must not depend on
-    /// keys or texts in it.
+    /// Returns the number of keys whose reason matches `is`. `is` sees one reason of each kind, so it must not depend
+    /// on the keys or texts in a reason.
     pub fn count(&self, is: impl Fn(&SkipReason) -> bool) -> u64 {
         self.kinds.iter().filter(|(why, _)| is(why)).map(|(_, count)| count).sum()
     }
 
-    /// Returns true if there is one of whose reason `is` is true, by the rule of [`count`](Self::count).
+    /// Returns true if the reason of any key matches `is`. The rule of [`count`](Self::count) applies.
     pub fn any(&self, is: impl Fn(&SkipReason) -> bool) -> bool {
         self.kinds.iter().any(|(why, _)| is(why))
     }
 
-    /// Returns the keys and reasons in the order in which they were added. An error of the temporary file is the last item.
+    /// Returns the keys and reasons in the order in which they were added. If the temporary file fails, its error is
+    /// the last item.
     pub fn iter(&self) -> impl Iterator<Item = Result<(Key, SkipReason), SpillError>> + Send + use<> {
         self.rows.iter().chain(self.lost.clone().map(Err))
     }
 
-    /// Returns all of a report that is known to be short.
+    /// Returns all keys and reasons. Use it only for a report that is known to be short.
     ///
     /// # Errors
     ///
-    /// A temporary file that cannot be read, or could not be written.
+    /// Fails if the temporary file cannot be read or could not be written.
     pub fn to_vec(&self) -> Result<Vec<(Key, SkipReason)>, SpillError> {
         self.iter().collect()
     }
@@ -80,7 +81,7 @@ impl FromIterator<(Key, SkipReason)> for Skips {
     }
 }
 
-/// What tells reasons apart, without the keys and texts in them.
+/// Returns the kind of a reason, without the keys and texts in it.
 fn kind(why: &SkipReason) -> (Discriminant<SkipReason>, Option<Discriminant<Protection>>) {
     let protection = match why {
         SkipReason::Source(why)

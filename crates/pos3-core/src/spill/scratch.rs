@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A temporary file that cannot be used, with the directory it is in.
+/// A failure to use a temporary file, with the directory that it is in.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot {verb} a temporary file in '{}'", .directory.display())]
 pub struct SpillError {
@@ -15,8 +15,8 @@ pub struct SpillError {
     cause: Arc<io::Error>,
 }
 
-/// A temporary file that is made when the first bytes are written. It has no name, so nothing is left of it when the
-/// process ends. Bytes are only ever appended: whoever shares the file never overwrites what another has written.
+/// A temporary file that is created at the first write. It has no name, so the system removes it when the process ends.
+/// Bytes are only ever appended, so sequences that share the file never overwrite each other.
 #[derive(Clone, Default)]
 pub(crate) struct Scratch(Arc<Mutex<Option<Open>>>);
 
@@ -25,7 +25,7 @@ struct Open {
     end: u64,
 }
 
-/// Where something was written.
+/// The position of written bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
     start: u64,
@@ -43,7 +43,7 @@ impl SpillError {
 }
 
 impl Scratch {
-    /// Writes bytes and returns where they are.
+    /// Writes bytes and returns their position.
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<Span, SpillError> {
         let mut open = self.lock();
         let open = match &mut *open {
@@ -60,7 +60,7 @@ impl Scratch {
         Ok(span)
     }
 
-    /// Returns what was written.
+    /// Returns the bytes at a position.
     pub(crate) fn read(&self, span: Span) -> Result<Vec<u8>, SpillError> {
         let mut bytes = vec![0; span.length];
         let mut open = self.lock();

@@ -1,4 +1,5 @@
-//! Sorting in bounded memory: runs of records are sorted and spilled, then merged.
+//! Sorts with bounded memory. Runs of records are sorted in memory and written to a temporary file, then merged.
+//! Without this, a store that cannot list in order would need memory for its whole listing.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,10 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::{Iter, PAGE, Scratch, Spill, SpillError};
 
-/// Records in memory before a run is spilled: some 16 MiB of entries.
+/// The records in memory before a run is written to the file: about 16 MiB of entries.
 const RUN: usize = 65_536;
 
-/// Takes records in any order.
+/// Sorts records that are added in any order.
 #[derive(Debug)]
 pub struct Sorter<T> {
     runs: Runs<T>,
@@ -30,12 +31,12 @@ struct Runs<T> {
 }
 
 impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
-    /// Returns a sorter without records.
+    /// Returns an empty sorter.
     pub fn new() -> Self {
         Self::with_runs_of(RUN)
     }
 
-    /// Returns a sorter that spills each time it holds this many records.
+    /// Returns a sorter that writes a run each time it holds this many records.
     pub(crate) fn with_runs_of(run_length: usize) -> Self {
         let runs = Runs { scratch: Scratch::default(), runs: Vec::new() };
         Self { runs, buffer: Vec::new(), run_length }
@@ -45,7 +46,7 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
     ///
     /// # Errors
     ///
-    /// A temporary file that cannot be written.
+    /// Fails if the temporary file cannot be written.
     pub fn push(&mut self, record: T) -> Result<(), SpillError> {
         self.buffer.push(record);
         if self.buffer.len() == self.run_length {
@@ -56,13 +57,13 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
         Ok(())
     }
 
-    /// Returns the records in ascending order; equal ones in the order in which they were added.
+    /// Returns the records in ascending order. Equal records stay in the order in which they were added.
     ///
     /// # Errors
     ///
-    /// A temporary file that cannot be written.
+    /// Fails if the temporary file cannot be written.
     pub fn finish(mut self) -> Result<Sorted<T>, SpillError> {
-        // The last run stays in memory, encoded, which takes less than the buffer did.
+        // The last run stays in memory. It is encoded, so it takes less memory than the buffer did.
         let run = self.end_run()?;
         self.runs.runs.push(run);
         Ok(Sorted(self.runs))
@@ -89,7 +90,8 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorted<T> {
     }
 }
 
-/// Merges sorted runs; the heap holds the head of each.
+/// Merges sorted runs. The heap contains the next record of each run, ordered by record and then by run: runs were
+/// filled in order, so equal records are returned in the order in which they were added.
 #[derive(Debug)]
 pub struct Merge<T> {
     runs: Vec<Iter<T>>,
@@ -124,7 +126,8 @@ impl<T: Ord + Serialize + DeserializeOwned> Iterator for Merge<T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(error) = self.failure.take() {
-            // What a run does not give any more could come first.
+            // A record that the failed run did not return could come before all others, so nothing after it is in
+            // order.
             self.heads.clear();
             return Some(Err(error));
         }
