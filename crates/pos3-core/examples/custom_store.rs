@@ -1,7 +1,8 @@
-//! A backend of your own: a hash map, which has no order, as a store that says so.
+//! A custom backend: a hash map, whose listings have no order, and which reports that.
 //!
-//! `cargo run -p pos3-core --features conformance --example custom_store` syncs from it; `cargo test` on the same target runs
-//! the conformance suite on it. Implement the seven verbs, be honest in `capabilities`, and the engine does the rest.
+//! `cargo run -p pos3-core --features conformance --example custom_store` syncs from it; `cargo test` on the same
+//! target runs the conformance suite on it. Implement the ten methods and report `capabilities` truthfully; the engine
+//! does the rest.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,7 +35,7 @@ impl HashStore {
 
 #[async_trait]
 impl RemoteStore for HashStore {
-    /// No order, nothing conditional, reading is cheap: the engine sorts, and never relies on more.
+    /// Unordered listings, no conditional puts, cheap reads: the engine sorts, and relies on nothing else.
     fn capabilities(&self) -> Capabilities {
         Capabilities::new().with_ordered(false).with_local_reads(true)
     }
@@ -74,7 +75,7 @@ impl RemoteStore for HashStore {
     }
 
     async fn put(&self, key: &Key, content: Content, _options: PutOptions) -> Result<Entry> {
-        // Read everything first: what arrives damaged must not replace anything.
+        // Read all bytes first, so that damaged content never replaces an existing object.
         let bytes = content.read_to_bytes(0..content.size()).await?;
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
         let size = bytes.len() as u64;
@@ -93,7 +94,7 @@ impl RemoteStore for HashStore {
         keys.iter().map(|_| Ok(())).collect()
     }
 
-    /// A put here is done at once, so none is ever unfinished.
+    /// Every put completes at once, so none is ever unfinished.
     async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
         Ok(Vec::new())
     }

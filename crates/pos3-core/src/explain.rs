@@ -1,8 +1,8 @@
-//! What a sync would do with one key, and what decides it.
+//! Explains what a sync would do with one key, and why.
 //!
-//! A person who wonders about one file should not have to list two trees. The rules must not be written a second time
-//! for that, or the answer would drift from what a sync does; so the few entries that can matter to the key are looked
-//! up, and the planner itself is asked about trees that hold nothing else.
+//! A user with a question about one file must not have to list two trees. A second implementation of the rules could
+//! give answers that differ from what a sync does. So this module looks up the few entries that can affect the key, and
+//! runs the planner on trees that contain nothing else.
 
 mod nearby;
 
@@ -23,50 +23,50 @@ use crate::plan::{Action, Guards, MaxDelete, PlanError, Planner};
 use crate::store::Result;
 use crate::tree::Tree;
 
-/// What a sync would do with one key, and what was seen of it.
+/// What a sync would do with one key, and the facts about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The relative key.
     pub key: Key,
-    /// The rule of the filter that decided whether it exists for the run, if one matches.
+    /// The filter rule that decided whether the run includes the key, if one matches.
     pub rule: Option<FilterRule>,
-    /// What the source has there.
+    /// The source's entry, if there is one.
     pub source: Option<Entry>,
-    /// What the target has there.
+    /// The target's entry, if there is one.
     pub target: Option<Entry>,
-    /// What the manifest remembers of it; nothing also where there is no manifest.
+    /// The row of the key in the manifest. `None` also if there is no manifest.
     pub remembered: Option<Row>,
-    /// What follows.
+    /// What the sync would do.
     pub outcome: Outcome,
 }
 
-/// What a sync would do with one key. Guards speak of whole plans, and could still refuse this one.
+/// What a sync would do with one key. Guards apply to whole plans, so a guard may still refuse the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Neither side has it.
+    /// Neither side has the key.
     Absent,
-    /// The filter leaves it out, on both sides.
+    /// The filter excludes the key on both sides.
     Excluded,
-    /// Nothing: both sides hold the same.
+    /// Nothing: both sides are equal.
     Unchanged(Proof),
-    /// Nothing: only the target has it, and it stays, for deleting was not asked for.
+    /// Nothing: only the target has the entry, and it stays because the options do not delete.
     Kept,
-    /// Nothing: only the target seems to have it, and it stays, for the source has above it what was not looked into. So
-    /// it is not known to be absent, whether deleting was asked for or not.
+    /// Nothing: only the target seems to have the entry. The source has a protected directory above the key, so the key
+    /// is not known to be absent there. The entry stays, whether the options delete or not.
     Shielded {
-        /// What is protected in the source.
+        /// The protected entry in the source.
         by: Key,
-        /// Why it is.
+        /// Why it is protected.
         why: Protection,
     },
-    /// Nothing: it is a directory that its contents imply, or protected where it stands.
+    /// Nothing: the key is a directory that its contents imply, or a protected entry.
     Nothing,
-    /// This.
+    /// The sync executes this action.
     Act(Box<Action>),
 }
 
-/// Looks at one key and says what a sync with these options would do.
+/// Looks up one key and returns what a sync with these options would do.
 pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions, key: &Key) -> Result<Explanation> {
     let filter = &options.filter;
     let sides = tokio::join!(nearby::of(source, target, filter, key), nearby::of(target, target, filter, key));
@@ -92,7 +92,7 @@ pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions,
     })
 }
 
-/// Returns why what only the target has would stay, if it does, where the source has these entries.
+/// Returns why an entry that only the target has stays, given the entries of the source.
 fn stays_for(source: &[Entry], key: &Key) -> Outcome {
     let shield = source.iter().find_map(|entry| {
         let name = entry.key.as_str();
@@ -102,7 +102,7 @@ fn stays_for(source: &[Entry], key: &Key) -> Outcome {
     shield.map_or(Outcome::Kept, |(by, why)| Outcome::Shielded { by, why })
 }
 
-/// Plans for trees that hold these entries, and returns what comes of the key, if anything does.
+/// Runs the planner on trees with these entries and returns its decision about the key, if there is one.
 async fn planned(
     source: &Tree,
     target: &Tree,
@@ -133,7 +133,7 @@ async fn planned(
     Ok(outcome.or(proof.map(Outcome::Unchanged)))
 }
 
-/// Returns the row of a key. A manifest that cannot be read remembers nothing.
+/// Returns the row of a key. A manifest that cannot be read is treated as empty.
 async fn remembered(manifest: Option<&dyn Manifest>, key: &Key) -> Option<Row> {
     let rows = manifest?.rows();
     let mut from_key = std::pin::pin!(rows.skip_while(|row| {
@@ -143,7 +143,7 @@ async fn remembered(manifest: Option<&dyn Manifest>, key: &Key) -> Option<Row> {
     from_key.next().await?.ok().filter(|row| row.key == *key)
 }
 
-/// Takes note of what the key was found equal by.
+/// Records the evidence by which the key was found to be equal.
 struct Seen {
     key: Key,
     proof: Mutex<Option<Proof>>,

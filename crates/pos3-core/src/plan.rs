@@ -1,8 +1,8 @@
-//! A plan: what a sync would do, as data.
+//! A plan: the actions of a sync, as data.
 //!
-//! Making a plan touches nothing; a dry run is a plan that nobody executes. The [`Planner`] makes one as a stream, so
-//! that copies can start while listings are still read; [`Plan`] is the same, collected: in memory while it is small, with
-//! the rest in temporary files.
+//! Making a plan changes nothing; a dry run is a plan that is not executed. The [`Planner`] makes a plan as a stream,
+//! so that copies can start while the listings are still being read. [`Plan`] is the same, collected: a small plan is
+//! in memory, and the rest of a larger one in temporary files.
 
 mod decide;
 mod guard;
@@ -25,42 +25,42 @@ pub(crate) use permission::{Permission, Permit};
 pub use planner::{PlanError, Planner};
 pub use whole::{Plan, PlanCounts};
 
-/// One decided step, with what was seen when it was decided. Keys are relative to both trees.
+/// One step of a plan, with the state of both sides when the step was decided. Keys are relative to both trees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Make the target equal to the source.
+    /// Makes the target equal to the source.
     Copy {
-        /// What was listed in the source.
+        /// The source's entry in the listing.
         source: Entry,
-        /// What was listed in the target, if anything.
+        /// The target's entry in the listing, if it has one.
         target: Option<Entry>,
-        /// Why.
+        /// Why the entry is copied.
         why: Change,
     },
-    /// Remove what the source does not have. Comes only after both listings ended well.
+    /// Deletes an entry that the source does not have. Planned only after both listings have completed without error.
     Delete {
-        /// What was listed in the target.
+        /// The target's entry in the listing.
         target: Entry,
     },
-    /// Make the target equal to the source where something of another kind stands: a file where a directory has to be,
-    /// or a directory where a file. Comes after the deletes that clear its way.
+    /// Makes the target equal to the source where the target has an entry of another kind: a file in the place of a
+    /// directory, or a directory in the place of a file. It runs after the deletes that free the path.
     Replace {
-        /// What was listed in the source.
+        /// The source's entry in the listing.
         source: Entry,
-        /// What stands in the way, and is deleted first.
+        /// The entry in the way, which is deleted first.
         obstacle: Key,
     },
-    /// Leave a key alone that would otherwise be copied.
+    /// Leaves a key alone that would otherwise be copied.
     Skip {
         /// The key.
         key: Key,
-        /// Why.
+        /// Why it is skipped.
         why: SkipReason,
     },
 }
 
 impl Action {
-    /// Returns the relative key this is about.
+    /// Returns the relative key of the action.
     pub fn key(&self) -> &Key {
         match self {
             Self::Copy { source, .. } | Self::Replace { source, .. } => &source.key,
@@ -69,7 +69,7 @@ impl Action {
         }
     }
 
-    /// Returns true for what comes after the copies and counts as withheld if it does not happen.
+    /// Returns true for an action that runs after the copies, and that is counted as withheld if it is not executed.
     pub(crate) fn is_last(&self) -> bool {
         match self {
             Self::Delete { target } => target.has_content(),
@@ -79,24 +79,24 @@ impl Action {
     }
 }
 
-/// Why a key is left alone.
+/// Why a key is skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// The source has something there that is not read.
+    /// The source has an entry at the key that pos3 does not read.
     #[error("{0}")]
     Source(Protection),
-    /// It is in an archive, and has to be restored before it can be copied.
+    /// The object is archived and must be restored before it can be copied.
     #[error("it is archived and must be restored first")]
     Archived(Archived),
-    /// The target has something there that is not touched.
+    /// The target has an entry at the key that pos3 does not change.
     #[error("in the target, {0}")]
     Target(Protection),
-    /// Only the target has it, and it is not touched.
+    /// Only the target has the entry, and pos3 does not change it.
     #[error("only the target has it, and {0}")]
     TargetOnly(Protection),
-    /// In the target it would lie below something that is not touched.
+    /// In the target, the key would be below a protected directory.
     #[error("in the target it would lie below '{by}', and {why}")]
     Shielded {
         /// The protected directory.
@@ -104,46 +104,46 @@ pub enum SkipReason {
         /// Why it is protected.
         why: Protection,
     },
-    /// The target cannot hold the key.
+    /// The target cannot store the key.
     #[error("the key cannot be a file name: {0}")]
     Unsafe(UnsafeKey),
-    /// A name would have to be a file and a directory at once; the key is what it clashes with.
+    /// A name would have to be both a file and a directory. The key is the entry that it clashes with.
     #[error("'{0}' is there, and a name cannot be a file and a directory at once")]
     Clash(Key),
-    /// The target has a directory in its place, and something in that directory is not to be deleted.
+    /// The target has a directory at this key, and an entry in that directory must not be deleted.
     #[error("the target has a directory in its place, and '{0}' in it is not to be deleted")]
     Occupied(Key),
-    /// The target's was changed since both sides were equal, and the source's was not.
+    /// The target's entry was changed since both sides were equal, and the source's was not.
     #[error("the target's is newer: it changed since both sides were equal")]
     Newer,
-    /// Both were changed since they were equal.
+    /// Both sides were changed since they were equal.
     #[error("both sides changed since they were equal")]
     Conflict,
-    /// The sides differ, no manifest row says which one changed, and the target's is not the older one.
+    /// The sides differ, no manifest row shows which one changed, and the target's entry is not older.
     #[error("the sides differ, no manifest row says which one changed, and the one to be overwritten is not older")]
     Later,
-    /// The target's was removed since both sides were equal, and the source's has not changed.
+    /// The entry was removed from the target since both sides were equal, and the source's has not changed.
     #[error("it was removed from the target since both sides were equal")]
     Removed,
-    /// It was gone when it was to be read.
+    /// The source's entry no longer existed when it was to be read.
     #[error("it vanished while the sync ran")]
     Vanished,
 }
 
-/// What a key that is left alone means for the rest of the run.
+/// The effect of a skipped key on the rest of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipEffect {
-    /// Nothing: the user's own policy leaves it out, or something newer stands there.
+    /// None: the user's own policy leaves the key out, or the target's entry is newer.
     None,
-    /// The run is not clean. There is no content that the target should have and has not, so deletes go on.
+    /// The run is not clean. The target lacks no content that it should have, so deletes continue.
     Unclean,
-    /// The run is not clean, and nothing is deleted: content that was to be copied may have no other copy in the target
-    /// than the one that would be deleted.
+    /// The run is not clean, and pos3 deletes nothing: an entry that would be deleted may be the target's only copy of
+    /// the content that was not copied.
     WithholdsDeletes,
 }
 
 impl SkipReason {
-    /// Returns what leaving a key alone for this reason means for the rest of the run.
+    /// Returns the effect of this reason on the rest of the run.
     pub fn effect(&self) -> SkipEffect {
         match self {
             Self::Source(Protection::Symlink) | Self::Archived(Archived::LeftOut) | Self::Newer | Self::Removed => {
@@ -166,29 +166,29 @@ impl SkipReason {
         }
     }
 
-    /// Returns true if both sides have data that the other has not, and a person has to choose.
+    /// Returns true if both sides have data that the other one lacks, so a user must choose.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict | Self::Later)
     }
 
-    /// Returns true for what the user's own policy leaves out: reported, but nothing went wrong.
+    /// Returns true if the user's own policy leaves the key out: pos3 reports it, but the run is clean.
     pub fn is_policy(&self) -> bool {
         self.effect() == SkipEffect::None
     }
 }
 
-/// What was counted while a plan was made.
+/// The counts from planning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Entries the source listing gave, after the filter.
+    /// Entries in the source listing, after the filter.
     pub source: u64,
-    /// Files and objects the target listing gave, after the filter.
+    /// Files and objects in the target listing, after the filter.
     pub target: u64,
-    /// Files found equal on both sides.
+    /// Files that are equal on both sides.
     pub unchanged: u64,
-    /// Files only the target has, which are kept because deleting was not asked for.
+    /// Files that only the target has and that stay, because the options do not delete.
     pub extra: u64,
-    /// Files that would be deleted or replaced if every copy could be made. They are not part of the plan.
+    /// Files that would be deleted or replaced if every copy could be made. The plan does not contain them.
     pub withheld: u64,
 }
 

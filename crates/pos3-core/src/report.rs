@@ -107,7 +107,7 @@ pub enum FailureKind {
     Error,
     /// The source kept changing while it was read. The target is unchanged.
     Changed,
-    /// The target no longer matches the plan, or, if that is checked, the source does not. The target was left alone.
+    /// The target no longer matches the plan, or the source does not, if that is checked. The target was left alone.
     Stale,
     /// The copy was made, but no checksum covers it, and the options require one.
     Unverified,
@@ -117,16 +117,17 @@ pub enum FailureKind {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Stop {
-    /// The side whose listing failed.
+    /// A listing failed. Nothing was deleted.
     Listing {
-        /// The tree of that side, as a user would write it.
+        /// The side whose listing failed.
         side: Side,
-        /// The error.
+        /// The tree of that side, as a user would write it.
         place: String,
-        /// What happened.
+        /// The error.
         error: StoreError,
     },
-    /// A guard refused the plan. Nothing was changed.
+    /// A guard refused the plan, and nothing was changed. [`Refusal::SamePlace`] can also end a run after its first
+    /// copies; nothing was deleted then either.
     Refused(Refusal),
     /// Every further action would have failed in the same way. Copies in flight were finished, and no other action was
     /// started.

@@ -64,8 +64,8 @@ impl Tree {
     }
 
     /// Returns the relative key for a key of the store, or `None` if that key is outside this tree: a server may return
-    /// more keys than were requested. The key of the prefix itself becomes an empty key. No other function removes a
-    /// prefix from a key.
+    /// more keys than were requested. The key of the prefix itself becomes an empty key. Do not remove the
+    /// prefix in any other way.
     pub fn relative(&self, key: &Key) -> Option<Key> {
         match &self.object {
             Some(single) => (*key == single.whole).then(|| single.name.clone()),

@@ -1,4 +1,4 @@
-//! One copy, from the source's tree to the target's.
+//! One copy from the source's tree to the target's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,30 +14,30 @@ use crate::plan::{Action, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind};
 use crate::store::{Content, Expect, PutOptions, Result, Slot};
 
-/// How long a source that changes while it is read is left alone before it is read again.
+/// The pauses before pos3 reads a source file again that changed while it was read.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 
-/// How often content that arrived damaged is fetched or sent again.
+/// The number of times that damaged content is transferred again.
 const DAMAGED: usize = 2;
 
-/// A copy and what it needs to run on its own.
+/// A copy action with the data that it needs to run as a separate task.
 pub(super) struct Copy {
     pub(super) run: Arc<Run>,
     pub(super) action: Action,
 }
 
-/// How a copy ended.
+/// The result of a copy.
 pub(super) enum Copied {
-    /// The target has it.
+    /// The target has the content.
     Done { size: u64, verified: bool },
-    /// It turned out that there is nothing to copy.
+    /// It was skipped, because the source's entry is gone or archived.
     Skipped(Key, SkipReason),
-    /// It could not be made, or not be verified.
+    /// The copy could not be made or verified.
     Failed(Failure),
 }
 
-/// What was stored, and what it was made from.
+/// The stored entry and the source entry it was made from.
 struct Stored {
     source: Entry,
     target: Entry,
@@ -45,7 +45,7 @@ struct Stored {
 }
 
 impl Copy {
-    /// Copies while it holds the slot. What stands at the target must be what the plan saw there.
+    /// Makes the copy while it holds the slot. Fails if the target's entry no longer matches the plan.
     pub(super) async fn run(self, slot: Slot) -> Copied {
         let (source, target) = match &self.action {
             Action::Copy { source, target, .. } => (source, target.as_ref()),
@@ -126,14 +126,15 @@ impl Copy {
         Ok(Stored { source: source.clone(), target: stored, verified: self.is_verified(&content) })
     }
 
-    /// Bytes that never left the machine need no checksum, and neither does what has none.
+    /// Returns true if a checksum verified the content. Content that stayed on this machine and empty content need
+    /// none.
     fn is_verified(&self, content: &Content) -> bool {
         let local = |tree: &crate::tree::Tree| tree.store().capabilities().local_reads;
         content.size() == 0 || content.is_verified() || (local(&self.run.source) && local(&self.run.target))
     }
 }
 
-/// What must stand at the key: what was seen there.
+/// Returns the condition for the write: the target's entry must still match the plan.
 fn expectation(target: Option<&Entry>) -> Expect {
     match target {
         None => Expect::Absent,
@@ -142,17 +143,18 @@ fn expectation(target: Option<&Entry>) -> Expect {
     }
 }
 
-/// Returns true if what was to be read is not there any more. A bucket that is gone is another matter.
+/// Returns true if the source's entry no longer exists. A missing bucket is different: it affects every key.
 fn has_vanished(error: &StoreError) -> bool {
     error.kind() == ErrorKind::NotFound && error.operation() == "read" && error.reach() == Reach::Key
 }
 
-/// Returns true if the source is in an archive that no listing told of.
+/// Returns true if the source is archived although its listing did not show that.
 fn is_archived(error: &StoreError) -> bool {
     error.kind() == ErrorKind::Archived && matches!(error.operation(), "read" | "copy")
 }
 
-/// Returns what an error of a copy means: a source is read, a target is written.
+/// Returns the kind of failure for an error of a copy. The operation identifies the side: the source is read, the
+/// target is written.
 fn kind_of(error: &StoreError) -> FailureKind {
     match (error.operation(), error.kind()) {
         ("read", ErrorKind::Precondition) => FailureKind::Changed,

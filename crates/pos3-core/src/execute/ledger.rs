@@ -1,4 +1,4 @@
-//! What became of the actions of a run, and what follows from it for the rest.
+//! Records the results of a run's actions, and their consequences for the remaining actions.
 
 use tokio::task::JoinError;
 
@@ -8,12 +8,12 @@ use crate::key::Key;
 use crate::plan::{Permission, SkipReason};
 use crate::report::{FailedAction, Failure, Report};
 
-/// Takes note of how actions ended.
+/// The results of a run so far.
 pub(super) struct Ledger<'r> {
     pub(super) report: &'r mut Report,
-    /// Whether deletes may follow: every copy that was not made takes it away.
+    /// Whether deletes are still allowed. Every copy that was not made revokes the permission.
     pub(super) permission: Permission,
-    /// The failure that every further action would meet, once it is known to be one.
+    /// The failure that every further action would meet, once there is one.
     pub(super) fatal: Option<Failure>,
     streak: Streak,
 }
@@ -23,7 +23,7 @@ impl<'r> Ledger<'r> {
         Self { report, permission: Permission::new(), fatal: None, streak: Streak::default() }
     }
 
-    /// Takes note of how a copy ended. Only one that was made leaves the permission to delete as it is.
+    /// Records the result of a copy. Every result except success may revoke the permission to delete.
     pub(super) fn copy_ended(&mut self, done: Result<Copied, JoinError>) {
         match done {
             Ok(Copied::Done { size, verified }) => {
@@ -39,7 +39,7 @@ impl<'r> Ledger<'r> {
         }
     }
 
-    /// Takes note of a delete that was done.
+    /// Records a successful delete.
     pub(super) fn deleted(&mut self, has_content: bool) {
         self.report.deleted += u64::from(has_content);
         self.streak.end();

@@ -1,15 +1,15 @@
-//! When to give up: failures that every further action would meet.
+//! Detects failures that every further action would meet, so that the run ends early.
 //!
-//! Without it a run whose bucket is gone, or whose credentials expired, would send a request for each of a million files
-//! only to be told a million times.
+//! Otherwise a run whose bucket is gone, or whose credentials have expired, would send a request for each of a million
+//! files and fail a million times.
 
 use crate::error::{ErrorKind, Reach};
 use crate::report::{Failure, FailureKind};
 
-/// So many failures of one cause, with no success in between, end a run.
+/// The number of failures with the same cause, without a success in between, that ends a run.
 const LENGTH: usize = 64;
 
-/// The last failures, as long as they have one cause.
+/// The latest failures, as long as they have the same cause.
 #[derive(Debug, Default)]
 pub(super) struct Streak {
     last: Option<Failure>,
@@ -17,17 +17,17 @@ pub(super) struct Streak {
 }
 
 impl Streak {
-    /// Takes note of something that went well.
+    /// Records a success.
     pub(super) fn end(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes note of a failure, and returns true if every further action would meet it too. `succeeded` is how many actions
-    /// of its kind went well in this run.
+    /// Records a failure and returns true if every further action would meet it too. `succeeded` is the number of
+    /// actions of the same kind that have succeeded in this run.
     pub(super) fn goes_on(&mut self, failure: &Failure, succeeded: u64) -> bool {
         let is_suspected = match (failure.kind, failure.error.reach()) {
             (FailureKind::Error, Reach::Everything) => return true,
-            // Who may write some keys may well be denied others, however many.
+            // A user with access to some keys may be denied access to any number of others.
             (FailureKind::Error, Reach::Suspected) => failure.error.kind() != ErrorKind::Denied || succeeded == 0,
             _ => false,
         };
@@ -56,7 +56,7 @@ mod tests {
         Failure { key: Key::from("k"), action: FailedAction::Copy, kind: FailureKind::Error, error }
     }
 
-    /// Returns how many of these failures in a row end a run, if a thousand do.
+    /// Returns how many such failures in a row end a run, or `None` if 999 do not.
     fn length(kind: ErrorKind, reach: Reach, succeeded: u64) -> Option<usize> {
         let mut streak = Streak::default();
         (1..1_000).find(|_| streak.goes_on(&failure(kind, reach), succeeded))

@@ -1,7 +1,8 @@
-//! The entries of one side that can matter to a key: itself, what it lies in, and something that lies in it.
+//! Finds the entries of one side that can affect a key: the key itself, the directories above it, and one entry below
+//! it.
 //!
-//! What a key lies in matters where a name cannot be a file and a directory at once, and where something protected stands
-//! above it. Looking costs a request a level on a store that is asked over a network, so it is done only there.
+//! The entries above a key matter if a name cannot be a file and a directory at once, or if one of them is protected.
+//! On a remote store, looking them up takes one request per level, so it is done only if they matter.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +15,11 @@ use crate::key::Key;
 use crate::store::{KeyRule, ListOptions, Result};
 use crate::tree::Tree;
 
-/// Returns the entries of `tree` that can matter to a key in a sync to `target`, in order.
+/// Returns the entries of `tree` that can affect a key in a sync to `target`, in order.
 ///
 /// # Errors
 ///
-/// What kept a store from answering. On a disk it is a protected entry, as in a listing.
+/// Returns the error of a store. On a disk, an unreadable entry is a protected entry instead, as in a listing.
 pub(super) async fn of(tree: &Tree, target: &Tree, filter: &Filter, key: &Key) -> Result<Vec<Entry>> {
     let capabilities = tree.store().capabilities();
     let names_matter = capabilities.local_reads || target.store().capabilities().keys == KeyRule::FilePath;
@@ -30,7 +31,7 @@ pub(super) async fn of(tree: &Tree, target: &Tree, filter: &Filter, key: &Key) -
         let blocks = capabilities.keys == KeyRule::FilePath && at_name.iter().any(is_obstacle);
         found.add(at_name);
         if blocks {
-            // Nothing lies below it.
+            // Nothing can be below this entry.
             return Ok(found.in_order());
         }
     }
@@ -46,7 +47,7 @@ pub(super) async fn of(tree: &Tree, target: &Tree, filter: &Filter, key: &Key) -
     Ok(found.in_order())
 }
 
-/// Entries, each once.
+/// Entries by key.
 #[derive(Default)]
 struct Found(BTreeMap<Key, Entry>);
 
@@ -76,7 +77,8 @@ impl Nearby<'_> {
         }
     }
 
-    /// Returns what stands where a key needs a directory: a file, and where looking is free the directory itself.
+    /// Returns the entries at a name that a key needs as a directory: a file, and on a local store also the directory
+    /// itself.
     async fn at_name(&self, name: &Key) -> Result<Vec<Entry>> {
         let mut found: Vec<Entry> = self.look_up(name).await?.into_iter().collect();
         if self.is_local {
@@ -85,7 +87,7 @@ impl Nearby<'_> {
         Ok(found)
     }
 
-    /// Returns the first entry that exists for the run in the directory that the key is, or would have to be.
+    /// Returns the first admitted entry in the directory that the key is, or would have to be.
     async fn first_inside(&self, key: &Key) -> Result<Option<Entry>> {
         if self.tree.is_object() {
             return Ok(None);
@@ -99,7 +101,7 @@ impl Nearby<'_> {
                 Ok(Some(entry)) => {
                     let relative = self.tree.relative(&entry.key);
                     let inside = relative.filter(|relative| relative.as_str().starts_with(directory.as_str()));
-                    // A server may send what lies elsewhere.
+                    // A server may return entries from elsewhere.
                     let Some(relative) = inside else { continue };
                     let is_itself = relative == directory && (key.is_marker() || self.is_local);
                     if !is_itself && self.filter.admits(relative.as_str()) {

@@ -1,7 +1,7 @@
-//! The last look before anything is deleted.
+//! The last check before deletes.
 //!
-//! Mass deletes come from a source that is empty by accident: a disk not mounted, a typo in a prefix. A guard refuses
-//! the whole plan, so that nothing has been touched when a person reads why.
+//! Typical causes of a mass delete are a source that is empty by mistake, a disk that is not mounted, and a typo in a
+//! prefix. A guard refuses the whole plan, so nothing has changed when the user reads the reason.
 
 use super::Tally;
 use crate::diff::Side;
@@ -10,25 +10,25 @@ use crate::key::Key;
 use crate::listing::Complete;
 use crate::spill::{Spill, SpillError};
 
-/// How much a plan may delete.
+/// Limits on the deletes of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Guards {
-    /// The most that may be deleted.
+    /// The largest number of files that may be deleted.
     pub max_delete: MaxDelete,
-    /// Whether a source without a single file may empty the target.
+    /// Whether a source without any files may delete everything in the target.
     pub allow_empty: bool,
 }
 
 impl Guards {
-    /// Sets the most that may be deleted.
+    /// Sets the largest number of files that may be deleted.
     #[must_use]
     pub fn with_max_delete(mut self, max_delete: MaxDelete) -> Self {
         self.max_delete = max_delete;
         self
     }
 
-    /// Sets whether a source without a single file may empty the target.
+    /// Sets whether a source without any files may delete everything in the target.
     #[must_use]
     pub fn with_allow_empty(mut self, allow_empty: bool) -> Self {
         self.allow_empty = allow_empty;
@@ -36,22 +36,23 @@ impl Guards {
     }
 }
 
-/// The most that a plan may delete.
+/// The largest number of files that a plan may delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MaxDelete {
-    /// Half of a target that holds at least 20 files; anything in a smaller one.
+    /// Half of a target that has at least 20 files; any number in a smaller one.
     #[default]
     Usual,
     /// At most this many files.
     Count(u64),
-    /// At most this share of the target's files, in percent; 100 lifts the limit.
+    /// At most this percentage of the target's files; 100 removes the limit.
     Percent(u8),
 }
 
-/// The share that [`MaxDelete::Usual`] allows, in percent.
+/// The percentage that [`MaxDelete::Usual`] allows.
 const USUAL_PERCENT: u8 = 50;
 
-/// The size from which [`MaxDelete::Usual`] counts: in a small directory a large share is a few files.
+/// The number of files from which [`MaxDelete::Usual`] limits deletes: in a small directory, a few files are a large
+/// percentage.
 const USUAL_FROM: u64 = 20;
 
 impl MaxDelete {
@@ -66,59 +67,59 @@ impl MaxDelete {
     }
 }
 
-/// Why a plan was refused as a whole.
+/// Why the whole plan was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The source is empty, and the target is not.
     #[error("the source is empty, so all {files} files of the target would be deleted")]
     SourceEmpty {
-        /// How many files the target holds.
+        /// The number of files in the target.
         files: u64,
     },
-    /// Something would be deleted because of a listing that cannot be trusted.
+    /// Entries would be deleted based on an unreliable listing.
     #[error("the listing of the {} cannot be trusted with deletes: {why}", side.as_str())]
     Unreliable {
-        /// Which listing.
+        /// The side of the listing.
         side: Side,
-        /// What is wrong with it.
+        /// Why the listing is unreliable.
         why: String,
     },
-    /// The source holds no file, only empty directories, markers, links or what cannot be read.
+    /// The source has no files, only empty directories, empty markers, links or unreadable entries.
     #[error("the source is empty but for directories and links, so {files} files of the target would be deleted")]
     NoSourceFile {
-        /// How many files would be deleted.
+        /// The number of files that would be deleted.
         files: u64,
     },
-    /// More would be deleted than is allowed.
+    /// The plan deletes more files than allowed.
     #[error("{deletes} of the {files} files in the target would be deleted, which is more than the allowed {limit}")]
     TooManyDeletes {
-        /// How many would be deleted.
+        /// The number of files that would be deleted.
         deletes: u64,
-        /// How many files the target holds.
+        /// The number of files in the target.
         files: u64,
-        /// How many may be deleted.
+        /// The number of files that may be deleted.
         limit: u64,
     },
-    /// Something of the target shows up in the source: they are one place under two names.
+    /// An entry of the target also appears in the source: both are the same location under two names.
     #[error("the source and the target overlap under two names: '{key}' in the target shows up in the source too")]
     SamePlace {
-        /// What shows up in both, relative to the target.
+        /// The key that appears in both, relative to the target.
         key: Key,
     },
 }
 
-/// What only the target has, until it is known whether it may be deleted.
+/// The entries that only the target has, until it is decided whether they may be deleted.
 #[derive(Debug)]
 pub(super) struct Extra {
     entries: Spill<Entry>,
     /// Files, objects and markers.
     files: u64,
-    /// Files and objects, and of markers only those with content.
+    /// Files, objects and those markers that have content.
     contents: u64,
 }
 
-/// What is to be deleted. Only [`Extra::release`] makes one.
+/// The entries to delete. Only [`Extra::release`] creates this type.
 #[derive(Debug)]
 pub(super) struct Deletes {
     entries: Spill<Entry>,
@@ -136,9 +137,9 @@ impl Extra {
         self.entries.push(entry)
     }
 
-    /// Turns what only the target has into deletes: the only place where deletes are made, and it takes the proofs that
-    /// both listings ended well. `source_files` is the number of entries of the source that are files. A plan that
-    /// `replaces` something needs listings without doubt, too.
+    /// Turns the entries that only the target has into deletes. No other function creates deletes. It requires the
+    /// evidence that both listings completed without error. `source_files` is the number of files in the source. If the
+    /// plan `replaces` entries, it also needs reliable listings, even without other deletes.
     pub(super) fn release(
         self,
         replaces: bool,
@@ -166,7 +167,7 @@ impl Extra {
 }
 
 impl Deletes {
-    /// Returns how many are no directories.
+    /// Returns the number of entries that are not directories.
     pub(super) fn files(&self) -> u64 {
         self.files
     }

@@ -1,8 +1,8 @@
-//! Names that would have to be a file and a directory at once.
+//! Handles names that would have to be a file and a directory at once.
 //!
-//! In an object store `a` and `a/x` are two objects; on a disk `a` cannot be both. In byte order other names (`a-b`)
-//! may stand between the two, so the files whose directory may still come are remembered, and copies of new ones held
-//! back: a handful at any time.
+//! An object store can have both `a` and `a/x`; a disk cannot. In byte order, other names (`a-b`) may come between the
+//! two. So this module remembers each file until its directory can no longer come, and holds back copies of new files
+//! meanwhile. Only a few names are remembered at a time.
 
 use super::{Action, SkipReason};
 use crate::diff::Diff;
@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::options::Deletion;
 use crate::store::KeyRule;
 
-/// The files seen whose names later keys may use as directories.
+/// The files whose names later keys may still use as directories.
 #[derive(Debug)]
 pub(super) struct Names {
     on_disk: bool,
@@ -25,35 +25,35 @@ struct Open {
     holder: Holder,
 }
 
-/// Who has a file of the name.
+/// The sides that have a file of this name.
 #[derive(Debug)]
 enum Holder {
-    /// Either side has something there that is not touched.
+    /// One of the sides has a protected entry there.
     Protected,
-    /// The source; its copy is held back where the target has no such file.
+    /// The source has a file. Its copy is held back if the target has no such file.
     Source { held: Option<Box<Entry>> },
-    /// The target alone.
+    /// Only the target has a file.
     Target,
-    /// The target alone, and it is not to be deleted.
+    /// Only the target has a file, and it must not be deleted.
     Kept,
 }
 
 impl Names {
-    /// Returns the names of a plan for a target with this rule.
+    /// Returns an empty set of names, for a target with this key rule.
     pub(super) fn new(keys: KeyRule, deletion: Deletion) -> Self {
         Self { on_disk: keys == KeyRule::FilePath, deletion, open: Vec::new() }
     }
 
-    /// Forgets the names whose directory cannot come any more, and returns the copies that were held back for them.
+    /// Forgets the names whose directory can no longer come, and returns the copies that were held back for them.
     pub(super) fn pass(&mut self, key: &Key) -> Vec<Entry> {
         self.close(|open| {
-            // Everything below `a/` sorts before `a0`.
+            // A key that continues the name with a byte above '/' (`a0`) sorts after everything below `a/`.
             let rest = key.as_str().as_bytes().strip_prefix(open.name.as_str().as_bytes());
             rest.is_none_or(|rest| rest.first().is_some_and(|next| *next > b'/'))
         })
     }
 
-    /// Forgets every name.
+    /// Forgets all names and returns the copies that were held back.
     pub(super) fn end(&mut self) -> Vec<Entry> {
         self.close(|_| true)
     }
@@ -67,7 +67,7 @@ impl Names {
         .collect()
     }
 
-    /// Returns what must be done with a difference whose key clashes with a file that was seen before.
+    /// Returns the action for a difference whose key clashes with a remembered file, or `None` if there is no clash.
     pub(super) fn clash(&self, diff: &Diff) -> Option<Action> {
         let (Diff::SourceOnly(source) | Diff::Both { source, .. }) = diff else { return None };
         if !self.on_disk || !source.has_content() {
@@ -75,7 +75,8 @@ impl Names {
         }
         let mut above = self.open.iter().filter(|open| source.key.is_inside(open.name.as_str()));
         let first = above.next()?;
-        // The source's own file decides: what it clashes with cannot have the place of anything either.
+        // If several names clash, a file of the source decides: it takes the path itself, so deleting another obstacle
+        // would not make the copy possible.
         let above = above.find(|open| matches!(open.holder, Holder::Source { .. })).unwrap_or(first);
         match above.holder {
             Holder::Protected => None,
@@ -84,7 +85,7 @@ impl Names {
         }
     }
 
-    /// Returns what must be done with a held copy once the target turns out to have a directory of its name.
+    /// Returns the action for a held copy if the target turns out to have a directory of its name.
     pub(super) fn directory_found(&mut self, diff: &Diff) -> Option<Action> {
         let (target, source_inside) = match diff {
             Diff::TargetOnly { target, source_inside } => (target, *source_inside),
@@ -100,7 +101,8 @@ impl Names {
         let name = self.open[at].name.clone();
         let directory = Key::from(format!("{}/", name.as_str()));
         if source_inside {
-            // The source has both; the directory is there already, so it stays.
+            // The source has a file and a directory of this name. The target already has the directory, so the
+            // directory stays.
             self.open.remove(at);
             return Some(clashes(name, directory));
         }
@@ -114,7 +116,7 @@ impl Names {
         }
     }
 
-    /// Remembers what stands at a key, before anything is decided about it.
+    /// Remembers the file of a difference, before any decision about it.
     pub(super) fn remember(&mut self, diff: &Diff) {
         let (entry, holder) = match diff {
             Diff::Both { source, target } if is_protected(source) || is_protected(target) => {
@@ -133,7 +135,7 @@ impl Names {
         }
     }
 
-    /// Takes note that what only the target has at a key is not to be deleted, so nothing can have its place.
+    /// Notes that an entry that only the target has must not be deleted, so no other entry can take its path.
     pub(super) fn note_kept(&mut self, key: &Key) {
         let only_there = |open: &&mut Open| open.name == *key && matches!(open.holder, Holder::Target);
         if let Some(open) = self.open.iter_mut().find(only_there) {
@@ -141,15 +143,15 @@ impl Names {
         }
     }
 
-    /// Remembers a file that is to have the place of something deleted: what lies below it clashes with it.
+    /// Remembers a file that replaces a deleted entry. Keys below it clash with it.
     pub(super) fn remember_replacement(&mut self, source: &Entry) {
         if source.kind == Kind::File {
             self.open.push(Open { name: source.key.clone(), holder: Holder::Source { held: None } });
         }
     }
 
-    /// Holds back the copy of a new file until it is known whether the target has a directory of its name; gives it
-    /// back where that cannot matter.
+    /// Holds back the copy of a new file until it is known whether the target has a directory of its name. Returns the
+    /// entry at once if that is irrelevant.
     pub(super) fn hold(&mut self, source: Entry) -> Option<Entry> {
         if !self.on_disk || source.kind != Kind::File {
             return Some(source);
@@ -158,7 +160,7 @@ impl Names {
         None
     }
 
-    /// Returns true for `link/` when `link` was protected as well: one thing, listed under both names it may go by.
+    /// Returns true for `link/` if `link` is protected too: it is one entry, listed under both of its possible names.
     pub(super) fn is_second_name(&self, key: &Key) -> bool {
         key.is_marker()
             && self.open.iter().any(|open| {
@@ -179,7 +181,7 @@ fn clashes(key: Key, with: Key) -> Action {
 mod tests {
     use super::*;
 
-    /// Returns what a source's keys lead to, where the target has nothing.
+    /// Returns the copies and clashes for a source with these keys and an empty target.
     fn walk(names: &mut Names, keys: &[&str]) -> (Vec<String>, Vec<(String, String)>) {
         let (mut copies, mut clashing) = (Vec::new(), Vec::new());
         let mut copy = |entries: Vec<Entry>| copies.extend(entries.iter().map(|entry| entry.key.as_str().to_owned()));
@@ -226,11 +228,11 @@ mod tests {
                 Action::Skip { why, .. } => why.to_string(),
                 other => format!("{other:?}"),
             };
-            // A directory where a file has to be.
+            // A directory in the place of a file.
             assert_eq!(names.hold(Entry::file("f", 1)), None);
             let directory = Diff::TargetOnly { target: Entry::directory("f/"), source_inside: false };
             let found = names.directory_found(&directory).map(kind).unwrap();
-            // A file where a directory has to be.
+            // A file in the place of a directory.
             names.remember(&Diff::TargetOnly { target: Entry::file("d", 1), source_inside: false });
             let below = names.clash(&Diff::SourceOnly(Entry::file("d/x", 1))).map(kind).unwrap();
             match deletion {
@@ -238,7 +240,7 @@ mod tests {
                 Deletion::Keep => assert!(found.contains("'f/' is there") && below.contains("'d' is there")),
             }
             if deletion == Deletion::Mirror {
-                // That file would have to be a directory too, which no delete makes room for.
+                // The replaced file would have to be a directory too, and no delete can make that possible.
                 names.remember_replacement(&Entry::file("d/x", 1));
                 let clashing = names.clash(&Diff::SourceOnly(Entry::file("d/x/y", 1))).map(kind).unwrap();
                 assert!(clashing.contains("'d/x' is"), "{clashing}");

@@ -1,8 +1,8 @@
-//! Whether the place of a directory can be cleared for a file.
+//! Checks whether a directory can be removed to make room for a file.
 //!
-//! Deletes remove what the listing showed and the filter admits. A file that is excluded, or a link, stays, so its
-//! directory stays too, and the file that needs the place could never be written: its neighbours would be deleted for
-//! nothing. So the directory is looked at as it is, before anything is decided.
+//! Deletes remove only entries that the listing contains and the filter admits. An excluded file or a link stays, and
+//! so does its directory. The file could then never be written, and the other entries of the directory would be deleted
+//! in vain. So pos3 lists the directory, without the filter, before it decides on a replacement.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,22 @@ use crate::key::Key;
 use crate::store::{ListOptions, Result};
 use crate::tree::Tree;
 
-/// The directories whose places files are to have, and what was seen to stay in them.
+/// The directories that files are to replace, and the entries found to stay in them.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// The one that the listing may be in.
+    /// The directory that the target listing is in, if a file is to replace it. One is enough: the keys below a
+    /// directory are contiguous.
     last: Option<Key>,
     staying: BTreeMap<Key, Key>,
 }
 
 impl Room {
-    /// Takes note that a file is to have the place of something.
+    /// Notes that a file is to replace `obstacle`.
     pub(super) fn want(&mut self, obstacle: &Key) {
         self.last = obstacle.is_marker().then(|| obstacle.clone());
     }
 
-    /// Takes note of a key of the target that will not be deleted.
+    /// Notes a key of the target that will not be deleted.
     pub(super) fn note_kept(&mut self, key: &Key) {
         if let Some(directory) = &self.last
             && key.as_str().starts_with(directory.as_str())
@@ -38,11 +39,11 @@ impl Room {
         }
     }
 
-    /// Returns what replaces something, or the skip where something stays in the way.
+    /// Returns the action, or a skip instead of a replacement if an entry would stay in the way.
     ///
     /// # Errors
     ///
-    /// What kept the target's directory from being listed.
+    /// Fails if the target's directory cannot be listed.
     pub(super) async fn check(&self, action: Action, target: &Tree, filter: &Filter) -> Result<Action> {
         let Action::Replace { source, obstacle } = &action else { return Ok(action) };
         let stays = match self.staying.get(obstacle) {
@@ -57,7 +58,7 @@ impl Room {
     }
 }
 
-/// Returns the first thing in a directory of the target that deletes leave alone.
+/// Returns the first entry in a directory of the target that deletes would not remove.
 async fn first_to_stay(target: &Tree, directory: &Key, filter: &Filter) -> Result<Option<Key>> {
     let mut entries = target.store().list(target.key(directory).as_str(), ListOptions::default());
     while let Some(entry) = entries.try_next().await? {

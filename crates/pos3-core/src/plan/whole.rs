@@ -1,13 +1,13 @@
-//! A whole plan, in memory or not.
+//! A complete plan, in memory and temporary files.
 
 use super::{Action, PlanError, Planner, Tally};
 use crate::entry::Entry;
 use crate::spill::{HELD, Spill, SpillError};
 
-/// A collected plan. The deletes come after the copies, and what replaces something deleted comes last.
+/// A collected plan. Deletes come after the copies, and replacements come last.
 ///
-/// Actions beyond a few MiB are in anonymous temporary files, so a plan of any size takes little memory. That is why
-/// [`actions`](Self::actions) gives each action as a `Result`. A clone shares the files.
+/// Actions beyond a few MiB are stored in anonymous temporary files, so even a large plan needs little memory. That is
+/// why [`actions`](Self::actions) returns each action as a `Result`. Clones share the files.
 ///
 /// ```
 /// # use pos3_core::{Action, Entry, Plan};
@@ -21,9 +21,9 @@ use crate::spill::{HELD, Spill, SpillError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What was counted on the way.
+    /// The counts from planning.
     pub tally: Tally,
-    /// What was wrong but did not stop anything, such as a listing that had to be sorted.
+    /// Problems that did not stop the planning, such as a listing that had to be sorted.
     pub warnings: Vec<String>,
     first: Spill<Action>,
     deletes: Spill<Entry>,
@@ -31,7 +31,7 @@ pub struct Plan {
     counts: PlanCounts,
 }
 
-/// How many actions of each kind a plan has.
+/// The number of actions of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlanCounts {
@@ -39,18 +39,18 @@ pub struct PlanCounts {
     pub copies: u64,
     /// Replacements.
     pub replacements: u64,
-    /// The bytes of copies and replacements.
+    /// The bytes of all copies and replacements.
     pub bytes: u64,
     /// Deletes of files and objects.
     pub deletes: u64,
-    /// Deletes of directories that are empty by then.
+    /// Deletes of directories, which are empty by the time they are deleted.
     pub directories: u64,
-    /// Keys that are left alone.
+    /// Skipped keys.
     pub skips: u64,
 }
 
 impl Plan {
-    /// Returns a plan without actions that keeps about this many bytes in memory of each kind of action.
+    /// Returns an empty plan that holds about this many bytes in memory per kind of action.
     pub fn with_memory(bytes: usize) -> Self {
         Self {
             tally: Tally::default(),
@@ -62,22 +62,22 @@ impl Plan {
         }
     }
 
-    /// Returns a plan of these actions.
+    /// Returns a plan with these actions.
     ///
     /// # Errors
     ///
-    /// A temporary file that cannot be written.
+    /// Fails if a temporary file cannot be written.
     pub fn of(actions: impl IntoIterator<Item = Action>) -> Result<Self, SpillError> {
         let mut plan = Self::default();
         actions.into_iter().try_for_each(|action| plan.push(&action))?;
         Ok(plan)
     }
 
-    /// Collects a plan to its end.
+    /// Collects a complete plan.
     ///
     /// # Errors
     ///
-    /// The first failure of a listing or of a temporary file, or the refusal of a guard.
+    /// Returns the first failure of a listing or a temporary file, or the refusal of a guard.
     pub async fn collect(mut planner: Planner) -> Result<Self, PlanError> {
         let mut plan = Self::with_memory(planner.memory());
         while let Some(action) = planner.next_first().await? {
@@ -94,11 +94,11 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Adds an action behind those of its kind: copies and skips, deletes, replacements.
+    /// Adds an action after those of its kind: copies and skips, deletes, replacements.
     ///
     /// # Errors
     ///
-    /// A temporary file that cannot be written. The plan then lacks the action and must not be executed.
+    /// Fails if a temporary file cannot be written. The plan then lacks the action and must not be executed.
     pub fn push(&mut self, action: &Action) -> Result<(), SpillError> {
         self.counts.add(action);
         match action {
@@ -108,24 +108,24 @@ impl Plan {
         }
     }
 
-    /// Returns the actions in the order in which they are to be done, except that deletes are done from the last to the
-    /// first. An error, of a temporary file that cannot be read, is the last item.
+    /// Returns the actions in the order of execution, except that deletes are executed from the last to the first. If a
+    /// temporary file cannot be read, the error is the last item.
     pub fn actions(&self) -> impl Iterator<Item = Result<Action, SpillError>> + Send + use<> {
         let deletes = self.deletes.iter().map(|target| Ok(Action::Delete { target: target? }));
         self.first.iter().chain(deletes).chain(self.replacements.iter())
     }
 
-    /// Returns what is to be deleted, in the order of keys.
+    /// Returns the entries to delete, in key order.
     pub fn deletes(&self) -> &Spill<Entry> {
         &self.deletes
     }
 
-    /// Returns what is to be copied after the deletes.
+    /// Returns the replacements, which are copied after the deletes.
     pub fn replacements(&self) -> &Spill<Action> {
         &self.replacements
     }
 
-    /// Returns how many actions of each kind there are.
+    /// Returns the number of actions of each kind.
     pub fn counts(&self) -> PlanCounts {
         self.counts
     }
@@ -135,7 +135,7 @@ impl Plan {
         self.first.len() + self.deletes.len() + self.replacements.len()
     }
 
-    /// Returns true if nothing is to be done.
+    /// Returns true if there are no actions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -148,7 +148,7 @@ impl Default for Plan {
 }
 
 impl PlanCounts {
-    /// Returns how many deletes and replacements there are: what is withheld if something fails before.
+    /// Returns the number of deletes and replacements, which are withheld if something fails before them.
     pub fn last(&self) -> u64 {
         self.deletes + self.replacements
     }

@@ -1,6 +1,7 @@
-//! How much a run may do at once: requests in flight and bytes in flight.
+//! Limits what a run does at once: requests in flight and bytes in flight.
 //!
-//! Without one budget for the whole run, parallel files times parallel parts would multiply, and memory with them.
+//! Without one budget for the whole run, the number of parallel files and of parallel parts would multiply, and so
+//! would the memory.
 
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::files::{most_requests, open_file_limit};
 
-/// Bytes are counted in units of 4 KiB, so that a semaphore's permits reach terabytes.
+/// Bytes are counted in units of 4 KiB, so that the permits of a semaphore suffice for terabytes.
 const UNIT: u64 = 4096;
 
-/// Requests and bytes in flight for one run; clones share it.
+/// The requests and bytes in flight of one run. Clones share the limits.
 #[derive(Clone, Debug)]
 pub struct Budget {
     slots: Arc<Semaphore>,
@@ -20,27 +21,27 @@ pub struct Budget {
     concurrency: usize,
 }
 
-/// The right to have one more request in flight, until it is dropped.
+/// Permission to have one more request in flight, until it is dropped.
 #[derive(Debug)]
 pub struct Slot {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The right to hold some bytes in memory, until it is dropped.
+/// Permission to hold some bytes in memory, until it is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Budget {
-    /// Requests in flight, where nothing else is asked for.
+    /// The default number of requests in flight.
     pub const CONCURRENCY: usize = 64;
 
-    /// Bytes of content held in memory, where nothing else is asked for: 128 MiB.
+    /// The default number of bytes of content in memory: 128 MiB.
     pub const BYTES: u64 = 128 << 20;
 
-    /// Returns a budget of `concurrency` requests and `bytes` bytes in flight: at least one request, and no more than the
-    /// limit of open files of this process allows now.
+    /// Returns a budget of `concurrency` requests and `bytes` bytes in flight. The number of requests is at least one
+    /// and at most what the current limit of open files of this process allows.
     pub fn new(concurrency: usize, bytes: u64) -> Self {
         let concurrency = concurrency.min(most_requests(open_file_limit())).clamp(1, Semaphore::MAX_PERMITS);
         let byte_units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 4);
@@ -62,17 +63,17 @@ impl Budget {
         Slot { _permit: acquire(&self.slots, 1).await }
     }
 
-    /// Returns a slot if one is free: for the second and further parts of one object.
+    /// Returns a slot if one is free. Use it for the second and further parts of one object.
     ///
-    /// The first part uses the slot its copy already holds, so every copy can always go on; that is why waiting here
-    /// is not offered.
+    /// The first part uses the slot that its copy already holds, so every copy can make progress. Parts must not wait
+    /// for further slots: copies that each hold one slot and wait for another would block each other forever.
     pub fn try_slot(&self) -> Option<Slot> {
         self.slots.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
     }
 
-    /// Waits until `bytes` more bytes may be in memory; more than the whole budget counts as all of it.
+    /// Waits until `bytes` more bytes may be in memory. More than the whole budget is treated as the whole budget.
     ///
-    /// Hold at most one reservation at a time per task, or two tasks could wait for each other for ever.
+    /// A task must hold at most one reservation at a time, or two tasks could wait for each other forever.
     pub async fn reserve(&self, bytes: u64) -> Reservation {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.byte_units);
         Reservation { _permit: if units == 0 { None } else { Some(acquire(&self.bytes, units).await) } }

@@ -1,33 +1,35 @@
-//! What a store can do, as data: the engine asks instead of trying.
+//! The abilities of a store, as data: the engine queries them instead of trying operations.
 
 use super::ClockSkew;
 use crate::entry::{Entry, Kind};
 use crate::key::UnsafeKey;
 
-/// What a store can do. Made with [`Capabilities::new`] and the `with_` methods, so that fields can be added.
+/// The abilities of a store. Create it with [`Capabilities::new`] and the `with_` methods, so that fields can be added
+/// later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Listings come in byte order of the whole key. A store without it is sorted by the engine.
+    /// Listings come in byte order of the full key. If false, the engine sorts them.
     pub ordered: bool,
-    /// Which keys the store can hold.
+    /// The keys that the store can hold.
     pub keys: KeyRule,
-    /// Reading content costs no request, so hashing it to compare is cheap.
+    /// Reading content takes no request, so hashing it for a comparison is cheap.
     pub local_reads: bool,
-    /// `put` honours [`Expect`](super::Expect) atomically.
+    /// `put` checks [`Expect`](super::Expect) atomically.
     pub conditional_put: bool,
-    /// `copy` works.
+    /// `copy` is supported.
     pub server_copy: bool,
-    /// How many keys one `delete` request takes; 1 where each key costs one.
+    /// The number of keys per `delete` request; 1 if each key takes its own request.
     pub delete_batch: usize,
-    /// `put` with [`PutOptions::modified`](super::PutOptions::modified) keeps that time.
+    /// `put` with [`PutOptions::modified`](super::PutOptions::modified) preserves that time.
     pub keeps_modified: bool,
-    /// How the clock that dates the entries differs from this machine's, as far as that is known.
+    /// The difference between the clock that dates the entries and this machine's clock, if known.
     pub clock: ClockSkew,
 }
 
 impl Capabilities {
-    /// Returns those of a plain object store: ordered, any key, nothing conditional, one delete per request.
+    /// Returns the capabilities of a plain object store: ordered listings, any key, no conditional puts, no server-side
+    /// copy, one delete per request.
     pub fn new() -> Self {
         Self {
             ordered: true,
@@ -41,7 +43,7 @@ impl Capabilities {
         }
     }
 
-    /// Returns true if keys do not depend on each other: nothing has to be deleted before something else.
+    /// Returns true if keys are independent of each other, so the order of deletes does not matter.
     pub fn is_flat(&self) -> bool {
         self.keys == KeyRule::Any
     }
@@ -60,42 +62,42 @@ impl Capabilities {
         self
     }
 
-    /// Sets whether reading content costs no request.
+    /// Sets whether reading content takes no request.
     #[must_use]
     pub fn with_local_reads(mut self, local_reads: bool) -> Self {
         self.local_reads = local_reads;
         self
     }
 
-    /// Sets whether `put` honours expectations.
+    /// Sets whether `put` checks expectations atomically.
     #[must_use]
     pub fn with_conditional_put(mut self, conditional_put: bool) -> Self {
         self.conditional_put = conditional_put;
         self
     }
 
-    /// Sets whether `copy` works.
+    /// Sets whether `copy` is supported.
     #[must_use]
     pub fn with_server_copy(mut self, server_copy: bool) -> Self {
         self.server_copy = server_copy;
         self
     }
 
-    /// Sets how many keys one delete request takes.
+    /// Sets the number of keys per delete request; at least 1.
     #[must_use]
     pub fn with_delete_batch(mut self, keys: usize) -> Self {
         self.delete_batch = keys.max(1);
         self
     }
 
-    /// Sets whether `put` keeps the modification time it is given.
+    /// Sets whether `put` preserves the modification time it is given.
     #[must_use]
     pub fn with_keeps_modified(mut self, keeps: bool) -> Self {
         self.keeps_modified = keeps;
         self
     }
 
-    /// Sets how the store's clock differs from this machine's.
+    /// Sets the difference between the store's clock and this machine's.
     #[must_use]
     pub fn with_clock(mut self, clock: ClockSkew) -> Self {
         self.clock = clock;
@@ -109,23 +111,23 @@ impl Default for Capabilities {
     }
 }
 
-/// Which keys a store can hold.
+/// The keys that a store can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyRule {
-    /// Any key is just a name; `a` and `a/x` can both be objects.
+    /// Any key is only a name; `a` and `a/x` can both be objects.
     Any,
-    /// Keys become file paths: [`Key::check_path`](crate::Key::check_path) decides, a marker becomes a directory
-    /// and cannot hold content, and a file cannot also be a directory.
+    /// Keys are file paths: [`Key::check_path`](crate::Key::check_path) decides, a marker becomes a directory and
+    /// cannot have content, and a file cannot also be a directory.
     FilePath,
 }
 
 impl KeyRule {
-    /// Checks that an entry like this can be stored under its key.
+    /// Checks that this entry can be stored under its key.
     ///
     /// # Errors
     ///
-    /// Why it cannot.
+    /// Returns why it cannot.
     pub fn check(self, entry: &Entry) -> Result<(), UnsafeKey> {
         match self {
             Self::Any => Ok(()),

@@ -1,24 +1,25 @@
-//! How a store's clock differs from this machine's.
+//! The difference between a store's clock and this machine's.
 //!
-//! A store dates its entries by its own clock. Whether a file of this machine is later than an object can be told only
-//! when the difference is known, and an error of a second can make the older one look newer. So it is kept as a range.
+//! A store dates its entries by its own clock. To compare the time of a local file with that of an object, the
+//! difference must be known. An error of a second can make the older one look newer, so the difference is a range.
 
 use std::time::{Duration, SystemTime};
 
-/// The resolution of the times that are compared: HTTP dates, and the times of objects on most servers.
+/// The resolution of the compared times: those of HTTP dates, and of objects on most servers.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
-/// How far a store's clock is ahead of this machine's, as a range. Default: both show the same time.
+/// How far a store's clock is ahead of this machine's, as a range. Default: no difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockSkew {
-    /// Milliseconds; negative where the store's clock is behind.
+    /// Milliseconds; negative if the store's clock is behind.
     least: i64,
     most: i64,
 }
 
 impl ClockSkew {
-    /// Returns the difference that follows from one answer: it was asked for and received at these times of this machine,
-    /// and it has this date, in whole seconds. `None` if these times cannot be: the clock was set meanwhile.
+    /// Returns the difference that follows from one response: the request was sent and the response received at these
+    /// times of this machine, and the response has this date, in whole seconds. Returns `None` if the times are
+    /// contradictory, because the clock was set in between.
     pub fn measured(asked: SystemTime, received: SystemTime, date: SystemTime) -> Option<Self> {
         let (least, most) = (ahead(date, received)?, ahead(date + RESOLUTION, asked)?);
         (least <= most).then_some(Self { least, most })
@@ -34,8 +35,8 @@ impl ClockSkew {
         Self { least, most }
     }
 
-    /// Returns the earliest and the latest time that this machine's clock may have shown when the store's showed `time`.
-    /// The store may have dropped the fraction of a second.
+    /// Returns the earliest and the latest time that this machine's clock may have shown when the store's clock showed
+    /// `time`. The store may have truncated `time` to whole seconds.
     pub fn range(self, time: SystemTime) -> (SystemTime, SystemTime) {
         (earlier(time, self.most), earlier(time + RESOLUTION, self.least))
     }
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn the_true_difference_lies_within_the_measured_one() {
         for ahead in [-3_600_000i64, -900, 0, 900, 3_600_000] {
-            // The answer was made at 200 by this machine's clock; its date has no fraction.
+            // The response was made at 200 by this machine's clock; its date has no fraction of a second.
             let theirs = 1_795_251_600_200i64 + ahead;
             let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(theirs / 1000).unwrap());
             let skew = ClockSkew::measured(at(100), at(300), date).unwrap();

@@ -1,8 +1,7 @@
-//! Content to be stored: something of known length whose ranges can be read, and read again.
+//! Content to store: data of known length whose ranges can be read, more than once if needed.
 //!
-//! Because content can be read again and from any offset, a store can split it into parts, send them in parallel and
-//! retry one, and nobody ever holds a whole object in memory. Because it knows where it comes from, a store can
-//! recognise its own kind and copy without reading at all.
+//! So a store can split content into parts, send them in parallel and retry each one, without holding a whole object in
+//! memory. Content also names its origin, so a store can recognise its own type and copy without reading the data.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,10 +15,10 @@ use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, Result};
 use crate::entry::Entry;
 use crate::error::{ErrorKind, StoreError};
 
-/// Told the number of bytes each time some have been read.
+/// Receives the number of bytes after each read.
 pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// Something of known length whose ranges can be read, again if needed; cheap to clone.
+/// Data of known length whose ranges can be read, more than once if needed. Cheap to clone.
 #[derive(Clone)]
 pub struct Content {
     source: Source,
@@ -36,7 +35,7 @@ enum Source {
 }
 
 impl Content {
-    /// Returns what `store` holds at `entry`, exactly as it was listed: if it changes meanwhile, reading fails with
+    /// Returns the content of `entry` in `store`, exactly as it was listed. If it has changed since, reads fail with
     /// `Precondition`.
     pub fn stored(store: Arc<dyn RemoteStore>, entry: Entry) -> Self {
         Self {
@@ -48,20 +47,21 @@ impl Content {
         }
     }
 
-    /// Returns this content with a meter that is told of every byte read.
+    /// Returns this content with a meter that receives the number of bytes of every read.
     #[must_use]
     pub fn with_meter(mut self, meter: Meter) -> Self {
         self.meter = Some(meter);
         self
     }
 
-    /// Returns this content without its meter: for what reads it more than once and [counts](Self::count) it itself.
+    /// Returns this content without its meter, for code that reads it more than once and [counts](Self::count) by
+    /// itself.
     #[must_use]
     pub fn without_meter(&self) -> Self {
         Self { meter: None, ..self.clone() }
     }
 
-    /// Returns this content read no faster than `pace` allows, if there is one.
+    /// Returns this content with a rate limit for reads, if `pace` is set.
     #[must_use]
     pub fn with_pace(mut self, pace: Option<Pace>) -> Self {
         self.pace = pace;
@@ -76,7 +76,7 @@ impl Content {
         }
     }
 
-    /// Returns the store and the entry this content comes from, if it comes from a store.
+    /// Returns the store and the entry of this content, if it comes from a store.
     pub fn origin(&self) -> Option<(&Arc<dyn RemoteStore>, &Entry)> {
         match &self.source {
             Source::Bytes(_) => None,
@@ -84,19 +84,19 @@ impl Content {
         }
     }
 
-    /// Returns the store and the entry this content comes from, if that store is an `S`.
+    /// Returns the store and the entry of this content, if that store is an `S`.
     pub fn origin_as<S: RemoteStore>(&self) -> Option<(&S, &Entry)> {
         let (store, entry) = self.origin()?;
         let any: &dyn std::any::Any = &**store;
         any.downcast_ref::<S>().map(|store| (store, entry))
     }
 
-    /// Returns the entry as its store tells it of this one object, where that may be more than a listing does: its
-    /// checksum, and whether its digest is one. Asks by one `head` at most; what is not stored has no entry.
+    /// Returns the entry as its store returns it for this one object, which may contain more facts than a listing: its
+    /// checksum, and whether its digest really is one. Sends at most one `head`. Content from memory has no entry.
     ///
     /// # Errors
     ///
-    /// Those of [`RemoteStore::head`], and `Precondition` if the content is not what was listed any more.
+    /// Returns the errors of [`RemoteStore::head`], and `Precondition` if the content has changed since it was listed.
     pub async fn look_up(&self) -> Result<Option<Entry>> {
         let Source::Stored { store, entry, .. } = &self.source else { return Ok(None) };
         if entry.checksum.is_some() || store.capabilities().local_reads {
@@ -108,34 +108,34 @@ impl Content {
         if is_other || found.size != entry.size {
             return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
         }
-        // A store that does not name the state here has told of it when it listed the object.
+        // A response without a fingerprint also lacks the digest; the one from the listing still applies.
         let digest = if is_named { found.digest } else { found.digest.or(entry.digest) };
         Ok(Some(Entry { digest, fingerprint: found.fingerprint.clone().or(entry.fingerprint.clone()), ..found }))
     }
 
-    /// Notes that the bytes that were moved have been compared with a checksum at the end of their way.
+    /// Records that the transferred bytes matched a checksum at the receiving end.
     pub fn mark_verified(&self) {
         self.verified.store(true, Ordering::Release);
     }
 
-    /// Returns true if the bytes were compared with a checksum at the end of their way.
+    /// Returns true if the bytes matched a checksum at the receiving end.
     pub fn is_verified(&self) -> bool {
         self.verified.load(Ordering::Acquire)
     }
 
-    /// Returns true if the store did not name the state of the object when a range of it was read: nothing but a digest
-    /// shows then whether it was this range of this object.
+    /// Returns true if the store returned a range without the fingerprint of the object. Only a digest can then verify
+    /// that the range belongs to this object.
     pub fn is_unnamed(&self) -> bool {
         self.unnamed.load(Ordering::Acquire)
     }
 
-    /// Returns the error of ranges that nothing shows to be those of this content.
+    /// Returns the error for ranges that cannot be verified to belong to this content.
     pub fn unnamed(&self, operation: &'static str) -> StoreError {
         StoreError::new(ErrorKind::Integrity, operation)
             .with_message("the answers do not name the object that the bytes are of, and no checksum shows it")
     }
 
-    /// Tells the meter of bytes that were copied without being read here.
+    /// Reports bytes to the meter that were copied without being read here.
     pub fn count(&self, bytes: u64) {
         if let Some(meter) = &self.meter {
             meter(bytes);
@@ -146,7 +146,8 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// Those of [`RemoteStore::get`]; a stream that could not deliver the range ends with one.
+    /// Returns the errors of [`RemoteStore::get`]. If the range cannot be delivered completely, the stream ends with an
+    /// error.
     pub async fn read(&self, range: Range<u64>) -> Result<ByteStream> {
         let body = match &self.source {
             Source::Bytes(bytes) => slice(bytes, range),
@@ -179,11 +180,11 @@ impl Content {
         })
     }
 
-    /// Reads a range into memory, exactly as many bytes as asked for.
+    /// Reads a range into memory, with exactly the requested number of bytes.
     ///
     /// # Errors
     ///
-    /// Those of [`read`](Self::read), and `Integrity` if the body was shorter or longer.
+    /// Returns the errors of [`read`](Self::read), and `Integrity` if the body is shorter or longer.
     pub async fn read_to_bytes(&self, range: Range<u64>) -> Result<Bytes> {
         let size = range.end.saturating_sub(range.start);
         collect_exactly(self.read(range).await?, size).await
@@ -194,7 +195,7 @@ impl Content {
 ///
 /// # Errors
 ///
-/// The body's own, and `Integrity` if it is shorter or longer.
+/// Returns the errors of the body, and `Integrity` if it is shorter or longer.
 pub async fn collect_exactly(mut body: ByteStream, size: u64) -> Result<Bytes> {
     let first = body.try_next().await?.unwrap_or_default();
     if first.len() as u64 == size {

@@ -1,4 +1,4 @@
-//! Convenience on every store, in one place that nobody can implement differently.
+//! Convenience methods for every store, which a backend cannot implement differently.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use super::{Content, GetOptions, ListOptions, PutOptions, RemoteStore, Result, c
 use crate::entry::Entry;
 use crate::key::Key;
 
-/// Shorthands for small things: whole bodies in memory, single deletes.
+/// Shorthands for small operations: whole bodies in memory, single deletes.
 #[async_trait]
 pub trait RemoteStoreExt: RemoteStore {
     /// Reads a whole object into memory.
@@ -22,12 +22,12 @@ pub trait RemoteStoreExt: RemoteStore {
         self.put(key, content, PutOptions::default()).await
     }
 
-    /// Deletes one key; a missing one is a success.
+    /// Deletes one key. Succeeds if the key is missing.
     async fn remove(&self, key: &Key) -> Result<()> {
         self.delete(std::slice::from_ref(key)).await.into_iter().collect()
     }
 
-    /// Lists a whole prefix into memory.
+    /// Lists all entries under a prefix into memory.
     async fn list_all(&self, prefix: &str) -> Result<Vec<Entry>> {
         self.list(prefix, ListOptions::default()).try_collect().await
     }

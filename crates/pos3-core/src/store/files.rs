@@ -1,11 +1,13 @@
-//! How many files and connections this process may have open.
+//! The number of files and connections that this process may have open.
 //!
-//! Every copy needs some. Under a low limit (`ulimit -n 64`) as many copies at once as usual would fail one by one.
+//! Every copy needs some. With a low limit (`ulimit -n 64`), the default number of parallel copies would fail one by
+//! one.
 
-/// Open files of a run besides those of its copies: the standard streams, the runtime's, the state, two walks.
+/// The open files of a run in addition to its copies: the standard streams, the runtime, the sync state, two directory
+/// walks.
 const BESIDES: usize = 32;
 
-/// The most that one copy has open: its connection, its file, and the directories on the way there.
+/// The most files that one copy has open: its connection, its file, and the directories of its path.
 const PER_REQUEST: usize = 5;
 
 /// Returns how many files this process may have open at once.
@@ -21,7 +23,7 @@ pub fn open_file_limit() -> usize {
     usize::MAX
 }
 
-/// Returns how many requests may be in flight under a limit of open files: at least one.
+/// Returns how many requests may be in flight with this limit of open files; at least one.
 pub(super) fn most_requests(open_files: usize) -> usize {
     (open_files.saturating_sub(BESIDES) / PER_REQUEST).max(1)
 }

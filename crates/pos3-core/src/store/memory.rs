@@ -1,4 +1,4 @@
-//! A store in memory, as strict as the contract: for tests, examples and embedders' first steps.
+//! A store in memory that follows the contract strictly, for tests, examples and first steps with the crate.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,12 +20,12 @@ use crate::error::{ErrorKind, StoreError};
 use crate::journal::Unfinished;
 use crate::key::Key;
 
-/// Keys that one delete request takes, as on S3.
+/// The number of keys per delete request, as on S3.
 const DELETE_BATCH: usize = 1000;
 
-/// Objects in memory: ordered, exact, conditional, and counting its calls.
+/// Objects in memory, with ordered listings, exact keys, conditional puts and counted calls.
 ///
-/// Fingerprints are unique per put, digests are MD5, times are the clock's unless a put gives one.
+/// Fingerprints are unique per put, digests are MD5, and times are the current time unless a put sets one.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     name: String,
@@ -51,7 +51,7 @@ impl MemoryStore {
         Self::named("")
     }
 
-    /// Returns an empty store that shows itself as `memory://name`.
+    /// Returns an empty store that is displayed as `memory://name`.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), state: Mutex::default() }
     }
@@ -66,7 +66,7 @@ impl MemoryStore {
     }
 }
 
-/// Replaces what lies deeper than one level below `prefix` by its directory, once each.
+/// Replaces entries deeper than one level below `prefix` with their directory, which appears once.
 fn shallow(entries: impl Iterator<Item = Entry>, prefix: &str) -> Vec<Entry> {
     let mut level: Vec<Entry> = Vec::new();
     for entry in entries {

@@ -1,24 +1,25 @@
-//! What a store keeps open between the ranges of one content.
+//! Keeps a resource of a store open between the ranges of one content.
 //!
-//! Ranges that are opened one by one by name may come from different files. Who reads several ranges gives all reads the
-//! same [`Opened`]; a store that has something to keep open, such as a file, leaves it there.
+//! If each range opened the file by name, the ranges could come from different files. A caller that reads several
+//! ranges passes the same [`Opened`] to every read, and a store with something to keep open, such as a file, stores it
+//! there.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// A place for what a store opened to read one state of one object; clones share it. What is in it is closed when the
-/// last clone is dropped.
+/// A slot for the resource that a store opened to read one state of one object. Clones share it. The resource is closed
+/// when the last clone is dropped.
 #[derive(Clone, Default)]
 pub struct Opened(Arc<OnceLock<Arc<dyn Any + Send + Sync>>>);
 
 impl Opened {
-    /// Returns what is kept here, if it is a `T`.
+    /// Returns the stored resource if it is a `T`.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.0.get()?.clone().downcast().ok()
     }
 
-    /// Keeps `opened` for further reads, unless something is kept here already.
+    /// Stores `opened` for further reads, unless a resource is already stored.
     pub fn keep<T: Send + Sync + 'static>(&self, opened: Arc<T>) {
         self.0.get_or_init(|| opened);
     }

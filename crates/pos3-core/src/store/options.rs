@@ -1,4 +1,4 @@
-//! The options of the store's verbs; every field has a default that asks for nothing special.
+//! The options of the store's methods. Every field has a default.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,24 +17,24 @@ use super::opened::Opened;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ListOptions {
-    /// Only keys greater than this one (a whole key, prefix included).
+    /// Return only keys greater than this one, which is a full key including the prefix.
     pub start_after: Option<Key>,
-    /// Only what stands directly under the prefix; deeper levels appear once, as a directory.
+    /// Return only entries directly under the prefix; each deeper level appears once, as a directory.
     pub shallow: bool,
-    /// Whole directories that this filter excludes need not be visited. A hint: entries it excludes may still come.
-    /// It speaks of keys with the prefix taken off.
+    /// Allows the store to skip whole directories that this filter excludes. It is only a hint: the listing may still
+    /// contain excluded entries. The filter applies to keys without the prefix.
     pub prune: Filter,
 }
 
 impl ListOptions {
-    /// Asks only for keys greater than `key`.
+    /// Requests only keys greater than `key`.
     #[must_use]
     pub fn with_start_after(mut self, key: Key) -> Self {
         self.start_after = Some(key);
         self
     }
 
-    /// Asks for one level only.
+    /// Requests only one level.
     #[must_use]
     pub fn with_shallow(mut self, shallow: bool) -> Self {
         self.shallow = shallow;
@@ -53,30 +53,30 @@ impl ListOptions {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct GetOptions {
-    /// Only these bytes. The range must lie inside the content; an empty range gives an empty body.
+    /// Return only these bytes. The range must lie inside the content; an empty range returns an empty body.
     pub range: Option<Range<u64>>,
-    /// Only if the object still has this fingerprint; otherwise a `Precondition` error.
+    /// Fail with `Precondition` unless the object still has this fingerprint.
     pub if_match: Option<Fingerprint>,
-    /// What was opened for other ranges of the same content, or where to keep it for them.
+    /// The resource opened for other ranges of the same content, or the slot to store it in.
     pub opened: Opened,
 }
 
 impl GetOptions {
-    /// Asks for a range of bytes.
+    /// Requests a range of bytes.
     #[must_use]
     pub fn with_range(mut self, range: Range<u64>) -> Self {
         self.range = Some(range);
         self
     }
 
-    /// Asks for exactly this state of the object.
+    /// Requires that the object still has this fingerprint.
     #[must_use]
     pub fn with_if_match(mut self, fingerprint: Option<Fingerprint>) -> Self {
         self.if_match = fingerprint;
         self
     }
 
-    /// Shares what is opened with other reads of the same key and state.
+    /// Shares an opened resource with other reads of the same key and state.
     #[must_use]
     pub fn with_opened(mut self, opened: Opened) -> Self {
         self.opened = opened;
@@ -88,30 +88,30 @@ impl GetOptions {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PutOptions {
-    /// What must stand at the key for the put to happen.
+    /// The condition on the existing entry for the put.
     pub expect: Expect,
-    /// The modification time to give, where the store can.
+    /// The modification time to set, if the store can.
     pub modified: Option<SystemTime>,
     /// The media type, such as `text/plain`.
     pub content_type: Option<String>,
-    /// The user's own metadata, where the store keeps any.
+    /// The user's own metadata, if the store keeps any.
     pub metadata: BTreeMap<String, String>,
-    /// What the store may use for further parallel parts. The caller already holds one slot.
+    /// The budget for further parallel parts. The caller already holds one slot.
     pub budget: Budget,
-    /// Where a store may note what it needs to take this put up again after a kill. Without it a put that is given up
-    /// leaves nothing behind.
+    /// Where a store may save what it needs to resume this put after a kill. Without a journal, an aborted put leaves
+    /// nothing behind.
     pub journal: Option<Arc<dyn Journal>>,
 }
 
 impl PutOptions {
-    /// Sets what must stand at the key.
+    /// Sets the condition on the existing entry.
     #[must_use]
     pub fn with_expect(mut self, expect: Expect) -> Self {
         self.expect = expect;
         self
     }
 
-    /// Sets the modification time to give.
+    /// Sets the modification time to set.
     #[must_use]
     pub fn with_modified(mut self, modified: Option<SystemTime>) -> Self {
         self.modified = modified;
@@ -125,14 +125,14 @@ impl PutOptions {
         self
     }
 
-    /// Sets where an unfinished put may be noted.
+    /// Sets where an unfinished put may be recorded.
     #[must_use]
     pub fn with_journal(mut self, journal: Option<Arc<dyn Journal>>) -> Self {
         self.journal = journal;
         self
     }
 
-    /// Sets the budget that further parallel parts are taken from.
+    /// Sets the budget for further parallel parts.
     #[must_use]
     pub fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
@@ -140,15 +140,15 @@ impl PutOptions {
     }
 }
 
-/// What must stand at a key for a put to happen. A store without
+/// A condition on the existing entry for a put. A store without
 /// [`conditional_put`](super::Capabilities::conditional_put) ignores it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Expect {
-    /// Anything or nothing.
+    /// No condition.
     #[default]
     Anything,
-    /// Nothing; otherwise `AlreadyExists`.
+    /// There must be no entry; otherwise the put fails with `AlreadyExists`.
     Absent,
-    /// An object with this fingerprint; otherwise `Precondition`.
+    /// The object must have this fingerprint; otherwise the put fails with `Precondition`.
     Unchanged(Fingerprint),
 }

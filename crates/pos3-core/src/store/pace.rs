@@ -1,15 +1,14 @@
 //! A limit on bytes per second.
 //!
-//! Without it a background upload takes the line from whatever else the machine does.
+//! Without it, a background upload takes all the bandwidth of the machine.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A limit on bytes per second, shared by everything that holds a clone: files, parts and runs together. What is not
-/// used is lost: no credit grows while nothing is moved, so there is no burst afterwards. Bytes that are sent again count
-/// again.
+/// A limit on bytes per second, shared by all clones: files, parts and runs together. Unused time earns no credit, so
+/// there is no burst after a pause. Bytes that are sent again count again.
 #[derive(Clone, Debug)]
 pub struct Pace {
     bytes_per_second: f64,
@@ -17,13 +16,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Returns a limit of so many bytes per second, or nothing if that is no positive number.
+    /// Returns a limit of this many bytes per second, or `None` if that is not a positive finite number.
     pub fn new(bytes_per_second: f64) -> Option<Self> {
         let is_positive = bytes_per_second.is_finite() && bytes_per_second > 0.0;
         is_positive.then(|| Self { bytes_per_second, free_at: Arc::new(Mutex::new(Instant::now())) })
     }
 
-    /// Waits until `bytes` more bytes may have passed.
+    /// Waits until `bytes` more bytes are within the limit.
     pub async fn wait(&self, bytes: u64) {
         let until = self.book(bytes);
         tokio::time::sleep_until(until).await;

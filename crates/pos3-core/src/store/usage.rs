@@ -1,24 +1,25 @@
-//! What talking to a store has cost so far: the visible bill.
+//! The requests sent to a store so far, which determine the bill.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Requests by kind, such as `PutObject: 12`. Attempts count, retries too: it is what the server is asked for.
+/// Requests by kind, such as `PutObject: 12`. Every attempt counts, including retries, because the server bills each
+/// one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage(BTreeMap<&'static str, u64>);
 
 impl Usage {
-    /// Returns the requests of one kind.
+    /// Returns the number of requests of one kind.
     pub fn get(&self, kind: &str) -> u64 {
         self.0.get(kind).copied().unwrap_or_default()
     }
 
-    /// Returns all requests.
+    /// Returns the number of all requests.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    /// Returns the kinds and their counts, by name; kinds that were not used do not come.
+    /// Returns the kinds and their counts, sorted by name, without unused kinds.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.0.iter().map(|(kind, count)| (*kind, *count))
     }
@@ -30,13 +31,13 @@ impl Usage {
         }
     }
 
-    /// Returns what was counted after `earlier`.
+    /// Returns the requests since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Usage) -> Usage {
         self.iter().map(|(kind, count)| (kind, count.saturating_sub(earlier.get(kind)))).collect()
     }
 
-    /// Returns both together.
+    /// Returns the sum of both.
     #[must_use]
     pub fn plus(mut self, other: &Usage) -> Usage {
         other.iter().for_each(|(kind, count)| self.add(kind, count));
