@@ -196,8 +196,8 @@ impl From<&StoreError> for ErrorRecord {
 }
 
 impl ErrorRecord {
-    /// Returns the failure. This is not a `From` impl: with a second impl, type inference would fail in code that
-    /// relies on there being only one way to make such an error.
+    /// Returns the failure. This is not a `From` impl: a second `From` impl for [`StoreError`] would make type
+    /// inference fail in code that relies on the only one.
     pub(crate) fn into_error(self) -> StoreError {
         let Self { kind, operation, key, cause, temporary } = self;
         StoreError {

@@ -50,7 +50,7 @@ pub enum Outcome {
     Excluded,
     /// Nothing: both sides are equal.
     Unchanged(Proof),
-    /// Nothing: only the target has the entry, and it stays because the options do not delete.
+    /// Nothing: only the target has the entry, and it stays because the options do not delete it.
     Kept,
     /// Nothing: only the target seems to have the entry. The source has a protected directory above the key, so the key
     /// is not known to be absent there. The entry stays, whether the options delete or not.

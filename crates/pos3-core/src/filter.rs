@@ -110,7 +110,7 @@ impl Rules {
             Some(directory) => (directory, true),
             None => (key, false),
         };
-        // The matcher strips its own root, so a leading '/' would be treated as an absolute path.
+        // The matcher panics on a path with a root, but a leading '/' is a part of the key.
         let path = path.trim_start_matches('/');
         if path.is_empty() { Match::None } else { ignore.matched_path_or_any_parents(path, is_directory) }
     }

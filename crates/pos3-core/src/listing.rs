@@ -29,7 +29,7 @@ pub struct Listing {
     ended: bool,
 }
 
-/// The source of a listing's order.
+/// Where the order of a listing comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The order of the store; disorder is an error.

@@ -1,8 +1,10 @@
 //! The state of both sides when they were last known to be equal.
 //!
 //! Without a manifest, a sync can trust sizes and times, and then miss an edit that preserves both, or read all content
-//! again. A [`Manifest`] is a third sorted stream beside the two listings. It is only a cache: if it loses a row, or
-//! all rows, the next sync has to compare again, and nothing else is affected.
+//! again. A [`Manifest`] is a third sorted stream beside the two listings. By default it is only a cache: if it loses
+//! rows, the next sync has to compare those keys again. But policies such as
+//! [`Deletable::known`](crate::Deletable::known) and [`Overwritable::unless_newer`](crate::Overwritable::unless_newer)
+//! decide by rows.
 
 mod memory;
 mod recorder;
@@ -64,7 +66,7 @@ pub enum RowChange {
 /// Stores the pairs that were equal, for one source and one target.
 ///
 /// An implementation must return every row exactly as it was recorded. A damaged row is an error or a missing row. A
-/// lost row costs at most one more comparison.
+/// lost row costs a comparison, and a policy that decides by rows treats the key as unknown.
 #[async_trait]
 pub trait Manifest: fmt::Debug + Send + Sync + 'static {
     /// Returns the current rows in byte order of their keys. The stream ends after an error.
@@ -78,7 +80,7 @@ pub trait Manifest: fmt::Debug + Send + Sync + 'static {
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError>;
 }
 
-/// A failure to read or write a manifest. It never fails a sync; it only makes a sync slower.
+/// A failure to read or write a manifest. It never fails a sync: the sync treats the missing rows as unknown.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ManifestError(pub String);

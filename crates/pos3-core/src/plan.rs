@@ -42,8 +42,8 @@ pub enum Action {
         /// The target's entry in the listing.
         target: Entry,
     },
-    /// Makes the target equal to the source where the target has an entry of another kind: a file in the place of a
-    /// directory, or a directory in the place of a file. It runs after the deletes that free the path.
+    /// Makes the target equal to the source where the kinds conflict: the target has a file where the source needs a
+    /// directory, or a directory where the source has a file. It runs after the deletes that free the path.
     Replace {
         /// The source's entry in the listing.
         source: Entry,
@@ -186,7 +186,7 @@ pub struct Tally {
     pub target: u64,
     /// Files that are equal on both sides.
     pub unchanged: u64,
-    /// Files that only the target has and that stay, because the options do not delete.
+    /// Files that only the target has and that stay, because the options do not delete them.
     pub extra: u64,
     /// Files that would be deleted or replaced if every copy could be made. The plan does not contain them.
     pub withheld: u64,

@@ -67,11 +67,11 @@ impl SyncJob {
         self
     }
 
-    /// Makes a plan without changing anything.
+    /// Makes a plan without changing anything. [`Plan::warnings`] has problems that did not stop the planning.
     ///
     /// # Errors
     ///
-    /// Fails if a listing fails, if a guard refuses the plan, or if the sync is cancelled. Warnings go to the observer.
+    /// Fails if a listing or a temporary file fails, if a guard refuses the plan, or if the sync is cancelled.
     pub async fn plan(&self) -> Result<Plan, Stop> {
         self.plan_recording(None).await
     }

@@ -1,8 +1,8 @@
 //! Aborts unfinished puts that no run has resumed.
 //!
 //! The parts of an unfinished upload are billed until the upload is aborted. A run resumes a put only if its file still
-//! needs to be copied. If the file was deleted or replaced, no run ever resumes it, and the note is the only trace of
-//! it.
+//! needs to be copied. If the file was deleted or replaced, no run ever resumes the put, so this module finds it by its
+//! note.
 
 use std::time::{Duration, SystemTime};
 

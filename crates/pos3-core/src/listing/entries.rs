@@ -17,8 +17,8 @@ use crate::tree::Tree;
 /// The entries of a tree, with their relative keys.
 ///
 /// Adjacent entries with the same key become one. If they differ, the result is a protected entry, because it is
-/// unknown which of them is correct. Repetitions that are not adjacent show as disorder; callers that must detect them
-/// check the order.
+/// unknown which of them is correct. Repetitions that are not adjacent remain; a caller that must detect them checks
+/// the order, as [`Listing`](super::Listing) does.
 pub struct Entries {
     tree: Tree,
     listed: Peekable<EntryStream>,

@@ -1,7 +1,7 @@
 //! The last check before deletes.
 //!
-//! Typical causes of a mass delete are a source that is empty by mistake, a disk that is not mounted, and a typo in a
-//! prefix. A guard refuses the whole plan, so nothing has changed when the user reads the reason.
+//! The usual cause of a mass delete is a source that is empty by mistake: a disk is not mounted, or a prefix has a
+//! typo. A guard refuses the whole plan, so nothing has changed when the user reads the reason.
 
 use super::Tally;
 use crate::diff::Side;
@@ -101,7 +101,8 @@ pub enum Refusal {
         /// The number of files that may be deleted.
         limit: u64,
     },
-    /// An entry of the target also appears in the source: both are the same location under two names.
+    /// An entry of the target also appears in the source: both are the same location under two names. This is found
+    /// during the run, from an object that was written or is to be deleted.
     #[error("the source and the target overlap under two names: '{key}' in the target shows up in the source too")]
     SamePlace {
         /// The key that appears in both, relative to the target.

@@ -1,7 +1,7 @@
 //! The number of files and connections that this process may have open.
 //!
-//! Every copy needs some. With a low limit (`ulimit -n 64`), the default number of parallel copies would fail one by
-//! one.
+//! Every copy needs some. With a low limit (`ulimit -n 64`), the default number of parallel copies would exceed it, and
+//! copies would fail.
 
 /// The open files of a run in addition to its copies: the standard streams, the runtime, the sync state, two directory
 /// walks.
