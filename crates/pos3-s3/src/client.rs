@@ -1,7 +1,7 @@
-//! The client behind all stores of one server: endpoint, identity and connection pool.
+//! The client that all stores of one server share: endpoint, credentials and connection pool.
 //!
-//! Every request goes through [`S3Client::attempt`], so counting, signing, slowing down and reading a refusal are done
-//! in one place and done for each attempt anew.
+//! Every request is sent by [`S3Client::attempt`]. So counting, signing, throttling and the parsing of refusals are in
+//! one place and are repeated for each attempt.
 
 mod clock;
 pub(crate) mod config;
@@ -46,20 +46,20 @@ use stream::Streamed;
 use uri::Endpoint;
 use xml::XmlError;
 
-/// The most of an answer that is read into memory; a page of a thousand long keys stays far below.
+/// The size limit of a response that is read into memory, in bytes. A page of a thousand long keys is far smaller.
 const LARGEST_ANSWER: usize = 64 << 20;
 
-/// How long a refusal may take to come: its status says enough.
+/// The time limit for reading the body of a refusal. Without the body, the status is enough.
 const LONGEST_REFUSAL: Duration = Duration::from_secs(10);
 
-/// How many times the patience of a request its whole answer may take.
+/// The time limit for a whole response, as a multiple of the request's patience.
 const LONGEST_PATIENCE: u32 = 4;
 
-/// The most of a refusal that is read.
+/// The size limit for the body of a refusal, in bytes.
 const LARGEST_REFUSAL: usize = 64 << 10;
 
-/// One server, one identity and one pool of connections, shared by the stores of any number of buckets; cheap to
-/// clone.
+/// One server, one set of credentials and one pool of connections, shared by the stores of any number of buckets. A
+/// clone is cheap.
 #[derive(Clone)]
 pub struct S3Client(Arc<Inner>);
 
@@ -74,7 +74,7 @@ struct Inner {
     habits: Habits,
 }
 
-/// A whole answer that was a success by its status.
+/// A complete response with a success status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
@@ -82,15 +82,15 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Returns facts of the result element called `root`.
+    /// Returns the texts of the given child elements of the result element `root`.
     ///
-    /// S3 begins to answer a long operation before it knows the end of it: a success by status may hold an `<Error>`,
-    /// so nothing has succeeded until the result element is there.
+    /// S3 starts the response to a long operation before it knows the outcome, so a response with a success status may
+    /// contain an `<Error>`. The operation has succeeded only if the response contains the result element.
     pub(crate) fn result<const N: usize>(&self, root: &str, names: [&str; N]) -> Result<[String; N], Failure> {
         xml::children(&self.body, root, names).map_err(|error| self.not_a_result(error))
     }
 
-    /// Returns the refusal that stands in a result's place, or else why there is no result.
+    /// Returns the refusal that the response contains instead of a result, or the reason why there is no result.
     pub(crate) fn not_a_result(&self, error: XmlError) -> Failure {
         if xml::children(&self.body, "Error", []).is_ok() {
             return Failure::Refused(Box::new(Refusal::new(StatusCode::OK, &self.headers, &self.body)));
@@ -100,11 +100,11 @@ impl Answer {
 }
 
 impl S3Client {
-    /// Returns a client; nothing is sent yet.
+    /// Returns a client. No request is sent yet.
     ///
     /// # Errors
     ///
-    /// A configuration that cannot work.
+    /// Returns an error if the configuration is invalid.
     pub fn new(config: S3Config) -> Result<Self, S3ConfigError> {
         let endpoint = config.check()?;
         let http = match &config.http {
@@ -125,18 +125,18 @@ impl S3Client {
         })))
     }
 
-    /// Returns the store of a bucket, which is not checked to exist.
+    /// Returns the store of a bucket. It does not check that the bucket exists.
     ///
     /// # Errors
     ///
-    /// A name that no bucket can have.
+    /// Returns an error if no bucket can have this name.
     pub fn bucket(&self, name: &str) -> Result<S3Store, S3ConfigError> {
         self.config().check_bucket(name)?;
         let uri = self.0.endpoint.bucket(name, self.config().addressing_of(name))?;
         Ok(S3Store::new(self.clone(), name, uri))
     }
 
-    /// Returns the server's address.
+    /// Returns the address of the server.
     pub fn endpoint(&self) -> String {
         self.0.endpoint.to_string()
     }
@@ -149,8 +149,8 @@ impl S3Client {
         &self.0.config
     }
 
-    /// Returns true if content can be sent while it is read: a signature over it must be known before, and a transport
-    /// of the embedder's takes bytes in memory only.
+    /// Returns true if content can be sent while it is read. That is impossible if the signature must cover the
+    /// content, and with an embedder's transport, which only sends bodies that are in memory.
     pub(crate) fn streams(&self) -> bool {
         self.config().http.is_none() && self.config().payload_signing == PayloadSigning::Unsigned
     }
@@ -159,24 +159,27 @@ impl S3Client {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns how the server's clock differs from this machine's, as far as its answers told.
+    /// Returns the difference between the server's clock and this machine's, as measured so far.
     pub(crate) fn clock_skew(&self) -> ClockSkew {
         self.0.clock.skew()
     }
 
-    /// Returns a count of no attempts yet.
+    /// Returns a counter of attempts that starts at zero.
     pub(crate) fn attempts(&self) -> Attempts {
         Attempts::new(self.config().attempts, self.config().longest_pause)
     }
 
-    /// Waits until a request that failed may be sent again, or gives the failure back.
+    /// Waits until a failed request may be sent again. Returns the failure if it must not be repeated.
     pub(crate) async fn again(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), Failure> {
         attempts.again(failure, &self.0.brake).await
     }
 
-    /// Sends a request once, signed for this moment, and returns the head of a success. A request that was refused for
-    /// its time alone is sent again at once, by the server's clock, one for a bucket of another region to that one, and one
-    /// whose credentials have expired with others, if there are any; nothing of it is done twice.
+    /// Signs a request for the current time, sends it once and returns the head of the response if it is a success.
+    ///
+    /// Some refusals are repeated immediately, each at most once: if the signing time was wrong, with the server's
+    /// time; if the bucket is in another region, in that region; if the credentials have expired, with renewed ones if
+    /// there are any. The server has not executed a request that it refused for such a reason, so nothing happens
+    /// twice.
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
         let (mut clock_was_set, mut moved_to, mut renewed) = (false, None::<String>, false);
         loop {
@@ -203,8 +206,8 @@ impl S3Client {
         }
     }
 
-    /// Returns true if a refusal of what was signed at `signed` is explained by this machine's clock, which is then known
-    /// to be wrong.
+    /// Returns true if this machine's clock explains the refusal of a request that was signed at `signed`. The client
+    /// then uses the server's time from now on.
     fn was_set(&self, refusal: &Refusal, signed: SystemTime) -> bool {
         let Some(server) = refusal.time_of_server() else { return false };
         let set = self.0.clock.set(server, signed);
@@ -242,8 +245,8 @@ impl S3Client {
         Err(Failure::Refused(Box::new(Refusal::new(head.status, &head.headers, &body))))
     }
 
-    /// Sends a request until `read` accepts a whole answer, which is how a cut body and an error inside a success are
-    /// sent again like any other failure.
+    /// Sends a request until `read` accepts a complete response. So a truncated body, or an error in a response with a
+    /// success status, is retried like any other failure.
     pub(crate) async fn exchange<T>(
         &self,
         counters: &Counters,
@@ -264,7 +267,7 @@ impl S3Client {
         let (head, body) = self.attempt(counters, request).await?.into_parts();
         let body = match request.patience {
             None => collect(body, self.floor(self.config().idle_timeout), LARGEST_ANSWER).await?,
-            // While it works, a server may send a blank now and then.
+            // A server may send white space from time to time while it works.
             Some(patience) => {
                 let limit = patience * LONGEST_PATIENCE;
                 let floor = Floor::new(SlowestAnswer { bytes: 0, within: limit }, patience);
@@ -275,7 +278,7 @@ impl S3Client {
         Ok(Answer { headers: head.headers, body })
     }
 
-    /// Returns a watch over the body of an answer.
+    /// Returns a watch on the transfer rate of a response body.
     pub(crate) fn floor(&self, idle: Duration) -> Floor {
         Floor::new(self.config().slowest_answer, idle)
     }
@@ -297,7 +300,7 @@ impl S3Client {
         if method == Method::PUT || method == Method::POST {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.size()));
         }
-        // A body of one `Bytes`: the other kind of body there is tells its emptiness the wrong way round.
+        // The body is a single `Bytes`, because the other kind of body has an inverted check for emptiness.
         let mut signed = HttpRequest::new(HttpRequestBody::from(held));
         *signed.method_mut() = method;
         *signed.uri_mut() = uri;
@@ -312,7 +315,7 @@ impl S3Client {
     }
 }
 
-/// Reads a body into memory; one that was cut, stalls or is too large is a failure.
+/// Reads a body into memory. It is a failure if the body is truncated, stalls or is too large.
 async fn collect(body: HttpResponseBody, mut floor: Floor, limit: usize) -> Result<Bytes, Failure> {
     if body.is_end_stream() {
         return Ok(Bytes::new());

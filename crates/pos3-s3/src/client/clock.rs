@@ -1,7 +1,8 @@
-//! The server's time, as far as it is known.
+//! The server's time.
 //!
-//! A request is refused when it is signed a quarter of an hour off the server's clock, and machines whose clock is an hour
-//! off are common enough. The server's answers carry its time, so the difference can be measured and made up for.
+//! A server refuses a request if its signing time differs from the server's clock by more than 15 minutes. Machines
+//! whose clock is an hour off are common. The responses contain the server's time, so the client can measure the
+//! difference and correct the signing time.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,23 +10,24 @@ use std::time::{Duration, SystemTime};
 
 use pos3_core::ClockSkew;
 
-/// A difference that explains a refusal: servers allow 15 minutes, or 5.
+/// The smallest difference that can explain a refusal. Servers tolerate 15 minutes, some only 5.
 const SKEWED: Duration = Duration::from_secs(4 * 60);
 
-/// The longest that an answer may take for its date to tell the difference well.
+/// The longest duration of a request whose response is used to measure the difference.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// A clock that can be set.
+/// A clock that can be set to the server's time.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    /// Seconds that the server's clock is ahead of this machine's.
+    /// How far the server's clock is ahead of this machine's, in seconds. It is set when a server refuses the signing
+    /// time.
     ahead: AtomicI64,
-    /// The same as a range, by the last answer that tells it well.
+    /// The difference as a range, from the last response that was fast enough to measure it.
     skew: Mutex<ClockSkew>,
 }
 
 impl Clock {
-    /// Returns the server's time as far as it is known.
+    /// Returns the server's time, or this machine's time if no difference is known.
     pub(crate) fn now(&self) -> SystemTime {
         let ahead = self.ahead.load(Ordering::Relaxed);
         let offset = Duration::from_secs(ahead.unsigned_abs());
@@ -34,8 +36,8 @@ impl Clock {
         moved.unwrap_or(now)
     }
 
-    /// Sets the clock by the time that a server told when it refused what was signed at `signed`. Returns false if the
-    /// difference does not explain the refusal.
+    /// Sets the clock to the time in the refusal of a request that was signed at `signed`. Returns false if the
+    /// difference is too small to explain the refusal.
     pub(crate) fn set(&self, server: SystemTime, signed: SystemTime) -> bool {
         if distance(server, signed) < SKEWED {
             return false;
@@ -46,8 +48,8 @@ impl Clock {
         true
     }
 
-    /// Learns from an answer with a date how the server's clock differs from this machine's. `asked` is when it was asked
-    /// for. An answer that took long leaves too much room, so it teaches nothing.
+    /// Measures the difference between the clocks from the date of a response. `asked` is the time when the request was
+    /// sent. A slow response is ignored, because its measurement would be too inaccurate.
     pub(crate) fn learn(&self, asked: SystemTime, date: Option<SystemTime>) {
         let received = SystemTime::now();
         let Some(date) = date.filter(|_| distance(asked, received) <= SLOW) else { return };
@@ -56,7 +58,7 @@ impl Clock {
         }
     }
 
-    /// Returns how the server's clock differs from this machine's, as far as it is known.
+    /// Returns the difference between the server's clock and this machine's, as measured so far.
     pub(crate) fn skew(&self) -> ClockSkew {
         *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
-//! What a client needs to know, checked before the first request.
+//! The configuration of a client. It is checked before the first request.
 //!
-//! A wrong endpoint or bucket name would otherwise show up as a confusing answer of some server. Nothing here reads the
-//! environment: whoever embeds this crate decides where settings come from.
+//! Without the check, a wrong endpoint or bucket name would only show as a confusing response of some server. This
+//! module does not read the environment; the embedding program decides where settings come from.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use pos3_core::{Url, without_userinfo};
 
 use super::uri::Endpoint;
 
-/// The smallest part S3 takes, except for the last one.
+/// The smallest part that S3 accepts, in bytes. The last part may be smaller.
 const SMALLEST_PART: u64 = 5 << 20;
 
-/// The largest part, and the largest object in one PUT or CopyObject request, that S3 takes.
+/// The largest part that S3 accepts, in bytes. It is also the largest object for one PutObject or CopyObject request.
 pub(crate) const LARGEST_PART: u64 = 5 << 30;
 
-/// Where requests are sent and how. Made with [`S3Config::new`] and the `with_` methods.
+/// The server and how to send requests to it. Create it with [`S3Config::new`] and the `with_` methods.
 #[derive(Clone, Debug)]
 pub struct S3Config {
     pub(crate) region: String,
@@ -45,63 +45,64 @@ pub struct S3Config {
     pub(crate) http: Option<HttpClient>,
 }
 
-/// The least that must come of an answer in some time.
+/// The minimum transfer rate of a response: `bytes` in a time `within`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlowestAnswer {
     pub(crate) bytes: u64,
     pub(crate) within: Duration,
 }
 
-/// How a bucket is named in a request.
+/// How a request names its bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressing {
     /// `http://host/bucket/key`: works with every server and every bucket name.
     Path,
-    /// `https://bucket.host/key`: what Amazon asks for.
+    /// `https://bucket.host/key`: the form that Amazon requires.
     VirtualHosted,
 }
 
 /// Whether the signature covers the content of objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PayloadSigning {
-    /// It does not (`UNSIGNED-PAYLOAD`): hashing would cost more than everything else together.
+    /// It does not (`UNSIGNED-PAYLOAD`). Hashing would cost more than everything else together.
     #[default]
     Unsigned,
-    /// It does, at the price of a SHA-256 over every byte sent.
+    /// It does. Each byte that is sent is hashed with SHA-256.
     Signed,
 }
 
-/// Whether writes that expect something of the target are sent as conditional requests (`If-None-Match: *`, `If-Match`).
+/// Whether a write with an expectation about its target is sent as a conditional request (`If-None-Match: *`,
+/// `If-Match`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConditionalWrites {
-    /// They are, until the server turns out to refuse them; then they are not. Some servers ignore conditions without a
-    /// word, which cannot be noticed: there a write that should not have happened happens.
+    /// Conditions are sent until the server refuses them, and not afterwards. Some servers silently ignore conditions.
+    /// That cannot be detected, so such a server performs writes that it should have refused.
     #[default]
     Auto,
-    /// They are, and a server that refuses them fails the write.
+    /// Conditions are always sent. If the server refuses them, the write fails.
     On,
-    /// They are not; the store says it cannot.
+    /// Conditions are never sent. The store reports that it does not support them.
     Off,
 }
 
-/// What protects content on its way to the server and back.
+/// How content is checked for damage between the client and the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checksums {
-    /// CRC-64/NVME, which the server checks and keeps; where it turns out to refuse or ignore that, MD5. What is read is
-    /// compared with the checksum that the server keeps, or with the MD5 that the ETag is.
+    /// CRC-64/NVME, which the server verifies and stores. If the server refuses or ignores it, MD5 instead. Downloads
+    /// are compared with the checksum that the server stores, or with the ETag if that is an MD5.
     #[default]
     Auto,
-    /// CRC-64/NVME, and a server that refuses it fails the write.
+    /// CRC-64/NVME. If the server refuses it, the write fails.
     Crc64Nvme,
-    /// MD5 (`Content-MD5`), which every server checks, at several times the cost.
+    /// MD5 (`Content-MD5`), which every server verifies, at several times the cost.
     Md5,
-    /// Nothing but the length: neither is anything sent, nor is compared what is read.
+    /// Only the length is checked. Uploads are sent without a checksum, and downloads are not compared with one.
     Off,
 }
 
 type Tell = dyn Fn(&str) + Send + Sync;
 
-/// Who is told what a person may want to know.
+/// The function that receives warnings for the user.
 #[derive(Clone, Default)]
 pub(crate) struct Warnings(Option<Arc<Tell>>);
 
@@ -120,31 +121,32 @@ impl fmt::Debug for Warnings {
     }
 }
 
-/// Who sends the requests.
+/// The credentials that requests are signed with.
 #[derive(Clone, Default)]
 pub enum Credentials {
-    /// Nobody: requests are not signed, which is enough for public buckets.
+    /// None. Requests are not signed, which is enough for public buckets.
     #[default]
     Anonymous,
-    /// Whoever the provider names, asked before each attempt; a provider of temporary credentials must cache them.
+    /// Those of a provider, which is asked before each attempt. A provider of temporary credentials must cache them.
     Provider(Arc<dyn CredentialProvider<Credential = AwsCredential>>),
-    /// The same, by a provider that can be asked for others when a server says that these have expired.
+    /// The same, with a provider that can be asked to renew the credentials when a server reports that they have
+    /// expired.
     Renewable(Arc<dyn RenewableCredentials>),
 }
 
-/// Credentials whose source can be asked again before they end.
+/// A provider that can be asked for new credentials before the current ones are known to expire.
 #[async_trait]
 pub trait RenewableCredentials: CredentialProvider<Credential = AwsCredential> {
-    /// Returns true if there are other credentials now than those that a request was signed with at `signed`, and that
-    /// the server refused as expired. The request is then sent once more.
+    /// Called when a server has rejected as expired the credentials that a request was signed with at `signed`. Returns
+    /// true if there are different credentials now; the request is then sent once more.
     async fn renew(&self, signed: Instant) -> bool;
 
-    /// Returns where the credentials came from, such as `the AWS profile 'work'`, if that is known.
+    /// Returns the source of the credentials, such as `the AWS profile 'work'`, if it is known.
     fn place(&self) -> Option<String>;
 }
 
 impl Credentials {
-    /// Returns credentials that do not change; the token is for temporary ones.
+    /// Returns credentials that do not change. Temporary credentials need the session token.
     pub fn fixed(key_id: impl Into<String>, secret_key: impl Into<String>, token: Option<String>) -> Self {
         let credential = AwsCredential { key_id: key_id.into(), secret_key: secret_key.into(), token };
         Self::Provider(Arc::new(StaticCredentialProvider::new(credential)))
@@ -152,7 +154,7 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// Returns what a request is signed with; nothing where it is not signed.
+    /// Returns the credentials to sign a request with, or `None` if it is not signed.
     pub(crate) async fn current(&self) -> object_store::Result<Option<Arc<AwsCredential>>> {
         match self {
             Self::Anonymous => Ok(None),
@@ -161,7 +163,7 @@ impl Credentials {
         }
     }
 
-    /// Returns true if there are others now than those that a request was signed with at `signed`.
+    /// Returns true if there are different credentials now than those that a request was signed with at `signed`.
     pub(crate) async fn renew(&self, signed: Instant) -> bool {
         match self {
             Self::Anonymous | Self::Provider(_) => false,
@@ -169,7 +171,7 @@ impl Credentials {
         }
     }
 
-    /// Returns where they came from, if that is known.
+    /// Returns the source of the credentials, if it is known.
     pub(crate) fn place(&self) -> Option<String> {
         match self {
             Self::Anonymous | Self::Provider(_) => None,
@@ -214,28 +216,28 @@ impl S3Config {
         }
     }
 
-    /// Sets the region that signatures name. Default: `us-east-1`.
+    /// Sets the region in signatures. Default: `us-east-1`.
     #[must_use]
     pub fn with_region(mut self, region: impl Into<String>) -> Self {
         self.region = region.into();
         self
     }
 
-    /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's in the region.
+    /// Sets the server, such as `http://127.0.0.1:9000`. Default: Amazon's server in the region.
     #[must_use]
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(Url::from(url.into()));
         self
     }
 
-    /// Sets how buckets are named. Default: by path where an endpoint is given, virtual-hosted otherwise.
+    /// Sets how requests name buckets. Default: by path if an endpoint is set, virtual-hosted otherwise.
     #[must_use]
     pub fn with_addressing(mut self, addressing: Addressing) -> Self {
         self.addressing = Some(addressing);
         self
     }
 
-    /// Sets who sends the requests. Default: [`Credentials::Anonymous`].
+    /// Sets the credentials. Default: [`Credentials::Anonymous`].
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = credentials;
@@ -256,30 +258,30 @@ impl S3Config {
         self
     }
 
-    /// Sets what protects content on its way. Default: [`Checksums::Auto`].
+    /// Sets how content is checked for damage. Default: [`Checksums::Auto`].
     #[must_use]
     pub fn with_checksums(mut self, checksums: Checksums) -> Self {
         self.checksums = checksums;
         self
     }
 
-    /// Sets who is told, once each and in one line, what the server or this machine turns out to lack. Default: a warning
-    /// of `tracing`.
+    /// Sets the function that receives warnings about the server or this machine, such as a missing capability. Each
+    /// warning is passed once, as one line. Default: warnings are logged with `tracing`.
     #[must_use]
     pub fn with_warnings(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.warnings = Warnings(Some(Arc::new(tell)));
         self
     }
 
-    /// Sets the size of a part in bytes, from 5 MiB to 5 GiB. Parts grow where an object would have more than 10,000.
-    /// Default: 8 MiB.
+    /// Sets the size of a part in bytes, from 5 MiB to 5 GiB. If an object would have more than 10,000 parts, larger
+    /// parts are used. Default: 8 MiB.
     #[must_use]
     pub fn with_part_size(mut self, bytes: u64) -> Self {
         self.part_size = bytes;
         self
     }
 
-    /// Sets the size in bytes above which an object is sent in parts, at most 5 GiB. Default: 16 MiB.
+    /// Sets the size in bytes above which an object is uploaded in parts, at most 5 GiB. Default: 16 MiB.
     #[must_use]
     pub fn with_multipart_threshold(mut self, bytes: u64) -> Self {
         self.multipart_threshold = bytes;
@@ -293,14 +295,15 @@ impl S3Config {
         self
     }
 
-    /// Sets how many keys one page of a listing asks for. Default: the server's, usually 1000, which is also its most.
+    /// Sets the number of keys per page of a listing. Default: the server's own, usually 1000, which is also the
+    /// maximum.
     #[must_use]
     pub fn with_list_page(mut self, keys: u16) -> Self {
         self.list_page = Some(keys.max(1));
         self
     }
 
-    /// Sets how often a request is tried altogether, at least once. Default: 8.
+    /// Sets the maximum number of attempts for a request, including the first one. The minimum is 1. Default: 8.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
@@ -314,48 +317,48 @@ impl S3Config {
         self
     }
 
-    /// Sets how long making a connection may take. Default: 10 s.
+    /// Sets the time limit for making a connection. Default: 10 s.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets how long a request may go without any progress before it is given up and tried again. Default: 60 s.
+    /// Sets how long a request may make no progress before it is cancelled and retried. Default: 60 s.
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Sets how many bytes of an answer must come `within` some time while the client waits for them; a request that gets less
-    /// is tried again. 0 bytes sets no limit. Default: 4 KiB a minute.
+    /// Sets the minimum transfer rate of a response: `bytes` in a time `within`, measured while the client waits for
+    /// data. A slower request is retried. 0 bytes disables the limit. Default: 4 KiB in a minute.
     #[must_use]
     pub fn with_slowest_answer(mut self, bytes: u64, within: Duration) -> Self {
         self.slowest_answer = SlowestAnswer { bytes, within };
         self
     }
 
-    /// Sets whom https trusts: the certificates of this PEM text, and nobody else. Default: whom the system trusts.
+    /// Sets the certificates, as PEM text, that HTTPS connections trust instead of those of the system.
     ///
-    /// It does not reach a transport set with [`with_http_client`](Self::with_http_client).
+    /// It has no effect on a transport set with [`with_http_client`](Self::with_http_client).
     #[must_use]
     pub fn with_root_certificates(mut self, pem: impl Into<Bytes>) -> Self {
         self.root_certificates = Some(pem.into());
         self
     }
 
-    /// Sets the transport: anything that implements `HttpService`, or what an `HttpConnector` of `object_store` makes.
+    /// Sets the transport: any `HttpService`, including those that an `HttpConnector` of `object_store` creates.
     ///
-    /// It must send the request target as it is, without tidying the path, and should have its own time limits:
-    /// [`with_connect_timeout`](Self::with_connect_timeout) does not reach it.
+    /// The transport must send the request target unchanged, without normalising the path. It should have its own time
+    /// limits, because [`with_connect_timeout`](Self::with_connect_timeout) does not apply to it.
     #[must_use]
     pub fn with_http_client(mut self, client: HttpClient) -> Self {
         self.http = Some(client);
         self
     }
 
-    /// Returns the server, after checking everything else as well.
+    /// Checks the configuration and returns the endpoint.
     pub(crate) fn check(&self) -> Result<Endpoint, S3ConfigError> {
         if self.region.is_empty() || !self.region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(S3ConfigError::Region(self.region.clone()));
@@ -374,7 +377,7 @@ impl S3Config {
         }
     }
 
-    /// Returns how `bucket` is addressed: a dot in its name does not fit the certificate of a virtual host.
+    /// Returns how `bucket` is addressed. A name with a dot does not match the certificate of a virtual host.
     pub(crate) fn addressing_of(&self, bucket: &str) -> Addressing {
         self.addressing.unwrap_or(if self.endpoint.is_some() || bucket.contains('.') {
             Addressing::Path
@@ -383,7 +386,7 @@ impl S3Config {
         })
     }
 
-    /// Checks a bucket's name: by Amazon's rules there, and elsewhere that it is one harmless path segment.
+    /// Checks a bucket's name. Amazon's rules apply to Amazon; elsewhere, the name must be a single safe path segment.
     pub(crate) fn check_bucket(&self, bucket: &str) -> Result<(), S3ConfigError> {
         let refuse = |why| Err(S3ConfigError::bucket(bucket, why));
         if bucket.starts_with("arn:") {
@@ -417,44 +420,44 @@ impl Default for S3Config {
     }
 }
 
-/// A configuration that cannot work.
+/// The configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum S3ConfigError {
-    /// The endpoint is no usable URL.
+    /// The endpoint is not a usable URL.
     #[error("'{endpoint}' is not an S3 endpoint: {why}")]
     Endpoint {
         /// The endpoint as given, without its userinfo.
         endpoint: String,
-        /// What is wrong with it.
+        /// The problem with it.
         why: &'static str,
     },
-    /// The bucket cannot have this name.
+    /// No bucket can have this name.
     #[error("'{bucket}' is not a bucket name: {why}")]
     Bucket {
         /// The name as given.
         bucket: String,
-        /// What is wrong with it.
+        /// The problem with it.
         why: &'static str,
     },
-    /// The region has characters no region has.
+    /// The region contains characters that no region has.
     #[error("'{0}' is not a region name")]
     Region(String),
-    /// Parts of this size are not allowed.
+    /// The part size is not allowed.
     #[error("a part of {0} bytes is not possible: 5 MiB to 5 GiB are")]
     PartSize(u64),
-    /// A limit is above what one request can carry.
+    /// A size limit is larger than a single request can transfer.
     #[error("a {name} of {size} bytes is not possible: 5 GiB is the most")]
     TooLarge {
-        /// Which limit.
+        /// The name of the limit.
         name: &'static str,
         /// Its value in bytes.
         size: u64,
     },
-    /// The system's certificates, which https needs, cannot be read.
+    /// The system's certificates, which HTTPS needs, cannot be read.
     #[error("the system's certificates cannot be read")]
     Certificates(#[source] std::io::Error),
-    /// The certificates that https is to trust are none.
+    /// The configured certificates are invalid.
     #[error("the certificates to trust cannot be used: {0}")]
     RootCertificates(String),
 }

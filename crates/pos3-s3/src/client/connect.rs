@@ -1,7 +1,7 @@
-//! The default transport: a pool of HTTP/1.1 connections over TCP, and TLS where the endpoint asks for it.
+//! The default transport: a pool of HTTP/1.1 connections over TCP, with TLS if the endpoint requires it.
 //!
-//! It sends request targets untouched, sends small requests at once (`TCP_NODELAY`), and gives up a request when
-//! nothing moves any more: not after a fixed time, which would fail every large upload on a slow line.
+//! It sends request targets unchanged, and small requests without delay (`TCP_NODELAY`). It cancels a request when it
+//! makes no progress. A fixed time limit would fail every large upload on a slow connection.
 
 use std::error::Error as StdError;
 use std::io;
@@ -34,38 +34,38 @@ use tokio::time::timeout;
 use super::config::{S3Config, S3ConfigError};
 use super::stream::Streamed;
 
-/// Most read from or written to a socket at once: large enough that a bulk transfer makes few system calls, small enough
-/// that a connection for each slot of the budget fits into its bytes.
+/// The maximum size of one read from or write to a socket, in bytes. It is large enough that a bulk transfer needs few
+/// system calls. It is small enough that the budget has room for a connection per slot.
 const BUFFER: usize = 256 << 10;
 
-/// Request bodies are handed to the connection in pieces of at most this size, which is how progress is seen.
+/// The maximum size of the pieces in which a request body is passed to the connection. Progress is measured per piece.
 const PIECE: usize = BUFFER;
 
-/// An unused connection is closed after this long; servers close theirs sooner or later, and reusing one that is being
-/// closed costs an attempt.
+/// The time after which an unused connection is closed. Servers close idle connections too, and a request on a
+/// connection that is being closed costs an attempt.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
-/// How long a request may go without progress, where it differs from the usual: a request extension.
+/// A request extension that replaces the default limit for how long a request may make no progress.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience(pub(crate) Duration);
 
 impl S3Config {
-    /// Returns the transport for servers of a scheme, with these certificates and time limits: services that give
-    /// credentials are reached like the store they are for.
+    /// Returns the transport for servers with this scheme, with the certificates and time limits of this configuration.
+    /// It is also used for services that provide credentials.
     ///
     /// # Errors
     ///
-    /// https where the certificates to trust cannot be read.
+    /// Returns an error for HTTPS if the trusted certificates cannot be read.
     pub fn transport(&self, scheme: &Scheme) -> Result<HttpClient, S3ConfigError> {
         connect(self, scheme)
     }
 }
 
-/// Returns the transport for an endpoint of this scheme.
+/// Returns the transport for an endpoint with this scheme.
 ///
 /// # Errors
 ///
-/// https where the certificates to trust cannot be read.
+/// Returns an error for HTTPS if the trusted certificates cannot be read.
 pub(crate) fn connect(config: &S3Config, scheme: &Scheme) -> Result<HttpClient, S3ConfigError> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
@@ -84,7 +84,7 @@ pub(crate) fn connect(config: &S3Config, scheme: &Scheme) -> Result<HttpClient, 
     Ok(pool(https.https_only().enable_http1().wrap_connector(http), config.idle_timeout))
 }
 
-/// Returns the settings of TLS that trusts these certificates alone.
+/// Returns a TLS configuration that trusts only these certificates.
 fn trusting(pem: &[u8]) -> Result<ClientConfig, S3ConfigError> {
     let refuse = |why: &dyn std::fmt::Display| S3ConfigError::RootCertificates(why.to_string());
     let mut roots = RootCertStore::empty();
@@ -156,7 +156,7 @@ fn download(body: hyper::body::Incoming) -> HttpResponseBody {
 
 fn request_error(error: Error) -> HttpError {
     let kind = if error.is_connect() && is_tls(&error) {
-        // A certificate that is not trusted will not be at the next attempt either.
+        // A retry would fail for the same reason, because the certificate is still not trusted.
         HttpErrorKind::Unknown
     } else if error.is_connect() {
         HttpErrorKind::Connect
@@ -166,30 +166,30 @@ fn request_error(error: Error) -> HttpError {
     HttpError::new(kind, error)
 }
 
-/// Returns true if TLS itself failed, which stands wrapped in an I/O error.
+/// Returns true if TLS itself failed. Such an error is wrapped in an I/O error.
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped)) || error.source().is_some_and(is_tls)
 }
 
-/// A request body handed out in pieces, counting them.
+/// A request body that is passed on in pieces and counted.
 struct Upload {
     body: Source,
     piece: Bytes,
-    /// What has not been handed out yet.
+    /// The number of bytes that have not been passed on yet.
     left: u64,
     sent: Arc<Sent>,
 }
 
-/// How far the body of a request is.
+/// The progress of a request body.
 #[derive(Default)]
 struct Sent {
     bytes: AtomicU64,
-    /// The connection waits for content, which may be slow to read, or be read slowly on purpose.
+    /// The connection waits for content. Reading it may be slow or deliberately throttled, so this is not a stall.
     is_starved: AtomicBool,
 }
 
-/// Where a request body comes from.
+/// The source of a request body.
 enum Source {
     Held(HttpRequestBody),
     Streamed(BoxStream<'static, Result<Bytes, HttpError>>),

@@ -1,7 +1,7 @@
-//! What a server was found unable to do, so that it is not asked again.
+//! The capabilities that a server has been found to lack, so that the client does not use them again.
 //!
-//! Servers that call themselves S3 differ in what came late to the protocol: checksums in headers, and conditions on
-//! writes. What they refuse or ignore is noticed on the way, told once, and done without from then on.
+//! Servers that implement S3 differ in the newer parts of the protocol: checksums in headers and conditional writes.
+//! When a server refuses or ignores one of them, the client warns once and continues without it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -13,8 +13,8 @@ use super::config::{Checksums, ConditionalWrites};
 use crate::error::Failure;
 use crate::etag;
 
-/// How many objects must turn out to be right although their ETags have the form of an MD5 and are another: one could be
-/// an accident.
+/// The number of objects that must have correct content although their ETags look like the MD5 of other content. After
+/// that, ETags of this server are no longer treated as MD5. A single one could be an accident.
 const OPAQUE_ETAGS: u32 = 2;
 
 /// How content is protected on its way to the server.
@@ -28,23 +28,23 @@ pub(crate) enum Protection {
     None,
 }
 
-/// What a write asks of the server beside storing content.
+/// The optional features of a write request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Manner {
     pub(crate) protection: Protection,
-    /// What is expected of the target is sent along.
+    /// The expectation about the target is sent as a condition.
     pub(crate) conditional: bool,
 }
 
-/// What one server cannot do.
+/// The capabilities that a server lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Habits {
     lacks_checksums: AtomicBool,
     lacks_conditions: AtomicBool,
-    /// Objects that were right although their ETag looked like the MD5 of something else.
+    /// The number of objects with correct content whose ETag looks like the MD5 of other content.
     opaque_etags: AtomicU32,
     lacks_tags: AtomicBool,
-    /// It has been told that tags are lost.
+    /// The warning about lost tags has been given.
     told_of_tags: AtomicBool,
 }
 
@@ -59,12 +59,12 @@ impl S3Client {
         }
     }
 
-    /// Returns true if what is read is compared with what the server knows of it.
+    /// Returns true if downloads are compared with the checksum that the server stores.
     pub(crate) fn compares(&self) -> bool {
         self.config().checksums != Checksums::Off
     }
 
-    /// Returns true if conditions on writes are sent.
+    /// Returns true if writes are sent with conditions.
     pub(crate) fn conditional(&self) -> bool {
         match self.config().conditional_writes {
             ConditionalWrites::Off => false,
@@ -73,12 +73,12 @@ impl S3Client {
         }
     }
 
-    /// Returns how a write with this expectation is asked for.
+    /// Returns the features of a write with this expectation.
     pub(crate) fn manner(&self, expect: &Expect) -> Manner {
         Manner { protection: self.protection(), conditional: *expect != Expect::Anything && self.conditional() }
     }
 
-    /// Returns how else the same write may be asked for where the server does not know what `manner` asks.
+    /// Returns the alternatives to `manner`, with fewer features, for a server that does not support it.
     pub(crate) fn plainer(&self, manner: Manner) -> Vec<Manner> {
         let auto_checksums = self.config().checksums == Checksums::Auto;
         let auto_conditions = self.config().conditional_writes == ConditionalWrites::Auto;
@@ -93,7 +93,7 @@ impl S3Client {
         plainer
     }
 
-    /// Notes that the server did in a plainer manner what it had refused to do in the usual one.
+    /// Records that the server accepted a request with fewer features after refusing the usual ones.
     pub(crate) fn learn(&self, usual: Manner, plainer: Manner) {
         if usual.protection != plainer.protection {
             self.lacks_checksums("refuses");
@@ -103,7 +103,7 @@ impl S3Client {
         }
     }
 
-    /// Notes that the server does not check CRC-64/NVME: it `refuses` or `ignores` it.
+    /// Records that the server does not verify CRC-64/NVME. `does` is the verb for the warning, such as `refuses`.
     pub(crate) fn lacks_checksums(&self, does: &str) {
         let is_news =
             self.config().checksums == Checksums::Auto && !self.0.habits.lacks_checksums.swap(true, Ordering::Relaxed);
@@ -115,7 +115,7 @@ impl S3Client {
         }
     }
 
-    /// Notes that the server does not honour conditions on writes.
+    /// Records that the server does not respect conditions on writes.
     pub(crate) fn lacks_conditions(&self) {
         let is_news = self.config().conditional_writes == ConditionalWrites::Auto
             && !self.0.habits.lacks_conditions.swap(true, Ordering::Relaxed);
@@ -127,17 +127,17 @@ impl S3Client {
         }
     }
 
-    /// Returns the digest that the ETag in an object's headers is, where the ETags of this server are digests.
+    /// Returns the digest in the ETag of an object's headers, if this server's ETags are digests.
     pub(crate) fn digest(&self, headers: &HeaderMap) -> Option<Digest> {
         etag::told(headers).filter(|_| self.has_digests())
     }
 
-    /// Returns true if an ETag that looks like an MD5 is one on this server, as far as is known.
+    /// Returns true unless this server is known to have ETags that look like an MD5 but are not.
     pub(crate) fn has_digests(&self) -> bool {
         self.0.habits.opaque_etags.load(Ordering::Relaxed) < OPAQUE_ETAGS
     }
 
-    /// Notes that an object was right although its ETag looked like the MD5 of something else.
+    /// Records an object with correct content whose ETag looks like the MD5 of other content.
     pub(crate) fn lacks_digests(&self) {
         if self.0.habits.opaque_etags.fetch_add(1, Ordering::Relaxed) + 1 == OPAQUE_ETAGS {
             self.warn(&format!(
@@ -147,17 +147,17 @@ impl S3Client {
         }
     }
 
-    /// Returns true if the server knows tags, as far as is known.
+    /// Returns true unless the server is known not to support tags.
     pub(crate) fn has_tags(&self) -> bool {
         !self.0.habits.lacks_tags.load(Ordering::Relaxed)
     }
 
-    /// Notes that the server knows no tags.
+    /// Records that the server does not support tags.
     pub(crate) fn lacks_tags(&self) {
         self.0.habits.lacks_tags.store(true, Ordering::Relaxed);
     }
 
-    /// Warns once that copies lose their tags, which `may not` be touched.
+    /// Warns once that copies lose their tags. `why` completes the sentence "tags …", for example `may not be read`.
     pub(crate) fn loses_tags(&self, why: &str) {
         if !self.0.habits.told_of_tags.swap(true, Ordering::Relaxed) {
             self.warn(&format!(
@@ -167,14 +167,13 @@ impl S3Client {
         }
     }
 
-    /// Tells a person what they may want to know.
+    /// Passes a warning to the user.
     pub(crate) fn warn(&self, warning: &str) {
         self.config().warnings.tell(warning);
     }
 }
 
-/// The manners in which one request is asked for, from the usual to plainer ones, while the server does not know what is
-/// asked.
+/// The sequence of features to try for one request, from the usual ones to fewer, until the server supports them.
 #[derive(Debug)]
 pub(crate) struct Manners<'c> {
     client: &'c S3Client,
@@ -185,7 +184,7 @@ pub(crate) struct Manners<'c> {
 }
 
 impl S3Client {
-    /// Returns the manners to ask in.
+    /// Returns the sequence that starts with `usual`.
     pub(crate) fn manners(&self, usual: Manner) -> Manners<'_> {
         let mut plainer = self.plainer(usual);
         plainer.reverse();
@@ -194,12 +193,13 @@ impl S3Client {
 }
 
 impl Manners<'_> {
-    /// Returns the manner to ask in now.
+    /// Returns the features to use now.
     pub(crate) fn current(&self) -> Manner {
         self.current
     }
 
-    /// Takes what came of asking; nothing is returned if it is to be asked once more, in another manner.
+    /// Evaluates the result of a request. Returns `None` if the request must be sent again with fewer features. If the
+    /// server refuses all of them, the first failure is returned.
     pub(crate) fn judge<T>(&mut self, asked: Result<T, Failure>) -> Option<Result<T, Failure>> {
         match asked {
             Err(failure) if is_unknown(&failure) => {
@@ -218,7 +218,7 @@ impl Manners<'_> {
     }
 }
 
-/// Returns true if a server may have refused for a header that it does not know.
+/// Returns true if the server may have refused the request because of a header that it does not support.
 pub(crate) fn is_unknown(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| {
         let unknown = ["NotImplemented", "InvalidRequest", "InvalidArgument", "MethodNotAllowed"];

@@ -1,8 +1,9 @@
-//! Buckets that turn out to be in another region than the one that was configured.
+//! Finds the region of buckets that are not in the configured region.
 //!
-//! A signature names the region, and Amazon's hosts do: a bucket elsewhere refuses everything. The refusal says where it
-//! is, so the request is signed for that region and sent again, and later ones go there at once. A refused HEAD has no
-//! body to say anything: the bucket is asked with a request that has one.
+//! The region is part of each signature, and of Amazon's host names. If it is wrong, the server refuses every request.
+//! The refusal names the correct region, so the client signs the request for that region, sends it again, and uses the
+//! region for later requests. The refusal of a HEAD has no body and may not name the region; the client then sends a
+//! small listing request to get a refusal with a body.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,16 +19,16 @@ use super::uri::Endpoint;
 use crate::error::{Failure, Refusal};
 use crate::operation::{Counters, Operation};
 
-/// The buckets that are elsewhere.
+/// The buckets in other regions.
 #[derive(Default)]
 pub(super) struct Regions {
-    /// There are some; usually there are none, and nothing is looked up.
+    /// True if there are any. Usually there are none, and the lookup is skipped.
     any: AtomicBool,
     signers: RwLock<BTreeMap<String, Arc<Signer>>>,
 }
 
 impl S3Client {
-    /// Returns what signs a request: for the region its bucket is known to be in, else for the configured one.
+    /// Returns the signer for a request. It uses the region where its bucket was found, else the configured one.
     pub(super) fn signer_of(&self, request: &Request) -> Arc<Signer> {
         let Regions { any, signers } = &self.0.regions;
         if !any.load(Ordering::Relaxed) {
@@ -37,7 +38,8 @@ impl S3Client {
         signers.get(&self.0.endpoint.place(&request.uri)).unwrap_or(&self.0.signer).clone()
     }
 
-    /// Returns the refusal of a HEAD that may be for the region in the words of one that can tell; others as they are.
+    /// If a HEAD was refused without a body and the region may be the reason, returns the refusal of a listing instead.
+    /// All other refusals are returned unchanged.
     pub(super) async fn explained(
         &self,
         refusal: Box<Refusal>,
@@ -58,8 +60,8 @@ impl S3Client {
         }
     }
 
-    /// Returns true if the refusal of what was signed for one region says that the bucket is in another, which is then
-    /// remembered.
+    /// Returns true if the refusal names another region than the one the request was signed for. That region is then
+    /// used for all later requests to the bucket.
     pub(super) fn is_elsewhere(&self, refusal: &Refusal, signer: &Signer, request: &Request) -> bool {
         let Some(region) = refusal.region().filter(|region| *region != signer.region()) else { return false };
         let place = self.0.endpoint.place(&request.uri);
@@ -70,7 +72,7 @@ impl S3Client {
         true
     }
 
-    /// Returns where a request goes: Amazon has a host for each region, other servers have one.
+    /// Returns the address for a request. Amazon has a separate host for each region; other servers have one address.
     pub(super) fn uri_of(&self, request: &Request, signer: &Signer) -> Result<Uri, Failure> {
         let config = self.config();
         if config.endpoint.is_some() || signer.region() == config.region {

@@ -1,4 +1,4 @@
-//! One request, ready to be signed and sent as often as it takes.
+//! A request before it is signed. It can be signed and sent any number of times.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::stream::Streamable;
 use crate::error::Failure;
 use crate::operation::Operation;
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     /// Bytes in memory.
     Held(Bytes),
-    /// Content that each attempt reads anew.
+    /// Content that is read again for each attempt.
     Streamed(Streamable),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
     pub(crate) payload: Payload,
-    /// How long it may go without progress, where that differs from the usual.
+    /// How long the request may make no progress, if that differs from the default.
     pub(crate) patience: Option<Duration>,
 }
 
@@ -49,7 +49,7 @@ impl Request {
         Self { operation, uri, headers, body: Body::Held(Bytes::new()), payload: Payload::Empty, patience: None }
     }
 
-    /// Sets a header; each is signed.
+    /// Sets a header. The signature covers it.
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self, Failure> {
         self.headers.insert(name, HeaderValue::from_str(value)?);
         Ok(self)
@@ -61,7 +61,7 @@ impl Request {
         self
     }
 
-    /// Sets content that is not in memory; no signature covers it.
+    /// Sets content that is read while it is sent. The signature does not cover it.
     pub(crate) fn streamed(mut self, content: Streamable) -> Self {
         self.body = Body::Streamed(content);
         self.payload = Payload::Unsigned;

@@ -1,8 +1,8 @@
-//! When a request is sent again, and how long that waits.
+//! Decides whether and when a request is sent again.
 //!
-//! Pauses grow and are random (full jitter), so that many clients do not come back in step. A server that says it is
-//! overloaded slows all requests of a client at once: with each backing off on its own, the others would go on at
-//! full speed.
+//! Pauses grow and are random (full jitter), so that many clients do not retry at the same time. If a server reports an
+//! overload, all requests of the client are delayed together. If each request backed off on its own, the others would
+//! continue at full speed.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::Failure;
 
-/// The first pause is up to this long, and each further one up to twice as long as the one before.
+/// The upper bound of the first pause. Each further bound is twice the previous one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Attempts beyond the usual number that a server gets which says that it is overloaded: together at least half a minute.
+/// The number of extra attempts if the server reports an overload. All attempts together then take at least half a
+/// minute.
 const OVERLOADED: u32 = 5;
 
 /// Counts the attempts of one request.
@@ -33,18 +34,19 @@ impl Attempts {
         Self { limit, longest_pause, made: 0, ambiguous: false, wrong_digest_is_final: false }
     }
 
-    /// Returns the same count for a request whose digest is not of its own body: sent again, it would still be wrong.
+    /// Returns the same counter, but treats a wrong digest as final. This is for a request whose digest covers other
+    /// data than its body, so that sending it again cannot help.
     pub(crate) fn once_for_a_wrong_digest(mut self) -> Self {
         self.wrong_digest_is_final = true;
         self
     }
 
-    /// Returns true if an earlier attempt may have done what was asked.
+    /// Returns true if the server may have executed an earlier attempt.
     pub(crate) fn may_be_done(&self) -> bool {
         self.ambiguous
     }
 
-    /// Starts counting again, after progress.
+    /// Resets the number of attempts after progress.
     pub(crate) fn renew(&mut self) {
         self.made = 0;
     }
@@ -53,7 +55,7 @@ impl Attempts {
     ///
     /// # Errors
     ///
-    /// The failure itself, if sending again is of no use or has been done often enough.
+    /// Returns the failure if it is permanent or the maximum number of attempts is reached.
     pub(crate) async fn again(&mut self, failure: Failure, brake: &Brake) -> Result<(), Failure> {
         self.ambiguous |= failure.is_ambiguous();
         self.made += 1;
@@ -64,7 +66,7 @@ impl Attempts {
         }
         let mut pause = self.pause(failure.retry_after());
         if failure.is_throttling() {
-            // No server recovers from an overload in no time.
+            // An overloaded server needs time to recover, so the random pause gets a minimum.
             pause = pause.max(self.bound() / 2);
         }
         tracing::debug!(attempt = self.made, ?pause, ?failure, "a request failed and is sent again");
@@ -76,8 +78,8 @@ impl Attempts {
         Ok(())
     }
 
-    /// Returns the pause before the next attempt: random up to a growing bound, and no shorter than the server asked
-    /// for, within the longest allowed.
+    /// Returns the pause before the next attempt: a random time up to a growing bound, but at least the time that the
+    /// server asked for. Neither exceeds the longest allowed pause.
     fn pause(&self, asked: Option<Duration>) -> Duration {
         random_up_to(self.bound()).max(asked.unwrap_or_default().min(self.longest_pause))
     }
@@ -87,11 +89,11 @@ impl Attempts {
     }
 }
 
-/// Holds back all requests of a client while the server is overloaded.
+/// Delays all requests of a client while the server is overloaded.
 #[derive(Debug)]
 pub(crate) struct Brake {
     start: Instant,
-    /// Milliseconds after `start` before which no request is sent.
+    /// The time before which no request is sent, in milliseconds after `start`.
     until: AtomicU64,
 }
 
@@ -100,13 +102,13 @@ impl Brake {
         Self { start: Instant::now(), until: AtomicU64::new(0) }
     }
 
-    /// Lets no request out for so long.
+    /// Delays all requests for this time. A shorter delay never replaces a longer one.
     pub(crate) fn hold(&self, pause: Duration) {
         let until = (self.start.elapsed() + pause).as_millis();
         self.until.fetch_max(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Waits until requests may go out, a little longer for some than for others.
+    /// Waits until requests may be sent, plus a small random time, so that they do not all start at the same moment.
     pub(crate) async fn wait(&self) {
         let until = self.until.load(Ordering::Relaxed);
         if until == 0 {
@@ -120,7 +122,7 @@ impl Brake {
     }
 }
 
-/// Returns a random duration: the standard library's hash keys are random, which is enough to spread requests.
+/// Returns a random duration. The random hash keys of the standard library are good enough to spread requests.
 fn random_up_to(bound: Duration) -> Duration {
     let random = RandomState::new().hash_one(());
     let nanoseconds = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);

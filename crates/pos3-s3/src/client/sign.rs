@@ -1,8 +1,9 @@
-//! AWS Signature Version 4 for S3, as <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
-//! describes it.
+//! AWS Signature Version 4 for S3, as described in
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>.
 //!
-//! S3's canonical path is the path as sent, not normalised, which is what makes `a//b` and `c/./d` signable. The
-//! signing key depends only on the day, so it is kept: one HMAC per request instead of five.
+//! S3's canonical path is the path as sent, without normalisation. That is why keys such as `a//b` and `c/./d` can be
+//! signed. The signing key depends only on the date, the region and the credentials, so it is cached: one HMAC per
+//! request instead of five.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,19 +16,19 @@ use ring::{digest, hmac};
 
 use super::time::SigningTime;
 
-/// The SHA-256 of nothing.
+/// The SHA-256 of the empty string.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-/// What the signature says about the body.
+/// How the signature covers the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     /// There is no body.
     Empty,
-    /// The body is not covered.
+    /// The signature does not cover the body.
     Unsigned,
     /// The body has this SHA-256, in hexadecimal.
     Sha256(String),
@@ -54,7 +55,7 @@ pub(crate) struct Signer {
     key: Mutex<Option<Arc<DayKey>>>,
 }
 
-/// The signing key of one day and identity.
+/// The signing key for one day and one set of credentials.
 struct DayKey {
     key_id: String,
     secret: String,
@@ -72,11 +73,12 @@ impl Signer {
         &self.region
     }
 
-    /// Adds the headers that prove who sends this request; every header already there is covered, so `host` must be.
+    /// Adds the headers that authenticate this request. The signature covers all headers that are already set, so
+    /// `host` must be among them.
     ///
     /// # Errors
     ///
-    /// A credential with characters that no header can hold.
+    /// Returns an error if a credential contains characters that are not allowed in a header.
     pub(crate) fn sign(
         &self,
         credential: &AwsCredential,
@@ -141,7 +143,8 @@ impl DayKey {
     }
 }
 
-/// Returns the canonical request and the list of signed headers in it. Path and query must be sent in canonical form.
+/// Returns the canonical request and the list of signed headers in it. The path and the query are used as they are, so
+/// they must already be in canonical form.
 fn canonical_request(method: &Method, uri: &Uri, headers: &HeaderMap, payload: &Payload) -> (String, String) {
     let mut sorted: Vec<(&str, &HeaderValue)> = headers
         .iter()
@@ -172,7 +175,8 @@ fn canonical_request(method: &Method, uri: &Uri, headers: &HeaderMap, payload: &
     (request, names)
 }
 
-/// Writes a header's value with outer blanks dropped and inner runs of blanks as one.
+/// Appends the value of a header as Signature Version 4 requires: without spaces at both ends, and with inner runs of
+/// spaces replaced by one.
 fn push_collapsed(text: &mut String, value: &HeaderValue) {
     let value = value.to_str().unwrap_or_default().trim();
     if !value.contains("  ") {
@@ -187,7 +191,7 @@ fn push_collapsed(text: &mut String, value: &HeaderValue) {
     }
 }
 
-/// Returns bytes in lower-case hexadecimal.
+/// Returns bytes as lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     push_hex(&mut text, bytes);
@@ -208,7 +212,8 @@ mod tests {
 
     use super::*;
 
-    /// Signs as AWS's examples of header-based authentication do: bucket `examplebucket`, 24 May 2013.
+    /// Signs like the examples of header-based authentication in the AWS documentation: bucket `examplebucket`, 24 May
+    /// 2013.
     fn signature(method: &Method, target: &str, headers: &[(&'static str, &str)], payload: &Payload) -> String {
         let credential = AwsCredential {
             key_id: "AKIAIOSFODNN7EXAMPLE".into(),

@@ -1,6 +1,7 @@
 //! Content that is read while it is sent, and read again for each attempt.
 //!
-//! Without it a part would be in memory as a whole, and parts grow with the object: those of the largest are a gibibyte.
+//! Without this, a part would be completely in memory, and parts grow with the object: those of the largest objects
+//! have a gibibyte.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,7 +16,8 @@ use pos3_core::{ByteStream, Checksum, Checksummer, Content, ErrorKind, StoreErro
 
 use crate::error::Failure;
 
-/// What is at most in memory of content that is being sent: read ahead, in hand, and waiting for the connection.
+/// The maximum amount of content in memory while it is sent, in bytes: read ahead, being processed, and waiting for the
+/// connection.
 pub(crate) const MEMORY: u64 = 1536 << 10;
 
 /// A range of content to be sent.
@@ -23,10 +25,10 @@ pub(crate) const MEMORY: u64 = 1536 << 10;
 pub(crate) struct Streamable {
     content: Content,
     range: Range<u64>,
-    /// How much of the range the content's meter was told of: what is sent again is not counted again.
+    /// The part of the range that has been reported to the content's meter. A retry does not report it again.
     told: Arc<AtomicU64>,
     summed: bool,
-    /// The checksum of what the last attempt sent, once it has sent all.
+    /// The checksum of the bytes that the last attempt sent. It is set when all of them have been sent.
     sum: Arc<Mutex<Option<Checksum>>>,
 }
 
@@ -35,13 +37,13 @@ impl Streamable {
         Self { content, range, told: Arc::default(), summed: false, sum: Arc::default() }
     }
 
-    /// Returns the same, with its CRC-64/NVME computed on the way.
+    /// Returns the same content. Its CRC-64/NVME is computed while it is sent.
     pub(crate) fn summed(mut self) -> Self {
         self.summed = true;
         self
     }
 
-    /// Returns the checksum of what was sent last.
+    /// Returns the checksum of the last complete attempt.
     pub(crate) fn checksum(&self) -> Option<Checksum> {
         *self.sum.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,7 +75,8 @@ impl Streamable {
     }
 }
 
-/// The body of one attempt: a request extension, because the transport's own body type knows only bytes in memory.
+/// The body of one attempt. It is passed as a request extension, because the transport's own body type must be in
+/// memory.
 #[derive(Clone)]
 pub(crate) struct Streamed(Arc<Opened>);
 
@@ -90,13 +93,14 @@ impl Streamed {
         self.0.size
     }
 
-    /// Returns why the content could not be read, if that is what ended the attempt.
+    /// Returns and removes the error if the attempt failed because the content could not be read.
     pub(crate) fn failure(&self) -> Option<StoreError> {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Returns the content in pieces: exactly its length, or an error before the last piece, so that no server gets a
-    /// whole body of content that was torn. It can be taken once.
+    /// Returns the content in pieces. If the content does not have exactly the expected length, the stream fails before
+    /// the last piece, so that no server receives a complete body of truncated content. It can be called once; after
+    /// that it returns an empty stream.
     pub(crate) fn pieces(&self) -> BoxStream<'static, Result<Bytes, HttpError>> {
         let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner).take();
         let body = body.unwrap_or_else(|| stream::empty().boxed());
@@ -125,7 +129,7 @@ impl Streamed {
         .boxed()
     }
 
-    /// Returns the next piece; the last one only if nothing follows it.
+    /// Returns the next piece. The last piece is held back until the end of the content has been checked.
     async fn next(&self, body: &mut ByteStream, sent: u64) -> Result<Option<Bytes>, StoreError> {
         let size = self.size();
         while let Some(piece) = body.try_next().await? {

@@ -1,12 +1,12 @@
-//! The time formats of S3: RFC 3339 in listings, HTTP dates in headers, and the basic format of signatures.
+//! The time formats of S3: RFC 3339 in listings, HTTP dates in headers, and the basic format in signatures.
 //!
-//! A listing carries a date per key, so parsing one must cost nanoseconds, and must keep fractions of a second.
+//! A listing has a date per key, so parsing one must take nanoseconds. It must also preserve fractions of a second.
 
 use std::time::{Duration, SystemTime};
 
 const DAY: u64 = 86_400;
 
-/// Returns the instant an RFC 3339 text names, or nothing if it is none or before 1970.
+/// Parses an RFC 3339 time. Returns `None` if it is invalid or before 1970.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     let bytes = text.as_bytes();
     let shape = bytes.get(..19)?;
@@ -29,7 +29,7 @@ fn digits(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
 }
 
-/// Splits `.123Z` into nanoseconds and what follows; digits beyond the ninth are dropped.
+/// Splits `.123Z` into nanoseconds and the rest. Digits after the ninth are dropped.
 fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
     let Some(text) = text.strip_prefix(b".") else { return Some((0, text)) };
     let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -38,7 +38,7 @@ fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
     (length > 0).then_some((nanoseconds, &text[length..]))
 }
 
-/// Returns the seconds that `Z`, `+02:00` or nothing at all puts a clock ahead of UTC.
+/// Returns the offset from UTC in seconds for `Z`, `+02:00` or an empty text.
 fn offset(text: &[u8]) -> Option<i64> {
     match text {
         b"Z" | b"z" | b"" => Some(0),
@@ -50,7 +50,7 @@ fn offset(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar, counting years from March so that leap days come last.
+/// Returns the days since 1970-01-01 in the Gregorian calendar. Years start in March here, so that leap days come last.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -59,12 +59,12 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// Returns the instant an HTTP date such as `Sat, 21 Nov 2026 09:00:00 GMT` names.
+/// Parses an HTTP date such as `Sat, 21 Nov 2026 09:00:00 GMT`.
 pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
-/// An instant as signatures write it: `20261121T090000Z`.
+/// A time in the format of signatures: `20261121T090000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SigningTime([u8; 16]);
 
@@ -90,7 +90,7 @@ impl SigningTime {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Returns the date alone: `20261121`.
+    /// Returns the date: `20261121`.
     pub(crate) fn date(&self) -> &str {
         &self.as_str()[..8]
     }

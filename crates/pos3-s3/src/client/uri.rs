@@ -1,7 +1,7 @@
-//! Where a request goes: scheme, host, and an exact, percent-encoded path and query.
+//! The address of a request: scheme, host, and the exact, percent-encoded path and query.
 //!
-//! No URL library stands between a key and the wire, because they all tidy paths: `x/../y` would become `y`, another
-//! object. Every byte that is not unreserved is encoded once, and the same text is signed and sent.
+//! No URL library processes keys, because all of them normalise paths: `x/../y` would become `y`, which is another
+//! object. Every byte that is not unreserved is encoded exactly once, and the same text is signed and sent.
 
 use std::borrow::Cow;
 
@@ -11,23 +11,24 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 
 use super::config::{Addressing, S3ConfigError};
 
-/// Everything but `A-Za-z0-9-._~`.
+/// All bytes except `A-Za-z0-9-._~`.
 const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// As [`STRICT`], but `/` separates and stays.
+/// Like [`STRICT`], but `/` is a separator and is not encoded.
 const PATH: &AsciiSet = &STRICT.remove(b'/');
 
-/// Encodes one value of a query.
+/// Encodes a value in a query.
 pub(crate) fn encode_value(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, STRICT)
 }
 
-/// Returns a key as it stands in a path or in `x-amz-copy-source`.
+/// Encodes a key for a path or for `x-amz-copy-source`.
 pub(crate) fn encode_path(key: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(key, PATH)
 }
 
-/// Returns the text behind a listing's `encoding-type=url`, where `+` is a blank, or nothing if it is not UTF-8.
+/// Decodes a text in a listing with `encoding-type=url`, where `+` is a space. Returns `None` if the result is not
+/// UTF-8.
 pub(crate) fn decode_listed(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Some(Cow::Borrowed(text));
@@ -37,17 +38,17 @@ pub(crate) fn decode_listed(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(decoded.into_owned()))
 }
 
-/// A server, checked.
+/// The checked address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) scheme: Scheme,
     authority: Authority,
-    /// A path before everything, without a `/` at its end; usually empty.
+    /// A path before all others, without a `/` at the end. It is usually empty.
     base: String,
 }
 
 impl Endpoint {
-    /// Reads an endpoint such as `http://127.0.0.1:9000`.
+    /// Parses an endpoint such as `http://127.0.0.1:9000`.
     pub(crate) fn parse(text: &str) -> Result<Self, S3ConfigError> {
         let refuse = |why| S3ConfigError::endpoint(text, why);
         let uri: Uri = text.parse().map_err(|_| refuse("it is not a URL"))?;
@@ -59,7 +60,7 @@ impl Endpoint {
         if authority.as_str().contains('@') {
             return Err(refuse("credentials do not belong in it"));
         }
-        // `Authority` takes any digits for a port, and has none to tell if they are no number of one.
+        // `Authority` accepts any digits as a port, and then reports no port if they are not a valid number.
         let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
         if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
             return Err(refuse("it names no port from 1 to 65535"));
@@ -71,13 +72,14 @@ impl Endpoint {
         Ok(Self { scheme: scheme.clone(), authority: without_default_port(scheme, authority), base })
     }
 
-    /// Returns Amazon's own endpoint in a region.
+    /// Returns Amazon's endpoint for a region.
     pub(crate) fn aws(region: &str) -> Result<Self, S3ConfigError> {
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         Self::parse(&format!("https://s3.{region}.{domain}"))
     }
 
-    /// Returns the bucket of a request to this server, as far as it tells buckets apart.
+    /// Returns a name that identifies the bucket of a request on this server: the host of a virtual-hosted request,
+    /// else the first segment of the path.
     pub(crate) fn place(&self, uri: &Uri) -> String {
         match uri.authority() {
             Some(authority) if *authority != self.authority => authority.to_string(),
@@ -88,7 +90,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns the address at which the bucket of a request lists none of its keys, which costs a server nothing.
+    /// Returns the address of a listing with no keys (`max-keys=0`) of a request's bucket. It is cheap for the server.
     pub(crate) fn listing_of_nothing(&self, uri: &Uri) -> Result<Uri, http::Error> {
         let bucket = match uri.authority() {
             Some(authority) if *authority != self.authority => String::new(),
@@ -100,7 +102,7 @@ impl Endpoint {
         Ok(Uri::from_parts(parts)?)
     }
 
-    /// Returns the same address on another server that has the same buckets.
+    /// Returns the same address on another endpoint that serves the same buckets.
     pub(crate) fn moved(&self, uri: &Uri, there: &Self) -> Result<Uri, http::Error> {
         let host = uri.authority().map_or("", |authority| authority.as_str());
         let bucket = host.strip_suffix(self.authority.as_str()).unwrap_or_default();
@@ -112,7 +114,7 @@ impl Endpoint {
             .build()
     }
 
-    /// Returns the place of a bucket on this server.
+    /// Returns the address of a bucket on this server.
     pub(crate) fn bucket(&self, bucket: &str, addressing: Addressing) -> Result<BucketUri, S3ConfigError> {
         let (authority, path) = match addressing {
             Addressing::Path => (self.authority.clone(), format!("{}/{}", self.base, encode_path(bucket))),
@@ -128,7 +130,8 @@ impl Endpoint {
     }
 }
 
-/// `Host` must read the same in the signature and on the wire, and HTTP clients drop a port that goes without saying.
+/// Removes the default port. HTTP clients omit it from `Host`, which must be the same in the signature and in the
+/// request.
 fn without_default_port(scheme: &Scheme, authority: &Authority) -> Authority {
     let default = if *scheme == Scheme::HTTPS { 443 } else { 80 };
     if authority.port_u16() != Some(default) {
@@ -143,24 +146,24 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// The place of one bucket, from which the addresses of its objects are made.
+/// The address of one bucket. The addresses of its objects are derived from it.
 #[derive(Clone, Debug)]
 pub(crate) struct BucketUri {
     scheme: Scheme,
     authority: Authority,
     pub(crate) host: HeaderValue,
-    /// Without a `/` at its end.
+    /// The path without a `/` at the end.
     path: String,
 }
 
 impl BucketUri {
-    /// Returns the address of a request about the bucket itself.
+    /// Returns the address for a request about the bucket itself.
     pub(crate) fn bucket(&self, query: &[(&str, &str)]) -> Result<Uri, http::Error> {
         let path = if self.path.is_empty() { "/" } else { &self.path };
         self.build(path.to_owned(), query)
     }
 
-    /// Returns the address of a request about an object.
+    /// Returns the address for a request about an object.
     pub(crate) fn object(&self, key: &str, query: &[(&str, &str)]) -> Result<Uri, http::Error> {
         let mut path = String::with_capacity(self.path.len() + key.len() + 64);
         path.push_str(&self.path);
@@ -169,7 +172,7 @@ impl BucketUri {
         self.build(path, query)
     }
 
-    /// The query must be in the order of its names: it is signed as it is sent.
+    /// Appends the query, which must be sorted by name, because it is signed exactly as it is sent.
     fn build(&self, mut target: String, query: &[(&str, &str)]) -> Result<Uri, http::Error> {
         debug_assert!(query.is_sorted(), "the signature sorts the query");
         for (index, (name, value)) in query.iter().enumerate() {

@@ -1,23 +1,23 @@
-//! Reads the XML of S3's answers as a sequence of opened and closed elements.
+//! Reads the XML of S3's responses as a sequence of opened and closed elements.
 //!
-//! An answer that ends early must never look like a shorter one, so a document is only good once its root element is
-//! closed. Keys may hold any character, so character references are resolved even where XML itself forbids them.
+//! A truncated response must never look like a shorter complete one, so a document is valid only if its root element is
+//! closed. Keys may contain any character, so character references are resolved even if XML forbids the character.
 
 use std::borrow::Cow;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-/// A step through a document. Names come without their namespace prefix.
+/// A step through a document. Names have no namespace prefix.
 #[derive(Debug)]
 pub(crate) enum Step<'s, 'x> {
     /// An element begins.
     Open(&'s [u8]),
-    /// An element ends; the text is what stood directly in it since the last tag.
+    /// An element ends. The text is the text directly in it since the last tag.
     Close(&'s [u8], &'s mut Cow<'x, str>),
 }
 
-/// Why a document cannot be used.
+/// The reason why a document cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum XmlError {
     #[error("the answer is not XML: {0}")]
@@ -32,11 +32,11 @@ pub(crate) enum XmlError {
     Unexpected,
 }
 
-/// Walks through a document; elements come with their depth, which is 1 for the root.
+/// Walks through a document. `visit` gets each step and its depth, which is 1 for the root.
 ///
 /// # Errors
 ///
-/// A document that is not well formed or ends before its root does.
+/// Returns an error if the document is not well formed, or ends before its root element is closed.
 pub(crate) fn walk<'x>(document: &'x [u8], mut visit: impl FnMut(usize, Step<'_, 'x>)) -> Result<(), XmlError> {
     let document = std::str::from_utf8(document).map_err(|_| XmlError::NotUtf8)?;
     let mut reader = Reader::from_str(document);
@@ -102,11 +102,12 @@ fn resolve(entity: &[u8]) -> Result<char, XmlError> {
     code.ok().and_then(char::from_u32).ok_or(XmlError::UnknownEntity)
 }
 
-/// Returns the texts of the root's direct children of these names, the first of each; an absent one is empty.
+/// Returns the texts of the root's direct children with these names. If a name occurs more than once, the first one is
+/// returned; if it does not occur, an empty text.
 ///
 /// # Errors
 ///
-/// A document that is not well formed, or whose root is not `root`.
+/// Returns an error if the document is not well formed or its root is not `root`.
 pub(crate) fn children<const N: usize>(document: &[u8], root: &str, names: [&str; N]) -> Result<[String; N], XmlError> {
     let mut texts = [const { None }; N];
     let mut expected = false;
@@ -122,7 +123,7 @@ pub(crate) fn children<const N: usize>(document: &[u8], root: &str, names: [&str
     if expected { Ok(texts.map(Option::unwrap_or_default)) } else { Err(XmlError::Unexpected) }
 }
 
-/// Writes text so that any character survives: markup and control characters become references.
+/// Appends text so that every character is preserved: markup and control characters become character references.
 pub(crate) fn escape_into(document: &mut String, text: &str) {
     for c in text.chars() {
         match c {
