@@ -1,25 +1,25 @@
-//! Which objects lie in an archive, from what listings and HEAD say of them.
+//! Detects archived objects in listings and in HEAD responses.
 //!
-//! An archived object is there, with its size and ETag, but a GET is refused until somebody has it restored. Known
-//! beforehand, that costs no request.
+//! An archived object exists and has a size and an ETag, but the server refuses a GET until the object has been
+//! restored. Detecting it in advance saves the request.
 
 use http::HeaderMap;
 use pos3_core::Availability;
 
 use crate::bucket::header;
 
-/// The classes that have to be restored before they can be read. `GLACIER_IR` can be read at once; of
-/// `INTELLIGENT_TIERING` no listing tells.
+/// The storage classes whose objects must be restored before they can be read. `GLACIER_IR` can be read immediately.
+/// For `INTELLIGENT_TIERING`, listings do not report whether an object is archived.
 const CLASSES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 
-/// Asks a listing for copies that were restored for a while; without it they look like all others of their class.
+/// Asks a listing to report temporarily restored copies. Without this header they look like other archived objects.
 pub(crate) const OPTIONAL_ATTRIBUTES: http::header::HeaderName =
     http::header::HeaderName::from_static("x-amz-optional-object-attributes");
 
 /// The value of that header.
 pub(crate) const RESTORE_STATUS: &str = "RestoreStatus";
 
-/// Whether an archived object was restored for a while.
+/// Whether an archived object has a temporarily restored copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Restored {
     #[default]
@@ -27,7 +27,7 @@ pub(crate) enum Restored {
     Yes,
 }
 
-/// Returns whether an object of a storage class can be read at once.
+/// Returns whether an object with this storage class can be read immediately.
 pub(crate) fn availability(class: &str, restored: Restored) -> Availability {
     match restored {
         Restored::No if CLASSES.contains(&class.trim()) => Availability::Archived,
@@ -35,7 +35,7 @@ pub(crate) fn availability(class: &str, restored: Restored) -> Availability {
     }
 }
 
-/// Returns what the headers of an object say. `x-amz-archive-status` is that of an archive tier.
+/// Returns the availability from the headers of an object. `x-amz-archive-status` is set only for archive tiers.
 pub(crate) fn told(headers: &HeaderMap) -> Availability {
     let is_restored = header(headers, "x-amz-restore").contains("ongoing-request=\"false\"");
     let restored = if is_restored { Restored::Yes } else { Restored::No };

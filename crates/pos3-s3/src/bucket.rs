@@ -1,5 +1,5 @@
-//! One bucket as seen by the requests about it: where it is, who counts them, and what its server was found unable to
-//! do.
+//! The common part of all requests about one bucket: its address, the request counters and the capabilities of its
+//! server.
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,18 +13,18 @@ use crate::client::{Answer, S3Client};
 use crate::error::Failure;
 use crate::operation::{Counters, Operation};
 
-/// What a store and the tasks it starts share.
+/// The data that a store shares with the tasks that it starts.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     pub(crate) client: S3Client,
     pub(crate) name: String,
     pub(crate) uri: BucketUri,
     pub(crate) counters: Counters,
-    /// Set once the server has answered that it has no DeleteObjects.
+    /// Set when the server has reported that it does not support DeleteObjects.
     pub(crate) deletes_singly: AtomicBool,
 }
 
-/// A query, in the order of its names.
+/// A query, sorted by name.
 pub(crate) type Query<'q> = [(&'q str, &'q str)];
 
 impl Bucket {
@@ -43,7 +43,7 @@ impl Bucket {
         Ok(Request::new(operation, &self.uri.host, self.uri.object(key.as_str(), query)?))
     }
 
-    /// Sends a request until `read` accepts a whole answer.
+    /// Sends a request until `read` accepts a complete response.
     pub(crate) async fn exchange<T>(
         &self,
         request: &Request,
@@ -52,7 +52,8 @@ impl Bucket {
         self.exchange_counting(request, &mut self.client.attempts(), read).await
     }
 
-    /// As [`exchange`](Self::exchange), for a caller that wants to know what became of earlier attempts.
+    /// Like [`exchange`](Self::exchange), but the caller provides the counter of attempts and can examine it
+    /// afterwards.
     pub(crate) async fn exchange_counting<T>(
         &self,
         request: &Request,
@@ -62,13 +63,14 @@ impl Bucket {
         self.client.exchange(&self.counters, request, attempts, read).await
     }
 
-    /// Returns the store's error for a failure that happened while doing `operation`.
+    /// Returns the store's error for a failure during `operation`.
     pub(crate) fn error(&self, operation: &'static str, key: &Key, failure: Failure) -> StoreError {
         failure.during(operation, Some(key), &self.name, self.client.server())
     }
 }
 
-/// Refuses the one key that would address the bucket itself: `DELETE /bucket/` removes a bucket.
+/// Rejects the empty key, because a request with it would address the bucket itself: `DELETE /bucket/` deletes a
+/// bucket.
 pub(crate) fn check_key(operation: &'static str, key: &Key) -> Result<(), StoreError> {
     if key.as_str().is_empty() {
         let error = StoreError::new(pos3_core::ErrorKind::InvalidKey, operation);
@@ -77,7 +79,7 @@ pub(crate) fn check_key(operation: &'static str, key: &Key) -> Result<(), StoreE
     Ok(())
 }
 
-/// Returns a header's text; absent and unreadable are empty.
+/// Returns the text of a header. It is empty if the header is missing or not readable text.
 pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! Checksums of content as S3 writes them in headers.
+//! Checksums of content in S3 headers.
 //!
-//! Only the checksum of a whole object says anything about its content: one put together from the parts' would have to be
-//! computed over the same parts. What is not exactly as long as its kind must be is none; there are servers that answer
-//! with something else.
+//! Only a checksum of the whole object can be compared. A checksum that is composed of those of the parts depends on
+//! the part boundaries. A value that does not have exactly the length of its algorithm is ignored, because some servers
+//! send other values in these headers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -21,7 +21,7 @@ pub(crate) const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5"
 const CRC32C: HeaderName = HeaderName::from_static("x-amz-checksum-crc32c");
 const CRC32: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
 
-/// The type of a checksum that covers an object as a whole.
+/// The checksum type for checksums of whole objects.
 pub(crate) const FULL_OBJECT: &str = "FULL_OBJECT";
 
 /// Returns the CRC-64/NVME of bytes.
@@ -31,7 +31,7 @@ pub(crate) fn crc64_nvme(bytes: &[u8]) -> Checksum {
     sum.finish()
 }
 
-/// Returns a checksum as a header has it; nothing for a kind that is not sent.
+/// Returns a checksum as the value of a header, or `None` for an algorithm that this client does not send.
 pub(crate) fn written(checksum: Checksum) -> Option<String> {
     match checksum {
         Checksum::Crc64Nvme(value) => Some(BASE64.encode(value.to_be_bytes())),
@@ -39,13 +39,13 @@ pub(crate) fn written(checksum: Checksum) -> Option<String> {
     }
 }
 
-/// Reads a CRC-64/NVME as headers and documents have it.
+/// Parses a CRC-64/NVME from a header or a document.
 pub(crate) fn read_crc64_nvme(text: &str) -> Option<Checksum> {
     let bytes = BASE64.decode(text.trim()).ok()?;
     Some(Checksum::Crc64Nvme(u64::from_be_bytes(bytes.try_into().ok()?)))
 }
 
-/// Returns the checksum of the whole object that an answer tells, if any.
+/// Returns the checksum of the whole object from the headers of a response, if there is one.
 pub(crate) fn told(headers: &HeaderMap) -> Option<Checksum> {
     let kind = header(headers, KIND.as_str());
     if !kind.is_empty() && kind != FULL_OBJECT {

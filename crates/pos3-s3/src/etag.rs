@@ -1,7 +1,7 @@
-//! The ETag: S3's token for an object's content.
+//! The ETag: the token by which S3 identifies an object's content.
 //!
-//! Listings wrap it in `&quot;`, headers in quotes, some servers in nothing. One canonical form, without quotes, makes
-//! `list`, `head`, `get` and `put` agree; quotes come back on the wire.
+//! Listings wrap it in `&quot;`, headers in quotes, and some servers use no quotes. This module removes the quotes, so
+//! that `list`, `head`, `get` and `put` return equal tokens. They are added again in requests.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use pos3_core::{Digest, Fingerprint};
 
 use crate::bucket::header;
 
-/// Returns the token in an ETag as sent, if there is one.
+/// Returns the token in an ETag as received, if there is one.
 pub(crate) fn fingerprint(etag: &str) -> Option<Fingerprint> {
     let token = unquoted(etag);
     (!token.is_empty()).then(|| Fingerprint::from(token))
@@ -21,32 +21,33 @@ fn unquoted(etag: &str) -> &str {
     etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag)
 }
 
-/// Returns a token as `If-Match` takes it.
+/// Returns a token as a value for `If-Match`.
 pub(crate) fn quoted(fingerprint: &Fingerprint) -> Cow<'_, str> {
     match fingerprint.as_str() {
-        // A weak tag keeps its own quotes.
+        // A weak tag already contains its quotes.
         Some(token) if token.contains('"') => Cow::Borrowed(token),
         Some(token) => Cow::Owned(format!("\"{token}\"")),
         None => Cow::Borrowed("\"\""),
     }
 }
 
-/// Returns the digest that the ETag in an object's headers is, if they do not say that it is none: encryption with the
-/// caller's key or that of a key service makes it something else of the same form.
+/// Returns the digest in the ETag of an object's headers. Returns `None` if the headers report encryption with a
+/// customer's key or a key service, because such an ETag has the form of a digest but is not one.
 pub(crate) fn told(headers: &HeaderMap) -> Option<Digest> {
     digest(header(headers, "etag")).filter(|_| !is_encrypted(headers))
 }
 
-/// Returns true if an object's headers name an encryption that makes its ETag something else than a digest.
+/// Returns true if an object's headers report an encryption with which the ETag is not a digest.
 pub(crate) fn is_encrypted(headers: &HeaderMap) -> bool {
     header(headers, "x-amz-server-side-encryption").starts_with("aws:")
         || headers.contains_key("x-amz-server-side-encryption-customer-algorithm")
 }
 
-/// Returns the digest an ETag is, by its form: 32 hexadecimal digits, or that and the number of parts.
+/// Returns the digest in an ETag that has the form of one: 32 hexadecimal digits, optionally followed by the number of
+/// parts.
 ///
-/// Objects encrypted with a key service have ETags of the same form that are no MD5; a listing does not tell. A digest
-/// that is none can only make equal content look different.
+/// The ETags of objects that are encrypted with a key service have the same form but are not MD5, and a listing does
+/// not report encryption. That is safe: a wrong digest can only make equal content look different.
 pub(crate) fn digest(etag: &str) -> Option<Digest> {
     let token = unquoted(etag);
     let (hex, parts) = match token.split_once('-') {

@@ -1,8 +1,9 @@
 //! An S3 bucket as a [`pos3_core::RemoteStore`].
 //!
-//! A thin client that speaks the S3 protocol itself, because exactness needs it: every key is sent, listed and deleted
-//! byte for byte, a listing ends well or with an error, and a success is one only when the server's result says so. It
-//! stands on `object_store`'s credential providers and transport interface, so an embedder's own fit in.
+//! This is a thin client that implements the S3 protocol itself, because the engine needs exact behaviour. Every key is
+//! sent, listed and deleted byte for byte. A listing either completes or fails. An operation has succeeded only if the
+//! server's result says so. The client uses the credential providers and the transport interface of `object_store`, so
+//! an embedder can supply its own.
 //!
 //! ```no_run
 //! use pos3_core::{Key, RemoteStoreExt};
@@ -19,13 +20,13 @@
 //! # }
 //! ```
 //!
-//! | file | what it does |
+//! | file | contents |
 //! | --- | --- |
 //! | `client` | configuration, signing, sending, retrying; shared by all buckets of a server |
 //! | `bucket` | one bucket's requests |
-//! | `list`, `read`, `write`, `copy`, `delete` | the store's verbs |
-//! | `unfinished` | uploads that were given up |
-//! | `error` | what a failure means |
+//! | `list`, `read`, `write`, `copy`, `delete` | the operations of the store |
+//! | `unfinished` | abandoned uploads |
+//! | `error` | the meaning of failures |
 
 mod archive;
 mod bucket;

@@ -1,7 +1,8 @@
-//! Listings: page after page of ListObjectsV2, one fetched ahead of the one being read.
+//! Listings: pages of ListObjectsV2. While one page is being read, the next one is fetched.
 //!
-//! Keys are asked for URL-encoded, because XML cannot carry every character a key may have. A listing ends well or with
-//! an error: an answer that is unclear, that contradicts the request or itself, or that never comes to an end is one.
+//! Keys are requested URL-encoded, because XML cannot represent every character that a key may contain. A listing
+//! either completes or fails. It fails if a response is unclear, contradicts the request or itself, or if the pages
+//! never end.
 
 pub(crate) mod echo;
 mod page;
@@ -35,8 +36,8 @@ pub(crate) struct Listing {
     restores: Restores,
 }
 
-/// Whether the server is asked which archived objects were restored. That is done from the first page on that has any:
-/// few buckets do, and not every server knows the header.
+/// Whether the server is asked which archived objects have been restored. It is asked from the first page on that has
+/// archived objects, and that page is fetched again. Few buckets have any, and not every server supports the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Restores {
     Unasked,
@@ -44,11 +45,11 @@ enum Restores {
 }
 
 enum Next {
-    /// Nothing was asked for yet.
+    /// No page has been requested yet.
     First,
-    /// A page is on its way.
+    /// A page has been requested.
     Fetching(Fetch),
-    /// There are no more pages, or an error was given.
+    /// There are no more pages, or the listing has failed.
     Nothing,
 }
 
@@ -59,7 +60,7 @@ struct ListQuery {
     shallow: bool,
 }
 
-/// A page being fetched in a task of its own, which ends when nobody wants the page any more.
+/// A page that is fetched in a separate task. The task is aborted when this is dropped.
 struct Fetch(JoinHandle<Result<Page, Failure>>);
 
 impl Drop for Fetch {
@@ -88,7 +89,7 @@ impl Listing {
         Fetch(tokio::spawn(async move { bucket.list_page(&query, token.as_deref(), restores).await }))
     }
 
-    /// Takes a page that came and asks for the one after it.
+    /// Accepts a page and requests the next one.
     fn turn(&mut self, page: Page) -> Result<(), Failure> {
         if page.has_archived() && self.restores == Restores::Unasked {
             self.restores = Restores::Asked;
@@ -119,7 +120,7 @@ impl Stream for Listing {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Entry>>> {
         loop {
             while let Some(entry) = self.entries.next() {
-                // A server may put the directory that `start_after` lies in, or ignore the option.
+                // A server may include the directory that contains `start_after`, or ignore the option.
                 if self.query.start_after.as_ref().is_none_or(|start| entry.key > *start) {
                     return Poll::Ready(Some(Ok(entry)));
                 }

@@ -1,6 +1,6 @@
-//! The requests of the S3 protocol that this crate sends, by the names S3 gives them, and how often each was sent.
+//! The requests of the S3 protocol that this crate sends, under the names that S3 gives them, and their counters.
 //!
-//! Without one list of them the visible bill ([`Usage`]) would be kept by hand in a dozen places.
+//! [`Usage`] reports these counts, which S3 bills. With a single list, no request can be forgotten.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,7 +46,7 @@ operations! {
     DeleteObject DELETE,
 }
 
-/// How many requests of each kind were sent.
+/// The number of requests of each kind.
 #[derive(Debug)]
 pub(crate) struct Counters(Box<[AtomicU64]>);
 

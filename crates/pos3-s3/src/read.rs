@@ -1,8 +1,8 @@
-//! Reading: HEAD, and GET of whole objects and ranges.
+//! Reading: HEAD, and GET of whole objects and of ranges.
 //!
-//! A body that is cut or stalls is taken up again where it stopped, under the condition that the object is still the
-//! same, so that a reader gets exactly the bytes of one state of the object, or an error. A whole object is compared with the
-//! checksum that the server keeps of it, and its last piece is not given out before that.
+//! If a body is truncated or stalls, the read resumes at that position, on condition that the object has not changed.
+//! So the reader gets exactly the bytes of one version of the object, or an error. A whole object is compared with the
+//! checksum that the server stores, and its last piece is returned only after that.
 
 mod proof;
 
@@ -28,17 +28,17 @@ use crate::etag;
 use crate::operation::Operation;
 use proof::Proof;
 
-/// How much must come of an object before another failure counts as the first one: a connection that ends after ten bytes,
-/// each time, would otherwise be followed for ever.
+/// The number of bytes after which the counter of attempts is reset. Without this minimum, a read would never end if
+/// each connection failed after ten bytes.
 const PROGRESS: u64 = 64 << 10;
 
 impl Bucket {
-    /// Looks an object up.
+    /// Returns the entry of an object.
     pub(crate) async fn head(&self, key: &Key) -> Result<Entry> {
         self.head_if(key, None, "look up").await.map(|(entry, _)| entry)
     }
 
-    /// Looks an object up if it still is what is expected, and returns its headers too.
+    /// Returns the entry and the headers of an object. Fails if its fingerprint is not the expected one.
     pub(crate) async fn head_if(
         &self,
         key: &Key,
@@ -75,7 +75,7 @@ impl Bucket {
     pub(crate) async fn get(self: &Arc<Self>, key: &Key, options: GetOptions) -> Result<Download> {
         check_key("read", key)?;
         if options.range.as_ref().is_some_and(Range::is_empty) {
-            // HTTP has no empty range.
+            // HTTP cannot express an empty range.
             let (entry, _) = self.head_if(key, options.if_match.as_ref(), "read").await?;
             return Ok(Download::new(entry, stream::empty().boxed()));
         }
@@ -101,35 +101,35 @@ impl Bucket {
     }
 }
 
-/// A read that may take several requests.
+/// A read, which may need several requests.
 struct Reading {
     bucket: Arc<Bucket>,
     key: Key,
     if_match: Option<Fingerprint>,
     attempts: Attempts,
-    /// What the whole object is compared with.
+    /// Compares the whole object with its checksum.
     proof: Option<Proof>,
-    /// Something has been given out.
+    /// Some bytes have been returned to the caller.
     begun: bool,
-    /// What has come since the last failure.
+    /// The number of bytes received since the last failure.
     progress: u64,
 }
 
-/// An answer whose body is still to be read.
+/// A response whose body has not been read completely.
 struct Opened {
     entry: Entry,
-    /// What is still to come, as a range of the object.
+    /// The range of the object that is still to be received.
     range: Range<u64>,
-    /// Bytes the server sends before that, because it ignores ranges.
+    /// The number of bytes to skip before that range, because the server ignored the requested range.
     skip: u64,
     chunks: BoxStream<'static, Result<Bytes, HttpError>>,
     floor: Floor,
-    /// What the whole object can be compared with, if all of it was asked for.
+    /// Compares the whole object with its checksum, if the whole object was requested.
     proof: Option<Proof>,
 }
 
 impl Reading {
-    /// Sends the request, as often as it takes, until an answer begins that can be used.
+    /// Sends the request until there is a usable response, within the limit of attempts.
     async fn open(&mut self, range: Option<Range<u64>>) -> Result<Opened, Failure> {
         let mut request = self.bucket.object_request(Operation::GetObject, &self.key, &[])?;
         if let Some(range) = &range {
@@ -151,7 +151,7 @@ impl Reading {
         }
     }
 
-    /// Makes sure that the answer is the range that was asked for, of the object that was asked for.
+    /// Checks that the response has the requested range of the requested object.
     fn check(&self, answer: HttpResponse, range: Option<Range<u64>>) -> Result<Opened, Failure> {
         let (head, body) = answer.into_parts();
         let garbled = |why: &str| Failure::Garbled(why.to_owned());
@@ -183,8 +183,8 @@ impl Reading {
         Ok(Opened { entry, skip, range: wanted, chunks, floor, proof })
     }
 
-    /// Returns the digest of the object that was asked for: the one that the answer tells, or, where it names no ETag, the one
-    /// that was asked for.
+    /// Returns the digest of the requested object: that of the response's ETag, or that of the requested fingerprint if
+    /// the response has no ETag.
     fn digest(&self, headers: &HeaderMap) -> Option<Digest> {
         let client = &self.bucket.client;
         if !header(headers, "etag").is_empty() {
@@ -194,7 +194,7 @@ impl Reading {
         asked.filter(|_| client.has_digests() && !etag::is_encrypted(headers))
     }
 
-    /// Returns the body as a stream that takes itself up again.
+    /// Returns the body as a stream that resumes by itself after a failure.
     fn body(self, opened: Opened) -> ByteStream {
         stream::try_unfold((self, opened), |(mut reading, mut opened)| async move {
             match reading.chunk(&mut opened).await {
@@ -206,7 +206,7 @@ impl Reading {
         .boxed()
     }
 
-    /// Returns the next bytes, or nothing once the range is complete.
+    /// Returns the next bytes, or `None` when the range is complete.
     async fn chunk(&mut self, opened: &mut Opened) -> Result<Option<Bytes>, Failure> {
         while !opened.range.is_empty() {
             let failure = match opened.next().await {
@@ -221,6 +221,7 @@ impl Reading {
                     }
                     Err(failure) if self.begun => return Err(failure),
                     Err(failure) => {
+                        // Nothing has been returned to the caller yet, so the object can be read again from the start.
                         opened.range.start -= chunk.len() as u64;
                         failure
                     }
@@ -238,7 +239,7 @@ impl Reading {
         Ok(None)
     }
 
-    /// Compares the object with what is known of it once its last bytes are there.
+    /// Compares the object with its checksum after its last bytes have arrived.
     fn compared(&mut self, chunk: &Bytes, opened: &Opened) -> Result<(), Failure> {
         let Some(proof) = &mut self.proof else { return Ok(()) };
         proof.update(chunk);
@@ -251,7 +252,7 @@ impl Reading {
 }
 
 impl Opened {
-    /// Returns the next bytes that were asked for, or nothing at the end of the answer.
+    /// Returns the next bytes of the requested range, or `None` at the end of the response.
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         let size = |chunk: &Result<Option<Bytes>, HttpError>| {
             chunk.as_ref().ok().and_then(Option::as_ref).map_or(0, Bytes::len)
@@ -272,10 +273,10 @@ impl Opened {
     }
 }
 
-/// Returns the entry that the headers of HEAD and GET describe, without its digest.
+/// Returns the entry from the headers of a HEAD or GET response, without its digest.
 ///
-/// An answer with neither ETag nor date describes no object: a server that tidies paths answers GET of the key `/`
-/// with a listing of the bucket.
+/// A response with neither an ETag nor a date does not describe an object: a server that normalises paths responds to
+/// GET of the key `/` with a listing of the bucket.
 fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
     let etag = header(headers, "etag");
     let mut entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
@@ -293,7 +294,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     header(headers, "content-length").parse().ok()
 }
 
-/// Reads `bytes 0-9/100` as the whole size and the range.
+/// Parses `bytes 0-9/100` as the total size and the range.
 fn content_range(headers: &HeaderMap) -> Option<(u64, Range<u64>)> {
     let (range, size) = header(headers, "content-range").strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;

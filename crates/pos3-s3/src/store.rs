@@ -18,7 +18,7 @@ use crate::delete::BATCH;
 use crate::list::Listing;
 use crate::operation::Counters;
 
-/// A bucket, reached through an [`S3Client`]; cheap to clone. Clones share the count of requests.
+/// A bucket that is accessed through an [`S3Client`]. A clone is cheap and shares the request counters.
 #[derive(Clone)]
 pub struct S3Store(Arc<Bucket>);
 
@@ -38,7 +38,7 @@ impl S3Store {
         &self.0.name
     }
 
-    /// Returns the client this bucket is reached through.
+    /// Returns the client of this bucket.
     pub fn client(&self) -> &S3Client {
         &self.0.client
     }

@@ -1,6 +1,6 @@
-//! Multipart uploads that were begun and neither completed nor aborted: found, and given up.
+//! Lists and aborts multipart uploads that were started and neither completed nor aborted.
 //!
-//! No listing of objects shows them and their parts are paid for, so without this they would stay for ever.
+//! Object listings do not show such uploads, but their parts are billed. Without this module they would stay forever.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::list::echo;
 use crate::list::progress::Progress;
 use crate::operation::Operation;
 
-/// How many aborts one call has in flight.
+/// The number of aborts that one call runs in parallel.
 const PARALLEL: usize = 16;
 
 /// One page of uploads.
@@ -28,7 +28,7 @@ struct Page {
     next: Option<Marker>,
 }
 
-/// Where a page starts: after this upload.
+/// The upload after which a page starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Marker {
     key: String,
@@ -36,8 +36,8 @@ struct Marker {
 }
 
 impl Bucket {
-    /// Returns the open uploads below a prefix, whoever began them, each once. Of those from elsewhere, which a server may
-    /// send too, it warns.
+    /// Returns all open uploads below a prefix, including those of other programs, each once. If a server also sends
+    /// uploads from outside the prefix, they are left out with a warning.
     pub(crate) async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
         let listed = self.list_uploads(prefix).await.map_err(|failure| self.unlisted(prefix, failure))?;
         let count = listed.len();
@@ -85,7 +85,7 @@ impl Bucket {
         self.exchange(&request, |answer| page(answer, &self.name, prefix)).await
     }
 
-    /// Aborts uploads and answers for each, in their order.
+    /// Aborts uploads and returns the results in the same order.
     pub(crate) async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
         let aborts: Vec<_> = puts.iter().map(|(key, put)| self.abandon_one(key, &put.id)).collect();
         stream::iter(aborts).buffered(PARALLEL).collect().await
@@ -97,7 +97,7 @@ impl Bucket {
         aborted.map_err(|failure| self.error("abort", key, failure))
     }
 
-    /// Aborts one upload; one that is gone is a success.
+    /// Aborts one upload. If it no longer exists, that is a success.
     pub(crate) async fn abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
         let request = self.object_request(Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
         match self.exchange_counting(&request, attempts, |_| Ok(())).await {
@@ -107,7 +107,7 @@ impl Bucket {
     }
 }
 
-/// Reads a page of uploads to a bucket, below a prefix.
+/// Parses a page of uploads. Checks that it is about this bucket and prefix.
 fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
     let mut page = Page::default();
     let mut marker = Marker::default();
@@ -138,7 +138,7 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
     echo::check_filled("prefix", echoed_prefix.as_deref(), prefix)?;
     let encoded = encoding.trim().eq_ignore_ascii_case("url");
     for (key, id, since) in listed {
-        // A name that is no text cannot be named in a request either: it was not ours, and stays.
+        // A key that is not UTF-8 cannot be used in a request. pos3 never creates such an upload, so it is skipped.
         let Some(key) = decoded(&key, encoded) else { continue };
         let since = parse_rfc3339(since.trim());
         page.uploads.push((Key::from(key), Unfinished { id, since, state: Vec::new() }));
@@ -150,7 +150,7 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
                 key.ok_or_else(|| Failure::Garbled("the list of uploads does not say where it goes on".into()))?;
             Some(Marker { key, id: marker.id })
         }
-        // A server names the last upload of the last page, too.
+        // Some servers also send markers on the last page, which mean nothing there.
         _ => None,
     };
     Ok(page)

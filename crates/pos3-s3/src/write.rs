@@ -1,4 +1,5 @@
-//! Writing: one PUT for what is small, parts for what is large, a copy inside the server for what is there already.
+//! Writing: one PUT for small content, parts for large content, and a copy inside the server if the content is already
+//! there.
 
 mod carry;
 mod confirm;
@@ -26,7 +27,7 @@ pub(crate) use description::{ObjectHeaders, with_content_type};
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
 
 impl Bucket {
-    /// Stores content in the way that suits it.
+    /// Stores content by the most suitable method.
     pub(crate) async fn put(self: &Arc<Self>, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
         check_key("write", key)?;
         let headers = description::told(&options).map_err(|failure| self.error("write", key, failure))?;
@@ -59,8 +60,8 @@ impl Bucket {
         Ok(entry)
     }
 
-    /// Stores bytes, and returns whether it is proven that they arrived as they were sent. What the server shows to be
-    /// stored wrongly is sent again.
+    /// Stores bytes, and returns whether it is verified that the server received them undamaged. If the server turns
+    /// out to have stored other bytes, they are sent again.
     async fn put_bytes(self: &Arc<Self>, mut whole: Whole<'_>) -> Result<(Entry, bool)> {
         let mut attempts = self.client.attempts();
         loop {
@@ -79,7 +80,7 @@ impl Bucket {
         }
     }
 
-    /// Stores bytes, and returns whether the answer proves that they arrived as they were sent.
+    /// Stores bytes, and returns whether the response is evidence that the server received them undamaged.
     async fn put_answered(&self, whole: &Whole<'_>, attempts: &mut Attempts) -> Result<(Entry, bool)> {
         let mut manners = self.client.manners(self.client.manner(&whole.expect));
         let put = loop {
@@ -118,7 +119,8 @@ impl Bucket {
         .await
     }
 
-    /// Finds out whether a put that failed has happened after all, or failed for a condition that does hold.
+    /// Handles a failed put. It may have been executed although the response was lost. Or the server may have refused
+    /// it for a condition that is in fact met; the put is then repeated without the condition.
     async fn put_anyway(
         &self,
         whole: &Whole<'_>,
@@ -144,8 +146,8 @@ impl Bucket {
         Ok((entry, evidence == Evidence::Proven))
     }
 
-    /// Returns true, and remembers it, if a server refused a write because an object is not what it is: there are servers
-    /// that answer `If-Match` with 412 whatever it names.
+    /// Returns true if a server refused a conditional write although the object is unchanged, and records that. Some
+    /// servers respond to `If-Match` with 412 whatever ETag it names.
     async fn condition_was_misjudged(&self, key: &Key, expect: &Expect, usual: Manner) -> bool {
         let Expect::Unchanged(seen) = expect else { return false };
         if !usual.conditional || self.client.config().conditional_writes != ConditionalWrites::Auto {
@@ -158,19 +160,20 @@ impl Bucket {
         misjudged
     }
 
-    /// Returns the error of a write, in the words of what was expected.
+    /// Returns the error of a write. A failed condition becomes the kind that fits the expectation.
     fn expectation_error(&self, key: &Key, failure: Failure, expect: &Expect) -> StoreError {
         let error = self.error("write", key, failure);
         let kind = match (expect, error.kind()) {
             (Expect::Absent, ErrorKind::Precondition) => ErrorKind::AlreadyExists,
-            // S3 answers 404 to a condition on an object that is gone.
+            // S3 responds with 404 if a condition names an object that no longer exists.
             (Expect::Unchanged(_), ErrorKind::NotFound) if !error.cause().contains("bucket") => ErrorKind::Precondition,
             _ => return error,
         };
         StoreError::new(kind, "write").with_key(key).with_source(error)
     }
 
-    /// Finds out whether a write whose answer was lost has happened: then the object has the content that was sent.
+    /// Determines whether a write whose response was lost has been executed. If so, the object has the content that was
+    /// sent.
     pub(crate) async fn settle(
         &self,
         key: &Key,
@@ -191,7 +194,7 @@ impl Bucket {
     }
 }
 
-/// What is stored by one request.
+/// The content and the headers of a single PUT request.
 struct Whole<'w> {
     key: &'w Key,
     body: &'w Bytes,
@@ -199,7 +202,7 @@ struct Whole<'w> {
     expect: Expect,
 }
 
-/// Adds the condition that the caller expects to hold, where conditions are sent.
+/// Adds the caller's expectation as a condition, if conditions are sent.
 pub(crate) fn expecting(request: Request, expect: &Expect, manner: Manner) -> Result<Request, Failure> {
     match expect {
         Expect::Absent if manner.conditional => request.header(IF_NONE_MATCH, "*"),
@@ -212,8 +215,8 @@ fn is_expectation(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AlreadyExists | ErrorKind::Precondition)
 }
 
-/// Returns the entry of an object that was just written, without its digest; an answer without its ETag does not say that
-/// it was.
+/// Returns the entry of an object that was just written, without its digest. A response without an ETag is an error,
+/// because it is no evidence that the object was stored.
 pub(crate) fn written(key: &Key, size: u64, etag: &str) -> Result<Entry, Failure> {
     let fingerprint = etag::fingerprint(etag)
         .ok_or_else(|| Failure::Garbled("the answer does not tell the ETag of what was written".into()))?;

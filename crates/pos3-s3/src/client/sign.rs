@@ -154,6 +154,7 @@ fn canonical_request(method: &Method, uri: &Uri, headers: &HeaderMap, payload: &
     sorted.sort_unstable_by_key(|(name, _)| *name);
     let mut request = String::with_capacity(768);
     let mut names = String::with_capacity(96);
+    // The server rebuilds this text from the request that it received, so it must match byte for byte.
     for part in [method.as_str(), uri.path(), uri.query().unwrap_or_default()] {
         request.push_str(part);
         request.push('\n');

@@ -1,15 +1,15 @@
-//! What an answer repeats of its request.
+//! Checks the parts of a response that repeat its request.
 //!
-//! A cache or a gateway that mixes answers up sends a whole, well-formed listing of something else. It is noticed only by
-//! what it says of itself: the bucket, the prefix, the place where it starts.
+//! A cache or a gateway that confuses responses sends a complete, well-formed listing of something else. It can only be
+//! recognised by the values in the response: the bucket, the prefix and the start of the page.
 
 use percent_encoding::percent_decode_str;
 
 use crate::client::uri::decode_listed;
 use crate::error::Failure;
 
-/// Returns true if what came back can be what was sent: as it is, or encoded in one of the ways that servers use. XML
-/// cannot carry control characters, so a text that has some is not compared.
+/// Returns true if the repeated text can be the text that was sent, either plain or in one of the encodings that
+/// servers use. A text with control characters is not compared, because XML cannot represent them.
 fn is_same(echoed: &str, sent: &str) -> bool {
     echoed.trim() == sent.trim()
         || sent.contains(char::is_control)
@@ -17,11 +17,11 @@ fn is_same(echoed: &str, sent: &str) -> bool {
         || percent_decode_str(echoed).decode_utf8().is_ok_and(|decoded| decoded == sent)
 }
 
-/// Checks what an answer repeats of a text; an answer that does not repeat it is silent about it.
+/// Checks a text that a response may repeat. If the response does not repeat it, the check passes.
 ///
 /// # Errors
 ///
-/// A contradiction that names both.
+/// Returns a contradiction that names both texts.
 pub(crate) fn check(what: &str, echoed: Option<&str>, sent: &str) -> Result<(), Failure> {
     match echoed {
         Some(echoed) if !is_same(echoed, sent) => Err(Failure::Contradictory(format!(
@@ -33,13 +33,13 @@ pub(crate) fn check(what: &str, echoed: Option<&str>, sent: &str) -> Result<(), 
     }
 }
 
-/// As [`check`], where an empty text is silence too.
+/// Like [`check`], but an empty text also passes.
 pub(crate) fn check_filled(what: &str, echoed: Option<&str>, sent: &str) -> Result<(), Failure> {
     check(what, echoed.filter(|echoed| !echoed.trim().is_empty()), sent)
 }
 
-/// Checks the bucket's name. An access point, and a bucket of another tenant, answer with the name of the bucket behind
-/// them.
+/// Checks the name of the bucket. Access points and buckets of another tenant are not checked, because their responses
+/// contain the name of the underlying bucket.
 pub(crate) fn check_bucket(echoed: Option<&str>, sent: &str) -> Result<(), Failure> {
     const ALIASES: [&str; 4] = ["-s3alias", "--ol-s3", "--xa-s3", ".mrap"];
     let is_alias = sent.contains(':') || ALIASES.iter().any(|ending| sent.ends_with(ending));

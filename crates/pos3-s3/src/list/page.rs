@@ -1,7 +1,8 @@
-//! One page of a listing: XML in, entries out.
+//! Parses one page of a listing from XML.
 //!
-//! A page that is not whole, or that says there is more but not where, is an error: read as a short page, it would make
-//! every key after it look deleted. So is one that contradicts itself, or answers another request than the one sent.
+//! A truncated page is an error, and so is a page that has a successor but does not say where it starts. If such a page
+//! were treated as the last one, all keys after it would look deleted. A page that contradicts itself or its request is
+//! an error too.
 
 use std::borrow::Cow;
 
@@ -20,27 +21,28 @@ use crate::list::{ListQuery, echo};
 pub(crate) struct Asked<'q> {
     pub(crate) bucket: &'q str,
     pub(crate) query: &'q ListQuery,
-    /// Where the page starts; the first one has none.
+    /// Where the page starts. The first page has no token.
     pub(crate) token: Option<&'q str>,
 }
 
-/// A page, checked.
+/// A page that has been checked.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Page {
-    /// Objects and directories in byte order of their keys, if the server keeps it.
+    /// Objects and directories, in byte order of their keys if the server sends them in that order.
     pub(crate) entries: Vec<Entry>,
     /// Where the next page starts, if there is one.
     pub(crate) next: Option<String>,
 }
 
 impl Page {
-    /// Returns true if something lies in an archive, as far as the page tells.
+    /// Returns true if the page reports an archived object.
     pub(crate) fn has_archived(&self) -> bool {
         self.entries.iter().any(|entry| entry.availability == Availability::Archived)
     }
 }
 
-/// What the page says about one object, before its key is decoded: the encoding may be told at the end.
+/// The facts about one object. The key is not decoded yet, because the encoding may only be given at the end of the
+/// page.
 #[derive(Default)]
 struct Record<'x> {
     key: Cow<'x, str>,
@@ -65,7 +67,7 @@ struct Reader<'x> {
     echoed: Echoed<'x>,
 }
 
-/// What the page repeats of the request; servers leave out some of it.
+/// The values that repeat the request. Servers leave out some of them.
 #[derive(Default)]
 struct Echoed<'x> {
     bucket: Option<Cow<'x, str>>,
@@ -110,7 +112,7 @@ impl<'x> Reader<'x> {
             }
             (2, Step::Close(name, text)) => self.close_child(name, text),
             (3, Step::Close(name, text)) => self.close_fact(name, text),
-            // Only a copy that is there now has a date on which it goes.
+            // Only a restored copy that exists now has an expiry date.
             (4, Step::Close(b"RestoreExpiryDate", _)) if self.inside == Inside::Object => {
                 self.record.restored = Restored::Yes;
             }
@@ -156,8 +158,8 @@ impl<'x> Reader<'x> {
         }
     }
 
-    /// Fails if the page has fewer or more keys than it says. Some servers do not count common prefixes, and one that
-    /// repeats a key may count it once.
+    /// Returns an error if the page does not have the number of keys that it states. Some servers do not count common
+    /// prefixes, and a server that repeats a key may count it once.
     fn check_count(&self) -> Result<(), Failure> {
         let Ok(said) = self.key_count.trim().parse::<usize>() else { return Ok(()) };
         let (objects, directories) = (self.records.len(), self.directories.len());
@@ -187,7 +189,7 @@ impl<'x> Reader<'x> {
 }
 
 impl Echoed<'_> {
-    /// Fails if this is the answer to another request.
+    /// Returns an error if the page is the response to another request.
     fn check(&self, asked: &Asked<'_>) -> Result<(), Failure> {
         let query = asked.query;
         echo::check_bucket(self.bucket.as_deref(), asked.bucket)?;
@@ -199,7 +201,7 @@ impl Echoed<'_> {
                 let start_after = query.start_after.as_ref().map_or("", Key::as_str);
                 echo::check_filled("start", self.start_after.as_deref(), start_after)
             }
-            // A server may repeat here what its token means.
+            // With a token, a server may repeat here the start that the token stands for.
             Some(_) => Ok(()),
         }
     }
@@ -222,7 +224,7 @@ impl Record<'_> {
     }
 }
 
-/// Returns the exact name, or, where it is not UTF-8, what can be shown of it.
+/// Decodes a name. If it is not UTF-8, the error is a printable form of it.
 fn decode(name: &str, encoded: bool) -> Result<Cow<'_, str>, String> {
     if !encoded {
         return Ok(Cow::Borrowed(name));
@@ -238,13 +240,13 @@ fn directory(name: &str, encoded: bool) -> Result<Entry, Failure> {
     }
 }
 
-/// Returns true for a key that lies deeper below the prefix than one level.
+/// Returns true if a key is more than one level below the prefix.
 fn is_deep(key: &Key, prefix: &str) -> bool {
     let below = key.as_str().strip_prefix(prefix).unwrap_or_default();
     below.strip_suffix('/').unwrap_or(below).contains('/')
 }
 
-/// Merges the page's two lists, each in byte order, into one.
+/// Merges the objects and the directories of the page, which are each in byte order.
 fn merge(objects: Vec<Entry>, directories: Vec<Entry>) -> Vec<Entry> {
     if directories.is_empty() {
         return objects;
@@ -269,11 +271,11 @@ fn contradictory(why: impl Into<String>) -> Failure {
     Failure::Contradictory(why.into())
 }
 
-/// Reads a page.
+/// Parses a page.
 ///
 /// # Errors
 ///
-/// A page that is not whole or contradicts the request or itself, and an `<Error>` in a page's place.
+/// Returns an error if the page is truncated, contradicts its request or itself, or is an `<Error>` instead of a page.
 pub(crate) fn parse(document: &[u8], asked: &Asked<'_>) -> Result<Page, Failure> {
     let mut reader = Reader::default();
     xml::walk(document, |depth, step| reader.step(depth, step))?;

@@ -1,24 +1,26 @@
-//! Notices that a listing does not end.
+//! Detects listings that never end.
 //!
-//! A server whose tokens go in a circle, or that sends one page under ever new tokens, would be asked for ever, and what
-//! sorts its answers would fill the disk. A long listing of an honest server names no page twice and repeats none.
+//! If a server's tokens form a cycle, or if it sends the same page with new tokens, the client would request pages
+//! forever, and the sorter of the entries would fill the disk. A correct server never repeats a token, and almost never
+//! a page.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use crate::error::Failure;
 
-/// Pages in a row that may be empty: a server that steps over many deleted objects sends some.
+/// The maximum number of consecutive empty pages. A server that skips many deleted objects sends some.
 const EMPTY: u32 = 1000;
 
-/// Pages in a row that may be like earlier ones: on pages of one key, a server that repeats the last key of a page at the
-/// beginning of the next sends some.
+/// The maximum number of consecutive pages that are equal to earlier ones. With pages of one key, there are some if the
+/// server repeats the last key of a page at the start of the next one.
 const REPEATED: u32 = 8;
 
-/// Hashes that are kept, some half a megabyte. Then the memory begins anew, which a circle of fewer pages does not survive.
+/// The maximum number of hashes in a set, which take about half a megabyte. A full set is cleared; a cycle of fewer
+/// pages is still detected.
 const REMEMBERED: usize = 1 << 15;
 
-/// What was seen of the pages of one listing.
+/// The state of the detection for one listing.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     hasher: RandomState,
@@ -33,7 +35,7 @@ pub(crate) struct Progress {
 struct Seen(HashSet<u64>);
 
 impl Seen {
-    /// Adds a hash and returns true if it was there.
+    /// Adds a hash. Returns true if it was already in the set.
     fn has(&mut self, hash: u64) -> bool {
         if self.0.len() == REMEMBERED {
             self.0.clear();
@@ -43,11 +45,12 @@ impl Seen {
 }
 
 impl Progress {
-    /// Takes note of a page that is not the last: of its items and of where the next one starts.
+    /// Records the items of a page that is not the last, and the start of the next page. Only the number of items, the
+    /// first and the last item are compared.
     ///
     /// # Errors
     ///
-    /// A listing that goes round in circles, or on without getting anywhere.
+    /// Returns an error if the listing repeats itself or makes no progress.
     pub(crate) fn turn<I>(&mut self, items: I, next: impl Hash) -> Result<(), Failure>
     where
         I: IntoIterator<Item: Hash, IntoIter: DoubleEndedIterator + ExactSizeIterator>,
@@ -79,7 +82,7 @@ fn endless(why: &str) -> Failure {
 mod tests {
     use super::*;
 
-    /// Returns how many pages are read before the listing is given up.
+    /// Returns the number of pages that are read before the listing fails.
     fn pages<'k>(mut page: impl FnMut(usize) -> (Vec<&'k str>, String), most: usize) -> Option<usize> {
         let mut progress = Progress::default();
         (0..most).find(|number| {

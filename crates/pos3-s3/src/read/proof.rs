@@ -1,7 +1,7 @@
-//! Compares an object as it arrives with what its store knows of it.
+//! Compares an object while it arrives with the checksum or digest that its store reports.
 //!
-//! TCP's own checksum lets one damaged packet in some millions pass, and a proxy or a server's memory can damage bytes
-//! where TCP does not look at all.
+//! The checksum of TCP misses one damaged packet in several million, and a proxy or a server's memory can damage data
+//! before or after TCP checks it.
 
 use http::HeaderMap;
 use md5::{Digest as _, Md5};
@@ -9,14 +9,14 @@ use pos3_core::{Checksum, Checksummer, Digest};
 
 use crate::checksum;
 
-/// What is known of an object, and what has arrived of it.
+/// The expected checksum or digest, and the state of the computation over the bytes that have arrived.
 pub(super) enum Proof {
     Sum { arrived: Box<Checksummer>, expected: Checksum },
     Md5 { arrived: Md5, expected: [u8; 16] },
 }
 
 impl Proof {
-    /// Returns the proof that an answer with a whole object allows: by its checksum, or by its digest where that is the MD5.
+    /// Returns the comparison for a response with a whole object: by its checksum, or by its digest if that is an MD5.
     pub(super) fn of(headers: &HeaderMap, digest: Option<Digest>) -> Option<Self> {
         if let Some(expected) = checksum::told(headers) {
             return Some(Self::Sum { arrived: Box::new(Checksummer::like(&expected)), expected });
@@ -27,7 +27,7 @@ impl Proof {
         }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sum { arrived, .. } => arrived.update(bytes),
@@ -35,7 +35,7 @@ impl Proof {
         }
     }
 
-    /// Returns true if what has arrived is what is known.
+    /// Returns true if the bytes that have arrived match.
     pub(super) fn holds(&self) -> bool {
         match self {
             Self::Sum { arrived, expected } => arrived.finish() == *expected,
@@ -43,7 +43,7 @@ impl Proof {
         }
     }
 
-    /// Forgets what has arrived.
+    /// Starts again with no bytes.
     pub(super) fn reset(&mut self) {
         match self {
             Self::Sum { arrived, expected } => **arrived = Checksummer::like(expected),

@@ -1,7 +1,8 @@
-//! Content in a request, with what proves that it arrived as it was sent.
+//! Puts content into a request, with the evidence that it arrives undamaged.
 //!
-//! Bytes in memory are protected by a header that the server checks before it stores anything. Content that is read while it
-//! is sent has no checksum before its end; there the server tells the checksum of what it received, and that is compared.
+//! Content in memory has a checksum header, which the server verifies before it stores anything. The checksum of
+//! content that is read while it is sent is known only at the end. In that case the server returns the checksum of the
+//! data that it received, and the client compares it.
 
 use std::ops::Range;
 
@@ -23,24 +24,24 @@ use crate::client::stream::Streamable;
 use crate::error::Failure;
 use crate::etag;
 
-/// A body larger than this is hashed on a thread of its own, so that other requests go on meanwhile.
+/// A body larger than this number of bytes is hashed on a separate thread, so that other requests can continue.
 const HASHED_IN_PLACE: usize = 1 << 20;
 
-/// What proves that content arrived as it was sent.
+/// The value in the response that shows that the content arrived undamaged.
 #[derive(Clone, Debug)]
 pub(crate) enum Proof {
-    /// The server tells this checksum.
+    /// The server returns this checksum.
     Sum(Checksum),
-    /// The server tells the checksum that is known when all was sent.
+    /// The server returns the checksum that is known when everything has been sent.
     SumOf(Streamable),
     /// The ETag is this MD5.
     Md5([u8; 16]),
-    /// Nothing does.
+    /// The response contains no evidence.
     None,
 }
 
 impl Proof {
-    /// Returns the checksum of what was sent, if it was computed.
+    /// Returns the checksum of the bytes that were sent, if it was computed.
     pub(crate) fn checksum(&self) -> Option<Checksum> {
         match self {
             Self::Sum(checksum) => Some(*checksum),
@@ -49,11 +50,11 @@ impl Proof {
         }
     }
 
-    /// Returns what an answer says about what has arrived.
+    /// Returns what the response shows about the data that the server received.
     ///
     /// # Errors
     ///
-    /// A checksum of other bytes than were sent.
+    /// Returns an error if the response has the checksum of other bytes than were sent.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Evidence, Failure> {
         if let Self::Md5(md5) = self {
             return Ok(match etag::told(headers) {
@@ -72,14 +73,14 @@ impl Proof {
     }
 }
 
-/// What an answer says about what the server received.
+/// What a response shows about the data that the server received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// It is what was sent.
+    /// The server received the bytes that were sent.
     Proven,
-    /// Nothing.
+    /// The response has no evidence.
     Untold,
-    /// The ETag is the MD5 of something else, or no MD5 at all on this server.
+    /// The ETag is the MD5 of other bytes, or this server's ETags are not MD5s.
     Contradicted,
 }
 
@@ -106,7 +107,8 @@ impl Bucket {
         }
     }
 
-    /// Puts a range of content into a request, without holding it in memory where that is possible.
+    /// Puts a range of content into a request. The range is read while it is sent, if that is possible; otherwise it is
+    /// read into memory first.
     pub(crate) async fn carry_range(
         &self,
         request: Request,
@@ -132,13 +134,13 @@ impl Bucket {
         }
     }
 
-    /// Returns true if content is sent while it is read. An MD5 must be known before, so that content is read twice, which
-    /// is done where reading costs no request.
+    /// Returns true if content is sent while it is read. An MD5 must be known in advance, so the content is then read
+    /// twice. That is done only if reading does not cost a request.
     pub(crate) fn streams(&self, content: &Content, protection: Protection) -> bool {
         self.client.streams() && (protection != Protection::Md5 || is_near(content))
     }
 
-    /// Returns what the signature says about content.
+    /// Returns how the signature covers the body.
     async fn payload(&self, body: &Bytes) -> Payload {
         match self.client.config().payload_signing {
             _ if body.is_empty() => Payload::Empty,
@@ -148,7 +150,7 @@ impl Bucket {
     }
 }
 
-/// Returns true if reading content costs no request, and no byte of it can be damaged on the way.
+/// Returns true if the content can be read without a request, so that no network can damage it.
 pub(crate) fn is_near(content: &Content) -> bool {
     content.origin().is_none_or(|(store, _)| store.capabilities().local_reads)
 }
@@ -158,7 +160,7 @@ pub(crate) async fn md5_of(body: &Bytes) -> [u8; 16] {
     hashed(body, |bytes| Md5::digest(bytes).into()).await
 }
 
-/// Returns the MD5 of a range of content, which is read for it.
+/// Returns the MD5 of a range of content. It reads the range.
 async fn md5_of_range(content: &Content, range: Range<u64>) -> Result<[u8; 16], Failure> {
     let mut body = content.without_meter().read(range).await?;
     let mut md5 = Md5::new();

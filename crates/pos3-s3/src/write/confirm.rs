@@ -1,7 +1,8 @@
-//! Finds out what a write has left where the answer does not prove it.
+//! Determines the result of a write if the response is not sufficient evidence.
 //!
-//! An answer of success may name the ETag of other content, or come although nothing was stored. Neither is a success. But
-//! there are servers whose ETags look like an MD5 and are none, so a wrong ETag alone is no failure: the object decides.
+//! A response with a success status may contain the ETag of other content, or the server may have stored nothing.
+//! Neither is a success. But the ETags of some servers look like an MD5 and are not one, so a wrong ETag alone is not a
+//! failure. The object is examined instead.
 
 use std::sync::Arc;
 
@@ -16,24 +17,26 @@ use super::carry::md5_of;
 use crate::bucket::Bucket;
 use crate::error::Failure;
 
-/// How often content that the server stored wrongly is stored again, where that is not one request.
+/// The number of times that content is sent again if the server stored it wrongly. This applies to writes of more than
+/// one request.
 pub(crate) const REPEATS: usize = 2;
 
-/// What was found of a write: the object, and whether it is known to be what was sent.
+/// The object, and whether it is verified to have the content that was sent.
 pub(crate) type Confirmed = (Entry, bool);
 
-/// A write that the server answered with success, and that did not happen as asked.
+/// A write with a success response that did not store the content as requested.
 #[derive(Debug)]
 pub(crate) struct Misstored {
     pub(crate) why: &'static str,
-    /// The ETag that the answer named.
+    /// The ETag in the response.
     pub(crate) answered: Option<Fingerprint>,
-    /// What is at the key now.
+    /// The object at the key now.
     pub(crate) there: Option<Entry>,
 }
 
 impl Misstored {
-    /// Returns what to expect of the target when it is written again; nothing where what is there may be another writer's.
+    /// Returns the expectation for the next attempt to write the object. Returns `None` if the object that is there now
+    /// may come from another writer.
     pub(crate) fn next(&self, expect: &Expect) -> Option<Expect> {
         match (expect, &self.there) {
             (Expect::Anything, _) => Some(Expect::Anything),
@@ -49,22 +52,23 @@ impl Misstored {
         Failure::Garbled(self.why.to_owned())
     }
 
-    /// Returns the error of a write that was repeated in vain. It is not temporary: who waits for it has waited already.
+    /// Returns the error of a write that failed repeatedly. It is not temporary, because the retries have already been
+    /// made.
     pub(crate) fn error(&self, operation: &'static str, key: &Key) -> StoreError {
         StoreError::new(ErrorKind::Integrity, operation).with_key(key).with_message(self.why)
     }
 }
 
-/// What the server says of an object that was just written, asked once more.
+/// The result of looking up an object that was just written.
 pub(crate) enum Found {
-    /// This is there, of the right size.
+    /// The object exists and has the right size.
     There(Entry),
-    /// Nothing is known: the object may not be looked up.
+    /// Nothing is known, because the lookup failed.
     Unknown,
 }
 
 impl Bucket {
-    /// Looks up what was just written.
+    /// Looks up an object that was just written.
     pub(crate) async fn look_at(&self, written: &Entry) -> Result<Found, Misstored> {
         let misstored = |why, there| Misstored { why, answered: written.fingerprint.clone(), there };
         match self.head(&written.key).await {
@@ -77,7 +81,7 @@ impl Bucket {
         }
     }
 
-    /// Finds out whether bytes that were sent in one request are what is stored, where the answer does not prove it.
+    /// Determines whether the bytes of a single PUT are stored correctly, if the response is not sufficient evidence.
     pub(super) async fn confirm_put(self: &Arc<Self>, entry: Entry, body: &Bytes) -> Result<Confirmed, Misstored> {
         let is_compared = self.client.compares();
         let told = entry.digest.filter(|_| is_compared);
@@ -106,7 +110,7 @@ impl Bucket {
             }
             Some(_) => Err(misstored(Some(found))),
             None if !is_contradicted => Ok((entry, false)),
-            // The answer was wrong, and the object is right.
+            // The ETag in the response was wrong, but the object is correct.
             None if found.digest == sent => Ok((found, true)),
             None if found.digest.is_none() => Ok((Entry { digest: None, ..entry }, false)),
             None => match self.reads(&found, 0..found.size, body).await {
@@ -119,14 +123,14 @@ impl Bucket {
         }
     }
 
-    /// Notes where an object was right although its ETag looked like the MD5 of something else.
+    /// Records an object with correct content whose ETag looks like the MD5 of other content.
     pub(crate) fn note_contradiction(&self, is_contradicted: bool) {
         if is_contradicted {
             self.client.lacks_digests();
         }
     }
 
-    /// Returns true if this range of an object is these bytes.
+    /// Returns true if this range of an object has these bytes.
     pub(super) async fn reads(
         self: &Arc<Self>,
         object: &Entry,
@@ -139,7 +143,7 @@ impl Bucket {
         Ok(collect_exactly(download.body, size).await? == *bytes)
     }
 
-    /// Returns true if a part of an object is what the content has there.
+    /// Returns true if a range of an object has the same bytes as that range of the content.
     pub(super) async fn reads_part(
         self: &Arc<Self>,
         object: &Entry,
@@ -150,7 +154,7 @@ impl Bucket {
         self.reads(object, range, &bytes).await
     }
 
-    /// Returns the checksum of an object as it is read now.
+    /// Reads an object and returns its checksum.
     pub(crate) async fn sum_of(self: &Arc<Self>, object: &Entry) -> Result<Checksum, StoreError> {
         let options = GetOptions::default().with_range(0..object.size).with_if_match(object.fingerprint.clone());
         let mut body = self.get(&object.key, options).await?.body;

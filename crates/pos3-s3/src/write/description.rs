@@ -1,7 +1,7 @@
-//! What an object says about itself beside its content: its media type and the user's metadata.
+//! The description of an object: its media type and the user's metadata.
 //!
-//! An object without a media type is offered for download where a browser should show it; nothing on the way back could
-//! tell what it was.
+//! Without a media type, a browser offers an object for download instead of showing it. The type cannot be added later
+//! without writing the object again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,13 +10,13 @@ use pos3_core::{Key, PutOptions, printable};
 
 use crate::error::Failure;
 
-/// What is said of content of which nothing is known (RFC 2046).
+/// The media type of unknown content (RFC 2046).
 const UNKNOWN: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// Headers that describe an object, made before anything is sent.
+/// The headers that describe an object. They are built before anything is sent.
 pub(crate) type ObjectHeaders = Vec<(HeaderName, HeaderValue)>;
 
-/// Returns the headers for what the caller says about an object; none if nothing is said.
+/// Returns the headers for the description in the options. There are none if the options have no description.
 pub(super) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
     let mut headers = ObjectHeaders::new();
     if let Some(content_type) = &options.content_type {
@@ -30,8 +30,7 @@ pub(super) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
     Ok(headers)
 }
 
-/// Returns the headers with a media type in any case: if the caller gave none, the one that the key's extension stands
-/// for.
+/// Adds a media type, if the caller gave none: the one that belongs to the extension of the key.
 pub(crate) fn with_content_type(mut headers: ObjectHeaders, key: &Key) -> ObjectHeaders {
     if headers.iter().all(|(name, _)| name != CONTENT_TYPE) {
         headers.push((CONTENT_TYPE, guess(key.as_str())));
@@ -39,14 +38,15 @@ pub(crate) fn with_content_type(mut headers: ObjectHeaders, key: &Key) -> Object
     headers
 }
 
-/// Returns the media type by the extension of a name, in capitals or not. A directory's marker has none.
+/// Returns the media type for the extension of a name, in upper or lower case. The marker of a directory has no
+/// extension.
 fn guess(key: &str) -> HeaderValue {
     let name = key.rsplit('/').next().unwrap_or_default();
     mime_guess::from_path(name).first_raw().map_or(UNKNOWN, HeaderValue::from_static)
 }
 
-/// Returns a metadata value as a header: what is not printable ASCII becomes an encoded word of RFC 2047, the form in
-/// which S3 itself returns such values.
+/// Returns a metadata value as a header. A value that is not printable ASCII is encoded as an RFC 2047 word, which is
+/// also how S3 returns such values.
 fn metadata_value(value: &str) -> Result<HeaderValue, Failure> {
     let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim() == value;
     if plain {

@@ -1,8 +1,8 @@
-//! Multipart uploads: an object sent, or copied inside the server, in parts.
+//! Multipart uploads: an object is sent in parts, or copied in parts inside the server.
 //!
-//! Parts of an upload that is neither completed nor aborted stay on the server and are paid for, so an upload that is
-//! given up is aborted, also when whoever waited for it has gone away: unless a journal notes it, and it can be gone on
-//! with.
+//! Parts of an upload that is neither completed nor aborted stay on the server and are billed. So a failed upload is
+//! aborted, even if its caller no longer waits for it. The exception is an upload that a journal has a note of and that
+//! can be resumed.
 
 mod complete;
 mod confirm;
@@ -27,17 +27,19 @@ use crate::operation::Operation;
 use note::{Note, Origin};
 use parts::Part;
 
-/// The most parts an object can have.
+/// The maximum number of parts of an object.
 const MOST_PARTS: u64 = 10_000;
 
-/// How often an abort is tried: whoever waits for it already has an error.
+/// The maximum number of attempts to abort an upload. It is small, because the caller is already waiting to get an
+/// error.
 const ABORT_ATTEMPTS: u32 = 3;
 
-/// Returns the size of a part, doubled until the object has no more parts than allowed.
+/// Returns the size of a part in bytes. The configured size is doubled until the object has at most the allowed number
+/// of parts.
 ///
 /// # Errors
 ///
-/// Content for which the largest parts are not enough.
+/// Returns an error if the content is too large even for the largest parts.
 pub(crate) fn part_size_for(size: u64, part_size: u64) -> Result<u64, Failure> {
     let mut part_size = part_size.max(1);
     while size.div_ceil(part_size) > MOST_PARTS {
@@ -49,27 +51,27 @@ pub(crate) fn part_size_for(size: u64, part_size: u64) -> Result<u64, Failure> {
     Ok(part_size)
 }
 
-/// Where parts come from.
+/// The source of the parts.
 pub(crate) enum PartSource<'s> {
-    /// They are read here and sent.
+    /// The client reads and sends them.
     Content(Content),
-    /// The server has them already.
+    /// The server copies them from an existing object.
     Copy(CopySource<'s>),
 }
 
-/// An upload that the server has begun.
+/// An upload that has been created on the server.
 pub(crate) struct Upload {
     bucket: Arc<Bucket>,
     key: Key,
     id: String,
     protection: Protection,
     state: State,
-    /// The parts that are there already, by their index.
+    /// The parts that the server already has, by index.
     there: Vec<(usize, Part)>,
     note: Option<Note>,
-    /// Set when the server refused a part for what came with it.
+    /// Set when the server refuses a part because of a header that it may not support.
     rejected: AtomicBool,
-    /// Set when the server answered the completion with success, and the object is not what was sent.
+    /// Set when the completion succeeded, but the object does not have the content that was sent.
     misstored: Mutex<Option<Misstored>>,
 }
 
@@ -79,23 +81,23 @@ enum State {
     Closed,
 }
 
-/// The object that an upload became.
+/// The completed object.
 pub(crate) struct Finished {
     pub(crate) entry: Entry,
-    /// Its checksum, if the server told it.
+    /// Its checksum, if the server returned it.
     pub(crate) sum: Option<Checksum>,
 }
 
-/// What the server says of an upload that it has begun.
+/// The response to the creation of an upload.
 struct Created {
     id: String,
-    /// It repeats the algorithm it was asked for.
+    /// The response repeats the requested checksum algorithm.
     knows_checksums: bool,
 }
 
 impl Bucket {
-    /// Stores content in parts, going on with an earlier upload of it where a journal knows one. What the server shows to be
-    /// stored wrongly is sent again.
+    /// Stores content in parts. It resumes an earlier upload of the same content if the journal has a note of one. If
+    /// the server turns out to have stored other bytes, they are sent again.
     pub(super) async fn put_in_parts(
         self: &Arc<Self>,
         key: &Key,
@@ -146,6 +148,7 @@ impl Bucket {
         }
         let usual = Manner { protection, conditional: false };
         match self.client.plainer(usual).first() {
+            // The checksum type is fixed when an upload is created, so fewer features need a new upload.
             Some(plainer) if upload.rejected.load(Ordering::Relaxed) => {
                 let mut upload = self.begin(key, headers, plainer.protection, origin).await?;
                 let finished = upload.finish(&source, size, part_size, options).await;
@@ -213,8 +216,8 @@ impl Bucket {
 }
 
 impl Upload {
-    /// Begins an upload of parts that the server has already. Where the checksum of the source is known, the server is asked
-    /// to compute that of the copy.
+    /// Creates an upload whose parts the server copies. If the checksum of the source is known, the server is asked to
+    /// compute that of the copy.
     pub(crate) async fn of_copies(
         bucket: Arc<Bucket>,
         key: &Key,
@@ -238,7 +241,8 @@ impl Upload {
         Self { bucket, key: key.clone(), id, protection, state: State::Open, there, note: None, rejected, misstored }
     }
 
-    /// Sends all parts and makes them an object, or gives the upload up.
+    /// Sends all parts and completes the upload. If that fails, the upload is aborted, unless its note is kept for a
+    /// later run.
     pub(crate) async fn finish(
         &mut self,
         source: &PartSource<'_>,
@@ -250,6 +254,7 @@ impl Upload {
             Ok(parts) => self.complete(source, &parts, size, options).await,
             Err(error) => Err(error),
         };
+        // From here on, this function aborts the upload or keeps its note, so `drop` must not do it again.
         self.state = State::Closed;
         let keeps = finished.as_ref().err().is_some_and(is_worth_keeping);
         match &self.note {
@@ -267,8 +272,8 @@ impl Upload {
     }
 }
 
-/// Returns true if an upload that failed so can be gone on with later. What arrived damaged cannot, and an upload that
-/// expired credentials stopped can neither be aborted.
+/// Returns true if an upload that failed with this error can be resumed later. Damaged parts cannot be resumed. After
+/// an authentication failure the upload is kept, because an abort would fail for the same reason.
 fn is_worth_keeping(error: &StoreError) -> bool {
     let passes = error.is_temporary() && error.kind() != ErrorKind::Integrity;
     passes || error.kind() == ErrorKind::Unauthenticated
@@ -280,6 +285,8 @@ impl Drop for Upload {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // The future was dropped before the upload ended. With a note, a later run can resume the upload. Otherwise
+        // nothing knows about it any more, and it must be aborted.
         match self.note.take() {
             Some(note) => runtime.spawn(async move { note.save().await }),
             None => {

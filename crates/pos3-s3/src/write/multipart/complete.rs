@@ -1,4 +1,4 @@
-//! Completing an upload: its parts become an object, and the object is what was sent, or the write has failed.
+//! Completes an upload. Afterwards the object has the content that was sent, or the write has failed.
 
 use std::fmt::Write as _;
 
@@ -20,19 +20,20 @@ use crate::operation::Operation;
 use crate::write::carry::is_near;
 use crate::write::{expecting, written};
 
-/// An upload whose parts the server answered to have made an object.
+/// An upload that the server has reported as completed.
 pub(super) struct Completed {
     pub(super) entry: Entry,
-    /// The checksum that the server told of it.
+    /// The checksum of the object in the response.
     pub(super) sum: Option<Checksum>,
-    /// Its ETag is no digest.
+    /// The object is encrypted, so its ETag is not a digest.
     pub(super) is_encrypted: bool,
-    /// It has been looked up.
+    /// The object has been looked up and found to be correct.
     pub(super) is_seen: bool,
 }
 
 impl Upload {
-    /// Makes the parts an object, and makes sure that it is what was sent. What becomes of a copy its caller finds out.
+    /// Completes the upload and verifies that the object has the content that was sent. The result of a copy is
+    /// verified by the caller.
     pub(super) async fn complete(
         &self,
         source: &PartSource<'_>,
@@ -55,13 +56,13 @@ impl Upload {
         Ok(Finished { entry, sum })
     }
 
-    /// Returns the checksum of the object, if that of every part is known.
+    /// Returns the checksum of the whole object, combined from those of the parts, if all of them are known.
     fn sum(&self, parts: &[Part]) -> Option<Checksum> {
         let (first, others) = parts.split_first()?;
         others.iter().try_fold(first.sum?, |whole, part| whole.combine(part.sum?, part.size))
     }
 
-    /// Returns true if what was read here is known to be what its store holds.
+    /// Returns true if the content that was read here is verified to be what its store has.
     async fn compare_with_origin(&self, source: &PartSource<'_>, sum: Option<Checksum>) -> Result<bool> {
         let PartSource::Content(content) = source else { return Ok(false) };
         let (false, Some(sum)) = (is_near(content), sum) else {
@@ -81,7 +82,8 @@ impl Upload {
         }
     }
 
-    /// Makes the parts an object, and returns whether the answer proves that it is what was sent.
+    /// Completes the upload, and returns whether the response is evidence that the object has the content that was
+    /// sent.
     async fn complete_as(
         &self,
         parts: &[Part],
@@ -111,6 +113,8 @@ impl Upload {
             }
             Err(failure) => failure,
         };
+        // All parts arrived undamaged, so the server combines their checksums wrongly. Without the checksum of the
+        // whole object, the completion succeeds.
         if failure.is_wrong_digest() && proven {
             let plain = Manner { protection: Protection::None, ..usual };
             let attempts = &mut self.bucket.client.attempts();
@@ -121,7 +125,8 @@ impl Upload {
         self.complete_anyway(parts, sum, size, options, manner, &attempts, failure).await
     }
 
-    /// Finds out whether a completion that failed has happened after all, or failed for a condition that does hold.
+    /// Handles a failed completion. It may have been executed although the response was lost. Or the server may have
+    /// refused it for a condition that is in fact met; it is then repeated without the condition.
     #[expect(clippy::too_many_arguments, reason = "they are the completion that failed")]
     async fn complete_anyway(
         &self,
@@ -137,6 +142,7 @@ impl Upload {
             matches!(refusal.code.as_str(), "NoSuchUpload" | "PreconditionFailed") || refusal.status.as_u16() == 404
         });
         let error = self.failed(failure, options);
+        // A completed upload no longer exists, so an earlier attempt may have completed it.
         if gone && attempts.may_be_done() {
             let entry = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
             let completed = Completed { entry, sum, is_encrypted: false, is_seen: true };
@@ -161,7 +167,7 @@ impl Upload {
         self.bucket.expectation_error(&self.key, failure, &options.expect)
     }
 
-    /// Makes the parts an object.
+    /// Sends the request that combines the parts into an object.
     async fn send_complete(
         &self,
         parts: &[Part],
@@ -193,7 +199,7 @@ impl Upload {
     }
 }
 
-/// Returns the document that names the parts.
+/// Returns the XML document that lists the parts.
 fn completion(parts: &[Part]) -> String {
     let mut document = String::with_capacity(80 + parts.len() * 110);
     document.push_str("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
@@ -206,7 +212,7 @@ fn completion(parts: &[Part]) -> String {
     document
 }
 
-/// Returns the digest that the object has if its parts have these ETags, where those are MD5.
+/// Returns the digest of an object whose parts have these ETags, if all of them are MD5s.
 pub(super) fn digest_of_parts(parts: &[Part]) -> Option<Digest> {
     let mut whole = Md5::new();
     for part in parts {

@@ -1,7 +1,7 @@
-//! Finds out whether an upload whose completion was answered with success has become the object that was sent.
+//! Verifies that an upload that the server reported as completed has become the object that was sent.
 //!
-//! The ETag of the object follows from those of its parts. Where it does not, or nothing shows that the parts arrived, the
-//! object is looked up.
+//! The ETag of the object is computed from those of the parts. If it does not match, or if there is no evidence that
+//! the parts arrived undamaged, the object is looked up.
 
 use std::sync::PoisonError;
 
@@ -13,19 +13,20 @@ use super::parts::Part;
 use crate::write::{Found, Misstored};
 
 impl Upload {
-    /// Returns what the server was found to have stored instead of this upload, if it was.
+    /// Returns and removes the record of an object that the server stored wrongly.
     pub(crate) fn misstored(&self) -> Option<Misstored> {
         self.misstored.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Notes what the server has stored instead of this upload, and returns the error for it.
+    /// Records that the server stored the object wrongly, and returns the error for it.
     pub(super) fn note_misstored(&self, misstored: Misstored) -> StoreError {
         let error = misstored.error("write", &self.key);
         *self.misstored.lock().unwrap_or_else(PoisonError::into_inner) = Some(misstored);
         error
     }
 
-    /// Refuses to complete an upload of which some parts have the MD5s that they should have, and others do not.
+    /// Refuses to complete an upload if some parts have the expected MD5 and others do not. The server's ETags are then
+    /// real MD5s, so the other parts are damaged.
     pub(super) fn refuse_damaged(&self, parts: &[Part]) -> Result<()> {
         if parts.iter().any(|part| part.contradicted) && parts.iter().any(|part| part.proven) {
             return Err(StoreError::new(ErrorKind::Integrity, "write")
@@ -35,8 +36,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Finds out whether a completion that was answered with success has made the object that was sent, where the answer does
-    /// not prove it or contradicts it.
+    /// Verifies the object of a completion that succeeded, if the response is not sufficient evidence or contradicts
+    /// it.
     pub(super) async fn confirm(
         &self,
         content: &Content,
@@ -60,19 +61,20 @@ impl Upload {
         let Found::There(found) = self.bucket.look_at(&entry).await? else { return Ok((entry, proven)) };
         let is_read = match (sum, found.checksum) {
             (Some(sum), Some(kept @ Checksum::Crc64Nvme(_))) if sum == kept => return Ok((found, true)),
-            // Where every part arrived as it was sent, the server puts their checksums together wrongly.
+            // If every part arrived undamaged, the server has only combined their checksums wrongly.
             (Some(_), Some(Checksum::Crc64Nvme(_))) if !proven => return Err(misstored(Some(found))),
             _ => self.compare_contradicted(content, parts, &found).await,
         };
         match is_read {
             Some(false) => Err(misstored(Some(found))),
             _ if found.fingerprint == entry.fingerprint => Ok((found, proven)),
-            // What is there may be another writer's.
+            // The object that is there now may come from another writer.
             _ => Ok((entry, proven)),
         }
     }
 
-    /// Reads one of the parts whose ETags contradict what was sent, and returns whether it is what was sent.
+    /// Reads one of the parts whose ETag contradicts the bytes that were sent, and returns whether the part has these
+    /// bytes. Returns `None` if there is no such part, or if it cannot be read.
     async fn compare_contradicted(&self, content: &Content, parts: &[Part], object: &Entry) -> Option<bool> {
         let index = parts.iter().position(|part| part.contradicted)?;
         let start: u64 = parts[..index].iter().map(|part| part.size).sum();

@@ -1,6 +1,7 @@
-//! What a journal keeps of an upload, to go on with it after a kill.
+//! The note about an upload in the journal, with which it can be resumed after the process was killed.
 //!
-//! A note says only what the server and the source are then asked about: a wrong one costs time, never content.
+//! The server and the source are asked again about everything in a note, so a wrong note costs time but cannot damage
+//! content.
 
 use std::fmt::{Debug, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +15,11 @@ use super::parts::Part;
 use crate::client::habits::Protection;
 use crate::write::ObjectHeaders;
 
-/// How often a note is renewed while parts are sent: parts that it misses are read once more after a kill.
+/// The interval at which the note is saved while parts are sent. Parts that are not in the note are read again when the
+/// upload is resumed.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What an upload is made of: one of anything else cannot be gone on with.
+/// The properties of an upload. It can be resumed only if all of them are the same.
 #[derive(Clone)]
 pub(super) struct Origin {
     pub(super) journal: Arc<dyn Journal>,
@@ -28,10 +30,10 @@ pub(super) struct Origin {
     headers: Vec<u8>,
 }
 
-/// A note as it is kept.
+/// A note as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Noted {
-    /// The first form there is.
+    /// The first version of the format.
     V1(State),
 }
 
@@ -41,9 +43,9 @@ pub(super) struct State {
     part_size: u64,
     /// The fingerprint of the source.
     source: Vec<u8>,
-    /// What is said of the object, which the upload was begun with.
+    /// The headers with which the upload was created.
     headers: Vec<u8>,
-    /// The upload was begun with a CRC-64/NVME of the whole object.
+    /// The upload was created with a CRC-64/NVME of the whole object.
     summed: bool,
     pub(super) parts: Vec<NotedPart>,
 }
@@ -56,7 +58,7 @@ pub(super) struct NotedPart {
     proven: bool,
 }
 
-/// The note on an upload that is being sent.
+/// The note about an upload in progress.
 pub(super) struct Note {
     origin: Origin,
     id: String,
@@ -70,7 +72,8 @@ struct Now {
 }
 
 impl Origin {
-    /// Returns what an upload of this content is made of, if a journal is kept and the content can be recognised.
+    /// Returns the properties of an upload of this content. Returns `None` without a journal, or if the content has no
+    /// fingerprint to recognise it by.
     pub(super) fn new(
         key: &Key,
         content: &Content,
@@ -106,7 +109,7 @@ impl Origin {
         }
     }
 
-    /// Returns what a note says, if it is one of an upload made of the same.
+    /// Returns the state in a note, if the note is about an upload with the same properties.
     pub(super) fn recognise(&self, noted: &Unfinished) -> Option<State> {
         let Noted::V1(state) = postcard::from_bytes(&noted.state).ok()?;
         (self.state(state.protection(Protection::None), state.parts.clone()) == state).then_some(state)
@@ -114,7 +117,7 @@ impl Origin {
 }
 
 impl State {
-    /// Returns how the parts of the upload are protected, where they would `usually` be protected so.
+    /// Returns how the parts of the upload must be protected, given how they would `usually` be protected.
     pub(super) fn protection(&self, usually: Protection) -> Protection {
         match usually {
             _ if self.summed => Protection::Crc64Nvme,
@@ -140,13 +143,13 @@ impl NotedPart {
 }
 
 impl Note {
-    /// Returns the note on an upload of which nothing has been sent.
+    /// Returns the note about a new upload.
     pub(super) fn new(origin: Origin, id: &str, protection: Protection) -> Self {
         let now = Now { state: origin.state(protection, Vec::new()), saved: Instant::now() };
         Self { origin, id: id.to_owned(), since: SystemTime::now(), now: Mutex::new(now) }
     }
 
-    /// Returns the note on an upload that is gone on with.
+    /// Returns the note about an upload that is resumed.
     pub(super) fn of(origin: Origin, noted: &Unfinished, protection: Protection, there: &[(usize, Part)]) -> Self {
         let mut note = Self::new(origin, &noted.id, protection);
         note.since = noted.since.unwrap_or(note.since);
@@ -155,7 +158,7 @@ impl Note {
         note
     }
 
-    /// Notes a part, and saves the note if the last time is long ago.
+    /// Adds a part, and saves the note if the last save was longer ago than [`INTERVAL`].
     pub(super) async fn add(&self, index: usize, part: &Part) {
         let due = {
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +174,7 @@ impl Note {
         }
     }
 
-    /// Saves the note as it is.
+    /// Saves the note in its current state.
     pub(super) async fn save(&self) {
         let state = self.now.lock().unwrap_or_else(PoisonError::into_inner).state.clone();
         let Ok(state) = postcard::to_stdvec(&Noted::V1(state)) else { return };
@@ -179,7 +182,7 @@ impl Note {
         self.origin.journal.save(&self.origin.key, &unfinished).await;
     }
 
-    /// Removes the note: the upload is no more.
+    /// Removes the note, because the upload no longer exists.
     pub(super) async fn remove(&self) {
         self.origin.journal.remove(&self.origin.key).await;
     }

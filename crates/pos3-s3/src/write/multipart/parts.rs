@@ -1,4 +1,5 @@
-//! The parts of an upload, sent one on the caller's slot and others beside it while slots are free.
+//! Sends the parts of an upload. One uses the caller's slot of the budget, and others run in parallel while slots are
+//! free.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -20,40 +21,40 @@ use crate::write::carry::Evidence;
 /// A part that the server has.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// As the server told it.
+    /// The ETag in the response.
     pub(super) etag: String,
-    /// In bytes.
+    /// The size in bytes.
     pub(super) size: u64,
-    /// The checksum of what was sent, where it was computed.
+    /// The checksum of the bytes that were sent, if it was computed.
     pub(super) sum: Option<Checksum>,
-    /// The server showed that it received what was sent.
+    /// The response was evidence that the server received the bytes that were sent.
     pub(super) proven: bool,
-    /// Its ETag looks like the MD5 of something else, each time it is sent.
+    /// The ETag looks like the MD5 of other bytes, even after the part was sent again.
     pub(super) contradicted: bool,
 }
 
-/// A part that has been sent.
+/// A part that has just been sent.
 struct Sent {
     index: usize,
     part: Part,
     slot: PartSlot,
 }
 
-/// Which slot a part uses.
+/// The slot of the budget that a part uses.
 enum PartSlot {
-    /// The one the caller holds for the whole put.
+    /// The slot that the caller holds for the whole put.
     Callers,
-    /// One of its own, held until it is dropped.
+    /// A slot of its own. It is freed when this is dropped.
     Own(#[expect(dead_code, reason = "it is held, not read")] Slot),
 }
 
-/// Returns the ranges of an object's parts.
+/// Returns the byte ranges of an object's parts.
 pub(super) fn ranges(size: u64, part_size: u64) -> Vec<Range<u64>> {
     (0..size.div_ceil(part_size)).map(|part| part * part_size..((part + 1) * part_size).min(size)).collect()
 }
 
 impl Upload {
-    /// Sends the parts that are not there yet, and returns all.
+    /// Sends the parts that the server does not have yet, and returns all parts in order.
     pub(super) async fn send(
         &self,
         source: &PartSource<'_>,
@@ -83,6 +84,8 @@ impl Upload {
             let Some(index) = missing.pop_front() else { continue };
             let reservation = options.budget.reserve(self.bytes_in_memory(source, &ranges[index]));
             futures::pin_mut!(reservation);
+            // Parts that complete in the meantime free the memory that this reservation waits for, so they must make
+            // progress here too. Waiting for the reservation alone could block forever.
             let reservation = loop {
                 tokio::select! {
                     reservation = &mut reservation => break reservation,
@@ -128,7 +131,7 @@ impl Upload {
         self.bucket.error("write", &self.key, failure)
     }
 
-    /// Returns how much of a part is in memory while it is sent.
+    /// Returns the number of bytes of a part that are in memory while it is sent.
     fn bytes_in_memory(&self, source: &PartSource<'_>, range: &Range<u64>) -> u64 {
         let size = range.end - range.start;
         match source {
@@ -142,7 +145,8 @@ impl Upload {
         let size = range.end - range.start;
         let request = self.bucket.object_request(Operation::UploadPart, &self.key, query)?;
         let (request, proof) = self.bucket.carry_range(request, content, range, self.protection).await?;
-        // A part that was damaged is right the next time; ETags that are no MD5s stay so.
+        // A wrong MD5 ETag may come from damage, which does not happen again when the part is resent. If it is wrong
+        // again, the server's ETags are not MD5s, and the part is accepted as contradicted.
         let was_contradicted = AtomicBool::new(!self.bucket.client.has_digests());
         self.bucket
             .exchange(&request, |answer| {

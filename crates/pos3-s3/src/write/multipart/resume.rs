@@ -1,7 +1,8 @@
-//! Going on with an upload that an earlier run, or an earlier attempt, has begun.
+//! Resumes an upload that an earlier run or an earlier attempt started.
 //!
-//! The server says which parts it has. One that the note knows by the same ETag was sent from this very source; one that
-//! finished after the last note is compared with the source, for it may have been read from an earlier state of it.
+//! The server lists the parts that it has. If the note has a part with the same ETag, the part was sent from this
+//! version of the source. A part that was completed after the last save of the note is compared with the source,
+//! because it may come from an earlier version of it.
 
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -25,7 +26,7 @@ use crate::etag;
 use crate::list::echo;
 use crate::operation::Operation;
 
-/// A part as the server lists it.
+/// A part in the server's list.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Listed {
     number: u64,
@@ -35,7 +36,7 @@ struct Listed {
 }
 
 impl Bucket {
-    /// Returns an earlier upload of the same content, if there is one; one of anything else is given up.
+    /// Returns the earlier upload of the same content, if there is one. An upload of anything else is aborted.
     pub(super) async fn resume(
         self: &Arc<Self>,
         origin: &Origin,
@@ -78,8 +79,8 @@ impl Bucket {
         origin.journal.remove(&origin.key).await;
     }
 
-    /// Returns the parts that the server has, by their number. It lists them in that order, so a page that has none after
-    /// those of the page before would come again for ever.
+    /// Returns the parts that the server has, by number. The server lists them in ascending order. A page without a
+    /// part after those of the previous page is an error, because the pages could repeat forever.
     async fn list_parts(&self, origin: &Origin, id: &str) -> Result<BTreeMap<u64, Listed>, Failure> {
         let mut parts = BTreeMap::new();
         let mut marker = 0;
@@ -102,7 +103,7 @@ impl Bucket {
     }
 }
 
-/// Adds a part; of one that is listed with two contents nothing is known.
+/// Adds a part. If the same number is listed again with different facts, the part is treated as unknown.
 fn add(part: Listed, parts: &mut BTreeMap<u64, Option<Listed>>) {
     match parts.entry(part.number) {
         Entry::Vacant(place) => drop(place.insert(Some(part))),
@@ -111,7 +112,7 @@ fn add(part: Listed, parts: &mut BTreeMap<u64, Option<Listed>>) {
     }
 }
 
-/// Returns the parts that need not be sent again, by their index.
+/// Returns the parts that need not be sent again, by index.
 async fn there(
     origin: &Origin,
     content: &Content,
@@ -139,7 +140,7 @@ async fn there(
     Ok(there)
 }
 
-/// Returns a part of which only the server knows, if it is what the source has there.
+/// Returns a part that is not in the note, if it has the same bytes as the source.
 async fn compared(content: &Content, range: Range<u64>, listed: Listed) -> Result<Option<Part>, Failure> {
     let size = range.end - range.start;
     let told = (listed.sum, etag::digest(&listed.etag));
@@ -166,7 +167,8 @@ async fn compared(content: &Content, range: Range<u64>, listed: Listed) -> Resul
     })
 }
 
-/// Reads a page of the parts of an upload (its bucket, key and id), and after which part the next one starts.
+/// Parses a page of the parts of an upload, given its bucket, key and id. Returns the parts and the number after which
+/// the next page starts.
 fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<Listed>, Option<u64>), Failure> {
     let mut parts = Vec::new();
     let mut part = Listed::default();
@@ -174,7 +176,7 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
     let mut echoed = [const { None }; 3];
     let mut expected = false;
     xml::walk(&answer.body, |depth, step| match (depth, step) {
-        // moto calls it a response.
+        // moto uses another name for the root element.
         (1, Step::Open(name)) => expected = name == b"ListPartsResult" || name == b"ListPartsResponse",
         (2, Step::Close(b"Bucket", text)) => echoed[0] = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"Key", text)) => echoed[1] = Some(std::mem::take(text).into_owned()),
