@@ -1,4 +1,4 @@
-//! A custom backend: a hash map, whose listings have no order, and which reports that.
+//! A custom backend: a hash map. Its listings have no order, and its capabilities state that.
 //!
 //! `cargo run -p pos3-core --features conformance --example custom_store` syncs from it; `cargo test` on the same
 //! target runs the conformance suite on it. Implement the ten methods and report `capabilities` truthfully; the engine

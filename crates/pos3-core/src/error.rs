@@ -44,7 +44,7 @@ pub enum ErrorKind {
     InvalidKey,
     /// The store does not support this operation at all.
     Unsupported,
-    /// The store requests a lower rate of requests.
+    /// The store rejected the request because it receives too many.
     Throttled,
     /// The store could not be reached, or it failed internally.
     Unavailable,
@@ -64,7 +64,7 @@ pub enum Reach {
     /// As far as is known, it affects only this key.
     #[default]
     Key,
-    /// It may affect every key, like a denied request or an outage. Repetition decides.
+    /// It may affect every key, like a denied request or an outage. The run ends early only if the failure repeats.
     Suspected,
     /// It affects every key: the bucket is gone, the credentials are no longer valid, or the disk is full.
     Everything,

@@ -24,7 +24,7 @@ pub enum Event<'a> {
     PlanComplete,
     /// An action was started.
     Started(&'a Action),
-    /// So many bytes of content were transferred. Bytes that are sent again are reported again.
+    /// This many bytes of content were transferred. Bytes that are sent again are reported again.
     Moved(u64),
     /// An action succeeded.
     Done(&'a Action),

@@ -62,7 +62,7 @@ pub enum Outcome {
     },
     /// Nothing: the key is a directory that its contents imply, or a protected entry.
     Nothing,
-    /// The sync executes this action.
+    /// The sync would execute this action.
     Act(Box<Action>),
 }
 

@@ -103,8 +103,7 @@ pub enum Archived {
     Missing,
     /// As intentionally left out: pos3 reports them, and the run is clean.
     LeftOut,
-    /// As any other object: pos3 requests the content, and the store refuses it unless the object has been restored
-    /// meanwhile.
+    /// As any other object: pos3 requests the content, and the store refuses it unless the object has been restored.
     Requested,
 }
 

@@ -151,7 +151,7 @@ impl Names {
     }
 
     /// Holds back the copy of a new file until it is known whether the target has a directory of its name. Returns the
-    /// entry at once if that is irrelevant.
+    /// entry instead if that cannot matter: it is a marker, or the target is an object store.
     pub(super) fn hold(&mut self, source: Entry) -> Option<Entry> {
         if !self.on_disk || source.kind != Kind::File {
             return Some(source);

@@ -91,8 +91,9 @@ impl Content {
         any.downcast_ref::<S>().map(|store| (store, entry))
     }
 
-    /// Returns the entry as its store returns it for this one object, which may contain more facts than a listing: its
-    /// checksum, and whether its digest really is one. Sends at most one `head`. Content from memory has no entry.
+    /// Returns the entry as its store returns it for this one object, which may be more exact than the listing: it may
+    /// have a checksum, and lack a digest that the listing only seemed to contain. Sends at most one `head`. Content
+    /// from memory has no entry.
     ///
     /// # Errors
     ///
