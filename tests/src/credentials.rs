@@ -1,7 +1,8 @@
-//! Services that give credentials: the token service, the instance's metadata, a container's endpoint, single sign-on.
+//! Services that provide credentials: the token service, the instance's metadata, a container's endpoint, single
+//! sign-on.
 //!
-//! They all give the same keys, so that what was obtained can be used on a real server afterwards, and count how often
-//! they were asked. A client that asks too often would be slowed down by the real ones.
+//! All of them return the same keys, so that a test can use the credentials on a server afterwards. They also count the
+//! requests, because the real services throttle a client that asks too often.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,10 +20,10 @@ use s3s::dto::{Timestamp, TimestampFormat};
 
 use crate::server::tls::Identity;
 
-/// How long credentials are good, unless a test says otherwise.
+/// The lifetime of credentials, unless a test sets another.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// The services on one free port of the loopback interface; they stop when dropped.
+/// The services on one free port of the loopback interface. They stop when this is dropped.
 #[derive(Debug)]
 pub struct CredentialServer {
     address: SocketAddr,
@@ -44,26 +45,26 @@ struct State {
     asked: BTreeMap<&'static str, usize>,
     requests: Vec<String>,
     lifetimes: VecDeque<Duration>,
-    /// After how many credentials everything is refused, and with which code.
+    /// The number of credentials after which all requests are refused, and the code of the refusal.
     refusal: Option<(usize, String)>,
 }
 
 impl CredentialServer {
-    /// Starts the services, which give these keys.
+    /// Starts the services, which return these keys.
     ///
     /// # Errors
     ///
-    /// The error of the socket that could not be made.
+    /// Returns the error of the socket that could not be created.
     pub fn start(access_key: &str, secret_key: &str) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         Self::serve(listener, access_key, secret_key, None)
     }
 
-    /// Starts the services over TLS alone, under an authority of their own that no system trusts.
+    /// Starts the services with TLS only, under a certificate authority of their own that no system trusts.
     ///
     /// # Errors
     ///
-    /// The error of the socket or certificate that could not be made.
+    /// Returns the error of the socket or certificate that could not be created.
     pub fn start_tls(access_key: &str, secret_key: &str) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let identity = Identity::new(listener.local_addr()?)?;
@@ -92,7 +93,7 @@ impl CredentialServer {
                 }
                 let Ok(stream) = stream else { continue };
                 let serving = Arc::clone(&serving);
-                // A client that breaks the connection has its own error to tell.
+                // If a client breaks the connection, it reports the error itself.
                 std::thread::spawn(move || serving.answer(stream).ok());
             }
         });
@@ -106,30 +107,31 @@ impl CredentialServer {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Returns the certificate of the authority as PEM; nothing without TLS.
+    /// Returns the certificate of the authority as PEM, or `None` without TLS.
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
         self.shared.identity.as_ref().map(Identity::authority)
     }
 
-    /// Refuses everything once credentials were given so often, as the token service does: with this code and a message.
+    /// Refuses all requests after credentials have been returned this many times, as the token service does. The
+    /// refusal has this code and a message.
     pub fn refuse_after(&self, given: usize, code: &str) {
         self.shared.state().refusal = Some((given, code.to_owned()));
     }
 
-    /// Says how long the next credentials are good; those after them for an hour.
+    /// Sets the lifetime of the next credentials. Later ones are valid for an hour again.
     pub fn next_lifetime(&self, lifetime: Duration) {
         self.shared.state().lifetimes.push_back(lifetime);
     }
 
-    /// Returns how often credentials were given by a service: `AssumeRole`, `AssumeRoleWithWebIdentity`, `instance`,
-    /// `container`, `sso`; and how often `sso-oidc` gave a new token.
+    /// Returns how often a service has returned credentials. The services are `AssumeRole`,
+    /// `AssumeRoleWithWebIdentity`, `instance`, `container` and `sso`; for `sso-oidc`, it is the number of new tokens.
     #[must_use]
     pub fn given(&self, service: &str) -> usize {
         self.shared.state().asked.get(service).copied().unwrap_or_default()
     }
 
-    /// Returns the requests: head and body.
+    /// Returns the requests with their heads and bodies.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         self.shared.state().requests.clone()
@@ -139,7 +141,7 @@ impl CredentialServer {
 impl Drop for CredentialServer {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread up; if that fails, it is not listening any more.
+        // The connection wakes the thread up. If it fails, the thread no longer listens.
         drop(TcpStream::connect(self.address));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -215,14 +217,14 @@ impl Shared {
         })
     }
 
-    /// Counts, and returns when the credentials end.
+    /// Counts a request and returns the expiry of the credentials.
     fn end(&self, service: &'static str) -> SystemTime {
         let mut state = self.state();
         *state.asked.entry(service).or_default() += 1;
         SystemTime::now() + state.lifetimes.pop_front().unwrap_or(LIFETIME)
     }
 
-    /// Returns a token that was not given before.
+    /// Returns a new token.
     fn token(&self) -> String {
         format!("a-token-{}", self.state().asked.values().sum::<usize>())
     }
@@ -260,7 +262,7 @@ impl Shared {
     }
 }
 
-/// Returns a refusal as the token service words it.
+/// Returns a refusal in the format of the token service.
 fn refused(code: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\

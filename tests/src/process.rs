@@ -1,4 +1,4 @@
-//! What this process has used, as the kernel counts it.
+//! The resources that this process has used, as counted by the kernel.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use std::io;
 ///
 /// # Errors
 ///
-/// Where `/proc/self/status` cannot be read, which only Linux has.
+/// Returns an error if `/proc/self/status` cannot be read. Only Linux has it.
 pub fn peak_memory() -> io::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak =

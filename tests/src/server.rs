@@ -10,9 +10,9 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! The server runs on threads of its own, so a test may block or be asynchronous, and it stops when it is dropped.
-//! What it does beside answering well is in [`Settings`] (habits of the whole server) and [`Fault`]
-//! (single requests that go wrong); what arrived is in [`S3Server::requests`] and [`S3Server::log`].
+//! The server runs on its own threads, so tests may be blocking or asynchronous. It stops when it is dropped.
+//! [`Settings`] change the behaviour of the whole server, and a [`Fault`] changes single requests.
+//! [`S3Server::requests`] and [`S3Server::log`] report the requests that have arrived.
 
 use std::{
     collections::BTreeMap,
@@ -66,7 +66,7 @@ pub use self::{
     state::{Properties, Storage, StoredObject},
 };
 
-/// A running S3 server; stops when dropped.
+/// A running S3 server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct S3Server {
     address: SocketAddr,
@@ -85,12 +85,12 @@ impl S3Server {
     ///
     /// # Errors
     ///
-    /// The error of the socket or thread that could not be made.
+    /// Returns the error of the socket or thread that could not be created.
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
-    /// Returns a builder for a server that starts with buckets, settings or an address of your choice.
+    /// Returns a builder for a server with buckets, settings or another address.
     #[must_use]
     pub fn builder() -> S3ServerBuilder {
         S3ServerBuilder {
@@ -119,7 +119,7 @@ impl S3Server {
         if self.identity.is_some() { "https" } else { "http" }
     }
 
-    /// Returns the certificate of the authority that vouches for this server, as PEM; nothing without
+    /// Returns the certificate of the authority that signed this server's certificate as PEM, or `None` without
     /// [`tls`](S3ServerBuilder::tls).
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
@@ -144,37 +144,38 @@ impl S3Server {
         &self.secret_key
     }
 
-    /// Returns how many requests of each operation arrived since the start or the last reset, failed ones included.
+    /// Returns the number of requests of each operation since the start or the last reset, including failed ones.
     #[must_use]
     pub fn requests(&self) -> RequestCounts {
         self.record.counts()
     }
 
-    /// Returns the requests in the order of their arrival; of very many, the last 65,536.
+    /// Returns the requests in the order of their arrival. Only the last 65,536 are kept.
     #[must_use]
     pub fn log(&self) -> Vec<Target> {
         self.record.log()
     }
 
-    /// Returns the most requests that were in flight at one moment since the start or the last reset: arrived, and
-    /// their answers not yet sent completely.
+    /// Returns the maximum number of requests that were in flight at the same time since the start or the last reset. A
+    /// request is in flight from its arrival until its response has been sent completely.
     #[must_use]
     pub fn most_in_flight(&self) -> usize {
         self.record.most_in_flight()
     }
 
-    /// Returns how many connections were accepted since the start, those that failed in the TLS handshake included.
+    /// Returns the number of connections that were accepted since the start, including those that failed in the TLS
+    /// handshake.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.record.connections()
     }
 
-    /// Forgets the requests so far.
+    /// Clears the counts and the log of requests.
     pub fn reset_requests(&self) {
         self.record.reset();
     }
 
-    /// Adds a fault. When several hit the same request, the one added first decides its answer.
+    /// Adds a fault. If several hit the same request, the one that was added first decides the response.
     pub fn fault(&self, fault: Fault) {
         self.faults.add(fault);
     }
@@ -184,7 +185,7 @@ impl S3Server {
         self.faults.clear();
     }
 
-    /// Returns how many faults have not hit any request: a test that expects none here knows its faults happened.
+    /// Returns the number of faults that have not hit a request. If it is zero, all faults of a test have happened.
     #[must_use]
     pub fn faults_waiting(&self) -> usize {
         self.faults.waiting()
@@ -195,31 +196,31 @@ impl S3Server {
         self.settings.change(change);
     }
 
-    /// Creates a bucket unless it exists; its name is not checked.
+    /// Creates a bucket unless it exists. The name is not checked.
     pub fn create_bucket(&self, bucket: &str) {
         self.state.write().buckets.entry(bucket.to_owned()).or_insert_with(Bucket::new);
     }
 
-    /// Stores an object without a request; creates the bucket if it is missing.
+    /// Stores an object without a request. Creates the bucket if it is missing.
     pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
         self.put_object(bucket, key, StoredObject::new(bytes.into(), Properties::default()));
     }
 
-    /// Stores an object with all its facts without a request; creates the bucket if it is missing.
+    /// Stores an object with all its properties without a request. Creates the bucket if it is missing.
     pub fn put_object(&self, bucket: &str, key: &str, object: StoredObject) {
         let mut world = self.state.write();
         let bucket = world.buckets.entry(bucket.to_owned()).or_insert_with(Bucket::new);
         bucket.objects.insert(key.to_owned(), Arc::new(object));
     }
 
-    /// Sets the modification time of an object, if it exists. S3 knows whole seconds only.
+    /// Sets the modification time of an object, if it exists. S3 has a resolution of whole seconds.
     pub fn set_modified(&self, bucket: &str, key: &str, modified: SystemTime) {
         if let Some(object) = self.object(bucket, key) {
             self.put_object(bucket, key, StoredObject { modified, ..object });
         }
     }
 
-    /// Moves the content of an object, if it exists, into an archive or out of it.
+    /// Moves the content of an object, if it exists, into or out of an archive.
     pub fn set_storage(&self, bucket: &str, key: &str, storage: Storage) {
         if let Some(object) = self.object(bucket, key) {
             self.put_object(bucket, key, StoredObject { storage, ..object });
@@ -240,14 +241,14 @@ impl S3Server {
         world.buckets.get(bucket)?.objects.get(key).map(|object| object.as_ref().clone())
     }
 
-    /// Returns the keys of a bucket in byte order; none if the bucket does not exist.
+    /// Returns the keys of a bucket in byte order. The result is empty if the bucket does not exist.
     #[must_use]
     pub fn keys(&self, bucket: &str) -> Vec<String> {
         let world = self.state.read();
         world.buckets.get(bucket).map(|bucket| bucket.objects.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// Begins a multipart upload without a request; creates the bucket if it is missing.
+    /// Creates a multipart upload without a request. Creates the bucket if it is missing.
     pub fn create_upload(&self, bucket: &str, key: &str) {
         let mut world = self.state.write();
         world.uploads_created += 1;
@@ -256,8 +257,8 @@ impl S3Server {
         bucket.uploads.insert(id, state::Upload::of(key.to_owned()));
     }
 
-    /// Returns how many parts have arrived of the multipart uploads of a bucket that were neither completed nor aborted,
-    /// by key; of several uploads of one key, the most.
+    /// Returns the number of parts that have arrived for each key with an open multipart upload in a bucket. If a key
+    /// has several uploads, it is the largest number.
     #[must_use]
     pub fn uploaded_parts(&self, bucket: &str) -> BTreeMap<String, usize> {
         let world = self.state.read();
@@ -269,7 +270,7 @@ impl S3Server {
         parts
     }
 
-    /// Returns the keys of the multipart uploads of a bucket that were neither completed nor aborted.
+    /// Returns the keys of the open multipart uploads in a bucket, which were neither completed nor aborted.
     #[must_use]
     pub fn open_uploads(&self, bucket: &str) -> Vec<String> {
         let world = self.state.read();
@@ -282,13 +283,13 @@ impl Drop for S3Server {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.running.take() {
             drop(stop);
-            // A server that failed has already failed its client; a second panic here would hide the first.
+            // A server that failed has already failed its client. A second panic here would hide the first.
             let _ = thread.join();
         }
     }
 }
 
-/// Collects what a server starts with.
+/// The initial state and settings of a server.
 #[derive(Debug)]
 pub struct S3ServerBuilder {
     address: SocketAddr,
@@ -328,31 +329,31 @@ impl S3ServerBuilder {
         self
     }
 
-    /// Lists at most this many keys on a page, 1 to 1000.
+    /// Sets the maximum number of keys on a page of a listing, 1 to 1000.
     #[must_use]
     pub fn page_size(self, page_size: usize) -> Self {
         self.configure(|settings| settings.page_size = page_size)
     }
 
-    /// Changes the settings the server starts with.
+    /// Changes the initial settings of the server.
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         self
     }
 
-    /// Answers over TLS alone, with a certificate for `localhost` and the address, signed by an authority of its own.
+    /// Uses TLS only, with a certificate for `localhost` and the address that is signed by its own authority.
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.encryption = Encryption::Tls;
         self
     }
 
-    /// Starts the server; it accepts connections when this returns.
+    /// Starts the server. It accepts connections when this returns.
     ///
     /// # Errors
     ///
-    /// A bucket name that S3 refuses, and the error of the socket or thread that could not be made.
+    /// Returns an error if a bucket name is invalid, or if a socket or thread could not be created.
     pub fn start(self) -> io::Result<S3Server> {
         for bucket in &self.buckets {
             check_bucket_name(bucket).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -384,7 +385,7 @@ impl S3ServerBuilder {
 }
 
 impl S3Server {
-    /// Runs the server on a thread of its own until the returned sender is dropped.
+    /// Runs the server on its own thread until the returned sender is dropped.
     fn spawn(&self, listener: TcpListener) -> io::Result<(oneshot::Sender<Infallible>, JoinHandle<io::Result<()>>)> {
         let wire = self.wire()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -404,7 +405,7 @@ impl S3Server {
         let mut protocol = S3ServiceBuilder::new(backend);
         protocol.set_auth(SimpleAuth::from_single(self.access_key.clone(), self.secret_key.clone()));
         protocol.set_host(domain);
-        // The server's own clock decides whether a request is too old.
+        // The server's own clock decides whether a request has expired.
         let mut config = S3Config::default();
         config.presigned_url_max_skew_time_secs = u32::MAX;
         protocol.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));

@@ -1,4 +1,4 @@
-//! A store that holds any number of entries and no memory: what the engine uses is then the engine's own.
+//! A store with any number of entries that uses no memory, so that the memory in use is that of the engine.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use pos3_core::{
     PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
 };
 
-/// A store of `entries` small objects, made up while they are listed. What is deleted is listed again.
+/// A store of `entries` small objects that are generated while they are listed. Deleted objects are listed again.
 #[derive(Clone, Copy, Debug)]
 pub struct SyntheticStore {
     entries: u64,

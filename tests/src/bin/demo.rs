@@ -1,7 +1,7 @@
-//! Shows the main job on a real S3 server inside this process: no account, nothing to install.
+//! Demonstrates a sync on a real S3 server inside this process. It needs no account and no installation.
 //!
-//! `cargo run -p pos3-tests --bin demo` syncs this project's `docs` to a bucket and back with the real command line, and
-//! shows each command and what it prints.
+//! `cargo run -p pos3-tests --bin demo` syncs this project's `docs` to a bucket and back with the real command line,
+//! and prints each command and its output.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 use std::error::Error;
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("An S3 server answers at {} until this program ends.", server.endpoint());
 
     let shown = show(&server, copy);
-    // A demonstration that failed must not leave its copy behind either.
+    // The copy is removed even if the demonstration failed.
     if directory.exists() {
         std::fs::remove_dir_all(&directory)?;
     }
@@ -37,7 +37,7 @@ fn show(server: &S3Server, copy: &str) -> Result<(), Box<dyn Error>> {
     run(server, "look", &["ls", "s3://demo/docs/", "--recursive", "--summarize"])
 }
 
-/// Runs the command line from the project's root and shows what it was asked.
+/// Runs the command line in the project's root directory and prints the command.
 fn run(server: &S3Server, purpose: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     println!("\n# {purpose}\n$ pos3-cli {}", arguments.join(" "));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

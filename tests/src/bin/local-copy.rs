@@ -1,6 +1,6 @@
-//! Downloads a place in a session of its own process, which can be killed: `local-copy CACHE_ROOT URL`. Prints the local
-//! path, and on stderr what a session tells whoever observes it. The environment names the server and, as for every session
-//! that is told nothing else, where it is remembered.
+//! Downloads a location in a session, in a separate process that can be killed: `local-copy CACHE_ROOT URL`. It prints
+//! the local path, and the events of the session on stderr. The environment selects the server and the directory of the
+//! sync state, as for any session without other settings.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is its purpose")]
 
 use pos3::{DownloadOptions, Event, Observer, Registry, S3Provider, S3Settings, Session};

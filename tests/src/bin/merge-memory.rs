@@ -1,6 +1,6 @@
-//! Merges two equal listings of many entries and prints what that took: `merge-memory 1000000`.
+//! Merges two equal listings of many entries and prints the time and the memory: `merge-memory 1000000`.
 //!
-//! A process of its own, so that its peak memory is the engine's.
+//! It is a separate process, so that its peak memory is that of the engine.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 use std::sync::Arc;

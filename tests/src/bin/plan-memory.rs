@@ -1,6 +1,6 @@
-//! Plans, performs and reports many differences, and prints what that took: `plan-memory 1000000`.
+//! Plans, executes and reports many differences, and prints the time and the memory: `plan-memory 1000000`.
 //!
-//! A process of its own, so that its peak memory is the engine's.
+//! It is a separate process, so that its peak memory is that of the engine.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn mirror(source: SyntheticStore, target: SyntheticStore) -> SyncJob {
     SyncJob::new(Tree::new(Arc::new(source)), Tree::new(Arc::new(target)), options)
 }
 
-/// Plans copies and deletes, half each, and reads the plan.
+/// Plans copies and deletes, half of each, and reads the plan.
 async fn plan(differences: u64) -> Result<u64, Error> {
     let side = |name| SyntheticStore::new(differences / 2).below(name);
     let plan = mirror(side("new/"), side("old/")).plan().await.map_err(|stop| format!("{stop:?}"))?;
@@ -46,7 +46,7 @@ async fn delete(differences: u64) -> Result<u64, Error> {
     Ok(job.run().await.into_result()?.deleted)
 }
 
-/// Reports skips and failures, half each, and reads the report.
+/// Reports skips and failures, half of each, and reads the report.
 fn report(differences: u64) -> Result<usize, Error> {
     let mut report = Report::default();
     for number in 0..differences / 2 {

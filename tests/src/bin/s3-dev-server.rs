@@ -1,4 +1,4 @@
-//! An S3 server for trying things out: in memory, on this machine, ready in a moment.
+//! An S3 server in memory, for experiments on the local machine.
 
 use std::{
     io::{self, Write as _},
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nobody left to tell if even this cannot be written.
+            // If even this write fails, there is no other way to report the error.
             let _ = writeln!(io::stderr(), "s3-dev-server: {error}");
             ExitCode::FAILURE
         }
@@ -73,7 +73,7 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// Prints where the server is and how to use it.
+/// Prints the address of the server and how to use it.
 fn introduce(server: &S3Server, buckets: &[String]) -> io::Result<()> {
     let mut output = io::stdout().lock();
     writeln!(output, "listening on {}", server.endpoint())?;

@@ -1,7 +1,7 @@
-//! Writes and reads what is remembered of two places, in a process that can be killed and whose memory is its own:
+//! Writes and reads the sync state of two places, in a process that can be killed and whose memory can be measured:
 //! `state-rows write DIRECTORY ROWS`, `state-rows read DIRECTORY`.
 //!
-//! Written batches are told one line each, after they were written.
+//! It prints one line for each batch after the batch has been written.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 use std::io::Write;
@@ -14,7 +14,7 @@ use pos3_tests::process::peak_memory;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Rows written at once, as a sync does.
+/// The number of rows per batch, as in a sync.
 const BATCH: u64 = 4096;
 
 #[tokio::main]
@@ -33,7 +33,7 @@ async fn open(directory: &str) -> Result<State, Failure> {
     Ok(State::open(&directory, &Registry::default(), &place("left"), &place("right"), Wait::Fail).await?)
 }
 
-/// The row of a number. Every part of it depends on the number, so a row that is mixed up is seen.
+/// Returns the row with this number. All its parts depend on the number, so a mixed-up row is detected.
 fn row(number: u64) -> Row {
     let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
     Row {

@@ -1,7 +1,7 @@
-//! What the server does with a request that was understood and whose signature holds.
+//! Executes a request that was parsed and whose signature is valid.
 //!
-//! `s3s` turns HTTP into typed requests and back; here each of them meets the stored state. The methods
-//! below only say where: one file per group of operations.
+//! `s3s` converts HTTP into typed requests and back; here each of them is applied to the stored state. The methods
+//! below only forward: there is one file per group of operations.
 
 use std::{
     sync::Arc,
@@ -27,11 +27,12 @@ mod payload;
 mod tagging;
 mod unfinished;
 
-/// Marks a request whose `Range` header is not obeyed.
+/// Marks a request whose `Range` header is ignored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IgnoreRange;
 
-/// Marks a request with a `Range` header that gets the bytes so far beside those it names.
+/// Marks a request with a `Range` header that gets other bytes: those that are this many bytes after the requested
+/// ones.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShiftRange(pub(super) usize);
 
@@ -43,12 +44,12 @@ pub(super) struct Backend {
 }
 
 impl Backend {
-    /// Returns whether checksums in headers are checked and kept.
+    /// Returns whether checksums in headers are checked and stored.
     fn keeps_checksums(&self) -> bool {
         self.settings.get().checksums == Checksums::Kept
     }
 
-    /// Returns the entity tag that something with this one gets on this server.
+    /// Returns the ETag that this server uses for content with this digest.
     fn etag(&self, digest: String) -> String {
         if self.settings.get().etags == Etags::Digests {
             return digest;
@@ -61,7 +62,7 @@ impl Backend {
         }
     }
 
-    /// Returns an object as this server keeps it.
+    /// Returns an object as this server stores it.
     fn kept(&self, mut object: StoredObject) -> StoredObject {
         object.etag = self.etag(object.etag);
         if self.settings.get().etags == Etags::Kms {
@@ -71,7 +72,7 @@ impl Backend {
     }
 }
 
-/// Forwards an operation of the protocol to the function that performs it.
+/// Forwards an operation of the protocol to the function that executes it.
 macro_rules! forward {
     ($($operation:ident($input:ident) -> $output:ident = $function:path;)+) => {
         #[async_trait]
@@ -107,7 +108,7 @@ forward! {
     list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = unfinished::uploads;
 }
 
-/// Returns the answer to a request, without further headers.
+/// Returns the response to a request, without additional headers.
 fn ok<T>(output: T) -> S3Result<S3Response<T>> {
     Ok(S3Response::new(output))
 }

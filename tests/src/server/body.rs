@@ -1,4 +1,4 @@
-//! The body of an answer, damaged where a fault asks for it.
+//! The body of a response, damaged if a fault requires it.
 
 use std::{
     future::Future as _,
@@ -14,13 +14,13 @@ use tokio::time::{Sleep, sleep};
 
 use super::record::InFlight;
 
-/// How long a cut body waits before it breaks the connection, so that what was sent before has left.
+/// The time between cutting a body and breaking the connection, so that the bytes before the cut are sent.
 const LAST_BYTES_LEAVE: Duration = Duration::from_millis(50);
 
-/// Why a body could not be sent.
+/// The reason why a body could not be sent.
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What happens to a body on its way.
+/// The damage to a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Damage {
     None,
@@ -30,14 +30,14 @@ pub(super) enum Damage {
     Trickle { piece: usize, pause: Duration },
 }
 
-/// The body of an answer. Its request counts as in flight until it is dropped.
+/// The body of a response. Its request is in flight until the body is dropped.
 #[derive(Debug)]
 pub(super) struct WireBody {
     inner: s3s::Body,
     damage: Damage,
     sent: usize,
     breaking: Option<Pin<Box<Sleep>>>,
-    /// What has been read and not yet sent.
+    /// Bytes that have been read and not yet sent.
     held: Bytes,
     _in_flight: InFlight,
 }
@@ -47,12 +47,12 @@ impl WireBody {
         Self { inner, damage, sent: 0, breaking: None, held: Bytes::new(), _in_flight: in_flight }
     }
 
-    /// Returns the same body, damaged so.
+    /// Returns the same body with this damage.
     pub(super) fn damaged_by(self, damage: Damage) -> Self {
         Self { damage, ..self }
     }
 
-    /// Returns the next piece of a body that trickles.
+    /// Returns the next piece of a body that is sent slowly.
     fn poll_trickle(
         &mut self,
         context: &mut Context<'_>,
@@ -73,7 +73,7 @@ impl WireBody {
         Poll::Ready(Some(Ok(Frame::data(next))))
     }
 
-    /// Returns the bytes of the next frame as they go out.
+    /// Returns the bytes of the next frame after the damage.
     fn damaged(&self, bytes: Bytes) -> Bytes {
         match self.damage {
             Damage::None => bytes,

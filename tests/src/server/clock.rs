@@ -1,17 +1,17 @@
-//! The time a server believes it is.
+//! The clock of a server.
 //!
-//! The clocks of a client and a server differ, and S3 refuses requests that were signed a quarter of an hour ago or
-//! hence. A test cannot set the clock of the machine, so the server has one of its own.
+//! The clocks of a client and a server can differ, and S3 refuses requests whose signing time is off by more than 15
+//! minutes. A test cannot set the clock of the machine, so the server has its own.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
 use s3s::dto::{Timestamp, TimestampFormat};
 
-/// How far from the server's clock a request may be signed.
+/// The maximum difference between the server's clock and the signing time of a request.
 const TOLERANCE: Duration = Duration::from_secs(15 * 60);
 
-/// Returns the server's time, which is this many seconds ahead of the machine's.
+/// Returns the server's time, which is this number of seconds ahead of the machine's.
 fn now(ahead: i64) -> SystemTime {
     let offset = Duration::from_secs(ahead.unsigned_abs());
     if ahead < 0 { SystemTime::now() - offset } else { SystemTime::now() + offset }
@@ -21,24 +21,24 @@ fn now(ahead: i64) -> SystemTime {
 pub(super) fn refuses(headers: &HeaderMap, ahead: i64) -> bool {
     let Some(signed) = headers.get("x-amz-date").and_then(|date| date.to_str().ok()) else { return false };
     let now = now(ahead);
-    // The basic format sorts like the time it names.
+    // In the basic format, texts sort like the times.
     !(basic(now - TOLERANCE).as_str()..=basic(now + TOLERANCE).as_str()).contains(&signed)
 }
 
-/// Returns a time as signatures write it: `20261121T090000Z`.
+/// Returns a time in the format of signatures: `20261121T090000Z`.
 fn basic(time: SystemTime) -> String {
     let text = formatted(time, TimestampFormat::DateTime);
     format!("{}Z", text.split(['.', 'Z']).next().unwrap_or_default().replace(['-', ':'], ""))
 }
 
-/// Returns the server's time as the `Date` header has it.
+/// Returns the server's time as the value of a `Date` header.
 pub(super) fn date(ahead: i64) -> Option<HeaderValue> {
     HeaderValue::try_from(formatted(now(ahead), TimestampFormat::HttpDate)).ok()
 }
 
 fn formatted(time: SystemTime, format: TimestampFormat) -> String {
     let mut text = Vec::new();
-    // Writing into memory fails for no time there is.
+    // Writing to memory cannot fail for a valid time.
     let _ = Timestamp::from(time).format(format, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }

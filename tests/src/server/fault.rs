@@ -1,7 +1,7 @@
-//! Requests that go wrong on purpose.
+//! Requests that fail deliberately.
 //!
-//! A client meets its own error paths only when the network and the server misbehave, which they never do on a
-//! loopback interface. A fault says which requests are hit, and how.
+//! The error handling of a client runs only if the network or the server misbehaves, which does not happen on a
+//! loopback interface. A fault selects the requests to hit and defines the failure.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,75 +12,76 @@ use http::StatusCode;
 
 use super::operation::{Operation, Target};
 
-/// What a request that is hit gets instead of, or on top of, its proper answer.
+/// The response to a request that is hit by a fault, instead of the normal response or in addition to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
-    /// This status with this S3 error code, for example 503 and `SlowDown`. Nothing is performed.
+    /// This status with this S3 error code, for example 503 and `SlowDown`. The request is not executed.
     Error {
         /// The HTTP status.
         status: StatusCode,
         /// The S3 error code.
         code: &'static str,
     },
-    /// Status 200 with an error in the body, as S3 answers a copy or a completion that fails late. Nothing is
-    /// performed.
+    /// Status 200 with an error in the body, as S3 responds to a copy or a completion that fails late. The request is
+    /// not executed.
     ErrorInOk {
         /// The S3 error code.
         code: &'static str,
     },
-    /// The connection is reset. Nothing is performed.
+    /// The connection is reset. The request is not executed.
     Reset,
-    /// The request is performed, then the connection is reset: the client cannot know.
+    /// The request is executed, then the connection is reset. The client cannot know whether it was executed.
     ResetAfterPerforming,
-    /// The body ends after this many bytes and the connection is closed, whatever its declared length.
+    /// The body ends after this many bytes and the connection is closed, whatever the declared length is.
     CutBody {
-        /// How many bytes are sent.
+        /// The number of bytes that are sent.
         after: usize,
     },
     /// The body stops after this many bytes and the connection stays open.
     StallBody {
-        /// How many bytes are sent.
+        /// The number of bytes that are sent.
         after: usize,
     },
-    /// One byte of the body arrives inverted.
+    /// One byte of the response body arrives inverted.
     FlipByte {
         /// The offset of that byte in the body.
         at: usize,
     },
-    /// One byte of the request's body arrives inverted.
+    /// One byte of the request body arrives inverted.
     FlipSentByte {
         /// The offset of that byte in the body.
         at: usize,
     },
-    /// The proper answer comes this much later.
+    /// The normal response is delayed by this time.
     Delay(Duration),
-    /// A get with a range is answered with status 200 and the whole object.
+    /// A get with a range gets status 200 and the whole object.
     IgnoreRange,
-    /// The `ETag`, in the header and in the document, is one that no content has.
+    /// The `ETag`, in the header and in the document, belongs to no content.
     WrongEtag,
     /// There is no `ETag` header.
     NoEtag,
-    /// An answer of success comes with an `ETag` that no content has, and there is no object.
+    /// The response is a success with an `ETag` that belongs to no content, and the object is not stored.
     Forget,
-    /// A get with a range is answered with bytes that many further on, under the right `Content-Range`.
+    /// A get with a range gets the bytes that are this many bytes later, with the `Content-Range` of the requested
+    /// range.
     ShiftRange {
-        /// By how many bytes.
+        /// The distance in bytes.
         by: usize,
     },
-    /// A get with a range is answered with the bytes of another one, that many further on, and says so.
+    /// A get with a range gets the bytes that are this many bytes later, with the `Content-Range` of those bytes.
     OtherRange {
-        /// By how many bytes.
+        /// The distance in bytes.
         by: usize,
     },
-    /// The body comes in pieces of so many bytes with a pause before each.
+    /// The body is sent in pieces of this many bytes with a pause before each piece.
     Trickle {
         /// The size of a piece.
         piece: usize,
-        /// The pause before each.
+        /// The pause before each piece.
         pause: Duration,
     },
-    /// This status with an S3 error, of which one byte comes after each pause. Nothing is performed.
+    /// This status with an S3 error, whose body is sent byte by byte. The request is not executed.
     TrickledError {
         /// The HTTP status.
         status: StatusCode,
@@ -92,7 +93,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Returns 503 `SlowDown`: the client sends too many requests.
+    /// Returns 503 `SlowDown`, which means that the client sends too many requests.
     #[must_use]
     pub fn slow_down() -> Self {
         Self::Error { status: StatusCode::SERVICE_UNAVAILABLE, code: "SlowDown" }
@@ -110,14 +111,14 @@ impl Answer {
         Self::Error { status: StatusCode::FORBIDDEN, code: "AccessDenied" }
     }
 
-    /// Returns 400 `RequestTimeout`: the one client error that S3 wants retried.
+    /// Returns 400 `RequestTimeout`, the only client error that S3 clients should retry.
     #[must_use]
     pub fn request_timeout() -> Self {
         Self::Error { status: StatusCode::BAD_REQUEST, code: "RequestTimeout" }
     }
 }
 
-/// Chooses the requests that a fault hits; [`FaultPattern::answer`] makes it a [`Fault`].
+/// Selects the requests that a fault hits. [`FaultPattern::answer`] turns it into a [`Fault`].
 #[derive(Debug, Clone)]
 pub struct FaultPattern {
     operation: Option<Operation>,
@@ -134,41 +135,41 @@ enum KeyPattern {
 }
 
 impl FaultPattern {
-    /// Narrows to one exact key; for a listing, to one exact prefix.
+    /// Selects one exact key, or one exact prefix of listings.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = KeyPattern::Is(key.into());
         self
     }
 
-    /// Narrows to keys that contain this text; for listings, to such prefixes.
+    /// Selects keys, or prefixes of listings, that contain this text.
     #[must_use]
     pub fn key_contains(mut self, part: impl Into<String>) -> Self {
         self.key = KeyPattern::Contains(part.into());
         self
     }
 
-    /// Starts at the n-th request that fits, counted from 1, instead of the first.
+    /// Hits the n-th matching request first, counted from 1, instead of the first one.
     #[must_use]
     pub fn nth(mut self, n: usize) -> Self {
         self.first = n.max(1);
         self
     }
 
-    /// Hits this many requests in succession instead of one.
+    /// Hits this many consecutive requests instead of one.
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
         self.times = times;
         self
     }
 
-    /// Hits every request from the first on.
+    /// Hits every matching request, starting with the first to hit.
     #[must_use]
     pub fn always(self) -> Self {
         self.times(usize::MAX)
     }
 
-    /// Returns the fault that gives this answer to the chosen requests.
+    /// Returns the fault that gives this response to the selected requests.
     #[must_use]
     pub fn answer(self, answer: Answer) -> Fault {
         Fault { pattern: self, answer, seen: 0 }
@@ -184,7 +185,7 @@ impl FaultPattern {
     }
 }
 
-/// Some requests, and the answer they get.
+/// A selection of requests, and the response that they get.
 ///
 /// ```
 /// use pos3_tests::server::{Answer, Fault, Operation};
@@ -200,19 +201,19 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Returns a pattern that fits the first request of one operation.
+    /// Returns a pattern that matches the first request of one operation.
     #[must_use]
     pub fn on(operation: Operation) -> FaultPattern {
         FaultPattern { operation: Some(operation), key: KeyPattern::Any, first: 1, times: 1 }
     }
 
-    /// Returns a pattern that fits the first request, whatever it is.
+    /// Returns a pattern that matches the first request of any operation.
     #[must_use]
     pub fn on_any() -> FaultPattern {
         FaultPattern { operation: None, key: KeyPattern::Any, first: 1, times: 1 }
     }
 
-    /// Counts a request that fits and returns whether it is hit.
+    /// Counts a matching request and returns whether it is hit.
     fn hits(&mut self, target: &Target) -> bool {
         if !self.pattern.fits(target) {
             return false;
@@ -239,12 +240,12 @@ impl FaultTable {
         self.lock().clear();
     }
 
-    /// Returns how many faults have not hit a request yet.
+    /// Returns the number of faults that have not hit a request yet.
     pub(super) fn waiting(&self) -> usize {
         self.lock().iter().filter(|fault| !fault.has_hit()).count()
     }
 
-    /// Shows a request to every fault and returns the answer of the first that hits it.
+    /// Passes a request to every fault and returns the response of the first one that hits it.
     pub(super) fn answer(&self, target: &Target) -> Option<Answer> {
         let mut answer = None;
         for fault in self.lock().iter_mut() {

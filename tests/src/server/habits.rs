@@ -1,4 +1,4 @@
-//! Headers that a server refuses, whatever they say.
+//! Headers that a server refuses, whatever their values are.
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
@@ -7,7 +7,7 @@ use super::{
     settings::{Checksums, ConditionalWrites, Settings},
 };
 
-/// Returns why a request is refused before anybody looks at what it asks for.
+/// Returns the reason to refuse a request before its operation is considered.
 pub(super) fn refusal(method: &Method, headers: &HeaderMap, settings: &Settings) -> Option<(StatusCode, &'static str)> {
     if clock::refuses(headers, settings.clock_ahead) {
         return Some((StatusCode::FORBIDDEN, "RequestTimeTooSkewed"));

@@ -1,10 +1,10 @@
-//! The names a bucket may have.
+//! The valid names of buckets.
 //!
-//! A server that takes names that S3 refuses lets people try things out under a name they can never use.
+//! If the server accepted names that S3 refuses, users would experiment with names that they can never use.
 
 use std::net::Ipv4Addr;
 
-/// Why a name is none for a bucket.
+/// The reason why a name is not valid for a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketNameError {
     name: String,
@@ -15,7 +15,7 @@ pub struct BucketNameError {
 ///
 /// # Errors
 ///
-/// The rule that the name breaks.
+/// Returns the rule that the name breaks.
 pub fn check_bucket_name(name: &str) -> Result<(), BucketNameError> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = |position: Option<u8>| position.is_some_and(inner);

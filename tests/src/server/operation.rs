@@ -1,15 +1,15 @@
-//! Which S3 operation an HTTP request is.
+//! Determines the S3 operation of an HTTP request.
 //!
-//! Counting requests and making some of them fail must not depend on the code that answers them:
-//! a request that fails before it is understood counts as well. S3 has no operation name on the wire, so
-//! it is derived here from method, path, query and headers, and from nothing else.
+//! Counting requests and making some of them fail must not depend on the code that executes them, because a request
+//! that cannot be parsed is counted too. S3 does not send the name of the operation, so it is derived from method,
+//! path, query and headers.
 
 use std::fmt;
 
 use http::{HeaderMap, Method, Uri, header};
 use percent_encoding::percent_decode_str;
 
-/// An operation of the S3 protocol, under the name the S3 API reference gives it.
+/// An operation of the S3 protocol, with its name in the S3 API reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -65,17 +65,17 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What a request asks for: the operation and the key it names.
+/// The operation of a request and the key that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The operation.
     pub operation: Operation,
-    /// The object key, or for a listing its prefix; empty where the request names neither.
+    /// The object key, or the prefix of a listing. It is empty if the request names neither.
     pub key: String,
 }
 
 impl Target {
-    /// Returns what a request with this method, address and headers asks for.
+    /// Returns the target of a request with this method, address and headers.
     #[must_use]
     pub fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
         let (bucket, key) = bucket_and_key(uri, headers);
@@ -94,12 +94,12 @@ impl Target {
     }
 }
 
-/// Returns the bucket's name, which is empty where a request names none.
+/// Returns the bucket's name. It is empty if the request names none.
 pub(super) fn bucket_of(uri: &Uri, headers: &HeaderMap) -> String {
     bucket_and_key(uri, headers).0.to_owned()
 }
 
-/// Returns the bucket, and the key as it is written in the path.
+/// Returns the bucket, and the key as written in the path.
 fn bucket_and_key<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> (&'a str, &'a str) {
     let path = uri.path().strip_prefix('/').unwrap_or_default();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -147,14 +147,14 @@ fn object_operation(method: &Method, query: &str, copies: bool) -> Operation {
     }
 }
 
-/// Returns whether the query asks for something beside the object or the listing itself.
+/// Returns whether the query names a subresource instead of the object or the listing itself.
 fn names_subresource(query: &str) -> bool {
     ["acl", "attributes", "cors", "lifecycle", "policy", "tagging", "versioning", "versions"]
         .iter()
         .any(|name| parameter(query, name).is_some())
 }
 
-/// Returns the value of a query parameter as written; a parameter without `=` has the value `""`.
+/// Returns the value of a query parameter as written. The value of a parameter without `=` is `""`.
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')

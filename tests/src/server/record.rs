@@ -1,8 +1,7 @@
-//! What arrived at the server.
+//! Records the requests that arrive at the server.
 //!
-//! "Nothing to do costs one listing" and "deletes come last" are promises about requests. Without a record
-//! taken at the wire, a test could only see the outcome, which is the same when a client wastes a thousand
-//! requests on the way.
+//! "An unchanged tree costs one listing" and "deletes come last" are promises about requests. A test that checks only
+//! the outcome would not detect a client that wastes a thousand requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,10 +11,10 @@ use std::{
 
 use super::operation::{Operation, Target};
 
-/// How many requests the record names one by one; the oldest go first. Counts are never dropped.
+/// The number of requests in the log. The oldest are dropped first. The counts include all requests.
 const LOG_LIMIT: usize = 65_536;
 
-/// How many requests of each operation were received, failed ones included.
+/// The number of requests of each operation that were received, including failed ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestCounts(BTreeMap<Operation, usize>);
 
@@ -32,7 +31,7 @@ impl RequestCounts {
         self.0.values().sum()
     }
 
-    /// Returns the operations that were requested at least once, each with its count.
+    /// Returns each operation that was requested at least once, and its count.
     pub fn iter(&self) -> impl Iterator<Item = (Operation, usize)> {
         self.0.iter().map(|(operation, count)| (*operation, *count))
     }
@@ -48,7 +47,7 @@ impl fmt::Display for RequestCounts {
     }
 }
 
-/// The record of one server: counts, the sequence of requests, and how many were in the air at once.
+/// The record of one server: the counts, the log, and the number of requests in flight.
 #[derive(Debug, Default)]
 pub(super) struct Record(Mutex<Inner>);
 
@@ -62,7 +61,7 @@ struct Inner {
 }
 
 impl Record {
-    /// Notes the arrival of a request; it is in flight until the returned guard is dropped.
+    /// Records the arrival of a request. It is in flight until the returned guard is dropped.
     pub(super) fn arrival(self: &Arc<Self>, target: &Target) -> InFlight {
         let mut inner = self.lock();
         *inner.counts.0.entry(target.operation).or_default() += 1;
@@ -75,7 +74,7 @@ impl Record {
         InFlight(Arc::clone(self))
     }
 
-    /// Notes a connection.
+    /// Records a connection.
     pub(super) fn connection(&self) {
         self.lock().connections += 1;
     }
@@ -96,7 +95,7 @@ impl Record {
         self.lock().most_in_flight
     }
 
-    /// Forgets counts and log; requests in flight stay in flight.
+    /// Clears the counts and the log. Requests in flight are not affected.
     pub(super) fn reset(&self) {
         let mut inner = self.lock();
         inner.counts = RequestCounts::default();
@@ -109,7 +108,7 @@ impl Record {
     }
 }
 
-/// A request whose answer has not been sent completely.
+/// A request whose response has not been sent completely.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Record>);
 

@@ -1,7 +1,7 @@
-//! Buckets that are in regions, and what a request signed for another one is told.
+//! Buckets in regions, and the refusal of requests that are signed for another region.
 //!
-//! A signature names a region, so a client that does not know where a bucket is must learn it from a refusal. Servers word
-//! that in different ways, and the answer to a HEAD has no words at all.
+//! A signature names a region, so a client that does not know the region of a bucket must learn it from a refusal.
+//! Servers use different forms, and the response to a HEAD has no body.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
@@ -12,22 +12,22 @@ use super::{operation::bucket_of, settings::Settings};
 pub enum WrongRegion {
     /// 301 `PermanentRedirect`, with the region in a header, as Amazon does.
     Redirect,
-    /// 400 `AuthorizationHeaderMalformed` with the region in the document, and so untold to a HEAD, as MinIO does.
+    /// 400 `AuthorizationHeaderMalformed` with the region in the document, as MinIO does. A HEAD gets no document.
     Malformed,
-    /// 301 with a header that names a region where the bucket is not either, each time another one.
+    /// 301 with a header that names a wrong region, each time a different one.
     Endless,
 }
 
-/// What a refused request is answered.
+/// The response to a refused request.
 pub(super) struct Elsewhere {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
-    /// Elements of the document besides code and message.
+    /// Elements of the document in addition to code and message.
     pub(super) details: String,
     pub(super) header: Option<(HeaderName, HeaderValue)>,
 }
 
-/// Returns the refusal of a request that is signed for another region than its bucket's, or not signed.
+/// Returns the refusal of a request that is not signed, or is signed for another region than that of its bucket.
 pub(super) fn refusal(method: &Method, uri: &http::Uri, headers: &HeaderMap, settings: &Settings) -> Option<Elsewhere> {
     let region = settings.regions.get(&bucket_of(uri, headers))?;
     let signed_for = signed_for(headers).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! How a server deviates from the plain behaviour of S3.
+//! The ways in which a server deviates from S3.
 //!
-//! Servers that call themselves S3-compatible list in other orders, ignore conditions or answer slowly. Each of
-//! these habits is a setting here, so that a test can name the habit it guards against.
+//! S3-compatible servers list in other orders, ignore conditions or respond slowly. Each of these deviations is a
+//! setting here, so that a test can name the one that it covers.
 
 use std::{
     cmp::Ordering,
@@ -13,33 +13,33 @@ use std::{
 
 use super::{operation::Operation, region::WrongRegion};
 
-/// The behaviour of a server; may be changed while it runs.
+/// The behaviour of a server. It can be changed while the server runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Most keys, parts or uploads on one page of a listing, 1 to 1000; a request may ask for fewer.
+    /// The maximum number of keys, parts or uploads on one page of a listing, 1 to 1000. A request may ask for fewer.
     pub page_size: usize,
     /// The order of listings.
     pub listing_order: ListingOrder,
-    /// What is wrong with listings: of objects, of unfinished uploads, of parts.
+    /// The faults of listings: of objects, of unfinished uploads and of parts.
     pub listing_faults: BTreeMap<Operation, ListingFault>,
-    /// Whether conditions on writes are obeyed.
+    /// How conditions on writes are handled.
     pub conditional_writes: ConditionalWrites,
-    /// What becomes of checksums in the headers of uploads.
+    /// How checksums in the headers of uploads are handled.
     pub checksums: Checksums,
-    /// How many seconds the server's clock is ahead of the machine's; negative where it is behind. Requests signed more
-    /// than 15 minutes off it are refused.
+    /// The number of seconds that the server's clock is ahead of the machine's; negative if it is behind. The server
+    /// refuses requests whose signing time differs from it by more than 15 minutes.
     pub clock_ahead: i64,
-    /// How the `ETag` in the answer to a copy is written.
+    /// The form of the `ETag` in the response to a copy.
     pub copy_etag: CopyEtag,
-    /// What the entity tags of objects and parts are.
+    /// The kind of the ETags of objects and parts.
     pub etags: Etags,
-    /// What becomes of tags.
+    /// How tags are handled.
     pub tagging: Tagging,
-    /// Smallest size of every part but the last, in bytes; 5 MiB on S3.
+    /// The minimum size of every part except the last, in bytes. S3 requires 5 MiB.
     pub min_part_size: usize,
-    /// Wait before each answer.
+    /// The delay of each response.
     pub latency: Duration,
-    /// The regions of buckets that take requests signed for theirs alone; the others take any.
+    /// The regions of buckets that accept only requests signed for their region. All other buckets accept any region.
     pub regions: BTreeMap<String, String>,
     /// How a request that is signed for another region is refused.
     pub wrong_region: WrongRegion,
@@ -70,9 +70,9 @@ impl Default for Settings {
 pub enum ListingOrder {
     /// The byte order of the whole key, as S3 lists general purpose buckets.
     Bytes,
-    /// Directory by directory, as SeaweedFS lists: `a/x` before `a b`, which is the other way round in byte order.
+    /// Directory by directory, as SeaweedFS lists: `a/x` before `a b`. In byte order, `a b` comes first.
     DirectoryTree,
-    /// Some fixed order that follows no rule, as S3 directory buckets may list. Equal seeds give equal orders.
+    /// A fixed order without a rule, as in listings of S3 directory buckets. Equal seeds give equal orders.
     Shuffled {
         /// Selects the order.
         seed: u64,
@@ -80,7 +80,7 @@ pub enum ListingOrder {
 }
 
 impl ListingOrder {
-    /// Compares two keys, or common prefixes, by their place in a listing.
+    /// Compares two keys or common prefixes by their position in a listing.
     #[must_use]
     pub fn compare(self, left: &str, right: &str) -> Ordering {
         match self {
@@ -97,95 +97,95 @@ fn place(seed: u64, key: &str) -> u64 {
     hasher.finish()
 }
 
-/// What is wrong with a listing. Listings of uploads and parts know only what is said of them here.
+/// A fault of a listing. For listings of uploads and parts, only the faults that mention them here have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListingFault {
-    /// Every key comes twice in a row; so does every upload.
+    /// Every key is listed twice in a row; so is every upload.
     DoubledKeys,
-    /// Every page but the first begins with this many keys of the page before, as on some servers that call themselves
-    /// S3.
+    /// Every page except the first starts with this many keys of the previous page, as on some S3-compatible servers.
     Overlap(usize),
-    /// Every page but the first begins with the last key of the page before, with another size and entity tag.
+    /// Every page except the first starts with the last key of the previous page, with another size and ETag.
     ChangedOverlap,
-    /// The prefix is echoed and otherwise ignored, also for uploads.
+    /// The response repeats the prefix but ignores it, also for uploads.
     IgnoredPrefix,
-    /// What lies deeper than one level comes as common prefixes, although nobody asked for them.
+    /// Keys more than one level below the prefix are listed as common prefixes, although the request has no delimiter.
     UnaskedPrefixes,
     /// The delimiter is ignored.
     IgnoredDelimiter,
-    /// The answer is about this prefix, as it says itself.
+    /// The response is about this prefix, and states it.
     OtherPrefix(&'static str),
-    /// The answer is about this bucket, as it says itself; so is that with uploads and parts.
+    /// The response is about this bucket, and states it; also for uploads and parts.
     OtherBucket(&'static str),
-    /// The page says that it has this many keys.
+    /// The page states that it has this many keys.
     KeyCount(i32),
-    /// The last page says where a next one starts.
+    /// The last page contains a token for another page.
     TokenAtEnd,
-    /// After the last page comes the first one again.
+    /// The first page comes again after the last page.
     Circle,
-    /// Every page is the first one; each names another as the next. So do those of uploads and parts.
+    /// Every page is the first one, and each has another token for the next page; also for uploads and parts.
     SamePage,
-    /// After the first page come empty ones; each names another as the next. So do those of uploads and parts.
+    /// After the first page all pages are empty, and each has another token for the next page; also for uploads and
+    /// parts.
     EmptyPages,
 }
 
-/// What a server does with `If-Match` and `If-None-Match` on a write.
+/// How a server handles `If-Match` and `If-None-Match` on a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConditionalWrites {
-    /// The write happens only if the condition holds.
+    /// The write is executed only if the condition is met.
     Obeyed,
-    /// The write happens always and answers 200, as on Garage.
+    /// The write is always executed with status 200, as on Garage.
     Ignored,
     /// The write is refused with 501 `NotImplemented`, as on Swift.
     Refused,
-    /// `If-Match` fails with 412 whatever it names, as on Ceph's older releases; the rest is obeyed.
+    /// `If-Match` always fails with 412, as on older Ceph releases. Other conditions are respected.
     IfMatchFails,
 }
 
-/// What a server does with checksums in the headers of uploads.
+/// How a server handles checksums in the headers of uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksums {
-    /// They are checked, kept and told.
+    /// They are checked, stored and returned.
     Kept,
-    /// Nothing, as on Ceph's older releases.
+    /// They are ignored, as on older Ceph releases.
     Ignored,
     /// The upload is refused with 501 `NotImplemented`, as on Swift.
     Refused,
 }
 
-/// How the answer to a copy writes the entity tag.
+/// The form of the ETag in the response to a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyEtag {
     /// In double quotes, as S3 does.
     Quoted,
-    /// Bare, as SeaweedFS and older Ceph releases do.
+    /// Without quotes, as on SeaweedFS and older Ceph releases.
     Unquoted,
 }
 
-/// What the entity tags of objects and parts that are written are.
+/// The kind of the ETags of written objects and parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Etags {
     /// The MD5 of the content, or of the MD5s of the parts.
     Digests,
-    /// Of the same form, but another one each time, as on VAST.
+    /// A different value each time, in the same form, as on VAST.
     Opaque,
-    /// As [`Opaque`](Self::Opaque), and every object says that it is encrypted by a key service, as on a bucket of S3 that
-    /// encrypts so by default.
+    /// Like [`Opaque`](Self::Opaque), and every object is reported as encrypted by a key service, as in an S3 bucket
+    /// with such a default encryption.
     Kms,
 }
 
-/// What a server does with the tags of objects.
+/// How a server handles the tags of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tagging {
-    /// They are kept and told.
+    /// They are stored and returned.
     Kept,
-    /// Asking for them, and giving any, is refused with 403 `AccessDenied`.
+    /// Reading and writing them is refused with 403 `AccessDenied`.
     Denied,
-    /// Asking for them is refused with 403 `AccessDenied`.
+    /// Reading them is refused with 403 `AccessDenied`.
     ReadDenied,
-    /// They may be read; giving any is refused with 403 `AccessDenied`.
+    /// They can be read. Writing them is refused with 403 `AccessDenied`.
     WriteDenied,
-    /// The server knows none: 501 `NotImplemented`.
+    /// The server does not support them: 501 `NotImplemented`.
     Unknown,
 }
 

@@ -1,7 +1,7 @@
-//! What the server stores.
+//! The data that the server stores.
 //!
-//! One lock around everything: a write is seen by every later request or by none, so a torn object or a lost
-//! race in a test is never the fault of the server.
+//! There is one lock for everything. Every later request sees a write completely or not at all, so the server is never
+//! the reason for a torn object or a lost race in a test.
 
 use std::{
     collections::BTreeMap,
@@ -17,32 +17,33 @@ use s3s::crypto::{Checksum as _, Md5};
 pub struct StoredObject {
     /// The content.
     pub bytes: Bytes,
-    /// The entity tag without quotes: the MD5 of the content, or `md5-of-md5s-N` after N parts.
+    /// The ETag without quotes: the MD5 of the content, or `md5-of-md5s-N` for N parts.
     pub etag: String,
     /// When it was written, in whole seconds as on S3.
     pub modified: SystemTime,
-    /// What the writer said about it.
+    /// The headers that the writer sent with it.
     pub properties: Properties,
-    /// The sizes of the parts it was uploaded in; empty after a plain put.
+    /// The sizes of the parts in which it was uploaded. It is empty after a plain put.
     pub part_sizes: Vec<usize>,
-    /// Checksums of the content by header name (`x-amz-checksum-crc32`, …), base64.
+    /// Checksums of the content by header name (`x-amz-checksum-crc32`, …), in base64.
     pub checksums: BTreeMap<&'static str, String>,
-    /// Where the content lies.
+    /// The storage of the content.
     pub storage: Storage,
 }
 
-/// Where the content of an object lies.
+/// The storage of an object's content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Storage {
-    /// Where it can be read.
+    /// The content can be read.
     #[default]
     Standard,
-    /// In an archive: a read is refused. The class is what listings show; that of an archive tier says nothing of it.
+    /// The content is archived, and a read is refused. Listings show the class. The class `INTELLIGENT_TIERING` does
+    /// not tell whether an object is archived.
     Archived {
         /// `GLACIER`, `DEEP_ARCHIVE` or `INTELLIGENT_TIERING`.
         class: String,
     },
-    /// In an archive, with a copy that can be read for a while.
+    /// The content is archived, with a temporary copy that can be read.
     Restored {
         /// `GLACIER` or `DEEP_ARCHIVE`.
         class: String,
@@ -58,7 +59,7 @@ impl Storage {
         }
     }
 
-    /// Returns the class, if it is not the usual one.
+    /// Returns the class, unless it is the default.
     pub(super) fn class(&self) -> Option<&str> {
         match self {
             Self::Standard => None,
@@ -68,7 +69,7 @@ impl Storage {
 }
 
 impl StoredObject {
-    /// Returns an object written now in one piece.
+    /// Returns an object that is written now in one piece.
     #[must_use]
     pub fn new(bytes: Bytes, properties: Properties) -> Self {
         let etag = hexadecimal(&md5(&bytes));
@@ -85,7 +86,7 @@ impl StoredObject {
     }
 }
 
-/// The headers that are kept with an object.
+/// The headers that are stored with an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field is the header of the same name")]
 pub struct Properties {
@@ -95,7 +96,7 @@ pub struct Properties {
     pub content_language: Option<String>,
     pub cache_control: Option<String>,
     pub server_side_encryption: Option<String>,
-    /// The tags, as the header `x-amz-tagging` writes them.
+    /// The tags, in the format of the header `x-amz-tagging`.
     pub tagging: Option<String>,
     /// User metadata: the `x-amz-meta-` headers, without that prefix.
     pub metadata: BTreeMap<String, String>,
@@ -112,7 +113,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Returns an upload begun now, of which nothing is said.
+    /// Returns an upload that starts now, without properties.
     pub(super) fn of(key: String) -> Self {
         let (initiated, properties) = (now(), Properties::default());
         Self { key, initiated, properties, checksum: None, parts: BTreeMap::new() }
@@ -139,7 +140,7 @@ pub(super) struct Bucket {
     pub(super) created: SystemTime,
     pub(super) objects: BTreeMap<String, Arc<StoredObject>>,
     pub(super) uploads: BTreeMap<String, Upload>,
-    /// Upload id to key and entity tag: repeating a completion answers as the first time.
+    /// Upload id to key and ETag. Repeating a completion returns the same response.
     pub(super) completed: BTreeMap<String, (String, String)>,
 }
 
@@ -169,7 +170,7 @@ impl State {
     }
 }
 
-/// Returns the current time in whole seconds, the resolution of times on S3.
+/// Returns the current time in whole seconds, which is the resolution of times in S3.
 pub(super) fn now() -> SystemTime {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs())

@@ -1,6 +1,6 @@
-//! TLS in front of a server, under a certificate authority that is made for it and that nobody trusts yet.
+//! TLS for a server, with its own certificate authority that no system trusts.
 //!
-//! Whether a client really checks who it talks to shows only against a certificate that no system knows.
+//! Only such a certificate shows whether a client really verifies the server.
 
 use std::{
     io,
@@ -32,7 +32,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes an authority of its own, and a certificate for `localhost` and the IP address of `address`.
+    /// Creates an authority, and a certificate for `localhost` and the IP address of `address`.
     pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
         let names = vec!["localhost".to_owned(), address.ip().to_string()];
         let (authority, certificate, key) = certificates(names).map_err(io::Error::other)?;
@@ -51,7 +51,7 @@ impl Identity {
         &self.authority
     }
 
-    /// Returns an encrypted connection for a server without a runtime; the handshake is made by the first read.
+    /// Returns an encrypted connection for a server without a runtime. The first read performs the handshake.
     pub(crate) fn accept_blocking(
         &self,
         stream: BlockingTcpStream,
@@ -84,7 +84,7 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// Returns the socket below the encryption.
+/// Returns the socket under the encryption.
 pub(super) fn socket(stream: &Stream) -> &TcpStream {
     match stream {
         Either::Left(socket) => socket,

@@ -1,7 +1,6 @@
-//! Between the socket and the protocol: count, wait, fail, answer.
+//! The layer between the socket and the protocol: it counts, delays and damages requests and responses.
 //!
-//! Faults live here, below the code that understands S3, so that a damaged answer is damaged the way networks
-//! and overloaded servers damage it.
+//! Faults are below the code that implements S3, so that they damage responses as networks and overloaded servers do.
 
 use std::{
     convert::Infallible,
@@ -37,14 +36,14 @@ use super::{
     tls::{self, Identity, Stream},
 };
 
-/// An entity tag that no content has.
+/// An ETag that belongs to no content.
 const WRONG_ETAG: HeaderValue = HeaderValue::from_static("\"00000000000000000000000000000bad\"");
 
-/// Marks a request of which a byte arrives inverted.
+/// Marks a request in which one byte arrives inverted.
 #[derive(Debug, Clone, Copy)]
 struct FlipSentByte(usize);
 
-/// What every connection needs.
+/// The data that every connection needs.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
     pub(super) protocol: S3Service,
@@ -56,7 +55,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Accepts connections until the sender of `stop` is gone.
+    /// Accepts connections until the sender of `stop` is dropped.
     pub(super) async fn accept(self, listener: StdTcpListener, stop: oneshot::Receiver<Infallible>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let accept_all = async {
@@ -78,7 +77,7 @@ impl Wire {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        // A client that does not like the certificate has said so to its user; there is nobody to tell here.
+        // If a client rejects the certificate, it reports the error itself.
         let Ok(stream) = self.encrypted(stream).await else { return };
         let reset = Arc::new(AtomicBool::new(false));
         let service = service_fn(|request| {
@@ -87,11 +86,13 @@ impl Wire {
         });
         let mut connection =
             http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-        // A connection that broke has been counted and answered as far as it goes; only its end matters here.
+        // The requests of a broken connection have already been counted and answered. Only the end of the connection
+        // matters.
         let _ = std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await;
         let stream = connection.into_parts().io.into_inner();
         if reset.load(Ordering::Relaxed) {
-            // If this fails, the client sees an orderly end before any answer, which is a broken connection too.
+            // If this fails, the client sees an orderly end before any response, which it also treats as a broken
+            // connection.
             let _ = tls::socket(&stream).set_zero_linger();
         }
     }
@@ -198,10 +199,10 @@ impl Wire {
         Ok(response.map(|body| WireBody::new(body, damage, in_flight)))
     }
 
-    /// Returns the proper answer of this server.
+    /// Returns the normal response of this server.
     ///
-    /// The body is read first: an answer before the end of the body would make hyper close the connection under
-    /// a client that is still sending, and whether it then sees the answer or a reset would be a matter of luck.
+    /// The request body is read first. If the response came earlier, hyper would close the connection while the client
+    /// is still sending, and the client would see either the response or a reset, depending on the timing.
     async fn perform(&self, request: Request<Incoming>, target: &Target) -> io::Result<Response<s3s::Body>> {
         let (head, body) = request.into_parts();
         let mut body = body.collect().await.map_err(io::Error::other)?.to_bytes();
@@ -220,7 +221,7 @@ impl Wire {
     }
 }
 
-/// Reads the request to its end and answers with an S3 error.
+/// Reads the request to its end and responds with an S3 error.
 async fn refuse(
     request: Request<Incoming>,
     status: StatusCode,
@@ -252,7 +253,7 @@ fn break_connection<T>(reset: &AtomicBool) -> io::Result<T> {
     Err(io::ErrorKind::ConnectionReset.into())
 }
 
-/// Returns a range of a request, moved by so many bytes.
+/// Returns the range of a request, moved by this many bytes.
 fn shifted(range: &HeaderValue, by: usize) -> io::Result<HeaderValue> {
     let text = range.to_str().map_err(io::Error::other)?;
     let bounds = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'));

@@ -1,4 +1,4 @@
-//! Answers: documents, errors and bodies of zeros; and the encodings of names in them.
+//! Responses: documents, errors and bodies of zeros, and the encodings of names in them.
 
 use std::{
     convert::Infallible,
@@ -13,12 +13,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 pub(super) type Answer = Response<NullBody>;
 
-/// The entity tag of everything.
+/// The ETag of every object.
 pub(super) const ETAG: &str = "\"00000000000000000000000000000000\"";
 const HTTP_DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
 
-/// Returns an answer with the headers of an object.
+/// Returns a response with the headers of an object.
 pub(super) fn answer(status: StatusCode, body: NullBody) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
@@ -56,7 +56,7 @@ pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Writes a name as XML text; carriage return and newline too, which a parser would otherwise normalise.
+/// Escapes a name for XML. Carriage returns and newlines are escaped too, because a parser would normalise them.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -71,7 +71,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Reads XML text: the five named entities and numeric ones.
+/// Decodes XML text: the five named entities and numeric ones.
 pub(super) fn unescaped(text: &str) -> String {
     let mut pieces = text.split('&');
     let mut plain = pieces.next().unwrap_or_default().to_owned();

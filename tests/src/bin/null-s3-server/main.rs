@@ -1,7 +1,7 @@
-//! The cheapest server a client can be measured against.
+//! A minimal server for measuring clients.
 //!
-//! It remembers keys and sizes, throws uploads away and serves zeros, so that a benchmark measures the client.
-//! Signatures are not checked and every entity tag is the same. Not a server to test correctness against.
+//! It stores only keys and sizes, discards uploads and returns zeros, so that a benchmark measures the client. It does
+//! not check signatures, and all ETags are equal. Do not use it to test correctness.
 
 use std::{
     io::{self, Write as _},
@@ -74,7 +74,7 @@ async fn accept(arguments: &Arguments) -> io::Result<()> {
 }
 
 async fn serve(stream: TcpStream, server: Arc<Server>) -> hyper::Result<()> {
-    // Without it answers wait for acknowledgements; the benchmark shows it, so a failure needs no message.
+    // Without this, responses wait for acknowledgements. The benchmark would show that, so the error is ignored.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let server = Arc::clone(&server);
@@ -134,7 +134,7 @@ impl Server {
     }
 }
 
-/// What is kept of a request body: its length, and its text only where a document is expected.
+/// The relevant part of a request body: its length, and its text if a document is expected.
 struct Received {
     length: u64,
     text: String,

@@ -1,4 +1,4 @@
-//! The names and sizes the server remembers, and its answer to each operation.
+//! The names and sizes that the server stores, and its response to each operation.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,14 +27,14 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Adds objects with usual names below `bucket/prefix`.
+    /// Adds objects with typical names below `bucket/prefix`.
     pub(super) fn fill(&mut self, path: &str, count: u64) {
         let name =
             |number| format!("{path}directory-{:07}/some-usual-file-name-{:04}.parquet", number / 1000, number % 1000);
         self.objects.extend((0..count).map(|number| (name(number), 1024)));
     }
 
-    /// Answers a put as if its checksum had been right.
+    /// Responds to a put as if its checksum were correct.
     pub(super) fn put(&mut self, path: String, size: u64, headers: &HeaderMap) -> Answer {
         self.objects.insert(path, size);
         let mut answer = empty(StatusCode::OK);
@@ -65,7 +65,7 @@ impl Store {
         empty(StatusCode::OK)
     }
 
-    /// Answers a completion as if its checksum had been right.
+    /// Responds to a completion as if its checksum were correct.
     pub(super) fn complete_upload(&mut self, path: String, query: &str, headers: &HeaderMap) -> Answer {
         let Some(size) = self.uploads.remove(&parameter(query, "uploadId").unwrap_or_default()) else {
             return error(StatusCode::NOT_FOUND, "NoSuchUpload");
@@ -120,7 +120,7 @@ impl Store {
         xml(&(result + "</DeleteResult>"))
     }
 
-    /// Answers `ListObjectsV2`; the continuation token is the last key of the page before.
+    /// Responds to `ListObjectsV2`. The continuation token is the last key of the previous page.
     pub(super) fn list(&self, bucket: &str, query: &str) -> Answer {
         let value = |name| parameter(query, name).map(|value| value.replace('+', " ")).map(|value| decoded(&value));
         if parameter(query, "delimiter").is_some() {
@@ -160,7 +160,8 @@ impl Store {
     }
 }
 
-/// Returns the CRC-64/NVME of so many zeros; the last one is remembered, for combining takes longer than an answer may.
+/// Returns the CRC-64/NVME of this number of zeros. The last result is cached, because combining takes longer than a
+/// response may take.
 fn checksum_of_zeros(size: u64) -> String {
     static LAST: Mutex<Option<(u64, String)>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +171,7 @@ fn checksum_of_zeros(size: u64) -> String {
     }
 }
 
-/// Returns the CRC-64/NVME of so many zeros, without computing over them.
+/// Returns the CRC-64/NVME of this number of zeros by combining checksums, without processing every byte.
 fn combined_checksum_of_zeros(size: u64) -> String {
     let mut zeros = Checksummer::crc64_nvme();
     let mut sum = zeros.finish();
@@ -188,7 +189,7 @@ fn combined_checksum_of_zeros(size: u64) -> String {
     }
 }
 
-/// Returns the first and last byte of a range, or `None` if it is not one that S3 would obey.
+/// Returns the first and the last byte of a range, or `None` if S3 would ignore the range.
 fn bounds(range: &str, size: u64) -> Option<(u64, u64)> {
     let last_byte = size.checked_sub(1)?;
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
@@ -200,7 +201,7 @@ fn bounds(range: &str, size: u64) -> Option<(u64, u64)> {
     (first <= last).then_some((first, last))
 }
 
-/// Returns the value of a query parameter as it was written.
+/// Returns the value of a query parameter as written in the query.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.into_iter().find_map(|(key, value)| (key == name).then(|| value.to_owned()))

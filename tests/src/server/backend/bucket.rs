@@ -1,4 +1,4 @@
-//! Buckets: make, find, list and remove them.
+//! Buckets: creates, finds, lists and removes them.
 
 use std::collections::btree_map::Entry;
 
@@ -12,7 +12,7 @@ use super::{
     Backend, ok,
 };
 
-/// The only region the server knows.
+/// The only region that the server supports.
 const REGION: &str = "us-east-1";
 
 /// Returns the bucket of this name, or `NoSuchBucket`.
@@ -20,7 +20,7 @@ pub(super) fn find<'a>(world: &'a World, name: &str) -> S3Result<&'a StoredBucke
     world.buckets.get(name).ok_or_else(|| s3_error!(NoSuchBucket, "the bucket {name} does not exist"))
 }
 
-/// Returns the bucket of this name for a change, or `NoSuchBucket`.
+/// Returns the bucket of this name for modification, or `NoSuchBucket`.
 pub(super) fn find_mut<'a>(world: &'a mut World, name: &str) -> S3Result<&'a mut StoredBucket> {
     world.buckets.get_mut(name).ok_or_else(|| s3_error!(NoSuchBucket, "the bucket {name} does not exist"))
 }

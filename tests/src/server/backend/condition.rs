@@ -10,7 +10,7 @@ use s3s::{
 
 use super::super::state::StoredObject;
 
-/// The conditions of a request; for a copy those on its source.
+/// The conditions of a request, or those on the source of a copy.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     pub(super) if_match: Option<ETagCondition>,
@@ -19,14 +19,14 @@ pub(super) struct Conditions {
     pub(super) if_unmodified_since: Option<Timestamp>,
 }
 
-/// Why a read does not answer with the object.
+/// The reason why a read does not return the object.
 enum Refusal {
     PreconditionFailed,
     NotModified,
 }
 
 impl Conditions {
-    /// Checks a read: `PreconditionFailed` (412) or `NotModified` (304).
+    /// Checks the conditions of a read: `PreconditionFailed` (412) or `NotModified` (304).
     pub(super) fn check_read(&self, object: &StoredObject) -> S3Result<()> {
         match self.refusal(object) {
             None => Ok(()),
@@ -35,13 +35,13 @@ impl Conditions {
         }
     }
 
-    /// Checks the source of a copy, where every refusal is `PreconditionFailed` (412).
+    /// Checks the conditions on the source of a copy. Every refusal is `PreconditionFailed` (412).
     pub(super) fn check_copy_source(&self, object: &StoredObject) -> S3Result<()> {
         self.refusal(object).map_or(Ok(()), |_| Err(s3_error!(PreconditionFailed)))
     }
 
-    /// Checks a write over what is there now: `PreconditionFailed` (412), and `NoSuchKey` (404) when a
-    /// certain object was expected and there is none.
+    /// Checks the conditions of a write against the existing object: `PreconditionFailed` (412), or `NoSuchKey` (404)
+    /// if a certain object was expected and none exists.
     pub(super) fn check_write(&self, existing: Option<&StoredObject>) -> S3Result<()> {
         match (&self.if_match, existing) {
             (Some(_), None) => return Err(s3_error!(NoSuchKey)),
@@ -80,12 +80,12 @@ fn matches(condition: &ETagCondition, object: &StoredObject) -> bool {
     condition.is_any() || condition.as_etag().is_some_and(|etag| etag.value() == object.etag)
 }
 
-/// Returns the entity tag of an object as the protocol writes it.
+/// Returns the ETag of an object in the type of the protocol.
 pub(super) fn etag(object: &StoredObject) -> ETag {
     ETag::Strong(object.etag.clone())
 }
 
-/// Returns a time as the protocol writes it.
+/// Returns a time in the type of the protocol.
 pub(super) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::from(time)
 }

@@ -1,4 +1,4 @@
-//! Copies on the server: whole objects, and ranges of objects into parts.
+//! Copies on the server: of whole objects, and of ranges of objects into parts.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
     ok,
 };
 
-/// The largest object that one request copies, by the S3 API reference: 5 GiB.
+/// The size limit of an object for one copy request, from the S3 API reference: 5 GiB.
 const LARGEST_COPY: usize = 5 * 1024 * 1024 * 1024;
 
 pub(super) async fn object(
@@ -59,7 +59,7 @@ pub(super) async fn object(
     ok(CopyObjectOutput { copy_object_result: Some(result), server_side_encryption, ..CopyObjectOutput::default() })
 }
 
-/// Returns the conditions on the target, which `CopyObject` takes as a put does.
+/// Returns the conditions on the target. `CopyObject` accepts the same ones as a put.
 fn target_conditions(headers: &HeaderMap) -> S3Result<Conditions> {
     let condition = |name: &str| {
         let parse = |value: &http::HeaderValue| ETagCondition::parse_http_header(value.as_bytes());
@@ -124,7 +124,7 @@ fn find_source(backend: &Backend, (bucket, key): (&str, &str), conditions: &Cond
     Ok(source)
 }
 
-/// Parses `bytes=first-last`; unlike the range of a get, it must lie within the source.
+/// Parses `bytes=first-last`. Unlike the range of a get, it must be within the source.
 fn source_range(header: &str, size: usize) -> S3Result<std::ops::Range<usize>> {
     let invalid = || s3_error!(InvalidArgument, "the copy source range {header:?} does not fit {size} bytes");
     let (first, last) = header.strip_prefix("bytes=").and_then(|range| range.split_once('-')).ok_or_else(invalid)?;

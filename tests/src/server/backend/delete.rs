@@ -1,4 +1,4 @@
-//! Deletes, one by one and by the thousand.
+//! Deletes of single keys, and of up to 1000 keys in one request.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     ok,
 };
 
-/// The most keys in one request, by the S3 API reference.
+/// The maximum number of keys in one request, from the S3 API reference.
 const MOST_KEYS: usize = 1000;
 
 pub(super) async fn one(
@@ -64,7 +64,7 @@ pub(super) async fn many(
     })
 }
 
-/// Returns why this key is not deleted: the object is not the one that was named by its entity tag.
+/// Returns the reason not to delete this key: the object does not have the ETag in the request.
 fn refusal(wanted: &ObjectIdentifier, existing: Option<&StoredObject>) -> Option<Error> {
     let etag = wanted.e_tag.as_ref()?;
     let code = match existing {

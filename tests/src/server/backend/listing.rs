@@ -1,4 +1,4 @@
-//! Listings: which keys and common prefixes stand on which page.
+//! Listings: the keys and common prefixes on each page.
 
 mod fault;
 
@@ -19,7 +19,7 @@ use super::{
     ok,
 };
 
-/// What S3 percent-encodes in a listing with `encoding-type=url`; a space becomes `+`.
+/// The characters that S3 percent-encodes in a listing with `encoding-type=url`. A space becomes `+`.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'*').remove(b' ');
 
@@ -93,7 +93,7 @@ pub(super) async fn list(
     })
 }
 
-/// Returns the number of entries on a page: what was asked for, at most the page size of the server.
+/// Returns the number of entries on a page: the requested number, limited by the server's page size.
 fn limit(backend: &Backend, max_keys: Option<i32>) -> S3Result<usize> {
     let asked = usize::try_from(max_keys.unwrap_or(1000))
         .map_err(|_| s3_error!(InvalidArgument, "max-keys must not be negative"))?;
@@ -102,12 +102,12 @@ fn limit(backend: &Backend, max_keys: Option<i32>) -> S3Result<usize> {
 
 fn place_of_token(token: &str) -> S3Result<String> {
     let place = BASE64.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    // A fault may put something before the place, so that no two tokens are the same.
+    // A fault may add a prefix to the place, so that no two tokens are equal.
     let place = place.map(|place| place.rsplit('\0').next().unwrap_or_default().to_owned());
     place.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of ours"))
 }
 
-/// What a listing asks for.
+/// The parameters of a listing.
 struct Wanted<'a> {
     prefix: &'a str,
     delimiter: Option<&'a str>,
@@ -149,7 +149,7 @@ impl Wanted<'_> {
         Page { items, truncated }
     }
 
-    /// Yields the entries from this key on, in byte order, each common prefix once.
+    /// Yields the entries from this key on in byte order, and each common prefix once.
     fn items<'a>(
         &self,
         objects: &'a BTreeMap<String, Arc<StoredObject>>,
@@ -212,7 +212,7 @@ impl Page<'_> {
     }
 }
 
-/// Whether the answer tells what was restored from an archive.
+/// Whether the response reports restored copies of archived objects.
 #[derive(Clone, Copy)]
 enum Restores {
     Told,
@@ -241,7 +241,7 @@ impl Restores {
     }
 }
 
-/// How names are written in the answer: plain, or encoded as the request asked.
+/// How names are written in the response: plain, or encoded if the request asks for it.
 pub(super) struct Names(pub(super) Option<EncodingType>);
 
 impl Names {

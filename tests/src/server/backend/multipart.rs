@@ -1,4 +1,4 @@
-//! Multipart uploads: invisible until completed, and complete only if every part is right.
+//! Multipart uploads. An upload is invisible until it is completed, and every part must be correct for that.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,7 +19,7 @@ use super::{
     tagging,
 };
 
-/// Where a part belongs.
+/// The location of a part.
 pub(super) struct PartName<'a> {
     pub(super) bucket: &'a str,
     pub(super) key: &'a str,
@@ -81,7 +81,7 @@ pub(super) async fn upload_part(
     Ok(S3Response::with_headers(output, checksum_headers(&payload.checksums)))
 }
 
-/// Stores a part, over an earlier one of the same number, and returns it.
+/// Stores a part and returns it. It replaces an earlier part with the same number.
 pub(super) fn store_part(backend: &Backend, name: &PartName<'_>, bytes: Bytes) -> S3Result<StoredPart> {
     if !(1..=10_000).contains(&name.number) {
         return Err(s3_error!(InvalidArgument, "part number {} is not in 1 to 10000", name.number));
@@ -100,7 +100,7 @@ pub(super) fn part_etag(part: &StoredPart) -> ETag {
     ETag::Strong(part.etag.clone())
 }
 
-/// Returns an upload that is open at this key, or `NoSuchUpload`.
+/// Returns the open upload with this id at this key, or `NoSuchUpload`.
 pub(super) fn find<'a>(world: &'a World, bucket: &str, key: &str, id: &str) -> S3Result<&'a Upload> {
     let upload = bucket::find(world, bucket)?.uploads.get(id).filter(|upload| upload.key == key);
     upload.ok_or_else(|| s3_error!(NoSuchUpload, "there is no upload {id} at the key {key:?}"))
@@ -151,8 +151,8 @@ pub(super) async fn complete(
     ok(output(&etag, &checksums))
 }
 
-/// Returns the listed parts: in ascending order, with the entity tags they were stored under, none but the
-/// last too small.
+/// Returns the parts in the list. They must be in ascending order and have the ETags under which they were stored, and
+/// only the last one may be small.
 fn chosen_parts<'a>(upload: &'a Upload, listed: &[CompletedPart], min_size: usize) -> S3Result<Vec<&'a StoredPart>> {
     if listed.is_empty() {
         return Err(s3_error!(MalformedXML, "a completion lists at least one part"));
@@ -174,7 +174,7 @@ fn chosen_parts<'a>(upload: &'a Upload, listed: &[CompletedPart], min_size: usiz
     Ok(parts)
 }
 
-/// Returns the object that these parts make.
+/// Returns the object that consists of these parts.
 fn assemble(upload: &Upload, parts: &[&StoredPart]) -> StoredObject {
     let mut bytes = BytesMut::with_capacity(parts.iter().map(|part| part.bytes.len()).sum());
     let mut digests = Vec::with_capacity(parts.len() * 16);
@@ -195,7 +195,7 @@ fn assemble(upload: &Upload, parts: &[&StoredPart]) -> StoredObject {
     }
 }
 
-/// Returns the checksum of the whole object, or the checksum of the parts' checksums and their number.
+/// Returns the checksum of the whole object, or the checksum of the parts' checksums and the number of parts.
 fn object_checksum(kind: &UploadChecksum, bytes: &[u8], parts: &[&StoredPart]) -> String {
     if kind.full_object {
         return checksum(kind.header, bytes);

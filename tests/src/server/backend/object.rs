@@ -16,13 +16,13 @@ use super::{
     tagging,
 };
 
-/// What S3 says of an object whose writer did not name a type.
+/// The type that S3 returns for an object whose writer did not set one.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
-/// What S3 says of an archived object that was restored for a while.
+/// The header that S3 returns for an archived object with a temporary copy.
 const RESTORED: &str = "ongoing-request=\"false\", expiry-date=\"Fri, 21 Dec 2035 00:00:00 GMT\"";
 
-/// Builds the properties of an object from the input of the operation that makes it.
+/// Builds the properties of an object from the input of the operation that creates it.
 macro_rules! properties {
     ($input:expr) => {
         $crate::server::state::Properties {
@@ -39,7 +39,7 @@ macro_rules! properties {
 }
 pub(super) use properties;
 
-/// Returns the encoding of the content, without the `aws-chunked` of its transfer.
+/// Returns the encoding of the content, without the transfer encoding `aws-chunked`.
 pub(super) fn content_encoding(header: Option<String>) -> Option<String> {
     let codings = header?;
     let kept: Vec<_> = codings.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked").collect();
@@ -52,7 +52,7 @@ pub(super) fn find(world: &World, bucket: &str, key: &str) -> S3Result<Arc<Store
     object.cloned().ok_or_else(|| s3_error!(NoSuchKey, "the key {key:?} does not exist"))
 }
 
-/// Fails for an object that has to be restored first.
+/// Returns an error for an object that must be restored first.
 pub(super) fn check_readable(object: &StoredObject) -> S3Result<()> {
     match object.storage {
         Storage::Standard | Storage::Restored { .. } => Ok(()),
@@ -62,7 +62,7 @@ pub(super) fn check_readable(object: &StoredObject) -> S3Result<()> {
     }
 }
 
-/// Stores an object if the conditions hold for what is at its key at this moment.
+/// Stores an object if the conditions are met by the object that is at its key now.
 pub(super) fn store(
     backend: &Backend,
     (bucket, key): (&str, &str),
@@ -205,7 +205,7 @@ pub(super) async fn head(
     }
 }
 
-/// Returns the checksum headers, if the request asked for them.
+/// Returns the checksum headers, if the request asks for them.
 fn whole_object_headers(object: &StoredObject, mode: Option<&ChecksumMode>) -> HeaderMap {
     if mode.is_none() || object.checksums.is_empty() {
         return HeaderMap::new();
@@ -217,7 +217,7 @@ fn whole_object_headers(object: &StoredObject, mode: Option<&ChecksumMode>) -> H
     headers
 }
 
-/// The bytes of an object that a request asks for, when not all of them.
+/// The bytes that a request asks for, if these are not all bytes of the object.
 struct Selection {
     bytes: std::ops::Range<usize>,
     parts_count: Option<i32>,
@@ -238,7 +238,7 @@ impl Selection {
         }
     }
 
-    /// Returns the bytes of a part; an object written in one piece is its own part 1.
+    /// Returns the bytes of a part. An object that was written in one piece is its own part 1.
     fn part(object: &StoredObject, number: i32) -> S3Result<Self> {
         let index = usize::try_from(number - 1).map_err(|_| s3_error!(InvalidArgument))?;
         let whole = [object.bytes.len()];

@@ -1,7 +1,6 @@
-//! The body of an upload, verified.
+//! The verified body of an upload.
 //!
-//! A body that does not match its declared digest must leave nothing behind, so it is collected and
-//! checked before anything is stored.
+//! A body that does not match its declared digest must not be stored, so it is collected and checked first.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +17,7 @@ use s3s::{
 
 use super::super::state::md5;
 
-/// The headers that carry a checksum of the content.
+/// The headers that contain a checksum of the content.
 const CHECKSUM_HEADERS: [&str; 5] = [
     "x-amz-checksum-crc32",
     "x-amz-checksum-crc32c",
@@ -27,17 +26,17 @@ const CHECKSUM_HEADERS: [&str; 5] = [
     "x-amz-checksum-sha256",
 ];
 
-/// Checksums by header name, base64.
+/// Checksums by header name, in base64.
 pub(super) type Checksums = BTreeMap<&'static str, String>;
 
-/// A body whose every declared digest was right.
+/// A body that matches every declared digest.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) bytes: Bytes,
     pub(super) checksums: Checksums,
 }
 
-/// Collects a body and compares it with `Content-MD5` and, if they are `kept`, the checksums in headers or trailers.
+/// Collects a body and compares it with `Content-MD5` and, if checksums are `kept`, with those in headers or trailers.
 pub(super) async fn receive(
     body: Option<StreamingBlob>,
     headers: &HeaderMap,
@@ -65,7 +64,7 @@ async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-/// Returns the S3 error for a body that broke off or does not match its signature.
+/// Returns the S3 error for a body that is truncated or does not match its signature.
 fn body_error(cause: &str) -> S3Error {
     if cause.contains("Sha256Mismatch") {
         let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
@@ -103,12 +102,12 @@ pub(super) fn verified(bytes: &[u8], headers: &HeaderMap) -> S3Result<Checksums>
     Ok(checksums)
 }
 
-/// Returns the checksum that this header carries, base64.
+/// Returns the checksum for this header, in base64.
 pub(super) fn checksum(header: &str, bytes: &[u8]) -> String {
     BASE64.encode(raw_checksum(header, bytes))
 }
 
-/// Returns the checksum that this header carries, as bytes.
+/// Returns the checksum for this header, as bytes.
 pub(super) fn raw_checksum(header: &str, bytes: &[u8]) -> Vec<u8> {
     match header {
         "x-amz-checksum-crc32" => Crc32::checksum(bytes).to_vec(),
@@ -119,14 +118,14 @@ pub(super) fn raw_checksum(header: &str, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Returns the header that carries checksums of this algorithm (`CRC32`, `SHA256`, …).
+/// Returns the header for checksums of this algorithm (`CRC32`, `SHA256`, …).
 pub(super) fn checksum_header(algorithm: &str) -> Option<&'static str> {
     CHECKSUM_HEADERS
         .into_iter()
         .find(|header| header.strip_prefix("x-amz-checksum-").is_some_and(|name| name.eq_ignore_ascii_case(algorithm)))
 }
 
-/// Returns the response headers that carry these checksums.
+/// Returns the response headers for these checksums.
 pub(super) fn checksum_headers(checksums: &Checksums) -> HeaderMap {
     let header = |(name, value): (&&'static str, &String)| {
         Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))

@@ -24,7 +24,7 @@ pub(super) async fn get(
     ok(GetObjectTaggingOutput { tag_set: tag_set.collect(), version_id: None })
 }
 
-/// Returns why these tags may not be given, if they may not.
+/// Returns an error if these tags may not be written.
 pub(super) fn refusal(backend: &Backend, tagging: Option<&String>) -> S3Result<()> {
     let refuses = matches!(backend.settings.get().tagging, Tagging::Denied | Tagging::WriteDenied);
     if refuses && tagging.is_some() { Err(denied()) } else { Ok(()) }

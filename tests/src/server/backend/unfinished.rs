@@ -1,4 +1,4 @@
-//! What of multipart uploads can be listed before they are completed: the uploads of a bucket, and the parts of one.
+//! Listings of unfinished multipart uploads: the uploads of a bucket, and the parts of an upload.
 
 use s3s::{S3Request, S3Response, S3Result, dto::*};
 
@@ -54,7 +54,7 @@ pub(super) async fn parts(
     })
 }
 
-/// Returns the most of what one page has, of which the request may ask for fewer.
+/// Returns the maximum number of items on a page: the server's page size, or less if the request asks for less.
 fn page_size(backend: &Backend, asked: Option<i32>) -> usize {
     let most = backend.settings.get().page_size;
     asked.and_then(|asked| usize::try_from(asked).ok()).unwrap_or(most).min(most)

@@ -1,4 +1,4 @@
-//! Listings that are wrong on purpose: what a [`ListingFault`] changes of a request and of its answer.
+//! Listings with deliberate faults: the changes that a [`ListingFault`] makes to a request and its response.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +8,7 @@ use super::{super::super::settings::ListingFault, BASE64, Item, Page, StoredBuck
 use base64::Engine as _;
 
 impl Wanted<'_> {
-    /// Changes what is looked for.
+    /// Changes the parameters of the listing.
     pub(super) fn misunderstood(mut self, fault: Option<ListingFault>) -> Self {
         match fault {
             Some(ListingFault::IgnoredPrefix) => self.prefix = "",
@@ -20,7 +20,7 @@ impl Wanted<'_> {
         self
     }
 
-    /// Returns the last names before where the page starts.
+    /// Returns the last entries before the start of the page.
     fn before<'a>(&self, bucket: &'a StoredBucket, count: usize) -> Vec<Item<'a>> {
         let Some(after) = self.after else { return Vec::new() };
         let earlier = self.items(&bucket.objects, self.prefix).filter(|item| item.name() <= after);
@@ -31,7 +31,7 @@ impl Wanted<'_> {
 }
 
 impl<'a> Page<'a> {
-    /// Changes which names are on the page. `next` is asked before.
+    /// Changes the entries on the page. `next` must be called before.
     pub(super) fn spoil(&mut self, fault: Option<ListingFault>, wanted: &Wanted<'_>, bucket: &'a StoredBucket) {
         match fault {
             Some(ListingFault::DoubledKeys) => {
@@ -49,7 +49,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Changes what the answer says.
+/// Changes the facts in the response.
 pub(super) fn spoil(output: &mut ListObjectsV2Output, fault: Option<ListingFault>) {
     let ended = output.is_truncated != Some(true);
     match fault {
