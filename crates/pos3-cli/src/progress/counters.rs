@@ -1,4 +1,4 @@
-//! What is counted of a run while it goes on.
+//! The counts of a run in progress.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -8,7 +8,7 @@ use pos3::{Action, Event};
 
 use crate::size;
 
-/// The counts, added to from any thread.
+/// The counts. Any thread can add to them.
 #[derive(Debug)]
 pub(super) struct Counters {
     begin: Instant,
@@ -21,12 +21,12 @@ pub(super) struct Counters {
     deletes_done: AtomicU64,
     unchanged: AtomicU64,
     in_flight: AtomicU64,
-    /// Events of any kind: more of them is progress.
+    /// The number of events of any kind. If it grows, the run makes progress.
     activity: AtomicU64,
     complete: AtomicBool,
 }
 
-/// The counts of one moment.
+/// The counts at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Now {
     pub(super) bytes: u64,
@@ -89,7 +89,7 @@ impl Counters {
                 add(&self.bytes_done, source.size);
             }
             Event::Done(Action::Delete { .. }) | Event::Failed(Action::Delete { .. }, _) => add(&self.deletes_done, 1),
-            // The plan is made anew, without what was copied by then.
+            // A new plan is made, without the files that have been copied by then.
             Event::Disorder(..) => {
                 self.files_total.store(self.files_done.load(Relaxed), Relaxed);
                 self.bytes_total.store(self.bytes_done.load(Relaxed), Relaxed);
@@ -101,7 +101,7 @@ impl Counters {
 
     pub(super) fn now(&self) -> Now {
         let bytes_total = self.bytes_total.load(Relaxed);
-        // What was sent again was counted again; a copy inside a server moves nothing.
+        // Bytes that were sent again were counted again. A copy inside a server moves no bytes.
         let bytes = self.bytes_moved.load(Relaxed).max(self.bytes_done.load(Relaxed)).min(bytes_total);
         Now {
             bytes,
@@ -120,7 +120,7 @@ impl Counters {
 }
 
 impl Now {
-    /// Returns the files done: `3/10 files`, with a `+` while more may come.
+    /// Returns the number of files done, such as `3/10 files`. A `+` after the total means that it may still grow.
     fn files(&self) -> String {
         let open = if self.complete { "" } else { "+" };
         let mut text = format!("{}/{}{open} files", size::count(self.files), size::count(self.files_total));
@@ -134,7 +134,7 @@ impl Now {
         text
     }
 
-    /// Returns the time the rest will take at the pace so far, once the totals are final.
+    /// Returns the remaining time at the average speed so far. It is known only when the totals are final.
     fn left(&self) -> Option<Duration> {
         if !self.complete || self.bytes == 0 || self.bytes == self.bytes_total {
             return None;

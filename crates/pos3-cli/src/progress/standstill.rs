@@ -1,4 +1,4 @@
-//! Notices that nothing moves, so that a run that waits for a server does not look like one that hangs.
+//! Detects that a run makes no progress, so that a run that waits for a server does not look as if it hangs.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::counters::Now;
 use crate::size;
 
-/// How long nothing moves before it is told; each further time it takes twice as long.
+/// The time without progress before the first message. It is doubled after each message.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// What moved last, and when.
+/// The last state with progress, and the time of it.
 pub(super) struct Standstill {
     seen: u64,
     since: Instant,
@@ -22,7 +22,7 @@ impl Standstill {
         Self { seen: 0, since: now, due: QUIET }
     }
 
-    /// Returns what to tell, if nothing has moved for long enough.
+    /// Returns a message if there was no progress for long enough.
     pub(super) fn look(&mut self, counts: &Now, now: Instant) -> Option<String> {
         if counts.activity != self.seen {
             *self = Self { seen: counts.activity, ..Self::new(now) };
