@@ -11,7 +11,7 @@ use crate::profile::ProfileError;
 use crate::s3::S3SettingsError;
 use crate::state::StateError;
 
-/// The reason why a sync or a listing could not start.
+/// The reason why an operation could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -100,7 +100,7 @@ pub enum Error {
     Profile {
         /// The location.
         location: String,
-        /// What is wrong with the profile.
+        /// The problem with the profile.
         source: Box<ProfileError>,
     },
     /// S3 settings are missing or invalid.

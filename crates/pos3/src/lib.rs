@@ -1,7 +1,7 @@
 //! S3 as simple as local files: syncs between any two locations.
 //!
-//! A [`Location`] is what a user types. A [`Registry`] selects the provider that opens it. [`Sync`] makes one location
-//! like another with the engine of [`pos3_core`], whose public types are re-exported here.
+//! Users name a [`Location`], and a [`Registry`] selects the provider that opens it. [`Sync`] makes one location like
+//! another with the engine of [`pos3_core`]. The types of the engine that callers need are re-exported here.
 //!
 //! ```
 //! use pos3::{Location, Registry, SyncOptions};

@@ -112,7 +112,7 @@ pub enum LocationError {
         /// The given text.
         text: String,
     },
-    /// A `%` in a `file` URL that is not followed by two hexadecimal digits, or `%00`.
+    /// A `file` URL has a `%` that is not followed by two hexadecimal digits, or has `%00`.
     #[error("'{text}' has a '%' that encodes nothing: write '%25' for a percent sign, or the path alone")]
     FileEscape {
         /// The given text.

@@ -99,7 +99,6 @@ impl S3Provider {
     ///
     /// Each warning is passed once per profile, when the problem is detected. That may be during a transfer, on any
     /// thread.
-    /// Each is told once for each profile, when it turns out: that may be in the middle of a transfer, on any thread.
     ///
     /// ```no_run
     /// use std::sync::{Arc, Mutex};

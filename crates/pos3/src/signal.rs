@@ -23,10 +23,10 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// All of them.
+    /// All of these signals.
     pub const ALL: [Self; 4] = [Self::Interrupt, Self::Terminate, Self::Hangup, Self::Quit];
 
-    /// Returns its name, such as `SIGTERM`.
+    /// Returns the signal's name, such as `SIGTERM`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",
@@ -36,7 +36,7 @@ impl Signal {
         }
     }
 
-    /// Returns its number.
+    /// Returns the signal's number.
     pub fn number(self) -> u8 {
         match self {
             Self::Hangup => 1,

@@ -169,8 +169,8 @@ impl State {
         Ok(forgotten)
     }
 
-    /// Deletes all rows and returns their number. The notes on unfinished writes stay: without them, nobody would find
-    /// the parts that were already uploaded, and the user would keep paying for them.
+    /// Deletes all rows and returns their number. The notes on unfinished writes are kept. Without them, pos3 could not
+    /// find the parts that were already uploaded, and these would stay billed.
     ///
     /// # Errors
     ///

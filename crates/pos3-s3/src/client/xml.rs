@@ -11,7 +11,7 @@ use quick_xml::events::{BytesStart, Event};
 /// A step through a document. Names have no namespace prefix.
 #[derive(Debug)]
 pub(crate) enum Step<'s, 'x> {
-    /// An element begins.
+    /// An element starts.
     Open(&'s [u8]),
     /// An element ends. The text is the text directly in it since the last tag.
     Close(&'s [u8], &'s mut Cow<'x, str>),

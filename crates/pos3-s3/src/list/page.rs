@@ -16,7 +16,7 @@ use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::list::{ListQuery, echo};
 
-/// The request that a page answers.
+/// The request for a page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'q> {
     pub(crate) bucket: &'q str,

@@ -31,7 +31,7 @@ pub enum StateError {
         /// The location.
         location: String,
     },
-    /// The file, its lock or its directory cannot be made, read or written.
+    /// The file, its lock or its directory cannot be created, read or written.
     #[error("cannot use '{}'", path.display())]
     Io {
         /// The file.

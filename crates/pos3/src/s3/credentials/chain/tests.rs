@@ -1,4 +1,4 @@
-//! What no server of a test can be: a process that never ends, and an address that is not on this machine.
+//! Tests that need no server: a process that never ends, and an address that is not on this machine.
 
 use std::env;
 use std::fs;
@@ -15,7 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use super::*;
 use crate::s3::shared_config;
 
-/// Returns the places with this `~/.aws/config`.
+/// Returns the sources of credentials with this `~/.aws/config`.
 fn chain(home: &tempfile::TempDir, config: &str) -> Chain {
     fs::create_dir(home.path().join(".aws")).unwrap();
     fs::write(home.path().join(".aws/config"), config).unwrap();
@@ -36,7 +36,7 @@ async fn a_process_that_hangs_is_given_up() {
     assert_eq!(why, "there was no answer for 60 seconds");
     assert_eq!(begun.elapsed().as_secs(), DEADLINE.as_secs());
 
-    // The clock of the test is ahead of the process, which may only have begun.
+    // The clock of the test is paused and jumps ahead, so the process may only just have started.
     let pid = loop {
         match fs::read_to_string(&noted) {
             Ok(pid) => break pid,
@@ -61,7 +61,7 @@ async fn a_failure_shows_no_secret() {
     }
 }
 
-/// Answers as a container's endpoint does, whatever the address, and keeps what was asked.
+/// Responds like a container's endpoint at any address, and records the requests.
 #[derive(Clone, Debug, Default)]
 struct Endpoint(Arc<Mutex<Vec<String>>>);
 
@@ -82,13 +82,14 @@ impl HttpConnector for Endpoint {
     }
 }
 
-/// The container's own address is no loopback one, so only what is asked there is seen, and not a connection.
+/// The endpoint of a container is not a loopback address, so the test checks the request and makes no connection.
 #[tokio::test]
 async fn a_container_is_asked_at_its_own_address() {
     const THIS: &str = "s3::credentials::chain::tests::a_container_is_asked_at_its_own_address";
     let variables = [(CONTAINER_RELATIVE, "/v2/credentials/7?a=b"), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let-me")];
     if env::var_os(CONTAINER_RELATIVE).is_none() {
-        // The library reads the environment of the process, which is not changed under other tests.
+        // The AWS SDK reads the environment of the process. The test starts a child process with other variables, because
+        // changing its own environment would affect other tests.
         let child = Command::new(env::current_exe().unwrap()).args(["--exact", THIS]).envs(variables).output().unwrap();
         let told = String::from_utf8_lossy(&child.stdout);
         assert!(child.status.success() && told.contains("1 passed"), "{told}");
