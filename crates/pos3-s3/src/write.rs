@@ -119,8 +119,11 @@ impl Bucket {
         .await
     }
 
-    /// Handles a failed put. It may have been executed although the response was lost. Or the server may have refused
-    /// it for a condition that is in fact met; the put is then repeated without the condition.
+    /// Handles a put that the server refused because of its condition; returns the error of any other failure.
+    ///
+    /// An earlier attempt may have written the object and lost its response, so that the condition is no longer met.
+    /// The put has then succeeded. Or the server refuses a condition that is in fact met; the put is then repeated
+    /// without it.
     async fn put_anyway(
         &self,
         whole: &Whole<'_>,

@@ -1,9 +1,9 @@
 //! The INI files of the AWS tools: sections of `key = value` lines.
 //!
 //! There is no interpolation, and a `#` or `%` inside a value is part of it, because secrets may contain both.
-//! Indentation works as in the Python library of the AWS tools: a line that is indented deeper than the last `key =
-//! value` belongs to that value; all other lines are independent. So a file whose lines are all indented equally means
-//! the same as one without indentation.
+//! Indentation works as in the Python library of the AWS tools: a line that is indented deeper than the last
+//! `key = value` belongs to that value; all other lines are independent. So a file whose lines are all indented equally
+//! means the same as one without indentation.
 
 /// One line with content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

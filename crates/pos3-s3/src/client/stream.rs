@@ -1,7 +1,6 @@
 //! Content that is read while it is sent, and read again for each attempt.
 //!
-//! Without this, a part would be completely in memory, and parts grow with the object: those of the largest objects
-//! have a gibibyte.
+//! Without this, each part would be completely in memory. Parts grow with the object, to a gibibyte for the largest.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! The description of an object: its media type and the user's metadata.
 //!
-//! Without a media type, a browser offers an object for download instead of showing it. The type cannot be added later
-//! without writing the object again.
+//! Without a media type, a browser offers an object for download instead of showing it, and no program that downloads
+//! the object can find out its type.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

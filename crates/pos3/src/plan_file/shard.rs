@@ -1,9 +1,9 @@
 //! Divides a plan between machines.
 //!
-//! The parts are chosen by a stable hash of the keys, so that machines execute each action once without communicating.
-//! Copies are distributed by their whole keys. Deletes and replacements are distributed by the first segment of the
-//! key, because they may depend on each other: a directory is deleted after its contents, and a replacement runs after
-//! the deletes that free its path.
+//! The parts are chosen by a stable hash of the keys. So machines execute each action exactly once without
+//! communicating. Copies are distributed by their whole keys. Deletes and replacements are distributed by the first
+//! segment of the key, because they may depend on each other: a directory is deleted after its contents, and a
+//! replacement runs after the deletes that free its path.
 
 use std::fmt;
 use std::str::FromStr;

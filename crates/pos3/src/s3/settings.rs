@@ -123,7 +123,8 @@ impl S3Settings {
     /// Returns the settings in the variables of the AWS tools: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
     /// `AWS_SESSION_TOKEN`; `AWS_REGION`, else `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_S3`, else `AWS_ENDPOINT_URL`;
     /// `AWS_CA_BUNDLE`. An empty variable is treated as not set. If region, endpoint or certificates are not set, they
-    /// are read from `~/.aws/config`, in the section of `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`.
+    /// are read from the files of the AWS tools, such as `~/.aws/config`, in the section of `AWS_PROFILE`, else
+    /// `AWS_DEFAULT_PROFILE`.
     ///
     /// If the environment has no keys, the other standard sources are tried when the first location is opened. This
     /// needs the feature `aws`. The sources are the AWS profile (keys, SSO, roles, processes), a web identity, a

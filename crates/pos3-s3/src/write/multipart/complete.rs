@@ -125,8 +125,9 @@ impl Upload {
         self.complete_anyway(parts, sum, size, options, manner, &attempts, failure).await
     }
 
-    /// Handles a failed completion. It may have been executed although the response was lost. Or the server may have
-    /// refused it for a condition that is in fact met; it is then repeated without the condition.
+    /// Handles a completion that failed. An earlier attempt may have completed the upload and lost its response; then
+    /// it has succeeded. Or the server refuses a condition that is in fact met; the completion is then repeated without
+    /// it.
     #[expect(clippy::too_many_arguments, reason = "they are the completion that failed")]
     async fn complete_anyway(
         &self,

@@ -123,7 +123,7 @@ impl Chain {
             client = client.operation_attempt_timeout(timeout).operation_timeout(DEADLINE);
         }
         if let Some(attempts) = attempts {
-            // By default, the library does not repeat an attempt if the connection times out.
+            // By default, the SDK does not repeat an attempt if the connection times out.
             let again = imds::client::ImdsResponseRetryClassifier::default().with_retry_connect_timeouts(attempts > 1);
             client = client.max_attempts(attempts).retry_classifier(SharedRetryClassifier::new(again));
         }

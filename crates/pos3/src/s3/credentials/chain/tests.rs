@@ -88,8 +88,8 @@ async fn a_container_is_asked_at_its_own_address() {
     const THIS: &str = "s3::credentials::chain::tests::a_container_is_asked_at_its_own_address";
     let variables = [(CONTAINER_RELATIVE, "/v2/credentials/7?a=b"), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let-me")];
     if env::var_os(CONTAINER_RELATIVE).is_none() {
-        // The AWS SDK reads the environment of the process. The test starts a child process with other variables, because
-        // changing its own environment would affect other tests.
+        // The AWS SDK reads the environment of the process. The test starts a child process with other variables,
+        // because changing its own environment would affect other tests.
         let child = Command::new(env::current_exe().unwrap()).args(["--exact", THIS]).envs(variables).output().unwrap();
         let told = String::from_utf8_lossy(&child.stdout);
         assert!(child.status.success() && told.contains("1 passed"), "{told}");
