@@ -1,6 +1,7 @@
-//! How far a run is, on stderr: a bar on a terminal, a line now and then elsewhere.
+//! Shows the progress of a run on stderr: as a bar on a terminal, and otherwise as a line every few seconds.
 //!
-//! Events come from many threads, thousands a second; so they only count, and a task of its own draws.
+//! Events come from many threads, up to thousands per second. So an event only updates counters, and a separate task
+//! displays them.
 
 mod counters;
 mod standstill;
@@ -19,13 +20,13 @@ use crate::output;
 use counters::Counters;
 use standstill::Standstill;
 
-/// Time between two drawings of the bar.
+/// The interval at which the bar is redrawn.
 const DRAW: Duration = Duration::from_millis(100);
 
-/// Time between two lines where there is no terminal.
+/// The interval between lines if stderr is not a terminal.
 const SAY: Duration = Duration::from_secs(10);
 
-/// Time between two looks at whether anything moves.
+/// The interval between checks for a lack of progress.
 const LOOK: Duration = Duration::from_secs(1);
 
 const TEMPLATE: &str = "{spinner} [{bar:24}] {wide_msg}";
@@ -39,7 +40,7 @@ pub(crate) struct Progress {
     detail: Detail,
 }
 
-/// Counts events, says whom a run waits for, and tells of finished actions where that is asked for.
+/// Counts events, reports the process that a run waits for, and prints completed actions if that is requested.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     counters: Arc<Counters>,
@@ -48,7 +49,7 @@ pub(crate) struct Watcher {
 }
 
 impl Progress {
-    /// Starts to show progress, as far as that is wanted.
+    /// Starts to show progress as requested.
     pub(crate) fn start(show: Show) -> Self {
         let counters = Arc::new(Counters::default());
         let terminal = output::is_watched();
@@ -66,18 +67,18 @@ impl Progress {
         Self { counters, bar, tasks, detail: show.detail }
     }
 
-    /// Returns the observer that this progress is fed by.
+    /// Returns an observer for this progress. It also prints completed actions if `show` requests that.
     pub(crate) fn watcher(&self, lines: &Lines, show: Show) -> Watcher {
         let tell = (show.detail == Detail::Verbose).then(|| lines.clone());
         Watcher { counters: self.counters.clone(), tell, detail: self.detail }
     }
 
-    /// Returns an observer that only feeds this progress.
+    /// Returns an observer that updates this progress and does not print completed actions.
     pub(crate) fn counter(&self) -> Watcher {
         Watcher { counters: self.counters.clone(), tell: None, detail: self.detail }
     }
 
-    /// Takes the bar away.
+    /// Stops the display and removes the bar.
     pub(crate) fn end(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Some(bar) = self.bar {
@@ -122,7 +123,7 @@ async fn draw(bar: ProgressBar, counters: Arc<Counters>) {
     }
 }
 
-/// Says when nothing moves.
+/// Prints a message when a run makes no progress.
 async fn watch(counters: Arc<Counters>) {
     let mut standstill = Standstill::new(Instant::now());
     loop {

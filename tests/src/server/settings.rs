@@ -106,7 +106,7 @@ pub enum ListingFault {
     Overlap(usize),
     /// Every page except the first starts with the last key of the previous page, with another size and ETag.
     ChangedOverlap,
-    /// The response repeats the prefix but ignores it, also for uploads.
+    /// The server repeats the prefix in the response but ignores it, also for uploads.
     IgnoredPrefix,
     /// Keys more than one level below the prefix are listed as common prefixes, although the request has no delimiter.
     UnaskedPrefixes,
