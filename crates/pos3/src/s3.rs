@@ -159,7 +159,7 @@ impl S3Provider {
         Ok(ready)
     }
 
-    /// Returns the settings of a profile, including its credentials.
+    /// Returns the settings of a profile, and the credentials for it.
     fn settings_of(&self, location: &Location, name: &str, profile: Profile) -> Result<(S3Settings, Asker), Error> {
         let asker = match profile.identity {
             Identity::Standard => self.settings.asker.clone(),

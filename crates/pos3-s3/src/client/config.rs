@@ -230,7 +230,8 @@ impl S3Config {
         self
     }
 
-    /// Sets how requests name buckets. Default: by path if an endpoint is set, virtual-hosted otherwise.
+    /// Sets how requests name buckets. Default: by path if an endpoint is set or the bucket's name contains a dot,
+    /// virtual-hosted otherwise.
     #[must_use]
     pub fn with_addressing(mut self, addressing: Addressing) -> Self {
         self.addressing = Some(addressing);

@@ -1,5 +1,5 @@
-//! Reads the S3 settings from the environment. No other module of the S3 support does that, and this one only on
-//! request.
+//! Reads the S3 settings from the environment, when the caller asks for it. No other module of the S3 support reads the
+//! environment, but the AWS SDK reads some variables itself, such as those of containers.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -224,7 +224,7 @@ impl Chain {
 #[async_trait]
 impl Source for Chain {
     async fn load(&self) -> Result<Loaded, Missing> {
-        // If the environment had keys, this would not be called.
+        // If the environment had keys for requests, the chain would not be used.
         let environment = "AWS_ACCESS_KEY_ID is not set".to_owned();
         let mut looked = vec![Looked { place: "the environment".to_owned(), why: environment }];
         for place in [Place::Profile, Place::WebIdentity, Place::Container, Place::Instance] {
