@@ -175,8 +175,8 @@ impl S3Settings {
         self
     }
 
-    /// Sets whether requests name the bucket in the host or in the path. Default: in the path if an endpoint is set or the
-    /// bucket's name contains a dot, in the host otherwise.
+    /// Sets whether requests name the bucket in the host or in the path. Default: in the path if an endpoint is set or
+    /// the bucket's name contains a dot, in the host otherwise.
     #[must_use]
     pub fn with_addressing(mut self, addressing: Addressing) -> Self {
         self.addressing = Some(addressing);
