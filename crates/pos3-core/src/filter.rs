@@ -5,6 +5,7 @@
 //! command line (the last match wins, `*` also matches `/`), gitignore lines, and patterns that match from the right
 //! like Python's `PurePath.match`.
 
+mod gitignore;
 mod path_pattern;
 mod pattern;
 mod rule;
@@ -112,7 +113,23 @@ impl Rules {
         };
         // The matcher panics on a path with a root, but a leading '/' is a part of the key.
         let path = path.trim_start_matches('/');
-        if path.is_empty() { Match::None } else { ignore.matched_path_or_any_parents(path, is_directory) }
+        if path.is_empty() {
+            return Match::None;
+        }
+        // As in git, nothing below an ignored directory can be included again. The root itself has no name to match.
+        let directories = path.match_indices('/').map(|(end, _)| &path[..end]).filter(|above| !above.ends_with('/'));
+        let mut included = Match::None;
+        for directory in directories {
+            match ignore.matched(directory, true) {
+                Match::None => {}
+                ignored @ Match::Ignore(_) => return ignored,
+                whitelisted @ Match::Whitelist(_) => included = whitelisted,
+            }
+        }
+        match ignore.matched(path, is_directory) {
+            Match::None => included,
+            matched => matched,
+        }
     }
 }
 
@@ -203,12 +220,16 @@ impl FilterBuilder {
     ///
     /// Fails at the first line that cannot be parsed or cannot match anything.
     pub fn ignore_file(mut self, name: &str, text: &str) -> Result<Self, FilterError> {
-        let builder = self.ignore.get_or_insert_with(|| GitignoreBuilder::new(""));
+        let builder = self.ignore.get_or_insert_with(|| {
+            let mut builder = GitignoreBuilder::new("");
+            builder.allow_unclosed_class(false);
+            builder
+        });
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let number = index + 1;
-            check_line(line).map_err(|why| FilterError::new(line, &why).at_line(number))?;
-            let origin = FilterLine::origin(name, number).into();
-            let added = builder.add_line(Some(origin), line);
+            let translated = gitignore::translate(line).map_err(|why| FilterError::new(line, &why).at_line(number))?;
+            let origin = rule::Origin { name, number, text: line }.encoded();
+            let added = builder.add_line(Some(origin.into()), &translated);
             added.map_err(|error| FilterError::new(line, &error).at_line(number))?;
         }
         Ok(self)
@@ -227,20 +248,6 @@ impl FilterBuilder {
         }
         Ok(Filter(Some(Arc::new(Rules { ordered: self.ordered, ignore, paths: self.paths }))))
     }
-}
-
-/// Rejects a line in gitignore syntax that cannot match anything. git itself silently ignores a line like `./x`.
-fn check_line(line: &str) -> Result<(), String> {
-    let line = line.trim_end();
-    if line.is_empty() || line.starts_with('#') {
-        return Ok(());
-    }
-    let path = line.strip_prefix('!').unwrap_or(line);
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.strip_suffix('/').unwrap_or(path).split('/').try_for_each(|segment| match segment {
-        "." => Err("no path has a '.' segment; write '/' at its beginning to match at the root only".to_owned()),
-        segment => segment::check(segment),
-    })
 }
 
 /// A filter pattern that cannot be parsed or cannot match anything.

@@ -3,6 +3,7 @@
 
 mod contract;
 mod filter;
+mod gitignore;
 mod model;
 mod same_place;
 mod semantics;

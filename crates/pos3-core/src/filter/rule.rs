@@ -28,15 +28,23 @@ pub struct FilterLine {
     pub number: usize,
 }
 
-impl FilterLine {
-    /// Returns the line as one string, which the matcher stores as the origin of a rule.
-    pub(super) fn origin(name: &str, number: usize) -> String {
-        format!("{number}:{name}")
+/// What a rule of the matcher remembers of its line. The matcher has room for one path, so it is encoded as one string.
+pub(super) struct Origin<'a> {
+    pub(super) name: &'a str,
+    pub(super) number: usize,
+    pub(super) text: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    pub(super) fn encoded(&self) -> String {
+        format!("{}:{}:{}{}", self.number, self.name.len(), self.name, self.text.trim_end())
     }
 
-    fn of_origin(origin: &Path) -> Option<Self> {
-        let (number, name) = origin.to_str()?.split_once(':')?;
-        Some(Self { name: name.to_owned(), number: number.parse().ok()? })
+    fn decode(encoded: &'a Path) -> Option<Self> {
+        let (number, rest) = encoded.to_str()?.split_once(':')?;
+        let (length, rest) = rest.split_once(':')?;
+        let (name, text) = rest.split_at_checked(length.parse().ok()?)?;
+        Some(Self { name, number: number.parse().ok()?, text })
     }
 }
 
@@ -73,8 +81,10 @@ impl FilterRule {
     }
 
     fn of_line(glob: &Glob, effect: Effect) -> Self {
-        let line = glob.from().and_then(FilterLine::of_origin);
-        Self { effect, text: glob.original().to_owned(), line }
+        let origin = glob.from().and_then(Origin::decode);
+        let text = origin.as_ref().map_or(glob.original(), |origin| origin.text).to_owned();
+        let line = origin.map(|Origin { name, number, .. }| FilterLine { name: name.to_owned(), number });
+        Self { effect, text, line }
     }
 }
 

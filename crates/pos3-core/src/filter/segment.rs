@@ -16,19 +16,30 @@ pub(super) fn check_not_blank(pattern: &str) -> Result<(), String> {
     }
 }
 
+/// Rejects a segment that no path has.
+///
+/// # Errors
+///
+/// Returns why the segment cannot match anything.
+pub(super) fn check_is_possible(segment: &str) -> Result<(), String> {
+    match segment {
+        "" => Err("no path has an empty segment".to_owned()),
+        "." | ".." => Err(format!("no path has a '{segment}' segment")),
+        _ => Ok(()),
+    }
+}
+
 /// Rejects a segment that no path has. Only keys of buckets can have one, and a pattern can still match them with a
 /// set.
 ///
 /// # Errors
 ///
-/// Returns why the segment cannot match anything.
+/// Returns why the segment cannot match anything, and the set to write instead.
 pub(super) fn check(segment: &str) -> Result<(), String> {
     let instead = match segment {
         "" => "'/[/]'",
         "." => "'[.]'",
-        ".." => "'[.].'",
-        _ => return Ok(()),
+        _ => "'[.].'",
     };
-    let segment = if segment.is_empty() { "an empty" } else { &format!("a '{segment}'") };
-    Err(format!("no path has {segment} segment; write {instead} for a key that has one"))
+    check_is_possible(segment).map_err(|why| format!("{why}; write {instead} for a key that has one"))
 }
