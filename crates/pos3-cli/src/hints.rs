@@ -56,7 +56,10 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         Error::BackupOverlaps { .. } => {
             "choose a place outside both, or leave it out of the sync: --exclude 'DIRECTORY/*'"
         }
-        Error::Overlap { .. } => "choose a target outside the source, and a source outside the target",
+        Error::Overlap { .. } => {
+            "choose a target outside the source, and a source outside the target; 'findmnt' shows mounts that lead from one \
+             to the other"
+        }
         Error::S3Settings(S3SettingsError::NoCredentials { .. }) => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile of ~/.aws/config, or name a \
              profile of a server (--profile); for a public bucket say --no-sign-request"
@@ -155,7 +158,12 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
             "list the location with 'pos3-cli ls --recursive' and report what is wrong to the operator of the server"
                 .to_owned(),
         ),
-        Stop::Refused(Refusal::SamePlace { .. }) => Some("use one name for the server in both locations".to_owned()),
+        Stop::Refused(Refusal::SamePlace { .. } | Refusal::WroteIntoSource { .. }) => {
+            Some("use one name for the server in both locations".to_owned())
+        }
+        Stop::Refused(Refusal::LeadsToOtherSide { .. }) => {
+            Some("leave that directory out on both sides: --exclude 'DIRECTORY/*'".to_owned())
+        }
         Stop::Refused(Refusal::TooManyDeletes { deletes, .. }) => Some(format!(
             "look at the plan with --dry-run --max-delete {deletes}; if it is right, say --max-delete {deletes}"
         )),

@@ -54,6 +54,8 @@ pub enum ErrorKind {
     Exhausted,
     /// A listing was not in order or contained a key twice.
     Disorder,
+    /// A directory that was met belongs to the other side of the sync too.
+    Overlap,
     /// Any other failure; see the message.
     Other,
 }
@@ -87,6 +89,7 @@ impl ErrorKind {
             Self::Integrity => "the content arrived damaged",
             Self::Exhausted => "out of space or other resources",
             Self::Disorder => "the listing is out of order",
+            Self::Overlap => "it belongs to the other side too",
             Self::Other => "failed",
         }
     }

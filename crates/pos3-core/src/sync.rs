@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::listing::Order;
 use crate::manifest::Recorder;
 use crate::options::{Deletion, SyncOptions};
-use crate::plan::{Plan, PlanError, Planner};
+use crate::plan::{Plan, PlanError, Planner, Refusal};
 use crate::report::{Report, Stop};
 use crate::store::Usage;
 use crate::tree::Tree;
@@ -196,6 +196,12 @@ impl SyncJob {
         match error {
             PlanError::Refused(refusal) => Stop::Refused(refusal),
             PlanError::Spill(error) => Stop::Spill(error),
+            PlanError::Listing(ListingFailed { side, error }) if error.kind() == ErrorKind::Overlap => {
+                Stop::Refused(Refusal::LeadsToOtherSide {
+                    side,
+                    key: error.key().cloned().unwrap_or_else(|| Key::from("")),
+                })
+            }
             PlanError::Listing(ListingFailed { side, error }) => {
                 let place = match side {
                     Side::Source => self.source.to_string(),

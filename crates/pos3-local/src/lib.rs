@@ -27,4 +27,5 @@ mod write;
 
 pub use facts::last_change;
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
+pub use root::in_the_way;
 pub use store::LocalStore;

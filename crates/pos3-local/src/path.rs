@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error;
-use crate::facts;
+use crate::facts::{self, Identity};
 use crate::options::Symlinks;
 
 /// How a directory is opened that names are only resolved in.
@@ -122,6 +122,22 @@ fn open_name_by_name(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         directory = rustix::io::retry_on_intr(|| rustix::fs::openat(&directory, name, flags, Mode::empty()))?;
     }
     Ok(directory)
+}
+
+/// Returns the directories above an open one, from the nearest to the root of all, as far as they can be opened.
+pub(crate) fn identities_above(directory: BorrowedFd<'_>) -> Vec<Identity> {
+    let up = |below: BorrowedFd<'_>| {
+        let above = rustix::fs::openat(below, "..", STEP, Mode::empty()).ok()?;
+        let identity = facts::identity(&rustix::fs::fstat(&above).ok()?);
+        Some((above, identity))
+    };
+    let mut identities = Vec::new();
+    let mut next = up(directory);
+    while let Some((above, identity)) = next.filter(|(_, identity)| identities.last() != Some(identity)) {
+        identities.push(identity);
+        next = up(above.as_fd());
+    }
+    identities
 }
 
 /// Returns true if a segment of `path` is a link that leads nowhere: what should lie below it is not known.

@@ -14,9 +14,21 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error;
+use crate::facts::{self, Identity};
 use crate::leftover::Seen;
 use crate::options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 use crate::path;
+
+/// Returns what stands where a directory is needed, at a path or above it, and what to do; none where nothing does.
+pub fn in_the_way(path: &Path) -> Option<String> {
+    let found = path.ancestors().find_map(|above| Some((above, rustix::fs::stat(above).ok()?)));
+    let (at, kind) = found.map(|(above, stat)| (above, facts::file_type(&stat)))?;
+    let is_in_the_way = kind != rustix::fs::FileType::Directory;
+    is_in_the_way.then(|| {
+        let (at, kind) = (at.display(), facts::name(kind));
+        format!("'{at}' is a {kind}, not a directory: name a directory, or a path that does not exist yet")
+    })
+}
 
 /// A root directory and how it is read.
 #[derive(Debug)]
@@ -25,6 +37,8 @@ pub(crate) struct Root {
     resolved: OnceLock<PathBuf>,
     options: LocalOptions,
     seen: Seen,
+    /// The root of the other side of a sync, which walks must not meet.
+    apart: OnceLock<PathBuf>,
 }
 
 impl Root {
@@ -35,7 +49,7 @@ impl Root {
                 .with_message(format!("the working directory of '{}' is unknown", path.display()))
                 .with_source(cause)
         })?;
-        Ok(Self { path, resolved: OnceLock::new(), options, seen: Seen::default() })
+        Ok(Self { path, resolved: OnceLock::new(), options, seen: Seen::default(), apart: OnceLock::new() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -53,6 +67,17 @@ impl Root {
     /// Returns the unfinished files that walks came across.
     pub(crate) fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// Makes walks end with an error where they meet the directory at `other`.
+    pub(crate) fn keep_apart(&self, other: &Path) {
+        self.apart.get_or_init(|| other.to_owned());
+    }
+
+    /// Returns which directory walks must not meet, if it exists.
+    pub(crate) fn apart(&self) -> Option<Identity> {
+        let stat = rustix::fs::stat(self.apart.get()?.as_path()).ok()?;
+        Some(facts::identity(&stat))
     }
 
     /// Opens the root to resolve names below it.
@@ -115,8 +140,9 @@ impl Root {
         match Errno::from_io_error(&cause) {
             Some(Errno::NOENT) => StoreError::new(ErrorKind::NotFound, operation)
                 .with_message(format!("the directory '{root}' does not exist")),
-            Some(Errno::NOTDIR) => {
-                StoreError::new(ErrorKind::Other, operation).with_message(format!("'{root}' is not a directory"))
+            Some(Errno::NOTDIR | Errno::EXIST) => {
+                let message = in_the_way(&self.path).unwrap_or_else(|| format!("'{root}' is not a directory"));
+                StoreError::new(ErrorKind::Other, operation).with_message(message)
             }
             Some(errno) => {
                 error::unnamed(operation, errno).with_message(format!("the directory '{root}' cannot be opened"))

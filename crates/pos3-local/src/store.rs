@@ -11,7 +11,7 @@ use pos3_core::{
 };
 
 use crate::blocking::blocking;
-use crate::options::LocalOptions;
+use crate::options::{LocalOptions, Symlinks};
 use crate::root::Root;
 use crate::{delete, head, leftover, list, read, write};
 
@@ -69,6 +69,18 @@ impl LocalStore {
     /// Returns the absolute path of the root, as it was given.
     pub fn path(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Makes listings of both directories end with [`ErrorKind::Overlap`](pos3_core::ErrorKind::Overlap) where they meet
+    /// the other: as a bind mount or, in a source whose links are followed, as what a link leads to or into. Otherwise a
+    /// sync that deletes would delete what it copies from.
+    ///
+    /// A target whose links are followed is only compared with, and may lead to its source.
+    pub fn keep_apart(source: &Self, target: &Self) {
+        if target.root.symlinks() == Symlinks::Skip {
+            source.root.keep_apart(target.root.path());
+            target.root.keep_apart(source.root.path());
+        }
     }
 
     pub(crate) fn root(&self) -> Arc<Root> {

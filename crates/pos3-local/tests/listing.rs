@@ -8,7 +8,7 @@ use pos3_core::{ErrorKind, Filter};
 async fn every_directory_is_an_entry_and_the_root_is_not() {
     let world = World::new();
     world.make(&["a/x", "a-b", "a.txt", "empty/", "deep/only/"]);
-    fs::write(world.path("empty/.pos3-partial.0123"), "left by a crash").unwrap();
+    fs::write(world.path("empty/.pos3-partial.0000000000000123"), "left by a crash").unwrap();
     let expected =
         ["a-b file", "a.txt file", "a/ directory", "a/x file", "deep/ directory", "deep/only/ empty", "empty/ empty"];
     assert_eq!(world.shown().await, expected);
@@ -71,7 +71,7 @@ async fn a_root_that_is_a_file_fails_and_one_that_is_a_link_is_resolved_once() {
     let world = World::new();
     world.make(&["file", "one/x", "two/y"]).link("link", "one");
     let error = LocalStore::new(world.path("file")).unwrap().list_all("").await.unwrap_err();
-    assert!(error.to_string().contains("is not a directory"), "{error}");
+    assert!(error.to_string().contains("is a file, not a directory"), "{error}");
 
     let store = LocalStore::new(world.path("link")).unwrap();
     assert_eq!(store.list_all("").await.unwrap().len(), 1);
@@ -105,4 +105,26 @@ async fn deeper_trees_than_open_handles_are_walked_in_order() {
     sorted.sort();
     assert_eq!(listed.len(), 450);
     assert_eq!(listed, sorted);
+}
+
+#[tokio::test]
+async fn a_walk_ends_where_it_meets_the_other_side() {
+    let world = World::following();
+    world.make(&["s/a", "s/in/b", "t/sub/c", "far/d"]);
+    for link in ["t", "t/sub", "far"] {
+        world.link("s/link", world.path(link));
+        let at = |name: &str, symlinks| {
+            LocalStore::with_options(world.path(name), LocalOptions::default().with_symlinks(symlinks)).unwrap()
+        };
+        let (source, target) = (at("s", Symlinks::Follow), at("t", Symlinks::Skip));
+        LocalStore::keep_apart(&source, &target);
+        let met = source.list_all("").await.map(|entries| entries.len()).map_err(|error| error.kind());
+        assert_eq!(met, if link == "far" { Ok(5) } else { Err(ErrorKind::Overlap) }, "{link}");
+        assert!(at("s", Symlinks::Follow).list_all("").await.is_ok());
+        fs::remove_file(world.path("s/link")).unwrap();
+        // As a mount would show the source inside of the target.
+        let (source, target) = (at("s/in", Symlinks::Skip), at("s", Symlinks::Skip));
+        LocalStore::keep_apart(&source, &target);
+        assert_eq!(target.list_all("").await.unwrap_err().kind(), ErrorKind::Overlap);
+    }
 }

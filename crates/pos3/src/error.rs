@@ -78,8 +78,10 @@ pub enum Error {
         /// The location.
         location: String,
     },
-    /// Source and target are the same location, or one lies inside the other.
-    #[error("the source '{from}' and the target '{to}' overlap: one is the other or lies inside it")]
+    /// Source and target are the same location, or one lies inside the other, or the same files can be reached in both.
+    #[error(
+        "the source '{from}' and the target '{to}' overlap: one is the other or lies inside it, or both lead to the same files"
+    )]
     Overlap {
         /// The source.
         from: String,

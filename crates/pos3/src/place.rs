@@ -4,6 +4,7 @@
 //! deletes remove what it reads. So every comparison of two locations is made here, and nowhere by their texts.
 
 mod directory;
+mod mounts;
 
 use std::path::Path;
 
@@ -41,9 +42,14 @@ impl Place {
         self.directory.as_ref()?.inside(outer.directory.as_ref()?)
     }
 
-    /// Returns true if one place is the other or lies inside it.
+    /// Returns true if one place is the other or lies inside it, or if anything can be reached in both, such as what is
+    /// mounted below one and is a part of the other.
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.inside(other).is_some() || other.inside(self).is_some()
+        let meet = || match (&self.directory, &other.directory) {
+            (Some(own), Some(other)) => own.meets(other),
+            (None, _) | (_, None) => false,
+        };
+        self.inside(other).is_some() || other.inside(self).is_some() || meet()
     }
 }
 
@@ -55,8 +61,9 @@ impl PartialEq for Place {
 
 impl Eq for Place {}
 
-/// Returns true if one of two paths is the other or lies inside it, whatever names they have.
+/// Returns true if one of two paths is the other or lies inside it, whatever names they have, or if anything can be reached
+/// in both.
 pub(crate) fn paths_overlap(one: &Path, other: &Path) -> bool {
     let (one, other) = (Directory::of(one), Directory::of(other));
-    one.inside(&other).is_some() || other.inside(&one).is_some()
+    one.inside(&other).is_some() || other.inside(&one).is_some() || one.meets(&other)
 }

@@ -3,12 +3,14 @@
 //! The engine accepts any two trees. This module checks the pair first, before anything is changed: a sync of a
 //! directory into itself, or from a single file, could lose data.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use pos3_core::{
     CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, Kind, ListOptions, MemoryManifest, Plan,
     Refusal, Report, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
+use pos3_local::LocalStore;
 
 use crate::error::Error;
 use crate::location::Location;
@@ -73,6 +75,7 @@ impl Sync {
         let source = registry.open(from, Role::Source).await?;
         let target = registry.open(to, Role::Target).await?;
         refuse_overlap(registry, from, to)?;
+        keep_apart(&source, &target);
         let may_empty = options.deletion == Deletion::Mirror && options.guards.allow_empty;
         Ok(Self {
             from: from.clone(),
@@ -120,7 +123,7 @@ impl Sync {
     }
 
     /// Makes the sync copy each file to `backup`, under the same relative key, before it overwrites or deletes the
-    /// file. An older backup of the same key is replaced.
+    /// file. An older backup is never replaced: the new one then has the time at which the run began in its name.
     ///
     /// # Errors
     ///
@@ -267,6 +270,17 @@ impl Absence {
 
 fn refused_as_empty(stop: &Stop) -> bool {
     matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. }))
+}
+
+/// Makes the listings of two directories of this machine notice each other: the last look, where no table of mounts tells.
+fn keep_apart(source: &Tree, target: &Tree) {
+    let local = |tree: &Tree| {
+        let store: &dyn Any = &**tree.store();
+        store.downcast_ref::<LocalStore>().cloned()
+    };
+    if let (Some(source), Some(target)) = (local(source), local(target)) {
+        LocalStore::keep_apart(&source, &target);
+    }
 }
 
 fn refuse_overlap(registry: &Registry, from: &Location, to: &Location) -> Result<(), Error> {

@@ -80,7 +80,11 @@ fn a_server_behind_an_unknown_name_shows_itself_by_the_first_object_written() {
         std::fs::write(cloud.program.path("profiles.toml"), profiles).unwrap();
         let ended = run(&cloud, &["sync", "s3://data", to, "--delete", "--no-manifest"]);
         assert_eq!(ended.code, Some(4), "{to} {ended:?}");
-        assert!(ended.err.contains("refused, nothing was deleted: ") && ended.err.contains("'a' "), "{}", ended.err);
+        assert!(
+            ended.err.contains("refused, nothing was deleted: ") && ended.err.contains("/a' is left there"),
+            "{}",
+            ended.err
+        );
         let added = format!("{}/a", to.trim_start_matches("s3://other@data/"));
         let mut all: Vec<String> = OBJECTS.iter().map(|(key, _)| (*key).to_owned()).chain([added]).collect();
         all.sort();
@@ -124,29 +128,78 @@ fn equal_prefixes_of_two_servers_are_two_places() {
     assert_eq!(other.keys(BUCKET), ["old", "x", "y"]);
 }
 
+/// Runs a line of the shell in which the first directory of each pair is mounted at the second, too; none where nothing can
+/// be mounted.
+fn mounted(program: &Program, mounts: &[(&str, &str)], arguments: &str) -> Option<Ended> {
+    let mounts: String = mounts.iter().map(|(what, at)| format!("mount --bind {what} {at} && ")).collect();
+    let line = format!("{mounts}exec {} {arguments}", env!("CARGO_BIN_EXE_pos3-cli"));
+    let mut unshared = Command::new("unshare");
+    let unshared = unshared.args(["--user", "--map-root-user", "--mount", "sh", "-c", &line]);
+    let ended = unshared.current_dir(program.path("")).env("POS3_STATE_DIR", program.state()).output();
+    let ended = ended.ok().map(Ended::from).filter(|ended| !ended.err.contains("unshare"));
+    let ended = ended.filter(|ended| !ended.err.contains("mount: "));
+    if ended.is_none() {
+        eprintln!("skipped: nothing can be mounted here");
+    }
+    ended
+}
+
 #[test]
 fn a_bind_mount_does_not_hide_an_overlap() {
     let program = Program::new().with(&[("data/a", "1"), ("data/sub/b", "2"), ("bound/", ""), ("out/old", "3")]);
-    let binary = env!("CARGO_BIN_EXE_pos3-cli");
-    for (mounted, from, to) in [
+    for (what, from, to) in [
         ("data", "data", "bound"),
         ("data/sub", "data", "bound"),
         ("data/sub", "bound", "data"),
         ("data", "bound/sub", "data"),
     ] {
-        for command in [&["sync"][..], &["plan"], &["sync", "-n"]] {
-            let line =
-                format!("mount --bind {mounted} bound && exec {binary} {} {from} {to} --delete", command.join(" "));
-            let mut unshared = Command::new("unshare");
-            let unshared = unshared.args(["--user", "--map-root-user", "--mount", "sh", "-c", &line]);
-            let ended = unshared.current_dir(program.path("")).env("POS3_STATE_DIR", program.state()).output();
-            let Ok(ended) = ended.map(Ended::from) else { return eprintln!("skipped: there is no unshare here") };
-            if ended.err.contains("unshare") || ended.err.contains("mount: ") {
-                return eprintln!("skipped: nothing can be mounted here");
-            }
-            assert_eq!(ended.code, Some(4), "{mounted} {from} {to} {ended:?}");
+        for command in ["sync", "plan", "sync -n"] {
+            let arguments = format!("{command} {from} {to} --delete");
+            let Some(ended) = mounted(&program, &[(what, "bound")], &arguments) else { return };
+            assert_eq!(ended.code, Some(4), "{what} {from} {to} {ended:?}");
             assert!(ended.err.contains("overlap"), "{ended:?}");
         }
     }
     assert_eq!(program.files("data"), expected(&[("a", "1"), ("sub/b", "2")]));
+}
+
+#[test]
+fn what_is_mounted_below_either_side_is_a_part_of_it() {
+    let files = [("s/a", "1"), ("s/sub/b", "2"), ("s/mnt/", ""), ("t/deep/mnt/", ""), ("t/x", "3"), ("k/mnt/", "")];
+    let program = Program::new().with(&files);
+    for (what, at, arguments) in [
+        ("s", "t/deep/mnt", "sync s t --delete"),
+        ("s/sub", "t/deep/mnt", "sync s t --delete"),
+        ("s/sub/b", "t/x", "sync s t --delete"),
+        (".", "t/deep/mnt", "sync s t --delete"),
+        ("t", "s/mnt", "sync s t --delete"),
+        ("t/deep", "s/mnt", "sync s t --delete"),
+        (".", "s/mnt", "sync s t --delete"),
+        ("s", "t/deep/mnt", "plan s t --delete"),
+        ("t", "k/mnt", "sync s t --delete --backup-dir k"),
+        ("k", "t/deep/mnt", "sync s t --delete --backup-dir k/mnt"),
+        ("s/sub", "k/mnt", "sync s t --delete --backup-dir k"),
+    ] {
+        let Some(ended) = mounted(&program, &[(what, at)], arguments) else { return };
+        assert_eq!(ended.code, Some(4), "{what} {at} {ended:?}");
+        assert!(ended.err.contains("overlap"), "{ended:?}");
+        assert_eq!(program.files("s"), expected(&[("a", "1"), ("mnt/", ""), ("sub/b", "2")]), "{what} {at}");
+        assert_eq!(program.files("t"), expected(&[("deep/mnt/", ""), ("x", "3")]), "{what} {at}");
+    }
+    let elsewhere = mounted(&program, &[("k", "t/deep/mnt"), ("k", "s/mnt")], "sync s/sub t");
+    assert_eq!(elsewhere.and_then(|ended| ended.code), Some(0), "what is mounted beside the source is no part of it");
+}
+
+#[test]
+fn a_followed_link_that_leads_to_the_target_is_refused() {
+    for to in ["../t", "../t/sub", "../t/sub/deep", ".."] {
+        let program = Program::new().with(&[("s/a", "1"), ("t/sub/deep/mine", "2")]);
+        std::os::unix::fs::symlink(to, program.path("s/link")).unwrap();
+        let ended = program.run(&["sync", "s", "t", "--delete", "--follow-symlinks"]);
+        assert_eq!(ended.code, Some(4), "{to} {ended:?}");
+        assert!(ended.err.contains("in the source leads to the other side"), "{to} {ended:?}");
+        assert_eq!(program.files("t"), expected(&[("sub/deep/mine", "2")]), "{to}");
+        let other = program.run(&["sync", "s", "u", "--follow-symlinks", "-n"]);
+        assert!(other.code != Some(4), "{to} {other:?}");
+    }
 }

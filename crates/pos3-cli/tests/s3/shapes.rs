@@ -162,3 +162,30 @@ fn one_object_is_excluded_by_its_remote_name() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(cloud.program.path("copy").exists());
 }
+
+#[test]
+fn what_stands_in_the_place_of_a_local_directory_is_named() {
+    let cloud = Cloud::new(&[("file", "1")]).with_objects(&[("p/x", "2")]);
+    let made = std::process::Command::new("mkfifo").arg(cloud.program.path("fifo")).status();
+    assert!(made.unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(cloud.program.path("socket")).unwrap();
+    for (local, kind) in
+        [("fifo", "FIFO"), ("socket", "socket"), ("/dev/null", "character device"), ("file/sub", "file")]
+    {
+        for command in
+            [&["download", "s3://data/p/"][..], &["upload", "s3://data/p/"], &["download", "s3://data/p/", "-n"]]
+        {
+            if command[0] == "upload" && kind == "file" {
+                continue; // There is nothing to upload, which is said otherwise.
+            }
+            let ended = cloud.run(&[command, &["--local", local]].concat());
+            assert!(!matches!(ended.code, Some(0) | None), "{command:?} {local} {ended:?}");
+            let text = format!("is a {kind}, not a directory: name a directory, or ");
+            assert!(ended.err.contains(&text), "{command:?} {local} {}", ended.err);
+            assert!(!ended.err.contains("File exists"), "{}", ended.err);
+        }
+    }
+    let cache = cloud.run(&["download", "s3://data/p/", "--cache-root", "file"]);
+    assert!(cache.err.contains("file' is a file, not a directory"), "{cache:?}");
+    assert_eq!(cloud.server.keys(super::BUCKET), ["p/x"]);
+}

@@ -108,6 +108,25 @@ pub enum Refusal {
         /// The key that appears in both, relative to the target.
         key: Key,
     },
+    /// Something that was written to the target shows up in the source: they are one place under two names.
+    #[error(
+        "the source and the target overlap under two names: '{key}', which this run wrote to the target, shows up in the \
+         source too; '{path}' is left there"
+    )]
+    WroteIntoSource {
+        /// What was written, relative to the target.
+        key: Key,
+        /// Where it is.
+        path: String,
+    },
+    /// A directory of one side is, or lies in, the directory of the other side.
+    #[error("the source and the target overlap: '{key}' in the {} leads to the other side", side.as_str())]
+    LeadsToOtherSide {
+        /// Where the directory was met.
+        side: Side,
+        /// The directory, relative to that side.
+        key: Key,
+    },
 }
 
 /// The entries that only the target has, until it is decided whether they may be deleted.

@@ -40,6 +40,8 @@ pub(super) struct Walk {
     levels: Vec<Level>,
     /// The directories above the first level, which a followed link must not lead back to.
     above: Vec<Identity>,
+    /// The other side of a sync.
+    apart: Option<Identity>,
     buffer: ReadBuffer,
     batch: Batch,
     open_levels: usize,
@@ -70,6 +72,7 @@ impl Walk {
             key: String::new(),
             levels: Vec::new(),
             above: Vec::new(),
+            apart: None,
             buffer: ReadBuffer::default(),
             batch: Vec::new(),
             open_levels: OPEN_LEVELS.min(open_file_limit() / SHARE).max(1),
@@ -138,6 +141,7 @@ impl Walk {
             Err(error) => return Err(error.reading("list", &Key::from(base))),
         };
         self.above = self.identities_above(root.as_fd(), path)?;
+        self.apart = self.root.apart();
         self.key.push_str(&base);
         let mut names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)
             .map_err(|errno| self.failed(errno))?;
@@ -218,6 +222,11 @@ impl Walk {
         };
         let (above, name) = self.here(root)?;
         let opened = rustix::fs::openat(above, name, path::LIST | nofollow, rustix::fs::Mode::empty());
+        if let Ok(directory) = &opened
+            && self.leads_to_other_side(directory.as_fd())
+        {
+            return Err(StoreError::new(ErrorKind::Overlap, "list").with_key(&Key::from(self.key.as_str())));
+        }
         match opened.and_then(|directory| self.enter(directory)) {
             Ok(entry) => {
                 self.send_if_asked_for(entry);
@@ -246,6 +255,20 @@ impl Walk {
         }
         self.levels.push(Level { directory: Some(directory), identity, depth: self.key.len(), names });
         Ok(Entry::directory(self.key.as_str()))
+    }
+
+    /// Returns true if a directory is the other side of a sync, or lies in it because a link that was followed leads there.
+    fn leads_to_other_side(&self, directory: BorrowedFd<'_>) -> bool {
+        let Some(apart) = self.apart else { return false };
+        let is_apart = rustix::fs::fstat(directory).is_ok_and(|stat| facts::identity(&stat) == apart);
+        is_apart || (self.root.symlinks() == Symlinks::Follow && self.is_elsewhere_in(directory, apart))
+    }
+
+    /// Returns true if a directory is not in the one that was walked before it, and lies in another.
+    fn is_elsewhere_in(&self, directory: BorrowedFd<'_>, other: Identity) -> bool {
+        let here = self.levels.last().map(|level| level.identity);
+        let above = path::identities_above(directory);
+        above.first().copied() != here && above.contains(&other)
     }
 
     /// Notes what dead writers may have left in the directory of the key.

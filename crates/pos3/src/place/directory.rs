@@ -1,17 +1,15 @@
 //! A directory of this machine by what it is, not by its path.
 //!
 //! A path without symbolic links still is not the one name of a directory: a bind mount gives it a second one, and a file
-//! system that ignores case gives it many. Device and inode show both. A bind mount of something *below* a directory is
-//! seen only in the table of mounts, which tells the place on the file system that a mount shows.
+//! system that ignores case gives it many. Device and inode show both. A bind mount of something *below* a directory, and
+//! one that lies below it, are seen only in the table of mounts.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use super::mounts::{Mounts, Part, is_one};
 use crate::registry::resolve;
-
-/// The mounts that this process sees, on Linux.
-const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// A directory, which need not exist.
 #[derive(Clone, Debug)]
@@ -19,7 +17,10 @@ pub(super) struct Directory {
     path: PathBuf,
     /// Each directory above that exists, the nearest first, this one itself included.
     above: Vec<Ancestor>,
-    on_disk: Option<OnDisk>,
+    /// What is seen at the path itself.
+    here: Option<Part>,
+    /// What is mounted below it.
+    mounted: Vec<Part>,
 }
 
 /// A directory that exists, and the way from it to the one that is meant.
@@ -30,13 +31,6 @@ struct Ancestor {
     below: PathBuf,
 }
 
-/// A path on a file system, whatever is mounted where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct OnDisk {
-    device: String,
-    path: PathBuf,
-}
-
 impl Directory {
     pub(super) fn of(path: &Path) -> Self {
         let path = resolve(path);
@@ -45,8 +39,8 @@ impl Directory {
             let below = path.strip_prefix(ancestor).ok()?.to_owned();
             Some(Ancestor { device: facts.dev(), inode: facts.ino(), below })
         });
-        let mounts = fs::read_to_string(MOUNTS).unwrap_or_default();
-        Self { above: above.collect(), on_disk: OnDisk::of(&path, &mounts), path }
+        let mounts = Mounts::read();
+        Self { above: above.collect(), here: mounts.at(&path), mounted: mounts.below(&path), path }
     }
 
     /// Returns the way from `outer` to this directory if it is that one or lies inside it; with a `/` at its end, if it is
@@ -58,96 +52,32 @@ impl Directory {
             let same = self.above.iter().find(|own| (own.device, own.inode) == (root.device, root.inode))?;
             same.below.strip_prefix(&root.below).ok()
         };
-        let by_mount = || self.below_by_mount(outer).filter(|below| self.is_also(&outer.path.join(below)));
+        let by_mount = || self.below_by_mount(outer);
         let below = by_path.or_else(by_inode).or_else(by_mount)?;
         let text = below.to_string_lossy();
         Some(if text.is_empty() { String::new() } else { format!("{text}/") })
     }
 
+    /// Returns true if something that can be reached in one of the directories can be reached in the other too.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.parts().any(|own| other.parts().any(|part| own.meets(part)))
+    }
+
     /// Returns the way from `outer` to this directory by the table of mounts. Network file systems say less in it than is
     /// needed to be sure.
     fn below_by_mount(&self, outer: &Self) -> Option<&Path> {
-        let (own, root) = (self.on_disk.as_ref()?, outer.on_disk.as_ref()?);
-        own.path.strip_prefix(&root.path).ok().filter(|_| own.device == root.device)
+        let below = self.here.as_ref()?.below(outer.here.as_ref()?)?;
+        is_one(&self.path, &outer.path.join(below)).then_some(below)
     }
 
-    /// Returns true if a path leads to this directory too, as far as both exist.
-    fn is_also(&self, path: &Path) -> bool {
-        let Some(own) = self.above.first() else { return false };
-        let existing = path.ancestors().nth(own.below.components().count());
-        let facts = existing.and_then(|path| fs::metadata(path).ok());
-        facts.is_some_and(|facts| (facts.dev(), facts.ino()) == (own.device, own.inode))
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.here.iter().chain(&self.mounted)
     }
-}
-
-impl OnDisk {
-    /// Returns where a path is on its file system, by a table of mounts: that of the last mount that is nearest above it.
-    fn of(path: &Path, mounts: &str) -> Option<Self> {
-        let mounts = mounts.lines().filter_map(Mount::read).filter(|mount| path.starts_with(&mount.point));
-        let mount = mounts.max_by_key(|mount| mount.point.components().count())?;
-        let below = path.strip_prefix(&mount.point).ok()?;
-        let normal = |part: &Component<'_>| matches!(part, Component::Normal(_));
-        let path = mount.root.components().chain(below.components()).filter(normal).collect();
-        Some(Self { device: mount.device, path })
-    }
-}
-
-/// One mount.
-struct Mount {
-    device: String,
-    /// What of the file system is mounted.
-    root: PathBuf,
-    point: PathBuf,
-}
-
-impl Mount {
-    /// Reads a line: an id, that of the parent, the device, the root, the mount point, and more.
-    fn read(line: &str) -> Option<Self> {
-        let mut fields = line.split(' ').skip(2);
-        let device = fields.next()?.to_owned();
-        Some(Self { device, root: unescaped(fields.next()?), point: unescaped(fields.next()?) })
-    }
-}
-
-/// Undoes the octal escapes of blanks and the like.
-fn unescaped(field: &str) -> PathBuf {
-    let [blank, tab, newline, backslash] = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    [blank, tab, newline, backslash].iter().fold(field.to_owned(), |text, (from, to)| text.replace(from, to)).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TABLE: &str = "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
-                         30 22 0:25 / /proc rw - proc proc rw\n\
-                         31 22 8:2 / /home rw - ext4 /dev/sda2 rw\n\
-                         40 22 8:2 /u/my\\040data /mnt rw - ext4 /dev/sda2 rw\n\
-                         41 22 8:3 / /again rw - ext4 /dev/sda3 rw\n\
-                         42 22 8:2 / /again rw - ext4 /dev/sda2 rw\n";
-
-    fn directory(path: &str) -> Directory {
-        Directory { path: path.into(), above: Vec::new(), on_disk: OnDisk::of(Path::new(path), TABLE) }
-    }
-
-    #[test]
-    fn a_bind_mount_is_seen_also_from_above_and_below() {
-        for (inner, outer, expected) in [
-            ("/mnt", "/home/u/my data", Some("")),
-            ("/home/u/my data", "/mnt", Some("")),
-            ("/mnt/x", "/home/u", Some("my data/x")),
-            ("/home/u/my data/x", "/mnt", Some("x")),
-            ("/again/u/my data/x", "/mnt", Some("x")),
-            ("/home/u", "/mnt", None),
-            ("/u/my data", "/mnt", None),
-            ("/home/u/my data2", "/mnt", None),
-            ("/mnt2", "/mnt", None),
-        ] {
-            let (inner, outer) = (directory(inner), directory(outer));
-            let found = inner.below_by_mount(&outer);
-            assert_eq!(found, expected.map(Path::new), "{inner:?} in {outer:?}");
-        }
-    }
 
     #[test]
     fn one_directory_under_two_names_is_known_by_its_inode() {
@@ -159,7 +89,7 @@ mod tests {
                 inode: *inode,
                 below: path.strip_prefix(at).unwrap().to_owned(),
             });
-            Directory { above: above.collect(), path: path.clone(), on_disk: None }
+            Directory { above: above.collect(), path: path.clone(), here: None, mounted: Vec::new() }
         };
         // As on a file system that ignores case; what has no inode does not exist.
         let data = ancestors("/x/data", &[7, 3, 2]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use pos3_core::{ErrorKind, Key, Kind, ListOptions, RemoteStore, Tree};
-use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath};
+use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath, in_the_way};
 
 use super::error::SessionError;
 use super::options::Shape;
@@ -58,8 +58,11 @@ impl LocalCopy {
 
 /// Makes a local path ready for a program's output, and returns it.
 pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionError> {
-    let make =
-        |directory: &Path| fs::create_dir_all(directory).map_err(|error| unusable(directory, &error.to_string()));
+    let make = |directory: &Path| {
+        let cause = |error: std::io::Error| in_the_way(directory).unwrap_or_else(|| error.to_string());
+        fs::create_dir_all(directory).map_err(|error| unusable(directory, &cause(error)))
+    };
+    refuse_special(&path)?;
     match shape {
         _ if path.is_symlink() && !path.is_file() => return Err(is_link(&path)),
         Shape::Auto if path.is_file() => {}
@@ -78,6 +81,7 @@ pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionErr
 /// Returns the sides of a download; this touches nothing.
 pub(super) async fn download(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
     let Registration { location, local, .. } = registration;
+    refuse_special(local)?;
     let prefix = registry.open(location, Role::Target).await?;
     let object = match registration.kind.shape() {
         Shape::File => Some(whole(location, &prefix, local)?),
@@ -108,10 +112,11 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
     let found = match fs::symlink_metadata(local) {
         Ok(found) => found.file_type(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unusable(local, &error.to_string())),
+        Err(error) => return Err(unusable(local, &in_the_way(local).unwrap_or_else(|| error.to_string()))),
     };
     match kind.shape() {
         _ if found.is_symlink() && !local.is_file() => Err(is_link(local)),
+        _ if !found.is_symlink() && !found.is_file() && !found.is_dir() => refuse_special(local).map(|()| None),
         Shape::File if found.is_dir() => Err(unusable(local, DIRECTORY_FOUND)),
         Shape::Directory if !found.is_dir() => Err(unusable(local, FILE_FOUND)),
         _ if found.is_dir() => directory(registration, prefix, MissingRoot::Error).map(Some),
@@ -221,6 +226,16 @@ fn local_store(
         .with_symlinks(registration.kind.symlinks());
     let store = LocalStore::with_options(path, options).map_err(|error| unusable(path, &error.cause()))?;
     Ok(Arc::new(store))
+}
+
+/// Refuses what is neither a file nor a directory: a FIFO, a socket or a device.
+fn refuse_special(path: &Path) -> Result<(), SessionError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() && !found.is_symlink() => {
+            Err(unusable(path, &in_the_way(path).unwrap_or_default()))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn is_real_directory(path: &Path) -> bool {
