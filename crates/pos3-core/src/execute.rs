@@ -30,6 +30,7 @@ use crate::spill::SpillError;
 use crate::store::Slot;
 use crate::tree::Tree;
 
+use backup::Keeping;
 use copy::{Copied, Copy};
 use ledger::Ledger;
 use same_place::Doubt;
@@ -59,6 +60,7 @@ struct Run {
     recorder: Option<Recorder>,
     /// The first that was copied.
     first: OnceLock<Entry>,
+    keeping: Keeping,
 }
 
 /// What is put off until all copies have ended.
@@ -88,6 +90,7 @@ impl Executor {
             options: options.clone(),
             recorder,
             first: OnceLock::new(),
+            keeping: Keeping::default(),
         };
         Self { run: Arc::new(run), cancel, keep: CancellationToken::new() }
     }
@@ -120,7 +123,8 @@ impl Executor {
         deferred: Deferred,
         report: &mut Report,
     ) {
-        let mut course = Course::new(deferred, Doubt::of(&self.run), report);
+        let doubt = Doubt::of(&self.run, deferred.deletes());
+        let mut course = Course::new(deferred, doubt, report);
         let mut actions = std::pin::pin!(actions.fuse());
         if let Err(stop) = self.begin_all(&mut actions, &mut course).await {
             course.ledger.report.stopped = Some(stop);
@@ -156,6 +160,7 @@ impl Executor {
             observer.event(&Event::Decided(&action));
             match action {
                 Action::Copy { .. } => {
+                    course.doubt.look_before(&self.run, action.key()).await;
                     self.begin(action, course).await?;
                     self.look_at_first(course).await?;
                 }
@@ -337,6 +342,12 @@ impl Executor {
 }
 
 impl Deferred {
+    /// Returns how many deletes are planned.
+    fn deletes(&self) -> u64 {
+        let (Self::Gathered(plan) | Self::Planned(plan)) = self;
+        plan.counts().deletes
+    }
+
     fn add(&mut self, action: &Action) -> Result<(), SpillError> {
         match self {
             Self::Gathered(plan) => plan.push(action),

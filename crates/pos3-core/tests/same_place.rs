@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use pos3_core::{
     Capabilities, Content, Deletion, Download, Entry, EntryStream, GetOptions, Guards, Key, ListOptions, MaxDelete,
     MemoryStore, PutOptions, Refusal, RemoteStore, RemoteStoreExt, Report, Result, Stop, SyncJob, SyncOptions, Tree,
@@ -12,7 +13,7 @@ use pos3_core::{
 
 /// A server that keeps its objects in another store, as a gateway to a directory does.
 #[derive(Debug)]
-struct Gateway(Arc<MemoryStore>);
+pub(crate) struct Gateway(pub(crate) Arc<MemoryStore>);
 
 #[async_trait]
 impl RemoteStore for Gateway {
@@ -54,7 +55,7 @@ impl fmt::Display for Gateway {
     }
 }
 
-async fn store(keys: &[&'static str]) -> Arc<MemoryStore> {
+pub(crate) async fn store(keys: &[&'static str]) -> Arc<MemoryStore> {
     let store = MemoryStore::new();
     for key in keys {
         store.write(&Key::from(*key), (*key).into()).await.unwrap();
@@ -62,7 +63,7 @@ async fn store(keys: &[&'static str]) -> Arc<MemoryStore> {
     Arc::new(store)
 }
 
-async fn keys(store: &MemoryStore) -> Vec<String> {
+pub(crate) async fn keys(store: &MemoryStore) -> Vec<String> {
     store.list_all("").await.unwrap().into_iter().map(|entry| entry.key.as_str().to_owned()).collect()
 }
 
@@ -74,7 +75,7 @@ async fn mirror(source: Tree, target: Tree) -> Report {
 #[track_caller]
 fn assert_refused(report: &Report, key: &str) {
     let found = match &report.stopped {
-        Some(Stop::Refused(Refusal::SamePlace { key })) => key.as_str(),
+        Some(Stop::Refused(Refusal::SamePlace { key } | Refusal::WroteIntoSource { key, .. })) => key.as_str(),
         other => panic!("{other:?}"),
     };
     assert_eq!((found, report.deleted), (key, 0));
@@ -113,11 +114,78 @@ async fn nested_prefixes_of_two_stores_are_two_places() {
 }
 
 #[tokio::test]
-async fn a_download_from_a_prefix_looks_for_nothing() {
+async fn a_download_without_deletes_looks_for_nothing() {
     let (remote, local) = (store(&["p/a", "p/b"]).await, store(&["old"]).await);
     let source = Tree::new(Arc::new(Gateway(remote.clone()))).at("p/");
-    let report = mirror(source, Tree::new(local.clone())).await.into_result().unwrap();
-    assert_eq!(report.copied, 2);
-    assert_eq!(keys(&local).await, ["a", "b"]);
+    let report = SyncJob::new(source, Tree::new(local.clone()), SyncOptions::default()).run().await;
+    assert_eq!(report.into_result().unwrap().copied, 2);
+    assert_eq!(keys(&local).await, ["a", "b", "old"]);
     assert_eq!(remote.usage().get("head"), 0);
+}
+
+/// A directory of this machine at a path, which a server shows as a part of its bucket.
+#[derive(Debug)]
+struct Directory {
+    path: &'static str,
+    within: Gateway,
+}
+
+impl Directory {
+    fn whole(&self, key: &Key) -> Key {
+        Key::from(format!("{}{key}", self.path.rsplit_once("bucket/").map_or("", |(_, below)| below)))
+    }
+}
+
+#[async_trait]
+impl RemoteStore for Directory {
+    fn capabilities(&self) -> Capabilities {
+        self.within.0.capabilities().with_local_reads(true)
+    }
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+    fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
+        let root = self.whole(&Key::from(""));
+        let listed = self.within.list(self.whole(&Key::from(prefix)).as_str(), options);
+        let below = move |entry: Entry| Entry { key: Key::from(&entry.key.as_str()[root.as_str().len()..]), ..entry };
+        Box::pin(listed.map(move |entry| entry.map(&below)))
+    }
+    async fn head(&self, key: &Key) -> Result<Entry> {
+        Ok(Entry { key: key.clone(), ..self.within.head(&self.whole(key)).await? })
+    }
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
+        self.within.get(&self.whole(key), options).await
+    }
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+        Ok(Entry { key: key.clone(), ..self.within.put(&self.whole(key), content, options).await? })
+    }
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+        self.within.delete(&keys.iter().map(|key| self.whole(key)).collect::<Vec<_>>()).await
+    }
+    async fn unfinished(&self, _: &str) -> Result<Vec<(Key, Unfinished)>> {
+        Ok(Vec::new())
+    }
+    async fn abandon(&self, _: &[(Key, Unfinished)]) -> Vec<Result<()>> {
+        Vec::new()
+    }
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.within.copy(&self.whole(from), &self.whole(to)).await
+    }
+}
+
+impl fmt::Display for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path.trim_end_matches('/'))
+    }
+}
+
+#[tokio::test]
+async fn a_local_target_that_the_source_serves_shows_itself_by_the_first_file() {
+    let bucket = store(&["a", "sub/a-b", "sub/mine", "z"]).await;
+    let target = Arc::new(Directory { path: "/srv/bucket/sub/", within: Gateway(bucket.clone()) });
+    let report = mirror(Tree::new(Arc::new(Gateway(bucket.clone()))), Tree::new(target)).await;
+    assert_refused(&report, "a");
+    let Some(Stop::Refused(refusal)) = report.stopped else { unreachable!() };
+    assert!(refusal.to_string().contains("'/srv/bucket/sub/a' is left there"), "{refusal}");
+    assert_eq!(keys(&bucket).await, ["a", "sub/a", "sub/a-b", "sub/mine", "z"], "nothing else was begun");
 }

@@ -45,7 +45,8 @@ pub(crate) struct SyncArgs {
 #[command(next_help_heading = "Safety")]
 pub(crate) struct SafetyArgs {
     /// Copy what would be overwritten or deleted to this location first, under the same names; older copies there are
-    /// replaced. It must not lie inside the source or the target, unless --exclude leaves it out
+    /// kept, and the new ones get a time in their names. It must not lie inside the source or the target, unless
+    /// --exclude leaves it out
     #[arg(long, value_name = "LOCATION", value_parser = location())]
     pub(crate) backup_dir: Option<Location>,
 

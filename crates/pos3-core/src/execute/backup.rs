@@ -1,20 +1,194 @@
 //! Keeps what a run is about to overwrite or delete.
 //!
-//! The copy is made, and has ended well, before the original is touched: who dies in between has both.
+//! The copy is made, and has ended well, before the original is touched: if the process dies in between, both are there. A
+//! backup never replaces anything, also not an older backup. If its location is the source or the target under another
+//! name, that would lose what it should keep, so the first backup is looked for on both sides.
+
+use std::time::{Duration, SystemTime};
+
+use futures::future::join_all;
+use tokio::sync::OnceCell;
 
 use super::Run;
-use crate::entry::Entry;
-use crate::error::StoreError;
-use crate::store::{PutOptions, Result};
+use super::same_place::{aliases, is_local};
+use crate::entry::{Entry, Kind};
+use crate::error::{ErrorKind, Reach, StoreError};
+use crate::key::Key;
+use crate::store::{Expect, PutOptions, RemoteStore, Result};
+use crate::tree::Tree;
+
+/// The most names that are tried for one backup.
+const NAMES: u32 = 100;
+
+/// What a run knows about its backup location.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    begun: SystemTime,
+    /// Whether the first backup showed up on another side. Nothing else is kept before that is known.
+    verdict: OnceCell<Result<()>>,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { begun: SystemTime::now(), verdict: OnceCell::new() }
+    }
+}
+
+/// Whether a backup is looked for in the source and the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    ForFirst,
+    No,
+}
+
+/// Where a backup would show up if its location were another side of the sync, too.
+struct Alias<'r> {
+    tree: &'r Tree,
+    key: Key,
+}
 
 /// Copies an entry of the target to the backup tree, if there is one.
 pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
     let Some(backup) = run.options.backup.as_ref().filter(|_| seen.is_file()) else { return Ok(()) };
-    let options = PutOptions::default().with_modified(seen.modified).with_budget(run.options.budget.clone());
-    let kept = backup.store().put(&backup.key(&seen.key), run.target.content(seen), options).await;
-    kept.map(drop).map_err(|error| {
+    keep_apart(run, backup, seen).await.map_err(|error| {
         let message = format!("it could not be kept in '{backup}' first, so it was left as it is");
-        let failed = StoreError::new(error.kind(), "back up").with_reach(error.reach());
+        let failed = StoreError::new(kind_of(&error), "back up").with_reach(error.reach());
         failed.with_key(&seen.key).with_message(message).with_source(error)
     })
+}
+
+/// Only an original that is gone is a `NotFound`: then there is nothing to delete any more. A missing bucket for backups is
+/// a failure.
+fn kind_of(error: &StoreError) -> ErrorKind {
+    let is_original = error.reach() == Reach::Key && matches!(error.operation(), "read" | "copy");
+    if error.kind() == ErrorKind::NotFound && !is_original { ErrorKind::Other } else { error.kind() }
+}
+
+/// Copies an entry, and fails for this and every other entry if the first backup shows up in the source or the target.
+async fn keep_apart(run: &Run, backup: &Tree, seen: &Entry) -> Result<()> {
+    let mut look = Look::No;
+    let verdict = run.keeping.verdict.get_or_try_init(async || {
+        look = Look::ForFirst;
+        match store(run, backup, seen, look).await {
+            Err(error) if error.kind() == ErrorKind::Overlap => Ok(Err(error)),
+            stored => stored.map(Ok),
+        }
+    });
+    verdict.await?.clone()?;
+    if look == Look::ForFirst { Ok(()) } else { store(run, backup, seen, Look::No).await }
+}
+
+/// Copies an entry under the first name that is free.
+async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()> {
+    for name in names(&seen.key, run.keeping.begun) {
+        let key = backup.key(&name);
+        if is_taken(&**backup.store(), &key).await? {
+            continue;
+        }
+        let absent = if look == Look::ForFirst { absent_aliases(run, backup, &name).await } else { Vec::new() };
+        let options = PutOptions::default()
+            .with_expect(Expect::Absent)
+            .with_modified(seen.modified)
+            .with_budget(run.options.budget.clone());
+        match backup.store().put(&key, run.target.content(seen), options).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(kept) => return refuse_appeared(backup, &Entry { key: name, ..kept }, &absent).await,
+        }
+    }
+    let message = format!("'{backup}' has {NAMES} backups of it from this second");
+    Err(StoreError::new(ErrorKind::AlreadyExists, "write").with_key(&seen.key).with_message(message))
+}
+
+/// Returns the names for the backup of a key: its own, and then those with the time at which the run began.
+fn names(key: &Key, begun: SystemTime) -> impl Iterator<Item = Key> {
+    let seconds = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let stamp = stamp(seconds);
+    (0..NAMES).map(move |number| match number {
+        0 => key.clone(),
+        1 => Key::from(format!("{key}.~{stamp}~")),
+        number => Key::from(format!("{key}.~{stamp}-{number}~")),
+    })
+}
+
+/// Returns seconds since 1970 as a date and a time: `20261129T234507Z`.
+fn stamp(seconds: u64) -> String {
+    let (mut day, second) = (seconds / 86_400, seconds % 86_400);
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for length in [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if day < length {
+            break;
+        }
+        day -= length;
+        month += 1;
+    }
+    let (hour, minute) = (second / 3_600, second / 60 % 60);
+    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{:02}Z", day + 1, second % 60)
+}
+
+/// Returns true if something is at a key. Who may write backups may not be allowed to look at them: then the condition of
+/// the write must do.
+async fn is_taken(store: &dyn RemoteStore, key: &Key) -> Result<bool> {
+    match store.head(key).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound && error.reach() == Reach::Key => Ok(false),
+        Err(error) if error.kind() == ErrorKind::Denied && store.capabilities().conditional_put => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns where a backup of this name would show up in source and target and nothing is yet.
+async fn absent_aliases<'r>(run: &'r Run, backup: &Tree, name: &Key) -> Vec<Alias<'r>> {
+    let of = |tree: &'r Tree| aliases(run, backup, name, tree).into_iter().map(move |key| Alias { tree, key });
+    let looks = of(&run.source).chain(of(&run.target)).map(async |alias| {
+        let found = alias.tree.store().head(&alias.key).await;
+        found.is_err_and(|error| error.kind() == ErrorKind::NotFound).then_some(alias)
+    });
+    join_all(looks).await.into_iter().flatten().collect()
+}
+
+/// Fails if a backup appeared on another side.
+async fn refuse_appeared(backup: &Tree, kept: &Entry, absent: &[Alias<'_>]) -> Result<()> {
+    for Alias { tree, key } in absent {
+        let is_alike = is_local(tree) == is_local(backup);
+        let is_kept = |found: &Entry| {
+            found.kind == Kind::File && found.size == kept.size && (!is_alike || found.fingerprint == kept.fingerprint)
+        };
+        if tree.store().head(key).await.is_ok_and(|found| is_kept(&found)) {
+            let message = format!(
+                "the backup location and '{tree}' are one place under two names: '{}', which was written as a backup and \
+                 is left there, shows up as '{key}'",
+                backup.locate(&kept.key)
+            );
+            let overlap = StoreError::new(ErrorKind::Overlap, "write").with_reach(Reach::Everything);
+            return Err(overlap.with_key(&kept.key).with_message(message));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_backup_makes_the_next_one_have_the_time_in_its_name() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let names = |seconds| names(&Key::from("a/b.txt"), at(seconds)).take(3).collect::<Vec<_>>();
+        assert_eq!(
+            names(1_709_251_199).iter().map(Key::as_str).collect::<Vec<_>>(),
+            ["a/b.txt", "a/b.txt.~20240229T235959Z~", "a/b.txt.~20240229T235959Z-2~"]
+        );
+        for (seconds, text) in
+            [(0, "19700101T000000Z"), (951_782_400, "20000229T000000Z"), (1_798_761_599, "20261231T235959Z")]
+        {
+            assert_eq!(stamp(seconds), text);
+        }
+    }
 }

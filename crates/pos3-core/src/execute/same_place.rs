@@ -6,14 +6,16 @@
 
 use std::time::{Duration, SystemTime};
 
-use futures::future::join;
+use futures::future::{join, join_all};
 
 use super::Run;
 use crate::entry::{Entry, Kind};
+use crate::error::ErrorKind;
 use crate::key::Key;
 use crate::plan::{Plan, Refusal};
 use crate::report::Stop;
 use crate::spill::SpillError;
+use crate::tree::Tree;
 
 /// How source and target could be one place although nothing says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,9 @@ enum Suspicion {
     Nested,
     /// The source is read locally, and the target's store could keep its objects there. Looking is free.
     Local,
+    /// The target is a local directory, which the source could show: its server may serve that directory. A look costs a
+    /// few requests, so it is for runs that delete.
+    Served,
 }
 
 /// How far the clock that gives files their times may be behind.
@@ -31,27 +36,38 @@ const TICK: Duration = Duration::from_millis(20);
 pub(super) struct Doubt {
     suspicion: Option<Suspicion>,
     begun: SystemTime,
+    /// Where the first copy would show up in the source, and nothing was before it.
+    absent: Vec<Key>,
 }
 
 impl Doubt {
-    pub(super) fn of(run: &Run) -> Self {
+    pub(super) fn of(run: &Run, deletes: u64) -> Self {
         let (source, target) = (&run.source, &run.target);
-        let is_local = |tree: &crate::tree::Tree| tree.store().capabilities().local_reads;
         let (from, to) = (source.prefix(), target.prefix());
         let nested = from != to && (from.starts_with(to) || to.starts_with(from));
-        let suspicion = match () {
-            () if source.is_object() || target.is_object() => None,
-            // What a path on this machine is has been found out by looking at the directories.
-            () if is_local(target) => None,
-            () if is_local(source) => Some(Suspicion::Local),
-            () => nested.then_some(Suspicion::Nested),
+        let suspicion = match (is_local(source), is_local(target)) {
+            _ if source.is_object() || target.is_object() => None,
+            (_, true) => (deletes > 0).then_some(Suspicion::Served),
+            (true, false) => Some(Suspicion::Local),
+            (false, false) => nested.then_some(Suspicion::Nested),
         };
-        Self { suspicion, begun: SystemTime::now() - TICK }
+        Self { suspicion, begun: SystemTime::now() - TICK, absent: Vec::new() }
     }
 
     /// Returns true if nothing else may be begun before the first object that was written has been looked for.
     pub(super) fn waits_for_first(&self) -> bool {
-        self.suspicion == Some(Suspicion::Nested)
+        matches!(self.suspicion, Some(Suspicion::Nested | Suspicion::Served))
+    }
+
+    /// Looks at the source before the first copy: what appears there with it is the copy.
+    pub(super) async fn look_before(&mut self, run: &Run, key: &Key) {
+        if self.suspicion == Some(Suspicion::Served) {
+            let looks = aliases(run, &run.target, key, &run.source).into_iter().map(async |alias| {
+                let found = run.source.store().head(&alias).await;
+                found.is_err_and(|error| error.kind() == ErrorKind::NotFound).then_some(alias)
+            });
+            self.absent = join_all(looks).await.into_iter().flatten().collect();
+        }
     }
 
     /// Looks for the first object that was written, if one was. What is not in the source settles the doubt.
@@ -60,13 +76,20 @@ impl Doubt {
     ///
     /// It shows up in the source.
     pub(super) async fn look_for_written(&mut self, run: &Run) -> Result<(), Stop> {
-        let (Some(suspicion), Some(written)) = (self.suspicion, run.first.get()) else { return Ok(()) };
+        let Some(suspicion) = self.suspicion else { return Ok(()) };
+        let Some(written) = run.first.get() else {
+            // A first copy that failed withholds every delete.
+            self.suspicion = self.suspicion.filter(|suspicion| *suspicion != Suspicion::Served);
+            return Ok(());
+        };
         let shows_up = match suspicion {
             Suspicion::Nested => is_written_to_both(run, written).await,
             Suspicion::Local => self.appeared_locally(run, written).await,
+            Suspicion::Served => self.appeared_remotely(run, written).await,
         };
         if shows_up {
-            return Err(Stop::Refused(Refusal::SamePlace { key: written.key.clone() }));
+            let path = run.target.locate(&written.key);
+            return Err(Stop::Refused(Refusal::WroteIntoSource { key: written.key.clone(), path }));
         }
         self.suspicion = None;
         Ok(())
@@ -92,11 +115,10 @@ impl Doubt {
     /// Returns true if a file as large as the one that was written appeared below the source since the run began, where
     /// the target would be if it were a part of the source.
     async fn appeared_locally(&self, run: &Run, written: &Entry) -> bool {
-        let whole = run.target.locate(&written.key);
-        let mut below = whole.as_str();
-        while let Some((_, rest)) = below.split_once('/').filter(|(_, rest)| rest.len() > written.key.as_str().len()) {
-            below = rest;
-            let found = run.source.store().head(&run.source.key(&Key::from(below))).await;
+        let shortest = run.source.key(&written.key).as_str().len();
+        let aliases = aliases(run, &run.target, &written.key, &run.source);
+        for alias in aliases.into_iter().filter(|alias| alias.as_str().len() > shortest) {
+            let found = run.source.store().head(&alias).await;
             let is_new = |found: &Entry| found.modified.is_some_and(|modified| modified >= self.begun);
             if found.is_ok_and(|found| found.kind == Kind::File && found.size == written.size && is_new(&found)) {
                 return true;
@@ -104,6 +126,41 @@ impl Doubt {
         }
         false
     }
+
+    /// Returns true if an object as large as the file that was written appeared in the source with it.
+    async fn appeared_remotely(&self, run: &Run, written: &Entry) -> bool {
+        let looks = self.absent.iter().map(|alias| run.source.store().head(alias));
+        let found = join_all(looks).await;
+        found.into_iter().flatten().any(|found| found.kind == Kind::File && found.size == written.size)
+    }
+}
+
+/// Returns true for a tree on this machine.
+pub(super) fn is_local(tree: &Tree) -> bool {
+    tree.store().capabilities().local_reads
+}
+
+/// Returns the whole keys under which an object of one tree would show up in another, if both were one place: of two
+/// servers the same key, and otherwise every end of its path, since nothing tells where a gateway's directory is.
+/// What the filter leaves out does not exist for the run, and may be shared.
+pub(super) fn aliases(run: &Run, tree: &Tree, key: &Key, other: &Tree) -> Vec<Key> {
+    let mut aliases = possible_aliases(tree, key, other);
+    aliases.retain(|alias| other.relative(alias).is_some_and(|relative| run.options.filter.admits(relative.as_str())));
+    aliases
+}
+
+fn possible_aliases(tree: &Tree, key: &Key, other: &Tree) -> Vec<Key> {
+    if other.is_object() {
+        return Vec::new();
+    }
+    if !is_local(tree) && !is_local(other) {
+        let whole = tree.key(key);
+        return if other.relative(&whole).is_some() { vec![whole] } else { Vec::new() };
+    }
+    let path = tree.locate(key);
+    let ends = path.match_indices('/').map(|(at, _)| &path[at + 1..]);
+    let ends = ends.filter(|end| !end.is_empty() && !end.starts_with('/'));
+    ends.map(|end| other.key(&Key::from(end))).collect()
 }
 
 /// Returns true if both stores have the object that was written, with the same token and the same time.
