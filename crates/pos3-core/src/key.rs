@@ -11,9 +11,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::printable;
 
-/// The prefix of the names of this project's unfinished files. No listing contains such files, and no key may use the
-/// prefix.
+/// The prefix of the names of this project's unfinished files; see [`is_partial_name`].
 pub const PARTIAL_PREFIX: &str = ".pos3-partial.";
+
+/// The text after [`PARTIAL_PREFIX`] in the name of an unfinished file that a later put can resume.
+pub const RESUMABLE_INFIX: &str = "resume.";
+
+/// Returns true for the name of one of this project's unfinished files: [`PARTIAL_PREFIX`], [`RESUMABLE_INFIX`] if it can
+/// be resumed, and sixteen hexadecimal digits, which are random or a hash. No listing contains such a file, and no key may
+/// use its name. A file whose name only starts like this is an ordinary file.
+pub fn is_partial_name(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(PARTIAL_PREFIX) else { return false };
+    let digits = rest.strip_prefix(RESUMABLE_INFIX).unwrap_or(rest);
+    digits.len() == 16 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 /// The longest file name, in bytes, that common file systems accept (`NAME_MAX`).
 const LONGEST_FILE_NAME: usize = 255;
@@ -79,7 +90,7 @@ fn check_segment(segment: &str) -> Result<(), UnsafeKey> {
         "." | ".." => Err(UnsafeKey::DotSegment),
         _ if segment.len() > LONGEST_FILE_NAME => Err(UnsafeKey::TooLong),
         _ if segment.contains('\0') => Err(UnsafeKey::Nul),
-        _ if segment.starts_with(PARTIAL_PREFIX) => Err(UnsafeKey::Reserved),
+        _ if is_partial_name(segment) => Err(UnsafeKey::Reserved),
         _ if cfg!(windows) => check_windows_segment(segment),
         _ => Ok(()),
     }
@@ -184,7 +195,11 @@ mod tests {
             ("../up", Err(UnsafeKey::DotSegment)),
             ("up/..", Err(UnsafeKey::DotSegment)),
             ("a\0b", Err(UnsafeKey::Nul)),
-            ("d/.pos3-partial.1", Err(UnsafeKey::Reserved)),
+            ("d/.pos3-partial.0123456789abcdef", Err(UnsafeKey::Reserved)),
+            (".pos3-partial.resume.0123456789abcdef/x", Err(UnsafeKey::Reserved)),
+            ("d/.pos3-partial.0123456789abcdeF", Ok(())),
+            ("d/.pos3-partial.1", Ok(())),
+            (".pos3-partial.notes.txt", Ok(())),
             (long.as_str(), Err(UnsafeKey::TooLong)),
         ];
         for (key, expected) in table {

@@ -63,7 +63,7 @@ pub use execute::Executor;
 pub use explain::{Explanation, Outcome};
 pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterRule};
 pub use journal::{Journal, MemoryJournal, Unfinished};
-pub use key::{Key, PARTIAL_PREFIX, UnsafeKey};
+pub use key::{Key, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_partial_name};
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
 pub use options::{

@@ -9,7 +9,7 @@ mod unfinished;
 
 use std::time::{Duration, SystemTime};
 
-use pos3_core::PARTIAL_PREFIX;
+use pos3_core::{PARTIAL_PREFIX, RESUMABLE_INFIX};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -18,9 +18,6 @@ use crate::facts;
 
 pub(crate) use seen::{Seen, sweep};
 pub(crate) use unfinished::{abandon, unfinished};
-
-/// What follows [`PARTIAL_PREFIX`] in the name of a file that a later put can go on with.
-const RESUMABLE: &str = "resume.";
 
 /// Between making a file and locking it lies less than this.
 const UNLOCKED: Duration = Duration::from_secs(1);
@@ -58,7 +55,7 @@ pub(crate) fn resumable_name(name: &str) -> String {
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{PARTIAL_PREFIX}{RESUMABLE}{hash:016x}")
+    format!("{PARTIAL_PREFIX}{RESUMABLE_INFIX}{hash:016x}")
 }
 
 /// An unfinished file that was nobody's, and is ours while this lives.
@@ -86,7 +83,7 @@ impl Leftover {
 
     /// Returns true if this file, which has `name`, was left long enough ago to be removed without being asked for.
     pub(crate) fn is_stale(&self, name: &str) -> bool {
-        let is_resumable = name.strip_prefix(PARTIAL_PREFIX).is_some_and(|rest| rest.starts_with(RESUMABLE));
+        let is_resumable = name.strip_prefix(PARTIAL_PREFIX).is_some_and(|rest| rest.starts_with(RESUMABLE_INFIX));
         let (changed, limit) = match (self.lock, is_resumable) {
             (_, true) => (facts::modified(&self.stat), RESUMABLE_FOR),
             (Lock::Held, false) => (facts::modified(&self.stat), UNLOCKED),

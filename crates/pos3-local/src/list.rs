@@ -17,7 +17,7 @@ use crate::blocking::{Working, begin};
 use crate::root::Root;
 use walk::Walk;
 
-pub(crate) use directory::{ReadBuffer, Step, is_empty, leftovers};
+pub(crate) use directory::{ReadBuffer, Step, is_empty, leftovers, partial};
 
 type Batch = Vec<Result<Entry>>;
 

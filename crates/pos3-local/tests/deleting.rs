@@ -34,7 +34,7 @@ async fn an_empty_directory_goes_with_what_a_crash_left_but_not_with_work_under_
     let world = World::new();
     world.make(&["old/", "new/", "held/"]);
     let lefts = ["old", "new", "held"].map(|directory| {
-        let path = world.path(directory).join(".pos3-partial.1");
+        let path = world.path(directory).join(".pos3-partial.0000000000000001");
         fs::write(&path, "half").unwrap();
         fs::File::options().write(true).open(path).unwrap()
     });
@@ -47,6 +47,6 @@ async fn an_empty_directory_goes_with_what_a_crash_left_but_not_with_work_under_
     }
     assert_eq!(world.names(""), ["held", "new"]);
     for name in ["held", "new"] {
-        assert_eq!(world.names(name), [".pos3-partial.1"]);
+        assert_eq!(world.names(name), [".pos3-partial.0000000000000001"]);
     }
 }

@@ -35,22 +35,34 @@ async fn what_nobody_writes_is_unfinished_and_what_somebody_writes_is_not() {
     let world = World::new();
     let outside = world.directory.path().join("outside");
     fs::create_dir(&outside).unwrap();
-    fs::write(outside.join(".pos3-partial.4"), "x").unwrap();
-    world.make(&["d/e/file", "file"]).link("d/link", "../../outside").link("d/.pos3-partial.5", "../file");
-    leave(&world, ".pos3-partial.1", DAY);
-    leave(&world, "d/e/.pos3-partial.2", DAY);
-    let held = leave(&world, "d/.pos3-partial.3", DAY);
+    fs::write(outside.join(".pos3-partial.0000000000000004"), "x").unwrap();
+    world
+        .make(&["d/e/file", "file"])
+        .link("d/link", "../../outside")
+        .link("d/.pos3-partial.0000000000000005", "../file");
+    leave(&world, ".pos3-partial.0000000000000001", DAY);
+    leave(&world, "d/e/.pos3-partial.0000000000000002", DAY);
+    let held = leave(&world, "d/.pos3-partial.0000000000000003", DAY);
     hold(&held);
-    assert_eq!(keys_of_unfinished(&world, "").await, [".pos3-partial.1", "d/e/.pos3-partial.2"]);
-    assert_eq!(keys_of_unfinished(&world, "d/").await, ["d/e/.pos3-partial.2"]);
-    assert_eq!(keys_of_unfinished(&world, "d/e").await, ["d/e/.pos3-partial.2"]);
+    assert_eq!(
+        keys_of_unfinished(&world, "").await,
+        [".pos3-partial.0000000000000001", "d/e/.pos3-partial.0000000000000002"]
+    );
+    assert_eq!(keys_of_unfinished(&world, "d/").await, ["d/e/.pos3-partial.0000000000000002"]);
+    assert_eq!(keys_of_unfinished(&world, "d/e").await, ["d/e/.pos3-partial.0000000000000002"]);
     assert_eq!(keys_of_unfinished(&world, "e").await, [""; 0]);
     assert_eq!(keys_of_unfinished(&world, "none/").await, [""; 0]);
     let (key, put) = found(&world, "d/").await.remove(0);
-    assert_eq!((key.as_str(), put.id.as_str()), ("d/e/.pos3-partial.2", ".pos3-partial.2"));
+    assert_eq!(
+        (key.as_str(), put.id.as_str()),
+        ("d/e/.pos3-partial.0000000000000002", ".pos3-partial.0000000000000002")
+    );
     assert!(SystemTime::now().duration_since(put.since.unwrap()).unwrap() >= DAY);
     drop(held);
-    assert_eq!(keys_of_unfinished(&world, "d/").await, ["d/.pos3-partial.3", "d/e/.pos3-partial.2"]);
+    assert_eq!(
+        keys_of_unfinished(&world, "d/").await,
+        ["d/.pos3-partial.0000000000000003", "d/e/.pos3-partial.0000000000000002"]
+    );
 }
 
 #[tokio::test]
@@ -58,60 +70,86 @@ async fn only_unfinished_files_that_nobody_writes_can_be_abandoned() {
     let world = World::new();
     let outside = world.directory.path().join("outside");
     fs::create_dir(&outside).unwrap();
-    fs::write(outside.join(".pos3-partial.1"), "x").unwrap();
-    world.make(&["d/file", "file"]).link("link", "../outside").link(".pos3-partial.link", "file");
-    leave(&world, "d/.pos3-partial.1", DAY);
-    leave(&world, "d/.pos3-partial.2", DAY);
-    hold(&leave(&world, "d/.pos3-partial.3", DAY));
-    let held = leave(&world, "d/.pos3-partial.4", DAY);
+    fs::write(outside.join(".pos3-partial.0000000000000001"), "x").unwrap();
+    world.make(&["d/file", "file"]).link("link", "../outside").link(".pos3-partial.00000000000000e0", "file");
+    leave(&world, "d/.pos3-partial.0000000000000001", DAY);
+    leave(&world, "d/.pos3-partial.0000000000000002", DAY);
+    hold(&leave(&world, "d/.pos3-partial.0000000000000003", DAY));
+    let held = leave(&world, "d/.pos3-partial.0000000000000004", DAY);
     hold(&held);
     let put = |name: &str, id: &str| (key(name), Unfinished { id: id.into(), since: None, state: Vec::new() });
     let table = [
-        (put("d/.pos3-partial.1", ".pos3-partial.1"), None),
-        (put("d/the-target", ".pos3-partial.2"), None),
-        (put("d/.pos3-partial.3", ".pos3-partial.3"), None),
-        (put("d/.pos3-partial.4", ".pos3-partial.4"), Some(ErrorKind::Precondition)),
-        (put("d/.pos3-partial.9", ".pos3-partial.9"), None),
-        (put("none/f", ".pos3-partial.9"), None),
+        (put("d/.pos3-partial.0000000000000001", ".pos3-partial.0000000000000001"), None),
+        (put("d/the-target", ".pos3-partial.0000000000000002"), None),
+        (put("d/.pos3-partial.0000000000000003", ".pos3-partial.0000000000000003"), None),
+        (put("d/.pos3-partial.0000000000000004", ".pos3-partial.0000000000000004"), Some(ErrorKind::Precondition)),
+        (put("d/.pos3-partial.0000000000000009", ".pos3-partial.0000000000000009"), None),
+        (put("none/f", ".pos3-partial.0000000000000009"), None),
         (put("d/file", "file"), Some(ErrorKind::InvalidKey)),
         (put("d/file", ".pos3-partial.x/../file"), Some(ErrorKind::InvalidKey)),
-        (put("d/../file", ".pos3-partial.1"), Some(ErrorKind::InvalidKey)),
-        (put("link/.pos3-partial.1", ".pos3-partial.1"), Some(ErrorKind::Unsupported)),
-        (put(".pos3-partial.link", ".pos3-partial.link"), Some(ErrorKind::Unsupported)),
+        (put("d/../file", ".pos3-partial.0000000000000001"), Some(ErrorKind::InvalidKey)),
+        (put("link/.pos3-partial.0000000000000001", ".pos3-partial.0000000000000001"), Some(ErrorKind::Unsupported)),
+        (put(".pos3-partial.00000000000000e0", ".pos3-partial.00000000000000e0"), Some(ErrorKind::Unsupported)),
     ];
     let (puts, expected): (Vec<_>, Vec<_>) = table.into_iter().unzip();
     let answers = world.store().abandon(&puts).await;
     let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(pos3_core::StoreError::kind)).collect();
     assert_eq!(kinds, expected);
-    assert_eq!(world.names("d"), [".pos3-partial.4", "file"]);
-    assert_eq!(world.names(""), [".pos3-partial.link", "d", "file", "link"]);
-    assert_eq!(fs::read(outside.join(".pos3-partial.1")).unwrap(), b"x");
+    assert_eq!(world.names("d"), [".pos3-partial.0000000000000004", "file"]);
+    assert_eq!(world.names(""), [".pos3-partial.00000000000000e0", "d", "file", "link"]);
+    assert_eq!(fs::read(outside.join(".pos3-partial.0000000000000001")).unwrap(), b"x");
 }
 
 #[tokio::test]
 async fn a_write_removes_the_stale_leftovers_that_a_listing_met_and_a_listing_alone_nothing() {
     let world = World::new();
-    let resumable = |name: &str| format!("d/.pos3-partial.resume.{name}");
-    leave(&world, ".pos3-partial.old", Duration::from_secs(60));
-    leave(&world, "d/.pos3-partial.old", DAY);
-    leave(&world, "d/e/.pos3-partial.old", DAY);
-    leave(&world, "d/.pos3-partial.young", Duration::ZERO);
-    leave(&world, &resumable("kept"), 6 * DAY);
-    leave(&world, &resumable("old"), 8 * DAY);
-    let held = leave(&world, "d/.pos3-partial.held", DAY);
+    let resumable = |name: &str| format!("d/.pos3-partial.resume.{name:0>16}");
+    leave(&world, ".pos3-partial.00000000000000a0", Duration::from_secs(60));
+    leave(&world, "d/.pos3-partial.00000000000000a0", DAY);
+    leave(&world, "d/e/.pos3-partial.00000000000000a0", DAY);
+    leave(&world, "d/.pos3-partial.00000000000000b0", Duration::ZERO);
+    leave(&world, &resumable("d0"), 6 * DAY);
+    leave(&world, &resumable("a0"), 8 * DAY);
+    let held = leave(&world, "d/.pos3-partial.00000000000000c0", DAY);
     hold(&held);
-    let unlisted = ["d/.pos3-partial.held", "d/.pos3-partial.young", &resumable("kept")];
+    let unlisted = ["d/.pos3-partial.00000000000000c0", "d/.pos3-partial.00000000000000b0", &resumable("d0")];
     let store = world.store();
     let before = (world.names(""), world.names("d"), world.names("d/e"));
     assert_eq!(store.list_all("").await.unwrap().iter().map(shown).collect::<Vec<_>>(), ["d/ directory", "d/e/ empty"]);
     assert_eq!((world.names(""), world.names("d"), world.names("d/e")), before, "reading changes nothing");
 
     store.put(&key("new"), Content::from("x"), PutOptions::default()).await.unwrap();
-    let stale = [".pos3-partial.old", "d/.pos3-partial.old", "d/e/.pos3-partial.old", &resumable("old")];
+    let stale = [
+        ".pos3-partial.00000000000000a0",
+        "d/.pos3-partial.00000000000000a0",
+        "d/e/.pos3-partial.00000000000000a0",
+        &resumable("a0"),
+    ];
     while stale.iter().any(|name| world.path(name).exists()) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     for name in unlisted {
         assert!(world.path(name).exists(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_file_whose_name_only_starts_like_ours_is_a_file_like_all_others() {
+    let world = World::new();
+    let names = [".pos3-partial.", ".pos3-partial.0123", ".pos3-partial.notes.txt", ".pos3-partial.resume.me"];
+    let unlike = ".pos3-partial.00000000000000AB";
+    for name in names.iter().copied().chain([unlike]) {
+        leave(&world, &format!("d/{name}"), DAY);
+    }
+    world.make(&["d/.pos3-partial.0123456789abcdef/x"]);
+    let listed = world.keys("d/", ListOptions::default()).await;
+    for name in names.iter().copied().chain([unlike, ".pos3-partial.0123456789abcdef/x"]) {
+        assert!(listed.contains(&format!("d/{name}")), "{name} {listed:?}");
+    }
+    assert_eq!(keys_of_unfinished(&world, "").await, [""; 0]);
+    let store = world.store();
+    store.list_all("").await.unwrap();
+    store.put(&key("d/.pos3-partial.mine"), Content::from("x"), PutOptions::default()).await.unwrap();
+    store.remove(&key("d/")).await.unwrap();
+    assert_eq!(world.names("d").len(), names.len() + 3, "nothing was removed");
 }

@@ -54,7 +54,7 @@ async fn nothing_is_written_through_a_link_or_over_another_kind() {
     }
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
     assert_eq!(fs::read(outside.join("f")).unwrap(), b"safe");
-    for name in ["../outside/new", "/etc/new", "a/../../outside/new", "a//b", ".pos3-partial.1", "a/"] {
+    for name in ["../outside/new", "/etc/new", "a/../../outside/new", "a//b", ".pos3-partial.0000000000000001", "a/"] {
         let error = world.store().write(&key(name), "x".into()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidKey, "{name}: {error}");
     }

@@ -1,6 +1,6 @@
 //! The port's two verbs for puts that were begun and never ended.
 
-use pos3_core::{ErrorKind, Key, PARTIAL_PREFIX, Result, StoreError, Unfinished};
+use pos3_core::{ErrorKind, Key, Result, StoreError, Unfinished, is_partial_name};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::Leftover;
 use crate::blocking::Waited;
 use crate::error::{failed, unfit};
-use crate::list::{ReadBuffer, Step};
+use crate::list::{ReadBuffer, Step, partial};
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
@@ -33,7 +33,7 @@ pub(crate) fn unfinished(root: &Root, prefix: &str, waited: &Waited) -> Result<V
         let _ = buffer.each(directory.as_fd(), |name, kind| {
             match name.to_str() {
                 Ok("." | "..") | Err(_) => {}
-                Ok(name) if name.starts_with(PARTIAL_PREFIX) => names.push(name.to_owned()),
+                Ok(text) if partial(name, kind).is_some() => names.push(text.to_owned()),
                 Ok(name) if matches!(kind, FileType::Directory | FileType::Unknown) => {
                     pending.push(format!("{base}{name}/"));
                 }
@@ -65,7 +65,7 @@ fn abandon_one(root: &Root, key: &Key, name: &str) -> Result<()> {
     if !parent.is_empty() {
         Key::from(parent).check_path().map_err(|rule| unfit("abandon", key, rule))?;
     }
-    if !name.starts_with(PARTIAL_PREFIX) || name.contains(['/', '\0']) {
+    if !is_partial_name(name) {
         return Err(StoreError::new(ErrorKind::InvalidKey, "abandon")
             .with_key(key)
             .with_message("what is named is no unfinished file"));

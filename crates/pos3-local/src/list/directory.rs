@@ -5,7 +5,7 @@
 
 use std::ffi::CStr;
 
-use pos3_core::PARTIAL_PREFIX;
+use pos3_core::is_partial_name;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -13,8 +13,8 @@ use rustix::io::Errno;
 /// Returns true if `directory` holds nothing that a listing would show.
 pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let mut empty = true;
-    ReadBuffer::default().each(directory, |name, _| {
-        empty = !is_listed(name);
+    ReadBuffer::default().each(directory, |name, kind| {
+        empty = !is_listed(name, kind);
         if empty { Step::Continue } else { Step::Stop }
     })?;
     Ok(empty)
@@ -25,26 +25,23 @@ pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno>
     let mut names = Vec::new();
     if is_empty(directory)? {
         rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
-        ReadBuffer::default().each(directory, |name, _| {
-            names.extend(partial(name).map(str::to_owned));
+        ReadBuffer::default().each(directory, |name, kind| {
+            names.extend(partial(name, kind).map(str::to_owned));
             Step::Continue
         })?;
     }
     Ok(names)
 }
 
-/// Returns the name if it is that of an unfinished file of ours.
-pub(super) fn partial(name: &CStr) -> Option<&str> {
-    if !name.to_bytes().starts_with(PARTIAL_PREFIX.as_bytes()) {
-        return None;
-    }
-    name.to_str().ok()
+/// Returns the name if it is that of an unfinished file of ours. A file system may not say what kind of file it is.
+pub(crate) fn partial(name: &CStr, kind: FileType) -> Option<&str> {
+    let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
+    name.to_str().ok().filter(|name| is_file && is_partial_name(name))
 }
 
 /// Returns true for a name that stands for an entry: not one of our own unfinished files.
-pub(super) fn is_listed(name: &CStr) -> bool {
-    let name = name.to_bytes();
-    name != b"." && name != b".." && !name.starts_with(PARTIAL_PREFIX.as_bytes())
+pub(super) fn is_listed(name: &CStr, kind: FileType) -> bool {
+    !matches!(name.to_bytes(), b"." | b"..") && partial(name, kind).is_none()
 }
 
 /// Whether to read on.

@@ -50,9 +50,9 @@ impl Names {
         let mut names = Self::default();
         let mut odd = Vec::new();
         buffer.each(directory, |name, kind| {
-            if let Some(name) = partial(name) {
+            if let Some(name) = partial(name, kind) {
                 names.unfinished.push(name.to_owned());
-            } else if is_listed(name) {
+            } else if is_listed(name, kind) {
                 match name.to_str() {
                     Ok(text) => names.add(directory, text, kind, symlinks),
                     Err(_) => odd.push((name.to_string_lossy().into_owned(), kind)),
