@@ -9,6 +9,7 @@ mod filter;
 mod job;
 mod ls;
 mod manifest;
+mod path;
 mod plan;
 mod profile;
 mod run;

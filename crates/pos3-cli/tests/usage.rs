@@ -91,3 +91,48 @@ fn help_teaches_and_goes_to_stdout() {
     }
     assert!(program.run(&["--version"]).out.starts_with("pos3-cli 0."));
 }
+
+#[test]
+fn a_url_in_the_place_of_a_local_path_is_a_usage_error() {
+    let program = Program::new().with(&[("from/a", "1")]);
+    let table: &[&[&str]] = &[
+        &["download", "s3://b/k", "--local"],
+        &["upload", "s3://b/k", "--local"],
+        &["download", "s3://b/k", "--cache-root"],
+        &["run", "--upload", "o=s3://b/k", "--cache-root", "URL", "--", "true"],
+        &["run", "--upload", "o=s3://b/k", "--json-report", "URL", "--", "true"],
+        &["plan", "from", "s3://b/k", "-o"],
+        &["plan", "from", "to", "--exclude-from"],
+        &["sync", "from", "to", "--exclude-from"],
+        &["sync", "from", "to", "--ca-bundle"],
+        &["ls", "from", "--ca-bundle"],
+        &["apply"],
+    ];
+    for arguments in table {
+        for url in
+            ["s3://bucket/x", "S3://bucket/x", "s3:/bucket/x", "s3://KEY:SECRET@bucket/x", "https://u:SECRET@h/x"]
+        {
+            let mut arguments = arguments.to_vec();
+            match arguments.iter_mut().find(|argument| **argument == "URL") {
+                Some(place) => *place = url,
+                None => arguments.push(url),
+            }
+            let ended = program.run(&arguments);
+            assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{arguments:?} {ended:?}");
+            assert!(
+                ended.err.contains("give a path on this machine, not a URL; write './'"),
+                "{arguments:?} {ended:?}"
+            );
+            assert!(!ended.err.contains("SECRET"), "{arguments:?} {ended:?}");
+        }
+    }
+    let cache =
+        program.command(&["download", "s3://b/k"]).env("POS3_CACHE_ROOT", "s3://KEY:SECRET@b").output().unwrap();
+    let cache = crate::program::Ended::from(cache);
+    assert_eq!(cache.code, Some(2), "{cache:?}");
+    assert!(cache.err.contains("--cache-root") && !cache.err.contains("SECRET"), "{cache:?}");
+    let names = std::fs::read_dir(program.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name != "from" && name != ".state").count(), 0, "nothing was made");
+    let meant = program.run(&["plan", "from", "to", "-o", "./s3:plan"]);
+    assert_eq!((meant.code, program.path("s3:plan").exists()), (Some(0), true), "{meant:?}");
+}

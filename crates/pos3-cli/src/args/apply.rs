@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pos3::{Preconditions, Shard, SyncOptions};
 
+use super::path::local_path;
 use super::{ConcurrencyArgs, S3Args, SafetyArgs, ShowArgs};
 
 const EXAMPLES: &str = "\
@@ -24,7 +25,7 @@ its own copies only. Applying a plan again does nothing twice: what was done is 
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ApplyArgs {
     /// A file that 'pos3-cli plan' wrote; '-' is stdin
-    #[arg(value_name = "PLAN")]
+    #[arg(value_name = "PLAN", value_parser = local_path())]
     pub(crate) plan: PathBuf,
 
     /// Do only one part of the plan, such as 2/3

@@ -6,8 +6,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use pos3::{Filter, FilterBuilder, FilterError};
+
+use super::path::local_path;
 
 const HEADING: &str = "What to sync";
 
@@ -86,7 +88,7 @@ impl Args for FilterArgs {
                     .long("exclude-from")
                     .value_name("FILE")
                     .action(ArgAction::Append)
-                    .value_parser(value_parser!(PathBuf))
+                    .value_parser(local_path())
                     .help_heading(HEADING)
                     .help("Leave out what the lines of a file say, in the syntax of .gitignore"),
             )

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::path::local_path;
 use super::{JobArgs, ShowArgs, SyncManifestArgs};
 
 const EXAMPLES: &str = "\
@@ -24,7 +25,7 @@ is 4. To leave something out, make the plan again with --exclude: a file with li
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PlanArgs {
     /// The file to write; '-' is stdout
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = local_path())]
     output: PathBuf,
 
     #[command(flatten)]

@@ -9,6 +9,7 @@ use pos3::{Guards, Location, MaxDelete, Shape, Symlinks};
 
 use super::SessionArgs;
 use super::job::max_delete;
+use super::path::local_path;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,7 +106,7 @@ pub(crate) struct RunArgs {
     pub(crate) deadline: Duration,
 
     /// Write what became of the program and of every upload to this file, as one JSON object
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
     pub(crate) json_report: Option<PathBuf>,
 
     /// Show errors only

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pos3::{Credentials, Location, Profiles, S3Provider, S3Settings, S3SettingsError};
 
+use super::path::local_path;
 use crate::warnings::Warnings;
 
 /// The scheme whose locations have profiles.
@@ -27,7 +28,7 @@ pub(crate) struct S3Args {
     region: Option<String>,
 
     /// Trust the certificates in this PEM file, and nobody else
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
     ca_bundle: Option<PathBuf>,
 
     /// Send requests without a signature, as public buckets allow

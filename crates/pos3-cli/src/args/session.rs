@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pos3::Filter;
 
+use super::path::local_path;
 use super::{ConcurrencyArgs, S3Args};
 
 /// How a session is set up.
@@ -16,7 +17,8 @@ pub(crate) struct SessionArgs {
         value_name = "DIR",
         env = "POS3_CACHE_ROOT",
         default_value = "~/.cache/positronic/s3/",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = local_path()
     )]
     pub(crate) cache_root: PathBuf,
 

@@ -6,6 +6,7 @@ use clap::Args;
 use pos3::{Guards, MaxDelete, Symlinks};
 
 use super::job::max_delete;
+use super::path::local_path;
 use super::{SessionArgs, ShowArgs};
 
 const DOWNLOAD: &str = "\
@@ -70,7 +71,7 @@ pub(crate) struct TransferArgs {
 
     /// The local path: a file for one object, a directory for a prefix; an object goes inside a path that ends in '/'
     /// [default: below the cache root]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = local_path())]
     pub(crate) local: Option<PathBuf>,
 
     /// Show what would be done, one line each, and do nothing
