@@ -2,18 +2,18 @@
 //!
 //! Taken as it is, `--local s3://bucket/data` would make a directory `s3:` here, and nobody would find what is in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use pos3::{Location, LocationError};
 
 /// Reads a path. A URL is a usage error, but for one of a path: `file:///PATH`.
 pub(super) fn local_path() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(read)
+    PathBufValueParser::new().try_map(|path| read(&path))
 }
 
 /// The message repeats nothing: a URL may hold a password.
-fn read(path: PathBuf) -> Result<PathBuf, String> {
+fn read(path: &Path) -> Result<PathBuf, String> {
     match Location::from_os_str(path.as_os_str()) {
         Ok(Location::Local(path)) => Ok(path),
         Err(error @ (LocationError::FileHost { .. } | LocationError::FileEscape { .. })) => Err(error.to_string()),
@@ -39,12 +39,12 @@ mod tests {
             ("a:b", "a:b"),
             ("file:///a%20b", "/a b"),
         ] {
-            assert_eq!(read(text.into()).unwrap(), PathBuf::from(path), "{text}");
+            assert_eq!(read(Path::new(text)).unwrap(), PathBuf::from(path), "{text}");
         }
         for text in ["s3://b/k", "S3://b", "s3:/b", "https://h/x", "odd+x://y", "://x", "file://host/x"] {
-            assert!(read(text.into()).is_err(), "{text}");
+            assert!(read(Path::new(text)).is_err(), "{text}");
         }
-        let error = read("s3://KEY:SECRET@bucket".into()).unwrap_err();
+        let error = read(Path::new("s3://KEY:SECRET@bucket")).unwrap_err();
         assert!(!error.contains("SECRET"), "{error}");
     }
 }

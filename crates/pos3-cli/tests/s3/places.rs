@@ -130,6 +130,7 @@ fn equal_prefixes_of_two_servers_are_two_places() {
 
 /// Runs a line of the shell in which the first directory of each pair is mounted at the second, too; none where nothing can
 /// be mounted.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn mounted(program: &Program, mounts: &[(&str, &str)], arguments: &str) -> Option<Ended> {
     let mounts: String = mounts.iter().map(|(what, at)| format!("mount --bind {what} {at} && ")).collect();
     let line = format!("{mounts}exec {} {arguments}", env!("CARGO_BIN_EXE_pos3-cli"));
