@@ -28,6 +28,7 @@ mod requests;
 mod rewritten;
 mod run;
 mod run_sides;
+mod run_touched;
 mod shapes;
 mod signals;
 mod sources;

@@ -15,7 +15,7 @@ use crate::plan::Guards;
 use crate::store::{Budget, Pace};
 use crate::tree::Tree;
 
-pub use policy::{Deletable, Overwritable, PendingWrite};
+pub use policy::{ByContent, Deletable, Objection, Overwritable, PendingWrite};
 
 /// Options of a sync.
 #[derive(Clone, Debug)]

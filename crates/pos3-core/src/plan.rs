@@ -119,8 +119,8 @@ pub enum SkipReason {
     /// Both sides were changed since they were equal.
     #[error("both sides changed since they were equal")]
     Conflict,
-    /// The sides differ, no manifest row shows which one changed, and the target's entry is not older.
-    #[error("the sides differ, no manifest row says which one changed, and the one to be overwritten is not older")]
+    /// The sides differ, and no manifest row says which one changed. The target's could be data that is nowhere else.
+    #[error("the sides differ, and no manifest row says which one changed")]
     Later,
     /// The entry was removed from the target since both sides were equal, and the source's has not changed.
     #[error("it was removed from the target since both sides were equal")]

@@ -74,6 +74,12 @@ pub fn last_change(fingerprint: &Fingerprint) -> Option<SystemTime> {
     time(0, nanos.into())
 }
 
+/// Returns the length of the file that a local store gave this fingerprint; nothing for a fingerprint of another store.
+pub fn length(fingerprint: &Fingerprint) -> Option<u64> {
+    let token: &[u8; 32] = fingerprint.as_bytes().try_into().ok()?;
+    Some(u64::from_le_bytes(token[..8].try_into().ok()?))
+}
+
 /// Returns the length in bytes.
 pub(crate) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or_default()
@@ -158,6 +164,7 @@ mod tests {
             let stat = rustix::fs::fstat(&file).unwrap();
             assert_eq!(modified(&stat), Some(time));
             assert_eq!(last_change(&fingerprint(&stat)), status_changed(&stat));
+            assert_eq!(length(&fingerprint(&stat)), Some(size(&stat)));
         }
     }
 
@@ -165,6 +172,7 @@ mod tests {
     fn only_a_fingerprint_of_a_file_tells_a_time() {
         for other in ["", DIRECTORY, "0123456789abcdef0123456789abcdef-7"] {
             assert_eq!(last_change(&Fingerprint::from(other)), None, "{other}");
+            assert_eq!(length(&Fingerprint::from(other)), None, "{other}");
         }
     }
 }

@@ -25,7 +25,7 @@ mod store;
 mod tick;
 mod write;
 
-pub use facts::last_change;
+pub use facts::{last_change, length};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use root::in_the_way;
 pub use store::LocalStore;

@@ -208,8 +208,8 @@ use signals::Signals;
 ///
 /// A [`sync`](Self::sync) downloads first. A file that changed since both sides were equal stays and is uploaded later. If
 /// the object changed, too, neither side is touched and the call fails with the pair in [`SessionError::Transfer`]. If there
-/// is no manifest row of the key, because the state was lost, the later side wins only if it is the object; a local file that
-/// is later, or may be, is such a conflict.
+/// is no manifest row of the key, because the state was lost, two sides that differ are such a conflict, too. A file whose
+/// fingerprint changed and whose content did not has not changed: the content is read where that matters.
 ///
 /// # Many processes
 ///

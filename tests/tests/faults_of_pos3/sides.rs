@@ -197,7 +197,7 @@ async fn a_key_that_another_writer_removed_is_not_uploaded_again() {
 }
 
 #[tokio::test]
-async fn without_its_state_a_file_that_may_be_later_than_its_object_is_in_conflict() {
+async fn without_its_state_a_file_that_differs_from_its_object_is_in_conflict() {
     for ahead in [0, 600, -600] {
         let world = World::with(&[("run/model", "step-001")]);
         world.server.configure(|settings| settings.clock_ahead = ahead);
@@ -221,12 +221,13 @@ async fn without_its_state_a_file_that_may_be_later_than_its_object_is_in_confli
             ("step-002", "step-001")
         );
 
-        // An object that is later for sure is no conflict.
+        // The file may be output that is nowhere else, so an object that is later for sure is in conflict, too.
         world.put("run/model", "step-003, of another machine");
         world.server.set_modified(BUCKET, "run/model", by_the_server(30));
         Loss::Deleted.strike(&world);
-        world.session().sync(URL, both()).await.unwrap();
-        assert_eq!(read(&run, "model"), "step-003, of another machine", "{ahead}");
+        let error = world.session().sync(URL, both()).await.unwrap_err();
+        assert_eq!(pair(&error).2, &SkipReason::Later, "{ahead}");
+        assert_eq!(read(&run, "model"), "step-002", "{ahead}");
     }
 }
 

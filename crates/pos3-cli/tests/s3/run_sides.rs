@@ -76,14 +76,23 @@ fn what_was_not_uploaded_goes_on_as_before_where_the_state_is_there() {
 }
 
 #[test]
-fn an_object_that_is_later_for_sure_is_fetched_also_without_the_state() {
+fn output_that_was_not_uploaded_survives_the_loss_of_the_state_and_a_later_object() {
     let cloud = Cloud::new(&[]);
     killed_before_the_upload(&cloud, &SYNC);
     fs::remove_dir_all(cloud.program.state()).unwrap();
     cloud.server.put(BUCKET, "c/model", "step-003\n");
     cloud.server.set_modified(BUCKET, "c/model", SystemTime::now() + Duration::from_secs(60));
-    let ended = run(&cloud, &sh(&SYNC, r#"cat "$POS3_PATH_C/model""#));
-    assert_eq!((ended.code, ended.out.trim_end()), (Some(0), "step-003"), "{ended:?}");
+    let ended = run(&cloud, &sh(&SYNC, "echo started"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    let pair = format!("'{}' and 's3://data/c/model' conflict: ", local(&cloud, "model").display());
+    assert!(ended.err.contains(&pair) && ended.err.contains("\nhint: compare the two; "), "{}", ended.err);
+    assert_eq!(fs::read_to_string(local(&cloud, "model")).unwrap(), "step-002\n");
+    assert_eq!(stored(&cloud, "c/model").unwrap(), "step-003\n");
+
+    // What is equal is no conflict, whatever is known of it.
+    cloud.server.put(BUCKET, "c/model", "step-002\n");
+    let ended = run(&cloud, &sh(&SYNC, "echo started"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "started\n"), "{ended:?}");
 }
 
 #[test]

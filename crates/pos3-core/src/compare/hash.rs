@@ -181,6 +181,43 @@ impl Body {
     }
 }
 
+/// Compares a content with digests: with any of them it agrees, or with none, or they cannot all tell. If none of them can,
+/// nothing is read.
+///
+/// # Errors
+///
+/// Those of reading the content.
+pub(crate) async fn agreement(content: &Content, digests: &[Digest]) -> Result<Agreement> {
+    let mut digesters: Vec<_> = digests.iter().filter_map(|digest| Digester::new(*digest, content.size())).collect();
+    if digesters.is_empty() {
+        return Ok(Agreement::Unknown);
+    }
+    let is_each_comparable = digesters.len() == digests.len();
+    let mut body = content.read(0..content.size()).await?;
+    while let Some(chunk) = body.try_next().await? {
+        digesters.iter_mut().for_each(|digester| digester.update(&chunk));
+    }
+    let found: Vec<_> = digesters.into_iter().map(Digester::finish).collect();
+    Ok(if found.contains(&Agreement::Same) {
+        Agreement::Same
+    } else if is_each_comparable && found.iter().all(|one| *one == Agreement::Different) {
+        Agreement::Different
+    } else {
+        Agreement::Unknown
+    })
+}
+
+/// Returns a digest that later contents of a file can be compared with: its own MD5, or the digest of its parts that a store
+/// told, for a file of many parts is long. An MD5 that a store told is not taken: on some servers it is only the form of one,
+/// and every other content would then look as if the file had changed. Returns nothing if the file cannot be read as it was
+/// listed.
+pub(crate) async fn comparable(content: Content, known: Option<Digest>) -> Option<Digest> {
+    match known {
+        Some(known @ Digest::Md5OfParts { .. }) if Digester::new(known, content.size()).is_some() => Some(known),
+        _ => md5(content).await.ok().map(Digest::Md5),
+    }
+}
+
 async fn md5(content: Content) -> Result<[u8; 16]> {
     let mut hash = Md5::new();
     let mut body = content.read(0..content.size()).await?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Run, backup, failure, precondition};
-use crate::entry::{Entry, Kind};
+use crate::compare::comparable;
+use crate::entry::{Digest, Entry, Kind};
 use crate::error::{ErrorKind, Reach, StoreError};
 use crate::event::Event;
 use crate::key::Key;
@@ -13,6 +14,7 @@ use crate::options::{Preconditions, Verify};
 use crate::plan::{Action, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind};
 use crate::store::{Content, Expect, PutOptions, Result, Slot};
+use crate::tree::Tree;
 
 /// The pauses before pos3 reads a source file again that changed while it was read.
 const PAUSES: [Duration; 4] =
@@ -41,6 +43,8 @@ pub(super) enum Copied {
 struct Stored {
     source: Entry,
     target: Entry,
+    /// A digest of the content, where a store told one.
+    digest: Option<Digest>,
     verified: bool,
 }
 
@@ -65,16 +69,35 @@ impl Copy {
             }
             Err(error) => return self.failed(source, kind_of(&error), error),
         };
+        let row = if self.run.recorder.is_some() { self.row(&stored).await } else { None };
         drop(slot);
         if !stored.verified && self.run.options.verify == Verify::Require {
             return self.failed(source, FailureKind::Unverified, unverified(&source.key));
         }
-        if let (Some(recorder), Some(row)) = (&self.run.recorder, Row::of(&stored.source, &stored.target)) {
+        if let (Some(recorder), Some(row)) = (&self.run.recorder, row) {
             recorder.note(RowChange::Equal(row)).await;
         }
         self.run.first.get_or_init(|| stored.source.clone());
         observer.event(&Event::Done(&self.action));
         Copied::Done { size: stored.source.size, verified: stored.verified }
+    }
+
+    /// Returns the manifest row of what was copied. Where it will matter whether a file still has this content, the row has a
+    /// digest of it that does not depend on the store: the file is read once more, unless it was moved in parts.
+    async fn row(&self, stored: &Stored) -> Option<Row> {
+        let row = Row { digest: stored.digest, ..Row::of(&stored.source, &stored.target)? };
+        if !self.run.options.overwritable.is_some() {
+            return Some(row);
+        }
+        let is_local = |tree: &Tree| tree.store().capabilities().local_reads;
+        let file = match (is_local(&self.run.source), is_local(&self.run.target)) {
+            (true, _) => self.run.source.content(&stored.source),
+            (false, true) => {
+                self.run.target.content(&Entry { key: stored.source.key.clone(), ..stored.target.clone() })
+            }
+            (false, false) => return Some(row),
+        };
+        Some(Row { digest: comparable(file, row.digest).await, ..row })
     }
 
     fn failed(&self, source: &Entry, kind: FailureKind, error: StoreError) -> Copied {
@@ -123,13 +146,15 @@ impl Copy {
             .with_journal(options.journal.clone())
             .with_budget(options.budget.clone());
         let stored = to.store().put(&to.key(&source.key), content.clone(), put).await?;
-        Ok(Stored { source: source.clone(), target: stored, verified: self.is_verified(&content) })
+        let is_read = !from.store().capabilities().local_reads && to.store().capabilities().local_reads;
+        let digest = if is_read { content.digest() } else { source.digest.or(stored.digest) };
+        Ok(Stored { source: source.clone(), target: stored, digest, verified: self.is_verified(&content) })
     }
 
     /// Returns true if a checksum verified the content. Content that stayed on this machine and empty content need
     /// none.
     fn is_verified(&self, content: &Content) -> bool {
-        let local = |tree: &crate::tree::Tree| tree.store().capabilities().local_reads;
+        let local = |tree: &Tree| tree.store().capabilities().local_reads;
         content.size() == 0 || content.is_verified() || (local(&self.run.source) && local(&self.run.target))
     }
 }

@@ -6,7 +6,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::entry::Entry;
+use crate::diff::Side;
+use crate::digest::Agreement;
+use crate::entry::{Digest, Entry};
+use crate::error::{ErrorKind, StoreError};
 use crate::manifest::Row;
 use crate::plan::SkipReason;
 
@@ -53,12 +56,76 @@ pub struct PendingWrite<'a> {
     pub row: Option<&'a Row>,
 }
 
-/// Returns why the target of a write must stay as it is, if it must.
-type Objection = dyn Fn(&PendingWrite<'_>) -> Option<SkipReason> + Send + Sync;
+/// Whether the target of a write must stay as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Objection {
+    /// It may be written.
+    None,
+    /// It stays, for this reason.
+    Stay(SkipReason),
+    /// The content of one side decides.
+    ByContent(ByContent),
+}
+
+/// A question that only content can answer: whether one side still has the content that both sides had.
+///
+/// A fingerprint changes with everything that happens to a file, such as `chmod`. So another fingerprint is no evidence of
+/// another content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByContent {
+    /// The side that is read.
+    pub side: Side,
+    /// The digests of the contents that both sides are known to have had.
+    pub digests: Vec<Digest>,
+    /// Why the target stays if the content has one of the digests, if it stays then.
+    pub same: Option<SkipReason>,
+    /// Why it stays if the content has none of them, if it stays then.
+    pub different: Option<SkipReason>,
+    /// Why it stays if the digests cannot tell, if it stays then.
+    pub unknown: Option<SkipReason>,
+}
+
+impl From<Option<SkipReason>> for Objection {
+    fn from(reason: Option<SkipReason>) -> Self {
+        reason.map_or(Self::None, Self::Stay)
+    }
+}
+
+impl From<ByContent> for Objection {
+    /// Returns the question as an objection, or its answer where nothing has to be read for it.
+    fn from(question: ByContent) -> Self {
+        let is_answered = question.same == question.different && question.same == question.unknown;
+        if is_answered || question.digests.is_empty() {
+            return question.unknown.into();
+        }
+        Self::ByContent(question)
+    }
+}
+
+impl ByContent {
+    /// Returns why the target stays, by what reading the content has shown.
+    pub(crate) fn answer(self, read: Result<Agreement, StoreError>) -> Option<SkipReason> {
+        match read {
+            Ok(Agreement::Same) => self.same,
+            Ok(Agreement::Different) => self.different,
+            Ok(Agreement::Unknown) => self.unknown,
+            // A file that changes while it is read has certainly changed.
+            Err(error) if error.kind() == ErrorKind::Precondition => self.different,
+            Err(error) if error.kind() == ErrorKind::NotFound && self.side == Side::Source => {
+                Some(SkipReason::Vanished)
+            }
+            Err(_) => self.unknown,
+        }
+    }
+}
+
+/// Says whether the target of a write must stay as it is.
+type Judge = dyn Fn(&PendingWrite<'_>) -> Objection + Send + Sync;
 
 /// Which keys of the target may be written: overwritten, or created where the target has nothing.
 #[derive(Clone, Default)]
-pub struct Overwritable(Option<Arc<Objection>>);
+pub struct Overwritable(Option<Arc<Judge>>);
 
 impl Overwritable {
     /// Asks `objection` before a key of the target is written. The key is skipped for the reason that it returns.
@@ -66,7 +133,18 @@ impl Overwritable {
     /// It is asked about every key that the source has, also where the contents turn out to be equal and its answer is not
     /// needed; so it should be cheap.
     pub fn unless(objection: impl Fn(&PendingWrite<'_>) -> Option<SkipReason> + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(objection)))
+        Self::judged(move |write| objection(write).into())
+    }
+
+    /// Asks `judge` before a key of the target is written, as [`unless`](Self::unless) does. The answer may depend on the
+    /// content of one side, which is read only where the sides turn out to differ.
+    pub fn judged(judge: impl Fn(&PendingWrite<'_>) -> Objection + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(judge)))
+    }
+
+    /// Returns true if anything is objected to, so that it matters what content both sides had.
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Leaves alone what changed in the target since both sides were last known equal: it is newer, or, where the source
@@ -80,9 +158,9 @@ impl Overwritable {
         })
     }
 
-    /// Returns why the target of a write must stay as it is, if it must.
-    pub fn objection(&self, source: &Entry, target: Option<&Entry>, row: Option<&Row>) -> Option<SkipReason> {
-        self.0.as_ref()?(&PendingWrite { source, target, row })
+    /// Returns whether the target of a write must stay as it is.
+    pub fn objection(&self, source: &Entry, target: Option<&Entry>, row: Option<&Row>) -> Objection {
+        self.0.as_ref().map_or(Objection::None, |judge| judge(&PendingWrite { source, target, row }))
     }
 }
 

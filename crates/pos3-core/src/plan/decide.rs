@@ -8,7 +8,7 @@ use crate::diff::Diff;
 use crate::entry::{Availability, Entry, Kind, Protection};
 use crate::key::Key;
 use crate::manifest::Row;
-use crate::options::Archived;
+use crate::options::{Archived, ByContent, Objection};
 use crate::store::{Capabilities, KeyRule};
 
 /// What decisions are made by.
@@ -36,7 +36,9 @@ pub(super) enum Decision {
     /// Only the target has it: to be deleted, if that was asked for and both listings end well.
     Extra(Entry),
     /// Reading content must decide.
-    Read { source: Entry, target: Entry, reading: Reading, times_decide: bool, objection: Option<SkipReason> },
+    Read { source: Entry, target: Entry, reading: Reading, times_decide: bool, objection: Objection },
+    /// A copy, unless the content of one side objects to it.
+    Ask { source: Entry, target: Option<Entry>, why: Change, question: ByContent },
 }
 
 impl Policy {
@@ -129,7 +131,7 @@ impl Policy {
 }
 
 fn read(source: Entry, target: Entry, reading: Reading, times_decide: bool) -> Decision {
-    Decision::Read { source, target, reading, times_decide, objection: None }
+    Decision::Read { source, target, reading, times_decide, objection: Objection::None }
 }
 
 fn unchanged(source: Entry, proof: Proof) -> Decision {
@@ -186,7 +188,7 @@ mod tests {
             Decision::Nothing => "nothing".into(),
             Decision::Unchanged { .. } => "unchanged".into(),
             Decision::Extra(_) => "extra".into(),
-            Decision::Read { .. } => "read".into(),
+            Decision::Read { .. } | Decision::Ask { .. } => "read".into(),
         }
     }
 

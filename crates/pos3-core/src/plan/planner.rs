@@ -11,16 +11,16 @@ use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
 use super::room::Room;
 use super::{Action, Permission, SkipReason, Tally};
-use crate::compare::{Change, Known, Proof, Sameness, Unread, same_content};
+use crate::compare::{Change, Known, Proof, Sameness, Unread, agreement, comparable, same_content};
 use crate::diff::{Diff, ListingFailed, Merge, Side};
-use crate::entry::{Entry, Kind, Protection};
+use crate::entry::{Digest, Entry, Kind, Protection};
 use crate::error::ErrorKind;
 use crate::event::{Event, Observe};
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::listing::{Complete, Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
-use crate::options::{Deletable, Deletion, Overwritable, SyncOptions, WithheldDeletes};
+use crate::options::{ByContent, Deletable, Deletion, Objection, Overwritable, SyncOptions, WithheldDeletes};
 use crate::spill::{self, Spill, SpillError};
 use crate::tree::Tree;
 
@@ -285,12 +285,14 @@ impl Planner {
         let objection = match &diff {
             Diff::Both { source, target } => self.overwritable.objection(source, Some(target), row.as_ref()),
             Diff::SourceOnly(source) => self.overwritable.objection(source, None, row.as_ref()),
-            _ => None,
+            _ => Objection::None,
         };
         Ok(match self.policy.decide(diff, known) {
-            Decision::Act(Action::Copy { source, target, why }) => {
-                Decision::Act(copy_unless(objection, source, target, why))
-            }
+            Decision::Act(Action::Copy { source, target, why }) => match objection {
+                Objection::None => Decision::Act(Action::Copy { source, target, why }),
+                Objection::Stay(why) => Decision::Act(Action::Skip { key: source.key, why }),
+                Objection::ByContent(question) => Decision::Ask { source, target, why, question },
+            },
             Decision::Read { source, target, reading, times_decide, .. } => {
                 Decision::Read { source, target, reading, times_decide, objection }
             }
@@ -344,15 +346,33 @@ impl Planner {
             }
             Decision::Act(action) => self.queue(action)?,
             Decision::Read { source, target, reading, times_decide, objection } => {
-                let trees = (self.source.clone(), self.target.clone());
-                let task = tokio::spawn(async move {
-                    let same = same_content((&trees.0, &source), (&trees.1, &target), reading).await;
-                    judge(same, source, target, times_decide, objection)
+                let sides = Sides { source: self.source.clone(), target: self.target.clone() };
+                let needs_digest = self.recorder.is_some() && self.overwritable.is_some();
+                self.read(async move {
+                    let same = same_content((&sides.source, &source), (&sides.target, &target), reading).await;
+                    let digest = match &same {
+                        Ok(Sameness::Same(Proof::Checksum)) if needs_digest => sides.digest(&source, &target).await,
+                        _ => None,
+                    };
+                    match judge(same, source, target, times_decide, digest) {
+                        Judged::Act(Action::Copy { source, target, why }) => {
+                            Judged::Act(sides.copy_unless(objection, source, target, why).await)
+                        }
+                        judged => judged,
+                    }
                 });
-                self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(task)));
+            }
+            Decision::Ask { source, target, why, question } => {
+                let sides = Sides { source: self.source.clone(), target: self.target.clone() };
+                self.read(async move { Judged::Act(sides.ask(question, source, target, why).await) });
             }
         }
         Ok(())
+    }
+
+    /// Queues what reading contents will lead to.
+    fn read(&mut self, judging: impl Future<Output = Judged> + Send + 'static) {
+        self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(tokio::spawn(judging))));
     }
 
     /// Queues an action; what replaces something waits for the deletes.
@@ -429,11 +449,49 @@ async fn forget(recorder: Option<&Recorder>, filter: &Filter, key: Key) {
     }
 }
 
-/// Returns the copy, or that the target stays as it is.
-fn copy_unless(objection: Option<SkipReason>, source: Entry, target: Option<Entry>, why: Change) -> Action {
-    match objection {
-        None => Action::Copy { source, target, why },
-        Some(why) => Action::Skip { key: source.key, why },
+/// The two trees, for tasks that read from them.
+struct Sides {
+    source: Tree,
+    target: Tree,
+}
+
+impl Sides {
+    /// Returns the copy, or that the target stays as it is.
+    async fn copy_unless(&self, objection: Objection, source: Entry, target: Option<Entry>, why: Change) -> Action {
+        match objection {
+            Objection::None => Action::Copy { source, target, why },
+            Objection::Stay(why) => Action::Skip { key: source.key, why },
+            Objection::ByContent(question) => self.ask(question, source, target, why).await,
+        }
+    }
+
+    /// Returns the same, where the content of one side decides.
+    async fn ask(&self, question: ByContent, source: Entry, target: Option<Entry>, why: Change) -> Action {
+        let read = match (question.side, &target) {
+            (Side::Source, _) => Some(self.source.content(&source)),
+            (Side::Target, target) => target.as_ref().map(|target| self.target.content(target)),
+        };
+        let objection = match read {
+            Some(content) => {
+                let found = agreement(&content, &question.digests).await;
+                question.answer(found)
+            }
+            None => question.unknown,
+        };
+        match objection {
+            None => Action::Copy { source, target, why },
+            Some(why) => Action::Skip { key: source.key, why },
+        }
+    }
+
+    /// Returns a digest of the content that both sides have, by reading the one that is local.
+    async fn digest(&self, source: &Entry, target: &Entry) -> Option<Digest> {
+        let is_local = |tree: &Tree| tree.store().capabilities().local_reads;
+        match (is_local(&self.source), is_local(&self.target)) {
+            (true, _) => comparable(self.source.content(source), None).await,
+            (false, true) => comparable(self.target.content(target), None).await,
+            (false, false) => None,
+        }
     }
 }
 
@@ -441,20 +499,19 @@ fn new(source: Entry) -> Action {
     Action::Copy { source, target: None, why: Change::New }
 }
 
-/// Returns what to do once the contents have been compared.
+/// Returns what to do once the contents have been compared. The digest is one that was made of what is equal.
 fn judge(
     same: Result<Sameness, Unread>,
     source: Entry,
     target: Entry,
     times_decide: bool,
-    objection: Option<SkipReason>,
+    digest: Option<Digest>,
 ) -> Judged {
     let step = match same {
         Ok(Sameness::Same(proof)) => {
             let learned = Row::of(&source, &target);
             // What the listing shows is then no digest of the content.
-            let learned =
-                if proof == Proof::Checksum { learned.map(|row| Row { digest: None, ..row }) } else { learned };
+            let learned = if proof == Proof::Checksum { learned.map(|row| Row { digest, ..row }) } else { learned };
             return Judged::Same { key: source.key, proof, learned };
         }
         Ok(Sameness::Unknown) if times_decide => {
@@ -471,7 +528,7 @@ fn judge(
         },
     };
     Judged::Act(match step {
-        Ok(why) => copy_unless(objection, source, Some(target), why),
+        Ok(why) => Action::Copy { source, target: Some(target), why },
         Err(why) => Action::Skip { key: source.key, why },
     })
 }

@@ -5,14 +5,14 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, Result};
-use crate::entry::Entry;
+use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, StoreError};
 
 /// Receives the number of bytes after each read.
@@ -25,6 +25,7 @@ pub struct Content {
     meter: Option<Meter>,
     verified: Arc<AtomicBool>,
     unnamed: Arc<AtomicBool>,
+    digest: Arc<OnceLock<Option<Digest>>>,
     pace: Option<Pace>,
 }
 
@@ -43,6 +44,7 @@ impl Content {
             meter: None,
             verified: Arc::default(),
             unnamed: Arc::default(),
+            digest: Arc::default(),
             pace: None,
         }
     }
@@ -130,6 +132,17 @@ impl Content {
         self.unnamed.load(Ordering::Acquire)
     }
 
+    /// Returns the digest that the store told of the object when it was read. A listing cannot know better: an ETag that
+    /// looks like a digest is none if the object is encrypted with certain keys, which only an answer about the object
+    /// tells.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        match (self.digest.get(), &self.source) {
+            (Some(told), _) => *told,
+            (None, Source::Stored { entry, .. }) => entry.digest,
+            (None, Source::Bytes(_)) => None,
+        }
+    }
+
     /// Returns the error for ranges that cannot be verified to belong to this content.
     pub fn unnamed(&self, operation: &'static str) -> StoreError {
         StoreError::new(ErrorKind::Integrity, operation)
@@ -161,6 +174,9 @@ impl Content {
                 let download = store.get(&entry.key, options).await?;
                 if download.entry.size != entry.size {
                     return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
+                }
+                if !store.capabilities().local_reads {
+                    self.digest.get_or_init(|| download.entry.digest);
                 }
                 if !is_whole && entry.fingerprint.is_some() && download.entry.fingerprint.is_none() {
                     self.unnamed.store(true, Ordering::Release);
@@ -243,6 +259,7 @@ impl From<Bytes> for Content {
             meter: None,
             verified: Arc::default(),
             unnamed: Arc::default(),
+            digest: Arc::default(),
             pace: None,
         }
     }

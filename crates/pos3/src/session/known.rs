@@ -2,7 +2,7 @@
 //!
 //! The database can vanish while the session runs, be damaged, or be replaced by that of another process or machine. A file
 //! that was downloaded and that nobody changed would then look like output, and replace what another writer stored since.
-//! Hashes are kept instead of names and fingerprints: a million files take about 40 MB.
+//! Hashes are kept instead of names and fingerprints: a million files take about 100 MB.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use pos3_core::{Fingerprint, Key, Manifest, ManifestError, Row, RowChange};
+use pos3_core::{Digest, Fingerprint, Key, Manifest, ManifestError, Row, RowChange};
+use pos3_local::length;
 
 /// The last pair of fingerprints that each key was known to be equal under.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,14 @@ struct Pairs {
 struct Pair {
     local: u64,
     remote: u64,
+    content: Recorded,
+}
+
+/// What is known of a content that both sides had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recorded {
+    pub(super) size: Option<u64>,
+    pub(super) digest: Option<Digest>,
 }
 
 /// Which way a transfer goes, and so which side of its rows is the local one.
@@ -66,13 +75,28 @@ impl<'a> Sides<'a> {
     }
 }
 
+impl Recorded {
+    /// Returns what a manifest row of a transfer that goes this way tells.
+    pub(super) fn of_row(row: &Row, way: Way) -> Self {
+        Self { size: Sides::of_row(row, way).local.and_then(length), digest: row.digest }
+    }
+}
+
 impl Known {
-    /// Notes that both sides are equal.
-    pub(super) fn note(&self, key: &Key, equal: Sides<'_>) {
-        let (Some(local), Some(remote)) = (equal.local, equal.remote) else { return };
+    /// Notes that both sides are equal, by the manifest row of a transfer that goes this way.
+    pub(super) fn note(&self, row: &Row, way: Way) {
+        let Sides { local: Some(local), remote: Some(remote) } = Sides::of_row(row, way) else { return };
         let mut pairs = self.pairs();
-        let (key, pair) = (pairs.hash(key), Pair { local: pairs.hash(local), remote: pairs.hash(remote) });
+        let content = Recorded::of_row(row, way);
+        let (key, pair) =
+            (pairs.hash(&row.key), Pair { local: pairs.hash(local), remote: pairs.hash(remote), content });
         pairs.by_key.insert(key, pair);
+    }
+
+    /// Returns what the content was when both sides were last equal, if that is known.
+    pub(super) fn content(&self, key: &Key) -> Option<Recorded> {
+        let pairs = self.pairs();
+        pairs.by_key.get(&pairs.hash(key)).map(|pair| pair.content)
     }
 
     /// Compares both sides with what they were when they were last equal, if that is known.
@@ -117,7 +141,7 @@ impl Manifest for Noting {
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
         for change in &changes {
             match change {
-                RowChange::Equal(row) => self.known.note(&row.key, Sides::of_row(row, self.way)),
+                RowChange::Equal(row) => self.known.note(row, self.way),
                 RowChange::Forget(key) => self.known.forget(key),
             }
         }

@@ -6,10 +6,10 @@
 
 use std::cmp::Ordering;
 
-use pos3_core::{Entry, Overwritable, PendingWrite, SkipReason, Tree};
+use pos3_core::{ByContent, Digest, Entry, Objection, Overwritable, PendingWrite, Side, SkipReason, Tree};
 use pos3_local::last_change;
 
-use super::known::{Known, Match, Sides, Way};
+use super::known::{Known, Match, Recorded, Sides, Way};
 use super::options::RemoteOverwrite;
 
 /// What decides between the two sides of one registration.
@@ -31,7 +31,7 @@ pub(super) enum Reach {
 }
 
 /// What became of two sides since they were last known to be equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Changed {
     /// Nothing is known of the key.
     Unknown,
@@ -39,41 +39,55 @@ enum Changed {
     Local,
     Remote,
     Both,
+    /// The object was changed, and something happened to the local file. Only its content tells whether that was a change:
+    /// a new mode, time or link makes a new fingerprint, too.
+    RemoteAndPerhapsLocal(Contents),
     /// The local file is older than the one that is known. So it is a file of another disk, and what is known was learned on
     /// another machine, which shares the state directory.
     Back,
 }
 
+/// The contents that a file had when both sides were equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Contents {
+    digests: Vec<Digest>,
+    /// Whether each of them has a digest, so that a content without any of these is another one.
+    is_complete: bool,
+}
+
 impl Policy {
     /// Returns which local files the download of a two-way sync may write.
     pub(super) fn download(self) -> Overwritable {
-        Overwritable::unless(move |write| {
-            let (object, file) = (write.source, write.target?);
-            match self.changed(write, file, Some(object), Way::Down) {
+        Overwritable::judged(move |write| {
+            let (object, Some(file)) = (write.source, write.target) else { return Objection::None };
+            let why = |changed: &Changed| match changed {
                 Changed::Neither | Changed::Remote => None,
                 Changed::Local => Some(SkipReason::Newer),
-                Changed::Both | Changed::Back => Some(SkipReason::Conflict),
-                Changed::Unknown => (self.age(file, object) != Some(Ordering::Less)).then_some(SkipReason::Later),
-            }
+                Changed::Both | Changed::RemoteAndPerhapsLocal(_) | Changed::Back => Some(SkipReason::Conflict),
+                // It may be output that was never uploaded, however old it is.
+                Changed::Unknown => Some(SkipReason::Later),
+            };
+            objection(self.changed(write, file, Some(object), Way::Down), Side::Target, why)
         })
     }
 
     /// Returns which objects an upload may write.
     pub(super) fn upload(self, reach: Reach, overwrite: RemoteOverwrite) -> Overwritable {
-        Overwritable::unless(move |write| {
+        Overwritable::judged(move |write| {
             let (file, object) = (write.source, write.target);
-            let changed = self.changed(write, file, object, Way::Up);
-            match (changed, object, reach) {
+            let why = |changed: &Changed| match (changed, object, reach) {
                 // Nobody changed the file since it was downloaded or uploaded, so it is not output of the program.
                 (Changed::Remote, None, Reach::TwoWay) => Some(SkipReason::Removed),
                 _ if overwrite == RemoteOverwrite::Always => None,
                 (Changed::Remote, Some(_), _) => Some(SkipReason::Newer),
-                (Changed::Back, Some(_), _) => Some(SkipReason::Conflict),
+                // Data that may be unchanged never replaces what others stored.
+                (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
                 (Changed::Unknown, Some(object), Reach::TwoWay) => {
                     (self.age(file, object) != Some(Ordering::Greater)).then_some(SkipReason::Later)
                 }
                 _ => None,
-            }
+            };
+            objection(self.changed(write, file, object, Way::Up), Side::Source, why)
         })
     }
 
@@ -85,7 +99,7 @@ impl Policy {
         let then = write.row.map(|row| Sides::of_row(row, way));
         let recorded = then.map(|then| now.matching(then));
         if recorded == Some(Match { local: true, remote: true }) {
-            self.known.note(&file.key, now);
+            write.row.iter().for_each(|row| self.known.note(row, way));
             return Changed::Neither;
         }
         let own = self.known.compare(&file.key, now);
@@ -102,8 +116,22 @@ impl Policy {
         match (matches().next(), matches().any(|known| known.remote)) {
             (None, _) => Changed::Unknown,
             (Some(_), true) => Changed::Local,
-            (Some(_), false) => Changed::Both,
+            (Some(_), false) => self.perhaps_both(write, file, way),
         }
+    }
+
+    /// Returns what is known of a key where the object changed, and the file has another fingerprint than it had.
+    fn perhaps_both(&self, write: &PendingWrite<'_>, file: &Entry, way: Way) -> Changed {
+        let recorded = write.row.map(|row| Recorded::of_row(row, way));
+        let contents = [self.known.content(&file.key), recorded].into_iter().flatten();
+        let contents: Vec<_> = contents.filter(|content| content.size.is_none_or(|size| size == file.size)).collect();
+        if contents.is_empty() {
+            return Changed::Both;
+        }
+        let mut digests: Vec<_> = contents.iter().filter_map(|content| content.digest).collect();
+        let is_complete = digests.len() == contents.len();
+        digests.dedup();
+        Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete })
     }
 
     /// Compares the age of a file with that of an object: greater is later, and `None` if their clocks do not tell.
@@ -121,6 +149,15 @@ impl Policy {
     }
 }
 
+/// Returns what follows from what changed. Where the content of the local side must tell, `why` of that state is the answer
+/// if it cannot.
+fn objection(changed: Changed, local: Side, why: impl Fn(&Changed) -> Option<SkipReason>) -> Objection {
+    let undecided = why(&changed);
+    let Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete }) = changed else { return undecided.into() };
+    let different = if is_complete { why(&Changed::Both) } else { undecided.clone() };
+    ByContent { side: local, digests, same: why(&Changed::Remote), different, unknown: undecided }.into()
+}
+
 /// Returns true if the local file last changed before the one that was known to be equal.
 fn is_before(now: Sides<'_>, then: Sides<'_>) -> bool {
     match (now.local.and_then(last_change), then.local.and_then(last_change)) {
@@ -134,7 +171,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
-    use pos3_core::{Fingerprint, Key, MemoryStore, Row, RowChange};
+    use pos3_core::{Agreement, Fingerprint, Key, MemoryStore, Row, RowChange};
 
     use super::*;
 
@@ -147,27 +184,39 @@ mod tests {
     }
 
     fn row(file: &str, object: &str) -> Row {
-        Row { key: Key::from("k"), source: file.into(), target: object.into(), digest: None }
+        let digest = Some(Digest::Md5([1; 16]));
+        Row { key: Key::from("k"), source: file.into(), target: object.into(), digest }
     }
 
-    /// Returns what an upload and the download of a two-way sync, and an upload of one way, do about a file and an object.
+    /// Returns what an upload and the download of a two-way sync, and an upload of one way, do about a file and an object, if
+    /// reading the file shows this of the digest that it had.
     fn decisions(
         file: &Entry,
         object: Option<&Entry>,
-        recorded: Option<&Row>,
-        own: Option<&Row>,
+        (recorded, own): (Option<&Row>, Option<&Row>),
+        content: Agreement,
     ) -> [Option<SkipReason>; 3] {
         let policy = || {
             let known = Known::default();
-            own.iter().for_each(|own| known.note(&own.key, Sides::of_row(own, Way::Up)));
+            own.iter().for_each(|own| known.note(own, Way::Up));
             Policy { known, remote: Tree::new(Arc::new(MemoryStore::new())) }
+        };
+        let answered = |objection| match objection {
+            Objection::Stay(why) => Some(why),
+            Objection::ByContent(question) => match content {
+                Agreement::Same => question.same,
+                Agreement::Different => question.different,
+                Agreement::Unknown => question.unknown,
+            },
+            _ => None,
         };
         let upload = |reach| {
             let rule = policy().upload(reach, RemoteOverwrite::UnlessTheirs);
-            rule.objection(file, object, recorded)
+            answered(rule.objection(file, object, recorded))
         };
         let reversed = recorded.cloned().map(Row::reversed);
-        let download = object.and_then(|object| policy().download().objection(object, Some(file), reversed.as_ref()));
+        let download =
+            object.and_then(|object| answered(policy().download().objection(object, Some(file), reversed.as_ref())));
         [upload(Reach::TwoWay), download, upload(Reach::OneWay)]
     }
 
@@ -207,7 +256,14 @@ mod tests {
             ("the file was changed", &f2, Some(&e1), known(), none(), [None, Some(Newer), None]),
             ("both were changed", &f2, Some(&e2), known(), none(), [None, Some(Conflict), None]),
             ("nothing is known, the file is later", &f1, Some(&early), none(), none(), [None, Some(Later), None]),
-            ("nothing is known, the object is later", &f1, Some(&late), none(), none(), [Some(Later), None, None]),
+            (
+                "nothing is known, the object is later",
+                &f1,
+                Some(&late),
+                none(),
+                none(),
+                [Some(Later), Some(Later), None],
+            ),
             (
                 "nothing is known, the times do not tell",
                 &f1,
@@ -222,8 +278,62 @@ mod tests {
             ("the file is new", &f1, None, none(), none(), [None, None, None]),
         ];
         for (what, file, object, recorded, own, expected) in table {
-            assert_eq!(decisions(file, object, recorded.as_ref(), own.as_ref()), expected, "{what}");
+            let rows = (recorded.as_ref(), own.as_ref());
+            assert_eq!(decisions(file, object, rows, Agreement::Different), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn a_file_with_another_fingerprint_and_the_same_content_has_not_changed() {
+        use SkipReason::{Conflict, Newer, Removed};
+        let (touched, theirs) = (entry("f2", 20), entry("e2", 20));
+        let opaque = |file: &str| Row { digest: None, ..row(file, "e1") };
+        let other = Row { digest: Some(Digest::Md5([2; 16])), ..row("f0", "e0") };
+        let longer = Row { source: Fingerprint::new([9; 32]), ..row("f1", "e1") };
+        let unchanged = [Some(Newer), None, Some(Newer)];
+        let changed = [None, Some(Conflict), None];
+        let unclear = [Some(Conflict), Some(Conflict), Some(Conflict)];
+        let table = [
+            ("the same content", Some(&theirs), (Some(row("f1", "e1")), None), Agreement::Same, unchanged.clone()),
+            (
+                "the same, by own knowledge",
+                Some(&theirs),
+                (None, Some(row("f1", "e1"))),
+                Agreement::Same,
+                unchanged.clone(),
+            ),
+            ("another content", Some(&theirs), (Some(row("f1", "e1")), None), Agreement::Different, changed.clone()),
+            (
+                "parts of an unusual size",
+                Some(&theirs),
+                (Some(row("f1", "e1")), None),
+                Agreement::Unknown,
+                unclear.clone(),
+            ),
+            ("no digest", Some(&theirs), (Some(opaque("f1")), None), Agreement::Same, unclear.clone()),
+            (
+                "one of two states has no digest",
+                Some(&theirs),
+                (Some(other), Some(opaque("f1"))),
+                Agreement::Different,
+                unclear,
+            ),
+            ("another size", Some(&theirs), (Some(longer), None), Agreement::Same, changed),
+            ("the object is gone", None, (Some(row("f1", "e1")), None), Agreement::Same, [Some(Removed), None, None]),
+            (
+                "it is gone, and there is no digest",
+                None,
+                (Some(opaque("f1")), None),
+                Agreement::Same,
+                [None, None, None],
+            ),
+        ];
+        for (what, object, (recorded, own), content, expected) in table {
+            let found = decisions(&touched, object, (recorded.as_ref(), own.as_ref()), content);
+            assert_eq!(found, expected, "{what}");
+        }
+        let nobody_else = decisions(&touched, Some(&entry("e1", 1)), (Some(&row("f1", "e1")), None), Agreement::Same);
+        assert_eq!(nobody_else, [None, Some(Newer), None], "the object is as it was, so nothing is read for it");
     }
 
     #[test]
@@ -231,7 +341,7 @@ mod tests {
         let (file, object) = (entry("f1", 10), entry("e2", 20));
         let policy = Policy { known: Known::default(), remote: Tree::new(Arc::new(MemoryStore::new())) };
         let rule = policy.upload(Reach::OneWay, RemoteOverwrite::Always);
-        assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), None);
+        assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
     }
 
     #[tokio::test]

@@ -1,0 +1,138 @@
+//! `run`: files to which something happened that changed no content replace nothing that others stored.
+
+use std::fs;
+use std::io::BufRead;
+use std::process::{ChildStdout, Command};
+
+use pos3_tests::server::{Etags, Operation};
+
+use super::run::{run, sh, start, stored, wait_for, wait_until};
+use super::{BUCKET, Cloud};
+use crate::program::Ended;
+
+/// What can happen to a file without a change of its content.
+const TOUCHES: [(&str, &str); 5] = [
+    ("chmod", r#"chmod 600 "$f""#),
+    ("touch", r#"touch "$f""#),
+    ("hard link", r#"ln "$f" "$PWD/link""#),
+    ("mv away and back", r#"mv "$f" "$f.away"; mv "$f.away" "$f""#),
+    ("identical rewrite", r#"content=$(cat "$f"); echo "$content" > "$f""#),
+];
+
+/// When an upload meets what others stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum When {
+    AtTheEnd,
+    InTheBackground,
+}
+
+fn wait_for_line(out: &mut std::io::BufReader<ChildStdout>, line: &str) {
+    let mut text = String::new();
+    while text.trim_end() != line {
+        text.clear();
+        assert_ne!(out.read_line(&mut text).unwrap(), 0, "'{line}' never came");
+    }
+}
+
+/// Stores `old`, and then has others do something before a program does something to its file.
+fn meanwhile(places: &[&str], when: When, others: impl Fn(&Cloud), touch: &str) -> (Cloud, Ended) {
+    meanwhile_on(Etags::Digests, places, when, others, touch)
+}
+
+/// Does the same on a server with such entity tags.
+fn meanwhile_on(etags: Etags, places: &[&str], when: When, others: impl Fn(&Cloud), touch: &str) -> (Cloud, Ended) {
+    let cloud = Cloud::new(&[]);
+    cloud.server.configure(|settings| settings.etags = etags);
+    let first = run(&cloud, &sh(places, r#"echo old > "$POS3_PATH_C/f""#));
+    assert_eq!((first.code, stored(&cloud, "c/f").as_deref()), (Some(0), Some("old\n")), "{first:?}");
+    let script = format!(
+        r#"f="$POS3_PATH_C/f"; echo ready; while [ ! -f "$PWD/go" ]; do sleep 0.02; done
+        {touch}; echo touched; while [ ! -f "$PWD/end" ]; do sleep 0.02; done"#
+    );
+    let interval = if when == When::InTheBackground { "0.2" } else { "1000" };
+    let mut child = start(&cloud, &sh(&[places, &["--interval", interval]].concat(), &script));
+    let mut out = wait_for(&mut child, "ready");
+    others(&cloud);
+    fs::write(cloud.program.path("go"), "").unwrap();
+    wait_for_line(&mut out, "touched");
+    if when == When::InTheBackground {
+        let looks = || cloud.server.requests().of(Operation::ListObjectsV2);
+        let before = looks();
+        wait_until("nothing is listed", || looks() > before + 2);
+    }
+    fs::write(cloud.program.path("end"), "").unwrap();
+    let ended = child.wait_with_output().unwrap().into();
+    (cloud, ended)
+}
+
+#[test]
+fn a_file_whose_content_did_not_change_does_not_replace_what_others_stored() {
+    for (what, touch) in TOUCHES {
+        for kind in ["--sync", "--upload"] {
+            for when in [When::AtTheEnd, When::InTheBackground] {
+                let theirs = |cloud: &Cloud| cloud.server.put(BUCKET, "c/f", "new\n");
+                let (cloud, ended) = meanwhile(&[kind, "c=s3://data/c"], when, theirs, touch);
+                assert_eq!(ended.code, Some(0), "{what} {kind} {when:?}: {ended:?}");
+                assert_eq!(stored(&cloud, "c/f").unwrap(), "new\n", "{what} {kind} {when:?}");
+                let said = "  not uploaded, because another writer replaced it: s3://data/c/f\n";
+                assert!(ended.err.contains(said), "{what} {kind} {when:?}: {}", ended.err);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_content_changed_is_output_also_where_its_size_did_not() {
+    for kind in ["--sync", "--upload"] {
+        let theirs = |cloud: &Cloud| cloud.server.put(BUCKET, "c/f", "new\n");
+        let (cloud, ended) = meanwhile(&[kind, "c=s3://data/c"], When::AtTheEnd, theirs, r#"echo out > "$f""#);
+        assert_eq!((ended.code, stored(&cloud, "c/f").as_deref()), (Some(0), Some("out\n")), "{kind}: {ended:?}");
+    }
+}
+
+#[test]
+fn what_a_file_was_is_known_also_where_entity_tags_are_no_digests() {
+    for etags in [Etags::Opaque, Etags::Kms] {
+        for kind in ["--sync", "--upload"] {
+            for (touch, left) in [(TOUCHES[0].1, "new\n"), (r#"echo out > "$f""#, "out\n")] {
+                let theirs = |cloud: &Cloud| cloud.server.put(BUCKET, "c/f", "new\n");
+                let (cloud, ended) = meanwhile_on(etags, &[kind, "c=s3://data/c"], When::AtTheEnd, theirs, touch);
+                let found = (ended.code, stored(&cloud, "c/f"));
+                assert_eq!(found, (Some(0), Some(left.to_owned())), "{etags:?} {kind} {touch}: {ended:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_others_removed_does_not_return_for_a_file_whose_content_did_not_change() {
+    for (what, touch) in TOUCHES {
+        for when in [When::AtTheEnd, When::InTheBackground] {
+            let remove = |cloud: &Cloud| cloud.server.remove(BUCKET, "c/f");
+            let (cloud, ended) = meanwhile(&["--sync", "c=s3://data/c"], when, remove, touch);
+            assert_eq!((ended.code, stored(&cloud, "c/f")), (Some(0), None), "{what} {when:?}: {ended:?}");
+            let said = "  not uploaded, because another writer removed it: s3://data/c/f\n";
+            assert!(ended.err.contains(said), "{what} {when:?}: {}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_content_did_not_change_is_no_conflict_when_the_next_session_begins() {
+    for (what, touch) in TOUCHES {
+        let cloud = Cloud::new(&[]);
+        let places = ["--sync", "c=s3://data/c"];
+        assert_eq!(run(&cloud, &sh(&places, r#"echo old > "$POS3_PATH_C/f""#)).code, Some(0));
+        cloud.server.put(BUCKET, "c/f", "new\n");
+        let file = cloud.program.path("cache/_/data/c/f");
+        let touched = Command::new("sh")
+            .args(["-c", touch])
+            .env("f", file)
+            .env("PWD", cloud.program.path(""))
+            .current_dir(cloud.program.path(""))
+            .status();
+        assert!(touched.unwrap().success(), "{what}");
+        let ended = run(&cloud, &sh(&places, r#"cat "$POS3_PATH_C/f""#));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(0), "new\n"), "{what}: {ended:?}");
+    }
+}
