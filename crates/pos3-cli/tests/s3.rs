@@ -27,6 +27,7 @@ mod progress;
 mod requests;
 mod rewritten;
 mod run;
+mod run_outputs;
 mod run_sides;
 mod run_touched;
 mod shapes;

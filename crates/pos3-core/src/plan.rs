@@ -122,6 +122,9 @@ pub enum SkipReason {
     /// The sides differ, and no manifest row says which one changed. The target's could be data that is nowhere else.
     #[error("the sides differ, and no manifest row says which one changed")]
     Later,
+    /// The target's is output of a program that was not uploaded.
+    #[error("the target's is output of an earlier run that was not uploaded")]
+    Unsaved,
     /// The entry was removed from the target since both sides were equal, and the source's has not changed.
     #[error("it was removed from the target since both sides were equal")]
     Removed,
@@ -162,13 +165,14 @@ impl SkipReason {
             | Self::Occupied(_)
             | Self::Conflict
             | Self::Later
+            | Self::Unsaved
             | Self::Vanished => SkipEffect::WithholdsDeletes,
         }
     }
 
     /// Returns true if both sides have data that the other one lacks, so a user must choose.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict | Self::Later)
+        matches!(self, Self::Conflict | Self::Later | Self::Unsaved)
     }
 
     /// Returns true if the user's own policy leaves the key out: pos3 reports it, but the run is clean.
@@ -222,6 +226,7 @@ mod tests {
             (SkipReason::Occupied(key()), SkipEffect::WithholdsDeletes),
             (SkipReason::Conflict, SkipEffect::WithholdsDeletes),
             (SkipReason::Later, SkipEffect::WithholdsDeletes),
+            (SkipReason::Unsaved, SkipEffect::WithholdsDeletes),
             (SkipReason::Vanished, SkipEffect::WithholdsDeletes),
         ] {
             assert_eq!(why.effect(), effect, "{why}");

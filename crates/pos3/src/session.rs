@@ -512,7 +512,11 @@ impl Session {
         let ready = async {
             self.inner.warn_of_link(registration)?;
             let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
+            if let Some(found) = place::Found::at(&path) {
+                registration.begun_as.get_or_init(|| found);
+            }
             transfer::take_evidence(&self.inner, registration).await?;
+            transfer::mark_output(&self.inner, registration).await;
             Ok(path)
         };
         let path = ready.await.inspect_err(|_not_begun: &SessionError| self.inner.forget(registration))?;

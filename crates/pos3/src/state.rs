@@ -140,6 +140,17 @@ impl State {
         self.store.database.last_used()
     }
 
+    /// Returns true if a session began to work at the local path and did not end with everything uploaded, as it was when
+    /// this was opened.
+    pub(crate) fn has_unsaved_output(&self) -> bool {
+        self.store.database.has_unsaved_output()
+    }
+
+    /// Records whether that is so.
+    pub(crate) async fn mark_output(&self, is_unsaved: bool) -> Result<(), ManifestError> {
+        self.store.writer.write(vec![Change::MarkOutput { is_unsaved }]).await
+    }
+
     /// Returns the manifest for the sync that this state was opened for.
     pub fn manifest(&self) -> Arc<dyn Manifest> {
         Arc::new(self.rows())

@@ -32,8 +32,8 @@ passed on to the program, which has --grace seconds to end; a second signal kill
 the first signal comes after the program has ended, the uploads go on until the deadline and nothing more is deleted.
 Under nohup a SIGHUP is ignored. A SIGHUP after another signal does not count as a second one.
 
-Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not (after a
-signal 128 + N); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
+Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not, or a
+file output is not there (after a signal 128 + N); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
 
 /// Run a program with inputs from S3 and outputs to S3
 #[derive(Args, Clone, Debug)]

@@ -31,7 +31,7 @@ async fn perform(transfer: &Transfer<'_>) -> Exit {
         Ok::<_, SessionError>((path, report))
     };
     match transfer.with_session(download).await {
-        Ok((path, report)) => transfer.done(report.as_deref(), Some(&path)),
+        Ok((path, report)) => transfer.done(report.as_deref(), Some(&path), Exit::Done),
         Err(error) => transfer.failed(&error),
     }
 }

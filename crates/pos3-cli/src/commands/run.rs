@@ -5,6 +5,7 @@
 
 mod account;
 mod program;
+mod report_file;
 mod stage;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::signals;
 use crate::warnings::Warnings;
 use account::Account;
 use program::Program;
+use report_file::ReportFile;
 use stage::Audience;
 
 const COMMAND: &str = "run";
@@ -39,6 +41,7 @@ struct Run<'a> {
     warnings: Warnings,
     audience: Audience,
     arrivals: Arrivals,
+    report_file: Option<ReportFile>,
 }
 
 /// The signals that came, one after the other.
@@ -56,9 +59,13 @@ pub(crate) async fn run(args: &RunArgs) -> Exit {
     if let Err(not_started) = program::check(&args.command) {
         return refuse(not_started.exit, &not_started.message, None);
     }
+    let report_file = match args.json_report.as_deref().map(ReportFile::open).transpose() {
+        Ok(file) => file,
+        Err(unusable) => return refuse(Exit::Failed, &unusable, None),
+    };
     let warnings = Warnings::new(if args.quiet { Detail::Quiet } else { Detail::Usual });
     let arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
-    let mut run = Run { args, audience: Audience::new(&warnings), warnings, arrivals };
+    let mut run = Run { args, audience: Audience::new(&warnings), warnings, arrivals, report_file };
     let stage = run.audience.stage(run.show());
     let mirror = tokio::select! {
         mirror = enter(args, &run.warnings, &run.audience) => mirror,
@@ -134,8 +141,9 @@ impl Run<'_> {
         }
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first.is_none();
         let ending = self.end(mirror.session(), succeeded).await;
-        let warnings = self.warnings.told();
-        Account { args: self.args, paths, inputs, status, signal: self.arrivals.first, ending, warnings }.tell()
+        let (warnings, report_file) = (self.warnings.told(), self.report_file.take());
+        let signal = self.arrivals.first;
+        Account { args: self.args, paths, inputs, status, signal, ending, warnings, report_file }.tell()
     }
 
     /// Ends the session. The first signal that comes meanwhile leaves the uploads the deadline, a second ends them.

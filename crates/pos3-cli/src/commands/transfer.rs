@@ -87,19 +87,19 @@ impl<'a> Transfer<'a> {
         done
     }
 
-    /// Says what was done; `path` is what stdout is told, where that is wanted.
-    pub(super) fn done(&self, report: Option<&Report>, path: Option<&Path>) -> Exit {
+    /// Says what was done, and ends with this code; `path` is what stdout is told, where that is wanted.
+    pub(super) fn done(&self, report: Option<&Report>, path: Option<&Path>, exit: Exit) -> Exit {
         let nothing = Report::default();
         let report = report.unwrap_or(&nothing);
         let written = output::data(|out| match path {
-            _ if self.show().json => json::write(out, &self.object(false, Exit::Done).with_report(report, None)),
+            _ if self.show().json => json::write(out, &self.object(false, exit).with_report(report, None)),
             Some(path) => output::path(out, path),
             None => Ok(()),
         });
         if self.show().detail != Detail::Quiet {
             output::notes(|out| summary::account(out, report, None, self.show().detail));
         }
-        finish(written, Exit::Done)
+        finish(written, exit)
     }
 
     /// Makes a plan with a session and says what would be done.

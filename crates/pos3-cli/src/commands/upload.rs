@@ -5,6 +5,10 @@ use pos3::{RemoteDelete, RemoteOverwrite, Session, SessionError, Symlinks, Uploa
 use super::transfer::{NotBegun, Transfer, Way};
 use crate::args::UploadArgs;
 use crate::exit::Exit;
+use crate::{output, size};
+
+/// What to do about links that lead out of the directory.
+const FOLLOW: &str = "upload what they lead to with --follow-symlinks, or leave them out with --exclude";
 
 /// Runs the command.
 pub(crate) async fn run(args: &UploadArgs) -> Exit {
@@ -41,11 +45,21 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
     }
     let upload = async |session: &Session| {
         session.upload(&transfer.url(), options).await?;
-        session.close().await.into_result()?;
-        Ok::<_, SessionError>(session.status().into_iter().find_map(|status| status.last_report))
+        let ending = session.close().await;
+        let lacking = ending.uploads.iter().flat_map(|ended| &ended.left_out).filter(|left| left.lacks_content());
+        let lacking = lacking.count();
+        ending.into_result()?;
+        let report = session.status().into_iter().find_map(|status| status.last_report);
+        Ok::<_, SessionError>((report, lacking))
     };
     match transfer.with_session(upload).await {
-        Ok(report) => transfer.done(report.as_deref(), None),
+        Ok((report, 0)) => transfer.done(report.as_deref(), None, Exit::Done),
+        Ok((report, lacking)) => {
+            let links = size::counted(lacking as u64, "symbolic link");
+            let message = format!("the content of {links} is not in {}", transfer.url());
+            output::command_error("upload", &message, Some(FOLLOW));
+            transfer.done(report.as_deref(), None, Exit::Failed)
+        }
         Err(error) => transfer.failed(&error),
     }
 }

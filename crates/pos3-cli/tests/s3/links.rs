@@ -77,7 +77,9 @@ fn an_upload_follows_links_where_that_is_asked_for_and_warns_of_those_that_lead_
     symlink(cloud.program.path("scratch"), cloud.program.path("out/more")).unwrap();
     let line = ["upload", "s3://data/o", "--local", "out"];
     let ended = cloud.run(&line);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.code, Some(1), "as 'run' does: {ended:?}");
+    assert!(ended.err.contains("the content of 1 symbolic link is not in s3://data/o"), "{}", ended.err);
+    assert!(ended.err.contains("hint: upload what they lead to with --follow-symlinks"), "{}", ended.err);
     assert!(ended.err.contains("'more' in '") && ended.err.contains("is not followed"), "{}", ended.err);
     assert_eq!(cloud.server.keys(BUCKET), ["o/a"]);
     let ended = cloud.run(&[&line[..], &["--follow-symlinks"]].concat());

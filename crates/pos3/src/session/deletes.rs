@@ -91,6 +91,11 @@ impl Deletes {
         Self { mode, occasion, before, now: Noted::default(), doomed: Noted::default() }
     }
 
+    /// Returns true if a directory that is gone is compared like an empty one, to count what is not deleted because of that.
+    pub(super) fn counts_what_is_gone(&self) -> bool {
+        self.mode == RemoteDelete::Seen && self.occasion == Occasion::End
+    }
+
     /// Returns options that delete what may be deleted.
     pub(super) fn allow(&self, options: SyncOptions, registration: &Registration) -> SyncOptions {
         let (evidence, known) = (&registration.evidence, registration.memory.known.clone());
@@ -157,8 +162,9 @@ impl Deletes {
         if self.mode == RemoteDelete::Seen && is_emptied {
             report.stopped = None;
             report.withheld = self.doomed.count();
+            let state = if registration.local.exists() { "empty" } else { "gone" };
             report.warnings.push(format!(
-                "'{}' is empty now, so what is gone from it was not deleted remotely: {}",
+                "'{}' is {state} now, so what is gone from it was not deleted remotely: {}",
                 registration.local.display(),
                 files(report.withheld),
             ));

@@ -4,6 +4,7 @@
 //! to be uploaded then, never deletes, and has a deadline: the machine may be about to disappear. A clean end can be told
 //! to hurry, and has a deadline and deletes nothing from then on. Whatever does not make it is named.
 
+use std::io::ErrorKind::NotFound;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -18,6 +19,7 @@ use super::deletes::Occasion;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::left_out::{self, LeftOut};
+use super::options::Shape;
 use super::registration::Registration;
 use super::transfer;
 use super::watch::Watch;
@@ -62,6 +64,8 @@ pub struct Ended {
     pub error: Option<SessionError>,
     /// The keys that are known not to have made it.
     pub missing: Vec<Key>,
+    /// Whether the output was not there at the end, so that nothing was uploaded then.
+    pub is_gone: bool,
     /// What was left out for what it is: symbolic links that are not followed, special files, what cannot be read.
     pub left_out: Vec<LeftOut>,
 }
@@ -86,7 +90,7 @@ impl Ending {
 impl Ended {
     /// Returns true if everything was uploaded, nothing left out, and no delete withheld.
     pub fn is_complete(&self) -> bool {
-        self.is_uploaded() && self.left_out.is_empty() && self.withheld() == 0
+        self.is_uploaded() && !self.is_gone && self.left_out.is_empty() && self.withheld() == 0
     }
 
     /// Returns true if all content was uploaded. A link to something in the same output has none of its own.
@@ -110,6 +114,7 @@ impl Ended {
             uploaded_bytes: history.uploaded_bytes,
             error: Some(SessionError::CutShort { location: location.clone() }),
             missing: Vec::new(),
+            is_gone: false,
             left_out: Vec::new(),
             location,
         }
@@ -121,18 +126,22 @@ impl Ended {
         self.report.as_ref().map_or(0, |report| report.withheld)
     }
 
+    /// Returns what was done at the end, also where not everything was.
+    pub fn done(&self) -> Option<&Report> {
+        match (&self.report, &self.error) {
+            (Some(report), _) => Some(report),
+            (None, Some(SessionError::Transfer { report, .. })) => Some(&report.0),
+            (None, _) => None,
+        }
+    }
+
     /// Returns the keys that were not uploaded because another writer replaced or removed the object, and nobody changed the
     /// local file since it was uploaded or downloaded.
     pub fn left_to_others(&self) -> impl Iterator<Item = (Key, SkipReason)> {
-        let report = match (&self.report, &self.error) {
-            (Some(report), _) => Some(&**report),
-            (None, Some(SessionError::Transfer { report, .. })) => Some(&*report.0),
-            (None, _) => None,
-        };
         let is_theirs = |why: &SkipReason| matches!(why, SkipReason::Newer | SkipReason::Removed);
         // Where the temporary file of a long report cannot be read, the keys in memory are named.
         let skipped =
-            report.filter(|report| report.skipped.any(is_theirs)).map(|report| report.skipped.iter().flatten());
+            self.done().filter(|report| report.skipped.any(is_theirs)).map(|report| report.skipped.iter().flatten());
         skipped.into_iter().flatten().filter(move |(_, why)| is_theirs(why))
     }
 }
@@ -229,6 +238,7 @@ async fn by_priority(inner: &Inner) -> Ending {
 /// Uploads by a plan, so that it is known what did not make it. After an error it deletes nothing.
 async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
     let watch = Watch::new(inner.observer.clone());
+    let is_gone = std::fs::symlink_metadata(&registration.local).is_err_and(|error| error.kind() == NotFound);
     let occasion = match how {
         End::Clean => Occasion::End,
         End::Error => Occasion::Failure,
@@ -254,6 +264,11 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
             let location = registration.location.to_string();
             (None, Some(SessionError::Deadline { location, missing: Some(missing.len()) }))
         }
+        // A program that failed may well not have made its file.
+        Ok(None) if how == End::Clean && registration.kind.shape() == Shape::File => {
+            let location = registration.location.to_string();
+            (None, Some(SessionError::NotMade { location, path: registration.local.clone() }))
+        }
         Ok(report) => (report, None),
         Err(error) if inner.hurry.is_cancelled() && is_cancelled(&error) => {
             let location = registration.location.to_string();
@@ -276,6 +291,7 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         report,
         error,
         missing: missing.into_iter().collect(),
+        is_gone,
         left_out: left_out.unwrap_or_default(),
     }
 }

@@ -109,6 +109,26 @@ pub enum SessionError {
         /// Where the link leads.
         target: PathBuf,
     },
+    /// An output is not what it was, and the remote location has what it was.
+    #[error("'{}' was a {was} and is a {is} now, and '{location}' is a {was}, so nothing was uploaded", path.display())]
+    OtherShape {
+        /// The remote location.
+        location: String,
+        /// The output.
+        path: PathBuf,
+        /// What it was when the session began.
+        was: &'static str,
+        /// What it is now.
+        is: &'static str,
+    },
+    /// An output of one file that the program did not make.
+    #[error("there is no '{}', so nothing was uploaded to '{location}'", path.display())]
+    NotMade {
+        /// The remote location.
+        location: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// A local path cannot be used.
     #[error("cannot use '{}': {cause}", path.display())]
     LocalPath {

@@ -51,6 +51,15 @@ pub(super) struct Held {
     pub(super) warning: Option<Warning>,
 }
 
+/// Whether a local path has output of a session that may be nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// A session began there and did not end with everything uploaded.
+    Unsaved,
+    /// It did, or there was none.
+    Saved,
+}
+
 /// What a person is told of the memory.
 pub(super) struct Warning {
     pub(super) text: String,
@@ -128,6 +137,18 @@ impl Held {
                 let directory = is_of_all.then(|| directory.path().display().to_string());
                 Self { state: None, warning: Some(Warning::alone(&one_line(&error), directory)) }
             }
+        }
+    }
+
+    /// Returns whether the local path has output that was not uploaded, as far as the state knows.
+    pub(super) fn output(&self) -> Output {
+        if self.state.as_ref().is_some_and(State::has_unsaved_output) { Output::Unsaved } else { Output::Saved }
+    }
+
+    /// Records whether it has. A state that cannot be written is told of when its rows are.
+    pub(super) async fn mark_output(&self, output: Output) {
+        if let Some(state) = self.state.as_ref().filter(|_| output != self.output()) {
+            let _not_written = state.mark_output(output == Output::Unsaved).await;
         }
     }
 

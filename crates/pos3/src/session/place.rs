@@ -38,6 +38,27 @@ pub(super) enum LocalCopy {
     File(PathBuf),
 }
 
+/// What a local path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Directory,
+    File,
+}
+
+impl Found {
+    /// Returns what is at a path, with links followed, if anything is.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|found| if found.is_dir() { Self::Directory } else { Self::File })
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::File => "file",
+        }
+    }
+}
+
 impl LocalCopy {
     /// Makes room for a file where an empty directory stands.
     pub(super) fn clear_way(&self) -> Result<(), SessionError> {
@@ -119,12 +140,47 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
         _ if !found.is_symlink() && !found.is_file() && !found.is_dir() => refuse_special(local).map(|()| None),
         Shape::File if found.is_dir() => Err(unusable(local, DIRECTORY_FOUND)),
         Shape::Directory if !found.is_dir() => Err(unusable(local, FILE_FOUND)),
-        _ if found.is_dir() => directory(registration, prefix, MissingRoot::Error).map(Some),
-        _ => {
+        Shape::Auto => {
+            let now = if found.is_dir() { Found::Directory } else { Found::File };
+            unless_remote_differs(registration, &prefix, now).await?;
+            one_or_all(registration, prefix, now).map(Some)
+        }
+        Shape::Directory => one_or_all(registration, prefix, Found::Directory).map(Some),
+        Shape::File => one_or_all(registration, prefix, Found::File).map(Some),
+    }
+}
+
+/// Returns the sides of an upload of a directory that is gone, as if it were empty.
+pub(super) async fn gone(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
+    let prefix = registry.open(&registration.location, Role::Target).await?;
+    directory(registration, prefix, MissingRoot::Empty)
+}
+
+fn one_or_all(registration: &Registration, prefix: Tree, local: Found) -> Result<Ends, SessionError> {
+    match local {
+        Found::Directory => directory(registration, prefix, MissingRoot::Error),
+        Found::File => {
+            let Registration { location, local, .. } = registration;
             let whole = whole(location, &prefix, local)?;
-            single(registration, prefix.store(), whole, local.clone()).map(Some)
+            single(registration, prefix.store(), whole, local.clone())
         }
     }
+}
+
+/// Refuses an output that was a directory and is a file now, or the other way round, where the remote location has the
+/// earlier shape: an object `x` would hide everything below `x/`.
+async fn unless_remote_differs(registration: &Registration, prefix: &Tree, now: Found) -> Result<(), SessionError> {
+    let Registration { location, local, .. } = registration;
+    let Some(then) = registration.begun_as.get().filter(|then| **then != now && !names_prefix(location)) else {
+        return Ok(());
+    };
+    let is_there = match then {
+        Found::Directory => has_something(location, prefix).await?,
+        Found::File => object(location, prefix).await?.is_some(),
+    };
+    let (was, is) = (then.as_str(), now.as_str());
+    let changed = || SessionError::OtherShape { location: location.to_string(), path: local.clone(), was, is };
+    if is_there { Err(changed()) } else { Ok(()) }
 }
 
 /// Lists the beginning of a place: an error shows that it cannot be uploaded to.

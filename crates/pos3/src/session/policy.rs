@@ -71,6 +71,18 @@ impl Policy {
         })
     }
 
+    /// Returns which local files a download may write where a session left output that was not uploaded.
+    pub(super) fn keeping_output(self) -> Overwritable {
+        Overwritable::judged(move |write| {
+            let (object, Some(file)) = (write.source, write.target) else { return Objection::None };
+            let why = |changed: &Changed| match changed {
+                Changed::Neither | Changed::Remote => None,
+                _ => Some(SkipReason::Unsaved),
+            };
+            objection(self.changed(write, file, Some(object), Way::Down), Side::Target, why)
+        })
+    }
+
     /// Returns which objects an upload may write.
     pub(super) fn upload(self, reach: Reach, overwrite: RemoteOverwrite) -> Overwritable {
         Overwritable::judged(move |write| {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use futures::future::{BoxFuture, Shared};
@@ -13,6 +13,7 @@ use super::deletes::Evidence;
 use super::error::SessionError;
 use super::memory::Memory;
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
+use super::place::Found;
 use crate::location::Location;
 use crate::place::{Place, paths_overlap};
 
@@ -127,6 +128,8 @@ pub(super) struct Registration {
     pub(super) downloading: Mutex<Option<Downloading>>,
     /// Whether the local path of an upload was handed out: it stays, also when the same is asked for again and fails.
     pub(super) begun: AtomicBool,
+    /// What the local path of an upload was when it was handed out.
+    pub(super) begun_as: OnceLock<Found>,
     pub(super) history: Mutex<History>,
 }
 
@@ -157,6 +160,7 @@ impl Registration {
             running: tokio::sync::Mutex::default(),
             downloading: Mutex::default(),
             begun: AtomicBool::new(false),
+            begun_as: OnceLock::new(),
             history: Mutex::default(),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pos3_core::{
     Deletable, Deletion, Event, Incomplete, Key, Observer, Plan, Refusal, Report, SkipReason, Stop, SyncJob,
-    SyncOptions,
+    SyncOptions, Tree,
 };
 
 use super::contention;
@@ -15,8 +15,8 @@ use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
 use super::left_out;
-use super::memory::Held;
-use super::options::{RemoteDelete, excluding};
+use super::memory::{Held, Output};
+use super::options::{RemoteDelete, Shape, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
 use super::policy::{Policy, Reach};
@@ -47,12 +47,17 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         // What a run made that died before it was uploaded must not be lost to what is older.
         let policy = Policy { known: registration.memory.known.clone(), remote: ends.remote.clone() };
         options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
+    } else {
+        options = keeping_output(options, &registration, &held, &ends.remote);
     }
     let options = held.remember_download(options, &registration.memory);
     let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
     let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
     if is_empty(&report) && !allow_missing {
         return Err(SessionError::Missing { location: registration.location.to_string() });
+    }
+    if matches!(registration.kind, Kind::Download(_)) && report.is_clean() && report.tally.extra == 0 {
+        held.mark_output(Output::Saved).await;
     }
     finished(&inner, &registration, held, &ends, report)?;
     Ok(ends.copy.into_path())
@@ -82,14 +87,25 @@ pub(super) async fn upload_watched(
     let local = Location::Local(registration.local.clone());
     let held = Held::open(inner, registration, &local, &registration.location).await;
     let opening = place::upload(&inner.registry, registration);
-    let Some(ends) = unless_aborted(inner, registration, opening).await? else { return Ok(None) };
+    let deletes = Deletes::new(registration, occasion);
+    let (ends, is_gone) = match unless_aborted(inner, registration, opening).await? {
+        Some(ends) => (ends, false),
+        None if deletes.counts_what_is_gone() && registration.kind.shape() != Shape::File => {
+            (place::gone(&inner.registry, registration).await?, true)
+        }
+        None => return Ok(None),
+    };
     let observer = registration.evidence.watching(match watch {
         Some(watch) => Some(Arc::new(watch.clone())),
         None => inner.observer.clone(),
     });
     let options = upload_options(inner, registration, &ends)?;
     let options = observed(options, Some(observer)).with_pace(inner.upload_pace.clone());
-    let options = held.remember_upload(options, &registration.memory);
+    let mut options = held.remember_upload(options, &registration.memory);
+    if is_gone {
+        // Only a directory that is there can ask for everything to be deleted.
+        options = options.with_guards(registration.kind.guards().with_allow_empty(false));
+    }
     let perform = async |options: SyncOptions| {
         let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
         let job = job.with_cancel(inner.abort.clone()).with_keep(inner.hurry.clone());
@@ -102,7 +118,6 @@ pub(super) async fn upload_watched(
         history.uploaded_bytes += report.copied_bytes;
         report
     };
-    let deletes = Deletes::new(registration, occasion);
     let mut report = perform(deletes.allow(options.clone(), registration)).await;
     deletes.keep(&registration.evidence);
     if deletes.are_refused_alone(&report) {
@@ -115,7 +130,18 @@ pub(super) async fn upload_watched(
         // The time was over when all copies had been made: all that is not done are deletes, which are counted.
         report.stopped = None;
     }
-    finished(inner, registration, held, &ends, deletes.without_refusal(registration, report)).map(Some)
+    let report = deletes.without_refusal(registration, report);
+    if matches!(occasion, Occasion::End | Occasion::Failure) && report.is_clean() && !is_gone {
+        held.mark_output(Output::Saved).await;
+    }
+    finished(inner, registration, held, &ends, report).map(Some)
+}
+
+/// Marks the local path as one with output, until all of it was uploaded at an end. A process that is killed leaves the mark.
+pub(super) async fn mark_output(inner: &Inner, registration: &Registration) {
+    let local = Location::Local(registration.local.clone());
+    let _alone = registration.running.lock().await;
+    Held::open(inner, registration, &local, &registration.location).await.mark_output(Output::Unsaved).await;
 }
 
 /// Waits for what is needed before a transfer, until the session is stopped.
@@ -167,6 +193,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Ends { remote, local, .. } = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
             let options = observed(options, inner.observer.clone());
+            let options = keeping_output(options, registration, &held, &remote);
             (remote, local, held.remember_download(options, &registration.memory))
         }
     };
@@ -187,6 +214,17 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
 fn download_options(inner: &Inner, registration: &Registration, delete: bool) -> Result<SyncOptions, SessionError> {
     let deletion = if delete { Deletion::Mirror } else { Deletion::Keep };
     Ok(options(inner, registration)?.with_deletion(deletion))
+}
+
+/// Returns options of a download that do not touch output that was not uploaded.
+fn keeping_output(options: SyncOptions, registration: &Registration, held: &Held, remote: &Tree) -> SyncOptions {
+    match held.output() {
+        Output::Saved => options,
+        Output::Unsaved => {
+            let policy = Policy { known: registration.memory.known.clone(), remote: remote.clone() };
+            options.with_overwritable(policy.keeping_output()).with_deletable(Deletable::known())
+        }
+    }
 }
 
 fn upload_options(inner: &Inner, registration: &Registration, ends: &Ends) -> Result<SyncOptions, SessionError> {

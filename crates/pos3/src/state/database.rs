@@ -19,12 +19,15 @@ use super::unflushed::Unflushed;
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 /// The header. Its name and its `format` field are the same in all versions of the format.
-const HEADER: Table = TableDefinition::new("header");
+pub(super) const HEADER: Table = TableDefinition::new("header");
 const FORMAT: &[u8] = b"format";
 const LEFT: &[u8] = b"left";
 const RIGHT: &[u8] = b"right";
 const CREATED: &[u8] = b"created";
 const LAST_USED: &[u8] = b"last used";
+
+/// Is in the header while the local path of the pair has output of a session that was not uploaded.
+pub(super) const OUTPUT: &[u8] = b"unsaved output";
 
 /// The manifest rows, by key.
 pub(super) const ROWS: Table = TableDefinition::new("rows");
@@ -45,6 +48,7 @@ pub(super) struct Database {
     database: redb::Database,
     created: SystemTime,
     last_used: Option<SystemTime>,
+    has_unsaved_output: bool,
 }
 
 /// The reason why a file cannot be used.
@@ -104,6 +108,7 @@ impl Database {
         let now = SystemTime::now();
         let transaction = database.begin_write().map_err(redb::Error::from)?;
         let mut times = (now, None);
+        let has_unsaved_output;
         {
             let mut header = transaction.open_table(HEADER).map_err(redb::Error::from)?;
             if let Some(format) = header.get(FORMAT)? {
@@ -114,6 +119,7 @@ impl Database {
                     |value: Option<redb::AccessGuard<'_, &'static [u8]>>| value.and_then(|at| read_time(at.value()));
                 times = (time(header.get(CREATED)?).unwrap_or(now), time(header.get(LAST_USED)?));
             }
+            has_unsaved_output = header.get(OUTPUT)?.is_some();
             header.insert(FORMAT, &CURRENT.to_le_bytes()[..])?;
             header.insert(LEFT, pair.left().as_bytes())?;
             header.insert(RIGHT, pair.right().as_bytes())?;
@@ -125,7 +131,7 @@ impl Database {
             transaction.open_table(table).map_err(redb::Error::from)?;
         }
         transaction.commit().map_err(redb::Error::from)?;
-        Ok(Self { database, created: times.0, last_used: times.1 })
+        Ok(Self { database, created: times.0, last_used: times.1, has_unsaved_output })
     }
 
     pub(super) fn read(&self) -> Result<ReadTransaction, redb::Error> {
@@ -134,6 +140,10 @@ impl Database {
 
     pub(super) fn write(&self) -> Result<WriteTransaction, redb::Error> {
         Ok(self.database.begin_write()?)
+    }
+
+    pub(super) fn has_unsaved_output(&self) -> bool {
+        self.has_unsaved_output
     }
 
     pub(super) fn created(&self) -> SystemTime {

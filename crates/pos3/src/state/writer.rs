@@ -26,6 +26,7 @@ pub(super) enum Change {
     RemoveRows,
     SetNote { place: Place, key: Key, value: Vec<u8> },
     RemoveNote { place: Place, key: Key },
+    MarkOutput { is_unsaved: bool },
 }
 
 /// Changes that are committed together, and the channel that reports the result.
@@ -112,6 +113,14 @@ fn commit(database: &Database, requests: &[Request]) -> Result<(), redb::Error> 
             }
             Change::RemoveNote { place, key } => {
                 transaction.open_table(database::notes(*place))?.remove(bytes(key))?;
+            }
+            Change::MarkOutput { is_unsaved } => {
+                let mut header = transaction.open_table(database::HEADER)?;
+                if *is_unsaved {
+                    header.insert(database::OUTPUT, &[][..])?;
+                } else {
+                    header.remove(database::OUTPUT)?;
+                }
             }
         }
     }

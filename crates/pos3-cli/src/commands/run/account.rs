@@ -1,6 +1,5 @@
 //! What became of every input and output, to people on stderr and to programs in a file.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use serde::Serialize;
 
 use super::super::session;
 use super::program;
+use super::report_file::ReportFile;
 use crate::args::{Place, RunArgs, Use};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
@@ -37,6 +37,8 @@ pub(super) struct Account<'a> {
     pub(super) ending: Ending,
     /// What was said on the way.
     pub(super) warnings: Vec<String>,
+    /// Where the report for programs goes.
+    pub(super) report_file: Option<ReportFile>,
 }
 
 /// What `run --json-report` writes.
@@ -140,9 +142,9 @@ impl Account<'_> {
         self.outputs().all(|output| output.is_uploaded())
     }
 
-    /// True if every output was uploaded, and nothing was left out.
+    /// True if every output was there and was uploaded, and nothing was left out.
     fn is_complete(&self) -> bool {
-        self.is_uploaded() && self.outputs().all(|output| output.left_out().is_empty())
+        self.is_uploaded() && self.outputs().all(|output| !output.is_gone() && output.left_out().is_empty())
     }
 
     fn withheld(&self) -> u64 {
@@ -150,15 +152,14 @@ impl Account<'_> {
     }
 
     /// Says what happened.
-    pub(super) fn tell(&self) -> Exit {
+    pub(super) fn tell(mut self) -> Exit {
         let exit = self.exit();
         if !self.args.quiet || exit != Exit::Done {
             self.say();
         }
-        match self.args.json_report.as_deref().map(|path| (path, self.write(path, exit))) {
-            Some((path, Err(error))) => {
-                let message = format!("cannot write the report to '{}': {error}", path.display());
-                output::command_error(super::COMMAND, &message, None);
+        match self.report_file.take().map(|file| self.write(file, exit)) {
+            Some(Err(unwritten)) => {
+                output::command_error(super::COMMAND, &unwritten, None);
                 if exit == Exit::Done { Exit::Failed } else { exit }
             }
             _ => exit,
@@ -181,7 +182,7 @@ impl Account<'_> {
         }
     }
 
-    fn write(&self, path: &Path, exit: Exit) -> io::Result<()> {
+    fn write(&self, file: ReportFile, exit: Exit) -> Result<(), String> {
         use std::os::unix::process::ExitStatusExt;
         let object = RunJson {
             version: json::VERSION,
@@ -195,8 +196,8 @@ impl Account<'_> {
             uploads: self.outputs().map(|output| output.json()).collect(),
         };
         let mut text = Vec::new();
-        json::write(&mut Out::new(&mut text), &object)?;
-        std::fs::write(path, text)
+        json::write(&mut Out::new(&mut text), &object).map_err(|error| error.to_string())?;
+        file.write(&text)
     }
 
     fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
@@ -212,6 +213,11 @@ impl Account<'_> {
 impl<'a> Output<'a> {
     fn report(&self) -> Option<&'a Report> {
         self.ended.and_then(|ended| ended.report.as_deref())
+    }
+
+    /// True if it was not there at the end.
+    fn is_gone(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.is_gone)
     }
 
     fn is_uploaded(&self) -> bool {
@@ -257,20 +263,28 @@ impl<'a> Output<'a> {
         let mut text = Text::default();
         if let Some(error) = &ended.error {
             text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", session::message(error)));
+            if let Some(report) = ended.done().filter(|report| report.copied > 0) {
+                text.line(format!("  {}", done(ended, report, signal)));
+            }
             for key in self.missing() {
                 text.line(format!("  missing: {}", self.remote(key)));
             }
-            text.line(format!("  the files are in {path}"));
+            if !ended.is_gone {
+                text.line(format!("  the files are in {path}"));
+            }
             if let Some(hint) = hint(error) {
                 text.line(format!("hint: {hint}"));
             }
         }
-        if ended.error.is_none() && ended.report.is_none() {
+        if ended.error.is_none() && ended.is_gone {
             let is_made_by_program = place.shape == Shape::File;
             let why = if is_made_by_program { format!("there is no {path}") } else { format!("{path} is gone") };
-            text.line(format!("{name}: nothing was uploaded to {url} at the end: {why}"));
-        }
-        if let Some(report) = self.report() {
+            let withheld = match ended.withheld() {
+                0 => String::new(),
+                files => format!("; {} not deleted because of that", size::counted(files, "file")),
+            };
+            text.line(format!("{name}: nothing was uploaded to {url} at the end: {why}{withheld}"));
+        } else if let Some(report) = self.report() {
             let how = match (self.is_uploaded(), self.left_out().is_empty()) {
                 (true, true) => "complete in",
                 (true, false) => "uploaded to",
@@ -290,13 +304,13 @@ impl<'a> Output<'a> {
     }
 
     fn json(&self) -> UploadJson<'a> {
-        let report = self.report();
+        let report = self.ended.and_then(Ended::done);
         let error = self.ended.and_then(|ended| ended.error.as_ref());
         UploadJson {
             name: &self.place.name,
             url: self.place.url(),
             path: self.path.to_string_lossy().into_owned(),
-            uploaded: self.is_uploaded(),
+            uploaded: self.is_uploaded() && !self.is_gone(),
             files: report.map_or(0, |report| report.copied),
             bytes: report.map_or(0, |report| report.copied_bytes),
             deleted: report.map_or(0, |report| report.deleted),
@@ -334,7 +348,8 @@ fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
         text.push_str(&format!("; {} deleted", size::counted(report.deleted, "file")));
     }
     if ended.withheld() > 0 {
-        let why = if signal.is_some() { "a signal came" } else { "the directory is empty (--allow-empty)" };
+        let empty = "the directory is empty (only the run that empties it deletes them, with --allow-empty)";
+        let why = if signal.is_some() { "a signal came" } else { empty };
         text.push_str(&format!("; {} not deleted because {why}", size::counted(ended.withheld(), "file")));
     }
     text

@@ -1,0 +1,162 @@
+//! `run`: outputs that are not what they were, that are gone, or that could not be uploaded.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use pos3_tests::server::{Answer, Fault, Operation};
+
+use super::run::{run, sh, start, stored, wait_for};
+use super::{BUCKET, Cloud};
+use crate::signals::kill;
+
+const REPORT: [&str; 2] = ["--json-report", "report"];
+
+fn report(cloud: &Cloud) -> Value {
+    serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap()
+}
+
+#[test]
+fn an_output_that_becomes_a_file_or_a_directory_hides_nothing() {
+    let to_file = r#"rm -r "$POS3_PATH_V"; echo x > "$POS3_PATH_V""#;
+    let to_directory = r#"rm "$POS3_PATH_V"; mkdir "$POS3_PATH_V"; echo x > "$POS3_PATH_V/a""#;
+    for (kind, object, script, said) in [
+        ("--sync", "v/a", to_file, "was a directory and is a file now"),
+        ("--upload", "v/a", to_file, "was a directory and is a file now"),
+        ("--sync", "v", to_directory, "was a file and is a directory now"),
+    ] {
+        let cloud = Cloud::new(&[]).with_objects(&[(object, "1")]);
+        let line = [&[kind, "v=s3://data/v", "--delete-remote"][..], &REPORT].concat();
+        let ended = run(&cloud, &sh(&line, script));
+        assert_eq!(ended.code, Some(1), "{kind} {object}: {ended:?}");
+        assert!(ended.err.contains(said), "{}", ended.err);
+        assert_eq!(cloud.server.keys(BUCKET), [object], "{kind}");
+        assert_eq!(report(&cloud)["uploads"][0]["uploaded"], json!(false), "{kind}");
+    }
+    // Where nothing is there remotely, nothing can be hidden.
+    let cloud = Cloud::new(&[]);
+    assert_eq!(run(&cloud, &sh(&["--sync", "v=s3://data/v"], to_file)).code, Some(0));
+    assert_eq!(cloud.server.keys(BUCKET), ["v"]);
+}
+
+#[test]
+fn a_file_that_was_announced_and_not_made_is_an_error() {
+    for option in ["--upload-file", "--sync-file"] {
+        let cloud = Cloud::new(&[]);
+        let line = [&[option, "m=s3://data/m", "--sync-on-error"][..], &REPORT].concat();
+        let ended = run(&cloud, &sh(&line, "true"));
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("so nothing was uploaded to 's3://data/m'"), "{}", ended.err);
+        let report = report(&cloud);
+        let found = (&report["complete"], &report["uploads"][0]["uploaded"], &report["exit_code"]);
+        assert_eq!(found, (&json!(false), &json!(false), &json!(1)), "{report}");
+        // A program that failed need not have made it.
+        let ended = run(&cloud, &sh(&line, "exit 7"));
+        assert_eq!(ended.code, Some(7), "{ended:?}");
+        assert!(ended.err.contains("m: nothing was uploaded to s3://data/m at the end: there is no "), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_is_not_complete_and_what_is_not_deleted_is_counted() {
+    for more in [&[][..], &["--allow-empty"]] {
+        let cloud = Cloud::new(&[]).with_objects(&[("out/a", "x"), ("out/b", "x")]);
+        let line = [&["--sync", "out=s3://data/out", "--delete-remote"][..], more, &REPORT].concat();
+        let ended = run(&cloud, &sh(&line, r#"rm -r "$POS3_PATH_OUT""#));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.err.contains(" is gone; 2 files not deleted because of that\n"), "{}", ended.err);
+        let report = report(&cloud);
+        let upload = &report["uploads"][0];
+        let found = (&report["complete"], &upload["uploaded"], &upload["withheld"]);
+        assert_eq!(found, (&json!(false), &json!(false), &json!(2)), "{report}");
+        assert_eq!(cloud.server.keys(BUCKET), ["out/a", "out/b"]);
+    }
+}
+
+#[test]
+fn a_later_run_deletes_nothing_for_a_directory_that_an_earlier_one_emptied() {
+    let cloud = Cloud::new(&[]);
+    let line = ["--upload", "out=s3://data/out", "--delete-remote"];
+    let made = run(&cloud, &sh(&line, r#"echo 1 > "$POS3_PATH_OUT/a""#));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let emptied = run(&cloud, &sh(&line, r#"rm "$POS3_PATH_OUT/a""#));
+    let said = "1 file not deleted because the directory is empty (only the run that empties it deletes them, with \
+                --allow-empty)\n";
+    assert!(emptied.err.contains(said), "{}", emptied.err);
+    for script in ["true", r#"echo 2 > "$POS3_PATH_OUT/b""#] {
+        let later = run(&cloud, &sh(&[&line[..], &["--allow-empty"]].concat(), script));
+        assert_eq!(later.code, Some(0), "{later:?}");
+        assert!(stored(&cloud, "out/a").is_some(), "{script}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_found_before_the_program_starts() {
+    let cloud = Cloud::new(&[]);
+    for path in ["no/such/directory/report", "."] {
+        let ended = run(&cloud, &sh(&["--upload", "out=s3://data/out", "--json-report", path], "echo started"));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.err.contains(&format!("cannot write the report to '{path}': ")), "{}", ended.err);
+    }
+    assert_eq!(cloud.server.requests().iter().count(), 0);
+    fs::write(cloud.program.path("report"), "of an earlier run").unwrap();
+    let line = [&["--upload", "out=s3://data/out"][..], &REPORT].concat();
+    let ended = run(&cloud, &sh(&line, r#"cat "$PWD/report""#));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "of an earlier run"), "it is replaced at the end");
+    assert_eq!(report(&cloud)["complete"], json!(true));
+    let names = fs::read_dir(cloud.program.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with(".report")));
+    let to_stderr = [&["--upload", "out=s3://data/out", "-q"][..], &["--json-report", "/dev/stderr"]].concat();
+    assert!(run(&cloud, &sh(&to_stderr, "true")).err.contains("\"complete\""));
+}
+
+#[test]
+fn what_was_uploaded_beside_a_failure_is_counted() {
+    let cloud = Cloud::new(&[]);
+    cloud.server.fault(Fault::on(Operation::PutObject).key("out/bad").always().answer(Answer::access_denied()));
+    let script = r#"echo 1 > "$POS3_PATH_OUT/bad"; echo 1 > "$POS3_PATH_OUT/good""#;
+    let line = [&["--upload", "out=s3://data/out"][..], &REPORT].concat();
+    let ended = run(&cloud, &sh(&line, script));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let upload = &report(&cloud)["uploads"][0];
+    assert_eq!((&upload["files"], &upload["bytes"]), (&json!(1), &json!(2)), "{upload}");
+    assert!(ended.err.contains("\n  1 file there; 1 upload (2 B), 1 at the end\n"), "{}", ended.err);
+}
+
+#[test]
+fn output_that_was_not_uploaded_is_not_overwritten_by_a_download() {
+    const SYNC: [&str; 2] = ["--sync", "c=s3://data/c"];
+    type Fail = fn(&Cloud);
+    let failed: Fail = |cloud| {
+        assert_eq!(run(cloud, &sh(&SYNC, r#"echo ours > "$POS3_PATH_C/f"; exit 7"#)).code, Some(7));
+    };
+    let killed: Fail = |cloud| {
+        let mut child = start(cloud, &sh(&SYNC, r#"echo ours > "$POS3_PATH_C/f"; echo written; exec sleep 3"#));
+        wait_for(&mut child, "written");
+        kill("-KILL", &child);
+        child.wait().unwrap();
+    };
+    for fail in [failed, killed] {
+        for theirs in [None, Some("theirs\n")] {
+            let cloud = Cloud::new(&[]).with_objects(&[("c/f", "old\n")]);
+            fail(&cloud);
+            theirs.into_iter().for_each(|theirs| cloud.server.put(BUCKET, "c/f", theirs));
+            let file = cloud.program.path("cache/_/data/c/f");
+            let download = ["download", "s3://data/c"];
+            let program = sh(&["--download", "c=s3://data/c"], "echo started");
+            for line in [&download[..], &["download", "s3://data/c", "--delete"], &program] {
+                let ended = run(&cloud, line);
+                assert_eq!(ended.code, Some(1), "{line:?}: {ended:?}");
+                assert!(ended.err.contains("output of an earlier run that was not uploaded"), "{}", ended.err);
+                assert!(ended.err.contains("hint: compare the two; "), "{}", ended.err);
+                assert_eq!(fs::read_to_string(&file).unwrap(), "ours\n", "{line:?}");
+            }
+            // Once it is uploaded, a download makes the file like the object again.
+            let uploaded = cloud.run(&["upload", "s3://data/c", "-q"]);
+            assert_eq!((uploaded.code, stored(&cloud, "c/f").as_deref()), (Some(0), Some("ours\n")), "{uploaded:?}");
+            fs::write(&file, "an edit").unwrap();
+            let ended = run(&cloud, &download);
+            assert_eq!((ended.code, fs::read_to_string(&file).unwrap().as_str()), (Some(0), "ours\n"), "{ended:?}");
+        }
+    }
+}
