@@ -62,7 +62,10 @@ pub use self::{
     operation::{Operation, Target},
     record::RequestCounts,
     region::WrongRegion,
-    settings::{Checksums, ConditionalWrites, CopyEtag, Etags, ListingFault, ListingOrder, Settings, Tagging},
+    settings::{
+        Checksums, ConditionalDeletes, ConditionalWrites, CopyEtag, Etags, ListingFault, ListingOrder, Settings,
+        Tagging,
+    },
     state::{Properties, Storage, StoredObject},
 };
 

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use pos3_core::{
-    Capabilities, Content, Digest, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key, ListOptions,
-    PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
+    Capabilities, Content, DeleteKey, Digest, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
+    ListOptions, PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
 };
 
 /// A store of `entries` small objects that are generated while they are listed. Deleted objects are listed again.
@@ -46,7 +46,8 @@ fn read_only(operation: &'static str) -> StoreError {
 #[async_trait]
 impl RemoteStore for SyntheticStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new()
+        // Nothing here ever changes.
+        Capabilities::new().with_conditional_delete(true)
     }
 
     fn usage(&self) -> Usage {
@@ -70,7 +71,7 @@ impl RemoteStore for SyntheticStore {
         Err(read_only("write"))
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         keys.iter().map(|_| Ok(())).collect()
     }
 

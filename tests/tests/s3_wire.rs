@@ -3,6 +3,7 @@
 mod answers;
 mod checksums;
 mod clocks;
+mod conditional_deletes;
 mod conditions;
 mod copies;
 mod deletes;

@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use pos3_core::{
-    Capabilities, Content, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key, ListOptions,
-    MemoryStore, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, SyncJob, SyncOptions, Tree, Unfinished,
-    Usage,
+    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
+    ListOptions, MemoryStore, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, SyncJob, SyncOptions, Tree,
+    Unfinished, Usage,
 };
 
 /// Objects in a hash map.
@@ -37,7 +37,7 @@ impl HashStore {
 impl RemoteStore for HashStore {
     /// Unordered listings, no conditional puts, cheap reads: the engine sorts, and relies on nothing else.
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().with_ordered(false).with_local_reads(true)
+        Capabilities::new().with_ordered(false).with_local_reads(true).with_conditional_delete(true)
     }
 
     fn usage(&self) -> Usage {
@@ -86,12 +86,17 @@ impl RemoteStore for HashStore {
         Ok(entry)
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().for_each(|key| {
-            objects.remove(key);
-        });
-        keys.iter().map(|_| Ok(())).collect()
+        let mut delete = |asked: &DeleteKey| {
+            let seen = asked.unless_changed.as_ref();
+            if objects.get(&asked.key).is_some_and(|(found, _)| seen.is_some_and(|seen| !seen.is(found))) {
+                return Err(StoreError::new(ErrorKind::Precondition, "delete").with_key(&asked.key));
+            }
+            objects.remove(&asked.key);
+            Ok(())
+        };
+        keys.iter().map(&mut delete).collect()
     }
 
     /// Every put completes at once, so none is ever unfinished.

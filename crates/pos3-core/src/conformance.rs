@@ -172,6 +172,7 @@ macro_rules! conformance {
             fingerprint_changes_with_content
             delete_missing_is_ok
             delete_answers_per_key
+            delete_spares_what_changed
             copy_keeps_content
             keys_round_trip
             bad_key_hurts_only_itself

@@ -77,9 +77,9 @@ pub use report::{FailedAction, Failure, FailureKind, Failures, Incomplete, NotBe
 pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{
-    Budget, ByteStream, Capabilities, ClockSkew, Content, Download, EntryStream, Expect, GetOptions, KeyRule,
-    ListOptions, Meter, Opened, Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Slot, Usage,
-    collect_exactly, open_file_limit,
+    Budget, ByteStream, Capabilities, ClockSkew, Content, DeleteKey, Download, EntryStream, Expect, GetOptions,
+    KeyRule, ListOptions, Meter, Opened, Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Seen,
+    Slot, Usage, collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;
 pub use text::{Printable, Url, is_deceptive, printable, without_userinfo};

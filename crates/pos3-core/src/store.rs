@@ -8,6 +8,7 @@ mod budget;
 mod capabilities;
 mod clock;
 mod content;
+mod delete;
 mod ext;
 mod files;
 mod opened;
@@ -33,6 +34,7 @@ pub use budget::{Budget, Reservation, Slot};
 pub use capabilities::{Capabilities, KeyRule};
 pub use clock::ClockSkew;
 pub use content::{Content, Meter, collect_exactly};
+pub use delete::{DeleteKey, Seen};
 pub use ext::RemoteStoreExt;
 pub use files::open_file_limit;
 pub use opened::Opened;
@@ -100,6 +102,8 @@ impl Debug for Download {
 /// * `put_large_content`: content larger than any internal part size arrives whole.
 /// * `fingerprint_changes_with_content`: other content under the same key has another fingerprint.
 /// * `delete_missing_is_ok`, `delete_answers_per_key`: each key has an answer, a missing one is a success.
+/// * `delete_spares_what_changed`: an object that is not as [`DeleteKey::unless_changed`] describes it stays, and its answer
+///   is `Precondition` (where [`Capabilities::conditional_delete`]).
 /// * `copy_keeps_content`: where [`Capabilities::server_copy`].
 /// * `keys_round_trip`: what is listed is what is fetched, replaced and deleted, for every key the store's
 ///   [`KeyRule`] admits.
@@ -138,7 +142,9 @@ pub trait RemoteStore: Any + Debug + Display + Send + Sync {
     ///
     /// A key that ends in `/` names a placeholder: what lies below it stays, and where directories are real, one
     /// that still holds something stays too, which is a success.
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>>;
+    /// A store that cannot delete on a condition in one step looks at the object right before it deletes it, or has no
+    /// [`Capabilities::conditional_delete`]; then the engine looks.
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>>;
 
     /// Returns the puts below `prefix` that were begun, by anybody, and neither finished nor given up.
     ///

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use pos3_core::{
-    Capabilities, Content, Deletion, Download, Entry, EntryStream, GetOptions, Guards, Key, ListOptions, MaxDelete,
-    MemoryStore, PutOptions, Refusal, RemoteStore, RemoteStoreExt, Report, Result, Stop, SyncJob, SyncOptions, Tree,
-    Unfinished, Usage,
+    Capabilities, Content, DeleteKey, Deletion, Download, Entry, EntryStream, GetOptions, Guards, Key, ListOptions,
+    MaxDelete, MemoryStore, PutOptions, Refusal, RemoteStore, RemoteStoreExt, Report, Result, Stop, SyncJob,
+    SyncOptions, Tree, Unfinished, Usage,
 };
 
 /// A server that keeps its objects in another store, as a gateway to a directory does.
@@ -35,7 +35,7 @@ impl RemoteStore for Gateway {
     async fn put(&self, key: &Key, content: Content, _: PutOptions) -> Result<Entry> {
         self.0.put(key, content, PutOptions::default()).await
     }
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         self.0.delete(keys).await
     }
     async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {

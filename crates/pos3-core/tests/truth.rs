@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pos3_core::{
-    Action, Capabilities, Content, Deletable, Deletion, Download, Entry, EntryStream, ErrorKind, FailureKind, Filter,
-    GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Overwritable, Preconditions,
-    PutOptions, RemoteStore, RemoteStoreExt, Result, SkipReason, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
+    Action, Capabilities, Content, Deletable, DeleteKey, Deletion, Download, Entry, EntryStream, ErrorKind,
+    FailureKind, Filter, GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Overwritable,
+    Preconditions, PutOptions, RemoteStore, RemoteStoreExt, Result, SkipReason, SyncJob, SyncOptions, Tree, Unfinished,
+    Usage, Verify,
 };
 
 /// What happens right before the nth read or write of a store (from 1).
@@ -91,7 +92,7 @@ impl RemoteStore for Told {
         self.interfere(self.before_put.as_ref(), call).await?;
         Ok(self.show(self.inner.put(key, content, options).await?))
     }
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         self.inner.delete(keys).await
     }
     async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {

@@ -1,6 +1,6 @@
 //! Deleting names: only what the key says, never through a link, and never a directory that holds something.
 
-use pos3_core::{ErrorKind, Key, Result, StoreError};
+use pos3_core::{DeleteKey, ErrorKind, Key, Result, StoreError};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,15 +15,21 @@ use crate::path::{self, PathError};
 use crate::root::Root;
 
 /// Deletes keys and answers for each, in the order given. One that fails does not stop the others.
-pub(crate) fn delete(root: &Root, keys: &[Key], waited: &Waited) -> Vec<Result<()>> {
+pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Result<()>> {
     match root.open("delete") {
-        Ok(opened) => keys.iter().map(|key| waited.check().and_then(|()| delete_one(opened.as_fd(), key))).collect(),
+        Ok(opened) => {
+            keys.iter().map(|asked| waited.check().and_then(|()| delete_one(opened.as_fd(), asked))).collect()
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => keys.iter().map(|_| Ok(())).collect(),
-        Err(_) => keys.iter().map(|key| root.open("delete").map(drop).map_err(|error| error.with_key(key))).collect(),
+        Err(_) => {
+            let failed = |asked: &DeleteKey| root.open("delete").map(drop).map_err(|error| error.with_key(&asked.key));
+            keys.iter().map(failed).collect()
+        }
     }
 }
 
-fn delete_one(root: BorrowedFd<'_>, key: &Key) -> Result<()> {
+fn delete_one(root: BorrowedFd<'_>, asked: &DeleteKey) -> Result<()> {
+    let key = &asked.key;
     key.check_path().map_err(|rule| unfit("delete", key, rule))?;
     let (path, is_directory) = match key.as_str().strip_suffix('/') {
         Some(path) => (path, true),
@@ -42,6 +48,11 @@ fn delete_one(root: BorrowedFd<'_>, key: &Key) -> Result<()> {
         Err(errno) => return Err(failed("delete", key, errno)),
     };
     let deleted = match (facts::file_type(&stat), is_directory) {
+        (FileType::RegularFile, false)
+            if asked.unless_changed.as_ref().is_some_and(|seen| !seen.is(&facts::file(key.clone(), &stat))) =>
+        {
+            return Err(StoreError::new(ErrorKind::Precondition, "delete").with_key(key));
+        }
         (FileType::RegularFile, false) => rustix::fs::unlinkat(&directory, name, AtFlags::empty()),
         (FileType::Directory, true) => remove_directory(directory.as_fd(), name),
         (FileType::RegularFile, true) => return Ok(()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pos3_core::{
-    Capabilities, Content, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions, PutOptions,
+    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions, PutOptions,
     RemoteStore, Result, Unfinished, Usage,
 };
 
@@ -95,6 +95,7 @@ impl RemoteStore for LocalStore {
             .with_ordered(true)
             .with_keys(KeyRule::FilePath)
             .with_local_reads(true)
+            .with_conditional_delete(true)
             .with_conditional_put(true)
             .with_server_copy(true)
             .with_delete_batch(DELETE_BATCH)
@@ -122,11 +123,11 @@ impl RemoteStore for LocalStore {
         write::put(self.root(), key.clone(), content, options).await
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let (root, asked) = (self.root(), keys.to_vec());
         match blocking("delete", move |waited| Ok(delete::delete(&root, &asked, waited))).await {
             Ok(answers) => answers,
-            Err(error) => delete::ended(keys, &error),
+            Err(error) => delete::ended(keys.iter().map(|asked| &asked.key), &error),
         }
     }
 

@@ -10,7 +10,7 @@ async fn each_key_has_its_answer_and_one_failure_stops_nothing() {
     let world = World::new();
     world.make(&["a", "dir/x", "empty/", "kept/x", "z"]).link("link", "dir").link("to-file", "a");
     let keys = ["a", "link/x", "link", "kept/", "dir", "empty/", "missing", "a/b", "../root/z", "z"].map(key);
-    let answers = world.store().delete(&keys).await;
+    let answers = world.store().remove_all(&keys).await;
     let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(pos3_core::StoreError::kind)).collect();
     let expected = [
         None,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use pos3_core::{
-    Capabilities, Checksummer, Content, Download, EntryStream, ErrorKind, GetOptions, MemoryStore, PutOptions, Result,
-    StoreError, Unfinished, Usage,
+    Capabilities, Checksummer, Content, DeleteKey, Download, EntryStream, ErrorKind, GetOptions, MemoryStore,
+    PutOptions, Result, StoreError, Unfinished, Usage,
 };
 
 /// What happens to the reads after the first few.
@@ -145,7 +145,7 @@ impl RemoteStore for Origin {
         self.inner.put(key, content, options).await
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         self.inner.delete(keys).await
     }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use pos3_core::conformance::FaultStore;
-use pos3_core::{Budget, Content, ErrorKind, Expect, GetOptions, Journal, MemoryStore, PutOptions};
+use pos3_core::{Budget, Content, DeleteKey, ErrorKind, Expect, GetOptions, Journal, MemoryStore, PutOptions};
 
 const LARGE: usize = (20 << 20) + 3;
 
@@ -325,7 +325,7 @@ macro_rules! forward {
             async fn put(&self, key: &Key, content: Content, options: PutOptions) -> pos3_core::Result<Entry> {
                 self.0.put(key, content, options).await
             }
-            async fn delete(&self, keys: &[Key]) -> Vec<pos3_core::Result<()>> {
+            async fn delete(&self, keys: &[DeleteKey]) -> Vec<pos3_core::Result<()>> {
                 self.0.delete(keys).await
             }
             async fn unfinished(&self, prefix: &str) -> pos3_core::Result<Vec<(Key, pos3_core::Unfinished)>> {

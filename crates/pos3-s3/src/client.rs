@@ -255,12 +255,22 @@ impl S3Client {
         read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         loop {
-            let failure = match self.answer(counters, request).await.and_then(|answer| read(&answer)) {
+            let failure = match self.exchange_once(counters, request, &read).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
             self.again(attempts, failure).await?;
         }
+    }
+
+    /// Sends a request once and returns what `read` makes of the whole answer.
+    pub(crate) async fn exchange_once<T>(
+        &self,
+        counters: &Counters,
+        request: &Request,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.answer(counters, request).await.and_then(|answer| read(&answer))
     }
 
     async fn answer(&self, counters: &Counters, request: &Request) -> Result<Answer, Failure> {

@@ -1,9 +1,13 @@
 //! Deletes: a thousand keys per request, and an answer for every key.
 //!
 //! A server that does not mention a key has not said that it is gone, so the answers are asked for in full and matched
-//! by the exact key.
+//! by the exact key. An object that another process wrote meanwhile stays: pos3 looks at the objects before each request,
+//! and sends the ETags that it saw.
 
-use std::collections::HashMap;
+mod document;
+mod look;
+mod single;
+
 use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
@@ -12,14 +16,15 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::header::HeaderName;
 use md5::{Digest as _, Md5};
-use pos3_core::{ErrorKind, Key, Result, StoreError};
+use pos3_core::{DeleteKey, ErrorKind, Key, Result, StoreError};
 
 use crate::bucket::{Bucket, check_key};
-use crate::client::Answer;
+use crate::client::habits::is_unknown;
 use crate::client::sign::Payload;
-use crate::client::xml::{self, Step, XmlError};
-use crate::error::{Failure, Refusal};
+use crate::error::Failure;
 use crate::operation::Operation;
+use document::{Answers, Conditions, answers, document, etag_of, fits_xml};
+use look::{Standing, Standings};
 
 /// The most keys one request takes.
 pub(crate) const BATCH: usize = 1000;
@@ -32,62 +37,134 @@ const PARALLEL_SINGLE: usize = 16;
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-/// What the server says about each key it mentions.
-type Answers = HashMap<String, Result<(), Refusal>>;
-
 impl Bucket {
     /// Deletes keys and answers for each, in their order.
-    pub(crate) async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    pub(crate) async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let batches: Vec<_> = keys.chunks(BATCH).map(|batch| self.delete_batch(batch)).collect();
         stream::iter(batches).buffered(PARALLEL).flat_map(stream::iter).collect().await
     }
 
-    async fn delete_batch(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete_batch(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         if self.deletes_singly.load(Ordering::Relaxed) {
             return self.delete_singly(keys).await;
         }
-        let named: Vec<&Key> = keys.iter().filter(|key| !key.as_str().is_empty() && fits_xml(key)).collect();
-        let answers = if named.is_empty() { Ok(Answers::new()) } else { self.delete_all(named).await };
-        if answers.as_ref().is_err_and(|failure| self.lacks_batches(failure)) {
-            return self.delete_singly(keys).await;
-        }
-        let requests: Vec<_> = keys.iter().map(|key| self.delete_or_answer(key, &answers)).collect();
+        let named = keys.iter().filter(|asked| !asked.key.as_str().is_empty() && fits_xml(&asked.key)).collect();
+        let Some(answers) = self.delete_all(named).await else { return self.delete_singly(keys).await };
+        let requests: Vec<_> = keys.iter().map(|asked| self.delete_or_answer(asked, &answers)).collect();
         stream::iter(requests).buffered(PARALLEL_SINGLE).collect().await
     }
 
     /// Answers for a key that the batch named, and deletes one that it could not name.
-    async fn delete_or_answer(&self, key: &Key, answers: &Result<Answers, Failure>) -> Result<()> {
-        match answers {
-            _ if !fits_xml(key) => self.delete_one(key).await,
-            Ok(answers) => self.answer_for(key, answers),
-            Err(failure) => check_key("delete", key).and(Err(self.error("delete", key, failure.repeat()))),
-        }
+    async fn delete_or_answer(&self, asked: &DeleteKey, answers: &Answers) -> Result<()> {
+        if fits_xml(&asked.key) { self.answer_for(&asked.key, answers) } else { self.delete_one(asked).await }
     }
 
-    /// Deletes keys in one request, and those the server had trouble with in further ones.
-    async fn delete_all(&self, mut keys: Vec<&Key>) -> Result<Answers, Failure> {
+    /// Deletes keys in one request, and those the server had trouble with in further ones. Returns nothing where the server
+    /// has no such request; then it has deleted nothing.
+    async fn delete_all(&self, mut keys: Vec<&DeleteKey>) -> Option<Answers> {
         let mut attempts = self.client.attempts();
         let mut answers = Answers::new();
-        loop {
-            answers.extend(self.delete_once(&keys).await?);
-            keys.retain(|key| matches!(answers.get(key.as_str()), Some(Err(refusal)) if refusal.is_temporary()));
-            let Some(Err(refusal)) = keys.first().and_then(|key| answers.get(key.as_str())) else {
-                return Ok(answers);
+        while !keys.is_empty() {
+            let asked = match self.look(&keys).await {
+                Ok(standings) => {
+                    keys.retain(|asked| is_to_delete(&asked.key, &standings));
+                    answers.extend(settled(standings));
+                    self.delete_seen(&keys).await
+                }
+                Err(failure) => Err(failure),
             };
-            let failure = Failure::Refused(Box::new(refusal.clone()));
-            if self.client.again(&mut attempts, failure).await.is_err() {
-                return Ok(answers);
+            let failure = match asked {
+                Err(failure) if self.lacks_batches(&failure) => return None,
+                Err(failure) => Some(failure),
+                Ok(found) => {
+                    answers.extend(found);
+                    keys.retain(|asked| is_temporary(answers.get(asked.key.as_str())));
+                    let first = keys.first().and_then(|asked| answers.get(asked.key.as_str())?.as_ref().err());
+                    first.map(Failure::repeat)
+                }
+            };
+            let Some(failure) = failure else { break };
+            if let Err(failure) = self.client.again(&mut attempts, failure).await {
+                let failed = keys.iter().map(|asked| (asked.key.as_str().to_owned(), Err(failure.repeat())));
+                answers.extend(failed);
+                break;
             }
+        }
+        Some(answers)
+    }
+
+    /// Deletes objects that were just seen to be as they were: with their ETags, unless the server refuses those.
+    async fn delete_seen(&self, keys: &[&DeleteKey]) -> Result<Answers, Failure> {
+        if keys.is_empty() {
+            return Ok(Answers::new());
+        }
+        let has_conditions = keys.iter().any(|asked| etag_of(asked).is_some());
+        if !has_conditions || !self.client.conditional_deletes() {
+            return self.delete_once(keys, Conditions::Unsent).await;
+        }
+        match self.delete_once(keys, Conditions::Sent).await {
+            Ok(answers) => self.without_conditions(keys, answers).await,
+            Err(failure) if self.client.may_drop_conditions() && is_refused_document(&failure) => {
+                let plain = self.delete_once(keys, Conditions::Unsent).await?;
+                self.client.lacks_conditional_deletes();
+                Ok(plain)
+            }
+            Err(failure) => Err(failure),
         }
     }
 
-    async fn delete_once(&self, keys: &[&Key]) -> Result<Answers, Failure> {
-        let body = Bytes::from(document(keys));
+    /// Deletes once more, without their ETags, those objects that the server may have refused to delete for the condition
+    /// although it holds. Some servers judge it wrongly, and Amazon allows it only with the permission to read.
+    async fn without_conditions(&self, keys: &[&DeleteKey], mut answers: Answers) -> Result<Answers, Failure> {
+        let mut again = Vec::new();
+        let mut doubted = Vec::new();
+        for &asked in keys {
+            let refusal = answers.get(asked.key.as_str()).and_then(|answer| answer.as_ref().err()?.refusal());
+            match refusal {
+                Some(refusal) if refusal.is_failed_condition() => doubted.push(asked),
+                Some(refusal) if matches!(refusal.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => {
+                    again.push(asked)
+                }
+                _ => {}
+            }
+        }
+        let looks: Vec<_> = doubted.iter().filter_map(|asked| Some((asked, asked.unless_changed.as_ref()?))).collect();
+        let looks = looks.into_iter().map(|(asked, seen)| async { (*asked, self.look_at_key(&asked.key, seen).await) });
+        for (asked, standing) in
+            stream::iter(looks.collect::<Vec<_>>()).buffered(PARALLEL_SINGLE).collect::<Vec<_>>().await
+        {
+            let answer = match standing {
+                Standing::AsSeen => {
+                    again.push(asked);
+                    continue;
+                }
+                Standing::Changed => Err(Failure::Changed),
+                Standing::Gone => Ok(()),
+                Standing::Unknown(failure) => Err(failure),
+            };
+            answers.insert(asked.key.as_str().to_owned(), answer);
+        }
+        if again.is_empty() || !self.client.may_drop_conditions() {
+            return Ok(answers);
+        }
+        // What the server refuses for another reason keeps its first answer.
+        if let Ok(plain) = self.delete_once(&again, Conditions::Unsent).await {
+            let deleted: Vec<_> = plain.into_iter().filter(|(_, answer)| answer.is_ok()).collect();
+            if !deleted.is_empty() {
+                self.client.lacks_conditional_deletes();
+            }
+            answers.extend(deleted);
+        }
+        Ok(answers)
+    }
+
+    async fn delete_once(&self, keys: &[&DeleteKey], conditions: Conditions) -> Result<Answers, Failure> {
+        let body = Bytes::from(document(keys, conditions));
         let payload = Payload::signed(&body);
         let digest = BASE64.encode(Md5::digest(&body));
         let request = self.request(Operation::DeleteObjects, &[("delete", "")])?;
         let request = request.header(CONTENT_MD5, &digest)?.header(http::header::CONTENT_TYPE, "application/xml")?;
-        self.exchange(&request.body(body, payload), answers).await
+        self.client.exchange_once(&self.counters, &request.body(body, payload), answers).await
     }
 
     /// Returns true for a server without this request, which is then not asked again.
@@ -107,148 +184,35 @@ impl Bucket {
                 Err(error.with_message("the server's answer does not mention the key"))
             }
             Some(Ok(())) => Ok(()),
-            Some(Err(refusal)) if refusal.kind() == ErrorKind::NotFound => Ok(()),
-            Some(Err(refusal)) => Err(self.error("delete", key, Failure::Refused(Box::new(refusal.clone())))),
+            Some(Err(Failure::Refused(refusal))) if refusal.is_missing_key() => Ok(()),
+            Some(Err(failure)) => Err(self.error("delete", key, failure.repeat())),
         }
     }
+}
 
-    async fn delete_singly(&self, keys: &[Key]) -> Vec<Result<()>> {
-        let requests: Vec<_> = keys.iter().map(|key| self.delete_one(key)).collect();
-        stream::iter(requests).buffered(PARALLEL_SINGLE).collect().await
-    }
+/// Returns true for a key at which nothing forbids the delete.
+fn is_to_delete(key: &Key, standings: &Standings<'_>) -> bool {
+    matches!(standings.get(key.as_str()), None | Some(Standing::AsSeen))
+}
 
-    async fn delete_one(&self, key: &Key) -> Result<()> {
-        check_key("delete", key)?;
-        if climbs_to_the_bucket(key) {
-            let error = StoreError::new(ErrorKind::InvalidKey, "delete").with_key(key);
-            return Err(error.with_message("a server that tidies paths would take this key for the bucket itself"));
-        }
-        let exchange = async {
-            let request = self.object_request(Operation::DeleteObject, key, &[])?;
-            self.exchange(&request, |_| Ok(())).await
+/// Returns the answers that a look alone gives.
+fn settled(standings: Standings<'_>) -> impl Iterator<Item = (String, Result<(), Failure>)> {
+    standings.into_iter().filter_map(|(key, standing)| {
+        let answer = match standing {
+            Standing::AsSeen => return None,
+            Standing::Changed => Err(Failure::Changed),
+            Standing::Gone => Ok(()),
+            Standing::Unknown(failure) => Err(failure),
         };
-        match exchange.await {
-            Ok(()) => Ok(()),
-            Err(failure) if failure.refusal().is_some_and(|refusal| refusal.code == "NoSuchKey") => Ok(()),
-            Err(failure) => Err(self.error("delete", key, failure)),
-        }
-    }
+        Some((key.to_owned(), answer))
+    })
 }
 
-/// Returns true if XML 1.0 allows every character of the key. It does not allow the rest as references either, and Ceph
-/// answers 400 and moto 500 to a document with one.
-fn fits_xml(key: &Key) -> bool {
-    !key.as_str()
-        .contains(|c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
+fn is_temporary(answer: Option<&Result<(), Failure>>) -> bool {
+    answer.is_some_and(|answer| answer.as_ref().is_err_and(Failure::is_temporary))
 }
 
-/// Returns true for a key whose path, tidied, is the bucket's or lies above it: `DELETE` there removes the bucket.
-fn climbs_to_the_bucket(key: &Key) -> bool {
-    let mut depth = 0_i64;
-    let mut lowest = 0;
-    for segment in key.as_str().split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => depth -= 1,
-            _ => depth += 1,
-        }
-        lowest = lowest.min(depth);
-    }
-    depth <= 0 || lowest < 0
-}
-
-/// Returns the request's document; line breaks and the like in keys are references, which is how they survive XML.
-fn document(keys: &[&Key]) -> String {
-    let size: usize = keys.iter().map(|key| key.as_str().len() + 40).sum();
-    let mut document = String::with_capacity(size + 120);
-    document.push_str("<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
-    for key in keys {
-        document.push_str("<Object><Key>");
-        xml::escape_into(&mut document, key.as_str());
-        document.push_str("</Key></Object>");
-    }
-    document.push_str("</Delete>");
-    document
-}
-
-/// Reads what the answer says about each key.
-fn answers(answer: &Answer) -> Result<Answers, Failure> {
-    let mut answers = Answers::new();
-    let [mut key, mut code, mut message] = [const { String::new() }; 3];
-    let mut expected = false;
-    xml::walk(&answer.body, |depth, step| match (depth, step) {
-        (1, Step::Open(name)) => expected = name == b"DeleteResult",
-        (3, Step::Close(b"Key", text)) => key = std::mem::take(text).into_owned(),
-        (3, Step::Close(b"Code", text)) => code = std::mem::take(text).into_owned(),
-        (3, Step::Close(b"Message", text)) => message = std::mem::take(text).into_owned(),
-        (2, Step::Close(b"Deleted", _)) => {
-            answers.insert(std::mem::take(&mut key), Ok(()));
-        }
-        (2, Step::Close(b"Error", _)) => {
-            let refusal = Refusal::of_key(std::mem::take(&mut code), std::mem::take(&mut message));
-            answers.insert(std::mem::take(&mut key), Err(refusal));
-        }
-        _ => {}
-    })?;
-    if expected { Ok(answers) } else { Err(answer.not_a_result(XmlError::Unexpected)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderMap;
-
-    use super::*;
-
-    fn read(body: &'static str) -> Result<Answers, Failure> {
-        answers(&Answer { headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) })
-    }
-
-    #[test]
-    fn keys_survive_the_document() {
-        let keys = [Key::from("a&b"), Key::from("line\nbreak\r")];
-        let keys: Vec<&Key> = keys.iter().collect();
-        assert_eq!(
-            document(&keys),
-            "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key>a&amp;b</Key></Object>\
-             <Object><Key>line&#10;break&#13;</Key></Object></Delete>"
-        );
-    }
-
-    #[test]
-    fn each_key_has_its_own_answer() {
-        let answers = read(
-            "<DeleteResult><Deleted><Key>logs/SlowDown</Key></Deleted><Error><Key>b&#10;</Key><Code>AccessDenied</Code>\
-             <Message>no</Message></Error></DeleteResult>",
-        )
-        .unwrap();
-        assert!(answers["logs/SlowDown"].is_ok());
-        assert_eq!(answers["b\n"].as_ref().unwrap_err().kind(), ErrorKind::Denied);
-    }
-
-    #[test]
-    fn no_answer_is_no_success() {
-        for body in ["", "<DeleteResult>", "<html></html>", "<DeleteResult><Deleted><Key>a</Key></Deleted>"] {
-            assert!(matches!(read(body), Err(Failure::Garbled(_))), "{body}");
-        }
-        let failure = read("<Error><Code>InternalError</Code></Error>").unwrap_err();
-        assert!(failure.refusal().is_some_and(Refusal::is_temporary));
-    }
-
-    #[test]
-    fn no_single_delete_can_reach_the_bucket() {
-        for (key, reaches) in [
-            ("a", false),
-            ("a/../b", false),
-            ("/lead", false),
-            ("dir/", false),
-            ("/", true),
-            ("//", true),
-            (".", true),
-            ("a/..", true),
-            ("a/../..", true),
-            ("../other/key", true),
-        ] {
-            assert_eq!(climbs_to_the_bucket(&Key::from(key)), reaches, "{key}");
-        }
-    }
+/// Returns true if the server may have refused the whole document for an element that it does not know.
+fn is_refused_document(failure: &Failure) -> bool {
+    is_unknown(failure) || failure.refusal().is_some_and(|refusal| refusal.code == "MalformedXML")
 }

@@ -291,20 +291,20 @@ impl Refusal {
 
     /// Returns one key's refusal out of an answer that was a success as a whole.
     pub(crate) fn of_key(code: String, message: String) -> Self {
-        let status = StatusCode::OK;
-        let (request_id, region) = (String::new(), String::new());
-        Self {
-            status,
-            code,
-            message,
-            request_id,
-            region,
-            elsewhere: None,
-            credentials: None,
-            followed: None,
-            retry_after: None,
-            date: None,
-        }
+        Self { code, message, ..Self::new(StatusCode::OK, &HeaderMap::new(), b"") }
+    }
+
+    /// Returns true if the object is not the one that a condition names. Directory buckets of Amazon write the status into
+    /// the code.
+    pub(crate) fn is_failed_condition(&self) -> bool {
+        self.code == "PreconditionFailed"
+            || self.code.starts_with("412")
+            || self.status == StatusCode::PRECONDITION_FAILED
+    }
+
+    /// Returns true if a key has no object.
+    pub(crate) fn is_missing_key(&self) -> bool {
+        self.kind() == ErrorKind::NotFound && self.code != "NoSuchBucket"
     }
 
     /// Returns the server's time if it may have refused for the time of the request; an answer to HEAD has no code.

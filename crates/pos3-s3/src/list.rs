@@ -58,6 +58,8 @@ struct ListQuery {
     prefix: String,
     start_after: Option<Key>,
     shallow: bool,
+    /// The most objects that are wanted; nothing for all.
+    most: Option<usize>,
 }
 
 /// A page that is fetched in a separate task. The task is aborted when this is dropped.
@@ -71,7 +73,12 @@ impl Drop for Fetch {
 
 impl Listing {
     pub(crate) fn new(bucket: Arc<Bucket>, prefix: &str, options: ListOptions) -> Self {
-        let query = ListQuery { prefix: prefix.to_owned(), start_after: options.start_after, shallow: options.shallow };
+        let query = ListQuery {
+            prefix: prefix.to_owned(),
+            start_after: options.start_after,
+            shallow: options.shallow,
+            most: None,
+        };
         Self {
             bucket,
             query: Arc::new(query),
@@ -142,8 +149,20 @@ impl Stream for Listing {
 }
 
 impl Bucket {
+    /// Returns the first objects below a prefix that come after a text: a page of them, or as many as `most`.
+    pub(crate) async fn page_after(
+        &self,
+        prefix: &str,
+        start_after: Option<Key>,
+        most: usize,
+    ) -> Result<Vec<Entry>, Failure> {
+        let query = ListQuery { prefix: prefix.to_owned(), start_after, shallow: false, most: Some(most) };
+        Ok(self.list_page(&query, None, Restores::Unasked).await?.entries)
+    }
+
     async fn list_page(&self, query: &ListQuery, token: Option<&str>, restores: Restores) -> Result<Page, Failure> {
-        let page_size = self.client.config().list_page.map(|keys| keys.to_string());
+        let sizes = self.client.config().list_page.map(usize::from).into_iter().chain(query.most);
+        let page_size = sizes.min().map(|keys| keys.to_string());
         let start_after = query.start_after.as_ref().filter(|_| token.is_none());
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(7);
         pairs.extend(token.map(|token| ("continuation-token", token)));

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use futures::StreamExt;
 use pos3_core::{
-    Capabilities, Content, Download, Entry, EntryStream, GetOptions, Key, ListOptions, PutOptions, RemoteStore, Result,
-    Unfinished, Usage,
+    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, ListOptions, PutOptions,
+    RemoteStore, Result, Unfinished, Usage,
 };
 
 use crate::bucket::Bucket;
@@ -54,6 +54,7 @@ impl RemoteStore for S3Store {
         Capabilities::new()
             .with_conditional_put(self.0.client.conditional())
             .with_server_copy(true)
+            .with_conditional_delete(true)
             .with_delete_batch(BATCH)
             .with_clock(self.0.client.clock_skew())
     }
@@ -78,7 +79,7 @@ impl RemoteStore for S3Store {
         self.0.put(key, content, options).await
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         self.0.delete(keys).await
     }
 

@@ -74,6 +74,13 @@ pub enum Answer {
         /// The distance in bytes.
         by: usize,
     },
+    /// Right before the request is performed, another client stores an object in its bucket.
+    Overtaken {
+        /// The key of that object.
+        key: &'static str,
+        /// The content.
+        content: &'static str,
+    },
     /// The body is sent in pieces of this many bytes with a pause before each piece.
     Trickle {
         /// The size of a piece.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub listing_faults: BTreeMap<Operation, ListingFault>,
     /// How conditions on writes are handled.
     pub conditional_writes: ConditionalWrites,
+    /// What becomes of the entity tags in deletes.
+    pub conditional_deletes: ConditionalDeletes,
     /// How checksums in the headers of uploads are handled.
     pub checksums: Checksums,
     /// The number of seconds that the server's clock is ahead of the machine's; negative if it is behind. The server
@@ -52,6 +54,7 @@ impl Default for Settings {
             listing_order: ListingOrder::Bytes,
             listing_faults: BTreeMap::new(),
             conditional_writes: ConditionalWrites::Obeyed,
+            conditional_deletes: ConditionalDeletes::Obeyed,
             checksums: Checksums::Kept,
             clock_ahead: 0,
             copy_etag: CopyEtag::Quoted,
@@ -140,6 +143,21 @@ pub enum ConditionalWrites {
     Refused,
     /// `If-Match` always fails with 412, as on older Ceph releases. Other conditions are respected.
     IfMatchFails,
+}
+
+/// What a server does with the entity tag that a delete names, of one object or of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConditionalDeletes {
+    /// The object is deleted only if it has the tag, as on S3.
+    Obeyed,
+    /// The object is deleted, as on `MinIO`.
+    Ignored,
+    /// The request is refused with 501 `NotImplemented`.
+    Refused,
+    /// The object is refused with `AccessDenied`, as on S3 without the permission to read it.
+    Denied,
+    /// The condition fails whatever the tag is.
+    Misjudged,
 }
 
 /// How a server handles checksums in the headers of uploads.

@@ -32,7 +32,7 @@ use super::{
     record::{InFlight, Record},
     region::{self, Elsewhere},
     settings::{CopyEtag, Settings, SharedSettings},
-    state::State,
+    state::{Properties, State, StoredObject},
     tls::{self, Identity, Stream},
 };
 
@@ -173,6 +173,14 @@ impl Wire {
                     bucket.objects.remove(&target.key);
                 }
                 return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::Overtaken { key, content }) => {
+                let bucket = operation::bucket_of(request.uri(), request.headers());
+                let object = StoredObject::new(content.into(), Properties::default());
+                if let Some(bucket) = self.state.write().buckets.get_mut(&bucket) {
+                    bucket.objects.insert(key.to_owned(), Arc::new(object));
+                }
+                Damage::None
             }
             Some(Answer::ShiftRange { by }) => {
                 request.extensions_mut().insert(ShiftRange(by));

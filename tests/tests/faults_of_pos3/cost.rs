@@ -49,7 +49,8 @@ async fn an_object_costs_one_get_a_thousand_deletes_one_request_and_one_level_on
     other.upload("s3://bucket/data/", mirror).await.unwrap();
     told(&world.server);
     other.close().await.into_result().unwrap();
-    assert_eq!(told(&world.server), [(Operation::DeleteObjects, 1), (Operation::ListObjectsV2, 1)]);
+    // One listing makes the plan, the other one looks at the objects right before they are deleted.
+    assert_eq!(told(&world.server), [(Operation::DeleteObjects, 1), (Operation::ListObjectsV2, 2)]);
     assert_eq!(world.keys(), ["data/d0/000"]);
 }
 

@@ -1,6 +1,6 @@
 //! Deletes in batches, and their answers.
 
-use pos3_core::{ErrorKind, Key, RemoteStore};
+use pos3_core::{ErrorKind, Key, RemoteStore, RemoteStoreExt};
 use pos3_tests::server::{Answer, Fault, Operation};
 
 use super::{BUCKET, config, server, store, store_with};
@@ -18,12 +18,12 @@ async fn a_thousand_keys_are_one_request() {
     }
     server.put(BUCKET, "kept", "");
     let store = store(&server);
-    let answers = store.delete(&keys).await;
+    let answers = store.remove_all(&keys).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 2500);
     assert_eq!(server.requests().of(Operation::DeleteObjects), 3);
     assert_eq!(store.usage().to_string(), "3 DeleteObjects");
     assert_eq!(server.keys(BUCKET), ["kept"]);
-    assert_eq!(store.delete(&[]).await.len(), 0);
+    assert_eq!(store.remove_all(&[]).await.len(), 0);
     assert_eq!(server.requests().total(), 3);
 }
 
@@ -34,7 +34,7 @@ async fn no_text_in_a_key_is_taken_for_an_error() {
     for key in &keys {
         server.put(BUCKET, key.as_str(), "");
     }
-    assert!(store(&server).delete(&keys).await.iter().all(Result::is_ok));
+    assert!(store(&server).remove_all(&keys).await.iter().all(Result::is_ok));
     assert_eq!((server.requests().total(), server.keys(BUCKET)), (1, vec![]));
 }
 
@@ -43,9 +43,9 @@ async fn a_request_that_fails_answers_for_every_key() {
     let server = server();
     server.fault(Fault::on(Operation::DeleteObjects).nth(2).answer(Answer::access_denied()));
     let store = store(&server);
-    let first = store.delete(&keys(2)).await;
+    let first = store.remove_all(&keys(2)).await;
     assert!(first.iter().all(Result::is_ok));
-    let second = store.delete(&keys(2)).await;
+    let second = store.remove_all(&keys(2)).await;
     for (answer, key) in second.into_iter().zip(keys(2)) {
         let error = answer.unwrap_err();
         assert_eq!((error.kind(), error.key()), (ErrorKind::Denied, Some(&key)));
@@ -56,7 +56,7 @@ async fn a_request_that_fails_answers_for_every_key() {
 async fn an_empty_key_reaches_nothing() {
     let server = server();
     let store = store(&server);
-    let answers = store.delete(&["", "k"].map(Key::from)).await;
+    let answers = store.remove_all(&["", "k"].map(Key::from)).await;
     assert_eq!(answers[0].as_ref().unwrap_err().kind(), ErrorKind::InvalidKey);
     assert!(answers[1].is_ok());
     assert_eq!(store.head(&Key::from("")).await.unwrap_err().kind(), ErrorKind::InvalidKey);
@@ -71,7 +71,7 @@ async fn a_key_that_no_xml_can_hold_has_a_request_of_its_own() {
         server.put(BUCKET, key.as_str(), "");
     }
     let store = store(&server);
-    assert!(store.delete(&keys).await.iter().all(Result::is_ok));
+    assert!(store.remove_all(&keys).await.iter().all(Result::is_ok));
     assert_eq!(server.keys(BUCKET), [""; 0]);
     assert_eq!(store.usage().to_string(), "1 DeleteObject, 1 DeleteObjects");
 }
@@ -82,7 +82,7 @@ async fn trouble_for_a_moment_is_overcome() {
         let server = server();
         server.put(BUCKET, "k0", "");
         server.fault(Fault::on(Operation::DeleteObjects).answer(answer.clone()));
-        assert!(store(&server).delete(&keys(3)).await.iter().all(Result::is_ok), "{answer:?}");
+        assert!(store(&server).remove_all(&keys(3)).await.iter().all(Result::is_ok), "{answer:?}");
         assert_eq!((server.keys(BUCKET), server.requests().total()), (vec![], 2), "{answer:?}");
     }
 }
@@ -98,9 +98,9 @@ async fn a_server_without_batches_is_asked_key_by_key() {
     let store = store_with(config(&server));
     let mut all = keys(3);
     all.push(Key::from("a/.."));
-    let answers = store.delete(&all).await;
+    let answers = store.remove_all(&all).await;
     assert!(answers[..3].iter().all(Result::is_ok));
     assert_eq!(answers[3].as_ref().unwrap_err().kind(), ErrorKind::InvalidKey);
-    assert!(store.delete(&keys(3)).await.iter().all(Result::is_ok), "what is gone is deleted");
+    assert!(store.remove_all(&keys(3)).await.iter().all(Result::is_ok), "what is gone is deleted");
     assert_eq!(store.usage().to_string(), "6 DeleteObject, 1 DeleteObjects");
 }

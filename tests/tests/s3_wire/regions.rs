@@ -61,7 +61,7 @@ impl First {
             Self::Multipart => put(store, server, 6 << 20).await,
             Self::Delete => {
                 server.put(BUCKET, "gone", "x");
-                let gone = store.delete(&[Key::from("gone"), Key::from("nowhere")]).await;
+                let gone = store.remove_all(&[Key::from("gone"), Key::from("nowhere")]).await;
                 assert!(gone.iter().all(Result::is_ok), "{gone:?}");
                 assert!(server.object(BUCKET, "gone").is_none());
             }

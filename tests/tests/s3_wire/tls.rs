@@ -28,7 +28,7 @@ async fn a_private_authority_that_is_trusted_is_enough() {
         assert_eq!(keys, [Key::from("a b+c%20/é#?"), Key::from("large")]);
         assert_eq!(store.read(&keys[0]).await.unwrap(), "hello");
         assert!(store.read(&keys[1]).await.unwrap() == large);
-        assert!(store.delete(&keys).await.iter().all(Result::is_ok));
+        assert!(store.remove_all(&keys).await.iter().all(Result::is_ok));
     }
 }
 

@@ -30,7 +30,7 @@ async fn odd_keys_arrive_as_they_are() {
         assert_eq!(store.read(&entry.key).await.unwrap(), entry.key.as_str().as_bytes(), "{:?}", entry.key);
     }
     let keys: Vec<Key> = expected.iter().map(|key| Key::from(*key)).collect();
-    let failed: Vec<_> = store.delete(&keys).await.into_iter().filter_map(Result::err).collect();
+    let failed: Vec<_> = store.remove_all(&keys).await.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(server.keys(BUCKET), [""; 0]);
 }

@@ -65,7 +65,7 @@ async fn an_object_that_vanishes_before_it_is_read_withholds_the_deletes() {
     let store = bucket(&[("a", "1"), ("b.new", "2")]).await;
     let moved = store.clone();
     let vanish = When::decided("b.new", move || {
-        let deleted = moved.delete(&[Key::from("b.new")]).now_or_never().unwrap();
+        let deleted = moved.remove_all(&[Key::from("b.new")]).now_or_never().unwrap();
         assert!(deleted[0].is_ok());
     });
     let target = directory(&[("a", "1"), ("b", "old")]);

@@ -8,7 +8,9 @@ use super::{LONGEST_KEY, Subject};
 use crate::entry::{Entry, Kind};
 use crate::error::ErrorKind;
 use crate::key::Key;
-use crate::store::{Content, Expect, GetOptions, KeyRule, ListOptions, PutOptions, RemoteStoreExt, collect_exactly};
+use crate::store::{
+    Content, DeleteKey, Expect, GetOptions, KeyRule, ListOptions, PutOptions, RemoteStoreExt, collect_exactly,
+};
 
 async fn write(subject: &Subject, name: &str, content: impl Into<Content>) -> Entry {
     subject.store.write(&subject.key(name), content.into()).await.unwrap()
@@ -216,12 +218,33 @@ pub async fn delete_answers_per_key(subject: &Subject) {
         write(subject, name, "x").await;
     }
     let keys = ["a", "missing", "b", "d/"].map(|name| subject.key(name));
-    let answers = subject.store.delete(&keys).await;
+    let answers = subject.store.remove_all(&keys).await;
     assert_eq!(answers.len(), 4);
     for answer in answers {
         answer.unwrap();
     }
     assert_eq!(names(subject, "", ListOptions::default()).await, ["d/x", "keep"]);
+}
+
+/// What is not as it was seen stays, and only its own answer says so.
+pub async fn delete_spares_what_changed(subject: &Subject) {
+    if !subject.store.capabilities().conditional_delete {
+        return;
+    }
+    let mut seen = Vec::new();
+    for name in ["changed", "gone", "same"] {
+        seen.push(write(subject, name, "first").await);
+    }
+    write(subject, "changed", "later").await;
+    subject.store.remove(&subject.key("gone")).await.unwrap();
+    let keys: Vec<DeleteKey> =
+        seen.iter().map(|entry| DeleteKey::new(entry.key.clone()).unless_changed(entry)).collect();
+    let answers = subject.store.delete(&keys).await;
+    assert_eq!(answers.len(), 3);
+    let kinds: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.kind())).collect();
+    assert_eq!(kinds, [Err(ErrorKind::Precondition), Ok(()), Ok(())]);
+    assert_eq!(names(subject, "", ListOptions::default()).await, ["changed"]);
+    assert_eq!(subject.store.read(&subject.key("changed")).await.unwrap(), "later");
 }
 
 /// A copy inside the store keeps the content and replaces what was there.

@@ -13,8 +13,8 @@ use crate::error::{ErrorKind, StoreError};
 use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
-    ByteStream, Capabilities, Content, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
-    Usage,
+    ByteStream, Capabilities, Content, DeleteKey, Download, EntryStream, GetOptions, ListOptions, PutOptions,
+    RemoteStore, RemoteStoreExt, Result, Usage,
 };
 
 /// What another writer stores in [`FaultStore::written_by_others_at`].
@@ -153,10 +153,10 @@ impl FaultStore {
     }
 
     /// Deletes all keys but the one at `spared`.
-    async fn delete_all_but(&self, spared: usize, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete_all_but(&self, spared: usize, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let (before, after) = (&keys[..spared], &keys[spared + 1..]);
         let mut answers = self.inner.delete(before).await;
-        answers.push(Err(broken("delete", &self.faults).with_key(&keys[spared])));
+        answers.push(Err(broken("delete", &self.faults).with_key(&keys[spared].key)));
         answers.extend(self.inner.delete(after).await);
         answers
     }
@@ -196,8 +196,7 @@ impl RemoteStore for FaultStore {
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         let call = self.enter(Operation::Get, "read")?;
         if self.vanishing == Some(call) {
-            let deleted = self.inner.delete(std::slice::from_ref(key)).await;
-            self.count_fault(deleted.iter().all(Result::is_ok));
+            self.count_fault(self.inner.remove(key).await.is_ok());
         }
         let mut download = self.inner.get(key, options).await?;
         if let Some(length) = self.body_length {
@@ -215,13 +214,13 @@ impl RemoteStore for FaultStore {
         self.inner.put(key, content, options).await
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let earlier = self.deletes.fetch_add(keys.len() as u64, Ordering::Relaxed);
         let spared = self.failing_delete.and_then(|nth| usize::try_from(nth.checked_sub(earlier + 1)?).ok());
         match (self.enter(Operation::Delete, "delete"), spared) {
             (Ok(_), Some(spared)) if spared < keys.len() => self.delete_all_but(spared, keys).await,
             (Ok(_), _) => self.inner.delete(keys).await,
-            (Err(_), _) => keys.iter().map(|key| Err(broken("delete", &self.faults).with_key(key))).collect(),
+            (Err(_), _) => keys.iter().map(|asked| Err(broken("delete", &self.faults).with_key(&asked.key))).collect(),
         }
     }
 

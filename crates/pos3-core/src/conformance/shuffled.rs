@@ -10,7 +10,8 @@ use crate::entry::Entry;
 use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
-    Capabilities, Content, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result, Usage,
+    Capabilities, Content, DeleteKey, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
+    Usage,
 };
 
 /// Another store, listed in an order that a seed decides.
@@ -76,7 +77,7 @@ impl RemoteStore for ShuffledStore {
         self.inner.put(key, content, options).await
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         self.inner.delete(keys).await
     }
 

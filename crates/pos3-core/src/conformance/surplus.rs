@@ -11,7 +11,8 @@ use crate::entry::{Entry, Fingerprint};
 use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
-    Capabilities, Content, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result, Usage,
+    Capabilities, Content, DeleteKey, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
+    Usage,
 };
 
 /// What a listing contains too much. An entry is chosen by its number, counted on over the end.
@@ -114,7 +115,7 @@ impl RemoteStore for SurplusStore {
         self.inner.put(key, content, options).await
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         self.inner.delete(keys).await
     }
 

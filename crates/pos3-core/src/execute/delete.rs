@@ -8,12 +8,11 @@ use super::{Run, Signals, backup, failure, precondition};
 use crate::entry::Entry;
 use crate::error::{ErrorKind, StoreError};
 use crate::event::Event;
-use crate::key::Key;
 use crate::manifest::RowChange;
 use crate::options::Preconditions;
 use crate::plan::{Action, Permit, Plan};
 use crate::report::{FailedAction, FailureKind, Stop};
-use crate::store::{Result, Slot};
+use crate::store::{DeleteKey, Result, Slot};
 
 /// Entries of one batch looked at and backed up at once.
 const LOOKING: usize = 16;
@@ -93,10 +92,16 @@ async fn send(run: &Run, signals: Signals<'_>, batch: Vec<Entry>) -> Answers {
         answers.extend(ready.into_iter().map(|entry| (entry, None)));
         return answers;
     };
-    let keys: Vec<Key> = ready.iter().map(|entry| run.target.key(&entry.key)).collect();
+    let keys: Vec<DeleteKey> = ready.iter().map(|entry| asked(run, entry)).collect();
     let deleted = run.target.store().delete(&keys).await;
     answers.extend(ready.into_iter().zip(deleted.into_iter().map(Some)));
     answers
+}
+
+/// Returns the delete of an entry, of which nothing but what was seen may be deleted.
+fn asked(run: &Run, entry: &Entry) -> DeleteKey {
+    let asked = DeleteKey::new(run.target.key(&entry.key));
+    if entry.has_content() { asked.unless_changed(entry) } else { asked }
 }
 
 /// Waits for a free slot, unless nothing more is to be deleted.
@@ -109,9 +114,11 @@ async fn slot(run: &Run, signals: Signals<'_>) -> Option<Slot> {
 }
 
 /// Returns what could not be made ready, and the entries that may be deleted: still as they were seen, where looking is
-/// asked for or costs no request, and backed up, if that is asked for.
+/// asked for, costs no request or is left to the engine by the store, and backed up, if that is asked for.
 async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
-    let looks = run.options.preconditions == Preconditions::Strict || run.target.store().capabilities().local_reads;
+    let capabilities = run.target.store().capabilities();
+    let is_strict = run.options.preconditions == Preconditions::Strict;
+    let looks = is_strict || capabilities.local_reads || !capabilities.conditional_delete;
     if !looks && run.options.backup.is_none() {
         return (Vec::new(), batch);
     }
@@ -132,7 +139,7 @@ async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
 async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> Result<()> {
     let _slot = run.options.budget.slot().await;
     if looks && entry.has_content() {
-        precondition::hold(&run.target, entry, "delete").await?;
+        precondition::hold_exactly(&run.target, entry, "delete").await?;
     }
     if run.options.preconditions == Preconditions::Strict && entry.has_content() {
         precondition::hold_absent(&run.source, &entry.key).await?;

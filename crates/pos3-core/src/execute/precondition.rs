@@ -6,7 +6,7 @@
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, StoreError};
 use crate::key::Key;
-use crate::store::Result;
+use crate::store::{Result, Seen};
 use crate::tree::Tree;
 
 /// What looking at a source before it is copied is called in its errors.
@@ -14,6 +14,20 @@ pub(crate) const SOURCE: &str = "look up";
 
 /// Fails unless `seen` is there as it was.
 pub(super) async fn hold(tree: &Tree, seen: &Entry, operation: &'static str) -> Result<()> {
+    look_for(tree, seen, operation).await.map(drop)
+}
+
+/// Fails unless `seen` is there as it was and nobody wrote it again, not even with the same content.
+pub(super) async fn hold_exactly(tree: &Tree, seen: &Entry, operation: &'static str) -> Result<()> {
+    let found = look_for(tree, seen, operation).await?;
+    if seen.kind != Kind::File || Seen::of(seen).is(&found) {
+        return Ok(());
+    }
+    Err(StoreError::new(ErrorKind::Precondition, operation).with_key(&seen.key))
+}
+
+/// Returns what is at the key of `seen`, if that is `seen` as it was.
+async fn look_for(tree: &Tree, seen: &Entry, operation: &'static str) -> Result<Entry> {
     let found = tree.look_up(&seen.key, operation).await?;
     let same = match (&seen.kind, &found.kind) {
         (Kind::File, Kind::File) | (Kind::Marker, Kind::Marker) => {
@@ -22,7 +36,7 @@ pub(super) async fn hold(tree: &Tree, seen: &Entry, operation: &'static str) -> 
         (Kind::File, _) | (_, Kind::File) => false,
         _ => true,
     };
-    if same { Ok(()) } else { Err(StoreError::new(ErrorKind::Precondition, operation).with_key(&seen.key)) }
+    if same { Ok(found) } else { Err(StoreError::new(ErrorKind::Precondition, operation).with_key(&seen.key)) }
 }
 
 /// Fails if the source has the key by now: then the plan to delete it in the target is out of date.

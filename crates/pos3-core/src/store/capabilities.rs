@@ -19,6 +19,9 @@ pub struct Capabilities {
     pub conditional_put: bool,
     /// `copy` is supported.
     pub server_copy: bool,
+    /// `delete` leaves alone what is not as [`DeleteKey::unless_changed`](super::DeleteKey::unless_changed) describes it, by a
+    /// condition of the request or by a look right before it.
+    pub conditional_delete: bool,
     /// The number of keys per `delete` request; 1 if each key takes its own request.
     pub delete_batch: usize,
     /// `put` with [`PutOptions::modified`](super::PutOptions::modified) preserves that time.
@@ -37,6 +40,7 @@ impl Capabilities {
             local_reads: false,
             conditional_put: false,
             server_copy: false,
+            conditional_delete: false,
             delete_batch: 1,
             keeps_modified: false,
             clock: ClockSkew::default(),
@@ -80,6 +84,13 @@ impl Capabilities {
     #[must_use]
     pub fn with_server_copy(mut self, server_copy: bool) -> Self {
         self.server_copy = server_copy;
+        self
+    }
+
+    /// Sets whether `delete` honours its conditions.
+    #[must_use]
+    pub fn with_conditional_delete(mut self, conditional_delete: bool) -> Self {
+        self.conditional_delete = conditional_delete;
         self
     }
 

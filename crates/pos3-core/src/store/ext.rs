@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 
-use super::{Content, GetOptions, ListOptions, PutOptions, RemoteStore, Result, collect_exactly};
+use super::{Content, DeleteKey, GetOptions, ListOptions, PutOptions, RemoteStore, Result, collect_exactly};
 use crate::entry::Entry;
 use crate::key::Key;
 
@@ -24,7 +24,13 @@ pub trait RemoteStoreExt: RemoteStore {
 
     /// Deletes one key. Succeeds if the key is missing.
     async fn remove(&self, key: &Key) -> Result<()> {
-        self.delete(std::slice::from_ref(key)).await.into_iter().collect()
+        self.delete(&[DeleteKey::new(key.clone())]).await.into_iter().collect()
+    }
+
+    /// Deletes keys, whatever is there, and answers for each, in the order given.
+    async fn remove_all(&self, keys: &[Key]) -> Vec<Result<()>> {
+        let keys: Vec<DeleteKey> = keys.iter().cloned().map(DeleteKey::new).collect();
+        self.delete(&keys).await
     }
 
     /// Lists all entries under a prefix into memory.

@@ -12,8 +12,8 @@ use futures::{StreamExt, stream};
 use md5::{Digest as _, Md5};
 
 use super::{
-    Capabilities, Content, Download, EntryStream, Expect, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
-    Usage,
+    Capabilities, Content, DeleteKey, Download, EntryStream, Expect, GetOptions, ListOptions, PutOptions, RemoteStore,
+    Result, Usage,
 };
 use crate::entry::{Availability, Digest, Entry, Fingerprint, Kind};
 use crate::error::{ErrorKind, StoreError};
@@ -90,6 +90,7 @@ impl RemoteStore for MemoryStore {
             .with_local_reads(true)
             .with_conditional_put(true)
             .with_server_copy(true)
+            .with_conditional_delete(true)
             .with_delete_batch(DELETE_BATCH)
             .with_keeps_modified(true)
     }
@@ -148,15 +149,19 @@ impl RemoteStore for MemoryStore {
         Ok(entry)
     }
 
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let mut state = self.state();
-        for batch in keys.chunks(DELETE_BATCH) {
-            state.usage.add("delete", 1);
-            batch.iter().for_each(|key| {
+        state.usage.add("delete", keys.len().div_ceil(DELETE_BATCH) as u64);
+        keys.iter()
+            .map(|DeleteKey { key, unless_changed }| {
+                let changed = |object: &Object| unless_changed.as_ref().is_some_and(|seen| !seen.is(&object.entry));
+                if state.objects.get(key).is_some_and(changed) {
+                    return Err(StoreError::new(ErrorKind::Precondition, "delete").with_key(key));
+                }
                 state.objects.remove(key);
-            });
-        }
-        keys.iter().map(|_| Ok(())).collect()
+                Ok(())
+            })
+            .collect()
     }
 
     async fn unfinished(&self, _prefix: &str) -> Result<Vec<(Key, Unfinished)>> {

@@ -41,6 +41,7 @@ pub(crate) struct Manner {
 pub(crate) struct Habits {
     lacks_checksums: AtomicBool,
     lacks_conditions: AtomicBool,
+    lacks_conditional_deletes: AtomicBool,
     /// The number of objects with correct content whose ETag looks like the MD5 of other content.
     opaque_etags: AtomicU32,
     lacks_tags: AtomicBool,
@@ -71,6 +72,26 @@ impl S3Client {
             ConditionalWrites::On => true,
             ConditionalWrites::Auto => !self.0.habits.lacks_conditions.load(Ordering::Relaxed),
         }
+    }
+
+    /// Returns true if the ETags of objects are sent with their deletes.
+    pub(crate) fn conditional_deletes(&self) -> bool {
+        match self.config().conditional_writes {
+            ConditionalWrites::Off => false,
+            ConditionalWrites::On => true,
+            ConditionalWrites::Auto => !self.0.habits.lacks_conditional_deletes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Returns true if conditions that a server refuses may be left out.
+    pub(crate) fn may_drop_conditions(&self) -> bool {
+        self.config().conditional_writes == ConditionalWrites::Auto
+    }
+
+    /// Notes that the server deletes only without conditions. Nobody has to be warned: a look comes before each delete
+    /// anyway, and a server that ignores conditions without a word is no worse.
+    pub(crate) fn lacks_conditional_deletes(&self) {
+        self.0.habits.lacks_conditional_deletes.store(true, Ordering::Relaxed);
     }
 
     /// Returns the features of a write with this expectation.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{
-    super::{settings::ConditionalWrites, state::StoredObject},
+    super::{settings::ConditionalDeletes, state::StoredObject},
     Backend, bucket,
     condition::Conditions,
     ok,
@@ -19,12 +19,18 @@ pub(super) async fn one(
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
     let input = request.input;
-    let obeyed = backend.settings.get().conditional_writes == ConditionalWrites::Obeyed;
+    let habit = backend.settings.get().conditional_deletes;
     let mut world = backend.state.write();
     let objects = &mut bucket::find_mut(&mut world, &input.bucket)?.objects;
-    if obeyed {
-        let conditions = Conditions { if_match: input.if_match, ..Conditions::default() };
-        conditions.check_write(objects.get(&input.key).map(Arc::as_ref))?;
+    match (habit, input.if_match) {
+        (ConditionalDeletes::Ignored, _) | (_, None) => {}
+        (ConditionalDeletes::Obeyed, if_match) => {
+            let conditions = Conditions { if_match, ..Conditions::default() };
+            conditions.check_write(objects.get(&input.key).map(Arc::as_ref))?;
+        }
+        (ConditionalDeletes::Refused, _) => return Err(s3_error!(NotImplemented)),
+        (ConditionalDeletes::Denied, _) => return Err(s3_error!(AccessDenied)),
+        (ConditionalDeletes::Misjudged, _) => return Err(s3_error!(PreconditionFailed)),
     }
     objects.remove(&input.key);
     ok(DeleteObjectOutput::default())
@@ -44,12 +50,16 @@ pub(super) async fn many(
         return Err(s3_error!(MalformedXML, "a request deletes 1 to {MOST_KEYS} keys"));
     }
 
+    let habit = backend.settings.get().conditional_deletes;
+    if habit == ConditionalDeletes::Refused && delete.objects.iter().any(|wanted| wanted.e_tag.is_some()) {
+        return Err(s3_error!(NotImplemented));
+    }
     let quiet = delete.quiet.unwrap_or_default();
     let mut world = backend.state.write();
     let objects = &mut bucket::find_mut(&mut world, &bucket)?.objects;
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for wanted in delete.objects {
-        match refusal(&wanted, objects.get(&wanted.key).map(Arc::as_ref)) {
+        match refusal(habit, &wanted, objects.get(&wanted.key).map(Arc::as_ref)) {
             Some(error) => errors.push(error),
             None => {
                 objects.remove(&wanted.key);
@@ -65,12 +75,15 @@ pub(super) async fn many(
 }
 
 /// Returns the reason not to delete this key: the object does not have the ETag in the request.
-fn refusal(wanted: &ObjectIdentifier, existing: Option<&StoredObject>) -> Option<Error> {
+fn refusal(habit: ConditionalDeletes, wanted: &ObjectIdentifier, existing: Option<&StoredObject>) -> Option<Error> {
     let etag = wanted.e_tag.as_ref()?;
-    let code = match existing {
-        Some(object) if object.etag == etag.value() => return None,
-        Some(_) => "PreconditionFailed",
-        None => "NoSuchKey",
+    let code = match (habit, existing) {
+        (ConditionalDeletes::Ignored, _) => return None,
+        (ConditionalDeletes::Denied, _) => "AccessDenied",
+        (ConditionalDeletes::Misjudged, _) => "PreconditionFailed",
+        (_, Some(object)) if object.etag == etag.value() => return None,
+        (_, Some(_)) => "PreconditionFailed",
+        (_, None) => "NoSuchKey",
     };
     Some(Error { key: Some(wanted.key.clone()), code: Some(code.to_owned()), ..Error::default() })
 }
