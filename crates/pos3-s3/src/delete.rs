@@ -123,7 +123,7 @@ impl Bucket {
             match refusal {
                 Some(refusal) if refusal.is_failed_condition() => doubted.push(asked),
                 Some(refusal) if matches!(refusal.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => {
-                    again.push(asked)
+                    again.push(asked);
                 }
                 _ => {}
             }

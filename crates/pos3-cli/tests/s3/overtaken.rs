@@ -41,8 +41,8 @@ fn an_object_that_is_replaced_while_a_command_runs_is_not_deleted() {
 
 #[test]
 fn an_output_that_is_replaced_while_it_would_be_deleted_stays() {
-    // An upload makes its plan of deletes when the files are there, so the plan sees what came with the first file.
-    for (operation, code) in [(Operation::PutObject, 0), (Operation::DeleteObjects, 1)] {
+    // A session that finds an object changed plans again, and what others store is theirs: that is no failure.
+    for operation in [Operation::PutObject, Operation::DeleteObjects] {
         let cloud = Cloud::new(&[]);
         let places = ["--sync", "out=s3://data/d", "--delete-remote", "--max-delete", "100%"];
         let ended = run(&cloud, &sh(&places, "echo 1 > $POS3_PATH_OUT/old; echo 1 > $POS3_PATH_OUT/old2"));
@@ -51,7 +51,7 @@ fn an_output_that_is_replaced_while_it_would_be_deleted_stays() {
         cloud.server.fault(Fault::on(operation).answer(answer));
         let script = "rm $POS3_PATH_OUT/old $POS3_PATH_OUT/old2; echo 2 > $POS3_PATH_OUT/new";
         let ended = run(&cloud, &sh(&places, script));
-        assert_eq!((ended.code, cloud.server.faults_waiting()), (Some(code), 0), "{ended:?}");
+        assert_eq!((ended.code, cloud.server.faults_waiting()), (Some(0), 0), "{ended:?}");
         assert_eq!(stored(&cloud, "d/old").as_deref(), Some("theirs"), "{ended:?}");
         assert_eq!(cloud.server.keys(BUCKET), ["d/new", "d/old"]);
     }

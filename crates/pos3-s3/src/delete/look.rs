@@ -74,7 +74,7 @@ impl Bucket {
                         .entry(key)
                         .and_modify(|known| {
                             if is_changed {
-                                *known = Standing::Changed
+                                *known = Standing::Changed;
                             }
                         })
                         .or_insert(standing);
