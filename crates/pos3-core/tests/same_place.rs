@@ -159,8 +159,9 @@ impl RemoteStore for Directory {
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
         Ok(Entry { key: key.clone(), ..self.within.put(&self.whole(key), content, options).await? })
     }
-    async fn delete(&self, keys: &[Key]) -> Vec<Result<()>> {
-        self.within.delete(&keys.iter().map(|key| self.whole(key)).collect::<Vec<_>>()).await
+    async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
+        let whole = |asked: &DeleteKey| asked.clone().with_key(self.whole(&asked.key));
+        self.within.delete(&keys.iter().map(whole).collect::<Vec<_>>()).await
     }
     async fn unfinished(&self, _: &str) -> Result<Vec<(Key, Unfinished)>> {
         Ok(Vec::new())

@@ -28,6 +28,13 @@ impl DeleteKey {
         Self { key, unless_changed: None }
     }
 
+    /// Sets the key, for a store that passes keys on under another prefix.
+    #[must_use]
+    pub fn with_key(mut self, key: Key) -> Self {
+        self.key = key;
+        self
+    }
+
     /// Deletes only what `entry` describes.
     #[must_use]
     pub fn unless_changed(mut self, entry: &Entry) -> Self {
