@@ -1,6 +1,7 @@
 //! The command line, as it is written: parsed and checked here, before anything in the world is looked at.
 
 mod apply;
+mod asked;
 mod check;
 mod cleanup;
 mod concurrency;
@@ -28,6 +29,7 @@ use pos3::Location;
 use crate::name;
 
 pub(crate) use apply::ApplyArgs;
+pub(crate) use asked::Asked;
 pub(crate) use check::CheckArgs;
 pub(crate) use cleanup::CleanupArgs;
 pub(crate) use concurrency::ConcurrencyArgs;
@@ -85,18 +87,20 @@ Environment:
 
 Exit codes:
   0    done
-  1    something failed or was skipped; the rest was done
+  1    something failed, was skipped, or does not exist (a bucket, a prefix, a
+       source directory); the rest was done
   2    the command line makes no sense, or a variable or profile that it needs
        (1 for a profile, of 'download', 'upload' and 'ls')
   3    the two locations differ ('check' alone)
   4    refused for safety; nothing was touched
+  5    done, but the result could not be written to stdout
   N    'run' alone: the program's own code; 126 and 127 when there is none to run
   130  ended by Ctrl-C (143: SIGTERM, 129: SIGHUP, 131: SIGQUIT); nothing more was
        deleted";
 
 /// Sync directories with S3, safely.
 #[derive(Debug, Parser)]
-#[command(name = "pos3-cli", version, about, after_help = HELP, disable_help_subcommand = true)]
+#[command(name = "pos3-cli", version, about, after_help = HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -138,10 +142,18 @@ impl Command {
 
 /// Reads a command line; its first argument is the name of the program.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let mut command = Cli::command().bin_name(name::name()).display_name(name::name());
+    let mut command = with_negative_numbers(Cli::command()).bin_name(name::name()).display_name(name::name());
     let matches = command.try_get_matches_from_mut(arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok(cli.located())
+}
+
+/// Lets every option have a negative number for its value: what reads the value says better what is wrong with it than a
+/// complaint about an unknown option.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let is_option = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_positional();
+    let command = command.mut_args(|arg| if is_option(&arg) { arg.allow_negative_numbers(true) } else { arg });
+    command.mut_subcommands(with_negative_numbers)
 }
 
 /// Reads a location; what is none is a usage error.
@@ -155,6 +167,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        with_negative_numbers(Cli::command()).debug_assert();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use pos3::{Error, ErrorKind, Report, S3SettingsError, Signal, StateError, Stop};
+use pos3::{Error, Report, S3SettingsError, Signal, StateError, Stop};
 
 /// What shells add to the number of the signal that ended a program.
 pub(crate) const BY_SIGNAL: u8 = 128;
@@ -12,7 +12,7 @@ pub(crate) const BY_SIGNAL: u8 = 128;
 pub(crate) enum Exit {
     /// Everything that was to be done was done.
     Done,
-    /// Something failed or was skipped.
+    /// Something failed, was skipped or does not exist.
     Failed,
     /// The command line makes no sense, or a variable or profile that it needs.
     Usage,
@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Differs,
     /// Refused for safety; nothing was touched.
     Refused,
+    /// Everything was done, and the result could not be written to stdout.
+    Unwritten,
     /// Ended by a signal.
     Signal(Signal),
     /// The code of the program that was run.
@@ -32,11 +34,6 @@ impl Exit {
         match &report.stopped {
             Some(Stop::Cancelled) => signal.unwrap_or(Self::Signal(Signal::Interrupt)),
             Some(Stop::Refused(_)) => Self::Refused,
-            Some(Stop::Listing { side: pos3::Side::Source, error, .. })
-                if error.kind() == ErrorKind::NotFound && report.copied == 0 && report.failed.is_empty() =>
-            {
-                Self::Refused
-            }
             None if report.is_clean() => Self::Done,
             _ => Self::Failed,
         }
@@ -59,8 +56,7 @@ impl Exit {
                 | S3SettingsError::UnknownAwsProfile { .. }
                 | S3SettingsError::CaBundle { .. },
             ) => Self::Usage,
-            Error::SourceMissing { .. }
-            | Error::SourceIsFile { .. }
+            Error::SourceIsFile { .. }
             | Error::TargetIsFile { .. }
             | Error::Overlap { .. }
             | Error::BackupOverlaps { .. }
@@ -86,6 +82,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Differs => 3,
             Self::Refused => 4,
+            Self::Unwritten => 5,
             Self::Signal(signal) => BY_SIGNAL + signal.number(),
             Self::Program(code) => code,
         }
@@ -100,7 +97,7 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{FailedAction, Failure, FailureKind, Key, Protection, Refusal, Side, SkipReason, StoreError};
+    use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Key, Protection, Refusal, Side, SkipReason, StoreError};
 
     use super::*;
 
@@ -126,8 +123,6 @@ mod tests {
         let error = StoreError::new(ErrorKind::Denied, "write");
         let kind = FailureKind::Error;
         failed.failed.push(Failure { key: Key::from("k"), action: FailedAction::Copy, kind, error });
-        let mut late = listing(Side::Source, ErrorKind::NotFound);
-        late.copied = 1;
         for (report, signal, expected) in [
             (Report::default(), None, Exit::Done),
             (skipped(SkipReason::Source(Protection::Symlink)), None, Exit::Done),
@@ -136,10 +131,9 @@ mod tests {
             (skipped(SkipReason::Vanished), None, Exit::Failed),
             (failed, None, Exit::Failed),
             (stopped(Stop::Refused(Refusal::SourceEmpty { files: 3 })), None, Exit::Refused),
-            (listing(Side::Source, ErrorKind::NotFound), None, Exit::Refused),
+            (listing(Side::Source, ErrorKind::NotFound), None, Exit::Failed),
             (listing(Side::Target, ErrorKind::NotFound), None, Exit::Failed),
             (listing(Side::Source, ErrorKind::Denied), None, Exit::Failed),
-            (late, None, Exit::Failed),
             (stopped(Stop::Cancelled), Some(Exit::Signal(Signal::Quit)), Exit::Signal(Signal::Quit)),
             (stopped(Stop::Cancelled), Some(Exit::Signal(Signal::Terminate)), Exit::Signal(Signal::Terminate)),
             (Report::default(), Some(Exit::Signal(Signal::Interrupt)), Exit::Done),

@@ -121,6 +121,8 @@ fn quoted(word: &str) -> String {
 /// Returns the commands that copy one file, which a sync does not.
 fn for_one_file(location: &str) -> String {
     let program = name::name();
+    // With a slash it would be the name of a directory.
+    let location = location.trim_end_matches('/');
     let one = match location.parse() {
         Ok(Location::Remote(_)) => format!("to copy one object: {program} download {} --local FILE", quoted(location)),
         _ => format!("to copy one file: {program} upload s3://BUCKET/KEY --local {}", quoted(location)),
@@ -154,10 +156,14 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
             Some("if the source is meant to be empty, say --allow-empty".to_owned())
         }
         Stop::Spill(_) => Some(TEMPORARY.to_owned()),
-        Stop::Refused(Refusal::Unreliable { .. }) => Some(
-            "list the location with 'pos3-cli ls --recursive' and report what is wrong to the operator of the server"
-                .to_owned(),
-        ),
+        Stop::Refused(Refusal::Unreliable { .. }) => Some(format!(
+            "list the location with '{} ls --recursive' and report what is wrong to the operator of the server",
+            name::name()
+        )),
+        Stop::Refused(Refusal::UnmatchedPattern { pattern, .. }) => Some(format!(
+            "write --exclude {} to leave out what is in the directory; if it may be deleted, leave the pattern out",
+            quoted(&format!("{pattern}/*"))
+        )),
         Stop::Refused(Refusal::SamePlace { .. } | Refusal::WroteIntoSource { .. }) => {
             Some("use one name for the server in both locations".to_owned())
         }
@@ -376,6 +382,11 @@ mod tests {
             ("b", "upload s3://BUCKET/KEY --local 'b'; ", "sync '.' TARGET --exclude '*' --include 'b'"),
             (
                 "s3://k/a/b",
+                "download 's3://k/a/b' --local FILE; ",
+                "sync 's3://k/a' TARGET --exclude '*' --include 'b'",
+            ),
+            (
+                "s3://k/a/b/",
                 "download 's3://k/a/b' --local FILE; ",
                 "sync 's3://k/a' TARGET --exclude '*' --include 'b'",
             ),

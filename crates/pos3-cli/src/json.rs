@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::ser::{Error, SerializeSeq, Serializer};
 
 use crate::exit::Exit;
-use crate::output::Out;
+use crate::output::{self, Out, Reader};
 use crate::warnings::Warnings;
 
 /// The version of both objects.
@@ -27,6 +27,7 @@ pub(crate) struct SyncJson<'a> {
     dry_run: bool,
     exit_code: u8,
     error: Option<ErrorJson>,
+    #[serde(serialize_with = "messages")]
     warnings: Vec<String>,
     #[serde(flatten)]
     result: Option<ResultJson<'a>>,
@@ -35,8 +36,19 @@ pub(crate) struct SyncJson<'a> {
 /// Why a run ended early or was not begun.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ErrorJson {
+    #[serde(serialize_with = "message")]
     pub(crate) message: String,
+    #[serde(serialize_with = "optional_message")]
     pub(crate) hint: Option<String>,
+}
+
+/// What is written where not even the options of a command are known.
+#[derive(Serialize)]
+struct NotBegunJson<'a> {
+    version: u32,
+    command: Option<&'a str>,
+    exit_code: u8,
+    error: ErrorJson,
 }
 
 #[derive(Serialize)]
@@ -77,6 +89,7 @@ struct FailedJson {
     key: Key,
     action: &'static str,
     kind: &'static str,
+    #[serde(serialize_with = "message")]
     cause: String,
 }
 
@@ -154,6 +167,26 @@ pub(crate) fn requests(usage: &Usage) -> BTreeMap<&'static str, u64> {
 /// Writes an object and a newline.
 pub(crate) fn write(out: &mut Out<'_>, object: &impl Serialize) -> io::Result<()> {
     out.json(object)
+}
+
+/// Writes why a command was not begun, where its own object cannot be made.
+pub(crate) fn not_begun(command: Option<&str>, exit: Exit, error: ErrorJson) -> Reader {
+    output::data(|out| write(out, &NotBegunJson { version: VERSION, command, exit_code: exit.code(), error }))
+}
+
+/// Writes the text of an error, a hint or a warning as it is on stderr.
+pub(crate) fn message<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&output::message(text))
+}
+
+/// Writes such a text, if there is one.
+pub(crate) fn optional_message<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().map(output::message).serialize(serializer)
+}
+
+/// Writes such texts.
+pub(crate) fn messages<S: Serializer>(texts: impl AsRef<[String]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(texts.as_ref().iter().map(|text| output::message(text)))
 }
 
 /// What was left alone.
@@ -266,7 +299,7 @@ mod tests {
     fn an_object_that_grows_is_one_object() {
         for elements in [vec![], vec![1], vec![1, 2, 3]] {
             let mut written = Vec::new();
-            let mut out = Out::new(&mut written);
+            let mut out = Out::for_data(&mut written);
             let mut object = Growing::new();
             object.begin(&mut out, &serde_json::json!({"version": 1, "nested": {"a": {}}}), "numbers").unwrap();
             elements.iter().for_each(|element| object.push(&mut out, element).unwrap());

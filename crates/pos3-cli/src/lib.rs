@@ -28,20 +28,24 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(output::panicked));
     let arguments: Vec<_> = std::env::args_os().collect();
     name::take(arguments.first().map(std::ffi::OsString::as_os_str));
-    match args::parse(arguments) {
-        Ok(cli) => run(cli).into(),
-        Err(error) => output::usage(error).into(),
-    }
+    let asked = args::Asked::of(&arguments);
+    let exit = match args::parse(arguments) {
+        Ok(cli) => run(cli, &asked),
+        Err(error) => output::usage(error, &asked),
+    };
+    output::end(exit).into()
 }
 
-fn run(cli: args::Cli) -> Exit {
+fn run(cli: args::Cli, asked: &args::Asked) -> Exit {
     if !cli.command.runs_a_program() {
         limits::raise_open_files();
     }
     let runtime = match limits::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(&format!("cannot start: {error}"), hints::for_start(&error));
+            let (message, hint) = (format!("cannot start: {error}"), hints::for_start(&error));
+            output::error(&message, hint);
+            asked.not_begun(Exit::Failed, json::ErrorJson { message, hint: hint.map(str::to_owned) });
             return Exit::Failed;
         }
     };

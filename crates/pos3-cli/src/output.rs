@@ -1,7 +1,9 @@
 //! The two streams: data on stdout, everything else on stderr. Nothing else in this program prints.
 //!
-//! A reader that has seen enough closes its end (`pos3 ls … | head`); that is no failure and no panic.
+//! A reader that has seen enough closes its end (`pos3 ls … | head`); that is no failure and no panic. Data that cannot be
+//! written is an error of its own, whatever the command: a full disk must not look like an empty listing.
 
+mod stdout;
 mod text;
 mod usage;
 
@@ -12,43 +14,18 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
-use crate::json::ErrorJson;
 use crate::name;
 
-pub(crate) use text::{Out, Text};
+pub(crate) use stdout::{Reader, data, end};
+pub(crate) use text::{Out, Text, message};
 pub(crate) use usage::usage;
 
 /// The bar that stands on the terminal, if one does. There is one terminal, whoever writes to it.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Whether anybody still reads stdout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reader {
-    There,
-    Gone,
-}
-
-/// Writes data to stdout. A reader that is gone is not an error.
-pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<Reader> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    let written = write(&mut Out::new(&mut out)).and_then(|()| out.flush());
-    // What a failed flush left in the buffer must not be tried again on drop.
-    let _ = out.into_parts();
-    match written {
-        Ok(()) => Ok(Reader::There),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
-        Err(error) => Err(error),
-    }
-}
-
 /// Writes a path to stdout: exactly for a program, escaped for a person.
 pub(crate) fn path(out: &mut Out<'_>, path: &Path) -> io::Result<()> {
     if io::stdout().is_terminal() { writeln!(out, "{}", path.display()) } else { out.path(path) }
-}
-
-/// Returns the error of data that could not be written.
-pub(crate) fn unwritten(error: &io::Error) -> ErrorJson {
-    ErrorJson { message: format!("cannot write to stdout: {error}"), hint: None }
 }
 
 /// Returns true if a person sees stderr as it is written.
@@ -116,7 +93,7 @@ fn say(who: &str, message: &str, hint: Option<&str>) {
 
 fn write(make: impl FnOnce(&mut Out<'_>) -> io::Result<()>) {
     let mut out = BufWriter::new(io::stderr().lock());
-    let _ = make(&mut Out::new(&mut out)).and_then(|()| out.flush());
+    let _ = make(&mut Out::for_messages(&mut out)).and_then(|()| out.flush());
     // What a failed flush left in the buffer must not be tried again on drop.
     let _ = out.into_parts();
 }

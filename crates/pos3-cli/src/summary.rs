@@ -232,13 +232,13 @@ mod tests {
 
     fn told_problems(report: &Report, detail: Detail) -> String {
         let mut out = Vec::new();
-        problems(&mut Out::new(&mut out), report, &lines(), detail).unwrap();
+        problems(&mut Out::for_messages(&mut out), report, &lines(), detail).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     fn told_account(report: &Report) -> String {
         let mut out = Vec::new();
-        account(&mut Out::new(&mut out), report, None, Detail::Usual).unwrap();
+        account(&mut Out::for_messages(&mut out), report, None, Detail::Usual).unwrap();
         String::from_utf8(out).unwrap()
     }
 

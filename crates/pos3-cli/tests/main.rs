@@ -9,6 +9,7 @@ mod program;
 mod refusals;
 mod s3;
 mod signals;
+mod stdout;
 mod sync;
 mod temporary;
 mod terminal;

@@ -52,9 +52,9 @@ fn json_of_a_dry_run_has_the_plan() {
 fn json_says_why_nothing_was_begun() {
     let program = Program::new().with(&[("empty/", ""), ("to/x", "")]);
     let missing = program.run(&["sync", "missing", "to", "--json"]);
-    assert_eq!(missing.code, Some(4));
+    assert_eq!(missing.code, Some(1));
     let object = stable(&missing.out);
-    assert_eq!((&object["exit_code"], &object["version"]), (&4.into(), &1.into()));
+    assert_eq!((&object["exit_code"], &object["version"]), (&1.into(), &1.into()));
     assert_eq!(object["error"]["message"], "the source 'missing' does not exist");
 
     let refused = stable(&program.run(&["sync", "empty", "to", "--json", "--delete"]).out);
@@ -88,5 +88,17 @@ fn a_closed_stdout_is_no_panic() {
         let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
         assert_eq!(ended.code, Some(0), "{arguments:?} {ended:?}");
         assert!(!ended.err.contains("panicked"), "{arguments:?} {}", ended.err);
+    }
+}
+
+#[test]
+fn the_text_of_an_error_in_json_is_the_line_on_stderr() {
+    let program = Program::new();
+    for name in ["two\nlines\u{1b}[2K", "It's \\ \"this\"", "plain"] {
+        let ended = program.run(&["sync", name, "to", "--json"]);
+        let object: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        let message = object["error"]["message"].as_str().unwrap();
+        assert!(ended.err.starts_with(&format!("error: {message}\n")), "{message}: {}", ended.err);
+        assert_eq!(object["source"], *name, "what is no text for people is exact");
     }
 }

@@ -6,7 +6,6 @@ use crate::program::{Program, expected};
 fn what_is_dangerous_is_refused_before_anything_is_touched() {
     let program = Program::new().with(&[("from/a", "1"), ("to/x", "2"), ("empty/", ""), ("file", "3")]);
     let table: &[(&[&str], &str)] = &[
-        (&["sync", "missing", "to", "--delete"], "the source 'missing' does not exist"),
         (&["sync", "file", "to", "--delete"], "the source 'file' is a single file, not a directory"),
         (&["sync", "from", "file"], "the target 'file' is a file, not a directory"),
         (&["sync", "from", "from"], "the source 'from' and the target 'from' overlap"),
@@ -26,6 +25,64 @@ fn what_is_dangerous_is_refused_before_anything_is_touched() {
             assert_eq!(program.files("from"), expected(&[("a", "1")]), "{arguments:?}");
         }
     }
+}
+
+#[test]
+fn a_source_directory_that_does_not_exist_is_code_one_in_every_command() {
+    let program = Program::new().with(&[("to/x", "2")]);
+    for arguments in [
+        &["sync", "missing", "to", "--delete"][..],
+        &["sync", "missing", "to", "-n"],
+        &["plan", "missing", "to"],
+        &["check", "missing", "to"],
+        &["explain", "missing", "to", "x"],
+        &["ls", "missing"],
+        &["cleanup", "missing"],
+    ] {
+        let ended = program.run(arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{arguments:?} {ended:?}");
+        assert!(ended.err.contains("'missing' does not exist\nhint: "), "{arguments:?}: {}", ended.err);
+    }
+    assert_eq!(program.files("to"), expected(&[("x", "2")]));
+}
+
+#[test]
+fn a_pattern_that_matches_a_directory_and_no_key_deletes_nothing_in_it() {
+    let program = Program::new().with(&[("from/a", "1"), ("to/logs/x", "2"), ("to/e/old/y", "3"), ("to/gone", "4")]);
+    for (pattern, key) in [("logs", "logs/x"), ("./logs", "logs/x"), ("*/old", "e/old/y")] {
+        for command in [&["sync"][..], &["sync", "-n"], &["plan"]] {
+            let ended = program.run(&[command, &["from", "to", "--delete", "--exclude", pattern]].concat());
+            assert_eq!((ended.code, ended.out.as_str()), (Some(4), ""), "{command:?} {pattern} {ended:?}");
+            let why = format!(
+                "the exclude pattern '{pattern}' matches a directory and no key, and '{key}' in it would be deleted"
+            );
+            assert!(ended.err.contains(&why), "{}", ended.err);
+            assert!(ended.err.contains(&format!("hint: write --exclude '{pattern}/*' ")), "{}", ended.err);
+            assert_eq!(program.files("to").len(), 3, "nothing was deleted, and nothing copied");
+        }
+    }
+    let check = program.run(&["check", "from", "to", "--exclude", "logs"]);
+    assert_eq!(check.code, Some(3), "a comparison deletes nothing: {check:?}");
+    let done = program.run(&["sync", "from", "to", "--delete", "--exclude", "logs/*", "--exclude", "*/old/*"]);
+    assert_eq!((done.code, done.err.contains("warning")), (Some(0), false), "{done:?}");
+    assert_eq!(program.files("to"), expected(&[("a", "1"), ("e/old/y", "3"), ("logs/x", "2")]));
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_a_warning_where_something_may_be_deleted() {
+    let program = Program::new().with(&[("from/a", "1"), ("from/logs/x", "2"), ("to/logs/x", "2")]);
+    let sync = ["sync", "from", "to", "--exclude", "logs", "--exclude", "*.tmp", "--exclude", "a", "-n"];
+    let told = program.run(&[&sync[..], &["--delete"]].concat());
+    assert_eq!(told.code, Some(0), "nothing in the directory would be deleted: {told:?}");
+    let warnings: Vec<&str> = told.err.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: the exclude pattern 'logs' matches a directory and no key: 'logs/*' is what lies in it",
+            "warning: the exclude pattern '*.tmp' matches nothing on either side",
+        ]
+    );
+    assert!(!program.run(&sync).err.contains("warning"), "without --delete it is as with the AWS tools");
 }
 
 #[test]

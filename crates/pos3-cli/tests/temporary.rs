@@ -40,6 +40,14 @@ fn a_plan_without_a_place_for_its_temporary_files_does_nothing() {
     let nowhere = program.path("nowhere");
     assert_nothing_was_done(&program, &run(&program, &sync, &nowhere), &nowhere, "No such file or directory");
 
+    let planned = run(&program, &[&sync[..], &["-n"]].concat(), &nowhere);
+    assert_nothing_was_done(&program, &planned, &nowhere, "No such file or directory");
+    assert!(
+        planned.err.contains("error: cannot make the plan: ") && !planned.err.contains("deleted"),
+        "{}",
+        planned.err
+    );
+
     let small = program.path("small");
     fs::create_dir(&small).unwrap();
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&small).status();

@@ -18,7 +18,7 @@ fn a_command_line_that_makes_no_sense_is_code_two_and_says_why() {
         (&["sync", "from", "to", "--max-delete", "200%"], "a share from 0% to 100%"),
         (&["sync", "from", "to", "--exclude", "a[b"], "the pattern 'a[b' cannot be used"),
         (&["sync", "from", "to", "--exclude-from", "missing"], "cannot read 'missing'"),
-        (&["sync", "from", "to", "-j", "0"], "0 is not in 1..=10000"),
+        (&["sync", "from", "to", "-j", "0"], "a number from 1 to 10000"),
     ];
     for (arguments, expected) in table {
         let ended = program.run(arguments);
@@ -135,4 +135,66 @@ fn a_url_in_the_place_of_a_local_path_is_a_usage_error() {
     assert_eq!(names.filter(|name| name != "from" && name != ".state").count(), 0, "nothing was made");
     let meant = program.run(&["plan", "from", "to", "-o", "./s3:plan"]);
     assert_eq!((meant.code, program.path("s3:plan").exists()), (Some(0), true), "{meant:?}");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_one_object_where_json_was_asked_for() {
+    let program = Program::new().with(&[("from/a", "1")]);
+    for (arguments, command, message) in [
+        (
+            &["sync", "from", "--json"][..],
+            "sync".into(),
+            "the following required arguments were not provided: <TARGET>",
+        ),
+        (&["sync", "--json", "from", "S3://b"], "sync".into(), "invalid value 'S3://b' for '<TARGET>'"),
+        (&["ls", "--json", "from", "--nope"], "ls".into(), "unexpected argument '--nope' found"),
+        (&["mirror", "--json"], serde_json::Value::Null, "unrecognized subcommand 'mirror'"),
+        (&["sync", "from", "to", "--exclude-from", "missing", "--json"], "sync".into(), "cannot read 'missing'"),
+        (&["plan", "from", "to", "--json"], "plan".into(), "with --json the plan cannot go to stdout too"),
+        (&["manifest", "--json"], "manifest".into(), ""),
+    ] {
+        let ended = program.run(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?} {ended:?}");
+        let object: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        assert_eq!((&object["exit_code"], &object["command"]), (&2.into(), &command), "{object}");
+        assert!(object["error"]["message"].as_str().unwrap().starts_with(message), "{object}");
+        assert!(!ended.err.is_empty());
+    }
+    let program_of_others = program.run(&["run", "--nope", "--", "tool", "--json"]);
+    assert_eq!((program_of_others.code, program_of_others.out.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn help_can_be_asked_for_in_every_usual_way() {
+    let program = Program::new();
+    for (asked, usual) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "sync"], &["sync", "--help"]),
+        (&["help", "manifest", "show"], &["manifest", "show", "--help"]),
+    ] {
+        let ended = program.run(asked);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{asked:?}");
+        assert_eq!(ended.out, program.run(usual).out, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_negative_number_is_a_value_and_said_to_be_wrong() {
+    let program = Program::new().with(&[("from/a", "1")]);
+    for (arguments, why) in [
+        (
+            &["run", "--upload", "o=./o", "--interval", "-1", "--", "true"][..],
+            "a number of seconds that is not negative",
+        ),
+        (&["run", "--upload", "o=./o", "--grace", "-1", "--", "true"], "a number of seconds that is not negative"),
+        (&["sync", "from", "to", "--lock-wait", "-1"], "a whole number of seconds, 0 or more"),
+        (&["sync", "from", "to", "-j", "-1"], "a number from 1 to 10000"),
+        (&["sync", "from", "to", "--max-delete", "-1"], "a number of files, or a share"),
+        (&["cleanup", "from", "--older-than", "-1"], "a number and a unit"),
+        (&["download", "s3://b/x", "--limit", "-1"], "a positive number of bytes per second"),
+    ] {
+        let ended = program.run(arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{arguments:?} {ended:?}");
+        assert!(ended.err.contains(why) && !ended.err.contains("tip:"), "{arguments:?}: {}", ended.err);
+    }
 }

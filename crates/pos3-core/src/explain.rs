@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 
 use crate::compare::Proof;
+use crate::diff::{ListingFailed, Side};
 use crate::entry::{Entry, Kind, Protection};
-use crate::error::{ErrorKind, StoreError};
 use crate::event::{Event, Observe, Observer};
 use crate::filter::FilterRule;
 use crate::key::Key;
@@ -20,7 +20,6 @@ use crate::listing::Listing;
 use crate::manifest::{Manifest, Row};
 use crate::options::{SyncOptions, WithheldDeletes};
 use crate::plan::{Action, Guards, MaxDelete, PlanError, Planner};
-use crate::store::Result;
 use crate::tree::Tree;
 
 /// What a sync would do with one key, and the facts about it.
@@ -36,6 +35,8 @@ pub struct Explanation {
     pub target: Option<Entry>,
     /// The row of the key in the manifest. `None` also if there is no manifest.
     pub remembered: Option<Row>,
+    /// An entry that exists for the run and lies in the directory that the key is, or would be.
+    pub inside: Option<Key>,
     /// What the sync would do.
     pub outcome: Outcome,
 }
@@ -67,12 +68,25 @@ pub enum Outcome {
 }
 
 /// Looks up one key and returns what a sync with these options would do.
-pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions, key: &Key) -> Result<Explanation> {
+///
+/// # Errors
+///
+/// Fails if a side cannot be listed.
+pub(crate) async fn explain(
+    source: &Tree,
+    target: &Tree,
+    options: &SyncOptions,
+    key: &Key,
+) -> Result<Explanation, PlanError> {
     let filter = &options.filter;
     let sides = tokio::join!(nearby::of(source, target, filter, key), nearby::of(target, target, filter, key));
-    let (here, there) = (sides.0?, sides.1?);
+    let failed = |side| move |error| PlanError::Listing(ListingFailed { side, error });
+    let (here, there) = (sides.0.map_err(failed(Side::Source))?, sides.1.map_err(failed(Side::Target))?);
     let at_key = |entries: &[Entry]| entries.iter().find(|entry| entry.key == *key).cloned();
     let (from, to) = (at_key(&here), at_key(&there));
+    let directory = key.as_str().strip_suffix('/').unwrap_or(key.as_str());
+    let inside = here.iter().chain(&there).map(|entry| &entry.key);
+    let inside = inside.filter(|inside| *inside != key && inside.is_inside(directory)).min().cloned();
     let outcome = match (filter.admits(key.as_str()), &from, &to) {
         (false, ..) => Outcome::Excluded,
         (true, None, None) => Outcome::Absent,
@@ -88,6 +102,7 @@ pub(crate) async fn explain(source: &Tree, target: &Tree, options: &SyncOptions,
         source: from,
         target: to,
         remembered: remembered(options.manifest.as_deref(), key).await,
+        inside,
         outcome,
     })
 }
@@ -109,9 +124,10 @@ async fn planned(
     options: &SyncOptions,
     entries: (Vec<Entry>, Vec<Entry>),
     key: &Key,
-) -> Result<Option<Outcome>> {
+) -> Result<Option<Outcome>, PlanError> {
     let seen = Arc::new(Seen { key: key.clone(), proof: Mutex::default() });
     let anything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
+    let anything = anything.with_allow_unmatched(true);
     let options = SyncOptions { guards: anything, observer: Observe::new(seen.clone()), ..options.clone() };
     let options = options.with_withheld_deletes(WithheldDeletes::Planned);
     let listing = |tree, entries| Listing::of_entries(tree, entries, &options.filter);
@@ -123,10 +139,7 @@ async fn planned(
             Ok(Some(action)) if action.key() == key => outcome = Some(Outcome::Act(Box::new(action))),
             Ok(Some(_)) => {}
             Ok(None) | Err(PlanError::Refused(_)) => break,
-            Err(PlanError::Listing(failed)) => return Err(failed.error),
-            Err(PlanError::Spill(error)) => {
-                return Err(StoreError::new(ErrorKind::Exhausted, "plan").with_key(key).with_source(error));
-            }
+            Err(error) => return Err(error),
         }
     }
     let proof = *seen.proof.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@
 //! like Python's `PurePath.match`.
 
 mod gitignore;
+mod met;
 mod path_pattern;
 mod pattern;
 mod rule;
@@ -18,16 +19,22 @@ use std::sync::Arc;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
 
+use met::Met;
 use path_pattern::PathPattern;
 use pattern::Pattern;
 
+pub(crate) use met::Stray;
 pub use rule::{FilterLine, FilterRule};
 
 /// Decides which keys a run includes. Cheap to clone. The default admits all keys.
 ///
 /// Keys are relative to the prefix or root directory of the run. A key that ends in `/` is a directory.
 #[derive(Clone, Default)]
-pub struct Filter(Option<Arc<Rules>>);
+pub struct Filter {
+    rules: Option<Arc<Rules>>,
+    /// What the patterns matched in one run, where that is watched.
+    met: Option<Arc<Met>>,
+}
 
 #[derive(Debug)]
 struct Rules {
@@ -59,16 +66,22 @@ impl Filter {
 
     /// Returns true if the run includes the key.
     pub fn admits(&self, key: &str) -> bool {
-        self.0.as_ref().is_none_or(|rules| rules.order_admits(key) && !rules.is_ignored(key) && !rules.is_covered(key))
+        let Some(rules) = &self.rules else { return true };
+        if let Some(met) = &self.met {
+            met.note_key(rules, key);
+        }
+        rules.order_admits(key) && !rules.is_ignored(key) && !rules.is_covered(key)
     }
 
     /// Returns true if nothing below `directory`, which ends in `/`, can be admitted. Such a directory need not be
     /// listed.
     pub fn prunes(&self, directory: &str) -> bool {
-        let prunes = |rules: &Arc<Rules>| {
-            rules.order_prunes(directory) || rules.is_ignored(directory) || rules.is_covered(directory)
-        };
-        self.0.as_ref().is_some_and(prunes)
+        let Some(rules) = &self.rules else { return false };
+        let prunes = rules.order_prunes(directory) || rules.is_ignored(directory) || rules.is_covered(directory);
+        if let Some(met) = self.met.as_ref().filter(|_| prunes) {
+            met.note_pruned(rules, directory);
+        }
+        prunes
     }
 }
 
@@ -135,7 +148,7 @@ impl Rules {
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.rules {
             None => f.write_str("Filter(everything)"),
             Some(rules) => f.debug_tuple("Filter").field(&rules.ordered).finish(),
         }
@@ -246,7 +259,8 @@ impl FilterBuilder {
         if self.ordered.is_empty() && ignore.is_none() && self.paths.is_empty() {
             return Ok(Filter::default());
         }
-        Ok(Filter(Some(Arc::new(Rules { ordered: self.ordered, ignore, paths: self.paths }))))
+        let rules = Rules { ordered: self.ordered, ignore, paths: self.paths };
+        Ok(Filter { rules: Some(Arc::new(rules)), met: None })
     }
 }
 

@@ -82,6 +82,6 @@ pub use store::{
     Slot, Usage, collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;
-pub use text::{Printable, Url, is_deceptive, printable, without_userinfo};
+pub use text::{Printable, Url, is_deceptive, printable, redacted, without_userinfo};
 pub use tokio_util::sync::CancellationToken;
 pub use tree::Tree;

@@ -6,7 +6,7 @@ use futures::stream;
 use tokio_util::sync::CancellationToken;
 
 use crate::diff::{ListingFailed, Side};
-use crate::error::{ErrorKind, StoreError};
+use crate::error::ErrorKind;
 use crate::event::Event;
 use crate::execute::Executor;
 use crate::explain::{Explanation, explain};
@@ -102,9 +102,9 @@ impl SyncJob {
     ///
     /// # Errors
     ///
-    /// Fails if a request to either store fails.
-    pub async fn explain(&self, key: &Key) -> Result<Explanation, StoreError> {
-        explain(&self.source, &self.target, &self.options, key).await
+    /// Fails if a side cannot be listed, with the same [`Stop`] as [`plan`](Self::plan).
+    pub async fn explain(&self, key: &Key) -> Result<Explanation, Stop> {
+        explain(&self.source, &self.target, &self.options, key).await.map_err(|error| self.stop(error))
     }
 
     /// Executes a plan that [`plan`](Self::plan) returned.

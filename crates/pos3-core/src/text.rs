@@ -113,6 +113,67 @@ pub fn without_userinfo(url: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns a text of any kind with `***` in place of the userinfo of every URL in it, well formed or not.
+///
+/// Messages repeat what was typed, what variables hold and what servers send. A URL begins at `://`; `http`, `https` and
+/// `s3` are also recognised with one slash, as a path with such a name is written. It ends at a blank or a quote, unless
+/// what stands before can only be the beginning of a password.
+pub fn redacted(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(url) = next_url(rest) {
+        let (before, after) = rest.split_at(url.start);
+        shown.push_str(before);
+        rest = match userinfo_end(url.scheme, after) {
+            Some(end) => {
+                shown.push_str("***");
+                &after[end..]
+            }
+            None => after,
+        };
+    }
+    if shown.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(shown + rest) }
+}
+
+/// Where the userinfo of a URL would begin, and the scheme before it.
+struct UrlStart<'t> {
+    scheme: &'t str,
+    start: usize,
+}
+
+/// Schemes whose URLs have userinfo that is secret, or that a person may give to this program with a secret.
+const SCHEMES_OF_SECRETS: [&str; 3] = ["http", "https", "s3"];
+
+fn next_url(text: &str) -> Option<UrlStart<'_>> {
+    text.match_indices(":/").find_map(|(colon, _)| {
+        let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        let scheme = &text[text[..colon].trim_end_matches(in_scheme).len()..colon];
+        let after = &text[colon + 1..];
+        let slashes = after.len() - after.trim_start_matches('/').len();
+        let is_usual = SCHEMES_OF_SECRETS.iter().any(|usual| scheme.eq_ignore_ascii_case(usual));
+        (slashes > 1 || is_usual).then_some(UrlStart { scheme, start: colon + 1 + slashes })
+    })
+}
+
+/// Returns where the userinfo ends, which is at an `@`, in a text that begins with what follows the slashes of a URL.
+fn userinfo_end(scheme: &str, after: &str) -> Option<usize> {
+    let ends_url = |c: char| c.is_whitespace() || "'\"`<>".contains(c);
+    let end = after.find(ends_url).unwrap_or(after.len());
+    let url = &after[..end];
+    let found = if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") {
+        url.rfind('@')
+    } else {
+        secret_end(url)
+    };
+    found.or_else(|| {
+        // A port is a number, so anything else after a colon belongs to a password, which may hold blanks and quotes.
+        let authority = url.split(['/', '?', '#']).next().unwrap_or_default();
+        let (_, port) = authority.rsplit_once(':').filter(|_| !authority.starts_with('['))?;
+        let is_password = !port.bytes().all(|byte| byte.is_ascii_digit());
+        after.find('@').filter(|_| is_password)
+    })
+}
+
 /// Returns the end of `KEY:SECRET` before a bucket, if there is one.
 fn secret_end(rest: &str) -> Option<usize> {
     let at = rest.rfind('@')?;
@@ -161,6 +222,28 @@ mod tests {
             assert_eq!(without_userinfo(url), shown);
             assert_eq!(format!("{} {:?}", Url::from(url), Url::from(url)), format!("{shown} \"{shown}\""));
             assert_eq!(Url::from(url).as_str(), url);
+        }
+    }
+
+    #[test]
+    fn every_url_in_a_text_is_shown_without_its_password() {
+        for (text, shown) in [
+            ("no URL, a@b, a:b@c and /a:/b@c", "no URL, a@b, a:b@c and /a:/b@c"),
+            ("cannot read 'http://127.0.0.1:9000': told by a@b", "cannot read 'http://127.0.0.1:9000': told by a@b"),
+            ("'s3://lab@bucket/a@b' and s3://bucket/a:b@c", "'s3://lab@bucket/a@b' and s3://bucket/a:b@c"),
+            ("http://[::1]:9000 of a@b", "http://[::1]:9000 of a@b"),
+            ("x=https://user:SECRET@h/x, then s3://K:SECRET@b", "x=https://***@h/x, then s3://***@b"),
+            ("--endpoint-url=https://SECRET@h", "--endpoint-url=https://***@h"),
+            ("'https:/K:SECRET@h/x' is no file", "'https:/***@h/x' is no file"),
+            ("/here/s3:/K:SECRET@h/x", "/here/s3:/***@h/x"),
+            ("'https://user:SEC RET@h' is wrong", "'https://***@h' is wrong"),
+            ("'s3://K:SE'CRET@b/x'", "'s3://***@b/x'"),
+            ("s3://K:SEC/RET@b/x", "s3://***@b/x"),
+            ("HTTPS://SECRET@h and ftp://u:SECRET@h", "HTTPS://***@h and ftp://***@h"),
+            ("'https://user:SECRET' has no host; a@b", "'https://***@b"),
+        ] {
+            assert_eq!(redacted(text), shown, "{text}");
+            assert_eq!(redacted(shown), shown, "what was taken out stays out");
         }
     }
 }

@@ -69,7 +69,7 @@ pub use pos3_core::{
     Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, NotBegun, Observer, Outcome, Plan, PlanCounts,
     Preconditions, Proof, Protection, Refusal, RemoteStore, Report, Row, RowChange, Side, SkipEffect, SkipReason,
     Skips, Sorted, Sorter, Spill, SpillError, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Url, Usage,
-    Verify, WithheldDeletes, is_deceptive, one_line, printable, without_userinfo,
+    Verify, WithheldDeletes, is_deceptive, one_line, printable, redacted, without_userinfo,
 };
 pub use pos3_local::Symlinks;
 #[cfg(feature = "s3")]

@@ -195,18 +195,18 @@ impl Sync {
         self.job().execute(plan).await
     }
 
-    /// Explains what a sync would do with one relative key, and why.
+    /// Explains what a sync would do with one relative key, and why. A side that cannot be listed is the inner result, as
+    /// with [`plan`](Self::plan).
     ///
     /// # Errors
     ///
-    /// Returns an error if a request to a store fails or the source does not exist.
-    pub async fn explain(&self, key: &Key) -> Result<Explanation, Error> {
-        let failed = |source| Error::Store { location: self.from.child(key), source };
-        let explanation = self.job().explain(key).await.map_err(failed)?;
-        if explanation.source.is_none() {
+    /// Returns an error if the source is one object or does not exist.
+    pub async fn explain(&self, key: &Key) -> Result<Result<Explanation, Stop>, Error> {
+        let explained = self.job().explain(key).await;
+        if explained.as_ref().is_ok_and(|explanation| explanation.source.is_none()) {
             self.look_at_source().await?;
         }
-        Ok(explanation)
+        Ok(explained)
     }
 
     fn job(&self) -> SyncJob {

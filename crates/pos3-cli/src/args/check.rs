@@ -74,6 +74,7 @@ impl CheckArgs {
     /// Returns the options of a plan that shows every difference; this reads the files of `--exclude-from`.
     pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
         let everything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
+        let everything = everything.with_allow_unmatched(true);
         Ok(SyncOptions::default()
             .with_compare(if self.download { Compare::Content } else { Compare::Digest })
             .with_deletion(Deletion::Mirror)

@@ -7,9 +7,13 @@ use pos3::Budget;
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ConcurrencyArgs {
     /// How many requests may be in flight
-    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64,
-          value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64, value_parser = requests)]
     concurrency: u64,
+}
+
+fn requests(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (1..=10_000).contains(number));
+    number.ok_or_else(|| "give a number from 1 to 10000".to_owned())
 }
 
 impl ConcurrencyArgs {

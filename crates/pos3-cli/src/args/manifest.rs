@@ -81,8 +81,12 @@ pub(crate) struct ManifestForgetArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LockArgs {
     /// How long to wait for another run between the same two locations; 0 does not wait
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole_seconds)]
     lock_wait: u64,
+}
+
+fn whole_seconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "give a whole number of seconds, 0 or more".to_owned())
 }
 
 impl LockArgs {

@@ -16,7 +16,7 @@ const SCHEME: &str = "s3";
 #[command(next_help_heading = "S3")]
 pub(crate) struct S3Args {
     /// Use this profile for every s3:// location that names none (see PROFILE@ in 'pos3-cli --help')
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["endpoint_url", "region", "no_sign_request"])]
+    #[arg(long, value_name = "NAME", value_parser = profile, conflicts_with_all = ["endpoint_url", "region", "no_sign_request"])]
     profile: Option<String>,
 
     /// Use this server instead of Amazon's, such as http://127.0.0.1:9000
@@ -34,6 +34,16 @@ pub(crate) struct S3Args {
     /// Send requests without a signature, as public buckets allow
     #[arg(long)]
     no_sign_request: bool,
+}
+
+/// Refuses a URL, whose password would become part of every location.
+fn profile(name: &str) -> Result<String, String> {
+    if name.contains(['/', '@']) {
+        return Err(
+            "the name of a profile has no '/' and no '@'; the URL of a server is given with --endpoint-url".to_owned()
+        );
+    }
+    Ok(name.to_owned())
 }
 
 impl S3Args {

@@ -8,7 +8,6 @@ use crate::args::{Detail, Show};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson, SyncJson};
 use crate::lines::Lines;
-use crate::output::Reader;
 use crate::warnings::Warnings;
 use crate::{hints, output, summary};
 
@@ -62,7 +61,7 @@ impl Account<'_> {
         let Show { json, detail, .. } = self.show;
         let lines = Lines::new(self.from, self.to);
         let error = report.stopped.as_ref().map(|stop| self.early_end(stop, report, &lines));
-        let written = output::data(|out| match (json, plan) {
+        output::data(|out| match (json, plan) {
             (true, _) => {
                 let shown = plan.as_ref().filter(|_| self.plans == Plans::Shown);
                 json::write(out, &self.object(exit).with_report(report, shown).with_error(error.clone()))
@@ -84,7 +83,7 @@ impl Account<'_> {
         if detail != Detail::Quiet {
             output::notes(|out| summary::account(out, report, plan.as_ref(), detail));
         }
-        finish(written, exit)
+        exit
     }
 
     /// Says why nothing was begun.
@@ -94,7 +93,8 @@ impl Account<'_> {
             return exit;
         }
         let error = ErrorJson { message: message.to_owned(), hint };
-        finish(output::data(|out| json::write(out, &self.object(exit).with_error(Some(error)))), exit)
+        output::data(|out| json::write(out, &self.object(exit).with_error(Some(error))));
+        exit
     }
 
     fn object(&self, exit: Exit) -> SyncJson<'_> {
@@ -102,7 +102,8 @@ impl Account<'_> {
         object.with_warnings(self.warnings)
     }
 
-    fn early_end(&self, stop: &Stop, report: &Report, lines: &Lines) -> ErrorJson {
+    /// Returns why a run ended early, or why there is no plan.
+    pub(super) fn early_end(&self, stop: &Stop, report: &Report, lines: &Lines) -> ErrorJson {
         let message = match stop {
             Stop::Listing { side, error, .. } => {
                 let location = match side {
@@ -115,22 +116,15 @@ impl Account<'_> {
                 let safe = if report.copied > 0 { "nothing was deleted" } else { "nothing was touched" };
                 format!("refused, {safe}: {refusal} (source '{}', target '{}')", self.from, self.to)
             }
-            Stop::Spill(error) => format!("nothing more was deleted: {}", one_line(error)),
+            Stop::Spill(error) if self.plans == Plans::Done => {
+                format!("the run ended early, nothing more was deleted: {}", one_line(error))
+            }
+            Stop::Spill(error) => format!("cannot make the plan: {}", one_line(error)),
             Stop::Fatal(failure) => format!("the run ended early: {}", lines.failure(failure)),
-            Stop::Cancelled => "ended by a signal; nothing more was deleted".to_owned(),
+            Stop::Cancelled if self.plans == Plans::Done => "ended by a signal; nothing more was deleted".to_owned(),
+            Stop::Cancelled => "ended by a signal; nothing was touched".to_owned(),
             other => format!("the run ended early: {other:?}"),
         };
         ErrorJson { message, hint: hints::for_stop(stop) }
-    }
-}
-
-/// What could not be written to stdout is a failure too.
-pub(super) fn finish(written: io::Result<Reader>, exit: Exit) -> Exit {
-    match written {
-        Ok(_) => exit,
-        Err(error) => {
-            output::error(&output::unwritten(&error).message, None);
-            if matches!(exit, Exit::Done | Exit::Differs) { Exit::Failed } else { exit }
-        }
     }
 }

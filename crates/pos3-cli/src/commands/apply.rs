@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader};
 
 use pos3::{Error, Location, PlanFileError, PlanHeader, PlanReader, Sync, SyncOptions, one_line};
 
-use super::account::{Account, Outcome, Plans, finish};
+use super::account::{Account, Outcome, Plans};
 use super::registry;
 use super::sync::with_backup;
 use crate::args::ApplyArgs;
@@ -104,7 +104,8 @@ fn unreadable(args: &ApplyArgs, error: &PlanFileError) -> Exit {
     }
     let object = SyncJson::without_places("apply", args.dry_run, exit);
     let error = ErrorJson { message, hint: None };
-    finish(output::data(|out| json::write(out, &object.with_error(Some(error)))), exit)
+    output::data(|out| json::write(out, &object.with_error(Some(error))));
+    exit
 }
 
 fn refusal(args: &ApplyArgs, error: &PlanFileError) -> (Exit, String) {

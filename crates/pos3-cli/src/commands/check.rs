@@ -13,7 +13,6 @@ use pos3::{
 };
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::account::finish;
 use super::registry;
 use crate::args::{CheckArgs, Detail};
 use crate::exit::Exit;
@@ -59,6 +58,7 @@ struct CheckJson<'a> {
     differing: u64,
     unknown: u64,
     differences: Differences<'a>,
+    #[serde(serialize_with = "json::messages")]
     warnings: Vec<String>,
     elapsed_seconds: f64,
     requests: BTreeMap<&'static str, u64>,
@@ -71,7 +71,7 @@ struct Differences<'a>(&'a Found);
 struct DifferenceJson {
     path: Key,
     sign: Sign,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "json::optional_message")]
     reason: Option<String>,
 }
 
@@ -105,15 +105,15 @@ pub(crate) async fn run(args: &CheckArgs) -> Exit {
     if let Some(error) = &error {
         output::error(&error.message, error.hint.as_deref());
     }
-    let written = if args.json {
-        output::data(|out| json::write(out, &object(args, &found, &warnings, error.clone(), exit, begin)))
+    if args.json {
+        output::data(|out| json::write(out, &object(args, &found, &warnings, error.clone(), exit, begin)));
     } else {
-        lines(&found)
-    };
+        lines(&found);
+    }
     if error.is_none() && !args.quiet {
         output::text(&summary(args, &found, begin));
     }
-    finish(written, exit)
+    exit
 }
 
 /// Why there is no answer.
@@ -237,7 +237,7 @@ impl Sign {
     }
 }
 
-fn lines(found: &Found) -> io::Result<Reader> {
+fn lines(found: &Found) -> Reader {
     output::data(|out| {
         found.differences().try_for_each(|difference| {
             let Difference { path, sign, reason } = difference.map_err(io::Error::other)?;
@@ -323,8 +323,7 @@ impl Observer for Equals {
     fn event(&self, event: &Event<'_>) {
         if let Event::Unchanged(key, _) = event {
             let _one_line_at_a_time = self.0.lock();
-            // What cannot be written is told of the differences.
-            let _written = output::data(|out| writeln!(out, "= {key}"));
+            output::data(|out| writeln!(out, "= {key}"));
         }
     }
 }

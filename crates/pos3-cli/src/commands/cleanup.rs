@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use pos3::{Error, Key, Role, StoreError, Symlinks, Tree, Unfinished, one_line};
 use serde::Serialize;
 
-use super::account::finish;
 use super::registry;
 use crate::args::{CleanupArgs, Detail};
 use crate::exit::Exit;
@@ -22,6 +21,7 @@ struct CleanupJson {
     location: String,
     exit_code: u8,
     error: Option<ErrorJson>,
+    #[serde(serialize_with = "json::messages")]
     warnings: Vec<String>,
     unfinished: Vec<LeftoverJson>,
     younger: usize,
@@ -103,7 +103,7 @@ fn tell(args: &CleanupArgs, warnings: &Warnings, found: &Found) -> Exit {
         return write(args, warnings, found, None, exit);
     }
     let now = SystemTime::now();
-    let written = output::data(|out| {
+    output::data(|out| {
         found.old.iter().try_for_each(|leftover| {
             let age = leftover.put.since.and_then(|since| now.duration_since(since).ok());
             let age = age.map_or("unknown".to_owned(), age_of);
@@ -111,7 +111,7 @@ fn tell(args: &CleanupArgs, warnings: &Warnings, found: &Found) -> Exit {
         })
     });
     output::note(&summary(args, found, failed));
-    finish(written, exit)
+    exit
 }
 
 fn summary(args: &CleanupArgs, found: &Found, failed: usize) -> String {
@@ -150,7 +150,8 @@ fn write(args: &CleanupArgs, warnings: &Warnings, found: &Found, error: Option<E
         younger: found.younger,
         given_up: found.old.iter().filter(is_given_up).count(),
     };
-    finish(output::data(|out| json::write(out, &object)), exit)
+    output::data(|out| json::write(out, &object));
+    exit
 }
 
 impl From<&Leftover> for LeftoverJson {

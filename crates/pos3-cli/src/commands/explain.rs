@@ -1,17 +1,19 @@
 //! `pos3-cli explain`: what a sync would do with one path, and what decides it.
 
+mod meant;
+
 use std::io;
 
 use jiff::Timestamp;
 use pos3::{
     Action, Change, Deletion, Effect, Entry, Error, Explanation, FilterRule, Fingerprint, Key, Kind, Location, Outcome,
-    SkipReason, Sync, SyncOptions, one_line,
+    Report, SkipReason, Stop, Sync, SyncOptions, one_line,
 };
 use serde::Serialize;
 
-use super::account::finish;
+use super::account::{Account, Plans};
 use super::{registry, state};
-use crate::args::{Detail, ExplainArgs};
+use crate::args::{Detail, ExplainArgs, Show};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
 use crate::lines::Lines;
@@ -26,9 +28,11 @@ struct ExplainJson {
     command: &'static str,
     source: String,
     target: String,
+    #[serde(serialize_with = "json::message")]
     path: String,
     exit_code: u8,
     error: Option<ErrorJson>,
+    #[serde(serialize_with = "json::messages")]
     warnings: Vec<String>,
     #[serde(flatten)]
     explanation: Option<ExplanationJson>,
@@ -36,6 +40,7 @@ struct ExplainJson {
 
 #[derive(Serialize)]
 struct ExplanationJson {
+    key: Key,
     rule: Option<RuleJson>,
     at_source: Option<EntryJson>,
     at_target: Option<EntryJson>,
@@ -76,27 +81,26 @@ pub(crate) async fn run(args: &ExplainArgs) -> Exit {
         Ok(options) => options,
         Err(error) => return failed(args, &warnings, Exit::Usage, error.to_string(), None),
     };
-    let key = Key::from(args.path.strip_prefix("./").unwrap_or(&args.path));
-    if key.as_str().is_empty() {
-        return failed(args, &warnings, Exit::Usage, "name a path below both locations".to_owned(), None);
-    }
+    let keys = match meant::keys(args) {
+        Ok(keys) => keys,
+        Err(why) => return failed(args, &warnings, Exit::Usage, why, None),
+    };
     let deletion = options.deletion;
-    match perform(args, options, &key, &warnings).await {
-        Ok(explanation) => tell(args, &warnings, &explanation, deletion),
-        Err(error) => {
-            // Nothing is touched, so nothing is refused for safety.
-            let exit = if Exit::of_error(&error) == Exit::Usage { Exit::Usage } else { Exit::Failed };
-            failed(args, &warnings, exit, one_line(&error), hints::for_error(&error))
-        }
+    match perform(args, options, &keys, &warnings).await {
+        Ok(Ok(explanation)) => tell(args, &warnings, &explanation, deletion),
+        Ok(Err(stop)) => stopped(args, &warnings, stop),
+        // A sync would not be begun either.
+        Err(error) => failed(args, &warnings, Exit::of_error(&error), one_line(&error), hints::for_error(&error)),
     }
 }
 
+/// Explains the first of these keys of which there is anything to say, else the first.
 async fn perform(
     args: &ExplainArgs,
     options: SyncOptions,
-    key: &Key,
+    keys: &[Key],
     warnings: &Warnings,
-) -> Result<Explanation, Error> {
+) -> Result<Result<Explanation, Stop>, Error> {
     let (from, to) = (&args.job.from, &args.job.to);
     let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
     let sync = Sync::open(&registry, from, to, options).await?;
@@ -104,7 +108,31 @@ async fn perform(
     if let Some(warning) = &memory.warning {
         warnings.tell(warning);
     }
-    memory.with(sync).explain(key).await
+    let sync = memory.with(sync);
+    let mut first = None;
+    for key in keys {
+        match sync.explain(key).await? {
+            Ok(explanation) if matches!(explanation.outcome, Outcome::Absent) && explanation.inside.is_none() => {
+                first.get_or_insert(explanation);
+            }
+            Ok(Explanation { outcome: Outcome::Absent, .. }) if !key.is_marker() => {
+                return sync.explain(&Key::from(format!("{}/", key.as_str()))).await;
+            }
+            explained => return Ok(explained),
+        }
+    }
+    first.map_or_else(|| Err(Error::NotFound { location: args.path.clone() }), |explanation| Ok(Ok(explanation)))
+}
+
+/// Says why a sync would end before it knew anything of the path.
+fn stopped(args: &ExplainArgs, warnings: &Warnings, stop: Stop) -> Exit {
+    let (from, to) = (&args.job.from, &args.job.to);
+    let show = Show { json: args.json, detail: Detail::Usual, progress: false };
+    let account = Account { command: "explain", from, to, show, warnings, plans: Plans::Shown };
+    let mut report = Report::default();
+    let ErrorJson { message, hint } = account.early_end(&stop, &report, &Lines::new(from, to));
+    report.stopped = Some(stop);
+    failed(args, warnings, Exit::of_report(&report, None), message, hint)
 }
 
 fn failed(args: &ExplainArgs, warnings: &Warnings, exit: Exit, message: String, hint: Option<String>) -> Exit {
@@ -113,7 +141,8 @@ fn failed(args: &ExplainArgs, warnings: &Warnings, exit: Exit, message: String, 
         return exit;
     }
     let object = object(args, warnings, exit, Some(ErrorJson { message, hint }), None);
-    finish(output::data(|out| json::write(out, &object)), exit)
+    output::data(|out| json::write(out, &object));
+    exit
 }
 
 fn object(
@@ -138,7 +167,10 @@ fn object(
 
 fn tell(args: &ExplainArgs, warnings: &Warnings, explanation: &Explanation, deletion: Deletion) -> Exit {
     let words = Words::of(args, explanation, deletion);
-    let written = output::data(|out| {
+    if explanation.key.as_str() != args.path.strip_prefix("./").unwrap_or(&args.path) {
+        output::note(&format!("'{}' is taken for the path '{}' below both locations", args.path, explanation.key));
+    }
+    output::data(|out| {
         if args.json {
             let explanation = in_json(explanation, &words);
             json::write(out, &object(args, warnings, Exit::Done, None, Some(explanation)))
@@ -146,7 +178,13 @@ fn tell(args: &ExplainArgs, warnings: &Warnings, explanation: &Explanation, dele
             in_lines(out, args, explanation, &words)
         }
     });
-    finish(written, Exit::Done)
+    if matches!(explanation.outcome, Outcome::Absent) && explanation.inside.is_none() {
+        let (program, from) = (crate::name::name(), &args.job.from);
+        output::note(&format!(
+            "hint: PATH is relative to both locations, such as 'reports/2024.csv'; '{program} ls -r {from}' shows what is there"
+        ));
+    }
+    Exit::Done
 }
 
 /// What follows, and why, in words.
@@ -160,6 +198,11 @@ impl Words {
     fn of(args: &ExplainArgs, explanation: &Explanation, deletion: Deletion) -> Self {
         let words = |outcome, would: &str, reason: &str| Self { outcome, would: would.into(), reason: reason.into() };
         match &explanation.outcome {
+            Outcome::Absent | Outcome::Nothing if explanation.inside.is_some() => {
+                let inside = explanation.inside.as_ref().map(Key::to_string).unwrap_or_default();
+                let reason = format!("it is a directory, which follows from what is in it, such as '{inside}'");
+                words("nothing", "nothing", &reason)
+            }
             Outcome::Absent => words("absent", "nothing", "it is on neither side"),
             Outcome::Excluded => {
                 let rule = explanation.rule.as_ref().map(rule).unwrap_or_default();
@@ -302,6 +345,7 @@ fn in_json(explanation: &Explanation, words: &Words) -> ExplanationJson {
         digest: explanation.remembered.as_ref().and_then(|row| row.digest).map(|digest| digest.to_string()),
     });
     ExplanationJson {
+        key: explanation.key.clone(),
         rule,
         at_source: explanation.source.as_ref().map(entry),
         at_target: explanation.target.as_ref().map(entry),

@@ -2,12 +2,10 @@
 
 mod row;
 
-use std::collections::BTreeMap;
-use std::io;
-
 use futures::StreamExt;
 use pos3::{Doubts, Entry, Error, Found, Location, StoreError, Symlinks, Usage};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 use super::{contract, registry};
 use crate::args::{Detail, LsArgs};
@@ -47,6 +45,7 @@ struct End {
     bytes: u64,
     exit_code: u8,
     error: Option<ErrorJson>,
+    #[serde(serialize_with = "json::messages")]
     warnings: Vec<String>,
     requests: BTreeMap<&'static str, u64>,
 }
@@ -75,7 +74,7 @@ async fn in_lines(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
     let row = Row::new(args, found.directory, found.tree);
     while let Some(chunk) = chunks.next().await {
         let mut failure = None;
-        let written = output::data(|out| {
+        let reader = output::data(|out| {
             for entry in chunk {
                 match entry {
                     Ok(entry) => {
@@ -87,11 +86,10 @@ async fn in_lines(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
             }
             Ok(())
         });
-        match (failure, written) {
+        match (failure, reader) {
             (Some(failure), _) => return failure.tell(),
-            (None, Err(error)) => return unwritten(&error).tell(),
-            (None, Ok(Reader::Gone)) => return Exit::Done,
-            (None, Ok(Reader::There)) => {}
+            (None, Reader::Gone) => return Exit::Done,
+            (None, Reader::There) => {}
         }
     }
     warn(args, warnings, &found.doubts);
@@ -107,7 +105,7 @@ fn end(args: &LsArgs, total: Total) -> Exit {
         return nothing(args).tell();
     }
     let bytes = if args.human_readable { size::bytes(total.bytes) } else { total.bytes.to_string() };
-    let written = output::data(|out| {
+    output::data(|out| {
         if args.summarize {
             writeln!(out)?;
             writeln!(out, "Total Objects: {}", total.objects)?;
@@ -116,10 +114,7 @@ fn end(args: &LsArgs, total: Total) -> Exit {
             Ok(())
         }
     });
-    match written {
-        Err(error) => unwritten(&error).tell(),
-        Ok(_) => Exit::Done,
-    }
+    Exit::Done
 }
 
 /// Writes one object, with the entries as they come.
@@ -128,7 +123,7 @@ async fn in_json(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
     let row = Row::new(args, directory, tree.clone());
     let mut chunks = entries.ready_chunks(CHUNK);
     let (mut object, mut listed) = (Object::begin(args), Ok(()));
-    while object.is_read()
+    while object.reader == Reader::There
         && let Some(chunk) = chunks.next().await
     {
         let entries = chunk.into_iter().filter_map(|entry| match entry {
@@ -141,7 +136,7 @@ async fn in_json(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
         object.add(entries, &row);
     }
     warn(args, warnings, &doubts);
-    if listed.is_ok() && is_nothing(args, object.total) {
+    if listed.is_ok() && object.reader == Reader::There && is_nothing(args, object.total) {
         listed = Err(nothing(args));
     }
     object.end(warnings, &tree.store().usage(), listed)
@@ -151,23 +146,19 @@ async fn in_json(args: &LsArgs, warnings: &Warnings, found: Found) -> Exit {
 struct Object {
     growing: Growing,
     total: Total,
-    written: io::Result<Reader>,
+    reader: Reader,
 }
 
 impl Object {
     fn begin(args: &LsArgs) -> Self {
         let begin = Begin { version: json::VERSION, command: COMMAND, location: args.location.to_string() };
         let growing = Growing::new();
-        let written = output::data(|out| growing.begin(out, &begin, "entries"));
-        Self { growing, total: Total::default(), written }
-    }
-
-    fn is_read(&self) -> bool {
-        matches!(self.written, Ok(Reader::There))
+        let reader = output::data(|out| growing.begin(out, &begin, "entries"));
+        Self { growing, total: Total::default(), reader }
     }
 
     fn add(&mut self, mut entries: impl Iterator<Item = Entry>, row: &Row) {
-        self.written = output::data(|out| {
+        self.reader = output::data(|out| {
             entries.try_for_each(|entry| {
                 self.total.add(&entry);
                 self.growing.push(out, &row.json(&entry))
@@ -183,11 +174,10 @@ impl Object {
         let Total { objects, bytes, .. } = self.total;
         let (warnings, requests) = (warnings.told(), json::requests(usage));
         let end = End { objects, bytes, exit_code: exit.code(), error, warnings, requests };
-        let written = match self.written {
-            Ok(Reader::There) => output::data(|out| self.growing.end(out, &end)),
-            ended => ended,
-        };
-        written.map_or_else(|error| unwritten(&error).tell(), |_| exit)
+        if self.reader == Reader::There {
+            output::data(|out| self.growing.end(out, &end));
+        }
+        exit
     }
 }
 
@@ -232,8 +222,4 @@ fn nothing(args: &LsArgs) -> Failed {
 fn listing_failed(args: &LsArgs, error: &StoreError) -> Failed {
     let message = format!("cannot list '{}': {}", args.location, error.cause());
     Failed { exit: Exit::Failed, error: ErrorJson { message, hint: hints::for_store(error) } }
-}
-
-fn unwritten(error: &io::Error) -> Failed {
-    Failed { exit: Exit::Failed, error: output::unwritten(error) }
 }

@@ -85,9 +85,3 @@ impl From<pos3::ManifestError> for Failed {
         Self::new(error.to_string())
     }
 }
-
-impl From<std::io::Error> for Failed {
-    fn from(error: std::io::Error) -> Self {
-        Self { exit: Exit::Failed, error: output::unwritten(&error) }
-    }
-}

@@ -1,6 +1,6 @@
 //! `pos3-cli plan`: what a sync would do, as a file.
 
-use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions, one_line, without_userinfo};
+use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions, one_line, redacted, without_userinfo};
 
 use super::account::{Account, Outcome, Plans};
 use super::sync::{plan, warn_of_nothing};
@@ -8,7 +8,6 @@ use super::{registry, state};
 use crate::args::PlanArgs;
 use crate::exit::Exit;
 use crate::lines::Lines;
-use crate::output::Reader;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::warnings::Warnings;
@@ -41,7 +40,7 @@ pub(crate) async fn run(args: &PlanArgs) -> Exit {
             warn_of_nothing(from, &mut outcome.report);
             let exit = Exit::of_report(&outcome.report, signals.exit());
             match write(args, &outcome, deletion) {
-                Ok(Reader::There | Reader::Gone) => account.tell(&outcome, exit),
+                Ok(()) => account.tell(&outcome, exit),
                 Err(error) => account.not_begun(Exit::Failed, &unwritten(args, &error), None),
             }
         }
@@ -65,26 +64,25 @@ async fn perform(
 }
 
 /// Writes the plan, if there is one.
-fn write(args: &PlanArgs, outcome: &Outcome, deletion: Deletion) -> Result<Reader, PlanFileError> {
-    let Some(plan) = &outcome.plan else { return Ok(Reader::There) };
+fn write(args: &PlanArgs, outcome: &Outcome, deletion: Deletion) -> Result<(), PlanFileError> {
+    let Some(plan) = &outcome.plan else { return Ok(()) };
     let header = PlanHeader::new(&args.job.from, &args.job.to, plan)?
         .with_symlinks(args.job.symlinks())
         .with_deletion(deletion)
         .with_options(as_typed());
     if let Some(path) = args.file() {
-        pos3::save_plan(path, &header, plan)?;
-        return Ok(Reader::There);
+        return pos3::save_plan(path, &header, plan);
     }
     let mut failure = None;
-    let written = output::data(|out| match pos3::write_plan(out.document(), &header, plan) {
+    output::data(|out| match pos3::write_plan(out.document(), &header, plan) {
         Err(PlanFileError::Io(error)) => Err(error),
         Err(error) => {
             failure = Some(error);
             Ok(())
         }
         Ok(()) => Ok(()),
-    })?;
-    failure.map_or(Ok(written), Err)
+    });
+    failure.map_or(Ok(()), Err)
 }
 
 /// Returns the command line as it was typed, but for passwords, for people who read the plan.
@@ -93,8 +91,7 @@ fn as_typed() -> String {
     let arguments = std::env::args_os().skip(1).map(|argument| {
         let typed = argument.to_string_lossy();
         let was_endpoint = std::mem::replace(&mut is_endpoint, typed == "--endpoint-url");
-        let text =
-            if was_endpoint || typed.contains("://") { without_userinfo(&typed).into_owned() } else { typed.into() };
+        let text = if was_endpoint { without_userinfo(&typed) } else { redacted(&typed) }.into_owned();
         let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
         if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
     });

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::time::Instant;
 
 use pos3::{Error, Location, Report, Session, SessionError, TransferPlan};
 
-use super::account::finish;
 use super::contract;
 use super::session::{self, Sessions};
 use crate::args::{Detail, Show, TransferArgs};
@@ -91,7 +91,7 @@ impl<'a> Transfer<'a> {
     pub(super) fn done(&self, report: Option<&Report>, path: Option<&Path>, exit: Exit) -> Exit {
         let nothing = Report::default();
         let report = report.unwrap_or(&nothing);
-        let written = output::data(|out| match path {
+        output::data(|out| match path {
             _ if self.show().json => json::write(out, &self.object(false, exit).with_report(report, None)),
             Some(path) => output::path(out, path),
             None => Ok(()),
@@ -99,7 +99,7 @@ impl<'a> Transfer<'a> {
         if self.show().detail != Detail::Quiet {
             output::notes(|out| summary::account(out, report, None, self.show().detail));
         }
-        finish(written, exit)
+        exit
     }
 
     /// Makes a plan with a session and says what would be done.
@@ -107,31 +107,35 @@ impl<'a> Transfer<'a> {
         &self,
         plan: impl AsyncFnOnce(&Session) -> Result<TransferPlan, SessionError>,
     ) -> Exit {
+        let begin = Instant::now();
         match self.with_session(plan).await {
-            Ok(plan) => self.planned(&plan),
+            Ok(plan) => self.planned(&plan, begin),
             Err(error) => self.failed(&error),
         }
     }
 
     /// Shows what would be done.
-    fn planned(&self, planned: &TransferPlan) -> Exit {
-        let report = Report::of_plan(&planned.plan);
+    fn planned(&self, planned: &TransferPlan, begin: Instant) -> Exit {
+        let mut report = Report::of_plan(&planned.plan);
+        report.usage = planned.usage();
+        report.elapsed = begin.elapsed();
         let exit = Exit::of_report(&report, None);
-        let written = output::data(|out| {
+        output::data(|out| {
             if self.show().json {
                 return json::write(out, &self.object(true, exit).with_report(&report, Some(&planned.plan)));
             }
             for copy in planned.copies() {
                 let (from, to) = copy.map_err(io::Error::other)?;
-                writeln!(out, "{}: {from} to {to}", self.verb())?;
+                writeln!(out, "(dryrun) {}: {from} to {to}", self.verb())?;
             }
-            planned.deletes().try_for_each(|target| writeln!(out, "delete: {}", target.map_err(io::Error::other)?))
+            let mut deletes = planned.deletes();
+            deletes.try_for_each(|target| writeln!(out, "(dryrun) delete: {}", target.map_err(io::Error::other)?))
         });
         output::notes(|out| summary::problems(out, &report, &self.lines(), self.show().detail));
         if self.show().detail != Detail::Quiet {
             output::notes(|out| summary::account(out, &report, Some(&planned.plan), self.show().detail));
         }
-        finish(written, exit)
+        exit
     }
 
     /// Says why not everything was done, and what was.
@@ -154,7 +158,8 @@ impl<'a> Transfer<'a> {
             Some(report) => object.with_report(report, None),
             None => object,
         };
-        finish(output::data(|out| json::write(out, &object)), exit)
+        output::data(|out| json::write(out, &object));
+        exit
     }
 
     pub(super) fn show(&self) -> Show {
@@ -212,7 +217,8 @@ impl NotBegun {
         }
         let object = SyncJson::without_places(way.command(), args.dry_run, exit);
         let object = object.with_error(Some(ErrorJson { message, hint }));
-        finish(output::data(|out| json::write(out, &object)), exit)
+        output::data(|out| json::write(out, &object));
+        exit
     }
 }
 

@@ -1,16 +1,22 @@
 //! Lines for people and scripts, made so that only this program begins a line or moves the cursor.
 //!
 //! Keys, messages of servers, output of credential processes and lines of plan files end up in them. Each line is escaped
-//! as a whole when it is added, so no caller can forget to.
+//! as a whole when it is added, and messages lose the passwords of URLs, so no caller can forget to.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::Path;
 
-use pos3::{printable, write_json};
+use pos3::{printable, redacted, write_json};
 use serde::Serialize;
 
-/// Lines that are shown together.
+/// Returns the text of a message as people may see it, in one line: what a terminal obeys is escaped, and no URL has a
+/// password. It is the same on stderr and in JSON.
+pub(crate) fn message(text: &str) -> String {
+    printable(&redacted(text)).to_string()
+}
+
+/// Lines of messages that are shown together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text(String);
 
@@ -24,7 +30,7 @@ impl Text {
 
     /// Adds a line.
     pub(crate) fn line(&mut self, line: impl Display) {
-        self.0.push_str(&printable(&line.to_string()).to_string());
+        self.0.push_str(&message(&line.to_string()));
         self.0.push('\n');
     }
 
@@ -34,42 +40,63 @@ impl Text {
     }
 }
 
-/// Where data goes: lines for people and scripts, or JSON.
-pub(crate) struct Out<'a>(&'a mut dyn Write);
+/// Where lines for people and scripts go, or JSON.
+pub(crate) struct Out<'a> {
+    stream: &'a mut dyn Write,
+    content: Content,
+}
+
+/// What the lines of an output are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// Keys and locations, which programs take as they are.
+    Data,
+    /// Sentences, which may repeat what was typed.
+    Messages,
+}
 
 impl<'a> Out<'a> {
-    /// Returns an output into a stream.
-    pub(crate) fn new(stream: &'a mut dyn Write) -> Self {
-        Self(stream)
+    /// Returns an output of data into a stream.
+    pub(crate) fn for_data(stream: &'a mut dyn Write) -> Self {
+        Self { stream, content: Content::Data }
+    }
+
+    /// Returns an output of messages into a stream.
+    pub(crate) fn for_messages(stream: &'a mut dyn Write) -> Self {
+        Self { stream, content: Content::Messages }
     }
 
     /// Writes one line: this is what `writeln!` calls.
     pub(crate) fn write_fmt(&mut self, line: fmt::Arguments<'_>) -> io::Result<()> {
         let line = line.to_string();
-        self.text(&Text::of(line.strip_suffix('\n').unwrap_or(&line)))
+        let line = line.strip_suffix('\n').unwrap_or(&line);
+        match self.content {
+            Content::Data => self.stream.write_all(format!("{}\n", printable(line)).as_bytes()),
+            Content::Messages => self.text(&Text::of(line)),
+        }
     }
 
     /// Writes lines.
     pub(crate) fn text(&mut self, text: &Text) -> io::Result<()> {
-        self.0.write_all(text.as_str().as_bytes())
+        self.stream.write_all(text.as_str().as_bytes())
     }
 
     /// Writes a value as one line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        write_json(self.0, value)?;
-        self.0.write_all(b"\n")
+        write_json(self.stream, value)?;
+        self.stream.write_all(b"\n")
     }
 
     /// Writes a path as one line of exactly its bytes, for `$(…)`.
     pub(crate) fn path(&mut self, path: &Path) -> io::Result<()> {
         use std::os::unix::ffi::OsStrExt;
-        self.0.write_all(path.as_os_str().as_bytes())?;
-        self.0.write_all(b"\n")
+        self.stream.write_all(path.as_os_str().as_bytes())?;
+        self.stream.write_all(b"\n")
     }
 
     /// Returns the stream for what escapes its JSON itself, such as a plan.
     pub(crate) fn document(&mut self) -> &mut dyn Write {
-        self.0
+        self.stream
     }
 }
 
@@ -82,8 +109,19 @@ mod tests {
         let name = "a\nerror: forged\u{1b}[2K\u{202e}";
         let expected = "copied a\\nerror: forged\\u{1b}[2K\\u{202e}\n";
         assert_eq!(Text::of(format!("copied {name}")).as_str(), expected);
-        let mut written = Vec::new();
-        writeln!(Out::new(&mut written), "copied {name}").unwrap();
-        assert_eq!(written, expected.as_bytes());
+        let (mut data, mut messages) = (Vec::new(), Vec::new());
+        writeln!(Out::for_data(&mut data), "copied {name}").unwrap();
+        writeln!(Out::for_messages(&mut messages), "copied {name}").unwrap();
+        assert_eq!((data.as_slice(), messages.as_slice()), (expected.as_bytes(), expected.as_bytes()));
+    }
+
+    #[test]
+    fn messages_lose_passwords_and_data_is_exact() {
+        let key = "copied s3://b/https://user:PASSWORD@h";
+        let (mut data, mut messages) = (Vec::new(), Vec::new());
+        writeln!(Out::for_data(&mut data), "{key}").unwrap();
+        writeln!(Out::for_messages(&mut messages), "{key}").unwrap();
+        assert_eq!(data, format!("{key}\n").as_bytes());
+        assert_eq!(messages, b"copied s3://b/https://***@h\n");
     }
 }

@@ -5,23 +5,26 @@
 use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use pos3::{printable, without_userinfo};
+use pos3::printable;
 
 use super::{Text, data, text};
+use crate::args::Asked;
 use crate::exit::Exit;
+use crate::json::ErrorJson;
 use crate::name;
 
 /// Writes it and returns the exit code.
-pub(crate) fn usage(mut error: clap::Error) -> Exit {
+pub(crate) fn usage(mut error: clap::Error, asked: &Asked) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let help = lines(&name::renamed(&error.render().to_string()));
-            // A help that nobody reads to its end is no failure.
-            let _written = data(|out| help.as_str().lines().try_for_each(|line| writeln!(out, "{line}")));
+            data(|out| help.as_str().lines().try_for_each(|line| writeln!(out, "{line}")));
             Exit::Done
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             text(&lines(&name::renamed(&error.render().to_string())));
+            let hint = Some(format!("see '{} --help'", name::name()));
+            asked.not_begun(Exit::Usage, ErrorJson { message: "a command is missing".to_owned(), hint });
             Exit::Usage
         }
         _ => {
@@ -29,9 +32,22 @@ pub(crate) fn usage(mut error: clap::Error) -> Exit {
             for (kind, value) in shown {
                 error.insert(kind, value);
             }
-            text(&invalid_value(&error).unwrap_or_else(|| lines(&error.render().to_string())));
+            let told = invalid_value(&error).unwrap_or_else(|| lines(&error.render().to_string()));
+            text(&told);
+            asked.not_begun(Exit::Usage, in_json(&told));
             Exit::Usage
         }
+    }
+}
+
+/// Returns the first paragraph as the message, and the tips as the hint.
+fn in_json(told: &Text) -> ErrorJson {
+    let lines = || told.as_str().lines().map(str::trim);
+    let message = lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let tips = lines().filter_map(|line| line.strip_prefix("tip: ")).collect::<Vec<_>>().join("; ");
+    ErrorJson {
+        message: message.strip_prefix("error: ").map_or(message.clone(), str::to_owned),
+        hint: Some(tips).filter(|tips| !tips.is_empty()),
     }
 }
 
@@ -54,12 +70,12 @@ fn lines(text: &str) -> Text {
     shown
 }
 
-/// Returns what clap repeats of the command line as people may see it: in one line, and without a password.
+/// Returns what clap repeats of the command line in one line. The printer takes passwords out.
 fn shown(value: &ContextValue) -> Option<ContextValue> {
     match value {
         ContextValue::String(text) => Some(ContextValue::String(argument(text))),
         ContextValue::StyledStrs(tips) => {
-            let tips = tips.iter().map(ToString::to_string).filter(|tip| !tip.contains("://"));
+            let tips = tips.iter().map(ToString::to_string);
             Some(ContextValue::StyledStrs(tips.map(|tip| printable(&tip).to_string().into()).collect()))
         }
         ContextValue::Strings(texts) => Some(ContextValue::Strings(texts.iter().map(|text| argument(text)).collect())),
@@ -68,6 +84,5 @@ fn shown(value: &ContextValue) -> Option<ContextValue> {
 }
 
 fn argument(text: &str) -> String {
-    let text = if text.contains("://") { without_userinfo(text) } else { text.into() };
-    printable(&text).to_string()
+    printable(text).to_string()
 }

@@ -38,7 +38,7 @@ fn differences_that_could_not_be_written_are_a_failure() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let child = cloud.command(&["check", "d", "s3://data/d"]).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
     let ended = Ended::from(child.wait_with_output().unwrap());
-    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.code, Some(5), "{ended:?}");
     assert!(ended.err.contains("No space left on device"), "{}", ended.err);
 }
 

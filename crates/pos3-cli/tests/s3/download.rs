@@ -114,13 +114,17 @@ fn a_dry_run_writes_the_lines_of_the_plan_and_no_path() {
     fs::create_dir(cloud.program.path("out")).unwrap();
     fs::write(cloud.program.path("out/old"), "x").unwrap();
     let path = said(&cloud, "out").trim().to_owned();
-    let copies = format!("download: s3://data/data/a to {path}/a\ndownload: s3://data/data/d/b to {path}/d/b\n");
+    let copies = format!(
+        "(dryrun) download: s3://data/data/a to {path}/a\n(dryrun) download: s3://data/data/d/b to {path}/d/b\n"
+    );
     let ended = cloud.run(&["download", "s3://data/data", "--local", "out", "-n", "-q"]);
     assert_eq!((ended.code, &ended.out, ended.err.as_str()), (Some(0), &copies, ""));
+    let told = cloud.run(&["download", "s3://data/data", "--local", "out", "-n"]).err;
+    assert!(told.contains("\nrequests   ") && !told.contains("time       0"), "as a dry run of sync has them: {told}");
     let ended = cloud.run(&["download", "s3://data/data", "--local", "out", "--dry-run", "--delete", "-q"]);
-    assert_eq!((ended.code, ended.out), (Some(0), format!("{copies}delete: {path}/old\n")));
+    assert_eq!((ended.code, ended.out), (Some(0), format!("{copies}(dryrun) delete: {path}/old\n")));
     let one = cloud.run(&["download", "s3://data/one.bin", "--local", "other", "-nq"]);
-    assert_eq!(one.out, format!("download: s3://data/one.bin to {}", said(&cloud, "other")));
+    assert_eq!(one.out, format!("(dryrun) download: s3://data/one.bin to {}", said(&cloud, "other")));
     assert_eq!(cloud.program.files("out"), expected(&[("old", "x")]));
     assert!(!cloud.program.path("other").exists());
     assert_eq!(fs::read_dir(cloud.program.state()).unwrap().count(), 0, "a plan remembers nothing");

@@ -113,3 +113,65 @@ fn what_the_source_may_have_below_a_link_is_said_to_be_protected() {
     let (would, _) = answer(&cloud, "linked", &["--delete"]);
     assert_eq!(would, "delete: s3://data/d/linked", "a name that only begins so is not below it");
 }
+
+#[test]
+fn a_side_that_a_sync_cannot_list_is_the_verdict_of_an_explanation_too() {
+    let cloud = Cloud::new(&[("d/a", "1"), ("file", "2")]).with_objects(&[("d/a", "1")]);
+    for pair in [
+        ["d", "s3://nowhere/d"],
+        ["s3://nowhere/d", "d"],
+        ["s3://nowhere", "s3://data/d"],
+        ["s3://data/d", "s3://nowhere/d"],
+        ["missing", "s3://data/d"],
+        ["s3://data/none", "d"],
+        ["d", "d/sub"],
+        ["file", "d"],
+        ["d", "file"],
+    ] {
+        for options in [&[][..], &["--delete"]] {
+            let sync = cloud.run(&[&["sync", pair[0], pair[1], "-n"], options].concat());
+            let explained = cloud.run(&[&["explain", pair[0], pair[1], "a"], options].concat());
+            assert_eq!(explained.code, sync.code, "{pair:?} {explained:?} {sync:?}");
+            assert_ne!(explained.code, Some(0), "{pair:?}");
+            assert_eq!(explained.err.lines().next(), sync.err.lines().next(), "{pair:?}");
+            assert_eq!(explained.out, "", "{pair:?}");
+        }
+    }
+}
+
+#[test]
+fn a_path_is_understood_however_it_is_typed() {
+    let cloud = Cloud::new(&[("d/sub/f1", "1"), ("d/f1", "2"), ("e/d/f1", "3")]).with_objects(&[("d/old/x", "4")]);
+    let absolute = format!("{}/sub/f1", fs::canonicalize(cloud.program.path("d")).unwrap().display());
+    let key = |path: &str| {
+        let (code, told) = cloud.json(&["explain", "d", "s3://data/d", path]);
+        assert_eq!(code, 0, "{path} {told}");
+        (told["key"].as_str().unwrap().to_owned(), told["reason"].as_str().unwrap().to_owned())
+    };
+    for (path, expected) in [
+        ("f1", "f1"),
+        ("./f1", "f1"),
+        ("d/f1", "f1"),
+        ("d/sub/f1", "sub/f1"),
+        (absolute.as_str(), "sub/f1"),
+        ("s3://data/d/f1", "f1"),
+        ("s3://data/d/old/x", "old/x"),
+        ("sub", "sub/"),
+        ("d/sub", "sub/"),
+        ("old", "old/"),
+        ("nowhere", "nowhere"),
+    ] {
+        assert_eq!(key(path).0, expected, "{path}");
+    }
+    for (path, inside) in [("sub", "such as 'sub/f1'"), ("old", "such as 'old/x'")] {
+        let reason = key(path).1;
+        assert!(reason.contains(inside), "{path}: {reason}");
+    }
+    let nowhere = cloud.run(&["explain", "d", "s3://data/d", "nowhere"]);
+    assert!(nowhere.err.contains("hint: PATH is relative to both locations"), "{}", nowhere.err);
+    for path in ["s3://other/d/f1", "s3://data/e/f1", "/etc/hostname", "s3://data/d", "."] {
+        let ended = cloud.run(&["explain", "d", "s3://data/d", path]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{path} {ended:?}");
+        assert!(ended.err.contains("below"), "{path}: {}", ended.err);
+    }
+}

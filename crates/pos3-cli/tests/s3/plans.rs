@@ -109,7 +109,7 @@ fn a_plan_that_guards_refuse_is_not_written() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.err.contains("the source is empty"), "{}", ended.err);
     assert!(!cloud.program.path("plan").exists());
-    assert_eq!(cloud.run(&["plan", "missing", "s3://data/d", "-o", "plan"]).code, Some(4));
+    assert_eq!(cloud.run(&["plan", "missing", "s3://data/d", "-o", "plan"]).code, Some(1));
     assert!(!cloud.program.path("plan").exists());
 }
 

@@ -129,3 +129,31 @@ fn a_key_with_wildcards_is_exact() {
     assert_eq!(cloud.run(&["sync", "s3://data/run-[1]", "set", "--delete"]).code, Some(0));
     assert_eq!(cloud.program.files("set"), expected(&[("x", "set")]));
 }
+
+#[test]
+fn a_bucket_that_does_not_exist_is_code_one_in_every_command() {
+    let cloud = Cloud::new(&[("out/a", "1")]);
+    for arguments in [
+        &["sync", "s3://nowhere", "out"][..],
+        &["sync", "s3://nowhere/p", "out", "--delete"],
+        &["sync", "s3://nowhere/p", "out", "-n"],
+        &["sync", "out", "s3://nowhere"],
+        &["plan", "s3://nowhere", "out"],
+        &["check", "s3://nowhere", "out"],
+        &["check", "out", "s3://nowhere"],
+        &["explain", "s3://nowhere", "out", "a"],
+        &["explain", "out", "s3://nowhere", "a"],
+        &["ls", "s3://nowhere"],
+        &["cleanup", "s3://nowhere"],
+        &["download", "s3://nowhere/p"],
+        &["download", "s3://nowhere/p", "-n"],
+        &["upload", "s3://nowhere/p", "--local", "out"],
+        &["upload", "s3://nowhere/p", "--local", "out", "-n"],
+        &["run", "--download", "p=s3://nowhere/p", "--", "true"],
+    ] {
+        let ended = cloud.run(arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{arguments:?} {ended:?}");
+        assert!(ended.err.contains("'nowhere' does not exist"), "{arguments:?} {}", ended.err);
+        assert!(ended.err.contains("hint: check the bucket's name"), "{arguments:?} {}", ended.err);
+    }
+}

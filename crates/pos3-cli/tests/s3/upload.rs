@@ -53,13 +53,14 @@ fn a_missing_source_is_named() {
 fn a_dry_run_of_an_upload_writes_the_lines_of_the_plan() {
     let cloud = cloud();
     let out = fs::canonicalize(cloud.program.path("out")).unwrap().display().to_string();
-    let copies = format!("upload: {out}/a to s3://data/run/a\nupload: {out}/d/b to s3://data/run/d/b\n");
+    let copies =
+        format!("(dryrun) upload: {out}/a to s3://data/run/a\n(dryrun) upload: {out}/d/b to s3://data/run/d/b\n");
     let ended = cloud.run(&["upload", "s3://data/run", "--local", "out", "-n", "-q"]);
     assert_eq!((ended.code, &ended.out, ended.err.as_str()), (Some(0), &copies, ""));
     let ended = cloud.run(&["upload", "s3://data/run", "--local", "out", "-n", "-q", "--delete"]);
-    assert_eq!((ended.code, ended.out), (Some(0), format!("{copies}delete: s3://data/run/old\n")));
+    assert_eq!((ended.code, ended.out), (Some(0), format!("{copies}(dryrun) delete: s3://data/run/old\n")));
     let one = cloud.run(&["upload", "s3://data/dir/", "--local", "out/a", "-nq"]);
-    assert_eq!(one.out, format!("upload: {out}/a to s3://data/dir/a\n"));
+    assert_eq!(one.out, format!("(dryrun) upload: {out}/a to s3://data/dir/a\n"));
     assert_eq!(cloud.server.keys(BUCKET), ["run/old", "runner"]);
 }
 

@@ -109,7 +109,8 @@ impl Nearby<'_> {
                     }
                 }
                 Ok(None) => return Ok(None),
-                Err(error) if self.is_local || error.kind() == ErrorKind::NotFound => return Ok(None),
+                // On a disk what cannot be listed is a protected entry. Elsewhere there is no such bucket.
+                Err(_) if self.is_local => return Ok(None),
                 Err(error) => return Err(error),
             }
         }

@@ -14,6 +14,7 @@ pub(super) struct Pattern {
     wildcard: Wildcard,
     /// The text before the first special character: every match starts with it.
     literal: String,
+    is_literal: bool,
     ends_in_star: bool,
 }
 
@@ -29,10 +30,12 @@ impl Pattern {
         if wildcard.has_open_set() {
             return Err("a '[' is not closed by a ']'; '[[]' is the character".to_owned());
         }
+        let literal = whole.split(['*', '?', '[']).next().unwrap_or_default().to_owned();
         Ok(Self {
             text: pattern.to_owned(),
             wildcard,
-            literal: whole.split(['*', '?', '[']).next().unwrap_or_default().to_owned(),
+            is_literal: literal == whole,
+            literal,
             ends_in_star: whole.ends_with('*'),
         })
     }
@@ -53,7 +56,7 @@ impl Pattern {
 
     /// Returns false only if no key below `directory` can match.
     pub(super) fn can_match_below(&self, directory: &str) -> bool {
-        self.literal.starts_with(directory) || directory.starts_with(&self.literal)
+        self.literal.starts_with(directory) || (!self.is_literal && directory.starts_with(&self.literal))
     }
 }
 

@@ -52,7 +52,7 @@ impl Filter {
     /// Returns the rule that decided whether the run includes the key: the rule that excludes it, or the rule that
     /// includes it again after an earlier exclude. Returns `None` if no rule matches.
     pub fn deciding(&self, key: &str) -> Option<FilterRule> {
-        self.0.as_ref().and_then(|rules| rules.deciding(key))
+        self.rules.as_ref().and_then(|rules| rules.deciding(key))
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Guards {
     pub max_delete: MaxDelete,
     /// Whether a source without any files may delete everything in the target.
     pub allow_empty: bool,
+    /// Whether files may be deleted from a directory whose name an exclude pattern matches, where the pattern matches no key.
+    pub allow_unmatched: bool,
 }
 
 impl Guards {
@@ -32,6 +34,14 @@ impl Guards {
     #[must_use]
     pub fn with_allow_empty(mut self, allow_empty: bool) -> Self {
         self.allow_empty = allow_empty;
+        self
+    }
+
+    /// Sets whether files may be deleted from a directory whose name an exclude pattern matches, where the pattern matches
+    /// no key. Without it that is refused: the pattern was probably meant for what lies in the directory.
+    #[must_use]
+    pub fn with_allow_unmatched(mut self, allow_unmatched: bool) -> Self {
+        self.allow_unmatched = allow_unmatched;
         self
     }
 }
@@ -100,6 +110,14 @@ pub enum Refusal {
         files: u64,
         /// The number of files that may be deleted.
         limit: u64,
+    },
+    /// Something would be deleted that an exclude pattern was probably meant to spare.
+    #[error("the exclude pattern '{pattern}' matches a directory and no key, and '{key}' in it would be deleted")]
+    UnmatchedPattern {
+        /// The pattern.
+        pattern: String,
+        /// The first key that would be deleted.
+        key: Key,
     },
     /// An entry of the target also appears in the source: both are the same location under two names. This is found
     /// during the run, from an object that was written or is to be deleted.

@@ -16,7 +16,7 @@ use crate::diff::{Diff, ListingFailed, Merge, Side};
 use crate::entry::{Digest, Entry, Kind, Protection};
 use crate::error::ErrorKind;
 use crate::event::{Event, Observe};
-use crate::filter::Filter;
+use crate::filter::{Filter, Stray};
 use crate::key::Key;
 use crate::listing::{Complete, Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
@@ -54,6 +54,9 @@ pub struct Planner {
     deletable: Deletable,
     overwritable: Overwritable,
     filter: Filter,
+    /// The filter of the listings, which knows what its patterns matched.
+    watched: Filter,
+    stray: Stray,
     observer: Observe,
     merge: Option<Merge>,
     rows: Option<Rows>,
@@ -106,8 +109,13 @@ async fn join(task: AbortOnDropHandle<Judged>) -> Judged {
 impl Planner {
     /// Starts to list both trees. `order` says how each listing gets its order: the source's, the target's.
     pub fn new(source: &Tree, target: &Tree, options: &SyncOptions, order: (Order, Order)) -> Self {
-        let list = |tree: &Tree, order| Listing::open(tree, &options.filter, order);
-        Self::over(source, target, options, (list(source, order.0), list(target, order.1)))
+        let watched = match options.deletion {
+            Deletion::Mirror => options.filter.watched(),
+            Deletion::Keep => options.filter.clone(),
+        };
+        let list = |tree: &Tree, order| Listing::open(tree, &watched, order);
+        let listings = (list(source, order.0), list(target, order.1));
+        Self { watched, ..Self::over(source, target, options, listings) }
     }
 
     /// Plans for what these listings show of the trees.
@@ -131,6 +139,8 @@ impl Planner {
             deletable: options.deletable.clone(),
             overwritable: options.overwritable.clone(),
             filter: options.filter.clone(),
+            watched: options.filter.clone(),
+            stray: Stray::default(),
             observer: options.observer.clone(),
             waiting: VecDeque::new(),
             reading: READING.min(options.budget.concurrency()),
@@ -337,7 +347,12 @@ impl Planner {
         match decision {
             Decision::Nothing => {}
             Decision::Unchanged { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
-            Decision::Extra(entry) if self.deletion == Deletion::Mirror => self.extra.push(&entry)?,
+            Decision::Extra(entry) if self.deletion == Deletion::Mirror => {
+                if entry.has_content() {
+                    self.watched.note_delete(&entry.key, &mut self.stray);
+                }
+                self.extra.push(&entry)?;
+            }
             Decision::Extra(entry) => self.tally.extra += u64::from(entry.has_content()),
             Decision::Act(Action::Copy { source, target: None, why: Change::New }) => {
                 if let Some(source) = self.names.hold(source) {
@@ -409,12 +424,24 @@ impl Planner {
                 let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
                 let counts = (self.tally, self.source_files);
                 let deletes = extra.release(!self.replacing.is_empty(), self.guards, counts, (&ends.0, &ends.1));
-                let deletes = deletes.map_err(PlanError::Refused)?;
+                let deletes = self.without_stray(deletes).map_err(PlanError::Refused)?;
+                self.warnings.extend(self.watched.unmatched());
                 self.make_room().await?;
                 self.last = Last::Decided(deletes);
             }
         }
         Ok(())
+    }
+
+    /// Refuses deletes that an exclude pattern was probably meant to prevent. Their number is of no interest then.
+    fn without_stray(&self, deletes: Result<Deletes, Refusal>) -> Result<Deletes, Refusal> {
+        let is_counted = matches!(deletes, Ok(_) | Err(Refusal::TooManyDeletes { .. }));
+        match self.watched.first_stray(&self.stray) {
+            Some((pattern, key)) if is_counted && !self.guards.allow_unmatched => {
+                Err(Refusal::UnmatchedPattern { pattern, key })
+            }
+            _ => deletes,
+        }
     }
 
     /// Warns of what is wrong with a listing that ended well.

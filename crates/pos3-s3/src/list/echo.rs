@@ -4,6 +4,7 @@
 //! recognised by the values in the response: the bucket, the prefix and the start of the page.
 
 use percent_encoding::percent_decode_str;
+use pos3_core::printable;
 
 use crate::client::uri::decode_listed;
 use crate::error::Failure;
@@ -26,8 +27,8 @@ pub(crate) fn check(what: &str, echoed: Option<&str>, sent: &str) -> Result<(), 
     match echoed {
         Some(echoed) if !is_same(echoed, sent) => Err(Failure::Contradictory(format!(
             "the server answers with the {what} '{}' when asked for '{}'",
-            echoed.escape_debug(),
-            sent.escape_debug()
+            printable(echoed),
+            printable(sent)
         ))),
         _ => Ok(()),
     }

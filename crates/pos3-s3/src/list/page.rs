@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use pos3_core::{Availability, Entry, Key, Protection};
+use pos3_core::{Availability, Entry, Key, Protection, printable};
 
 use crate::archive::{self, Restored};
 use crate::client::time::parse_rfc3339;
@@ -235,7 +235,7 @@ fn decode(name: &str, encoded: bool) -> Result<Cow<'_, str>, String> {
 fn directory(name: &str, encoded: bool) -> Result<Entry, Failure> {
     match decode(name, encoded) {
         Ok(name) if name.ends_with('/') => Ok(Entry::directory(&*name)),
-        Ok(name) => Err(contradictory(format!("the server sends the common prefix '{}'", name.escape_debug()))),
+        Ok(name) => Err(contradictory(format!("the server sends the common prefix '{}'", printable(&name)))),
         Err(shown) => Ok(Entry::protected(shown, Protection::NotUtf8)),
     }
 }

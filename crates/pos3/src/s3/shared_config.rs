@@ -17,6 +17,10 @@ const DEFAULT: &str = "default";
 /// The variables that select a profile. The first one that is set is used.
 pub(super) const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
+/// What a profile's credentials cannot do without.
+#[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
+const KEYS: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
+
 /// The settings in the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SharedConfig {
@@ -101,6 +105,23 @@ impl AwsProfile {
             .then_some("the name of a profile can have letters without accents, digits and '_-/.%@:+'")
     }
 
+    /// Returns the number of a line of a file that gives one of the profile's keys no value, with the name of the key. Amazon's
+    /// library would sign with nothing, and the server's refusal would not say why.
+    pub(super) fn empty_key(&self, kind: FileKind, text: &str) -> Option<(usize, &'static str)> {
+        let mut of_profile = false;
+        ini::lines(text).find_map(|(number, line)| match line {
+            Line::Section(section) => {
+                of_profile = kind.profile(section) == Some(self.name());
+                None
+            }
+            Line::Pair(key, "") if of_profile => {
+                KEYS.into_iter().find(|name| key.eq_ignore_ascii_case(name)).map(|name| (number, name))
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns the files in words, with the mistake that a person may have made in them.
     /// Returns a description of the files. It includes a hint if the section lacks its prefix `profile`.
     pub(super) fn places(&self) -> String {
         let told = |(kind, path): (FileKind, &PathBuf)| match kind {

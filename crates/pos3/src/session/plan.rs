@@ -2,7 +2,9 @@
 //!
 //! A plan speaks of relative keys; for one object the two sides even have different names. Whoever shows it needs both.
 
-use pos3_core::{Action, Key, Plan, SpillError, Tree};
+use std::sync::Arc;
+
+use pos3_core::{Action, Key, Plan, SpillError, Tree, Usage};
 
 /// What a download or an upload would do now.
 #[derive(Clone, Debug)]
@@ -33,6 +35,13 @@ impl TransferPlan {
     /// item.
     pub fn deletes(&self) -> impl Iterator<Item = Result<String, SpillError>> {
         self.plan.deletes().iter().map(|target| Ok(self.target.locate(&target?.key)))
+    }
+
+    /// Returns the requests that the stores of both sides have sent so far, by kind.
+    pub fn usage(&self) -> Usage {
+        let (source, target) = (self.source.store(), self.target.store());
+        let usage = source.usage();
+        if Arc::ptr_eq(source, target) { usage } else { usage.plus(&target.usage()) }
     }
 
     fn ends(&self, key: &Key) -> (String, String) {

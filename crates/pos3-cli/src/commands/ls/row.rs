@@ -138,7 +138,7 @@ mod tests {
 
     fn shown(form: &Form) -> String {
         let mut out = Vec::new();
-        entries().iter().for_each(|entry| row(form.clone()).write(&mut Out::new(&mut out), entry).unwrap());
+        entries().iter().for_each(|entry| row(form.clone()).write(&mut Out::for_data(&mut out), entry).unwrap());
         String::from_utf8(out).unwrap()
     }
 

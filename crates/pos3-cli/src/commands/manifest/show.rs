@@ -33,7 +33,8 @@ struct ShowJson<'a> {
     file: Option<&'a Path>,
     created: Option<String>,
     last_used: Option<String>,
-    warning: Option<&'a str>,
+    #[serde(serialize_with = "json::optional_message")]
+    warning: Option<String>,
     rows: Vec<RowJson<'a>>,
     unfinished: Vec<UnfinishedJson<'a>>,
 }
@@ -83,9 +84,8 @@ async fn in_lines(state: &State) -> Result<(), Failed> {
         let chunk = chunk.map_err(|error| error.1)?;
         rows += chunk.len() as u64;
         match output::data(|out| chunk.iter().try_for_each(|row| line(out, row))) {
-            Ok(Reader::There) => {}
-            Ok(Reader::Gone) => return Ok(()),
-            Err(error) => return Err(Failed::from(error)),
+            Reader::There => {}
+            Reader::Gone => return Ok(()),
         }
     }
     let unfinished = state.journal().all().await.len() as u64;
@@ -128,14 +128,12 @@ async fn in_json(args: &ManifestShowArgs) -> Exit {
         file: state.as_ref().map(State::path),
         created: state.as_ref().and_then(|state| time(state.created())),
         last_used: state.as_ref().and_then(State::last_used).and_then(time),
-        warning: state.as_ref().and_then(State::warning),
+        warning: state.as_ref().and_then(State::warning).map(str::to_owned),
         rows: rows.iter().map(RowJson::from).collect(),
         unfinished: unfinished.iter().map(UnfinishedJson::from).collect(),
     };
-    match output::data(|out| json::write(out, &object)) {
-        Ok(_) => exit,
-        Err(error) => Failed::from(error).tell(),
-    }
+    output::data(|out| json::write(out, &object));
+    exit
 }
 
 async fn read(state: &State) -> Result<(Vec<Row>, Vec<(Key, Unfinished)>), ManifestError> {

@@ -51,6 +51,7 @@ struct RunJson<'a> {
     /// The signal that came, if one did.
     signal: Option<&'static str>,
     complete: bool,
+    #[serde(serialize_with = "json::messages")]
     warnings: &'a [String],
     inputs: Vec<InputJson<'a>>,
     uploads: Vec<UploadJson<'a>>,
@@ -196,7 +197,7 @@ impl Account<'_> {
             uploads: self.outputs().map(|output| output.json()).collect(),
         };
         let mut text = Vec::new();
-        json::write(&mut Out::new(&mut text), &object).map_err(|error| error.to_string())?;
+        json::write(&mut Out::for_data(&mut text), &object).map_err(|error| error.to_string())?;
         file.write(&text)
     }
 

@@ -114,6 +114,21 @@ fn half_a_pair_of_keys() {
 }
 
 #[test]
+fn a_key_without_a_value_is_named_with_its_line() {
+    for (key, keys) in [
+        ("aws_access_key_id", format!("aws_access_key_id =\naws_secret_access_key = {SECRET}")),
+        ("aws_secret_access_key", "AWS_SECRET_ACCESS_KEY = \naws_access_key_id = test-key".to_owned()),
+    ] {
+        let account =
+            Account::new(&[(".aws/credentials", &format!("[other]\naws_access_key_id =\n\n[default]\n{keys}\n"))]);
+        let [error, hint] = told(&account, &account.fails(&[]));
+        assert!(error.ends_with(&format!("'HOME/.aws/credentials': {key} in line 5 has no value")), "{error}");
+        assert_eq!(hint, FAILED);
+        assert_eq!(account.services.requests(), [""; 0]);
+    }
+}
+
+#[test]
 fn a_process_that_gives_none() {
     let process = |script: &str| format!("[default]\ncredential_process = {script}\n");
     let nonsense = format!("echo 'SecretAccessKey: {SECRET}'");

@@ -79,6 +79,7 @@ impl Case {
     /// Returns options without guards: small random trees would meet them all the time.
     pub(super) fn options(&self) -> SyncOptions {
         let guards = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
+        let guards = guards.with_allow_unmatched(true);
         SyncOptions::default().with_filter(self.filter()).with_deletion(self.deletion).with_guards(guards)
     }
 }

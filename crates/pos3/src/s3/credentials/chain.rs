@@ -143,6 +143,9 @@ impl Chain {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(failed(format!("'{}' cannot be read: {error}", path.display()))),
             };
+            if let Some((line, key)) = self.profile.empty_key(kind, &text) {
+                return Err(failed(format!("'{}': {key} in line {line} has no value", path.display())));
+            }
             let text = kind.canonical(&text).map_err(|why| failed(format!("'{}': {why}", path.display())))?;
             let kind = match kind {
                 FileKind::Config => EnvConfigFileKind::Config,

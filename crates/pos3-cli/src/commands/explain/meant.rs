@@ -1,0 +1,69 @@
+//! Which keys a person may mean by a path: it should be relative to both locations, and it is often typed as it stands on
+//! the screen, with the source or the target before it.
+
+use std::path::{Path, PathBuf};
+
+use pos3::{Key, Location};
+
+use crate::args::ExplainArgs;
+
+/// Returns the relative keys that may be meant, the likeliest first.
+///
+/// # Errors
+///
+/// Why it can be none below these locations.
+pub(super) fn keys(args: &ExplainArgs) -> Result<Vec<Key>, String> {
+    let typed = args.path.as_str();
+    let sides = [&args.job.from, &args.job.to];
+    let mut keys: Vec<String> = match typed.parse() {
+        Ok(mut url @ Location::Remote(_)) => {
+            args.job.s3.locate(&mut url);
+            sides.iter().filter_map(|side| below_prefix(side, &url)).collect()
+        }
+        Ok(Location::Local(path)) if path.is_absolute() => below_directories(sides, &path, typed),
+        Ok(Location::Local(path)) => {
+            let literal = typed.strip_prefix("./").unwrap_or(typed).to_owned();
+            [literal].into_iter().chain(below_directories(sides, &path, typed)).collect()
+        }
+        Err(error) if typed.contains("://") || typed.is_empty() => return Err(error.to_string()),
+        // A key may begin like a URL that is none.
+        Err(_) => vec![typed.to_owned()],
+    };
+    keys.dedup();
+    let [from, to] = sides;
+    if keys.is_empty() {
+        return Err(format!(
+            "'{typed}' is neither below the source '{from}' nor below the target '{to}': name a path below one of them"
+        ));
+    }
+    keys.retain(|key| !matches!(key.trim_end_matches('/'), "" | "."));
+    if keys.is_empty() {
+        return Err("name a path below both locations, such as 'reports/2024.csv'".to_owned());
+    }
+    Ok(keys.into_iter().map(Key::from).collect())
+}
+
+/// Returns the relative key of a URL that lies below a location.
+fn below_prefix(side: &Location, url: &Location) -> Option<String> {
+    let (Location::Remote(side), Location::Remote(url)) = (side, url) else { return None };
+    let is_same_bucket = (side.scheme(), side.profile(), side.bucket()) == (url.scheme(), url.profile(), url.bucket());
+    let prefix = side.prefix();
+    let relative =
+        url.key().strip_prefix(&prefix).or_else(|| (url.key() == prefix.trim_end_matches('/')).then_some(""));
+    relative.filter(|_| is_same_bucket).map(str::to_owned)
+}
+
+/// Returns the relative keys of a local path below those locations that are directories.
+fn below_directories(sides: [&Location; 2], path: &Path, typed: &str) -> Vec<String> {
+    let path = resolved(path);
+    let roots = sides.into_iter().filter_map(Location::path).map(resolved);
+    let relative = roots.filter_map(|root| Some(path.strip_prefix(root).ok()?.to_str()?.to_owned()));
+    relative.map(|relative| if typed.ends_with('/') { relative + "/" } else { relative }).collect()
+}
+
+/// Returns a path with the links above its last name resolved, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let parent = absolute.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
+    parent.zip(absolute.file_name()).map_or(absolute.clone(), |(parent, name)| parent.join(name))
+}

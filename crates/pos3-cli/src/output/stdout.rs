@@ -1,0 +1,81 @@
+//! Data on stdout, and what becomes of a command whose data could not be written.
+//!
+//! A command cannot say on stdout that stdout is broken, and it may write in many places. So the first failure is kept
+//! here, and the end of the process reports it once.
+
+use std::io::{self, BufWriter, Write};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Out, error};
+use crate::exit::Exit;
+
+/// Why data is missing on stdout, if some is: the first failure.
+static MISSING: Mutex<Option<Missing>> = Mutex::new(None);
+
+/// Whether anybody still reads stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    There,
+    /// Nothing more needs to be written: the reader has closed its end, or writing failed.
+    Gone,
+}
+
+struct Missing {
+    message: String,
+    exit: Exit,
+}
+
+/// Writes data to stdout. Its failure is kept for [`end`].
+pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> Reader {
+    let mut missing = MISSING.lock().unwrap_or_else(PoisonError::into_inner);
+    if missing.is_some() {
+        return Reader::Gone;
+    }
+    let mut out = Stream { out: BufWriter::new(io::stdout().lock()), failed: None };
+    let made = write(&mut Out::for_data(&mut out)).and_then(|()| out.flush());
+    // What a failed flush left in the buffer must not be tried again on drop.
+    let _ = out.out.into_parts();
+    *missing = match (out.failed, made) {
+        (Some(io::ErrorKind::BrokenPipe), _) => return Reader::Gone,
+        (_, Ok(())) => return Reader::There,
+        (Some(_), Err(error)) => {
+            Some(Missing { message: format!("cannot write to stdout: {error}"), exit: Exit::Unwritten })
+        }
+        (None, Err(error)) => {
+            Some(Missing { message: format!("not everything can be shown: {error}"), exit: Exit::Failed })
+        }
+    };
+    Reader::Gone
+}
+
+/// Returns the exit code of the process: that of the command, unless it would hide that data is missing on stdout, which
+/// is reported here.
+pub(crate) fn end(exit: Exit) -> Exit {
+    let Some(missing) = MISSING.lock().unwrap_or_else(PoisonError::into_inner).take() else { return exit };
+    error(&missing.message, None);
+    if matches!(exit, Exit::Done | Exit::Differs) { missing.exit } else { exit }
+}
+
+/// Stdout, which knows whether it failed itself: what is written may also fail to be made.
+struct Stream<W: Write> {
+    out: BufWriter<W>,
+    failed: Option<io::ErrorKind>,
+}
+
+impl<W: Write> Stream<W> {
+    fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| self.failed = Some(error.kind()))
+    }
+}
+
+impl<W: Write> Write for Stream<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.noted(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.noted(result)
+    }
+}

@@ -1,0 +1,171 @@
+//! What the patterns of a filter matched in one run.
+//!
+//! Patterns are compared with whole keys, so `--exclude d` leaves out a key `d` and nothing of a directory `d`. Who writes
+//! it for the directory gets what they wanted to spare deleted, unless a run notices that the pattern matched nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::{Effect, Filter, Rule, Rules};
+use crate::key::Key;
+
+/// For each pattern the most that it matched so far.
+#[derive(Debug)]
+pub(super) struct Met(Vec<AtomicU8>);
+
+const NOTHING: u8 = 0;
+
+/// The name of a directory, and no key.
+const DIRECTORY: u8 = 1;
+
+/// A key, or perhaps one in a directory that was not looked into.
+const KEY: u8 = 2;
+
+/// Deletes that patterns may have been meant to prevent: the first for each pattern.
+#[derive(Debug, Default)]
+pub(crate) struct Stray(BTreeMap<usize, Key>);
+
+impl Filter {
+    /// Returns this filter with a memory of its own of what its patterns match.
+    pub(crate) fn watched(&self) -> Self {
+        let met = self.rules.as_ref().map(|rules| Met(rules.ordered.iter().map(|_| AtomicU8::new(NOTHING)).collect()));
+        Self { rules: self.rules.clone(), met: met.map(Arc::new) }
+    }
+
+    /// Returns what is to be said of the patterns that matched no key, if this filter is watched.
+    pub(crate) fn unmatched(&self) -> Vec<String> {
+        let told = self.unmet().map(|(_, rule, met)| {
+            let (effect, pattern) = (rule.effect.as_str(), rule.pattern.as_str());
+            if met == DIRECTORY {
+                format!(
+                    "the {effect} pattern '{pattern}' matches a directory and no key: '{pattern}/*' is what lies in it"
+                )
+            } else {
+                format!("the {effect} pattern '{pattern}' matches nothing on either side")
+            }
+        });
+        told.collect()
+    }
+
+    /// Takes note of a key that is to be deleted, where a pattern that has matched no key so far matches the name of a
+    /// directory that the key lies in.
+    pub(crate) fn note_delete(&self, key: &Key, stray: &mut Stray) {
+        for (index, rule, _) in self.unmet().filter(|(_, rule, _)| rule.effect == Effect::Exclude) {
+            if above(key.as_str()).any(|directory| rule.pattern.matches(directory)) {
+                stray.0.entry(index).or_insert_with(|| key.clone());
+            }
+        }
+    }
+
+    /// Returns the first pattern that matched no key to the end, with a key that it may have been meant to spare.
+    pub(crate) fn first_stray(&self, stray: &Stray) -> Option<(String, Key)> {
+        self.unmet().find_map(|(index, rule, _)| Some((rule.pattern.as_str().to_owned(), stray.0.get(&index)?.clone())))
+    }
+
+    fn unmet(&self) -> impl Iterator<Item = (usize, &Rule, u8)> {
+        let both = self.rules.as_ref().zip(self.met.as_ref());
+        both.into_iter()
+            .flat_map(|(rules, met)| met.unmet(rules))
+            .map(|(index, rule, met)| (index, rule, met.load(Ordering::Relaxed)))
+    }
+}
+
+impl Met {
+    pub(super) fn note_key(&self, rules: &Rules, key: &str) {
+        for (_, rule, met) in self.unmet(rules) {
+            if rule.pattern.matches(key) {
+                met.store(KEY, Ordering::Relaxed);
+            } else if met.load(Ordering::Relaxed) == NOTHING && above(key).any(|name| rule.pattern.matches(name)) {
+                met.fetch_max(DIRECTORY, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes note of a directory that nobody looks into, so that what lies in it may match.
+    pub(super) fn note_pruned(&self, rules: &Rules, directory: &str) {
+        for (_, rule, met) in self.unmet(rules) {
+            if rule.pattern.can_match_below(directory) || rule.pattern.matches(directory) {
+                met.store(KEY, Ordering::Relaxed);
+            } else if above(directory).any(|name| rule.pattern.matches(name)) {
+                met.fetch_max(DIRECTORY, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn unmet<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (usize, &'a Rule, &'a AtomicU8)> {
+        let rules = rules.ordered.iter().zip(&self.0).enumerate().map(|(index, (rule, met))| (index, rule, met));
+        rules.filter(|(.., met)| met.load(Ordering::Relaxed) != KEY)
+    }
+}
+
+impl Effect {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Exclude => "exclude",
+            Self::Include => "include",
+        }
+    }
+}
+
+/// Returns the names of the directories that a key lies in: `a` and `a/b` for `a/b/c`, and for `a/b/`.
+fn above(key: &str) -> impl Iterator<Item = &str> {
+    key.match_indices('/').map(|(at, _)| &key[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(patterns: &[(&str, Effect)]) -> Filter {
+        let build = patterns.iter().try_fold(Filter::builder(), |builder, (pattern, effect)| match effect {
+            Effect::Exclude => builder.exclude(pattern),
+            Effect::Include => builder.include(pattern),
+        });
+        build.unwrap().build().unwrap().watched()
+    }
+
+    #[test]
+    fn a_pattern_that_matches_no_key_is_told_from_one_that_names_a_directory() {
+        for (pattern, keys, expected) in [
+            ("d", &["d"][..], None),
+            ("d", &["d/x"], Some("matches a directory and no key: 'd/*'")),
+            ("d", &["e/d/x", "dx"], Some("matches nothing")),
+            ("*/d", &["e/d/x"], Some("matches a directory and no key: '*/d/*'")),
+            ("*/d", &["e/d/x", "f/d"], None),
+            ("d/*", &["d/x"], None),
+            ("d/", &["d/x"], None),
+        ] {
+            let filter = watched(&[(pattern, Effect::Exclude)]);
+            for key in keys {
+                filter.admits(key);
+            }
+            let told = filter.unmatched();
+            assert_eq!(told.len(), usize::from(expected.is_some()), "{pattern} {told:?}");
+            assert!(told.iter().all(|told| expected.is_some_and(|expected| told.contains(expected))), "{told:?}");
+            assert_eq!(filter.watched().unmatched().len(), 1, "another run has a memory of its own");
+        }
+    }
+
+    #[test]
+    fn what_is_not_looked_into_may_match() {
+        let filter = watched(&[("d*", Effect::Exclude), ("d/*.txt", Effect::Include), ("data", Effect::Exclude)]);
+        assert!(!filter.prunes("d/"), "something in it may be included");
+        let filter = watched(&[("d/*.txt", Effect::Exclude), ("data", Effect::Exclude), ("d*", Effect::Exclude)]);
+        assert!(filter.prunes("d/"));
+        assert_eq!(filter.unmatched(), ["the exclude pattern 'data' matches nothing on either side"]);
+    }
+
+    #[test]
+    fn a_delete_below_the_name_of_a_pattern_is_a_stray_unless_the_pattern_matches_a_key() {
+        let filter = watched(&[("d", Effect::Exclude), ("*/old", Effect::Exclude), ("i", Effect::Include)]);
+        let mut stray = Stray::default();
+        for key in ["a", "i/x", "e/old/x", "e/old/y"] {
+            assert!(filter.admits(key));
+            filter.note_delete(&Key::from(key), &mut stray);
+        }
+        assert_eq!(filter.first_stray(&stray), Some(("*/old".to_owned(), Key::from("e/old/x"))));
+        assert!(!filter.admits("f/old"));
+        assert_eq!(filter.first_stray(&stray), None);
+    }
+}
