@@ -25,6 +25,9 @@ use crate::warnings::Warnings;
 
 const S3: &str = "s3";
 
+#[cfg(target_os = "linux")]
+pub(crate) use run::not_started;
+
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> Exit {
     match cli.command {

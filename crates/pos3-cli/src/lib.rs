@@ -13,6 +13,7 @@ mod progress;
 mod signals;
 mod size;
 mod summary;
+mod tether;
 mod warnings;
 
 use std::process::ExitCode;
@@ -28,6 +29,9 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(output::panicked));
     let arguments: Vec<_> = std::env::args_os().collect();
     name::take(arguments.first().map(std::ffi::OsString::as_os_str));
+    if let Some(not_started) = tether::take_over(&arguments) {
+        return not_started.into();
+    }
     let asked = args::Asked::of(&arguments);
     let exit = match args::parse(arguments) {
         Ok(cli) => run(cli, &asked),
@@ -49,7 +53,10 @@ fn run(cli: args::Cli, asked: &args::Asked) -> Exit {
             return Exit::Failed;
         }
     };
-    let exit = runtime.block_on(commands::run(cli));
+    let exit = runtime.block_on(async {
+        signals::survive_the_limit_of_file_sizes();
+        commands::run(cli).await
+    });
     runtime.shutdown_timeout(LEFTOVERS);
     exit
 }

@@ -1,14 +1,19 @@
-//! Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: the first asks the run to end in good order, the second ends the process.
+//! Ctrl-C, SIGTERM, SIGHUP, SIGQUIT and the signals of timers and limits: the first asks the run to end in good order,
+//! the second ends the process.
 //!
 //! Without it a signal would cut a run short anywhere, without a word about what was done and what was not.
 
 use std::sync::{Arc, OnceLock};
 
 use pos3::{CancellationToken, Signal, on_each_signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::exit::Exit;
 use crate::output;
+
+/// SIGXFSZ, which the kernel sends for a write beyond the limit of the size of files (`ulimit -f`).
+const FILE_SIZE_LIMIT: i32 = 25;
 
 /// The signals of one run.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +27,7 @@ impl Signals {
     pub(crate) fn listen() -> Self {
         let signals = Self::default();
         let receiver = signals.clone();
-        on_each_signal(move |signal| receiver.received(Exit::Signal(signal)));
+        on_each_signal(&Signal::ALL, move |signal| receiver.received(Exit::Signal(signal)));
         signals
     }
 
@@ -55,9 +60,26 @@ impl Signals {
 /// Returns every signal as it comes, for a command that decides itself what each of them means.
 pub(crate) fn each() -> UnboundedReceiver<Signal> {
     let (arrived, arrivals) = unbounded_channel();
-    on_each_signal(move |signal| {
+    on_each_signal(&Signal::ALL, move |signal| {
         // Who no longer receives has ended.
         let _ended = arrived.send(signal);
     });
     arrivals
+}
+
+/// Returns each SIGUSR1 and SIGUSR2 as it comes. They no longer end this process.
+pub(crate) fn user_defined() -> UnboundedReceiver<SignalKind> {
+    let (arrived, arrivals) = unbounded_channel();
+    for kind in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
+        let (Ok(mut stream), arrived) = (signal(kind), arrived.clone()) else { continue };
+        tokio::spawn(async move { while stream.recv().await.is_some() && arrived.send(kind).is_ok() {} });
+    }
+    arrivals
+}
+
+/// Makes a write beyond the limit of the size of files an ordinary error. Programs that this one starts get the default
+/// action of the signal again, because a handler, unlike an ignored signal, ends with `exec`.
+pub(crate) fn survive_the_limit_of_file_sizes() {
+    // Where it cannot be installed, the signal ends the process as before.
+    let _handler = signal(SignalKind::from_raw(FILE_SIZE_LIMIT));
 }

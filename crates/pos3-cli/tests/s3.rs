@@ -31,6 +31,7 @@ mod run;
 mod run_outputs;
 mod run_sides;
 mod run_touched;
+mod run_signals;
 mod shapes;
 mod signals;
 mod sources;

@@ -28,9 +28,11 @@ The path of --upload-file and --sync-file is left free for the file. A path inst
 
 When the program ends with code 0, everything is uploaded. When it fails, or SIGINT, SIGTERM, SIGHUP or SIGQUIT comes,
 only what --sync-on-error asks for is uploaded, nothing is deleted, and --deadline limits the time. These signals are
-passed on to the program, which has --grace seconds to end; a second signal kills it and ends the uploads at once. When
-the first signal comes after the program has ended, the uploads go on until the deadline and nothing more is deleted.
-Under nohup a SIGHUP is ignored. A SIGHUP after another signal does not count as a second one.
+passed on to the program and its process group, which have --grace seconds to end; a second signal kills them and ends
+the uploads at once. When the first signal comes after the program has ended, the uploads go on until the deadline and
+nothing more is deleted. Under nohup a SIGHUP is ignored. A SIGHUP after another signal, or the same signal again within
+a second, is not a second signal. SIGALRM, SIGVTALRM, SIGPROF and SIGXCPU are treated as SIGTERM. SIGUSR1 and SIGUSR2
+are passed on to the program, and nothing else happens. If pos3-cli is killed, the program gets SIGTERM (Linux).
 
 Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not, or a
 file output is not there (after a signal 128 + N); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
@@ -97,11 +99,12 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "What to delete")]
     allow_empty: bool,
 
-    /// How long the program may take to end after a signal before it is killed, in seconds
+    /// How long the program, and what it started, may take to end after a signal before they are killed, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) grace: Duration,
 
-    /// How long the uploads may take when the program failed or a signal came, in seconds
+    /// How long the uploads may take when the program failed or a signal came, in seconds; what is in flight then has ten
+    /// more
     #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     pub(crate) deadline: Duration,
 

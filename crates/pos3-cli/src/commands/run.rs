@@ -17,6 +17,7 @@ use pos3::{
     DownloadOptions, Ending, Mirror, RemoteDelete, Session, SessionBuilder, SessionError, Signal, SyncBothOptions,
     UploadOptions,
 };
+use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::session::{self, Sessions};
@@ -35,6 +36,15 @@ const COMMAND: &str = "run";
 /// A time that nobody waits for.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// How often it is looked whether the processes that the program started have ended.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How long processes that end together with the program may take.
+const SETTLING: Duration = Duration::from_millis(500);
+
+/// The most processes that a warning names.
+const NAMED: usize = 10;
+
 /// A run from its inputs to its account.
 struct Run<'a> {
     args: &'a RunArgs,
@@ -42,6 +52,8 @@ struct Run<'a> {
     audience: Audience,
     arrivals: Arrivals,
     report_file: Option<ReportFile>,
+    /// SIGUSR1 and SIGUSR2, which only the program understands.
+    notices: UnboundedReceiver<SignalKind>,
 }
 
 /// The signals that came, one after the other.
@@ -65,7 +77,9 @@ pub(crate) async fn run(args: &RunArgs) -> Exit {
     };
     let warnings = Warnings::new(if args.quiet { Detail::Quiet } else { Detail::Usual });
     let arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
-    let mut run = Run { args, audience: Audience::new(&warnings), warnings, arrivals, report_file };
+    let notices = signals::user_defined();
+    let audience = Audience::new(&warnings);
+    let mut run = Run { args, audience, warnings, arrivals, report_file, notices };
     let stage = run.audience.stage(run.show());
     let mirror = tokio::select! {
         mirror = enter(args, &run.warnings, &run.audience) => mirror,
@@ -128,6 +142,7 @@ impl Run<'_> {
             inputs.iter().for_each(|input| output::note(&input.words()));
         }
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
+        self.drop_early_notices();
         let mut program = match Program::start(&self.args.command, variables) {
             Ok(program) => program,
             Err(not_started) => {
@@ -135,15 +150,45 @@ impl Run<'_> {
                 return refuse(not_started.exit, &not_started.message, None);
             }
         };
-        let status = watch(&mut program, &mut self.arrivals, self.args.grace).await;
+        let status = watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
         if self.arrivals.count > 1 {
             mirror.session().abandon();
+        } else if self.arrivals.first.is_none() {
+            self.warn_of_processes(&program).await;
         }
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first.is_none();
         let ending = self.end(mirror.session(), succeeded).await;
         let (warnings, report_file) = (self.warnings.told(), self.report_file.take());
         let signal = self.arrivals.first;
         Account { args: self.args, paths, inputs, status, signal, ending, warnings, report_file }.tell()
+    }
+
+    /// Drops each SIGUSR1 and SIGUSR2 that came before there was a program.
+    fn drop_early_notices(&mut self) {
+        if self.notices.try_recv().is_ok() {
+            say("a SIGUSR1 or SIGUSR2 came before the program was started, and is not passed on");
+        }
+        while self.notices.try_recv().is_ok() {}
+    }
+
+    /// Warns of processes that the program started and that have not ended with it.
+    async fn warn_of_processes(&self, program: &Program) {
+        let end = tokio::time::Instant::now() + SETTLING;
+        let mut left = program.group();
+        while !left.is_empty() && tokio::time::Instant::now() < end {
+            tokio::time::sleep(GLANCE).await;
+            left = program.group();
+        }
+        if left.is_empty() {
+            return;
+        }
+        let named: Vec<_> = left.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = if left.len() > NAMED { ", …" } else { "" };
+        self.warnings.tell(&format!(
+            "the program has ended, but processes that it started still run (PID {}{more}); what they write from now on \
+             may not be uploaded",
+            named.join(", ")
+        ));
     }
 
     /// Ends the session. The first signal that comes meanwhile leaves the uploads the deadline, a second ends them.
@@ -176,14 +221,25 @@ fn paths<'a>(args: &'a RunArgs, mirror: &Mirror) -> Result<Vec<(Use, &'a Place, 
     args.places().map(|(kind, place)| Ok((kind, place, mirror.path(&place.name)?.to_owned()))).collect()
 }
 
-/// Waits for the program's end. The first signal is passed on and starts the time of grace; the second kills.
-async fn watch(program: &mut Program, arrivals: &mut Arrivals, grace: Duration) -> Option<ExitStatus> {
+/// Waits for the program's end. The first signal is passed on and starts the time of grace, in which what the program
+/// started must end, too; the second kills.
+async fn watch(
+    program: &mut Program,
+    arrivals: &mut Arrivals,
+    notices: &mut UnboundedReceiver<SignalKind>,
+    grace: Duration,
+) -> Option<ExitStatus> {
     let mut patience = pin!(tokio::time::sleep(FOREVER));
-    let mut killed = false;
+    let (mut ended, mut killed) = (None, false);
     loop {
+        if let Some(status) = ended
+            && (killed || arrivals.first.is_none() || program.group().is_empty())
+        {
+            return status;
+        }
         tokio::select! {
             biased;
-            status = program.wait() => return status.ok(),
+            status = program.wait(), if ended.is_none() => ended = Some(status.ok()),
             signal = arrivals.next() => {
                 if arrivals.count > 1 {
                     program.kill();
@@ -193,11 +249,14 @@ async fn watch(program: &mut Program, arrivals: &mut Arrivals, grace: Duration) 
                     patience.set(tokio::time::sleep(grace));
                 }
             }
+            Some(signal) = notices.recv() => program.notify(signal),
             () = &mut patience, if !killed => {
-                say("the program did not end in time and is killed");
+                let what = if ended.is_some() { "what the program started" } else { "the program" };
+                say(&format!("{what} did not end in time and is killed"));
                 program.kill();
                 killed = true;
             }
+            () = tokio::time::sleep(GLANCE), if ended.is_some() => {}
         }
     }
 }
@@ -214,6 +273,13 @@ impl Arrivals {
             None => std::future::pending().await,
         }
     }
+}
+
+/// Reports that a program cannot be started, and returns the exit code.
+#[cfg(target_os = "linux")]
+pub(crate) fn not_started(name: &std::ffi::OsStr, error: &std::io::Error) -> Exit {
+    let not_started = program::not_started(name, error);
+    refuse(not_started.exit, &not_started.message, None)
 }
 
 /// Says what this command does.

@@ -280,8 +280,8 @@ fn a_second_signal_kills_the_program_and_ends_the_uploads() {
     let mut child = start(&cloud, &sh(&places, script));
     wait_for(&mut child, "ready");
     kill("-TERM", &child);
-    // The same signal twice before anybody looks would be one.
-    std::thread::sleep(Duration::from_millis(300));
+    // The same signal again within a second is no second one.
+    std::thread::sleep(Duration::from_millis(1200));
     kill("-TERM", &child);
     let begin = Instant::now();
     let ended = Ended::from(child.wait_with_output().unwrap());
@@ -537,7 +537,7 @@ fn a_second_signal_while_the_last_outputs_go_ends_at_once_and_names_what_is_miss
     let cloud = Cloud::new(&[]).with_objects(&[("out/old", "x")]);
     let child = slow(&cloud, Duration::from_secs(600));
     kill("-INT", &child);
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(1200));
     kill("-INT", &child);
     let begin = Instant::now();
     let ended = Ended::from(child.wait_with_output().unwrap());

@@ -48,7 +48,7 @@ impl Signals {
         };
         let listening = match self {
             Self::Ignored => None,
-            Self::End => Some(AbortOnDropHandle::new(on_each_signal(forward))),
+            Self::End => Some(AbortOnDropHandle::new(on_each_signal(&Signal::REQUESTS, forward))),
         };
         Arrivals { signals, first, listening }
     }

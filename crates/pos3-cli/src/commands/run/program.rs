@@ -13,9 +13,11 @@ use std::process::ExitStatus;
 
 use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
 use rustix::termios::tcgetpgrp;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+use tokio::signal::unix::SignalKind;
 
 use crate::exit::{BY_SIGNAL, Exit};
+use crate::tether;
 
 /// What shells say of a program that is not there.
 const NOT_FOUND: u8 = 127;
@@ -48,12 +50,12 @@ pub(super) struct NotStarted {
 }
 
 impl Program {
-    /// Starts a program with variables added to its environment.
+    /// Starts a program with variables added to its environment. It receives SIGTERM when the calling thread ends.
     pub(super) fn start(command: &[OsString], variables: Vec<(String, PathBuf)>) -> Result<Self, NotStarted> {
         let (name, arguments) = command.split_first().ok_or_else(|| not_found(OsStr::new("")))?;
         let group = if owns_terminal() { Group::Shared } else { Group::Own };
-        let mut command = Command::new(name);
-        command.args(arguments).envs(variables);
+        let mut command = tether::command(name, arguments);
+        command.envs(variables);
         if group == Group::Own {
             command.process_group(0);
         }
@@ -67,14 +69,24 @@ impl Program {
         self.child.wait().await
     }
 
-    /// Sends it a signal that was sent to this process.
+    /// Sends it, and what it started, a signal that was sent to this process. Timers and limits of this process become
+    /// SIGTERM.
     pub(super) fn pass_on(&self, signal: pos3::Signal) {
         match (signal, self.group) {
             (pos3::Signal::Interrupt | pos3::Signal::Quit, Group::Shared) => {}
             (pos3::Signal::Interrupt, Group::Own) => self.send(Signal::INT),
             (pos3::Signal::Quit, Group::Own) => self.send(Signal::QUIT),
             (pos3::Signal::Hangup, _) => self.send(Signal::HUP),
-            (pos3::Signal::Terminate, _) => self.send(Signal::TERM),
+            _ => self.send(Signal::TERM),
+        }
+    }
+
+    /// Sends the program alone a signal whose meaning is its own: what it started may not know that meaning, and would
+    /// be ended by it.
+    pub(super) fn notify(&self, signal: SignalKind) {
+        let signal = if signal == SignalKind::user_defined1() { Signal::USR1 } else { Signal::USR2 };
+        if let Some(pid) = self.pid.filter(|_| self.child.id().is_some()) {
+            let _gone = kill_process(pid, signal);
         }
     }
 
@@ -83,14 +95,37 @@ impl Program {
         self.send(Signal::KILL);
     }
 
+    /// Returns the IDs of the processes that run in the program's own group. There are none where the group is shared
+    /// with this process, and on systems without `/proc`.
+    pub(super) fn group(&self) -> Vec<i32> {
+        let Some(group) = self.pid.filter(|_| self.group == Group::Own) else { return Vec::new() };
+        let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+        let ids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mut members: Vec<i32> = ids.filter(|id| runs_in(*id, group)).collect();
+        members.sort_unstable();
+        members
+    }
+
     fn send(&self, signal: Signal) {
-        let Some(pid) = self.pid.filter(|_| self.child.id().is_some()) else { return };
+        // The ID of a group cannot be taken by another process while the group has members.
+        let is_there = self.child.id().is_some() || !self.group().is_empty();
+        let Some(pid) = self.pid.filter(|_| is_there) else { return };
         // A program that is gone has nothing to be told.
         let _gone = match self.group {
             Group::Own => kill_process_group(pid, signal),
             Group::Shared => kill_process(pid, signal),
         };
     }
+}
+
+/// Returns true if a process is in this group and has not ended.
+fn runs_in(process: i32, group: Pid) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
+    // The name of the program, in parentheses, may contain anything. The state, the parent and the group follow.
+    let Some((_, after_name)) = stat.rsplit_once(") ") else { return false };
+    let mut fields = after_name.split(' ');
+    let has_ended = matches!(fields.next(), None | Some("Z" | "X"));
+    !has_ended && fields.nth(1).and_then(|id| id.parse().ok()) == Some(group.as_raw_nonzero().get())
 }
 
 /// Finds out before anything is fetched that a program cannot be started.
@@ -121,7 +156,8 @@ fn not_found(name: &OsStr) -> NotStarted {
     NotStarted { exit: Exit::Program(NOT_FOUND), message: format!("there is no program '{}'", name.display()) }
 }
 
-fn not_started(name: &OsStr, error: &io::Error) -> NotStarted {
+/// Returns why a program cannot be started.
+pub(super) fn not_started(name: &OsStr, error: &io::Error) -> NotStarted {
     if error.kind() == io::ErrorKind::NotFound {
         return not_found(name);
     }

@@ -1,0 +1,77 @@
+//! Ends the program of `run` when pos3 itself is killed.
+//!
+//! A program that outlived pos3 would go on writing where the next run of pos3 expects nobody. On Linux a process can
+//! ask for a signal at the death of its parent, but only for itself. So `run` starts this program once more, which asks
+//! for it and then becomes the program.
+
+use std::ffi::{OsStr, OsString};
+
+use tokio::process::Command;
+
+use crate::exit::Exit;
+
+/// The first argument of this program if it is to become another one. The process ID of its parent follows.
+#[cfg(target_os = "linux")]
+const TETHERED_TO: &str = "--tethered-to";
+
+/// This program, also if its file was replaced or removed.
+#[cfg(target_os = "linux")]
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Returns the command for a program that receives SIGTERM when the calling thread ends.
+#[cfg(target_os = "linux")]
+pub(crate) fn command(name: &OsStr, arguments: &[OsString]) -> Command {
+    if !std::path::Path::new(THIS_PROGRAM).exists() {
+        return untethered(name, arguments);
+    }
+    let mut command = Command::new(THIS_PROGRAM);
+    command.args([TETHERED_TO, &std::process::id().to_string()]).arg(name).args(arguments);
+    if let Some(own_name) = std::env::args_os().next() {
+        command.arg0(own_name);
+    }
+    command
+}
+
+/// Returns the command for a program. Other systems than Linux report the death of a parent to nobody.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn command(name: &OsStr, arguments: &[OsString]) -> Command {
+    untethered(name, arguments)
+}
+
+fn untethered(name: &OsStr, arguments: &[OsString]) -> Command {
+    let mut command = Command::new(name);
+    command.args(arguments);
+    command
+}
+
+/// Becomes the program that a [`command`] names, if the arguments are those of one. It returns only if that is
+/// impossible.
+#[cfg(target_os = "linux")]
+pub(crate) fn take_over(arguments: &[OsString]) -> Option<Exit> {
+    use std::os::unix::process::CommandExt;
+
+    use pos3::Signal;
+    use rustix::process::{getppid, set_parent_process_death_signal};
+
+    use crate::commands::not_started;
+
+    let [_, first, parent, name, arguments @ ..] = arguments else { return None };
+    if first != TETHERED_TO {
+        return None;
+    }
+    // Without the signal, the program still has to run.
+    let _not_tethered = set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    let parent = parent.to_str().and_then(|parent| parent.parse().ok()).and_then(rustix::process::Pid::from_raw);
+    if getppid() != parent {
+        // The parent died before the request, so no signal will come.
+        return Some(Exit::Signal(Signal::Terminate));
+    }
+    let error = std::process::Command::new(name).args(arguments).exec();
+    Some(not_started(name, &error))
+}
+
+/// Returns nothing: on this system programs are started directly.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn take_over(_arguments: &[OsString]) -> Option<Exit> {
+    None
+}
