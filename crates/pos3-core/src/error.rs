@@ -138,6 +138,13 @@ impl StoreError {
         self
     }
 
+    /// Returns this error marked as permanent: the same request will not succeed later.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.temporary = false;
+        self
+    }
+
     /// Returns this error with its reach.
     #[must_use]
     pub fn with_reach(mut self, reach: Reach) -> Self {

@@ -123,6 +123,12 @@ pub trait RemoteStore: Any + Debug + Display + Send + Sync {
     /// Returns the requests sent so far, by kind; empty for a store that sends none.
     fn usage(&self) -> Usage;
 
+    /// Returns why the store's last request failed, while requests fail and are sent again. A transfer that is stopped
+    /// in that time has no other cause to name.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Lists the entries whose keys start with `prefix`.
     fn list(&self, prefix: &str, options: ListOptions) -> EntryStream;
 

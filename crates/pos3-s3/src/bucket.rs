@@ -65,7 +65,7 @@ impl Bucket {
 
     /// Returns the store's error for a failure during `operation`.
     pub(crate) fn error(&self, operation: &'static str, key: &Key, failure: Failure) -> StoreError {
-        failure.during(operation, Some(key), &self.name, self.client.server())
+        self.client.error(operation, Some(key), &self.name, failure)
     }
 }
 

@@ -18,7 +18,8 @@ pub(crate) mod uri;
 pub(crate) mod xml;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -27,7 +28,7 @@ use http::header::{CONTENT_LENGTH, DATE, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody};
-use pos3_core::ClockSkew;
+use pos3_core::{ClockSkew, Key, StoreError};
 use tokio::time::timeout;
 
 use crate::error::{Failure, Refusal};
@@ -40,7 +41,7 @@ use floor::Floor;
 use habits::Habits;
 use region::Regions;
 use request::{Body, Request};
-use retry::{Attempts, Brake};
+use retry::{Attempts, Brake, Server};
 use sign::Signer;
 use stream::Streamed;
 use uri::Endpoint;
@@ -72,6 +73,10 @@ struct Inner {
     brake: Brake,
     clock: Clock,
     habits: Habits,
+    /// True once any request got an answer.
+    has_answered: AtomicBool,
+    /// The last failure since a request succeeded.
+    trouble: Mutex<Option<Failure>>,
 }
 
 /// A complete response with a success status.
@@ -122,6 +127,8 @@ impl S3Client {
             brake: Brake::new(),
             clock: Clock::default(),
             habits: Habits::default(),
+            has_answered: AtomicBool::new(false),
+            trouble: Mutex::default(),
         })))
     }
 
@@ -171,7 +178,38 @@ impl S3Client {
 
     /// Waits until a failed request may be sent again. Returns the failure if it must not be repeated.
     pub(crate) async fn again(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), Failure> {
-        attempts.again(failure, &self.0.brake).await
+        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.repeat());
+        let server = if self.has_answered() { Server::HasAnswered } else { Server::IsUnknown };
+        attempts.again(failure, server, &self.0.brake).await
+    }
+
+    /// Returns the last failure that a request may be repeated for, if no request has succeeded since.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Failure::repeat)
+    }
+
+    fn has_answered(&self) -> bool {
+        self.0.has_answered.load(Ordering::Relaxed)
+    }
+
+    /// Returns the store's error for a failure during `operation`.
+    ///
+    /// Until the server has answered, its address and the credentials are probably wrong. From then on, connections and
+    /// credentials that fail may be good again later.
+    pub(crate) fn error(
+        &self,
+        operation: &'static str,
+        key: Option<&Key>,
+        bucket: &str,
+        failure: Failure,
+    ) -> StoreError {
+        let (is_cut_off, needs_credentials) = (failure.is_cut_off(), failure.needs_new_credentials());
+        let error = failure.during(operation, key, bucket, self.server());
+        match self.has_answered() {
+            true if needs_credentials => error.temporary(),
+            false if is_cut_off => error.permanent(),
+            _ => error,
+        }
     }
 
     /// Signs a request for the current time, sends it once and returns the head of the response if it is a success.
@@ -233,7 +271,9 @@ impl S3Client {
             let unread = streamed.and_then(|streamed| streamed.failure());
             unread.map_or_else(|| error.into(), Failure::from)
         })?;
+        self.0.has_answered.store(true, Ordering::Relaxed);
         if response.status().is_success() {
+            *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
             let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
             self.0.clock.learn(asked, date.and_then(time::parse_http_date));
             return Ok(response);

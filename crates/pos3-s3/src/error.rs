@@ -71,6 +71,17 @@ impl Failure {
         matches!(self, Self::Refused(refusal) if refusal.kind() == ErrorKind::Throttled)
     }
 
+    /// Returns true if the connection was refused or cut.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        use HttpErrorKind::{Connect, Interrupted, Request};
+        matches!(self, Self::Transport(error) if matches!(error.kind(), Connect | Request | Interrupted))
+    }
+
+    /// Returns true if there were no credentials, or only some that have expired. The source may have new ones later.
+    pub(crate) fn needs_new_credentials(&self) -> bool {
+        matches!(self, Self::Credentials(_)) || self.refusal().is_some_and(Refusal::is_expired)
+    }
+
     /// Returns true if the server may have done what was asked although no answer says so.
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {

@@ -116,7 +116,7 @@ impl Listing {
     fn fail(&mut self, failure: Failure) -> StoreError {
         self.next = Next::Nothing;
         self.entries = Vec::new().into_iter();
-        let error = failure.during("list", None, &self.bucket.name, self.bucket.client.server());
+        let error = self.bucket.client.error("list", None, &self.bucket.name, failure);
         if self.query.prefix.is_empty() { error } else { error.with_key(&Key::from(self.query.prefix.as_str())) }
     }
 }

@@ -63,6 +63,11 @@ impl RemoteStore for S3Store {
         self.0.counters.usage()
     }
 
+    fn trouble(&self) -> Option<String> {
+        let failure = self.0.client.trouble()?;
+        Some(self.0.client.error("send", None, &self.0.name, failure).cause())
+    }
+
     fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
         Listing::new(self.0.clone(), prefix, options).boxed()
     }

@@ -71,7 +71,7 @@ impl Bucket {
     }
 
     fn unlisted(&self, prefix: &str, failure: Failure) -> StoreError {
-        let error = failure.during("list uploads", None, &self.name, self.client.server());
+        let error = self.client.error("list uploads", None, &self.name, failure);
         if prefix.is_empty() { error } else { error.with_key(&Key::from(prefix)) }
     }
 

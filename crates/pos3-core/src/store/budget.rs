@@ -3,7 +3,7 @@
 //! Without one budget for the whole run, the number of parallel files and of parallel parts would multiply, and so
 //! would the memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,15 +16,41 @@ const UNIT: u64 = 4096;
 #[derive(Clone, Debug)]
 pub struct Budget {
     slots: Arc<Semaphore>,
+    narrowing: Arc<Mutex<Narrowing>>,
     bytes: Arc<Semaphore>,
     byte_units: u32,
     concurrency: usize,
 }
 
+/// The slots that a budget has withdrawn for a while.
+#[derive(Debug, Default)]
+struct Narrowing {
+    withdrawn: usize,
+    /// How many of them are still used by requests in flight.
+    in_use: usize,
+}
+
 /// Permission to have one more request in flight, until it is dropped.
 #[derive(Debug)]
 pub struct Slot {
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
+    narrowing: Arc<Mutex<Narrowing>>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut narrowing = locked(&self.narrowing);
+        if narrowing.in_use > 0
+            && let Some(permit) = self.permit.take()
+        {
+            narrowing.in_use -= 1;
+            permit.forget();
+        }
+    }
+}
+
+fn locked(narrowing: &Mutex<Narrowing>) -> MutexGuard<'_, Narrowing> {
+    narrowing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Permission to hold some bytes in memory, until it is dropped.
@@ -47,6 +73,7 @@ impl Budget {
         let byte_units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 4);
         Self {
             slots: Arc::new(Semaphore::new(concurrency)),
+            narrowing: Arc::default(),
             bytes: Arc::new(Semaphore::new(byte_units as usize)),
             byte_units,
             concurrency,
@@ -58,9 +85,35 @@ impl Budget {
         self.concurrency
     }
 
+    /// Limits the requests in flight to `most`, until [`widen`](Self::widen) raises that again. Requests that are in
+    /// flight already go on.
+    ///
+    /// If time is short, a few requests that are complete are worth more than many that are not.
+    pub fn narrow(&self, most: usize) {
+        let mut narrowing = locked(&self.narrowing);
+        let more = self.concurrency.saturating_sub(most.max(1)).saturating_sub(narrowing.withdrawn);
+        narrowing.withdrawn += more;
+        narrowing.in_use += more - self.slots.forget_permits(more);
+    }
+
+    /// Allows one request more in flight, if the budget was narrowed.
+    pub fn widen(&self) {
+        let mut narrowing = locked(&self.narrowing);
+        if narrowing.withdrawn == 0 {
+            return;
+        }
+        narrowing.withdrawn -= 1;
+        if narrowing.in_use > 0 {
+            narrowing.in_use -= 1;
+        } else {
+            self.slots.add_permits(1);
+        }
+    }
+
     /// Waits for a slot.
     pub async fn slot(&self) -> Slot {
-        Slot { _permit: acquire(&self.slots, 1).await }
+        let permit = Some(acquire(&self.slots, 1).await);
+        Slot { permit, narrowing: self.narrowing.clone() }
     }
 
     /// Returns a slot if one is free. Use it for the second and further parts of one object.
@@ -68,7 +121,8 @@ impl Budget {
     /// The first part uses the slot that its copy already holds, so every copy can make progress. Parts must not wait
     /// for further slots: copies that each hold one slot and wait for another would block each other forever.
     pub fn try_slot(&self) -> Option<Slot> {
-        self.slots.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
+        let permit = self.slots.clone().try_acquire_owned().ok()?;
+        Some(Slot { permit: Some(permit), narrowing: self.narrowing.clone() })
     }
 
     /// Waits until `bytes` more bytes may be in memory. More than the whole budget is treated as the whole budget.
@@ -96,6 +150,28 @@ async fn acquire(semaphore: &Arc<Semaphore>, permits: u32) -> OwnedSemaphorePerm
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_budget_that_is_narrowed_has_fewer_slots_until_it_is_widened() {
+        let free = |budget: &Budget| budget.slots.available_permits();
+        let budget = Budget::new(8, 8192);
+        let mut used = Vec::new();
+        for _ in 0..6 {
+            used.push(budget.slot().await);
+        }
+        budget.narrow(2);
+        budget.narrow(2);
+        assert_eq!(free(&budget), 0);
+        used.truncate(2);
+        assert_eq!(free(&budget), 0, "four of those in flight were too many");
+        drop(used.pop());
+        assert_eq!(free(&budget), 1);
+        budget.widen();
+        assert_eq!(free(&budget), 2);
+        drop(used);
+        (0..20).for_each(|_| budget.widen());
+        assert_eq!(free(&budget), 8, "never more than at first");
+    }
 
     #[tokio::test]
     async fn slots_and_bytes_come_back_when_dropped() {

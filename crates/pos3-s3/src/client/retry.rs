@@ -15,9 +15,17 @@ use crate::error::Failure;
 /// The upper bound of the first pause. Each further bound is twice the previous one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The number of extra attempts if the server reports an overload. All attempts together then take at least half a
-/// minute.
-const OVERLOADED: u32 = 5;
+/// The number of extra attempts if the server reports an overload, or if a server that has answered before refuses or
+/// cuts connections, as during a restart. All attempts together then take at least half a minute.
+const PATIENT: u32 = 5;
+
+/// Whether a server is known to exist. If it has never answered, its address is probably wrong, and a user wants to know
+/// that soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    HasAnswered,
+    IsUnknown,
+}
 
 /// Counts the attempts of one request.
 #[derive(Debug)]
@@ -56,17 +64,18 @@ impl Attempts {
     /// # Errors
     ///
     /// Returns the failure if it is permanent or the maximum number of attempts is reached.
-    pub(crate) async fn again(&mut self, failure: Failure, brake: &Brake) -> Result<(), Failure> {
+    pub(crate) async fn again(&mut self, failure: Failure, server: Server, brake: &Brake) -> Result<(), Failure> {
         self.ambiguous |= failure.is_ambiguous();
         self.made += 1;
         let is_final = self.wrong_digest_is_final && failure.is_wrong_digest();
-        let limit = self.limit + if failure.is_throttling() { OVERLOADED } else { 0 };
+        let is_patient = failure.is_throttling() || (failure.is_cut_off() && server == Server::HasAnswered);
+        let limit = self.limit + if is_patient { PATIENT } else { 0 };
         if is_final || !failure.is_temporary() || self.made >= limit {
             return Err(failure);
         }
         let mut pause = self.pause(failure.retry_after());
-        if failure.is_throttling() {
-            // An overloaded server needs time to recover, so the random pause gets a minimum.
+        if is_patient {
+            // The server needs time to recover, so the random pause gets a minimum.
             pause = pause.max(self.bound() / 2);
         }
         tracing::debug!(attempt = self.made, ?pause, ?failure, "a request failed and is sent again");
@@ -132,6 +141,7 @@ fn random_up_to(bound: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, StatusCode};
+    use object_store::client::{HttpError, HttpErrorKind};
 
     use super::*;
     use crate::error::Refusal;
@@ -145,12 +155,25 @@ mod tests {
     async fn only_temporary_failures_are_tried_again_and_not_for_ever() {
         let brake = Brake::new();
         let mut attempts = Attempts::new(3, Duration::from_secs(1));
-        assert!(attempts.again(refused(403), &brake).await.is_err());
+        assert!(attempts.again(refused(403), Server::HasAnswered, &brake).await.is_err());
 
         let mut attempts = Attempts::new(3, Duration::from_secs(1));
-        assert!(attempts.again(refused(500), &brake).await.is_ok());
-        assert!(attempts.again(refused(500), &brake).await.is_ok());
-        assert!(attempts.again(refused(500), &brake).await.is_err());
+        assert!(attempts.again(refused(500), Server::HasAnswered, &brake).await.is_ok());
+        assert!(attempts.again(refused(500), Server::HasAnswered, &brake).await.is_ok());
+        assert!(attempts.again(refused(500), Server::HasAnswered, &brake).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_has_answered_may_refuse_connections_for_half_a_minute() {
+        let cut_off = |kind| Failure::Transport(HttpError::new(kind, std::io::Error::other("refused")));
+        for kind in [HttpErrorKind::Connect, HttpErrorKind::Request, HttpErrorKind::Interrupted] {
+            for (server, range) in [(Server::HasAnswered, 30..200), (Server::IsUnknown, 0..20)] {
+                let (brake, start) = (Brake::new(), Instant::now());
+                let mut attempts = Attempts::new(8, Duration::from_secs(20));
+                while attempts.again(cut_off(kind), server, &brake).await.is_ok() {}
+                assert!(range.contains(&start.elapsed().as_secs()), "{server:?}: {:?}", start.elapsed());
+            }
+        }
     }
 
     #[test]

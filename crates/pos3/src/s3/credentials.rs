@@ -32,6 +32,10 @@ const UNSAID: Duration = Duration::from_secs(900);
 /// If a renewal fails while the old credentials are still valid, the next attempt waits this long.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// If a server rejects credentials as expired and the source has no others, it is asked again after this time. It is
+/// short: uploads at the end of a job wait for the new credentials.
+const REJECTED: Duration = Duration::from_secs(2);
+
 /// If loading fails and no valid credentials are left, the error is cached for this long, or for as long as the attempt
 /// took if that is longer. Otherwise a hundred thousand requests would wait for a process that hangs, one after the
 /// other.
@@ -124,14 +128,14 @@ impl<S: Source> Kept<S> {
 
     /// Loads again because a server rejected as expired the credentials that a request was signed with at `signed`.
     /// Returns true if the cache now has different credentials. Of many parallel requests only one loads. If that did
-    /// not help, no request loads again for a while ([`PAUSE`]).
+    /// not help, no request loads again for a moment ([`REJECTED`]).
     async fn look_again(&self, signed: Instant) -> bool {
         let mut state = self.state.lock().await;
         let Some(held) = &state.held else { return true };
         if held.loaded > signed {
             return true;
         }
-        if state.renewed.is_some_and(|renewed| renewed.elapsed() < PAUSE) {
+        if state.renewed.is_some_and(|renewed| renewed.elapsed() < REJECTED) {
             return false;
         }
         let refused = held.credential.clone();

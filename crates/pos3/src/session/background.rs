@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pos3_core::{FailureKind, Report, SkipReason};
+use pos3_core::{Event, FailureKind, Report, SkipReason, one_line};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -79,8 +79,24 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
     let outcome = transfer::upload(&inner, &registration, Occasion::Tick).await;
     record(&registration, &outcome);
+    tell_of_failures(&inner, &registration);
     schedule(&registration);
     inner.wake.notify_one();
+}
+
+/// Warns when the uploads of a registration begin to fail, and when they succeed again, once each.
+pub(super) fn tell_of_failures(inner: &Inner, registration: &Registration) {
+    let location = &registration.location;
+    let failing = format!("the background uploads of '{location}' fail");
+    let failure = registration.history().last_error.clone();
+    let warning = match failure {
+        Some(error) if inner.is_news(&failing) => format!("{failing}, and are tried again: {}", one_line(&error)),
+        None if inner.was_told(&failing) && inner.is_news(&format!("'{location}' is uploaded again")) => {
+            format!("the background uploads of '{location}' succeed again")
+        }
+        _ => return,
+    };
+    inner.tell(&Event::Warning(&warning));
 }
 
 /// Keeps how an upload went.

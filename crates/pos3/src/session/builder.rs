@@ -163,6 +163,7 @@ impl SessionBuilder {
             is_over: AtomicBool::new(false),
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
+            unlocked: CancellationToken::new(),
             abort: CancellationToken::new(),
             abandon: CancellationToken::new(),
             wake: Notify::new(),

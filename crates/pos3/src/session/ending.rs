@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, join_all};
-use pos3_core::{Key, Report, SkipReason, Stop};
+use pos3_core::{ErrorKind, Key, Report, SkipReason, Stop, StoreError};
 
 use super::background;
 use super::deletes::Occasion;
@@ -20,12 +20,27 @@ use super::error::SessionError;
 use super::inner::Inner;
 use super::left_out::{self, LeftOut};
 use super::options::Shape;
+use super::place;
 use super::registration::Registration;
 use super::transfer;
 use super::watch::Watch;
+use crate::error::Error;
 
 /// How long transfers that are abandoned have to say what became of them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The most files in flight when an end begins to be hurried. It grows with each file that goes quickly.
+const HURRIED: usize = 4;
+
+/// How long an end that is hurried waits for other processes that have its sync state, and the share of its time.
+const LONGEST_LOCK: Duration = Duration::from_secs(10);
+const SHARE_OF_LOCKS: u32 = 4;
+
+/// The pause before a last upload that failed is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a last upload without a deadline is tried again.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// An end that several callers may wait for.
 pub(super) type EndingUnderWay = Shared<BoxFuture<'static, Ending>>;
@@ -181,7 +196,11 @@ fn begin(inner: &Arc<Inner>, how: End) -> EndingUnderWay {
 async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
     let deadline = async {
         inner.hurry.cancelled().await;
-        tokio::time::sleep(inner.deadline).await;
+        inner.budget.narrow(HURRIED);
+        let locks = LONGEST_LOCK.min(inner.deadline / SHARE_OF_LOCKS);
+        tokio::time::sleep(locks).await;
+        inner.unlocked.cancel();
+        tokio::time::sleep(inner.deadline.saturating_sub(locks)).await;
     };
     let ending = async {
         finish_background(inner).await;
@@ -193,8 +212,9 @@ async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
     let (mut deadline, mut ending) = (std::pin::pin!(deadline), std::pin::pin!(ending));
     tokio::select! {
         biased;
-        ending = &mut ending => return ending,
+        // First, because it narrows the budget before anything is begun.
         () = &mut deadline => inner.abort.cancel(),
+        ending = &mut ending => return ending,
     }
     // Everything in flight ends soon now, and says what it did not do.
     ending.await
@@ -237,15 +257,16 @@ async fn by_priority(inner: &Inner) -> Ending {
 
 /// Uploads by a plan, so that it is known what did not make it. After an error it deletes nothing.
 async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
-    let watch = Watch::new(inner.observer.clone());
     let is_gone = std::fs::symlink_metadata(&registration.local).is_err_and(|error| error.kind() == NotFound);
+    let watch = Watch::new(inner.observer.clone(), inner.budget.clone());
     let occasion = match how {
         End::Clean => Occasion::End,
         End::Error => Occasion::Failure,
     };
+    let mut cause = None;
     let outcome = tokio::select! {
         biased;
-        outcome = transfer::upload_watched(inner, registration, occasion, Some(&watch)) => outcome,
+        outcome = upload_patiently(inner, registration, occasion, &watch, &mut cause) => outcome,
         () = abandoned(inner) => Err(transfer::stopped(registration, Stop::Cancelled)),
     };
     if how == End::Clean {
@@ -262,7 +283,8 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         // What needed the place of something that was not deleted in a hurry.
         Ok(_) if !missing.is_empty() => {
             let location = registration.location.to_string();
-            (None, Some(SessionError::Deadline { location, missing: Some(missing.len()) }))
+            let cause = cause_of_delay(inner, registration, cause).await;
+            (None, Some(SessionError::Deadline { location, missing: Some(missing.len()), cause }))
         }
         // A program that failed may well not have made its file.
         Ok(None) if how == End::Clean && registration.kind.shape() == Shape::File => {
@@ -272,7 +294,9 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         Ok(report) => (report, None),
         Err(error) if inner.hurry.is_cancelled() && is_cancelled(&error) => {
             let location = registration.location.to_string();
-            (None, Some(SessionError::Deadline { location, missing: undone.map(|keys| keys.len()) }))
+            let missing = undone.map(|keys| keys.len());
+            let cause = cause_of_delay(inner, registration, first_failure(&error).or(cause)).await;
+            (None, Some(SessionError::Deadline { location, missing, cause }))
         }
         Err(error) => {
             if let SessionError::Transfer { report, .. } = &error {
@@ -294,6 +318,66 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         is_gone,
         left_out: left_out.unwrap_or_default(),
     }
+}
+
+/// Uploads until that succeeds or fails for good, or until there is no time left. `cause` is why the last attempt but
+/// one failed.
+async fn upload_patiently(
+    inner: &Inner,
+    registration: &Registration,
+    occasion: Occasion,
+    watch: &Watch,
+    cause: &mut Option<String>,
+) -> Result<Option<Arc<Report>>, SessionError> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let outcome = transfer::upload_watched(inner, registration, occasion, Some(watch)).await;
+        let Err(error) = &outcome else { return outcome };
+        let has_time = inner.hurry.is_cancelled() || begun.elapsed() < PATIENCE;
+        if !has_time || inner.abort.is_cancelled() || !may_pass(error) {
+            return outcome;
+        }
+        *cause = first_failure(error);
+        tracing::info!(location = %registration.location, %error, "the last upload failed and is tried again");
+        tokio::select! {
+            biased;
+            () = inner.abort.cancelled() => return Err(transfer::stopped(registration, Stop::Cancelled)),
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+/// Returns why an upload is late: requests that fail at the moment, else what is known of earlier attempts.
+async fn cause_of_delay(inner: &Inner, registration: &Registration, earlier: Option<String>) -> Option<String> {
+    place::trouble(&inner.registry, &registration.location).await.or(earlier)
+}
+
+/// Returns true if the same upload may succeed later.
+fn may_pass(error: &SessionError) -> bool {
+    failures(error).any(|error| error.is_temporary() && error.kind() != ErrorKind::Precondition)
+}
+
+/// Returns why the first of the files failed.
+fn first_failure(error: &SessionError) -> Option<String> {
+    failures(error).next().map(StoreError::cause)
+}
+
+fn failures(error: &SessionError) -> impl Iterator<Item = &StoreError> {
+    let report = if let SessionError::Transfer { report, .. } = error { Some(&report.0) } else { None };
+    let stopped = report.and_then(|report| match &report.stopped {
+        Some(Stop::Fatal(failure)) => Some(&failure.error),
+        Some(Stop::Listing { error, .. }) => Some(error),
+        _ => None,
+    });
+    let failed = report.into_iter().flat_map(|report| report.failed.head());
+    let opening = match error {
+        SessionError::Open(error) => match &**error {
+            Error::Store { source, .. } => Some(source),
+            _ => None,
+        },
+        _ => None,
+    };
+    opening.into_iter().chain(stopped).chain(failed.map(|failure| &failure.error))
 }
 
 fn is_cancelled(error: &SessionError) -> bool {

@@ -163,12 +163,14 @@ pub enum SessionError {
         location: String,
     },
     /// The time for ending was over before this was uploaded.
-    #[error("'{location}': {}", late(*missing))]
+    #[error("'{location}': {}", late(*missing, cause.as_deref()))]
     Deadline {
         /// The place.
         location: String,
         /// How many files are not uploaded; nothing if time was over before that was known.
         missing: Option<usize>,
+        /// Why an upload failed that was tried again until the time was over, as far as that is known.
+        cause: Option<String>,
     },
 }
 
@@ -193,11 +195,12 @@ impl From<Error> for SessionError {
 /// Failures that are named where several are one error.
 const NAMED: usize = 5;
 
-fn late(missing: Option<usize>) -> String {
-    match missing {
+fn late(missing: Option<usize>, cause: Option<&str>) -> String {
+    let late = match missing {
         Some(missing) => format!("{missing} of its files did not make it in time"),
         None => "time was over before it was known which of its files did not make it".to_owned(),
-    }
+    };
+    cause.map_or(late.clone(), |cause| format!("{late}; the last attempt failed: {cause}"))
 }
 
 fn list(errors: &[SessionError]) -> String {

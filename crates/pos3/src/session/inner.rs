@@ -42,6 +42,8 @@ pub(super) struct Inner {
     pub(super) stop: CancellationToken,
     /// From then on nothing is deleted remotely, and an end has a deadline.
     pub(super) hurry: CancellationToken,
+    /// From then on no transfer waits for another process that has its sync state.
+    pub(super) unlocked: CancellationToken,
     /// Ends every transfer in good order.
     pub(super) abort: CancellationToken,
     /// Ends every transfer at once.
@@ -144,6 +146,11 @@ impl Inner {
     /// Returns true the first time that it is asked about a warning.
     pub(super) fn is_news(&self, warning: &str) -> bool {
         self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.to_owned())
+    }
+
+    /// Returns true if it was asked about this warning.
+    pub(super) fn was_told(&self, warning: &str) -> bool {
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).contains(warning)
     }
 
     /// Says what is wrong with a listing, unless that was said before.

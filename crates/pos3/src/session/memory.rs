@@ -3,7 +3,7 @@
 //! A database on disk outlives the program and keeps others out while a transfer runs, so that many processes of one
 //! node download a place once. Where there is none, or it cannot be used, the session itself remembers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -90,7 +90,8 @@ impl Remembers {
 }
 
 impl Held {
-    /// Opens the database of a pair, waiting for others who use it until the session is aborted.
+    /// Opens the database of a pair, waiting for others who use it until the session is aborted, or until the end of the
+    /// session has no more time for that.
     pub(super) async fn open(inner: &Inner, registration: &Registration, from: &Location, to: &Location) -> Self {
         let directory = match inner.remembers.directory(from, to) {
             Ok(Some(directory)) => directory,
@@ -98,9 +99,11 @@ impl Held {
             Err(warning) => return Self { state: None, warning: Some(warning) },
         };
         let open = async |wait| State::open(&directory, &inner.registry, from, to, wait).await;
+        let holding = OnceLock::new();
         let opening = async {
             match open(Wait::For(SOON)).await {
                 Err(Error::State(StateError::Locked { holder, .. })) => {
+                    let _only_once = holding.set(holder);
                     tracing::info!(location = %registration.location, holder, "waiting for another process");
                     inner.tell(&Event::Waiting(&registration.location.to_string(), holder));
                     open(Wait::For(PATIENCE)).await
@@ -112,6 +115,15 @@ impl Held {
             biased;
             () = inner.abort.cancelled() => Self::default(),
             opened = opening => Self::of(opened.map(Some), &directory),
+            () = inner.unlocked.cancelled() => {
+                let holder = holding.get().copied().flatten().map(|holder| format!(" ({holder})")).unwrap_or_default();
+                let warning = format!(
+                    "'{}' was uploaded without its sync state, because another process{holder} did not release it in \
+                     time",
+                    registration.location
+                );
+                Self { state: None, warning: Some(Warning { about: warning.clone(), text: warning }) }
+            }
         }
     }
 

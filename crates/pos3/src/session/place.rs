@@ -189,6 +189,11 @@ pub(super) async fn look_at(registry: &Registry, location: &Location) -> Result<
     has_something(location, &tree).await.map(drop)
 }
 
+/// Returns why requests to a location fail at the moment, if they do.
+pub(super) async fn trouble(registry: &Registry, location: &Location) -> Option<String> {
+    registry.open(location, Role::Target).await.ok()?.store().trouble()
+}
+
 /// Returns true if there is anything below a prefix.
 async fn has_something(location: &Location, prefix: &Tree) -> Result<bool, SessionError> {
     let mut listed = prefix.store().list(prefix.prefix(), ListOptions::default().with_shallow(true));

@@ -1,21 +1,41 @@
 //! What is still to be copied at the end of a session, known from the plan and from what happens: when time is over, what
 //! did not make it has to be named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use pos3_core::{Action, Event, Key, Observer, Plan};
+use pos3_core::{Action, Budget, Event, Key, Observer, Plan};
 
-/// Notes what is still to be copied, and passes events on.
+/// If a copy takes less time than this, more can be in flight at once in an end that is hurried.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// Notes what is still to be copied, and passes events on. A budget that was narrowed grows with each quick copy.
 #[derive(Clone)]
 pub(super) struct Watch {
     pending: Arc<Mutex<Option<BTreeSet<Key>>>>,
+    begun: Arc<Mutex<BTreeMap<Key, Instant>>>,
     next: Option<Arc<dyn Observer>>,
+    budget: Budget,
 }
 
 impl Watch {
-    pub(super) fn new(next: Option<Arc<dyn Observer>>) -> Self {
-        Self { pending: Arc::default(), next }
+    pub(super) fn new(next: Option<Arc<dyn Observer>>, budget: Budget) -> Self {
+        Self { pending: Arc::default(), begun: Arc::default(), next, budget }
+    }
+
+    fn measure(&self, event: &Event<'_>) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Started(action) if is_copy(action) => drop(begun.insert(action.key().clone(), Instant::now())),
+            Event::Done(action) => {
+                if begun.remove(action.key()).is_some_and(|begun| begun.elapsed() < QUICK) {
+                    self.budget.widen();
+                }
+            }
+            Event::Failed(action, _) => drop(begun.remove(action.key())),
+            _ => {}
+        }
     }
 
     fn pending(&self) -> MutexGuard<'_, Option<BTreeSet<Key>>> {
@@ -42,6 +62,7 @@ impl Watch {
 
 impl Observer for Watch {
     fn event(&self, event: &Event<'_>) {
+        self.measure(event);
         let done = match event {
             Event::Done(action) => Some(action.key()),
             // Others may have brought the same meanwhile.

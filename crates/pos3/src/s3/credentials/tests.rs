@@ -144,3 +144,16 @@ async fn a_source_that_has_no_others_is_not_asked_for_every_refusal() {
         assert_eq!(script.asked.load(Ordering::SeqCst), 2);
     }
 }
+
+#[tokio::test]
+async fn a_source_that_had_no_others_is_asked_again_soon() {
+    let hour = SystemTime::now() + Duration::from_secs(3600);
+    let answers = [keys("old", Some("t"), Some(hour)), failed(), keys("new", Some("t"), Some(hour))];
+    let (script, kept) = script(answers);
+    kept.get().await.unwrap();
+    assert!(!renewed(&kept).await);
+    tokio::time::sleep(REJECTED).await;
+    assert!(renewed(&kept).await);
+    assert_eq!(kept.get().await.unwrap().key_id, "new");
+    assert_eq!(script.asked.load(Ordering::SeqCst), 3);
+}

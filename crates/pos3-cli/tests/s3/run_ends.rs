@@ -1,0 +1,126 @@
+//! `run`: last uploads that meet a server which is away, credentials which have expired, a lock, or too little time.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use pos3_tests::server::{Answer, Fault, Operation};
+use serde_json::Value;
+
+use super::run::{run, sh, start, stored, wait_for, wait_until};
+use super::{BUCKET, Cloud};
+use crate::program::Ended;
+use crate::signals::kill;
+
+/// Waits for a file, writes an output and fails.
+const FAILS: &str = r#"echo ready; until [ -e go ]; do sleep 0.05; done; echo 1 > "$POS3_PATH_OUT/new"; exit 3"#;
+
+/// Starts a program, lets it fail after `answer` became the answer to everything, and returns the command.
+fn failing_during(cloud: &Cloud, answer: Answer, deadline: &str) -> Child {
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--deadline", deadline];
+    let mut child = start(cloud, &sh(&places, FAILS));
+    let out = wait_for(&mut child, "ready");
+    cloud.server.fault(Fault::on_any().always().answer(answer));
+    fs::write(cloud.program.path("go"), "").unwrap();
+    // The program writes no more lines.
+    drop(out);
+    child
+}
+
+fn expired() -> Answer {
+    Answer::Error { status: StatusCode::BAD_REQUEST, code: "ExpiredToken" }
+}
+
+#[test]
+fn a_last_upload_is_tried_until_the_deadline_while_the_server_or_the_credentials_are_away() {
+    for (answer, outage) in [(Answer::Reset, 14), (expired(), 5)] {
+        let cloud = Cloud::new(&[]);
+        let child = failing_during(&cloud, answer.clone(), "60");
+        sleep(Duration::from_secs(outage));
+        cloud.server.clear_faults();
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(3), "{answer:?}: {ended:?}");
+        assert_eq!(stored(&cloud, "out/new").as_deref(), Some("1\n"), "{answer:?}: {ended:?}");
+        assert!(ended.err.contains("out: complete in s3://data/out"), "{ended:?}");
+    }
+}
+
+#[test]
+fn an_upload_that_is_late_names_the_last_failure() {
+    let storm = Answer::Error { status: StatusCode::SERVICE_UNAVAILABLE, code: "SlowDown" };
+    for (answer, cause) in
+        [(storm, "http 503 SlowDown"), (Answer::Reset, "no whole answer came from"), (expired(), "have expired")]
+    {
+        let cloud = Cloud::new(&[]);
+        let begin = Instant::now();
+        let child = failing_during(&cloud, answer, "3");
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert!(begin.elapsed() < Duration::from_secs(20), "{ended:?}");
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let named = ended.err.lines().any(|line| line.contains("; the last attempt failed: ") && line.contains(cause));
+        assert!(named, "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_lock_that_nobody_releases_takes_a_small_part_of_the_deadline() {
+    let cloud = Cloud::new(&[("cache/_/data/out/stuck", "x")]);
+    cloud.server.fault(Fault::on(Operation::PutObject).always().answer(Answer::Delay(Duration::from_secs(600))));
+    let mut holder = start(&cloud, &["upload", "s3://data/out"]);
+    wait_until("the holder does not begin", || cloud.server.requests().of(Operation::PutObject) == 1);
+    kill("-STOP", &holder);
+    cloud.server.clear_faults();
+    let script = r#"echo 1 > "$POS3_PATH_OUT/new"; exit 3"#;
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--deadline", "8"];
+    let begin = Instant::now();
+    let ended = run(&cloud, &sh(&places, script));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(stored(&cloud, "out/new").as_deref(), Some("1\n"), "{ended:?}");
+    assert!(begin.elapsed() < Duration::from_secs(7), "{:?}", begin.elapsed());
+    let warning = format!(
+        "warning: 's3://data/out' was uploaded without its sync state, because another process ({}) did not release it in \
+         time\n",
+        holder.id()
+    );
+    assert!(ended.err.contains(&warning), "{}", ended.err);
+}
+
+#[test]
+fn under_a_deadline_few_files_are_in_flight_at_first() {
+    let cloud = Cloud::new(&[]);
+    cloud.server.fault(Fault::on(Operation::PutObject).always().answer(Answer::Delay(Duration::from_secs(3))));
+    let script = r#"i=0; while [ $i -lt 40 ]; do echo $i > "$POS3_PATH_OUT/$i"; i=$((i + 1)); done; exit 3"#;
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--deadline", "1"];
+    let ended = run(&cloud, &sh(&places, script));
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET).len(), 4, "what was begun is stored, and nothing else was begun: {ended:?}");
+}
+
+#[test]
+fn background_uploads_that_fail_are_told_once_and_once_more_when_they_succeed() {
+    let cloud = Cloud::new(&[]);
+    cloud.server.fault(Fault::on(Operation::PutObject).always().answer(Answer::access_denied()));
+    let script = r#"echo 1 > "$POS3_PATH_OUT/new"; until [ -e go ]; do sleep 0.05; done"#;
+    let places = ["--upload", "out=s3://data/out", "--interval", "0.2", "--json-report", "report"];
+    let mut child = start(&cloud, &sh(&places, script));
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let failed = lines.next().unwrap();
+    assert!(
+        failed.starts_with("warning: the background uploads of 's3://data/out' fail, and are tried again: "),
+        "{failed}"
+    );
+    assert!(failed.contains("AccessDenied"), "{failed}");
+    wait_until("it is not tried again", || cloud.server.requests().of(Operation::PutObject) > 3);
+    cloud.server.clear_faults();
+    assert_eq!(lines.next().unwrap(), "warning: the background uploads of 's3://data/out' succeed again");
+    fs::write(cloud.program.path("go"), "").unwrap();
+    assert_eq!(lines.next().unwrap(), "pos3-cli run: the program succeeded");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 2, "{report}");
+}
