@@ -68,15 +68,18 @@ fn an_upload_that_is_late_names_the_last_failure() {
 #[test]
 fn a_lock_that_nobody_releases_takes_a_small_part_of_the_deadline() {
     let cloud = Cloud::new(&[("cache/_/data/out/stuck", "x")]);
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--deadline", "8"];
+    let mut child = start(&cloud, &sh(&places, FAILS));
+    let out = wait_for(&mut child, "ready");
     cloud.server.fault(Fault::on(Operation::PutObject).always().answer(Answer::Delay(Duration::from_secs(600))));
     let mut holder = start(&cloud, &["upload", "s3://data/out"]);
     wait_until("the holder does not begin", || cloud.server.requests().of(Operation::PutObject) == 1);
     kill("-STOP", &holder);
     cloud.server.clear_faults();
-    let script = r#"echo 1 > "$POS3_PATH_OUT/new"; exit 3"#;
-    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--deadline", "8"];
     let begin = Instant::now();
-    let ended = run(&cloud, &sh(&places, script));
+    fs::write(cloud.program.path("go"), "").unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    drop(out);
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert_eq!(ended.code, Some(3), "{ended:?}");
