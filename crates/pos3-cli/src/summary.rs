@@ -107,7 +107,9 @@ fn done(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
         row(
             out,
             "unverified",
-            &format!("{unverified}: only the length was checked, no store has a checksum that both sides know"),
+            &format!(
+                "{unverified}: only the length was checked, because there is no checksum and no usual part size to compare by"
+            ),
         )?;
     }
     if report.deleted > 0 {

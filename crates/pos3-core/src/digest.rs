@@ -31,7 +31,8 @@ pub struct Digester(Known);
 #[derive(Clone, Debug)]
 enum Known {
     Md5 { digest: [u8; 16], sum: Md5 },
-    Parts { digest: [u8; 16], candidates: Vec<PartsHash> },
+    Parts { digest: [u8; 16], sum: PartsHash },
+    PartsOfUnknownSize { digest: [u8; 16], candidates: Vec<PartsHash> },
 }
 
 /// The result of comparing content with a digest.
@@ -53,8 +54,19 @@ impl Digester {
             Digest::Md5(digest) => Some(Self(Known::Md5 { digest, sum: Md5::new() })),
             Digest::Md5OfParts { digest, parts } => {
                 let candidates: Vec<_> = part_sizes(size, parts).map(PartsHash::new).collect();
-                (!candidates.is_empty()).then_some(Self(Known::Parts { digest, candidates }))
+                (!candidates.is_empty()).then_some(Self(Known::PartsOfUnknownSize { digest, candidates }))
             }
+        }
+    }
+
+    /// Returns a comparison of a digest of parts with content of which all parts except the last have this size. Returns
+    /// `None` for other digests.
+    pub fn of_parts(known: Digest, part_size: u64) -> Option<Self> {
+        match known {
+            Digest::Md5OfParts { digest, .. } if part_size > 0 => {
+                Some(Self(Known::Parts { digest, sum: PartsHash::new(part_size) }))
+            }
+            _ => None,
         }
     }
 
@@ -62,26 +74,28 @@ impl Digester {
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             Known::Md5 { sum, .. } => sum.update(bytes),
-            Known::Parts { candidates, .. } => candidates.iter_mut().for_each(|candidate| candidate.update(bytes)),
+            Known::Parts { sum, .. } => sum.update(bytes),
+            Known::PartsOfUnknownSize { candidates, .. } => {
+                candidates.iter_mut().for_each(|candidate| candidate.update(bytes))
+            }
         }
     }
 
     /// Returns the result for all bytes added.
     pub fn finish(self) -> Agreement {
         match self.0 {
-            Known::Md5 { digest, sum } => {
-                if digest == <[u8; 16]>::from(sum.finalize()) {
-                    Agreement::Same
-                } else {
-                    Agreement::Different
-                }
-            }
-            Known::Parts { digest, candidates } => {
+            Known::Md5 { digest, sum } => certain(digest == <[u8; 16]>::from(sum.finalize())),
+            Known::Parts { digest, sum } => certain(digest == sum.finish()),
+            Known::PartsOfUnknownSize { digest, candidates } => {
                 let is_known = candidates.into_iter().any(|candidate| candidate.finish() == digest);
                 if is_known { Agreement::Same } else { Agreement::Unknown }
             }
         }
     }
+}
+
+fn certain(is_same: bool) -> Agreement {
+    if is_same { Agreement::Same } else { Agreement::Different }
 }
 
 /// Returns the known part sizes that divide `size` bytes into `parts` parts.
@@ -154,6 +168,13 @@ mod tests {
             let known = Digest::Md5OfParts { digest: Md5::digest(&sums).into(), parts };
             assert_eq!(agreement(&content, known), Some(Agreement::Same), "{part_size}");
             assert_eq!(agreement(&other, known), Some(Agreement::Unknown), "{part_size}");
+        }
+        let sums: Vec<u8> = content.chunks(3_000_000).flat_map(Md5::digest).collect();
+        let known = Digest::Md5OfParts { digest: Md5::digest(&sums).into(), parts: 7 };
+        for (bytes, expected) in [(&content, Agreement::Same), (&other, Agreement::Different)] {
+            let mut digester = Digester::of_parts(known, 3_000_000).unwrap();
+            bytes.chunks(1_000_003).for_each(|chunk| digester.update(chunk));
+            assert_eq!(digester.finish(), expected, "the part size is known");
         }
         assert_eq!(agreement(&content, Digest::Md5OfParts { digest: [0; 16], parts: 9999 }), None);
     }

@@ -138,6 +138,14 @@ pub trait RemoteStore: Any + Debug + Display + Send + Sync {
     /// Reads content, or a range of it.
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download>;
 
+    /// Returns the size of the parts in which an entry's content was stored, if the store knows it and only the last part
+    /// has another size. With it, a [`Digest::Md5OfParts`](crate::Digest::Md5OfParts) can be compared whatever the size is.
+    ///
+    /// The answer is about the entry's version: another one is a `Precondition`.
+    async fn part_size(&self, _entry: &Entry) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Stores content under `key` and returns the entry as it now is.
     ///
     /// How the content is split, sent in parallel and retried is the store's own matter, within

@@ -100,7 +100,7 @@ impl Answer {
         if xml::children(&self.body, "Error", []).is_ok() {
             return Failure::Refused(Box::new(Refusal::new(StatusCode::OK, &self.headers, &self.body)));
         }
-        error.into()
+        Failure::of_document(&self.body, error)
     }
 }
 

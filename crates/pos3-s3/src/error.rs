@@ -221,6 +221,21 @@ fn told(error: &HttpError) -> String {
     if told.is_empty() { error.to_string() } else { told.join(": ") }
 }
 
+/// What is said where a web page comes in the place of S3's document.
+const WEB_PAGE: &str =
+    "the server answers with a web page instead of S3: a proxy, a login page of the network, or a wrong endpoint";
+
+impl Failure {
+    /// Returns why a document cannot be read. A web page comes from a server that is no S3 server, and would come again.
+    pub(crate) fn of_document(document: &[u8], error: XmlError) -> Self {
+        let begin = document.trim_ascii_start();
+        let is_web_page = [&b"<!doctype html"[..], b"<html"]
+            .iter()
+            .any(|tag| begin.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag)));
+        if is_web_page { Self::Contradictory(WEB_PAGE.to_owned()) } else { error.into() }
+    }
+}
+
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         Self::Transport(error)

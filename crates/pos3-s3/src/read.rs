@@ -4,10 +4,12 @@
 //! So the reader gets exactly the bytes of one version of the object, or an error. A whole object is compared with the
 //! checksum that the server stores, and its last piece is returned only after that.
 
+mod parts;
 mod proof;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
@@ -83,6 +85,7 @@ impl Bucket {
             bucket: self.clone(),
             key: key.clone(),
             if_match: options.if_match,
+            modified: None,
             attempts: self.client.attempts(),
             proof: None,
             begun: false,
@@ -91,6 +94,7 @@ impl Bucket {
         let mut opened = reading.open(options.range).await.map_err(|failure| self.error("read", key, failure))?;
         let entry = opened.entry.clone();
         reading.if_match = entry.fingerprint.clone();
+        reading.modified = entry.modified;
         reading.proof = opened.proof.take();
         let checked = reading.proof.is_some();
         Ok(Download::new(entry, reading.body(opened)).with_checked(checked))
@@ -106,6 +110,8 @@ struct Reading {
     bucket: Arc<Bucket>,
     key: Key,
     if_match: Option<Fingerprint>,
+    /// The time of the object in the first response. A gateway may keep the ETag of content that was replaced.
+    modified: Option<SystemTime>,
     attempts: Attempts,
     /// Compares the whole object with its checksum.
     proof: Option<Proof>,
@@ -173,8 +179,7 @@ impl Reading {
             });
         }
         let entry = self.bucket.entry(&self.key, size, &head.headers)?;
-        let changed = self.if_match.is_some() && entry.fingerprint.is_some() && entry.fingerprint != self.if_match;
-        if changed {
+        if differs(self.if_match.as_ref(), entry.fingerprint.as_ref()) || differs(self.modified, entry.modified) {
             return Err(Failure::Changed);
         }
         let client = &self.bucket.client;
@@ -288,6 +293,11 @@ fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
         return Err(Failure::Garbled("the answer describes no object".into()));
     }
     Ok(entry)
+}
+
+/// Returns true if both are known and are not the same.
+fn differs<T: PartialEq>(known: Option<T>, told: Option<T>) -> bool {
+    known.zip(told).is_some_and(|(known, told)| known != told)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -80,6 +80,10 @@ impl RemoteStore for S3Store {
         self.0.get(key, options).await
     }
 
+    async fn part_size(&self, entry: &Entry) -> Result<Option<u64>> {
+        self.0.part_size(entry).await
+    }
+
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
         self.0.put(key, content, options).await
     }

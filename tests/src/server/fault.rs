@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use super::operation::{Operation, Target};
@@ -29,6 +30,8 @@ pub enum Answer {
         /// The S3 error code.
         code: &'static str,
     },
+    /// Status 200 with a web page, as a proxy or the login page of a network answers. The request is not executed.
+    WebPage,
     /// The connection is reset. The request is not executed.
     Reset,
     /// The request is executed, then the connection is reset. The client cannot know whether it was executed.
@@ -80,6 +83,17 @@ pub enum Answer {
         key: &'static str,
         /// The content.
         content: &'static str,
+    },
+    /// Right before the request is performed, the content of its object is replaced behind the server's back: the object
+    /// has another time and the same `ETag`, as on a gateway that keeps the `ETag` beside the file.
+    ReplacedBehind {
+        /// The new content.
+        content: Bytes,
+    },
+    /// The response declares and has only this many bytes of the body.
+    Shortened {
+        /// The number of bytes.
+        to: usize,
     },
     /// The body is sent in pieces of this many bytes with a pause before each piece.
     Trickle {

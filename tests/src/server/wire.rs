@@ -3,6 +3,7 @@
 //! Faults are below the code that implements S3, so that they damage responses as networks and overloaded servers do.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     io,
     net::TcpListener as StdTcpListener,
@@ -11,6 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -140,6 +142,11 @@ impl Wire {
             }
             Some(Answer::Error { status, code }) => return refuse(request, status, code, in_flight).await,
             Some(Answer::ErrorInOk { code }) => return refuse(request, StatusCode::OK, code, in_flight).await,
+            Some(Answer::WebPage) => {
+                request.into_body().collect().await.map_err(io::Error::other)?;
+                let page = "<!DOCTYPE html>\n<html><body><p>Please sign in<br></body></html>\n".to_owned();
+                return Ok(Response::new(WireBody::new(page.into(), Damage::None, in_flight)));
+            }
             Some(Answer::Reset) => return break_connection(reset),
             Some(Answer::ResetAfterPerforming) => {
                 self.perform(request, &target).await?;
@@ -181,6 +188,28 @@ impl Wire {
                     bucket.objects.insert(key.to_owned(), Arc::new(object));
                 }
                 Damage::None
+            }
+            Some(Answer::ReplacedBehind { content }) => {
+                let bucket = operation::bucket_of(request.uri(), request.headers());
+                if let Some(object) =
+                    self.state.write().buckets.get_mut(&bucket).and_then(|bucket| bucket.objects.get_mut(&target.key))
+                {
+                    *object = Arc::new(StoredObject {
+                        bytes: content,
+                        modified: object.modified + Duration::from_secs(60),
+                        checksums: BTreeMap::new(),
+                        ..object.as_ref().clone()
+                    });
+                }
+                Damage::None
+            }
+            Some(Answer::Shortened { to }) => {
+                let (mut parts, body) = self.perform(request, &target).await?.into_parts();
+                let bytes = Pin::from(Box::new(body)).collect().await.map_err(io::Error::other)?.to_bytes();
+                let bytes = bytes.slice(..to.min(bytes.len()));
+                parts.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+                let response = Response::from_parts(parts, s3s::Body::from(bytes));
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
             }
             Some(Answer::ShiftRange { by }) => {
                 request.extensions_mut().insert(ShiftRange(by));

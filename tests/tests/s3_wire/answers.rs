@@ -6,7 +6,7 @@ use pos3_s3::{Checksums, S3Store};
 use pos3_tests::server::{self, Answer, Etags, Fault, Operation, S3Server};
 
 use super::checksums::Warned;
-use super::{BUCKET, config, random_bytes, server, store, store_with};
+use super::{BUCKET, config, random_bytes, server, store, store_with, told};
 
 const LARGE: usize = 20 << 20;
 
@@ -145,4 +145,13 @@ async fn who_may_only_write_can_write() {
     server.fault(Fault::on(Operation::HeadObject).always().answer(denied));
     assert!(!put(&store(&server), b"content").await.unwrap());
     assert_eq!(stored(&server).unwrap(), "content");
+}
+
+#[tokio::test]
+async fn a_web_page_is_named_and_not_asked_for_again() {
+    let server = server();
+    server.fault(Fault::on_any().always().answer(Answer::WebPage));
+    let error = store(&server).list_all("").await.unwrap_err();
+    assert!(told(&error).contains("a web page instead of S3: a proxy"), "{}", told(&error));
+    assert_eq!((error.is_temporary(), server.requests().total()), (false, 1));
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::TryStreamExt;
 use pos3_core::{
     Checksum, Checksummer, Content, ErrorKind, GetOptions, Key, ListOptions, MemoryStore, RemoteStore, RemoteStoreExt,
+    StoreError,
 };
 use pos3_local::LocalStore;
 use pos3_s3::{Checksums, PayloadSigning, S3Config, S3Store};
@@ -334,4 +335,55 @@ async fn a_source_that_changes_while_it_is_summed_is_not_stored() {
     let error = store.write(&Key::from("k"), Content::stored(source, entry)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
     assert_eq!((server.keys(BUCKET), server.open_uploads(BUCKET)), (vec![], vec![]));
+}
+
+/// Returns a server without checksums that has 40,000,000 bytes, uploaded in parts of this size.
+async fn uploaded_in_parts(part_size: u64) -> (S3Server, Vec<u8>) {
+    let server = server();
+    server.configure(|settings| settings.checksums = server::Checksums::Ignored);
+    let bytes = random_bytes(11, 40_000_000);
+    put(&store_with(config(&server).with_part_size(part_size)), "k", &bytes).await;
+    (server, bytes)
+}
+
+/// Downloads that object and returns the content, if the download succeeds, and whether it was compared with anything.
+async fn downloaded(server: &S3Server) -> (Result<Vec<u8>, StoreError>, bool) {
+    let directory = tempfile::tempdir().unwrap();
+    let target = LocalStore::new(directory.path()).unwrap();
+    let source = Arc::new(store(server));
+    let listed = source.list("", ListOptions::default()).try_next().await.unwrap().unwrap();
+    let content = Content::stored(source, listed);
+    let written = target.write(&Key::from("k"), content.clone()).await;
+    let file = std::fs::read(directory.path().join("k"));
+    assert_eq!(written.is_ok(), file.is_ok(), "only what is whole has its name");
+    (written.map(|_| file.unwrap()), content.is_verified())
+}
+
+#[tokio::test]
+async fn a_download_that_contradicts_the_etag_of_its_parts_is_no_copy() {
+    for part_size in [8 << 20, 9_000_000] {
+        let (server, bytes) = uploaded_in_parts(part_size).await;
+        server.fault(Fault::on(Operation::GetObject).nth(3).answer(Answer::FlipByte { at: 17 }));
+        let (damaged, _) = downloaded(&server).await;
+        let error = damaged.unwrap_err();
+        assert!(error.kind() == ErrorKind::Integrity && error.is_temporary(), "{part_size}: {error}");
+        let (whole, is_verified) = downloaded(&server).await;
+        assert!(whole.unwrap() == bytes && is_verified, "{part_size}");
+    }
+}
+
+#[tokio::test]
+async fn what_no_part_size_explains_is_unverified_where_the_server_does_not_tell_one() {
+    let (server, bytes) = uploaded_in_parts(9_000_000).await;
+    let mut object = stored(&server, "k");
+    object.part_sizes = vec![9_000_000, 9_000_000, 9_000_000, 8_000_000, 5_000_000];
+    server.put_object(BUCKET, "k", object);
+    let (uneven, is_verified) = downloaded(&server).await;
+    assert!(uneven.unwrap() == bytes && !is_verified);
+
+    let (server, bytes) = uploaded_in_parts(9_000_000).await;
+    let refusal = Answer::Error { status: http::StatusCode::NOT_IMPLEMENTED, code: "NotImplemented" };
+    server.fault(Fault::on(Operation::HeadObject).nth(2).always().answer(refusal));
+    let (unknown, is_verified) = downloaded(&server).await;
+    assert!(unknown.unwrap() == bytes && !is_verified);
 }

@@ -12,7 +12,7 @@ use pos3_local::LocalStore;
 use pos3_s3::S3Store;
 use pos3_tests::server::{Answer, Fault, Operation, S3Server};
 
-use super::{BUCKET, config, random_bytes, server, store, store_with};
+use super::{BUCKET, config, random_bytes, server, store, store_with, told};
 
 const SIZE: usize = 1 << 20;
 
@@ -180,7 +180,58 @@ async fn an_answer_of_another_size_is_another_object() {
     let source = Arc::new(store(&server));
     let mut listed = source.head(&Key::from("k")).await.unwrap();
     listed.size = 1000;
+    listed.fingerprint = None;
     let content = Content::stored(source, listed);
     assert_eq!(content.read_to_bytes(0..1000).await.unwrap_err().kind(), ErrorKind::Precondition);
     assert_eq!(content.read_to_bytes(0..10).await.unwrap_err().kind(), ErrorKind::Precondition);
+}
+
+/// Returns a server whose object has an `ETag` that stays when the content is replaced behind the server's back.
+fn gateway(content: Vec<u8>) -> S3Server {
+    let server = server();
+    server.put(BUCKET, "k", content);
+    let mut object = server.object(BUCKET, "k").unwrap();
+    object.etag = "kept-by-the-gateway".to_owned();
+    server.put_object(BUCKET, "k", object);
+    server
+}
+
+#[tokio::test]
+async fn ranges_of_two_versions_with_one_etag_are_never_one_file() {
+    let (old, new) = (random_bytes(6, 20 << 20), bytes::Bytes::from(random_bytes(7, 20 << 20)));
+    let server = gateway(old);
+    let source = Arc::new(store(&server));
+    let directory = tempfile::tempdir().unwrap();
+    let target = LocalStore::new(directory.path()).unwrap();
+    let replaced = Answer::ReplacedBehind { content: new.clone() };
+    server.fault(Fault::on(Operation::GetObject).nth(2).answer(replaced));
+    let listed = source.head(&Key::from("k")).await.unwrap();
+    let error = target.write(&Key::from("k"), Content::stored(source.clone(), listed)).await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, "read"), "{error}");
+    assert!(!directory.path().join("k").exists());
+
+    let listed = source.head(&Key::from("k")).await.unwrap();
+    target.write(&Key::from("k"), Content::stored(source, listed)).await.unwrap();
+    assert!(std::fs::read(directory.path().join("k")).unwrap() == new, "the new content, and nothing of the old");
+}
+
+#[tokio::test]
+async fn a_body_is_not_taken_up_in_another_version_with_the_same_etag() {
+    let (old, new) = (random_bytes(8, SIZE), random_bytes(9, SIZE));
+    let server = gateway(old);
+    server.fault(Fault::on(Operation::GetObject).answer(Answer::CutBody { after: 300_000 }));
+    server.fault(Fault::on(Operation::GetObject).nth(2).answer(Answer::ReplacedBehind { content: new.into() }));
+    let error = store(&server).read(&Key::from("k")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_short_is_not_called_a_change() {
+    let (server, _) = seeded();
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::Shortened { to: 1000 }));
+    let source = Arc::new(store(&server));
+    let listed = source.head(&Key::from("k")).await.unwrap();
+    let error = Content::stored(source, listed).read_to_bytes(0..SIZE as u64).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(told(&error).contains("the answer has 1000 bytes of an object of 1048576 bytes"), "{}", told(&error));
 }

@@ -205,6 +205,10 @@ impl RemoteStore for FaultStore {
         Ok(download)
     }
 
+    async fn part_size(&self, entry: &Entry) -> Result<Option<u64>> {
+        self.inner.part_size(entry).await
+    }
+
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
         let call = self.enter(Operation::Put, "write")?;
         if self.others_write == Some(call) && !key.is_marker() {

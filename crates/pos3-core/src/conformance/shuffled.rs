@@ -73,6 +73,10 @@ impl RemoteStore for ShuffledStore {
         self.inner.get(key, options).await
     }
 
+    async fn part_size(&self, entry: &Entry) -> Result<Option<u64>> {
+        self.inner.part_size(entry).await
+    }
+
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
         self.inner.put(key, content, options).await
     }

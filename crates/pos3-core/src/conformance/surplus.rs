@@ -111,6 +111,10 @@ impl RemoteStore for SurplusStore {
         self.inner.get(key, options).await
     }
 
+    async fn part_size(&self, entry: &Entry) -> Result<Option<u64>> {
+        self.inner.part_size(entry).await
+    }
+
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
         self.inner.put(key, content, options).await
     }

@@ -147,8 +147,13 @@ impl Copy {
             .with_budget(options.budget.clone());
         let stored = to.store().put(&to.key(&source.key), content.clone(), put).await?;
         let is_read = !from.store().capabilities().local_reads && to.store().capabilities().local_reads;
-        let digest = if is_read { content.digest() } else { source.digest.or(stored.digest) };
-        Ok(Stored { source: source.clone(), target: stored, digest, verified: self.is_verified(&content) })
+        let verified = self.is_verified(&content);
+        let digest = match is_read {
+            // What nothing has compared with the digest may have another one.
+            true => content.digest().filter(|_| verified),
+            false => source.digest.or(stored.digest),
+        };
+        Ok(Stored { source: source.clone(), target: stored, digest, verified })
     }
 
     /// Returns true if a checksum verified the content. Content that stayed on this machine and empty content need
@@ -192,5 +197,5 @@ fn kind_of(error: &StoreError) -> FailureKind {
 fn unverified(key: &Key) -> StoreError {
     StoreError::new(ErrorKind::Integrity, "verify")
         .with_key(key)
-        .with_message("it was copied, but neither store knows a checksum to verify it by")
+        .with_message("it was copied, but there is no checksum and no usual part size to verify it by")
 }

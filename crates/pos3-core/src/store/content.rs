@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -26,6 +27,7 @@ pub struct Content {
     verified: Arc<AtomicBool>,
     unnamed: Arc<AtomicBool>,
     digest: Arc<OnceLock<Option<Digest>>>,
+    modified: Arc<OnceLock<SystemTime>>,
     pace: Option<Pace>,
 }
 
@@ -45,6 +47,7 @@ impl Content {
             verified: Arc::default(),
             unnamed: Arc::default(),
             digest: Arc::default(),
+            modified: Arc::default(),
             pace: None,
         }
     }
@@ -172,9 +175,7 @@ impl Content {
                     options = options.with_range(range).with_opened(opened.clone());
                 }
                 let download = store.get(&entry.key, options).await?;
-                if download.entry.size != entry.size {
-                    return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
-                }
+                self.check_version(entry, &download.entry)?;
                 if !store.capabilities().local_reads {
                     self.digest.get_or_init(|| download.entry.digest);
                 }
@@ -195,6 +196,37 @@ impl Content {
             Some(meter) => body.inspect_ok(move |chunk| meter(chunk.len() as u64)).boxed(),
             None => body,
         })
+    }
+
+    /// Checks that a response is about the same version of the object as the listing and as all other responses.
+    ///
+    /// The fingerprint alone does not show that: a gateway may keep the old one when the content below it is replaced. The
+    /// time of a listing can be more exact than that of a response, so only responses are compared by their time.
+    fn check_version(&self, listed: &Entry, told: &Entry) -> Result<()> {
+        let is_same_time = told.modified.is_none_or(|time| *self.modified.get_or_init(|| time) == time);
+        if is_same_time && told.size == listed.size {
+            return Ok(());
+        }
+        let error = |kind| StoreError::new(kind, "read").with_key(&listed.key);
+        let is_same_token = told.fingerprint.is_some() && told.fingerprint == listed.fingerprint;
+        if is_same_time && is_same_token && told.modified.map(seconds) == listed.modified.map(seconds) {
+            let message = format!("the answer has {} bytes of an object of {} bytes", told.size, listed.size);
+            return Err(error(ErrorKind::Integrity).with_message(message).temporary());
+        }
+        Err(error(ErrorKind::Precondition))
+    }
+
+    /// Returns the size of the parts in which the content was stored, if its store knows it and only the last part has
+    /// another size. Sends at most two requests.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`RemoteStore::part_size`].
+    pub async fn part_size(&self) -> Result<Option<u64>> {
+        match &self.source {
+            Source::Bytes(_) => Ok(None),
+            Source::Stored { store, entry, .. } => store.part_size(entry).await,
+        }
     }
 
     /// Reads a range into memory, with exactly the requested number of bytes.
@@ -232,6 +264,11 @@ pub async fn collect_exactly(mut body: ByteStream, size: u64) -> Result<Bytes> {
     if whole.len() as u64 == size { Ok(whole.freeze()) } else { Err(wrong_length(size)) }
 }
 
+/// Returns a time in whole seconds, as HTTP headers have it.
+fn seconds(time: SystemTime) -> Option<u64> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
 async fn paced(pace: Pace, chunk: Bytes) -> Result<Bytes> {
     pace.wait(chunk.len() as u64).await;
     Ok(chunk)
@@ -260,6 +297,7 @@ impl From<Bytes> for Content {
             verified: Arc::default(),
             unnamed: Arc::default(),
             digest: Arc::default(),
+            modified: Arc::default(),
             pace: None,
         }
     }

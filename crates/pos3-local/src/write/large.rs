@@ -185,13 +185,29 @@ impl Put<'_> {
         Ok(())
     }
 
-    /// Reads what was written and compares it with the digest.
+    /// Compares what was written with the digest. Where no usual size of parts makes it so, the store of origin is asked for
+    /// the size, for damaged content must not be taken for content in unusual parts.
     async fn compare_digest(&self, known: Digest) -> Result<Agreement> {
         let size = self.content.size();
-        let Some(mut digester) = Digester::new(known, size).filter(|_| size <= READ_BACK) else {
+        if size > READ_BACK {
             return Ok(Agreement::Unknown);
-        };
-        let partial = self.partial.clone();
+        }
+        if let Some(digester) = Digester::new(known, size) {
+            let agreement = self.read_back(digester).await?;
+            if agreement != Agreement::Unknown {
+                return Ok(agreement);
+            }
+        }
+        let part_size = self.content.part_size().await?;
+        match part_size.and_then(|part_size| Digester::of_parts(known, part_size)) {
+            Some(digester) => self.read_back(digester).await,
+            None => Ok(Agreement::Unknown),
+        }
+    }
+
+    /// Reads what was written.
+    async fn read_back(&self, mut digester: Digester) -> Result<Agreement> {
+        let (partial, size) = (self.partial.clone(), self.content.size());
         blocking("write", move |waited| {
             let is_whole = partial.read(&(0..size), waited, |bytes| digester.update(bytes))?;
             Ok(if is_whole { digester.finish() } else { Agreement::Different })

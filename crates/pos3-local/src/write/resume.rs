@@ -21,7 +21,7 @@ const SMALL: u64 = 16 << 20;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The format of the notes; those of another one are not understood.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What a content is made from: with all of this equal, the bytes are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ struct Origin {
     store: String,
     key: Key,
     fingerprint: Fingerprint,
+    /// When it was stored, in whole seconds: a gateway may keep the fingerprint of content that was replaced.
+    modified: Option<u64>,
     size: u64,
 }
 
@@ -37,6 +39,10 @@ struct Note {
     format: u8,
     origin: Origin,
     ranges: Ranges,
+}
+
+fn seconds(time: SystemTime) -> Option<u64> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 /// A put that is noted in a journal.
@@ -71,6 +77,7 @@ impl Resumable {
             store: store.to_string(),
             key: entry.key.clone(),
             fingerprint: entry.fingerprint.clone()?,
+            modified: entry.modified.and_then(seconds),
             size: content.size(),
         };
         Some(Self {

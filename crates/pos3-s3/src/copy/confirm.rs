@@ -6,12 +6,11 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use pos3_core::{Digest, Entry, Key};
+use pos3_core::{Digest, Entry};
 
 use super::{Copied, CopySource};
-use crate::bucket::{Bucket, header};
+use crate::bucket::Bucket;
 use crate::client::habits::Protection;
-use crate::operation::Operation;
 use crate::write::{Found, Misstored};
 
 /// What the server tells of a copy and its source.
@@ -29,7 +28,7 @@ enum Comparison {
 
 impl CopySource<'_> {
     /// Returns the part size that the copy must have for its ETag to be the source's, where nothing better could be compared;
-    /// otherwise the `usual` one. The first part of an object is as large as all but the last.
+    /// otherwise the `usual` one.
     pub(super) async fn part_size(&self, source: &Entry, usual: u64) -> u64 {
         let Some(Digest::Md5OfParts { parts, .. }) = source.digest.filter(|_| source.checksum.is_none()) else {
             return usual;
@@ -38,17 +37,12 @@ impl CopySource<'_> {
         if fits(usual) {
             return usual;
         }
-        self.bucket.size_of_first_part(self.key).await.filter(|&part_size| fits(part_size)).unwrap_or(usual)
+        let told = self.bucket.part_size(source).await.ok().flatten();
+        told.filter(|&part_size| fits(part_size)).unwrap_or(usual)
     }
 }
 
 impl Bucket {
-    async fn size_of_first_part(&self, key: &Key) -> Option<u64> {
-        let request = self.object_request(Operation::HeadObject, key, &[("partNumber", "1")]).ok()?;
-        let length = self.exchange(&request, |answer| Ok(header(&answer.headers, "content-length").parse()));
-        length.await.ok()?.ok()
-    }
-
     /// Finds out whether a copy is what its source is.
     pub(super) async fn confirm_copy(
         self: &Arc<Self>,

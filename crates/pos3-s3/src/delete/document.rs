@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn no_answer_is_no_success() {
-        for body in ["", "<DeleteResult>", "<html></html>", "<DeleteResult><Deleted><Key>a</Key></Deleted>"] {
+        for body in ["", "<DeleteResult>", "<other></other>", "<DeleteResult><Deleted><Key>a</Key></Deleted>"] {
             assert!(matches!(read(body), Err(Failure::Garbled(_))), "{body}");
         }
         let failure = read("<Error><Code>InternalError</Code></Error>").unwrap_err();

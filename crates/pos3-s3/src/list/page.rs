@@ -11,7 +11,7 @@ use pos3_core::{Availability, Entry, Key, Protection, printable};
 use crate::archive::{self, Restored};
 use crate::client::time::parse_rfc3339;
 use crate::client::uri::decode_listed;
-use crate::client::xml::{self, Step};
+use crate::client::xml::{self, Step, XmlError};
 use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::list::{ListQuery, echo};
@@ -278,14 +278,15 @@ fn contradictory(why: impl Into<String>) -> Failure {
 /// Returns an error if the page is truncated, contradicts its request or itself, or is an `<Error>` instead of a page.
 pub(crate) fn parse(document: &[u8], asked: &Asked<'_>) -> Result<Page, Failure> {
     let mut reader = Reader::default();
-    xml::walk(document, |depth, step| reader.step(depth, step))?;
+    xml::walk(document, |depth, step| reader.step(depth, step))
+        .map_err(|error| Failure::of_document(document, error))?;
     match reader.root {
         Root::Listing => {}
         Root::Refusal => {
             let refusal = Refusal::new(http::StatusCode::OK, &http::HeaderMap::new(), document);
             return Err(Failure::Refused(Box::new(refusal)));
         }
-        Root::Unknown => return Err(garbled("the answer is no S3 listing")),
+        Root::Unknown => return Err(Failure::of_document(document, XmlError::Unexpected)),
     }
     reader.echoed.check(asked)?;
     reader.check_count()?;
@@ -420,7 +421,9 @@ mod tests {
         for cut in 0..whole.len() {
             assert!(parse(&whole.as_bytes()[..cut], &asked).is_err(), "cut at {cut}");
         }
-        assert!(parse(b"<html><body>please log in</body></html>", &asked).is_err());
+        for page in [&b"<html><body>please log in</body></html>"[..], b"\n<!DOCTYPE html><p>Sign in<br>"] {
+            assert!(matches!(parse(page, &asked), Err(Failure::Contradictory(_))));
+        }
     }
 
     #[test]
