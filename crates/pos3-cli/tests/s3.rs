@@ -20,6 +20,7 @@ mod limits;
 mod links;
 mod listings;
 mod ls;
+mod mounts;
 mod overtaken;
 mod places;
 mod plans;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use pos3_core::{
     Action, Capabilities, Content, Deletable, DeleteKey, Deletion, Download, Entry, EntryStream, ErrorKind,
     FailureKind, Filter, GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Overwritable,
-    Preconditions, PutOptions, RemoteStore, RemoteStoreExt, Result, SkipReason, SyncJob, SyncOptions, Tree, Unfinished,
-    Usage, Verify,
+    Preconditions, Protection, PutOptions, RemoteStore, RemoteStoreExt, Result, SkipReason, SyncJob, SyncOptions, Tree,
+    Unfinished, Usage, Verify,
 };
 
 /// What happens right before the nth read or write of a store (from 1).
@@ -409,6 +409,19 @@ async fn only_what_the_manifest_knows_is_deleted_where_that_was_asked_for() {
     assert_eq!((report.copied, report.deleted, report.tally.extra), (1, 1, 3));
     assert_eq!(read(&bucket, "a").await, None);
     assert_eq!(read(&bucket, "b").await.as_deref(), Some("replaced by somebody else"));
+}
+
+#[tokio::test]
+async fn what_may_be_hidden_in_the_source_withholds_every_delete() {
+    let disk = filled(Told::disk(), &[("a", "1"), ("b", "2")]).await;
+    let bucket = filled(Told::bucket(), &[("d/hidden", "1"), ("gone", "2")]).await;
+    let hidden = |key: &Key| key.is_inside("d").then(|| Protection::Unreadable("it is hidden".into()));
+    let options = || mirror().with_deletable(Deletable::default().unless_hidden(hidden));
+    let report = job(&disk, &bucket, options()).run().await;
+    assert_eq!((report.copied, report.deleted, report.withheld, report.is_clean()), (2, 0, 2, false), "{report:?}");
+    assert_eq!(report.skipped.to_vec().unwrap()[0].0.as_str(), "d/hidden");
+    let report = job(&disk, &bucket, options().with_deletion(Deletion::Keep)).run().await;
+    assert_eq!((report.tally.extra, report.is_clean()), (2, true), "{report:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use rustix::fs::{FileType, Stat, Timespec};
 /// Device and inode: which directory this is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    device: i128,
+    pub(crate) device: i128,
     inode: i128,
 }
 

@@ -17,6 +17,7 @@ mod facts;
 mod head;
 mod leftover;
 mod list;
+mod mounts;
 mod options;
 mod path;
 mod read;
@@ -26,6 +27,7 @@ mod tick;
 mod write;
 
 pub use facts::{last_change, length};
+pub use mounts::{FileSystems, Mounts};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use root::in_the_way;
 pub use store::LocalStore;

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::error;
 use crate::facts::{self, Identity};
 use crate::leftover::Seen;
+use crate::mounts::Mounts;
 use crate::options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 use crate::path;
 
@@ -39,6 +40,8 @@ pub(crate) struct Root {
     seen: Seen,
     /// The root of the other side of a sync, which walks must not meet.
     apart: OnceLock<PathBuf>,
+    /// The file systems that walks came across.
+    mounts: Mounts,
 }
 
 impl Root {
@@ -49,7 +52,14 @@ impl Root {
                 .with_message(format!("the working directory of '{}' is unknown", path.display()))
                 .with_source(cause)
         })?;
-        Ok(Self { path, resolved: OnceLock::new(), options, seen: Seen::default(), apart: OnceLock::new() })
+        Ok(Self {
+            path,
+            resolved: OnceLock::new(),
+            options,
+            seen: Seen::default(),
+            apart: OnceLock::new(),
+            mounts: Mounts::default(),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -67,6 +77,11 @@ impl Root {
     /// Returns the unfinished files that walks came across.
     pub(crate) fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// Returns the file systems that the latest whole walk came across.
+    pub(crate) fn mounts(&self) -> &Mounts {
+        &self.mounts
     }
 
     /// Makes walks end with an error where they meet the directory at `other`.

@@ -11,6 +11,7 @@ use pos3_core::{
 };
 
 use crate::blocking::blocking;
+use crate::mounts::Mounts;
 use crate::options::{LocalOptions, Symlinks};
 use crate::root::Root;
 use crate::{delete, head, leftover, list, read, write};
@@ -81,6 +82,11 @@ impl LocalStore {
             source.root.keep_apart(target.root.path());
             target.root.keep_apart(source.root.path());
         }
+    }
+
+    /// Returns the record of the file systems that listings of the whole directory met.
+    pub fn mounts(&self) -> Mounts {
+        self.root.mounts().clone()
     }
 
     pub(crate) fn root(&self) -> Arc<Root> {

@@ -21,6 +21,7 @@
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod error;
+mod hidden;
 #[cfg(feature = "s3")]
 mod ini;
 mod json;

@@ -27,6 +27,7 @@ use pos3_core::{Journal, Key, Manifest, ManifestError, RowChange};
 use tokio::task::JoinError;
 
 use crate::error::Error;
+use crate::hidden::MountPoints;
 use crate::location::Location;
 use crate::registry::Registry;
 
@@ -151,6 +152,32 @@ impl State {
         self.store.writer.write(vec![Change::MarkOutput { is_unsaved }]).await
     }
 
+    /// Returns the mount points of the source that earlier runs met; `None` if no run has recorded them.
+    pub(crate) async fn mount_points(&self) -> Option<MountPoints> {
+        let (store, place) = (self.store.clone(), self.pair.source());
+        let read = rows::blocking(move || {
+            let header = store.database.read()?.open_table(database::HEADER)?;
+            let field = database::mount_points(place);
+            Ok(header.get(field)?.and_then(|value| record::read_mount_points(field, value.value())))
+        });
+        read.await.ok().flatten()
+    }
+
+    /// Records the mount points of the source.
+    pub(crate) async fn remember_mount_points(&self, points: &MountPoints) -> Result<(), ManifestError> {
+        let place = self.pair.source();
+        let value = record::mount_points(database::mount_points(place), points);
+        self.store.writer.write(vec![Change::SetMountPoints { place, value }]).await
+    }
+
+    /// Forgets the mount points at a path and below it.
+    async fn forget_mount_points(&self, path: &str) -> Result<(), ManifestError> {
+        let Some(mut points) = self.mount_points().await else { return Ok(()) };
+        let before = points.len();
+        points.retain(|point, _| point.strip_suffix('/') != Some(path) && !Key::from(point.as_str()).is_inside(path));
+        if points.len() == before { Ok(()) } else { self.remember_mount_points(&points).await }
+    }
+
     /// Returns the manifest for the sync that this state was opened for.
     pub fn manifest(&self) -> Arc<dyn Manifest> {
         Arc::new(self.rows())
@@ -161,13 +188,14 @@ impl State {
         Arc::new(Notes::new(self.store.clone(), self.pair.target()))
     }
 
-    /// Deletes the rows of a key and of all keys below it, and returns their number.
+    /// Deletes the rows of a key and of all keys below it, forgets that anything was mounted there in the source, and returns their number.
     ///
     /// # Errors
     ///
     /// Returns an error if the rows cannot be read or written.
     pub async fn forget(&self, path: &str) -> Result<u64, ManifestError> {
         let path = path.trim_end_matches('/');
+        self.forget_mount_points(path).await?;
         let meant = |key: &Key| key.as_str() == path || key.is_inside(path);
         let rows = self.rows();
         let keys = rows.rows().try_filter_map(async |row| Ok(meant(&row.key).then_some(row.key)));
@@ -180,7 +208,7 @@ impl State {
         Ok(forgotten)
     }
 
-    /// Deletes all rows and returns their number. The notes on unfinished writes are kept. Without them, pos3 could not
+    /// Deletes all rows and the mount points of the source, and returns the number of rows. The notes on unfinished writes are kept. Without them, pos3 could not
     /// find the parts that were already uploaded, and these would stay billed.
     ///
     /// # Errors
@@ -188,7 +216,8 @@ impl State {
     /// Returns an error if the rows cannot be written.
     pub async fn forget_all(&self) -> Result<u64, ManifestError> {
         let forgotten = self.rows().len().await?;
-        self.store.writer.write(vec![Change::RemoveRows]).await?;
+        let points = Change::SetMountPoints { place: self.pair.source(), value: None };
+        self.store.writer.write(vec![Change::RemoveRows, points]).await?;
         Ok(forgotten)
     }
 

@@ -13,6 +13,7 @@ use pos3_core::{
 use pos3_local::LocalStore;
 
 use crate::error::Error;
+use crate::hidden::{self, Hidden, MountPoints, Standing};
 use crate::location::Location;
 use crate::registry::{Registry, Role};
 use crate::state::State;
@@ -28,6 +29,7 @@ pub struct Sync {
     cancel: CancellationToken,
     caution: Caution,
     absence: Absence,
+    state: Option<State>,
 }
 
 /// How a sync treats a source whose prefix matches no key. A misspelt prefix looks the same.
@@ -85,6 +87,7 @@ impl Sync {
             cancel: CancellationToken::new(),
             absence: Absence::of(options.guards.allow_empty),
             options,
+            state: None,
             caution: if may_empty { Caution::Before } else { Caution::After },
         })
     }
@@ -110,6 +113,7 @@ impl Sync {
     #[must_use]
     pub fn with_state(mut self, state: &State) -> Self {
         self.options = self.options.with_manifest(state.manifest()).with_journal(state.journal());
+        self.state = Some(state.clone());
         self
     }
 
@@ -160,7 +164,11 @@ impl Sync {
     ///
     /// Returns an error if the source turns out to be a single object or does not exist.
     pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
-        let plan = self.job().plan().await;
+        let (hidden, _) = self.hidden().await;
+        let mut plan = self.job_without(&hidden).plan().await;
+        if let Ok(plan) = &mut plan {
+            plan.warnings.extend(hidden.warnings(&self.from.to_string()));
+        }
         let source_is_empty = match &plan {
             Ok(plan) => plan.tally.source == 0,
             Err(stop) => refused_as_empty(stop),
@@ -180,7 +188,12 @@ impl Sync {
         if self.caution == Caution::Before {
             self.look_at_source().await?;
         }
-        let report = self.job().run().await;
+        let (hidden, earlier) = self.hidden().await;
+        let mut report = self.job_without(&hidden).run().await;
+        report.warnings.extend(hidden.warnings(&self.from.to_string()));
+        if report.stopped.is_none() {
+            self.remember_mount_points(earlier).await;
+        }
         let source_is_empty = report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty);
         if source_is_empty && self.caution == Caution::After {
             self.look_at_source().await?;
@@ -202,11 +215,40 @@ impl Sync {
     ///
     /// Returns an error if the source is one object or does not exist.
     pub async fn explain(&self, key: &Key) -> Result<Result<Explanation, Stop>, Error> {
-        let explained = self.job().explain(key).await;
+        let explained = self.job_without(&self.hidden().await.0).explain(key).await;
         if explained.as_ref().is_ok_and(|explanation| explanation.source.is_none()) {
             self.look_at_source().await?;
         }
         Ok(explained)
+    }
+
+    /// Returns what decides which keys the source may hide, and the mount points that earlier runs met.
+    async fn hidden(&self) -> (Hidden, Option<MountPoints>) {
+        let earlier = match &self.state {
+            Some(state) => state.mount_points().await,
+            None => None,
+        };
+        let hidden = Hidden::default();
+        hidden.remember(earlier.clone());
+        (hidden, earlier)
+    }
+
+    /// Returns the job without deletes of keys that the source may hide.
+    fn job_without(&self, hidden: &Hidden) -> SyncJob {
+        let deletable = hidden.guard(self.options.deletable.clone(), &self.source);
+        let options = self.options.clone().with_deletable(deletable);
+        SyncJob::new(self.source.clone(), self.target.clone(), options).with_cancel(self.cancel.clone())
+    }
+
+    async fn remember_mount_points(&self, earlier: Option<MountPoints>) {
+        let standing = if self.options.deletion == Deletion::Mirror { Standing::Known } else { Standing::New };
+        let points = hidden::to_remember(&self.source, earlier.clone(), standing);
+        if let (Some(state), Some(points)) = (&self.state, points)
+            && earlier.as_ref() != Some(&points)
+        {
+            // A state that cannot be written is reported with its rows.
+            let _not_written = state.remember_mount_points(&points).await;
+        }
     }
 
     fn job(&self) -> SyncJob {

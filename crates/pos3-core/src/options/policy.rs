@@ -8,23 +8,38 @@ use std::sync::Arc;
 
 use crate::diff::Side;
 use crate::digest::Agreement;
-use crate::entry::{Digest, Entry};
+use crate::entry::{Digest, Entry, Protection};
 use crate::error::{ErrorKind, StoreError};
+use crate::key::Key;
 use crate::manifest::Row;
 use crate::plan::SkipReason;
 
 /// Decides whether an entry that only the target has may be deleted, from the entry and its manifest row.
 type MayDelete = dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync;
 
+/// Says why the source may still have a key that its listing lacks, if it may.
+type MayHide = dyn Fn(&Key) -> Option<Protection> + Send + Sync;
+
 /// Which of what only the target has may be deleted, where deleting is asked for at all. What may not, stays and is
 /// counted as extra.
 #[derive(Clone, Default)]
-pub struct Deletable(Option<Arc<MayDelete>>);
+pub struct Deletable {
+    may_delete: Option<Arc<MayDelete>>,
+    may_hide: Option<Arc<MayHide>>,
+}
 
 impl Deletable {
     /// Allows what `may_delete` allows.
     pub fn when(may_delete: impl Fn(&Entry, Option<&Row>) -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(may_delete)))
+        Self { may_delete: Some(Arc::new(may_delete)), may_hide: None }
+    }
+
+    /// Treats a key that would be deleted as unreadable in the source if `may_hide` returns why. That withholds all deletes
+    /// of the run. `may_hide` is called when the source's listing has passed the key.
+    #[must_use]
+    pub fn unless_hidden(mut self, may_hide: impl Fn(&Key) -> Option<Protection> + Send + Sync + 'static) -> Self {
+        self.may_hide = Some(Arc::new(may_hide));
+        self
     }
 
     /// Allows only what the manifest knows to have been equal on both sides, and what has not changed in the target since:
@@ -34,13 +49,18 @@ impl Deletable {
     }
 
     pub(crate) fn allows(&self, target: &Entry, row: Option<&Row>) -> bool {
-        self.0.as_ref().is_none_or(|may_delete| may_delete(target, row))
+        self.may_delete.as_ref().is_none_or(|may_delete| may_delete(target, row))
+    }
+
+    /// Returns why the source may still have a key that its listing lacks, if it may.
+    pub(crate) fn hidden(&self, key: &Key) -> Option<Protection> {
+        self.may_hide.as_ref().and_then(|may_hide| may_hide(key))
     }
 }
 
 impl fmt::Debug for Deletable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Deletable(some)" } else { "Deletable(all)" })
+        f.write_str(if self.may_delete.is_some() { "Deletable(some)" } else { "Deletable(all)" })
     }
 }
 

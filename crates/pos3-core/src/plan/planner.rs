@@ -223,7 +223,7 @@ impl Planner {
             && self.withheld_deletes == WithheldDeletes::Omitted
             && let Last::Decided(deletes) = &self.last
         {
-            self.tally.withheld = deletes.files() + self.replacing.len();
+            self.tally.withheld += deletes.files() + self.replacing.len();
             self.last = Last::Open;
         }
     }
@@ -306,14 +306,33 @@ impl Planner {
             Decision::Read { source, target, reading, times_decide, .. } => {
                 Decision::Read { source, target, reading, times_decide, objection }
             }
-            Decision::Extra(entry) if !self.deletable.allows(&entry, row.as_ref()) => {
-                self.names.note_kept(&entry.key);
-                self.room.note_kept(&entry.key);
-                self.tally.extra += u64::from(entry.has_content());
-                Decision::Nothing
-            }
+            Decision::Extra(entry) => self.unless_kept(entry, row.as_ref()),
             decision => decision,
         })
+    }
+
+    /// Decides whether an entry that only the target has stays, although others are deleted.
+    fn unless_kept(&mut self, entry: Entry, row: Option<&Row>) -> Decision {
+        let is_allowed = self.deletable.allows(&entry, row);
+        let would_go = is_allowed && self.deletion == Deletion::Mirror;
+        let hidden = if would_go { self.deletable.hidden(&entry.key) } else { None };
+        if is_allowed && hidden.is_none() {
+            return Decision::Extra(entry);
+        }
+        self.names.note_kept(&entry.key);
+        self.room.note_kept(&entry.key);
+        let files = u64::from(entry.has_content());
+        match hidden {
+            Some(why) if entry.has_content() => {
+                self.tally.withheld += files;
+                Decision::Act(Action::Skip { key: entry.key, why: SkipReason::Source(why) })
+            }
+            Some(_) => Decision::Nothing,
+            None => {
+                self.tally.extra += files;
+                Decision::Nothing
+            }
+        }
     }
 
     fn can_be_named(&self, action: &Action) -> bool {

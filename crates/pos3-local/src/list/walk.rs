@@ -151,6 +151,11 @@ impl Walk {
             self.send(facts::marker(Key::from(base.as_str()), &stat));
         }
         names.keep(&partial);
+        if self.is_whole() {
+            let above = rustix::fs::statat(&root, "..", AtFlags::empty()).ok();
+            let above = above.map(|stat| facts::identity(&stat).device);
+            self.root.mounts().begin(facts::identity(&stat).device, above);
+        }
         self.levels.push(Level {
             directory: Some(directory),
             identity: facts::identity(&stat),
@@ -247,6 +252,9 @@ impl Walk {
         }
         let names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)?;
         self.note_unfinished(&names);
+        if let Some(above) = self.levels.last().filter(|_| self.is_whole()) {
+            self.root.mounts().enter(&self.key, identity.device, above.identity.device);
+        }
         if names.is_empty() {
             return Ok(facts::marker(Key::from(self.key.as_str()), &stat));
         }
@@ -320,6 +328,11 @@ impl Walk {
 
     fn send(&mut self, entry: Entry) {
         self.batch.push(Ok(entry));
+    }
+
+    /// Returns true if everything below the root is listed.
+    fn is_whole(&self) -> bool {
+        self.prefix.is_empty() && self.options.start_after.is_none() && !self.options.shallow
     }
 
     /// True if the key being visited comes after the one the caller has.

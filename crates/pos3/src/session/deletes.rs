@@ -15,6 +15,7 @@ use super::known::{Known, Sides};
 use super::noted::Noted;
 use super::options::RemoteDelete;
 use super::registration::Registration;
+use crate::hidden::{self, Hidden, MountPoints, Standing};
 
 /// What decides about the deletes of a registration, kept while the session runs.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub(super) struct Evidence {
     here: Noted,
     /// What was at the remote place when it was registered.
     there: OnceLock<Noted>,
+    /// What mounts and unmounts hide.
+    pub(super) hidden: Hidden,
     /// What the last look in the background would have deleted.
     absent: Mutex<Noted>,
 }
@@ -54,7 +57,9 @@ pub(super) struct Deletes {
 impl Evidence {
     /// Takes note of the local directory.
     pub(super) async fn take_local(&self, local: &Tree) -> Result<(), StoreError> {
-        self.here.note_tree(local).await
+        self.here.note_tree(local).await?;
+        self.hidden.note(local);
+        Ok(())
     }
 
     /// Takes note of the remote place as it is now, unless that was done before.
@@ -97,7 +102,7 @@ impl Deletes {
     }
 
     /// Returns options that delete what may be deleted.
-    pub(super) fn allow(&self, options: SyncOptions, registration: &Registration) -> SyncOptions {
+    pub(super) fn allow(&self, options: SyncOptions, registration: &Registration, local: &Tree) -> SyncOptions {
         let (evidence, known) = (&registration.evidence, registration.memory.known.clone());
         let candidate: Candidate = match self.mode {
             RemoteDelete::Never => return options,
@@ -122,7 +127,7 @@ impl Deletes {
             }
             may_go
         });
-        options.with_deletion(Deletion::Mirror).with_deletable(deletable)
+        options.with_deletion(Deletion::Mirror).with_deletable(evidence.hidden.guard(deletable, local))
     }
 
     /// Returns what takes note of something absent, and tells whether that is enough to delete it.
@@ -141,9 +146,24 @@ impl Deletes {
         }
     }
 
-    /// Keeps what this look found for the next one.
-    pub(super) fn keep(&self, evidence: &Evidence) {
+    /// Uses what the sync state has of the mount points of earlier runs. Files that the session saw need none of it.
+    pub(super) fn remember(&self, evidence: &Evidence, points: Option<MountPoints>) {
+        if self.mode == RemoteDelete::Mirror {
+            evidence.hidden.remember(points);
+        }
+    }
+
+    /// Returns the mount points that the sync state should have after the upload.
+    pub(super) fn to_remember(&self, local: &Tree, earlier: Option<MountPoints>) -> Option<MountPoints> {
+        let standing = if self.mode == RemoteDelete::Mirror { Standing::Known } else { Standing::New };
+        hidden::to_remember(local, earlier, standing)
+    }
+
+    /// Keeps what this look found for the next one, and adds what was hidden from it to the report.
+    pub(super) fn keep(&self, evidence: &Evidence, local: &Tree, report: &mut Report) {
         *evidence.absent() = self.now.clone();
+        evidence.hidden.note(local);
+        report.warnings.extend(evidence.hidden.warnings(&local.to_string()));
     }
 
     /// Returns true if a guard refused the deletes, too many or by a listing that cannot be trusted, where copies should

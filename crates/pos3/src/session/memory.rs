@@ -15,6 +15,7 @@ use super::inner::Inner;
 use super::known::{Known, Noting, Way};
 use super::registration::Registration;
 use crate::error::Error;
+use crate::hidden::MountPoints;
 use crate::location::Location;
 use crate::state::{State, StateDirectory, StateError, Wait, ends_with_the_process};
 
@@ -161,6 +162,18 @@ impl Held {
     pub(super) async fn mark_output(&self, output: Output) {
         if let Some(state) = self.state.as_ref().filter(|_| output != self.output()) {
             let _not_written = state.mark_output(output == Output::Unsaved).await;
+        }
+    }
+
+    /// Returns the mount points that earlier runs met, if the state has them.
+    pub(super) async fn mount_points(&self) -> Option<MountPoints> {
+        self.state.as_ref()?.mount_points().await
+    }
+
+    /// Records the mount points. A state that cannot be written is told of when its rows are.
+    pub(super) async fn remember_mount_points(&self, points: Option<MountPoints>) {
+        if let (Some(state), Some(points)) = (&self.state, points) {
+            let _not_written = state.remember_mount_points(&points).await;
         }
     }
 

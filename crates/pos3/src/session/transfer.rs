@@ -118,8 +118,13 @@ pub(super) async fn upload_watched(
         history.uploaded_bytes += report.copied_bytes;
         report
     };
-    let mut report = perform(deletes.allow(options.clone(), registration)).await;
-    deletes.keep(&registration.evidence);
+    let mount_points = held.mount_points().await;
+    deletes.remember(&registration.evidence, mount_points.clone());
+    let mut report = perform(deletes.allow(options.clone(), registration, &ends.local)).await;
+    deletes.keep(&registration.evidence, &ends.local, &mut report);
+    if report.stopped.is_none() {
+        held.remember_mount_points(deletes.to_remember(&ends.local, mount_points)).await;
+    }
     if deletes.are_refused_alone(&report) {
         let refused = report.stopped;
         report = perform(options).await;
@@ -168,7 +173,10 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     let taken = match mode {
         RemoteDelete::Never => Ok(()),
         RemoteDelete::Seen => registration.evidence.take_local(&local).await,
-        RemoteDelete::Mirror => registration.evidence.take_remote(&remote).await,
+        RemoteDelete::Mirror => match registration.evidence.take_local(&local).await {
+            Ok(()) => registration.evidence.take_remote(&remote).await,
+            failed => failed,
+        },
     };
     let failed = |source| Error::Store { location: registration.location.to_string(), source };
     Ok(taken.map_err(failed)?)
@@ -185,7 +193,9 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
             let options = observed(upload_options(inner, registration, &ends)?, inner.observer.clone());
-            let options = Deletes::new(registration, Occasion::End).allow(options, registration);
+            let deletes = Deletes::new(registration, Occasion::End);
+            deletes.remember(&registration.evidence, held.mount_points().await);
+            let options = deletes.allow(options, registration, &ends.local);
             (ends.local, ends.remote, held.remember_upload(options, &registration.memory))
         }
         Kind::Download(download) => {

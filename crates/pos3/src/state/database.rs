@@ -70,6 +70,14 @@ pub(super) fn notes(place: Place) -> Table {
     }
 }
 
+/// Returns the field of the header with the mount points of a place.
+pub(super) fn mount_points(place: Place) -> &'static [u8] {
+    match place {
+        Place::Left => b"mount points at left",
+        Place::Right => b"mount points at right",
+    }
+}
+
 impl Database {
     /// Opens the database of a pair. If it cannot be used, replaces it and also returns a warning with the reason.
     pub(super) fn open_or_replace(

@@ -49,6 +49,13 @@ impl Pair {
         self.direction
     }
 
+    pub(super) fn source(&self) -> Place {
+        match self.direction {
+            Direction::LeftToRight => Place::Left,
+            Direction::RightToLeft => Place::Right,
+        }
+    }
+
     pub(super) fn target(&self) -> Place {
         match self.direction {
             Direction::LeftToRight => Place::Right,

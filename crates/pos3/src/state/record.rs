@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::pair::Direction;
+use crate::hidden::MountPoints;
 
 /// The length of the checksum before a value, in bytes.
 const CHECKSUM: usize = 4;
@@ -40,6 +41,16 @@ pub(super) fn note(key: &Key, unfinished: &Unfinished) -> Option<Vec<u8>> {
 /// Decodes a note; returns `None` if it is damaged.
 pub(super) fn read_note(key: &[u8], value: &[u8]) -> Option<(Key, Unfinished)> {
     Some((read_key(key)?, unsealed(key, value)?))
+}
+
+/// Encodes the mount points of a place for a field of the header.
+pub(super) fn mount_points(field: &[u8], points: &MountPoints) -> Option<Vec<u8>> {
+    sealed(field, points)
+}
+
+/// Decodes mount points; returns `None` if they are damaged.
+pub(super) fn read_mount_points(field: &[u8], value: &[u8]) -> Option<MountPoints> {
+    unsealed(field, value)
 }
 
 fn read_key(key: &[u8]) -> Option<Key> {

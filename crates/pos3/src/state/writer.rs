@@ -26,6 +26,7 @@ pub(super) enum Change {
     RemoveRows,
     SetNote { place: Place, key: Key, value: Vec<u8> },
     RemoveNote { place: Place, key: Key },
+    SetMountPoints { place: Place, value: Option<Vec<u8>> },
     MarkOutput { is_unsaved: bool },
 }
 
@@ -113,6 +114,14 @@ fn commit(database: &Database, requests: &[Request]) -> Result<(), redb::Error> 
             }
             Change::RemoveNote { place, key } => {
                 transaction.open_table(database::notes(*place))?.remove(bytes(key))?;
+            }
+            Change::SetMountPoints { place, value } => {
+                let mut header = transaction.open_table(database::HEADER)?;
+                let field = database::mount_points(*place);
+                match value {
+                    Some(value) => header.insert(field, value.as_slice())?,
+                    None => header.remove(field)?,
+                };
             }
             Change::MarkOutput { is_unsaved } => {
                 let mut header = transaction.open_table(database::HEADER)?;

@@ -1,0 +1,119 @@
+//! File systems that are mounted or unmounted in a source: they hide files, and hidden files are not deleted.
+
+use std::process::Command;
+
+use super::{BUCKET, Cloud};
+use crate::program::Ended;
+
+/// Runs a script of the shell in which `pos3` is the program, where it can mount. Returns none where nothing can be mounted.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn shell(cloud: &Cloud, script: &str) -> Option<Ended> {
+    let script = format!("set -e; pos3() {{ {} \"$@\"; }}; {script}", env!("CARGO_BIN_EXE_pos3-cli"));
+    let like = cloud.command(&[]);
+    let mut unshared = Command::new("unshare");
+    unshared.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).current_dir(cloud.program.path(""));
+    unshared.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = unshared.output().ok().map(Ended::from);
+    let ended = ended.filter(|ended| !ended.err.contains("unshare: ") && !ended.err.contains("mount: "));
+    if ended.is_none() {
+        eprintln!("skipped: nothing can be mounted here");
+    }
+    ended
+}
+
+/// Returns the keys of the objects that stand for files. An empty mount point is uploaded as an empty directory.
+fn files(cloud: &Cloud) -> Vec<String> {
+    cloud.server.keys(BUCKET).into_iter().filter(|key| !key.ends_with('/')).collect()
+}
+
+const UP: &str = "pos3 sync src s3://data/v --delete";
+
+#[test]
+fn an_unmounted_part_of_an_output_deletes_nothing() {
+    for end in ["sleep 1.2", "sleep 1.2; exit 1", "true"] {
+        let cloud = Cloud::new(&[("cache/_/data/v/ckpt/", "")]);
+        let script = format!(
+            "mount -t tmpfs tmpfs cache/_/data/v/ckpt; pos3 run --upload o=s3://data/v --interval .2 --delete-remote \
+             --json-report report -- sh -c 'for i in 1 2 3; do echo $i > $POS3_PATH_O/ckpt/c$i; done; \
+             echo log > $POS3_PATH_O/log; sleep 1; umount -l $POS3_PATH_O/ckpt; echo new > $POS3_PATH_O/new; {end}'"
+        );
+        let Some(ended) = shell(&cloud, &script) else { return };
+        assert_eq!(ended.code, Some(1), "{end} {ended:?}");
+        let warning = "the file system at 'ckpt/' is not mounted now, so nothing was deleted: mount it";
+        assert!(ended.err.contains(warning) || end.contains("exit"), "{end} {ended:?}");
+        let keys = files(&cloud);
+        assert!(
+            keys.starts_with(&["v/ckpt/c1", "v/ckpt/c2", "v/ckpt/c3", "v/log"].map(String::from)),
+            "{end} {keys:?}"
+        );
+        if end == "true" {
+            let report = std::fs::read_to_string(cloud.program.path("report")).unwrap();
+            assert!(report.contains("is not mounted now"), "{report}");
+            assert!(keys.contains(&"v/new".to_owned()), "what is there is uploaded: {keys:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_system_that_is_mounted_over_an_output_deletes_nothing() {
+    for at in ["", "/ckpt"] {
+        let cloud = Cloud::new(&[]);
+        let script = format!(
+            "pos3 run --upload o=s3://data/v --interval .2 --delete-remote -- sh -c 'mkdir $POS3_PATH_O/ckpt; \
+             echo 1 > $POS3_PATH_O/ckpt/a; echo 2 > $POS3_PATH_O/b; sleep 1; mount -t tmpfs tmpfs $POS3_PATH_O{at}; \
+             echo 3 > $POS3_PATH_O{at}/new; sleep 1'"
+        );
+        let Some(ended) = shell(&cloud, &script) else { return };
+        assert_eq!(ended.code, Some(1), "{at} {ended:?}");
+        assert!(ended.err.contains("a file system was mounted over"), "{at} {ended:?}");
+        let new = if at.is_empty() { "v/new" } else { "v/ckpt/new" };
+        let mut expected = vec!["v/b", "v/ckpt/a", new];
+        expected.sort_unstable();
+        assert_eq!(files(&cloud), expected, "{at}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_at_the_next_run_deletes_nothing_until_it_is_forgotten() {
+    for (command, at) in [(UP, "src/ckpt"), (UP, "src"), ("pos3 upload s3://data/v --local src --delete", "src/ckpt")] {
+        let cloud = Cloud::new(&[("src/ckpt/", ""), ("src/a", "1"), ("src/b", "1"), ("src/c", "1")]);
+        let write = "mkdir -p src/ckpt; for i in a b c ckpt/1 ckpt/2; do echo 1 > src/$i; done";
+        let Some(ended) = shell(&cloud, &format!("mount -t tmpfs tmpfs {at}; {write}; {command}")) else { return };
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let before = files(&cloud);
+        assert_eq!(before.len(), 5, "{before:?}");
+        std::fs::remove_dir_all(cloud.program.path("src/ckpt")).unwrap();
+        for missing in [true, false] {
+            if !missing {
+                std::fs::create_dir(cloud.program.path("src/ckpt")).unwrap();
+            }
+            let ended = shell(&cloud, command).unwrap();
+            assert_eq!(ended.code, Some(1), "{command} {at} {ended:?}");
+            assert!(ended.err.contains("is not mounted now, so nothing was deleted: mount it"), "{ended:?}");
+            assert_eq!(files(&cloud), before, "{command} {at}");
+        }
+        let planned = shell(&cloud, "pos3 plan src s3://data/v --delete -o plan; pos3 apply plan").unwrap();
+        assert_eq!(files(&cloud), before, "{planned:?}");
+        let mounted = shell(&cloud, &format!("mount -t tmpfs tmpfs {at}; {write}; rm src/ckpt/2; {command}")).unwrap();
+        assert_eq!(mounted.code, Some(0), "{mounted:?}");
+        assert_eq!(files(&cloud), ["v/a", "v/b", "v/c", "v/ckpt/1"], "{at}");
+        let forget = if at == "src" { "--all" } else { "ckpt" };
+        let ended = shell(&cloud, &format!("pos3 manifest forget src s3://data/v {forget}; {command}")).unwrap();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(files(&cloud), ["v/a", "v/b", "v/c"], "{at}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_new_at_the_next_run_withholds_the_deletes_below_it_once() {
+    let cloud = Cloud::new(&[("src/ckpt/1", "1"), ("src/ckpt/2", "1"), ("src/a", "1"), ("src/b", "1"), ("src/c", "1")]);
+    let Some(ended) = shell(&cloud, UP) else { return };
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for (command, code, left) in [("pos3 sync src s3://data/v", 0, 6), (UP, 1, 6), (UP, 0, 4)] {
+        let script = format!("mount -t tmpfs tmpfs src/ckpt; echo 1 > src/ckpt/3; {command}");
+        let ended = shell(&cloud, &script).unwrap();
+        assert_eq!(ended.code, Some(code), "{command} {ended:?}");
+        assert_eq!(ended.err.contains("a file system was mounted over 'ckpt/'"), code == 1, "{ended:?}");
+        assert_eq!(files(&cloud).len(), left, "{command}");
+    }
+}

@@ -1,0 +1,221 @@
+//! What a mount or an unmount hides in a source directory: [`Hidden`].
+//!
+//! An unmounted disk leaves an empty directory, and a disk that is mounted over a directory hides its files. Both would
+//! delete everything below from the target. So pos3 compares the file systems of the source with those of earlier listings,
+//! in the same process by device, and between runs by the paths of the mount points, because devices change.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pos3_core::{Deletable, Key, Protection, Tree};
+use pos3_local::{FileSystems, LocalStore, Mounts};
+use serde::{Deserialize, Serialize};
+
+/// The mount points of a source, by relative key, as the sync state has them.
+pub(crate) type MountPoints = BTreeMap<String, Standing>;
+
+/// Whether a run that deletes has met a mount point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Standing {
+    /// It has, or the mount point was there at the first run: files that it hides are treated as deleted.
+    Known,
+    /// It has not, so the mount may hide files of earlier runs.
+    New,
+}
+
+/// The difference of a mount point to what it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Mounted,
+    Unmounted,
+    Replaced,
+}
+
+/// What earlier listings of a source directory met, compared with the listing that is read now. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hidden(Arc<Mutex<Earlier>>);
+
+#[derive(Debug, Default)]
+struct Earlier {
+    /// What the first listing of this process met.
+    first: Option<FileSystems>,
+    /// What the sync state has of earlier runs.
+    remembered: Option<MountPoints>,
+    /// What differed at any listing of this process. It stays in doubt, because it is unknown which files were seen when.
+    changed: BTreeMap<String, Change>,
+    /// What withheld a delete of the latest run.
+    withheld: BTreeMap<String, Change>,
+}
+
+impl Hidden {
+    /// Sets what the sync state has of earlier runs, unless that was done before.
+    pub(crate) fn remember(&self, points: Option<MountPoints>) {
+        let mut earlier = self.lock();
+        if earlier.remembered.is_none() {
+            earlier.remembered = points;
+        }
+    }
+
+    /// Takes note of a listing that has ended.
+    pub(crate) fn note(&self, source: &Tree) {
+        let Some(now) = mounts(source).map(|mounts| mounts.now()).filter(|now| now.root.is_some()) else { return };
+        let earlier = &mut *self.lock();
+        let changes = earlier.changes(&now);
+        earlier.changed.extend(changes);
+        earlier.first.get_or_insert(now);
+    }
+
+    /// Returns what may be deleted by a sync of a source, without what may be hidden in it.
+    pub(crate) fn guard(&self, deletable: Deletable, source: &Tree) -> Deletable {
+        let Some(mounts) = mounts(source) else { return deletable };
+        self.lock().withheld.clear();
+        let earlier = self.0.clone();
+        deletable.unless_hidden(move |key| {
+            let mut earlier = earlier.lock().unwrap_or_else(PoisonError::into_inner);
+            let (point, change) = mounts.with(|now| earlier.hides(key, now))?;
+            earlier.withheld.insert(point.clone(), change);
+            Some(Protection::Unreadable(change.describe(&point).into()))
+        })
+    }
+
+    /// Returns warnings of what withheld deletes of the latest run.
+    pub(crate) fn warnings(&self, source: &str) -> Vec<String> {
+        let warn = |(point, change): (&String, &Change)| {
+            let (what, hint) = (change.describe(point), change.hint());
+            format!("in '{source}', {what}, so nothing was deleted: {hint}")
+        };
+        self.lock().withheld.iter().map(warn).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Earlier> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns what the sync state should have after a run, from what it had before. A mount point stays in it until it is
+/// forgotten. `standing` is that of a mount point which is not known from earlier runs.
+pub(crate) fn to_remember(source: &Tree, earlier: Option<MountPoints>, standing: Standing) -> Option<MountPoints> {
+    let now = mounts(source)?.now();
+    now.root?;
+    let standing = if earlier.is_none() { Standing::Known } else { standing };
+    let mut points = earlier.unwrap_or_default();
+    for point in now.points.into_keys() {
+        let known = points.entry(point).or_insert(standing);
+        *known = if standing == Standing::Known { standing } else { *known };
+    }
+    Some(points)
+}
+
+impl Earlier {
+    /// Returns the mount point that may hide a key, and how it changed.
+    fn hides(&self, key: &Key, now: &FileSystems) -> Option<(String, Change)> {
+        let covers = |point: &str| key.as_str().starts_with(point);
+        let before = self.changed.iter().find(|(point, _)| covers(point));
+        let before = before.map(|(point, change)| (point.clone(), *change));
+        before.or_else(|| self.changes(now).into_iter().find(|(point, _)| covers(point)))
+    }
+
+    /// Returns every mount point that is not what it was before.
+    fn changes(&self, now: &FileSystems) -> BTreeMap<String, Change> {
+        let mut changes = BTreeMap::new();
+        if now.root.is_none() {
+            // Only a part of the source was listed, for the explanation of one key.
+            return changes;
+        }
+        if let Some(first) = &self.first {
+            for point in first.points.keys().chain(now.points.keys()) {
+                changes.extend(of(first.points.get(point), now.points.get(point)).map(|is| (point.clone(), is)));
+            }
+            // A file system above the root may have been unmounted, too.
+            if first.root != now.root {
+                changes.entry(String::new()).or_insert(Change::Replaced);
+            }
+        }
+        if let Some(remembered) = &self.remembered {
+            let gone = remembered.keys().filter(|point| !now.points.contains_key(*point));
+            changes.extend(gone.map(|point| (point.clone(), Change::Unmounted)));
+            let new = now.points.keys().filter(|point| remembered.get(*point) != Some(&Standing::Known));
+            changes.extend(new.map(|point| (point.clone(), Change::Mounted)));
+        }
+        changes
+    }
+}
+
+/// Returns how a mount point changed, if it did.
+fn of(before: Option<&i128>, now: Option<&i128>) -> Option<Change> {
+    match (before, now) {
+        (Some(_), None) => Some(Change::Unmounted),
+        (None, Some(_)) => Some(Change::Mounted),
+        (Some(before), Some(now)) if before != now => Some(Change::Replaced),
+        (Some(_), Some(_)) | (None, None) => None,
+    }
+}
+
+impl Change {
+    fn describe(self, point: &str) -> String {
+        let at = if point.is_empty() { "the directory itself".to_owned() } else { format!("'{point}'") };
+        match self {
+            Self::Mounted => format!("a file system was mounted over {at}"),
+            Self::Unmounted => format!("the file system at {at} is not mounted now"),
+            Self::Replaced => format!("another file system than before is at {at}"),
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Mounted => "unmount it, or run again if the mount is meant",
+            Self::Unmounted => "mount it, or forget it in the sync state (manifest forget)",
+            Self::Replaced => "mount the earlier one, or run again if the new one is meant",
+        }
+    }
+}
+
+/// Returns the record of a local directory's file systems.
+fn mounts(source: &Tree) -> Option<Mounts> {
+    let store: &dyn Any = &**source.store();
+    store.downcast_ref::<LocalStore>().map(LocalStore::mounts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn systems(root: i128, points: &[(&str, i128)]) -> FileSystems {
+        let points = points.iter().map(|(point, device)| ((*point).to_owned(), *device)).collect();
+        FileSystems { root: Some(root), points }
+    }
+
+    #[test]
+    fn a_file_system_that_came_or_went_hides_what_is_below_it() {
+        use Change::{Mounted, Replaced, Unmounted};
+        for (first, now, key, expected) in [
+            (systems(1, &[("d/", 2)]), systems(1, &[("d/", 2)]), "d/x", None),
+            (systems(1, &[("d/", 2)]), systems(1, &[]), "d/x", Some(Unmounted)),
+            (systems(1, &[("d/", 2)]), systems(1, &[]), "d2/x", None),
+            (systems(1, &[]), systems(1, &[("d/", 2)]), "d/e/x", Some(Mounted)),
+            (systems(1, &[("d/", 2)]), systems(1, &[("d/", 3)]), "d/x", Some(Replaced)),
+            (systems(1, &[]), systems(2, &[("", 2)]), "x", Some(Mounted)),
+            (systems(2, &[("", 2)]), systems(1, &[]), "x", Some(Unmounted)),
+            (systems(2, &[]), systems(1, &[]), "x", Some(Replaced)),
+        ] {
+            let earlier = Earlier { first: Some(first), ..Earlier::default() };
+            let found = earlier.hides(&Key::from(key), &now).map(|(_, change)| change);
+            assert_eq!(found, expected, "{key} {now:?}");
+        }
+    }
+
+    #[test]
+    fn between_runs_only_the_mount_points_count() {
+        let earlier = |points: &[&str]| Earlier {
+            remembered: Some(points.iter().map(|point| ((*point).to_owned(), Standing::Known)).collect()),
+            ..Earlier::default()
+        };
+        let hides =
+            |earlier: Earlier, now: FileSystems| earlier.hides(&Key::from("d/x"), &now).map(|(_, change)| change);
+        assert_eq!(hides(earlier(&["d/"]), systems(7, &[("d/", 9)])), None);
+        assert_eq!(hides(earlier(&["d/"]), systems(7, &[])), Some(Change::Unmounted));
+        assert_eq!(hides(earlier(&[]), systems(7, &[("d/", 9)])), Some(Change::Mounted));
+        assert_eq!(hides(Earlier::default(), systems(7, &[("d/", 9)])), None, "nothing is known");
+    }
+}
