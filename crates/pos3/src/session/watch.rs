@@ -29,9 +29,8 @@ impl Watch {
         match event {
             Event::Started(action) if is_copy(action) => drop(begun.insert(action.key().clone(), Instant::now())),
             Event::Done(action) => {
-                if begun.remove(action.key()).is_some_and(|begun| begun.elapsed() < QUICK) {
-                    self.budget.widen();
-                }
+                let is_quick = begun.remove(action.key()).is_some_and(|begun| begun.elapsed() < QUICK);
+                is_quick.then(|| self.budget.widen());
             }
             Event::Failed(action, _) => drop(begun.remove(action.key())),
             _ => {}
