@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::HeaderName;
-use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, PutOptions, Result};
+use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, PutOptions, Result, StoreError};
 
 use crate::bucket::{Bucket, check_key};
 use crate::checksum;
 use crate::client::request::Request;
+use crate::client::retry::Attempts;
 use crate::client::time::parse_rfc3339;
 use crate::client::uri::encode_path;
 use crate::error::Failure;
@@ -165,8 +166,7 @@ impl Bucket {
             let copied = if source.size > limit.size {
                 self.copy_in_parts(source, to, &options, headers, limit.part).await?
             } else {
-                let copied = self.copy_whole(source, to, &options, headers).await;
-                copied.map_err(|failure| self.error("copy", to, failure))?
+                self.copy_whole(source, to, &options, headers).await?
             };
             let misstored = match self.confirm_copy(&source, copied).await {
                 Ok(confirmed) => return Ok(confirmed),
@@ -178,12 +178,50 @@ impl Bucket {
         }
     }
 
+    /// Copies an object by one request. If its answer is lost or tells nothing, the copy is looked up: a further request
+    /// could fail because of the object that the first one made.
     async fn copy_whole(
         &self,
         source: CopySource<'_>,
         to: &Key,
         options: &PutOptions,
         headers: &ObjectHeaders,
+    ) -> Result<Copied> {
+        let mut repeats = REPEATS;
+        loop {
+            let mut attempts = self.client.attempts();
+            let failure = match self.copy_once(source, to, options, headers, &mut attempts).await {
+                Ok(copied) => return Ok(copied),
+                Err(failure) => failure,
+            };
+            let tells_nothing = failure.tells_nothing();
+            let error = self.error("copy", to, failure);
+            if !attempts.may_be_done() {
+                return Err(error);
+            }
+            match self.copy_made(source, to, error).await {
+                Err(_) if tells_nothing && repeats > 0 => repeats -= 1,
+                made => return made,
+            }
+        }
+    }
+
+    /// Returns the copy that an earlier request made, if the object at its key is one, or else the error.
+    async fn copy_made(&self, source: CopySource<'_>, to: &Key, error: StoreError) -> Result<Copied> {
+        let Ok((from, _)) = source.bucket.head_if(source.key, source.fingerprint, "copy").await else {
+            return Err(error);
+        };
+        let entry = self.settle(to, from.digest, from.checksum, source.size, error).await?;
+        Ok(Copied { sum: entry.checksum, entry })
+    }
+
+    async fn copy_once(
+        &self,
+        source: CopySource<'_>,
+        to: &Key,
+        options: &PutOptions,
+        headers: &ObjectHeaders,
+        attempts: &mut Attempts,
     ) -> Result<Copied, Failure> {
         let request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
         let mut request = expecting(request, &options.expect, self.client.manner(&options.expect))?;
@@ -191,10 +229,11 @@ impl Bucket {
             request.headers.extend(with_content_type(headers.clone(), to));
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;
         }
-        self.exchange(&request, |answer| {
+        self.exchange_counting(&request, attempts, |answer| {
             let names = ["ETag", "LastModified", "ChecksumCRC64NVME"];
-            let [etag, modified, sum] = answer.result("CopyObjectResult", names)?;
-            let mut entry = written(to, source.size, &etag)?;
+            let told = answer.result("CopyObjectResult", names);
+            let [etag, modified, sum] = told.map_err(Failure::to_be_looked_up)?;
+            let mut entry = written(to, source.size, &etag).map_err(Failure::to_be_looked_up)?;
             entry.modified = parse_rfc3339(&modified);
             let is_digest = self.client.has_digests() && !etag::is_encrypted(&answer.headers);
             entry.digest = etag::digest(&etag).filter(|_| is_digest);

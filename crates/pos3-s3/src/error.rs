@@ -61,6 +61,19 @@ impl Failure {
         }
     }
 
+    /// Returns this failure as one that the same request is not sent again for: whoever sent it looks whether it was executed.
+    pub(crate) fn to_be_looked_up(self) -> Self {
+        match self {
+            Self::Garbled(why) => Self::Contradictory(why),
+            other => other,
+        }
+    }
+
+    /// Returns true if an answer came whole and does not tell what was done.
+    pub(crate) fn tells_nothing(&self) -> bool {
+        matches!(self, Self::Contradictory(_))
+    }
+
     /// Returns true if the server found another digest than it was told.
     pub(crate) fn is_wrong_digest(&self) -> bool {
         self.refusal().is_some_and(|refusal| refusal.code == "BadDigest")
@@ -228,11 +241,16 @@ const WEB_PAGE: &str =
 impl Failure {
     /// Returns why a document cannot be read. A web page comes from a server that is no S3 server, and would come again.
     pub(crate) fn of_document(document: &[u8], error: XmlError) -> Self {
+        Self::of_web_page(document).unwrap_or_else(|| error.into())
+    }
+
+    /// Returns the failure of a document that is a web page.
+    pub(crate) fn of_web_page(document: &[u8]) -> Option<Self> {
         let begin = document.trim_ascii_start();
         let is_web_page = [&b"<!doctype html"[..], b"<html"]
             .iter()
             .any(|tag| begin.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag)));
-        if is_web_page { Self::Contradictory(WEB_PAGE.to_owned()) } else { error.into() }
+        is_web_page.then(|| Self::Contradictory(WEB_PAGE.to_owned()))
     }
 }
 

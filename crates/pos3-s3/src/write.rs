@@ -66,7 +66,7 @@ impl Bucket {
         let mut attempts = self.client.attempts();
         loop {
             let (entry, proven) = self.put_answered(&whole, &mut attempts).await?;
-            if proven {
+            if proven && entry.fingerprint.is_some() {
                 return Ok((entry, true));
             }
             let misstored = match self.confirm_put(entry, whole.body).await {
@@ -112,7 +112,12 @@ impl Bucket {
         let request = expecting(request, &whole.expect, manner)?;
         let (request, proof) = self.carry(request, whole.body, manner.protection).await?;
         self.exchange_counting(&request, attempts, |answer| {
-            let mut entry = written(whole.key, whole.body.len() as u64, header(&answer.headers, "etag"))?;
+            if let Some(failure) = Failure::of_web_page(&answer.body) {
+                return Err(failure);
+            }
+            // An answer that does not name the object is no failure: the object is looked up.
+            let mut entry = stored(whole.key, whole.body.len() as u64);
+            entry.fingerprint = etag::fingerprint(header(&answer.headers, "etag"));
             entry.digest = self.client.digest(&answer.headers);
             Ok((entry, proof.check(&answer.headers)?))
         })
@@ -218,13 +223,16 @@ fn is_expectation(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AlreadyExists | ErrorKind::Precondition)
 }
 
-/// Returns the entry of an object that was just written, without its digest. A response without an ETag is an error,
-/// because it is no evidence that the object was stored.
+/// Returns the entry of an object that was just put together or copied, without its digest. A response without an ETag is an
+/// error, because it is no evidence that the object was stored.
 pub(crate) fn written(key: &Key, size: u64, etag: &str) -> Result<Entry, Failure> {
     let fingerprint = etag::fingerprint(etag)
         .ok_or_else(|| Failure::Garbled("the answer does not tell the ETag of what was written".into()))?;
-    let entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
-    Ok(entry.with_fingerprint(fingerprint))
+    Ok(stored(key, size).with_fingerprint(fingerprint))
+}
+
+fn stored(key: &Key, size: u64) -> Entry {
+    if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) }
 }
 
 #[cfg(test)]

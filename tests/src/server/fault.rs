@@ -64,6 +64,8 @@ pub enum Answer {
     WrongEtag,
     /// There is no `ETag` header.
     NoEtag,
+    /// The request is executed, and the response is a success without a body and an `ETag`.
+    Empty,
     /// The response is a success with an `ETag` that belongs to no content, and the object is not stored.
     Forget,
     /// A get with a range gets the bytes that are this many bytes later, with the `Content-Range` of the requested

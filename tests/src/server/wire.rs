@@ -173,6 +173,10 @@ impl Wire {
                 response.headers_mut().remove(header::ETAG);
                 return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
             }
+            Some(Answer::Empty) => {
+                self.perform(request, &target).await?;
+                return Ok(Response::new(WireBody::new(s3s::Body::empty(), Damage::None, in_flight)));
+            }
             Some(Answer::Forget) => {
                 let bucket = operation::bucket_of(request.uri(), request.headers());
                 let response = with_wrong_etag(self.perform(request, &target).await?).await?;

@@ -155,3 +155,45 @@ async fn a_web_page_is_named_and_not_asked_for_again() {
     assert!(told(&error).contains("a web page instead of S3: a proxy"), "{}", told(&error));
     assert_eq!((error.is_temporary(), server.requests().total()), (false, 1));
 }
+
+#[tokio::test]
+async fn a_write_whose_answer_names_nothing_is_looked_up_and_not_sent_again() {
+    let server = without_checksums();
+    server.fault(Fault::on(Operation::PutObject).always().answer(Answer::NoEtag));
+    assert!(put(&store(&server), b"content").await.unwrap(), "HEAD tells the MD5");
+    assert_eq!((stored(&server).unwrap(), server.requests().of(Operation::PutObject)), ("content".into(), 1));
+
+    server.remove(BUCKET, "k");
+    server.fault(Fault::on(Operation::HeadObject).always().answer(Answer::NoEtag));
+    assert!(!put(&store(&server), b"content").await.unwrap(), "only the length is known");
+    assert_eq!((stored(&server).unwrap(), server.requests().of(Operation::PutObject)), ("content".into(), 2));
+
+    server.remove(BUCKET, "k");
+    server.clear_faults();
+    server.fault(Fault::on(Operation::PutObject).always().answer(Answer::NoEtag));
+    server.fault(Fault::on(Operation::HeadObject).always().answer(Answer::access_denied()));
+    let error = put(&store(&server), b"content").await.unwrap_err();
+    assert!(told(&error).contains("does not name the object that was written"), "{}", told(&error));
+    assert_eq!(server.requests().of(Operation::PutObject), 3);
+}
+
+#[tokio::test]
+async fn a_completion_that_is_answered_with_nothing_is_looked_up() {
+    let server = server();
+    let bytes = random_bytes(13, LARGE);
+    server.fault(Fault::on(Operation::CompleteMultipartUpload).always().answer(Answer::Empty));
+    assert!(put(&store(&server), &bytes).await.unwrap());
+    assert!(stored(&server).unwrap() == bytes);
+    assert_eq!(server.requests().of(Operation::CompleteMultipartUpload), 1);
+}
+
+#[tokio::test]
+async fn a_web_page_in_place_of_a_stored_object_is_no_success() {
+    let server = server();
+    server.fault(Fault::on_any().always().answer(Answer::WebPage));
+    for size in [7, LARGE] {
+        let error = put(&store(&server), &random_bytes(14, size)).await.unwrap_err();
+        assert!(told(&error).contains("a web page instead of S3"), "{}", told(&error));
+    }
+    assert_eq!(server.requests().to_string(), "CreateMultipartUpload: 1, PutObject: 1");
+}

@@ -312,3 +312,20 @@ async fn a_copy_in_parts_keeps_the_tags_or_warns_once() {
         assert_eq!(asked, if tagging == Tagging::Unknown { 1 } else { 2 }, "{tagging:?}");
     }
 }
+
+#[tokio::test]
+async fn a_copy_whose_answer_is_lost_or_empty_is_looked_up() {
+    for (size, last) in [(1000, Operation::CopyObject), (SIZE, Operation::CompleteMultipartUpload)] {
+        for answer in [Answer::ResetAfterPerforming, Answer::Empty] {
+            let server = server();
+            server.put(BUCKET, "k", random_bytes(15, size));
+            let config = config(&server).with_conditional_writes(ConditionalWrites::On);
+            let store = store_with(config.with_multipart_threshold(8 << 20));
+            let (source, _) = stored(&store, "k").await;
+            server.fault(Fault::on(last).answer(answer.clone()));
+            store.put(&Key::from("copy"), source, PutOptions::default().with_expect(Expect::Absent)).await.unwrap();
+            assert!(server.object(BUCKET, "copy").unwrap().bytes == random_bytes(15, size), "{answer:?}");
+            assert_eq!(server.requests().of(Operation::GetObject), 0, "{answer:?} {size}");
+        }
+    }
+}

@@ -84,6 +84,7 @@ impl Bucket {
     /// Determines whether the bytes of a single PUT are stored correctly, if the response is not sufficient evidence.
     pub(super) async fn confirm_put(self: &Arc<Self>, entry: Entry, body: &Bytes) -> Result<Confirmed, Misstored> {
         let is_compared = self.client.compares();
+        let entry = if entry.fingerprint.is_some() { entry } else { self.name(entry).await? };
         let told = entry.digest.filter(|_| is_compared);
         let sent = match told {
             Some(_) => Some(Digest::Md5(md5_of(body).await)),
@@ -120,6 +121,19 @@ impl Bucket {
                 }
                 Ok(false) | Err(_) => Err(misstored(Some(found))),
             },
+        }
+    }
+
+    /// Looks up an object that the response to its PUT did not name. The PUT is not sent again for that: its condition would
+    /// fail because of the object that it made.
+    async fn name(&self, entry: Entry) -> Result<Entry, Misstored> {
+        match self.look_at(&entry).await? {
+            Found::There(found) => Ok(found),
+            Found::Unknown => Err(Misstored {
+                why: "the answer does not name the object that was written, and it cannot be looked up",
+                answered: None,
+                there: Some(entry),
+            }),
         }
     }
 

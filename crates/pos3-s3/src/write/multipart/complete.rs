@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 use crate::write::carry::is_near;
-use crate::write::{expecting, written};
+use crate::write::{REPEATS, expecting, written};
 
 /// An upload that the server has reported as completed.
 pub(super) struct Completed {
@@ -95,10 +95,18 @@ impl Upload {
         let mut attempts = self.bucket.client.attempts().once_for_a_wrong_digest();
         let usual = Manner { protection: self.protection, ..self.bucket.client.manner(&options.expect) };
         let mut manners = self.bucket.client.manners(usual);
+        let mut repeats = REPEATS;
         let asked = loop {
             let asked = self.send_complete(parts, sum, size, options, manners.current(), &mut attempts).await;
-            if let Some(asked) = manners.judge(asked) {
-                break asked;
+            match manners.judge(asked) {
+                Some(Err(failure)) if failure.tells_nothing() && repeats > 0 => {
+                    if let Ok(completed) = self.settled(parts, sum, size, self.failed(failure, options)).await {
+                        return Ok((completed, proven));
+                    }
+                    repeats -= 1;
+                }
+                Some(asked) => break asked,
+                None => {}
             }
         };
         let manner = manners.current();
@@ -145,8 +153,7 @@ impl Upload {
         let error = self.failed(failure, options);
         // A completed upload no longer exists, so an earlier attempt may have completed it.
         if gone && attempts.may_be_done() {
-            let entry = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
-            let completed = Completed { entry, sum, is_encrypted: false, is_seen: true };
+            let completed = self.settled(parts, sum, size, error).await?;
             return Ok((completed, parts.iter().all(|part| part.proven)));
         }
         if error.kind() != ErrorKind::Precondition
@@ -162,6 +169,12 @@ impl Upload {
             .map_err(|failure| self.failed(failure, options))?;
         let is_told = sum.is_some() && completed.sum == sum;
         Ok((completed, is_told))
+    }
+
+    /// Returns what the upload was completed to, if the server has executed that, or else the error.
+    async fn settled(&self, parts: &[Part], sum: Option<Checksum>, size: u64, error: StoreError) -> Result<Completed> {
+        let entry = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
+        Ok(Completed { entry, sum, is_encrypted: false, is_seen: true })
     }
 
     fn failed(&self, failure: Failure, options: &PutOptions) -> StoreError {
@@ -190,8 +203,9 @@ impl Upload {
         self.bucket
             .exchange_counting(&request, attempts, |answer| {
                 let names = ["ETag", "ChecksumCRC64NVME"];
-                let [etag, sum] = answer.result("CompleteMultipartUploadResult", names)?;
-                let mut entry = written(&self.key, size, &etag)?;
+                let told = answer.result("CompleteMultipartUploadResult", names);
+                let [etag, sum] = told.map_err(Failure::to_be_looked_up)?;
+                let mut entry = written(&self.key, size, &etag).map_err(Failure::to_be_looked_up)?;
                 let is_encrypted = etag::is_encrypted(&answer.headers);
                 entry.digest = etag::digest(&etag).filter(|_| !is_encrypted && self.bucket.client.has_digests());
                 Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
