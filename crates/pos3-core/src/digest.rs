@@ -76,7 +76,7 @@ impl Digester {
             Known::Md5 { sum, .. } => sum.update(bytes),
             Known::Parts { sum, .. } => sum.update(bytes),
             Known::PartsOfUnknownSize { candidates, .. } => {
-                candidates.iter_mut().for_each(|candidate| candidate.update(bytes))
+                candidates.iter_mut().for_each(|candidate| candidate.update(bytes));
             }
         }
     }
