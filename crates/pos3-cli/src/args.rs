@@ -142,7 +142,9 @@ impl Command {
 
 /// Reads a command line; its first argument is the name of the program.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let mut command = with_negative_numbers(Cli::command()).bin_name(name::name()).display_name(name::name());
+    let mut command = without_empty_variables(with_negative_numbers(Cli::command()))
+        .bin_name(name::name())
+        .display_name(name::name());
     let matches = command.try_get_matches_from_mut(arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok(cli.located())
@@ -154,6 +156,13 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let is_option = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_positional();
     let command = command.mut_args(|arg| if is_option(&arg) { arg.allow_negative_numbers(true) } else { arg });
     command.mut_subcommands(with_negative_numbers)
+}
+
+/// Treats an empty variable of an option as one that is not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg });
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// Reads a location; what is none is a usage error.

@@ -34,8 +34,8 @@ nothing more is deleted. Under nohup a SIGHUP is ignored. A SIGHUP after another
 a second, is not a second signal. SIGALRM, SIGVTALRM, SIGPROF and SIGXCPU are treated as SIGTERM. SIGUSR1 and SIGUSR2
 are passed on to the program, and nothing else happens. If pos3-cli is killed, the program gets SIGTERM (Linux).
 
-Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not, or a
-file output is not there (after a signal 128 + N); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
+Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not, or an
+output is not there (after a signal 128 + N); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
 
 /// Run a program with inputs from S3 and outputs to S3
 #[derive(Args, Clone, Debug)]

@@ -137,8 +137,9 @@ impl Run<'_> {
             Ok(paths) => paths,
             Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
         };
-        let inputs = account::inputs(&paths, &mirror.session().status());
+        let inputs = account::inputs(self.args, &paths, &mirror.session().status());
         if !self.args.quiet {
+            account::local_places(&paths).iter().for_each(|line| output::note(line));
             inputs.iter().for_each(|input| output::note(&input.words()));
         }
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
@@ -159,8 +160,8 @@ impl Run<'_> {
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first.is_none();
         let ending = self.end(mirror.session(), succeeded).await;
         let (warnings, report_file) = (self.warnings.told(), self.report_file.take());
-        let signal = self.arrivals.first;
-        Account { args: self.args, paths, inputs, status, signal, ending, warnings, report_file }.tell()
+        let (signal, statuses) = (self.arrivals.first, mirror.session().status());
+        Account { args: self.args, paths, inputs, status, signal, statuses, ending, warnings, report_file }.tell()
     }
 
     /// Drops each SIGUSR1 and SIGUSR2 that came before there was a program.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -122,7 +123,9 @@ fn a_program_that_fails_uploads_only_what_was_asked_for_and_gives_its_code() {
             assert_eq!(cloud.server.keys(BUCKET), ["out/new", "out/old"], "nothing is deleted then");
         } else {
             assert_eq!(cloud.server.keys(BUCKET), ["out/old"]);
-            assert!(ended.err.contains("out: not uploaded to s3://data/out (--sync-on-error was not given)"));
+            assert!(
+                ended.err.contains("out: not uploaded to s3://data/out at the end (--sync-on-error was not given)")
+            );
         }
     }
 }
@@ -159,6 +162,18 @@ fn what_cannot_be_run_is_127_or_126_before_anything_is_fetched_or_uploaded() {
         let ended = run(&cloud, &[&["run"], &places[..], &["--", program]].concat());
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert_eq!(ended.err, format!("pos3-cli run: {said}\n"));
+    }
+    for (line, said) in [
+        ("#!/nonexistent/py -u\n", "its interpreter is '/nonexistent/py', which does not exist"),
+        ("#! /nonexistent/py", "its interpreter is '/nonexistent/py', which does not exist"),
+        ("#!/bin/sh\r\n", "its interpreter is '/bin/sh', followed by a carriage return, and there is no such file"),
+    ] {
+        let script = cloud.program.path("script");
+        fs::write(&script, line).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let ended = run(&cloud, &[&["run"], &places[..], &["--", "./script"]].concat());
+        assert_eq!(ended.code, Some(127), "{ended:?}");
+        assert_eq!(ended.err, format!("pos3-cli run: './script' cannot be executed: {said}\n"));
     }
     assert_eq!(cloud.server.requests().iter().count(), 0);
 }
@@ -420,7 +435,7 @@ fn a_directory_that_the_program_removed_is_said_to_be_gone_and_deletes_nothing()
     let cloud = Cloud::new(&[]).with_objects(&[("out/a", "x"), ("out/b", "x")]);
     let places = ["--sync", "out=s3://data/out", "--delete-remote", "--allow-empty"];
     let ended = run(&cloud, &sh(&places, r#"rm -r "$POS3_PATH_OUT""#));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("out: nothing was uploaded to s3://data/out at the end: /"), "{}", ended.err);
     assert_eq!(cloud.server.keys(BUCKET), ["out/a", "out/b"]);
 }

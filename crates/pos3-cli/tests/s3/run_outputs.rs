@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use pos3_tests::server::{Answer, Fault, Operation};
 
-use super::run::{run, sh, start, stored, wait_for};
+use super::run::{run, sh, start, stored, wait_for, wait_until};
 use super::{BUCKET, Cloud};
 use crate::signals::kill;
 
@@ -59,11 +59,16 @@ fn a_file_that_was_announced_and_not_made_is_an_error() {
 
 #[test]
 fn a_directory_that_is_gone_is_not_complete_and_what_is_not_deleted_is_counted() {
+    let cloud = Cloud::new(&[]);
+    let ended =
+        run(&cloud, &sh(&[&["--upload", "out=s3://data/out"][..], &REPORT].concat(), r#"rmdir "$POS3_PATH_OUT""#));
+    let found = (ended.code, &report(&cloud)["uploads"][0]["uploaded"]);
+    assert_eq!(found, (Some(1), &json!(false)), "also where it was always empty: {ended:?}");
     for more in [&[][..], &["--allow-empty"]] {
         let cloud = Cloud::new(&[]).with_objects(&[("out/a", "x"), ("out/b", "x")]);
         let line = [&["--sync", "out=s3://data/out", "--delete-remote"][..], more, &REPORT].concat();
         let ended = run(&cloud, &sh(&line, r#"rm -r "$POS3_PATH_OUT""#));
-        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.err.contains(" is gone; 2 files not deleted because of that\n"), "{}", ended.err);
         let report = report(&cloud);
         let upload = &report["uploads"][0];
@@ -121,6 +126,33 @@ fn what_was_uploaded_beside_a_failure_is_counted() {
     let upload = &report(&cloud)["uploads"][0];
     assert_eq!((&upload["files"], &upload["bytes"]), (&json!(1), &json!(2)), "{upload}");
     assert!(ended.err.contains("\n  1 file there; 1 upload (2 B), 1 at the end\n"), "{}", ended.err);
+}
+
+#[test]
+fn what_was_uploaded_and_deleted_in_the_background_is_counted_too() {
+    let script = |end: &str| {
+        format!(
+            r#"echo 1 > "$POS3_PATH_OUT/a"; echo 1 > "$POS3_PATH_OUT/b"; echo made; while [ ! -f "$PWD/go" ]; do sleep 0.02; done
+            rm "$POS3_PATH_OUT/a"; while [ ! -f "$PWD/end" ]; do sleep 0.02; done; {end}"#
+        )
+    };
+    let line = [&["--upload", "out=s3://data/out", "--interval", "0.2", "--delete-remote"][..], &REPORT].concat();
+    for (end, at_end) in [("true", 0), (r#"echo 1 > "$POS3_PATH_OUT/c""#, 1), ("exit 7", 0)] {
+        let cloud = Cloud::new(&[]);
+        let mut child = start(&cloud, &sh(&line, &script(end)));
+        let _out = wait_for(&mut child, "made");
+        wait_until("it is not uploaded", || stored(&cloud, "out/a").is_some() && stored(&cloud, "out/b").is_some());
+        fs::write(cloud.program.path("go"), "").unwrap();
+        wait_until("it is not deleted", || stored(&cloud, "out/a").is_none());
+        fs::write(cloud.program.path("end"), "").unwrap();
+        let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+        let upload = &report(&cloud)["uploads"][0];
+        let counts =
+            ["files", "bytes", "files_at_end", "bytes_at_end", "deleted"].map(|name| upload[name].as_u64().unwrap());
+        assert_eq!(counts, [2 + at_end, 2 * (2 + at_end), at_end, 2 * at_end, 1], "{end} {upload}");
+        let said = if end == "exit 7" { "; 2 uploads before; " } else { "; 1 file deleted\n" };
+        assert!(ended.err.contains(said), "{end} {}", ended.err);
+    }
 }
 
 #[test]

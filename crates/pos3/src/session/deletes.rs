@@ -8,7 +8,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pos3_core::{
-    Action, Deletable, Deletion, Entry, Event, Observer, Refusal, Report, Row, Stop, StoreError, SyncOptions, Tree,
+    Action, Deletable, Deletion, Entries, Entry, Event, ListOptions, Observer, Refusal, Report, Row, Stop, StoreError,
+    SyncOptions, Tree,
 };
 
 use super::known::{Known, Sides};
@@ -22,6 +23,8 @@ use crate::hidden::{self, Hidden, MountPoints, Standing};
 pub(super) struct Evidence {
     /// What was in the local directory at any look at it.
     here: Noted,
+    /// The files that were in the local directory when the session began to work there, as they were.
+    at_begin: Noted,
     /// What was at the remote place when it was registered.
     there: OnceLock<Noted>,
     /// What mounts and unmounts hide.
@@ -55,11 +58,20 @@ pub(super) struct Deletes {
 }
 
 impl Evidence {
-    /// Takes note of the local directory.
+    /// Takes note of the local directory as a session finds it.
     pub(super) async fn take_local(&self, local: &Tree) -> Result<(), StoreError> {
-        self.here.note_tree(local).await?;
+        let mut entries = Entries::open(local, ListOptions::default());
+        while let Some((relative, entry)) = entries.next().await? {
+            self.here.note(relative.as_str());
+            self.at_begin.note_file(&Entry { key: relative, ..entry });
+        }
         self.hidden.note(local);
         Ok(())
+    }
+
+    /// Returns the files that were there when the session began.
+    pub(super) fn at_begin(&self) -> Noted {
+        self.at_begin.clone()
     }
 
     /// Takes note of the remote place as it is now, unless that was done before.

@@ -169,6 +169,7 @@ async fn a_session_error_prints_its_cause() {
     let several = SessionError::Several(vec![SessionError::Closed, error.clone()]);
     assert!(several.to_string().contains("there is no bucket"), "{several}");
     let ended = Ended {
+        deleted: 0,
         is_gone: false,
         location: "s3://b/x".to_owned(),
         local: PathBuf::from("x"),

@@ -75,6 +75,8 @@ pub struct Ended {
     pub uploaded: u64,
     /// Their bytes.
     pub uploaded_bytes: u64,
+    /// Objects deleted while the session ran; those at the end too.
+    pub deleted: u64,
     /// Why not everything was done.
     pub error: Option<SessionError>,
     /// The keys that are known not to have made it.
@@ -105,12 +107,16 @@ impl Ending {
 impl Ended {
     /// Returns true if everything was uploaded, nothing left out, and no delete withheld.
     pub fn is_complete(&self) -> bool {
-        self.is_uploaded() && !self.is_gone && self.left_out.is_empty() && self.withheld() == 0
+        self.is_uploaded() && self.left_out.is_empty() && self.withheld() == 0
     }
 
-    /// Returns true if all content was uploaded. A link to something in the same output has none of its own.
+    /// Returns true if all content was uploaded. A link to something in the same output has none of its own. If the output is
+    /// gone, nobody knows whether all of it was.
     pub fn is_uploaded(&self) -> bool {
-        self.error.is_none() && self.missing.is_empty() && !self.left_out.iter().any(LeftOut::lacks_content)
+        self.error.is_none()
+            && !self.is_gone
+            && self.missing.is_empty()
+            && !self.left_out.iter().any(LeftOut::lacks_content)
     }
 
     /// Returns true if all that was to be done was done.
@@ -127,6 +133,7 @@ impl Ended {
             report: None,
             uploaded: history.uploaded,
             uploaded_bytes: history.uploaded_bytes,
+            deleted: history.deleted,
             error: Some(SessionError::CutShort { location: location.clone() }),
             missing: Vec::new(),
             is_gone: false,
@@ -310,6 +317,7 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
     Ended {
         uploaded: history.uploaded,
         uploaded_bytes: history.uploaded_bytes,
+        deleted: history.deleted,
         location: registration.location.to_string(),
         local: registration.local.clone(),
         report,

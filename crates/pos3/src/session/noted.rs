@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pos3_core::{Entries, Key, ListOptions, StoreError, Tree};
+use pos3_core::{Entries, Entry, Key, ListOptions, StoreError, Tree};
 
 /// A set of keys that several tasks add to.
 #[derive(Clone, Debug, Default)]
@@ -40,11 +40,30 @@ impl Noted {
         hashes.hashes.contains(&hashes.hasher.hash_one(key.as_str()))
     }
 
+    /// Notes a file as it is now.
+    pub(super) fn note_file(&self, file: &Entry) {
+        let mut hashes = self.hashes();
+        let hash = hashes.of_file(file);
+        hashes.hashes.insert(hash);
+    }
+
+    /// Returns true if a file was noted and has not changed since.
+    pub(super) fn has_file(&self, file: &Entry) -> bool {
+        let hashes = self.hashes();
+        hashes.hashes.contains(&hashes.of_file(file))
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.hashes().hashes.len() as u64
     }
 
     fn hashes(&self) -> MutexGuard<'_, Hashes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hashes {
+    fn of_file(&self, file: &Entry) -> u64 {
+        self.hasher.hash_one((file.key.as_str(), &file.fingerprint))
     }
 }

@@ -10,13 +10,17 @@ use pos3_core::{ByContent, Digest, Entry, Objection, Overwritable, PendingWrite,
 use pos3_local::last_change;
 
 use super::known::{Known, Match, Recorded, Sides, Way};
+use super::noted::Noted;
 use super::options::RemoteOverwrite;
+use super::registration::Registration;
 
 /// What decides between the two sides of one registration.
 #[derive(Clone)]
 pub(super) struct Policy {
     /// What the session knows by itself.
     pub(super) known: Known,
+    /// The local files that were there when the session began, as they were.
+    pub(super) at_begin: Noted,
     /// Whose clock dates the objects.
     pub(super) remote: Tree,
 }
@@ -56,6 +60,10 @@ struct Contents {
 }
 
 impl Policy {
+    pub(super) fn new(registration: &Registration, remote: Tree) -> Self {
+        Self { known: registration.memory.known.clone(), at_begin: registration.evidence.at_begin(), remote }
+    }
+
     /// Returns which local files the download of a two-way sync may write.
     pub(super) fn download(self) -> Overwritable {
         Overwritable::judged(move |write| {
@@ -94,7 +102,8 @@ impl Policy {
                 (Changed::Remote, Some(_), _) => Some(SkipReason::Newer),
                 // Data that may be unchanged never replaces what others stored.
                 (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
-                (Changed::Unknown, Some(object), Reach::TwoWay) => {
+                // A file that was here before the session may be what an earlier one left, and the object its successor.
+                (Changed::Unknown, Some(object), _) if reach == Reach::TwoWay || self.at_begin.has_file(file) => {
                     (self.age(file, object) != Some(Ordering::Greater)).then_some(SkipReason::Later)
                 }
                 _ => None,
@@ -211,7 +220,7 @@ mod tests {
         let policy = || {
             let known = Known::default();
             own.iter().for_each(|own| known.note(own, Way::Up));
-            Policy { known, remote: Tree::new(Arc::new(MemoryStore::new())) }
+            Policy { known, at_begin: Noted::default(), remote: Tree::new(Arc::new(MemoryStore::new())) }
         };
         let answered = |objection| match objection {
             Objection::Stay(why) => Some(why),
@@ -349,9 +358,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing_later() {
+        let at_begin = Noted::default();
+        at_begin.note_file(&entry("f1", 10));
+        let policy = Policy { known: Known::default(), at_begin, remote: Tree::new(Arc::new(MemoryStore::new())) };
+        let rule = |overwrite| policy.clone().upload(Reach::OneWay, overwrite);
+        let later = Objection::Stay(SkipReason::Later);
+        for (file, age, expected) in
+            [("f1", 20, &later), ("f1", 10, &later), ("f1", 5, &Objection::None), ("f2", 20, &Objection::None)]
+        {
+            let (file, object) = (entry(file, 10), entry("e1", age));
+            assert_eq!(&rule(RemoteOverwrite::UnlessTheirs).objection(&file, Some(&object), None), expected, "{age}");
+            assert_eq!(rule(RemoteOverwrite::Always).objection(&file, Some(&object), None), Objection::None);
+        }
+    }
+
+    #[test]
     fn objects_are_written_over_where_that_was_asked_for() {
         let (file, object) = (entry("f1", 10), entry("e2", 20));
-        let policy = Policy { known: Known::default(), remote: Tree::new(Arc::new(MemoryStore::new())) };
+        let remote = Tree::new(Arc::new(MemoryStore::new()));
+        let policy = Policy { known: Known::default(), at_begin: Noted::default(), remote };
         let rule = policy.upload(Reach::OneWay, RemoteOverwrite::Always);
         assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
     }

@@ -142,6 +142,8 @@ pub(super) struct History {
     /// Uploads of single files that were done, and their bytes.
     pub(super) uploaded: u64,
     pub(super) uploaded_bytes: u64,
+    /// Objects that were deleted.
+    pub(super) deleted: u64,
     /// Failures in a row.
     pub(super) failures: u32,
     pub(super) last_error: Option<SessionError>,

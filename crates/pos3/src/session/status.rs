@@ -25,6 +25,12 @@ pub struct Status {
     pub last_success: Option<SystemTime>,
     /// What the last transfer has done that did all it was to do.
     pub last_report: Option<Arc<Report>>,
+    /// Files uploaded so far, each as often as it was.
+    pub uploaded: u64,
+    /// Their bytes.
+    pub uploaded_bytes: u64,
+    /// Objects deleted so far.
+    pub deleted: u64,
     /// Uploads that failed in a row.
     pub failures: u32,
     /// Why the last of them failed.
@@ -41,6 +47,9 @@ impl Status {
             running: registration.running.try_lock().is_err(),
             last_success: history.last_success,
             last_report: history.last_report,
+            uploaded: history.uploaded,
+            uploaded_bytes: history.uploaded_bytes,
+            deleted: history.deleted,
             failures: history.failures,
             last_error: history.last_error,
         }

@@ -2,8 +2,10 @@
 //!
 //! A registration has one transfer at a time, in this process by its own lock, on this machine by its database's.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pos3_core::{
     Deletable, Deletion, Event, Incomplete, Key, Observer, Plan, Refusal, Report, SkipReason, Stop, SyncJob,
@@ -16,7 +18,7 @@ use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
 use super::left_out;
 use super::memory::{Held, Output};
-use super::options::{RemoteDelete, Shape, excluding};
+use super::options::{RemoteDelete, RemoteOverwrite, Shape, UploadOptions, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
 use super::policy::{Policy, Reach};
@@ -45,7 +47,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let mut options = observed(options, inner.observer.clone());
     if let Kind::Sync(_) = &registration.kind {
         // What a run made that died before it was uploaded must not be lost to what is older.
-        let policy = Policy { known: registration.memory.known.clone(), remote: ends.remote.clone() };
+        let policy = Policy::new(&registration, ends.remote.clone());
         options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
     } else {
         options = keeping_output(options, &registration, &held, &ends.remote);
@@ -116,6 +118,7 @@ pub(super) async fn upload_watched(
         let mut history = registration.history();
         history.uploaded += report.copied;
         history.uploaded_bytes += report.copied_bytes;
+        history.deleted += report.deleted;
         report
     };
     let mount_points = held.mount_points().await;
@@ -162,24 +165,35 @@ async fn unless_aborted<T>(
     }
 }
 
-/// Takes note of what is there now, where that decides what may be deleted later.
+/// Takes note of what is there now, where that decides what may be deleted or overwritten later.
 pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
-    let mode = registration.kind.upload().map_or(RemoteDelete::Never, |upload| upload.delete);
+    let Some(UploadOptions { delete, overwrite, .. }) = registration.kind.upload() else { return Ok(()) };
+    let is_directory = registration.local.is_dir();
     // Of one object there is nothing beside it that could be deleted.
-    if mode == RemoteDelete::Never || !registration.local.is_dir() {
+    let delete = if is_directory { *delete } else { RemoteDelete::Never };
+    let is_one_way = matches!(registration.kind, Kind::Upload(_)) && *overwrite == RemoteOverwrite::UnlessTheirs;
+    // What the program made meanwhile was not there when the session began.
+    let looks_at_files = is_one_way && !registration.begun.load(Ordering::Acquire) && has_files(&registration.local);
+    if !looks_at_files && delete == RemoteDelete::Never {
         return Ok(());
     }
     let Some(Ends { remote, local, .. }) = place::upload(&inner.registry, registration).await? else { return Ok(()) };
-    let taken = match mode {
-        RemoteDelete::Never => Ok(()),
-        RemoteDelete::Seen => registration.evidence.take_local(&local).await,
-        RemoteDelete::Mirror => match registration.evidence.take_local(&local).await {
-            Ok(()) => registration.evidence.take_remote(&remote).await,
-            failed => failed,
-        },
+    let taken = async {
+        if looks_at_files || delete != RemoteDelete::Never {
+            registration.evidence.take_local(&local).await?;
+        }
+        if delete == RemoteDelete::Mirror {
+            registration.evidence.take_remote(&remote).await?;
+        }
+        Ok(())
     };
     let failed = |source| Error::Store { location: registration.location.to_string(), source };
-    Ok(taken.map_err(failed)?)
+    Ok(taken.await.map_err(failed)?)
+}
+
+/// Returns true if a path is a file or a directory that is not empty.
+fn has_files(path: &Path) -> bool {
+    path.is_file() || fs::read_dir(path).is_ok_and(|mut names| names.next().is_some())
 }
 
 /// Plans a download or an upload, and touches nothing.
@@ -231,7 +245,7 @@ fn keeping_output(options: SyncOptions, registration: &Registration, held: &Held
     match held.output() {
         Output::Saved => options,
         Output::Unsaved => {
-            let policy = Policy { known: registration.memory.known.clone(), remote: remote.clone() };
+            let policy = Policy::new(registration, remote.clone());
             options.with_overwritable(policy.keeping_output()).with_deletable(Deletable::known())
         }
     }
@@ -239,7 +253,7 @@ fn keeping_output(options: SyncOptions, registration: &Registration, held: &Held
 
 fn upload_options(inner: &Inner, registration: &Registration, ends: &Ends) -> Result<SyncOptions, SessionError> {
     let options = options(inner, registration)?;
-    let policy = Policy { known: registration.memory.known.clone(), remote: ends.remote.clone() };
+    let policy = Policy::new(registration, ends.remote.clone());
     Ok(match &registration.kind {
         Kind::Download(_) => options,
         Kind::Upload(upload) => options.with_overwritable(policy.upload(Reach::OneWay, upload.overwrite)),

@@ -33,6 +33,8 @@ pub(super) struct Account<'a> {
     pub(super) inputs: Vec<Input<'a>>,
     pub(super) status: Option<ExitStatus>,
     pub(super) signal: Option<Signal>,
+    /// What was done for each place while the program ran and at the end.
+    pub(super) statuses: Vec<Status>,
     /// What became of the uploads.
     pub(super) ending: Ending,
     /// What was said on the way.
@@ -55,6 +57,14 @@ struct RunJson<'a> {
     warnings: &'a [String],
     inputs: Vec<InputJson<'a>>,
     uploads: Vec<UploadJson<'a>>,
+    /// Places that are local paths, so that nothing is downloaded or uploaded for them.
+    local: Vec<LocalJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct LocalJson<'a> {
+    name: &'a str,
+    path: String,
 }
 
 #[derive(Serialize)]
@@ -69,9 +79,14 @@ struct UploadJson<'a> {
     url: String,
     path: String,
     uploaded: bool,
+    /// Files uploaded in the whole session, each as often as it was, and their bytes.
     files: u64,
     bytes: u64,
+    /// Objects deleted in the whole session.
     deleted: u64,
+    /// The files of those that were uploaded at the end, and their bytes.
+    files_at_end: u64,
+    bytes_at_end: u64,
     /// Deletes that were not done, because a signal came or the directory is empty.
     withheld: u64,
     missing: Vec<&'a str>,
@@ -107,6 +122,10 @@ struct InputJson<'a> {
     files: u64,
     bytes: u64,
     unchanged: u64,
+    /// Local files that differ and were kept because they were changed here and not uploaded yet.
+    changed_here: u64,
+    /// Local files that were deleted.
+    deleted: u64,
     /// Local files that are not in the remote location, and that the program finds all the same.
     extra: u64,
 }
@@ -114,6 +133,8 @@ struct InputJson<'a> {
 /// What was downloaded from one place before the program started.
 pub(super) struct Input<'a> {
     place: &'a Place,
+    /// Whether local files that the place does not have are deleted.
+    deletes: bool,
     path: PathBuf,
     report: Arc<Report>,
 }
@@ -123,6 +144,7 @@ struct Output<'a> {
     place: &'a Place,
     path: &'a Path,
     ended: Option<&'a Ended>,
+    status: Option<&'a Status>,
 }
 
 impl Account<'_> {
@@ -138,14 +160,14 @@ impl Account<'_> {
         }
     }
 
-    /// True if the content of every output was uploaded.
+    /// True if every output was there and its content was uploaded.
     fn is_uploaded(&self) -> bool {
         self.outputs().all(|output| output.is_uploaded())
     }
 
-    /// True if every output was there and was uploaded, and nothing was left out.
+    /// True if every output was uploaded, and nothing was left out.
     fn is_complete(&self) -> bool {
-        self.is_uploaded() && self.outputs().all(|output| !output.is_gone() && output.left_out().is_empty())
+        self.is_uploaded() && self.outputs().all(|output| output.left_out().is_empty())
     }
 
     fn withheld(&self) -> u64 {
@@ -195,6 +217,7 @@ impl Account<'_> {
             warnings: &self.warnings,
             inputs: self.inputs.iter().map(Input::json).collect(),
             uploads: self.outputs().map(|output| output.json()).collect(),
+            local: self.paths.iter().filter(|(_, place, _)| !place.is_remote()).map(LocalJson::of).collect(),
         };
         let mut text = Vec::new();
         json::write(&mut Out::for_data(&mut text), &object).map_err(|error| error.to_string())?;
@@ -207,6 +230,7 @@ impl Account<'_> {
             place,
             path,
             ended: self.ending.uploads.iter().find(|ended| ended.local == *path),
+            status: self.statuses.iter().find(|status| status.local == *path && status.kind != "download"),
         })
     }
 }
@@ -214,11 +238,6 @@ impl Account<'_> {
 impl<'a> Output<'a> {
     fn report(&self) -> Option<&'a Report> {
         self.ended.and_then(|ended| ended.report.as_deref())
-    }
-
-    /// True if it was not there at the end.
-    fn is_gone(&self) -> bool {
-        self.ended.is_some_and(|ended| ended.is_gone)
     }
 
     fn is_uploaded(&self) -> bool {
@@ -254,17 +273,21 @@ impl<'a> Output<'a> {
     }
 
     fn words(&self, signal: Option<Signal>) -> Text {
-        let Self { place, path, ended } = self;
+        let Self { place, path, ended, .. } = self;
         let (name, url, path) = (&place.name, place.url(), path.display());
         let Some(ended) = ended else {
+            let before = match self.status.map_or(0, |status| status.uploaded) {
+                0 => String::new(),
+                uploads => format!("; {} before", size::counted(uploads, "upload")),
+            };
             return Text::of(format!(
-                "{name}: not uploaded to {url} (--sync-on-error was not given); the files are in {path}"
+                "{name}: not uploaded to {url} at the end (--sync-on-error was not given){before}; the files are in {path}"
             ));
         };
         let mut text = Text::default();
         if let Some(error) = &ended.error {
             text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", session::message(error)));
-            if let Some(report) = ended.done().filter(|report| report.copied > 0) {
+            if let Some(report) = ended.done().filter(|_| ended.uploaded + ended.deleted > 0) {
                 text.line(format!("  {}", done(ended, report, signal)));
             }
             for key in self.missing() {
@@ -311,10 +334,12 @@ impl<'a> Output<'a> {
             name: &self.place.name,
             url: self.place.url(),
             path: self.path.to_string_lossy().into_owned(),
-            uploaded: self.is_uploaded() && !self.is_gone(),
-            files: report.map_or(0, |report| report.copied),
-            bytes: report.map_or(0, |report| report.copied_bytes),
-            deleted: report.map_or(0, |report| report.deleted),
+            uploaded: self.is_uploaded(),
+            files: self.status.map_or(0, |status| status.uploaded),
+            bytes: self.status.map_or(0, |status| status.uploaded_bytes),
+            deleted: self.status.map_or(0, |status| status.deleted),
+            files_at_end: report.map_or(0, |report| report.copied),
+            bytes_at_end: report.map_or(0, |report| report.copied_bytes),
             withheld: self.ended.map_or(0, Ended::withheld),
             missing: self.missing().iter().map(Key::as_str).collect(),
             left_out: self.left_out().iter().map(LeftOutJson::of).collect(),
@@ -345,8 +370,8 @@ fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
         let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
         text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
     }
-    if report.deleted > 0 {
-        text.push_str(&format!("; {} deleted", size::counted(report.deleted, "file")));
+    if ended.deleted > 0 {
+        text.push_str(&format!("; {} deleted", size::counted(ended.deleted, "file")));
     }
     if ended.withheld() > 0 {
         let empty = "the directory is empty (only the run that empties it deletes them, with --allow-empty)";
@@ -356,11 +381,30 @@ fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
     text
 }
 
+/// Returns a line for each place that is a local path: the `s3://` may have been forgotten.
+pub(super) fn local_places(paths: &[(Use, &Place, PathBuf)]) -> Vec<String> {
+    let local = paths.iter().filter(|(_, place, _)| !place.is_remote());
+    let line = |(kind, place, _): &(Use, &Place, PathBuf)| {
+        let what = if place.shape == Shape::File { "file" } else { "directory" };
+        let not_done = match kind {
+            Use::Download => "downloaded",
+            Use::Upload => "uploaded",
+            Use::Sync => "downloaded or uploaded",
+        };
+        format!("{}: {} is a local {what}, nothing is {not_done}", place.name, place.url())
+    };
+    local.map(line).collect()
+}
+
 /// Returns what was downloaded before the program started.
-pub(super) fn inputs<'a>(paths: &[(Use, &'a Place, PathBuf)], registrations: &[Status]) -> Vec<Input<'a>> {
+pub(super) fn inputs<'a>(
+    args: &RunArgs,
+    paths: &[(Use, &'a Place, PathBuf)],
+    registrations: &[Status],
+) -> Vec<Input<'a>> {
     let inputs = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(_, place, path)| {
         let status = registrations.iter().find(|status| status.local == *path && status.kind != "upload")?;
-        Some(Input { place, path: path.clone(), report: status.last_report.clone()? })
+        Some(Input { place, deletes: args.delete_local, path: path.clone(), report: status.last_report.clone()? })
     });
     inputs.collect()
 }
@@ -376,11 +420,24 @@ impl<'a> Input<'a> {
             let here = size::count(report.tally.unchanged);
             format!("{name}: {files} ({bytes}) fetched from {url}, {here} here already")
         };
+        if self.changed_here() > 0 {
+            let changed = size::counted(self.changed_here(), "file");
+            text.push_str(&format!("; {changed} changed here and kept, because not uploaded yet"));
+        }
+        if report.deleted > 0 {
+            text.push_str(&format!("; {} deleted here", size::counted(report.deleted, "file")));
+        }
         if report.tally.extra > 0 {
             let extra = size::counted(report.tally.extra, "file");
-            text.push_str(&format!("; {extra} only in {}, kept (--delete-local removes them)", self.path.display()));
+            let why = if self.deletes { ", because not uploaded yet" } else { " (--delete-local removes them)" };
+            text.push_str(&format!("; {extra} only in {}, kept{why}", self.path.display()));
         }
         text
+    }
+
+    /// Returns how many local files differ from their objects and were changed here.
+    fn changed_here(&self) -> u64 {
+        self.report.skipped.count(|why| *why == SkipReason::Newer)
     }
 
     fn json(&self) -> InputJson<'_> {
@@ -391,8 +448,16 @@ impl<'a> Input<'a> {
             files: self.report.copied,
             bytes: self.report.copied_bytes,
             unchanged: self.report.tally.unchanged,
+            changed_here: self.changed_here(),
+            deleted: self.report.deleted,
             extra: self.report.tally.extra,
         }
+    }
+}
+
+impl<'a> LocalJson<'a> {
+    fn of((_, place, path): &'a (Use, &'a Place, PathBuf)) -> Self {
+        Self { name: &place.name, path: path.to_string_lossy().into_owned() }
     }
 }
 

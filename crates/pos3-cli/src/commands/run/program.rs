@@ -5,7 +5,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ use crate::tether;
 
 /// What shells say of a program that is not there.
 const NOT_FOUND: u8 = 127;
+
+/// How much of a script is read to find its interpreter, which is what Linux reads.
+const LONGEST_FIRST_LINE: u64 = 256;
 
 /// What shells say of a program that cannot be executed.
 const NOT_EXECUTABLE: u8 = 126;
@@ -132,13 +136,15 @@ fn runs_in(process: i32, group: Pid) -> bool {
 pub(super) fn check(command: &[OsString]) -> Result<(), NotStarted> {
     let Some(name) = command.first() else { return Err(not_found(OsStr::new(""))) };
     if name.as_encoded_bytes().contains(&b'/') {
-        return check_file(Path::new(name)).map_err(|error| not_started(name, &error));
+        let path = Path::new(name);
+        return check_file(path).map_err(|error| not_started(name, &error)).and_then(|()| check_interpreter(path));
     }
     let Some(path) = std::env::var_os("PATH") else { return Ok(()) };
     let mut found = Err(not_found(name));
     for directory in std::env::split_paths(&path) {
-        match check_file(&directory.join(name)) {
-            Ok(()) => return Ok(()),
+        let path = directory.join(name);
+        match check_file(&path) {
+            Ok(()) => return check_interpreter(&path),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => found = Err(not_started(name, &error)),
             Err(_) => {}
         }
@@ -152,13 +158,44 @@ fn check_file(path: &Path) -> io::Result<()> {
     if is_executable { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
+/// Finds out whether the interpreter in the first line of a script is there.
+fn check_interpreter(script: &Path) -> Result<(), NotStarted> {
+    let mut line = Vec::new();
+    // What cannot be read may still be executed.
+    let Ok(mut file) = File::open(script).map(|file| file.take(LONGEST_FIRST_LINE)) else { return Ok(()) };
+    let Ok(_) = file.read_to_end(&mut line) else { return Ok(()) };
+    let Some(rest) = line.strip_prefix(b"#!") else { return Ok(()) };
+    let rest = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut words = rest.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let Some(interpreter) = words.next() else { return Ok(()) };
+    let is_missing = |path: &[u8]| {
+        let found = fs::metadata(OsStr::from_bytes(path));
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    if !is_missing(interpreter) {
+        return Ok(());
+    }
+    let (interpreter, why) = match interpreter.strip_suffix(b"\r") {
+        Some(name) if !is_missing(name) => (name, "followed by a carriage return, and there is no such file"),
+        _ => (interpreter, "which does not exist"),
+    };
+    let interpreter = OsStr::from_bytes(interpreter).display();
+    let message = format!("'{}' cannot be executed: its interpreter is '{interpreter}', {why}", script.display());
+    Err(NotStarted { exit: Exit::Program(NOT_FOUND), message })
+}
+
 fn not_found(name: &OsStr) -> NotStarted {
     NotStarted { exit: Exit::Program(NOT_FOUND), message: format!("there is no program '{}'", name.display()) }
 }
 
 /// Returns why a program cannot be started.
 pub(super) fn not_started(name: &OsStr, error: &io::Error) -> NotStarted {
-    if error.kind() == io::ErrorKind::NotFound {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    if is_missing && Path::new(name).is_file() {
+        let message = format!("'{}' cannot be executed: a file that it needs to start is missing", name.display());
+        return NotStarted { exit: Exit::Program(NOT_FOUND), message };
+    }
+    if is_missing {
         return not_found(name);
     }
     let message = format!("'{}' cannot be executed: {error}", name.display());
