@@ -436,3 +436,24 @@ async fn a_state_directory_that_others_can_write_to_is_not_used() {
         assert_eq!(fs::read_dir(world.directory.path()).unwrap().count(), if is_used { 2 } else { 0 });
     }
 }
+
+#[tokio::test]
+async fn mount_points_are_kept_until_they_are_forgotten() {
+    let world = World::new();
+    let points: crate::hidden::MountPoints =
+        ["a/", "a/b/", "ab/"].iter().map(|point| ((*point).to_owned(), crate::hidden::Standing::Known)).collect();
+    let state = world.open("a", "b").await;
+    assert_eq!(state.mount_points().await, None, "nothing is known at first");
+    state.remember_mount_points(&points).await.unwrap();
+    drop(state);
+    let state = world.open("a", "b").await;
+    assert_eq!(state.mount_points().await, Some(points));
+    state.forget("a/").await.unwrap();
+    let left = state.mount_points().await.unwrap();
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["ab/"]);
+    drop(state);
+    assert_eq!(world.open("b", "a").await.mount_points().await, None, "those of the other place");
+    let state = world.open("a", "b").await;
+    state.forget_all().await.unwrap();
+    assert_eq!(state.mount_points().await, None);
+}
