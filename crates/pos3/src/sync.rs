@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pos3_core::{
     CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, Kind, ListOptions, MemoryManifest, Plan,
-    Refusal, Report, Stop, SyncJob, SyncOptions, Tree, Usage,
+    Preconditions, Refusal, Report, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
 use pos3_local::LocalStore;
 
@@ -202,10 +202,23 @@ impl Sync {
     }
 
     /// Executes an existing plan and returns the report. If time has passed since the plan was made, set
-    /// [`Preconditions::Strict`](crate::Preconditions::Strict). If the plan deletes anything, call
-    /// [`look_for_source_file`](Self::look_for_source_file) first.
-    pub async fn execute(&self, plan: Plan) -> Report {
-        self.job().execute(plan).await
+    /// [`Preconditions::Strict`](crate::Preconditions::Strict): then a plan with deletes is executed only if the source
+    /// still contains a file, because the source's disk may have been unmounted since.
+    ///
+    /// # Errors
+    ///
+    /// With strict preconditions, returns an error if a plan with deletes has a source that does not exist, that is a
+    /// single object, that cannot be listed, or that contains no file that the filter admits; unless a missing source is
+    /// [allowed](Self::with_missing_source). Nothing has been changed then.
+    pub async fn execute(&self, plan: Plan) -> Result<Report, Error> {
+        if self.options.preconditions == Preconditions::Strict {
+            if plan.counts().deletes > 0 {
+                self.look_for_source_file().await?;
+            } else if !plan.deletes().is_empty() {
+                self.look_at_source().await?;
+            }
+        }
+        Ok(self.job().execute(plan).await)
     }
 
     /// Explains what a sync would do with one relative key, and why. A side that cannot be listed is the inner result, as
@@ -281,24 +294,23 @@ impl Sync {
         }
     }
 
-    /// Checks that the source still contains a file. A plan with deletes may be older than an unmount of the source's
-    /// disk.
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`look_at_source`](Self::look_at_source). Also returns an error if the listing fails, or
-    /// if the source contains no file and that is not [allowed](Self::with_missing_source).
-    pub async fn look_for_source_file(&self) -> Result<(), Error> {
-        self.look_at_source().await?;
+    /// Checks that the source still contains a file that the filter admits. A source without any key is looked at as
+    /// before a run.
+    async fn look_for_source_file(&self) -> Result<(), Error> {
         if self.absence == Absence::Allowed {
-            return Ok(());
+            return self.look_at_source().await;
         }
         let mut entries = Entries::open(&self.source, ListOptions::default());
         let failed = |source| Error::Store { location: self.from.to_string(), source };
-        while let Some((_, entry)) = entries.next().await.map_err(failed)? {
-            if entry.kind == Kind::File {
+        let mut is_empty = true;
+        while let Some((key, entry)) = entries.next().await.map_err(failed)? {
+            if entry.kind == Kind::File && self.options.filter.admits(key.as_str()) {
                 return Ok(());
             }
+            is_empty = false;
+        }
+        if is_empty {
+            self.look_at_source().await?;
         }
         Err(Error::NoSourceFile { location: self.from.to_string() })
     }

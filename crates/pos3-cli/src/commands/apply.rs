@@ -70,12 +70,8 @@ async fn perform(
     if args.dry_run {
         return Ok(Outcome::of_plan(Ok(plan)));
     }
-    if plan.counts().deletes > 0 {
-        sync.look_for_source_file().await.map_err(NotBegun::Sync)?;
-    } else if !plan.deletes().is_empty() {
-        sync.look_at_source().await.map_err(NotBegun::Sync)?;
-    }
-    Ok(Outcome { report: sync.execute(plan).await, plan: None })
+    let report = sync.execute(plan).await.map_err(NotBegun::Sync)?;
+    Ok(Outcome { report, plan: None })
 }
 
 async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {

@@ -114,3 +114,27 @@ async fn a_prefix_without_a_key_is_no_source_unless_that_is_allowed() {
     let error = open("memory://s/*.bin").await.with_missing_source(true).run().await.unwrap_err();
     assert!(matches!(error, Error::NoSource { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn an_old_plan_with_deletes_is_refused_where_the_source_has_no_file_that_counts() {
+    let root = tempfile::tempdir().unwrap();
+    let (from, to) = (root.path().join("from"), root.path().join("to"));
+    fs::create_dir(&from).unwrap();
+    fs::create_dir(&to).unwrap();
+    fs::write(from.join("kept"), "kept").unwrap();
+    fs::write(from.join("left.tmp"), "excluded").unwrap();
+    for name in ["kept", "surplus"] {
+        fs::write(to.join(name), "kept").unwrap();
+    }
+    let filter = pos3_core::Filter::builder().exclude("*.tmp").unwrap().build().unwrap();
+    let options = mirror().with_filter(filter).with_preconditions(Preconditions::Strict);
+    let (source, target) = (from.to_str().unwrap().parse().unwrap(), to.to_str().unwrap().parse().unwrap());
+    let sync = Sync::open(&Registry::default(), &source, &target, options).await.unwrap();
+    let plan = sync.plan().await.unwrap().unwrap();
+    assert_eq!(plan.counts().deletes, 1);
+
+    fs::remove_file(from.join("kept")).unwrap();
+    let error = sync.execute(plan).await.unwrap_err();
+    assert!(matches!(error, Error::NoSourceFile { .. }), "{error}");
+    assert!(to.join("surplus").exists());
+}
