@@ -232,8 +232,8 @@ impl Bucket {
         self.exchange_counting(&request, attempts, |answer| {
             let names = ["ETag", "LastModified", "ChecksumCRC64NVME"];
             let told = answer.result("CopyObjectResult", names);
-            let [etag, modified, sum] = told.map_err(Failure::to_be_looked_up)?;
-            let mut entry = written(to, source.size, &etag).map_err(Failure::to_be_looked_up)?;
+            let [etag, modified, sum] = told.map_err(Failure::without_repeats)?;
+            let mut entry = written(to, source.size, &etag).map_err(Failure::without_repeats)?;
             entry.modified = parse_rfc3339(&modified);
             let is_digest = self.client.has_digests() && !etag::is_encrypted(&answer.headers);
             entry.digest = etag::digest(&etag).filter(|_| is_digest);

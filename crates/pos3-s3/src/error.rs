@@ -62,7 +62,7 @@ impl Failure {
     }
 
     /// Returns this failure as one that the same request is not sent again for: whoever sent it looks whether it was executed.
-    pub(crate) fn to_be_looked_up(self) -> Self {
+    pub(crate) fn without_repeats(self) -> Self {
         match self {
             Self::Garbled(why) => Self::Contradictory(why),
             other => other,

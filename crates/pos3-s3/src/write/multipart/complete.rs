@@ -204,8 +204,8 @@ impl Upload {
             .exchange_counting(&request, attempts, |answer| {
                 let names = ["ETag", "ChecksumCRC64NVME"];
                 let told = answer.result("CompleteMultipartUploadResult", names);
-                let [etag, sum] = told.map_err(Failure::to_be_looked_up)?;
-                let mut entry = written(&self.key, size, &etag).map_err(Failure::to_be_looked_up)?;
+                let [etag, sum] = told.map_err(Failure::without_repeats)?;
+                let mut entry = written(&self.key, size, &etag).map_err(Failure::without_repeats)?;
                 let is_encrypted = etag::is_encrypted(&answer.headers);
                 entry.digest = etag::digest(&etag).filter(|_| !is_encrypted && self.bucket.client.has_digests());
                 Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
