@@ -11,7 +11,7 @@ use crate::entry::{Digest, Entry};
 use crate::manifest::Row;
 use crate::store::Capabilities;
 
-pub(crate) use hash::{Reading, Sameness, Unread, agreement, comparable, same_content};
+pub(crate) use hash::{Compared, Own, Reading, Sameness, Unread, agreement, comparable, same_content};
 
 /// How two entries with the same key are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

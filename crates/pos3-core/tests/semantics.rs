@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt;
 use pos3_core::conformance::{FaultStore, Operation, ShuffledStore};
 use pos3_core::{
-    CancellationToken, Compare, Deletion, ErrorKind, Event, Filter, Guards, Key, Manifest, MaxDelete, MemoryManifest,
-    MemoryStore, Observer, Refusal, RemoteStore, RemoteStoreExt, Side, Stop, SyncJob, SyncOptions, Tree,
+    ByContent, CancellationToken, Compare, Deletion, Digest, ErrorKind, Event, Filter, Guards, Key, Manifest,
+    MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Overwritable, Refusal, RemoteStore, RemoteStoreExt,
+    Row, RowChange, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree,
 };
 
 async fn store(objects: &[(&str, &'static str)]) -> Arc<MemoryStore> {
@@ -41,6 +42,32 @@ fn mirror() -> SyncOptions {
 
 /// Keys enough that the usual guard does not step in.
 const MANY: [(&str, &str); 4] = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")];
+
+#[tokio::test]
+async fn a_content_that_was_read_to_answer_an_objection_is_not_read_again_for_it() {
+    let (source, target) = (store(&[("k", "old")]).await, store(&[("k", "new")]).await);
+    let digest: Digest = "149603e6c03516362a8da23f624db945".parse().unwrap();
+    let manifest = Arc::new(MemoryManifest::default());
+    let row = Row { key: "k".into(), source: "before".into(), target: "e1".into(), digest: Some(digest) };
+    manifest.apply(vec![RowChange::Equal(row)]).await.unwrap();
+    let questions = Arc::new(Mutex::new(0));
+    let asked = questions.clone();
+    let overwritable = Overwritable::judged(move |write| {
+        if write.row.is_some_and(|row| write.source.fingerprint.as_ref() == Some(&row.source)) {
+            return Objection::Stay(SkipReason::Newer);
+        }
+        *asked.lock().unwrap() += 1;
+        let (same, different) = (Some(SkipReason::Newer), None);
+        ByContent { side: Side::Source, digests: vec![digest], same, different, unknown: None }.into()
+    });
+    let options = SyncOptions::default().with_manifest(manifest.clone()).with_overwritable(overwritable);
+    for _ in 0..3 {
+        let report = job(source.clone(), target.clone(), options.clone()).run().await;
+        assert_eq!((report.copied, report.skipped.count(|why| *why == SkipReason::Newer)), (0, 1), "{report:?}");
+    }
+    assert_eq!(*questions.lock().unwrap(), 1);
+    assert_eq!(contents(&*target).await, pairs(&[("k", "new")]));
+}
 
 #[tokio::test]
 async fn a_plan_touches_nothing() {

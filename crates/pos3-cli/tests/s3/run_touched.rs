@@ -11,9 +11,10 @@ use super::{BUCKET, Cloud};
 use crate::program::Ended;
 
 /// What can happen to a file without a change of its content.
-const TOUCHES: [(&str, &str); 5] = [
+const TOUCHES: [(&str, &str); 6] = [
     ("chmod", r#"chmod 600 "$f""#),
     ("touch", r#"touch "$f""#),
+    ("chown", r#"chown "$(id -u)" "$f""#),
     ("hard link", r#"ln "$f" "$PWD/link""#),
     ("mv away and back", r#"mv "$f" "$f.away"; mv "$f.away" "$f""#),
     ("identical rewrite", r#"content=$(cat "$f"); echo "$content" > "$f""#),
@@ -43,8 +44,24 @@ fn meanwhile(places: &[&str], when: When, others: impl Fn(&Cloud), touch: &str) 
 fn meanwhile_on(etags: Etags, places: &[&str], when: When, others: impl Fn(&Cloud), touch: &str) -> (Cloud, Ended) {
     let cloud = Cloud::new(&[]);
     cloud.server.configure(|settings| settings.etags = etags);
-    let first = run(&cloud, &sh(places, r#"echo old > "$POS3_PATH_C/f""#));
-    assert_eq!((first.code, stored(&cloud, "c/f").as_deref()), (Some(0), Some("old\n")), "{first:?}");
+    meanwhile_in(cloud, r#"echo old > "$POS3_PATH_C/f""#, places, when, others, touch)
+}
+
+/// Does the same with a file that is made like that.
+fn meanwhile_after(make: &str, places: &[&str], when: When, others: impl Fn(&Cloud), touch: &str) -> (Cloud, Ended) {
+    meanwhile_in(Cloud::new(&[]), make, places, when, others, touch)
+}
+
+fn meanwhile_in(
+    cloud: Cloud,
+    make: &str,
+    places: &[&str],
+    when: When,
+    others: impl Fn(&Cloud),
+    touch: &str,
+) -> (Cloud, Ended) {
+    let first = run(&cloud, &sh(places, make));
+    assert_eq!((first.code, cloud.server.keys(BUCKET)), (Some(0), vec!["c/f".to_owned()]), "{first:?}");
     let script = format!(
         r#"f="$POS3_PATH_C/f"; echo ready; while [ ! -f "$PWD/go" ]; do sleep 0.02; done
         {touch}; echo touched; while [ ! -f "$PWD/end" ]; do sleep 0.02; done"#
@@ -100,6 +117,20 @@ fn what_a_file_was_is_known_also_where_entity_tags_are_no_digests() {
                 let found = (ended.code, stored(&cloud, "c/f"));
                 assert_eq!(found, (Some(0), Some(left.to_owned())), "{etags:?} {kind} {touch}: {ended:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_in_parts_is_known_by_its_content_too() {
+    let make = r#"head -c 17000000 /dev/zero > "$POS3_PATH_C/f""#;
+    for kind in ["--sync", "--upload"] {
+        for (touch, is_output) in [(TOUCHES[0].1, false), (r#"head -c 17000000 /dev/zero | tr '\0' x > "$f""#, true)] {
+            let theirs = |cloud: &Cloud| cloud.server.put(BUCKET, "c/f", "new\n");
+            let (cloud, ended) = meanwhile_after(make, &[kind, "c=s3://data/c"], When::AtTheEnd, theirs, touch);
+            assert_eq!(ended.code, Some(0), "{kind} {touch}: {ended:?}");
+            let length = cloud.server.object(BUCKET, "c/f").unwrap().bytes.len();
+            assert_eq!(length, if is_output { 17_000_000 } else { 4 }, "{kind} {touch}");
         }
     }
 }

@@ -44,6 +44,26 @@ pub(crate) enum Sameness {
     Unknown,
 }
 
+/// Whether the digest of a content is computed that is read anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    Wanted,
+    NotNeeded,
+}
+
+/// The result of comparing contents, and the MD5 of the local one if it was wanted and the content was read for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub(crate) same: Sameness,
+    pub(crate) local: Option<(Side, Digest)>,
+}
+
+impl From<Sameness> for Compared {
+    fn from(same: Sameness) -> Self {
+        Self { same, local: None }
+    }
+}
+
 /// Compares source and target and reads as much content as the method needs.
 ///
 /// # Errors
@@ -53,24 +73,25 @@ pub(crate) async fn same_content(
     source: (&Tree, &Entry),
     target: (&Tree, &Entry),
     reading: Reading,
-) -> Result<Sameness, Unread> {
+    own: Own,
+) -> Result<Compared, Unread> {
     match reading {
-        Reading::Digest => same_digest(source, target).await,
-        Reading::Checksum => same_checksum(source, target).await,
+        Reading::Digest => same_digest(source, target, own).await,
+        Reading::Checksum => same_checksum(source, target).await.map(Compared::from),
         Reading::Both => {
             let same = same_bytes(source.0.content(source.1), target.0.content(target.1)).await?;
-            Ok(if same { Sameness::Same(Proof::Content) } else { Sameness::Different })
+            Ok(if same { Sameness::Same(Proof::Content) } else { Sameness::Different }.into())
         }
     }
 }
 
-async fn same_digest(source: (&Tree, &Entry), target: (&Tree, &Entry)) -> Result<Sameness, Unread> {
+async fn same_digest(source: (&Tree, &Entry), target: (&Tree, &Entry), own: Own) -> Result<Compared, Unread> {
     let is_local = |side: &(&Tree, &Entry)| side.0.store().capabilities().local_reads;
     let (here, there) = ((source.0.content(source.1), Side::Source), (target.0.content(target.1), Side::Target));
     match (is_local(&source), is_local(&target)) {
-        (true, true) => same_files(here, there, (source.1.digest, target.1.digest)).await,
-        (true, false) => same_as_told(here, there, target.1.digest).await,
-        (false, _) => same_as_told(there, here, source.1.digest).await,
+        (true, true) => same_files(here, there, (source.1.digest, target.1.digest)).await.map(Compared::from),
+        (true, false) => same_as_told(here, there, target.1.digest, own).await,
+        (false, _) => same_as_told(there, here, source.1.digest, own).await,
     }
 }
 
@@ -86,7 +107,7 @@ async fn same_files(
         (None, Some(known)) => (source, from, known),
         (None, None) => (target, to, Digest::Md5(md5(source).await.map_err(unread(from))?)),
     };
-    let read = read(content, Some(known)).await.map_err(unread(side))?;
+    let read = read(content, Some(known), Own::NotNeeded).await.map_err(unread(side))?;
     Ok(if read.agreement == Agreement::Same { Sameness::Same(Proof::Digest) } else { Sameness::Different })
 }
 
@@ -97,30 +118,33 @@ async fn same_as_told(
     (local, here): (Content, Side),
     (remote, there): (Content, Side),
     listed: Option<Digest>,
-) -> Result<Sameness, Unread> {
+    own: Own,
+) -> Result<Compared, Unread> {
     let unread = |error| Unread { side: here, error };
     let by_digest = match listed {
-        Some(_) => Some(read(local.clone(), listed).await.map_err(unread)?),
+        Some(_) => Some(read(local.clone(), listed, own).await.map_err(unread)?),
         None => None,
     };
+    let digest = by_digest.as_ref().and_then(|read| read.md5).map(|md5| (here, Digest::Md5(md5)));
+    let compared = |same| Ok(Compared { same, local: digest });
     if by_digest.as_ref().is_some_and(|read| read.agreement == Agreement::Same) {
-        return Ok(Sameness::Same(Proof::Digest));
+        return compared(Sameness::Same(Proof::Digest));
     }
     let otherwise = if by_digest.is_some() { Sameness::Different } else { Sameness::Unknown };
     let found = match remote.look_up().await {
         Ok(Some(found)) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(Unread { side: there, error }),
         // A user with permission to list but not to look up has only the facts from the listing.
-        Ok(None) | Err(_) => return Ok(otherwise),
+        Ok(None) | Err(_) => return compared(otherwise),
     };
     let Some(checksum) = found.checksum else {
-        return Ok(if found.digest.is_none() { Sameness::Unknown } else { otherwise });
+        return compared(if found.digest.is_none() { Sameness::Unknown } else { otherwise });
     };
-    let own = match by_digest {
+    let sum = match by_digest {
         Some(Read { sum, .. }) if discriminant(&sum) == discriminant(&checksum) => sum,
         _ => sum(local, &checksum).await.map_err(unread)?,
     };
-    Ok(if own == checksum { Sameness::Same(Proof::Checksum) } else { Sameness::Different })
+    compared(if sum == checksum { Sameness::Same(Proof::Checksum) } else { Sameness::Different })
 }
 
 /// Compares the facts that each store returns for its own object.
@@ -207,15 +231,11 @@ pub(crate) async fn agreement(content: &Content, digests: &[Digest]) -> Result<A
     })
 }
 
-/// Returns a digest that later contents of a file can be compared with: its own MD5, or the digest of its parts that a store
-/// told, for a file of many parts is long. An MD5 that a store told is not taken: on some servers it is only the form of one,
-/// and every other content would then look as if the file had changed. Returns nothing if the file cannot be read as it was
-/// listed.
-pub(crate) async fn comparable(content: Content, known: Option<Digest>) -> Option<Digest> {
-    match known {
-        Some(known @ Digest::Md5OfParts { .. }) if Digester::new(known, content.size()).is_some() => Some(known),
-        _ => md5(content).await.ok().map(Digest::Md5),
-    }
+/// Returns the digest that later contents of a file can be compared with: its own MD5. An MD5 that a store reports may be one
+/// in form only, and the digest of parts of unknown size cannot show that a content is another one. Returns `None` if the file
+/// cannot be read as it was listed.
+pub(crate) async fn comparable(content: Content) -> Option<Digest> {
+    md5(content).await.ok().map(Digest::Md5)
 }
 
 async fn md5(content: Content) -> Result<[u8; 16]> {
@@ -232,10 +252,13 @@ struct Read {
     agreement: Agreement,
     /// The CRC-64/NVME of the content, which costs little in addition to a digest.
     sum: Checksum,
+    /// Its MD5, if that was wanted.
+    md5: Option<[u8; 16]>,
 }
 
 /// Reads a content and compares it with a digest.
-async fn read(content: Content, known: Option<Digest>) -> Result<Read> {
+async fn read(content: Content, known: Option<Digest>, own: Own) -> Result<Read> {
+    let mut md5 = (own == Own::Wanted).then(Md5::new);
     let mut digester = known.and_then(|known| Digester::new(known, content.size()));
     let mut sum = Checksummer::crc64_nvme();
     let mut body = content.read(0..content.size()).await?;
@@ -244,8 +267,12 @@ async fn read(content: Content, known: Option<Digest>) -> Result<Read> {
         if let Some(digester) = &mut digester {
             digester.update(&chunk);
         }
+        if let Some(md5) = &mut md5 {
+            md5.update(&chunk);
+        }
     }
-    Ok(Read { agreement: digester.map_or(Agreement::Unknown, Digester::finish), sum: sum.finish() })
+    let agreement = digester.map_or(Agreement::Unknown, Digester::finish);
+    Ok(Read { agreement, sum: sum.finish(), md5: md5.map(|md5| md5.finalize().into()) })
 }
 
 /// Returns the checksum of a content, of the same kind as `like`.

@@ -83,7 +83,7 @@ impl Copy {
     }
 
     /// Returns the manifest row of what was copied. Where it will matter whether a file still has this content, the row has a
-    /// digest of it that does not depend on the store: the file is read once more, unless it was moved in parts.
+    /// digest of it that does not depend on the store: the file is read once more.
     async fn row(&self, stored: &Stored) -> Option<Row> {
         let row = Row { digest: stored.digest, ..Row::of(&stored.source, &stored.target)? };
         if !self.run.options.overwritable.is_some() {
@@ -97,7 +97,7 @@ impl Copy {
             }
             (false, false) => return Some(row),
         };
-        Some(Row { digest: comparable(file, row.digest).await, ..row })
+        Some(Row { digest: comparable(file).await, ..row })
     }
 
     fn failed(&self, source: &Entry, kind: FailureKind, error: StoreError) -> Copied {

@@ -124,6 +124,16 @@ impl From<ByContent> for Objection {
 }
 
 impl ByContent {
+    /// Compares the digest of a content that was read before. Returns `None` if the digests cannot all be compared with it.
+    pub(crate) fn compared(&self, side: Side, digest: Digest) -> Option<Agreement> {
+        let is_comparable = |known: &Digest| matches!((known, digest), (Digest::Md5(_), Digest::Md5(_)));
+        match side == self.side {
+            true if self.digests.contains(&digest) => Some(Agreement::Same),
+            true if self.digests.iter().all(is_comparable) => Some(Agreement::Different),
+            _ => None,
+        }
+    }
+
     /// Returns why the target stays, by what reading the content has shown.
     pub(crate) fn answer(self, read: Result<Agreement, StoreError>) -> Option<SkipReason> {
         match read {

@@ -36,9 +36,9 @@ pub(super) enum Decision {
     /// Only the target has it: to be deleted, if that was asked for and both listings end well.
     Extra(Entry),
     /// Reading content must decide.
-    Read { source: Entry, target: Entry, reading: Reading, times_decide: bool, objection: Objection },
+    Read { source: Entry, target: Entry, reading: Reading, times_decide: bool, objection: Objection, row: Option<Row> },
     /// A copy, unless the content of one side objects to it.
-    Ask { source: Entry, target: Option<Entry>, why: Change, question: ByContent },
+    Ask { source: Entry, target: Option<Entry>, why: Change, question: ByContent, row: Option<Row> },
 }
 
 impl Policy {
@@ -131,7 +131,7 @@ impl Policy {
 }
 
 fn read(source: Entry, target: Entry, reading: Reading, times_decide: bool) -> Decision {
-    Decision::Read { source, target, reading, times_decide, objection: Objection::None }
+    Decision::Read { source, target, reading, times_decide, objection: Objection::None, row: None }
 }
 
 fn unchanged(source: Entry, proof: Proof) -> Decision {

@@ -11,8 +11,9 @@ use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
 use super::room::Room;
 use super::{Action, Permission, SkipReason, Tally};
-use crate::compare::{Change, Known, Proof, Sameness, Unread, agreement, comparable, same_content};
+use crate::compare::{Change, Compared, Known, Own, Proof, Sameness, Unread, agreement, comparable, same_content};
 use crate::diff::{Diff, ListingFailed, Merge, Side};
+use crate::digest::Agreement;
 use crate::entry::{Digest, Entry, Kind, Protection};
 use crate::error::ErrorKind;
 use crate::event::{Event, Observe};
@@ -94,8 +95,13 @@ enum Last {
 
 /// What reading contents led to.
 enum Judged {
-    Act(Action),
-    Same { key: Key, proof: Proof, learned: Option<Row> },
+    /// The action, and what is known of the pair now, although nothing is copied.
+    Act(Action, Option<Row>),
+    Same {
+        key: Key,
+        proof: Proof,
+        learned: Option<Row>,
+    },
 }
 
 /// Waits for a task; one that panicked goes on panicking here, for nothing may be taken for unchanged because of it.
@@ -197,7 +203,10 @@ impl Planner {
             match self.waiting.pop_front() {
                 Some(Waiting::Made(action)) => return Ok(Some(self.passed(*action))),
                 Some(Waiting::Reading(task)) => match join(task).await {
-                    Judged::Act(action) => return Ok(Some(self.passed(action))),
+                    Judged::Act(action, learned) => {
+                        learn(self.recorder.as_ref(), learned).await;
+                        return Ok(Some(self.passed(action)));
+                    }
                     Judged::Same { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
                 },
                 None => {
@@ -301,10 +310,10 @@ impl Planner {
             Decision::Act(Action::Copy { source, target, why }) => match objection {
                 Objection::None => Decision::Act(Action::Copy { source, target, why }),
                 Objection::Stay(why) => Decision::Act(Action::Skip { key: source.key, why }),
-                Objection::ByContent(question) => Decision::Ask { source, target, why, question },
+                Objection::ByContent(question) => Decision::Ask { source, target, why, question, row },
             },
             Decision::Read { source, target, reading, times_decide, .. } => {
-                Decision::Read { source, target, reading, times_decide, objection }
+                Decision::Read { source, target, reading, times_decide, objection, row }
             }
             Decision::Extra(entry) => self.unless_kept(entry, row.as_ref()),
             decision => decision,
@@ -379,26 +388,32 @@ impl Planner {
                 }
             }
             Decision::Act(action) => self.queue(action)?,
-            Decision::Read { source, target, reading, times_decide, objection } => {
+            Decision::Read { source, target, reading, times_decide, objection, row } => {
                 let sides = Sides { source: self.source.clone(), target: self.target.clone() };
-                let needs_digest = self.recorder.is_some() && self.overwritable.is_some();
+                let own = if self.overwritable.is_some() { Own::Wanted } else { Own::NotNeeded };
+                let needs_digest = self.recorder.is_some() && own == Own::Wanted;
                 self.read(async move {
-                    let same = same_content((&sides.source, &source), (&sides.target, &target), reading).await;
-                    let digest = match &same {
-                        Ok(Sameness::Same(Proof::Checksum)) if needs_digest => sides.digest(&source, &target).await,
+                    let compared = same_content((&sides.source, &source), (&sides.target, &target), reading, own).await;
+                    let found = compared.as_ref().ok().and_then(|compared| compared.local);
+                    let same = compared.map(|Compared { same, .. }| same);
+                    let digest = match (&same, found) {
+                        (_, Some((_, digest))) => Some(digest),
+                        (Ok(Sameness::Same(Proof::Checksum)), None) if needs_digest => {
+                            sides.digest(&source, &target).await
+                        }
                         _ => None,
                     };
                     match judge(same, source, target, times_decide, digest) {
-                        Judged::Act(Action::Copy { source, target, why }) => {
-                            Judged::Act(sides.copy_unless(objection, source, target, why).await)
+                        Judged::Act(Action::Copy { source, target, why }, _) => {
+                            sides.copy_unless(objection, source, target, why, (found, row)).await
                         }
                         judged => judged,
                     }
                 });
             }
-            Decision::Ask { source, target, why, question } => {
+            Decision::Ask { source, target, why, question, row } => {
                 let sides = Sides { source: self.source.clone(), target: self.target.clone() };
-                self.read(async move { Judged::Act(sides.ask(question, source, target, why).await) });
+                self.read(async move { sides.ask(question, source, target, why, (None, row)).await });
             }
         }
         Ok(())
@@ -424,9 +439,7 @@ impl Planner {
     async fn count_unchanged(&mut self, key: &Key, proof: Proof, learned: Option<Row>) {
         self.tally.unchanged += 1;
         self.observer.event(&Event::Unchanged(key, proof));
-        if let (Some(recorder), Some(row)) = (&self.recorder, learned) {
-            recorder.note(RowChange::Equal(row)).await;
-        }
+        learn(self.recorder.as_ref(), learned).await;
     }
 
     /// Both listings ended well: only now can there be deletes.
@@ -488,6 +501,13 @@ impl Planner {
     }
 }
 
+/// Records a pair that is known to be equal, or to have been.
+async fn learn(recorder: Option<&Recorder>, learned: Option<Row>) {
+    if let (Some(recorder), Some(row)) = (recorder, learned) {
+        recorder.note(RowChange::Equal(row)).await;
+    }
+}
+
 /// Forgets a key that neither side has; of one that the filter excludes nothing is known.
 async fn forget(recorder: Option<&Recorder>, filter: &Filter, key: Key) {
     if let Some(recorder) = recorder.filter(|_| filter.admits(key.as_str())) {
@@ -503,30 +523,52 @@ struct Sides {
 
 impl Sides {
     /// Returns the copy, or that the target stays as it is.
-    async fn copy_unless(&self, objection: Objection, source: Entry, target: Option<Entry>, why: Change) -> Action {
+    async fn copy_unless(
+        &self,
+        objection: Objection,
+        source: Entry,
+        target: Option<Entry>,
+        why: Change,
+        known: (Option<(Side, Digest)>, Option<Row>),
+    ) -> Judged {
         match objection {
-            Objection::None => Action::Copy { source, target, why },
-            Objection::Stay(why) => Action::Skip { key: source.key, why },
-            Objection::ByContent(question) => self.ask(question, source, target, why).await,
+            Objection::None => Judged::Act(Action::Copy { source, target, why }, None),
+            Objection::Stay(why) => Judged::Act(Action::Skip { key: source.key, why }, None),
+            Objection::ByContent(question) => self.ask(question, source, target, why, known).await,
         }
     }
 
-    /// Returns the same, where the content of one side decides.
-    async fn ask(&self, question: ByContent, source: Entry, target: Option<Entry>, why: Change) -> Action {
+    /// Returns the same, where the content of one side decides. It is not read again if its digest was found before.
+    async fn ask(
+        &self,
+        question: ByContent,
+        source: Entry,
+        target: Option<Entry>,
+        why: Change,
+        (found, row): (Option<(Side, Digest)>, Option<Row>),
+    ) -> Judged {
         let read = match (question.side, &target) {
             (Side::Source, _) => Some(self.source.content(&source)),
             (Side::Target, target) => target.as_ref().map(|target| self.target.content(target)),
         };
-        let objection = match read {
-            Some(content) => {
-                let found = agreement(&content, &question.digests).await;
-                question.answer(found)
+        let answered = found.and_then(|(side, digest)| question.compared(side, digest));
+        let mut learned = None;
+        let objection = match (answered, read) {
+            (None, None) => question.unknown,
+            (answered, read) => {
+                let answer = match (answered, read) {
+                    (None, Some(content)) => agreement(&content, &question.digests).await,
+                    (answered, _) => Ok(answered.unwrap_or(Agreement::Unknown)),
+                };
+                if matches!(answer, Ok(Agreement::Same)) {
+                    learned = row.and_then(|row| touched(row, &question, &source, target.as_ref()));
+                }
+                question.answer(answer)
             }
-            None => question.unknown,
         };
         match objection {
-            None => Action::Copy { source, target, why },
-            Some(why) => Action::Skip { key: source.key, why },
+            None => Judged::Act(Action::Copy { source, target, why }, None),
+            Some(why) => Judged::Act(Action::Skip { key: source.key, why }, learned),
         }
     }
 
@@ -534,11 +576,23 @@ impl Sides {
     async fn digest(&self, source: &Entry, target: &Entry) -> Option<Digest> {
         let is_local = |tree: &Tree| tree.store().capabilities().local_reads;
         match (is_local(&self.source), is_local(&self.target)) {
-            (true, _) => comparable(self.source.content(source), None).await,
-            (false, true) => comparable(self.target.content(target), None).await,
+            (true, _) => comparable(self.source.content(source)).await,
+            (false, true) => comparable(self.target.content(target)).await,
             (false, false) => None,
         }
     }
+}
+
+/// Returns a manifest row with the new fingerprint of a side whose content is still the recorded one, so that it need not be
+/// read for that again.
+fn touched(row: Row, question: &ByContent, source: &Entry, target: Option<&Entry>) -> Option<Row> {
+    if question.digests.iter().any(|digest| Some(*digest) != row.digest) {
+        return None;
+    }
+    Some(match question.side {
+        Side::Source => Row { source: source.fingerprint.clone()?, ..row },
+        Side::Target => Row { target: target?.fingerprint.clone()?, ..row },
+    })
 }
 
 fn new(source: Entry) -> Action {
@@ -556,8 +610,9 @@ fn judge(
     let step = match same {
         Ok(Sameness::Same(proof)) => {
             let learned = Row::of(&source, &target);
-            // What the listing shows is then no digest of the content.
-            let learned = if proof == Proof::Checksum { learned.map(|row| Row { digest, ..row }) } else { learned };
+            // After a checksum decided, the listing shows no digest of the content.
+            let is_listed = proof != Proof::Checksum;
+            let learned = learned.map(|row| Row { digest: digest.or(row.digest.filter(|_| is_listed)), ..row });
             return Judged::Same { key: source.key, proof, learned };
         }
         Ok(Sameness::Unknown) if times_decide => {
@@ -573,8 +628,9 @@ fn judge(
             _ => Err(SkipReason::Source(Protection::Unreadable(error.cause().into()))),
         },
     };
-    Judged::Act(match step {
+    let action = match step {
         Ok(why) => Action::Copy { source, target: Some(target), why },
         Err(why) => Action::Skip { key: source.key, why },
-    })
+    };
+    Judged::Act(action, None)
 }
