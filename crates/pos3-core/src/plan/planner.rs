@@ -96,7 +96,7 @@ enum Last {
 /// What reading contents led to.
 enum Judged {
     /// The action, and what is known of the pair now, although nothing is copied.
-    Act(Action, Option<Row>),
+    Act(Box<Action>, Option<Row>),
     Same {
         key: Key,
         proof: Proof,
@@ -205,7 +205,7 @@ impl Planner {
                 Some(Waiting::Reading(task)) => match join(task).await {
                     Judged::Act(action, learned) => {
                         learn(self.recorder.as_ref(), learned).await;
-                        return Ok(Some(self.passed(action)));
+                        return Ok(Some(self.passed(*action)));
                     }
                     Judged::Same { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
                 },
@@ -404,9 +404,12 @@ impl Planner {
                         _ => None,
                     };
                     match judge(same, source, target, times_decide, digest) {
-                        Judged::Act(Action::Copy { source, target, why }, _) => {
-                            sides.copy_unless(objection, source, target, why, (found, row)).await
-                        }
+                        Judged::Act(action, learned) => match *action {
+                            Action::Copy { source, target, why } => {
+                                sides.copy_unless(objection, source, target, why, (found, row)).await
+                            }
+                            action => Judged::Act(Box::new(action), learned),
+                        },
                         judged => judged,
                     }
                 });
@@ -532,8 +535,8 @@ impl Sides {
         known: (Option<(Side, Digest)>, Option<Row>),
     ) -> Judged {
         match objection {
-            Objection::None => Judged::Act(Action::Copy { source, target, why }, None),
-            Objection::Stay(why) => Judged::Act(Action::Skip { key: source.key, why }, None),
+            Objection::None => Judged::Act(Box::new(Action::Copy { source, target, why }), None),
+            Objection::Stay(why) => Judged::Act(Box::new(Action::Skip { key: source.key, why }), None),
             Objection::ByContent(question) => self.ask(question, source, target, why, known).await,
         }
     }
@@ -567,8 +570,8 @@ impl Sides {
             }
         };
         match objection {
-            None => Judged::Act(Action::Copy { source, target, why }, None),
-            Some(why) => Judged::Act(Action::Skip { key: source.key, why }, learned),
+            None => Judged::Act(Box::new(Action::Copy { source, target, why }), None),
+            Some(why) => Judged::Act(Box::new(Action::Skip { key: source.key, why }), learned),
         }
     }
 
@@ -632,5 +635,5 @@ fn judge(
         Ok(why) => Action::Copy { source, target: Some(target), why },
         Err(why) => Action::Skip { key: source.key, why },
     };
-    Judged::Act(action, None)
+    Judged::Act(Box::new(action), None)
 }
