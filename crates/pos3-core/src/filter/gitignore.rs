@@ -20,9 +20,9 @@ pub(super) fn translate(line: &str) -> Result<String, String> {
     }
     let (mark, body) = line.strip_prefix('!').map_or(("", line), |body| ("!", body));
     let translated = translate_body(body)?;
-    // A '/' ties a line to the root, in a set too. Translating a set can add or remove a '/'.
-    let is_tied = body.trim_end().trim_end_matches('/').contains('/');
-    let begin = match (is_tied, translated.contains('/')) {
+    // A '/' before the end ties a line to the root, in a set too. Translating a set can add or remove a '/'.
+    let is_tied = |body: &str| body.trim_end().trim_end_matches('/').contains('/');
+    let begin = match (is_tied(body), is_tied(&translated)) {
         (false, true) => "**/",
         (true, false) => "/",
         _ => "",
@@ -107,10 +107,8 @@ impl Set {
             rest.next();
             end = rest.next().and_then(|end| escaped(end, rest)).ok_or_else(unclosed)?;
         }
-        if end < start {
-            return Err(format!("the range '{start}-{end}' runs backwards"));
-        }
-        self.ranges.push((start, end));
+        // To git, a reversed range has no characters.
+        self.ranges.extend(Some((start, end)).filter(|_| start <= end));
         Ok(())
     }
 
@@ -201,6 +199,7 @@ mod tests {
             ("\\[x", "\\[x"),
             ("# [", "# ["),
             ("[[:x]", "[[:x]"),
+            ("[/[a]*/", "/[[a]*/"),
         ] {
             assert_eq!(translate(line).as_deref(), Ok(translated), "{line}");
         }
@@ -212,7 +211,7 @@ mod tests {
             ("[a*", "is not closed"),
             ("[[:letter:]]", "there is no class '[:letter:]'"),
             ("x[/]y", "has no character"),
-            ("[z-a]", "runs backwards"),
+            ("[z-a]", "has no character"),
         ] {
             let reason = translate(line).unwrap_err();
             assert!(reason.contains(why), "{line}: {reason}");
