@@ -58,6 +58,7 @@ impl Exit {
             ) => Self::Usage,
             Error::SourceIsFile { .. }
             | Error::TargetIsFile { .. }
+            | Error::BackupIsFile { .. }
             | Error::Overlap { .. }
             | Error::BackupOverlaps { .. }
             | Error::State(StateError::Locked { .. } | StateError::Newer { .. }) => Self::Refused,

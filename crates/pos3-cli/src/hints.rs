@@ -52,6 +52,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         }
         Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
         Error::SourceIsFile { location } => return Some(for_one_file(location)),
+        Error::BackupIsFile { .. } => "name a directory, or one that does not exist yet (--backup-dir)",
         Error::TargetIsFile { .. } => "name a directory, or one that does not exist yet",
         Error::BackupOverlaps { .. } => {
             "choose a place outside both, or leave it out of the sync: --exclude 'DIRECTORY/*'"

@@ -88,6 +88,12 @@ pub enum Error {
         /// The target.
         to: String,
     },
+    /// The backup location is a file.
+    #[error("the backup directory '{location}' is a file")]
+    BackupIsFile {
+        /// The location.
+        location: String,
+    },
     /// The backup location is one side of the sync, lies inside it or contains it.
     #[error("the backup directory '{backup}' overlaps '{side}'")]
     BackupOverlaps {

@@ -134,7 +134,10 @@ impl Sync {
     /// Returns an error if the location cannot be opened, or if it overlaps the source or the target, because the
     /// backups would be synced as well. A backup location inside one side is allowed if the filter excludes it.
     pub async fn with_backup(mut self, registry: &Registry, backup: &Location) -> Result<Self, Error> {
-        let tree = registry.open(backup, Role::Target).await?;
+        let tree = registry.open(backup, Role::Target).await.map_err(|error| match error {
+            Error::TargetIsFile { location } => Error::BackupIsFile { location },
+            error => error,
+        })?;
         let kept = registry.place(backup)?;
         for side in [&self.from, &self.to] {
             let place = registry.place(side)?;

@@ -30,6 +30,16 @@ fn what_would_be_lost_is_kept_first() {
 }
 
 #[test]
+fn a_backup_directory_that_is_a_file_is_refused_as_such() {
+    let cloud = Cloud::new(&[("d/a", "new"), ("bfile", "1")]).with_objects(&[("d/a", "old")]);
+    let ended = cloud.run(&["sync", "d", "s3://data/d", "--backup-dir", "bfile"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let said = "the backup directory 'bfile' is a file\n";
+    assert!(ended.err.contains(said) && ended.err.contains("--backup-dir"), "{}", ended.err);
+    assert_eq!(cloud.server.object(BUCKET, "d/a").unwrap().bytes, "old");
+}
+
+#[test]
 fn without_its_backup_nothing_is_lost() {
     let cloud = Cloud::new(&[("d/changed", "new")]).with_objects(&[("d/changed", "old"), ("d/gone", "1")]);
     cloud.server.fault(Fault::on_any().key_contains("kept/").always().answer(Answer::access_denied()));
