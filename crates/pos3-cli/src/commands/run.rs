@@ -27,7 +27,7 @@ use crate::output;
 use crate::signals;
 use crate::warnings::Warnings;
 use account::Account;
-use program::Program;
+use program::{NotStarted, Program};
 use report_file::ReportFile;
 use stage::Audience;
 
@@ -51,7 +51,6 @@ struct Run<'a> {
     warnings: Warnings,
     audience: Audience,
     arrivals: Arrivals,
-    report_file: Option<ReportFile>,
     /// SIGUSR1 and SIGUSR2, which only the program understands.
     notices: UnboundedReceiver<SignalKind>,
 }
@@ -63,38 +62,51 @@ struct Arrivals {
     count: usize,
 }
 
+/// Why a program was not started.
+struct Refused {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: &RunArgs) -> Exit {
-    if let Some(name) = args.duplicate() {
-        return refuse(Exit::Usage, &format!("two places are named '{name}'"), None);
-    }
-    if let Err(not_started) = program::check(&args.command) {
-        return refuse(not_started.exit, &not_started.message, None);
-    }
     let report_file = match args.json_report.as_deref().map(ReportFile::open).transpose() {
         Ok(file) => file,
-        Err(unusable) => return refuse(Exit::Failed, &unusable, None),
+        Err(unusable) => return Refused::new(Exit::Failed, unusable).tell(None),
     };
+    match perform(args).await {
+        Ok(account) => account.tell(report_file),
+        Err(refused) => refused.tell(report_file),
+    }
+}
+
+async fn perform(args: &RunArgs) -> Result<Account<'_>, Refused> {
+    if let Some(name) = args.duplicate() {
+        return Err(Refused::new(Exit::Usage, format!("two places are named '{name}'")));
+    }
+    program::check(&args.command)?;
     let warnings = Warnings::new(if args.quiet { Detail::Quiet } else { Detail::Usual });
     let arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
     let notices = signals::user_defined();
     let audience = Audience::new(&warnings);
-    let mut run = Run { args, audience, warnings, arrivals, report_file, notices };
+    let mut run = Run { args, audience, warnings, arrivals, notices };
     let stage = run.audience.stage(run.show());
     let mirror = tokio::select! {
         mirror = enter(args, &run.warnings, &run.audience) => mirror,
         signal = run.arrivals.next() => {
             drop(stage);
-            return refuse(Exit::Signal(signal), "ended by a signal before the program was started; nothing was uploaded", None);
+            let message = "ended by a signal before the program was started; nothing was uploaded";
+            return Err(Refused::new(Exit::Signal(signal), message.to_owned()));
         }
     };
     drop(stage);
     match mirror {
         Ok(mirror) => run.work(mirror).await,
         Err(error) => {
-            let hint = account::hint(&error);
             output::text(&session::conflicts(&error));
-            refuse(session::exit(&error, None), &session::message(&error), hint.as_deref())
+            let hint = account::hint(&error);
+            Err(Refused { exit: session::exit(&error, None), message: session::message(&error), hint })
         }
     }
 }
@@ -130,13 +142,11 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
     declared.enter().await
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Runs the program, and then ends the session by how it ended.
-    async fn work(&mut self, mirror: Mirror) -> Exit {
-        let paths = match paths(self.args, &mirror) {
-            Ok(paths) => paths,
-            Err(error) => return refuse(Exit::Failed, &session::message(&error), None),
-        };
+    async fn work(&mut self, mirror: Mirror) -> Result<Account<'a>, Refused> {
+        let paths =
+            paths(self.args, &mirror).map_err(|error| Refused::new(Exit::Failed, session::message(&error)))?;
         let inputs = account::inputs(self.args, &paths, &mirror.session().status());
         if !self.args.quiet {
             account::local_places(&paths).iter().for_each(|line| output::note(line));
@@ -148,7 +158,7 @@ impl Run<'_> {
             Ok(program) => program,
             Err(not_started) => {
                 mirror.discard();
-                return refuse(not_started.exit, &not_started.message, None);
+                return Err(not_started.into());
             }
         };
         let status = watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
@@ -159,9 +169,8 @@ impl Run<'_> {
         }
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first.is_none();
         let ending = self.end(mirror.session(), succeeded).await;
-        let (warnings, report_file) = (self.warnings.told(), self.report_file.take());
-        let (signal, statuses) = (self.arrivals.first, mirror.session().status());
-        Account { args: self.args, paths, inputs, status, signal, statuses, ending, warnings, report_file }.tell()
+        let (signal, statuses, warnings) = (self.arrivals.first, mirror.session().status(), self.warnings.told());
+        Ok(Account { args: self.args, paths, inputs, status, signal, statuses, ending, warnings })
     }
 
     /// Drops each SIGUSR1 and SIGUSR2 that came before there was a program.
@@ -279,16 +288,31 @@ impl Arrivals {
 /// Reports that a program cannot be started, and returns the exit code.
 #[cfg(target_os = "linux")]
 pub(crate) fn not_started(name: &std::ffi::OsStr, error: &std::io::Error) -> Exit {
-    let not_started = program::not_started(name, error);
-    refuse(not_started.exit, &not_started.message, None)
+    Refused::from(program::not_started(name, error)).tell(None)
+}
+
+impl Refused {
+    fn new(exit: Exit, message: String) -> Self {
+        Self { exit, message, hint: None }
+    }
+
+    /// Says why, to people and in the report.
+    fn tell(self, report_file: Option<ReportFile>) -> Exit {
+        output::command_error(COMMAND, &self.message, self.hint.as_deref());
+        if let Some(Err(unwritten)) = report_file.map(|mut file| file.refuse(&self)) {
+            output::command_error(COMMAND, &unwritten, None);
+        }
+        self.exit
+    }
+}
+
+impl From<NotStarted> for Refused {
+    fn from(not_started: NotStarted) -> Self {
+        Self::new(not_started.exit, not_started.message)
+    }
 }
 
 /// Says what this command does.
 fn say(line: &str) {
     output::command_error(COMMAND, line, None);
-}
-
-fn refuse(exit: Exit, message: &str, hint: Option<&str>) -> Exit {
-    output::command_error(COMMAND, message, hint);
-    exit
 }

@@ -107,12 +107,38 @@ fn a_report_that_cannot_be_written_is_found_before_the_program_starts() {
     fs::write(cloud.program.path("report"), "of an earlier run").unwrap();
     let line = [&["--upload", "out=s3://data/out"][..], &REPORT].concat();
     let ended = run(&cloud, &sh(&line, r#"cat "$PWD/report""#));
-    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "of an earlier run"), "it is replaced at the end");
-    assert_eq!(report(&cloud)["complete"], json!(true));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let meanwhile: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&meanwhile["state"], &meanwhile["complete"]), (&json!("running"), &json!(false)), "{meanwhile}");
+    let report = report(&cloud);
+    assert_eq!((&report["state"], &report["complete"]), (&json!("ended"), &json!(true)), "{report}");
     let names = fs::read_dir(cloud.program.path("")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with(".report")));
     let to_stderr = [&["--upload", "out=s3://data/out", "-q"][..], &["--json-report", "/dev/stderr"]].concat();
     assert!(run(&cloud, &sh(&to_stderr, "true")).err.contains("\"complete\""));
+}
+
+#[test]
+fn a_report_of_an_earlier_run_never_stays() {
+    let cloud = Cloud::new(&[]);
+    let refused: [(&[&str], &[&str], i32); 5] = [
+        (&["--upload", "out=s3://data/out"], &["no-such-program"], 127),
+        (&["--download", "in=s3://data/missing"], &["true"], 1),
+        (&["--upload", "out=s3://no-such-bucket/out", "--download", "in=s3://no-such-bucket/in"], &["true"], 1),
+        (&["--upload", "out=s3://data/out", "--download", "out=s3://data/in"], &["true"], 2),
+        (&["--upload", "a=s3://data/out", "--sync", "b=s3://data/out/below"], &["true"], 2),
+    ];
+    for (places, program, code) in refused {
+        fs::write(cloud.program.path("report"), r#"{"complete":true,"exit_code":0}"#).unwrap();
+        let line = [&["run"], places, &REPORT, &["--"], program].concat();
+        let ended = run(&cloud, &line);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let report = report(&cloud);
+        assert_eq!((&report["state"], &report["complete"]), (&json!("not_started"), &json!(false)), "{report}");
+        assert_eq!(report["exit_code"], json!(code), "{report}");
+        let message = report["error"]["message"].as_str().unwrap();
+        assert!(ended.err.contains(message), "{message}: {}", ended.err);
+    }
 }
 
 #[test]

@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::super::session;
 use super::program;
-use super::report_file::ReportFile;
+use super::report_file::{ReportFile, State};
 use crate::args::{Place, RunArgs, Use};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
-use crate::output::{Out, Text};
+use crate::output::Text;
 use crate::{output, size};
 
 /// What to do about links that lead out of an output.
@@ -39,8 +39,6 @@ pub(super) struct Account<'a> {
     pub(super) ending: Ending,
     /// What was said on the way.
     pub(super) warnings: Vec<String>,
-    /// Where the report for programs goes.
-    pub(super) report_file: Option<ReportFile>,
 }
 
 /// What `run --json-report` writes.
@@ -48,6 +46,7 @@ pub(super) struct Account<'a> {
 struct RunJson<'a> {
     version: u32,
     command: &'static str,
+    state: State,
     exit_code: u8,
     program: Option<ProgramJson>,
     /// The signal that came, if one did.
@@ -175,12 +174,12 @@ impl Account<'_> {
     }
 
     /// Says what happened.
-    pub(super) fn tell(mut self) -> Exit {
+    pub(super) fn tell(self, report_file: Option<ReportFile>) -> Exit {
         let exit = self.exit();
         if !self.args.quiet || exit != Exit::Done {
             self.say();
         }
-        match self.report_file.take().map(|file| self.write(file, exit)) {
+        match report_file.map(|mut file| file.finish(&self.json(exit))) {
             Some(Err(unwritten)) => {
                 output::command_error(super::COMMAND, &unwritten, None);
                 if exit == Exit::Done { Exit::Failed } else { exit }
@@ -205,11 +204,12 @@ impl Account<'_> {
         }
     }
 
-    fn write(&self, file: ReportFile, exit: Exit) -> Result<(), String> {
+    fn json(&self, exit: Exit) -> RunJson<'_> {
         use std::os::unix::process::ExitStatusExt;
-        let object = RunJson {
+        RunJson {
             version: json::VERSION,
             command: super::COMMAND,
+            state: State::Ended,
             exit_code: exit.code(),
             program: self.status.map(|status| ProgramJson { code: status.code(), signal: status.signal() }),
             signal: self.signal.map(Signal::name),
@@ -218,10 +218,7 @@ impl Account<'_> {
             inputs: self.inputs.iter().map(Input::json).collect(),
             uploads: self.outputs().map(|output| output.json()).collect(),
             local: self.paths.iter().filter(|(_, place, _)| !place.is_remote()).map(LocalJson::of).collect(),
-        };
-        let mut text = Vec::new();
-        json::write(&mut Out::for_data(&mut text), &object).map_err(|error| error.to_string())?;
-        file.write(&text)
+        }
     }
 
     fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
