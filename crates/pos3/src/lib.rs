@@ -18,6 +18,11 @@
 //! # Ok(()) }
 //! ```
 
+/// Compiles the Rust examples of the README with the documentation tests.
+#[cfg(all(doctest, feature = "s3"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod error;
