@@ -25,7 +25,7 @@ enum Place {
     /// To a new file beside the old one, which then takes its name.
     Beside,
     /// To a file in a directory where no other can be made.
-    InPlace(File),
+    Itself(File),
     /// To a terminal or a pipe, where only the last report is written.
     Stream(File),
 }
@@ -68,7 +68,7 @@ impl ReportFile {
         }
         let mut file = Self { path, place: Place::Beside };
         if let Err(unwritable) = file.write(&Interim::new(State::Running)) {
-            file.place = Place::InPlace(opened(&file.path).map_err(|_| unwritable)?);
+            file.place = Place::Itself(opened(&file.path).map_err(|_| unwritable)?);
             file.write(&Interim::new(State::Running))?;
         }
         Ok(file)
@@ -85,7 +85,7 @@ impl ReportFile {
     pub(super) fn finish(&mut self, report: &impl Serialize) -> Result<(), String> {
         match &mut self.place {
             Place::Stream(file) => text(report).and_then(|text| file.write_all(&text)),
-            Place::Beside | Place::InPlace(_) => return self.write(report),
+            Place::Beside | Place::Itself(_) => return self.write(report),
         }
         .map_err(|error| message(&self.path, &error))
     }
@@ -93,7 +93,7 @@ impl ReportFile {
     fn write(&mut self, report: &impl Serialize) -> Result<(), String> {
         let written = text(report).and_then(|text| match &mut self.place {
             Place::Beside => replace(&self.path, &text),
-            Place::InPlace(file) | Place::Stream(file) => {
+            Place::Itself(file) | Place::Stream(file) => {
                 file.set_len(0)?;
                 file.rewind()?;
                 file.write_all(&text)
