@@ -27,6 +27,10 @@ const TRUST: &str = "for a certificate of a private authority, name that authori
 pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: plans and reports that are too large for memory \
                          are kept there while the command runs";
 
+/// What to do about a bucket that has a name both as a file and as a directory.
+const OTHER_SHAPE: &str = "the copies were made; delete the old objects in the bucket, or let the same command do it with \
+                           --delete";
+
 /// Returns advice on what kept the program from being started at all.
 pub(crate) fn for_start(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error() {
@@ -184,6 +188,9 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
     failed.or_else(|| {
         if report.skipped.any(|why| matches!(why, SkipReason::Archived(Archived::Missing))) {
             return Some(format!("{RESTORE}; or leave archived objects out with --skip-archived"));
+        }
+        if report.skipped.any(|why| matches!(why, SkipReason::OtherShape(_))) {
+            return Some(OTHER_SHAPE.to_owned());
         }
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
         let stale = report.failed.count(FailureKind::Stale) > 0;

@@ -18,7 +18,7 @@ use crate::filter::FilterRule;
 use crate::key::Key;
 use crate::listing::Listing;
 use crate::manifest::{Manifest, Row};
-use crate::options::{SyncOptions, WithheldDeletes};
+use crate::options::{OtherShapes, SyncOptions, WithheldDeletes};
 use crate::plan::{Action, Guards, MaxDelete, PlanError, Planner};
 use crate::tree::Tree;
 
@@ -129,7 +129,7 @@ async fn planned(
     let anything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
     let anything = anything.with_allow_unmatched(true);
     let options = SyncOptions { guards: anything, observer: Observe::new(seen.clone()), ..options.clone() };
-    let options = options.with_withheld_deletes(WithheldDeletes::Planned);
+    let options = options.with_withheld_deletes(WithheldDeletes::Planned).with_other_shapes(OtherShapes::Ignored);
     let listing = |tree, entries| Listing::of_entries(tree, entries, &options.filter);
     let listings = (listing(source, entries.0), listing(target, entries.1));
     let mut planner = Planner::over(source, target, &options, listings);

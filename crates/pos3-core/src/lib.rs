@@ -67,8 +67,8 @@ pub use key::{Key, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_partial_name};
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
 pub use options::{
-    Archived, ByContent, Deletable, Deletion, Objection, Overwritable, PendingWrite, Preconditions, SyncOptions,
-    Verify, WithheldDeletes,
+    Archived, ByContent, Deletable, Deletion, Objection, OtherShapes, Overwritable, PendingWrite, Preconditions,
+    SyncOptions, Verify, WithheldDeletes,
 };
 pub use plan::{
     Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipEffect, SkipReason, Tally,

@@ -56,6 +56,8 @@ pub struct SyncOptions {
     pub plan_memory: usize,
     /// How a plan that cannot make every copy treats its deletes. Default: [`WithheldDeletes::Omitted`].
     pub withheld_deletes: WithheldDeletes,
+    /// Whether an upload reports names of another shape in the target. Default: [`OtherShapes::Reported`].
+    pub other_shapes: OtherShapes,
     /// How archived objects of the source that need to be copied are treated. Default: [`Archived::Missing`].
     pub archived: Archived,
 }
@@ -79,6 +81,7 @@ impl Default for SyncOptions {
             preconditions: Preconditions::default(),
             plan_memory: crate::spill::HELD,
             withheld_deletes: WithheldDeletes::default(),
+            other_shapes: OtherShapes::default(),
             archived: Archived::default(),
         }
     }
@@ -92,6 +95,17 @@ pub enum WithheldDeletes {
     Omitted,
     /// The plan contains them. This is for a comparison, which shows every difference.
     Planned,
+}
+
+/// Whether an upload from a disk reports a name that is a file on one side and a directory on the other, if the run leaves
+/// both in the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtherShapes {
+    /// The run is not clean: a later download of both fails.
+    #[default]
+    Reported,
+    /// This is for runs that are not the last word, such as an upload in the background whose deletes come later.
+    Ignored,
 }
 
 /// How archived objects of the source are treated.
@@ -239,6 +253,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_withheld_deletes(mut self, withheld_deletes: WithheldDeletes) -> Self {
         self.withheld_deletes = withheld_deletes;
+        self
+    }
+
+    /// Sets whether names of another shape in the target are reported.
+    #[must_use]
+    pub fn with_other_shapes(mut self, other_shapes: OtherShapes) -> Self {
+        self.other_shapes = other_shapes;
         self
     }
 

@@ -10,6 +10,7 @@ mod names;
 mod permission;
 mod planner;
 mod room;
+mod shapes;
 mod whole;
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,10 @@ pub enum SkipReason {
     /// A name would have to be both a file and a directory. The key is the entry that it clashes with.
     #[error("'{0}' is there, and a name cannot be a file and a directory at once")]
     Clash(Key),
+    /// Only the target has the entry, and the source has an entry with which it cannot be on a disk: one of the two would
+    /// have to be a directory. The target, an object store, holds both, but a download of both fails.
+    #[error("only the target has it, and a download will fail because a disk cannot hold both it and '{0}'")]
+    OtherShape(Key),
     /// The target has a directory at this key, and an entry in that directory must not be deleted.
     #[error("the target has a directory in its place, and '{0}' in it is not to be deleted")]
     Occupied(Key),
@@ -154,7 +159,8 @@ impl SkipReason {
             }
             Self::Source(Protection::LinkLoop | Protection::Special(_))
             | Self::Archived(Archived::Missing | Archived::Requested)
-            | Self::TargetOnly(_) => SkipEffect::Unclean,
+            | Self::TargetOnly(_)
+            | Self::OtherShape(_) => SkipEffect::Unclean,
             Self::Source(
                 Protection::NotUtf8 | Protection::Unreadable(_) | Protection::Ambiguous | Protection::Vanished,
             )
@@ -173,6 +179,11 @@ impl SkipReason {
     /// Returns true if both sides have data that the other one lacks, so a user must choose.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict | Self::Later | Self::Unsaved)
+    }
+
+    /// Returns true if the key names an entry that only the target has, so no copy of it is missing.
+    pub fn is_target_only(&self) -> bool {
+        matches!(self, Self::TargetOnly(_) | Self::OtherShape(_))
     }
 
     /// Returns true if the user's own policy leaves the key out: pos3 reports it, but the run is clean.
@@ -214,6 +225,7 @@ mod tests {
             (SkipReason::Source(special()), SkipEffect::Unclean),
             (SkipReason::Source(Protection::LinkLoop), SkipEffect::Unclean),
             (SkipReason::TargetOnly(unreadable()), SkipEffect::Unclean),
+            (SkipReason::OtherShape(key()), SkipEffect::Unclean),
             (SkipReason::Source(Protection::NotUtf8), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(unreadable()), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(Protection::Ambiguous), SkipEffect::WithholdsDeletes),

@@ -1,7 +1,9 @@
 //! `pos3-cli check`.
 
 use clap::Args;
-use pos3::{Archived, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions, WithheldDeletes};
+use pos3::{
+    Archived, Compare, Deletion, Guards, Location, MaxDelete, OtherShapes, Symlinks, SyncOptions, WithheldDeletes,
+};
 
 use super::filter::{FilterArgs, FilterArgsError};
 use super::{ConcurrencyArgs, S3Args, location};
@@ -80,6 +82,7 @@ impl CheckArgs {
             .with_deletion(Deletion::Mirror)
             .with_guards(everything)
             .with_withheld_deletes(WithheldDeletes::Planned)
+            .with_other_shapes(OtherShapes::Ignored)
             .with_archived(Archived::Requested)
             .with_filter(self.filter.filter()?)
             .with_budget(self.concurrency.budget()))

@@ -145,8 +145,7 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
 impl<'a> Run<'a> {
     /// Runs the program, and then ends the session by how it ended.
     async fn work(&mut self, mirror: Mirror) -> Result<Account<'a>, Refused> {
-        let paths =
-            paths(self.args, &mirror).map_err(|error| Refused::new(Exit::Failed, session::message(&error)))?;
+        let paths = paths(self.args, &mirror).map_err(|error| Refused::new(Exit::Failed, session::message(&error)))?;
         let inputs = account::inputs(self.args, &paths, &mirror.session().status());
         if !self.args.quiet {
             account::local_places(&paths).iter().for_each(|line| output::note(line));

@@ -39,6 +39,74 @@ fn an_output_that_becomes_a_file_or_a_directory_hides_nothing() {
     assert_eq!(cloud.server.keys(BUCKET), ["v"]);
 }
 
+const FILE_TO_DIRECTORY: &str = r#"rm -f "$POS3_PATH_O/m"; mkdir -p "$POS3_PATH_O/m"; echo 2 > "$POS3_PATH_O/m/w""#;
+const DIRECTORY_TO_FILE: &str = r#"rm -rf "$POS3_PATH_O/m"; echo 2 > "$POS3_PATH_O/m""#;
+
+#[test]
+fn an_output_that_cannot_be_downloaded_as_a_whole_is_not_complete() {
+    for (option, old, script, new) in [
+        ("--upload", "o/m", FILE_TO_DIRECTORY, "o/m/w"),
+        ("--sync", "o/m", FILE_TO_DIRECTORY, "o/m/w"),
+        ("--upload", "o/m/w", DIRECTORY_TO_FILE, "o/m"),
+        ("--sync", "o/m/w", DIRECTORY_TO_FILE, "o/m"),
+    ] {
+        let cloud = Cloud::new(&[]).with_objects(&[(old, "1\n")]);
+        let line = [&[option, "o=s3://data/o", "--interval", "1"][..], &REPORT].concat();
+        // The second run begins with both objects. The state at the end decides.
+        let runs = if option == "--upload" { 2 } else { 1 };
+        for _ in 0..runs {
+            let ended = run(&cloud, &sh(&line, script));
+            assert_eq!(ended.code, Some(1), "{option} {old}: {ended:?}");
+            let (old, new) = (old.strip_prefix("o/").unwrap(), new.strip_prefix("o/").unwrap());
+            let said = format!(
+                "'{old}' because only the target has it, and a download will fail because a disk cannot hold \
+                                both it and '{new}'\n"
+            );
+            assert!(ended.err.contains(&said), "{}", ended.err);
+            assert!(ended.err.contains("hint: the new files are uploaded; delete the old objects"), "{}", ended.err);
+            assert!(!ended.err.contains("missing:"), "{}", ended.err);
+            assert_eq!(report(&cloud)["complete"], json!(false));
+        }
+        assert_eq!(stored(&cloud, new).as_deref(), Some("2\n"));
+        // A machine that has neither cannot get both, and learns what to do.
+        fs::remove_dir_all(cloud.program.path("cache")).unwrap();
+        let ended = run(&cloud, &sh(&["--download", "o=s3://data/o"], "echo started"));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(
+            ended.err.contains("delete one of the two in the bucket, or leave one out with --exclude"),
+            "{}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn an_object_of_the_other_shape_that_this_run_deletes_is_not_reported() {
+    for (old, script, new) in [("o/m", FILE_TO_DIRECTORY, "o/m/w"), ("o/m/w", DIRECTORY_TO_FILE, "o/m")] {
+        let cloud = Cloud::new(&[]).with_objects(&[(old, "1\n"), ("o/k", "1")]);
+        let line = [&["--sync", "o=s3://data/o", "--delete-remote"][..], &REPORT].concat();
+        let ended = run(&cloud, &sh(&line, script));
+        assert_eq!((ended.code, &report(&cloud)["complete"]), (Some(0), &json!(true)), "{ended:?}");
+        assert_eq!(cloud.server.keys(BUCKET), ["o/k", new]);
+    }
+}
+
+#[test]
+fn a_single_upload_or_sync_reports_an_object_of_the_other_shape_too() {
+    for (old, file) in [("o/m", "out/m/w"), ("o/m/w", "out/m")] {
+        for command in [&["sync", "out", "s3://data/o"][..], &["upload", "s3://data/o", "--local", "out"]] {
+            let cloud = Cloud::new(&[(file, "2")]).with_objects(&[(old, "1")]);
+            let ended = cloud.run(command);
+            assert_eq!(ended.code, Some(1), "{command:?}: {ended:?}");
+            assert!(ended.err.contains("a download will fail because a disk cannot hold both"), "{}", ended.err);
+            assert!(ended.err.contains("hint: the copies were made; delete the old objects"), "{}", ended.err);
+            assert_eq!(cloud.server.keys(BUCKET), ["o/m", "o/m/w"]);
+            let ended = cloud.run(&[command, &["--delete", "--max-delete", "1"]].concat());
+            assert_eq!((ended.code, cloud.server.keys(BUCKET).len()), (Some(0), 1), "{ended:?}");
+        }
+    }
+}
+
 #[test]
 fn a_file_that_was_announced_and_not_made_is_an_error() {
     for option in ["--upload-file", "--sync-file"] {

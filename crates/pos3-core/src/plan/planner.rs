@@ -10,6 +10,7 @@ use super::decide::{Decision, Policy};
 use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
 use super::room::Room;
+use super::shapes::Shapes;
 use super::{Action, Permission, SkipReason, Tally};
 use crate::compare::{Change, Compared, Known, Own, Proof, Sameness, Unread, agreement, comparable, same_content};
 use crate::diff::{Diff, ListingFailed, Merge, Side};
@@ -63,6 +64,7 @@ pub struct Planner {
     rows: Option<Rows>,
     recorder: Option<Recorder>,
     names: Names,
+    shapes: Shapes,
     waiting: VecDeque<Waiting>,
     reading: usize,
     memory: usize,
@@ -139,6 +141,7 @@ impl Planner {
             source: source.clone(),
             target: target.clone(),
             names: Names::new(policy.target.keys, options.deletion),
+            shapes: Shapes::new(policy.source.keys, policy.target.keys, options.other_shapes),
             policy,
             deletion: options.deletion,
             guards: options.guards,
@@ -306,7 +309,14 @@ impl Planner {
             Diff::SourceOnly(source) => self.overwritable.objection(source, None, row.as_ref()),
             _ => Objection::None,
         };
-        Ok(match self.policy.decide(diff, known) {
+        let entry = match &diff {
+            Diff::SourceOnly(entry) | Diff::Both { source: entry, .. } | Diff::TargetOnly { target: entry, .. } => {
+                self.shapes.are_reported().then(|| entry.clone())
+            }
+            Diff::Shielded { .. } => None,
+        };
+        let only_target = matches!(diff, Diff::TargetOnly { .. });
+        let decision = match self.policy.decide(diff, known) {
             Decision::Act(Action::Copy { source, target, why }) => match objection {
                 Objection::None => Decision::Act(Action::Copy { source, target, why }),
                 Objection::Stay(why) => Decision::Act(Action::Skip { key: source.key, why }),
@@ -317,7 +327,27 @@ impl Planner {
             }
             Decision::Extra(entry) => self.unless_kept(entry, row.as_ref()),
             decision => decision,
-        })
+        };
+        self.report_other_shape(entry.as_ref(), only_target, &decision)?;
+        Ok(decision)
+    }
+
+    /// Reports an entry that only the target has, if it keeps the source's entries from being downloaded together with it.
+    fn report_other_shape(
+        &mut self,
+        entry: Option<&Entry>,
+        only_target: bool,
+        decision: &Decision,
+    ) -> Result<(), SpillError> {
+        let Some(entry) = entry else { return Ok(()) };
+        let side = if only_target { Side::Target } else { Side::Source };
+        let will_be_there = match decision {
+            Decision::Extra(_) => self.deletion == Deletion::Keep,
+            Decision::Act(Action::Skip { .. }) | Decision::Nothing => only_target,
+            _ => true,
+        };
+        let found = if will_be_there { self.shapes.meet(entry, side) } else { None };
+        found.map_or(Ok(()), |action| self.queue(action))
     }
 
     /// Decides whether an entry that only the target has stays, although others are deleted.

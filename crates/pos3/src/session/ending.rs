@@ -307,7 +307,8 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         }
         Err(error) => {
             if let SessionError::Transfer { report, .. } = &error {
-                let skipped = report.0.skipped.iter().flatten().filter(|(_, why)| !why.is_policy());
+                let skipped =
+                    report.0.skipped.iter().flatten().filter(|(_, why)| !why.is_policy() && !why.is_target_only());
                 missing.extend(skipped.map(|(key, _)| key));
             }
             (None, Some(error))

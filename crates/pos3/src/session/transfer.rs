@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pos3_core::{
-    Deletable, Deletion, Event, Incomplete, Key, Observer, Plan, Refusal, Report, SkipReason, Stop, SyncJob,
-    SyncOptions, Tree,
+    Deletable, Deletion, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal, Report, SkipReason, Stop,
+    SyncJob, SyncOptions, Tree,
 };
 
 use super::contention;
@@ -102,6 +102,12 @@ pub(super) async fn upload_watched(
         None => inner.observer.clone(),
     });
     let options = upload_options(inner, registration, &ends)?;
+    let other_shapes = match occasion {
+        // The program may still remove the object, or the end may delete it.
+        Occasion::Tick | Occasion::Flush => OtherShapes::Ignored,
+        Occasion::End | Occasion::Failure => OtherShapes::Reported,
+    };
+    let options = options.with_other_shapes(other_shapes);
     let options = observed(options, Some(observer)).with_pace(inner.upload_pace.clone());
     let mut options = held.remember_upload(options, &registration.memory);
     if is_gone {

@@ -471,11 +471,30 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
             Some(Stop::Refused(Refusal::TooManyDeletes { deletes, .. })) => {
                 Some(format!("nothing was deleted; if so many are meant, say --max-delete {deletes}"))
             }
+            None if report.0.failed.is_empty() => for_shapes(&report.0).or_else(|| session::hint(error)),
             _ => session::hint(error),
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
         _ => session::hint(error),
     }
+}
+
+/// Returns advice on names that would have to be a file and a directory at once.
+fn for_shapes(report: &Report) -> Option<String> {
+    let is_hidden = report.skipped.any(|why| matches!(why, SkipReason::OtherShape(_)));
+    let hint = match report.skipped.any(|why| matches!(why, SkipReason::Clash(_))) {
+        _ if report.skipped.any(SkipReason::is_conflict) => return None,
+        _ if is_hidden => {
+            "the new files are uploaded; delete the old objects in the bucket (--delete-remote deletes what a program \
+             removes, in the run that removes it)"
+        }
+        true => {
+            "a disk cannot hold a file and a directory of one name; delete one of the two in the bucket, or leave one out \
+             with --exclude; if the other one is only a local file that is no longer needed, delete it"
+        }
+        false => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Returns advice where a program may have failed because the path of its one file was made a directory.
