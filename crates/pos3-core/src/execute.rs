@@ -8,6 +8,7 @@ mod copy;
 mod delete;
 mod ledger;
 mod precondition;
+mod replace;
 mod same_place;
 mod streak;
 
@@ -19,12 +20,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::entry::Entry;
-use crate::error::{ErrorKind, StoreError};
+use crate::error::StoreError;
 use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::Recorder;
 use crate::options::SyncOptions;
-use crate::plan::{Action, Plan, SkipReason};
+use crate::plan::{Action, Plan};
 use crate::report::{FailedAction, Failure, FailureKind, NotBegun, Report, Stop};
 use crate::spill::SpillError;
 use crate::store::Slot;
@@ -61,6 +62,7 @@ struct Run {
     /// The first that was copied.
     first: OnceLock<Entry>,
     keeping: Keeping,
+    staged: replace::Names,
 }
 
 /// What is put off until all copies have ended.
@@ -91,6 +93,7 @@ impl Executor {
             recorder,
             first: OnceLock::new(),
             keeping: Keeping::default(),
+            staged: replace::Names::default(),
         };
         Self { run: Arc::new(run), cancel, keep: CancellationToken::new() }
     }
@@ -261,7 +264,8 @@ impl Executor {
         };
     }
 
-    /// Deletes, and then copies what needed the place of something deleted, if everything else went well.
+    /// Deletes, if everything else went well. Content that needs the path of something deleted is stored before that, and
+    /// gets its name afterwards.
     async fn finish(&self, mut course: Course<'_>) {
         let (Deferred::Gathered(plan) | Deferred::Planned(plan)) = &course.deferred;
         let plan = plan.clone();
@@ -269,37 +273,20 @@ impl Executor {
             course.ledger.report.stopped = self.overlap(&plan, &mut course.doubt).await.err();
         }
         if self.may_delete(&course) {
-            self.look_at_replacements(&plan, &mut course).await;
+            self.stage(&plan, &mut course).await;
         }
         let permit = if self.may_delete(&course) { course.ledger.permission.claim() } else { None };
         let Some(permit) = permit else {
             course.ledger.report.withheld += plan.counts().last();
+            self.unstage(&plan).await;
             return;
         };
         let outcome = delete::run(&self.run, permit, self.signals(), &plan, &mut course.ledger).await;
-        if outcome == delete::Outcome::Whole && self.may_delete(&course) {
-            self.replace(&plan, &mut course).await;
-        } else {
-            course.ledger.report.withheld += plan.counts().replacements;
+        self.place(&plan, outcome, &mut course).await;
+        if outcome == delete::Outcome::Partly {
+            self.unstage(&plan).await;
         }
         self.drain(&mut course).await;
-    }
-
-    /// Copies what needed the place of something deleted.
-    async fn replace(&self, plan: &Plan, course: &mut Course<'_>) {
-        let mut left = plan.counts().replacements;
-        for action in plan.replacements().iter() {
-            let begun = match action {
-                Ok(action) => self.begin(action, course).await,
-                Err(error) => Err(Stop::Spill(error)),
-            };
-            if let Err(stop) = begun {
-                course.ledger.report.stopped = Some(stop);
-                break;
-            }
-            left -= 1;
-        }
-        course.ledger.report.withheld += left;
     }
 
     fn signals(&self) -> Signals<'_> {
@@ -308,30 +295,6 @@ impl Executor {
 
     fn may_delete(&self, course: &Course<'_>) -> bool {
         course.ledger.report.stopped.is_none() && !self.keep.is_cancelled()
-    }
-
-    /// Looks whether what is to replace something is still there: deletes that only make room for what is gone would
-    /// leave neither.
-    async fn look_at_replacements(&self, plan: &Plan, course: &mut Course<'_>) {
-        for action in plan.replacements().iter() {
-            let source = match action {
-                Ok(Action::Replace { source, .. }) => source,
-                Ok(_) => continue,
-                Err(error) => {
-                    course.ledger.report.stopped = Some(Stop::Spill(error));
-                    return;
-                }
-            };
-            match self.run.source.look_up(&source.key, "read").await {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    course.ledger.skip(source.key, SkipReason::Vanished);
-                }
-                Err(error) => {
-                    course.ledger.fail(failure(&source.key, FailedAction::Copy, FailureKind::Error, error));
-                }
-            }
-        }
     }
 
     /// Fails if source and target show themselves to be one place, which nothing may be deleted from.

@@ -170,4 +170,14 @@ pub trait RemoteStore: Any + Debug + Display + Send + Sync {
 
     /// Copies an object inside this store without moving its bytes through this machine.
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry>;
+
+    /// Gives the content at `from` the key `to`, which nothing has yet, and returns the entry as it now is. A store that can
+    /// do this in one step, without copying, should.
+    async fn rename(&self, from: &Key, to: &Key) -> Result<Entry> {
+        let entry = self.copy(from, to).await?;
+        match self.delete(&[DeleteKey::new(from.clone())]).await.pop() {
+            Some(Err(error)) => Err(error),
+            _ => Ok(entry),
+        }
+    }
 }

@@ -153,6 +153,10 @@ impl RemoteStore for LocalStore {
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
         write::copy(self.root(), from.clone(), to.clone()).await
     }
+
+    async fn rename(&self, from: &Key, to: &Key) -> Result<Entry> {
+        write::rename(self.root(), from.clone(), to.clone()).await
+    }
 }
 
 impl fmt::Display for LocalStore {

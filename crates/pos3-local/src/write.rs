@@ -30,7 +30,7 @@ use crate::root::Root;
 use crate::store::LocalStore;
 use place::Place;
 
-pub(crate) use copy::copy;
+pub(crate) use copy::{copy, rename};
 
 /// Content up to this size is read into memory first and then written in one go.
 const SMALL: u64 = 1 << 20;

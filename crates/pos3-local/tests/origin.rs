@@ -4,6 +4,7 @@ use super::*;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
 use pos3_core::{
@@ -78,8 +79,12 @@ impl Origin {
     }
 
     /// Stores content here and returns it as content of this store.
+    ///
+    /// It has one time in all processes, as an object has that several processes read.
     pub(crate) async fn content(self: &Arc<Self>, bytes: Vec<u8>) -> Content {
-        let entry = self.write(&key("source"), bytes.into()).await.unwrap();
+        let stored =
+            PutOptions::default().with_modified(Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_251_600)));
+        let entry = self.put(&key("source"), bytes.into(), stored).await.unwrap();
         Content::stored(self.clone(), self.told(entry))
     }
 

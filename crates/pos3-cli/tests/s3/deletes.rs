@@ -86,11 +86,7 @@ fn an_unreadable_file() {
 /// A listing of the source that fails on its second page would make the rest look absent.
 #[test]
 fn a_source_listing_that_fails_on_its_second_page() {
-    for (answer, cause) in [
-        (Answer::access_denied(), "AccessDenied"),
-        (Answer::internal_error(), "InternalError"),
-        (Answer::Reset, "connection"),
-    ] {
+    for (answer, cause) in [(Answer::access_denied(), "AccessDenied"), (Answer::internal_error(), "InternalError")] {
         let cloud = Cloud::new(&[]);
         many(&cloud);
         assert_eq!(cloud.run(&["sync", "s3://data/p", "out", "-q"]).code, Some(0));
@@ -147,4 +143,47 @@ fn a_delete_that_fails_for_one_key_is_told_of_that_key() {
     let ended = cloud.run(&["sync", "d", "s3://data/d", "--delete"]);
     assert_refused(&ended, 1, "old");
     assert_eq!(cloud.server.keys(BUCKET), ["d/a", "d/old"]);
+}
+
+/// A local tree where a sync from `s3://data/x` replaces a file by a directory and a directory by a file.
+fn tree_to_replace() -> Cloud {
+    Cloud::new(&[("l/k", "k"), ("l/q", "precious"), ("l/d/1", "1"), ("l/d/2", "2")]).with_objects(&[
+        ("x/k", "k"),
+        ("x/q/1", "new in q"),
+        ("x/d", "new d"),
+    ])
+}
+
+#[test]
+fn what_replaces_a_file_or_directory_is_stored_before_anything_is_deleted() {
+    let line = ["sync", "s3://data/x", "l", "--delete", "--max-delete", "9"];
+    for key in ["x/q/1", "x/d"] {
+        let cloud = tree_to_replace();
+        let before = cloud.program.files("l");
+        cloud.server.fault(Fault::on(Operation::GetObject).key(key).always().answer(Answer::access_denied()));
+        let ended = cloud.run(&line);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(cloud.program.files("l"), before, "{key}: {}", ended.err);
+    }
+    let cloud = tree_to_replace();
+    let ended = cloud.run(&line);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let expected = [("d", "new d"), ("k", "k"), ("q/1", "new in q")];
+    assert_eq!(cloud.program.files("l"), expected.map(|(path, content)| (path.to_owned(), content.to_owned())));
+    assert_eq!(cloud.run(&["check", "s3://data/x", "l"]).code, Some(0));
+    let again = cloud.run(&line);
+    assert!(again.err.contains("copied     0 files"), "the new files are known to be equal: {}", again.err);
+}
+
+#[test]
+fn an_object_that_turns_out_to_be_archived_replaces_nothing() {
+    for skip in [&[][..], &["--skip-archived"]] {
+        let cloud = tree_to_replace();
+        let before = cloud.program.files("l");
+        let archived = Answer::Error { status: http::StatusCode::FORBIDDEN, code: "InvalidObjectState" };
+        cloud.server.fault(Fault::on(Operation::GetObject).key("x/d").always().answer(archived));
+        let line = [&["sync", "s3://data/x", "l", "--delete", "--max-delete", "9"][..], skip].concat();
+        let ended = cloud.run(&line);
+        assert_eq!(cloud.program.files("l"), before, "{skip:?}: {}", ended.err);
+    }
 }

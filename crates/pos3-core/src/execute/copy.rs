@@ -33,6 +33,8 @@ pub(super) struct Copy {
 pub(super) enum Copied {
     /// The target has the content.
     Done { size: u64, verified: bool },
+    /// The target has the content under a name of its own, because something else still has its path.
+    Staged { verified: bool },
     /// It was skipped, because the source's entry is gone or archived.
     Skipped(Key, SkipReason),
     /// The copy could not be made or verified.
@@ -56,30 +58,66 @@ impl Copy {
             Action::Replace { source, .. } => (source, None),
             Action::Delete { .. } | Action::Skip { .. } => return Copied::Done { size: 0, verified: true },
         };
-        let observer = &self.run.options.observer;
-        observer.event(&Event::Started(&self.action));
+        self.run.options.observer.event(&Event::Started(&self.action));
         let stored = match self.copy(source, target).await {
             Ok(stored) => stored,
-            Err(error) if has_vanished(&error) => {
-                return Copied::Skipped(source.key.clone(), SkipReason::Vanished);
-            }
-            Err(error) if is_archived(&error) => {
-                let why = SkipReason::Archived(self.run.options.archived);
-                return Copied::Skipped(source.key.clone(), why);
-            }
-            Err(error) => return self.failed(source, kind_of(&error), error),
+            Err(error) => return self.not_made(source, error),
         };
+        self.done(stored, slot).await
+    }
+
+    /// Stores the content of a replacement under a name of its own, while what it replaces is still there.
+    pub(super) async fn stage(self, staged: Key, _slot: Slot) -> Copied {
+        let Action::Replace { source, .. } = &self.action else { return Copied::Staged { verified: true } };
+        self.run.options.observer.event(&Event::Started(&self.action));
+        match self.put_staged(source, &staged).await {
+            Ok(stored) if !stored.verified && self.run.options.verify == Verify::Require => {
+                self.failed(source, FailureKind::Unverified, unverified(&source.key))
+            }
+            Ok(stored) => Copied::Staged { verified: stored.verified },
+            Err(error) => self.not_made(source, error),
+        }
+    }
+
+    /// Gives staged content its name, once what it replaces is gone.
+    pub(super) async fn place(&self, staged: &Key, slot: Slot) -> Result<Copied> {
+        let Action::Replace { source, .. } = &self.action else { return Ok(Copied::Staged { verified: true }) };
+        let tree = &self.run.target;
+        let target = tree.store().rename(&tree.key(staged), &tree.key(&source.key)).await?;
+        // Staging counted whether it was verified.
+        Ok(self.done(Stored { source: source.clone(), target, digest: None, verified: true }, slot).await)
+    }
+
+    async fn done(&self, stored: Stored, slot: Slot) -> Copied {
         let row = if self.run.recorder.is_some() { self.row(&stored).await } else { None };
         drop(slot);
         if !stored.verified && self.run.options.verify == Verify::Require {
-            return self.failed(source, FailureKind::Unverified, unverified(&source.key));
+            return self.failed(&stored.source, FailureKind::Unverified, unverified(&stored.source.key));
         }
         if let (Some(recorder), Some(row)) = (&self.run.recorder, row) {
             recorder.note(RowChange::Equal(row)).await;
         }
         self.run.first.get_or_init(|| stored.source.clone());
-        observer.event(&Event::Done(&self.action));
+        self.run.options.observer.event(&Event::Done(&self.action));
         Copied::Done { size: stored.source.size, verified: stored.verified }
+    }
+
+    /// Returns the failure of a replacement whose content could not get its name.
+    pub(super) fn not_placed(&self, error: StoreError) -> Copied {
+        match &self.action {
+            Action::Replace { source, .. } | Action::Copy { source, .. } => self.not_made(source, error),
+            Action::Delete { .. } | Action::Skip { .. } => Copied::Done { size: 0, verified: true },
+        }
+    }
+
+    fn not_made(&self, source: &Entry, error: StoreError) -> Copied {
+        match error {
+            error if has_vanished(&error) => Copied::Skipped(source.key.clone(), SkipReason::Vanished),
+            error if is_archived(&error) => {
+                Copied::Skipped(source.key.clone(), SkipReason::Archived(self.run.options.archived))
+            }
+            error => self.failed(source, kind_of(&error), error),
+        }
     }
 
     /// Returns the manifest row of what was copied. Where it will matter whether a file still has this content, the row has a
@@ -119,7 +157,7 @@ impl Copy {
         let mut source = source.clone();
         let (mut pauses, mut damaged) = (pauses.iter(), 0);
         loop {
-            let error = match self.put(&source, target).await {
+            let error = match self.put(&source, target, &source.key).await {
                 Ok(stored) => return Ok(stored),
                 Err(error) => error,
             };
@@ -135,17 +173,35 @@ impl Copy {
         }
     }
 
-    async fn put(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
+    /// Stores the content for a replacement, whose source must still be what the plan saw.
+    async fn put_staged(&self, source: &Entry, staged: &Key) -> Result<Stored> {
+        if self.run.options.preconditions == Preconditions::Strict {
+            precondition::hold(&self.run.source, source, precondition::SOURCE).await?;
+        }
+        let mut damaged = 0;
+        loop {
+            match self.put(source, None, staged).await {
+                Err(error) if error.kind() == ErrorKind::Integrity && error.is_temporary() && damaged < DAMAGED => {
+                    damaged += 1;
+                }
+                stored => return stored,
+            }
+        }
+    }
+
+    async fn put(&self, source: &Entry, target: Option<&Entry>, name: &Key) -> Result<Stored> {
         let Run { source: from, target: to, options, .. } = &*self.run;
         let observer = options.observer.clone();
         let content = from.content(source).with_pace(options.pace.clone());
         let content = content.with_meter(Arc::new(move |bytes| observer.event(&Event::Moved(bytes))));
+        // Nothing resumes under the name of staged content.
+        let journal = options.journal.clone().filter(|_| *name == source.key);
         let put = PutOptions::default()
             .with_expect(expectation(target))
             .with_modified(source.modified)
-            .with_journal(options.journal.clone())
+            .with_journal(journal)
             .with_budget(options.budget.clone());
-        let stored = to.store().put(&to.key(&source.key), content.clone(), put).await?;
+        let stored = to.store().put(&to.key(name), content.clone(), put).await?;
         let is_read = !from.store().capabilities().local_reads && to.store().capabilities().local_reads;
         let verified = self.is_verified(&content);
         let digest = match is_read {

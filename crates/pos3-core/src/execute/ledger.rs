@@ -15,12 +15,14 @@ pub(super) struct Ledger<'r> {
     pub(super) permission: Permission,
     /// The failure that every further action would meet, once there is one.
     pub(super) fatal: Option<Failure>,
+    /// The number of replacements whose content is stored.
+    pub(super) staged: usize,
     streak: Streak,
 }
 
 impl<'r> Ledger<'r> {
     pub(super) fn new(report: &'r mut Report) -> Self {
-        Self { report, permission: Permission::new(), fatal: None, streak: Streak::default() }
+        Self { report, permission: Permission::new(), fatal: None, staged: 0, streak: Streak::default() }
     }
 
     /// Records the result of a copy. Every result except success may revoke the permission to delete.
@@ -31,6 +33,10 @@ impl<'r> Ledger<'r> {
                 self.report.copied_bytes += size;
                 self.report.unverified += u64::from(!verified);
                 self.streak.end();
+            }
+            Ok(Copied::Staged { verified }) => {
+                self.staged += 1;
+                self.report.unverified += u64::from(!verified);
             }
             Ok(Copied::Skipped(key, why)) => self.skip(key, why),
             Ok(Copied::Failed(failure)) => self.fail(failure),

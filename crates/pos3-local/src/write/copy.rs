@@ -4,12 +4,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use pos3_core::{Entry, Fingerprint, Key, PutOptions, Result};
+use pos3_core::{Entry, Expect, Fingerprint, Key, PutOptions, Result};
+use rustix::fd::AsFd;
+use rustix::fs::AtFlags;
 
 use super::make_directory;
 use super::place::Place;
 use crate::blocking::{Waited, blocking};
-use crate::error::{changed, io_failed};
+use crate::error::{changed, failed, io_failed};
+use crate::path;
 use crate::read::{OpenFile, verify};
 use crate::root::Root;
 
@@ -63,6 +66,27 @@ pub(crate) async fn copy(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
                 place.put(&place.make_partial()?, 0, waited)
             }
         }
+    })
+    .await
+}
+
+/// Renames a file inside one root to a name that nothing has. Across file systems it is copied.
+pub(crate) async fn rename(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
+    blocking("write", move |waited| {
+        to.check_path().map_err(|rule| crate::error::unfit("write", &to, rule))?;
+        let file = open(&Source { root: root.clone(), key: from.clone(), seen: None })?;
+        let modified = file.entry().modified;
+        let options = PutOptions::default().with_expect(Expect::Absent).with_modified(modified);
+        let place = Place::open(&root, to, &options)?;
+        let (parent, name) = path::split(from.as_str());
+        let opened = root.open_to_write("write")?;
+        let directory = path::open_or_make(opened.as_fd(), parent).map_err(|error| error.writing("write", &from))?;
+        if let Some(renamed) = place.take(&directory, name)? {
+            return Ok(renamed);
+        }
+        let copied = copy_into(file, &place, waited)?;
+        rustix::fs::unlinkat(&directory, name, AtFlags::empty()).map_err(|errno| failed("write", &from, errno))?;
+        Ok(copied)
     })
     .await
 }

@@ -75,6 +75,20 @@ impl Place {
         Ok(facts::file(self.key.clone(), &placed))
     }
 
+    /// Gives a complete file in another directory the final name, if nothing has it. Returns none, and changes nothing, where
+    /// the file system cannot do that.
+    pub(super) fn take(&self, directory: &OwnedFd, name: &str) -> Result<Option<Entry>> {
+        match rename_exclusive(directory, name, &self.directory, self.name()) {
+            Ok(()) => match self.look()? {
+                Some(stat) => Ok(Some(facts::file(self.key.clone(), &stat))),
+                None => Err(changed("write", &self.key)),
+            },
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::XDEV) => Ok(None),
+            Err(Errno::EXIST) => Err(self.taken()),
+            Err(errno) => Err(self.failed(errno)),
+        }
+    }
+
     fn name(&self) -> &str {
         path::split(self.key.as_str()).1
     }
@@ -122,7 +136,7 @@ impl Place {
 
     /// Renames only if nothing has the final name, also when two writers do this at once.
     fn rename_to_new(&self, partial: &Partial) -> Result<(), Errno> {
-        match rename_exclusive(&self.directory, partial.name(), self.name()) {
+        match rename_exclusive(&self.directory, partial.name(), &self.directory, self.name()) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
             renamed => return renamed,
         }
@@ -152,11 +166,11 @@ impl Place {
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn rename_exclusive(directory: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
-    rustix::fs::renameat_with(directory, from, directory, to, rustix::fs::RenameFlags::NOREPLACE)
+fn rename_exclusive(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(from, name, to, new_name, rustix::fs::RenameFlags::NOREPLACE)
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn rename_exclusive(_directory: &OwnedFd, _from: &str, _to: &str) -> Result<(), Errno> {
+fn rename_exclusive(_from: &OwnedFd, _name: &str, _to: &OwnedFd, _new_name: &str) -> Result<(), Errno> {
     Err(Errno::NOSYS)
 }
