@@ -42,7 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let output = shell(&server, &binaries, directory.path(), command)?;
         println!("{prompt}\n{output}");
         lines.extend(prompt.lines().map(|line| (Style::Prompt, line.to_owned())));
-        lines.extend(output.lines().flat_map(wrapped).map(|line| (Style::of(&line), line)));
+        for line in output.lines() {
+            lines.extend(wrapped(line).into_iter().map(|part| (Style::of(line), part)));
+        }
         lines.push((Style::Plain, String::new()));
     }
     lines.pop();
