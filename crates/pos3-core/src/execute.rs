@@ -39,10 +39,33 @@ use same_place::Doubt;
 pub(crate) use precondition::SOURCE;
 
 /// How long copies in flight may go on after a cancellation.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+/// The size up to which a file is a small one.
+const SMALL: u64 = 1024 * 1024;
 
 /// How long a run that ended early goes on to list, so that it can say how much it did not begin.
 const COUNTING: Duration = Duration::from_secs(2);
+
+impl Sequence {
+    /// Returns how many ranks there are. The actions of one rank come in the order of the plan.
+    fn ranks(self) -> u8 {
+        match self {
+            Self::ByKey => 1,
+            Self::SmallFirst => 4,
+        }
+    }
+
+    fn rank(self, action: &Action) -> u8 {
+        match (self, action) {
+            (Self::SmallFirst, Action::Copy { source, target, .. }) => {
+                let is_large = source.size > SMALL;
+                2 * u8::from(is_large) + u8::from(target.is_some())
+            }
+            (Self::ByKey | Self::SmallFirst, _) => 0,
+        }
+    }
+}
 
 /// Performs actions between two trees.
 #[derive(Debug)]
@@ -50,6 +73,17 @@ pub struct Executor {
     run: Arc<Run>,
     cancel: CancellationToken,
     keep: CancellationToken,
+    grace: Duration,
+    sequence: Sequence,
+}
+
+/// The order in which the copies of a plan begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sequence {
+    /// In the order of their keys.
+    ByKey,
+    /// Small files first, and among them those that the target does not have.
+    SmallFirst,
 }
 
 /// What every action of a run needs.
@@ -95,13 +129,27 @@ impl Executor {
             keeping: Keeping::default(),
             staged: replace::Names::default(),
         };
-        Self { run: Arc::new(run), cancel, keep: CancellationToken::new() }
+        Self { run: Arc::new(run), cancel, keep: CancellationToken::new(), grace: GRACE, sequence: Sequence::ByKey }
     }
 
     /// Withholds what is not yet deleted once `keep` is cancelled, and what needed its place.
     #[must_use]
     pub fn with_keep(mut self, keep: CancellationToken) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// Gives copies in flight this long after a cancellation.
+    #[must_use]
+    pub(crate) fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Begins the copies of a plan in this order.
+    #[must_use]
+    pub(crate) fn in_sequence(mut self, sequence: Sequence) -> Self {
+        self.sequence = sequence;
         self
     }
 
@@ -116,7 +164,11 @@ impl Executor {
 
     /// Performs a plan and adds what happened to the report.
     pub async fn run_plan(&self, plan: Plan, report: &mut Report) {
-        let actions = stream::iter(plan.actions().map(|action| action.map_err(Stop::Spill)));
+        let (sequence, listed) = (self.sequence, plan.clone());
+        let actions = (0..sequence.ranks()).flat_map(move |rank| {
+            listed.actions().filter(move |action| action.as_ref().map_or(0, |action| sequence.rank(action)) == rank)
+        });
+        let actions = stream::iter(actions.map(|action| action.map_err(Stop::Spill)));
         self.perform(actions, Deferred::Planned(plan), report).await;
     }
 
@@ -215,7 +267,7 @@ impl Executor {
     async fn drain(&self, course: &mut Course<'_>) {
         let late = async {
             self.cancel.cancelled().await;
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(self.grace).await;
         };
         let mut late = std::pin::pin!(late);
         loop {

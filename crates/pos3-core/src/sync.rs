@@ -1,6 +1,6 @@
 //! One sync from end to end: list, plan, execute, report.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::stream;
 use tokio_util::sync::CancellationToken;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::diff::{ListingFailed, Side};
 use crate::error::ErrorKind;
 use crate::event::Event;
-use crate::execute::Executor;
+use crate::execute::{Executor, GRACE, Sequence};
 use crate::explain::{Explanation, explain};
 use crate::journal::give_up_expired;
 use crate::key::Key;
@@ -43,12 +43,22 @@ pub struct SyncJob {
     options: SyncOptions,
     cancel: CancellationToken,
     keep: CancellationToken,
+    grace: Duration,
+    sequence: Sequence,
 }
 
 impl SyncJob {
     /// Returns a sync that makes `target` like `source`.
     pub fn new(source: Tree, target: Tree, options: SyncOptions) -> Self {
-        Self { source, target, options, cancel: CancellationToken::new(), keep: CancellationToken::new() }
+        Self {
+            source,
+            target,
+            options,
+            cancel: CancellationToken::new(),
+            keep: CancellationToken::new(),
+            grace: GRACE,
+            sequence: Sequence::ByKey,
+        }
     }
 
     /// Stops the sync when `cancel` is cancelled. The sync then starts no new action, gives copies in flight ten
@@ -56,6 +66,21 @@ impl SyncJob {
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// Sets how long copies in flight may take to finish after a cancellation, instead of ten seconds.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Copies small files before large ones, and among files of one class those first that the target does not have. This
+    /// applies to a plan that is complete before it is executed. If the time is short, more files are copied then.
+    #[must_use]
+    pub fn small_first(mut self) -> Self {
+        self.sequence = Sequence::SmallFirst;
         self
     }
 
@@ -190,6 +215,8 @@ impl SyncJob {
     fn executor(&self, recorder: Option<&Recorder>) -> Executor {
         Executor::recording(&self.source, &self.target, &self.options, self.cancel.clone(), recorder.cloned())
             .with_keep(self.keep.clone())
+            .with_grace(self.grace)
+            .in_sequence(self.sequence)
     }
 
     fn stop(&self, error: PlanError) -> Stop {

@@ -127,3 +127,35 @@ fn background_uploads_that_fail_are_told_once_and_once_more_when_they_succeed() 
     let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
     assert_eq!(report["warnings"].as_array().unwrap().len(), 2, "{report}");
 }
+
+#[test]
+fn a_background_upload_without_an_answer_leaves_the_last_upload_its_time() {
+    let cloud = Cloud::new(&[]);
+    let hangs = Fault::on(Operation::PutObject).key("out/hangs").answer(Answer::Delay(Duration::from_secs(600)));
+    cloud.server.fault(hangs);
+    let script = r#"cd "$POS3_PATH_OUT"; echo 1 > hangs; until [ -e "$OLDPWD/go" ]; do sleep 0.05; done
+        for i in 1 2 3 4; do echo $i > $i; done; exit 3"#;
+    let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--interval", "0.2", "--deadline", "10"];
+    let child = start(&cloud, &sh(&places, script));
+    wait_until("no background upload begins", || cloud.server.requests().of(Operation::PutObject) == 1);
+    let begin = Instant::now();
+    fs::write(cloud.program.path("go"), "").unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["out/1", "out/2", "out/3", "out/4", "out/hangs"], "{ended:?}");
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}: {ended:?}", begin.elapsed());
+    assert!(ended.err.contains("out: complete in s3://data/out: 5 files there; 5 uploads"), "{}", ended.err);
+    assert!(!ended.err.contains("warning"), "pos3 ended the background upload itself: {}", ended.err);
+}
+
+#[test]
+fn the_last_upload_begins_with_small_files() {
+    let cloud = Cloud::new(&[]);
+    let hang = Fault::on(Operation::PutObject).key_contains("large").always();
+    cloud.server.fault(hang.answer(Answer::Delay(Duration::from_secs(600))));
+    let script = r#"cd "$POS3_PATH_OUT"; for i in 1 2 3 4 5 6; do head -c 2000000 /dev/zero > large-$i; done
+        echo 1 > small; exit 3"#;
+    let ended = run(&cloud, &sh(&["--upload", "out=s3://data/out", "--sync-on-error", "--deadline", "2"], script));
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["out/small"], "{ended:?}");
+}

@@ -32,9 +32,10 @@ impl Recorder {
         (Self(sender), Recording(AbortOnDropHandle::new(tokio::spawn(write(manifest, receiver)))))
     }
 
-    /// Passes a change to the writer. Does nothing once writing has failed; [`Recording::finish`] returns that error.
+    /// Passes a change to the writer. A batch that cannot be written does not keep later ones back;
+    /// [`Recording::finish`] returns the first error.
     pub(crate) async fn note(&self, change: RowChange) {
-        let _writing_has_failed = self.0.send(change).await;
+        let _writer_is_gone = self.0.send(change).await;
     }
 }
 
@@ -47,6 +48,7 @@ impl Recording {
 
 async fn write(manifest: Arc<dyn Manifest>, mut changes: mpsc::Receiver<RowChange>) -> Result<(), ManifestError> {
     let mut batch = Vec::new();
+    let mut outcome = Ok(());
     while let Some(first) = changes.recv().await {
         batch.push(first);
         let due = Instant::now() + PATIENCE;
@@ -56,7 +58,51 @@ async fn write(manifest: Arc<dyn Manifest>, mut changes: mpsc::Receiver<RowChang
                 Ok(None) | Err(_) => break,
             }
         }
-        manifest.apply(std::mem::take(&mut batch)).await?;
+        outcome = outcome.and(manifest.apply(std::mem::take(&mut batch)).await);
     }
-    Ok(())
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use async_trait::async_trait;
+    use futures::StreamExt;
+    use futures::stream::{self, BoxStream};
+
+    use super::*;
+    use crate::key::Key;
+    use crate::manifest::Row;
+
+    /// Sees every change and cannot write any.
+    #[derive(Debug, Default)]
+    struct Full(Mutex<Vec<RowChange>>);
+
+    #[async_trait]
+    impl Manifest for Full {
+        fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>> {
+            stream::empty().boxed()
+        }
+
+        async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
+            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.extend(changes);
+            Err(ManifestError(format!("no space left after {}", seen.len())))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_cannot_be_written_does_not_keep_later_ones_back() {
+        let full = Arc::new(Full::default());
+        let (recorder, recording) = Recorder::start(full.clone());
+        for key in ["a", "b", "c"] {
+            recorder.note(RowChange::Forget(Key::from(key))).await;
+            tokio::time::sleep(2 * PATIENCE).await;
+        }
+        drop(recorder);
+        let error = recording.finish().await.unwrap_err();
+        assert_eq!(error.0, "no space left after 1", "the first error is returned");
+        assert_eq!(full.0.lock().unwrap_or_else(PoisonError::into_inner).len(), 3);
+    }
 }

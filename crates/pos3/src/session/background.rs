@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::deletes::Occasion;
+use super::ending;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::registration::Registration;
@@ -78,6 +79,10 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
     let outcome = transfer::upload(&inner, &registration, Occasion::Tick).await;
+    if outcome.as_ref().is_err_and(ending::is_cancelled) {
+        // The session ends, and its last upload finds the rest.
+        return;
+    }
     record(&registration, &outcome);
     tell_of_failures(&inner, &registration);
     schedule(&registration);

@@ -146,6 +146,7 @@ impl SessionBuilder {
             None => Ok(None),
             Some(rate) => Pace::new(rate).map(Some).ok_or(SessionError::BadRate(rate)),
         };
+        let abort = CancellationToken::new();
         let inner = Inner {
             registry: self.registry,
             cache_root: self.cache_root,
@@ -164,7 +165,8 @@ impl SessionBuilder {
             stop: CancellationToken::new(),
             hurry: CancellationToken::new(),
             unlocked: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            passes: abort.child_token(),
+            abort,
             abandon: CancellationToken::new(),
             wake: Notify::new(),
             background: Mutex::default(),

@@ -46,6 +46,13 @@ pub(super) enum Occasion {
     Failure,
 }
 
+impl Occasion {
+    /// Returns true for the last upload of a session.
+    pub(super) fn is_last(self) -> bool {
+        matches!(self, Self::End | Self::Failure)
+    }
+}
+
 /// The deletes of one upload.
 pub(super) struct Deletes {
     mode: RemoteDelete,

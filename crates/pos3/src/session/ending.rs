@@ -204,6 +204,9 @@ async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
     let deadline = async {
         inner.hurry.cancelled().await;
         inner.budget.narrow(HURRIED);
+        if !last_uploads(inner, how).is_empty() {
+            inner.passes.cancel();
+        }
         let locks = LONGEST_LOCK.min(inner.deadline / SHARE_OF_LOCKS);
         tokio::time::sleep(locks).await;
         inner.unlocked.cancel();
@@ -232,8 +235,24 @@ async fn finish_background(inner: &Inner) {
     if let Some(mut background) = background {
         tokio::select! {
             _ended = &mut background => {}
-            () = abandoned(inner) => background.abort(),
+            () = is_overdue(inner) => {
+                background.abort();
+                // The last uploads begin when nothing of it runs any more.
+                let _aborted = background.await;
+            }
         }
+    }
+}
+
+/// Waits until uploads of the background should have ended, because the end has no time for them or is abandoned.
+async fn is_overdue(inner: &Inner) {
+    let passes = async {
+        inner.passes.cancelled().await;
+        tokio::time::sleep(inner.share_of_passes() + LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = passes => {}
+        () = abandoned(inner) => {}
     }
 }
 
@@ -243,20 +262,27 @@ async fn abandoned(inner: &Inner) {
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-/// Uploads everything, each on its own.
+/// Returns what is uploaded at the end: everything, or after an error what was asked to be, the most important first.
+fn last_uploads(inner: &Inner, how: End) -> Vec<Arc<Registration>> {
+    let mut uploads = inner.uploads();
+    if how == End::Error {
+        uploads.retain(|registration| registration.kind.upload().is_some_and(|upload| upload.sync_on_error));
+        uploads.sort_by_key(|registration| std::cmp::Reverse(registration.kind.upload().map(|upload| upload.priority)));
+    }
+    uploads
+}
+
+/// Uploads each registration on its own.
 async fn side_by_side(inner: &Inner) -> Ending {
-    let uploads = inner.uploads();
+    let uploads = last_uploads(inner, End::Clean);
     let ended = uploads.iter().map(|registration| last_upload(inner, registration, End::Clean));
     Ending { uploads: join_all(ended).await }
 }
 
-/// Uploads what was asked to be uploaded on an error, the most important first.
+/// Uploads one registration after the other.
 async fn by_priority(inner: &Inner) -> Ending {
-    let mut uploads: Vec<_> = inner.uploads();
-    uploads.retain(|registration| registration.kind.upload().is_some_and(|upload| upload.sync_on_error));
-    uploads.sort_by_key(|registration| std::cmp::Reverse(registration.kind.upload().map(|upload| upload.priority)));
     let mut ending = Ending::default();
-    for registration in &uploads {
+    for registration in &last_uploads(inner, End::Error) {
         ending.uploads.push(last_upload(inner, registration, End::Error).await);
     }
     ending
@@ -389,6 +415,7 @@ fn failures(error: &SessionError) -> impl Iterator<Item = &StoreError> {
     opening.into_iter().chain(stopped).chain(failed.map(|failure| &failure.error))
 }
 
-fn is_cancelled(error: &SessionError) -> bool {
+/// Returns true if pos3 ended the transfer itself.
+pub(super) fn is_cancelled(error: &SessionError) -> bool {
     matches!(error, SessionError::Transfer { report, .. } if matches!(report.0.stopped, Some(Stop::Cancelled)))
 }

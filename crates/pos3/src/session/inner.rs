@@ -10,6 +10,7 @@ use pos3_core::{Budget, CancellationToken, Event, Observer, Pace};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::deletes::Occasion;
 use super::ending::EndingUnderWay;
 use super::error::SessionError;
 use super::layout;
@@ -19,6 +20,10 @@ use super::place::unusable;
 use super::registration::{Kind, Registration};
 use crate::location::Location;
 use crate::registry::{Registry, resolve};
+
+/// The most time that an end with a deadline leaves to files in flight of earlier uploads, and the share of its time.
+const LONGEST_PASS: Duration = Duration::from_secs(3);
+const SHARE_OF_PASSES: u32 = 10;
 
 pub(super) struct Inner {
     pub(super) registry: Registry,
@@ -44,6 +49,8 @@ pub(super) struct Inner {
     pub(super) hurry: CancellationToken,
     /// From then on no transfer waits for another process that has its sync state.
     pub(super) unlocked: CancellationToken,
+    /// Ends the uploads that run in the background or for a flush, once an end has a deadline: the last uploads need the time.
+    pub(super) passes: CancellationToken,
     /// Ends every transfer in good order.
     pub(super) abort: CancellationToken,
     /// Ends every transfer at once.
@@ -128,6 +135,16 @@ impl Inner {
         let new = Arc::new(new);
         registrations.push(new.clone());
         Ok(new)
+    }
+
+    /// Returns how long an upload that is not the last one may finish its files in flight once an end has a deadline.
+    pub(super) fn share_of_passes(&self) -> Duration {
+        LONGEST_PASS.min(self.deadline / SHARE_OF_PASSES)
+    }
+
+    /// Returns the token that ends an upload in good order.
+    pub(super) fn cancel_of(&self, occasion: Occasion) -> &CancellationToken {
+        if occasion.is_last() { &self.abort } else { &self.passes }
     }
 
     /// Ends everything that is in flight at once.

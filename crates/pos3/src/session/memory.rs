@@ -3,13 +3,16 @@
 //! A database on disk outlives the program and keeps others out while a transfer runs, so that many processes of one
 //! node download a place once. Where there is none, or it cannot be used, the session itself remembers.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use pos3_core::{Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, SyncOptions, one_line};
+use pos3_core::{
+    CancellationToken, Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, SyncOptions,
+    one_line,
+};
 
 use super::inner::Inner;
 use super::known::{Known, Noting, Way};
@@ -91,41 +94,54 @@ impl Remembers {
 }
 
 impl Held {
-    /// Opens the database of a pair, waiting for others who use it until the session is aborted, or until the end of the
-    /// session has no more time for that.
-    pub(super) async fn open(inner: &Inner, registration: &Registration, from: &Location, to: &Location) -> Self {
+    /// Opens the database of a pair, waiting for others who use it until the transfer is cancelled, or until the end of the
+    /// session has no more time for that. A database that nobody uses is opened even then.
+    pub(super) async fn open(
+        inner: &Inner,
+        registration: &Registration,
+        from: &Location,
+        to: &Location,
+        cancel: &CancellationToken,
+    ) -> Self {
         let directory = match inner.remembers.directory(from, to) {
             Ok(Some(directory)) => directory,
             Ok(None) => return Self::default(),
             Err(warning) => return Self { state: None, warning: Some(warning) },
         };
         let open = async |wait| State::open(&directory, &inner.registry, from, to, wait).await;
-        let holding = OnceLock::new();
         let opening = async {
-            match open(Wait::For(SOON)).await {
-                Err(Error::State(StateError::Locked { holder, .. })) => {
-                    let _only_once = holding.set(holder);
-                    tracing::info!(location = %registration.location, holder, "waiting for another process");
-                    inner.tell(&Event::Waiting(&registration.location.to_string(), holder));
-                    open(Wait::For(PATIENCE)).await
-                }
-                opened => opened,
+            let first = if inner.hurry.is_cancelled() { Wait::Fail } else { Wait::For(SOON) };
+            let holder = match open(first).await {
+                Err(Error::State(StateError::Locked { holder, .. })) => holder,
+                opened => return Self::of(opened.map(Some), &directory),
+            };
+            tracing::info!(location = %registration.location, holder, "waiting for another process");
+            inner.tell(&Event::Waiting(&registration.location.to_string(), holder));
+            tokio::select! {
+                biased;
+                opened = open(Wait::For(PATIENCE)) => Self::of(opened.map(Some), &directory),
+                () = inner.unlocked.cancelled() => Self::without(registration, holder),
             }
         };
         tokio::select! {
             biased;
-            () = inner.abort.cancelled() => Self::default(),
-            opened = opening => Self::of(opened.map(Some), &directory),
-            () = inner.unlocked.cancelled() => {
-                let holder = holding.get().copied().flatten().map(|holder| format!(" ({holder})")).unwrap_or_default();
-                let warning = format!(
-                    "'{}' was uploaded without its sync state, because another process{holder} did not release it in \
-                     time",
-                    registration.location
-                );
-                Self { state: None, warning: Some(Warning { about: warning.clone(), text: warning }) }
-            }
+            () = cancel.cancelled() => Self::default(),
+            held = opening => held,
         }
+    }
+
+    /// Returns no state, because another transfer did not release it before the end of the session needed it.
+    fn without(registration: &Registration, holder: Option<u32>) -> Self {
+        let holder = match holder {
+            Some(own) if own == std::process::id() => "another transfer of this process".to_owned(),
+            Some(holder) => format!("another process ({holder})"),
+            None => "another process".to_owned(),
+        };
+        let warning = format!(
+            "'{}' was uploaded without its sync state, because {holder} did not release it in time",
+            registration.location
+        );
+        Self { state: None, warning: Some(Warning { about: warning.clone(), text: warning }) }
     }
 
     /// Opens the database of a pair if there is one that nobody uses: a plan writes nothing and waits for nobody.

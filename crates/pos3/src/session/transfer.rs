@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::FutureExt;
 use pos3_core::{
-    Deletable, Deletion, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal, Report, SkipReason, Stop,
-    SyncJob, SyncOptions, Tree,
+    CancellationToken, Deletable, Deletion, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal, Report,
+    SkipReason, Stop, SyncJob, SyncOptions, Tree,
 };
 
 use super::contention;
@@ -39,9 +40,9 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         Kind::Upload(_) => (false, true),
     };
     let local = Location::Local(registration.local.clone());
-    let held = Held::open(&inner, &registration, &registration.location, &local).await;
+    let held = Held::open(&inner, &registration, &registration.location, &local, &inner.abort).await;
     let opening = place::download(&inner.registry, &registration);
-    let ends = unless_aborted(&inner, &registration, opening).await?;
+    let ends = unless_cancelled(&inner.abort, &registration, opening).await?;
     ends.copy.clear_way()?;
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
@@ -81,19 +82,17 @@ pub(super) async fn upload_watched(
     occasion: Occasion,
     watch: Option<&Watch>,
 ) -> Result<Option<Arc<Report>>, SessionError> {
-    let _alone = tokio::select! {
-        biased;
-        () = inner.abort.cancelled() => return Err(stopped(registration, Stop::Cancelled)),
-        alone = registration.running.lock() => alone,
-    };
+    let cancel = inner.cancel_of(occasion);
+    let _alone = unless_cancelled(cancel, registration, registration.running.lock().map(Ok)).await?;
     let local = Location::Local(registration.local.clone());
-    let held = Held::open(inner, registration, &local, &registration.location).await;
+    let held = Held::open(inner, registration, &local, &registration.location, cancel).await;
     let opening = place::upload(&inner.registry, registration);
     let deletes = Deletes::new(registration, occasion);
-    let (ends, is_gone) = match unless_aborted(inner, registration, opening).await? {
+    let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
         Some(ends) => (ends, false),
         None if deletes.counts_what_is_gone() && registration.kind.shape() != Shape::File => {
-            (place::gone(&inner.registry, registration).await?, true)
+            let opening = place::gone(&inner.registry, registration);
+            (unless_cancelled(cancel, registration, opening).await?, true)
         }
         None => return Ok(None),
     };
@@ -116,7 +115,8 @@ pub(super) async fn upload_watched(
     }
     let perform = async |options: SyncOptions| {
         let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
-        let job = job.with_cancel(inner.abort.clone()).with_keep(inner.hurry.clone());
+        let job = job.with_cancel(cancel.clone()).with_keep(inner.hurry.clone());
+        let job = if occasion.is_last() { job.small_first() } else { job.with_grace(inner.share_of_passes()) };
         let report = match watch {
             Some(watch) => contention::run_seeing(&job, |plan: &Plan| watch.expect(plan)).await,
             None => contention::run(&job).await,
@@ -145,7 +145,7 @@ pub(super) async fn upload_watched(
         report.stopped = None;
     }
     let report = deletes.without_refusal(registration, report);
-    if matches!(occasion, Occasion::End | Occasion::Failure) && report.is_clean() && !is_gone {
+    if occasion.is_last() && report.is_clean() && !is_gone {
         held.mark_output(Output::Saved).await;
     }
     finished(inner, registration, held, &ends, report).map(Some)
@@ -155,18 +155,21 @@ pub(super) async fn upload_watched(
 pub(super) async fn mark_output(inner: &Inner, registration: &Registration) {
     let local = Location::Local(registration.local.clone());
     let _alone = registration.running.lock().await;
-    Held::open(inner, registration, &local, &registration.location).await.mark_output(Output::Unsaved).await;
+    Held::open(inner, registration, &local, &registration.location, &inner.abort)
+        .await
+        .mark_output(Output::Unsaved)
+        .await;
 }
 
-/// Waits for what is needed before a transfer, until the session is stopped.
-async fn unless_aborted<T>(
-    inner: &Inner,
+/// Waits for what is needed before a transfer, until it is cancelled.
+async fn unless_cancelled<T>(
+    cancel: &CancellationToken,
     registration: &Registration,
     opening: impl Future<Output = Result<T, SessionError>>,
 ) -> Result<T, SessionError> {
     tokio::select! {
         biased;
-        () = inner.abort.cancelled() => Err(stopped(registration, Stop::Cancelled)),
+        () = cancel.cancelled() => Err(stopped(registration, Stop::Cancelled)),
         opened = opening => opened,
     }
 }
