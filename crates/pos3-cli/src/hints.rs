@@ -5,8 +5,8 @@ use std::error::Error as _;
 use std::{io, iter};
 
 use pos3::{
-    Archived, Error, ErrorKind, FailureKind, Location, ProfileError, Refusal, Report, S3ConfigError, S3SettingsError,
-    SkipReason, StateError, Stop, StoreError,
+    Archived, Error, ErrorKind, FailureKind, Location, ProfileError, Protection, Refusal, Report, S3ConfigError,
+    S3SettingsError, SkipReason, StateError, Stop, StoreError,
 };
 use rustix::io::Errno;
 
@@ -26,6 +26,14 @@ const TRUST: &str = "for a certificate of a private authority, name that authori
 /// What to do about temporary files that cannot be used.
 pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: plans and reports that are too large for memory \
                          are kept there while the command runs";
+
+/// What to do about a link where an object should be downloaded.
+const LINK: &str = "delete the local link to download the object, or leave it out with --exclude";
+
+/// Returns true if a key is skipped because the target has a symbolic link there, or above it.
+pub(crate) fn is_behind_link(why: &SkipReason) -> bool {
+    matches!(why, SkipReason::Target(Protection::Symlink) | SkipReason::Shielded { why: Protection::Symlink, .. })
+}
 
 /// What to do about a bucket that has a name both as a file and as a directory.
 const OTHER_SHAPE: &str = "the copies were made; delete the old objects in the bucket, or let the same command do it with \
@@ -192,11 +200,14 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
         if report.skipped.any(|why| matches!(why, SkipReason::OtherShape(_))) {
             return Some(OTHER_SHAPE.to_owned());
         }
+        if report.skipped.any(is_behind_link) {
+            return Some(LINK.to_owned());
+        }
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
         let stale = report.failed.count(FailureKind::Stale) > 0;
         let conflict = report.skipped.any(SkipReason::is_conflict);
         let upload = format!(
-            "compare the two; delete the local file to take the remote one, or '{} upload' it to keep it",
+            "compare the two; to take the object, delete the local file; to keep the local file, upload it with '{} upload'",
             name::name()
         );
         let advice = match (conflict, clash, stale) {

@@ -125,8 +125,15 @@ pub enum SkipReason {
     #[error("both sides changed since they were equal")]
     Conflict,
     /// The sides differ, and no manifest row says which one changed. The target's could be data that is nowhere else.
-    #[error("the sides differ, and no manifest row says which one changed")]
+    #[error(
+        "both exist and differ, and pos3 does not know which one is newer, for example after a run that was killed during an \
+         upload"
+    )]
     Later,
+    /// The target has a symbolic link, which is newer: it was made since both sides were equal, and the source's entry has
+    /// not changed.
+    #[error("the target has a symbolic link in its place, which is newer: it was made since both sides were equal")]
+    NewerLink,
     /// The target's is output of a program that was not uploaded.
     #[error("the target's is output of an earlier run that was not uploaded")]
     Unsaved,
@@ -154,9 +161,11 @@ impl SkipReason {
     /// Returns the effect of this reason on the rest of the run.
     pub fn effect(&self) -> SkipEffect {
         match self {
-            Self::Source(Protection::Symlink) | Self::Archived(Archived::LeftOut) | Self::Newer | Self::Removed => {
-                SkipEffect::None
-            }
+            Self::Source(Protection::Symlink)
+            | Self::Archived(Archived::LeftOut)
+            | Self::Newer
+            | Self::NewerLink
+            | Self::Removed => SkipEffect::None,
             Self::Source(Protection::LinkLoop | Protection::Special(_))
             | Self::Archived(Archived::Missing | Archived::Requested)
             | Self::TargetOnly(_)
@@ -219,6 +228,7 @@ mod tests {
         for (why, effect) in [
             (SkipReason::Source(Protection::Symlink), SkipEffect::None),
             (SkipReason::Newer, SkipEffect::None),
+            (SkipReason::NewerLink, SkipEffect::None),
             (SkipReason::Removed, SkipEffect::None),
             (SkipReason::Archived(Archived::LeftOut), SkipEffect::None),
             (SkipReason::Archived(Archived::Missing), SkipEffect::Unclean),

@@ -52,6 +52,36 @@ fn a_link_to_what_is_uploaded_by_its_own_name_is_named_and_lacks_nothing() {
 }
 
 #[test]
+fn a_file_of_an_output_that_becomes_a_link_is_kept_and_does_not_stop_the_next_run() {
+    let file = r#"echo 1 > "$POS3_PATH_O/latest"; echo 1 > "$POS3_PATH_O/c1""#;
+    let directory = r#"mkdir "$POS3_PATH_O/latest"; echo 1 > "$POS3_PATH_O/latest/w"; mkdir "$POS3_PATH_O/c1""#;
+    let line = ["--sync", "o=s3://data/o", "--json-report", "report"];
+    for (first, object) in [(file, "o/latest"), (directory, "o/latest/w")] {
+        let cloud = Cloud::new(&[]);
+        assert_eq!(run(&cloud, &sh(&line, first)).code, Some(0));
+        let link = r#"rm -r "$POS3_PATH_O/latest"; ln -s c1 "$POS3_PATH_O/latest""#;
+        let linked = run(&cloud, &sh(&line, link));
+        assert_eq!(linked.code, Some(0), "{linked:?}");
+        if object == "o/latest" {
+            let said = "  left out: latest, a symbolic link to c1; its object still has the content from before\n";
+            assert!(linked.err.contains(said) && linked.err.contains("--follow-symlinks"), "{}", linked.err);
+            assert_eq!(report(&cloud)["uploads"][0]["left_out"][0]["has_old_object"], json!(true));
+        }
+        let next = run(&cloud, &sh(&line, r#"readlink "$POS3_PATH_O/latest""#));
+        assert_eq!((next.code, next.out.as_str()), (Some(0), "c1\n"), "{next:?}");
+        let warnings = report(&cloud)["warnings"].to_string();
+        assert!(warnings.contains("was not downloaded: there is a symbolic link in its place"), "{warnings}");
+        assert_eq!(stored(&cloud, object).unwrap(), "1\n");
+
+        // An object that another writer changed is not hidden by the link.
+        cloud.server.put(BUCKET, object, "theirs");
+        let stopped = run(&cloud, &sh(&line, "echo started"));
+        assert_eq!((stopped.code, stopped.out.as_str()), (Some(1), ""), "{stopped:?}");
+        assert!(stopped.err.contains("hint: delete the local link to download the object"), "{}", stopped.err);
+    }
+}
+
+#[test]
 fn links_are_followed_where_that_is_asked_for() {
     let cloud = Cloud::new(&[("scratch/ckpt-1", "weights")]);
     let script = format!(

@@ -55,6 +55,8 @@ fn what_was_not_uploaded_is_not_overwritten_when_the_state_is_lost() {
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
         let pair = format!("'{}' and 's3://data/c/model' conflict: ", local(&cloud, "model").display());
         assert!(ended.err.contains(&pair) && ended.err.contains("\nhint: compare the two; "), "{}", ended.err);
+        assert!(ended.err.contains("pos3 does not know which one is newer"), "{}", ended.err);
+        assert!(ended.err.contains("to keep the local file, upload it with 'pos3-cli upload'"), "{}", ended.err);
         assert_eq!(fs::read_to_string(local(&cloud, "model")).unwrap(), "step-002\n");
         assert_eq!(stored(&cloud, "c/model").unwrap(), "step-001\n");
 
@@ -256,6 +258,27 @@ fn without_its_state_an_upload_replaces_no_later_object_by_a_file_that_nobody_to
             assert_eq!(found, (Some(code), Some(left.to_owned())), "{shape} {when} {text:?} {ended:?}");
             assert_eq!(ended.err.contains("conflict"), code == 1, "{}", ended.err);
         }
+    }
+}
+
+#[test]
+fn what_a_failed_run_left_replaces_nothing_that_others_stored_since_then() {
+    for end in [&["--upload", "c=s3://data/c"][..], &["--upload", "c=s3://data/c", "--interval", "1"]] {
+        let cloud = Cloud::new(&[]).with_objects(&[("c/a", "base"), ("c/b", "base")]);
+        let failed = run(&cloud, &sh(&SYNC, r#"echo mine > "$POS3_PATH_C/a"; echo mine > "$POS3_PATH_C/b"; exit 7"#));
+        assert_eq!((failed.code, stored(&cloud, "c/a").as_deref()), (Some(7), Some("base")), "{failed:?}");
+        cloud.server.put(BUCKET, "c/a", "theirs");
+        cloud.server.put(BUCKET, "c/b", "theirs");
+        // What the program of this run writes is its output.
+        let later = run(&cloud, &sh(end, r#"echo again > "$POS3_PATH_C/b""#));
+        assert_eq!(later.code, Some(1), "{later:?}");
+        let pair = format!("'{}' and 's3://data/c/a' conflict: both sides changed", local(&cloud, "a").display());
+        assert!(later.err.contains(&pair), "{}", later.err);
+        let found = (stored(&cloud, "c/a").unwrap(), stored(&cloud, "c/b").unwrap());
+        assert_eq!((found.0.as_str(), found.1.as_str()), ("theirs", "again\n"));
+        assert_eq!(fs::read_to_string(local(&cloud, "a")).unwrap(), "mine\n");
+        assert_eq!(cloud.run(&["upload", "s3://data/c", "-q"]).code, Some(0));
+        assert_eq!(stored(&cloud, "c/a").unwrap(), "mine\n", "it was asked for");
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Planner {
     recorder: Option<Recorder>,
     names: Names,
     shapes: Shapes,
+    /// The last protected directory of either side. What is below it is unknown.
+    unseen: Option<Key>,
     waiting: VecDeque<Waiting>,
     reading: usize,
     memory: usize,
@@ -142,6 +144,7 @@ impl Planner {
             target: target.clone(),
             names: Names::new(policy.target.keys, options.deletion),
             shapes: Shapes::new(policy.source.keys, policy.target.keys, options.other_shapes),
+            unseen: None,
             policy,
             deletion: options.deletion,
             guards: options.guards,
@@ -279,6 +282,7 @@ impl Planner {
     }
 
     async fn decide(&mut self, diff: Diff) -> Result<Decision, SpillError> {
+        self.note_unseen(&diff).await;
         let held = self.names.pass(diff.key());
         held.into_iter().try_for_each(|source| self.queue(new(source)))?;
         if let Diff::SourceOnly(Entry { key, kind: Kind::Protected(_), .. }) = &diff
@@ -307,6 +311,10 @@ impl Planner {
         let objection = match &diff {
             Diff::Both { source, target } => self.overwritable.objection(source, Some(target), row.as_ref()),
             Diff::SourceOnly(source) => self.overwritable.objection(source, None, row.as_ref()),
+            Diff::Shielded { source, why, .. } => {
+                let there = Entry::protected(source.key.clone(), why.clone());
+                self.overwritable.objection(source, Some(&there), row.as_ref())
+            }
             _ => Objection::None,
         };
         let entry = match &diff {
@@ -316,7 +324,11 @@ impl Planner {
             Diff::Shielded { .. } => None,
         };
         let only_target = matches!(diff, Diff::TargetOnly { .. });
+        let is_newer_there = objection == Objection::Stay(SkipReason::Newer);
         let decision = match self.policy.decide(diff, known) {
+            Decision::Act(Action::Skip { key, why }) if is_newer_there && is_behind_link(&why) => {
+                Decision::Act(Action::Skip { key, why: SkipReason::NewerLink })
+            }
             Decision::Act(Action::Copy { source, target, why }) => match objection {
                 Objection::None => Decision::Act(Action::Copy { source, target, why }),
                 Objection::Stay(why) => Decision::Act(Action::Skip { key: source.key, why }),
@@ -380,13 +392,44 @@ impl Planner {
 
     /// Returns what is remembered of a key. What is remembered of keys before it, which neither side has, is out of date.
     async fn row(&mut self, key: &Key) -> Option<Row> {
+        self.forget_before(key).await;
         let rows = self.rows.as_mut()?;
-        while let Some(stale) = rows.next_before(key).await {
-            forget(self.recorder.as_ref(), &self.filter, stale.key).await;
-        }
         let row = rows.take(key).await;
         self.warnings.extend(rows.take_failure().map(|error| format!("{error}; files are compared without it")));
         row
+    }
+
+    /// Forgets the manifest rows before a key that were not asked for: neither side has these keys.
+    async fn forget_before(&mut self, key: &Key) {
+        while let Some(rows) = self.rows.as_mut()
+            && let Some(stale) = rows.next_before(key).await
+        {
+            self.forget(stale.key).await;
+        }
+    }
+
+    /// Forgets a key that neither side has. If the filter excludes it, or if it is below a protected directory, pos3 does not
+    /// know whether a side has it.
+    async fn forget(&mut self, key: Key) {
+        let is_unseen = self.unseen.as_ref().is_some_and(|directory| key.as_str().starts_with(directory.as_str()));
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| !is_unseen && self.filter.admits(key.as_str())) {
+            recorder.note(RowChange::Forget(key)).await;
+        }
+    }
+
+    /// Remembers a protected directory of either side, unless it is below the last one.
+    async fn note_unseen(&mut self, diff: &Diff) {
+        let is_protected = match diff {
+            Diff::SourceOnly(entry) | Diff::TargetOnly { target: entry, .. } => is_protected(entry),
+            Diff::Both { source, target } => is_protected(source) || is_protected(target),
+            Diff::Shielded { .. } => false,
+        };
+        let key = diff.key();
+        let is_below = self.unseen.as_ref().is_some_and(|last| key.as_str().starts_with(last.as_str()));
+        if is_protected && key.is_marker() && !is_below {
+            self.forget_before(key).await;
+            self.unseen = Some(key.clone());
+        }
     }
 
     fn count(&mut self, diff: &Diff) {
@@ -480,7 +523,7 @@ impl Planner {
         let held = self.names.end();
         held.into_iter().try_for_each(|source| self.queue(new(source)))?;
         while let Some(row) = self.next_row().await {
-            forget(self.recorder.as_ref(), &self.filter, row.key).await;
+            self.forget(row.key).await;
         }
         if let Some(ends) = self.merge.take().and_then(Merge::finish) {
             self.warn(Side::Source, &ends.0);
@@ -538,13 +581,6 @@ impl Planner {
 async fn learn(recorder: Option<&Recorder>, learned: Option<Row>) {
     if let (Some(recorder), Some(row)) = (recorder, learned) {
         recorder.note(RowChange::Equal(row)).await;
-    }
-}
-
-/// Forgets a key that neither side has; of one that the filter excludes nothing is known.
-async fn forget(recorder: Option<&Recorder>, filter: &Filter, key: Key) {
-    if let Some(recorder) = recorder.filter(|_| filter.admits(key.as_str())) {
-        recorder.note(RowChange::Forget(key)).await;
     }
 }
 
@@ -626,6 +662,15 @@ fn touched(row: Row, question: &ByContent, source: &Entry, target: Option<&Entry
         Side::Source => Row { source: source.fingerprint.clone()?, ..row },
         Side::Target => Row { target: target?.fingerprint.clone()?, ..row },
     })
+}
+
+fn is_protected(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::Protected(_))
+}
+
+/// Returns true if a key is skipped because the target has a symbolic link there, or above it.
+fn is_behind_link(why: &SkipReason) -> bool {
+    matches!(why, SkipReason::Target(Protection::Symlink) | SkipReason::Shielded { why: Protection::Symlink, .. })
 }
 
 fn new(source: Entry) -> Action {

@@ -27,6 +27,8 @@ pub(super) struct Evidence {
     at_begin: Noted,
     /// What was at the remote place when it was registered.
     there: OnceLock<Noted>,
+    /// The objects whose local files have become symbolic links.
+    pub(super) behind_links: Noted,
     /// What mounts and unmounts hide.
     pub(super) hidden: Hidden,
     /// What the last look in the background would have deleted.

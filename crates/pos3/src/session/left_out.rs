@@ -22,6 +22,8 @@ pub struct LeftOut {
     pub why: Protection,
     /// Where it leads, if it is a symbolic link.
     pub link: Option<Link>,
+    /// Whether it is a link, and the object of its name has the content from before.
+    pub has_old_object: bool,
 }
 
 /// Where a symbolic link leads.
@@ -58,14 +60,52 @@ pub(super) fn of(registration: &Registration, report: &Report) -> Vec<LeftOut> {
         // A link is listed as a file and as a directory.
         let name = key.as_str().trim_end_matches('/');
         if names.insert(name.to_owned()) {
-            found.push(LeftOut { key: Key::from(name), link: link(&registration.local, name, &why), why });
+            let key = Key::from(name);
+            let link = link(&registration.local, name, &why);
+            let has_old_object = link.is_some() && registration.evidence.behind_links.has(&key);
+            found.push(LeftOut { key, link, has_old_object, why });
         }
     }
     found
 }
 
+/// Returns the warnings of the symbolic links that a transfer met.
+pub(super) fn warnings(registration: &Registration, report: &Report) -> Vec<String> {
+    [leading_out(registration, report), with_old_objects(registration, report), kept(registration, report)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Returns a warning of links whose objects have the content from before, if there are any.
+fn with_old_objects(registration: &Registration, report: &Report) -> Option<String> {
+    let mut old = of(registration, report).into_iter().filter(|left| left.has_old_object);
+    let (first, more) = (old.next()?, more(old.count()));
+    Some(format!(
+        "'{}' in '{}' is a symbolic link now, which is not followed: its object still has the content from before{more}",
+        first.key,
+        registration.local.display(),
+    ))
+}
+
+/// Returns a warning of links that a download kept, if there are any.
+fn kept(registration: &Registration, report: &Report) -> Option<String> {
+    let is_kept = |why: &SkipReason| *why == SkipReason::NewerLink;
+    let count = report.skipped.count(is_kept);
+    let (key, _) = report.skipped.iter().flatten().find(|(_, why)| is_kept(why))?;
+    Some(format!(
+        "'{key}' was not downloaded: there is a symbolic link in its place in '{}', which is newer and is kept{}",
+        registration.local.display(),
+        more(usize::try_from(count - 1).unwrap_or(usize::MAX)),
+    ))
+}
+
+fn more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" (and {count} more)") }
+}
+
 /// Returns a warning of links that lead out of an output, if there are any.
-pub(super) fn warning(registration: &Registration, report: &Report) -> Option<String> {
+fn leading_out(registration: &Registration, report: &Report) -> Option<String> {
     let found = of(registration, report);
     let elsewhere: Vec<_> = found.iter().filter_map(|left| Some((&left.key, left.elsewhere()?))).collect();
     let (key, target) = elsewhere.first()?;

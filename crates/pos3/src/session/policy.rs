@@ -6,7 +6,9 @@
 
 use std::cmp::Ordering;
 
-use pos3_core::{ByContent, Digest, Entry, Objection, Overwritable, PendingWrite, Side, SkipReason, Tree};
+use pos3_core::{
+    ByContent, Digest, Entry, Kind, Objection, Overwritable, PendingWrite, Protection, Side, SkipReason, Tree,
+};
 use pos3_local::last_change;
 
 use super::known::{Known, Match, Recorded, Sides, Way};
@@ -21,6 +23,8 @@ pub(super) struct Policy {
     pub(super) known: Known,
     /// The local files that were there when the session began, as they were.
     pub(super) at_begin: Noted,
+    /// The objects whose local files have become symbolic links, as an upload finds them.
+    pub(super) behind_links: Noted,
     /// Whose clock dates the objects.
     pub(super) remote: Tree,
 }
@@ -61,7 +65,8 @@ struct Contents {
 
 impl Policy {
     pub(super) fn new(registration: &Registration, remote: Tree) -> Self {
-        Self { known: registration.memory.known.clone(), at_begin: registration.evidence.at_begin(), remote }
+        let (known, evidence) = (registration.memory.known.clone(), &registration.evidence);
+        Self { known, at_begin: evidence.at_begin(), behind_links: evidence.behind_links.clone(), remote }
     }
 
     /// Returns which local files the download of a two-way sync may write.
@@ -95,6 +100,9 @@ impl Policy {
     pub(super) fn upload(self, reach: Reach, overwrite: RemoteOverwrite) -> Overwritable {
         Overwritable::judged(move |write| {
             let (file, object) = (write.source, write.target);
+            if file.kind == Kind::Protected(Protection::Symlink) && object.is_some_and(Entry::has_content) {
+                self.behind_links.note(file.key.as_str());
+            }
             let why = |changed: &Changed| match (changed, object, reach) {
                 // Nobody changed the file since it was downloaded or uploaded, so it is not output of the program.
                 (Changed::Remote, None, Reach::TwoWay) => Some(SkipReason::Removed),
@@ -102,6 +110,8 @@ impl Policy {
                 (Changed::Remote, Some(_), _) => Some(SkipReason::Newer),
                 // Data that may be unchanged never replaces what others stored.
                 (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
+                // A file that was here before the session is not what this program made.
+                (Changed::Both, Some(_), _) if self.at_begin.has_file(file) => Some(SkipReason::Conflict),
                 // A file that was here before the session may be what an earlier one left, and the object its successor.
                 (Changed::Unknown, Some(object), _) if reach == Reach::TwoWay || self.at_begin.has_file(file) => {
                     (self.age(file, object) != Some(Ordering::Greater)).then_some(SkipReason::Later)
@@ -220,7 +230,12 @@ mod tests {
         let policy = || {
             let known = Known::default();
             own.iter().for_each(|own| known.note(own, Way::Up));
-            Policy { known, at_begin: Noted::default(), remote: Tree::new(Arc::new(MemoryStore::new())) }
+            Policy {
+                known,
+                at_begin: Noted::default(),
+                behind_links: Noted::default(),
+                remote: Tree::new(Arc::new(MemoryStore::new())),
+            }
         };
         let answered = |objection| match objection {
             Objection::Stay(why) => Some(why),
@@ -361,7 +376,12 @@ mod tests {
     fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing_later() {
         let at_begin = Noted::default();
         at_begin.note_file(&entry("f1", 10));
-        let policy = Policy { known: Known::default(), at_begin, remote: Tree::new(Arc::new(MemoryStore::new())) };
+        let policy = Policy {
+            known: Known::default(),
+            at_begin,
+            behind_links: Noted::default(),
+            remote: Tree::new(Arc::new(MemoryStore::new())),
+        };
         let rule = |overwrite| policy.clone().upload(Reach::OneWay, overwrite);
         let later = Objection::Stay(SkipReason::Later);
         for (file, age, expected) in
@@ -374,10 +394,42 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_here_before_the_session_replaces_no_object_that_changed_since_both_were_equal() {
+        let at_begin = Noted::default();
+        at_begin.note_file(&entry("f2", 10));
+        let remote = Tree::new(Arc::new(MemoryStore::new()));
+        let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default(), remote };
+        let known = row("f1", "e1");
+        for (file, object, expected) in [
+            ("f2", Some("e2"), Some(SkipReason::Conflict)),
+            // The program of this session wrote it, or nobody else changed the object.
+            ("f3", Some("e2"), None),
+            ("f2", Some("e1"), None),
+            ("f2", None, None),
+        ] {
+            let (file, object) = (entry(file, 10), object.map(|object| entry(object, 20)));
+            for reach in [Reach::OneWay, Reach::TwoWay] {
+                let answer = |overwrite| match policy.clone().upload(reach, overwrite).objection(
+                    &file,
+                    object.as_ref(),
+                    Some(&known),
+                ) {
+                    Objection::ByContent(question) => question.different,
+                    Objection::Stay(why) => Some(why),
+                    _ => None,
+                };
+                assert_eq!(answer(RemoteOverwrite::UnlessTheirs), expected, "{file:?} {object:?}");
+                assert_eq!(answer(RemoteOverwrite::Always), None);
+            }
+        }
+    }
+
+    #[test]
     fn objects_are_written_over_where_that_was_asked_for() {
         let (file, object) = (entry("f1", 10), entry("e2", 20));
         let remote = Tree::new(Arc::new(MemoryStore::new()));
-        let policy = Policy { known: Known::default(), at_begin: Noted::default(), remote };
+        let policy =
+            Policy { known: Known::default(), at_begin: Noted::default(), behind_links: Noted::default(), remote };
         let rule = policy.upload(Reach::OneWay, RemoteOverwrite::Always);
         assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
     }

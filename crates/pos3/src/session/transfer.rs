@@ -180,9 +180,10 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     let is_directory = registration.local.is_dir();
     // Of one object there is nothing beside it that could be deleted.
     let delete = if is_directory { *delete } else { RemoteDelete::Never };
-    let is_one_way = matches!(registration.kind, Kind::Upload(_)) && *overwrite == RemoteOverwrite::UnlessTheirs;
+    let looks_for_theirs = *overwrite == RemoteOverwrite::UnlessTheirs;
     // What the program made meanwhile was not there when the session began.
-    let looks_at_files = is_one_way && !registration.begun.load(Ordering::Acquire) && has_files(&registration.local);
+    let looks_at_files =
+        looks_for_theirs && !registration.begun.load(Ordering::Acquire) && has_files(&registration.local);
     if !looks_at_files && delete == RemoteDelete::Never {
         return Ok(());
     }
@@ -300,7 +301,7 @@ fn finished(
     mut report: Report,
 ) -> Result<Arc<Report>, SessionError> {
     let location = registration.location.to_string();
-    report.warnings.extend(left_out::warning(registration, &report));
+    report.warnings.extend(left_out::warnings(registration, &report));
     for warning in &report.warnings {
         if inner.is_news(&format!("{location} {warning}")) {
             tracing::warn!(location, "{warning}");

@@ -16,7 +16,7 @@ use crate::args::{Place, RunArgs, Use};
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
 use crate::output::Text;
-use crate::{output, size};
+use crate::{hints, output, size};
 
 /// What to do about links that lead out of an output.
 const FOLLOW: &str = "hint: upload what they lead to with --follow-symlinks, or leave them out with --exclude";
@@ -104,6 +104,8 @@ struct LeftOutJson<'a> {
     leads_to: Option<String>,
     /// Whether the content is not uploaded under any other name either.
     lacks_content: bool,
+    /// Whether the object of this name still has the content from before.
+    has_old_object: bool,
 }
 
 #[derive(Serialize)]
@@ -316,8 +318,11 @@ impl<'a> Output<'a> {
         for left in self.left_out() {
             text.line(format!("  left out: {}", left_out(left)));
         }
-        if self.left_out().iter().any(|left| left.lacks_content() && left.link.is_some()) {
+        let lacks_content = self.left_out().iter().any(|left| left.lacks_content() && left.link.is_some());
+        if lacks_content {
             text.line(format!("  the content of these links is not in {url}"));
+        }
+        if lacks_content || self.left_out().iter().any(|left| left.has_old_object) {
             text.line(FOLLOW);
         }
         self.left_to_others(&mut text);
@@ -353,6 +358,7 @@ impl<'a> LeftOutJson<'a> {
             reason: left.why.to_string(),
             leads_to: left.link.as_ref().map(|link| link.target().to_string_lossy().into_owned()),
             lacks_content: left.lacks_content(),
+            has_old_object: left.has_old_object,
         }
     }
 }
@@ -471,7 +477,7 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
             Some(Stop::Refused(Refusal::TooManyDeletes { deletes, .. })) => {
                 Some(format!("nothing was deleted; if so many are meant, say --max-delete {deletes}"))
             }
-            None if report.0.failed.is_empty() => for_shapes(&report.0).or_else(|| session::hint(error)),
+            None if report.0.failed.is_empty() => for_kinds(&report.0).or_else(|| session::hint(error)),
             _ => session::hint(error),
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
@@ -479,14 +485,17 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
     }
 }
 
-/// Returns advice on names that would have to be a file and a directory at once.
-fn for_shapes(report: &Report) -> Option<String> {
+/// Returns advice on keys that something of another kind keeps from being copied.
+fn for_kinds(report: &Report) -> Option<String> {
     let is_hidden = report.skipped.any(|why| matches!(why, SkipReason::OtherShape(_)));
     let hint = match report.skipped.any(|why| matches!(why, SkipReason::Clash(_))) {
         _ if report.skipped.any(SkipReason::is_conflict) => return None,
         _ if is_hidden => {
             "the new files are uploaded; delete the old objects in the bucket (--delete-remote deletes what a program \
              removes, in the run that removes it)"
+        }
+        _ if report.skipped.any(hints::is_behind_link) => {
+            "delete the local link to download the object, or upload what links lead to with --follow-symlinks"
         }
         true => {
             "a disk cannot hold a file and a directory of one name; delete one of the two in the bucket, or leave one out \
@@ -517,7 +526,10 @@ fn shape_hint(kind: Use, place: &Place, path: &Path) -> Option<String> {
 /// Says what was left out, and why.
 fn left_out(left: &LeftOut) -> String {
     match &left.link {
-        Some(link) => format!("{}, a symbolic link to {}", left.key, link.target().display()),
+        Some(link) => {
+            let old = if left.has_old_object { "; its object still has the content from before" } else { "" };
+            format!("{}, a symbolic link to {}{old}", left.key, link.target().display())
+        }
         None => format!("{} because {}", left.key, left.why),
     }
 }
