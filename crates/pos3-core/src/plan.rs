@@ -97,6 +97,11 @@ pub enum SkipReason {
     /// Only the target has the entry, and pos3 does not change it.
     #[error("only the target has it, and {0}")]
     TargetOnly(Protection),
+    /// Only the target has the key, and the source could never have it, so its absence says nothing.
+    #[error(
+        "only the target has it, and the source cannot have a file of this name, so it stays: {0} (to delete it, use a tool that deletes single objects)"
+    )]
+    NotInSource(UnsafeKey),
     /// In the target, the key would be below a protected directory.
     #[error("in the target it would lie below '{by}', and {why}")]
     Shielded {
@@ -169,7 +174,8 @@ impl SkipReason {
             Self::Source(Protection::LinkLoop | Protection::Special(_))
             | Self::Archived(Archived::Missing | Archived::Requested)
             | Self::TargetOnly(_)
-            | Self::OtherShape(_) => SkipEffect::Unclean,
+            | Self::OtherShape(_)
+            | Self::NotInSource(_) => SkipEffect::Unclean,
             Self::Source(
                 Protection::NotUtf8 | Protection::Unreadable(_) | Protection::Ambiguous | Protection::Vanished,
             )
@@ -192,7 +198,7 @@ impl SkipReason {
 
     /// Returns true if the key names an entry that only the target has, so no copy of it is missing.
     pub fn is_target_only(&self) -> bool {
-        matches!(self, Self::TargetOnly(_) | Self::OtherShape(_))
+        matches!(self, Self::TargetOnly(_) | Self::NotInSource(_) | Self::OtherShape(_))
     }
 
     /// Returns true if the user's own policy leaves the key out: pos3 reports it, but the run is clean.
@@ -236,6 +242,7 @@ mod tests {
             (SkipReason::Source(Protection::LinkLoop), SkipEffect::Unclean),
             (SkipReason::TargetOnly(unreadable()), SkipEffect::Unclean),
             (SkipReason::OtherShape(key()), SkipEffect::Unclean),
+            (SkipReason::NotInSource(UnsafeKey::EmptySegment), SkipEffect::Unclean),
             (SkipReason::Source(Protection::NotUtf8), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(unreadable()), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(Protection::Ambiguous), SkipEffect::WithholdsDeletes),

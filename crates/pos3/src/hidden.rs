@@ -2,7 +2,8 @@
 //!
 //! An unmounted disk leaves an empty directory, and a disk that is mounted over a directory hides its files. Both would
 //! delete everything below from the target. So pos3 compares the file systems of the source with those of earlier listings,
-//! in the same process by device, and between runs by the paths of the mount points, because devices change.
+//! in the same process by device, and between runs by the paths of the mount points, because devices change. A directory that
+//! is a target now may be a source later, so its mount points are remembered as well.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use pos3_core::{Deletable, Key, Protection, Tree};
 use pos3_local::{FileSystems, LocalStore, Mounts};
 use serde::{Deserialize, Serialize};
 
-/// The mount points of a source, by relative key, as the sync state has them.
+/// The mount points of a directory, by relative key, as the sync state has them.
 pub(crate) type MountPoints = BTreeMap<String, Standing>;
 
 /// Whether a run that deletes has met a mount point.
@@ -95,8 +96,8 @@ impl Hidden {
 
 /// Returns what the sync state should have after a run, from what it had before. A mount point stays in it until it is
 /// forgotten. `standing` is that of a mount point which is not known from earlier runs.
-pub(crate) fn to_remember(source: &Tree, earlier: Option<MountPoints>, standing: Standing) -> Option<MountPoints> {
-    let now = mounts(source)?.now();
+pub(crate) fn to_remember(side: &Tree, earlier: Option<MountPoints>, standing: Standing) -> Option<MountPoints> {
+    let now = mounts(side)?.now();
     now.root?;
     let standing = if earlier.is_none() { Standing::Known } else { standing };
     let mut points = earlier.unwrap_or_default();
@@ -172,8 +173,8 @@ impl Change {
 }
 
 /// Returns the record of a local directory's file systems.
-fn mounts(source: &Tree) -> Option<Mounts> {
-    let store: &dyn Any = &**source.store();
+fn mounts(side: &Tree) -> Option<Mounts> {
+    let store: &dyn Any = &**side.store();
     store.downcast_ref::<LocalStore>().map(LocalStore::mounts)
 }
 

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::TryStreamExt;
-use pos3_core::{Journal, Key, Manifest, ManifestError, RowChange};
+use pos3_core::{Journal, Key, Manifest, ManifestError, RowChange, Side};
 use tokio::task::JoinError;
 
 use crate::error::Error;
@@ -39,7 +39,7 @@ use database::Database;
 use directory::OpenDirectory;
 use lock::Lock;
 use notes::Notes;
-use pair::Pair;
+use pair::{Pair, Place};
 use rows::Rows;
 use writer::{Change, Writer};
 
@@ -152,9 +152,9 @@ impl State {
         self.store.writer.write(vec![Change::MarkOutput { is_unsaved }]).await
     }
 
-    /// Returns the mount points of the source that earlier runs met; `None` if no run has recorded them.
-    pub(crate) async fn mount_points(&self) -> Option<MountPoints> {
-        let (store, place) = (self.store.clone(), self.pair.source());
+    /// Returns the mount points of one side that earlier runs met, in either direction; `None` if no run has recorded them.
+    pub(crate) async fn mount_points(&self, side: Side) -> Option<MountPoints> {
+        let (store, place) = (self.store.clone(), self.place(side));
         let read = rows::blocking(move || {
             let header = store.database.read()?.open_table(database::HEADER)?;
             let field = database::mount_points(place);
@@ -163,19 +163,26 @@ impl State {
         read.await.ok().flatten()
     }
 
-    /// Records the mount points of the source.
-    pub(crate) async fn remember_mount_points(&self, points: &MountPoints) -> Result<(), ManifestError> {
-        let place = self.pair.source();
+    /// Records the mount points of one side.
+    pub(crate) async fn remember_mount_points(&self, side: Side, points: &MountPoints) -> Result<(), ManifestError> {
+        let place = self.place(side);
         let value = record::mount_points(database::mount_points(place), points);
         self.store.writer.write(vec![Change::SetMountPoints { place, value }]).await
     }
 
-    /// Forgets the mount points at a path and below it.
-    async fn forget_mount_points(&self, path: &str) -> Result<(), ManifestError> {
-        let Some(mut points) = self.mount_points().await else { return Ok(()) };
+    fn place(&self, side: Side) -> Place {
+        match side {
+            Side::Source => self.pair.source(),
+            Side::Target => self.pair.target(),
+        }
+    }
+
+    /// Forgets the mount points of one side at a path and below it.
+    async fn forget_mount_points(&self, side: Side, path: &str) -> Result<(), ManifestError> {
+        let Some(mut points) = self.mount_points(side).await else { return Ok(()) };
         let before = points.len();
         points.retain(|point, _| point.strip_suffix('/') != Some(path) && !Key::from(point.as_str()).is_inside(path));
-        if points.len() == before { Ok(()) } else { self.remember_mount_points(&points).await }
+        if points.len() == before { Ok(()) } else { self.remember_mount_points(side, &points).await }
     }
 
     /// Returns the manifest for the sync that this state was opened for.
@@ -188,14 +195,16 @@ impl State {
         Arc::new(Notes::new(self.store.clone(), self.pair.target()))
     }
 
-    /// Deletes the rows of a key and of all keys below it, forgets that anything was mounted there in the source, and returns their number.
+    /// Deletes the rows of a key and of all keys below it, forgets that anything was mounted there on either side, and returns their number.
     ///
     /// # Errors
     ///
     /// Returns an error if the rows cannot be read or written.
     pub async fn forget(&self, path: &str) -> Result<u64, ManifestError> {
         let path = path.trim_end_matches('/');
-        self.forget_mount_points(path).await?;
+        for side in [Side::Source, Side::Target] {
+            self.forget_mount_points(side, path).await?;
+        }
         let meant = |key: &Key| key.as_str() == path || key.is_inside(path);
         let rows = self.rows();
         let keys = rows.rows().try_filter_map(async |row| Ok(meant(&row.key).then_some(row.key)));
@@ -208,7 +217,7 @@ impl State {
         Ok(forgotten)
     }
 
-    /// Deletes all rows and the mount points of the source, and returns the number of rows. The notes on unfinished writes are kept. Without them, pos3 could not
+    /// Deletes all rows and the mount points of both sides, and returns the number of rows. The notes on unfinished writes are kept. Without them, pos3 could not
     /// find the parts that were already uploaded, and these would stay billed.
     ///
     /// # Errors
@@ -216,8 +225,8 @@ impl State {
     /// Returns an error if the rows cannot be written.
     pub async fn forget_all(&self) -> Result<u64, ManifestError> {
         let forgotten = self.rows().len().await?;
-        let points = Change::SetMountPoints { place: self.pair.source(), value: None };
-        self.store.writer.write(vec![Change::RemoveRows, points]).await?;
+        let points = |side| Change::SetMountPoints { place: self.place(side), value: None };
+        self.store.writer.write(vec![Change::RemoveRows, points(Side::Source), points(Side::Target)]).await?;
         Ok(forgotten)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pos3_core::{
     CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, Kind, ListOptions, MemoryManifest, Plan,
-    Preconditions, Refusal, Report, Stop, SyncJob, SyncOptions, Tree, Usage,
+    Preconditions, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
 use pos3_local::LocalStore;
 
@@ -241,7 +241,7 @@ impl Sync {
     /// Returns what decides which keys the source may hide, and the mount points that earlier runs met.
     async fn hidden(&self) -> (Hidden, Option<MountPoints>) {
         let earlier = match &self.state {
-            Some(state) => state.mount_points().await,
+            Some(state) => state.mount_points(Side::Source).await,
             None => None,
         };
         let hidden = Hidden::default();
@@ -256,14 +256,21 @@ impl Sync {
         SyncJob::new(self.source.clone(), self.target.clone(), options).with_cancel(self.cancel.clone())
     }
 
+    /// Records the mount points of both sides: the next sync may go the other way.
     async fn remember_mount_points(&self, earlier: Option<MountPoints>) {
+        let Some(state) = &self.state else { return };
         let standing = if self.options.deletion == Deletion::Mirror { Standing::Known } else { Standing::New };
-        let points = hidden::to_remember(&self.source, earlier.clone(), standing);
-        if let (Some(state), Some(points)) = (&self.state, points)
-            && earlier.as_ref() != Some(&points)
-        {
-            // A state that cannot be written is reported with its rows.
-            let _not_written = state.remember_mount_points(&points).await;
+        let sides = [
+            (Side::Source, &self.source, earlier, standing),
+            // Nothing was deleted because of what the target lacks.
+            (Side::Target, &self.target, state.mount_points(Side::Target).await, Standing::New),
+        ];
+        for (side, tree, earlier, standing) in sides {
+            let points = hidden::to_remember(tree, earlier.clone(), standing);
+            if let Some(points) = points.filter(|points| earlier.as_ref() != Some(points)) {
+                // A state that cannot be written is reported with its rows.
+                let _not_written = state.remember_mount_points(side, &points).await;
+            }
         }
     }
 

@@ -53,3 +53,34 @@ fn odd_keys_come_down_exactly_or_are_refused_one_by_one() {
     let again = cloud.server.keys(BUCKET).into_iter().filter(|key| key.starts_with("z/")).count();
     assert_eq!(again, FINE.len() - 1 + 3, "the files, 'dir', the longest key, and the marker");
 }
+
+#[test]
+fn objects_that_no_directory_can_hold_are_not_taken_for_absent() {
+    let long = "l".repeat(300);
+    let odd = [".pos3-partial.0123456789abcdef", "b//c", "d/../e", long.as_str(), "m/"];
+    for line in [
+        &["sync", "l", "s3://data/k", "--delete"][..],
+        &["upload", "s3://data/k", "--local", "l", "--delete"],
+        &["apply", "plan"],
+    ] {
+        let cloud = Cloud::new(&[("l/a", "1")]).with_objects(&[("k/a", "1"), ("k/old", "1")]);
+        odd.iter().for_each(|key| cloud.server.put(BUCKET, &format!("k/{key}"), "content"));
+        if line[0] == "apply" {
+            let planned = cloud.run(&["plan", "l", "s3://data/k", "--delete", "-o", "plan"]);
+            assert_eq!(planned.code, Some(1), "{planned:?}");
+            assert!(planned.err.contains("the source cannot have a file of this name, so it stays"), "{planned:?}");
+        }
+        let (code, told) = cloud.json(line);
+        assert_eq!((code, told["deleted"].as_u64()), (1, Some(1)), "{line:?} {told}");
+        let skipped: Vec<&str> =
+            told["skipped"].as_array().unwrap().iter().map(|skipped| skipped["key"].as_str().unwrap()).collect();
+        assert_eq!(skipped, odd, "{line:?}");
+        let mut left: Vec<String> = odd.iter().copied().chain(["a"]).map(|key| format!("k/{key}")).collect();
+        left.sort_unstable();
+        assert_eq!(cloud.server.keys(BUCKET), left, "{line:?}");
+        let explained = cloud.run(&["explain", "l", "s3://data/k", "b//c", "--delete"]);
+        assert!(explained.out.contains("it has an empty path segment"), "{explained:?}");
+        let kept = cloud.run(&["sync", "l", "s3://data/k"]);
+        assert_eq!(kept.code, Some(0), "without --delete they are only counted: {kept:?}");
+    }
+}

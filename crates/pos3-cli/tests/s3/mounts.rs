@@ -117,3 +117,27 @@ fn a_disk_that_is_new_at_the_next_run_withholds_the_deletes_below_it_once() {
         assert_eq!(files(&cloud).len(), left, "{command}");
     }
 }
+
+#[test]
+fn a_disk_that_a_download_wrote_to_deletes_nothing_when_it_is_not_mounted() {
+    let objects = [("v/a", "1"), ("v/b", "1"), ("v/c", "1"), ("v/m/1", "1"), ("v/m/2", "1")];
+    for (down, at) in [
+        ("pos3 sync s3://data/v src", "src/m"),
+        ("pos3 sync s3://data/v src", "src"),
+        ("pos3 download s3://data/v --local src", "src/m"),
+    ] {
+        let cloud = Cloud::new(&[("src/m/", "")]).with_objects(&objects);
+        let Some(ended) = shell(&cloud, &format!("mount -t tmpfs tmpfs {at}; {down}; test -f src/m/2")) else { return };
+        assert_eq!(ended.code, Some(0), "{down} {ended:?}");
+        let write = "for i in a b c; do echo 1 > src/$i; done";
+        for up in [UP, "pos3 upload s3://data/v --local src --delete"] {
+            let ended = shell(&cloud, &format!("{write}; {up}")).unwrap();
+            assert_eq!(ended.code, Some(1), "{down} {at} {up} {ended:?}");
+            assert!(ended.err.contains("is not mounted now, so nothing was deleted: mount it"), "{ended:?}");
+            assert_eq!(files(&cloud).len(), objects.len(), "{down} {at} {up}");
+        }
+        let forget = if at == "src" { "--all" } else { "m" };
+        let ended = shell(&cloud, &format!("pos3 manifest forget s3://data/v src {forget}; {UP}")).unwrap();
+        assert_eq!((ended.code, files(&cloud).len()), (Some(0), 3), "forgotten in either direction: {ended:?}");
+    }
+}

@@ -286,3 +286,17 @@ fn output_that_was_not_uploaded_is_not_overwritten_by_a_download() {
         }
     }
 }
+
+#[test]
+fn output_that_was_not_uploaded_is_named_by_a_download_that_would_delete_it() {
+    let cloud = Cloud::new(&[]).with_objects(&[("c/f", "old\n")]);
+    let made = sh(&["--sync", "c=s3://data/c"], r#"echo ours > "$POS3_PATH_C/new"; exit 7"#);
+    assert_eq!(run(&cloud, &made).code, Some(7));
+    let ended = run(&cloud, &["download", "s3://data/c", "--delete"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("output of an earlier run that was not uploaded"), "{}", ended.err);
+    assert!(ended.err.contains("hint: compare the two; ") && !ended.err.contains("--delete removes them"), "{ended:?}");
+    assert!(cloud.program.path("cache/_/data/c/new").exists());
+    let uploaded = cloud.run(&["upload", "s3://data/c", "-q"]);
+    assert_eq!((uploaded.code, stored(&cloud, "c/new").as_deref()), (Some(0), Some("ours\n")), "{uploaded:?}");
+}

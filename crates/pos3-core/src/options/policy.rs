@@ -21,17 +21,18 @@ type MayDelete = dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync;
 type MayHide = dyn Fn(&Key) -> Option<Protection> + Send + Sync;
 
 /// Which of what only the target has may be deleted, where deleting is asked for at all. What may not, stays and is
-/// counted as extra.
+/// counted as extra, unless there is a [reason](Self::otherwise) to name.
 #[derive(Clone, Default)]
 pub struct Deletable {
     may_delete: Option<Arc<MayDelete>>,
     may_hide: Option<Arc<MayHide>>,
+    otherwise: Option<SkipReason>,
 }
 
 impl Deletable {
     /// Allows what `may_delete` allows.
     pub fn when(may_delete: impl Fn(&Entry, Option<&Row>) -> bool + Send + Sync + 'static) -> Self {
-        Self { may_delete: Some(Arc::new(may_delete)), may_hide: None }
+        Self { may_delete: Some(Arc::new(may_delete)), ..Self::default() }
     }
 
     /// Treats a key that would be deleted as unreadable in the source if `may_hide` returns why. That withholds all deletes
@@ -39,6 +40,13 @@ impl Deletable {
     #[must_use]
     pub fn unless_hidden(mut self, may_hide: impl Fn(&Key) -> Option<Protection> + Send + Sync + 'static) -> Self {
         self.may_hide = Some(Arc::new(may_hide));
+        self
+    }
+
+    /// Skips each file that would be deleted but may not be, for this reason, instead of counting it as extra.
+    #[must_use]
+    pub fn otherwise(mut self, why: SkipReason) -> Self {
+        self.otherwise = Some(why);
         self
     }
 
@@ -50,6 +58,11 @@ impl Deletable {
 
     pub(crate) fn allows(&self, target: &Entry, row: Option<&Row>) -> bool {
         self.may_delete.as_ref().is_none_or(|may_delete| may_delete(target, row))
+    }
+
+    /// Returns the reason to name for a file that may not be deleted, if there is one.
+    pub(crate) fn reason(&self) -> Option<&SkipReason> {
+        self.otherwise.as_ref()
     }
 
     /// Returns why the source may still have a key that its listing lacks, if it may.

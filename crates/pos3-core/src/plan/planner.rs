@@ -367,11 +367,15 @@ impl Planner {
         let is_allowed = self.deletable.allows(&entry, row);
         let would_go = is_allowed && self.deletion == Deletion::Mirror;
         let hidden = if would_go { self.deletable.hidden(&entry.key) } else { None };
-        if is_allowed && hidden.is_none() {
+        let impossible = if would_go { self.policy.source.keys.check(&entry).err() } else { None };
+        if is_allowed && hidden.is_none() && impossible.is_none() {
             return Decision::Extra(entry);
         }
         self.names.note_kept(&entry.key);
         self.room.note_kept(&entry.key);
+        if let Some(why) = impossible {
+            return Decision::Act(Action::Skip { key: entry.key, why: SkipReason::NotInSource(why) });
+        }
         let files = u64::from(entry.has_content());
         match hidden {
             Some(why) if entry.has_content() => {
@@ -380,8 +384,13 @@ impl Planner {
             }
             Some(_) => Decision::Nothing,
             None => {
-                self.tally.extra += files;
-                Decision::Nothing
+                match self.deletable.reason().filter(|_| entry.has_content() && self.deletion == Deletion::Mirror) {
+                    Some(why) => Decision::Act(Action::Skip { key: entry.key, why: why.clone() }),
+                    None => {
+                        self.tally.extra += files;
+                        Decision::Nothing
+                    }
+                }
             }
         }
     }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use pos3_core::{
-    CancellationToken, Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, SyncOptions,
-    one_line,
+    CancellationToken, Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, Side,
+    SyncOptions, one_line,
 };
 
 use super::inner::Inner;
@@ -181,15 +181,15 @@ impl Held {
         }
     }
 
-    /// Returns the mount points that earlier runs met, if the state has them.
-    pub(super) async fn mount_points(&self) -> Option<MountPoints> {
-        self.state.as_ref()?.mount_points().await
+    /// Returns the mount points of one side that earlier runs met, if the state has them.
+    pub(super) async fn mount_points(&self, side: Side) -> Option<MountPoints> {
+        self.state.as_ref()?.mount_points(side).await
     }
 
-    /// Records the mount points. A state that cannot be written is told of when its rows are.
-    pub(super) async fn remember_mount_points(&self, points: Option<MountPoints>) {
+    /// Records the mount points of one side. A state that cannot be written is told of when its rows are.
+    pub(super) async fn remember_mount_points(&self, side: Side, points: Option<MountPoints>) {
         if let (Some(state), Some(points)) = (&self.state, points) {
-            let _not_written = state.remember_mount_points(&points).await;
+            let _not_written = state.remember_mount_points(side, &points).await;
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
 use pos3_core::{
-    CancellationToken, Deletable, Deletion, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal, Report,
+    CancellationToken, Deletable, Deletion, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal, Report, Side,
     SkipReason, Stop, SyncJob, SyncOptions, Tree,
 };
 
@@ -26,6 +26,7 @@ use super::policy::{Policy, Reach};
 use super::registration::{Kind, Registration};
 use super::watch::Watch;
 use crate::error::Error;
+use crate::hidden::{self, Standing};
 use crate::location::Location;
 
 /// How many pairs in conflict an error names.
@@ -58,6 +59,11 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
     if is_empty(&report) && !allow_missing {
         return Err(SessionError::Missing { location: registration.location.to_string() });
+    }
+    if report.stopped.is_none() {
+        let earlier = held.mount_points(Side::Target).await;
+        let points = hidden::to_remember(&ends.local, earlier, Standing::New);
+        held.remember_mount_points(Side::Target, points).await;
     }
     if matches!(registration.kind, Kind::Download(_)) && report.is_clean() && report.tally.extra == 0 {
         held.mark_output(Output::Saved).await;
@@ -127,12 +133,12 @@ pub(super) async fn upload_watched(
         history.deleted += report.deleted;
         report
     };
-    let mount_points = held.mount_points().await;
+    let mount_points = held.mount_points(Side::Source).await;
     deletes.remember(&registration.evidence, mount_points.clone());
     let mut report = perform(deletes.allow(options.clone(), registration, &ends.local)).await;
     deletes.keep(&registration.evidence, &ends.local, &mut report);
     if report.stopped.is_none() {
-        held.remember_mount_points(deletes.to_remember(&ends.local, mount_points)).await;
+        held.remember_mount_points(Side::Source, deletes.to_remember(&ends.local, mount_points)).await;
     }
     if deletes.are_refused_alone(&report) {
         let refused = report.stopped;
@@ -218,7 +224,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             };
             let options = observed(upload_options(inner, registration, &ends)?, inner.observer.clone());
             let deletes = Deletes::new(registration, Occasion::End);
-            deletes.remember(&registration.evidence, held.mount_points().await);
+            deletes.remember(&registration.evidence, held.mount_points(Side::Source).await);
             let options = deletes.allow(options, registration, &ends.local);
             (ends.local, ends.remote, held.remember_upload(options, &registration.memory))
         }
@@ -256,7 +262,8 @@ fn keeping_output(options: SyncOptions, registration: &Registration, held: &Held
         Output::Saved => options,
         Output::Unsaved => {
             let policy = Policy::new(registration, remote.clone());
-            options.with_overwritable(policy.keeping_output()).with_deletable(Deletable::known())
+            let deletable = Deletable::known().otherwise(SkipReason::Unsaved);
+            options.with_overwritable(policy.keeping_output()).with_deletable(deletable)
         }
     }
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use pos3_core::{Digest, Fingerprint, Row, Unfinished};
+use pos3_core::{Digest, Fingerprint, Row, Side, Unfinished};
 use redb::ReadableDatabase;
 use tempfile::TempDir;
 
@@ -443,17 +443,20 @@ async fn mount_points_are_kept_until_they_are_forgotten() {
     let points: crate::hidden::MountPoints =
         ["a/", "a/b/", "ab/"].iter().map(|point| ((*point).to_owned(), crate::hidden::Standing::Known)).collect();
     let state = world.open("a", "b").await;
-    assert_eq!(state.mount_points().await, None, "nothing is known at first");
-    state.remember_mount_points(&points).await.unwrap();
+    assert_eq!(state.mount_points(Side::Source).await, None, "nothing is known at first");
+    state.remember_mount_points(Side::Source, &points).await.unwrap();
     drop(state);
     let state = world.open("a", "b").await;
-    assert_eq!(state.mount_points().await, Some(points));
+    assert_eq!(state.mount_points(Side::Source).await, Some(points));
     state.forget("a/").await.unwrap();
-    let left = state.mount_points().await.unwrap();
+    let left = state.mount_points(Side::Source).await.unwrap();
     assert_eq!(left.keys().collect::<Vec<_>>(), ["ab/"]);
     drop(state);
-    assert_eq!(world.open("b", "a").await.mount_points().await, None, "those of the other place");
+    let reverse = world.open("b", "a").await;
+    assert_eq!(reverse.mount_points(Side::Source).await, None, "those of the other place");
+    assert_eq!(reverse.mount_points(Side::Target).await, Some(left), "a place has them in both directions");
+    drop(reverse);
     let state = world.open("a", "b").await;
     state.forget_all().await.unwrap();
-    assert_eq!(state.mount_points().await, None);
+    assert_eq!(state.mount_points(Side::Source).await, None);
 }
