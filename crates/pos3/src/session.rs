@@ -3,6 +3,7 @@
 mod background;
 mod builder;
 mod contention;
+mod counting;
 mod deletes;
 mod ending;
 mod error;
@@ -22,6 +23,7 @@ mod scope;
 mod signals;
 mod status;
 mod transfer;
+mod unknown;
 mod watch;
 
 use std::fmt;
@@ -516,7 +518,7 @@ impl Session {
                 registration.begun_as.get_or_init(|| found);
             }
             transfer::take_evidence(&self.inner, registration).await?;
-            transfer::mark_output(&self.inner, registration).await;
+            transfer::mark_output(&self.inner, registration).await?;
             Ok(path)
         };
         let path = ready.await.inspect_err(|_not_begun: &SessionError| self.inner.forget(registration))?;

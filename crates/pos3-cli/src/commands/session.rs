@@ -70,6 +70,7 @@ pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
         | SessionError::NoInterval { .. }
         | SessionError::BadPattern { .. }
         | SessionError::BadRate(_) => Exit::Usage,
+        SessionError::Waiting { .. } => signal.unwrap_or(Exit::Failed),
         _ => Exit::Failed,
     }
 }

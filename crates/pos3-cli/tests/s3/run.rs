@@ -317,7 +317,9 @@ fn what_does_not_make_it_before_the_deadline_is_named() {
     let ended = run(&cloud, &sh(&places, script));
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(
-        ended.err.contains("1 of its files did not make it in time\n  missing: s3://data/out/slow\n"),
+        ended.err.contains(
+            "1 of its files did not make it in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"
+        ),
         "{}",
         ended.err
     );
@@ -525,7 +527,7 @@ fn a_signal_while_the_last_outputs_go_leaves_them_the_deadline_and_deletes_nothi
             assert_eq!(report["uploads"][0]["withheld"], 1);
         } else {
             assert!(
-                ended.err.contains("1 of its files did not make it in time\n  missing: s3://data/out/slow\n"),
+                ended.err.contains("1 of its files did not make it in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"),
                 "{ended:?}"
             );
             assert_eq!(report["uploads"][0]["missing"], serde_json::json!(["slow"]));

@@ -159,3 +159,52 @@ fn the_last_upload_begins_with_small_files() {
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert_eq!(cloud.server.keys(BUCKET), ["out/small"], "{ended:?}");
 }
+
+#[test]
+fn files_that_are_not_known_to_be_stored_are_named_without_a_plan() {
+    for deadline in ["0", "1"] {
+        let cloud = Cloud::new(&[]);
+        let script = r#"cd "$POS3_PATH_OUT"; echo 1 > changed; echo 1 > kept; until [ -e "$OLDPWD/go" ]; do sleep 0.05; done
+            echo 22 > changed; echo 1 > new; exit 3"#;
+        let places = ["--upload", "out=s3://data/out", "--sync-on-error", "--interval", "0.3", "--deadline", deadline];
+        let child = start(&cloud, &sh(&[&places[..], &["--json-report", "report"]].concat(), script));
+        wait_until("no background upload ends", || {
+            let lists = cloud.server.requests().of(Operation::ListObjectsV2);
+            cloud.server.keys(BUCKET).len() == 2 && lists > 2
+        });
+        cloud.server.fault(Fault::on_any().always().answer(Answer::Delay(Duration::from_secs(600))));
+        fs::write(cloud.program.path("go"), "").unwrap();
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let named: Vec<_> =
+            ended.err.lines().filter_map(|line| line.strip_prefix("  not known to be there: ")).collect();
+        assert_eq!(named, ["s3://data/out/changed", "s3://data/out/new"], "{}", ended.err);
+        assert!(ended.err.contains("\n  2 uploads (4 B), 0 at the end\n"), "{}", ended.err);
+        let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+        let upload = &report["uploads"][0];
+        assert_eq!(
+            (&upload["missing"], &upload["files"]),
+            (&serde_json::json!(["changed", "new"]), &2.into()),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn a_transfer_that_is_cancelled_while_it_waits_names_the_process() {
+    let cloud = Cloud::new(&[("cache/_/data/out/stuck", "x")]);
+    cloud.server.fault(Fault::on(Operation::PutObject).always().answer(Answer::Delay(Duration::from_secs(600))));
+    let mut holder = start(&cloud, &["upload", "s3://data/out"]);
+    wait_until("the holder does not begin", || cloud.server.requests().of(Operation::PutObject) == 1);
+    let mut waiting = start(&cloud, &["upload", "s3://data/out"]);
+    let mut lines = BufReader::new(waiting.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = lines.next().unwrap();
+    assert_eq!(told, format!("waiting for another process ({}) that uses 's3://data/out'", holder.id()));
+    kill("-TERM", &waiting);
+    let rest: Vec<_> = lines.collect();
+    let error = format!("cancelled while waiting for another process ({}) that uses it", holder.id());
+    assert_eq!(rest.last(), Some(&format!("pos3-cli upload: 's3://data/out': {error}")), "{rest:?}");
+    assert_eq!(waiting.wait().unwrap().code(), Some(143));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}

@@ -177,7 +177,10 @@ async fn a_session_error_prints_its_cause() {
         uploaded: 0,
         uploaded_bytes: 0,
         error: Some(error),
+        uploaded_at_end: 0,
+        uploaded_bytes_at_end: 0,
         missing: Vec::new(),
+        is_planned: true,
         left_out: Vec::new(),
     };
     let scope = ScopeError::Body { error: "the work failed", ending: Ending { uploads: vec![ended] } };

@@ -23,6 +23,7 @@ use super::options::Shape;
 use super::place;
 use super::registration::Registration;
 use super::transfer;
+use super::unknown;
 use super::watch::Watch;
 use crate::error::Error;
 
@@ -79,8 +80,15 @@ pub struct Ended {
     pub deleted: u64,
     /// Why not everything was done.
     pub error: Option<SessionError>,
-    /// The keys that are known not to have made it.
+    /// Files uploaded at the end.
+    pub uploaded_at_end: u64,
+    /// Their bytes.
+    pub uploaded_bytes_at_end: u64,
+    /// The keys that are known not to have made it. If [`is_planned`](Self::is_planned) is false, the keys of all local
+    /// files of which this session does not know that they are stored as they are now.
     pub missing: Vec<Key>,
+    /// Whether both sides could be compared at the end, so that it is known what is missing.
+    pub is_planned: bool,
     /// Whether the output was not there at the end, so that nothing was uploaded then.
     pub is_gone: bool,
     /// What was left out for what it is: symbolic links that are not followed, special files, what cannot be read.
@@ -135,7 +143,10 @@ impl Ended {
             uploaded_bytes: history.uploaded_bytes,
             deleted: history.deleted,
             error: Some(SessionError::CutShort { location: location.clone() }),
+            uploaded_at_end: 0,
+            uploaded_bytes_at_end: 0,
             missing: Vec::new(),
+            is_planned: false,
             is_gone: false,
             left_out: Vec::new(),
             location,
@@ -290,6 +301,7 @@ async fn by_priority(inner: &Inner) -> Ending {
 
 /// Uploads by a plan, so that it is known what did not make it. After an error it deletes nothing.
 async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
+    let before = registration.history().clone();
     let is_gone = std::fs::symlink_metadata(&registration.local).is_err_and(|error| error.kind() == NotFound);
     let watch = Watch::new(inner.observer.clone(), inner.budget.clone());
     let occasion = match how {
@@ -306,6 +318,7 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         background::record(registration, &outcome);
     }
     let undone = watch.undone();
+    let is_planned = undone.is_some() || outcome.as_ref().map_or_else(is_about_the_place, |_| true);
     let mut missing = undone.clone().unwrap_or_default();
     let left_out = match &outcome {
         Ok(report) => report.as_ref().map(|report| left_out::of(registration, report)),
@@ -340,8 +353,14 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
             (None, Some(error))
         }
     };
+    if !is_planned {
+        missing.extend(unknown::files(registration).await);
+    }
     let history = registration.history();
     Ended {
+        uploaded_at_end: history.uploaded.saturating_sub(before.uploaded),
+        uploaded_bytes_at_end: history.uploaded_bytes.saturating_sub(before.uploaded_bytes),
+        is_planned,
         uploaded: history.uploaded,
         uploaded_bytes: history.uploaded_bytes,
         deleted: history.deleted,
@@ -415,7 +434,16 @@ fn failures(error: &SessionError) -> impl Iterator<Item = &StoreError> {
     opening.into_iter().chain(stopped).chain(failed.map(|failure| &failure.error))
 }
 
+/// Returns true for an error about the output itself, which states why nothing of it was uploaded.
+fn is_about_the_place(error: &SessionError) -> bool {
+    !matches!(error, SessionError::Transfer { .. } | SessionError::Open(_) | SessionError::Waiting { .. })
+}
+
 /// Returns true if pos3 ended the transfer itself.
 pub(super) fn is_cancelled(error: &SessionError) -> bool {
-    matches!(error, SessionError::Transfer { report, .. } if matches!(report.0.stopped, Some(Stop::Cancelled)))
+    match error {
+        SessionError::Waiting { .. } => true,
+        SessionError::Transfer { report, .. } => matches!(report.0.stopped, Some(Stop::Cancelled)),
+        _ => false,
+    }
 }

@@ -147,6 +147,14 @@ pub enum SessionError {
         /// The files and objects that are in conflict, which is why neither replaced the other; at most a thousand.
         conflicts: Vec<ConflictingPair>,
     },
+    /// A transfer that was cancelled before it began, while another process had its sync state.
+    #[error("'{location}': cancelled while waiting for another process{} that uses it", in_parentheses(*holder))]
+    Waiting {
+        /// The place.
+        location: String,
+        /// The ID of the process, if it is known.
+        holder: Option<u32>,
+    },
     /// Registrations that failed at the end, or since the last flush.
     #[error("{}", list(.0))]
     Several(Vec<SessionError>),
@@ -201,6 +209,10 @@ fn late(missing: Option<usize>, cause: Option<&str>) -> String {
         None => "time was over before it was known which of its files did not make it".to_owned(),
     };
     cause.map_or(late.clone(), |cause| format!("{late}; the last attempt failed: {cause}"))
+}
+
+fn in_parentheses(process: Option<u32>) -> String {
+    process.map(|process| format!(" ({process})")).unwrap_or_default()
 }
 
 fn list(errors: &[SessionError]) -> String {

@@ -14,6 +14,7 @@ use pos3_core::{
     SyncOptions, one_line,
 };
 
+use super::error::SessionError;
 use super::inner::Inner;
 use super::known::{Known, Noting, Way};
 use super::registration::Registration;
@@ -96,37 +97,40 @@ impl Remembers {
 impl Held {
     /// Opens the database of a pair, waiting for others who use it until the transfer is cancelled, or until the end of the
     /// session has no more time for that. A database that nobody uses is opened even then.
+    ///
+    /// # Errors
+    ///
+    /// A wait for another process that is cancelled.
     pub(super) async fn open(
         inner: &Inner,
         registration: &Registration,
         from: &Location,
         to: &Location,
         cancel: &CancellationToken,
-    ) -> Self {
+    ) -> Result<Self, SessionError> {
         let directory = match inner.remembers.directory(from, to) {
             Ok(Some(directory)) => directory,
-            Ok(None) => return Self::default(),
-            Err(warning) => return Self { state: None, warning: Some(warning) },
+            Ok(None) => return Ok(Self::default()),
+            Err(warning) => return Ok(Self { state: None, warning: Some(warning) }),
         };
         let open = async |wait| State::open(&directory, &inner.registry, from, to, wait).await;
-        let opening = async {
-            let first = if inner.hurry.is_cancelled() { Wait::Fail } else { Wait::For(SOON) };
-            let holder = match open(first).await {
-                Err(Error::State(StateError::Locked { holder, .. })) => holder,
-                opened => return Self::of(opened.map(Some), &directory),
-            };
-            tracing::info!(location = %registration.location, holder, "waiting for another process");
-            inner.tell(&Event::Waiting(&registration.location.to_string(), holder));
-            tokio::select! {
-                biased;
-                opened = open(Wait::For(PATIENCE)) => Self::of(opened.map(Some), &directory),
-                () = inner.unlocked.cancelled() => Self::without(registration, holder),
-            }
+        let first = if inner.hurry.is_cancelled() { Wait::Fail } else { Wait::For(SOON) };
+        let opened = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(Self::default()),
+            opened = open(first) => opened,
         };
+        let holder = match opened {
+            Err(Error::State(StateError::Locked { holder, .. })) => holder,
+            opened => return Ok(Self::of(opened.map(Some), &directory)),
+        };
+        tracing::info!(location = %registration.location, holder, "waiting for another process");
+        inner.tell(&Event::Waiting(&registration.location.to_string(), holder));
         tokio::select! {
             biased;
-            () = cancel.cancelled() => Self::default(),
-            held = opening => held,
+            () = cancel.cancelled() => Err(SessionError::Waiting { location: registration.location.to_string(), holder }),
+            opened = open(Wait::For(PATIENCE)) => Ok(Self::of(opened.map(Some), &directory)),
+            () = inner.unlocked.cancelled() => Ok(Self::without(registration, holder)),
         }
     }
 

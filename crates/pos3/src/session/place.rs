@@ -150,6 +150,24 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
     }
 }
 
+/// Returns the local side of an upload if there is a file or a directory. This sends no request.
+pub(super) fn local_side(registration: &Registration) -> Result<Option<Tree>, SessionError> {
+    let Registration { location, local, .. } = registration;
+    if is_real_directory(local) {
+        return Ok(Some(Tree::new(local_store(registration, local, MissingRoot::Empty)?)));
+    }
+    if !local.is_file() {
+        return Ok(None);
+    }
+    let own = Key::from(file_name(local)?);
+    let name = match location {
+        Location::Remote(remote) if !names_prefix(location) => last_name(&Key::from(remote.key())),
+        Location::Remote(_) | Location::Local(_) => None,
+    };
+    let store = local_store(registration, local.parent().unwrap_or(Path::new("/")), MissingRoot::Empty)?;
+    Ok(Some(Tree::object(store, own.clone(), name.unwrap_or(own))))
+}
+
 /// Returns the sides of an upload of a directory that is gone, as if it were empty.
 pub(super) async fn gone(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
     let prefix = registry.open(&registration.location, Role::Target).await?;

@@ -130,7 +130,7 @@ pub(super) struct Registration {
     pub(super) begun: AtomicBool,
     /// What the local path of an upload was when it was handed out.
     pub(super) begun_as: OnceLock<Found>,
-    pub(super) history: Mutex<History>,
+    pub(super) history: Arc<Mutex<History>>,
 }
 
 /// How the uploads of a registration went.
@@ -163,7 +163,7 @@ impl Registration {
             downloading: Mutex::default(),
             begun: AtomicBool::new(false),
             begun_as: OnceLock::new(),
-            history: Mutex::default(),
+            history: Arc::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use pos3_core::{
 };
 
 use super::contention;
+use super::counting::Counting;
 use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
@@ -41,7 +42,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         Kind::Upload(_) => (false, true),
     };
     let local = Location::Local(registration.local.clone());
-    let held = Held::open(&inner, &registration, &registration.location, &local, &inner.abort).await;
+    let held = Held::open(&inner, &registration, &registration.location, &local, &inner.abort).await?;
     let opening = place::download(&inner.registry, &registration);
     let ends = unless_cancelled(&inner.abort, &registration, opening).await?;
     ends.copy.clear_way()?;
@@ -91,7 +92,7 @@ pub(super) async fn upload_watched(
     let cancel = inner.cancel_of(occasion);
     let _alone = unless_cancelled(cancel, registration, registration.running.lock().map(Ok)).await?;
     let local = Location::Local(registration.local.clone());
-    let held = Held::open(inner, registration, &local, &registration.location, cancel).await;
+    let held = Held::open(inner, registration, &local, &registration.location, cancel).await?;
     let opening = place::upload(&inner.registry, registration);
     let deletes = Deletes::new(registration, occasion);
     let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
@@ -102,10 +103,11 @@ pub(super) async fn upload_watched(
         }
         None => return Ok(None),
     };
-    let observer = registration.evidence.watching(match watch {
+    let next = registration.evidence.watching(match watch {
         Some(watch) => Some(Arc::new(watch.clone())),
         None => inner.observer.clone(),
     });
+    let observer: Arc<dyn Observer> = Arc::new(Counting { history: registration.history.clone(), next });
     let options = upload_options(inner, registration, &ends)?;
     let other_shapes = match occasion {
         // The program may still remove the object, or the end may delete it.
@@ -123,15 +125,10 @@ pub(super) async fn upload_watched(
         let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
         let job = job.with_cancel(cancel.clone()).with_keep(inner.hurry.clone());
         let job = if occasion.is_last() { job.small_first() } else { job.with_grace(inner.share_of_passes()) };
-        let report = match watch {
+        match watch {
             Some(watch) => contention::run_seeing(&job, |plan: &Plan| watch.expect(plan)).await,
             None => contention::run(&job).await,
-        };
-        let mut history = registration.history();
-        history.uploaded += report.copied;
-        history.uploaded_bytes += report.copied_bytes;
-        history.deleted += report.deleted;
-        report
+        }
     };
     let mount_points = held.mount_points(Side::Source).await;
     deletes.remember(&registration.evidence, mount_points.clone());
@@ -158,13 +155,12 @@ pub(super) async fn upload_watched(
 }
 
 /// Marks the local path as one with output, until all of it was uploaded at an end. A process that is killed leaves the mark.
-pub(super) async fn mark_output(inner: &Inner, registration: &Registration) {
+pub(super) async fn mark_output(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
     let local = Location::Local(registration.local.clone());
     let _alone = registration.running.lock().await;
-    Held::open(inner, registration, &local, &registration.location, &inner.abort)
-        .await
-        .mark_output(Output::Unsaved)
-        .await;
+    let held = Held::open(inner, registration, &local, &registration.location, &inner.abort).await?;
+    held.mark_output(Output::Unsaved).await;
+    Ok(())
 }
 
 /// Waits for what is needed before a transfer, until it is cancelled.

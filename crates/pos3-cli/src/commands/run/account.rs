@@ -271,6 +271,18 @@ impl<'a> Output<'a> {
         self.ended.map(|ended| ended.missing.as_slice()).unwrap_or_default()
     }
 
+    /// Names the files that were not uploaded, or of which that is not known, one line for each.
+    fn name_missing(&self, ended: &Ended, text: &mut Text) {
+        let (what, shown) = if ended.is_planned { ("missing", usize::MAX) } else { ("not known to be there", SHOWN) };
+        for key in ended.missing.iter().take(shown) {
+            text.line(format!("  {what}: {}", self.remote(key)));
+        }
+        let more = ended.missing.len().saturating_sub(shown);
+        if more > 0 {
+            text.line(format!("  and {} more (--json-report names all)", size::count(more as u64)));
+        }
+    }
+
     fn words(&self, signal: Option<Signal>) -> Text {
         let Self { place, path, ended, .. } = self;
         let (name, url, path) = (&place.name, place.url(), path.display());
@@ -288,10 +300,10 @@ impl<'a> Output<'a> {
             text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", session::message(error)));
             if let Some(report) = ended.done().filter(|_| ended.uploaded + ended.deleted > 0) {
                 text.line(format!("  {}", done(ended, report, signal)));
+            } else if ended.uploaded > 0 {
+                text.line(format!("  {}", uploads(ended, ended.uploaded_at_end)));
             }
-            for key in self.missing() {
-                text.line(format!("  missing: {}", self.remote(key)));
-            }
+            self.name_missing(ended, &mut text);
             if !ended.is_gone {
                 text.line(format!("  the files are in {path}"));
             }
@@ -330,7 +342,6 @@ impl<'a> Output<'a> {
     }
 
     fn json(&self) -> UploadJson<'a> {
-        let report = self.ended.and_then(Ended::done);
         let error = self.ended.and_then(|ended| ended.error.as_ref());
         UploadJson {
             name: &self.place.name,
@@ -340,8 +351,8 @@ impl<'a> Output<'a> {
             files: self.status.map_or(0, |status| status.uploaded),
             bytes: self.status.map_or(0, |status| status.uploaded_bytes),
             deleted: self.status.map_or(0, |status| status.deleted),
-            files_at_end: report.map_or(0, |report| report.copied),
-            bytes_at_end: report.map_or(0, |report| report.copied_bytes),
+            files_at_end: self.ended.map_or(0, |ended| ended.uploaded_at_end),
+            bytes_at_end: self.ended.map_or(0, |ended| ended.uploaded_bytes_at_end),
             withheld: self.ended.map_or(0, Ended::withheld),
             missing: self.missing().iter().map(Key::as_str).collect(),
             left_out: self.left_out().iter().map(LeftOutJson::of).collect(),
@@ -363,6 +374,12 @@ impl<'a> LeftOutJson<'a> {
     }
 }
 
+/// Says how many uploads there were, and how many of them at the end.
+fn uploads(ended: &Ended, at_end: u64) -> String {
+    let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
+    format!("{uploads} ({bytes}), {} at the end", size::count(at_end))
+}
+
 /// Says what was done for an output.
 fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
     let mut text = match report.tally.unchanged + report.copied {
@@ -370,8 +387,7 @@ fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
         there => format!("{} there", size::counted(there, "file")),
     };
     if ended.uploaded > 0 {
-        let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
-        text.push_str(&format!("; {uploads} ({bytes}), {} at the end", size::count(report.copied)));
+        text.push_str(&format!("; {}", uploads(ended, report.copied)));
     }
     if ended.deleted > 0 {
         text.push_str(&format!("; {} deleted", size::counted(ended.deleted, "file")));
