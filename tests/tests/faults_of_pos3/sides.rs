@@ -123,8 +123,18 @@ async fn the_next_run_leaves_it_too_until_the_file_changes_or_overwriting_is_ask
     assert_eq!(again(upload()).await, (1, "theirs".to_owned()));
     assert_eq!(again(upload().with_overwrite(RemoteOverwrite::Always)).await, (0, "ours".to_owned()));
     world.put("run/model", "theirs again");
+    // Nobody knows whether this file or the object is the one to keep, for no session saw it change.
     write(&run, "model", "ours again");
-    assert_eq!(again(upload()).await, (0, "ours again".to_owned()));
+    let session = world.session();
+    session.upload(URL, upload()).await.unwrap();
+    let error = session.close().await.into_result().unwrap_err();
+    assert!(error.to_string().contains("model"), "{error}");
+    assert_eq!((world.object("run/model").unwrap(), read(&run, "model")), ("theirs again".into(), "ours again".into()));
+    // What the program writes while the session runs is its output.
+    let session = world.session();
+    session.upload(URL, upload()).await.unwrap();
+    write(&run, "model", "ours, once more");
+    assert_eq!((left(&session).await.len(), world.object("run/model").unwrap()), (0, "ours, once more".to_owned()));
 }
 
 /// Two machines with one home directory, and so one state directory, and disks of their own.
