@@ -70,7 +70,9 @@ impl Exit {
     /// none is a failure there, as in the Python program.
     pub(crate) fn of_contract(error: &Error) -> Self {
         match error {
-            Error::Location(_) | Error::UnknownProfile { .. } | Error::Profile { .. } => Self::Failed,
+            Error::Location(_) | Error::UnknownProfile { .. } | Error::Profile { .. } | Error::SourceIsFile { .. } => {
+                Self::Failed
+            }
             error => Self::of_error(error),
         }
     }

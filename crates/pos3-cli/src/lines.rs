@@ -1,33 +1,36 @@
 //! One line per action, in the words of `aws s3 sync`, which scripts and people know.
 
-use pos3::{Action, FailedAction, Failure, Key, Location};
+use std::sync::{Arc, OnceLock};
+
+use pos3::{Action, FailedAction, Failure, Key, Location, Tree};
 
 /// Puts actions between two locations into words.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     from: Location,
     to: Location,
-    extent: Extent,
+    /// The names of the two sides, once it is known that each is one file. All clones share them.
+    one: Arc<OnceLock<One>>,
 }
 
-/// What lies at the two locations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    /// Whatever is below them.
-    Below,
-    /// One file each, which a relative key adds nothing to.
-    One,
+/// The names of one file and one object, as their trees have them.
+#[derive(Debug)]
+struct One {
+    from: String,
+    to: String,
 }
 
 impl Lines {
     /// Returns the words for a sync between two locations.
     pub(crate) fn new(from: &Location, to: &Location) -> Self {
-        Self { from: from.clone(), to: to.clone(), extent: Extent::Below }
+        Self { from: from.clone(), to: to.clone(), one: Arc::default() }
     }
 
-    /// Returns the words for a copy of one file.
-    pub(crate) fn of_one(self) -> Self {
-        Self { extent: Extent::One, ..self }
+    /// Takes note of the trees of a run. If they are one file each, a relative key adds nothing to their names.
+    pub(crate) fn note(&self, from: &Tree, to: &Tree) {
+        if from.is_object() {
+            self.one.get_or_init(|| One { from: from.to_string(), to: to.to_string() });
+        }
     }
 
     /// Returns `upload: ./a to s3://bucket/a`, `download: …`, `copy: …` or `delete: s3://bucket/a`; nothing for what
@@ -37,7 +40,7 @@ impl Lines {
             Action::Copy { source, .. } | Action::Replace { source, .. } => {
                 Some(format!("{}: {}", self.verb(), self.way(&source.key)))
             }
-            Action::Delete { target } => Some(format!("delete: {}", self.to.child(&target.key))),
+            Action::Delete { target } => Some(format!("delete: {}", self.target(&target.key))),
             Action::Skip { .. } => None,
         }
     }
@@ -46,16 +49,17 @@ impl Lines {
     pub(crate) fn failure(&self, failure: &Failure) -> String {
         let what = match failure.action {
             FailedAction::Copy => format!("{} {}", self.verb(), self.way(&failure.key)),
-            FailedAction::Delete => format!("delete {}", self.to.child(&failure.key)),
+            FailedAction::Delete => format!("delete {}", self.target(&failure.key)),
         };
         format!("cannot {what}: {}", failure.cause())
     }
 
     fn way(&self, key: &Key) -> String {
-        match self.extent {
-            Extent::Below => format!("{} to {}", self.from.child(key), self.to.child(key)),
-            Extent::One => format!("{} to {}", self.from, self.to),
-        }
+        format!("{} to {}", named(&self.from, self.one.get().map(|one| &*one.from), key), self.target(key))
+    }
+
+    fn target(&self, key: &Key) -> String {
+        named(&self.to, self.one.get().map(|one| &*one.to), key)
     }
 
     fn verb(&self) -> &'static str {
@@ -64,6 +68,18 @@ impl Lines {
             (Location::Remote(_), Location::Local(_)) => "download",
             _ => "copy",
         }
+    }
+}
+
+/// Returns the name of a key at a location, which is that of one file if there is only `one`.
+fn named(location: &Location, one: Option<&str>, key: &Key) -> String {
+    match (location, one) {
+        (_, None) => location.child(key),
+        (Location::Local(_), Some(one)) => one.to_owned(),
+        (Location::Remote(remote), Some(_)) if remote.key().is_empty() || remote.key().ends_with('/') => {
+            location.child(key)
+        }
+        (Location::Remote(_), Some(_)) => location.to_string(),
     }
 }
 

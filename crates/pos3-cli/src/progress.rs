@@ -44,7 +44,7 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 pub(crate) struct Watcher {
     counters: Arc<Counters>,
-    tell: Option<Lines>,
+    lines: Option<Lines>,
     detail: Detail,
 }
 
@@ -69,13 +69,12 @@ impl Progress {
 
     /// Returns an observer for this progress. It also prints completed actions if `show` requests that.
     pub(crate) fn watcher(&self, lines: &Lines, show: Show) -> Watcher {
-        let tell = (show.detail == Detail::Verbose).then(|| lines.clone());
-        Watcher { counters: self.counters.clone(), tell, detail: self.detail }
+        Watcher { counters: self.counters.clone(), lines: Some(lines.clone()), detail: show.detail }
     }
 
     /// Returns an observer that updates this progress and does not print completed actions.
     pub(crate) fn counter(&self) -> Watcher {
-        Watcher { counters: self.counters.clone(), tell: None, detail: self.detail }
+        Watcher { counters: self.counters.clone(), lines: None, detail: self.detail }
     }
 
     /// Stops the display and removes the bar.
@@ -91,7 +90,10 @@ impl Progress {
 impl Observer for Watcher {
     fn event(&self, event: &Event<'_>) {
         self.counters.count(event);
-        if let (Event::Done(action), Some(lines)) = (event, &self.tell)
+        if let (Event::Begun(from, to), Some(lines)) = (event, &self.lines) {
+            lines.note(from, to);
+        }
+        if let (Event::Done(action), Some(lines), Detail::Verbose) = (event, &self.lines, self.detail)
             && let Some(line) = lines.line(action)
         {
             output::note(&line);

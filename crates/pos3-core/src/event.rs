@@ -11,11 +11,14 @@ use crate::diff::Side;
 use crate::key::Key;
 use crate::plan::Action;
 use crate::report::Failure;
+use crate::tree::Tree;
 
 /// A step of a run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A run began to work from the first tree to the second.
+    Begun(&'a Tree, &'a Tree),
     /// A key was found to be equal on both sides, with the evidence.
     Unchanged(&'a Key, Proof),
     /// An action was decided and will be executed later.

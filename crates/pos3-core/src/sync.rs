@@ -245,6 +245,7 @@ impl SyncJob {
         let begin = Instant::now();
         let before = self.usage();
         let mut report = Report::default();
+        self.options.observer.event(&Event::Begun(&self.source, &self.target));
         match self.options.manifest.clone().map(Recorder::start) {
             None => self.work(work, &mut report, None).await,
             Some((recorder, recording)) => {

@@ -75,7 +75,7 @@ impl Tree {
     }
 
     /// Returns true for a tree of one object.
-    pub(crate) fn is_object(&self) -> bool {
+    pub fn is_object(&self) -> bool {
         self.object.is_some()
     }
 

@@ -52,6 +52,8 @@ impl<'a> Sessions<'a> {
 /// Returns the exit code of an error. `signal` is the code of the signal that ended the run, if one did.
 pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
     match error {
+        // A location with nothing in it is a failure of these commands.
+        SessionError::Open(error) if matches!(**error, Error::SourceIsFile { .. }) => Exit::Failed,
         SessionError::Open(error) => Exit::of_error(error),
         SessionError::Transfer { report, .. } => match &report.0.stopped {
             // A place that is not there is a failure of these commands, whether it is the prefix or the bucket.

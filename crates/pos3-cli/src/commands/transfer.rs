@@ -33,6 +33,8 @@ pub(super) struct Transfer<'a> {
     /// Where the local copy is, or will be.
     pub(super) path: PathBuf,
     sessions: Sessions<'a>,
+    /// The words for its actions, which learn from the events whether it is one file.
+    lines: Lines,
     warnings: Warnings,
     pub(super) signals: Signals,
 }
@@ -56,7 +58,12 @@ impl<'a> Transfer<'a> {
         args.session.s3.locate(&mut location);
         let sessions = Sessions::new(&args.session, &warnings, &[&location])?;
         let path = sessions.builder().open()?.local_path(&location.to_string(), args.local.as_deref(), None)?;
-        Ok(Self { args, way, location, path, sessions, warnings, signals: Signals::listen() })
+        let local = Location::Local(path.clone());
+        let lines = match way {
+            Way::Down => Lines::new(&location, &local),
+            Way::Up => Lines::new(&local, &location),
+        };
+        Ok(Self { args, way, location, path, lines, sessions, warnings, signals: Signals::listen() })
     }
 
     /// Returns the place as the session takes it.
@@ -175,12 +182,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn lines(&self) -> Lines {
-        let local = Location::Local(self.path.clone());
-        let lines = match self.way {
-            Way::Down => Lines::new(&self.location, &local),
-            Way::Up => Lines::new(&local, &self.location),
-        };
-        if self.path.is_file() { lines.of_one() } else { lines }
+        self.lines.clone()
     }
 
     fn object(&self, dry_run: bool, exit: Exit) -> SyncJson<'_> {

@@ -202,3 +202,39 @@ fn a_limit_is_kept() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(begin.elapsed().as_secs_f64() > 0.7, "{:?}: a limit makes it slow", begin.elapsed());
 }
+
+#[test]
+fn one_object_and_one_file_have_their_own_names_in_every_line() {
+    let cloud = Cloud::new(&[("blk", "1")]).with_objects(&[("f", "1"), ("p/p", "2")]);
+    let at = |name: &str| fs::canonicalize(cloud.program.path("")).unwrap().join(name).display().to_string();
+    for (line, said) in [
+        (&["download", "s3://data/f", "--local", "out/"][..], format!("download: s3://data/f to {}\n", at("out/f"))),
+        (&["download", "s3://data/f", "--local", "new"], format!("download: s3://data/f to {}\n", at("new"))),
+        (&["download", "s3://data/p", "--local", "dir/"], format!("download: s3://data/p/p to {}\n", at("dir/p"))),
+        (&["upload", "s3://data/d/", "--local", "blk"], format!("upload: {} to s3://data/d/blk\n", at("blk"))),
+        (&["upload", "s3://data/e", "--local", "blk"], format!("upload: {} to s3://data/e\n", at("blk"))),
+    ] {
+        let ended = cloud.run(&[line, &["-v"]].concat());
+        assert!(ended.code == Some(0) && ended.err.contains(&said), "{said}: {ended:?}");
+    }
+    cloud.server.fault(Fault::on(Operation::GetObject).always().answer(Answer::access_denied()));
+    let failed = cloud.run(&["download", "s3://data/f", "--local", "other/"]);
+    let said = format!("cannot download s3://data/f to {}: ", at("other/f"));
+    assert!(failed.code == Some(1) && failed.err.contains(&said), "{failed:?}");
+}
+
+#[test]
+fn a_slash_after_the_name_of_an_object_gets_a_hint() {
+    let cloud = Cloud::new(&[]).with_objects(&[("f.txt", "1")]);
+    for line in [
+        &["download", "s3://data/f.txt/"][..],
+        &["download", "s3://data/f.txt/", "-n"],
+        &["run", "--download", "f=s3://data/f.txt/", "--", "true"],
+    ] {
+        let ended = cloud.run(line);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("hint: to copy one object: pos3-cli download 's3://data/f.txt' "), "{}", ended.err);
+    }
+    let missing = cloud.run(&["download", "s3://data/g.txt/"]);
+    assert!(missing.code == Some(1) && missing.err.contains("there is nothing at"), "{missing:?}");
+}

@@ -232,6 +232,15 @@ async fn object(location: &Location, prefix: &Tree) -> Result<Option<Key>, Sessi
     }
 }
 
+/// Returns true if a location would name an object without the slash at its end.
+pub(super) async fn is_object_with_slash(location: &Location, prefix: &Tree) -> bool {
+    let name = prefix.prefix().strip_suffix('/').filter(|name| names_prefix(location) && !name.is_empty());
+    match name {
+        Some(name) => prefix.store().head(&Key::from(name)).await.is_ok_and(|entry| entry.kind == Kind::File),
+        None => false,
+    }
+}
+
 /// Returns true if a location cannot be one object: a bucket, and what ends in `/`.
 pub(super) fn names_prefix(location: &Location) -> bool {
     match location {

@@ -59,7 +59,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
     let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
     if is_empty(&report) && !allow_missing {
-        return Err(SessionError::Missing { location: registration.location.to_string() });
+        return Err(missing(&registration, &ends.remote).await);
     }
     if report.stopped.is_none() {
         let earlier = held.mount_points(Side::Target).await;
@@ -240,10 +240,17 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
         Err(stop) => matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. })),
     };
     match &registration.kind {
-        Kind::Download(download) if nothing && !download.allow_missing => {
-            Err(SessionError::Missing { location: registration.location.to_string() })
-        }
+        Kind::Download(download) if nothing && !download.allow_missing => Err(missing(registration, &source).await),
         _ => plan.map(|plan| TransferPlan::new(plan, source, target)).map_err(|stop| stopped(registration, stop)),
+    }
+}
+
+/// Returns the error of a download that found nothing. A slash after the name of an object makes it the name of a prefix.
+async fn missing(registration: &Registration, remote: &Tree) -> SessionError {
+    let location = registration.location.to_string();
+    match place::is_object_with_slash(&registration.location, remote).await {
+        true => Error::SourceIsFile { location }.into(),
+        false => SessionError::Missing { location },
     }
 }
 
