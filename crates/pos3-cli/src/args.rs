@@ -170,9 +170,30 @@ fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().try_map(|text: OsString| Location::from_os_str(&text))
 }
 
+/// Like [`location`], for a place whose content must outlive the process.
+fn lasting_location() -> impl TypedValueParser<Value = Location> {
+    location().try_map(|location| match &location {
+        Location::Remote(remote) if remote.scheme() == "memory" => {
+            Err(format!("'{location}' is gone when the program ends: name a directory or a bucket"))
+        }
+        Location::Remote(_) | Location::Local(_) => Ok(location),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backup_in_memory_is_a_usage_error() {
+        let parse = |place: &str| Cli::try_parse_from(["pos3-cli", "sync", "a", "s3://b", "--backup-dir", place]);
+        let error = parse("memory://old").unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation);
+        assert!(error.to_string().contains("'memory://old' is gone when the program ends"), "{error}");
+        assert!(parse("s3://old").is_ok() && parse("old").is_ok());
+        let error = Cli::try_parse_from(["pos3-cli", "apply", "plan", "--backup-dir", "memory://old"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation);
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -62,11 +62,14 @@ pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, d
             planned(out, plan)?;
             withheld(out, report)?;
         }
-        None if report.stopped.is_some() && report.copied == 0 => withheld(out, report)?,
+        None if report.stopped.is_some() && report.copied == 0 => {
+            deleted(out, report)?;
+            withheld(out, report)?;
+        }
         None => done(out, report)?,
     }
-    // A run that was stopped while it listed has not counted them.
-    if report.stopped.is_none() {
+    // A run that was stopped while it listed may not have counted them.
+    if report.stopped.is_none() || report.tally.unchanged > 0 {
         row(out, "unchanged", &size::count(report.tally.unchanged))?;
     }
     if report.tally.extra > 0 {
@@ -112,10 +115,12 @@ fn done(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
             ),
         )?;
     }
-    if report.deleted > 0 {
-        row(out, "deleted", &size::counted(report.deleted, "file"))?;
-    }
+    deleted(out, report)?;
     withheld(out, report)
+}
+
+fn deleted(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
+    if report.deleted == 0 { Ok(()) } else { row(out, "deleted", &size::counted(report.deleted, "file")) }
 }
 
 fn withheld(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
@@ -257,6 +262,15 @@ requests   2 ListObjectsV2, 12345 PutObject
 time       2.0 s, 1.5 MiB/s
 "
         );
+    }
+
+    #[test]
+    fn a_run_that_ended_early_says_what_it_deleted_and_what_was_equal() {
+        let mut report = report();
+        (report.copied, report.copied_bytes, report.deleted) = (0, 0, 7);
+        report.stopped = Some(Stop::Cancelled);
+        let account = told_account(&report);
+        assert!(account.starts_with("deleted    7 files\nunchanged  1,000\n"), "{account}");
     }
 
     #[test]

@@ -240,6 +240,10 @@ impl FilterBuilder {
         });
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let number = index + 1;
+            if line.contains('\0') {
+                let why = "it has a NUL character, so the file is not in UTF-8: it is probably in UTF-16";
+                return Err(FilterError::new(&line.replace('\0', ""), &why).at_line(number));
+            }
             let translated = gitignore::translate(line).map_err(|why| FilterError::new(line, &why).at_line(number))?;
             let origin = rule::Origin { name, number, text: line }.encoded();
             let added = builder.add_line(Some(origin.into()), &translated);

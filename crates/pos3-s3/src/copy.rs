@@ -236,7 +236,7 @@ impl Bucket {
             let mut entry = written(to, source.size, &etag).map_err(Failure::without_repeats)?;
             entry.modified = parse_rfc3339(&modified);
             let is_digest = self.client.has_digests() && !etag::is_encrypted(&answer.headers);
-            entry.digest = etag::digest(&etag).filter(|_| is_digest);
+            entry.digest = etag::digest(&etag).filter(|digest| is_digest && etag::is_possible(digest, source.size));
             Ok(Copied { entry, sum: checksum::read_crc64_nvme(&sum) })
         })
         .await

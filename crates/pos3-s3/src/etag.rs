@@ -61,6 +61,26 @@ pub(crate) fn digest(etag: &str) -> Option<Digest> {
     }
 }
 
+/// The MD5 of no content.
+const EMPTY: [u8; 16] =
+    [0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0x00, 0xb2, 0x04, 0xe9, 0x80, 0x09, 0x98, 0xec, 0xf8, 0x42, 0x7e];
+
+/// The largest part that S3 accepts.
+const LARGEST_PART: u64 = 5 << 30;
+
+/// Returns true if some content of this size can have the digest. Some servers store a placeholder in its form.
+pub(crate) fn is_possible(digest: &Digest, size: u64) -> bool {
+    match digest {
+        Digest::Md5(md5) | Digest::Md5OfParts { digest: md5, .. } if *md5 == [0; 16] => false,
+        Digest::Md5(md5) => (*md5 == EMPTY) == (size == 0),
+        Digest::Md5OfParts { parts, .. } => {
+            let parts = u64::from(*parts);
+            parts <= size.max(1) && size <= parts.saturating_mul(LARGEST_PART)
+        }
+        _ => true,
+    }
+}
+
 fn parse_md5(hex: &str) -> Option<[u8; 16]> {
     let hex: &[u8; 32] = hex.as_bytes().try_into().ok()?;
     let mut digest = [0; 16];

@@ -101,7 +101,8 @@ impl Bucket {
     }
 
     fn entry(&self, key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
-        Ok(Entry { digest: self.client.digest(headers), ..entry(key, size, headers)? })
+        let digest = self.client.digest(headers).filter(|digest| etag::is_possible(digest, size));
+        Ok(Entry { digest, ..entry(key, size, headers)? })
     }
 }
 
@@ -169,7 +170,8 @@ impl Reading {
             (size, 0..size)
         };
         let compares = range.is_none() && self.bucket.client.compares();
-        let proof = if compares { Proof::of(&head.headers, self.digest(&head.headers)) } else { None };
+        let digest = self.digest(&head.headers).filter(|digest| etag::is_possible(digest, size));
+        let proof = if compares { Proof::of(&head.headers, digest) } else { None };
         let wanted = range.unwrap_or(0..size);
         if wanted.start < sent.start || wanted.end > sent.end {
             return Err(if wanted.end > size {

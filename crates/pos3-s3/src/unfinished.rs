@@ -2,6 +2,7 @@
 //!
 //! Object listings do not show such uploads, but their parts are billed. Without this module they would stay forever.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use futures::{StreamExt, stream};
@@ -110,8 +111,9 @@ impl Bucket {
 /// Parses a page of uploads. Checks that it is about this bucket and prefix.
 fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
     let mut page = Page::default();
-    let mut marker = Marker::default();
-    let [mut key, mut id, mut since, mut truncated, mut encoding] = [const { String::new() }; 5];
+    let [mut truncated, mut next_key, mut next_id] = [const { Cow::Borrowed("") }; 3];
+    let mut contradicted = false;
+    let [mut key, mut id, mut since, mut encoding] = [const { String::new() }; 4];
     let [mut echoed_bucket, mut echoed_prefix] = [None, None];
     let mut listed = Vec::new();
     let mut expected = false;
@@ -120,9 +122,9 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
         (2, Step::Close(b"Bucket", text)) => echoed_bucket = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"Prefix", text)) => echoed_prefix = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"EncodingType", text)) => encoding = std::mem::take(text).into_owned(),
-        (2, Step::Close(b"IsTruncated", text)) => truncated = std::mem::take(text).into_owned(),
-        (2, Step::Close(b"NextKeyMarker", text)) => marker.key = std::mem::take(text).into_owned(),
-        (2, Step::Close(b"NextUploadIdMarker", text)) => marker.id = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"IsTruncated", text)) => contradicted |= echo::told_twice(&mut truncated, text),
+        (2, Step::Close(b"NextKeyMarker", text)) => contradicted |= echo::told_twice(&mut next_key, text),
+        (2, Step::Close(b"NextUploadIdMarker", text)) => contradicted |= echo::told_twice(&mut next_id, text),
         (2, Step::Close(b"Upload", _)) => {
             listed.push((std::mem::take(&mut key), std::mem::take(&mut id), std::mem::take(&mut since)));
         }
@@ -143,12 +145,15 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
         let since = parse_rfc3339(since.trim());
         page.uploads.push((Key::from(key), Unfinished { id, since, state: Vec::new() }));
     }
+    if contradicted {
+        return Err(Failure::Contradictory("the server says in two ways where the list of uploads goes on".into()));
+    }
     page.next = match truncated.trim() {
         "true" => {
-            let key = decoded(&marker.key, encoded).filter(|key| !key.is_empty());
+            let key = decoded(&next_key, encoded).filter(|key| !key.is_empty());
             let key =
                 key.ok_or_else(|| Failure::Garbled("the list of uploads does not say where it goes on".into()))?;
-            Some(Marker { key, id: marker.id })
+            Some(Marker { key, id: next_id.into_owned() })
         }
         // Some servers also send markers on the last page, which mean nothing there.
         _ => None,
@@ -189,6 +194,9 @@ mod tests {
     #[test]
     fn what_is_no_list_is_an_error() {
         assert!(read("<IsTruncated>true</IsTruncated>").is_err(), "it does not say where it goes on");
+        let twice =
+            read("<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker><IsTruncated>false</IsTruncated>");
+        assert!(matches!(twice, Err(Failure::Contradictory(_))), "{twice:?}");
         assert_eq!(read("<IsTruncated>false</IsTruncated>").unwrap(), Page::default());
         assert!(read("<IsTruncated>false</IsTruncated><Bucket>b</Bucket><Prefix>a%2F</Prefix>").is_ok());
         for other in ["<Bucket>another</Bucket>", "<Prefix>z/</Prefix>"] {

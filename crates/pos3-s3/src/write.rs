@@ -118,7 +118,8 @@ impl Bucket {
             // An answer that does not name the object is no failure: the object is looked up.
             let mut entry = stored(whole.key, whole.body.len() as u64);
             entry.fingerprint = etag::fingerprint(header(&answer.headers, "etag"));
-            entry.digest = self.client.digest(&answer.headers);
+            let digest = self.client.digest(&answer.headers);
+            entry.digest = digest.filter(|digest| etag::is_possible(digest, entry.size));
             Ok((entry, proof.check(&answer.headers)?))
         })
         .await

@@ -162,4 +162,16 @@ mod tests {
         let error = parse(&["--exclude-from", "/no/such/file"]).unwrap().filter().unwrap_err().to_string();
         assert!(error.starts_with("cannot read '/no/such/file': "), "{error}");
     }
+    #[test]
+    fn a_file_in_utf_16_is_an_error_that_names_the_line_and_the_encoding() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list");
+        for big_endian in [false, true] {
+            let order = |unit: u16| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            std::fs::write(&path, "*.tmp\nbuild/\n".encode_utf16().flat_map(order).collect::<Vec<_>>()).unwrap();
+            let error = parse(&["--exclude-from", path.to_str().unwrap()]).unwrap().filter().unwrap_err().to_string();
+            assert!(error.contains("line 1") && error.contains("probably in UTF-16"), "{error}");
+            assert!(!error.contains('\0'), "{error:?}");
+        }
+    }
 }

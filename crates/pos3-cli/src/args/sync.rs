@@ -3,7 +3,7 @@
 use clap::Args;
 use pos3::{Location, Verify};
 
-use super::{JobArgs, LockArgs, ShowArgs, location};
+use super::{JobArgs, LockArgs, ShowArgs, lasting_location};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +47,7 @@ pub(crate) struct SafetyArgs {
     /// Copy what would be overwritten or deleted to this location first, under the same names; older copies there are
     /// kept, and the new ones get a time in their names. It must not lie inside the source or the target, unless
     /// --exclude leaves it out
-    #[arg(long, value_name = "LOCATION", value_parser = location())]
+    #[arg(long, value_name = "LOCATION", value_parser = lasting_location())]
     pub(crate) backup_dir: Option<Location>,
 
     /// Count a copy as failed that no checksum of either side covers, although it was made

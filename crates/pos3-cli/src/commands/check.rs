@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use pos3::{
-    Action, CancellationToken, Change, Error, Event, FileProvider, Key, Observer, Plan, Side, Signal, SkipReason,
+    Action, CancellationToken, Change, Error, Event, FileProvider, Key, Observer, Plan, Role, Side, Signal, SkipReason,
     Sorted, Sorter, SpillError, Stop, Sync, Tally, Usage, one_line,
 };
 use serde::{Deserialize, Serialize, Serializer};
@@ -149,6 +149,10 @@ async fn compare(args: &CheckArgs, warnings: &Warnings, cancel: CancellationToke
 async fn open(args: &CheckArgs, options: pos3::SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {
     let registry = registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to])?;
     let registry = registry.with("file", FileProvider::default().with_symlinks_of_both(args.symlinks()));
+    if !args.allow_empty {
+        // A sync would create the target. A comparison has nothing to compare with.
+        registry.open(&args.to, Role::Source).await?;
+    }
     Ok(Sync::open(&registry, &args.from, &args.to, options).await?.with_missing_source(args.allow_empty))
 }
 

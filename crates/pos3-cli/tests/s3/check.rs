@@ -130,3 +130,14 @@ fn what_nothing_tells_is_unknown_and_no_difference() {
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.out.starts_with("! a ("), "{checked:?}");
 }
+
+#[test]
+fn a_side_that_does_not_exist_is_no_empty_side() {
+    let cloud = Cloud::new(&[("empty/", ""), ("full/a", "1")]).with_objects(&[("d/a", "1")]);
+    for (from, to) in [("empty", "missing"), ("full", "missing"), ("s3://data/d", "missing"), ("missing", "empty")] {
+        let ended = cloud.run(&["check", from, to]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{from} {to} {ended:?}");
+        assert!(ended.err.contains("missing"), "{ended:?}");
+    }
+    assert_eq!(cloud.run(&["check", "empty", "empty2", "--allow-empty"]).code, Some(0));
+}

@@ -28,6 +28,8 @@ pub(crate) enum XmlError {
     UnknownEntity,
     #[error("the answer was cut short")]
     CutShort,
+    #[error("the answer goes on after its end")]
+    AfterEnd,
     #[error("the answer is not the expected one")]
     Unexpected,
 }
@@ -36,7 +38,8 @@ pub(crate) enum XmlError {
 ///
 /// # Errors
 ///
-/// Returns an error if the document is not well formed, or ends before its root element is closed.
+/// Returns an error if the document is not well formed, ends before its root element is closed, or has anything but space
+/// and comments after it.
 pub(crate) fn walk<'x>(document: &'x [u8], mut visit: impl FnMut(usize, Step<'_, 'x>)) -> Result<(), XmlError> {
     let document = std::str::from_utf8(document).map_err(|_| XmlError::NotUtf8)?;
     let mut reader = Reader::from_str(document);
@@ -45,6 +48,10 @@ pub(crate) fn walk<'x>(document: &'x [u8], mut visit: impl FnMut(usize, Step<'_,
     let mut whole = false;
     loop {
         match reader.read_event()? {
+            Event::Start(_) | Event::Empty(_) | Event::CData(_) | Event::GeneralRef(_) if whole => {
+                return Err(XmlError::AfterEnd);
+            }
+            Event::Text(piece) if whole && !piece.trim_ascii().is_empty() => return Err(XmlError::AfterEnd),
             Event::Start(element) => {
                 depth += 1;
                 text = Cow::Borrowed("");
@@ -162,6 +169,12 @@ mod tests {
         {
             assert!(children(document.as_bytes(), "R", ["A"]).is_err(), "{document:?}");
         }
+        for after in ["x", "<R></R>", "<R/>", "&amp;", "<![CDATA[x]]>"] {
+            let ended = children(format!("<R><A>1</A></R>{after}").as_bytes(), "R", ["A"]);
+            assert!(matches!(ended, Err(XmlError::AfterEnd)), "{after}: {ended:?}");
+        }
+        assert!(children(b"<R></R>\n <!-- end -->\0", "R", ["A"]).is_err());
+        assert!(children(b"<R></R>\r\n <!-- end -->\n", "R", ["A"]).is_ok());
         assert!(matches!(children(b"<html></html>", "R", ["A"]), Err(XmlError::Unexpected)));
     }
 

@@ -3,6 +3,8 @@
 //! A cache or a gateway that confuses responses sends a complete, well-formed listing of something else. It can only be
 //! recognised by the values in the response: the bucket, the prefix and the start of the page.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use pos3_core::printable;
 
@@ -16,6 +18,13 @@ fn is_same(echoed: &str, sent: &str) -> bool {
         || sent.contains(char::is_control)
         || decode_listed(echoed).is_some_and(|decoded| decoded == sent)
         || percent_decode_str(echoed).decode_utf8().is_ok_and(|decoded| decoded == sent)
+}
+
+/// Keeps a text that a response has once. Returns true if it has another one already.
+pub(crate) fn told_twice<'x>(kept: &mut Cow<'x, str>, text: &mut Cow<'x, str>) -> bool {
+    let is_other = !kept.is_empty() && kept.trim() != text.trim();
+    *kept = std::mem::take(text);
+    is_other
 }
 
 /// Checks a text that a response may repeat. If the response does not repeat it, the check passes.

@@ -63,6 +63,8 @@ struct Reader<'x> {
     encoding: Cow<'x, str>,
     truncated: Cow<'x, str>,
     token: Cow<'x, str>,
+    /// The page says in two ways whether, or where, it goes on.
+    contradicted: bool,
     key_count: Cow<'x, str>,
     echoed: Echoed<'x>,
 }
@@ -124,8 +126,8 @@ impl<'x> Reader<'x> {
         match name {
             b"Contents" => self.records.push(std::mem::take(&mut self.record)),
             b"EncodingType" => self.encoding = std::mem::take(text),
-            b"IsTruncated" => self.truncated = std::mem::take(text),
-            b"NextContinuationToken" => self.token = std::mem::take(text),
+            b"IsTruncated" => self.contradicted |= echo::told_twice(&mut self.truncated, text),
+            b"NextContinuationToken" => self.contradicted |= echo::told_twice(&mut self.token, text),
             b"KeyCount" => self.key_count = std::mem::take(text),
             b"Name" => self.echoed.bucket = Some(std::mem::take(text)),
             b"Prefix" => self.echoed.prefix = Some(std::mem::take(text)),
@@ -149,6 +151,9 @@ impl<'x> Reader<'x> {
     }
 
     fn next(&self) -> Result<Option<String>, Failure> {
+        if self.contradicted {
+            return Err(contradictory("the server says in two ways where a listing goes on"));
+        }
         match self.truncated.trim() {
             "false" if self.token.is_empty() => Ok(None),
             "false" => Err(contradictory("the server says where a listing goes on of which it says that it has ended")),
@@ -218,7 +223,7 @@ impl Record<'_> {
         let mut entry = if key.is_marker() { Entry::marker(key, size) } else { Entry::file(key, size) };
         entry.modified = parse_rfc3339(self.modified.trim());
         entry.fingerprint = etag::fingerprint(&self.etag);
-        entry.digest = etag::digest(&self.etag);
+        entry.digest = etag::digest(&self.etag).filter(|digest| etag::is_possible(digest, size));
         entry.availability = archive::availability(&self.class, self.restored);
         Ok(entry)
     }
@@ -325,6 +330,33 @@ mod tests {
 
     fn keys(page: &Page) -> Vec<&str> {
         page.entries.iter().map(|entry| entry.key.as_str()).collect()
+    }
+
+    #[test]
+    fn a_page_that_says_in_two_ways_where_it_goes_on_is_an_error() {
+        let last = "<IsTruncated>false</IsTruncated>";
+        let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>";
+        let other = "<NextContinuationToken>y</NextContinuationToken>";
+        for inner in [format!("{more}{last}"), format!("{last}{more}"), format!("{more}{other}")] {
+            let found = page(&inner);
+            assert!(matches!(found, Err(Failure::Contradictory(_))), "{inner}: {found:?}");
+        }
+        assert!(page(&format!("{last}{last}")).is_ok() && page(&format!("{more}{more}")).is_ok());
+    }
+
+    #[test]
+    fn an_etag_that_cannot_belong_to_the_size_is_no_digest() {
+        let sized = |etag: &str, size: u64| {
+            let record = format!("<Contents><Key>k</Key><Size>{size}</Size><ETag>{etag}</ETag></Contents>");
+            page(&format!("<IsTruncated>false</IsTruncated>{record}")).unwrap().entries[0].digest.is_some()
+        };
+        let (empty, other) = ("d41d8cd98f00b204e9800998ecf8427e", "0f".repeat(16));
+        assert!(!sized(empty, 1) && sized(empty, 0), "the MD5 of nothing");
+        assert!(!sized(&other, 0) && sized(&other, 1));
+        assert!(!sized(&"0".repeat(32), 1) && !sized(&format!("{}-2", "0".repeat(32)), 9), "no content has it");
+        assert!(!sized(&format!("{other}-3"), 2) && sized(&format!("{other}-3"), 3), "a part has a byte");
+        assert!(!sized(&format!("{other}-1"), (5 << 30) + 1) && sized(&format!("{other}-1"), 5 << 30), "5 GiB");
+        assert!(sized(&format!("{other}-1"), 0) && !sized(&format!("{other}-2"), 0));
     }
 
     #[test]

@@ -207,7 +207,8 @@ impl Upload {
                 let [etag, sum] = told.map_err(Failure::without_repeats)?;
                 let mut entry = written(&self.key, size, &etag).map_err(Failure::without_repeats)?;
                 let is_encrypted = etag::is_encrypted(&answer.headers);
-                entry.digest = etag::digest(&etag).filter(|_| !is_encrypted && self.bucket.client.has_digests());
+                let is_digest = !is_encrypted && self.bucket.client.has_digests();
+                entry.digest = etag::digest(&etag).filter(|digest| is_digest && etag::is_possible(digest, size));
                 Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
             })
             .await

@@ -4,6 +4,7 @@
 //! version of the source. A part that was completed after the last save of the note is compared with the source,
 //! because it may come from an earlier version of it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::Range;
@@ -172,7 +173,8 @@ async fn compared(content: &Content, range: Range<u64>, listed: Listed) -> Resul
 fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<Listed>, Option<u64>), Failure> {
     let mut parts = Vec::new();
     let mut part = Listed::default();
-    let [mut marker, mut truncated] = [const { String::new() }; 2];
+    let [mut marker, mut truncated] = [const { Cow::Borrowed("") }; 2];
+    let mut contradicted = false;
     let mut echoed = [const { None }; 3];
     let mut expected = false;
     xml::walk(&answer.body, |depth, step| match (depth, step) {
@@ -181,8 +183,8 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
         (2, Step::Close(b"Bucket", text)) => echoed[0] = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"Key", text)) => echoed[1] = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"UploadId", text)) => echoed[2] = Some(std::mem::take(text).into_owned()),
-        (2, Step::Close(b"IsTruncated", text)) => truncated = std::mem::take(text).into_owned(),
-        (2, Step::Close(b"NextPartNumberMarker", text)) => marker = std::mem::take(text).into_owned(),
+        (2, Step::Close(b"IsTruncated", text)) => contradicted |= echo::told_twice(&mut truncated, text),
+        (2, Step::Close(b"NextPartNumberMarker", text)) => contradicted |= echo::told_twice(&mut marker, text),
         (2, Step::Close(b"Part", _)) => parts.push(std::mem::take(&mut part)),
         (3, Step::Close(b"PartNumber", text)) => part.number = text.trim().parse().unwrap_or_default(),
         (3, Step::Close(b"ETag", text)) => part.etag = std::mem::take(text).into_owned(),
@@ -196,6 +198,9 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
     echo::check_bucket(echoed[0].as_deref(), bucket)?;
     echo::check_filled("key", echoed[1].as_deref(), key)?;
     echo::check_filled("upload", echoed[2].as_deref(), id)?;
+    if contradicted {
+        return Err(Failure::Contradictory("the server says in two ways where the list of parts goes on".into()));
+    }
     match (truncated.trim(), marker.trim().parse()) {
         ("true", Ok(next)) => Ok((parts, Some(next))),
         ("true", Err(_)) => Err(Failure::Garbled("the list of parts does not say where it goes on".into())),
@@ -221,6 +226,10 @@ mod tests {
         for other in ["<Bucket>c</Bucket>", "<Key>a</Key>", "<UploadId>other</UploadId>"] {
             assert!(matches!(read(&format!("{end}{other}")), Err(Failure::Contradictory(_))), "{other}");
         }
+        let twice = read(
+            "<IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker><IsTruncated>false</IsTruncated>",
+        );
+        assert!(matches!(twice, Err(Failure::Contradictory(_))), "{twice:?}");
         for silent in ["", "<Bucket>b</Bucket><Key>a+b</Key><UploadId>id</UploadId>", "<Bucket/><Key/><UploadId/>"] {
             assert!(read(&format!("{end}{silent}")).is_ok(), "{silent}");
         }
