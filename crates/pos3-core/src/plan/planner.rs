@@ -355,7 +355,9 @@ impl Planner {
         let side = if only_target { Side::Target } else { Side::Source };
         let will_be_there = match decision {
             Decision::Extra(_) => self.deletion == Deletion::Keep,
-            Decision::Act(Action::Skip { .. }) | Decision::Nothing => only_target,
+            // One action for a key is enough, also where two are skips.
+            Decision::Act(Action::Skip { .. }) => false,
+            Decision::Nothing => only_target,
             _ => true,
         };
         let found = if will_be_there { self.shapes.meet(entry, side) } else { None };

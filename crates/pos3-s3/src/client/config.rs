@@ -206,7 +206,7 @@ impl S3Config {
             multipart_threshold: 16 << 20,
             copy_limit: LARGEST_PART,
             list_page: None,
-            attempts: 8,
+            attempts: super::retry::USUAL,
             longest_pause: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -304,7 +304,8 @@ impl S3Config {
         self
     }
 
-    /// Sets the maximum number of attempts for a request, including the first one. The minimum is 1. Default: 8.
+    /// Sets the maximum number of attempts for a request, including the first one. The minimum is 1. Default: 8. If it is
+    /// not less, a server that has answered before and now refuses or cuts connections gets more, for about half a minute.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);

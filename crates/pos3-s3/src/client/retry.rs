@@ -27,6 +27,9 @@ pub(crate) enum Server {
     IsUnknown,
 }
 
+/// The usual number of attempts. A configuration with fewer asks for quick failures.
+pub(crate) const USUAL: u32 = 8;
+
 /// Counts the attempts of one request.
 #[derive(Debug)]
 pub(crate) struct Attempts {
@@ -68,7 +71,8 @@ impl Attempts {
         self.ambiguous |= failure.is_ambiguous();
         self.made += 1;
         let is_final = self.wrong_digest_is_final && failure.is_wrong_digest();
-        let is_patient = failure.is_throttling() || (failure.is_cut_off() && server == Server::HasAnswered);
+        let is_patient =
+            failure.is_throttling() || (failure.is_cut_off() && server == Server::HasAnswered && self.limit >= USUAL);
         let limit = self.limit + if is_patient { PATIENT } else { 0 };
         if is_final || !failure.is_temporary() || self.made >= limit {
             return Err(failure);

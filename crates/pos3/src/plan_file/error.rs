@@ -40,6 +40,9 @@ pub enum PlanFileError {
     /// An action that no plan contains, such as a copy of an entry that cannot be read.
     #[error("the action on '{0}' cannot be written down")]
     Unwritable(Key),
+    /// The path has a file that is not a plan. It may be one of the files that the plan is about.
+    #[error("a file that is not a plan is there; remove it or name another file")]
+    Occupied,
     /// A temporary file for the actions cannot be used.
     #[error(transparent)]
     Spill(#[from] SpillError),

@@ -217,3 +217,19 @@ fn a_file_is_whole_or_as_it_was() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
 }
+
+#[test]
+fn a_file_that_is_not_a_plan_is_never_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.bin");
+    let header = PlanHeader::new(&"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    for content in [&b"data"[..], b"{\"format\":\"other\",\"version\":1}\n", &[0xff; 64], b"{}"] {
+        std::fs::write(&path, content).unwrap();
+        let refused = save_plan(&path, &header, &plan());
+        assert!(matches!(refused, Err(PlanFileError::Occupied)), "{refused:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+    }
+    std::fs::write(&path, "").unwrap();
+    save_plan(&path, &header, &plan()).unwrap();
+    save_plan(&path, &header, &plan()).unwrap();
+}

@@ -1,7 +1,7 @@
 //! Writes a plan completely or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::Path;
 
 use pos3_core::Plan;
@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::header::HeaderRecord;
 use super::record::ActionRecord;
-use super::{PlanFileError, PlanHeader};
+use super::{PlanFileError, PlanHeader, PlanReader};
 use crate::json::write_json;
 
 /// Writes a plan, line by line.
@@ -31,10 +31,15 @@ pub fn write_plan(out: &mut dyn Write, header: &PlanHeader, plan: &Plan) -> Resu
 ///
 /// # Errors
 ///
-/// Returns an error if the plan cannot be written. An existing file is then unchanged.
+/// Returns an error if the plan cannot be written, or if the path has a file that is neither empty nor a plan. An existing
+/// file is then unchanged.
 pub fn save_plan(path: &Path, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
-    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return write_plan(&mut BufWriter::new(File::options().write(true).open(path)?), header, plan);
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            return write_plan(&mut BufWriter::new(File::options().write(true).open(path)?), header, plan);
+        }
+        Ok(found) if found.len() > 0 && !is_plan(path)? => return Err(PlanFileError::Occupied),
+        _ => {}
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(directory)?;
@@ -42,6 +47,14 @@ pub fn save_plan(path: &Path, header: &PlanHeader, plan: &Plan) -> Result<(), Pl
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
     Ok(())
+}
+
+fn is_plan(path: &Path) -> io::Result<bool> {
+    match PlanReader::open(BufReader::new(File::open(path)?)) {
+        Ok(_) | Err(PlanFileError::Version(_)) => Ok(true),
+        Err(PlanFileError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => Err(error),
+        Err(_) => Ok(false),
+    }
 }
 
 fn line(out: &mut dyn Write, record: &impl Serialize) -> io::Result<()> {

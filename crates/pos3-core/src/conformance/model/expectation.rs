@@ -58,6 +58,17 @@ impl Before<'_> {
 
     /// Returns true if a mirror deletes this key: only the target has it, as far as can be known.
     pub(super) fn is_extra(&self, key: &str) -> bool {
+        self.is_only_in_target(key) && !self.is_impossible_in_source(key)
+    }
+
+    /// Returns true if the source could never have this key, so that its absence there means nothing.
+    fn is_impossible_in_source(&self, key: &str) -> bool {
+        let has_content = self.target.objects.get(key).is_some_and(|content| !content.is_empty());
+        let is_impossible = Key::from(key).check_path().is_err() || (key.ends_with('/') && has_content);
+        self.source.rule == KeyRule::FilePath && is_impossible
+    }
+
+    fn is_only_in_target(&self, key: &str) -> bool {
         let in_source = self.source.objects.contains_key(key)
             || self.source.directories().contains(key)
             || self.source.is_linked(key);
@@ -76,8 +87,10 @@ impl Before<'_> {
         files.retain(|key, _| !(deletes == Deletes::Done && self.is_extra(key)));
         let fates = self.fates();
         let with = |fate: Fate| fates.iter().filter(move |(_, given)| *given == fate).map(|(key, _)| key.clone());
-        let told: BTreeSet<String> =
-            with(Fate::Refused).chain(with(Fate::Clashes)).chain(self.linked_directories()).collect();
+        let is_kept = |key: &&String| self.is_only_in_target(key) && self.is_impossible_in_source(key);
+        let kept = self.target.objects.keys().filter(is_kept).cloned();
+        let told = with(Fate::Refused).chain(with(Fate::Clashes)).chain(self.linked_directories()).chain(kept);
+        let told: BTreeSet<String> = told.collect();
         let copied: Vec<String> = with(Fate::Copied).collect();
         files.extend(copied.into_iter().map(|key| (key.clone(), self.source.objects[&key].clone())));
         if deletes == Deletes::Done {
