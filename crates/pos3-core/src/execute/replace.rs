@@ -35,7 +35,8 @@ impl Names {
         let Action::Replace { source, obstacle } = action else { return None };
         let parent = obstacle.as_str().trim_end_matches('/').rsplit_once('/');
         let parent = parent.map(|(parent, _)| format!("{parent}/")).unwrap_or_default();
-        source.has_content().then(|| Key::from(format!("{parent}{PREFIX}{}.{number}", self.0)))
+        // A directory is made at its place, once that is free.
+        source.is_file().then(|| Key::from(format!("{parent}{PREFIX}{}.{number}", self.0)))
     }
 }
 
