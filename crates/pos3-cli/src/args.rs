@@ -1,4 +1,6 @@
-//! The command line, as it is written: parsed and checked here, before anything in the world is looked at.
+//! The command line: its syntax, its help texts and its parser.
+//!
+//! Parsing checks every value that can be checked without looking at files or servers.
 
 mod apply;
 mod asked;
@@ -47,100 +49,110 @@ pub(crate) use transfer::{DownloadArgs, TransferArgs, UploadArgs};
 
 const HELP: &str = "\
 Examples:
-  pos3-cli sync ./data s3://bucket/data              upload what is new or changed
-  pos3-cli sync s3://bucket/data ./data --delete     make ./data exactly like the bucket
-  pos3-cli sync ./data s3://bucket/data -n           show what would be done, do nothing
-  pos3-cli plan ./data s3://bucket/data -o plan      write the same to a file, for review
-  pos3-cli apply plan                                do what the file says, as far as it still holds
-  pos3-cli check ./data s3://bucket/data             compare, change nothing
-  pos3-cli explain ./data s3://bucket/data a/b.txt   what would happen to one path, and why
-  data=$(pos3-cli download s3://bucket/data)         a local copy; stdout is its path
-  pos3-cli upload s3://bucket/out --local ./out      upload once what is there
-  pos3-cli run --download data=s3://bucket/data --upload out=s3://bucket/out -- ./train
-                                                     a program between its inputs and outputs
-  pos3-cli ls s3://bucket/data -r                    everything below data/, as URLs for other commands
-  pos3-cli manifest show ./data s3://bucket/data     what is remembered between runs
-  pos3-cli cleanup s3://bucket/data                  uploads that were begun and never finished
+  pos3-cli sync ./data s3://bucket/data            # upload new or changed files
+  pos3-cli sync s3://bucket/data ./data --delete   # make ./data exactly like it
+  pos3-cli sync ./data s3://bucket/data -n         # only print the actions
+  pos3-cli plan ./data s3://bucket/data -o plan    # write the actions to a file
+  pos3-cli apply plan                              # execute that file
+  pos3-cli check ./data s3://bucket/data           # compare, change nothing
+  pos3-cli explain ./data s3://bucket/data a.txt   # explain one action
+  data=$(pos3-cli download s3://bucket/data)       # download, print the path
+  pos3-cli upload s3://bucket/out --local ./out    # upload a directory once
+  pos3-cli ls s3://bucket/data -r                  # list everything below data/
+  pos3-cli manifest show ./data s3://bucket/data   # show the sync state
+  pos3-cli cleanup s3://bucket/data                # list unfinished uploads
+  pos3-cli run --download in=s3://bucket/data --upload out=s3://bucket/out \\
+    -- sh -c 'cp -r \"$POS3_PATH_IN\"/. \"$POS3_PATH_OUT\"'
 
 Locations:
-  s3://BUCKET/PREFIX   the prefix is taken as it is written: '#', '?', '%' and spaces need no encoding
-  s3://PROFILE@BUCKET  the same on the server of a profile, with its credentials; 'aws' is no profile
-  PATH                 a path on this machine (also as file:///PATH, percent-encoded)
-  memory://NAME        a store in memory, for trying things out
+  s3://BUCKET/PREFIX   a prefix or an object, exactly as written: '#', '?', '%'
+                       and spaces need no encoding
+  s3://PROFILE@BUCKET  a bucket on the server of a profile, with the profile's
+                       credentials; the name 'aws' means no profile
+  PATH                 a local path (also file:///PATH, percent-encoded)
+  memory://NAME        a store in memory, for experiments
 
 Environment:
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN   who asks; else the AWS profile (SSO, roles, processes),
-                                                                 a web identity, a container, the instance
-  AWS_PROFILE, AWS_DEFAULT_PROFILE                               the AWS profile
-  AWS_METADATA_SERVICE_TIMEOUT, ..._NUM_ATTEMPTS                 how patiently the instance is asked
-  AWS_REGION, AWS_DEFAULT_REGION                                 where (default: us-east-1)
-  AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL                          another server than Amazon's
-  AWS_CA_BUNDLE                                                  a PEM file of the certificates to trust
-  POS3_PROFILES_FILE                                             profiles of servers (default:
-                                                                 $XDG_CONFIG_HOME/pos3/profiles.toml or
-                                                                 ~/.config/pos3/profiles.toml)
-  POS3_STATE_DIR                                                 what is remembered between runs (default:
-                                                                 $XDG_STATE_HOME/pos3 or ~/.local/state/pos3)
-  POS3_CACHE_ROOT                                                where local copies are kept (default:
-                                                                 ~/.cache/positronic/s3)
-  NO_COLOR                                                       no colours
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+                       credentials; if they are not set, pos3 tries the AWS
+                       profile, a web identity, a container and the instance
+  AWS_PROFILE, AWS_DEFAULT_PROFILE
+                       the AWS profile
+  AWS_METADATA_SERVICE_TIMEOUT, AWS_METADATA_SERVICE_NUM_ATTEMPTS
+                       how many seconds to wait for the credentials of the
+                       instance, and how often to try
+  AWS_REGION, AWS_DEFAULT_REGION
+                       the region [default: us-east-1]
+  AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL
+                       the URL of the S3 server [default: Amazon S3]
+  AWS_CA_BUNDLE        a PEM file; https trusts only its certificates
+  POS3_PROFILES_FILE   the file that defines the profiles
+                       [default: $XDG_CONFIG_HOME/pos3/profiles.toml, else
+                       ~/.config/pos3/profiles.toml]
+  POS3_STATE_DIR       the directory of the sync state
+                       [default: $XDG_STATE_HOME/pos3, else ~/.local/state/pos3]
+  POS3_CACHE_ROOT      the directory of local copies
+                       [default: ~/.cache/positronic/s3]
+  TMPDIR               the directory of temporary files [default: /tmp]
+  NO_COLOR             if set, the output has no colours
 
 Exit codes:
-  0    done
-  1    something failed, was skipped, or does not exist (a bucket, a prefix, a
-       source directory); the rest was done
-  2    the command line makes no sense, or a variable or profile that it needs
-       (1 for a profile, of 'download', 'upload' and 'ls')
-  3    the two locations differ ('check' alone)
-  4    refused for safety; nothing was touched
-  5    done, but the result could not be written to stdout
-  N    'run' alone: the program's own code; 126 and 127 when there is none to run
-  130  ended by Ctrl-C (143: SIGTERM, 129: SIGHUP, 131: SIGQUIT); nothing more was
-       deleted";
+  0    success
+  1    a failure, a skipped file, or a bucket, prefix or source directory that
+       does not exist; everything else was done
+  2    invalid arguments, environment or profile
+       ('download', 'upload' and 'ls' exit with 1 if a profile is invalid)
+  3    the two locations differ ('check' only)
+  4    refused for safety; nothing was deleted
+  5    success, but the result could not be written to stdout
+  N    the exit code of the program ('run' only); 127 if the program does not
+       exist, 126 if it cannot be executed
+  130  ended by Ctrl-C (143: SIGTERM, 129: SIGHUP, 131: SIGQUIT); after the
+       signal, nothing was deleted";
 
 /// Sync directories with S3, safely.
 #[derive(Debug, Parser)]
-#[command(name = "pos3-cli", version, about, after_help = HELP)]
+#[command(name = "pos3-cli", version, about, after_help = HELP, max_term_width = 80)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What is to be done.
+/// The commands. Their doc comments are their descriptions in the help; those of their arguments are not shown.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make the target like the source
     Sync(Box<SyncArgs>),
-    /// Write what a sync would do to a file
+    /// Write the actions of a sync to a file
     Plan(Box<PlanArgs>),
-    /// Do what a plan says, and refuse what is out of date
+    /// Execute a plan, except for actions that are stale
     Apply(Box<ApplyArgs>),
-    /// Compare two locations and change nothing
+    /// Compare two locations without changing them
     Check(Box<CheckArgs>),
-    /// Say what a sync would do with one path, and why
+    /// Explain what a sync would do with one path
     Explain(Box<ExplainArgs>),
-    /// Bring a prefix or an object to local disk and print where it is
+    /// Download a prefix or an object and print its local path
     Download(Box<DownloadArgs>),
-    /// Bring a local directory or file to a prefix or an object
+    /// Upload a local directory or file
     Upload(Box<UploadArgs>),
     /// Run a program with inputs from S3 and outputs to S3
     Run(Box<RunArgs>),
-    /// List what is at a location
+    /// List the contents of a location
     Ls(LsArgs),
-    /// Show or forget what is remembered between runs
+    /// Show or remove the sync state of two locations
     Manifest(ManifestArgs),
-    /// Find uploads that were begun and never finished, and give them up
+    /// List or abort unfinished uploads
     Cleanup(CleanupArgs),
 }
 
 impl Command {
-    /// True if another program will inherit what is changed about this process.
+    /// Returns true if the command starts another program, which inherits the limits and signal actions of this process.
     pub(crate) fn runs_a_program(&self) -> bool {
         matches!(self, Self::Run(_))
     }
 }
 
-/// Reads a command line; its first argument is the name of the program.
+/// Parses a command line, whose first argument is the name of the program.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     let mut command = without_empty_variables(with_negative_numbers(Cli::command()))
         .bin_name(name::name())
@@ -150,27 +162,27 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     Ok(cli.located())
 }
 
-/// Lets every option have a negative number for its value: what reads the value says better what is wrong with it than a
-/// complaint about an unknown option.
+/// Lets every option take a negative number as its value. The parser of the value then reports the error; clap alone
+/// would report an unknown option `-1`.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let is_option = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_positional();
     let command = command.mut_args(|arg| if is_option(&arg) { arg.allow_negative_numbers(true) } else { arg });
     command.mut_subcommands(with_negative_numbers)
 }
 
-/// Treats an empty variable of an option as one that is not set.
+/// Treats an empty environment variable of an option as not set.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg });
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Reads a location; what is none is a usage error.
+/// Returns a parser of locations. An invalid location is a usage error.
 fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().try_map(|text: OsString| Location::from_os_str(&text))
 }
 
-/// Like [`location`], for a place whose content must outlive the process.
+/// Like [`location`], but rejects locations in memory, whose content does not outlive the process.
 fn lasting_location() -> impl TypedValueParser<Value = Location> {
     location().try_map(|location| match &location {
         Location::Remote(remote) if remote.scheme() == "memory" => {

@@ -79,10 +79,16 @@ fn help_teaches_and_goes_to_stdout() {
     }
     for (command, taught) in [
         ("download", &["data=$(pos3-cli download", "--cache-root <DIR>", "--limit <RATE>", "--no-manifest"][..]),
-        ("upload", &["--max-delete <N|P%>", "one file, as dir/model.bin", "--profile <NAME>"]),
+        ("upload", &["--max-delete <N|P%>", "a file, as dir/a.bin", "--profile <NAME>"]),
         (
             "run",
-            &["POS3_PATH_DATA", "--sync-on-error", "--json-report <FILE>", "Exit code: the program's", "rename them"],
+            &[
+                "POS3_PATH_DATA",
+                "--sync-on-error",
+                "--json-report <FILE>",
+                "the exit code of the program",
+                "rename them",
+            ],
         ),
     ] {
         let help = program.run(&[command, "--help"]);

@@ -1,4 +1,4 @@
-//! `pos3-cli apply`.
+//! The arguments of `pos3-cli apply`.
 
 use std::path::PathBuf;
 
@@ -12,31 +12,39 @@ const EXAMPLES: &str = "\
 Examples:
   pos3-cli apply plan.jsonl -n
   pos3-cli apply plan.jsonl --backup-dir s3://bucket/old
-  pos3-cli apply plan.jsonl --shard 1/3        on one machine, 2/3 and 3/3 on others
+  pos3-cli apply plan.jsonl --shard 1/3     # with 2/3 and 3/3 on other machines
 
-The file is read to its end first: one that was cut or changed is refused with exit code 4, and nothing is done. Each
-action is then held against both sides: what is no longer as the plan saw it is left alone and told, and the rest is
-done (exit code 1). Deletes come last, and only if all copies of this run went well. The parts of a plan share nothing
-and can run at the same time; which part an action is in depends on its key alone. With parts, each run vouches for
-its own copies only. Applying a plan again does nothing twice: what was done is out of date.";
+pos3 reads the whole plan first. If the file is truncated or was changed, pos3
+exits with code 4 and does nothing.
 
-/// Do what a plan says, and refuse what is out of date
+An action is stale if its key has changed on either side since the plan was
+made. pos3 skips and reports stale actions, executes the others, and exits with
+code 1. Deletes come last, and only if every copy of this run succeeded. An
+action that was already executed is stale, so a plan can be applied twice.
+
+The parts of a plan can run at the same time on different machines. No action is
+in two parts. If a copy fails, pos3 withholds only the deletes of its part.
+
+--backup-dir never replaces an earlier backup: it appends the time to the name
+of the new one.";
+
+/// The arguments of `pos3-cli apply`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ApplyArgs {
-    /// A file that 'pos3-cli plan' wrote; '-' is stdin
+    /// The file written by 'pos3-cli plan'; '-' is stdin
     #[arg(value_name = "PLAN", value_parser = local_path())]
     pub(crate) plan: PathBuf,
 
-    /// Do only one part of the plan, such as 2/3
+    /// Execute only part I of N
     #[arg(long, value_name = "I/N", default_value_t)]
     pub(crate) shard: Shard,
 
-    /// Show what would be done, one line each, and do nothing
+    /// Print the actions without executing them
     #[arg(short = 'n', long, visible_alias = "dryrun")]
     pub(crate) dry_run: bool,
 
-    /// Delete also when nothing is left at the source
+    /// Delete even if the source no longer has any file
     #[arg(long)]
     pub(crate) allow_empty: bool,
 

@@ -1,5 +1,6 @@
-//! What a command line asks for, as far as that shows before it is read: a program that asked for JSON must get it also
-//! where the command line is wrong.
+//! Detects `--json` and the command in a command line that may be invalid.
+//!
+//! A program that requests JSON must receive JSON even if its command line is wrong.
 
 use std::ffi::OsString;
 
@@ -9,7 +10,7 @@ use super::Cli;
 use crate::exit::Exit;
 use crate::json::{self, ErrorJson};
 
-/// What is known of a command line that may not be readable.
+/// The command and the output format of a command line that may be invalid.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     command: Option<String>,
@@ -17,9 +18,9 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Looks at a command line; its first argument is the name of the program.
+    /// Examines a command line, whose first argument is the name of the program.
     pub(crate) fn of(arguments: &[OsString]) -> Self {
-        // What follows is another program's.
+        // The arguments after `--` belong to another program.
         let ours = || arguments.iter().skip(1).take_while(|argument| *argument != "--");
         let cli = Cli::command();
         let is_command = |argument: &&str| cli.find_subcommand(argument).is_some();
@@ -27,7 +28,7 @@ impl Asked {
         Self { command, json: ours().any(|argument| argument == "--json") }
     }
 
-    /// Writes why nothing was begun, if JSON was asked for.
+    /// Writes the error that prevented the command from starting, if JSON was requested.
     pub(crate) fn not_begun(&self, exit: Exit, error: ErrorJson) {
         if self.json {
             json::not_begun(self.command.as_deref(), exit, error);

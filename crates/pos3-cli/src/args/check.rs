@@ -1,4 +1,4 @@
-//! `pos3-cli check`.
+//! The arguments of `pos3-cli check`.
 
 use clap::Args;
 use pos3::{
@@ -14,43 +14,44 @@ Examples:
   pos3-cli check s3://bucket/a s3://other/a --download
   pos3-cli check ./data s3://bucket/data --all --exclude '*.tmp'
 
-Each line is a sign, a space and a path, as 'rclone check --combined -' writes them:
-  =  the same on both sides (with --all)
+pos3 compares sizes and checksums and ignores times. It reads local files and
+does not use the sync state.
+
+Each line has the format of 'rclone check --combined -', a sign and a path:
+  =  the same on both sides (only with --all)
   -  only in the target
   +  only in the source
-  *  the contents differ
+  *  different contents
   !  could not be compared
 
-Exit codes: 0 nothing differs, 3 something does, 1 something could not be compared or read.";
+Exit codes: 0 no differences, 3 differences, 1 a file could not be read or
+compared.";
 
-/// Compare two locations and change nothing
-///
-/// Sizes and digests decide, and no times: local files are read, and held against the digests that the other side
-/// knows. What remembers earlier runs is not asked.
+/// The arguments of `pos3-cli check`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// What it should be like: a directory or s3://BUCKET/PREFIX
+    /// The source: a directory or s3://BUCKET/PREFIX
     #[arg(value_name = "SOURCE", value_parser = location())]
     pub(crate) from: Location,
 
-    /// What is compared with it
+    /// The target: a directory or s3://BUCKET/PREFIX
     #[arg(value_name = "TARGET", value_parser = location())]
     pub(crate) to: Location,
 
-    /// Read both sides and compare every byte, which costs the traffic of a download
+    /// Download both sides and compare every byte
     #[arg(long)]
     pub(crate) download: bool,
 
-    /// Show what is the same, too
+    /// Print files that are the same, too
     #[arg(long, conflicts_with = "json")]
     pub(crate) all: bool,
 
-    /// Write one JSON object to stdout instead of the lines
+    /// Write the result to stdout as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Write no summary to stderr
+    /// Do not print a summary to stderr
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -60,11 +61,11 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// Follow symbolic links instead of leaving them out
+    /// Follow symbolic links instead of skipping them
     #[arg(long, help_heading = "What to sync")]
     follow_symlinks: bool,
 
-    /// Compare with a source prefix that has not a single key
+    /// Treat a prefix or directory that does not exist as empty
     #[arg(long, help_heading = "What to sync")]
     pub(crate) allow_empty: bool,
 
@@ -73,7 +74,7 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
-    /// Returns the options of a plan that shows every difference; this reads the files of `--exclude-from`.
+    /// Returns the options of a plan that contains every difference. Reads the files of `--exclude-from`.
     pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
         let everything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
         let everything = everything.with_allow_unmatched(true);

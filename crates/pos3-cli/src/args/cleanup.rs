@@ -1,4 +1,4 @@
-//! `pos3-cli cleanup`.
+//! The arguments of `pos3-cli cleanup`.
 
 use std::time::Duration;
 
@@ -13,29 +13,33 @@ Examples:
   pos3-cli cleanup s3://bucket/data --older-than 0s
   pos3-cli cleanup s3://bucket/data --older-than 1d --abort
 
-The parts of an upload that was never finished are paid for, and no listing shows them. A sync goes on with its own and
-gives them up after 7 days. This shows everybody's, also those of other programs, so look before you say --abort: an
-upload that still runs would fail. On a disk it is about the partial files that a killed run leaves.";
+S3 charges for the parts of unfinished uploads, but no object listing shows
+them. A sync resumes its own unfinished uploads and aborts them after 7 days.
 
-/// Find uploads that were begun and never finished, and give them up
-///
-/// Without --abort nothing is changed.
+This command lists the unfinished uploads of all programs. If you abort an
+upload that is still running, it fails, so check the list before you use
+--abort. Without --abort, nothing is changed.
+
+For a local directory, the command lists and removes the partial files of runs
+that were killed.";
+
+/// The arguments of `pos3-cli cleanup`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CleanupArgs {
-    /// Where to look: s3://BUCKET/PREFIX or a directory
+    /// The location to search: s3://BUCKET/PREFIX or a directory
     #[arg(value_parser = location())]
     pub(crate) location: Location,
 
-    /// Leave alone what was begun less long ago: a number with s, m, h or d; 0s means everything
+    /// Skip uploads that started less than AGE ago (90s, 30m, 12h, 7d); 0s skips none
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
     pub(crate) older_than: Duration,
 
-    /// Give up what is shown, and free what it holds
+    /// Abort the listed uploads and remove the listed partial files
     #[arg(long)]
     pub(crate) abort: bool,
 
-    /// Write one JSON object to stdout
+    /// Write the result to stdout as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 

@@ -1,12 +1,12 @@
-//! How much may be done at once, for every command that moves or compares content.
+//! The option `--concurrency`, shared by every command that transfers or compares content.
 
 use clap::Args;
 use pos3::Budget;
 
-/// How much may be done at once.
+/// The limit of concurrent requests.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ConcurrencyArgs {
-    /// How many requests may be in flight
+    /// Send at most N requests at a time
     #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64, value_parser = requests)]
     concurrency: u64,
 }
@@ -17,7 +17,7 @@ fn requests(text: &str) -> Result<u64, String> {
 }
 
 impl ConcurrencyArgs {
-    /// Returns the number of requests.
+    /// Returns the largest number of requests in flight.
     pub(crate) fn requests(self) -> usize {
         usize::try_from(self.concurrency).unwrap_or(Budget::CONCURRENCY)
     }

@@ -1,4 +1,4 @@
-//! `pos3-cli explain`.
+//! The arguments of `pos3-cli explain`.
 
 use clap::Args;
 
@@ -7,18 +7,22 @@ use super::{JobArgs, SyncManifestArgs};
 const EXAMPLES: &str = "\
 Examples:
   pos3-cli explain ./data s3://bucket/data reports/2024.csv
-  pos3-cli explain ./data s3://bucket/data build/out.bin --exclude-from .gitignore --delete
+  pos3-cli explain ./data s3://bucket/data build/out.bin --delete \\
+    --exclude-from .gitignore
   pos3-cli explain ./data s3://bucket/data empty/ --json
 
-Give it the options of the sync that you wonder about. PATH is relative to both locations; a directory ends in '/'.
-It costs a few requests and lists nothing; a local file is read where only its content can decide. Guards such as
---max-delete look at whole plans: see them with 'plan'.";
+Use the options of the sync in question. PATH is relative to both locations; a
+directory ends in '/'.
 
-/// Say what a sync would do with one path, and why
+pos3 sends a few requests and does not list the locations. It reads a local file
+if only the content can decide. Rules that need the whole plan, such as
+--max-delete, do not apply here; use 'plan' to see their effect.";
+
+/// The arguments of `pos3-cli explain`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArgs {
-    /// The path to explain, below both locations
+    /// The path to explain, relative to both locations
     #[arg(value_name = "PATH", index = 3)]
     pub(crate) path: String,
 
@@ -28,7 +32,7 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) manifest: SyncManifestArgs,
 
-    /// Write one JSON object to stdout
+    /// Write the result to stdout as one JSON object
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 }

@@ -1,7 +1,7 @@
-//! `--exclude` and `--include` in the one order in which they were written, which is what decides between them.
+//! The options `--exclude`, `--include` and `--exclude-from` of every command that makes a plan.
 //!
-//! Declared as two lists, their order among each other would be lost; so this group of options reads the positions
-//! itself.
+//! The last matching pattern wins, so the order of the options matters. Two lists declared with clap's derive would lose
+//! the order between them. So this group of options reads the position of each value.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::path::local_path;
 
 const HEADING: &str = "What to sync";
 
-/// Which keys exist for the run.
+/// The patterns that select the keys of a run. An excluded key does not exist for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FilterArgs {
     rules: Vec<Rule>,
@@ -27,7 +27,7 @@ enum Rule {
     Include(String),
 }
 
-/// A filter that cannot be made.
+/// An error that prevents building the filter.
 #[derive(Debug)]
 pub(crate) enum FilterArgsError {
     File { path: PathBuf, error: std::io::Error },
@@ -36,7 +36,7 @@ pub(crate) enum FilterArgsError {
 }
 
 impl FilterArgs {
-    /// Returns the filter; this reads the files of `--exclude-from`.
+    /// Returns the filter. Reads the files of `--exclude-from`.
     pub(crate) fn filter(&self) -> Result<Filter, FilterArgsError> {
         let ordered = self.rules.iter().try_fold(Filter::builder(), |builder, rule| rule.add_to(builder));
         let mut builder = ordered.map_err(FilterArgsError::Filter)?;
@@ -60,7 +60,7 @@ impl Rule {
     }
 }
 
-/// Checks a pattern while the command line is read, so that a bad one is a usage error.
+/// Checks a pattern while the command line is parsed, so that an invalid pattern is a usage error.
 fn pattern(text: &str) -> Result<String, FilterError> {
     Filter::builder().exclude(text)?;
     Ok(text.to_owned())
@@ -80,9 +80,9 @@ impl Args for FilterArgs {
         command
             .arg(patterns(
                 "exclude",
-                "Leave out keys that match ('*' crosses '/', 'x/' is a directory and all in it); the last match wins",
+                "Skip matching keys; the last match wins ('*' also matches '/', and 'x/' is x and everything below it)",
             ))
-            .arg(patterns("include", "Take keys that match, after all"))
+            .arg(patterns("include", "Include matching keys that an earlier --exclude skips"))
             .arg(
                 Arg::new("exclude-from")
                     .long("exclude-from")
@@ -90,7 +90,7 @@ impl Args for FilterArgs {
                     .action(ArgAction::Append)
                     .value_parser(local_path())
                     .help_heading(HEADING)
-                    .help("Leave out what the lines of a file say, in the syntax of .gitignore"),
+                    .help("Skip keys that match a line of FILE (.gitignore syntax)"),
             )
     }
 

@@ -1,4 +1,4 @@
-//! What a sync is: between what, which keys, compared how, with what deleted. Every command that makes a plan has these.
+//! The arguments that define a sync: locations, filter, comparison and deletes. Every command that makes a plan has them.
 
 use clap::Args;
 use pos3::{Archived, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, SyncOptions};
@@ -6,14 +6,14 @@ use pos3::{Archived, Compare, Deletion, Guards, Location, MaxDelete, Symlinks, S
 use super::filter::{FilterArgs, FilterArgsError};
 use super::{ConcurrencyArgs, S3Args, location};
 
-/// A sync, without what is to become of it.
+/// The arguments that define a sync, but not whether it is executed, written to a file or explained.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct JobArgs {
-    /// Where to copy from: a directory or s3://BUCKET/PREFIX
+    /// The source: a directory or s3://BUCKET/PREFIX
     #[arg(value_name = "SOURCE", value_parser = location())]
     pub(crate) from: Location,
 
-    /// Where to copy to
+    /// The target: a directory or s3://BUCKET/PREFIX
     #[arg(value_name = "TARGET", value_parser = location())]
     pub(crate) to: Location,
 
@@ -23,15 +23,15 @@ pub(crate) struct JobArgs {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// Follow symbolic links instead of leaving them out
+    /// Follow symbolic links instead of skipping them
     #[arg(long, overrides_with = "no_follow_symlinks", help_heading = "What to sync")]
     follow_symlinks: bool,
 
-    /// Leave symbolic links out (the default)
+    /// Skip symbolic links (the default)
     #[arg(long, overrides_with = "follow_symlinks", help_heading = "What to sync")]
     no_follow_symlinks: bool,
 
-    /// Skip archived objects without counting them as a failure
+    /// Do not treat skipped archived objects as a failure
     #[arg(long, help_heading = "What to sync")]
     skip_archived: bool,
 
@@ -45,43 +45,43 @@ pub(crate) struct JobArgs {
     pub(crate) s3: S3Args,
 }
 
-/// How files of one name are compared. Default: size, then time where it proves something, then content.
+/// How two files with the same key are compared. Default: [`Compare::Auto`].
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "How to compare")]
 #[group(multiple = false)]
 struct CompareArgs {
-    /// Take files of equal size for equal
+    /// Treat files of equal size as equal
     #[arg(long)]
     size_only: bool,
 
-    /// Compare size and content, whatever the times say
+    /// Compare sizes and checksums, and ignore times
     #[arg(short, long)]
     checksum: bool,
 
-    /// Compare size and time as 'aws s3 sync' does; downloading, any other time is a change
+    /// Compare sizes and times like 'aws s3 sync --exact-timestamps'
     #[arg(long)]
     exact_timestamps: bool,
 }
 
-/// What may be deleted.
+/// Whether and how much to delete.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "What to delete")]
 struct DeleteArgs {
-    /// Delete from the target what the source does not have
+    /// Delete files in the target that the source does not have
     #[arg(long)]
     delete: bool,
 
-    /// Refuse to delete more than N files, or P% of the target's (default: 50% of 20 or more)
+    /// Refuse to delete more than N files, or P% of the target [default: 50% if the target has 20 files or more]
     #[arg(long, value_name = "N|P%", value_parser = max_delete)]
     max_delete: Option<MaxDelete>,
 
-    /// Take a source prefix without a single key for an empty one; with --delete, let an empty source empty the target
+    /// Accept a source prefix without keys; with --delete, allow an empty source to delete everything in the target
     #[arg(long)]
     allow_empty: bool,
 }
 
 impl JobArgs {
-    /// Returns the options; this reads the files of `--exclude-from`.
+    /// Returns the options of the sync. Reads the files of `--exclude-from`.
     pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
         let DeleteArgs { delete, max_delete, allow_empty } = self.delete;
         let guards = Guards::default().with_allow_empty(allow_empty).with_max_delete(max_delete.unwrap_or_default());

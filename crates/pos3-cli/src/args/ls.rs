@@ -1,4 +1,4 @@
-//! `pos3-cli ls`.
+//! The arguments of `pos3-cli ls`.
 
 use clap::Args;
 use pos3::{Depth, Location};
@@ -7,45 +7,46 @@ use super::{S3Args, location};
 
 const EXAMPLES: &str = "\
 Examples:
-  pos3-cli ls s3://bucket/data/                     what is in data/
-  pos3-cli ls s3://lab@bucket/data -r               everything below; the URLs keep the profile
-  pos3-cli ls s3://bucket/data -r | grep '\\.csv$' | xargs -d '\\n' -n 1 pos3-cli download
-  pos3-cli ls s3://bucket/data -l                   times and sizes, in the lines of 'aws s3 ls'
+  pos3-cli ls s3://bucket/data/             # the contents of data/
+  pos3-cli ls s3://lab@bucket/data -r       # everything below data/
+  pos3-cli ls s3://bucket/data --long       # the format of 'aws s3 ls'
   pos3-cli ls s3://bucket/data -r --human-readable --summarize
-  pos3-cli ls s3://bucket/data --json               keys as they are, also with control characters
+  pos3-cli ls s3://bucket/data --json       # exact keys
+  pos3-cli ls s3://bucket/data -r | grep '\\.csv$' \\
+    | xargs -d '\\n' -n 1 pos3-cli download
 
-Each line is a URL or an absolute path, which every command takes; a directory ends in '/'.
-Control characters in a key are written as '\\n' and the like, so that a line is one item.
-Exit code 1 says that there is nothing.";
+'s3://BUCKET/x/' lists the contents of x/. 's3://BUCKET/x' lists the object x if
+it exists, otherwise the contents of x/.
 
-/// List what is at a location
-///
-/// 's3://BUCKET/x/' is what is in x/; 's3://BUCKET/x' is the object x if there is one, else what is in x/. A file shows
-/// itself.
+Each line is a URL or an absolute path, which every command accepts. A directory
+ends in '/'. pos3 escapes control characters in keys, such as '\\n', so that each
+item is one line. If nothing exists at the location, the exit code is 1.";
+
+/// The arguments of `pos3-cli ls`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LsArgs {
-    /// What to list: s3://BUCKET/PREFIX or a path
+    /// The location to list: s3://BUCKET/PREFIX or a path
     #[arg(value_parser = location())]
     pub(crate) location: Location,
 
-    /// List everything below
+    /// List everything below the location
     #[arg(short, long)]
     recursive: bool,
 
-    /// Show time, size and name instead of the whole location
+    /// Show time, size and name instead of the full location
     #[arg(short, long)]
     long: bool,
 
-    /// Show sizes with a unit; this implies --long
+    /// Show sizes with a unit, such as 1.5 KiB (implies --long)
     #[arg(short = 'H', long)]
     pub(crate) human_readable: bool,
 
-    /// Add the number of objects and their bytes
+    /// Print the number of objects and their total size at the end
     #[arg(long)]
     pub(crate) summarize: bool,
 
-    /// Write one JSON object to stdout
+    /// Write the result to stdout as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 

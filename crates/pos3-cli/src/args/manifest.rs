@@ -1,4 +1,4 @@
-//! `pos3-cli manifest`, and the options about what is remembered.
+//! The arguments of `pos3-cli manifest`, and `--lock-wait`, which other commands share.
 
 use std::time::Duration;
 
@@ -13,10 +13,27 @@ Examples:
   pos3-cli manifest forget ./data s3://bucket/data reports/2024 a.txt
   pos3-cli manifest forget ./data s3://bucket/data --all
 
-A sync remembers which files it found equal, so that the next one need not read them again. All of it may be deleted at
-any moment: the next sync compares more, and no data is lost. Both directions between two locations share it.";
+The sync state of two locations records which files were equal, so that the next
+sync does not read them again. It has one manifest row for each of these files.
+Both directions of a sync share it.
 
-/// Show or forget what is remembered between runs
+The sync state is a cache. Deleting it makes the next sync compare more files,
+but loses no data.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  pos3-cli manifest show ./data s3://bucket/data
+  pos3-cli manifest show ./data s3://bucket/data --json
+
+Each line is a file that was equal in both locations: the checksum of its
+content if one is known, and its key.";
+
+const FORGET_EXAMPLES: &str = "\
+Examples:
+  pos3-cli manifest forget ./data s3://bucket/data reports/2024 a.txt
+  pos3-cli manifest forget ./data s3://bucket/data --all";
+
+/// The arguments of `pos3-cli manifest`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ManifestArgs {
@@ -24,25 +41,23 @@ pub(crate) struct ManifestArgs {
     pub(crate) command: ManifestCommand,
 }
 
-/// What is to be done.
+/// The subcommands of `pos3-cli manifest`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ManifestCommand {
-    /// Show what is remembered of two locations
-    ///
-    /// One line for each file that was equal in both: a digest of its content where one was known, and its key.
+    /// Show the manifest rows of two locations
     Show(ManifestShowArgs),
-    /// Forget what is remembered, so that the next sync compares again
+    /// Remove manifest rows, so that the next sync compares the files again
     Forget(ManifestForgetArgs),
 }
 
-/// Two locations whose memory is meant.
+/// The two locations whose sync state a subcommand uses.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PairArgs {
-    /// One location, as it was given to sync
+    /// The source of the sync (the order does not matter)
     #[arg(value_name = "SOURCE", value_parser = location())]
     pub(crate) from: Location,
 
-    /// The other one
+    /// The target of the sync
     #[arg(value_name = "TARGET", value_parser = location())]
     pub(crate) to: Location,
 
@@ -53,34 +68,39 @@ pub(crate) struct PairArgs {
     pub(crate) s3: S3Args,
 }
 
+/// The arguments of `pos3-cli manifest show`.
+// Options that follow the flattened arguments would appear under the heading of the last ones.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = SHOW_EXAMPLES)]
 pub(crate) struct ManifestShowArgs {
-    #[command(flatten)]
-    pub(crate) pair: PairArgs,
-
-    /// Write one JSON object to stdout, with the fingerprints
+    /// Write the rows with their fingerprints to stdout as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
 
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ManifestForgetArgs {
     #[command(flatten)]
     pub(crate) pair: PairArgs,
-
-    /// Keys below the locations; a directory means everything in it
-    #[arg(value_name = "PATH", required_unless_present = "all")]
-    pub(crate) paths: Vec<String>,
-
-    /// Forget every file
-    #[arg(long, conflicts_with = "paths")]
-    pub(crate) all: bool,
 }
 
-/// What is done while another run uses the same two locations.
+/// The arguments of `pos3-cli manifest forget`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = FORGET_EXAMPLES)]
+pub(crate) struct ManifestForgetArgs {
+    /// Paths relative to both locations; a directory includes everything below it
+    #[arg(value_name = "PATH", index = 3, required_unless_present = "all")]
+    pub(crate) paths: Vec<String>,
+
+    /// Remove every row
+    #[arg(long, conflicts_with = "paths")]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) pair: PairArgs,
+}
+
+/// How long to wait while another run uses the same two locations.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LockArgs {
-    /// How long to wait for another run between the same two locations; 0 does not wait
+    /// Wait up to SECONDS for another run of the same two locations
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole_seconds)]
     lock_wait: u64,
 }

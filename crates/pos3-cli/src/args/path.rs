@@ -1,18 +1,18 @@
-//! Options that are paths on this machine.
+//! The parser of options that take a local path.
 //!
-//! Taken as it is, `--local s3://bucket/data` would make a directory `s3:` here, and nobody would find what is in it.
+//! It rejects URLs. Otherwise, `--local s3://bucket/data` would create a local directory `s3:`.
 
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use pos3::{Location, LocationError};
 
-/// Reads a path. A URL is a usage error, but for one of a path: `file:///PATH`.
+/// Returns a parser of local paths. A URL other than `file:///PATH` is a usage error.
 pub(super) fn local_path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| read(&path))
 }
 
-/// The message repeats nothing: a URL may hold a password.
+/// Parses a path. The error message does not repeat the text, because a URL may contain a password.
 fn read(path: &Path) -> Result<PathBuf, String> {
     match Location::from_os_str(path.as_os_str()) {
         Ok(Location::Local(path)) => Ok(path),

@@ -1,4 +1,4 @@
-//! `pos3-cli plan`.
+//! The arguments of `pos3-cli plan`.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -11,20 +11,25 @@ use super::{JobArgs, ShowArgs, SyncManifestArgs};
 const EXAMPLES: &str = "\
 Examples:
   pos3-cli plan ./data s3://bucket/data --delete -o plan.jsonl
-  pos3-cli plan s3://bucket/a s3://bucket/b | jq -r 'select(.action) | [.action, .key] | @tsv'
   pos3-cli apply plan.jsonl
+  pos3-cli plan s3://bucket/a s3://bucket/b \\
+    | jq -r 'select(.action) | [.action, .key] | @tsv'
 
-The first line of the file says between what; each further line is one action, with what was seen of both sides. Paths
-become absolute. Guards such as --max-delete are asked here: a plan that they refuse is not written, and the exit code
-is 4. To leave something out, make the plan again with --exclude: a file with lines missing is refused.";
+pos3 changes neither location. 'pos3-cli apply' executes the file later, on one
+machine or in parts on several machines.
 
-/// Write what a sync would do to a file
-///
-/// Nothing is touched. The file can be read, kept, and executed with 'apply', here or on several machines at once.
+The first line of the file contains the two locations, with absolute paths. Each
+further line is one action, with the state of both sides. If a limit such as
+--max-delete refuses the plan, pos3 writes no file and exits with code 4.
+
+Do not remove lines: 'apply' refuses a changed file. To omit files, make the
+plan again with --exclude.";
+
+/// The arguments of `pos3-cli plan`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PlanArgs {
-    /// The file to write; '-' is stdout
+    /// Write the plan to FILE; '-' is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-", value_parser = local_path())]
     output: PathBuf,
 
@@ -39,7 +44,7 @@ pub(crate) struct PlanArgs {
 }
 
 impl PlanArgs {
-    /// Returns the file to write, unless that is stdout.
+    /// Returns the file to write, or `None` for stdout.
     pub(crate) fn file(&self) -> Option<&PathBuf> {
         Some(&self.output).filter(|path| path.as_os_str() != OsStr::new("-"))
     }

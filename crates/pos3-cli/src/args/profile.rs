@@ -1,14 +1,13 @@
-//! `--profile`: which locations of a command it is for.
+//! Applies `--profile` to the locations of a command.
 //!
-//! It is written into them before anything else is done, so that a plan that is saved, and every message, says which
-//! server was meant.
+//! The profile becomes part of the locations right after parsing. So every saved plan and every message names the server.
 
 use pos3::Location;
 
 use super::{Cli, Command, JobArgs, ManifestCommand, PairArgs, S3Args};
 
 impl Cli {
-    /// Returns the command line with the profile in every location that can have one and names none.
+    /// Returns the command line with the profile added to every `s3://` location that names none.
     pub(crate) fn located(mut self) -> Self {
         match &mut self.command {
             Command::Sync(args) => {
@@ -18,7 +17,7 @@ impl Cli {
             }
             Command::Plan(args) => args.job.locate(),
             Command::Explain(args) => args.job.locate(),
-            // The plan itself says where its locations are.
+            // The plan file contains its locations with their profiles.
             Command::Apply(args) => {
                 let args = &mut **args;
                 locate(&args.s3, args.safety.backup_dir.as_mut());
@@ -27,7 +26,7 @@ impl Cli {
                 let args = &mut **args;
                 locate(&args.s3, [&mut args.from, &mut args.to]);
             }
-            // Theirs are read when the commands begin.
+            // These commands parse their URL when they start.
             Command::Download(_) | Command::Upload(_) => {}
             Command::Run(args) => args.locate(),
             Command::Ls(args) => locate(&args.s3, [&mut args.location]),

@@ -1,4 +1,4 @@
-//! `pos3-cli run`.
+//! The arguments of `pos3-cli run`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use pos3::{Guards, Location, MaxDelete, Shape, Symlinks};
 use super::SessionArgs;
 use super::job::max_delete;
 use super::path::local_path;
+use super::session::PATTERNS;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,102 +18,125 @@ Examples:
     --sync-on-error --interval 60 -- python train.py
   pos3-cli run --download in=s3://bucket/raw --upload out=s3://bucket/clean \\
     -- sh -c 'sort \"$POS3_PATH_IN/a.csv\" > \"$POS3_PATH_OUT/a.csv\"'
-  pos3-cli run --upload-file model=s3://bucket/run-7/model.ckpt -- sh -c 'train > \"$POS3_PATH_MODEL\"'
+  pos3-cli run --upload-file model=s3://bucket/run-7/model.ckpt \\
+    -- sh -c 'train > \"$POS3_PATH_MODEL\"'
 
-The program finds its local paths in its environment: '--download data=…' gives POS3_PATH_DATA. Its inputs are there when
-it starts. Its outputs are uploaded every --interval seconds while it works; a file that is being written waits. Write
-files that are replaced under another name first and rename them: then a copy of half a file can never exist.
+Paths:
+  The program finds each local path in its environment: '--download data=…' sets
+  POS3_PATH_DATA. A local path instead of a URL is used in place.
+  The path of --upload and --sync is a directory, which pos3 creates, unless
+  --sync downloads a single object. The path of --upload-file and --sync-file is
+  a file, which the program creates.
 
-An output is a directory, which is there when the program starts, unless its URL is that of an object that --sync fetched.
-The path of --upload-file and --sync-file is left free for the file. A path instead of a URL is used where it is.
+Uploads:
+  pos3 uploads changed files every --interval seconds and when the program has
+  ended. It skips a file that is being written and uploads it next time. It
+  cannot detect a half-written file that is no longer being written. To replace
+  files safely, write them under another name and rename them.
+  If the program exits with 0, pos3 uploads all outputs. If the program fails,
+  or after a signal, pos3 uploads outputs only with --sync-on-error, deletes
+  nothing, and stops after --deadline seconds.
 
-When the program ends with code 0, everything is uploaded. When it fails, or SIGINT, SIGTERM, SIGHUP or SIGQUIT comes,
-only what --sync-on-error asks for is uploaded, nothing is deleted, and --deadline limits the time. These signals are
-passed on to the program and its process group, which have --grace seconds to end; a second signal kills them and ends
-the uploads at once. When the first signal comes after the program has ended, the uploads go on until the deadline and
-nothing more is deleted. Under nohup a SIGHUP is ignored. A SIGHUP after another signal, or the same signal again within
-a second, is not a second signal. SIGALRM, SIGVTALRM, SIGPROF and SIGXCPU are treated as SIGTERM. SIGUSR1 and SIGUSR2
-are passed on to the program, and nothing else happens. If pos3-cli is killed, the program gets SIGTERM (Linux).
+Remote deletes:
+  --delete-remote deletes an object only if this machine uploaded or downloaded
+  it, no other writer has changed it since then, and the program removed the
+  local file. While the program runs, the file must also be missing at two
+  consecutive uploads. If more deletes than --max-delete are due, pos3 deletes
+  nothing and exits with 1.
 
-Exit code: the program's; 128 + N when signal N ended it; 1 when the program succeeded and an upload did not, or an
-output is not there (after a signal 128 + N); 127 when there is no such program and 126 when it cannot be executed, before anything is fetched.";
+Signals:
+  pos3 passes SIGINT, SIGTERM, SIGHUP and SIGQUIT on to the program and its
+  process group, and kills them after --grace seconds. A second signal kills
+  them and stops the uploads immediately. If the first signal arrives after the
+  program has ended, the uploads have --deadline seconds, and pos3 deletes
+  nothing more.
+  These are not second signals: the same signal within a second, and SIGHUP
+  after another signal. Under nohup, pos3 ignores SIGHUP.
+  pos3 treats SIGALRM, SIGVTALRM, SIGPROF and SIGXCPU as SIGTERM. It only passes
+  SIGUSR1 and SIGUSR2 on to the program. If pos3-cli is killed, the program
+  receives SIGTERM (Linux).
 
-/// Run a program with inputs from S3 and outputs to S3
+Exit codes:
+  N      the exit code of the program
+  1      the program succeeded, but an upload failed or an output is missing
+  126    the program cannot be executed; nothing was downloaded
+  127    the program does not exist; nothing was downloaded
+  128+N  signal N ended the program, or prevented uploads or deletes";
+
+/// The arguments of `pos3-cli run`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = format!("{EXAMPLES}\n\n{PATTERNS}"))]
 pub(crate) struct RunArgs {
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 
-    /// Fetch this before the program starts
-    #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Places")]
+    /// Download URL before the program starts
+    #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Inputs and outputs")]
     download: Vec<Place>,
 
-    /// Upload this while the program works and when it has ended
-    #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Places")]
+    /// Upload a directory to URL while the program runs and when it has ended
+    #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Inputs and outputs")]
     upload: Vec<Place>,
 
-    /// Both: fetch what is there already (nothing is fine), then upload
-    #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Places")]
+    /// Download URL if it exists, then upload like --upload
+    #[arg(long, value_name = "NAME=URL", value_parser = place, help_heading = "Inputs and outputs")]
     sync: Vec<Place>,
 
-    /// Upload one file; the program makes it at its path
-    #[arg(long, value_name = "NAME=URL", value_parser = file_place, help_heading = "Places")]
+    /// Upload one file, which the program creates
+    #[arg(long, value_name = "NAME=URL", value_parser = file_place, help_heading = "Inputs and outputs")]
     upload_file: Vec<Place>,
 
-    /// Fetch one file if it is there already, then upload it; the program writes it at its path
-    #[arg(long, value_name = "NAME=URL", value_parser = file_place, help_heading = "Places")]
+    /// Download one object if it exists, then upload like --upload-file
+    #[arg(long, value_name = "NAME=URL", value_parser = file_place, help_heading = "Inputs and outputs")]
     sync_file: Vec<Place>,
 
-    /// Upload what symbolic links in the outputs lead to, instead of leaving them out
+    /// Follow symbolic links in the outputs instead of skipping them
     #[arg(long, overrides_with = "no_follow_symlinks")]
     follow_symlinks: bool,
 
-    /// Leave symbolic links in the outputs out and report them (the default)
+    /// Skip and report symbolic links in the outputs (the default)
     #[arg(long, overrides_with = "follow_symlinks")]
     no_follow_symlinks: bool,
 
-    /// Upload what has changed every so many seconds; 'none' uploads at the end only
+    /// Upload changes every SECONDS; 'none' uploads only at the end
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = interval)]
     pub(crate) interval: Interval,
 
-    /// Upload also when the program fails or a signal comes
+    /// Upload the outputs even if the program fails or a signal arrives
     #[arg(long)]
     pub(crate) sync_on_error: bool,
 
-    /// Delete local files that the place does not have (--download, --sync), before the program starts
+    /// Delete local files of --download and --sync that do not exist remotely, before the program starts
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_local: bool,
 
-    /// Delete remotely what this machine stored or fetched there and the program removed: when it succeeds, and while it
-    /// works what is absent at two consecutive uploads; what others stored stays
+    /// Delete objects whose local files the program removed
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_remote: bool,
 
-    /// Delete not more than N files of a place, or P% of them (default: 50% of 20 or more)
+    /// Refuse to delete more than N files of a location, or P% of them [default: 50% if it has 20 files or more]
     #[arg(long, value_name = "N|P%", value_parser = max_delete, help_heading = "What to delete")]
     max_delete: Option<MaxDelete>,
 
-    /// Let a directory that the program emptied empty its place (--delete-remote), and an empty place its directory (--sync
-    /// with --delete-local)
+    /// Allow an empty output directory to delete everything at its URL (--delete-remote), and an empty URL to delete
+    /// everything in its directory (--sync with --delete-local)
     #[arg(long, help_heading = "What to delete")]
     allow_empty: bool,
 
-    /// How long the program, and what it started, may take to end after a signal before they are killed, in seconds
+    /// Kill the program and its processes SECONDS after a signal
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) grace: Duration,
 
-    /// How long the uploads may take when the program failed or a signal came, in seconds; what is in flight then has ten
-    /// more
+    /// Stop the uploads SECONDS after a failure or a signal; files in flight get 10 seconds more
     #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     pub(crate) deadline: Duration,
 
-    /// Write what became of the program and of every upload to this file, as one JSON object
+    /// Write the result of the program and of every upload to FILE as one JSON object
     #[arg(long, value_name = "FILE", value_parser = local_path())]
     pub(crate) json_report: Option<PathBuf>,
 
-    /// Show errors only
+    /// Print errors only
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -120,7 +144,7 @@ pub(crate) struct RunArgs {
     pub(crate) session: SessionArgs,
 }
 
-/// A named place.
+/// A named input or output.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) name: String,
@@ -128,7 +152,7 @@ pub(crate) struct Place {
     pub(crate) shape: Shape,
 }
 
-/// What a place is for.
+/// Whether a place is downloaded, uploaded or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     Download,
@@ -136,34 +160,34 @@ pub(crate) enum Use {
     Sync,
 }
 
-/// How often outputs are uploaded.
+/// The time between two background uploads, or `None` to upload only at the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interval(pub(crate) Option<Duration>);
 
 impl Place {
-    /// Returns the place as the session takes it.
+    /// Returns the location as a session accepts it.
     pub(crate) fn url(&self) -> String {
         self.location.to_string()
     }
 
-    /// Returns false for a path, which is used where it is.
+    /// Returns false for a local path, which is used in place.
     pub(crate) fn is_remote(&self) -> bool {
         self.location.path().is_none()
     }
 
-    /// Returns the variable that tells the program where it is.
+    /// Returns the environment variable that contains the local path.
     pub(crate) fn variable(&self) -> String {
         format!("POS3_PATH_{}", self.name.to_ascii_uppercase())
     }
 }
 
 impl RunArgs {
-    /// Returns how much may be deleted.
+    /// Returns the limits on deletes.
     pub(crate) fn guards(&self) -> Guards {
         Guards::default().with_allow_empty(self.allow_empty).with_max_delete(self.max_delete.unwrap_or_default())
     }
 
-    /// Returns what becomes of symbolic links in the outputs.
+    /// Returns how symbolic links in the outputs are treated.
     pub(crate) fn symlinks(&self) -> Symlinks {
         if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
     }
@@ -177,7 +201,7 @@ impl RunArgs {
         download.chain(upload).chain(sync)
     }
 
-    /// Gives the profile of `--profile` to the places that could have one and name none.
+    /// Adds the profile of `--profile` to the `s3://` places that name none.
     pub(super) fn locate(&mut self) {
         let outputs = self.upload.iter_mut().chain(&mut self.sync);
         let files = self.upload_file.iter_mut().chain(&mut self.sync_file);
@@ -186,7 +210,7 @@ impl RunArgs {
         }
     }
 
-    /// Returns a name that two places have, as the variables of the program see them.
+    /// Returns the name of a place whose environment variable another place already uses.
     pub(crate) fn duplicate(&self) -> Option<&str> {
         let mut seen = std::collections::HashSet::new();
         self.places().find(|(_, place)| !seen.insert(place.variable())).map(|(_, place)| place.name.as_str())
@@ -197,7 +221,7 @@ fn place(text: &str) -> Result<Place, String> {
     let (name, url) = text.split_once('=').ok_or("write NAME=URL, such as data=s3://bucket/data")?;
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if !starts_well || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
-        return Err(format!("the name '{name}' must be letters, digits and '_', and not begin with a digit"));
+        return Err(format!("the name '{name}' must consist of letters, digits and '_', and not begin with a digit"));
     }
     let location = url.parse().map_err(|error: pos3::LocationError| error.to_string())?;
     Ok(Place { name: name.to_owned(), location, shape: Shape::Auto })
@@ -206,7 +230,7 @@ fn place(text: &str) -> Result<Place, String> {
 fn file_place(text: &str) -> Result<Place, String> {
     let place = place(text)?;
     if text.ends_with('/') || matches!(&place.location, Location::Remote(remote) if remote.key().is_empty()) {
-        return Err("the URL of one file has a name at its end, such as model=s3://bucket/run/model.ckpt".to_owned());
+        return Err("the URL of a file must end with its name, such as model=s3://bucket/run/model.ckpt".to_owned());
     }
     Ok(Place { shape: Shape::File, ..place })
 }
@@ -217,7 +241,7 @@ fn interval(text: &str) -> Result<Interval, String> {
     }
     let interval = seconds(text)?;
     if interval.is_zero() {
-        return Err("an interval must be longer than nothing; 'none' uploads at the end only".to_owned());
+        return Err("the interval must be greater than zero; 'none' uploads only at the end".to_owned());
     }
     Ok(Interval(Some(interval)))
 }

@@ -1,4 +1,4 @@
-//! The options that say where S3 is.
+//! The options that select the S3 server and how to connect to it.
 
 use std::path::PathBuf;
 
@@ -8,35 +8,35 @@ use pos3::{Credentials, Location, Profiles, S3Provider, S3Settings, S3SettingsEr
 use super::path::local_path;
 use crate::warnings::Warnings;
 
-/// The scheme whose locations have profiles.
+/// The only scheme whose locations can have a profile.
 const SCHEME: &str = "s3";
 
-/// Where S3 is. Options come before the environment.
+/// The S3 server. Options take precedence over the environment.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "S3")]
 pub(crate) struct S3Args {
-    /// Use this profile for every s3:// location that names none (see PROFILE@ in 'pos3-cli --help')
+    /// Use profile NAME for s3:// locations that name none
     #[arg(long, value_name = "NAME", value_parser = profile, conflicts_with_all = ["endpoint_url", "region", "no_sign_request"])]
     profile: Option<String>,
 
-    /// Use this server instead of Amazon's, such as http://127.0.0.1:9000
+    /// Use the S3 server at URL, such as http://127.0.0.1:9000
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
 
-    /// The region of the bucket
+    /// Use this region [default: from the environment, else us-east-1]
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
 
-    /// Trust the certificates in this PEM file, and nobody else
+    /// Trust only the certificates in this PEM file
     #[arg(long, value_name = "FILE", value_parser = local_path())]
     ca_bundle: Option<PathBuf>,
 
-    /// Send requests without a signature, as public buckets allow
+    /// Do not sign requests (for public buckets)
     #[arg(long)]
     no_sign_request: bool,
 }
 
-/// Refuses a URL, whose password would become part of every location.
+/// Parses the name of a profile. Rejects a URL, because its password would become part of every location.
 fn profile(name: &str) -> Result<String, String> {
     if name.contains(['/', '@']) {
         return Err(
@@ -47,15 +47,14 @@ fn profile(name: &str) -> Result<String, String> {
 }
 
 impl S3Args {
-    /// Returns who opens `s3://`: with these options, else with the environment, and with the profiles of the file.
+    /// Returns the provider of `s3://`. It uses these options, then the environment, and the profiles of the profiles file.
     pub(crate) fn provider(&self, warnings: &Warnings) -> Result<S3Provider, S3SettingsError> {
         let warnings = warnings.clone();
         let provider = S3Provider::new(self.settings()?).with_profiles(Profiles::from_env());
         Ok(provider.with_warnings(move |warning| warnings.tell(warning)))
     }
 
-    /// Gives the profile of `--profile` to a location that could have one and names none. What is written down of the
-    /// location, in a plan or in a message, then says which server was meant.
+    /// Adds the profile of `--profile` to an `s3://` location that names none. Plans and messages then name the server.
     pub(crate) fn locate(&self, location: &mut Location) {
         if let Some(profile) = self.profile.as_deref().filter(|_| location.scheme() == SCHEME) {
             *location = location.clone().with_default_profile(profile);

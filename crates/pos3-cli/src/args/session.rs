@@ -1,4 +1,4 @@
-//! The options of every command that works with local copies: `download`, `upload`, `run`.
+//! The options of the commands that maintain local copies: `download`, `upload` and `run`.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,18 @@ use pos3::Filter;
 use super::path::local_path;
 use super::{ConcurrencyArgs, S3Args};
 
-/// How a session is set up.
+/// The explanation of `--exclude`, which these commands add to their help.
+pub(super) const PATTERNS: &str = "\
+Patterns of --exclude are compared with the end of a path, name by name:
+  'logs'     every file or directory 'logs', with everything below it
+  '*.tmp'    every file that ends in '.tmp' ('*' does not match '/')
+  'a/*.tmp'  such files in every directory 'a'
+  'a/**/b'   every 'b' at any depth below a directory 'a'";
+
+/// The options of a session.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SessionArgs {
-    /// Keep local copies below this directory, as PROFILE/BUCKET/KEY ('_' stands for no profile)
+    /// Store local copies as DIR/PROFILE/BUCKET/KEY ('_' if there is no profile)
     #[arg(
         long,
         value_name = "DIR",
@@ -25,16 +33,15 @@ pub(crate) struct SessionArgs {
     #[command(flatten)]
     pub(crate) concurrency: ConcurrencyArgs,
 
-    /// Move at most this many bytes per second in each direction: 500K, 10M, 1.5G
+    /// Limit each direction to RATE bytes per second, such as 500K, 10M or 1.5G
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) limit: Option<f64>,
 
-    /// Leave alone what matches, on both sides, compared from the right: 'logs' is every logs and all below it, '*.tmp'
-    /// every such file, 'a/*.tmp' those in any a, 'a/**/b' every b below any a
+    /// Skip files and directories that match, on both sides
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub(crate) exclude: Vec<String>,
 
-    /// Neither use nor write what is remembered between runs ('pos3-cli manifest --help')
+    /// Do not use the sync state (see 'pos3-cli manifest --help')
     #[arg(long)]
     pub(crate) no_manifest: bool,
 
@@ -42,7 +49,8 @@ pub(crate) struct SessionArgs {
     pub(crate) s3: S3Args,
 }
 
-/// Reads bytes per second: a number, and a unit of 1024, its square or its cube.
+/// Parses bytes per second: a number and an optional unit. The units K, M and G are powers of 1024; `B`, `iB` and `/s`
+/// after them are allowed.
 fn rate(text: &str) -> Result<f64, String> {
     let bare = text.strip_suffix("/s").unwrap_or(text);
     let bare = bare.strip_suffix("iB").or_else(|| bare.strip_suffix('B')).unwrap_or(bare);
@@ -55,7 +63,7 @@ fn rate(text: &str) -> Result<f64, String> {
         'K' => 1,
         'M' => 2,
         'G' => 3,
-        _ => return Err("the unit of a rate is K, M or G, of 1024".to_owned()),
+        _ => return Err("the unit of a rate must be K, M or G (powers of 1024)".to_owned()),
     };
     match number.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number * 1024f64.powi(power)),

@@ -1,29 +1,29 @@
-//! What of a run is shown, and in which form.
+//! The options that select how much a command prints, and in which format.
 
 use clap::{ArgAction, Args};
 
-/// What is shown.
+/// The output options, as clap parses them.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct ShowArgs {
-    /// Write one JSON object to stdout: what was done, or what would be
+    /// Write the result to stdout as one JSON object
     #[arg(long)]
     json: bool,
 
-    /// Tell of every finished action, and list everything skipped
+    /// Print every finished action and every skipped file
     #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
     verbose: bool,
 
-    /// Show errors only
+    /// Print errors only
     #[arg(short, long)]
     quiet: bool,
 
-    /// Show no progress
+    /// Do not show progress
     #[arg(long)]
     no_progress: bool,
 }
 
-/// What a person wants to see on stderr, and in which form the result goes to stdout.
+/// How much goes to stderr, and in which format the result goes to stdout.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Show {
     pub(crate) json: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Show {
     pub(crate) progress: bool,
 }
 
-/// How much is said.
+/// How much a command prints to stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
     Quiet,

@@ -1,4 +1,4 @@
-//! `pos3-cli sync`.
+//! The arguments of `pos3-cli sync`, and the options about safety and the sync state, which other commands share.
 
 use clap::Args;
 use pos3::{Location, Verify};
@@ -13,17 +13,24 @@ Examples:
   pos3-cli sync s3://bucket/a s3://bucket/b --json
   pos3-cli sync ./data s3://bucket/data --delete --backup-dir s3://bucket/old
 
-A '/' at the end of a location changes nothing. Excluded keys are neither copied nor deleted.
+pos3 copies new and changed files. With --delete, it also deletes, but only
+after every copy has succeeded. Excluded keys are neither copied nor deleted. A
+'/' at the end of a location has no effect.
+
+By default, pos3 compares sizes first, then uses the cheapest evidence that
+decides: the sync state, times or checksums.
+
+--backup-dir never replaces an earlier backup: it appends the time to the name
+of the new one. LOCATION must not overlap the source or the target, unless
+--exclude excludes it.
+
 See 'pos3-cli --help' for exit codes and the environment.";
 
-/// Make the target like the source
-///
-/// Copies what is new or changed. Deletes nothing unless --delete is given, and then only after everything was copied
-/// without a failure.
+/// The arguments of `pos3-cli sync`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SyncArgs {
-    /// Show what would be done, one line each, and do nothing
+    /// Print the actions without executing them
     #[arg(short = 'n', long, visible_alias = "dryrun")]
     pub(crate) dry_run: bool,
 
@@ -40,17 +47,15 @@ pub(crate) struct SyncArgs {
     pub(crate) show: ShowArgs,
 }
 
-/// What is done besides copying and deleting, so that nothing is lost.
+/// Protection against data loss.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Safety")]
 pub(crate) struct SafetyArgs {
-    /// Copy what would be overwritten or deleted to this location first, under the same names; older copies there are
-    /// kept, and the new ones get a time in their names. It must not lie inside the source or the target, unless
-    /// --exclude leaves it out
+    /// Copy each file to LOCATION before it is overwritten or deleted
     #[arg(long, value_name = "LOCATION", value_parser = lasting_location())]
     pub(crate) backup_dir: Option<Location>,
 
-    /// Count a copy as failed that no checksum of either side covers, although it was made
+    /// Treat a copy as failed if no checksum can verify it
     #[arg(long)]
     verify: bool,
 }
@@ -61,11 +66,11 @@ impl SafetyArgs {
     }
 }
 
-/// What is remembered between runs.
+/// The use of the sync state.
 #[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "What to remember")]
+#[command(next_help_heading = "Sync state")]
 pub(crate) struct SyncManifestArgs {
-    /// Neither use nor write what is remembered between runs ('pos3-cli manifest --help')
+    /// Do not use the sync state (see 'pos3-cli manifest --help')
     #[arg(long)]
     pub(crate) no_manifest: bool,
 

@@ -1,4 +1,4 @@
-//! `pos3-cli download` and `pos3-cli upload`.
+//! The arguments of `pos3-cli download` and `pos3-cli upload`.
 
 use std::path::PathBuf;
 
@@ -7,53 +7,56 @@ use pos3::{Guards, MaxDelete, Symlinks};
 
 use super::job::max_delete;
 use super::path::local_path;
+use super::session::PATTERNS;
 use super::{SessionArgs, ShowArgs};
 
 const DOWNLOAD: &str = "\
 Examples:
-  data=$(pos3-cli download s3://bucket/data)         a local copy below the cache root; stdout is its path
-  pos3-cli download s3://bucket/data --local ./data  a copy here
-  pos3-cli download s3://bucket/model.bin            one object is one file
-  pos3-cli download s3://bucket/data -n --delete     what would be done, one line each
+  data=$(pos3-cli download s3://bucket/data)         # into the cache root
+  pos3-cli download s3://bucket/data --local ./data  # into ./data
+  pos3-cli download s3://bucket/model.bin            # one object, as one file
+  pos3-cli download s3://bucket/data -n --delete     # only print the actions
 
-'s3://bucket/x/' is everything below x/; 's3://bucket/x' is the object x if there is one, else everything below x/.
-A place with nothing in it is an error. A second run fetches what has changed.";
+pos3 downloads new and changed objects, then writes the absolute local path to
+stdout. Without --local, the path is below the cache root.
+
+'s3://bucket/x/' is everything below x/. 's3://bucket/x' is the object x if it
+exists, otherwise everything below x/. If neither exists, the download fails.
+An object is downloaded to the file PATH, or into PATH if it ends in '/'.";
 
 const UPLOAD: &str = "\
 Examples:
-  pos3-cli upload s3://bucket/run --local ./out           upload what is new or changed
-  pos3-cli upload s3://bucket/run                         the local copy below the cache root
-  pos3-cli upload s3://bucket/dir/ --local model.bin      one file, as dir/model.bin
-  pos3-cli upload s3://bucket/run --local ./out --delete  make the prefix exactly like ./out
+  pos3-cli upload s3://bucket/run --local ./out           # a directory
+  pos3-cli upload s3://bucket/dir/ --local a.bin          # a file, as dir/a.bin
+  pos3-cli upload s3://bucket/run                         # from the cache root
+  pos3-cli upload s3://bucket/run --local ./out --delete  # make run like ./out
 
-Nothing is written to stdout.";
+pos3 uploads new and changed files once, and writes nothing to stdout. Without
+--local, it uploads the local copy of URL below the cache root.";
 
-/// Bring a prefix or an object to local disk and print where it is
-///
-/// Fetches what is new or changed, and writes one line to stdout when everything is there: the absolute local path.
+/// The arguments of `pos3-cli download`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = DOWNLOAD)]
+#[command(after_help = format!("{DOWNLOAD}\n\n{PATTERNS}"))]
 pub(crate) struct DownloadArgs {
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
 
-/// Bring a local directory or file to a prefix or an object
-///
-/// Sends what is new or changed, once. Deletes nothing unless --delete is given.
+/// The arguments of `pos3-cli upload`.
+// Options that follow the flattened arguments would appear under the heading of the last ones.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = UPLOAD)]
+#[command(after_help = format!("{UPLOAD}\n\n{PATTERNS}"))]
 pub(crate) struct UploadArgs {
-    #[command(flatten)]
-    pub(crate) transfer: TransferArgs,
-
-    /// Upload what symbolic links lead to, instead of leaving them out
+    /// Follow symbolic links instead of skipping them
     #[arg(long, overrides_with = "no_follow_symlinks")]
     follow_symlinks: bool,
 
-    /// Leave symbolic links out (the default)
+    /// Skip symbolic links (the default)
     #[arg(long, overrides_with = "follow_symlinks")]
     no_follow_symlinks: bool,
+
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
 }
 
 impl UploadArgs {
@@ -62,31 +65,30 @@ impl UploadArgs {
     }
 }
 
-/// One transfer between a place in S3 and its local copy.
+/// One transfer between a remote location and its local copy.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TransferArgs {
-    /// The remote place: s3://BUCKET/KEY or s3://PROFILE@BUCKET/KEY
+    /// The remote location: s3://BUCKET/KEY or s3://PROFILE@BUCKET/KEY
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 
-    /// The local path: a file for one object, a directory for a prefix; an object goes inside a path that ends in '/'
-    /// [default: below the cache root]
+    /// Use this local file or directory [default: below the cache root]
     #[arg(long, value_name = "PATH", value_parser = local_path())]
     pub(crate) local: Option<PathBuf>,
 
-    /// Show what would be done, one line each, and do nothing
+    /// Print the actions without executing them
     #[arg(short = 'n', long, visible_alias = "dryrun")]
     pub(crate) dry_run: bool,
 
-    /// Delete on the receiving side what the sending side does not have
+    /// Delete files in the target that the source does not have
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete: bool,
 
-    /// Refuse to delete more than N files, or P% of them (default: 50% of 20 or more)
+    /// Refuse to delete more than N files, or P% of the target [default: 50% if the target has 20 files or more]
     #[arg(long, value_name = "N|P%", value_parser = max_delete, help_heading = "What to delete")]
     max_delete: Option<MaxDelete>,
 
-    /// Let an empty directory empty the prefix, or an empty prefix the directory
+    /// Allow an empty source to delete everything in the target
     #[arg(long, help_heading = "What to delete")]
     pub(crate) allow_empty: bool,
 

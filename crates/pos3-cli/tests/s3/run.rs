@@ -193,10 +193,10 @@ fn places_that_make_no_sense_are_code_two() {
     let cloud = Cloud::new(&[]);
     for (places, said) in [
         (&["--download", "data"][..], "write NAME=URL"),
-        (&["--download", "a-b=s3://data/x"], "must be letters, digits and '_'"),
+        (&["--download", "a-b=s3://data/x"], "must consist of letters, digits and '_'"),
         (&["--download", "a=s3://data/x", "--upload", "A=s3://data/y"], "two places are named 'A'"),
         (&["--upload", "a=s3://data/x", "--upload", "b=s3://data/x/y"], "overlaps with"),
-        (&["--upload", "a=s3://data/x", "--interval", "0"], "longer than nothing"),
+        (&["--upload", "a=s3://data/x", "--interval", "0"], "must be greater than zero"),
     ] {
         let ended = run(&cloud, &sh(places, "echo started"));
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{ended:?}");

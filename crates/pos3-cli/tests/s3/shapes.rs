@@ -85,7 +85,7 @@ fn the_url_of_one_file_has_a_name() {
     for url in ["m=s3://data/m/", "m=s3://data", "m=s3://data/"] {
         let ended = run(&cloud, &sh(&["--upload-file", url], "echo started"));
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{url}: {ended:?}");
-        assert!(ended.err.contains("the URL of one file has a name at its end"), "{}", ended.err);
+        assert!(ended.err.contains("the URL of a file must end with its name"), "{}", ended.err);
     }
 }
 
