@@ -99,6 +99,21 @@ fn help_teaches_and_goes_to_stdout() {
 }
 
 #[test]
+fn help_fits_80_columns_and_has_an_example_for_every_command() {
+    let program = Program::new();
+    let commands = ["sync", "plan", "apply", "check", "explain", "download", "upload", "run", "ls", "cleanup"];
+    let subcommands = ["", "manifest", "manifest show", "manifest forget"];
+    for command in commands.into_iter().chain(subcommands) {
+        let help = program.run(&command.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
+        assert_eq!(help.code, Some(0), "{command}");
+        let too_wide: Vec<_> = help.out.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(too_wide.is_empty(), "{command}: {too_wide:#?}");
+        assert!(help.out.contains("\nExamples:\n"), "{command}: {}", help.out);
+        assert!(command.is_empty() || help.out.contains(&format!("pos3-cli {command} ")), "{command}: {}", help.out);
+    }
+}
+
+#[test]
 fn a_url_in_the_place_of_a_local_path_is_a_usage_error() {
     let program = Program::new().with(&[("from/a", "1")]);
     let table: &[&[&str]] = &[
