@@ -1,8 +1,8 @@
-//! Uploads outputs while the program works.
+//! Uploads outputs in the background while the program runs.
 //!
-//! One task serves all registrations. Each is due one interval after its last upload *ended*, a little earlier or later
-//! so that many machines do not come at once: ticks that were missed do not pile up, and one registration never has two
-//! uploads at a time.
+//! One task serves all registrations. Each upload is due one interval after the last one *ended*, so missed ticks do
+//! not accumulate and two uploads of one registration never overlap. A random jitter spreads the uploads of many
+//! machines.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use super::inner::Inner;
 use super::registration::Registration;
 use super::transfer;
 
-/// How soon an upload that failed is tried again; it doubles with each failure, up to the interval.
+/// The delay before a failed upload is retried. It doubles with each failure, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
-/// The most by which a tick is early or late, as one part in so many of the interval.
+/// The jitter: a tick is early or late by at most this fraction of the interval.
 const JITTER: u32 = 20;
 
-/// Runs until the session stops it; uploads that were begun then end by themselves.
+/// Runs until the session stops it. Waits for uploads that are running.
 pub(super) async fn run(inner: Arc<Inner>) {
     let mut running = JoinSet::new();
     loop {
@@ -44,7 +44,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
     while running.join_next().await.is_some() {}
 }
 
-/// Sets when a registration is uploaded next.
+/// Schedules the next upload of a registration.
 pub(super) fn schedule(registration: &Registration) {
     let Some(interval) = registration.kind.upload().and_then(|upload| upload.interval) else { return };
     let mut history = registration.history();
@@ -63,7 +63,7 @@ async fn next_due(inner: &Inner) {
     }
 }
 
-/// Takes the registrations that are due; they have no next time until their upload has ended.
+/// Takes the registrations that are due. They have no due time until their upload has ended.
 fn due(inner: &Inner) -> Vec<Arc<Registration>> {
     let now = Instant::now();
     let is_due = |registration: &Arc<Registration>| {
@@ -80,7 +80,7 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
     let outcome = transfer::upload(&inner, &registration, Occasion::Tick).await;
     if outcome.as_ref().is_err_and(ending::is_cancelled) {
-        // The session ends, and its last upload finds the rest.
+        // The session is ending, and its last upload finds the remaining files.
         return;
     }
     record(&registration, &outcome);
@@ -89,7 +89,7 @@ async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
     inner.wake.notify_one();
 }
 
-/// Warns when the uploads of a registration begin to fail, and when they succeed again, once each.
+/// Warns once when the uploads of a registration begin to fail, and once when they succeed again.
 pub(super) fn tell_of_failures(inner: &Inner, registration: &Registration) {
     let location = &registration.location;
     let failing = format!("the background uploads of '{location}' fail");
@@ -104,7 +104,7 @@ pub(super) fn tell_of_failures(inner: &Inner, registration: &Registration) {
     inner.tell(&Event::Warning(&warning));
 }
 
-/// Keeps how an upload went.
+/// Records the outcome of an upload.
 pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Report>>, SessionError>) {
     let mut history = registration.history();
     match outcome {
@@ -113,7 +113,7 @@ pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Re
             history.failures = 0;
             history.last_error = None;
         }
-        // A file that is still being written, or renamed, waits until it is quiet; that is no failure.
+        // A file that is being written or renamed is uploaded once it no longer changes. This is not a failure.
         Err(error) if is_being_written(error) => {}
         Err(error) => {
             tracing::warn!(location = %registration.location, %error, "the upload failed and will be tried again");

@@ -1,4 +1,4 @@
-//! How a session is set up. Nothing is touched before the first registration.
+//! The settings of a session. Opening one does not access the disk or the network.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -16,14 +16,14 @@ use super::signals::Signals;
 use crate::registry::Registry;
 use crate::state::StateDirectory;
 
-/// Where downloads are kept, where nothing else is asked for.
+/// The default directory of downloads.
 const CACHE_ROOT: &str = "~/.cache/positronic/s3/";
 
-/// How long an end by an error or a signal may take, where nothing else is asked for: a machine that is about to be
-/// taken away usually gives two minutes.
+/// The default duration of an end by an error or a signal. A machine that is about to be preempted usually gets two
+/// minutes.
 const DEADLINE: Duration = Duration::from_secs(90);
 
-/// Sets up a [`Session`].
+/// Configures and opens a [`Session`].
 pub struct SessionBuilder {
     registry: Registry,
     cache_root: PathBuf,
@@ -55,7 +55,7 @@ impl Default for SessionBuilder {
 }
 
 impl SessionBuilder {
-    /// Sets who opens which scheme. Default: paths and `memory`; `s3` needs its settings, see
+    /// Sets the registry that opens locations by their scheme. Default: paths and `memory`. `s3` needs settings; see
     /// [`Registry`](crate::Registry).
     #[must_use]
     pub fn registry(mut self, registry: Registry) -> Self {
@@ -63,84 +63,87 @@ impl SessionBuilder {
         self
     }
 
-    /// Sets the directory below which downloads are kept, `<root>/<profile or _>/<bucket>/<key>`. It is made when it is
-    /// first needed; a `~` at its start is the home directory. Default: `~/.cache/positronic/s3/`.
+    /// Sets the directory of downloads: `<root>/<profile or _>/<bucket>/<key>`. pos3 creates it when it is first
+    /// needed. A leading `~` is the home directory. Default: `~/.cache/positronic/s3/`.
     #[must_use]
     pub fn cache_root(mut self, path: impl Into<PathBuf>) -> Self {
         self.cache_root = path.into();
         self
     }
 
-    /// Sets where it is remembered between runs what was equal and what was left unfinished; it also makes many
-    /// processes of one machine bring a place once, while the others wait. The directory is made when it is first needed;
-    /// where it cannot be used, the session warns once and remembers by itself.
+    /// Sets the directory of the sync state, which records which files were equal and which transfers are unfinished.
+    /// It also lets many processes of one machine share one download, while the others wait. pos3 creates the directory
+    /// when it is first needed. If the directory cannot be used, the session warns once and keeps the sync state in
+    /// memory.
     ///
-    /// Default: [`StateDirectory::from_env`]. `None`: the session remembers by itself, and waits for nobody.
+    /// Default: [`StateDirectory::from_env`]. With `None`, the session keeps the sync state in memory and waits for no
+    /// other process.
     #[must_use]
     pub fn state(mut self, directory: impl Into<Option<StateDirectory>>) -> Self {
         self.remembers = directory.into().into();
         self
     }
 
-    /// Sets who is told what happens. Default: nobody.
+    /// Sets the observer of events. Default: none.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Sets how many requests may be in flight, over all registrations. Default: 64.
+    /// Sets the largest number of requests in flight, for all registrations together. Default: 64.
     #[must_use]
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.budget = Budget::new(requests, Budget::BYTES);
         self
     }
 
-    /// Sets the profile of URLs and calls that name none. Default: none.
+    /// Sets the profile for URLs and calls that name none. Default: none.
     #[must_use]
     pub fn default_profile(mut self, name: impl Into<Option<String>>) -> Self {
         self.default_profile = name.into();
         self
     }
 
-    /// Sets the most bytes per second that are uploaded, over all files, parts and profiles together. What is not used is
-    /// lost, and what is sent again counts again. Default: no limit.
+    /// Limits uploads to this many bytes per second, for all files, parts and profiles together. Unused bandwidth is
+    /// not saved for later, and retried bytes count again. Default: no limit.
     #[must_use]
     pub fn upload_limit(mut self, bytes_per_second: impl Into<Option<f64>>) -> Self {
         self.upload_rate = bytes_per_second.into();
         self
     }
 
-    /// Sets the most bytes per second that are downloaded, likewise. Default: no limit.
+    /// Limits downloads to this many bytes per second, like [`upload_limit`](Self::upload_limit). Default: no limit.
     #[must_use]
     pub fn download_limit(mut self, bytes_per_second: impl Into<Option<f64>>) -> Self {
         self.download_rate = bytes_per_second.into();
         self
     }
 
-    /// Sets how long an end by an error or a signal may take. Default: 90 seconds. A clean end takes the time it needs,
-    /// unless a signal comes or [`hurry`](Session::hurry) is called.
+    /// Sets how long an end by an error or a signal may take. Default: 90 seconds. A clean end has no limit, unless a
+    /// signal arrives or [`hurry`](Session::hurry) is called.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Makes [`Session::scope`] and [`Mirror::scope`](super::Mirror::scope) end the session when SIGINT, SIGTERM, SIGHUP or
-    /// SIGQUIT comes. A SIGHUP or SIGQUIT that the process ignores, as under `nohup`, stays ignored. Handlers that the
-    /// program has set are called too. From then on these signals do not end the process by themselves: that is the matter
-    /// of the program, once the scope has returned. Default: signals are left alone.
+    /// Makes [`Session::scope`] and [`Mirror::scope`](super::Mirror::scope) end the session when SIGINT, SIGTERM,
+    /// SIGHUP or SIGQUIT arrives. If the process ignores SIGHUP or SIGQUIT, as under `nohup`, they stay ignored.
+    /// Handlers that the program has installed are called, too. From then on, these signals do not terminate the
+    /// process; the program must exit by itself after the scope has returned. Default: the session does not handle
+    /// signals.
     #[must_use]
     pub fn on_signals(mut self) -> Self {
         self.signals = Signals::End;
         self
     }
 
-    /// Opens the session; this touches no disk and sends no request.
+    /// Opens the session. This does not access the disk or the network.
     ///
     /// # Errors
     ///
-    /// A rate that is no positive number.
+    /// Fails if a rate is not a positive number.
     pub fn open(self) -> Result<Session, SessionError> {
         let pace = |rate: Option<f64>| match rate {
             None => Ok(None),

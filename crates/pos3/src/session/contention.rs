@@ -1,26 +1,27 @@
-//! A transfer beside others that change what it has listed.
+//! Runs a transfer while other processes change the files or objects that it listed.
 //!
-//! Two programs with one cache, or two sessions of one program, write the same files or objects at once, and each finds
-//! targets that are not what it has listed. Where the other brought the very same nothing is wrong, and an error would only
-//! puzzle. A program that writes a file under another name and renames it takes away what was to be uploaded.
+//! Two programs with one cache, or two sessions of one program, may write the same files or objects at once. Each then
+//! finds targets that differ from its listing. If the other one wrote the same content, nothing is wrong, and an error
+//! would be misleading. Likewise, a program that writes a file under another name and renames it removes the source of
+//! an upload.
 
 use std::collections::BTreeSet;
 
 use pos3_core::{Action, FailureKind, Key, Plan, Report, SkipReason, SpillError, SyncJob, Usage};
 
-/// How often it is looked again. After the first run every file is there, brought by one or the other; more looks are for
-/// what changes meanwhile.
+/// How often pos3 lists and plans again. After the first run, every file has been written by one side or the other.
+/// Further runs handle changes that happen meanwhile.
 const LOOKS: usize = 3;
 
-/// Runs a transfer. Where it met targets that others had changed, or sources that had gone, it looks again, and it is an
-/// error only if the targets are not as they should be: what somebody else wrote meanwhile is not overwritten.
+/// Runs a transfer. If targets changed or sources vanished meanwhile, it runs again. The result is an error only if the
+/// targets then still differ from the sources. Files that another process wrote meanwhile are not overwritten.
 pub(super) async fn run(job: &SyncJob) -> Report {
     let before = job.usage();
     let report = job.run().await;
     look_again(job, report, &before, |_| {}).await
 }
 
-/// Does the same by plans that `see` is shown before they are performed.
+/// Like [`run`], but shows each plan to `see` before it is executed.
 pub(super) async fn run_seeing(job: &SyncJob, see: impl Fn(&Plan) + Sync) -> Report {
     let before = job.usage();
     let report = job.run_seeing(&see).await;
@@ -42,7 +43,8 @@ async fn look_again(job: &SyncJob, mut report: Report, before: &Usage, see: impl
     report
 }
 
-/// Returns the targets that were not what was listed, if there were such or sources had gone, and nothing else went wrong.
+/// Returns the targets that differed from the listing, if there were any or if sources vanished, and if nothing else
+/// failed.
 fn changed_meanwhile(report: &Report) -> Option<BTreeSet<Key>> {
     let failed = &report.failed;
     let has_gone = report.skipped.any(|why| *why == SkipReason::Vanished);
@@ -59,7 +61,7 @@ fn touches(plan: &Plan, keys: &BTreeSet<Key>) -> bool {
     })
 }
 
-/// Returns what both runs did, and what is left of what went wrong.
+/// Merges the reports of two runs: everything that both did, and the failures that remain.
 fn followed_by(first: Report, mut next: Report) -> Report {
     next.copied += first.copied;
     next.copied_bytes += first.copied_bytes;

@@ -1,4 +1,5 @@
-//! Counts what an upload does when it happens: the counts are true also if the upload is cancelled before it can report.
+//! Counts the actions of an upload as they complete, so the counts are correct even if the upload is cancelled before
+//! it returns a report.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +7,7 @@ use pos3_core::{Action, Event, Observer};
 
 use super::registration::History;
 
-/// Adds to the history of a registration, and passes events on.
+/// Adds events to the history of a registration and passes them on.
 pub(super) struct Counting {
     pub(super) history: Arc<Mutex<History>>,
     pub(super) next: Arc<dyn Observer>,

@@ -1,9 +1,9 @@
-//! What an upload may delete remotely, and what becomes of deletes that were refused.
+//! Decides what an upload may delete remotely, and reports the deletes that were refused.
 //!
-//! What is remembered between runs is also remembered of files that an earlier run had here and this one never saw: a
-//! fresh directory must not delete them. So a session deletes only what was here while it ran. What others store there
-//! while it runs must survive its end, also where the place is to become like the directory. And programs remove a file to
-//! write it anew: while they work, one look at the directory is not enough.
+//! The sync state also contains files of earlier runs that this session never saw, and a new directory must not delete
+//! them. So a session deletes only files that it saw. Objects that other writers store meanwhile must survive, even
+//! with [`RemoteDelete::Mirror`]. Programs also remove files to write them again, so in the background one listing is
+//! not sufficient evidence.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -18,33 +18,33 @@ use super::options::RemoteDelete;
 use super::registration::Registration;
 use crate::hidden::{self, Hidden, MountPoints, Standing};
 
-/// What decides about the deletes of a registration, kept while the session runs.
+/// The evidence for deletes of a registration, collected while the session runs.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    /// What was in the local directory at any look at it.
+    /// The keys that any listing of the local directory contained.
     here: Noted,
-    /// The files that were in the local directory when the session began to work there, as they were.
+    /// The files, with their fingerprints, that the local directory contained when the session began.
     at_begin: Noted,
-    /// What was at the remote place when it was registered.
+    /// The keys that the remote location contained at the registration.
     there: OnceLock<Noted>,
     /// The objects whose local files have become symbolic links.
     pub(super) behind_links: Noted,
-    /// What mounts and unmounts hide.
+    /// The files that mounts and unmounts may hide.
     pub(super) hidden: Hidden,
-    /// What the last look in the background would have deleted.
+    /// The keys that the last background upload found absent.
     absent: Mutex<Noted>,
 }
 
-/// When an upload happens, which decides what it deletes of what it may delete.
+/// When an upload runs. This decides which of the permitted deletes it executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occasion {
-    /// In the background: it deletes what was absent at the look before, too.
+    /// In the background: deletes only keys that were already absent at the previous upload.
     Tick,
-    /// The program asks for it, between any two steps of its work: it deletes nothing.
+    /// On request of the program, between any two steps of its work: deletes nothing.
     Flush,
-    /// The work is done: it deletes everything that it may.
+    /// After the work has succeeded: executes all permitted deletes.
     End,
-    /// The work failed: it deletes nothing.
+    /// After the work has failed: deletes nothing.
     Failure,
 }
 
@@ -59,15 +59,15 @@ impl Occasion {
 pub(super) struct Deletes {
     mode: RemoteDelete,
     occasion: Occasion,
-    /// What was absent at the look before, and what is absent at this one.
+    /// The keys that the previous upload found absent, and those that this one finds absent.
     before: Noted,
     now: Noted,
-    /// What the plan would delete.
+    /// The keys that the plan would delete.
     doomed: Noted,
 }
 
 impl Evidence {
-    /// Takes note of the local directory as a session finds it.
+    /// Records the files of the local directory at the beginning of the session.
     pub(super) async fn take_local(&self, local: &Tree) -> Result<(), StoreError> {
         let mut entries = Entries::open(local, ListOptions::default());
         while let Some((relative, entry)) = entries.next().await? {
@@ -78,12 +78,12 @@ impl Evidence {
         Ok(())
     }
 
-    /// Returns the files that were there when the session began.
+    /// Returns the files that existed when the session began.
     pub(super) fn at_begin(&self) -> Noted {
         self.at_begin.clone()
     }
 
-    /// Takes note of the remote place as it is now, unless that was done before.
+    /// Records the keys of the remote location, unless that was done before.
     pub(super) async fn take_remote(&self, remote: &Tree) -> Result<(), StoreError> {
         if self.there.get().is_none() {
             let there = Noted::default();
@@ -97,17 +97,17 @@ impl Evidence {
         self.absent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns an observer that notes what an upload finds here, and tells another.
+    /// Returns an observer that records the keys which an upload finds locally, and passes events on.
     pub(super) fn watching(&self, next: Option<Arc<dyn Observer>>) -> Arc<dyn Observer> {
         Arc::new(Watching { here: self.here.clone(), next })
     }
 }
 
-/// Says of an object, and of what is known of it, whether it may be deleted.
+/// Returns true if an object with this manifest row may be deleted.
 type Candidate = Box<dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync>;
 
 impl Deletes {
-    /// Returns those of an upload of a registration, by what earlier looks found.
+    /// Returns the deletes of an upload, based on the evidence of earlier uploads.
     pub(super) fn new(registration: &Registration, occasion: Occasion) -> Self {
         let mode = match (occasion, registration.kind.upload()) {
             (Occasion::Failure, _) | (_, None) => RemoteDelete::Never,
@@ -117,25 +117,27 @@ impl Deletes {
         Self { mode, occasion, before, now: Noted::default(), doomed: Noted::default() }
     }
 
-    /// Returns true if a directory that is gone is compared like an empty one, to count what is not deleted because of that.
+    /// Returns true if a missing directory is compared like an empty one, to count the deletes that are withheld
+    /// because of that.
     pub(super) fn counts_what_is_gone(&self) -> bool {
         self.mode == RemoteDelete::Seen && self.occasion == Occasion::End
     }
 
-    /// Returns options that delete what may be deleted.
+    /// Adds the permitted deletes to the options.
     pub(super) fn allow(&self, options: SyncOptions, registration: &Registration, local: &Tree) -> SyncOptions {
         let (evidence, known) = (&registration.evidence, registration.memory.known.clone());
         let candidate: Candidate = match self.mode {
             RemoteDelete::Never => return options,
             RemoteDelete::Seen => {
                 let here = evidence.here.clone();
-                // What both sides had, that was here while the session ran, and that nobody changed there.
+                // Both sides had the key, its file existed while the session ran, and no other writer changed the
+                // object.
                 Box::new(move |target, row| is_ours(target, row, &known) && here.has(&target.key))
             }
             RemoteDelete::Mirror => match evidence.there.get().cloned() {
-                // Everything but what appeared after the registration.
+                // Everything except objects that appeared after the registration.
                 Some(there) => Box::new(move |target, row| is_ours(target, row, &known) || there.has(&target.key)),
-                // Nothing was registered yet: this is a plan of what a registration would do now.
+                // There is no registration: this is only a plan of what a new registration would do.
                 None => Box::new(|_, _| true),
             },
         };
@@ -151,7 +153,7 @@ impl Deletes {
         options.with_deletion(Deletion::Mirror).with_deletable(evidence.hidden.guard(deletable, local))
     }
 
-    /// Returns what takes note of something absent, and tells whether that is enough to delete it.
+    /// Returns a function that records an absent key and returns true if the evidence is sufficient to delete it.
     fn confirmed(&self) -> impl Fn(&Entry) -> bool + Send + Sync + 'static {
         let (occasion, before, now) = (self.occasion, self.before.clone(), self.now.clone());
         move |target| {
@@ -167,36 +169,38 @@ impl Deletes {
         }
     }
 
-    /// Uses what the sync state has of the mount points of earlier runs. Files that the session saw need none of it.
+    /// Uses the mount points of earlier runs from the sync state. Only a mirror needs them, because it also deletes
+    /// files that this session never saw.
     pub(super) fn remember(&self, evidence: &Evidence, points: Option<MountPoints>) {
         if self.mode == RemoteDelete::Mirror {
             evidence.hidden.remember(points);
         }
     }
 
-    /// Returns the mount points that the sync state should have after the upload.
+    /// Returns the mount points to record in the sync state after the upload.
     pub(super) fn to_remember(&self, local: &Tree, earlier: Option<MountPoints>) -> Option<MountPoints> {
         let standing = if self.mode == RemoteDelete::Mirror { Standing::Known } else { Standing::New };
         hidden::to_remember(local, earlier, standing)
     }
 
-    /// Keeps what this look found for the next one, and adds what was hidden from it to the report.
+    /// Saves the findings of this upload for the next one, and adds warnings about hidden files to the report.
     pub(super) fn keep(&self, evidence: &Evidence, local: &Tree, report: &mut Report) {
         *evidence.absent() = self.now.clone();
         evidence.hidden.note(local);
         report.warnings.extend(evidence.hidden.warnings(&local.to_string()));
     }
 
-    /// Returns true if a guard refused the deletes, too many or by a listing that cannot be trusted, where copies should
-    /// not wait for a person's decision: what a program made could be lost with its machine.
+    /// Returns true if a guard refused the deletes because there are too many or because a listing cannot be trusted.
+    /// The copies should then be made anyway: waiting for a decision by the user could lose output together with its
+    /// machine.
     pub(super) fn are_refused_alone(&self, report: &Report) -> bool {
         let Some(Stop::Refused(refusal)) = &report.stopped else { return false };
         let is_about_deletes = matches!(refusal, Refusal::TooManyDeletes { .. } | Refusal::Unreliable { .. });
         self.mode == RemoteDelete::Seen && is_about_deletes
     }
 
-    /// Returns the report of an upload whose directory was emptied, without the refusal: nothing was to be copied, and what
-    /// is not deleted is not lost.
+    /// Removes the refusal from the report of an upload whose directory was emptied. There was nothing to copy, and
+    /// withholding the deletes loses nothing.
     pub(super) fn without_refusal(&self, registration: &Registration, mut report: Report) -> Report {
         let emptied = |refusal: &Refusal| matches!(refusal, Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. });
         let is_emptied = matches!(&report.stopped, Some(Stop::Refused(refusal)) if emptied(refusal));
@@ -214,7 +218,7 @@ impl Deletes {
     }
 }
 
-/// Returns true if an object is as it was when both sides were last known to be equal.
+/// Returns true if an object has not changed since both sides were last known to be equal.
 fn is_ours(target: &Entry, row: Option<&Row>, known: &Known) -> bool {
     let now = Sides { local: None, remote: target.fingerprint.as_ref() };
     row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target))

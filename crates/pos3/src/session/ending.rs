@@ -1,8 +1,8 @@
-//! How a session ends.
+//! Ends a session.
 //!
-//! A clean end uploads everything and takes the time it needs. An end by an error or a signal uploads only what was asked
-//! to be uploaded then, never deletes, and has a deadline: the machine may be about to disappear. A clean end can be told
-//! to hurry, and has a deadline and deletes nothing from then on. Whatever does not make it is named.
+//! A clean end uploads everything and has no time limit. An end by an error or a signal uploads only outputs with
+//! `sync_on_error`, never deletes, and has a deadline, because the machine may be about to disappear. A hurried clean
+//! end also has a deadline and deletes nothing more. The result names every file that was not uploaded.
 
 use std::io::ErrorKind::NotFound;
 use std::path::PathBuf;
@@ -27,20 +27,21 @@ use super::unknown;
 use super::watch::Watch;
 use crate::error::Error;
 
-/// How long transfers that are abandoned have to say what became of them.
+/// How long abandoned transfers may take to return a report.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The most files in flight when an end begins to be hurried. It grows with each file that goes quickly.
+/// The largest number of files in flight at the beginning of a hurried end. It grows with each file that is uploaded
+/// quickly.
 const HURRIED: usize = 4;
 
-/// How long an end that is hurried waits for other processes that have its sync state, and the share of its time.
+/// How long a hurried end waits for other processes that have locked its sync state, and the fraction of its deadline.
 const LONGEST_LOCK: Duration = Duration::from_secs(10);
 const SHARE_OF_LOCKS: u32 = 4;
 
-/// The pause before a last upload that failed is tried again.
+/// The pause before a failed last upload is retried.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a last upload without a deadline is tried again.
+/// How long a failed last upload without a deadline is retried.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// An end that several callers may wait for.
@@ -49,77 +50,78 @@ pub(super) type EndingUnderWay = Shared<BoxFuture<'static, Ending>>;
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The work is done.
+    /// The work succeeded.
     Clean,
     /// The work failed or was interrupted.
     Error,
 }
 
-/// What became of each upload at the end of a session.
+/// The result of every upload at the end of a session.
 #[must_use = "it says what was not uploaded"]
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
-    /// Each registration that was to be uploaded, in the order in which it was tried.
+    /// One entry for each registration that had to be uploaded, in the order of the uploads.
     pub uploads: Vec<Ended>,
 }
 
-/// What became of one upload at the end of a session.
+/// The result of one upload at the end of a session.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// The remote place, as it was registered.
+    /// The remote location, as it was registered.
     pub location: String,
-    /// Where it is kept locally.
+    /// The local path.
     pub local: PathBuf,
-    /// What was done at the end, where everything was.
+    /// The report of the last upload, if everything was uploaded.
     pub report: Option<Arc<Report>>,
-    /// Files uploaded while the session ran, each as often as it was; those at the end too.
+    /// The number of files uploaded during the session, including the end. Each upload of the same file counts.
     pub uploaded: u64,
-    /// Their bytes.
+    /// The size of these uploads in bytes.
     pub uploaded_bytes: u64,
-    /// Objects deleted while the session ran; those at the end too.
+    /// The number of objects deleted during the session, including the end.
     pub deleted: u64,
-    /// Why not everything was done.
+    /// Why not everything was uploaded.
     pub error: Option<SessionError>,
-    /// Files uploaded at the end.
+    /// The number of files uploaded at the end.
     pub uploaded_at_end: u64,
-    /// Their bytes.
+    /// The size of these uploads in bytes.
     pub uploaded_bytes_at_end: u64,
-    /// The keys that are known not to have made it. If [`is_planned`](Self::is_planned) is false, the keys of all local
-    /// files of which this session does not know that they are stored as they are now.
+    /// The keys that were not uploaded. If [`is_planned`](Self::is_planned) is false, the keys of all local files whose
+    /// current content is not known to be stored.
     pub missing: Vec<Key>,
-    /// Whether both sides could be compared at the end, so that it is known what is missing.
+    /// Whether both sides could be compared at the end, so that the missing keys are known.
     pub is_planned: bool,
-    /// Whether the output was not there at the end, so that nothing was uploaded then.
+    /// Whether the output did not exist at the end, so that nothing was uploaded.
     pub is_gone: bool,
-    /// What was left out for what it is: symbolic links that are not followed, special files, what cannot be read.
+    /// The entries that were skipped because of their kind: symbolic links that are not followed, special files, and
+    /// unreadable files.
     pub left_out: Vec<LeftOut>,
 }
 
 impl Ending {
-    /// Returns all errors as one, if there are any; what was done is in [`uploads`](Self::uploads).
+    /// Converts all errors to one. [`uploads`](Self::uploads) contains what was uploaded despite them.
     ///
     /// # Errors
     ///
-    /// Every upload that did not do all it was to do.
+    /// Returns the errors of all uploads that are not complete.
     pub fn into_result(self) -> Result<(), SessionError> {
         let errors: Vec<_> = self.uploads.into_iter().filter_map(|ended| ended.error).collect();
         if errors.is_empty() { Ok(()) } else { Err(SessionError::Several(errors)) }
     }
 
-    /// Returns true if nothing is left to do: everything was uploaded, nothing left out, and no delete withheld.
+    /// Returns true if everything was uploaded, nothing was skipped, and no delete was withheld.
     pub fn is_complete(&self) -> bool {
         self.uploads.iter().all(Ended::is_complete)
     }
 }
 
 impl Ended {
-    /// Returns true if everything was uploaded, nothing left out, and no delete withheld.
+    /// Returns true if everything was uploaded, nothing was skipped, and no delete was withheld.
     pub fn is_complete(&self) -> bool {
         self.is_uploaded() && self.left_out.is_empty() && self.withheld() == 0
     }
 
-    /// Returns true if all content was uploaded. A link to something in the same output has none of its own. If the output is
-    /// gone, nobody knows whether all of it was.
+    /// Returns true if all content was uploaded. A link to an entry of the same output has no content of its own. If
+    /// the output is gone, this returns false, because its content is unknown.
     pub fn is_uploaded(&self) -> bool {
         self.error.is_none()
             && !self.is_gone
@@ -127,12 +129,12 @@ impl Ended {
             && !self.left_out.iter().any(LeftOut::lacks_content)
     }
 
-    /// Returns true if all that was to be done was done.
+    /// Returns true if all content was uploaded and no delete was withheld.
     pub(super) fn is_done(&self) -> bool {
         self.is_uploaded() && self.withheld() == 0
     }
 
-    /// Returns what is known of an upload whose end did not come to its own end.
+    /// Returns the known facts about an upload whose end was cut short.
     fn cut_short(registration: &Registration) -> Self {
         let location = registration.location.to_string();
         let history = registration.history();
@@ -153,13 +155,13 @@ impl Ended {
         }
     }
 
-    /// Returns how many remote files should have been deleted and were not, because the end was hurried or the local
-    /// directory was empty.
+    /// Returns the number of objects that were not deleted because the end was hurried or the local directory was
+    /// empty.
     pub fn withheld(&self) -> u64 {
         self.report.as_ref().map_or(0, |report| report.withheld)
     }
 
-    /// Returns what was done at the end, also where not everything was.
+    /// Returns the report of the last upload, even if not everything was uploaded.
     pub fn done(&self) -> Option<&Report> {
         match (&self.report, &self.error) {
             (Some(report), _) => Some(report),
@@ -168,18 +170,18 @@ impl Ended {
         }
     }
 
-    /// Returns the keys that were not uploaded because another writer replaced or removed the object, and nobody changed the
-    /// local file since it was uploaded or downloaded.
+    /// Returns the keys that were not uploaded because another writer replaced or removed the object, and the local
+    /// file has not changed since its last transfer.
     pub fn left_to_others(&self) -> impl Iterator<Item = (Key, SkipReason)> {
         let is_theirs = |why: &SkipReason| matches!(why, SkipReason::Newer | SkipReason::Removed);
-        // Where the temporary file of a long report cannot be read, the keys in memory are named.
+        // If the temporary file of a long report cannot be read, only the keys in memory are returned.
         let skipped =
             self.done().filter(|report| report.skipped.any(is_theirs)).map(|report| report.skipped.iter().flatten());
         skipped.into_iter().flatten().filter(move |(_, why)| is_theirs(why))
     }
 }
 
-/// Ends a session, or joins the end that is under way or over.
+/// Ends a session, or waits for an end that is running or has finished.
 pub(super) async fn end(inner: &Arc<Inner>, how: End) -> Ending {
     if how == End::Error {
         inner.hurry.cancel();
@@ -191,7 +193,7 @@ pub(super) async fn end(inner: &Arc<Inner>, how: End) -> Ending {
     ending.await
 }
 
-/// Begins an end as a task of its own: a caller who no longer waits for it does not stop it.
+/// Starts the end as a separate task, so that it continues if the caller no longer waits for it.
 fn begin(inner: &Arc<Inner>, how: End) -> EndingUnderWay {
     inner.closed.store(true, Ordering::Release);
     inner.stop.cancel();
@@ -233,11 +235,11 @@ async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
     let (mut deadline, mut ending) = (std::pin::pin!(deadline), std::pin::pin!(ending));
     tokio::select! {
         biased;
-        // First, because it narrows the budget before anything is begun.
+        // This branch is first because it narrows the budget before any upload starts.
         () = &mut deadline => inner.abort.cancel(),
         ending = &mut ending => return ending,
     }
-    // Everything in flight ends soon now, and says what it did not do.
+    // Every transfer in flight ends soon and reports what it did not do.
     ending.await
 }
 
@@ -248,14 +250,14 @@ async fn finish_background(inner: &Inner) {
             _ended = &mut background => {}
             () = is_overdue(inner) => {
                 background.abort();
-                // The last uploads begin when nothing of it runs any more.
+                // The last uploads must not start before the background task has ended.
                 let _aborted = background.await;
             }
         }
     }
 }
 
-/// Waits until uploads of the background should have ended, because the end has no time for them or is abandoned.
+/// Waits until background uploads should have ended, because the end needs their time or is abandoned.
 async fn is_overdue(inner: &Inner) {
     let passes = async {
         inner.passes.cancelled().await;
@@ -267,13 +269,13 @@ async fn is_overdue(inner: &Inner) {
     }
 }
 
-/// Waits until nothing is waited for any more.
+/// Waits until abandoned transfers have had their time to return a report.
 async fn abandoned(inner: &Inner) {
     inner.abandon.cancelled().await;
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-/// Returns what is uploaded at the end: everything, or after an error what was asked to be, the most important first.
+/// Returns the uploads of the end: all of them, or after an error those with `sync_on_error`, highest priority first.
 fn last_uploads(inner: &Inner, how: End) -> Vec<Arc<Registration>> {
     let mut uploads = inner.uploads();
     if how == End::Error {
@@ -283,14 +285,14 @@ fn last_uploads(inner: &Inner, how: End) -> Vec<Arc<Registration>> {
     uploads
 }
 
-/// Uploads each registration on its own.
+/// Uploads all registrations concurrently.
 async fn side_by_side(inner: &Inner) -> Ending {
     let uploads = last_uploads(inner, End::Clean);
     let ended = uploads.iter().map(|registration| last_upload(inner, registration, End::Clean));
     Ending { uploads: join_all(ended).await }
 }
 
-/// Uploads one registration after the other.
+/// Uploads one registration after another.
 async fn by_priority(inner: &Inner) -> Ending {
     let mut ending = Ending::default();
     for registration in &last_uploads(inner, End::Error) {
@@ -299,7 +301,7 @@ async fn by_priority(inner: &Inner) -> Ending {
     ending
 }
 
-/// Uploads by a plan, so that it is known what did not make it. After an error it deletes nothing.
+/// Uploads by a plan, so that the missing keys are known. Deletes nothing after an error.
 async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
     let before = registration.history().clone();
     let is_gone = std::fs::symlink_metadata(&registration.local).is_err_and(|error| error.kind() == NotFound);
@@ -326,13 +328,13 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         Err(_) => None,
     };
     let (report, error) = match outcome {
-        // What needed the place of something that was not deleted in a hurry.
+        // Files that needed the path of an entry whose delete was withheld by the hurry.
         Ok(_) if !missing.is_empty() => {
             let location = registration.location.to_string();
             let cause = cause_of_delay(inner, registration, cause).await;
             (None, Some(SessionError::Deadline { location, missing: Some(missing.len()), cause }))
         }
-        // A program that failed may well not have made its file.
+        // If the program failed, a missing file is not another error.
         Ok(None) if how == End::Clean && registration.kind.shape() == Shape::File => {
             let location = registration.location.to_string();
             (None, Some(SessionError::NotMade { location, path: registration.local.clone() }))
@@ -374,8 +376,8 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
     }
 }
 
-/// Uploads until that succeeds or fails for good, or until there is no time left. `cause` is why the last attempt but
-/// one failed.
+/// Uploads until this succeeds, fails permanently, or runs out of time. Sets `cause` to the failure of the previous
+/// attempt.
 async fn upload_patiently(
     inner: &Inner,
     registration: &Registration,
@@ -401,17 +403,17 @@ async fn upload_patiently(
     }
 }
 
-/// Returns why an upload is late: requests that fail at the moment, else what is known of earlier attempts.
+/// Returns why an upload is late: the current failures of requests, otherwise the known cause of an earlier attempt.
 async fn cause_of_delay(inner: &Inner, registration: &Registration, earlier: Option<String>) -> Option<String> {
     place::trouble(&inner.registry, &registration.location).await.or(earlier)
 }
 
-/// Returns true if the same upload may succeed later.
+/// Returns true if a retry of the same upload may succeed.
 fn may_pass(error: &SessionError) -> bool {
     failures(error).any(|error| error.is_temporary() && error.kind() != ErrorKind::Precondition)
 }
 
-/// Returns why the first of the files failed.
+/// Returns the cause of the first failed file.
 fn first_failure(error: &SessionError) -> Option<String> {
     failures(error).next().map(StoreError::cause)
 }
@@ -434,12 +436,12 @@ fn failures(error: &SessionError) -> impl Iterator<Item = &StoreError> {
     opening.into_iter().chain(stopped).chain(failed.map(|failure| &failure.error))
 }
 
-/// Returns true for an error about the output itself, which states why nothing of it was uploaded.
+/// Returns true for an error about the output itself. Such an error states why nothing was uploaded.
 fn is_about_the_place(error: &SessionError) -> bool {
     !matches!(error, SessionError::Transfer { .. } | SessionError::Open(_) | SessionError::Waiting { .. })
 }
 
-/// Returns true if pos3 ended the transfer itself.
+/// Returns true if pos3 cancelled the transfer itself.
 pub(super) fn is_cancelled(error: &SessionError) -> bool {
     match error {
         SessionError::Waiting { .. } => true,

@@ -1,4 +1,4 @@
-//! What a session refuses, and what did not go well in it.
+//! The errors of a session.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,41 +7,42 @@ use pos3_core::{FilterError, Incomplete, SkipReason, Stop, one_line};
 
 use crate::error::Error;
 
-/// Why a session, or one registration of it, failed. Cheap to clone: callers who asked for the same get the same.
+/// Why a session or one of its registrations failed. Cloning is cheap: callers that share a registration receive the
+/// same error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// A location that is none or cannot be opened; the text has every cause.
+    /// A location is invalid or cannot be opened. The text contains every cause.
     #[error("{}", one_line(&**.0))]
     Open(Arc<Error>),
-    /// The same place is registered with other options.
+    /// The same location is registered with other options.
     #[error("{what} of '{location}' is registered already with different options")]
     Different {
-        /// A download, an upload or a sync.
+        /// `download`, `upload` or `sync`.
         what: &'static str,
-        /// The place.
+        /// The location.
         location: String,
     },
-    /// Two registrations whose remote places overlap, at least one of which writes.
+    /// The remote locations of two registrations overlap, and at least one of them writes.
     #[error("{new_kind} '{new}' overlaps with {old_kind} '{old}'")]
     RemoteConflict {
-        /// What was to be registered.
+        /// The rejected location.
         new: String,
-        /// Whether it is a download, an upload or a sync.
+        /// `download`, `upload` or `sync`.
         new_kind: &'static str,
-        /// What is registered.
+        /// The registered location.
         old: String,
-        /// Whether it is a download, an upload or a sync.
+        /// `download`, `upload` or `sync`.
         old_kind: &'static str,
     },
     /// Two registrations share local files.
     #[error("'{new}' would be kept in '{}', which overlaps with '{}' of '{old}'", new_path.display(), old_path.display())]
     LocalConflict {
-        /// What was to be registered.
+        /// The rejected location.
         new: String,
         /// Its local path.
         new_path: PathBuf,
-        /// What is registered.
+        /// The registered location.
         old: String,
         /// Its local path.
         old_path: PathBuf,
@@ -49,37 +50,37 @@ pub enum SessionError {
     /// Several conflicts, found at once.
     #[error("{}", list(.0))]
     Conflicts(Vec<SessionError>),
-    /// One name for two paths.
+    /// Two paths have the same name.
     #[error("two paths are named '{0}'")]
     NameTaken(String),
-    /// No path was named so.
+    /// No path has this name.
     #[error("nothing is named '{0}' here")]
     NoSuchName(String),
-    /// An interval of zero.
+    /// The interval is zero.
     #[error("the interval of '{location}' must be longer than nothing; None means at the end only")]
     NoInterval {
-        /// The place.
+        /// The location.
         location: String,
     },
-    /// A rate that is no positive number.
+    /// The rate is not a positive number.
     #[error("a rate must be a positive number of bytes per second, not {0}")]
     BadRate(f64),
-    /// There is nothing at the remote place, and that was not allowed.
+    /// The remote location has no key, and `allow_missing` is not set.
     #[error("there is nothing at '{location}'")]
     Missing {
-        /// The place.
+        /// The location.
         location: String,
     },
-    /// A plan of a path instead of a URL.
+    /// A plan was requested for a local path instead of a URL.
     #[error("'{0}' is a path, which is used where it is: nothing would be copied")]
     PassedThrough(String),
-    /// A pattern of what is left alone that could match nothing.
+    /// A pattern of `exclude` cannot match any key.
     #[error(transparent)]
     BadPattern(FilterError),
-    /// A local path that must exist does not.
+    /// A required local path does not exist.
     #[error("'{}' does not exist", .0.display())]
     NoLocalPath(PathBuf),
-    /// One object was to be put where a directory is.
+    /// One object cannot be downloaded to the path of a directory.
     #[error("'{location}' is one object, and '{}' is a directory: name the file, or end the path in '/' to put it inside", path.display())]
     DirectoryInTheWay {
         /// The object.
@@ -87,7 +88,7 @@ pub enum SessionError {
         /// The directory.
         path: PathBuf,
     },
-    /// A prefix was to be put where a file is.
+    /// A prefix cannot be downloaded to the path of a file.
     #[error("'{location}' is a prefix, and '{}' is a file: name a directory", path.display())]
     FileInTheWay {
         /// The prefix.
@@ -95,38 +96,38 @@ pub enum SessionError {
         /// The file.
         path: PathBuf,
     },
-    /// An output of one file whose location names a prefix.
+    /// The location of an output of one file ends in `/`.
     #[error("'{location}' ends in '/', so it is not one file: name the object")]
     NotOneFile {
         /// The location.
         location: String,
     },
-    /// The local path of an output is a symbolic link, which a program may have put there.
+    /// The local path of an output is a symbolic link, which a program may have created.
     #[error("'{}' is a symbolic link to '{}', which is not followed", path.display(), target.display())]
     IsLink {
         /// The path.
         path: PathBuf,
-        /// Where the link leads.
+        /// The target of the link.
         target: PathBuf,
     },
-    /// An output is not what it was, and the remote location has what it was.
+    /// A directory became a file or the other way round, and the remote location still has the earlier shape.
     #[error("'{}' was a {was} and is a {is} now, and '{location}' is a {was}, so nothing was uploaded", path.display())]
     OtherShape {
         /// The remote location.
         location: String,
-        /// The output.
+        /// The local path of the output.
         path: PathBuf,
-        /// What it was when the session began.
+        /// The shape at the beginning of the session.
         was: &'static str,
-        /// What it is now.
+        /// The shape now.
         is: &'static str,
     },
-    /// An output of one file that the program did not make.
+    /// The program did not create its output of one file.
     #[error("there is no '{}', so nothing was uploaded to '{location}'", path.display())]
     NotMade {
         /// The remote location.
         location: String,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// A local path cannot be used.
@@ -134,55 +135,56 @@ pub enum SessionError {
     LocalPath {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// A transfer that did not do all it was to do.
+    /// A transfer is incomplete.
     #[error("'{location}': {}", incomplete(report, conflicts))]
     Transfer {
-        /// The place.
+        /// The location.
         location: String,
-        /// What happened.
+        /// The report of the transfer.
         report: Arc<Incomplete>,
-        /// The files and objects that are in conflict, which is why neither replaced the other; at most a thousand.
+        /// The pairs of a file and an object that are in conflict, so that neither replaced the other. At most a
+        /// thousand.
         conflicts: Vec<ConflictingPair>,
     },
-    /// A transfer that was cancelled before it began, while another process had its sync state.
+    /// A transfer was cancelled while it waited for another process that had locked the sync state.
     #[error("'{location}': cancelled while waiting for another process{} that uses it", in_parentheses(*holder))]
     Waiting {
-        /// The place.
+        /// The location.
         location: String,
         /// The ID of the process, if it is known.
         holder: Option<u32>,
     },
-    /// Registrations that failed at the end, or since the last flush.
+    /// Several registrations failed, at the end or in a flush.
     #[error("{}", list(.0))]
     Several(Vec<SessionError>),
-    /// The threads of a session without a runtime cannot be started.
+    /// The threads of a blocking session cannot be started.
     #[error("cannot start threads: {0}")]
     NoThreads(String),
     /// The session is closed.
     #[error("the session is closed")]
     Closed,
-    /// The end of the session was itself cut short, because its runtime was shut down.
+    /// The end of the session was cut short because its runtime was shut down.
     #[error("'{location}': the session was not ended, so it is not known what was uploaded")]
     CutShort {
-        /// The place.
+        /// The location.
         location: String,
     },
-    /// The time for ending was over before this was uploaded.
+    /// The deadline passed before everything was uploaded.
     #[error("'{location}': {}", late(*missing, cause.as_deref()))]
     Deadline {
-        /// The place.
+        /// The location.
         location: String,
-        /// How many files are not uploaded; nothing if time was over before that was known.
+        /// The number of files that were not uploaded, or `None` if the deadline passed before this was known.
         missing: Option<usize>,
-        /// Why an upload failed that was tried again until the time was over, as far as that is known.
+        /// Why the last attempt of a retried upload failed, if this is known.
         cause: Option<String>,
     },
 }
 
-/// A local file and an object that differ, and of which neither may replace the other.
+/// A local file and an object that differ, and neither of which may replace the other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{local}' and '{remote}' conflict: {why}")]
 pub struct ConflictingPair {
@@ -190,7 +192,7 @@ pub struct ConflictingPair {
     pub local: String,
     /// The URL of the object.
     pub remote: String,
-    /// Why neither is known to be the one to keep.
+    /// Why pos3 cannot decide between them.
     pub why: SkipReason,
 }
 
@@ -200,7 +202,7 @@ impl From<Error> for SessionError {
     }
 }
 
-/// Failures that are named where several are one error.
+/// The number of errors that the text of several errors contains.
 const NAMED: usize = 5;
 
 fn late(missing: Option<usize>, cause: Option<&str>) -> String {
@@ -227,7 +229,7 @@ fn list(errors: &[SessionError]) -> String {
     }
 }
 
-/// Names the first cause, which is what a person needs first.
+/// Appends the first cause, which the user needs most.
 fn incomplete(incomplete: &Incomplete, conflicts: &[ConflictingPair]) -> String {
     let report = &incomplete.0;
     if let (None, [], [first, ..]) = (&report.stopped, report.failed.head(), conflicts) {
