@@ -1,4 +1,4 @@
-//! Local paths in, S3 underneath: [`Session`].
+//! Sessions, which maintain local copies of remote locations: [`Session`].
 
 mod background;
 mod builder;
@@ -58,8 +58,8 @@ use inner::{Inner, absolute};
 use registration::{Downloading, Kind, Registration};
 use signals::Signals;
 
-/// Brings inputs to local disk, lets a program work there at disk speed, and keeps its outputs in S3: in the background
-/// while it works, completely when it ends, and also when it fails or the machine is about to disappear.
+/// Downloads inputs to the local disk and uploads outputs to S3: in the background while the program runs, and
+/// completely when it ends. Outputs are also uploaded if the program fails or the machine is about to disappear.
 ///
 /// # A program
 ///
@@ -90,9 +90,9 @@ use signals::Signals;
 /// # Ok(()) }
 /// ```
 ///
-/// `memory://` ends with the process and is good for trying things out. For S3, the registry has to know where and with
-/// which credentials; here the environment says so, as it does for other programs (`AWS_…`; with the feature `aws` also
-/// `~/.aws`, single sign-on, roles and the rest), and the file of profiles for `s3://PROFILE@bucket`:
+/// `memory://` is lost when the process ends, and is useful for experiments. For S3, the registry needs the server and
+/// the credentials. `Registry::from_env` reads them from the environment (`AWS_…`; with the feature `aws` also from
+/// `~/.aws`, single sign-on, roles and so on). It reads the profiles for `s3://PROFILE@bucket` from the profiles file:
 ///
 /// ```
 /// # #[cfg(feature = "s3")] {
@@ -104,20 +104,21 @@ use signals::Signals;
 /// # main().unwrap() }
 /// ```
 ///
-/// `examples/train.rs` is a whole training that survives the loss of its machine. Inputs and outputs with names are a
-/// [`Mirror`]; a program without an async runtime takes `pos3::blocking::Session`; one that is not written in Rust is
-/// started by `pos3-cli run`.
+/// `examples/train.rs` is a complete training program that survives the loss of its machine. To declare named inputs
+/// and outputs, use a [`Mirror`]. In a program without an async runtime, use `pos3::blocking::Session`. For a program
+/// in another language, use `pos3-cli run`.
 ///
 /// # Paths
 ///
-/// `s3://bucket/x/` is everything below `x/`; `s3://bucket/x` is the object `x` if there is one, else everything below
-/// `x/`. One object works wherever a prefix does. A path on this machine instead of a URL is passed through: nothing is
-/// copied, a download must exist, an upload's directory is made. A path that is a file stays one. Local copies lie at
-/// `<cache root>/<profile or _>/<bucket>/<key>` unless `local` says otherwise.
+/// `s3://bucket/x/` is everything below `x/`. `s3://bucket/x` is the object `x` if it exists, otherwise everything
+/// below `x/`. A single object can be used wherever a prefix can. If a local path is given instead of a URL, pos3 uses
+/// it in place and copies nothing. A download of a local path that does not exist is an error. For an upload, pos3
+/// creates the directory, unless the path is a file. Local copies are at `<cache root>/<profile or _>/<bucket>/<key>`,
+/// unless `local` is set.
 ///
-/// An output is a directory, which exists when the call returns, unless a file is there already. For an output of one file
-/// that does not exist yet, such as `s3://bucket/run/model.ckpt`, set its [shape](UploadOptions::shape) to [`Shape::File`]:
-/// then the program makes the file itself.
+/// An output is a directory, which exists when the call returns, unless its path is already a file. For a new output of
+/// one file, such as `s3://bucket/run/model.ckpt`, set its [shape](UploadOptions::shape) to [`Shape::File`]. Then the
+/// program creates the file itself.
 ///
 /// ```
 /// use pos3::{DownloadOptions, Session, UploadOptions};
@@ -135,31 +136,35 @@ use signals::Signals;
 /// # Ok(()) }
 /// ```
 ///
-/// # What is registered
+/// # Registrations
 ///
-/// The same call twice is one registration and one transfer: callers share it, and its error. The same place with other
-/// options, and places that overlap where one of them is written to, are errors that name both. So are local paths that
-/// overlap, unless both are downloads that delete nothing and one is a part of the other. A download that failed may be asked for again.
+/// Two identical calls share one registration, one transfer and its error. It is an error, which names both, to
+/// register the same location with other options, or two overlapping locations if one of them is written to. Local
+/// paths must not overlap either, unless both registrations are downloads without deletes and one is a part of the
+/// other, both remotely and locally. A failed download can be requested again.
 ///
-/// # While the program works
+/// # Background uploads
 ///
-/// Each upload runs again one `interval` after it last ended, never twice at once, and not before the first interval. A
-/// file that is being written is left for the next time: no half-written file becomes an object. An upload that failed is
-/// tried again after 5 seconds, then 10, 20 and so on up to the interval; its error is in [`status`](Self::status).
-/// [`flush`](Self::flush) and [`close`](Self::close) try once more, and return what still fails.
+/// Each upload runs one `interval` after its last run ended, so it never runs twice at once. The first one starts after
+/// one interval. pos3 skips a file that is being written and picks it up in the next upload. It retries a failed upload
+/// after 5 seconds, then 10, 20 and so on, up to the interval. Its error is in [`status`](Self::status).
+/// [`flush`](Self::flush) and [`close`](Self::close) upload once more and return the errors that remain.
 ///
-/// # The end
+/// # How a session ends
 ///
-/// * [`close`](Self::close), or a [`scope`](Self::scope) whose body is `Ok`: everything is uploaded, each registration on
-///   its own, and all errors are returned. It takes the time it needs. The first signal that comes meanwhile (with
-///   [`SessionBuilder::on_signals`]), or [`hurry`](Self::hurry), sets it the deadline and calls its deletes off.
-/// * A body that fails or panics, and SIGINT, SIGTERM, SIGHUP and SIGQUIT with [`SessionBuilder::on_signals`]: only registrations with
-///   `sync_on_error` are uploaded, those of the greatest `priority` first, and nothing is deleted remotely.
-/// * After the deadline nothing new is begun: what is in flight has ten seconds more, and the rest is named in the result.
-///   A second signal, or [`abandon`](Self::abandon), ends everything within about a second. Nothing is torn by that.
-/// * A session that is dropped without an end uploads nothing and deletes nothing. For each upload it tells the
-///   [observer](SessionBuilder::observer) so with a warning, and logs an error with `tracing`.
-///   [`discard`](Self::discard) drops it silently.
+/// * After [`close`](Self::close), or if the body of a [`scope`](Self::scope) returns `Ok`, the session uploads
+///   everything, each registration independently, and returns all errors. There is no time limit. A first signal
+///   meanwhile (with [`SessionBuilder::on_signals`]), or [`hurry`](Self::hurry), sets the deadline and withholds the
+///   remaining deletes.
+/// * If the body fails or panics, or if SIGINT, SIGTERM, SIGHUP or SIGQUIT arrives (with
+///   [`SessionBuilder::on_signals`]), the session uploads only registrations with `sync_on_error`, highest `priority`
+///   first. It deletes nothing remotely.
+/// * After the deadline, no new transfer starts. Files in flight have ten more seconds, and the result names the
+///   missing ones. A second signal, or [`abandon`](Self::abandon), ends everything within about a second. No file or
+///   object is left incomplete.
+/// * If a session is dropped without an end, it uploads and deletes nothing. For each upload, it sends a warning to the
+///   [observer](SessionBuilder::observer) and logs an error with `tracing`. [`discard`](Self::discard) drops the
+///   session without a message.
 ///
 /// ```
 /// use pos3::{ScopeError, Session, UploadOptions};
@@ -183,7 +188,7 @@ use signals::Signals;
 ///     }
 ///     Err(ScopeError::Interrupted { signal, ending }) => {
 ///         for upload in &ending.uploads {
-///             println!("{signal}: {} of {} did not make it", upload.missing.len(), upload.location);
+///             println!("{signal}: {} files of {} were not uploaded", upload.missing.len(), upload.location);
 ///         }
 ///     }
 ///     Err(error) => println!("{error}"),
@@ -193,66 +198,69 @@ use signals::Signals;
 ///
 /// # Deletes
 ///
-/// An upload deletes nothing remotely, unless [`RemoteDelete`] asks for it. With [`RemoteDelete::Seen`] it deletes only what
-/// this session found in its local directory, when it was registered or at an upload, and is gone now, that this machine
-/// stored or fetched, and that nobody else changed. Only a clean end deletes what is absent at one look at the directory. In
-/// the background two consecutive uploads must find it absent: a program that removes a file and writes it anew never loses
-/// the object, even if it is killed in between. So a fresh directory
-/// deletes nothing, whatever earlier runs had there, and what others stored meanwhile stays. A directory that was emptied
-/// deletes nothing either, unless its [guards](UploadOptions::guards) allow it: that is no error, but a warning, and counted
-/// in [`Ended::withheld`].
+/// By default, an upload deletes nothing remotely; see [`RemoteDelete`]. [`RemoteDelete::Seen`] deletes an object under
+/// three conditions: the session saw its file locally and the file is gone, this machine uploaded or downloaded it, and
+/// no other writer has changed it since then. Only a clean end deletes an object whose file is absent once. In the
+/// background, two consecutive uploads must find the file absent. So an output that the program removes and writes
+/// again never loses its object, even if the program is killed in between. A new directory deletes nothing, whatever
+/// earlier runs uploaded, and objects of other writers stay. A directory that was emptied deletes nothing either,
+/// unless its [guards](UploadOptions::guards) allow it. This is not an error, but pos3 warns and counts the withheld
+/// deletes in [`Ended::withheld`].
 ///
 /// # Whose data wins
 ///
-/// An object that another writer replaced is not overwritten by a file that nobody changed since it was uploaded or
-/// downloaded. A [`sync`](Self::sync) does not upload such a file again either where the object was removed.
-/// [`Ended::left_to_others`] names both. A file that the program changed is its output, and is uploaded.
+/// A file that has not changed since its last transfer never overwrites an object that another writer has replaced. If
+/// such an object was removed, a [`sync`](Self::sync) does not upload the file again. [`Ended::left_to_others`] names
+/// both kinds. If the program changed the file, it is output and is uploaded.
 ///
-/// A [`sync`](Self::sync) downloads first. A file that changed since both sides were equal stays and is uploaded later. If
-/// the object changed, too, neither side is touched and the call fails with the pair in [`SessionError::Transfer`]. If there
-/// is no manifest row of the key, because the state was lost, two sides that differ are such a conflict, too. A file whose
-/// fingerprint changed and whose content did not has not changed: the content is read where that matters.
+/// A [`sync`](Self::sync) downloads first. A file that has changed since both sides were equal stays, and is uploaded
+/// later. If the object has changed, too, neither side is changed, and the call fails with the pair in
+/// [`SessionError::Transfer`]. The same applies to a file and an object that differ without a manifest row, because the
+/// sync state was lost. If only the fingerprint of a file has changed, and not its content, the file is treated as
+/// unchanged; pos3 reads the content if necessary.
 ///
 /// # Many processes
 ///
-/// Processes of one machine that ask for the same place and the same local path at once make one transfer: one does it,
-/// the others wait and find it done. When that one dies, the next goes on. What they share is the
-/// [`state`](SessionBuilder::state) directory, which also remembers between runs what was equal, so that nothing unchanged
-/// is read or sent again, and what was left unfinished, so that a large file is gone on with. It may be deleted at any
-/// moment; that costs time and no data. Nothing is kept there of `memory://`.
+/// If several processes of one machine request the same location and the same local path at once, only one of them
+/// transfers it, and the others wait. If that process dies, the next one continues. The processes share the
+/// [`state`](SessionBuilder::state) directory. It records which files were equal, so that unchanged files are neither
+/// read nor transferred again, and which transfers are unfinished, so that large files are resumed. You can delete it
+/// at any time; this costs time, never data. There is no sync state for `memory://`.
 ///
-/// # What is left alone
+/// # Excluded and skipped files
 ///
-/// `exclude` patterns are compared with paths from the right, name by name, as Python's `PurePath.match` does: `logs` is
-/// every `logs` at any depth with everything below it, `*.tmp` every such file, `raw/*` what is directly in any `raw`,
-/// `raw/**/old` every `old` below any `raw`. What matches is neither copied nor deleted, on both sides; one object is
-/// left alone by its name. [`exclude_matching`](crate::FilterBuilder::exclude_matching) has all the rules.
+/// `exclude` patterns are compared with the end of a path, name by name, like Python's `PurePath.match`. `logs` matches
+/// every `logs`, at any depth, with everything below it. `*.tmp` matches every such file, `raw/*` every entry of a
+/// directory `raw`, and `raw/**/old` every `old` below a directory `raw`. Excluded entries are neither copied nor
+/// deleted, on either side. A single object is excluded by its name. See
+/// [`exclude_matching`](crate::FilterBuilder::exclude_matching) for all rules.
 ///
-/// Symbolic links in an output are left out, unless its [`symlinks`](UploadOptions::symlinks) are followed. An end names
-/// what it left out in [`Ended::left_out`], and is not [complete](Ended::is_complete) then. A link that leads out of the
-/// output is also a warning, because its content is not uploaded. The local path of an output is never followed when it
-/// becomes a link: that is an error.
+/// pos3 skips symbolic links in an output, unless [`symlinks`](UploadOptions::symlinks) is set to follow them.
+/// [`Ended::left_out`] names the skipped entries, and the end is then not [complete](Ended::is_complete). pos3 also
+/// warns if a link leads out of the output, because its content is not uploaded. If the local path of an output becomes
+/// a link, pos3 does not follow it and returns an error.
 ///
 /// # Warnings
 ///
-/// What a person may want to know although nothing failed is told once: to the [observer](SessionBuilder::observer) as
+/// pos3 reports each warning once: to the [observer](SessionBuilder::observer) as
 /// [`Event::Warning`](crate::Event::Warning), to the log as a warning of `tracing`, and in the
-/// [report](Status::last_report) of the transfer. What a server lacks, such as checksums, is told to the listener of its
-/// store: for S3 that is `S3Provider::with_warnings`, given with the [registry](SessionBuilder::registry).
+/// [report](Status::last_report) of the transfer. Warnings about the features of a server, such as missing checksums,
+/// go to the listener of its store. For S3, that is `S3Provider::with_warnings`, set in the
+/// [registry](SessionBuilder::registry).
 ///
 /// # Options and their defaults
 ///
 /// | session | default |
 /// | --- | --- |
-/// | `registry` | paths and `memory`; `s3` has to be added |
-/// | `cache_root` | `~/.cache/positronic/s3/`, made when it is first needed |
-/// | `state` | `$POS3_STATE_DIR`, else `$XDG_STATE_HOME/pos3`, else `~/.local/state/pos3`; `None`: nowhere |
-/// | `observer` | nobody |
-/// | `concurrency` | 64 requests over all registrations |
+/// | `registry` | paths and `memory`; `s3` must be added |
+/// | `cache_root` | `~/.cache/positronic/s3/`, created when it is first needed |
+/// | `state` | `$POS3_STATE_DIR`, else `$XDG_STATE_HOME/pos3`, else `~/.local/state/pos3`; `None`: in memory |
+/// | `observer` | none |
+/// | `concurrency` | 64 requests for all registrations together |
 /// | `default_profile` | none |
-/// | `upload_limit`, `download_limit` | none; bytes per second over all registrations |
-/// | `deadline` | 90 seconds, for an end by an error or a signal, then 10 for what is in flight |
-/// | `on_signals` | signals are left alone |
+/// | `upload_limit`, `download_limit` | none; bytes per second for all registrations together |
+/// | `deadline` | 90 seconds for an end by an error or a signal, then 10 more for files in flight |
+/// | `on_signals` | not set: the session does not handle signals |
 ///
 /// | registration | default |
 /// | --- | --- |
@@ -260,22 +268,22 @@ use signals::Signals;
 /// | `delete` (upload, sync) | [`RemoteDelete::Never`] |
 /// | `overwrite` (upload, sync) | [`RemoteOverwrite::UnlessTheirs`] |
 /// | `delete` (download), `delete_local` (sync) | `false` |
-/// | `guards` | an empty side deletes nothing; at most half of 20 or more files |
-/// | `shape` (upload, sync) | a directory, unless a file or an object is there |
-/// | `symlinks` (upload, sync) | links are left out and reported |
-/// | `interval` | 300 seconds; `None`: at the end only |
+/// | `guards` | an empty source deletes nothing; if the target has 20 files or more, at most half are deleted |
+/// | `shape` (upload, sync) | that of the existing file or object, otherwise a directory |
+/// | `symlinks` (upload, sync) | links are skipped and reported |
+/// | `interval` | 300 seconds; `None`: only at the end |
 /// | `sync_on_error` | `false` |
-/// | `priority` | 0; the greatest goes first |
-/// | `exclude` | nothing |
-/// | `profile` | the URL's, else the call's, else the session's |
-/// | `allow_missing` (download) | `false`: a place with nothing in it is an error |
+/// | `priority` | 0; the highest is uploaded first |
+/// | `exclude` | none |
+/// | `profile` | that of the URL, else of the call, else of the session |
+/// | `allow_missing` (download) | `false`: a location without a key is an error |
 pub struct Session {
     inner: Arc<Inner>,
     signals: Signals,
 }
 
 impl Session {
-    /// Returns a builder with every default.
+    /// Returns a builder with the default settings.
     pub fn builder() -> SessionBuilder {
         SessionBuilder::default()
     }
@@ -284,12 +292,12 @@ impl Session {
         Self { inner, signals }
     }
 
-    /// Downloads a place, once, and returns its local path.
+    /// Downloads a location once and returns its local path.
     ///
     /// # Errors
     ///
-    /// A place with nothing in it (unless that is allowed), conflicts with what is registered, and whatever was not
-    /// copied. The registration is then gone, so it can be tried again.
+    /// Fails if the location has no key (unless `allow_missing` is set), if it conflicts with a registration, or if any
+    /// file was not copied. The failed registration is removed, so the call can be repeated.
     pub async fn download(&self, remote: &str, options: DownloadOptions) -> Result<PathBuf, SessionError> {
         self.check_open()?;
         let location = self.inner.locate(remote, options.profile.as_deref())?;
@@ -302,20 +310,20 @@ impl Session {
         let registration = self.inner.enter(new)?;
         let path = self.downloading(&registration).await.inspect_err(|_| self.inner.forget(&registration))?;
         if place::names_prefix(&location) && path.is_file() {
-            // `x` is here already, and was an object: there is no room for what is below `x/`.
+            // The path already has the object `x`, so there is no room for the files below `x/`.
             return Err(registration.in_the_way_of(&location, &path));
         }
         Ok(path)
     }
 
-    /// Registers a place to be uploaded, makes its local directory, and returns the local path.
+    /// Registers a location for uploads, creates its local directory, and returns the local path.
     ///
-    /// A local file uploads that one file, to the key itself, or into a prefix that ends in `/`. A file that is not there yet
-    /// needs [`Shape::File`]. Nothing is sent before the first interval is over.
+    /// If the local path is a file, it is uploaded to the key itself, or below a prefix that ends in `/`. A file that
+    /// does not exist yet needs [`Shape::File`]. The first upload starts after one interval.
     ///
     /// # Errors
     ///
-    /// Conflicts with what is registered, and a directory that cannot be made.
+    /// Fails if the location conflicts with a registration, or if the directory cannot be created.
     pub async fn upload(&self, remote: &str, options: UploadOptions) -> Result<PathBuf, SessionError> {
         self.check_open()?;
         let location = self.inner.locate(remote, options.profile.as_deref())?;
@@ -328,11 +336,12 @@ impl Session {
         self.begin(&registration).await
     }
 
-    /// Downloads a place and uploads it from then on: one registration. A place with nothing in it is a new one.
+    /// Downloads a location and uploads it from then on, as one registration. A location without a key is treated as
+    /// new.
     ///
     /// # Errors
     ///
-    /// Those of both.
+    /// Returns the errors of [`download`](Self::download) and [`upload`](Self::upload).
     pub async fn sync(&self, remote: &str, options: SyncBothOptions) -> Result<PathBuf, SessionError> {
         self.check_open()?;
         let location = self.inner.locate(remote, options.upload.profile.as_deref())?;
@@ -350,12 +359,13 @@ impl Session {
         self.begin(&registration).await
     }
 
-    /// Lists a place: URLs with their profile, or absolute paths; directories end in `/`. Recursively each directory comes
-    /// before what is in it. One object or file shows itself.
+    /// Lists a location as URLs with their profile, or as absolute paths. Directories end in `/`. With
+    /// [`Depth::Recursive`], each directory precedes its contents. If the location is one object or file, the result is
+    /// that item.
     ///
     /// # Errors
     ///
-    /// A place that cannot be listed; a local path that does not exist.
+    /// Fails if the location cannot be listed, or if a local path does not exist.
     pub async fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<String>, SessionError> {
         self.check_open()?;
         let location = match self.inner.locate(prefix, None)? {
@@ -367,25 +377,25 @@ impl Session {
         let entries: Vec<_> = found.entries.try_collect().await.map_err(failed)?;
         self.inner.warn(&found.doubts.warnings(format_args!("'{location}'")));
         let relative = entries.iter().filter_map(|entry| found.tree.relative(&entry.key));
-        // What is left of the directory's own marker is nothing.
+        // The relative key of the directory's own marker is empty.
         Ok(relative.filter(|key| !key.as_str().is_empty()).map(|key| found.directory.child(&key)).collect())
     }
 
-    /// Plans what [`download`](Self::download) would do, and touches nothing.
+    /// Plans a [`download`](Self::download) without executing it.
     ///
     /// # Errors
     ///
-    /// What keeps a plan from being made, a place with nothing in it too unless that is allowed; a path, of which nothing
-    /// would be copied.
+    /// Fails if the plan cannot be made, if the location has no key (unless `allow_missing` is set), or for a local
+    /// path, because nothing would be copied.
     pub async fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<TransferPlan, SessionError> {
         self.plan(remote, &Kind::Download(options)).await
     }
 
-    /// Plans what the next upload would do, and touches nothing.
+    /// Plans the next upload without executing it.
     ///
     /// # Errors
     ///
-    /// What keeps a plan from being made; a local path that does not exist; a path instead of a URL.
+    /// Fails if the plan cannot be made, if the local path does not exist, or for a local path instead of a URL.
     pub async fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<TransferPlan, SessionError> {
         self.plan(remote, &Kind::Upload(options)).await
     }
@@ -401,11 +411,12 @@ impl Session {
         }
     }
 
-    /// Returns where a place is kept, or would be, with every symbolic link resolved; this touches nothing.
+    /// Returns the local path of a location, with symbolic links resolved. The path need not exist, and this does not
+    /// create it.
     ///
     /// # Errors
     ///
-    /// A location that is none.
+    /// Fails if the location is invalid.
     pub fn local_path(
         &self,
         remote: &str,
@@ -418,11 +429,11 @@ impl Session {
         }
     }
 
-    /// Uploads everything now, and deletes nothing.
+    /// Uploads everything now. Deletes nothing.
     ///
     /// # Errors
     ///
-    /// Every upload that did not do all it was to do.
+    /// Returns the errors of all uploads that are not complete.
     pub async fn flush(&self) -> Result<(), SessionError> {
         self.check_open()?;
         let uploads = self.inner.uploads();
@@ -437,51 +448,51 @@ impl Session {
         if errors.is_empty() { Ok(()) } else { Err(SessionError::Several(errors)) }
     }
 
-    /// Returns how every registration is doing, in the order in which they were made.
+    /// Returns the status of every registration, in the order of registration.
     pub fn status(&self) -> Vec<Status> {
         self.inner.registrations().iter().map(|registration| Status::of(registration)).collect()
     }
 
     /// Uploads everything and ends the session.
     ///
-    /// The end goes on when this call is dropped, for example by a timeout. A second call joins it and returns the same.
+    /// The end continues if this call is dropped, for example by a timeout. A second call waits for it and returns the
+    /// same result.
     pub async fn close(&self) -> Ending {
         ending::end(&self.inner, End::Clean).await
     }
 
-    /// Ends the session as after an error: only registrations with `sync_on_error` are uploaded, nothing is deleted, and
-    /// there is a deadline. An end that is under way is joined, and [hurried](Self::hurry).
+    /// Ends the session as after an error: uploads only registrations with `sync_on_error`, deletes nothing, and stops
+    /// at the deadline. If an end is already running, this call waits for it and [hurries](Self::hurry) it.
     pub async fn give_up(&self) -> Ending {
         ending::end(&self.inner, End::Error).await
     }
 
-    /// Ends the session without uploading anything, and without a warning: what changed since the last upload stays local.
+    /// Ends the session without uploading anything and without a warning. Changes since the last upload stay local.
     pub fn discard(self) {
         self.inner.close_quietly();
     }
 
-    /// Makes an end that is under way, or that comes, one in a hurry: nothing is deleted remotely from now on, and the end
-    /// has the [deadline](SessionBuilder::deadline), also after work that was done. The first signal during the end of a
-    /// [`scope`](Self::scope) does this.
+    /// Hurries an end that is running or begins later, even after work that succeeded: it deletes nothing more
+    /// remotely, and it has the [deadline](SessionBuilder::deadline). The first signal during the end of a
+    /// [`scope`](Self::scope) has the same effect.
     pub fn hurry(&self) {
         self.inner.hurry.cancel();
     }
 
-    /// Stops everything that is in flight, and everything that is begun later, as soon as that leaves nothing half-done,
-    /// which takes ten seconds at most. What was not done is named by the calls that wait for it; the session still has to
-    /// be ended.
+    /// Stops every transfer, now and later. Files in flight have ten more seconds to complete. The calls that wait for
+    /// the transfers name the missing files. The session must still be ended.
     pub fn abort(&self) {
         self.inner.abort.cancel();
     }
 
-    /// Stops everything in flight within about a second. Nothing is torn by that, and large files are gone on with where
-    /// that is remembered. What did not make it is named by the end, which still has to be called or waited for. The second
-    /// signal during the end of a [`scope`](Self::scope) does this.
+    /// Stops every transfer within about a second. No file or object is left incomplete, and large files are resumed
+    /// later if there is a sync state. The end names the missing files; it must still be called or waited for. The
+    /// second signal during the end of a [`scope`](Self::scope) has the same effect.
     pub fn abandon(&self) {
         self.inner.abandon();
     }
 
-    /// Finds out that a place cannot be used before any work is done for it, such as a bucket that does not exist.
+    /// Detects a location that cannot be used, such as a bucket that does not exist, before any work starts.
     async fn look_at(&self, remote: &str, profile: Option<&str>) -> Result<(), SessionError> {
         match self.inner.locate(remote, profile)? {
             Location::Local(_) => Ok(()),
@@ -489,7 +500,7 @@ impl Session {
         }
     }
 
-    /// Returns the registration that a call would make; none for a path that is passed through.
+    /// Returns the registration that a call would create, or `None` for a local path, which is used in place.
     fn proposed(&self, remote: &str, kind: &Kind) -> Result<Option<Registration>, SessionError> {
         let (local, profile) = match kind {
             Kind::Download(download) => (&download.local, &download.profile),
@@ -502,14 +513,14 @@ impl Session {
         }
     }
 
-    /// Starts the download of a registration, or joins the one that runs or has ended.
+    /// Starts the download of a registration, or returns the one that is running or has ended.
     fn downloading(&self, registration: &Arc<Registration>) -> Downloading {
         let mut downloading = registration.downloading.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = || transfer::download(self.inner.clone(), registration.clone()).boxed().shared();
         downloading.get_or_insert_with(begin).clone()
     }
 
-    /// Makes the directory of a registration, lets it be uploaded in the background, and returns the local path.
+    /// Creates the directory of a registration, starts its background uploads, and returns the local path.
     async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
         let ready = async {
             self.inner.warn_of_link(registration)?;
