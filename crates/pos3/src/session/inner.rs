@@ -1,4 +1,4 @@
-//! What all parts of a session share.
+//! The state that all parts of a session share.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,8 @@ use super::registration::{Kind, Registration};
 use crate::location::Location;
 use crate::registry::{Registry, resolve};
 
-/// The most time that an end with a deadline leaves to files in flight of earlier uploads, and the share of its time.
+/// How long an end with a deadline lets earlier uploads finish their files in flight: at most this, and at most this
+/// fraction of the deadline.
 const LONGEST_PASS: Duration = Duration::from_secs(3);
 const SHARE_OF_PASSES: u32 = 10;
 
@@ -36,24 +37,25 @@ pub(super) struct Inner {
     pub(super) download_pace: Option<Pace>,
     pub(super) deadline: Duration,
     pub(super) registrations: Mutex<Vec<Arc<Registration>>>,
-    /// What a person has been told already.
+    /// The warnings that were already reported.
     pub(super) warned: Mutex<HashSet<String>>,
     pub(super) closed: AtomicBool,
     /// The end, once it has begun.
     pub(super) ending: Mutex<Option<EndingUnderWay>>,
-    /// Whether the end is over.
+    /// Whether the end has finished.
     pub(super) is_over: AtomicBool,
-    /// Ends the background task.
+    /// Stops the background task.
     pub(super) stop: CancellationToken,
-    /// From then on nothing is deleted remotely, and an end has a deadline.
+    /// When cancelled, nothing more is deleted remotely, and an end has a deadline.
     pub(super) hurry: CancellationToken,
-    /// From then on no transfer waits for another process that has its sync state.
+    /// When cancelled, no transfer waits any longer for another process that has locked its sync state.
     pub(super) unlocked: CancellationToken,
-    /// Ends the uploads that run in the background or for a flush, once an end has a deadline: the last uploads need the time.
+    /// Stops the uploads of the background and of a flush once an end has a deadline, because the last uploads need the
+    /// time.
     pub(super) passes: CancellationToken,
-    /// Ends every transfer in good order.
+    /// Stops every transfer gracefully.
     pub(super) abort: CancellationToken,
-    /// Ends every transfer at once.
+    /// Stops every transfer immediately.
     pub(super) abandon: CancellationToken,
     /// Wakes the background task when there is a new registration.
     pub(super) wake: Notify,
@@ -70,7 +72,7 @@ impl Inner {
         self.registrations().iter().filter(|one| one.kind.upload().is_some()).cloned().collect()
     }
 
-    /// Returns the location with the profile it is to be opened with.
+    /// Parses a location and adds the profile that it is opened with.
     pub(super) fn locate(&self, remote: &str, profile: Option<&str>) -> Result<Location, SessionError> {
         let location: Location = remote.parse().map_err(crate::error::Error::from)?;
         Ok(match profile.or(self.default_profile.as_deref()) {
@@ -79,7 +81,7 @@ impl Inner {
         })
     }
 
-    /// Returns the registration of a remote location, not entered yet.
+    /// Returns a new registration of a remote location without entering it.
     pub(super) fn registration(
         &self,
         location: Location,
@@ -92,7 +94,7 @@ impl Inner {
         Ok(Registration::new(location, place, local, kind))
     }
 
-    /// Returns where a location is kept.
+    /// Returns the local path of a location.
     pub(super) fn local_path(&self, location: &Location, local: Option<&Path>) -> Result<PathBuf, SessionError> {
         match (local, location) {
             (Some(local), _) => absolute(local),
@@ -101,7 +103,7 @@ impl Inner {
         }
     }
 
-    /// Warns of an output whose place below the cache root is a link, which an earlier program may have left there.
+    /// Warns if the path of an output below the cache root is a link, which an earlier program may have created.
     pub(super) fn warn_of_link(&self, registration: &Registration) -> Result<(), SessionError> {
         let Registration { location, local, kind, .. } = registration;
         let is_chosen = kind.upload().is_none_or(|upload| upload.local.is_some());
@@ -123,7 +125,7 @@ impl Inner {
         Ok(layout::path(&absolute(&self.cache_root)?, &name, remote))
     }
 
-    /// Enters a registration, or returns the one that is there already and asks for the same.
+    /// Enters a registration, or returns the existing one if it is identical.
     pub(super) fn enter(&self, new: Registration) -> Result<Arc<Registration>, SessionError> {
         let mut registrations = self.registrations();
         if let Some(same) = registrations.iter().find(|old| old.is_same(&new)) {
@@ -137,17 +139,17 @@ impl Inner {
         Ok(new)
     }
 
-    /// Returns how long an upload that is not the last one may finish its files in flight once an end has a deadline.
+    /// Returns how long an upload other than the last one may finish its files in flight once an end has a deadline.
     pub(super) fn share_of_passes(&self) -> Duration {
         LONGEST_PASS.min(self.deadline / SHARE_OF_PASSES)
     }
 
-    /// Returns the token that ends an upload in good order.
+    /// Returns the token that stops an upload gracefully.
     pub(super) fn cancel_of(&self, occasion: Occasion) -> &CancellationToken {
         if occasion.is_last() { &self.abort } else { &self.passes }
     }
 
-    /// Ends everything that is in flight at once.
+    /// Stops everything in flight immediately.
     pub(super) fn abandon(&self) {
         self.hurry.cancel();
         self.abort.cancel();
@@ -160,17 +162,17 @@ impl Inner {
         }
     }
 
-    /// Returns true the first time that it is asked about a warning.
+    /// Returns true the first time it is called with a warning.
     pub(super) fn is_news(&self, warning: &str) -> bool {
         self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.to_owned())
     }
 
-    /// Returns true if it was asked about this warning.
+    /// Returns true if this warning was reported.
     pub(super) fn was_told(&self, warning: &str) -> bool {
         self.warned.lock().unwrap_or_else(PoisonError::into_inner).contains(warning)
     }
 
-    /// Says what is wrong with a listing, unless that was said before.
+    /// Reports warnings about a listing, each of them once.
     pub(super) fn warn(&self, warnings: &[String]) {
         for warning in warnings.iter().filter(|warning| self.is_news(warning)) {
             tracing::warn!("{warning}");
@@ -178,14 +180,14 @@ impl Inner {
         }
     }
 
-    /// Ends without a last upload, because there is nothing to tell of.
+    /// Closes the session without a last upload and without a message.
     pub(super) fn close_quietly(&self) {
         self.closed.store(true, Ordering::Release);
         self.stop.cancel();
         self.abort.cancel();
     }
 
-    /// Takes a registration back, unless outputs of a program may lie in it already.
+    /// Removes a registration, unless its local path may already contain output of the program.
     pub(super) fn forget(&self, registration: &Arc<Registration>) {
         if registration.begun.load(Ordering::Acquire) {
             return;
@@ -194,8 +196,8 @@ impl Inner {
     }
 }
 
-/// Returns an absolute path, with `~` at its start taken for the home directory, and without `..` and symbolic links as
-/// far as it exists: two names of one directory must not look like two directories.
+/// Returns an absolute path. A leading `~` becomes the home directory, and the part that exists has no `..` and no
+/// symbolic links. So two names of one directory are not treated as two directories.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, SessionError> {
     let path = match path.strip_prefix("~") {
         Ok(rest) => {

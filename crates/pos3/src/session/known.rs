@@ -1,8 +1,8 @@
-//! What this session itself knows to have been equal on both sides, beside the database.
+//! Records which files this session itself knows to be equal on both sides, in addition to the database.
 //!
-//! The database can vanish while the session runs, be damaged, or be replaced by that of another process or machine. A file
-//! that was downloaded and that nobody changed would then look like output, and replace what another writer stored since.
-//! Hashes are kept instead of names and fingerprints: a million files take about 100 MB.
+//! The database may disappear or be damaged while the session runs, or be replaced by that of another process or
+//! machine. An unchanged downloaded file would then look like output and overwrite an object that another writer stored
+//! since. pos3 stores hashes instead of names and fingerprints, so a million files need about 100 MB.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use pos3_core::{Digest, Fingerprint, Key, Manifest, ManifestError, Row, RowChange};
 use pos3_local::length;
 
-/// The last pair of fingerprints that each key was known to be equal under.
+/// The latest pair of fingerprints that was equal, for each key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known(Arc<Mutex<Pairs>>);
 
@@ -30,14 +30,14 @@ struct Pair {
     content: Recorded,
 }
 
-/// What is known of a content that both sides had.
+/// The size and digest of content that both sides had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recorded {
     pub(super) size: Option<u64>,
     pub(super) digest: Option<Digest>,
 }
 
-/// Which way a transfer goes, and so which side of its rows is the local one.
+/// The direction of a transfer, which determines the local side of its manifest rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Down,
@@ -51,7 +51,7 @@ pub(super) struct Sides<'a> {
     pub(super) remote: Option<&'a Fingerprint>,
 }
 
-/// Which fingerprints are still those that a key was known to be equal under.
+/// Which sides still have the fingerprint that they had when they were equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Match {
     pub(super) local: bool,
@@ -59,7 +59,7 @@ pub(super) struct Match {
 }
 
 impl<'a> Sides<'a> {
-    /// Returns the sides of a manifest row of a transfer that goes this way.
+    /// Returns the sides of a manifest row of a transfer in this direction.
     pub(super) fn of_row(row: &'a Row, way: Way) -> Self {
         let (local, remote) = match way {
             Way::Down => (&row.target, &row.source),
@@ -68,7 +68,7 @@ impl<'a> Sides<'a> {
         Self { local: Some(local), remote: Some(remote) }
     }
 
-    /// Compares these sides with those of a time when they were equal.
+    /// Compares these sides with those of an earlier time when they were equal.
     pub(super) fn matching(self, then: Sides<'_>) -> Match {
         let is_same = |now: Option<&Fingerprint>, then| now.is_some() && now == then;
         Match { local: is_same(self.local, then.local), remote: is_same(self.remote, then.remote) }
@@ -76,14 +76,14 @@ impl<'a> Sides<'a> {
 }
 
 impl Recorded {
-    /// Returns what a manifest row of a transfer that goes this way tells.
+    /// Returns the content that a manifest row of a transfer in this direction describes.
     pub(super) fn of_row(row: &Row, way: Way) -> Self {
         Self { size: Sides::of_row(row, way).local.and_then(length), digest: row.digest }
     }
 }
 
 impl Known {
-    /// Notes that both sides are equal, by the manifest row of a transfer that goes this way.
+    /// Records that both sides are equal, from the manifest row of a transfer in this direction.
     pub(super) fn note(&self, row: &Row, way: Way) {
         let Sides { local: Some(local), remote: Some(remote) } = Sides::of_row(row, way) else { return };
         let mut pairs = self.pairs();
@@ -93,13 +93,13 @@ impl Known {
         pairs.by_key.insert(key, pair);
     }
 
-    /// Returns what the content was when both sides were last equal, if that is known.
+    /// Returns the content that both sides had when they were last equal, if it is known.
     pub(super) fn content(&self, key: &Key) -> Option<Recorded> {
         let pairs = self.pairs();
         pairs.by_key.get(&pairs.hash(key)).map(|pair| pair.content)
     }
 
-    /// Compares both sides with what they were when they were last equal, if that is known.
+    /// Compares both sides with their state when they were last equal, if it is known.
     pub(super) fn compare(&self, key: &Key, now: Sides<'_>) -> Option<Match> {
         let pairs = self.pairs();
         let then = pairs.by_key.get(&pairs.hash(key))?;
@@ -124,7 +124,7 @@ impl Pairs {
     }
 }
 
-/// A manifest whose new rows are known to the session, too.
+/// A manifest that also records its new rows in the session.
 #[derive(Debug)]
 pub(super) struct Noting {
     pub(super) rows: Arc<dyn Manifest>,

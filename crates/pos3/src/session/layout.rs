@@ -1,7 +1,7 @@
-//! Where a session keeps the local copy of a remote place.
+//! Maps a remote location to the path of its local copy.
 //!
-//! A key is any text, a path is not: `../x` would leave the cache, and `a//b` would become another key's file. Every
-//! location has one path here, no two share one, and none leaves the root.
+//! A key can be any text, but a path cannot: `../x` would leave the cache root, and `a//b` would be the file of another
+//! key. Here, every location has one path, no two locations share a path, and no path leaves the root.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::location::RemoteLocation;
 
-/// Returns `<root>/<profile or _>/<bucket>/<key>`; `name` is what the provider calls its server's copies. A trailing `/` of the key makes no difference.
+/// Returns `<root>/<profile or _>/<bucket>/<key>`. `name` is the provider's name for the local copies of its server. A
+/// trailing `/` of the key has no effect.
 ///
-/// Segments that cannot be file names as they are (empty, `.`, `..`, with a NUL, too long, or starting with `%`) are
-/// written with a `%` in front.
+/// A segment that cannot be a file name gets the prefix `%`: one that is empty, `.` or `..`, contains a NUL, is too
+/// long, or begins with `%`.
 pub(super) fn path(root: &Path, name: &str, remote: &RemoteLocation) -> PathBuf {
     let mut path = root.join(segment(name));
     path.push(segment(remote.bucket()));
@@ -38,7 +39,7 @@ fn segment(name: &str) -> String {
         }
     }
     if escaped.len() > LONGEST {
-        // Long names are told apart by what they are the digest of.
+        // A digest of the whole name distinguishes long names.
         let digest = Sha256::digest(name.as_bytes());
         return digest.iter().fold(String::from("%~"), |text, byte| text + &format!("{byte:02x}"));
     }

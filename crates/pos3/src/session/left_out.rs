@@ -1,8 +1,8 @@
-//! What an upload leaves out for what it is: symbolic links, special files, and files that cannot be read.
+//! Entries that an upload skips because of their kind: symbolic links, special files and unreadable files.
 //!
-//! A link is left out by policy, which is no failure of a transfer. But where it leads out of the output, its content is
-//! not uploaded at all, and a session that does not report that would call an output complete whose content is lost with
-//! the machine.
+//! Skipping a link is a rule and not a failure of the transfer. But if the link leads out of the output, its content is
+//! not uploaded. A session must report that; otherwise an output whose content is lost with the machine would look
+//! complete.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,38 +12,38 @@ use pos3_core::{Key, Protection, Report, SkipReason};
 
 use super::registration::Registration;
 
-/// Something in an output that was not uploaded for what it is.
+/// An entry of an output that was not uploaded because of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// Its relative key, without a `/` at its end.
+    /// The relative key, without a trailing `/`.
     pub key: Key,
-    /// What it is.
+    /// The kind of the entry.
     pub why: Protection,
-    /// Where it leads, if it is a symbolic link.
+    /// The target, if the entry is a symbolic link.
     pub link: Option<Link>,
-    /// Whether it is a link, and the object of its name has the content from before.
+    /// Whether the entry is a link whose object still has the earlier content.
     pub has_old_object: bool,
 }
 
-/// Where a symbolic link leads.
+/// The target of a symbolic link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// To something in the same output, which is uploaded by its own name.
+    /// An entry of the same output, which is uploaded under its own name.
     Inside(PathBuf),
-    /// Out of the output, or nowhere.
+    /// A path outside the output, or a path that does not exist.
     Elsewhere(PathBuf),
 }
 
 impl LeftOut {
-    /// Returns true if its content is not uploaded under any other name.
+    /// Returns true if the content is not uploaded under any other name.
     pub fn lacks_content(&self) -> bool {
         !matches!(self.link, Some(Link::Inside(_)))
     }
 }
 
 impl Link {
-    /// Returns what the link contains.
+    /// Returns the path in the link.
     pub fn target(&self) -> &Path {
         match self {
             Self::Inside(target) | Self::Elsewhere(target) => target,
@@ -51,13 +51,13 @@ impl Link {
     }
 }
 
-/// Returns what an upload left out.
+/// Returns the entries that an upload skipped.
 pub(super) fn of(registration: &Registration, report: &Report) -> Vec<LeftOut> {
     let (mut found, mut names) = (Vec::new(), HashSet::new());
-    // What cannot be read again from a temporary file is in the count of the report.
+    // Rows that cannot be read from a temporary file are only in the count of the report.
     for (key, why) in report.skipped.iter().flatten() {
         let SkipReason::Source(why) = why else { continue };
-        // A link is listed as a file and as a directory.
+        // A link is listed both as a file and as a directory.
         let name = key.as_str().trim_end_matches('/');
         if names.insert(name.to_owned()) {
             let key = Key::from(name);
@@ -69,7 +69,7 @@ pub(super) fn of(registration: &Registration, report: &Report) -> Vec<LeftOut> {
     found
 }
 
-/// Returns the warnings of the symbolic links that a transfer met.
+/// Returns the warnings about symbolic links that a transfer found.
 pub(super) fn warnings(registration: &Registration, report: &Report) -> Vec<String> {
     [leading_out(registration, report), with_old_objects(registration, report), kept(registration, report)]
         .into_iter()
@@ -77,7 +77,7 @@ pub(super) fn warnings(registration: &Registration, report: &Report) -> Vec<Stri
         .collect()
 }
 
-/// Returns a warning of links whose objects have the content from before, if there are any.
+/// Returns a warning about links whose objects still have the earlier content, if there are any.
 fn with_old_objects(registration: &Registration, report: &Report) -> Option<String> {
     let mut old = of(registration, report).into_iter().filter(|left| left.has_old_object);
     let (first, more) = (old.next()?, more(old.count()));
@@ -88,7 +88,7 @@ fn with_old_objects(registration: &Registration, report: &Report) -> Option<Stri
     ))
 }
 
-/// Returns a warning of links that a download kept, if there are any.
+/// Returns a warning about links that a download did not replace, if there are any.
 fn kept(registration: &Registration, report: &Report) -> Option<String> {
     let is_kept = |why: &SkipReason| *why == SkipReason::NewerLink;
     let count = report.skipped.count(is_kept);
@@ -104,7 +104,7 @@ fn more(count: usize) -> String {
     if count == 0 { String::new() } else { format!(" (and {count} more)") }
 }
 
-/// Returns a warning of links that lead out of an output, if there are any.
+/// Returns a warning about links that lead out of an output, if there are any.
 fn leading_out(registration: &Registration, report: &Report) -> Option<String> {
     let found = of(registration, report);
     let elsewhere: Vec<_> = found.iter().filter_map(|left| Some((&left.key, left.elsewhere()?))).collect();
@@ -133,7 +133,7 @@ fn link(local: &Path, name: &str, why: &Protection) -> Option<Link> {
     if *why != Protection::Symlink {
         return None;
     }
-    // The one file of an output can be a link itself.
+    // An output of one file may itself be a link.
     let path = if local.is_dir() { local.join(name) } else { local.to_owned() };
     let target = fs::read_link(&path).ok()?;
     let is_inside = local.is_dir()

@@ -1,7 +1,8 @@
-//! What a registration remembers between its transfers.
+//! The sync state of a registration.
 //!
-//! A database on disk outlives the program and keeps others out while a transfer runs, so that many processes of one
-//! node download a place once. Where there is none, or it cannot be used, the session itself remembers.
+//! A database on disk survives the process. It is locked while a transfer runs, so that several processes of a machine
+//! download a location once. If there is no database, or if it cannot be used, the session keeps the sync state in
+//! memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,25 +24,25 @@ use crate::hidden::MountPoints;
 use crate::location::Location;
 use crate::state::{State, StateDirectory, StateError, Wait, ends_with_the_process};
 
-/// How long a transfer waits for another process before it says so.
+/// How long a transfer waits for another process before it reports this.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How long a transfer waits for another process that has the same pair in hand.
+/// How long a transfer waits for another process that has locked the same pair.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where a session remembers.
+/// Where a session keeps its sync state.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Remembers {
-    /// Where the environment says, which is looked up when it is first needed.
+    /// In the directory of the environment, which is determined when it is first needed.
     #[default]
     Usually,
     /// In this directory.
     In(StateDirectory),
-    /// By itself, until it ends.
+    /// In memory, until the session ends.
     Alone,
 }
 
-/// What one registration remembers by itself: everything where there is no database, and beside one what was equal.
+/// The sync state of one registration in memory. If there is a database, only the known pairs are used.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) known: Known,
@@ -49,27 +50,27 @@ pub(super) struct Memory {
     journal: Arc<MemoryJournal>,
 }
 
-/// What a transfer remembers by, held while it runs.
+/// The sync state of a transfer, which is locked while the transfer runs.
 #[derive(Default)]
 pub(super) struct Held {
     state: Option<State>,
     pub(super) warning: Option<Warning>,
 }
 
-/// Whether a local path has output of a session that may be nowhere else.
+/// Whether a local path contains output of a session that may not be stored anywhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Output {
-    /// A session began there and did not end with everything uploaded.
+    /// A session used the path and did not end with everything uploaded.
     Unsaved,
-    /// It did, or there was none.
+    /// Everything was uploaded, or no session used the path.
     Saved,
 }
 
-/// What a person is told of the memory.
+/// A warning about the sync state.
 pub(super) struct Warning {
     pub(super) text: String,
-    /// Of two warnings about the same, one is enough: a directory that cannot be used is one thing, however many files would
-    /// be in it.
+    /// The subject of the warning. Each subject is reported once: an unusable directory is one problem, however many
+    /// databases it would contain.
     pub(super) about: String,
 }
 
@@ -80,7 +81,8 @@ impl From<Option<StateDirectory>> for Remembers {
 }
 
 impl Remembers {
-    /// Returns the directory for the memory of two places, or why there is none where there should be one.
+    /// Returns the directory for the sync state of two locations, or a warning if there should be one and there is
+    /// none.
     fn directory(&self, from: &Location, to: &Location) -> Result<Option<StateDirectory>, Warning> {
         match self {
             Self::Alone => Ok(None),
@@ -95,12 +97,12 @@ impl Remembers {
 }
 
 impl Held {
-    /// Opens the database of a pair, waiting for others who use it until the transfer is cancelled, or until the end of the
-    /// session has no more time for that. A database that nobody uses is opened even then.
+    /// Opens the database of a pair. Waits for another process until the transfer is cancelled or until the end of the
+    /// session has no more time to wait. Even then, it opens a database that no process has locked.
     ///
     /// # Errors
     ///
-    /// A wait for another process that is cancelled.
+    /// Fails if the transfer is cancelled while it waits for another process.
     pub(super) async fn open(
         inner: &Inner,
         registration: &Registration,
@@ -134,7 +136,7 @@ impl Held {
         }
     }
 
-    /// Returns no state, because another transfer did not release it before the end of the session needed it.
+    /// Returns no sync state, because another transfer did not release it before the end of the session needed it.
     fn without(registration: &Registration, holder: Option<u32>) -> Self {
         let holder = match holder {
             Some(own) if own == std::process::id() => "another transfer of this process".to_owned(),
@@ -148,7 +150,7 @@ impl Held {
         Self { state: None, warning: Some(Warning { about: warning.clone(), text: warning }) }
     }
 
-    /// Opens the database of a pair if there is one that nobody uses: a plan writes nothing and waits for nobody.
+    /// Opens the database of a pair if it exists and is not locked. A plan never waits and writes nothing.
     pub(super) async fn peek(inner: &Inner, from: &Location, to: &Location) -> Self {
         match inner.remembers.directory(from, to) {
             Ok(Some(directory)) => {
@@ -173,36 +175,37 @@ impl Held {
         }
     }
 
-    /// Returns whether the local path has output that was not uploaded, as far as the state knows.
+    /// Returns whether the local path contains output that was not uploaded, according to the sync state.
     pub(super) fn output(&self) -> Output {
         if self.state.as_ref().is_some_and(State::has_unsaved_output) { Output::Unsaved } else { Output::Saved }
     }
 
-    /// Records whether it has. A state that cannot be written is told of when its rows are.
+    /// Records whether the local path contains such output. If the sync state cannot be written, this is reported with
+    /// its rows.
     pub(super) async fn mark_output(&self, output: Output) {
         if let Some(state) = self.state.as_ref().filter(|_| output != self.output()) {
             let _not_written = state.mark_output(output == Output::Unsaved).await;
         }
     }
 
-    /// Returns the mount points of one side that earlier runs met, if the state has them.
+    /// Returns the mount points of one side that earlier runs recorded, if there are any.
     pub(super) async fn mount_points(&self, side: Side) -> Option<MountPoints> {
         self.state.as_ref()?.mount_points(side).await
     }
 
-    /// Records the mount points of one side. A state that cannot be written is told of when its rows are.
+    /// Records the mount points of one side. If the sync state cannot be written, this is reported with its rows.
     pub(super) async fn remember_mount_points(&self, side: Side, points: Option<MountPoints>) {
         if let (Some(state), Some(points)) = (&self.state, points) {
             let _not_written = state.remember_mount_points(side, &points).await;
         }
     }
 
-    /// Returns options of a download that remember.
+    /// Adds the sync state to the options of a download.
     pub(super) fn remember_download(&self, options: SyncOptions, memory: &Memory) -> SyncOptions {
         self.remember(options, memory, Arc::new(Turned(memory.manifest.clone())), Way::Down)
     }
 
-    /// Returns options of an upload that remember.
+    /// Adds the sync state to the options of an upload.
     pub(super) fn remember_upload(&self, options: SyncOptions, memory: &Memory) -> SyncOptions {
         self.remember(options, memory, memory.manifest.clone(), Way::Up)
     }
@@ -216,7 +219,7 @@ impl Held {
     }
 }
 
-/// The rows of uploads as downloads see them: what a session has fetched is known when it uploads.
+/// The manifest rows of uploads with source and target exchanged, so that a later upload knows the files of a download.
 #[derive(Debug)]
 struct Turned(Arc<MemoryManifest>);
 

@@ -1,4 +1,4 @@
-//! Named paths, declared at once: [`Mirror`].
+//! Named inputs and outputs that are declared together: [`Mirror`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use super::registration::{Kind, Registration};
 use super::scope::ScopeError;
 use super::{Session, SessionBuilder};
 
-/// Declares the inputs and outputs of a program by name, checks them all at once, and downloads the inputs.
+/// Declares the inputs and outputs of a program by name, checks them together, and downloads the inputs.
 ///
-/// [`scope`](Self::scope) runs the program's work and ends the session with it, also where the work fails, panics or is
-/// interrupted by a signal. A mirror that is dropped without an end uploads nothing, as a [`Session`] that is dropped.
+/// [`scope`](Self::scope) runs the work of the program and then ends the session, even if the work fails, panics or is
+/// interrupted by a signal. Like a [`Session`], a mirror that is dropped without an end uploads nothing.
 ///
 /// ```
 /// use pos3::{DownloadOptions, Mirror, Session, UploadOptions};
@@ -37,7 +37,7 @@ use super::{Session, SessionBuilder};
 /// # Ok(()) }
 /// ```
 ///
-/// A program without an async runtime takes `pos3::blocking::Mirror`.
+/// In a program without an async runtime, use `pos3::blocking::Mirror`.
 #[derive(Debug)]
 pub struct Mirror {
     session: Session,
@@ -57,7 +57,7 @@ struct Spec {
 }
 
 impl Mirror {
-    /// Returns a builder that will open this session.
+    /// Returns a builder that opens this session.
     pub fn builder(session: SessionBuilder) -> MirrorBuilder {
         MirrorBuilder { session, specs: Vec::new() }
     }
@@ -66,7 +66,7 @@ impl Mirror {
     ///
     /// # Errors
     ///
-    /// A name that was not declared.
+    /// Fails if the name was not declared.
     pub fn path(&self, name: &str) -> Result<&Path, SessionError> {
         self.paths.get(name).map(PathBuf::as_path).ok_or_else(|| SessionError::NoSuchName(name.to_owned()))
     }
@@ -76,25 +76,25 @@ impl Mirror {
         &self.session
     }
 
-    /// Runs `body` with this mirror and ends the session with it; see [`Session::scope`].
+    /// Runs `body` with this mirror and then ends the session; see [`Session::scope`].
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors as [`Session::scope`].
     ///
     /// # Panics
     ///
-    /// With the body's panic, after the session has ended as after an error.
+    /// Resumes a panic of the body after the session has ended as after an error.
     pub async fn scope<T, E>(self, body: impl AsyncFnOnce(&Mirror) -> Result<T, E>) -> Result<T, ScopeError<E>> {
         self.session.around(body(&self)).await
     }
 
-    /// Uploads everything and ends; see [`Session::close`].
+    /// Uploads everything and ends the session; see [`Session::close`].
     pub async fn close(&self) -> Ending {
         self.session.close().await
     }
 
-    /// Ends without uploading anything; see [`Session::discard`].
+    /// Ends the session without uploading anything; see [`Session::discard`].
     pub fn discard(self) {
         self.session.discard();
     }
@@ -118,7 +118,7 @@ impl MirrorBuilder {
         self.with(name.into(), remote.into(), Kind::Upload(options))
     }
 
-    /// Declares what is both.
+    /// Declares an output that is first downloaded.
     #[must_use]
     pub fn sync(self, name: impl Into<String>, remote: impl Into<String>, options: SyncBothOptions) -> Self {
         self.with(name.into(), remote.into(), Kind::Sync(options))
@@ -129,13 +129,13 @@ impl MirrorBuilder {
         self
     }
 
-    /// Opens the session, downloads all inputs side by side, and makes the directories of the outputs. The remote place of
-    /// each output is listed first, so that a bucket that does not exist is an error before any work is done.
+    /// Opens the session, downloads all inputs concurrently, and creates the directories of the outputs. It first lists
+    /// the remote location of each output, so that a missing bucket is an error before any work is done.
     ///
     /// # Errors
     ///
-    /// All conflicts between the declarations, before anything is touched; then every input that could not be downloaded,
-    /// and every output whose place cannot be listed.
+    /// Returns all conflicts between the declarations, before it changes anything. Otherwise, returns an error for
+    /// every failed download and for every output whose location cannot be listed.
     pub async fn enter(self) -> Result<Mirror, SessionError> {
         let session = self.session.open()?;
         let mut unbegun = Unbegun { inner: session.inner.clone(), is_ready: false };
@@ -168,7 +168,7 @@ async fn enter_one(session: &Session, Spec { name, remote, kind }: Spec) -> Resu
     Ok((name, path))
 }
 
-/// Work that has not begun: what an earlier run has left is not uploaded by one that cannot start.
+/// Closes a session whose work has not begun. Then nothing is uploaded that an earlier run left in the outputs.
 struct Unbegun {
     inner: Arc<Inner>,
     is_ready: bool,
@@ -182,7 +182,7 @@ impl Drop for Unbegun {
     }
 }
 
-/// Finds every conflict between declarations.
+/// Returns an error with every conflict between the declarations.
 fn check(session: &Session, specs: &[Spec]) -> Result<(), SessionError> {
     let mut entered: Vec<Registration> = Vec::new();
     let mut conflicts = Vec::new();

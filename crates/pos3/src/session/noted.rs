@@ -1,7 +1,7 @@
-//! Which keys a registration has met, as hashes: eight bytes each, whatever the names.
+//! Sets of keys and files, stored as hashes of eight bytes each.
 //!
-//! What may be deleted remotely depends on what was where during the session. Memory for every name would be too much, and
-//! a listing more for each transfer as well.
+//! Remote deletes depend on the files that existed during the session. Storing every name would need too much memory,
+//! and another listing for each transfer would cost too much.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pos3_core::{Entries, Entry, Key, ListOptions, StoreError, Tree};
 
-/// A set of keys that several tasks add to.
+/// A set of keys and files that several tasks add to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noted(Arc<Mutex<Hashes>>);
 
@@ -20,7 +20,7 @@ struct Hashes {
 }
 
 impl Noted {
-    /// Notes every key of a tree.
+    /// Adds every key of a tree.
     pub(super) async fn note_tree(&self, tree: &Tree) -> Result<(), StoreError> {
         let mut entries = Entries::open(tree, ListOptions::default());
         while let Some((relative, _entry)) = entries.next().await? {
@@ -40,14 +40,14 @@ impl Noted {
         hashes.hashes.contains(&hashes.hasher.hash_one(key.as_str()))
     }
 
-    /// Notes a file as it is now.
+    /// Adds a file with its current fingerprint.
     pub(super) fn note_file(&self, file: &Entry) {
         let mut hashes = self.hashes();
         let hash = hashes.of_file(file);
         hashes.hashes.insert(hash);
     }
 
-    /// Returns true if a file was noted and has not changed since.
+    /// Returns true if the file was added and its fingerprint has not changed since.
     pub(super) fn has_file(&self, file: &Entry) -> bool {
         let hashes = self.hashes();
         hashes.hashes.contains(&hashes.of_file(file))

@@ -1,4 +1,4 @@
-//! What can be asked of each registration. Every default lives here.
+//! The options of each registration, with their defaults.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,50 +8,50 @@ use pos3_local::Symlinks;
 
 use super::error::SessionError;
 
-/// How often outputs are uploaded in the background, where nothing else is asked for.
+/// The default interval of background uploads.
 const INTERVAL: Duration = Duration::from_secs(300);
 
-/// What an upload may delete from the remote place. An end by an error deletes nothing. While the session works, an upload
-/// deletes only what was absent at the background upload before, too: an output that is removed and written anew keeps its
-/// object.
+/// Which objects an upload may delete. An end by an error deletes nothing. In the background, an upload deletes an
+/// object only if two consecutive uploads found its file absent. So an output that is removed and written again keeps
+/// its object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RemoteDelete {
-    /// Nothing.
+    /// None.
     #[default]
     Never,
-    /// What this session found locally and is not there any more, that this machine uploaded or downloaded, and that nobody
-    /// changed since. A fresh directory deletes nothing, and one that was emptied only where the guards
-    /// [allow](Guards::allow_empty) it. Where the guards refuse so many deletes, none is done and everything is uploaded all
-    /// the same; that is an error.
+    /// Deletes an object under three conditions: this session saw its file locally and the file is gone, this machine
+    /// uploaded or downloaded it, and no other writer has changed it since then. A new directory deletes nothing, and a
+    /// directory that was emptied only if the guards [allow](Guards::allow_empty) it. If the guards refuse the number
+    /// of deletes, pos3 deletes nothing, uploads everything, and returns an error.
     Seen,
-    /// Everything that is not there locally, except what appeared after the registration: the remote place becomes like
-    /// the directory. Refused as a whole when the directory is empty, or when more than half of 20 or more objects would
-    /// go, unless the guards say otherwise. Registering then lists the remote place once.
+    /// Deletes every object without a local file, except those that appeared after the registration. So the remote
+    /// location becomes like the directory. By default, all deletes are refused if the directory is empty, or if they
+    /// are more than half of 20 or more objects. The registration lists the remote location once.
     Mirror,
 }
 
-/// What the local copy of an output is.
+/// Whether the local copy of an output is a directory or a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shape {
-    /// The one that is there: a file or a directory locally, or, for a sync, an object remotely. Where there is nothing yet,
-    /// a directory, which is made.
+    /// The shape of the existing local file or directory or, for a sync, of the object. If there is nothing yet, a
+    /// directory, which pos3 creates.
     #[default]
     Auto,
-    /// A directory, which is made.
+    /// A directory, which pos3 creates.
     Directory,
-    /// One file. The directory that it lies in is made, and its own path is left to the program; an empty directory that
-    /// stands there is removed.
+    /// One file, which the program creates. pos3 creates the directory that contains it. If an empty directory has its
+    /// path, pos3 removes it.
     File,
 }
 
 /// Which objects an upload may overwrite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RemoteOverwrite {
-    /// All, except those that another writer replaced and whose local files have not changed since they were uploaded or
-    /// downloaded. [`Ended::left_to_others`](super::Ended::left_to_others) names those.
+    /// All, except an object that another writer has replaced and whose local file has not changed since its last
+    /// transfer. [`Ended::left_to_others`](super::Ended::left_to_others) names those.
     #[default]
     UnlessTheirs,
-    /// All: the remote place becomes like the directory.
+    /// All. The remote location becomes like the directory.
     Always,
 }
 
@@ -59,21 +59,22 @@ pub enum RemoteOverwrite {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadOptions {
-    /// The exact local path, a file for an object and a directory for a prefix. An object goes inside a path that ends in
-    /// `/`, under its own name. Default: below the cache root.
+    /// The local path: a file for an object, a directory for a prefix. If the path ends in `/`, an object is downloaded
+    /// into it, under its own name. Default: a path below the cache root.
     pub local: Option<PathBuf>,
-    /// Whether local files go that the remote place does not have. Default: no.
+    /// Whether to delete local files that do not exist remotely. Default: false.
     pub delete: bool,
-    /// How much may be deleted. Default: not all, and not more than half of 20 or more.
+    /// Limits on deletes. Default: an empty source deletes nothing, and if the target has 20 files or more, at most
+    /// half of them are deleted.
     pub guards: Guards,
-    /// Patterns of what is left alone on both sides, in the language of
-    /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`. Default:
-    /// none.
+    /// Patterns of entries to exclude on both sides, in the language of
+    /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`.
+    /// Default: none.
     pub exclude: Vec<String>,
-    /// The profile, where the URL names none. Default: the session's.
+    /// The profile, if the URL names none. Default: that of the session.
     pub profile: Option<String>,
-    /// Whether a place with nothing in it is an empty directory instead of an error. Default: no. Without it no guard lets
-    /// such a place empty the local directory.
+    /// Whether a location without a key is treated as an empty directory instead of an error. Default: false. Without
+    /// this option, such a location never deletes the whole local directory, even if the guards allow it.
     pub allow_missing: bool,
 }
 
@@ -81,40 +82,41 @@ pub struct DownloadOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadOptions {
-    /// The exact local path. Default: below the cache root.
+    /// The local path. Default: a path below the cache root.
     pub local: Option<PathBuf>,
-    /// Whether the local path is a file or a directory. Default: what is there, else a directory.
+    /// Whether the local path is a file or a directory. Default: that of the existing path, otherwise a directory.
     pub shape: Shape,
-    /// Whether symbolic links below the local path are followed. Default: they are left out and reported. The local path
-    /// itself is never followed when it becomes a link.
+    /// Whether symbolic links below the local path are followed. Default: they are skipped and reported. If the local
+    /// path itself becomes a link, it is never followed.
     pub symlinks: Symlinks,
-    /// How often changes are uploaded in the background; `None`: at the end only. Default: 300 seconds.
+    /// The time between two background uploads. With `None`, everything is uploaded at the end. Default: 300 seconds.
     pub interval: Option<Duration>,
-    /// What may be deleted remotely. Default: [`RemoteDelete::Never`].
+    /// Which objects may be deleted. Default: [`RemoteDelete::Never`].
     pub delete: RemoteDelete,
-    /// What may be overwritten remotely. Default: [`RemoteOverwrite::UnlessTheirs`].
+    /// Which objects may be overwritten. Default: [`RemoteOverwrite::UnlessTheirs`].
     pub overwrite: RemoteOverwrite,
-    /// How much may be deleted. Default: nothing for a directory that is empty, and not more than half of 20 or more.
+    /// Limits on deletes. Default: an empty directory deletes nothing, and if there are 20 objects or more, at most
+    /// half of them are deleted.
     pub guards: Guards,
-    /// Whether this is uploaded too when the session ends because of an error or a signal. Default: no.
+    /// Whether to upload this output even if the session ends by an error or a signal. Default: false.
     pub sync_on_error: bool,
-    /// Which registrations go first when time is short: the greater number. Default: 0.
+    /// The priority if time is short; the highest number is uploaded first. Default: 0.
     pub priority: i32,
-    /// Patterns of what is left alone on both sides, in the language of
-    /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`. Default:
-    /// none.
+    /// Patterns of entries to exclude on both sides, in the language of
+    /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`.
+    /// Default: none.
     pub exclude: Vec<String>,
-    /// The profile, where the URL names none. Default: the session's.
+    /// The profile, if the URL names none. Default: that of the session.
     pub profile: Option<String>,
 }
 
-/// Options of [`Session::sync`](super::Session::sync): a download now, uploads from then on.
+/// Options of [`Session::sync`](super::Session::sync), which downloads once and then uploads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncBothOptions {
-    /// Whether the first download deletes local files that the remote place does not have. Default: no.
+    /// Whether the download deletes local files that do not exist remotely. Default: false.
     pub delete_local: bool,
-    /// Everything else.
+    /// All other options.
     pub upload: UploadOptions,
 }
 
@@ -136,17 +138,17 @@ impl Default for UploadOptions {
     }
 }
 
-/// Returns the filter of what is left alone.
+/// Returns the filter for exclude patterns.
 ///
 /// # Errors
 ///
-/// A pattern that could match nothing.
+/// Fails for a pattern that cannot match any key.
 pub(super) fn excluding(patterns: &[String]) -> Result<Filter, SessionError> {
     let filter = patterns.iter().try_fold(Filter::builder(), |filter, pattern| filter.exclude_matching(pattern));
     filter.and_then(pos3_core::FilterBuilder::build).map_err(SessionError::BadPattern)
 }
 
-/// Writes the `with_` method of one field.
+/// Defines the `with_` method of one field.
 macro_rules! with {
     ($(#[$doc:meta])* $method:ident, $field:ident: $type:ty) => {
         $(#[$doc])*

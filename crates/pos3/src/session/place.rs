@@ -1,7 +1,8 @@
-//! From a registration to the two trees of its transfer.
+//! Determines the two trees of a transfer from a registration.
 //!
-//! A name without a `/` at its end is an object first and a prefix only if there is no such object; one with a `/` is a
-//! prefix. Both sides must agree on that, or a single file would be mirrored over a whole prefix.
+//! A name without a trailing `/` is an object first, and a prefix only if that object does not exist. A name with a
+//! trailing `/` is a prefix. Both sides must agree on this. Otherwise, a single file could be mirrored over a whole
+//! prefix.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,14 +32,14 @@ pub(super) struct Ends {
     pub(super) copy: LocalCopy,
 }
 
-/// Where the local copy is.
+/// The path of the local copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LocalCopy {
     Directory(PathBuf),
     File(PathBuf),
 }
 
-/// What a local path is.
+/// The kind of a local path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Directory,
@@ -46,7 +47,7 @@ pub(super) enum Found {
 }
 
 impl Found {
-    /// Returns what is at a path, with links followed, if anything is.
+    /// Returns the kind of a path with links followed, or `None` if it does not exist.
     pub(super) fn at(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|found| if found.is_dir() { Self::Directory } else { Self::File })
     }
@@ -60,7 +61,7 @@ impl Found {
 }
 
 impl LocalCopy {
-    /// Makes room for a file where an empty directory stands.
+    /// Removes an empty directory that has the path of the file.
     pub(super) fn clear_way(&self) -> Result<(), SessionError> {
         match self {
             Self::File(path) if is_real_directory(path) => {
@@ -77,7 +78,7 @@ impl LocalCopy {
     }
 }
 
-/// Makes a local path ready for a program's output, and returns it.
+/// Prepares a local path for the output of a program, and returns it.
 pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionError> {
     let make = |directory: &Path| {
         let cause = |error: std::io::Error| in_the_way(directory).unwrap_or_else(|| error.to_string());
@@ -99,7 +100,7 @@ pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionErr
     Ok(path)
 }
 
-/// Returns the sides of a download; this touches nothing.
+/// Returns the sides of a download without changing anything.
 pub(super) async fn download(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
     let Registration { location, local, .. } = registration;
     refuse_special(local)?;
@@ -117,7 +118,7 @@ pub(super) async fn download(registry: &Registry, registration: &Registration) -
         None if local.is_file() && has_something(location, &prefix).await? => {
             Err(SessionError::FileInTheWay { location: location.to_string(), path: local.clone() })
         }
-        // There is nothing remotely, and so nothing to put in the place of the file.
+        // There is no object, so there is nothing to write to the path of the file.
         None if local.is_file() => {
             let whole = whole(location, &prefix, local)?;
             single(registration, prefix.store(), whole, local.clone())
@@ -126,7 +127,7 @@ pub(super) async fn download(registry: &Registry, registration: &Registration) -
     }
 }
 
-/// Returns the sides of an upload, or nothing while there is nothing to upload.
+/// Returns the sides of an upload, or `None` while there is nothing to upload.
 pub(super) async fn upload(registry: &Registry, registration: &Registration) -> Result<Option<Ends>, SessionError> {
     let Registration { location, local, kind, .. } = registration;
     let prefix = registry.open(location, Role::Target).await?;
@@ -150,7 +151,7 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
     }
 }
 
-/// Returns the local side of an upload if there is a file or a directory. This sends no request.
+/// Returns the local side of an upload if the file or directory exists. Sends no request.
 pub(super) fn local_side(registration: &Registration) -> Result<Option<Tree>, SessionError> {
     let Registration { location, local, .. } = registration;
     if is_real_directory(local) {
@@ -168,7 +169,7 @@ pub(super) fn local_side(registration: &Registration) -> Result<Option<Tree>, Se
     Ok(Some(Tree::object(store, own.clone(), name.unwrap_or(own))))
 }
 
-/// Returns the sides of an upload of a directory that is gone, as if it were empty.
+/// Returns the sides of an upload whose directory is gone, as if the directory were empty.
 pub(super) async fn gone(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
     let prefix = registry.open(&registration.location, Role::Target).await?;
     directory(registration, prefix, MissingRoot::Empty)
@@ -185,8 +186,8 @@ fn one_or_all(registration: &Registration, prefix: Tree, local: Found) -> Result
     }
 }
 
-/// Refuses an output that was a directory and is a file now, or the other way round, where the remote location has the
-/// earlier shape: an object `x` would hide everything below `x/`.
+/// Rejects an output that was a directory and is a file now, or the other way round, if the remote location still has
+/// the earlier shape. Otherwise, an object `x` would hide everything below `x/`.
 async fn unless_remote_differs(registration: &Registration, prefix: &Tree, now: Found) -> Result<(), SessionError> {
     let Registration { location, local, .. } = registration;
     let Some(then) = registration.begun_as.get().filter(|then| **then != now && !names_prefix(location)) else {
@@ -201,18 +202,18 @@ async fn unless_remote_differs(registration: &Registration, prefix: &Tree, now: 
     if is_there { Err(changed()) } else { Ok(()) }
 }
 
-/// Lists the beginning of a place: an error shows that it cannot be uploaded to.
+/// Lists the first entry of a location. An error means that the location cannot be uploaded to.
 pub(super) async fn look_at(registry: &Registry, location: &Location) -> Result<(), SessionError> {
     let tree = registry.open(location, Role::Target).await?;
     has_something(location, &tree).await.map(drop)
 }
 
-/// Returns why requests to a location fail at the moment, if they do.
+/// Returns why requests to a location currently fail, if they do.
 pub(super) async fn trouble(registry: &Registry, location: &Location) -> Option<String> {
     registry.open(location, Role::Target).await.ok()?.store().trouble()
 }
 
-/// Returns true if there is anything below a prefix.
+/// Returns true if there is any key below a prefix.
 async fn has_something(location: &Location, prefix: &Tree) -> Result<bool, SessionError> {
     let mut listed = prefix.store().list(prefix.prefix(), ListOptions::default().with_shallow(true));
     match listed.try_next().await {
@@ -221,7 +222,7 @@ async fn has_something(location: &Location, prefix: &Tree) -> Result<bool, Sessi
     }
 }
 
-/// Returns the key of the object that a location names, if it is one.
+/// Returns the key of the object that a location names, if it exists.
 async fn object(location: &Location, prefix: &Tree) -> Result<Option<Key>, SessionError> {
     let Some(name) = prefix.prefix().strip_suffix('/').filter(|_| !names_prefix(location)) else { return Ok(None) };
     let whole = Key::from(name);
@@ -232,7 +233,7 @@ async fn object(location: &Location, prefix: &Tree) -> Result<Option<Key>, Sessi
     }
 }
 
-/// Returns true if a location would name an object without the slash at its end.
+/// Returns true if a location would name an object without its trailing slash.
 pub(super) async fn is_object_with_slash(location: &Location, prefix: &Tree) -> bool {
     let name = prefix.prefix().strip_suffix('/').filter(|name| names_prefix(location) && !name.is_empty());
     match name {
@@ -241,7 +242,7 @@ pub(super) async fn is_object_with_slash(location: &Location, prefix: &Tree) -> 
     }
 }
 
-/// Returns true if a location cannot be one object: a bucket, and what ends in `/`.
+/// Returns true if a location cannot be one object, because it is a bucket or ends in `/`.
 pub(super) fn names_prefix(location: &Location) -> bool {
     match location {
         Location::Remote(remote) => remote.key().is_empty() || remote.key().ends_with('/'),
@@ -249,7 +250,7 @@ pub(super) fn names_prefix(location: &Location) -> bool {
     }
 }
 
-/// Returns the key of the object that one local file is: `file` to `prefix/` is `prefix/file`.
+/// Returns the key for one local file: `file` uploaded to `prefix/` is `prefix/file`.
 fn whole(location: &Location, prefix: &Tree, file: &Path) -> Result<Key, SessionError> {
     if names_prefix(location) {
         return Ok(Key::from(file_name(file)?).under(prefix.prefix()));
@@ -271,7 +272,7 @@ fn file_of(registration: &Registration, whole: &Key) -> Result<PathBuf, SessionE
     Ok(local.clone())
 }
 
-/// Returns the sides of one object and one file. Their common name is that of the object, which patterns are compared with.
+/// Returns the sides for one object and one file. Both use the name of the object, which patterns are compared with.
 fn single(
     registration: &Registration,
     store: &Arc<dyn RemoteStore>,
@@ -301,8 +302,8 @@ fn directory(registration: &Registration, remote: Tree, missing: MissingRoot) ->
     Ok(Ends { remote, local, copy: LocalCopy::Directory(path) })
 }
 
-/// Returns the store of a directory. The links in its path were resolved when it was registered, and none that appeared
-/// since then is followed: a program that puts a link in the place of its output must not have another directory uploaded.
+/// Returns the store of a directory. The registration has resolved the links in its path. Links that appeared since
+/// then are not followed: if a program replaces its output with a link, pos3 must not upload another directory.
 fn local_store(
     registration: &Registration,
     path: &Path,
@@ -316,7 +317,7 @@ fn local_store(
     Ok(Arc::new(store))
 }
 
-/// Refuses what is neither a file nor a directory: a FIFO, a socket or a device.
+/// Rejects a FIFO, a socket or a device.
 fn refuse_special(path: &Path) -> Result<(), SessionError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() && !found.is_dir() && !found.is_symlink() => {

@@ -1,16 +1,17 @@
-//! What a transfer would do, in names that people know.
+//! The plan of a transfer, with full paths and URLs.
 //!
-//! A plan speaks of relative keys; for one object the two sides even have different names. Whoever shows it needs both.
+//! A plan contains relative keys, and for a single object the two sides even have different names. To display a plan,
+//! both names are needed.
 
 use std::sync::Arc;
 
 use pos3_core::{Action, Key, Plan, SpillError, Tree, Usage};
 
-/// What a download or an upload would do now.
+/// The plan of a download or an upload.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TransferPlan {
-    /// The actions, by relative keys.
+    /// The actions, with relative keys.
     pub plan: Plan,
     source: Tree,
     target: Tree,
@@ -21,8 +22,8 @@ impl TransferPlan {
         Self { plan, source, target }
     }
 
-    /// Returns what would be copied: from where, and to where, as paths and URLs. An error, of a temporary file that
-    /// cannot be read, is the last item.
+    /// Returns the copies as pairs of a source and a target, each a path or URL. If a temporary file cannot be read,
+    /// the last item is an error.
     pub fn copies(&self) -> impl Iterator<Item = Result<(String, String), SpillError>> {
         self.plan.actions().filter_map(|action| match action {
             Ok(Action::Copy { source, .. } | Action::Replace { source, .. }) => Some(Ok(self.ends(&source.key))),
@@ -31,13 +32,12 @@ impl TransferPlan {
         })
     }
 
-    /// Returns what would be deleted, as paths and URLs. An error, of a temporary file that cannot be read, is the last
-    /// item.
+    /// Returns the deletes as paths or URLs. If a temporary file cannot be read, the last item is an error.
     pub fn deletes(&self) -> impl Iterator<Item = Result<String, SpillError>> {
         self.plan.deletes().iter().map(|target| Ok(self.target.locate(&target?.key)))
     }
 
-    /// Returns the requests that the stores of both sides have sent so far, by kind.
+    /// Returns the number of requests that the stores of both sides have sent so far, by kind.
     pub fn usage(&self) -> Usage {
         let (source, target) = (self.source.store(), self.target.store());
         let usage = source.usage();

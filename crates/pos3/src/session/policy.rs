@@ -1,8 +1,8 @@
-//! Whose data wins where the sides of a registration differ.
+//! Decides which side wins if the two sides of a registration differ.
 //!
-//! Both sides have writers: the program here, and other machines there. A transfer must never replace newer data by older
-//! data, and data that nobody touched is never newer. Every such decision of a session is made here, from one table of
-//! what is known of the two sides.
+//! Both sides have writers: the local program, and other machines. A transfer must never replace newer data with older
+//! data, and unchanged data is never newer. All these decisions of a session are made here, from one table of the known
+//! states of both sides.
 
 use std::cmp::Ordering;
 
@@ -16,42 +16,42 @@ use super::noted::Noted;
 use super::options::RemoteOverwrite;
 use super::registration::Registration;
 
-/// What decides between the two sides of one registration.
+/// The evidence that decides between the two sides of a registration.
 #[derive(Clone)]
 pub(super) struct Policy {
-    /// What the session knows by itself.
+    /// The pairs that the session itself knows.
     pub(super) known: Known,
-    /// The local files that were there when the session began, as they were.
+    /// The local files, with their fingerprints, that existed when the session began.
     pub(super) at_begin: Noted,
-    /// The objects whose local files have become symbolic links, as an upload finds them.
+    /// The objects whose local files have become symbolic links, recorded by an upload.
     pub(super) behind_links: Noted,
-    /// Whose clock dates the objects.
+    /// The remote side, whose clock determines the times of objects.
     pub(super) remote: Tree,
 }
 
-/// Whether the remote side is brought here, too.
+/// Whether changes are transferred in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// The remote side is made like the local one.
+    /// The remote side becomes like the local side.
     OneWay,
-    /// Each side gets what the other has.
+    /// Each side receives the changes of the other.
     TwoWay,
 }
 
-/// What became of two sides since they were last known to be equal.
+/// Which sides have changed since they were last known to be equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Changed {
-    /// Nothing is known of the key.
+    /// There is no earlier state of the key.
     Unknown,
     Neither,
     Local,
     Remote,
     Both,
-    /// The object was changed, and something happened to the local file. Only its content tells whether that was a change:
-    /// a new mode, time or link makes a new fingerprint, too.
+    /// The object has changed, and the local file has another fingerprint. Only its content shows whether it has
+    /// changed, because a new mode, time or link also changes the fingerprint.
     RemoteAndPerhapsLocal(Contents),
-    /// The local file is older than the one that is known. So it is a file of another disk, and what is known was learned on
-    /// another machine, which shares the state directory.
+    /// The local file is older than the known one. So it is on another disk, and the known state is from another
+    /// machine that shares the state directory.
     Back,
 }
 
@@ -59,7 +59,7 @@ enum Changed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Contents {
     digests: Vec<Digest>,
-    /// Whether each of them has a digest, so that a content without any of these is another one.
+    /// Whether each content has a digest. If so, a file with none of these digests has changed.
     is_complete: bool,
 }
 
@@ -69,7 +69,7 @@ impl Policy {
         Self { known, at_begin: evidence.at_begin(), behind_links: evidence.behind_links.clone(), remote }
     }
 
-    /// Returns which local files the download of a two-way sync may write.
+    /// Returns the rule that decides which local files the download of a two-way sync may write.
     pub(super) fn download(self) -> Overwritable {
         Overwritable::judged(move |write| {
             let (object, Some(file)) = (write.source, write.target) else { return Objection::None };
@@ -84,7 +84,8 @@ impl Policy {
         })
     }
 
-    /// Returns which local files a download may write where a session left output that was not uploaded.
+    /// Returns the rule that decides which local files a download may write if a session left output that was not
+    /// uploaded.
     pub(super) fn keeping_output(self) -> Overwritable {
         Overwritable::judged(move |write| {
             let (object, Some(file)) = (write.source, write.target) else { return Objection::None };
@@ -96,7 +97,7 @@ impl Policy {
         })
     }
 
-    /// Returns which objects an upload may write.
+    /// Returns the rule that decides which objects an upload may write.
     pub(super) fn upload(self, reach: Reach, overwrite: RemoteOverwrite) -> Overwritable {
         Overwritable::judged(move |write| {
             let (file, object) = (write.source, write.target);
@@ -104,15 +105,15 @@ impl Policy {
                 self.behind_links.note(file.key.as_str());
             }
             let why = |changed: &Changed| match (changed, object, reach) {
-                // Nobody changed the file since it was downloaded or uploaded, so it is not output of the program.
+                // The file has not changed since its last transfer, so it is not output of the program.
                 (Changed::Remote, None, Reach::TwoWay) => Some(SkipReason::Removed),
                 _ if overwrite == RemoteOverwrite::Always => None,
                 (Changed::Remote, Some(_), _) => Some(SkipReason::Newer),
-                // Data that may be unchanged never replaces what others stored.
+                // Data that may be unchanged never replaces the data of another writer.
                 (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
-                // A file that was here before the session is not what this program made.
+                // A file from before the session is not output of this program.
                 (Changed::Both, Some(_), _) if self.at_begin.has_file(file) => Some(SkipReason::Conflict),
-                // A file that was here before the session may be what an earlier one left, and the object its successor.
+                // A file from before the session may be left from an earlier program, and the object may be newer.
                 (Changed::Unknown, Some(object), _) if reach == Reach::TwoWay || self.at_begin.has_file(file) => {
                     (self.age(file, object) != Some(Ordering::Greater)).then_some(SkipReason::Later)
                 }
@@ -122,8 +123,8 @@ impl Policy {
         })
     }
 
-    /// Returns which sides changed, by the manifest row and by what the session knows itself. Either may be missing or be
-    /// that of another machine; a file that is as either has it has not changed.
+    /// Returns which sides have changed, based on the manifest row and on the pairs that the session knows. Either of
+    /// them may be missing or be from another machine. A file that matches one of them has not changed.
     fn changed(&self, write: &PendingWrite<'_>, file: &Entry, object: Option<&Entry>, way: Way) -> Changed {
         let object = object.and_then(|object| object.fingerprint.as_ref());
         let now = Sides { local: file.fingerprint.as_ref(), remote: object };
@@ -151,7 +152,7 @@ impl Policy {
         }
     }
 
-    /// Returns what is known of a key where the object changed, and the file has another fingerprint than it had.
+    /// Returns the state of a key whose object has changed and whose file has another fingerprint.
     fn perhaps_both(&self, write: &PendingWrite<'_>, file: &Entry, way: Way) -> Changed {
         let recorded = write.row.map(|row| Recorded::of_row(row, way));
         let contents = [self.known.content(&file.key), recorded].into_iter().flatten();
@@ -165,10 +166,11 @@ impl Policy {
         Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete })
     }
 
-    /// Compares the age of a file with that of an object: greater is later, and `None` if their clocks do not tell.
+    /// Compares the age of a file with that of an object. `Greater` means that the file is later; `None` means that
+    /// their clocks cannot decide.
     ///
-    /// The time of a file is the one that nobody can set: a copy that keeps the modification time of an older file is later
-    /// all the same.
+    /// The age of a file is the time of its last change of any kind, which no program can set. So a copy that preserves
+    /// an older modification time is still later.
     fn age(&self, file: &Entry, object: &Entry) -> Option<Ordering> {
         let file = file.fingerprint.as_ref().and_then(last_change).or(file.modified)?;
         let (earliest, latest) = self.remote.store().capabilities().clock.range(object.modified?);
@@ -180,8 +182,8 @@ impl Policy {
     }
 }
 
-/// Returns what follows from what changed. Where the content of the local side must tell, `why` of that state is the answer
-/// if it cannot.
+/// Returns the objection for a change. If the content of the local side has to decide and cannot, the result of `why`
+/// for this state applies.
 fn objection(changed: Changed, local: Side, why: impl Fn(&Changed) -> Option<SkipReason>) -> Objection {
     let undecided = why(&changed);
     let Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete }) = changed else { return undecided.into() };
@@ -189,7 +191,7 @@ fn objection(changed: Changed, local: Side, why: impl Fn(&Changed) -> Option<Ski
     ByContent { side: local, digests, same: why(&Changed::Remote), different, unknown: undecided }.into()
 }
 
-/// Returns true if the local file last changed before the one that was known to be equal.
+/// Returns true if the local file was last changed before the known one.
 fn is_before(now: Sides<'_>, then: Sides<'_>) -> bool {
     match (now.local.and_then(last_change), then.local.and_then(last_change)) {
         (Some(now), Some(then)) => now < then,
@@ -219,8 +221,8 @@ mod tests {
         Row { key: Key::from("k"), source: file.into(), target: object.into(), digest }
     }
 
-    /// Returns what an upload and the download of a two-way sync, and an upload of one way, do about a file and an object, if
-    /// reading the file shows this of the digest that it had.
+    /// Returns the decisions for a file and an object: of an upload and of the download of a two-way sync, and of a
+    /// one-way upload. `content` is the result of comparing the file with its earlier digest.
     fn decisions(
         file: &Entry,
         object: Option<&Entry>,
@@ -402,7 +404,7 @@ mod tests {
         let known = row("f1", "e1");
         for (file, object, expected) in [
             ("f2", Some("e2"), Some(SkipReason::Conflict)),
-            // The program of this session wrote it, or nobody else changed the object.
+            // The program of this session wrote the file, or no other writer changed the object.
             ("f3", Some("e2"), None),
             ("f2", Some("e1"), None),
             ("f2", None, None),
