@@ -1,8 +1,8 @@
-//! The session for programs without an async runtime: [`Session`] and [`Mirror`].
+//! Sessions for programs without an async runtime: [`Session`] and [`Mirror`].
 //!
-//! Each brings a runtime of its own, so the background uploads go on while the program computes. It must not be used from
-//! inside another runtime, where a call and a drop of it panic: use [`pos3::Session`](crate::Session) there, or move it to
-//! a thread that may wait, such as one of tokio's `spawn_blocking`.
+//! Each session has its own runtime, so background uploads continue while the program computes. Inside another runtime,
+//! calling or dropping it panics. There, use [`pos3::Session`](crate::Session), or move it to a thread that may block,
+//! such as one of tokio's `spawn_blocking`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,13 +18,13 @@ use crate::session::{
 };
 use crate::threads::startable_threads;
 
-/// Threads that move bytes while the program computes.
+/// The number of threads that transfer content while the program computes.
 const THREADS: usize = 2;
 
-/// Threads that are needed besides, for files and for the state.
+/// The number of additional threads, for files and the sync state.
 const SPARE: usize = 3;
 
-/// A [`pos3::Session`](crate::Session) whose calls wait. It is not for `async` code: there its calls, and its drop, panic.
+/// A [`pos3::Session`](crate::Session) whose calls block. In `async` code, calling or dropping it panics.
 ///
 /// ```
 /// use pos3::{UploadOptions, blocking};
@@ -42,139 +42,141 @@ const SPARE: usize = 3;
 /// ```
 #[derive(Debug)]
 pub struct Session {
-    // Dropped before the runtime that its tasks run on.
+    // The session must be dropped before the runtime of its tasks.
     session: AsyncSession,
     signal: Option<Arc<OnceLock<&'static str>>>,
     runtime: Runtime,
 }
 
 impl Session {
-    /// Opens a session and starts the threads it works on.
+    /// Opens a session and starts its threads.
     ///
     /// # Errors
     ///
-    /// Those of [`SessionBuilder::open`], and threads that cannot be started.
+    /// Returns the errors of [`SessionBuilder::open`], or an error if the threads cannot be started.
     pub fn open(builder: SessionBuilder) -> Result<Self, SessionError> {
         let runtime = runtime().map_err(|error| SessionError::NoThreads(error.to_string()))?;
         let session = builder.open()?;
         Ok(Self { session, signal: None, runtime })
     }
 
-    /// See [`pos3::Session::download`](crate::Session::download).
+    /// Blocks until [`pos3::Session::download`](crate::Session::download) is complete.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn download(&self, remote: &str, options: DownloadOptions) -> Result<PathBuf, SessionError> {
         self.runtime.block_on(self.session.download(remote, options))
     }
 
-    /// See [`pos3::Session::upload`](crate::Session::upload).
+    /// Blocks until [`pos3::Session::upload`](crate::Session::upload) is complete.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn upload(&self, remote: &str, options: UploadOptions) -> Result<PathBuf, SessionError> {
         self.runtime.block_on(self.session.upload(remote, options))
     }
 
-    /// See [`pos3::Session::sync`](crate::Session::sync).
+    /// Blocks until [`pos3::Session::sync`](crate::Session::sync) is complete.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn sync(&self, remote: &str, options: SyncBothOptions) -> Result<PathBuf, SessionError> {
         self.runtime.block_on(self.session.sync(remote, options))
     }
 
-    /// See [`pos3::Session::ls`](crate::Session::ls).
+    /// Blocks until [`pos3::Session::ls`](crate::Session::ls) is complete.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<String>, SessionError> {
         self.runtime.block_on(self.session.ls(prefix, depth))
     }
 
-    /// See [`pos3::Session::plan_download`](crate::Session::plan_download).
+    /// Blocks until [`pos3::Session::plan_download`](crate::Session::plan_download) is complete.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<TransferPlan, SessionError> {
         self.runtime.block_on(self.session.plan_download(remote, options))
     }
 
-    /// See [`pos3::Session::plan_upload`](crate::Session::plan_upload).
+    /// Blocks until [`pos3::Session::plan_upload`](crate::Session::plan_upload) is complete.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<TransferPlan, SessionError> {
         self.runtime.block_on(self.session.plan_upload(remote, options))
     }
 
-    /// See [`pos3::Session::flush`](crate::Session::flush).
+    /// Blocks until [`pos3::Session::flush`](crate::Session::flush) is complete.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn flush(&self) -> Result<(), SessionError> {
         self.runtime.block_on(self.session.flush())
     }
 
-    /// See [`pos3::Session::status`](crate::Session::status).
+    /// Returns the status of every registration; see [`pos3::Session::status`](crate::Session::status).
     pub fn status(&self) -> Vec<Status> {
         self.session.status()
     }
 
-    /// See [`pos3::Session::close`](crate::Session::close).
+    /// Blocks until [`pos3::Session::close`](crate::Session::close) is complete.
     pub fn close(&self) -> Ending {
         self.runtime.block_on(self.session.close())
     }
 
-    /// See [`pos3::Session::give_up`](crate::Session::give_up).
+    /// Blocks until [`pos3::Session::give_up`](crate::Session::give_up) is complete.
     pub fn give_up(&self) -> Ending {
         self.runtime.block_on(self.session.give_up())
     }
 
-    /// See [`pos3::Session::discard`](crate::Session::discard).
+    /// Ends the session without uploading anything; see [`pos3::Session::discard`](crate::Session::discard).
     pub fn discard(self) {
         let Self { session, .. } = self;
         session.discard();
     }
 
-    /// See [`pos3::Session::abandon`](crate::Session::abandon); this is for another thread than the one that waits.
+    /// Stops every transfer; see [`pos3::Session::abandon`](crate::Session::abandon). Call this from another thread
+    /// than the one that waits for the end.
     pub fn abandon(&self) {
         self.session.abandon();
     }
 
-    /// See [`pos3::Session::hurry`](crate::Session::hurry); this is for another thread than the one that waits.
+    /// Hurries the end; see [`pos3::Session::hurry`](crate::Session::hurry). Call this from another thread than the one
+    /// that waits for the end.
     pub fn hurry(&self) {
         self.session.hurry();
     }
 
-    /// Runs `body` with this session and ends the session with it; see [`pos3::Session::scope`](crate::Session::scope).
+    /// Runs `body` with this session and then ends the session; see [`pos3::Session::scope`](crate::Session::scope).
     ///
-    /// A computation cannot be interrupted: a signal that is to end the session is acted upon when the body returns, as one
-    /// that comes while the outputs are uploaded. A body that looks now and then whether one [came](Self::interrupted) can
-    /// return sooner, with an error if its outputs are not to be taken for done.
+    /// A computation cannot be interrupted, so a signal during `body` takes effect when the body returns, like a signal
+    /// during the uploads. The body can check [`interrupted`](Self::interrupted) and return sooner. If its outputs are
+    /// incomplete, it should return an error.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     ///
     /// # Panics
     ///
-    /// With the body's panic, after the session has ended as after an error.
+    /// Resumes a panic of the body after the session has ended as after an error.
     pub fn scope<T, E>(mut self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, ScopeError<E>> {
         let arrivals = self.listen();
         let work = attempt(|| body(&self));
         self.end_with(work, arrivals)
     }
 
-    /// Returns the name of the first signal since [`scope`](Self::scope) began, if one came; always nothing where
-    /// [`on_signals`](SessionBuilder::on_signals) was not asked for.
+    /// Returns the name of the first signal since [`scope`](Self::scope) began, if there was one. Without
+    /// [`on_signals`](SessionBuilder::on_signals), always returns `None`.
     pub fn interrupted(&self) -> Option<&'static str> {
         self.signal.as_ref()?.get().copied()
     }
@@ -191,7 +193,7 @@ impl Session {
     }
 }
 
-/// A [`pos3::Mirror`](crate::Mirror) whose calls wait. It is not for `async` code: there its calls, and its drop, panic.
+/// A [`pos3::Mirror`](crate::Mirror) whose calls block. In `async` code, calling or dropping it panics.
 ///
 /// ```
 /// use pos3::{Mirror, Session, UploadOptions, blocking};
@@ -212,22 +214,22 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// See [`MirrorBuilder::enter`].
+    /// Opens the session and waits until the mirror is ready; see [`MirrorBuilder::enter`].
     ///
     /// # Errors
     ///
-    /// The same, and threads that cannot be started.
+    /// Returns the same errors, or an error if the threads cannot be started.
     pub fn enter(builder: MirrorBuilder) -> Result<Self, SessionError> {
         let runtime = runtime().map_err(|error| SessionError::NoThreads(error.to_string()))?;
         let (session, paths) = runtime.block_on(builder.enter())?.into_parts();
         Ok(Self { session: Session { session, signal: None, runtime }, paths })
     }
 
-    /// See [`pos3::Mirror::path`](crate::Mirror::path).
+    /// Returns the local path of a name; see [`pos3::Mirror::path`](crate::Mirror::path).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     pub fn path(&self, name: &str) -> Result<&Path, SessionError> {
         self.paths.get(name).map(PathBuf::as_path).ok_or_else(|| SessionError::NoSuchName(name.to_owned()))
     }
@@ -237,27 +239,27 @@ impl Mirror {
         &self.session
     }
 
-    /// Runs `body` with this mirror and ends the session with it; see [`Session::scope`].
+    /// Runs `body` with this mirror and then ends the session; see [`Session::scope`].
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Returns the same errors.
     ///
     /// # Panics
     ///
-    /// With the body's panic, after the session has ended as after an error.
+    /// Resumes a panic of the body after the session has ended as after an error.
     pub fn scope<T, E>(mut self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, ScopeError<E>> {
         let arrivals = self.session.listen();
         let work = attempt(|| body(&self));
         self.session.end_with(work, arrivals)
     }
 
-    /// Uploads everything and ends; see [`Session::close`].
+    /// Uploads everything and ends the session; see [`Session::close`].
     pub fn close(&self) -> Ending {
         self.session.close()
     }
 
-    /// Ends without uploading anything; see [`Session::discard`].
+    /// Ends the session without uploading anything; see [`Session::discard`].
     pub fn discard(self) {
         self.session.discard();
     }
@@ -271,7 +273,7 @@ fn attempt<T, E>(work: impl FnOnce() -> Result<T, E>) -> Work<T, E> {
 }
 
 fn runtime() -> io::Result<Runtime> {
-    // The runtime itself panics where it gets none.
+    // The runtime itself would panic if it could not start its threads.
     if startable_threads(THREADS + SPARE) < THREADS + SPARE {
         return Err(io::Error::other("the system allows too few (ulimit -u, or the limit of the container)"));
     }

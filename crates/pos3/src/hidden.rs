@@ -1,9 +1,9 @@
-//! What a mount or an unmount hides in a source directory: [`Hidden`].
+//! Detects files that a mount or an unmount hides in a source directory: [`Hidden`].
 //!
 //! An unmounted disk leaves an empty directory, and a disk that is mounted over a directory hides its files. Both would
-//! delete everything below from the target. So pos3 compares the file systems of the source with those of earlier listings,
-//! in the same process by device, and between runs by the paths of the mount points, because devices change. A directory that
-//! is a target now may be a source later, so its mount points are remembered as well.
+//! delete everything below that directory from the target. So pos3 compares the file systems of the source with those
+//! of earlier listings. Within a process it compares devices. Between runs it compares the paths of mount points,
+//! because devices change. A target directory may be a source later, so its mount points are recorded, too.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -13,19 +13,19 @@ use pos3_core::{Deletable, Key, Protection, Tree};
 use pos3_local::{FileSystems, LocalStore, Mounts};
 use serde::{Deserialize, Serialize};
 
-/// The mount points of a directory, by relative key, as the sync state has them.
+/// The mount points of a directory by relative key, as recorded in the sync state.
 pub(crate) type MountPoints = BTreeMap<String, Standing>;
 
-/// Whether a run that deletes has met a mount point.
+/// Whether a run with deletes has found a mount point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Standing {
-    /// It has, or the mount point was there at the first run: files that it hides are treated as deleted.
+    /// A run with deletes has found it, or it existed at the first run. Files that it hides are treated as deleted.
     Known,
-    /// It has not, so the mount may hide files of earlier runs.
+    /// No run with deletes has found it yet, so it may hide files of earlier runs.
     New,
 }
 
-/// The difference of a mount point to what it was before.
+/// How a mount point has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Mounted,
@@ -33,24 +33,25 @@ pub(crate) enum Change {
     Replaced,
 }
 
-/// What earlier listings of a source directory met, compared with the listing that is read now. Clones share it.
+/// Compares the current listing of a source directory with earlier ones. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hidden(Arc<Mutex<Earlier>>);
 
 #[derive(Debug, Default)]
 struct Earlier {
-    /// What the first listing of this process met.
+    /// The file systems of the first listing of this process.
     first: Option<FileSystems>,
-    /// What the sync state has of earlier runs.
+    /// The mount points of earlier runs, from the sync state.
     remembered: Option<MountPoints>,
-    /// What differed at any listing of this process. It stays in doubt, because it is unknown which files were seen when.
+    /// The mount points that differed at any listing of this process. They stay in doubt, because it is unknown which
+    /// files were seen when.
     changed: BTreeMap<String, Change>,
-    /// What withheld a delete of the latest run.
+    /// The mount points that withheld a delete of the latest run.
     withheld: BTreeMap<String, Change>,
 }
 
 impl Hidden {
-    /// Sets what the sync state has of earlier runs, unless that was done before.
+    /// Sets the mount points of earlier runs, unless they are already set.
     pub(crate) fn remember(&self, points: Option<MountPoints>) {
         let mut earlier = self.lock();
         if earlier.remembered.is_none() {
@@ -58,7 +59,7 @@ impl Hidden {
         }
     }
 
-    /// Takes note of a listing that has ended.
+    /// Records the file systems of a listing that has ended.
     pub(crate) fn note(&self, source: &Tree) {
         let Some(now) = mounts(source).map(|mounts| mounts.now()).filter(|now| now.root.is_some()) else { return };
         let earlier = &mut *self.lock();
@@ -67,7 +68,7 @@ impl Hidden {
         earlier.first.get_or_insert(now);
     }
 
-    /// Returns what may be deleted by a sync of a source, without what may be hidden in it.
+    /// Restricts deletes to keys that no mount point of the source may hide.
     pub(crate) fn guard(&self, deletable: Deletable, source: &Tree) -> Deletable {
         let Some(mounts) = mounts(source) else { return deletable };
         self.lock().withheld.clear();
@@ -80,7 +81,7 @@ impl Hidden {
         })
     }
 
-    /// Returns warnings of what withheld deletes of the latest run.
+    /// Returns warnings about the mount points that withheld deletes of the latest run.
     pub(crate) fn warnings(&self, source: &str) -> Vec<String> {
         let warn = |(point, change): (&String, &Change)| {
             let (what, hint) = (change.describe(point), change.hint());
@@ -94,8 +95,8 @@ impl Hidden {
     }
 }
 
-/// Returns what the sync state should have after a run, from what it had before. A mount point stays in it until it is
-/// forgotten. `standing` is that of a mount point which is not known from earlier runs.
+/// Returns the mount points to record after a run, based on those recorded before. A mount point stays recorded until
+/// the user removes it. A mount point that was not recorded before gets `standing`.
 pub(crate) fn to_remember(side: &Tree, earlier: Option<MountPoints>, standing: Standing) -> Option<MountPoints> {
     let now = mounts(side)?.now();
     now.root?;
@@ -117,18 +118,18 @@ impl Earlier {
         before.or_else(|| self.changes(now).into_iter().find(|(point, _)| covers(point)))
     }
 
-    /// Returns every mount point that is not what it was before.
+    /// Returns every mount point that has changed.
     fn changes(&self, now: &FileSystems) -> BTreeMap<String, Change> {
         let mut changes = BTreeMap::new();
         if now.root.is_none() {
-            // Only a part of the source was listed, for the explanation of one key.
+            // Only a part of the source was listed, to explain one key.
             return changes;
         }
         if let Some(first) = &self.first {
             for point in first.points.keys().chain(now.points.keys()) {
                 changes.extend(of(first.points.get(point), now.points.get(point)).map(|is| (point.clone(), is)));
             }
-            // A file system above the root may have been unmounted, too.
+            // A file system above the root may also have been unmounted.
             if first.root != now.root {
                 changes.entry(String::new()).or_insert(Change::Replaced);
             }
@@ -172,7 +173,7 @@ impl Change {
     }
 }
 
-/// Returns the record of a local directory's file systems.
+/// Returns the file systems of a local directory.
 fn mounts(side: &Tree) -> Option<Mounts> {
     let store: &dyn Any = &**side.store();
     store.downcast_ref::<LocalStore>().map(LocalStore::mounts)

@@ -1,7 +1,7 @@
-//! Where a location really is: [`Place`].
+//! The actual place of a location: [`Place`].
 //!
-//! One directory or prefix can go by many names. A sync of two names of one place would copy it into itself, and with
-//! deletes remove what it reads. So every comparison of two locations is made here, and nowhere by their texts.
+//! One directory or prefix can have many names. A sync between two names of one place would copy it into itself, or
+//! delete its own source. So locations are always compared here and never by their text.
 
 mod directory;
 mod mounts;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 use directory::Directory;
 
-/// Where a location really is, to be compared with others. Two places are equal if their names are.
+/// The actual place of a location, for comparison with others. Two places are equal if their names are.
 #[derive(Clone, Debug)]
 pub struct Place {
     name: String,
@@ -18,23 +18,23 @@ pub struct Place {
 }
 
 impl Place {
-    /// Returns the place of a name that ends in `/`; see [`Provider::place`](crate::Provider::place).
+    /// Returns the place with a name that ends in `/`; see [`Provider::place`](crate::Provider::place).
     pub(crate) fn named(name: String) -> Self {
         Self { name, directory: None }
     }
 
-    /// Returns the place of a path on this machine, which need not exist.
+    /// Returns the place of a local path, which need not exist.
     pub(crate) fn local(name: String, path: &Path) -> Self {
         Self { name, directory: Some(Directory::of(path)) }
     }
 
-    /// Returns the name: a text that ends in `/`, equal for equal places as far as names can tell.
+    /// Returns the name, which ends in `/`. Equal places have equal names, as far as names can show this.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the path from `outer` to this place if it lies inside it: empty if it is the same place, else with a `/`
-    /// at its end.
+    /// Returns the path from `outer` to this place if it lies inside: empty for the same place, otherwise with a
+    /// trailing `/`.
     pub fn inside(&self, outer: &Self) -> Option<String> {
         if let Some(below) = self.name.strip_prefix(&outer.name) {
             return Some(below.to_owned());
@@ -42,8 +42,8 @@ impl Place {
         self.directory.as_ref()?.inside(outer.directory.as_ref()?)
     }
 
-    /// Returns true if one place is the other or lies inside it, or if anything can be reached in both, such as what is
-    /// mounted below one and is a part of the other.
+    /// Returns true if one place is the other or lies inside it, or if any file can be reached through both, for
+    /// example by a mount below one of them that shows a part of the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         let meet = || match (&self.directory, &other.directory) {
             (Some(own), Some(other)) => own.meets(other),
@@ -61,8 +61,8 @@ impl PartialEq for Place {
 
 impl Eq for Place {}
 
-/// Returns true if one of two paths is the other or lies inside it, whatever names they have, or if anything can be reached
-/// in both.
+/// Returns true if one path is the other or lies inside it, whatever their names are, or if any file can be reached
+/// through both.
 pub(crate) fn paths_overlap(one: &Path, other: &Path) -> bool {
     let (one, other) = (Directory::of(one), Directory::of(other));
     one.inside(&other).is_some() || other.inside(&one).is_some() || one.meets(&other)

@@ -1,8 +1,8 @@
-//! A directory of this machine by what it is, not by its path.
+//! Identifies a local directory by device and inode instead of its path.
 //!
-//! A path without symbolic links still is not the one name of a directory: a bind mount gives it a second one, and a file
-//! system that ignores case gives it many. Device and inode show both. A bind mount of something *below* a directory, and
-//! one that lies below it, are seen only in the table of mounts.
+//! Even without symbolic links, a directory can have several paths: by a bind mount, or on a case-insensitive file
+//! system. Device and inode are equal in both cases. A bind mount of something *below* a directory, or one that lies
+//! below it, is visible only in the table of mounts.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,15 +15,15 @@ use crate::registry::resolve;
 #[derive(Clone, Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Each directory above that exists, the nearest first, this one itself included.
+    /// This directory and those above it, as far as they exist, the nearest first.
     above: Vec<Ancestor>,
-    /// What is seen at the path itself.
+    /// The part of a file system at the path itself.
     here: Option<Part>,
-    /// What is mounted below it.
+    /// The parts of file systems mounted below it.
     mounted: Vec<Part>,
 }
 
-/// A directory that exists, and the way from it to the one that is meant.
+/// An existing directory, and the relative path from it to the identified directory.
 #[derive(Clone, Debug)]
 struct Ancestor {
     device: u64,
@@ -43,8 +43,8 @@ impl Directory {
         Self { above: above.collect(), here: mounts.at(&path), mounted: mounts.below(&path), path }
     }
 
-    /// Returns the way from `outer` to this directory if it is that one or lies inside it; with a `/` at its end, if it is
-    /// not empty.
+    /// Returns the path from `outer` to this directory if it is `outer` or lies inside it. A path that is not empty has
+    /// a trailing `/`.
     pub(super) fn inside(&self, outer: &Self) -> Option<String> {
         let by_path = self.path.strip_prefix(&outer.path).ok();
         let by_inode = || {
@@ -58,13 +58,13 @@ impl Directory {
         Some(if text.is_empty() { String::new() } else { format!("{text}/") })
     }
 
-    /// Returns true if something that can be reached in one of the directories can be reached in the other too.
+    /// Returns true if any file can be reached through both directories.
     pub(super) fn meets(&self, other: &Self) -> bool {
         self.parts().any(|own| other.parts().any(|part| own.meets(part)))
     }
 
-    /// Returns the way from `outer` to this directory by the table of mounts. Network file systems say less in it than is
-    /// needed to be sure.
+    /// Returns the path from `outer` to this directory according to the table of mounts. It also compares inodes,
+    /// because the table is not precise enough for network file systems.
     fn below_by_mount(&self, outer: &Self) -> Option<&Path> {
         let below = self.here.as_ref()?.below(outer.here.as_ref()?)?;
         is_one(&self.path, &outer.path.join(below)).then_some(below)
@@ -91,7 +91,7 @@ mod tests {
             });
             Directory { above: above.collect(), path: path.clone(), here: None, mounted: Vec::new() }
         };
-        // As on a file system that ignores case; what has no inode does not exist.
+        // Like a case-insensitive file system. An ancestor without an inode does not exist.
         let data = ancestors("/x/data", &[7, 3, 2]);
         let again = ancestors("/X/DATA", &[7, 3, 2]);
         let new = ancestors("/X/DATA/new/sub", &[0, 0, 7, 3, 2]);

@@ -1,7 +1,7 @@
-//! The table of mounts: which part of which file system is seen at a path and below it.
+//! Reads the table of mounts, which shows the part of a file system at a path and below it.
 //!
-//! A bind mount shows the same files under a second path, and no path, link or inode of a directory above it tells. A sync
-//! whose target holds a mount of its source would delete the source.
+//! A bind mount shows the same files under a second path, and no path, link or inode of a directory above it reveals
+//! this. A sync whose target contains a mount of its source would delete the source.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,14 +10,14 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The mounts that this process sees, on Linux.
+/// The table of mounts of this process, on Linux.
 const TABLE: &str = "/proc/self/mountinfo";
 
-/// A part of a file system, and the path at which it is seen.
+/// A part of a file system, and its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     device: OsString,
-    /// Where it begins on its file system.
+    /// The path of the part on its own file system.
     on_disk: PathBuf,
     seen_at: PathBuf,
 }
@@ -26,17 +26,17 @@ pub(super) struct Part {
 #[derive(Debug)]
 struct Mount {
     device: OsString,
-    /// What of the file system is mounted.
+    /// The mounted path of the file system.
     root: PathBuf,
     point: PathBuf,
 }
 
-/// Every mount.
+/// All mounts.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    /// Reads the table of this process. Systems without one give none.
+    /// Reads the table of this process. It is empty on systems without one.
     pub(super) fn read() -> Self {
         Self::parse(&fs::read(TABLE).unwrap_or_default())
     }
@@ -45,7 +45,7 @@ impl Mounts {
         Self(table.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect())
     }
 
-    /// Returns what is seen at a path: a part of the last mount that is nearest above it.
+    /// Returns the part at a path, which belongs to the nearest mount above it, or to the last of several.
     pub(super) fn at(&self, path: &Path) -> Option<Part> {
         let above = self.0.iter().filter(|mount| path.starts_with(&mount.point));
         let mount = above.max_by_key(|mount| mount.point.components().count())?;
@@ -57,7 +57,7 @@ impl Mounts {
         })
     }
 
-    /// Returns what is mounted below a path. Some of it may be hidden by later mounts.
+    /// Returns the parts that are mounted below a path. Later mounts may hide some of them.
     pub(super) fn below(&self, path: &Path) -> Vec<Part> {
         let below = self.0.iter().filter(|mount| mount.point != path && mount.point.starts_with(path));
         below.map(Mount::part).collect()
@@ -65,7 +65,7 @@ impl Mounts {
 }
 
 impl Mount {
-    /// Reads a line: an id, that of the parent, the device, the root, the mount point, and more.
+    /// Parses a line: an ID, the ID of the parent, the device, the root, the mount point, and further fields.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ').skip(2);
         let mut next = || fields.next().map(unescaped);
@@ -78,13 +78,13 @@ impl Mount {
 }
 
 impl Part {
-    /// Returns the way from `outer` to this part, if this is inside of it on one file system.
+    /// Returns the path from `outer` to this part if it lies inside `outer` on the same file system.
     pub(super) fn below(&self, outer: &Self) -> Option<&Path> {
         self.on_disk.strip_prefix(&outer.on_disk).ok().filter(|_| self.device == outer.device)
     }
 
-    /// Returns true if both show one directory or file, or one shows what the other is inside of, and no other mount hides
-    /// it.
+    /// Returns true if both parts show the same directory or file, or if one lies inside the other, and no other mount
+    /// hides it.
     pub(super) fn meets(&self, other: &Self) -> bool {
         let is_inside = |inner: &Self, outer: &Self| {
             inner.below(outer).is_some_and(|below| is_one(&inner.seen_at, &outer.seen_at.join(below)))
@@ -93,8 +93,8 @@ impl Part {
     }
 }
 
-/// Returns true if two paths that the table of mounts takes for one are one, as far as both exist. Where the system does
-/// not tell, the table is believed.
+/// Returns true if two paths that are one according to the table of mounts really are one, as far as both exist. If
+/// this cannot be checked, the result follows the table.
 pub(super) fn is_one(one: &Path, other: &Path) -> bool {
     for (one, other) in one.ancestors().zip(other.ancestors()) {
         match (fs::metadata(one), fs::metadata(other)) {
@@ -106,12 +106,12 @@ pub(super) fn is_one(one: &Path, other: &Path) -> bool {
     false
 }
 
-/// Returns a path as a file system without any mount has it.
+/// Returns the path without its root and without `.` and `..`.
 fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
 }
 
-/// Undoes the octal escapes of blanks and the like.
+/// Decodes the octal escapes of spaces and other characters.
 fn unescaped(field: &[u8]) -> OsString {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_mounted_below_a_directory_is_a_part_of_it() {
-        // Everything is on one file system that shows itself twice more: paths that exist, so that they are one.
+        // One file system that is mounted twice more. The paths exist, so that their inodes can be compared.
         let root = tempfile::tempdir().unwrap();
         let base = fs::canonicalize(root.path()).unwrap();
         fs::create_dir_all(base.join("t/deep/mnt")).unwrap();

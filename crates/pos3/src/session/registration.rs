@@ -1,4 +1,4 @@
-//! What a session was asked to keep in step, and which of it cannot go together.
+//! The registrations of a session and the conflicts between them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -20,7 +20,7 @@ use crate::place::{Place, paths_overlap};
 /// A download that several callers may wait for.
 pub(super) type Downloading = Shared<BoxFuture<'static, Result<PathBuf, SessionError>>>;
 
-/// What was asked for.
+/// The kind of a registration, with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Download(DownloadOptions),
@@ -37,7 +37,7 @@ impl Kind {
         }
     }
 
-    /// Returns how it is uploaded, if it is.
+    /// Returns the options of the upload, if there is one.
     pub(super) fn upload(&self) -> Option<&UploadOptions> {
         match self {
             Self::Download(_) => None,
@@ -45,23 +45,23 @@ impl Kind {
         }
     }
 
-    /// Returns whether the local path is a file or a directory, as far as that was said.
+    /// Returns the required shape of the local path.
     pub(super) fn shape(&self) -> Shape {
         self.upload().map_or(Shape::Auto, |upload| upload.shape)
     }
 
-    /// Returns what becomes of symbolic links below the local path.
+    /// Returns how symbolic links below the local path are treated.
     pub(super) fn symlinks(&self) -> Symlinks {
         self.upload().map_or(Symlinks::Skip, |upload| upload.symlinks)
     }
 
-    /// Returns true if an object is to be downloaded into a directory: the path that was given ends in `/`.
+    /// Returns true if an object is to be downloaded into a directory, because the given path ends in `/`.
     pub(super) fn goes_inside(&self) -> bool {
         matches!(self, Self::Download(download) if download.local.as_deref().is_some_and(ends_in_slash))
     }
 
-    /// Returns true if an empty directory in the place of a file may be removed: it is below the cache root, or left by an
-    /// earlier try of this output.
+    /// Returns true if an empty directory at the path of a file may be removed, because it is below the cache root or
+    /// left by an earlier attempt of this output.
     pub(super) fn owns_its_path(&self) -> bool {
         match self {
             Self::Download(download) => download.local.is_none(),
@@ -78,7 +78,8 @@ impl Kind {
 
     pub(super) fn guards(&self) -> Guards {
         match self {
-            // Where a place with nothing in it is an error, it must not have emptied the directory before.
+            // If a location without a key is an error, it must not delete all local files before that error is
+            // returned.
             Self::Download(download) => {
                 download.guards.with_allow_empty(download.guards.allow_empty && download.allow_missing)
             }
@@ -98,8 +99,8 @@ impl Kind {
         self.deletes_locally() || self.upload().is_some_and(|upload| upload.delete != RemoteDelete::Never)
     }
 
-    /// Returns the same kind without what does not matter: the order of what is excluded, and the words for a path and a
-    /// profile, for what they mean is compared itself.
+    /// Returns the kind without irrelevant differences: the order of the exclude patterns, and the text of the path and
+    /// the profile, whose meanings are compared separately.
     fn normal(&self) -> Self {
         let mut kind = self.clone();
         let (local, profile, exclude) = match &mut kind {
@@ -114,37 +115,38 @@ impl Kind {
     }
 }
 
-/// One remote place and its local path.
+/// A remote location and its local path.
 pub(super) struct Registration {
     pub(super) location: Location,
-    /// Where it really is.
+    /// The actual place, for comparison with other locations.
     pub(super) place: Place,
     pub(super) local: PathBuf,
     pub(super) kind: Kind,
     pub(super) memory: Memory,
     pub(super) evidence: Evidence,
-    /// Held by the one transfer that runs.
+    /// Locked by the running transfer.
     pub(super) running: tokio::sync::Mutex<()>,
     pub(super) downloading: Mutex<Option<Downloading>>,
-    /// Whether the local path of an upload was handed out: it stays, also when the same is asked for again and fails.
+    /// Whether the local path of an upload has been returned to the program. The registration then stays, even if an
+    /// identical call fails.
     pub(super) begun: AtomicBool,
-    /// What the local path of an upload was when it was handed out.
+    /// The kind of the local path of an upload when it was returned to the program.
     pub(super) begun_as: OnceLock<Found>,
     pub(super) history: Arc<Mutex<History>>,
 }
 
-/// How the uploads of a registration went.
+/// The results of the uploads of a registration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     pub(super) last_success: Option<SystemTime>,
-    /// What the last transfer that did all it was to do has done.
+    /// The report of the last complete transfer.
     pub(super) last_report: Option<Arc<Report>>,
-    /// Uploads of single files that were done, and their bytes.
+    /// The number of completed uploads of files, and their size in bytes.
     pub(super) uploaded: u64,
     pub(super) uploaded_bytes: u64,
-    /// Objects that were deleted.
+    /// The number of deleted objects.
     pub(super) deleted: u64,
-    /// Failures in a row.
+    /// The number of consecutive failures.
     pub(super) failures: u32,
     pub(super) last_error: Option<SessionError>,
     pub(super) due: Option<tokio::time::Instant>,
@@ -171,17 +173,17 @@ impl Registration {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns true if `other` asks for the same.
+    /// Returns true if `other` is an identical registration.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.place == other.place && self.local == other.local && self.kind.normal() == other.kind.normal()
     }
 
-    /// Returns true if this is a part of what `other` brings: inside of it remotely, and locally too.
+    /// Returns true if this is a part of `other`, both remotely and locally.
     fn is_part_of(&self, other: &Self) -> bool {
         self.place.inside(&other.place).is_some() && self.local != other.local && self.local.starts_with(&other.local)
     }
 
-    /// Returns why this cannot be registered beside `old`.
+    /// Returns the error if this registration conflicts with `old`.
     pub(super) fn conflict(&self, old: &Self) -> Option<SessionError> {
         let same_kind = std::mem::discriminant(&self.kind) == std::mem::discriminant(&old.kind);
         if self.place == old.place && same_kind {
@@ -203,7 +205,7 @@ impl Registration {
             .then(|| old.in_the_way_of(&self.location, &self.local))
     }
 
-    /// Returns the error of a location that cannot be kept at a path because of what is kept for this.
+    /// Returns the error for a location whose local path conflicts with this registration.
     pub(super) fn in_the_way_of(&self, location: &Location, path: &Path) -> SessionError {
         SessionError::LocalConflict {
             new: location.to_string(),

@@ -1,4 +1,4 @@
-//! A session around a piece of work, which ends with it however it ends.
+//! Runs work in a session and ends the session with it, however the work ends.
 
 use std::any::Any;
 use std::fmt;
@@ -11,58 +11,59 @@ use super::ending::{Ended, Ending};
 use super::error::SessionError;
 use super::signals::Arrivals;
 
-/// Why a scope did not end well.
+/// Why a scope failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ScopeError<E> {
-    /// The work failed. Its error comes first; what could not be uploaded then is with it.
+    /// The work failed. The text begins with its error; the failed uploads follow.
     Body {
-        /// The work's own error.
+        /// The error of the work.
         error: E,
-        /// How the session ended.
+        /// The end of the session.
         ending: Ending,
     },
-    /// The work was done, and not everything could be uploaded.
+    /// The work succeeded, but not everything could be uploaded.
     Ending(SessionError),
-    /// A signal came, during the work or while its outputs were uploaded, and not everything was done.
+    /// A signal arrived during the work or during its uploads, and not everything was done.
     Interrupted {
-        /// Its name.
+        /// The name of the signal.
         signal: &'static str,
-        /// How the session ended.
+        /// The end of the session.
         ending: Ending,
     },
 }
 
-/// How a piece of work came to its end.
+/// How the work ended.
 pub(crate) enum Work<T, E> {
-    /// It returned.
+    /// The work returned.
     Returned(Result<T, E>),
-    /// It panicked.
+    /// The work panicked.
     Panicked(Box<dyn Any + Send>),
-    /// A signal came before its end.
+    /// A signal arrived before the work returned.
     Interrupted(&'static str),
 }
 
 impl Session {
-    /// Runs `body` with this session and ends the session with it.
+    /// Runs `body` with this session and then ends the session.
     ///
-    /// A signal during the body, where signals end the session, drops the body where it waits, and ends the session as
-    /// after an error. A signal during the uploads that follow work that was done hurries them: nothing is deleted from
-    /// then on, and they have the [deadline](super::SessionBuilder::deadline); if everything makes it, that is no error. A
-    /// second signal ends them at once. All signals that come before the uploads begin count as one.
+    /// If a signal arrives while `body` runs, and [`on_signals`](super::SessionBuilder::on_signals) is set, the body is
+    /// dropped at its next await, and the session ends as after an error. If the first signal arrives during the
+    /// uploads after successful work, it hurries them: they have the [deadline](super::SessionBuilder::deadline), and
+    /// nothing more is deleted. If everything is uploaded in time, this is not an error. A second signal ends the
+    /// uploads immediately. All signals that arrive before the uploads begin are treated as one.
     ///
     /// # Errors
     ///
-    /// The body's own error; what could not be uploaded after it; a signal.
+    /// Returns the error of the body, the files that could not be uploaded after it, or the signal.
     ///
     /// # Panics
     ///
-    /// With the body's panic, after the session has ended as after an error.
+    /// Resumes a panic of the body after the session has ended as after an error.
     pub async fn scope<T, E>(self, body: impl AsyncFnOnce(&Session) -> Result<T, E>) -> Result<T, ScopeError<E>> {
         self.around(body(&self)).await
     }
 
-    /// Runs a piece of work, and ends the session with it.
+    /// Runs the work and then ends the session.
     pub(super) async fn around<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, ScopeError<E>> {
         let mut arrivals = self.listen();
         let work = tokio::select! {
@@ -75,12 +76,12 @@ impl Session {
         self.end_with(work, arrivals).await
     }
 
-    /// Begins to listen for signals, if they are to end the session.
+    /// Starts to listen for signals, if they end the session.
     pub(crate) fn listen(&self) -> Arrivals {
         self.signals.listen()
     }
 
-    /// Ends the session by how the work ended.
+    /// Ends the session according to the result of the work.
     pub(crate) async fn end_with<T, E>(&self, work: Work<T, E>, arrivals: Arrivals) -> Result<T, ScopeError<E>> {
         let attending = arrivals.attend(self.inner.clone()).await;
         match work {

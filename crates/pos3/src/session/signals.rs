@@ -1,7 +1,8 @@
-//! Signals that end a session.
+//! The signals that end a session.
 //!
-//! An interrupt is an error: outputs are half-made, so nothing is deleted, and only what was asked for is uploaded. The
-//! program's own handlers are called as well; the process does not end by the signal, its end is the program's matter.
+//! An interrupt is treated as an error: outputs may be incomplete, so pos3 deletes nothing and uploads only outputs
+//! with `sync_on_error`. Handlers of the program are called, too. The signal does not terminate the process; the
+//! program must exit by itself.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,17 +13,17 @@ use tokio_util::task::AbortOnDropHandle;
 use super::inner::Inner;
 use crate::signal::{Signal, on_each_signal};
 
-/// How long an end waits before it begins, so that signals that came while the work kept the thread busy arrive first.
+/// How long an end waits before it begins, to receive signals that arrived while the work kept the thread busy.
 const SETTLING: Duration = Duration::from_millis(5);
 
-/// What a session does about signals.
+/// Whether signals end the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signals {
     Ignored,
     End,
 }
 
-/// The signals since somebody began to listen; none is lost.
+/// All signals since listening began.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     signals: UnboundedReceiver<Signal>,
@@ -30,14 +31,14 @@ pub(crate) struct Arrivals {
     listening: Option<AbortOnDropHandle<()>>,
 }
 
-/// What was made of the signals that came during an end, for as long as this lives.
+/// Handles the signals during an end until it is dropped.
 pub(super) struct Attending {
     first: Arc<OnceLock<&'static str>>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Signals {
-    /// Begins to listen, if signals are to end the session.
+    /// Starts to listen, if signals end the session.
     pub(super) fn listen(self) -> Arrivals {
         let (arrived, signals) = unbounded_channel();
         let first = Arc::new(OnceLock::new());
@@ -55,7 +56,7 @@ impl Signals {
 }
 
 impl Arrivals {
-    /// Waits for the next signal, and returns its name.
+    /// Waits for the next signal and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         match self.signals.recv().await {
             Some(signal) => signal.name(),
@@ -63,14 +64,14 @@ impl Arrivals {
         }
     }
 
-    /// Returns where the name of the first signal is noted when it comes.
+    /// Returns the cell that receives the name of the first signal.
     #[cfg(feature = "blocking")]
     pub(crate) fn noted(&self) -> Arc<OnceLock<&'static str>> {
         self.first.clone()
     }
 
-    /// Treats the signals that came before the end as one, which hurries the end. The first signal after that does the
-    /// same if there was none before; the next one abandons what is still in flight.
+    /// Treats all signals that arrived before the end as one, which hurries the end. If there was none, the first
+    /// signal during the end hurries it. The next signal abandons the transfers in flight.
     pub(super) async fn attend(mut self, inner: Arc<Inner>) -> Attending {
         if self.listening.is_some() {
             tokio::time::sleep(SETTLING).await;
@@ -88,7 +89,7 @@ impl Arrivals {
             }
             self.next().await;
             inner.abandon();
-            // It goes on to listen, or a further signal would be nobody's.
+            // Continues to listen, so that a further signal does not terminate the process.
             std::future::pending::<()>().await;
         });
         Attending { first, _task: AbortOnDropHandle::new(task) }
@@ -96,7 +97,7 @@ impl Arrivals {
 }
 
 impl Attending {
-    /// Returns the name of the first signal, if one came.
+    /// Returns the name of the first signal, if there was one.
     pub(super) fn first(&self) -> Option<&'static str> {
         self.first.get().copied()
     }

@@ -1,4 +1,4 @@
-//! How the registrations of a session are doing.
+//! The status of the registrations of a session.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,31 +9,31 @@ use pos3_core::Report;
 use super::error::SessionError;
 use super::registration::Registration;
 
-/// How one registration is doing.
+/// The status of one registration.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// The remote place, as it was registered.
+    /// The remote location, as it was registered.
     pub location: String,
-    /// Where it is kept locally.
+    /// The local path.
     pub local: PathBuf,
     /// `download`, `upload` or `sync`.
     pub kind: &'static str,
     /// Whether a transfer is running.
     pub running: bool,
-    /// When an upload last did everything it was to do.
+    /// The time of the last complete upload.
     pub last_success: Option<SystemTime>,
-    /// What the last transfer has done that did all it was to do.
+    /// The report of the last complete transfer.
     pub last_report: Option<Arc<Report>>,
-    /// Files uploaded so far, each as often as it was.
+    /// The number of files uploaded so far. Each upload of the same file counts.
     pub uploaded: u64,
-    /// Their bytes.
+    /// The size of these uploads in bytes.
     pub uploaded_bytes: u64,
-    /// Objects deleted so far.
+    /// The number of objects deleted so far.
     pub deleted: u64,
-    /// Uploads that failed in a row.
+    /// The number of consecutive failed uploads.
     pub failures: u32,
-    /// Why the last of them failed.
+    /// The error of the last failed upload, until an upload succeeds.
     pub last_error: Option<SessionError>,
 }
 

@@ -1,6 +1,7 @@
 //! One transfer of one registration: a download, an upload, or the plan of either.
 //!
-//! A registration has one transfer at a time, in this process by its own lock, on this machine by its database's.
+//! A registration has one transfer at a time: a mutex ensures this in this process, the lock of the database on this
+//! machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,10 +31,10 @@ use crate::error::Error;
 use crate::hidden::{self, Standing};
 use crate::location::Location;
 
-/// How many pairs in conflict an error names.
+/// The largest number of conflicting pairs that an error contains.
 const PAIRS: usize = 1000;
 
-/// Downloads, and returns where to.
+/// Downloads a registration and returns its local path.
 pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>) -> Result<PathBuf, SessionError> {
     let _alone = registration.running.lock().await;
     let (delete, allow_missing) = match &registration.kind {
@@ -49,7 +50,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
     if let Kind::Sync(_) = &registration.kind {
-        // What a run made that died before it was uploaded must not be lost to what is older.
+        // Output of an earlier run that died before its upload must not be overwritten by older objects.
         let policy = Policy::new(&registration, ends.remote.clone());
         options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
     } else {
@@ -73,7 +74,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     Ok(ends.copy.into_path())
 }
 
-/// Uploads what changed and returns what happened; nothing if there is nothing local yet.
+/// Uploads changes and returns the report, or `None` if the local path does not exist yet.
 pub(super) async fn upload(
     inner: &Inner,
     registration: &Registration,
@@ -82,7 +83,7 @@ pub(super) async fn upload(
     upload_watched(inner, registration, occasion, None).await
 }
 
-/// Uploads what changed. Who watches sees the whole plan before it is performed.
+/// Uploads changes. `watch` receives the whole plan before it is executed.
 pub(super) async fn upload_watched(
     inner: &Inner,
     registration: &Registration,
@@ -118,7 +119,7 @@ pub(super) async fn upload_watched(
     let options = observed(options, Some(observer)).with_pace(inner.upload_pace.clone());
     let mut options = held.remember_upload(options, &registration.memory);
     if is_gone {
-        // Only a directory that is there can ask for everything to be deleted.
+        // Only an existing directory may delete everything.
         options = options.with_guards(registration.kind.guards().with_allow_empty(false));
     }
     let perform = async |options: SyncOptions| {
@@ -144,7 +145,7 @@ pub(super) async fn upload_watched(
     }
     let is_hurried = inner.hurry.is_cancelled() && matches!(report.stopped, Some(Stop::Cancelled));
     if is_hurried && watch.is_some_and(Watch::is_done) {
-        // The time was over when all copies had been made: all that is not done are deletes, which are counted.
+        // The time was over after all copies had been made. Only deletes remain, which are counted.
         report.stopped = None;
     }
     let report = deletes.without_refusal(registration, report);
@@ -154,7 +155,8 @@ pub(super) async fn upload_watched(
     finished(inner, registration, held, &ends, report).map(Some)
 }
 
-/// Marks the local path as one with output, until all of it was uploaded at an end. A process that is killed leaves the mark.
+/// Marks the local path as one with output until an end has uploaded all of it. A process that is killed leaves the
+/// mark.
 pub(super) async fn mark_output(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
     let local = Location::Local(registration.local.clone());
     let _alone = registration.running.lock().await;
@@ -163,7 +165,7 @@ pub(super) async fn mark_output(inner: &Inner, registration: &Registration) -> R
     Ok(())
 }
 
-/// Waits for what is needed before a transfer, until it is cancelled.
+/// Waits for a step before a transfer until the transfer is cancelled.
 async fn unless_cancelled<T>(
     cancel: &CancellationToken,
     registration: &Registration,
@@ -176,14 +178,14 @@ async fn unless_cancelled<T>(
     }
 }
 
-/// Takes note of what is there now, where that decides what may be deleted or overwritten later.
+/// Records the current files and objects if they decide later which objects may be deleted or overwritten.
 pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
     let Some(UploadOptions { delete, overwrite, .. }) = registration.kind.upload() else { return Ok(()) };
     let is_directory = registration.local.is_dir();
-    // Of one object there is nothing beside it that could be deleted.
+    // For a single object, there is nothing else to delete.
     let delete = if is_directory { *delete } else { RemoteDelete::Never };
     let looks_for_theirs = *overwrite == RemoteOverwrite::UnlessTheirs;
-    // What the program made meanwhile was not there when the session began.
+    // If the work has already begun, the files may be output of the program.
     let looks_at_files =
         looks_for_theirs && !registration.begun.load(Ordering::Acquire) && has_files(&registration.local);
     if !looks_at_files && delete == RemoteDelete::Never {
@@ -203,12 +205,12 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     Ok(taken.await.map_err(failed)?)
 }
 
-/// Returns true if a path is a file or a directory that is not empty.
+/// Returns true if the path is a file or a directory with entries.
 fn has_files(path: &Path) -> bool {
     path.is_file() || fs::read_dir(path).is_ok_and(|mut names| names.next().is_some())
 }
 
-/// Plans a download or an upload, and touches nothing.
+/// Plans a download or an upload without executing it.
 pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<TransferPlan, SessionError> {
     let local = Location::Local(registration.local.clone());
     let (source, target, options) = match &registration.kind {
@@ -245,7 +247,8 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
     }
 }
 
-/// Returns the error of a download that found nothing. A slash after the name of an object makes it the name of a prefix.
+/// Returns the error of a download that found no key. If the location would be an object without its trailing slash,
+/// the error says so.
 async fn missing(registration: &Registration, remote: &Tree) -> SessionError {
     let location = registration.location.to_string();
     match place::is_object_with_slash(&registration.location, remote).await {
@@ -259,7 +262,7 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
     Ok(options(inner, registration)?.with_deletion(deletion))
 }
 
-/// Returns options of a download that do not touch output that was not uploaded.
+/// Prevents a download from changing output that was not uploaded.
 fn keeping_output(options: SyncOptions, registration: &Registration, held: &Held, remote: &Tree) -> SyncOptions {
     match held.output() {
         Output::Saved => options,
@@ -294,7 +297,7 @@ fn observed(options: SyncOptions, observer: Option<Arc<dyn Observer>>) -> SyncOp
     }
 }
 
-/// True if the source had nothing, also where that is why nothing was done.
+/// Returns true if the source was empty, even if this is why nothing was done.
 fn is_empty(report: &Report) -> bool {
     match &report.stopped {
         Some(stop) => matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. })),
@@ -302,7 +305,7 @@ fn is_empty(report: &Report) -> bool {
     }
 }
 
-/// Keeps what was done; what was not is an error.
+/// Records the report of a transfer. An incomplete transfer is an error.
 fn finished(
     inner: &Inner,
     registration: &Registration,
@@ -330,7 +333,7 @@ fn finished(
     Ok(report)
 }
 
-/// Returns the first of the pairs of which neither side may replace the other.
+/// Returns the first pairs in which neither side may replace the other.
 fn conflicts(ends: &Ends, report: &Report) -> Vec<ConflictingPair> {
     if !report.skipped.any(SkipReason::is_conflict) {
         return Vec::new();
@@ -344,7 +347,7 @@ fn conflicts(ends: &Ends, report: &Report) -> Vec<ConflictingPair> {
     conflicts.take(PAIRS).map(pair).collect()
 }
 
-/// Returns the error of a transfer that was not begun.
+/// Returns the error of a transfer that was not started.
 pub(super) fn stopped(registration: &Registration, stop: Stop) -> SessionError {
     let mut report = Report::default();
     report.stopped = Some(stop);

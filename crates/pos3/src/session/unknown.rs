@@ -1,5 +1,5 @@
-//! Names the files of an output that are not known to be stored, without a request: the server may not answer, and the time
-//! may be over.
+//! Names the files of an output that are not known to be stored. Sends no request, because the server may not respond
+//! and the time may be over.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::options::excluding;
 use super::place;
 use super::registration::Registration;
 
-/// How long the local files are listed.
+/// The time limit for listing the local files.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Returns the local files of which this session does not know that they are stored as they are now. A directory that
-/// cannot be listed in a second is listed in part.
+/// Returns the local files whose current content is not known to be stored. If listing takes more than a second,
+/// returns those found until then.
 pub(super) async fn files(registration: &Registration) -> Vec<Key> {
     let mut unknown = Vec::new();
-    // What was found before the time was over, or before a directory that cannot be read.
+    // The result is partial if the time was over or if a directory cannot be read.
     let _partly = tokio::time::timeout(PATIENCE, list(registration, &mut unknown)).await;
     unknown
 }

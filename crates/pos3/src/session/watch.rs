@@ -1,5 +1,5 @@
-//! What is still to be copied at the end of a session, known from the plan and from what happens: when time is over, what
-//! did not make it has to be named.
+//! Tracks the copies that remain at the end of a session, from the plan and from events. When the time is over, pos3
+//! must name the missing files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use pos3_core::{Action, Budget, Event, Key, Observer, Plan};
 
-/// If a copy takes less time than this, more can be in flight at once in an end that is hurried.
+/// If a copy takes less than this during a hurried end, one more may be in flight.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// Notes what is still to be copied, and passes events on. A budget that was narrowed grows with each quick copy.
+/// Tracks the remaining copies and passes events on. A narrowed budget grows with each quick copy.
 #[derive(Clone)]
 pub(super) struct Watch {
     pending: Arc<Mutex<Option<BTreeSet<Key>>>>,
@@ -41,19 +41,19 @@ impl Watch {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a plan that is about to be performed. It is all there is to do now, whatever an earlier one said.
+    /// Replaces the remaining copies by those of a plan that is about to be executed.
     pub(super) fn expect(&self, plan: &Plan) {
-        // A plan that cannot be read fails when it is performed.
+        // A plan that cannot be read fails when it is executed.
         let copies = plan.actions().flatten().filter(is_copy).map(|action| action.key().clone());
         *self.pending() = Some(copies.collect());
     }
 
-    /// Returns true if there was a plan, and everything in it has been copied.
+    /// Returns true if there was a plan and all its copies are complete.
     pub(super) fn is_done(&self) -> bool {
         self.pending().as_ref().is_some_and(BTreeSet::is_empty)
     }
 
-    /// Returns what was to be copied and was not; nothing while there is no plan, for then it is not known.
+    /// Returns the copies of the plan that are not complete, or `None` if there is no plan yet.
     pub(super) fn undone(&self) -> Option<BTreeSet<Key>> {
         self.pending().clone()
     }
@@ -64,7 +64,7 @@ impl Observer for Watch {
         self.measure(event);
         let done = match event {
             Event::Done(action) => Some(action.key()),
-            // Others may have brought the same meanwhile.
+            // Another process may have written the same content meanwhile.
             Event::Unchanged(key, _) => Some(*key),
             _ => None,
         };
