@@ -1,6 +1,6 @@
-//! File system calls on threads that may block, with a way to learn that nobody waits any more.
+//! Runs file system calls on threads that may block, and lets them detect that their future was dropped.
 //!
-//! Work on such a thread goes on when its future is dropped; without [`Waited`] a cancelled write would still appear.
+//! Such work continues after its future is dropped. Without [`Waited`], a cancelled write would still appear.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pos3_core::{ErrorKind, Result, StoreError};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Says whether the future that started some work is still there.
+/// Reports whether the future that started the work still exists.
 pub(crate) struct Waited(Arc<AtomicBool>);
 
 impl Waited {
-    /// Fails if the future was dropped: the result would reach nobody, so nothing more may be changed.
+    /// Fails if the future was dropped. Nothing receives the result, so the work must not change anything more.
     pub(crate) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Acquire) {
             return Err(StoreError::new(ErrorKind::Other, "go on").with_message("it was cancelled"));
@@ -29,14 +29,14 @@ impl Drop for Abandon {
     }
 }
 
-/// Work that was begun. Dropped, it is told that nobody waits for it any more.
+/// Running work. Dropping it signals the work that nothing waits for it any longer.
 pub(crate) struct Working<T> {
     operation: &'static str,
     task: JoinHandle<Result<T>>,
     _abandon: Abandon,
 }
 
-/// Runs `work` where blocking is allowed and waits for it.
+/// Runs `work` on a thread that may block, and waits for it.
 pub(crate) async fn blocking<T, W>(operation: &'static str, work: W) -> Result<T>
 where
     T: Send + 'static,
@@ -45,7 +45,7 @@ where
     begin(operation, work).end().await
 }
 
-/// Begins `work` where blocking is allowed, whether or not it is waited for yet.
+/// Starts `work` on a thread that may block. It runs even if nothing waits for it yet.
 pub(crate) fn begin<T, W>(operation: &'static str, work: W) -> Working<T>
 where
     T: Send + 'static,
@@ -57,7 +57,7 @@ where
 }
 
 impl<T> Working<T> {
-    /// Waits for the end.
+    /// Waits until the work has ended.
     pub(crate) async fn end(self) -> Result<T> {
         let Self { operation, task, _abandon } = self;
         match task.await {
@@ -67,7 +67,7 @@ impl<T> Working<T> {
     }
 }
 
-/// Returns the error for work that panicked or that the runtime gave up.
+/// Returns the error for work that panicked or that the runtime cancelled.
 fn ended_early(operation: &'static str, ended: tokio::task::JoinError) -> StoreError {
     StoreError::new(ErrorKind::Other, operation).with_message("the work ended before it was done").with_source(ended)
 }

@@ -1,4 +1,5 @@
-//! Deleting names: only what the key says, never through a link, and never a directory that holds something.
+//! Deletes files and empty directories. Never deletes through a symbolic link, and never deletes a directory with
+//! contents.
 
 use pos3_core::{DeleteKey, ErrorKind, Key, Result, StoreError};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -14,7 +15,7 @@ use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
 
-/// Deletes keys and answers for each, in the order given. One that fails does not stop the others.
+/// Deletes keys and returns a result for each, in the given order. A failure does not stop the others.
 pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Result<()>> {
     match root.open("delete") {
         Ok(opened) => {
@@ -65,7 +66,7 @@ fn delete_one(root: BorrowedFd<'_>, asked: &DeleteKey) -> Result<()> {
     }
 }
 
-/// Removes an empty directory; one that holds only what crashed writers left counts as empty, as in a listing.
+/// Removes an empty directory. As in a listing, unfinished files of crashed writers do not count.
 fn remove_directory(above: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     match rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR) {
         Err(Errno::NOTEMPTY | Errno::EXIST) => {
@@ -78,7 +79,7 @@ fn remove_directory(above: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     }
 }
 
-/// Removes unfinished files that dead writers left, if there is nothing else.
+/// Removes unfinished files of dead writers if the directory contains nothing else.
 fn remove_leftovers(directory: BorrowedFd<'_>) -> Result<(), Errno> {
     for name in list::leftovers(directory)? {
         if let Some(leftover) = Leftover::take(directory, &name)?.filter(|leftover| leftover.is_stale(&name)) {
@@ -88,14 +89,14 @@ fn remove_leftovers(directory: BorrowedFd<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// What stands there is not what the key names, so it is not ours to delete.
+/// Returns the error for an entry of another kind than the key names. pos3 must not delete it.
 fn other_thing(key: &Key, found: FileType) -> StoreError {
     StoreError::new(ErrorKind::Precondition, "delete")
         .with_key(key)
         .with_message(format!("it is a {}", facts::name(found)))
 }
 
-/// Returns the answers for keys where the work ended before it could answer.
+/// Returns the results for keys whose work ended before their turn.
 pub(crate) fn ended<'a>(keys: impl IntoIterator<Item = &'a Key>, error: &StoreError) -> Vec<Result<()>> {
     keys.into_iter().map(|key| Err(error.clone().with_key(key))).collect()
 }

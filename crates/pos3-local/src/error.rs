@@ -1,16 +1,16 @@
-//! What an error number of the system means to the engine.
+//! Converts error numbers of the system to errors of the engine.
 
 use std::io;
 
 use pos3_core::{ErrorKind, Key, Reach, StoreError, UnsafeKey};
 use rustix::io::Errno;
 
-/// Returns the failure of `operation` on `key` that the system reported as `errno`.
+/// Returns the error if `operation` on `key` failed with `errno`.
 pub(crate) fn failed(operation: &'static str, key: &Key, errno: Errno) -> StoreError {
     unnamed(operation, errno).with_key(key)
 }
 
-/// Returns the failure of `operation` that the system reported as `errno`, where no key is to be named.
+/// Returns the error if `operation` failed with `errno` and no key is to be named.
 pub(crate) fn unnamed(operation: &'static str, errno: Errno) -> StoreError {
     let error = StoreError::new(kind(errno), operation).with_reach(reach(operation, errno));
     let error = error.with_source(io::Error::from(errno));
@@ -20,8 +20,8 @@ pub(crate) fn unnamed(operation: &'static str, errno: Errno) -> StoreError {
     }
 }
 
-/// Returns how far a failure reaches. Where one file cannot be read others can; where nothing more can be written, content
-/// would be fetched for nothing.
+/// Returns whether other files would fail, too. If one file cannot be read, others can. If the disk is full,
+/// downloading more content is useless.
 fn reach(operation: &str, errno: Errno) -> Reach {
     match (operation, errno) {
         (_, Errno::NOSPC | Errno::DQUOT) => Reach::Everything,
@@ -30,7 +30,7 @@ fn reach(operation: &str, errno: Errno) -> Reach {
     }
 }
 
-/// What a person can do something about, in words that the kind is too wide for.
+/// Returns a specific text for errors that the user can resolve and whose kind is too general.
 fn plainly(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::NOSPC => "the disk is full",
@@ -42,7 +42,7 @@ fn plainly(errno: Errno) -> Option<&'static str> {
     })
 }
 
-/// Returns the failure that an input or output error of the standard library stands for.
+/// Returns the error for an I/O error of the standard library.
 pub(crate) fn io_failed(operation: &'static str, key: &Key, error: io::Error) -> StoreError {
     match Errno::from_io_error(&error) {
         Some(errno) => failed(operation, key, errno),
@@ -50,17 +50,17 @@ pub(crate) fn io_failed(operation: &'static str, key: &Key, error: io::Error) ->
     }
 }
 
-/// Returns the refusal of a key that cannot be a file's path, naming the rule it breaks.
+/// Returns the error for a key that cannot be a path. It names the violated rule.
 pub(crate) fn unfit(operation: &'static str, key: &Key, rule: UnsafeKey) -> StoreError {
     StoreError::new(ErrorKind::InvalidKey, operation).with_key(key).with_message(rule.to_string())
 }
 
-/// Returns the failure of an operation whose object is not what it was.
+/// Returns the error for an operation whose file has changed.
 pub(crate) fn changed(operation: &'static str, key: &Key) -> StoreError {
     StoreError::new(ErrorKind::Precondition, operation).with_key(key)
 }
 
-/// Returns the system's words for `errno`.
+/// Returns the system's text for `errno`.
 pub(crate) fn words(errno: Errno) -> String {
     io::Error::from(errno).to_string()
 }

@@ -1,20 +1,21 @@
-//! What the system says about a file, in the engine's words.
+//! Converts the metadata of files to entries of the engine.
 //!
-//! `list`, `head`, `get` and `put` all make their entries here, or the same file would look changed to itself.
+//! `list`, `head`, `get` and `put` all create their entries here. Otherwise, the same file could appear to have
+//! changed.
 
 use std::time::{Duration, SystemTime};
 
 use pos3_core::{Availability, Entry, Fingerprint, Key, Kind};
 use rustix::fs::{FileType, Stat, Timespec};
 
-/// Device and inode: which directory this is, whatever its name.
+/// The device and inode, which identify a directory regardless of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) device: i128,
     inode: i128,
 }
 
-/// The token of every directory: as content it is empty, today and tomorrow.
+/// The fingerprint of every directory, whose content is always empty.
 const DIRECTORY: &str = "directory";
 
 const NANOS: i128 = 1_000_000_000;
@@ -47,9 +48,9 @@ pub(crate) fn marker(key: Key, stat: &Stat) -> Entry {
     }
 }
 
-/// Returns the token of a file's content: size, both times in nanoseconds, inode.
+/// Returns the fingerprint of a file's content: size, both times in nanoseconds, and inode.
 ///
-/// The device is left out: its number may be another after a restart, while the file is the same.
+/// The device is not included, because its number may change after a restart.
 pub(crate) fn fingerprint(stat: &Stat) -> Fingerprint {
     let mut token = [0; 32];
     let fields = [
@@ -64,33 +65,35 @@ pub(crate) fn fingerprint(stat: &Stat) -> Fingerprint {
     Fingerprint::new(token)
 }
 
-/// Returns when the file that a local store gave this fingerprint had last changed in any way; nothing for a fingerprint of
+/// Returns the time of the last change of any kind of the file with this fingerprint, or `None` for a fingerprint of
 /// another store.
 ///
-/// Nobody can set that time: of two states of one file the later one has the later, unless the clock was set back.
+/// No program can set this time. So of two states of one file, the later one has the later time, unless the clock was
+/// set back.
 pub fn last_change(fingerprint: &Fingerprint) -> Option<SystemTime> {
     let token: &[u8; 32] = fingerprint.as_bytes().try_into().ok()?;
     let nanos = i64::from_le_bytes(token[16..24].try_into().ok()?);
     time(0, nanos.into())
 }
 
-/// Returns the length of the file that a local store gave this fingerprint; nothing for a fingerprint of another store.
+/// Returns the size in bytes of the file with this fingerprint, or `None` for a fingerprint of another store.
 pub fn length(fingerprint: &Fingerprint) -> Option<u64> {
     let token: &[u8; 32] = fingerprint.as_bytes().try_into().ok()?;
     Some(u64::from_le_bytes(token[..8].try_into().ok()?))
 }
 
-/// Returns the length in bytes.
+/// Returns the size in bytes.
 pub(crate) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or_default()
 }
 
-/// Returns when the content last changed, as its writers say; none for a time the clock type cannot hold.
+/// Returns the modification time, which programs can set, or `None` if `SystemTime` cannot represent it.
 pub(crate) fn modified(stat: &Stat) -> Option<SystemTime> {
     time(stat.st_mtime.into(), stat.st_mtime_nsec.into())
 }
 
-/// Returns when anything about the file last changed, which nobody can set; none for a time the clock type cannot hold.
+/// Returns the time of the last change of any kind, which no program can set, or `None` if `SystemTime` cannot
+/// represent it.
 pub(crate) fn status_changed(stat: &Stat) -> Option<SystemTime> {
     time(stat.st_ctime.into(), stat.st_ctime_nsec.into())
 }
@@ -104,7 +107,7 @@ fn time(seconds: i128, rest: i128) -> Option<SystemTime> {
     if nanos < 0 { SystemTime::UNIX_EPOCH.checked_sub(distance) } else { SystemTime::UNIX_EPOCH.checked_add(distance) }
 }
 
-/// Returns a time as the system takes it; none before or after what it can hold.
+/// Converts a time to the system's format. Returns `None` if that format cannot represent it.
 pub(crate) fn timespec(time: SystemTime) -> Option<Timespec> {
     let nanos = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i128::try_from(after.as_nanos()).ok()?,
@@ -115,17 +118,17 @@ pub(crate) fn timespec(time: SystemTime) -> Option<Timespec> {
     Some(Timespec { tv_sec: seconds, tv_nsec: rest.into() })
 }
 
-/// Returns what kind of file this is.
+/// Returns the type of the file.
 pub(crate) fn file_type(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// Returns which file this is.
+/// Returns the device and inode of the file.
 pub(crate) fn identity(stat: &Stat) -> Identity {
     Identity { device: stat.st_dev.into(), inode: stat.st_ino.into() }
 }
 
-/// Returns what a file of this type is called in a sentence.
+/// Returns the name of this file type for messages.
 pub(crate) fn name(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "file",
@@ -139,7 +142,7 @@ pub(crate) fn name(kind: FileType) -> &'static str {
     }
 }
 
-/// The low bits are all a token needs: no two times of one file are 584 years apart.
+/// The lower 64 bits are sufficient: no two times of one file differ by 584 years.
 fn nanos(seconds: i128, rest: i128) -> u64 {
     let low = (seconds * NANOS + rest).rem_euclid(1 << 64);
     u64::try_from(low).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! One key's entry, the same as a listing gives.
+//! Returns the entry of one key, which is the same as in a listing.
 
 use pos3_core::{Entry, ErrorKind, Key, Protection, Result, StoreError};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -12,10 +12,11 @@ use crate::options::Symlinks;
 use crate::path;
 use crate::root::Root;
 
-/// Why a link that is followed cannot be read.
+/// Why a followed link cannot be read.
 pub(crate) const BROKEN_LINK: &str = "it is a broken symbolic link";
 
-/// Returns the entry at `key`: a file; for a key that ends in `/`, a directory; protected where a listing says so.
+/// Returns the entry at `key`: a file or, if the key ends in `/`, a directory. The entry is protected if it is in a
+/// listing.
 pub(crate) fn head(root: &Root, key: &Key, operation: &'static str) -> Result<Entry> {
     key.check_path().map_err(|rule| unfit(operation, key, rule))?;
     let opened = root.open(operation)?;
@@ -73,7 +74,8 @@ fn head_directory(
     directory_entry(directory.as_fd(), key).map_err(|errno| failed(operation, key, errno))
 }
 
-/// Returns true if a followed link in the path leads to a directory that the path lies in: a walk does not enter it.
+/// Returns true if a followed link in the path leads to a directory that contains the path. A walk does not enter such
+/// a link.
 fn leads_back(root: &Root, opened: BorrowedFd<'_>, path: &str, directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     if root.symlinks() == Symlinks::Skip {
         return Ok(false);
@@ -96,7 +98,7 @@ pub(crate) fn directory_entry(directory: BorrowedFd<'_>, key: &Key) -> Result<En
     Ok(facts::marker(key.clone(), &rustix::fs::fstat(directory)?))
 }
 
-/// Returns the error for a directory where a file was asked for: as an object, it is not there.
+/// Returns the error if the key of a file names a directory. As an object, it does not exist.
 pub(crate) fn is_directory(operation: &'static str, key: &Key) -> StoreError {
     StoreError::new(ErrorKind::NotFound, operation).with_key(key).with_message("it is a directory, not a file")
 }

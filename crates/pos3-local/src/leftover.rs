@@ -1,8 +1,8 @@
-//! Unfinished files that nobody writes to any more.
+//! Unfinished files of writers that no longer exist.
 //!
-//! A writer that is killed leaves one. If they could not be told from those of living writers, in this process or
-//! another, they would pile up for ever or be taken from under a writer's hands. So a writer locks its file (`flock`):
-//! the lock ends with the writer, however it ends, and a file whose lock can be had is nobody's.
+//! A killed writer leaves an unfinished file. Such files must be distinguished from those of running writers, in this
+//! process or another. Otherwise, they would accumulate, or a file that is being written would be removed. So a writer
+//! locks its file (`flock`). The lock ends with the writer, so a file that can be locked has no writer.
 
 mod seen;
 mod unfinished;
@@ -19,23 +19,23 @@ use crate::facts;
 pub(crate) use seen::{Seen, sweep};
 pub(crate) use unfinished::{abandon, unfinished};
 
-/// Between making a file and locking it lies less than this.
+/// The maximum time between the creation and the locking of a file.
 const UNLOCKED: Duration = Duration::from_secs(1);
 
-/// A put that nobody has gone on with for so long will not be gone on with.
+/// After this time without progress, a put is no longer resumed.
 const RESUMABLE_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Where files cannot be locked, one that was not touched for so long has no writer any more.
+/// If the file system does not support locks, a file that has not changed for this long has no writer.
 const UNTOUCHED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How trying to lock a file went.
+/// The result of an attempt to lock a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {
-    /// It is locked until it is closed.
+    /// The file is locked until it is closed.
     Held,
-    /// Another holds the lock.
+    /// Another writer has locked the file.
     Taken,
-    /// This file system cannot lock.
+    /// The file system does not support locks.
     Unknown,
 }
 
@@ -48,17 +48,17 @@ pub(crate) fn lock(file: impl AsFd) -> Lock {
     }
 }
 
-/// Returns the name of the unfinished file of `name` that a later put can go on with: always the same one, so that there
-/// is at most one.
+/// Returns the name of the unfinished file of `name` that a later put can resume. The name is always the same, so there
+/// is at most one such file.
 pub(crate) fn resumable_name(name: &str) -> String {
-    // FNV-1a: the name must be the same in every version of this program.
+    // FNV-1a, because the name must be the same in every version of this program.
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{PARTIAL_PREFIX}{RESUMABLE_INFIX}{hash:016x}")
 }
 
-/// An unfinished file that was nobody's, and is ours while this lives.
+/// An unfinished file without a writer. It is locked while this value exists.
 pub(crate) struct Leftover {
     file: OwnedFd,
     stat: Stat,
@@ -66,7 +66,7 @@ pub(crate) struct Leftover {
 }
 
 impl Leftover {
-    /// Takes the file `name` in `directory`. Returns none if somebody writes to it or it is no regular file of ours.
+    /// Locks the file `name` in `directory`. Returns `None` if it has a writer or is not a regular file.
     pub(crate) fn take(directory: BorrowedFd<'_>, name: &str) -> Result<Option<Self>, Errno> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::io::retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?;
@@ -75,13 +75,13 @@ impl Leftover {
         if lock == Lock::Taken || facts::file_type(&stat) != FileType::RegularFile {
             return Ok(None);
         }
-        // Until it was locked its writer could still complete it: then this is a finished file, under another name.
+        // Until it was locked, its writer could still complete it. It would then be a finished file with another name.
         let named = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let is_named = facts::identity(&named) == facts::identity(&stat);
         Ok(is_named.then_some(Self { file, stat, lock }))
     }
 
-    /// Returns true if this file, which has `name`, was left long enough ago to be removed without being asked for.
+    /// Returns true if this file, which has `name`, is old enough to be removed automatically.
     pub(crate) fn is_stale(&self, name: &str) -> bool {
         let is_resumable = name.strip_prefix(PARTIAL_PREFIX).is_some_and(|rest| rest.starts_with(RESUMABLE_INFIX));
         let (changed, limit) = match (self.lock, is_resumable) {
@@ -92,7 +92,7 @@ impl Leftover {
         changed.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age > limit)
     }
 
-    /// Returns true if this process may write to the file as if it had made it: no other name leads to it.
+    /// Returns true if the file has no other name, so that this process may write to it.
     pub(crate) fn is_ours_alone(&self) -> bool {
         self.lock == Lock::Held && self.stat.st_nlink == 1
     }
@@ -105,12 +105,12 @@ impl Leftover {
         }
     }
 
-    /// Returns the length in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> u64 {
         facts::size(&self.stat)
     }
 
-    /// Returns the open file, still locked.
+    /// Returns the open file, which is still locked.
     pub(crate) fn into_file(self) -> OwnedFd {
         self.file
     }

@@ -1,11 +1,11 @@
 //! A local directory as a store: [`LocalStore`].
 //!
-//! A directory is not an object store: its names come in no order, symbolic links lead out of it, a reader can see a
-//! half-written file, and a directory that cannot be read looks empty. This crate is the one place that knows this, so
-//! that the engine sees ordered, exact, atomic objects, and never takes what could not be read for absent.
+//! A directory is not an object store: its names are unordered, symbolic links lead out of it, readers can see
+//! half-written files, and an unreadable directory looks empty. This crate hides these differences. So the engine sees
+//! ordered, exact and atomic objects, and never treats an unreadable file as absent.
 //!
-//! It is made for Unix. Where Linux offers more (`openat2`, `renameat2`, the kernel's copy) it is used, and where the
-//! kernel or the file system lacks it, a slower way of the same safety is taken.
+//! The crate supports Unix. It uses `openat2`, `renameat2` and the kernel's copy functions of Linux. If the kernel or
+//! the file system does not support them, it uses slower functions that are equally safe.
 
 #[cfg(not(unix))]
 compile_error!("pos3-local needs a Unix system: it resolves names relative to open directories");

@@ -1,8 +1,8 @@
-//! Listing: a walk on threads that may block, batch by batch.
+//! Lists entries in batches, by a walk on threads that may block.
 //!
-//! A batch is walked while the one before is used, and no thread waits for the consumer: where the system allows few
-//! threads, walks that each hold one would leave none for the work that they wait for. The stream ends well only if the
-//! walk said so: a walk that died is an error, never a short listing.
+//! The next batch is prepared while the current one is used. No thread waits for the consumer: if the system allows few
+//! threads, waiting walks would leave none for the work that they wait for. The stream ends without an error only if
+//! the walk was complete. So a failed walk never looks like a short listing.
 
 mod directory;
 mod level;
@@ -35,7 +35,7 @@ fn batches(walk: Walk) -> impl Stream<Item = Batch> {
     })
 }
 
-/// Walks for one batch, ahead of its use.
+/// Walks one batch ahead of its use.
 fn next(walk: Walk) -> Working<Option<(Batch, Walk)>> {
     begin("list", |waited| Ok(walk.next(waited)))
 }

@@ -1,14 +1,14 @@
-//! The file systems that a listing met: at its root, and at directories below it.
+//! Records the file systems of a listing, at its root and at directories below it.
 //!
-//! Unmounting a disk leaves an empty directory, and mounting one over a directory hides its files. Both look like deleted
-//! files. The devices of the directories show the difference.
+//! After an unmount, the directory is empty. After a mount, the files of the directory are hidden. Both look like
+//! deleted files. The devices of the directories show the difference.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The directories at which a file system begins, as the latest whole listing of a [`LocalStore`](crate::LocalStore) met
-/// them. Clones share the record, so it can be queried while the listing is read: for a key, it is complete when the
-/// listing has passed that key.
+/// The mount points that the latest complete listing of a [`LocalStore`](crate::LocalStore) has found. Clones share the
+/// record, so it can be queried while the listing is read. For a key, it is complete once the listing has passed that
+/// key.
 ///
 /// A bind mount of the same file system has the same device, so it is not recorded.
 #[derive(Clone, Debug, Default)]
@@ -17,25 +17,25 @@ pub struct Mounts(Arc<Mutex<FileSystems>>);
 /// The file systems of a directory tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileSystems {
-    /// The device of the root; `None` before the first listing.
+    /// The device of the root, or `None` before the first listing.
     pub root: Option<i128>,
-    /// The devices by the relative keys of the directories at which they are mounted. The keys end in `/`; that of the
+    /// The devices of the mount points, by the relative keys of their directories. The keys end in `/`; that of the
     /// root is empty.
     pub points: BTreeMap<String, i128>,
 }
 
 impl Mounts {
-    /// Returns what the latest whole listing has met so far.
+    /// Returns the file systems that the latest complete listing has found so far.
     pub fn now(&self) -> FileSystems {
         self.lock().clone()
     }
 
-    /// Calls `look` with what the latest whole listing has met so far.
+    /// Calls `look` with the file systems that the latest complete listing has found so far.
     pub fn with<T>(&self, look: impl FnOnce(&FileSystems) -> T) -> T {
         look(&self.lock())
     }
 
-    /// Begins a new record at the root.
+    /// Starts a new record at the root.
     pub(crate) fn begin(&self, device: i128, above: Option<i128>) {
         let is_mounted = above.is_some_and(|above| above != device);
         let points = is_mounted.then(|| (String::new(), device)).into_iter().collect();

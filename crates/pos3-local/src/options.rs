@@ -1,26 +1,26 @@
-//! How a directory is read: the choices a caller has.
+//! The options for reading a directory.
 
 /// Options of [`LocalStore`](crate::LocalStore).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LocalOptions {
-    /// What symbolic links below the root are taken for.
+    /// How symbolic links below the root are treated.
     pub symlinks: Symlinks,
-    /// What a root that does not exist is taken for.
+    /// How a root that does not exist is treated.
     pub missing_root: MissingRoot,
     /// How symbolic links in the path of the root itself are treated.
     pub root_path: RootPath,
 }
 
 impl LocalOptions {
-    /// Sets what symbolic links are taken for.
+    /// Sets how symbolic links below the root are treated.
     #[must_use]
     pub fn with_symlinks(mut self, symlinks: Symlinks) -> Self {
         self.symlinks = symlinks;
         self
     }
 
-    /// Sets what a missing root is taken for.
+    /// Sets how a root that does not exist is treated.
     #[must_use]
     pub fn with_missing_root(mut self, missing_root: MissingRoot) -> Self {
         self.missing_root = missing_root;
@@ -38,30 +38,31 @@ impl LocalOptions {
 /// How symbolic links in the path of the root itself are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RootPath {
-    /// They are resolved once, when the root is first opened.
+    /// Resolves them once, when the root is first opened.
     #[default]
     Resolved,
-    /// None is followed: one that appears there is an error that names it. Right for a path whose links were resolved
-    /// before, because another process that replaces a directory with a link must not lead a run elsewhere.
+    /// Follows none. A link that appears in the path is an error that names it. Use this for a path whose links are
+    /// already resolved: if another process replaces a directory with a link, a run must not use the directory that the
+    /// link leads to.
     Exact,
 }
 
-/// What symbolic links below the root are taken for. Nothing is ever written or deleted through one.
+/// How symbolic links below the root are treated. Nothing is ever written or deleted through a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Symlinks {
-    /// Listed as protected, never read.
+    /// Lists links as protected and never reads them.
     #[default]
     Skip,
-    /// Read as what they point to, outside the root too. One that leads in a circle is protected.
+    /// Reads the file or directory that a link leads to, even outside the root. A link that forms a loop is protected.
     Follow,
 }
 
-/// What a root that does not exist is taken for.
+/// How a root that does not exist is treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingRoot {
-    /// A mistake: listing it and writing to it fail with `NotFound`. Right for a source.
+    /// Listing it and writing to it fail with `NotFound`. Use this for a source.
     #[default]
     Error,
-    /// An empty directory that the first write makes. Right for a target.
+    /// Treats it as an empty directory, which the first write creates. Use this for a target.
     Empty,
 }

@@ -1,8 +1,8 @@
-//! From a key to an open file, never through a symbolic link and never out of the root.
+//! Opens the file of a key without following symbolic links and without leaving the root.
 //!
-//! A path that is checked first and used afterwards can be changed in between, so names are resolved by the kernel
-//! relative to an open directory, and each step refuses links. On Linux one `openat2` does it; where that is missing,
-//! one `openat` per segment.
+//! A path that is checked before it is used can change in between. So the kernel resolves names relative to an open
+//! directory, and each step rejects links. On Linux, one `openat2` call does this. Without `openat2`, pos3 calls
+//! `openat` for each segment.
 
 use std::path::{Component, Path};
 
@@ -17,35 +17,35 @@ use crate::error;
 use crate::facts::{self, Identity};
 use crate::options::Symlinks;
 
-/// How a directory is opened that names are only resolved in.
+/// The flags for a directory in which names are only resolved.
 #[cfg(target_os = "linux")]
 pub(crate) const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// How a directory is opened that names are only resolved in.
+/// The flags for a directory in which names are only resolved.
 #[cfg(not(target_os = "linux"))]
 pub(crate) const STEP: OFlags = LIST;
 
-/// How a directory is opened whose names are read.
+/// The flags for a directory whose names are read.
 pub(crate) const LIST: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// How content is opened: a FIFO in its place must not block.
+/// The flags for content. Opening a FIFO must not block.
 pub(crate) const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// Why a path could not be resolved.
 #[derive(Debug)]
 pub(crate) enum PathError {
-    /// What the system reported.
+    /// The system reported this error.
     System(Errno),
-    /// A segment is something that cannot be passed or opened this way.
+    /// A segment is an entry that cannot be followed or opened.
     Blocked {
-        /// The path up to and with that segment.
+        /// The path up to and including that segment.
         at: String,
-        /// What stands there.
+        /// The type of the entry.
         by: FileType,
     },
 }
 
 impl PathError {
-    /// Returns the error of an operation that reads `key`: what lies below a file does not exist.
+    /// Returns the error of an operation that reads `key`. A path below a file does not exist.
     pub(crate) fn reading(self, operation: &'static str, key: &Key) -> StoreError {
         match self {
             Self::System(errno) => error::failed(operation, key, errno),
@@ -62,7 +62,7 @@ impl PathError {
         }
     }
 
-    /// Returns the error of an operation that writes `key`: what is in the way must stay.
+    /// Returns the error of an operation that writes `key`. The blocking entry must stay.
     pub(crate) fn writing(self, operation: &'static str, key: &Key) -> StoreError {
         match self {
             Self::System(errno) => error::failed(operation, key, errno),
@@ -78,7 +78,7 @@ pub(crate) fn split(key: &str) -> (&str, &str) {
     key.rsplit_once('/').unwrap_or(("", key))
 }
 
-/// Opens what `path` names below `root`; an empty path is the root itself.
+/// Opens `path` below `root`. An empty path is the root itself.
 pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags, symlinks: Symlinks) -> Result<OwnedFd, PathError> {
     if path.is_empty() {
         return rustix::fs::openat(root, ".", flags, Mode::empty()).map_err(PathError::System);
@@ -93,7 +93,7 @@ pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags, symlinks: Sy
     }
 }
 
-/// Opens an absolute path in which no symbolic link is followed.
+/// Opens an absolute path without following symbolic links.
 pub(crate) fn open_exactly(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     match open_without_links(path, flags) {
         Err(Errno::NOSYS | Errno::PERM) => open_name_by_name(path, flags),
@@ -124,7 +124,7 @@ fn open_name_by_name(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     Ok(directory)
 }
 
-/// Returns the directories above an open one, from the nearest to the root of all, as far as they can be opened.
+/// Returns the directories above an open one, the nearest first, as far as they can be opened.
 pub(crate) fn identities_above(directory: BorrowedFd<'_>) -> Vec<Identity> {
     let up = |below: BorrowedFd<'_>| {
         let above = rustix::fs::openat(below, "..", STEP, Mode::empty()).ok()?;
@@ -140,7 +140,7 @@ pub(crate) fn identities_above(directory: BorrowedFd<'_>) -> Vec<Identity> {
     identities
 }
 
-/// Returns true if a segment of `path` is a link that leads nowhere: what should lie below it is not known.
+/// Returns true if a segment of `path` is a broken link. What lies below it is then unknown.
 pub(crate) fn has_broken_link(root: BorrowedFd<'_>, path: &str) -> bool {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
     let leads_nowhere = |path: &str| {
@@ -151,7 +151,7 @@ pub(crate) fn has_broken_link(root: BorrowedFd<'_>, path: &str) -> bool {
     ends.map(|end| &path[..end]).any(leads_nowhere)
 }
 
-/// Opens the directory at `path` to write into it; makes it, and those above it, where they are missing.
+/// Opens the directory at `path` for writing. Creates missing directories.
 pub(crate) fn open_or_make(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, PathError> {
     match open(root, path, STEP, Symlinks::Skip) {
         Err(PathError::System(Errno::NOENT)) => make(root, path),
@@ -170,7 +170,7 @@ fn open_beneath(_root: BorrowedFd<'_>, _path: &str, _flags: OFlags) -> Result<Ow
     Err(Errno::NOSYS)
 }
 
-/// Opens segment by segment. Also how a failure is explained: it knows which segment is in the way.
+/// Opens segment by segment. This also explains a failure, because it detects the blocking segment.
 fn open_stepwise(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, PathError> {
     walk(root, path, |directory, segment, is_last| open_segment(directory, segment, if is_last { flags } else { STEP }))
 }
@@ -207,7 +207,7 @@ fn open_segment(directory: BorrowedFd<'_>, segment: &str, flags: OFlags) -> Resu
     rustix::io::retry_on_intr(|| rustix::fs::openat(directory, segment, flags | OFlags::NOFOLLOW, Mode::empty()))
 }
 
-/// What a failed step met.
+/// Why a step failed.
 enum Obstacle {
     Errno(Errno),
     Thing(FileType),

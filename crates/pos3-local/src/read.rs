@@ -1,11 +1,11 @@
-//! Reading content, never torn: the file that was opened must be unchanged after its last byte.
+//! Reads content that is never torn: after the last byte, the file must be the same as when it was opened.
 //!
-//! A file can be rewritten between two reads. Its fingerprint is taken before the first byte and again after the last,
-//! and content that changed in between ends with an error in place of its last piece. A file that has just changed is
-//! left alone until a further change must show (see [`tick`]).
+//! A file can be rewritten between two reads. So pos3 takes its fingerprint before the first byte and after the last.
+//! If the content changed in between, the read ends with an error instead of the last piece. If a file has just
+//! changed, pos3 waits until a further change would be visible (see [`tick`]).
 //!
-//! The ranges of one content are read through one open file, which the content keeps: what is put together from them was
-//! one file, whatever has been renamed over its name meanwhile. A file that is read whole is closed after its last byte.
+//! All ranges of one content are read through one open file. So they belong to one file, even if another file has been
+//! renamed to its name meanwhile. A file that is read as a whole is closed after its last byte.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,26 +28,26 @@ use crate::path;
 use crate::root::Root;
 use crate::tick;
 
-/// What is read at once together with opening the file.
+/// The largest content that is read in the same step as opening the file.
 const SMALL: u64 = 256 << 10;
 
-/// What is read at once of a large range.
+/// The size of one read of a large range.
 const CHUNK: u64 = 256 << 10;
 
-/// Chunks read before they are asked for, the one in hand included.
+/// The number of chunks that are read ahead, including the current one.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Looks at a file that keeps changing before it is given up.
+/// The number of attempts to read a file that keeps changing.
 const LOOKS: usize = 5;
 
-/// A file opened for reading, and what it was then.
+/// An open file, and its entry when it was opened.
 pub(crate) struct OpenFile {
     file: OwnedFd,
     key: Key,
     entry: Entry,
 }
 
-/// What is known after the first trip to the disk.
+/// The result of the first disk access.
 enum Begun {
     Whole(Entry, Bytes),
     Large(Arc<OpenFile>, Range<u64>),
@@ -61,7 +61,7 @@ pub(crate) async fn get(root: Arc<Root>, key: Key, options: GetOptions) -> Resul
     }
 }
 
-/// What comes from the disk never left the machine.
+/// Marks content from the disk as verified, because it did not cross a network.
 fn checked(entry: Entry, body: ByteStream) -> Download {
     Download::new(entry, body).with_checked(true)
 }
@@ -83,7 +83,7 @@ fn open_and_read(root: &Root, key: &Key, options: GetOptions) -> Result<Begun> {
     Ok(Begun::Whole(file.entry.clone(), bytes))
 }
 
-/// Returns the file that an earlier range was read from, or opens it, and keeps it where more ranges may follow.
+/// Returns the file that an earlier range was read from, or opens it. Keeps it open if further ranges may follow.
 fn open(root: &Root, key: &Key, options: &GetOptions) -> Result<Arc<OpenFile>> {
     if let Some(file) = options.opened.get::<OpenFile>().filter(|file| file.is(key, options.if_match.as_ref())) {
         file.verify()?;
@@ -96,7 +96,7 @@ fn open(root: &Root, key: &Key, options: &GetOptions) -> Result<Arc<OpenFile>> {
     Ok(file)
 }
 
-/// A directory's own content is empty.
+/// A directory has no content of its own.
 fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Begun> {
     let entry = head::head(root, key, "read")?;
     if entry.fingerprint.is_none() && !matches!(entry.kind, Kind::Directory) {
@@ -117,7 +117,7 @@ fn outside(key: &Key, range: &Range<u64>, size: u64) -> StoreError {
 }
 
 impl OpenFile {
-    /// Opens the regular file at `key`, if it still has the fingerprint asked for.
+    /// Opens the regular file at `key`, if it still has the expected fingerprint.
     pub(crate) fn open(root: &Root, key: &Key, if_match: Option<&Fingerprint>) -> Result<Self> {
         key.check_path().map_err(|rule| unfit("read", key, rule))?;
         let opened = root.open("read")?;
@@ -129,8 +129,8 @@ impl OpenFile {
         Ok(opened)
     }
 
-    /// Refuses a file that has content although its size is said to be 0, as those of `/proc` are: how much there is to read
-    /// is not known, so it could not be told from a part of it.
+    /// Rejects a file that has content although the system reports a size of 0, as in `/proc`. Its real size is
+    /// unknown, so truncated content could not be detected.
     fn refuse_hidden_content(&self) -> Result<()> {
         if self.entry.size > 0 {
             return Ok(());
@@ -138,7 +138,7 @@ impl OpenFile {
         match rustix::io::pread(&self.file, &mut [0_u8; 1][..], 0) {
             Ok(0) | Err(Errno::INTR) => self.verify(),
             Ok(_) | Err(Errno::AGAIN) => {
-                // A plain file may have grown meanwhile.
+                // An ordinary file may have grown meanwhile.
                 self.verify()?;
                 Err(StoreError::new(ErrorKind::Unsupported, "read")
                     .with_key(&self.key)
@@ -148,22 +148,22 @@ impl OpenFile {
         }
     }
 
-    /// Returns true if this is `key` in the state asked for.
+    /// Returns true if this is `key` in the expected state.
     fn is(&self, key: &Key, if_match: Option<&Fingerprint>) -> bool {
         self.key == *key && (if_match.is_none() || if_match == self.entry.fingerprint.as_ref())
     }
 
-    /// Returns the file as it was when it was opened.
+    /// Returns the entry of the file when it was opened.
     pub(crate) fn entry(&self) -> &Entry {
         &self.entry
     }
 
-    /// Returns the open file itself, to copy from.
+    /// Returns the open file, to copy from it.
     pub(crate) fn into_parts(self) -> (OwnedFd, Entry) {
         (self.file, self.entry)
     }
 
-    /// Fails if the file is no longer what it was when it was opened.
+    /// Fails if the file has changed since it was opened.
     fn verify(&self) -> Result<()> {
         verify(&self.file, &self.entry)
     }
@@ -185,7 +185,7 @@ impl OpenFile {
     }
 }
 
-/// Returns the range in chunks, read ahead a little; the last one comes only if the file is still the same.
+/// Returns the range in chunks, which are read slightly ahead. The last one follows only if the file has not changed.
 fn stream_of(file: Arc<OpenFile>, range: Range<u64>) -> ByteStream {
     let verified = file.clone();
     let chunks = (range.start..range.end).step_by(CHUNK as usize).map(move |start| {
@@ -209,7 +209,7 @@ fn stream_of(file: Arc<OpenFile>, range: Range<u64>) -> ByteStream {
         .boxed()
 }
 
-/// Returns what a regular file is when any later change must show in its fingerprint.
+/// Returns the metadata of a regular file once any later change would be visible in its fingerprint.
 fn at_rest(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Stat> {
     let mut stat = look(file, key, if_match)?;
     for _ in 0..LOOKS {
@@ -224,7 +224,7 @@ fn at_rest(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<
     Err(changed("read", key))
 }
 
-/// Returns what a regular file is at the moment, if it has the fingerprint asked for.
+/// Returns the current metadata of a regular file, if it has the expected fingerprint.
 fn look(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Stat> {
     let stat = rustix::fs::fstat(file).map_err(|errno| failed("read", key, errno))?;
     match facts::file_type(&stat) {
@@ -242,7 +242,7 @@ fn look(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Sta
     Ok(stat)
 }
 
-/// Fails if an open file is no longer what `entry` says.
+/// Fails if an open file no longer matches `entry`.
 pub(crate) fn verify(file: impl AsFd, entry: &Entry) -> Result<()> {
     let stat = rustix::fs::fstat(file).map_err(|errno| failed("read", &entry.key, errno))?;
     if entry.fingerprint != Some(facts::fingerprint(&stat)) {

@@ -1,7 +1,7 @@
-//! The directory a store stands for.
+//! The root directory of a store.
 //!
-//! Its path may lead through symbolic links. Either they are resolved once, or, where the path was resolved before, none is
-//! followed: a link that is turned elsewhere later must not make one run read from or write to another place.
+//! Its path may contain symbolic links. They are either resolved once or, if the path is already resolved, never
+//! followed. So a link that is changed later cannot redirect a running sync to another directory.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,8 @@ use crate::mounts::Mounts;
 use crate::options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 use crate::path;
 
-/// Returns what stands where a directory is needed, at a path or above it, and what to do; none where nothing does.
+/// Returns a text about an entry that is at `path`, or above it, where a directory is needed, with the remedy. Returns
+/// `None` if there is none.
 pub fn in_the_way(path: &Path) -> Option<String> {
     let found = path.ancestors().find_map(|above| Some((above, rustix::fs::stat(above).ok()?)));
     let (at, kind) = found.map(|(above, stat)| (above, facts::file_type(&stat)))?;
@@ -31,16 +32,16 @@ pub fn in_the_way(path: &Path) -> Option<String> {
     })
 }
 
-/// A root directory and how it is read.
+/// A root directory and its options.
 #[derive(Debug)]
 pub(crate) struct Root {
     path: PathBuf,
     resolved: OnceLock<PathBuf>,
     options: LocalOptions,
     seen: Seen,
-    /// The root of the other side of a sync, which walks must not meet.
+    /// The root of the other side of a sync, which walks must not enter.
     apart: OnceLock<PathBuf>,
-    /// The file systems that walks came across.
+    /// The file systems that walks found.
     mounts: Mounts,
 }
 
@@ -74,22 +75,22 @@ impl Root {
         self.options.missing_root
     }
 
-    /// Returns the unfinished files that walks came across.
+    /// Returns the unfinished files that walks found.
     pub(crate) fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// Returns the file systems that the latest whole walk came across.
+    /// Returns the file systems that the latest complete walk found.
     pub(crate) fn mounts(&self) -> &Mounts {
         &self.mounts
     }
 
-    /// Makes walks end with an error where they meet the directory at `other`.
+    /// Makes walks fail if they find the directory at `other`.
     pub(crate) fn keep_apart(&self, other: &Path) {
         self.apart.get_or_init(|| other.to_owned());
     }
 
-    /// Returns which directory walks must not meet, if it exists.
+    /// Returns the directory that walks must not enter, if it exists.
     pub(crate) fn apart(&self) -> Option<Identity> {
         let stat = rustix::fs::stat(self.apart.get()?.as_path()).ok()?;
         Some(facts::identity(&stat))
@@ -105,7 +106,7 @@ impl Root {
         self.open_with(path::LIST, operation)
     }
 
-    /// Opens the root to write below it; makes it if a missing one counts as empty.
+    /// Opens the root to write below it. Creates it if a missing root is treated as empty.
     pub(crate) fn open_to_write(&self, operation: &'static str) -> Result<OwnedFd> {
         match self.open(operation) {
             Err(error) if error.kind() == ErrorKind::NotFound && self.missing() == MissingRoot::Empty => {
@@ -135,7 +136,7 @@ impl Root {
         Ok(self.resolved.get_or_init(|| path))
     }
 
-    /// Names the link, where one is why a path could not be opened exactly.
+    /// Returns an error that names the link, if a link is the reason why the path could not be opened.
     fn unopened(&self, operation: &'static str, errno: Errno) -> StoreError {
         let mut parts: Vec<&Path> = self.path.ancestors().collect();
         parts.reverse();

@@ -1,4 +1,4 @@
-//! [`LocalStore`]: the port, verb by verb.
+//! [`LocalStore`], the implementation of [`RemoteStore`] for local directories.
 
 use std::fmt;
 use std::path::Path;
@@ -16,67 +16,68 @@ use crate::options::{LocalOptions, Symlinks};
 use crate::root::Root;
 use crate::{delete, head, leftover, list, read, write};
 
-/// Keys deleted in one go on one thread.
+/// The number of keys that are deleted by one call on one thread.
 const DELETE_BATCH: usize = 1000;
 
 /// The files below one directory, as objects.
 ///
-/// A key is a path below the root; a key that ends in `/` is a directory. Listings name every directory: as
-/// [`Kind::Marker`](pos3_core::Kind::Marker) when it is empty, as [`Kind::Directory`](pos3_core::Kind::Directory) when
-/// it holds something. What cannot be read or must not be touched is listed as protected: symbolic links (unless
-/// followed), FIFOs, sockets and devices, names that are not UTF-8, and whatever the system refuses to open.
+/// A key is a path below the root. A key that ends in `/` is a directory. Listings contain every directory: as
+/// [`Kind::Marker`](pos3_core::Kind::Marker) if it is empty, otherwise as
+/// [`Kind::Directory`](pos3_core::Kind::Directory). Entries that cannot be read or must not be changed are listed as
+/// protected: symbolic links (unless followed), FIFOs, sockets and devices, names that are not UTF-8, and entries that
+/// the system refuses to open.
 ///
-/// Writes go to a file of a reserved name in the target's own directory and appear by rename; nothing is written or
-/// deleted through a symbolic link below the root. Content is not forced to the disk (`fsync`): after a loss of power a
-/// file may be short, which its size or time then shows.
+/// Writes go to a file with a reserved name in the directory of the target, which is then renamed. Nothing is written
+/// or deleted through a symbolic link below the root. Content is not flushed to the disk (`fsync`). So after a power
+/// failure, a file may be truncated, which its size or time then shows.
 ///
-/// Content from afar is compared with the checksum that its store keeps, if it keeps one, before the rename. With a
-/// journal in [`PutOptions`], content of more than 16 MiB that comes from another store is noted while it arrives: if
-/// the put ends early, by a failure that may pass, a cancellation or a kill, its file stays and the next put of the same
-/// content goes on with it, after it has read and compared what is there. Without one nothing stays, but for a kill.
+/// Content of another store is compared with the checksum that this store keeps, if there is one, before the rename.
+/// With a journal in [`PutOptions`], the progress of content of more than 16 MiB is noted. If the put ends early, by a
+/// temporary failure, a cancellation or a kill, its file stays. The next put of the same content reads and verifies
+/// that file, and then resumes. Without a journal, a file stays only after a kill.
 ///
-/// A writer holds a lock (`flock`) on its unfinished file. [`unfinished`](RemoteStore::unfinished) shows those that
-/// nobody holds, each under its own path, and the first put below a root removes the stale ones that a listing of the
-/// same store met: older than a second, or than seven days if they can be gone on with.
+/// A writer locks its unfinished file (`flock`). [`unfinished`](RemoteStore::unfinished) returns those without a lock,
+/// each under its own path. The first put below a root removes the stale ones that a listing of the same store has
+/// found: those older than a second, or than seven days if they can be resumed.
 ///
-/// Reading a file that changed a moment ago waits until a further change would show in its times: up to 20 milliseconds,
-/// or 2 seconds where the file system keeps whole seconds.
+/// If a file has just changed, reading it waits until a further change would show in its times: up to 20 milliseconds,
+/// or 2 seconds if the file system stores whole seconds.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: Arc<Root>,
 }
 
 impl LocalStore {
-    /// Returns the store of the directory at `root`, with default options. The directory is not touched yet.
+    /// Returns the store of the directory at `root` with default options. Does not access the directory yet.
     ///
-    /// A relative path is taken from the working directory of this moment, an empty one is that directory itself.
+    /// A relative path is resolved against the current working directory. An empty path is that directory.
     ///
     /// # Errors
     ///
-    /// A relative path while the working directory is unknown.
+    /// Fails for a relative path if the working directory is unknown.
     pub fn new(root: impl AsRef<Path>) -> Result<Self> {
         Self::with_options(root, LocalOptions::default())
     }
 
-    /// Returns the store of the directory at `root`. The directory is not touched yet.
+    /// Returns the store of the directory at `root`. Does not access the directory yet.
     ///
     /// # Errors
     ///
-    /// A relative path while the working directory is unknown.
+    /// Fails for a relative path if the working directory is unknown.
     pub fn with_options(root: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
         Ok(Self { root: Arc::new(Root::new(root.as_ref(), options)?) })
     }
 
-    /// Returns the absolute path of the root, as it was given.
+    /// Returns the absolute path of the root, with links as given.
     pub fn path(&self) -> &Path {
         self.root.path()
     }
 
-    /// Makes listings of both directories end with [`ErrorKind::Overlap`](pos3_core::ErrorKind::Overlap) where they meet
-    /// the other: as a bind mount or, in a source whose links are followed, as what a link leads to or into. Otherwise a
-    /// sync that deletes would delete what it copies from.
+    /// Makes listings of both directories fail with [`ErrorKind::Overlap`](pos3_core::ErrorKind::Overlap) if they find
+    /// the other directory, as a bind mount or through a followed link of the source. Otherwise, a sync with deletes
+    /// would delete its own source.
     ///
-    /// A target whose links are followed is only compared with, and may lead to its source.
+    /// If the links of a target are followed, the target is only compared and not changed. They may lead to the source.
     pub fn keep_apart(source: &Self, target: &Self) {
         if target.root.symlinks() == Symlinks::Skip {
             source.root.keep_apart(target.root.path());
@@ -84,7 +85,7 @@ impl LocalStore {
         }
     }
 
-    /// Returns the record of the file systems that listings of the whole directory met.
+    /// Returns the record of the file systems that listings of the whole directory found.
     pub fn mounts(&self) -> Mounts {
         self.root.mounts().clone()
     }

@@ -1,14 +1,13 @@
-//! How long a file must rest before its times can tell a later change.
+//! Determines how long a file must be unchanged before its times would show a later change.
 //!
-//! File systems stamp changes with a clock that ticks every few milliseconds, on some every two seconds. A file that is
-//! changed twice within one tick has the same times after both changes, and with the same size the same fingerprint: who
-//! read it in between would take the second content for the first, for ever. Git meets this when it compares, and reads
-//! what is as young as its record again. Here it is met before content is read: the reader waits until the tick of the
-//! last change is over. Then every later change has another time, so a fingerprint under which content was read belongs
-//! to that content alone, and whoever keeps it need not know of ticks.
+//! File systems take times from a clock that ticks every few milliseconds, and on some file systems every two seconds.
+//! If a file is changed twice in one tick, both states have the same times and, with the same size, the same
+//! fingerprint. A reader between the two changes would then never detect the second one. Git has the same problem and
+//! reads files again that are as young as its index. pos3 waits before it reads the content, until the tick of the last
+//! change is over. Every later change then has another time, so a fingerprint belongs to one content.
 //!
-//! What is not covered: a network file system whose clock is far behind this one and ticks coarsely. A file that was just
-//! *written* here needs no wait: its modification time is set to the source's, which a change would move.
+//! This does not cover network file systems whose clock is far behind this one and ticks slowly. A file that was just
+//! *written* here needs no wait: its modification time is set to that of the source, and a change would move it.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,17 +15,17 @@ use rustix::fs::Stat;
 
 use crate::facts;
 
-/// Longer than a tick of the clocks that files are stamped with: at most 10 ms on Linux, and on exFAT.
+/// More than one tick of a common file system: at most 10 ms on Linux and exFAT.
 const FINE: Duration = Duration::from_millis(20);
 
-/// A tick of the coarsest file system, FAT.
+/// One tick of the coarsest file system, FAT.
 const COARSE: Duration = Duration::from_secs(2);
 
-/// Returns how long to wait, at the time `now`, until a later change must show in the times of a file; none if it must
-/// already.
+/// Returns how long to wait, at the time `now`, until the times of the file would show a later change. Returns `None`
+/// if they already do.
 ///
-/// A change that lies in the future was made by another clock, or before this one was set back: a whole tick passes from
-/// now on.
+/// If the last change is in the future, it was made by another clock, or this clock was set back. The wait is then a
+/// whole tick.
 pub(crate) fn until_over(stat: &Stat, now: SystemTime) -> Option<Duration> {
     let tick = if stat.st_mtime_nsec == 0 && stat.st_ctime_nsec == 0 { COARSE } else { FINE };
     let Some(changed) = facts::status_changed(stat) else { return Some(tick) };

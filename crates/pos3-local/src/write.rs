@@ -1,8 +1,8 @@
-//! Writing content so that it is seen whole or not at all.
+//! Writes content so that it appears complete or not at all.
 //!
-//! Everything is written to a partial file in the target's own directory, whose name no listing shows, and renamed when
-//! it is complete. Whatever fails or is cancelled before that leaves nothing, unless a journal was given that a later
-//! put can go on by.
+//! Content is written to a partial file in the directory of the target, under a name that no listing shows, and renamed
+//! when it is complete. If a write fails or is cancelled, nothing remains, unless there is a journal by which a later
+//! put can resume.
 
 mod copy;
 mod fill;
@@ -32,7 +32,7 @@ use place::Place;
 
 pub(crate) use copy::{copy, rename};
 
-/// Content up to this size is read into memory first and then written in one go.
+/// The largest content that is read into memory and written in one step.
 const SMALL: u64 = 1 << 20;
 
 /// Stores `content` under `key`.
@@ -68,7 +68,7 @@ async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOpti
     .await
 }
 
-/// Makes a directory. One that is there already is what was asked for.
+/// Creates a directory. An existing directory is not an error.
 async fn put_marker(root: Arc<Root>, key: Key, size: u64, options: PutOptions) -> Result<Entry> {
     if size > 0 {
         return Err(unfit("write", &key, UnsafeKey::MarkerWithContent));
@@ -99,7 +99,7 @@ fn make_directory(root: &Root, key: &Key, options: &PutOptions, waited: &Waited)
     Ok(entry)
 }
 
-/// Returns what sets the modification time and leaves the other one.
+/// Returns timestamps that set the modification time and keep the access time.
 fn modification(stamp: Timespec) -> Timestamps {
     Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT as _ }, last_modification: stamp }
 }

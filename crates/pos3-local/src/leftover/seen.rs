@@ -1,7 +1,7 @@
-//! Leftovers that walks came across, removed when something is written below the same root.
+//! Records the leftovers that walks find, and removes them when something is written below the same root.
 //!
-//! Reading must not change a directory, and a walk of its own for leftovers would cost as much as the listing. So a walk
-//! notes what it meets anyway, and the first write, which shows that this directory is ours to change, removes it.
+//! Reading must not change a directory, and a separate walk for leftovers would cost as much as a listing. So a walk
+//! records them, and the first write removes them, because it shows that pos3 may change this directory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,10 @@ use crate::options::Symlinks;
 use crate::path;
 use crate::root::Root;
 
-/// Leftovers kept in mind; what is beyond is met again by the next walk.
+/// The largest number of recorded leftovers. A later walk finds the others again.
 const MOST: usize = 1024;
 
-/// The paths of unfinished files that walks of one root came across.
+/// The paths of unfinished files that walks of one root found.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     paths: Mutex<Vec<String>>,
@@ -26,7 +26,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Notes the file `name` in `directory`, a key that is empty or ends in `/`.
+    /// Records the file `name` in `directory`, a key that is empty or ends in `/`.
     pub(crate) fn note(&self, directory: &str, name: &str) {
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
         if paths.len() < MOST {
@@ -35,7 +35,7 @@ impl Seen {
         }
     }
 
-    /// Returns what was noted since the last time.
+    /// Returns the paths recorded since the last call.
     fn take(&self) -> Vec<String> {
         if !self.any.swap(false, Ordering::AcqRel) {
             return Vec::new();
@@ -44,7 +44,7 @@ impl Seen {
     }
 }
 
-/// Removes the stale ones of the leftovers that were seen, in the background. What fails is left for the next time.
+/// Removes the stale leftovers that were recorded, in the background. Failures are retried next time.
 pub(crate) fn sweep(root: &Arc<Root>) {
     let paths = root.seen().take();
     if !paths.is_empty() {

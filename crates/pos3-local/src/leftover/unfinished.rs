@@ -1,4 +1,4 @@
-//! The port's two verbs for puts that were begun and never ended.
+//! Lists and removes unfinished puts.
 
 use pos3_core::{ErrorKind, Key, Result, StoreError, Unfinished, is_partial_name};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -13,9 +13,9 @@ use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
 
-/// Returns the unfinished files below `prefix` that nobody writes to, each under its own path, in order.
+/// Returns the unfinished files below `prefix` without a writer, each under its own path, in order.
 ///
-/// Directories that cannot be read are passed over: what this returns is to be cleaned away, not to be relied on.
+/// Skips directories that cannot be read, because the result is only used for cleaning up.
 pub(crate) fn unfinished(root: &Root, prefix: &str, waited: &Waited) -> Result<Vec<(Key, Unfinished)>> {
     let opened = match root.open("list") {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -29,7 +29,7 @@ pub(crate) fn unfinished(root: &Root, prefix: &str, waited: &Waited) -> Result<V
         let path = base.trim_end_matches('/');
         let Ok(directory) = path::open(opened.as_fd(), path, path::LIST, Symlinks::Skip) else { continue };
         let mut names = Vec::new();
-        // A directory that cannot be read to its end may still have shown some.
+        // A directory that cannot be read completely may still have returned some names.
         let _ = buffer.each(directory.as_fd(), |name, kind| {
             match name.to_str() {
                 Ok("." | "..") | Err(_) => {}
@@ -55,7 +55,7 @@ fn nobodys(directory: BorrowedFd<'_>, base: &str, name: String) -> Option<(Key, 
     Some((key, Unfinished { id: name, since: leftover.modified(), state: Vec::new() }))
 }
 
-/// Removes unfinished files, each named by its id and lying beside or at its key, unless somebody writes to them.
+/// Removes unfinished files, unless they have a writer. Each is named by its ID and lies beside or at its key.
 pub(crate) fn abandon(root: &Root, puts: &[(Key, Unfinished)], waited: &Waited) -> Vec<Result<()>> {
     puts.iter().map(|(key, put)| waited.check().and_then(|()| abandon_one(root, key, &put.id))).collect()
 }

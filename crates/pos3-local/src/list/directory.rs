@@ -1,7 +1,7 @@
-//! Reading a directory's names from the system.
+//! Reads the names of a directory from the system.
 //!
-//! Every failure is reported. The usual wrappers take a directory that was removed meanwhile, or a broken disk, for the
-//! end of its names, and a short list of names is a list of things to delete.
+//! Every failure is reported. Common wrappers treat a removed directory or a broken disk as the end of the names. An
+//! incomplete list of names would delete files.
 
 use std::ffi::CStr;
 
@@ -10,7 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-/// Returns true if `directory` holds nothing that a listing would show.
+/// Returns true if `directory` contains nothing that a listing would show.
 pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let mut empty = true;
     ReadBuffer::default().each(directory, |name, kind| {
@@ -20,7 +20,7 @@ pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(empty)
 }
 
-/// Returns the names of partial files in `directory`; none if it holds anything else.
+/// Returns the names of the partial files in `directory`, or an empty list if it contains anything else.
 pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno> {
     let mut names = Vec::new();
     if is_empty(directory)? {
@@ -33,25 +33,25 @@ pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno>
     Ok(names)
 }
 
-/// Returns the name if it is that of an unfinished file of ours. A file system may not say what kind of file it is.
+/// Returns the name if it is that of an unfinished file of pos3. The file system may not report the type of the file.
 pub(crate) fn partial(name: &CStr, kind: FileType) -> Option<&str> {
     let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
     name.to_str().ok().filter(|name| is_file && is_partial_name(name))
 }
 
-/// Returns true for a name that stands for an entry: not one of our own unfinished files.
+/// Returns true for the name of an entry, and false for an unfinished file of pos3.
 pub(super) fn is_listed(name: &CStr, kind: FileType) -> bool {
     !matches!(name.to_bytes(), b"." | b"..") && partial(name, kind).is_none()
 }
 
-/// Whether to read on.
+/// Whether to continue reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Continue,
     Stop,
 }
 
-/// Reads directories, one after the other, with one buffer.
+/// Reads directories one after another, with one buffer.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(crate) struct ReadBuffer(Vec<std::mem::MaybeUninit<u8>>);
@@ -65,7 +65,7 @@ impl Default for ReadBuffer {
 
 #[cfg(target_os = "linux")]
 impl ReadBuffer {
-    /// Calls `visit` with every name. Any failure is reported: also that the directory was removed meanwhile.
+    /// Calls `visit` with every name. Reports every failure, even that the directory was removed meanwhile.
     pub(crate) fn each(
         &mut self,
         directory: BorrowedFd<'_>,
@@ -83,7 +83,7 @@ impl ReadBuffer {
     }
 }
 
-/// Reads directories; this system's library keeps the buffer.
+/// Reads directories. On this system, the library has the buffer.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuffer;

@@ -1,7 +1,7 @@
 //! The names of one directory, in the order of their keys.
 //!
-//! Byte order of whole keys is not the order of names: `a/x` comes after `a-b` and `a.txt`, since `/` does. So a
-//! directory's name is kept and sorted with its `/`, and what may be either, file or directory, stands in both places.
+//! The byte order of whole keys differs from the order of names: `a/x` comes after `a-b` and `a.txt`, because `/` does.
+//! So the name of a directory is sorted with its `/`. A name that may be a file or a directory is in both positions.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,18 +16,18 @@ use crate::facts;
 use crate::head::BROKEN_LINK;
 use crate::options::Symlinks;
 
-/// What a name was found to be when its directory was read.
+/// The kind of a name when its directory was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A file, or a link to one that is followed.
+    /// A file, or a followed link to one.
     File,
-    /// A directory, or a link to one that is followed; its name ends in `/`.
+    /// A directory, or a followed link to one. Its name ends in `/`.
     Directory,
-    /// Something that is listed as protected.
+    /// An entry that is listed as protected.
     Protected(Protection),
 }
 
-/// The names of one directory that are still to be visited, in byte order of the keys they make.
+/// The names of one directory that are still to be visited, in the byte order of their keys.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     text: String,
@@ -45,7 +45,7 @@ struct Name {
 }
 
 impl Names {
-    /// Reads the names of `directory`; our own unfinished files are kept apart.
+    /// Reads the names of `directory`. Unfinished files of pos3 are stored separately.
     pub(super) fn read(directory: BorrowedFd<'_>, symlinks: Symlinks, buffer: &mut ReadBuffer) -> Result<Self, Errno> {
         let mut names = Self::default();
         let mut odd = Vec::new();
@@ -65,28 +65,28 @@ impl Names {
         Ok(names)
     }
 
-    /// Returns true if nothing is left to visit.
+    /// Returns true if all names have been visited.
     pub(super) fn is_empty(&self) -> bool {
         self.next == self.sorted.len() && self.later.is_empty()
     }
 
-    /// Returns the names of our own unfinished files, which are not to be visited.
+    /// Returns the names of the unfinished files of pos3, which are not visited.
     pub(super) fn unfinished(&self) -> &[String] {
         &self.unfinished
     }
 
-    /// Keeps only names that start with `start`; a directory's name counts with its `/`.
+    /// Keeps only names that start with `start`. The name of a directory includes its `/`.
     pub(super) fn keep(&mut self, start: &str) {
         let text = &self.text;
         self.sorted.retain(|name| text[name.start..name.end].starts_with(start));
     }
 
-    /// Protects `name` when its turn comes, which must not have passed.
+    /// Adds `name` as protected. Its turn must not have passed.
     pub(super) fn protect_later(&mut self, name: String, why: Protection) {
         self.later.insert(name, why);
     }
 
-    /// Appends the next name to `key` and returns what it is.
+    /// Appends the next name to `key` and returns its kind.
     pub(super) fn next(&mut self, key: &mut String) -> Option<Found> {
         let text = self.sorted.get(self.next).map(|name| &self.text[name.start..name.end]);
         if let Some(later) = self.later.first_entry()
@@ -142,7 +142,7 @@ impl Names {
         }
     }
 
-    /// Adds names that are not UTF-8, shown with replacement characters, each unlike every other name here.
+    /// Adds names that are not UTF-8, with replacement characters. Each is made different from all other names here.
     fn add_odd(&mut self, odd: Vec<(String, FileType)>) {
         if odd.is_empty() {
             return;
@@ -176,7 +176,7 @@ impl Names {
         self.sorted.push(Name { start, end: self.text.len(), found });
     }
 
-    /// Sorts, and drops what a directory that changes while it is read can give twice.
+    /// Sorts the names and removes duplicates, which a directory can return if it changes while it is read.
     fn sort(&mut self) {
         let text = &self.text;
         let name = |name: &Name| &text[name.start..name.end];

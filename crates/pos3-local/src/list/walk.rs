@@ -1,8 +1,8 @@
-//! The ordered walk: one directory's names per level in memory, whatever the size of the tree.
+//! The ordered walk. It has the names of one directory per level in memory, whatever the size of the tree.
 //!
-//! It is where "not readable" and "not there" part. What cannot be read is listed as protected. So is a name that is gone
-//! when its turn comes: it may have been renamed to one that this walk no longer meets. A root that cannot be read fails
-//! the listing.
+//! It distinguishes unreadable entries from absent ones, and lists unreadable ones as protected. A name that vanishes
+//! before its turn is protected, too: it may have been renamed to one that this walk has already passed. If the root
+//! cannot be read, the listing fails.
 
 use std::sync::Arc;
 
@@ -21,24 +21,24 @@ use crate::options::{MissingRoot, Symlinks};
 use crate::path::{self, PathError};
 use crate::root::Root;
 
-/// Entries handed over at once.
+/// The number of entries in a batch.
 const BATCH: usize = 256;
 
-/// The most directories held open; those further up are opened again when the walk comes back to them.
+/// The largest number of open directories. Those further up are opened again when the walk returns to them.
 const OPEN_LEVELS: usize = 64;
 
-/// Under a low limit of open files only its eighth part is held open: two walks and the copies need the rest.
+/// At most this fraction of the limit of open files is used, because two walks and the copies need the rest.
 const SHARE: usize = 8;
 
-/// A walk that is pulled: it goes on for one batch at a time, and holds no thread in between.
+/// A walk that advances one batch at a time and occupies no thread in between.
 pub(super) struct Walk {
     root: Arc<Root>,
     prefix: String,
     options: ListOptions,
-    /// The key being visited; each level owns its first `depth` bytes.
+    /// The current key. Each level owns its first `depth` bytes.
     key: String,
     levels: Vec<Level>,
-    /// The directories above the first level, which a followed link must not lead back to.
+    /// The directories above the first level. A followed link must not lead to one of them.
     above: Vec<Identity>,
     /// The other side of a sync.
     apart: Option<Identity>,
@@ -48,7 +48,7 @@ pub(super) struct Walk {
     stage: Stage,
 }
 
-/// How far a walk is.
+/// The progress of a walk.
 enum Stage {
     Begun,
     Walking(OwnedFd),
@@ -58,7 +58,7 @@ enum Stage {
 struct Level {
     directory: Option<OwnedFd>,
     identity: Identity,
-    /// The length of this directory's own key; 0 for the root.
+    /// The length of the directory's own key; 0 for the root.
     depth: usize,
     names: Names,
 }
@@ -80,7 +80,8 @@ impl Walk {
         }
     }
 
-    /// Walks on until a batch is full and returns it with the walk; none at the end. A failure is the last entry.
+    /// Walks until a batch is full, and returns it with the walk. Returns `None` at the end. A failure is the last
+    /// entry.
     pub(super) fn next(mut self, waited: &Waited) -> Option<(Batch, Self)> {
         self.batch = Vec::with_capacity(BATCH);
         if let Err(error) = self.walk(waited) {
@@ -114,7 +115,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Opens the root and the directory that the prefix starts in. Returns none if there is nothing to list.
+    /// Opens the root and the directory in which the prefix begins. Returns `None` if there is nothing to list.
     fn start(&mut self) -> Result<Option<OwnedFd>> {
         let root = match self.root.open_to_list("list") {
             Err(error) if error.kind() == ErrorKind::NotFound && self.root.missing() == MissingRoot::Empty => {
@@ -243,7 +244,7 @@ impl Walk {
         }
     }
 
-    /// Reads a directory's names, to be visited next, and returns its own entry.
+    /// Reads the names of a directory, which are visited next, and returns its own entry.
     fn enter(&mut self, directory: OwnedFd) -> Result<Entry, Errno> {
         let stat = rustix::fs::fstat(&directory)?;
         let identity = facts::identity(&stat);
@@ -265,21 +266,21 @@ impl Walk {
         Ok(Entry::directory(self.key.as_str()))
     }
 
-    /// Returns true if a directory is the other side of a sync, or lies in it because a link that was followed leads there.
+    /// Returns true if a directory is the other side of a sync, or lies in it because of a followed link.
     fn leads_to_other_side(&self, directory: BorrowedFd<'_>) -> bool {
         let Some(apart) = self.apart else { return false };
         let is_apart = rustix::fs::fstat(directory).is_ok_and(|stat| facts::identity(&stat) == apart);
         is_apart || (self.root.symlinks() == Symlinks::Follow && self.is_elsewhere_in(directory, apart))
     }
 
-    /// Returns true if a directory is not in the one that was walked before it, and lies in another.
+    /// Returns true if a directory is not in the directory from which the walk entered it, but lies in `other`.
     fn is_elsewhere_in(&self, directory: BorrowedFd<'_>, other: Identity) -> bool {
         let here = self.levels.last().map(|level| level.identity);
         let above = path::identities_above(directory);
         above.first().copied() != here && above.contains(&other)
     }
 
-    /// Notes what dead writers may have left in the directory of the key.
+    /// Records the unfinished files in the directory of the key.
     fn note_unfinished(&self, names: &Names) {
         names.unfinished().iter().for_each(|name| self.root.seen().note(&self.key, name));
     }
@@ -288,7 +289,7 @@ impl Walk {
         self.above.contains(&identity) || self.levels.iter().any(|level| level.identity == identity)
     }
 
-    /// Protects what stands at the key whether it is a file or a directory.
+    /// Protects the key both as a file and as a directory.
     fn either(&mut self, cause: &str) -> Result<()> {
         if let Some(level) = self.levels.last_mut() {
             let name = format!("{}/", &self.key[level.depth..]);
@@ -306,8 +307,8 @@ impl Walk {
         self.protected(Protection::Unreadable(cause.into()))
     }
 
-    /// Sends a protected entry. One that is not asked for, but protects keys that are, would be missed: it ends the
-    /// listing.
+    /// Sends a protected entry. If the entry itself was not requested but protects requested keys, the listing fails,
+    /// because it would be missing.
     fn protected(&mut self, why: Protection) -> Result<()> {
         if self.is_asked_for() {
             self.send(Entry::protected(self.key.as_str(), why));
@@ -335,19 +336,19 @@ impl Walk {
         self.prefix.is_empty() && self.options.start_after.is_none() && !self.options.shallow
     }
 
-    /// True if the key being visited comes after the one the caller has.
+    /// Returns true if the current key comes after the last key that the caller has.
     fn is_asked_for(&self) -> bool {
         self.options.start_after.as_ref().is_none_or(|after| self.key.as_str() > after.as_str())
     }
 
-    /// True if neither this key nor, for a directory, anything below it is asked for.
+    /// Returns true if neither this key nor anything below it is requested.
     fn is_passed(&self) -> bool {
         let Some(after) = &self.options.start_after else { return false };
         let reaches_below = self.key.ends_with('/') && after.as_str().starts_with(&self.key);
         !self.is_asked_for() && !reaches_below
     }
 
-    /// Returns the open directory and the name in it that the key being visited stands for.
+    /// Returns the open directory of the current key, and its name there.
     fn here(&mut self, root: BorrowedFd<'_>) -> Result<(BorrowedFd<'_>, &str)> {
         let symlinks = self.root.symlinks();
         let Some(level) = self.levels.last_mut() else { return Err(failed_here(&self.key, Errno::BADF)) };
@@ -370,7 +371,7 @@ fn failed_here(key: &str, errno: Errno) -> StoreError {
     failed("list", &Key::from(key), errno)
 }
 
-/// Opens a directory again that was closed to save file handles, and makes sure that it is the same one.
+/// Opens a directory again that was closed to save file handles, and verifies that it is the same one.
 fn reopen(root: BorrowedFd<'_>, key: &str, identity: Identity, symlinks: Symlinks) -> Result<OwnedFd> {
     let directory = path::open(root, key.trim_end_matches('/'), path::LIST, symlinks)
         .map_err(|error| error.reading("list", &Key::from(key)))?;

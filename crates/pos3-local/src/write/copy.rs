@@ -1,4 +1,4 @@
-//! File to file: the kernel copies, and shares the blocks where the file system can.
+//! Copies files inside the kernel, which shares their blocks if the file system supports it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,17 +16,17 @@ use crate::path;
 use crate::read::{OpenFile, verify};
 use crate::root::Root;
 
-/// Copied between two looks at whether anybody still waits.
+/// The number of bytes copied between two checks whether the copy was cancelled.
 const STRIDE: u64 = 16 << 20;
 
-/// A file to copy from, and what was seen of it.
+/// The file to copy from, and its expected entry.
 pub(super) struct Source {
     pub(super) root: Arc<Root>,
     pub(super) key: Key,
     pub(super) seen: Option<Fingerprint>,
 }
 
-/// Copies a file that must be as it was seen, and of the size that was announced.
+/// Copies a file that must match its expected entry and the announced size.
 pub(super) async fn put_from_file(
     source: Source,
     root: Arc<Root>,
@@ -70,7 +70,7 @@ pub(crate) async fn copy(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
     .await
 }
 
-/// Renames a file inside one root to a name that nothing has. Across file systems it is copied.
+/// Renames a file inside one root to a free name. Across file systems, it copies the file.
 pub(crate) async fn rename(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
     blocking("write", move |waited| {
         to.check_path().map_err(|rule| crate::error::unfit("write", &to, rule))?;

@@ -1,7 +1,7 @@
-//! Large content: its ranges are read and written side by side, as far as the run's budget goes.
+//! Reads and writes the ranges of large content concurrently, within the budget of the run.
 //!
-//! The first range goes on the slot that the caller holds, so a put always advances; more are read only while slots are
-//! free. Each range holds a small buffer, whatever its length.
+//! The first range uses the slot of the caller, so a put always progresses. Further ranges start only while slots are
+//! free. Each range needs a small buffer, whatever its size.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,35 +18,35 @@ use super::resume::Resumable;
 use crate::blocking::blocking;
 use crate::error::failed;
 
-/// What is gathered before it is written.
+/// The number of bytes collected for one write.
 const BUFFER: u64 = 512 << 10;
 
-/// Memory of one range: what is gathered, and what has arrived beyond it.
+/// The memory of one range: the collected bytes and those that arrived beyond them.
 const MEMORY: u64 = 2 * BUFFER;
 
-/// One content on its way into one file.
+/// The transfer of one content into one file.
 pub(super) struct Fill<'a> {
     pub(super) content: &'a Content,
     pub(super) partial: &'a Arc<Partial>,
     pub(super) key: &'a Key,
     pub(super) options: &'a PutOptions,
-    /// What need not be fetched, and what has been.
+    /// The ranges that have arrived. They are not fetched again.
     pub(super) arrived: &'a Arrived,
-    /// What computes the checksum of each range, if one is needed.
+    /// Computes the checksum of each range, if one is needed.
     pub(super) sum: Option<Checksummer>,
     pub(super) resumable: Option<&'a Resumable>,
-    /// What is read at once.
+    /// The size of one range.
     pub(super) step: u64,
-    /// One write at a time: the system takes one per file anyway, and others would spin on its lock. A write that was
-    /// begun holds it to its end, whether or not anybody waits for it.
+    /// Allows one write at a time. The system serializes the writes of a file anyway, and further ones would busy-wait.
+    /// A write that has started holds the lock until it ends, even if nothing waits for it.
     pub(super) writing: &'a Arc<Mutex<()>>,
 }
 
-/// Whose slot a range is read on.
+/// The slot that a range uses.
 enum Right {
-    /// The one the caller of the put holds.
+    /// The slot of the caller of the put.
     Callers,
-    /// A further one, given back afterwards.
+    /// An additional slot, which is released afterwards.
     Further(Slot),
 }
 
@@ -78,7 +78,7 @@ impl Fill<'_> {
         }
     }
 
-    /// Reads one range and writes it as it comes.
+    /// Reads one range and writes it as it arrives.
     async fn range(&self, range: Range<u64>, right: Right) -> Result<Right> {
         let _reservation = self.options.budget.reserve(MEMORY.min(range.end - range.start)).await;
         let mut body = self.content.read(range.clone()).await?;
@@ -108,7 +108,7 @@ impl Fill<'_> {
         Ok(right)
     }
 
-    /// Writes what was gathered. Returns the offset after it, and the checksum with it.
+    /// Writes the collected bytes. Returns the offset after them, and the updated checksum.
     async fn write(
         &self,
         offset: u64,
@@ -122,7 +122,7 @@ impl Fill<'_> {
         let (partial, key) = (self.partial.clone(), self.key.clone());
         let turn = self.writing.clone().lock_owned().await;
         blocking("write", move |_| {
-            // The turn ends last: who has it next may count on nobody else having the file.
+            // The lock must be released last: its next holder relies on having the file alone.
             let _turn = turn;
             let (partial, mut sum) = (partial, sum);
             if let Some(sum) = &mut sum {

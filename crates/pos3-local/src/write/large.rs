@@ -1,8 +1,9 @@
-//! Content that is too large for memory: opened, filled, compared with its checksum, and only then given its name.
+//! Writes content that is too large for memory: opens a partial file, fills it, compares the checksum, and then renames
+//! it.
 //!
-//! What arrives in ranges has been checked by nobody as a whole: a range that was damaged on its way, or came from
-//! another version of the object, is found here or never. A put that ends early leaves its file if it can be gone on
-//! with, and otherwise frees the disk, which may be what it ended for.
+//! Content that arrives in ranges has not been verified as a whole. A range that was damaged, or that is from another
+//! version of the object, must be detected here. If a put ends early, its file stays if a later put can resume it.
+//! Otherwise, the file is removed, because a full disk may be why the put ended.
 
 use std::sync::Arc;
 
@@ -19,18 +20,18 @@ use super::resume::Resumable;
 use crate::blocking::{Waited, blocking};
 use crate::root::Root;
 
-/// What one request reads of content that costs requests.
+/// The size of one request if reading the content costs requests.
 const RANGE: u64 = 8 << 20;
 
-/// Up to this size, the most that one PUT can store, a content whose store knows an MD5 and no checksum is compared by
-/// reading what was written: an MD5 cannot be put together from those of ranges.
+/// The largest content that is read back if its store has only an MD5. The MD5 of a whole cannot be computed from those
+/// of its ranges. The limit is the largest size of one PUT request.
 const READ_BACK: u64 = 5 << 30;
 
-/// Where the content goes.
+/// The partial file of a content.
 struct Opened {
     place: Place,
     partial: Arc<Partial>,
-    /// What is noted of this very file; none where it is not one that a later put can go on with.
+    /// The ranges that an earlier put noted for this file, or `None` if no later put can resume it.
     noted: Option<Ranges>,
 }
 
@@ -57,7 +58,7 @@ pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
     };
     put.end(stored.as_ref().err()).await;
     if stored.is_err() {
-        // Freeing the blocks of a large file takes long; that it could not be waited for is no failure of its own.
+        // Freeing the blocks of a large file takes long. If this cannot be waited for, that is not an error.
         let _ = blocking("write", move |_| {
             drop(partial);
             Ok(())
@@ -67,7 +68,7 @@ pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
     stored
 }
 
-/// Opens the file to write to, which may be one that an earlier put left.
+/// Opens the partial file, which may be left from an earlier put.
 async fn open(root: Arc<Root>, key: &Key, options: &PutOptions, resumable: Option<&Resumable>) -> Result<Opened> {
     let noted = match resumable {
         Some(resumable) => resumable.noted().await,
@@ -92,14 +93,14 @@ async fn open(root: Arc<Root>, key: &Key, options: &PutOptions, resumable: Optio
     .await
 }
 
-/// What the store of origin knows of a content that can be compared with what arrives.
+/// The digests and checksums that the source store has for a content.
 #[derive(Clone, Copy, Default)]
 struct Known {
     sum: Option<Checksum>,
     digest: Option<Digest>,
 }
 
-/// One put under way.
+/// A running put.
 struct Put<'a> {
     key: &'a Key,
     content: &'a Content,
@@ -111,7 +112,7 @@ struct Put<'a> {
 }
 
 impl Put<'_> {
-    /// Brings all of the content into the file, as it is at its origin.
+    /// Fetches the whole content into the file.
     async fn fetch(&self, noted: Option<Ranges>) -> Result<()> {
         let known = self.look_up().await?;
         let sum = known.sum.map_or_else(Checksummer::crc64_nvme, |checksum| Checksummer::like(&checksum));
@@ -137,13 +138,13 @@ impl Put<'_> {
         self.compare(known).await
     }
 
-    /// Returns what the store of origin knows of the content, where its ranges are fetched one by one.
+    /// Returns the digests and checksums of the source store, if the ranges are fetched separately.
     async fn look_up(&self) -> Result<Known> {
         if !self.comes_from_afar() || self.content.size() <= RANGE {
             return Ok(Known::default());
         }
         match self.content.look_up().await {
-            // Reading says so in its own words.
+            // Reading the content reports this error with its own text.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Known::default()),
             found => {
                 Ok(found?.map_or_else(Known::default, |entry| Known { sum: entry.checksum, digest: entry.digest }))
@@ -151,8 +152,7 @@ impl Put<'_> {
         }
     }
 
-    /// Returns what to read at once. More requests are faster for content from afar; what is on this machine is one
-    /// stream.
+    /// Returns the size of one read. Remote content is faster with several requests; local content is one stream.
     fn step(&self) -> u64 {
         if self.comes_from_afar() { RANGE } else { self.content.size() }
     }
@@ -161,7 +161,7 @@ impl Put<'_> {
         self.content.origin().is_some_and(|(store, _)| !store.capabilities().local_reads)
     }
 
-    /// Compares what arrived with what is known of it.
+    /// Compares the content that arrived with the known digests and checksums.
     async fn compare(&self, known: Known) -> Result<()> {
         let agreement = match known {
             Known { sum: Some(sum), .. } if self.arrived.now().whole() == Some(sum) => Agreement::Same,
@@ -185,8 +185,8 @@ impl Put<'_> {
         Ok(())
     }
 
-    /// Compares what was written with the digest. Where no usual size of parts makes it so, the store of origin is asked for
-    /// the size, for damaged content must not be taken for content in unusual parts.
+    /// Compares the written content with the digest. If no common part size matches, requests the part size from the
+    /// source store, because damaged content must not be treated as content with unusual parts.
     async fn compare_digest(&self, known: Digest) -> Result<Agreement> {
         let size = self.content.size();
         if size > READ_BACK {
@@ -205,7 +205,7 @@ impl Put<'_> {
         }
     }
 
-    /// Reads what was written.
+    /// Reads the written content back.
     async fn read_back(&self, mut digester: Digester) -> Result<Agreement> {
         let (partial, size) = (self.partial.clone(), self.content.size());
         blocking("write", move |waited| {
@@ -216,9 +216,9 @@ impl Put<'_> {
         .map_err(|error| error.with_key(self.key))
     }
 
-    /// Notes what a later put can go on with, or that there is nothing.
+    /// Writes the note for a later put, or removes it if the put cannot be resumed.
     async fn end(&self, failure: Option<&StoreError>) {
-        // A write may outlive the range that began it, and must not meet the next put at this file.
+        // A write may outlive the range that started it. It must end before the next put opens this file.
         let _quiet = self.writing.lock().await;
         let Some(resumable) = self.resumable else { return };
         match failure {
@@ -232,7 +232,7 @@ impl Put<'_> {
     }
 }
 
-/// Takes for arrived what is noted and is in the file.
+/// Accepts the noted ranges that are in the file and match their checksums.
 fn look_through(
     partial: &Partial,
     noted: &Ranges,
@@ -244,7 +244,7 @@ fn look_through(
         if partial.checksum(&range, Checksummer::like(&checksum), waited)? != Some(checksum) {
             continue;
         }
-        // A store may have come to keep another kind of checksum than when the note was written.
+        // The store may now keep another kind of checksum than when the note was written.
         let wanted = match sum.finish().combine(checksum, range.end - range.start) {
             Some(same_kind) => Some(same_kind),
             None => partial.checksum(&range, sum.clone(), waited)?,
@@ -256,7 +256,7 @@ fn look_through(
     Ok(())
 }
 
-/// Returns true if what a put ended with may be over the next time, so that going on is worth the disk's space.
+/// Returns true if the failure of a put may be temporary, so that the partial file is worth its disk space.
 fn may_pass(error: &StoreError) -> bool {
     error.is_temporary()
         || matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Unauthenticated)

@@ -1,4 +1,5 @@
-//! An unfinished file: no listing shows it, and it is gone when its writer is, unless a later one can go on with it.
+//! An unfinished file. No listing shows it, and it is removed when its writer ends, unless a later writer can resume
+//! it.
 
 use std::collections::hash_map::RandomState;
 use std::fs::File;
@@ -18,16 +19,16 @@ use crate::blocking::Waited;
 use crate::error::unnamed;
 use crate::leftover::{Leftover, Lock, lock};
 
-/// Names to try before giving up: two equal random names in a row do not happen by chance.
+/// The number of names to try. Several collisions of random names in a row do not happen by chance.
 const ATTEMPTS: usize = 8;
 
-/// The most pieces the system takes in one write (`IOV_MAX`).
+/// The largest number of pieces in one write (`IOV_MAX`).
 const PIECES: usize = 1024;
 
-/// What is read at once of what has been written.
+/// The size of one read of written content.
 const READ: usize = 1 << 20;
 
-/// An unfinished file, removed when dropped unless it was placed or is kept. It is locked as long as it is open.
+/// An unfinished file, which is locked while it is open. It is removed when dropped, unless it was renamed or kept.
 pub(super) struct Partial {
     directory: Arc<OwnedFd>,
     name: String,
@@ -35,23 +36,23 @@ pub(super) struct Partial {
     is_kept: AtomicBool,
 }
 
-/// An unfinished file that a later put can go on with.
+/// An unfinished file that a later put can resume.
 pub(super) enum Resumed {
-    /// One that an earlier put left.
+    /// The file of an earlier put.
     Continued(Partial),
-    /// A new one, in place of what an earlier put may have left.
+    /// A new file, which replaces any file of an earlier put.
     Anew(Partial),
 }
 
 impl Partial {
-    /// Makes an unfinished file in `directory`, with `mode` or what the process makes new files with.
+    /// Creates an unfinished file in `directory`, with `mode` or the default permissions of the process.
     pub(super) fn make(directory: Arc<OwnedFd>, mode: Option<Mode>) -> Result<Self, Errno> {
         let (name, file) = create(&directory, mode.unwrap_or(Mode::from_raw_mode(0o666)))?;
         Self::new(directory, name, file, mode)
     }
 
-    /// Opens the unfinished file `name`, or makes it anew if it is not there, is not to be gone on with, or is longer than
-    /// `size`. Returns none if somebody else writes to it, or files cannot be locked here.
+    /// Opens the unfinished file `name`. Creates it if it does not exist, cannot be resumed, or is longer than `size`.
+    /// Returns `None` if it has another writer, or if the file system does not support locks.
     pub(super) fn resume(
         directory: Arc<OwnedFd>,
         name: &str,
@@ -67,7 +68,7 @@ impl Partial {
                 }
                 return Ok(Some(Resumed::Continued(partial)));
             }
-            // What another name may lead to is never written to: it goes, and a new file takes its place.
+            // pos3 never writes to a file that may have another name. It removes this name and creates a new file.
             Ok(Some(left)) => left.remove(directory.as_fd(), name)?,
             Err(Errno::NOENT) => {}
             Ok(None) | Err(_) => return Ok(None),
@@ -101,17 +102,17 @@ impl Partial {
         &self.file
     }
 
-    /// Leaves the file where it is: it has its final name, or a later put can go on with it.
+    /// Keeps the file, because it has its final name or a later put can resume it.
     pub(super) fn keep(&self) {
         self.is_kept.store(true, Ordering::Release);
     }
 
-    /// Lets the file be removed after all.
+    /// Allows the file to be removed again.
     pub(super) fn discard(&self) {
         self.is_kept.store(false, Ordering::Release);
     }
 
-    /// Returns the checksum, computed by `sum`, of a range of the file; none if the file ends before it does.
+    /// Returns the checksum, computed by `sum`, of a range of the file, or `None` if the file is too short.
     pub(super) fn checksum(
         &self,
         range: &Range<u64>,
@@ -122,7 +123,7 @@ impl Partial {
         Ok(is_there.then(|| sum.finish()))
     }
 
-    /// Gives a range of the file to `take`; returns false if the file ends before the range does, or cannot be read there.
+    /// Passes a range of the file to `take`. Returns false if the file is too short or cannot be read there.
     pub(super) fn read(
         &self,
         range: &Range<u64>,
@@ -147,7 +148,7 @@ impl Partial {
         Ok(true)
     }
 
-    /// Writes these pieces one after the other, starting at `offset`.
+    /// Writes the pieces one after another, starting at `offset`.
     pub(super) fn write_at(&self, offset: u64, pieces: &[Bytes]) -> Result<(), Errno> {
         let mut offset = offset;
         for pieces in pieces.chunks(PIECES) {
@@ -173,7 +174,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_kept.load(Ordering::Acquire) {
-            // Nothing can be done about a failure here, and no listing shows what stays.
+            // A failure cannot be handled here, and no listing shows the remaining file.
             let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
     }
@@ -198,7 +199,7 @@ fn create(directory: &OwnedFd, mode: Mode) -> Result<(String, OwnedFd), Errno> {
         match rustix::fs::openat(directory, &name, flags, mode) {
             Err(Errno::EXIST) if attempts < ATTEMPTS => {}
             Err(Errno::INTR) => {}
-            // One who looks for leftovers holds the lock for a moment, and may take the file for one.
+            // A process that looks for leftovers briefly locks the file, and may treat it as one.
             Ok(file) if lock(&file) == Lock::Taken && attempts < ATTEMPTS => {}
             made => return Ok((name, made?)),
         }

@@ -1,4 +1,4 @@
-//! The place a file is written to: looked at first, and once more before anything there is replaced.
+//! The final path of a file. It is checked before writing, and again before anything there is replaced.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use crate::facts;
 use crate::path;
 use crate::root::Root;
 
-/// An open directory and the name a file is to have in it.
+/// An open directory and the final name of a file in it.
 pub(super) struct Place {
     directory: Arc<OwnedFd>,
     key: Key,
     expect: Expect,
     modified: Option<Timespec>,
-    /// The permissions of the file that is replaced, which the new one keeps.
+    /// The permissions of the replaced file, which the new file inherits.
     mode: Option<Mode>,
 }
 
 impl Place {
-    /// Opens the directory of `key`, makes it if needed, and looks whether a file may be written there.
+    /// Opens the directory of `key`, creates it if necessary, and checks that a file may be written there.
     pub(super) fn open(root: &Root, key: Key, options: &PutOptions) -> Result<Self> {
         let opened = root.open_to_write("write")?;
         let (parent, _) = path::split(key.as_str());
@@ -42,18 +42,18 @@ impl Place {
         &self.key
     }
 
-    /// Makes an unfinished file beside the final one.
+    /// Creates an unfinished file in the same directory.
     pub(super) fn make_partial(&self) -> Result<Partial> {
         Partial::make(self.directory.clone(), self.mode).map_err(|errno| self.failed(errno))
     }
 
-    /// Opens the unfinished file `name` beside the final one, to go on with it if it is not longer than `size`, or makes
-    /// it. Returns none if somebody else writes to it.
+    /// Opens the unfinished file `name` to resume it if it is not longer than `size`, or creates it. Returns `None` if
+    /// it has another writer.
     pub(super) fn resume_partial(&self, name: &str, size: Option<u64>) -> Result<Option<Resumed>> {
         Partial::resume(self.directory.clone(), name, self.mode, size).map_err(|errno| self.failed(errno))
     }
 
-    /// Gives a complete file of `size` bytes its time and its final name.
+    /// Sets the time of a complete file of `size` bytes and renames it to its final name.
     pub(super) fn put(&self, partial: &Partial, size: u64, waited: &Waited) -> Result<Entry> {
         if let Some(stamp) = self.modified {
             rustix::fs::futimens(partial.file(), &modification(stamp)).map_err(|errno| self.failed(errno))?;
@@ -68,15 +68,16 @@ impl Place {
         waited.check()?;
         self.rename(partial)?;
         let placed = rustix::fs::fstat(partial.file()).map_err(|errno| self.failed(errno))?;
-        // The rename changes no content: another size or time is another writer's work, which is not ours to vouch for.
+        // The rename changes no content. Another size or time means that another writer has replaced the file, and pos3
+        // cannot vouch for that content.
         if facts::size(&placed) != size || facts::modified(&placed) != facts::modified(&written) {
             return Err(changed("write", &self.key));
         }
         Ok(facts::file(self.key.clone(), &placed))
     }
 
-    /// Gives a complete file in another directory the final name, if nothing has it. Returns none, and changes nothing, where
-    /// the file system cannot do that.
+    /// Renames a complete file of another directory to the final name, if that name is free. Returns `None` and changes
+    /// nothing if the file system does not support this.
     pub(super) fn take(&self, directory: &OwnedFd, name: &str) -> Result<Option<Entry>> {
         match rename_exclusive(directory, name, &self.directory, self.name()) {
             Ok(()) => match self.look()? {
@@ -93,7 +94,7 @@ impl Place {
         path::split(self.key.as_str()).1
     }
 
-    /// Returns the file at the place, if one is there and it is what is expected.
+    /// Returns the file at the final path, if it exists and is the expected one.
     fn check(&self) -> Result<Option<Stat>> {
         let found = self.look()?;
         match (&self.expect, &found) {
@@ -134,7 +135,7 @@ impl Place {
         }
     }
 
-    /// Renames only if nothing has the final name, also when two writers do this at once.
+    /// Renames only if the final name is free, even if two writers do this at once.
     fn rename_to_new(&self, partial: &Partial) -> Result<(), Errno> {
         match rename_exclusive(&self.directory, partial.name(), &self.directory, self.name()) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
@@ -147,7 +148,7 @@ impl Place {
         }
     }
 
-    /// All that is left where the file system has neither exclusive renames nor hard links.
+    /// The fallback for file systems with neither exclusive renames nor hard links.
     fn rename_after_a_look(&self, partial: &Partial) -> Result<(), Errno> {
         match rustix::fs::statat(&self.directory, self.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Err(Errno::EXIST),

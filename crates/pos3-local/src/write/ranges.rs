@@ -1,7 +1,8 @@
-//! Which ranges of a content have arrived, with the checksum of each.
+//! Records which ranges of a content have arrived, with the checksum of each.
 //!
-//! Ranges end in any order. Kept one by one they would be a million for a large object; kept as one, a single bad block
-//! would cost all of it. So neighbours are joined, but only within a unit of the content.
+//! Ranges arrive in any order. Separate records would be a million for a large object, and with a single record one
+//! damaged block would invalidate everything. So neighbouring ranges are joined, but only within one unit of the
+//! content.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pos3_core::Checksum;
 use serde::{Deserialize, Serialize};
 
-/// The most units that a content is divided into.
+/// The largest number of units of a content.
 const UNITS: u64 = 4096;
 
-/// Ranges of one content, without overlap.
+/// Ranges of one content, without overlaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ranges {
     size: u64,
@@ -21,12 +22,12 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    /// Returns no ranges yet, of a content of `size` bytes.
+    /// Returns an empty record for a content of `size` bytes.
     pub(super) fn of(size: u64) -> Self {
         Self { size, finished: BTreeMap::new() }
     }
 
-    /// Adds a range, which is joined with its neighbours.
+    /// Adds a range and joins it with its neighbours.
     pub(super) fn add(&mut self, range: Range<u64>, checksum: Checksum) {
         let (mut start, mut end, mut joined) = (range.start, range.end, checksum);
         if let Some((&before, &(until, first))) = self.finished.range(..start).next_back()
@@ -46,7 +47,7 @@ impl Ranges {
         self.finished.insert(start, (end, joined));
     }
 
-    /// Returns true if the whole of `range` has arrived.
+    /// Returns true if the whole `range` has arrived.
     pub(super) fn hold(&self, range: &Range<u64>) -> bool {
         let mut reached = range.start;
         while reached < range.end {
@@ -73,7 +74,7 @@ impl Ranges {
         (reached == self.size).then_some(whole)
     }
 
-    /// Returns the length of the content.
+    /// Returns the size of the content in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
@@ -83,7 +84,7 @@ impl Ranges {
         self.finished.iter().map(|(&start, &(end, checksum))| (start..end, checksum))
     }
 
-    /// Returns true if these can be ranges of a content of `size` bytes: what was noted may be damaged.
+    /// Returns true if these ranges are valid for a content of `size` bytes. A note may be damaged.
     pub(super) fn are_sound(&self, size: u64) -> bool {
         let mut reached = 0;
         self.size == size
@@ -99,12 +100,12 @@ impl Ranges {
     }
 }
 
-/// The ranges of one content that have arrived so far, known to all who need to know; clones are of the same.
+/// The ranges of one content that have arrived so far. Clones share the record.
 #[derive(Clone, Debug)]
 pub(super) struct Arrived(Arc<Mutex<Ranges>>);
 
 impl Arrived {
-    /// Returns nothing yet, of a content of `size` bytes.
+    /// Returns an empty record for a content of `size` bytes.
     pub(super) fn of(size: u64) -> Self {
         Self(Arc::new(Mutex::new(Ranges::of(size))))
     }
@@ -114,12 +115,12 @@ impl Arrived {
         self.ranges().add(range, checksum);
     }
 
-    /// Returns how many bytes have arrived.
+    /// Returns the number of bytes that have arrived.
     pub(super) fn bytes(&self) -> u64 {
         self.ranges().iter().map(|(range, _)| range.end - range.start).sum()
     }
 
-    /// Returns what has arrived.
+    /// Returns the ranges that have arrived.
     pub(super) fn now(&self) -> Ranges {
         self.ranges().clone()
     }

@@ -1,8 +1,8 @@
-//! What is noted of a large put while it runs, so that a later one goes on where it ended.
+//! Notes about a running large put, by which a later put can resume it.
 //!
-//! A note says what the content is made from and which ranges were written, each with its checksum. It is no proof: a
-//! machine that loses its power loses what was written but not yet on the disk, and another program may have been at the
-//! file. So whoever goes on reads every range that is noted, and fetches again what is not what the note says.
+//! A note contains the source of the content and the written ranges, each with its checksum. It is not evidence: after
+//! a power failure, written data may not be on the disk, and another program may have changed the file. So a later put
+//! reads every noted range and fetches those again whose checksums differ.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,19 +17,19 @@ use crate::path;
 /// Content up to this size is fetched again as a whole.
 const SMALL: u64 = 16 << 20;
 
-/// A note is written at most this often.
+/// The minimum time between two notes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The format of the notes; those of another one are not understood.
+/// The format of the notes. Notes of another format are ignored.
 const FORMAT: u8 = 2;
 
-/// What a content is made from: with all of this equal, the bytes are equal.
+/// The source of a content. If all fields are equal, the bytes are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Origin {
     store: String,
     key: Key,
     fingerprint: Fingerprint,
-    /// When it was stored, in whole seconds: a gateway may keep the fingerprint of content that was replaced.
+    /// The time when it was stored, in whole seconds. A gateway may keep the fingerprint of content that was replaced.
     modified: Option<u64>,
     size: u64,
 }
@@ -53,7 +53,7 @@ pub(super) struct Resumable {
     origin: Origin,
     arrived: Arrived,
     state: Mutex<State>,
-    /// One note at a time, or an older one could replace a newer.
+    /// Allows one note at a time. Otherwise, an older note could replace a newer one.
     saving: tokio::sync::Mutex<()>,
 }
 
@@ -65,8 +65,8 @@ struct State {
 }
 
 impl Resumable {
-    /// Returns what notes this put of a content of which `arrived` tells; none if it is not worth it, or there is no
-    /// journal.
+    /// Returns the notes of this put, whose progress is in `arrived`. Returns `None` if the content is too small, or if
+    /// there is no journal.
     pub(super) fn of(key: &Key, content: &Content, options: &PutOptions, arrived: &Arrived) -> Option<Self> {
         let journal = options.journal.clone()?;
         let (store, entry) = content.origin()?;
@@ -96,7 +96,7 @@ impl Resumable {
         &self.name
     }
 
-    /// Returns the ranges that an earlier put of the same content noted; none if there was no such put.
+    /// Returns the ranges that an earlier put of the same content noted, or `None` if there are none.
     pub(super) async fn noted(&self) -> Option<Ranges> {
         let unfinished = self.journal.load(&self.key).await?;
         let note: Note = postcard::from_bytes(&unfinished.state).ok()?;
@@ -107,7 +107,7 @@ impl Resumable {
         Some(note.ranges).filter(|ranges| ranges.are_sound(self.origin.size))
     }
 
-    /// Writes a note of what has arrived, unless there was one a moment ago.
+    /// Writes a note, unless the previous one is too recent.
     pub(super) async fn save_if_due(&self) {
         {
             let mut state = self.state();
@@ -120,7 +120,7 @@ impl Resumable {
         self.save().await;
     }
 
-    /// Writes a note if anything has arrived since the last one.
+    /// Writes a note if any range has arrived since the previous one.
     pub(super) async fn save(&self) {
         let _turn = self.saving.lock().await;
         if let Some(unfinished) = self.due() {
@@ -128,14 +128,14 @@ impl Resumable {
         }
     }
 
-    /// Removes the note: the put is done, or will not be gone on with.
+    /// Removes the note, because the put is complete or will not be resumed.
     pub(super) async fn forget(&self) {
         let _turn = self.saving.lock().await;
         self.state().is_due = false;
         self.journal.remove(&self.key).await;
     }
 
-    /// Returns the note that is due, if one is, and takes it for written.
+    /// Returns the note to write, if there is one, and treats it as written.
     fn due(&self) -> Option<Unfinished> {
         let mut state = self.state();
         if !std::mem::take(&mut state.is_due) {
@@ -153,7 +153,7 @@ impl Resumable {
 }
 
 impl Drop for Resumable {
-    /// A put that is cancelled has no other moment to write its note.
+    /// This is the only moment at which a cancelled put can write its note.
     fn drop(&mut self) {
         if let (Some(unfinished), Ok(runtime)) = (self.due(), tokio::runtime::Handle::try_current()) {
             let (journal, key) = (self.journal.clone(), self.key.clone());
