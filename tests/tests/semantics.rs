@@ -186,8 +186,8 @@ async fn a_file_and_a_directory_of_one_name_clash_and_nothing_is_deleted() {
     let report = mirror(store.clone(), disk(target.path())).await;
     let clashes: Vec<(String, String)> = reasons(&report);
     let expected = [
-        ("a/x", "'a' is there, and a name cannot be a file and a directory at once"),
-        ("dir/", "'dir' is there, and a name cannot be a file and a directory at once"),
+        ("a/x", "'a' exists, and a name cannot be a file and a directory at once"),
+        ("dir/", "'dir' exists, and a name cannot be a file and a directory at once"),
     ];
     assert_eq!(clashes, expected.map(|(key, why)| (key.to_owned(), why.to_owned())));
     assert_eq!((report.copied, report.deleted, report.withheld), (3, 0, 1));

@@ -237,7 +237,7 @@ pub(crate) fn for_store(error: &StoreError) -> Option<String> {
             "check the bucket's name and the endpoint; buckets are not made by this program"
         }
         // What follows says where and why.
-        ErrorKind::Unauthenticated if says("no credentials could be had") => return None,
+        ErrorKind::Unauthenticated if says("no credentials found") => return None,
         ErrorKind::Unauthenticated if says("RequestTimeTooSkewed") => "set this machine's clock",
         ErrorKind::Unauthenticated if says("Expired") => {
             return Some(for_expired(&cause, |name| std::env::var(name).ok()));

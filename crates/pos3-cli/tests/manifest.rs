@@ -74,7 +74,8 @@ fn a_second_run_of_the_pair_is_told_who_has_it_and_a_dry_run_goes_without() {
     let program = Program::new().with(&[("from/a", "1")]);
     let (child, url) = stuck(&program);
     let file = files(&program, "redb").remove(0);
-    let uses = format!("process {} uses '{}': a sync between these two places is running", child.id(), file.display());
+    let uses =
+        format!("process {} uses '{}': a sync between these two locations is running", child.id(), file.display());
 
     let refused =
         program.run(&["sync", "s3://bucket", "from", "--endpoint-url", &url, "--no-sign-request", "--lock-wait", "0"]);
@@ -155,7 +156,7 @@ fn a_sync_is_right_without_what_was_remembered() {
     assert!(!deleted.err.contains("warning"), "{}", deleted.err);
 
     let damaged = sync_with(|program| fs::write(files(program, "redb").remove(0), "no database").unwrap());
-    assert!(damaged.err.contains("could not be used and is begun anew"), "{}", damaged.err);
+    assert!(damaged.err.contains("cannot be used and is replaced"), "{}", damaged.err);
 
     let in_the_way = sync_with(|program| {
         let file = files(program, "redb").remove(0);

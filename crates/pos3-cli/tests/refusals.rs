@@ -78,7 +78,7 @@ fn a_pattern_that_matches_nothing_is_a_warning_where_something_may_be_deleted() 
     assert_eq!(
         warnings,
         [
-            "warning: the exclude pattern 'logs' matches a directory and no key: 'logs/*' is what lies in it",
+            "warning: the exclude pattern 'logs' matches a directory and no key: write 'logs/*' for its contents",
             "warning: the exclude pattern '*.tmp' matches nothing on either side",
         ]
     );
@@ -124,7 +124,7 @@ fn missing_credentials_are_said_with_where_they_are_looked_for() {
     let program = Program::new().with(&[("from/a", "1")]);
     let ended = program.run(&["sync", "from", "s3://bucket/a"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
-    let places = "error: there are no S3 credentials; looked at the environment (AWS_ACCESS_KEY_ID is not set), the AWS \
+    let places = "error: no S3 credentials found; looked at the environment (AWS_ACCESS_KEY_ID is not set), the AWS \
                   profile 'default' (nothing for it in ~/.aws: there is no home directory), a web identity (";
     assert!(ended.err.starts_with(places), "{}", ended.err);
     for place in ["a container (", "the instance's metadata (", "AWS_EC2_METADATA_DISABLED"] {

@@ -156,7 +156,7 @@ pub enum Protection {
     #[error("it is a symbolic link")]
     Symlink,
     /// A followed symbolic link that leads back to one of its own parent directories.
-    #[error("it is a symbolic link that leads in a circle")]
+    #[error("it is a symbolic link that forms a loop")]
     LinkLoop,
     /// A FIFO, socket or device, as named by the text.
     #[error("it is a {0}")]

@@ -77,12 +77,12 @@ impl ErrorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not found",
-            Self::AlreadyExists => "something else is there already",
+            Self::AlreadyExists => "another entry already exists",
             Self::Precondition => "it changed meanwhile",
             Self::Denied => "access denied",
             Self::Unauthenticated => "not authenticated",
             Self::Archived => "it is archived and must be restored first",
-            Self::InvalidKey => "the store cannot hold this key",
+            Self::InvalidKey => "the store cannot store this key",
             Self::Unsupported => "not supported by this store",
             Self::Throttled => "the store is overloaded",
             Self::Unavailable => "the store is unavailable",

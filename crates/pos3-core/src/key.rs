@@ -125,7 +125,7 @@ pub enum UnsafeKey {
     #[error("it uses a reserved file name")]
     Reserved,
     /// A key that ends in `/` and has content, which a directory cannot have.
-    #[error("it ends in '/' but holds content, which a directory cannot")]
+    #[error("it ends in '/' but has content, which a directory cannot have")]
     MarkerWithContent,
 }
 

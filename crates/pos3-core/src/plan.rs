@@ -114,20 +114,20 @@ pub enum SkipReason {
     #[error("the key cannot be a file name: {0}")]
     Unsafe(UnsafeKey),
     /// A name would have to be both a file and a directory. The key is the entry that it clashes with.
-    #[error("'{0}' is there, and a name cannot be a file and a directory at once")]
+    #[error("'{0}' exists, and a name cannot be a file and a directory at once")]
     Clash(Key),
     /// Only the target has the entry, and the source has an entry with which it cannot be on a disk: one of the two would
     /// have to be a directory. The target, an object store, holds both, but a download of both fails.
     #[error("only the target has it, and a download will fail because a disk cannot hold both it and '{0}'")]
     OtherShape(Key),
     /// The target has a directory at this key, and an entry in that directory must not be deleted.
-    #[error("the target has a directory in its place, and '{0}' in it is not to be deleted")]
+    #[error("the target has a directory in its place, and '{0}' in it must not be deleted")]
     Occupied(Key),
     /// The target's entry was changed since both sides were equal, and the source's was not.
-    #[error("the target's is newer: it changed since both sides were equal")]
+    #[error("the target is newer: it has changed since both sides were equal")]
     Newer,
     /// Both sides were changed since they were equal.
-    #[error("both sides changed since they were equal")]
+    #[error("both sides have changed since they were equal")]
     Conflict,
     /// The sides differ, and no manifest row says which one changed. The target's could be data that is nowhere else.
     #[error(
@@ -135,12 +135,12 @@ pub enum SkipReason {
          upload"
     )]
     Later,
-    /// The target has a symbolic link, which is newer: it was made since both sides were equal, and the source's entry has
-    /// not changed.
-    #[error("the target has a symbolic link in its place, which is newer: it was made since both sides were equal")]
+    /// The target has a symbolic link, which is newer: it was created since both sides were equal, and the source's entry
+    /// has not changed.
+    #[error("the target has a symbolic link in its place, which is newer: it was created since both sides were equal")]
     NewerLink,
     /// The target's is output of a program that was not uploaded.
-    #[error("the target's is output of an earlier run that was not uploaded")]
+    #[error("the target is output of an earlier run that was not uploaded")]
     Unsaved,
     /// The entry was removed from the target since both sides were equal, and the source's has not changed.
     #[error("it was removed from the target since both sides were equal")]

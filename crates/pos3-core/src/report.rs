@@ -23,7 +23,7 @@ pub use failures::Failures;
 pub use skips::Skips;
 
 /// The result of a sync.
-#[must_use = "a report says what failed"]
+#[must_use = "a report contains the failures"]
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -151,9 +151,9 @@ impl Failure {
         match self.kind {
             FailureKind::Changed => "it kept changing while it was read; the target is as it was".to_owned(),
             FailureKind::Stale if self.error.operation() == SOURCE => {
-                "the source is not what the plan saw there, so it was left alone".to_owned()
+                "the source has changed since the plan was made, so it was skipped".to_owned()
             }
-            FailureKind::Stale => "the target is not what it was when it was listed, so it was left alone".to_owned(),
+            FailureKind::Stale => "the target has changed since it was listed, so it was skipped".to_owned(),
             FailureKind::Error | FailureKind::Unverified => self.error.cause(),
         }
     }
@@ -213,7 +213,7 @@ impl fmt::Display for Incomplete {
             Some(Stop::Refused(refusal)) => write!(f, "refused: {refusal}"),
             Some(Stop::Fatal(failure)) => write!(f, "ended early: {failure}"),
             Some(Stop::Cancelled) => f.write_str("cancelled"),
-            Some(Stop::Spill(_)) => f.write_str("the plan could not be held in temporary files"),
+            Some(Stop::Spill(_)) => f.write_str("the plan could not be stored in temporary files"),
             None => write!(f, "{} failed, {} skipped", report.failed.len(), report.skipped.len()),
         }
     }

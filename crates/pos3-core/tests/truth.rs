@@ -256,8 +256,8 @@ async fn a_strict_plan_does_nothing_that_is_out_of_date() {
         report.failed.head().iter().map(|failure| (failure.key.as_str(), failure.kind, failure.cause())).collect();
     told.sort_by_key(|(key, ..)| *key);
     let (by_source, by_target) = (
-        "the source is not what the plan saw there, so it was left alone".to_owned(),
-        "the target is not what it was when it was listed, so it was left alone".to_owned(),
+        "the source has changed since the plan was made, so it was skipped".to_owned(),
+        "the target has changed since it was listed, so it was skipped".to_owned(),
     );
     let stale = |key, cause: &String| (key, FailureKind::Stale, cause.clone());
     assert_eq!(told, [stale("changed", &by_source), stale("left", &by_source), stale("new", &by_target)]);
@@ -274,7 +274,7 @@ async fn a_strict_plan_deletes_nothing_that_the_source_has_again() {
     source.inner.write(&Key::from("back"), "again".into()).await.unwrap();
     let report = job.execute(plan).await;
     assert_eq!((report.deleted, report.failed.head()[0].kind), (1, FailureKind::Stale));
-    assert_eq!(report.failed.head()[0].cause(), "the source is not what the plan saw there, so it was left alone");
+    assert_eq!(report.failed.head()[0].cause(), "the source has changed since the plan was made, so it was skipped");
     assert_eq!(read(&target, "back").await.as_deref(), Some("x"));
 }
 
@@ -315,7 +315,7 @@ async fn without_its_backup_nothing_is_overwritten_or_deleted() {
     assert_eq!((report.failed.len(), report.withheld), (1, 1));
     let cause = report.failed.head()[0].error.cause();
     assert!(
-        cause.starts_with("it could not be kept in 'memory:") && cause.contains("first, so it was left"),
+        cause.starts_with("it could not be backed up to 'memory:") && cause.contains("so it was not changed"),
         "{cause}"
     );
     assert_eq!(read(&target, "changed").await.as_deref(), Some("old"));

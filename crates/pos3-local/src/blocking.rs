@@ -69,5 +69,7 @@ impl<T> Working<T> {
 
 /// Returns the error for work that panicked or that the runtime cancelled.
 fn ended_early(operation: &'static str, ended: tokio::task::JoinError) -> StoreError {
-    StoreError::new(ErrorKind::Other, operation).with_message("the work ended before it was done").with_source(ended)
+    StoreError::new(ErrorKind::Other, operation)
+        .with_message("the operation ended before it was complete")
+        .with_source(ended)
 }

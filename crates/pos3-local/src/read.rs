@@ -113,7 +113,7 @@ fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Begun> {
 fn outside(key: &Key, range: &Range<u64>, size: u64) -> StoreError {
     StoreError::new(ErrorKind::Integrity, "read")
         .with_key(key)
-        .with_message(format!("bytes {} to {} were asked for, but it has only {size}", range.start, range.end))
+        .with_message(format!("bytes {} to {} were requested, but it has only {size}", range.start, range.end))
 }
 
 impl OpenFile {
@@ -142,7 +142,7 @@ impl OpenFile {
                 self.verify()?;
                 Err(StoreError::new(ErrorKind::Unsupported, "read")
                     .with_key(&self.key)
-                    .with_message("it has content although the file system says that it is empty"))
+                    .with_message("it has content although the file system reports a size of 0"))
             }
             Err(errno) => Err(failed("read", &self.key, errno)),
         }

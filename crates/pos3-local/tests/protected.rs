@@ -76,7 +76,7 @@ async fn followed_links_are_what_they_point_to_and_loops_are_named() {
     world.link("round", "around").link("around", "round");
     let listed = world.shown().await;
     let broken = "it cannot be read: it is a broken symbolic link";
-    let circle = "it is a symbolic link that leads in a circle";
+    let circle = "it is a symbolic link that forms a loop";
     let expected = [
         "a/ directory",
         &format!("a/loop/ {circle}"),

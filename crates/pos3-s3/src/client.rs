@@ -250,7 +250,7 @@ impl S3Client {
         let Some(server) = refusal.time_of_server() else { return false };
         let set = self.0.clock.set(server, signed);
         if set {
-            self.warn(&format!("this machine's clock is wrong, so requests have the time of {}", self.0.endpoint));
+            self.warn(&format!("the clock of this machine is wrong, so requests use the time of {}", self.0.endpoint));
         }
         set
     }
@@ -388,7 +388,7 @@ async fn collect(body: HttpResponseBody, mut floor: Floor, limit: usize) -> Resu
         }
         whole.extend_from_slice(&chunk);
         if whole.len() > limit {
-            return Err(Failure::Garbled(format!("the answer is larger than {limit} bytes")));
+            return Err(Failure::Garbled(format!("the response is larger than {limit} bytes")));
         }
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })

@@ -181,7 +181,7 @@ impl Bucket {
         match answers.get(key.as_str()) {
             None => {
                 let error = StoreError::new(ErrorKind::Integrity, "delete").with_key(key).temporary();
-                Err(error.with_message("the server's answer does not mention the key"))
+                Err(error.with_message("the response of the server does not mention the key"))
             }
             Some(Ok(())) => Ok(()),
             Some(Err(Failure::Refused(refusal))) if refusal.is_missing_key() => Ok(()),

@@ -186,14 +186,14 @@ impl Failure {
                 let what = match cause.kind() {
                     HttpErrorKind::Connect => "cannot connect to",
                     HttpErrorKind::Unknown => "there is no secure connection to",
-                    _ => "no whole answer came from",
+                    _ => "no complete response from",
                 };
                 error.with_message(format!("{what} {endpoint}")).with_source(untyped(&cause))
             }
             Self::Slow(SlowestAnswer { bytes, within }) => {
-                error.with_message(format!("less than {bytes} bytes came from {endpoint} in {within:?}"))
+                error.with_message(format!("received less than {bytes} bytes from {endpoint} in {within:?}"))
             }
-            Self::Stalled(idle) => error.with_message(format!("nothing came from {endpoint} for {idle:?}")),
+            Self::Stalled(idle) => error.with_message(format!("received nothing from {endpoint} for {idle:?}")),
             Self::Garbled(why) | Self::Contradictory(why) | Self::Request(why) => error.with_message(why),
             Self::TooLarge(size) => {
                 error.with_message(format!("it has {size} bytes, and an object has at most 10,000 parts of 5 GiB each"))
@@ -201,7 +201,7 @@ impl Failure {
             Self::Changed => error,
             Self::Source(own) => own,
             Self::Credentials(cause) => {
-                let error = error.with_message("no credentials could be had");
+                let error = error.with_message("no credentials found");
                 match cause {
                     // What the provider said, without the type that its error had to be put in.
                     object_store::Error::Generic { source, .. } => error.with_source(source),
@@ -235,8 +235,8 @@ fn told(error: &HttpError) -> String {
 }
 
 /// What is said where a web page comes in the place of S3's document.
-const WEB_PAGE: &str =
-    "the server answers with a web page instead of S3: a proxy, a login page of the network, or a wrong endpoint";
+const WEB_PAGE: &str = "the server returned a web page instead of an S3 response: a proxy, the login page of a \
+                        network, or a wrong endpoint";
 
 impl Failure {
     /// Returns why a document cannot be read. A web page comes from a server that is no S3 server, and would come again.
@@ -476,7 +476,7 @@ impl Refusal {
         Some(match self.code.as_str() {
             "NoSuchBucket" => format!("bucket '{bucket}' does not exist"),
             "InvalidAccessKeyId" => "the server does not know this access key".to_owned(),
-            "SignatureDoesNotMatch" => "the secret key does not fit the access key".to_owned(),
+            "SignatureDoesNotMatch" => "the secret key does not match the access key".to_owned(),
             "ExpiredToken" | "TokenRefreshRequired" => {
                 let place = self.credentials.as_ref().map(|place| format!("; they came from {place}"));
                 format!("the credentials have expired{}", place.unwrap_or_default())
@@ -605,7 +605,7 @@ mod tests {
         for (kind, expected) in [
             (HttpErrorKind::Connect, "cannot connect to https://h:1: refused"),
             (HttpErrorKind::Unknown, "there is no secure connection to https://h:1: refused"),
-            (HttpErrorKind::Request, "no whole answer came from https://h:1: refused"),
+            (HttpErrorKind::Request, "no complete response from https://h:1: refused"),
         ] {
             let failure = Failure::Transport(HttpError::new(kind, std::io::Error::other("refused")));
             assert_eq!(failure.repeat().during("list", None, "b1", &endpoint).cause(), expected);

@@ -140,7 +140,7 @@ impl Stream for Listing {
                 }
                 Next::Fetching(fetch) => ready!(fetch.0.poll_unpin(context)),
             };
-            let page = page.unwrap_or_else(|_| Err(Failure::Garbled("the task that listed was stopped".into())));
+            let page = page.unwrap_or_else(|_| Err(Failure::Garbled("the listing task was stopped".into())));
             if let Err(failure) = page.and_then(|page| self.turn(page)) {
                 return Poll::Ready(Some(Err(self.fail(failure))));
             }

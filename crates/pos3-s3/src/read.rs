@@ -58,7 +58,7 @@ impl Bucket {
             }
             self.exchange(&request, |answer| {
                 let size = content_length(&answer.headers)
-                    .ok_or_else(|| Failure::Garbled("the answer does not tell the object's size".into()))?;
+                    .ok_or_else(|| Failure::Garbled("the response does not state the size of the object".into()))?;
                 Ok((self.entry(key, size, &answer.headers)?, answer.headers.clone()))
             })
             .await
@@ -163,10 +163,10 @@ impl Reading {
         let (head, body) = answer.into_parts();
         let garbled = |why: &str| Failure::Garbled(why.to_owned());
         let (size, sent) = if head.status == StatusCode::PARTIAL_CONTENT {
-            content_range(&head.headers).ok_or_else(|| garbled("the answer does not tell which range it has"))?
+            content_range(&head.headers).ok_or_else(|| garbled("the response does not state its range"))?
         } else {
-            let size =
-                content_length(&head.headers).ok_or_else(|| garbled("the answer does not tell the object's size"))?;
+            let size = content_length(&head.headers)
+                .ok_or_else(|| garbled("the response does not state the size of the object"))?;
             (size, 0..size)
         };
         let compares = range.is_none() && self.bucket.client.compares();
@@ -177,7 +177,7 @@ impl Reading {
             return Err(if wanted.end > size {
                 Failure::Request(format!("the range {}-{} lies outside the content", wanted.start, wanted.end))
             } else {
-                garbled("the answer has another range than was asked for")
+                garbled("the response has another range than requested")
             });
         }
         let entry = self.bucket.entry(&self.key, size, &head.headers)?;
@@ -233,7 +233,7 @@ impl Reading {
                         failure
                     }
                 },
-                Ok(None) => Failure::Garbled("the content was cut short".to_owned()),
+                Ok(None) => Failure::Garbled("the content is truncated".to_owned()),
                 Err(failure) => failure,
             };
             if self.if_match.is_none() {
@@ -254,7 +254,7 @@ impl Reading {
             return Ok(());
         }
         proof.reset();
-        Err(Failure::Garbled("what arrived has another checksum than what is stored".to_owned()))
+        Err(Failure::Garbled("the checksum of the received content differs from the stored one".to_owned()))
     }
 }
 
@@ -292,7 +292,7 @@ fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
     entry.checksum = checksum::told(headers);
     entry.availability = archive::told(headers);
     if entry.fingerprint.is_none() && entry.modified.is_none() {
-        return Err(Failure::Garbled("the answer describes no object".into()));
+        return Err(Failure::Garbled("the response does not describe an object".into()));
     }
     Ok(entry)
 }

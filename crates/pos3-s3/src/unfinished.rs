@@ -46,7 +46,7 @@ impl Bucket {
             listed.into_iter().partition(|(key, _)| key.as_str().starts_with(prefix));
         if !elsewhere.is_empty() {
             self.client.warn(&format!(
-                "the server sends {} of {count} unfinished uploads from outside of what was listed: they are left alone",
+                "the server listed {} of {count} unfinished uploads from outside the requested prefix: they are ignored",
                 elsewhere.len()
             ));
         }
@@ -146,13 +146,13 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
         page.uploads.push((Key::from(key), Unfinished { id, since, state: Vec::new() }));
     }
     if contradicted {
-        return Err(Failure::Contradictory("the server says in two ways where the list of uploads goes on".into()));
+        return Err(Failure::Contradictory("the list of uploads has two different next markers".into()));
     }
     page.next = match truncated.trim() {
         "true" => {
             let key = decoded(&next_key, encoded).filter(|key| !key.is_empty());
             let key =
-                key.ok_or_else(|| Failure::Garbled("the list of uploads does not say where it goes on".into()))?;
+                key.ok_or_else(|| Failure::Garbled("the list of uploads has more pages but no next marker".into()))?;
             Some(Marker { key, id: next_id.into_owned() })
         }
         // Some servers also send markers on the last page, which mean nothing there.

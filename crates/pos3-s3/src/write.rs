@@ -228,7 +228,7 @@ fn is_expectation(kind: ErrorKind) -> bool {
 /// error, because it is no evidence that the object was stored.
 pub(crate) fn written(key: &Key, size: u64, etag: &str) -> Result<Entry, Failure> {
     let fingerprint = etag::fingerprint(etag)
-        .ok_or_else(|| Failure::Garbled("the answer does not tell the ETag of what was written".into()))?;
+        .ok_or_else(|| Failure::Garbled("the response has no ETag of the written object".into()))?;
     Ok(stored(key, size).with_fingerprint(fingerprint))
 }
 

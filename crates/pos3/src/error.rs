@@ -19,7 +19,7 @@ pub enum Error {
     #[error(transparent)]
     Location(#[from] LocationError),
     /// No provider is registered for a scheme.
-    #[error("'{location}': the scheme '{scheme}' is not known; there are: {known}")]
+    #[error("'{location}': unknown scheme '{scheme}'; the known schemes are {known}")]
     UnknownScheme {
         /// The location.
         location: String,

@@ -166,9 +166,9 @@ impl Change {
 
     fn hint(self) -> &'static str {
         match self {
-            Self::Mounted => "unmount it, or run again if the mount is meant",
+            Self::Mounted => "unmount it, or run again if the mount is intended",
             Self::Unmounted => "mount it, or forget it in the sync state (manifest forget)",
-            Self::Replaced => "mount the earlier one, or run again if the new one is meant",
+            Self::Replaced => "mount the earlier one, or run again if the new one is intended",
         }
     }
 }

@@ -58,7 +58,7 @@ pub enum LocationError {
     #[error("the location is empty: give a path or a URL such as s3://bucket/prefix")]
     Empty,
     /// The scheme has upper-case letters, as in `S3://bucket`.
-    #[error("'{text}': schemes are written in small letters: write '{meant}'")]
+    #[error("'{text}': schemes are lower case: write '{meant}'")]
     UppercaseScheme {
         /// The given text.
         text: String,
@@ -107,13 +107,13 @@ pub enum LocationError {
         scheme: String,
     },
     /// A `file` URL has a host or a relative path.
-    #[error("'{text}' is no absolute path on this machine: write file:///PATH with three slashes, or the path alone")]
+    #[error("'{text}' is not an absolute local path: write file:///PATH with three slashes, or the path alone")]
     FileHost {
         /// The given text.
         text: String,
     },
     /// A `file` URL has a `%` that is not followed by two hexadecimal digits, or has `%00`.
-    #[error("'{text}' has a '%' that encodes nothing: write '%25' for a percent sign, or the path alone")]
+    #[error("'{text}' has an invalid '%' escape: write '%25' for a percent sign, or the path alone")]
     FileEscape {
         /// The given text.
         text: String,

@@ -232,7 +232,7 @@ impl Profiles {
     pub(crate) fn keys(&self, name: &str, path: &Path, warn: impl FnOnce(&str)) -> Result<Keys, ProfileError> {
         let keys = credentials_file::read(name, path)?;
         if credentials_file::is_open_to_others(path) {
-            warn(&format!("others can read the credentials in '{}': chmod 600 it", path.display()));
+            warn(&format!("other users can read the credentials in '{}'; restrict it with chmod 600", path.display()));
         }
         Ok(keys)
     }
@@ -261,7 +261,7 @@ impl Profiles {
         let given = listed(&mut self.given.keys());
         let given = if given.is_empty() { String::new() } else { format!("the program has {given}; ") };
         let file = match &self.file {
-            None => "no file of profiles is named".to_owned(),
+            None => "no profiles file is configured".to_owned(),
             Some(file) if written.is_empty() && !file.path().exists() => {
                 format!("the file '{}' does not exist", file.path().display())
             }

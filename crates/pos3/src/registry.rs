@@ -149,7 +149,7 @@ mod tests {
     async fn an_unknown_scheme_is_named_with_those_there_are() {
         let location = "gs://b/k".parse().unwrap();
         let error = Registry::default().open(&location, Role::Source).await.unwrap_err();
-        assert_eq!(error.to_string(), "'gs://b/k': the scheme 'gs' is not known; there are: file, memory");
+        assert_eq!(error.to_string(), "'gs://b/k': unknown scheme 'gs'; the known schemes are file, memory");
     }
 
     #[tokio::test]

@@ -108,7 +108,7 @@ fn a_process_that_can_remember_nothing_warns_once_and_works() {
     {
         let said = assert_complete(command.spawn().unwrap());
         assert!(
-            said.starts_with("warning: this session remembers by itself, and waits for no other process: "),
+            said.starts_with("warning: the sync state is kept in memory and not shared with other processes: "),
             "{said}"
         );
         assert!(said.lines().count() == 1 && said.contains(why), "{said}");

@@ -44,7 +44,7 @@ async fn content_that_a_server_always_stores_wrongly_is_a_failure() {
     server.fault(Fault::on(Operation::PutObject).answer(Answer::FlipSentByte { at: 3 }));
     let error = put(&store_with(config(&server).with_attempts(1)), b"0123456789").await.unwrap_err();
     assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Integrity, false), "{error}");
-    assert!(error.to_string().contains("other bytes than were sent"), "{error}");
+    assert!(error.to_string().contains("differs from the sent content"), "{error}");
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn an_object_that_is_lost_after_its_answer_is_sent_again() {
         server.fault(Fault::on(last).always().answer(Answer::Forget));
         let error = put(&store_with(config(&server).with_attempts(2)), &bytes).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
-        assert!(error.to_string().contains("has none"), "{error}");
+        assert!(error.to_string().contains("did not store the object"), "{error}");
     }
 }
 
@@ -152,7 +152,7 @@ async fn a_web_page_is_named_and_not_asked_for_again() {
     let server = server();
     server.fault(Fault::on_any().always().answer(Answer::WebPage));
     let error = store(&server).list_all("").await.unwrap_err();
-    assert!(told(&error).contains("a web page instead of S3: a proxy"), "{}", told(&error));
+    assert!(told(&error).contains("a web page instead of an S3 response: a proxy"), "{}", told(&error));
     assert_eq!((error.is_temporary(), server.requests().total()), (false, 1));
 }
 
@@ -173,7 +173,7 @@ async fn a_write_whose_answer_names_nothing_is_looked_up_and_not_sent_again() {
     server.fault(Fault::on(Operation::PutObject).always().answer(Answer::NoEtag));
     server.fault(Fault::on(Operation::HeadObject).always().answer(Answer::access_denied()));
     let error = put(&store(&server), b"content").await.unwrap_err();
-    assert!(told(&error).contains("does not name the object that was written"), "{}", told(&error));
+    assert!(told(&error).contains("does not identify the written object"), "{}", told(&error));
     assert_eq!(server.requests().of(Operation::PutObject), 3);
 }
 
@@ -193,7 +193,7 @@ async fn a_web_page_in_place_of_a_stored_object_is_no_success() {
     server.fault(Fault::on_any().always().answer(Answer::WebPage));
     for size in [7, LARGE] {
         let error = put(&store(&server), &random_bytes(14, size)).await.unwrap_err();
-        assert!(told(&error).contains("a web page instead of S3"), "{}", told(&error));
+        assert!(told(&error).contains("a web page instead of an S3 response"), "{}", told(&error));
     }
     assert_eq!(server.requests().to_string(), "CreateMultipartUpload: 1, PutObject: 1");
 }

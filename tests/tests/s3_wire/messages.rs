@@ -18,7 +18,7 @@ async fn a_wrong_secret_is_named() {
     let error = store.list_all("").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     let text = told(&error);
-    assert!(text.starts_with("cannot list: the secret key does not fit the access key: http 403"), "{text}");
+    assert!(text.starts_with("cannot list: the secret key does not match the access key: http 403"), "{text}");
     assert!(!text.contains("wrong-secret") && !format!("{store:?}").contains("wrong-secret"));
     assert_eq!(server.requests().total(), 1, "it is not tried again");
 }

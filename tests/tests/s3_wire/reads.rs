@@ -233,5 +233,5 @@ async fn an_answer_that_is_too_short_is_not_called_a_change() {
     let listed = source.head(&Key::from("k")).await.unwrap();
     let error = Content::stored(source, listed).read_to_bytes(0..SIZE as u64).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
-    assert!(told(&error).contains("the answer has 1000 bytes of an object of 1048576 bytes"), "{}", told(&error));
+    assert!(told(&error).contains("the response has 1000 bytes of an object of 1048576 bytes"), "{}", told(&error));
 }

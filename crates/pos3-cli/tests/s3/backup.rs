@@ -45,7 +45,7 @@ fn without_its_backup_nothing_is_lost() {
     cloud.server.fault(Fault::on_any().key_contains("kept/").always().answer(Answer::access_denied()));
     let ended = cloud.run(&["sync", "d", "s3://data/d", "--delete", "--backup-dir", "s3://data/kept"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("it could not be kept in 's3://data/kept/' first"), "{}", ended.err);
+    assert!(ended.err.contains("it could not be backed up to 's3://data/kept/'"), "{}", ended.err);
     assert_eq!(cloud.server.object(BUCKET, "d/changed").unwrap().bytes, "old");
     assert!(cloud.server.object(BUCKET, "d/gone").is_some());
 }

@@ -63,7 +63,7 @@ fn a_file_of_an_output_that_becomes_a_link_is_kept_and_does_not_stop_the_next_ru
         let linked = run(&cloud, &sh(&line, link));
         assert_eq!(linked.code, Some(0), "{linked:?}");
         if object == "o/latest" {
-            let said = "  left out: latest, a symbolic link to c1; its object still has the content from before\n";
+            let said = "  left out: latest, a symbolic link to c1; its object still has the earlier content\n";
             assert!(linked.err.contains(said) && linked.err.contains("--follow-symlinks"), "{}", linked.err);
             assert_eq!(report(&cloud)["uploads"][0]["left_out"][0]["has_old_object"], json!(true));
         }

@@ -214,7 +214,7 @@ fn a_level_that_is_listed_too_deep_is_an_error() {
     misbehave(&cloud, ListingFault::IgnoredDelimiter);
     let ended = cloud.run(&["ls", "s3://data/d/"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("although one level was asked for"), "{}", ended.err);
+    assert!(ended.err.contains("although only one level was requested"), "{}", ended.err);
 }
 
 #[test]

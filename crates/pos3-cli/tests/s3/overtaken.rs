@@ -19,7 +19,7 @@ fn assert_kept(cloud: &Cloud, ended: &Ended) {
     assert_eq!(cloud.server.faults_waiting(), 0);
     assert_eq!(stored(cloud, "d/old").as_deref(), Some("theirs"), "{ended:?}");
     assert_eq!(cloud.server.keys(BUCKET), ["d/new", "d/old"]);
-    assert!(ended.err.contains("d/old") && ended.err.contains("is not what"), "{}", ended.err);
+    assert!(ended.err.contains("d/old") && ended.err.contains("has changed since it was listed"), "{}", ended.err);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn what_is_stale_is_refused_one_by_one_and_the_rest_is_done() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for (key, side) in [("mine", "source"), ("gone", "source"), ("theirs", "target")] {
         let line = ended.err.lines().find(|line| line.contains(&format!("d/{key} to"))).unwrap();
-        assert!(line.contains(&format!("the {side} is not what")), "{line}");
+        assert!(line.contains(&format!("the {side} has changed since")), "{line}");
     }
     assert!(ended.err.contains("withheld   1 delete, because not everything was copied"), "{}", ended.err);
     assert!(ended.err.contains("hint: look at what changed meanwhile"), "{}", ended.err);
@@ -129,9 +129,9 @@ fn a_plan_that_was_cut_or_changed_does_nothing() {
         assert!(told["error"]["message"].as_str().unwrap().contains(expected), "{told}");
     };
     let last = whole.trim_end().rsplit_once('\n').unwrap().0;
-    refused(last, "'changed': it is cut short: it has 1 of 2 actions");
-    refused(&whole[..whole.len() - 20], "line 3: it is cut short");
-    refused(&whole.replace("\"key\":\"b\"", "\"key\":\"../up\""), "line 3: the target cannot hold '../up'");
+    refused(last, "'changed': it is truncated: it has 1 of 2 actions");
+    refused(&whole[..whole.len() - 20], "line 3: it is truncated");
+    refused(&whole.replace("\"key\":\"b\"", "\"key\":\"../up\""), "line 3: the target cannot store '../up'");
     refused("hello\n", "it is not a plan");
     refused(
         &whole.replace("\"version\":1", "\"version\":9"),

@@ -84,7 +84,7 @@ fn keys_never_fall_back() {
     assert!(lost.err.contains("profile 'lost': cannot read the credentials in '"), "{lost:?}");
     assert!(lost.err.contains("hint: a profile with a credentials_file uses these credentials"), "{lost:?}");
     let none = two.run(&["ls", "s3://plain@data"], &[]);
-    assert!(none.err.contains("there are no S3 credentials; looked at the environment"), "{none:?}");
+    assert!(none.err.contains("no S3 credentials found; looked at the environment"), "{none:?}");
     assert_eq!(two.requests(), 0);
 
     // One without keys of its own uses those that there are; a public one uses none, which this server refuses.

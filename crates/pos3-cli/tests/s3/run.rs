@@ -318,7 +318,7 @@ fn what_does_not_make_it_before_the_deadline_is_named() {
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(
         ended.err.contains(
-            "1 of its files did not make it in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"
+            "1 of its files were not uploaded in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"
         ),
         "{}",
         ended.err
@@ -469,7 +469,7 @@ fn a_file_that_changed_on_both_sides_starts_nothing_and_is_named_with_what_to_do
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
     assert!(
         ended.err.contains(
-            "/a' and 's3://data/out/a' conflict: both sides changed since they were equal\nhint: compare the two; "
+            "/a' and 's3://data/out/a' conflict: both sides have changed since they were equal\nhint: compare the two; "
         ),
         "{ended:?}"
     );
@@ -527,7 +527,7 @@ fn a_signal_while_the_last_outputs_go_leaves_them_the_deadline_and_deletes_nothi
             assert_eq!(report["uploads"][0]["withheld"], 1);
         } else {
             assert!(
-                ended.err.contains("1 of its files did not make it in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"),
+                ended.err.contains("1 of its files were not uploaded in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"),
                 "{ended:?}"
             );
             assert_eq!(report["uploads"][0]["missing"], serde_json::json!(["slow"]));

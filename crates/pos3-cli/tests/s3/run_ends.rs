@@ -52,7 +52,7 @@ fn a_last_upload_is_tried_until_the_deadline_while_the_server_or_the_credentials
 fn an_upload_that_is_late_names_the_last_failure() {
     let storm = Answer::Error { status: StatusCode::SERVICE_UNAVAILABLE, code: "SlowDown" };
     for (answer, cause) in
-        [(storm, "http 503 SlowDown"), (Answer::Reset, "no whole answer came from"), (expired(), "have expired")]
+        [(storm, "http 503 SlowDown"), (Answer::Reset, "no complete response from"), (expired(), "have expired")]
     {
         let cloud = Cloud::new(&[]);
         let begin = Instant::now();
@@ -114,7 +114,7 @@ fn background_uploads_that_fail_are_told_once_and_once_more_when_they_succeed() 
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let failed = lines.next().unwrap();
     assert!(
-        failed.starts_with("warning: the background uploads of 's3://data/out' fail, and are tried again: "),
+        failed.starts_with("warning: the background uploads of 's3://data/out' fail and are retried: "),
         "{failed}"
     );
     assert!(failed.contains("AccessDenied"), "{failed}");

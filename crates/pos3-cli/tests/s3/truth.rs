@@ -188,7 +188,7 @@ fn two_runs_of_one_pair_at_once_do_each_other_no_harm() {
     let refused = cloud.run(&["sync", "d", "s3://data/d", "--lock-wait", "0"]);
     assert!(matches!(refused.code, Some(0 | 4)), "{refused:?}");
     assert!(
-        refused.code == Some(0) || refused.err.contains("a sync between these two places is running"),
+        refused.code == Some(0) || refused.err.contains("a sync between these two locations is running"),
         "{refused:?}"
     );
     assert!(holder.wait_with_output().unwrap().status.success());

@@ -9,8 +9,8 @@ use super::{BUCKET, Cloud};
 use crate::program::Ended;
 
 const CHECKSUMS: &str = "CRC-64/NVME checksums: MD5 is used, which costs more";
-const CONDITIONS: &str = "has no conditional writes: an object that appears in the moment it is written is overwritten";
-const CLOCK: &str = "this machine's clock is wrong, so requests have the time of ";
+const CONDITIONS: &str = "does not support conditional writes: an object that appears during a write is overwritten";
+const CLOCK: &str = "the clock of this machine is wrong, so requests use the time of ";
 
 /// Returns the lines that a person sees.
 fn warned(ended: &Ended) -> Vec<&str> {

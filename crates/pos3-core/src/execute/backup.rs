@@ -51,7 +51,7 @@ struct Alias<'r> {
 pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
     let Some(backup) = run.options.backup.as_ref().filter(|_| seen.is_file()) else { return Ok(()) };
     keep_apart(run, backup, seen).await.map_err(|error| {
-        let message = format!("it could not be kept in '{backup}' first, so it was left as it is");
+        let message = format!("it could not be backed up to '{backup}', so it was not changed");
         let failed = StoreError::new(kind_of(&error), "back up").with_reach(error.reach());
         failed.with_key(&seen.key).with_message(message).with_source(error)
     })
@@ -162,8 +162,8 @@ async fn refuse_appeared(backup: &Tree, kept: &Entry, absent: &[Alias<'_>]) -> R
         };
         if tree.store().head(key).await.is_ok_and(|found| is_kept(&found)) {
             let message = format!(
-                "the backup location and '{tree}' are one place under two names: '{}', which was written as a backup and \
-                 is left there, shows up as '{key}'",
+                "the backup location and '{tree}' are the same place under two names: the backup '{}' also appears \
+                 as '{key}', and is left there",
                 backup.locate(&kept.key)
             );
             let overlap = StoreError::new(ErrorKind::Overlap, "write").with_reach(Reach::Everything);

@@ -253,5 +253,5 @@ fn kind_of(error: &StoreError) -> FailureKind {
 fn unverified(key: &Key) -> StoreError {
     StoreError::new(ErrorKind::Integrity, "verify")
         .with_key(key)
-        .with_message("it was copied, but there is no checksum and no usual part size to verify it by")
+        .with_message("it was copied, but no checksum and no common part size can verify it")
 }

@@ -39,7 +39,8 @@ impl Filter {
             let (effect, pattern) = (rule.effect.as_str(), rule.pattern.as_str());
             if met == DIRECTORY {
                 format!(
-                    "the {effect} pattern '{pattern}' matches a directory and no key: '{pattern}/*' is what lies in it"
+                    "the {effect} pattern '{pattern}' matches a directory and no key: write '{pattern}/*' \
+                     for its contents"
                 )
             } else {
                 format!("the {effect} pattern '{pattern}' matches nothing on either side")
@@ -129,9 +130,9 @@ mod tests {
     fn a_pattern_that_matches_no_key_is_told_from_one_that_names_a_directory() {
         for (pattern, keys, expected) in [
             ("d", &["d"][..], None),
-            ("d", &["d/x"], Some("matches a directory and no key: 'd/*'")),
+            ("d", &["d/x"], Some("matches a directory and no key: write 'd/*'")),
             ("d", &["e/d/x", "dx"], Some("matches nothing")),
-            ("*/d", &["e/d/x"], Some("matches a directory and no key: '*/d/*'")),
+            ("*/d", &["e/d/x"], Some("matches a directory and no key: write '*/d/*'")),
             ("*/d", &["e/d/x", "f/d"], None),
             ("d/*", &["d/x"], None),
             ("d/", &["d/x"], None),

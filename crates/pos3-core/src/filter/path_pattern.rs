@@ -27,7 +27,7 @@ impl PathPattern {
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         segment::check_not_blank(pattern)?;
         if pattern.starts_with('/') {
-            return Err("it begins with '/', and the paths that it is compared with do not: leave that out".to_owned());
+            return Err("it begins with '/', but the compared paths do not: omit the '/'".to_owned());
         }
         let components = pattern.split('/').filter(|component| !component.is_empty() && *component != ".");
         let written = components.map(|component| match component {
@@ -39,7 +39,7 @@ impl PathPattern {
             steps.push(step?);
         }
         if steps.len() == 1 {
-            return Err("it is empty, which leaves out nothing".to_owned());
+            return Err("it is empty, so it excludes nothing".to_owned());
         }
         steps.push(Step::AnyNumber);
         Ok(Self { text: pattern.to_owned(), steps })

@@ -68,7 +68,7 @@ impl Doubts {
     pub fn against_deletes(&self) -> Option<String> {
         let Counts { conflicting, foreign, .. } = &*self.counts();
         if foreign.count > 0 {
-            Some(format!("it contains {foreign} from outside of what was listed"))
+            Some(format!("it contains {foreign} from outside the listed prefix"))
         } else if conflicting.count > 0 {
             Some(format!("it contains {conflicting} more than once, with different contents"))
         } else {

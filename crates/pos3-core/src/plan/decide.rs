@@ -219,7 +219,7 @@ mod tests {
             (
                 down,
                 only(Entry::marker("k/", 5)),
-                "skip: the key cannot be a file name: it ends in '/' but holds content, which a directory cannot",
+                "skip: the key cannot be a file name: it ends in '/' but has content, which a directory cannot have",
             ),
             (
                 down,

@@ -96,7 +96,7 @@ pub enum Refusal {
         why: String,
     },
     /// The source has no files, only empty directories, empty markers, links or unreadable entries.
-    #[error("the source is empty but for directories and links, so {files} files of the target would be deleted")]
+    #[error("the source is empty except for directories and links, so {files} files of the target would be deleted")]
     NoSourceFile {
         /// The number of files that would be deleted.
         files: u64,
@@ -121,15 +121,15 @@ pub enum Refusal {
     },
     /// An entry of the target also appears in the source: both are the same location under two names. This is found
     /// during the run, from an object that was written or is to be deleted.
-    #[error("the source and the target overlap under two names: '{key}' in the target shows up in the source too")]
+    #[error("the source and the target overlap under two names: '{key}' in the target also appears in the source")]
     SamePlace {
         /// The key that appears in both, relative to the target.
         key: Key,
     },
     /// Something that was written to the target shows up in the source: they are one place under two names.
     #[error(
-        "the source and the target overlap under two names: '{key}', which this run wrote to the target, shows up in the \
-         source too; '{path}' is left there"
+        "the source and the target overlap under two names: '{key}', which this run wrote to the target, also appears \
+         in the source; '{path}' is left there"
     )]
     WroteIntoSource {
         /// What was written, relative to the target.

@@ -149,7 +149,7 @@ impl Content {
     /// Returns the error for ranges that cannot be verified to belong to this content.
     pub fn unnamed(&self, operation: &'static str) -> StoreError {
         StoreError::new(ErrorKind::Integrity, operation)
-            .with_message("the answers do not name the object that the bytes are of, and no checksum shows it")
+            .with_message("the responses do not identify the object, and there is no checksum")
     }
 
     /// Reports bytes to the meter that were copied without being read here.
@@ -210,7 +210,7 @@ impl Content {
         let error = |kind| StoreError::new(kind, "read").with_key(&listed.key);
         let is_same_token = told.fingerprint.is_some() && told.fingerprint == listed.fingerprint;
         if is_same_time && is_same_token && told.modified.map(seconds) == listed.modified.map(seconds) {
-            let message = format!("the answer has {} bytes of an object of {} bytes", told.size, listed.size);
+            let message = format!("the response has {} bytes of an object of {} bytes", told.size, listed.size);
             return Err(error(ErrorKind::Integrity).with_message(message).temporary());
         }
         Err(error(ErrorKind::Precondition))

@@ -68,7 +68,7 @@ fn abandon_one(root: &Root, key: &Key, name: &str) -> Result<()> {
     if !is_partial_name(name) {
         return Err(StoreError::new(ErrorKind::InvalidKey, "abandon")
             .with_key(key)
-            .with_message("what is named is no unfinished file"));
+            .with_message("it is not an unfinished file"));
     }
     let opened = match root.open("abandon") {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -86,7 +86,7 @@ fn abandon_one(root: &Root, key: &Key, name: &str) -> Result<()> {
         Some(leftover) => leftover.remove(directory.as_fd(), name).map_err(|errno| failed("abandon", key, errno)),
         None => Err(StoreError::new(ErrorKind::Precondition, "abandon")
             .with_key(key)
-            .with_message("it is being written at the moment")
+            .with_message("it is being written")
             .temporary()),
     }
 }

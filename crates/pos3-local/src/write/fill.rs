@@ -137,7 +137,7 @@ impl Fill<'_> {
     fn wrong_length(&self, range: &Range<u64>) -> StoreError {
         StoreError::new(ErrorKind::Integrity, "write")
             .with_key(self.key)
-            .with_message(format!("bytes {} to {} did not arrive whole", range.start, range.end))
+            .with_message(format!("bytes {} to {} arrived incomplete", range.start, range.end))
             .temporary()
     }
 }

@@ -174,7 +174,7 @@ impl Put<'_> {
             Agreement::Different => {
                 return Err(StoreError::new(ErrorKind::Integrity, "write")
                     .with_key(self.key)
-                    .with_message("what arrived has another checksum than what is stored")
+                    .with_message("the checksum of the received content differs from the stored one")
                     .temporary());
             }
             Agreement::Unknown if self.content.is_unnamed() => {

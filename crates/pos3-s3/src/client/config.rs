@@ -399,7 +399,7 @@ impl S3Config {
             return match bucket.len() {
                 0 => refuse("it is empty"),
                 1..=255 if plain && bucket != "." && bucket != ".." => Ok(()),
-                _ => refuse("it may have letters, digits, '-', '.' and '_' only"),
+                _ => refuse("it must contain only letters, digits, '-', '.' and '_'"),
             };
         }
         if !(3..=63).contains(&bucket.len()) {
@@ -407,7 +407,7 @@ impl S3Config {
         }
         let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         if !bucket.bytes().all(|byte| lower(byte) || byte == b'-' || byte == b'.') {
-            return refuse("it may have lower-case letters, digits, '-' and '.' only");
+            return refuse("it must contain only lower-case letters, digits, '-' and '.'");
         }
         if !bucket.bytes().next().is_some_and(lower) || !bucket.bytes().last().is_some_and(lower) {
             return refuse("it must start and end with a letter or digit");
@@ -446,10 +446,10 @@ pub enum S3ConfigError {
     #[error("'{0}' is not a region name")]
     Region(String),
     /// The part size is not allowed.
-    #[error("a part of {0} bytes is not possible: 5 MiB to 5 GiB are")]
+    #[error("a part of {0} bytes is not allowed: parts have 5 MiB to 5 GiB")]
     PartSize(u64),
     /// A size limit is larger than a single request can transfer.
-    #[error("a {name} of {size} bytes is not possible: 5 GiB is the most")]
+    #[error("a {name} of {size} bytes is not allowed: the maximum is 5 GiB")]
     TooLarge {
         /// The name of the limit.
         name: &'static str,

@@ -142,7 +142,8 @@ impl S3Client {
             && !self.0.habits.lacks_conditions.swap(true, Ordering::Relaxed);
         if is_news {
             self.warn(&format!(
-                "the server at {} has no conditional writes: an object that appears in the moment it is written is overwritten",
+                "the server at {} does not support conditional writes: an object that appears during a write is \
+                 overwritten",
                 self.endpoint()
             ));
         }

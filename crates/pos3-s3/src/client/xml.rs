@@ -20,17 +20,17 @@ pub(crate) enum Step<'s, 'x> {
 /// The reason why a document cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum XmlError {
-    #[error("the answer is not XML: {0}")]
+    #[error("the response is not XML: {0}")]
     Malformed(#[from] quick_xml::Error),
-    #[error("the answer is not XML in UTF-8")]
+    #[error("the response is not XML in UTF-8")]
     NotUtf8,
-    #[error("the answer has an unknown entity")]
+    #[error("the response has an unknown entity")]
     UnknownEntity,
-    #[error("the answer was cut short")]
+    #[error("the response is truncated")]
     CutShort,
-    #[error("the answer goes on after its end")]
+    #[error("the response continues after its end")]
     AfterEnd,
-    #[error("the answer is not the expected one")]
+    #[error("the response is not the expected one")]
     Unexpected,
 }
 

@@ -74,7 +74,7 @@ impl Bucket {
                 Ok((Entry { digest: None, checksum: None, ..copy }, true))
             }
             _ => Err(Misstored {
-                why: "the server made a copy of other content than the source has",
+                why: "the copy on the server differs from its source",
                 answered: entry.fingerprint,
                 there: Some(copy),
             }),

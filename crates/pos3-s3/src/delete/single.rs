@@ -23,7 +23,7 @@ impl Bucket {
         check_key("delete", key)?;
         if climbs_to_the_bucket(key) {
             let error = StoreError::new(ErrorKind::InvalidKey, "delete").with_key(key);
-            return Err(error.with_message("a server that tidies paths would take this key for the bucket itself"));
+            return Err(error.with_message("a server that normalizes paths would treat this key as the bucket itself"));
         }
         let mut attempts = self.client.attempts();
         loop {

@@ -35,7 +35,7 @@ pub(crate) fn told_twice<'x>(kept: &mut Cow<'x, str>, text: &mut Cow<'x, str>) -
 pub(crate) fn check(what: &str, echoed: Option<&str>, sent: &str) -> Result<(), Failure> {
     match echoed {
         Some(echoed) if !is_same(echoed, sent) => Err(Failure::Contradictory(format!(
-            "the server answers with the {what} '{}' when asked for '{}'",
+            "the response has the {what} '{}' instead of '{}'",
             printable(echoed),
             printable(sent)
         ))),

@@ -152,14 +152,14 @@ impl<'x> Reader<'x> {
 
     fn next(&self) -> Result<Option<String>, Failure> {
         if self.contradicted {
-            return Err(contradictory("the server says in two ways where a listing goes on"));
+            return Err(contradictory("the listing has two different next tokens"));
         }
         match self.truncated.trim() {
             "false" if self.token.is_empty() => Ok(None),
-            "false" => Err(contradictory("the server says where a listing goes on of which it says that it has ended")),
+            "false" => Err(contradictory("the last page of the listing has a next token")),
             "true" if !self.token.is_empty() => Ok(Some(self.token.clone().into_owned())),
-            "true" => Err(garbled("the listing has more pages but the server does not say where they start")),
-            _ => Err(garbled("the listing does not say whether it has more pages")),
+            "true" => Err(garbled("the listing has more pages but no next token")),
+            _ => Err(garbled("the listing does not state whether it has more pages")),
         }
     }
 
@@ -173,7 +173,7 @@ impl<'x> Reader<'x> {
             return Ok(());
         }
         let counted = objects + directories;
-        Err(contradictory(format!("the server says that a page has {said} keys, and sends {counted}")))
+        Err(contradictory(format!("the page states {said} keys but contains {counted}")))
     }
 
     fn entries(self, query: &ListQuery) -> Result<Vec<Entry>, Failure> {
@@ -183,10 +183,10 @@ impl<'x> Reader<'x> {
             self.directories.iter().map(|name| directory(name, encoded)).collect::<Result<Vec<_>, _>>()?;
         match objects.iter().chain(&directories).find(|entry| query.shallow && is_deep(&entry.key, &query.prefix)) {
             Some(deep) => {
-                Err(contradictory(format!("the server sends '{}' although one level was asked for", deep.key)))
+                Err(contradictory(format!("the listing contains '{}' although only one level was requested", deep.key)))
             }
             None if !query.shallow && !directories.is_empty() => {
-                Err(contradictory("the server sends common prefixes that were not asked for, in place of keys"))
+                Err(contradictory("the listing contains common prefixes that were not requested"))
             }
             None => Ok(merge(objects, directories)),
         }
@@ -240,7 +240,7 @@ fn decode(name: &str, encoded: bool) -> Result<Cow<'_, str>, String> {
 fn directory(name: &str, encoded: bool) -> Result<Entry, Failure> {
     match decode(name, encoded) {
         Ok(name) if name.ends_with('/') => Ok(Entry::directory(&*name)),
-        Ok(name) => Err(contradictory(format!("the server sends the common prefix '{}'", printable(&name)))),
+        Ok(name) => Err(contradictory(format!("the listing contains the common prefix '{}'", printable(&name)))),
         Err(shown) => Ok(Entry::protected(shown, Protection::NotUtf8)),
     }
 }

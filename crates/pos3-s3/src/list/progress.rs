@@ -56,13 +56,13 @@ impl Progress {
         I: IntoIterator<Item: Hash, IntoIter: DoubleEndedIterator + ExactSizeIterator>,
     {
         if self.tokens.has(self.hasher.hash_one(next)) {
-            return Err(endless("it names a page as the next that it has named before"));
+            return Err(endless("it repeats an earlier next token"));
         }
         let mut items = items.into_iter();
         let ends = (items.len(), items.next(), items.next_back());
         if ends.0 == 0 {
             self.empty += 1;
-            return if self.empty > EMPTY { Err(endless("it sends one empty page after the other")) } else { Ok(()) };
+            return if self.empty > EMPTY { Err(endless("it returns too many empty pages")) } else { Ok(()) };
         }
         self.empty = 0;
         if !self.pages.has(self.hasher.hash_one(ends)) {
@@ -70,7 +70,7 @@ impl Progress {
             return Ok(());
         }
         self.repeated += 1;
-        if self.repeated > REPEATED { Err(endless("it sends the same pages again and again")) } else { Ok(()) }
+        if self.repeated > REPEATED { Err(endless("it repeats the same pages")) } else { Ok(()) }
     }
 }
 

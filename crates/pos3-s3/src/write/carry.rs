@@ -65,7 +65,7 @@ impl Proof {
         }
         match (self.checksum(), checksum::told(headers)) {
             (Some(sent), Some(received @ Checksum::Crc64Nvme(_))) if sent != received => {
-                Err(Failure::Garbled("the server received other bytes than were sent".into()))
+                Err(Failure::Garbled("the content that the server received differs from the sent content".into()))
             }
             (Some(sent), Some(received)) if sent == received => Ok(Evidence::Proven),
             _ => Ok(Evidence::Untold),

@@ -73,9 +73,9 @@ impl Bucket {
         let misstored = |why, there| Misstored { why, answered: written.fingerprint.clone(), there };
         match self.head(&written.key).await {
             Ok(found) if found.size == written.size => Ok(Found::There(found)),
-            Ok(found) => Err(misstored("the server stored another number of bytes than were sent", Some(found))),
+            Ok(found) => Err(misstored("the stored object has another size than the sent content", Some(found))),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(misstored("the server answered that it stored the object, but has none", None))
+                Err(misstored("the server reported success but did not store the object", None))
             }
             Err(_) => Ok(Found::Unknown),
         }
@@ -95,7 +95,7 @@ impl Bucket {
         }
         let is_contradicted = sent.is_some();
         let misstored = |there| Misstored {
-            why: "the server stored other bytes than were sent",
+            why: "the stored object differs from the sent content",
             answered: entry.fingerprint.clone(),
             there,
         };
@@ -130,7 +130,7 @@ impl Bucket {
         match self.look_at(&entry).await? {
             Found::There(found) => Ok(found),
             Found::Unknown => Err(Misstored {
-                why: "the answer does not name the object that was written, and it cannot be looked up",
+                why: "the response does not identify the written object, and it cannot be looked up",
                 answered: None,
                 there: Some(entry),
             }),

@@ -49,8 +49,8 @@ fn a_text_is_a_location_exactly_as_it_is_written() {
 fn what_is_no_location_is_named_with_what_to_do() {
     for (text, expected) in [
         ("", "the location is empty: give a path or a URL such as s3://bucket/prefix"),
-        ("S3://b/K", "'S3://b/K': schemes are written in small letters: write 's3://b/K'"),
-        ("File:///a", "'File:///a': schemes are written in small letters: write 'file:///a'"),
+        ("S3://b/K", "'S3://b/K': schemes are lower case: write 's3://b/K'"),
+        ("File:///a", "'File:///a': schemes are lower case: write 'file:///a'"),
         ("://b", "'://b' has no scheme before '://': write one such as 's3', or './' before a path"),
         ("s3:/b/k", "'s3:/b/k': write 's3://b/k', or './s3:/b/k' if it is a path"),
         ("S3:b", "'S3:b': write 's3://b', or './S3:b' if it is a path"),
@@ -61,16 +61,10 @@ fn what_is_no_location_is_named_with_what_to_do() {
         ("s3://@b/k", "'s3://@b/k' names no profile before the '@': write s3://PROFILE@BUCKET or leave the '@' out"),
         (
             "file://host/a",
-            "'file://host/a' is no absolute path on this machine: write file:///PATH with three slashes, or the path alone",
+            "'file://host/a' is not an absolute local path: write file:///PATH with three slashes, or the path alone",
         ),
-        (
-            "file:///a%zz",
-            "'file:///a%zz' has a '%' that encodes nothing: write '%25' for a percent sign, or the path alone",
-        ),
-        (
-            "file:///a%00",
-            "'file:///a%00' has a '%' that encodes nothing: write '%25' for a percent sign, or the path alone",
-        ),
+        ("file:///a%zz", "'file:///a%zz' has an invalid '%' escape: write '%25' for a percent sign, or the path alone"),
+        ("file:///a%00", "'file:///a%00' has an invalid '%' escape: write '%25' for a percent sign, or the path alone"),
     ] {
         assert_eq!(shown(text), format!("error {expected}"), "{text:?}");
     }

@@ -10,7 +10,7 @@ use pos3_core::{Key, SpillError};
 #[non_exhaustive]
 pub enum PlanFileError {
     /// The first line is not the header of a plan.
-    #[error("it is not a plan: line 1 does not say \"format\":\"pos3-plan\"")]
+    #[error("it is not a plan: line 1 does not contain \"format\":\"pos3-plan\"")]
     NotAPlan,
     /// The version of the format is newer, or never existed.
     #[error("it is a plan of version {0}; this program reads version {known}", known = super::header::VERSION)]
@@ -24,7 +24,7 @@ pub enum PlanFileError {
         problem: String,
     },
     /// The file is truncated.
-    #[error("it is cut short: it has {found} of {expected} actions")]
+    #[error("it is truncated: it has {found} of {expected} actions")]
     Cut {
         /// The number of actions in the header.
         expected: u64,
@@ -32,16 +32,16 @@ pub enum PlanFileError {
         found: u64,
     },
     /// A location cannot be written as text, because it is not UTF-8.
-    #[error("'{location}' is not valid UTF-8, so no plan can name it")]
+    #[error("'{location}' is not valid UTF-8, so a plan cannot contain it")]
     NotUtf8 {
         /// The location, with replacement characters.
         location: String,
     },
     /// An action that no plan contains, such as a copy of an entry that cannot be read.
-    #[error("the action on '{0}' cannot be written down")]
+    #[error("cannot write the action on '{0}'")]
     Unwritable(Key),
     /// The path has a file that is not a plan. It may be one of the files that the plan is about.
-    #[error("a file that is not a plan is there; remove it or name another file")]
+    #[error("the file exists and is not a plan; remove it or name another file")]
     Occupied,
     /// A temporary file for the actions cannot be used.
     #[error(transparent)]

@@ -76,7 +76,7 @@ impl<R: BufRead> PlanReader<R> {
         match self.header.actions {
             expected if found < expected => Err(PlanFileError::Cut { expected, found }),
             expected if found > expected => {
-                let problem = format!("the header says that there are {expected} actions, and this is one more");
+                let problem = format!("the header states {expected} actions, but there is another one");
                 Err(PlanFileError::line(expected + 2, &problem))
             }
             _ => {
@@ -96,16 +96,16 @@ impl<R: BufRead> PlanReader<R> {
         let fits = |entry: &Entry| match rule.check(entry) {
             _ if entry.key.as_str().is_empty() => Err("an action without a key".to_owned()),
             Ok(()) => Ok(()),
-            Err(why) => Err(format!("the target cannot hold '{}': {why}", entry.key)),
+            Err(why) => Err(format!("the target cannot store '{}': {why}", entry.key)),
         };
         match action {
             Action::Copy { target: Some(target), .. } | Action::Delete { target } if self.is_unidentified(target) => {
-                Err(format!("it does not identify the file '{}' of the target: there is no fingerprint", target.key))
+                Err(format!("the file '{}' of the target has no fingerprint, so it cannot be identified", target.key))
             }
             Action::Copy { source, .. } => fits(source),
             Action::Skip { .. } => Ok(()),
             Action::Delete { .. } | Action::Replace { .. } if self.header.deletion == Deletion::Keep => {
-                Err(format!("the header says that nothing is deleted, but '{}' would be", action.key()))
+                Err(format!("the header states that nothing is deleted, but '{}' would be deleted", action.key()))
             }
             Action::Delete { target } => fits(target),
             Action::Replace { source, obstacle } => {
@@ -189,7 +189,7 @@ impl<R: BufRead> Lines<R> {
             // The parser gets a single line, so its "at line 1" would be wrong.
             let problem = error.to_string();
             let problem = problem.split(" at line ").next().unwrap_or(&problem);
-            let cut = if error.is_eof() { "it is cut short: " } else { "" };
+            let cut = if error.is_eof() { "it is truncated: " } else { "" };
             self.error(&format!("{cut}{problem} (column {})", error.column()))
         })
     }

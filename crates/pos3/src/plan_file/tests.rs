@@ -87,12 +87,12 @@ fn a_file_that_was_cut_anywhere_is_noticed() {
         }
     }
     let without_last = text.trim_end().rsplit_once('\n').unwrap().0;
-    assert_eq!(read(without_last).unwrap_err().to_string(), "it is cut short: it has 7 of 8 actions");
+    assert_eq!(read(without_last).unwrap_err().to_string(), "it is truncated: it has 7 of 8 actions");
 }
 
 #[test]
 fn what_this_program_would_not_write_is_refused_with_its_line() {
-    let not_a_plan = "it is not a plan: line 1 does not say \"format\":\"pos3-plan\"";
+    let not_a_plan = "it is not a plan: line 1 does not contain \"format\":\"pos3-plan\"";
     for garbage in ["", "\n", "hello", "{}", "[1]", "{\"format\":\"other\",\"version\":1}"] {
         assert_eq!(read(garbage).unwrap_err().to_string(), not_a_plan, "{garbage:?}");
     }
@@ -108,16 +108,20 @@ fn what_this_program_would_not_write_is_refused_with_its_line() {
         (
             "\"key\":\"c\"",
             "\"key\":\"../c\"",
-            "line 3: the target cannot hold '../c': it has a '.' or '..' path segment",
+            "line 3: the target cannot store '../c': it has a '.' or '..' path segment",
         ),
         ("\"key\":\"c\"", "\"key\":\"\"", "line 3: an action without a key"),
-        ("\"key\":\"d\"", "\"key\":\"/d\"", "line 6: the target cannot hold '/d'"),
+        ("\"key\":\"d\"", "\"key\":\"/d\"", "line 6: the target cannot store '/d'"),
         ("\"key\":\"e/\"", "\"key\":\"e\"", "line 7: 'e' cannot be a directory"),
         ("\"key\":\"e/f/\"", "\"key\":\"c/\"", "line 8: the action on 'c/' is out of order"),
         ("\"obstacle\":\"d\"", "\"obstacle\":\"dd\"", "line 9: 'dd' cannot be in the way of 'd/x'"),
-        ("\"delete\":true", "\"delete\":false", "line 6: the header says that nothing is deleted, but 'd' would be"),
+        (
+            "\"delete\":true",
+            "\"delete\":false",
+            "line 6: the header states that nothing is deleted, but 'd' would be deleted",
+        ),
         ("abab-3", "abab-x", "line 3: the digest of 'c': "),
-        ("\"actions\":8", "\"actions\":7", "line 9: the header says that there are 7 actions, and this is one more"),
+        ("\"actions\":8", "\"actions\":7", "line 9: the header states 7 actions, but there is another one"),
         ("\"key\":\"l\"", "\"key\":\"c\"", "line 4: there are two actions on 'c'"),
     ] {
         let problem = problem(from, to);
@@ -142,7 +146,7 @@ fn a_local_file_that_a_plan_does_not_identify_is_refused_with_its_line() {
         line.replace_range(at..at + fingerprint.len(), "");
         let without = lines.join("\n") + "\n";
         let problem = read(&without).unwrap_err().to_string();
-        let expected = format!("line {number}: it does not identify the file '{key}' of the target");
+        let expected = format!("line {number}: the file '{key}' of the target has no fingerprint");
         assert!(problem.starts_with(&expected), "{problem}");
         // A server need not return fingerprints.
         assert!(read(&without.replace("\"target\":\"/to\"", "\"target\":\"s3://b/to\"")).is_ok());

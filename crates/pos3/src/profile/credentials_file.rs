@@ -39,7 +39,7 @@ fn parse(name: &str, text: &str) -> Result<Keys, String> {
     for (number, line) in ini::lines(text) {
         match line {
             Line::Section(section) if sections.contains(&section) => {
-                return Err(format!("line {number}: there is a second [{section}]"));
+                return Err(format!("line {number}: duplicate section [{section}]"));
             }
             Line::Section(section) => sections.push(section),
             Line::Pair(..) | Line::Nested(..) if sections.is_empty() => {
@@ -69,7 +69,7 @@ fn keys(wanted: &str, text: &str) -> Result<Keys, String> {
                 let names = [KEY_ID, SECRET_KEY, TOKEN];
                 let Some(index) = names.iter().position(|name| name.eq_ignore_ascii_case(key)) else { continue };
                 if found[index].replace(value).is_some() {
-                    return Err(format!("line {number}: {} is there twice in [{wanted}]", names[index]));
+                    return Err(format!("line {number}: duplicate key {} in [{wanted}]", names[index]));
                 }
             }
             _ => {}
@@ -110,8 +110,8 @@ mod tests {
             (half, "[work] has no aws_secret_access_key; aws_access_key_id and aws_secret_access_key are needed"),
             ("aws_access_key_id = w", "line 1 comes before the first [section]"),
             ("[work]\nhush", "line 2 is neither a [section] nor 'key = value'"),
-            ("[work]\n[work]", "line 2: there is a second [work]"),
-            ("[work]\naws_access_key_id=a\naws_access_key_id=b", "line 3: aws_access_key_id is there twice in [work]"),
+            ("[work]\n[work]", "line 2: duplicate section [work]"),
+            ("[work]\naws_access_key_id=a\naws_access_key_id=b", "line 3: duplicate key aws_access_key_id in [work]"),
         ] {
             assert_eq!(parse("work", text).unwrap_err(), expected, "{text:?}");
         }

@@ -20,7 +20,7 @@ impl<'w> Entry<'w> {
     pub(super) fn new(written: &'w Value) -> Result<Self, String> {
         let table = written
             .as_table()
-            .ok_or_else(|| format!("it is no table but {}; profiles are written [profiles.NAME]", kind(written)))?;
+            .ok_or_else(|| format!("it is {}, not a table; write profiles as [profiles.NAME]", kind(written)))?;
         match table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             Some(key) => Err(unknown(key)),
             None => Ok(Self(table)),
@@ -54,7 +54,7 @@ fn unknown(key: &str) -> String {
     let instead = match key {
         "addressing" => "write path_style = true or path_style = false".to_owned(),
         "aws_access_key_id" | "aws_secret_access_key" | "aws_session_token" => {
-            "keys stand in a file of their own, which credentials_file names".to_owned()
+            "put the keys into a separate file and set credentials_file to it".to_owned()
         }
         _ => closest(key).map_or_else(
             || format!("a profile can have {}", KEYS.join(", ")),

@@ -16,19 +16,19 @@ pub enum ProfileError {
         looked: String,
     },
     /// A profile has the reserved name.
-    #[error("the name '{name}' is reserved for what there is without a profile; give this one another")]
+    #[error("the name '{name}' is reserved for locations without a profile; choose another name")]
     Reserved {
         /// The name.
         name: String,
     },
     /// The name cannot be the name of a directory.
-    #[error("'{name}' cannot be the name of a profile: letters, digits, '_' and '-' can, and not '_' alone")]
+    #[error("'{name}' is not a valid profile name: use letters, digits, '_' and '-', but not '_' alone")]
     Name {
         /// The name.
         name: String,
     },
     /// One name was given to two different profiles.
-    #[error("there is another profile '{name}' with other settings")]
+    #[error("the profile '{name}' is already defined with different settings")]
     Different {
         /// The name.
         name: String,
@@ -42,7 +42,7 @@ pub enum ProfileError {
         source: io::Error,
     },
     /// The profiles file is not TOML, or contains something other than profiles.
-    #[error("'{}' is no file of profiles: {why}", path.display())]
+    #[error("'{}' is not a profiles file: {why}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -81,8 +81,8 @@ pub enum ProfileError {
     },
     /// The local copies of two endpoints would be in the same directory.
     #[error(
-        "the profiles '{name}' ({endpoint}) and '{other}' ({other_endpoint}) have the local name '{local_name}' in \
-         common: give one of them another local_name"
+        "the profiles '{name}' ({endpoint}) and '{other}' ({other_endpoint}) have the same local name \
+         '{local_name}': set another local_name for one of them"
     )]
     SameLocalName {
         /// The requested profile.

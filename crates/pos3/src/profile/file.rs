@@ -47,12 +47,12 @@ impl ProfilesFile {
             text.trim_start_matches('\u{feff}').parse().map_err(|error| refuse(told(&error, &text)))?;
         let profiles = file.remove(PROFILES);
         if let Some(key) = file.keys().next() {
-            return Err(refuse(format!("unknown key '{key}'; profiles are written [{PROFILES}.NAME]")));
+            return Err(refuse(format!("unknown key '{key}'; write profiles as [{PROFILES}.NAME]")));
         }
         match profiles {
             None => Ok(Table::new()),
             Some(toml::Value::Table(profiles)) => Ok(profiles),
-            Some(_) => Err(refuse(format!("'{PROFILES}' is no table; profiles are written [{PROFILES}.NAME]"))),
+            Some(_) => Err(refuse(format!("'{PROFILES}' is not a table; write profiles as [{PROFILES}.NAME]"))),
         }
     }
 
@@ -70,7 +70,7 @@ impl ProfilesFile {
         }
         let identity = match (entry.truth("public")?, entry.text("credentials_file")?) {
             (Some(true), Some(_)) => {
-                return Err("public = true sends no credentials, so credentials_file has no place".to_owned());
+                return Err("public = true sends no credentials, so credentials_file must not be set".to_owned());
             }
             (Some(true), None) => Identity::Anonymous,
             (_, Some(file)) => Identity::File(self.beside(Path::new(file))),

@@ -4,7 +4,7 @@
 pub(crate) const NONE: &str = "_";
 
 /// The rule, for messages.
-pub(super) const RULE: &str = "cannot be a directory's name: letters, digits, '_' and '-' can, and not '_' alone";
+pub(super) const RULE: &str = "is not a valid directory name: use letters, digits, '_' and '-', but not '_' alone";
 
 /// Returns true if the name is valid.
 pub(super) fn is_valid(name: &str) -> bool {

@@ -72,11 +72,11 @@ fn only_the_profile_in_use_must_be_right() {
         ("addressing = \"virtual\"", "unknown key 'addressing'; write path_style = true or path_style = false"),
         (
             "aws_secret_access_key = \"hush\"",
-            "unknown key 'aws_secret_access_key'; keys stand in a file of their own, which credentials_file names",
+            "unknown key 'aws_secret_access_key'; put the keys into a separate file and set credentials_file to it",
         ),
         (
             "public = true\ncredentials_file = \"f\"",
-            "public = true sends no credentials, so credentials_file has no place",
+            "public = true sends no credentials, so credentials_file must not be set",
         ),
         ("local_name = \"../x\"", &format!("local_name '../x' {}", local_name::RULE)),
         ("local_name = \"_\"", &format!("local_name '_' {}", local_name::RULE)),
@@ -100,9 +100,9 @@ fn only_the_profile_in_use_must_be_right() {
         ),
         (
             "flat",
-            "profile 'flat' in 'HOME/pos3/profiles.toml': it is no table but an integer; profiles are written [profiles.NAME]",
+            "profile 'flat' in 'HOME/pos3/profiles.toml': it is an integer, not a table; write profiles as [profiles.NAME]",
         ),
-        ("a/b", "'a/b' cannot be the name of a profile: letters, digits, '_' and '-' can, and not '_' alone"),
+        ("a/b", "'a/b' is not a valid profile name: use letters, digits, '_' and '-', but not '_' alone"),
     ] {
         assert_eq!(home.error(name), expected);
     }
@@ -133,7 +133,7 @@ fn an_unknown_name_is_told_with_those_there_are() {
     );
     assert_eq!(
         Profiles::default().get("x").unwrap_err().to_string(),
-        "there is no profile 'x'; no file of profiles is named"
+        "there is no profile 'x'; no profiles file is configured"
     );
 }
 
@@ -141,11 +141,11 @@ fn an_unknown_name_is_told_with_those_there_are() {
 fn a_file_that_is_none_is_told_without_its_content() {
     for (text, expected) in [
         ("[profiles.a]\nendpoint = \"http://h\"\nsecret hush\n", "line 3"),
-        ("[profile.a]\nendpoint = \"http://h\"\n", "unknown key 'profile'; profiles are written [profiles.NAME]"),
+        ("[profile.a]\nendpoint = \"http://h\"\n", "unknown key 'profile'; write profiles as [profiles.NAME]"),
         ("profiles = 1\n", "'profiles' is no table"),
     ] {
         let error = Home::new(text).error("a");
-        assert!(error.starts_with("'HOME/pos3/profiles.toml' is no file of profiles: "), "{error}");
+        assert!(error.starts_with("'HOME/pos3/profiles.toml' is not a profiles file: "), "{error}");
         assert!(error.contains(expected) && !error.contains("hush") && !error.contains('\n'), "{error}");
     }
     // A failure is not cached.

@@ -199,7 +199,7 @@ impl State {
             }
             Err(missing) => match self.held.as_mut().filter(|held| held.end.is_none_or(|end| now < end)) {
                 Some(held) => {
-                    tracing::warn!(%missing, "credentials could not be replaced; the old ones are still good");
+                    tracing::warn!(%missing, "cannot renew the credentials; the old ones are still valid");
                     held.renewal = Some(now + PAUSE);
                     Ok(held.credential.clone())
                 }
@@ -313,7 +313,7 @@ impl Source for Environment {
         let looked = |place: &str, why: &str| Looked { place: place.to_owned(), why: why.to_owned() };
         Err(Missing::Nowhere(vec![
             looked("the environment", "AWS_ACCESS_KEY_ID is not set"),
-            looked("the other places of AWS credentials", "this program was built without them"),
+            looked("the other sources of AWS credentials", "this program was built without them"),
         ]))
     }
 }

@@ -122,7 +122,8 @@ mod tests {
                 variables.retain(|(key, _)| *key != name);
                 variables.push((name, value));
                 let error = read(&variables).unwrap_err().to_string();
-                let expected = format!("the environment variable {name} has a blank or a line end around its value");
+                let expected =
+                    format!("the value of the environment variable {name} begins or ends with a blank or a line end");
                 assert_eq!(error, expected, "{value:?}");
             }
         }

@@ -48,13 +48,13 @@ pub(super) enum Asker {
 #[non_exhaustive]
 pub enum S3SettingsError {
     /// No credentials were found.
-    #[error("there are no S3 credentials{}", told(looked))]
+    #[error("no S3 credentials found{}", told(looked))]
     NoCredentials {
         /// The sources that were tried, in this order.
         looked: Vec<Looked>,
     },
     /// A source that should have credentials failed.
-    #[error("the S3 credentials could not be had from {place}: {why}")]
+    #[error("cannot get S3 credentials from {place}: {why}")]
     CredentialsFailed {
         /// The source, such as `the AWS profile 'work'`.
         place: String,
@@ -81,7 +81,7 @@ pub enum S3SettingsError {
     #[error("the environment variable {0} is not valid UTF-8")]
     NotUtf8(&'static str),
     /// A variable has white space around its value, or contains a control character.
-    #[error("the environment variable {0} has a blank or a line end around its value")]
+    #[error("the value of the environment variable {0} begins or ends with a blank or a line end")]
     Blank(&'static str),
     /// A variable must be a number greater than zero, and is not.
     #[error("{variable} must be {what} greater than zero")]

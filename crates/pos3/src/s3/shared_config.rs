@@ -102,7 +102,7 @@ impl AwsProfile {
     pub(super) fn unusable_name(&self) -> Option<&'static str> {
         let is_usual = |letter: char| letter.is_ascii_alphanumeric() || "_-/.%@:+".contains(letter);
         (!self.name().chars().all(is_usual))
-            .then_some("the name of a profile can have letters without accents, digits and '_-/.%@:+'")
+            .then_some("the name of a profile may contain letters without accents, digits and '_-/.%@:+'")
     }
 
     /// Returns the number of a line of a file that gives one of the profile's keys no value, with the name of the key. Amazon's

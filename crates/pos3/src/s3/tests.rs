@@ -92,7 +92,7 @@ async fn an_unknown_profile_and_one_that_cannot_be_used_are_named() {
     assert_eq!(
         told(&error),
         "'s3://work@bucket/a' cannot be opened: there is no profile 'work'; the program has 'clash', 'file', 'host', \
-         'name', 'other', 'same', 'short', 'twin'; no file of profiles is named"
+         'name', 'other', 'same', 'short', 'twin'; no profiles file is configured"
     );
     // A profile never falls back to the credentials of the default settings.
     let error = told(&open(&registry, "s3://file@bucket/a").await.unwrap_err());
@@ -105,7 +105,7 @@ async fn two_servers_cannot_have_one_local_name() {
     open(&registry, "s3://other@bucket").await.unwrap();
     let error = told(&open(&registry, "s3://clash@bucket").await.unwrap_err());
     let expected =
-        "the profiles 'clash' (http://127.0.0.1:3) and 'other' (http://127.0.0.1:2) have the local name 'other'";
+        "the profiles 'clash' (http://127.0.0.1:3) and 'other' (http://127.0.0.1:2) have the same local name 'other'";
     assert!(error.contains(expected), "{error}");
 }
 
@@ -115,7 +115,7 @@ async fn no_credentials_is_an_error_before_any_request() {
     for location in ["s3://bucket", "s3://same@bucket"] {
         let error = open(&registry, location).await.unwrap_err();
         assert!(matches!(error, Error::S3Settings(S3SettingsError::NoCredentials { .. })), "{error}");
-        assert_eq!(error.to_string(), "there are no S3 credentials");
+        assert_eq!(error.to_string(), "no S3 credentials found");
     }
     assert!(open(&registry, "s3://other@bucket").await.is_ok());
 }
@@ -136,6 +136,7 @@ async fn a_warning_is_told_once_however_much_is_opened() {
     for location in ["s3://lab@bucket", "s3://lab@other/k", "s3://bucket"] {
         open(&registry, location).await.unwrap();
     }
-    let expected = format!("others can read the credentials in '{}': chmod 600 it", file.path().display());
+    let expected =
+        format!("other users can read the credentials in '{}'; restrict it with chmod 600", file.path().display());
     assert_eq!(*told.lock().unwrap(), [expected]);
 }

@@ -95,7 +95,7 @@ pub(super) fn tell_of_failures(inner: &Inner, registration: &Registration) {
     let failing = format!("the background uploads of '{location}' fail");
     let failure = registration.history().last_error.clone();
     let warning = match failure {
-        Some(error) if inner.is_news(&failing) => format!("{failing}, and are tried again: {}", one_line(&error)),
+        Some(error) if inner.is_news(&failing) => format!("{failing} and are retried: {}", one_line(&error)),
         None if inner.was_told(&failing) && inner.is_news(&format!("'{location}' is uploaded again")) => {
             format!("the background uploads of '{location}' succeed again")
         }
@@ -116,7 +116,7 @@ pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Re
         // A file that is being written or renamed is uploaded once it no longer changes. This is not a failure.
         Err(error) if is_being_written(error) => {}
         Err(error) => {
-            tracing::warn!(location = %registration.location, %error, "the upload failed and will be tried again");
+            tracing::warn!(location = %registration.location, %error, "the upload failed and will be retried");
             history.failures = history.failures.saturating_add(1);
             history.last_error = Some(error.clone());
         }

@@ -43,7 +43,7 @@ async fn a_directory_that_was_emptied_is_told_and_no_error() {
     assert_eq!(world.keys().await, ["out/a", "out/b", "out/theirs"]);
     let told = warnings.0.lock().unwrap().clone();
     let expected = format!(
-        "'memory://b/out': '{}' is empty now, so what is gone from it was not deleted remotely: 2 files",
+        "'memory://b/out': '{}' is empty now, so the objects of its missing files were not deleted: 2 files",
         out.display()
     );
     assert_eq!(told, [expected], "once");

@@ -209,7 +209,7 @@ impl Deletes {
             report.withheld = self.doomed.count();
             let state = if registration.local.exists() { "empty" } else { "gone" };
             report.warnings.push(format!(
-                "'{}' is {state} now, so what is gone from it was not deleted remotely: {}",
+                "'{}' is {state} now, so the objects of its missing files were not deleted: {}",
                 registration.local.display(),
                 files(report.withheld),
             ));

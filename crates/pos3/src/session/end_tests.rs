@@ -185,6 +185,6 @@ async fn a_session_error_prints_its_cause() {
     };
     let scope = ScopeError::Body { error: "the work failed", ending: Ending { uploads: vec![ended] } };
     let told =
-        "the work failed (and 1 upload did not make it: 's3://b/x' cannot be opened: cannot list: there is no bucket)";
+        "the work failed (and 1 upload is incomplete: 's3://b/x' cannot be opened: cannot list: there is no bucket)";
     assert_eq!(scope.to_string(), told);
 }

@@ -57,7 +57,7 @@ pub(super) enum End {
 }
 
 /// The result of every upload at the end of a session.
-#[must_use = "it says what was not uploaded"]
+#[must_use = "it contains the files that were not uploaded"]
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
     /// One entry for each registration that had to be uploaded, in the order of the uploads.
@@ -394,7 +394,7 @@ async fn upload_patiently(
             return outcome;
         }
         *cause = first_failure(error);
-        tracing::info!(location = %registration.location, %error, "the last upload failed and is tried again");
+        tracing::info!(location = %registration.location, %error, "the last upload failed and is retried");
         tokio::select! {
             biased;
             () = inner.abort.cancelled() => return Err(transfer::stopped(registration, Stop::Cancelled)),

@@ -16,7 +16,7 @@ pub enum SessionError {
     #[error("{}", one_line(&**.0))]
     Open(Arc<Error>),
     /// The same location is registered with other options.
-    #[error("{what} of '{location}' is registered already with different options")]
+    #[error("{what} of '{location}' is already registered with different options")]
     Different {
         /// `download`, `upload` or `sync`.
         what: &'static str,
@@ -36,7 +36,7 @@ pub enum SessionError {
         old_kind: &'static str,
     },
     /// Two registrations share local files.
-    #[error("'{new}' would be kept in '{}', which overlaps with '{}' of '{old}'", new_path.display(), old_path.display())]
+    #[error("'{new}' would be stored in '{}', which overlaps with '{}' of '{old}'", new_path.display(), old_path.display())]
     LocalConflict {
         /// The rejected location.
         new: String,
@@ -51,13 +51,13 @@ pub enum SessionError {
     #[error("{}", list(.0))]
     Conflicts(Vec<SessionError>),
     /// Two paths have the same name.
-    #[error("two paths are named '{0}'")]
+    #[error("two paths have the name '{0}'")]
     NameTaken(String),
     /// No path has this name.
-    #[error("nothing is named '{0}' here")]
+    #[error("no path has the name '{0}'")]
     NoSuchName(String),
     /// The interval is zero.
-    #[error("the interval of '{location}' must be longer than nothing; None means at the end only")]
+    #[error("the interval of '{location}' must be greater than zero; None uploads only at the end")]
     NoInterval {
         /// The location.
         location: String,
@@ -72,7 +72,7 @@ pub enum SessionError {
         location: String,
     },
     /// A plan was requested for a local path instead of a URL.
-    #[error("'{0}' is a path, which is used where it is: nothing would be copied")]
+    #[error("'{0}' is a local path, which is used in place: nothing would be copied")]
     PassedThrough(String),
     /// A pattern of `exclude` cannot match any key.
     #[error(transparent)]
@@ -123,7 +123,7 @@ pub enum SessionError {
         is: &'static str,
     },
     /// The program did not create its output of one file.
-    #[error("there is no '{}', so nothing was uploaded to '{location}'", path.display())]
+    #[error("'{}' does not exist, so nothing was uploaded to '{location}'", path.display())]
     NotMade {
         /// The remote location.
         location: String,
@@ -167,7 +167,7 @@ pub enum SessionError {
     #[error("the session is closed")]
     Closed,
     /// The end of the session was cut short because its runtime was shut down.
-    #[error("'{location}': the session was not ended, so it is not known what was uploaded")]
+    #[error("'{location}': the end of the session was cut short, so it is unknown what was uploaded")]
     CutShort {
         /// The location.
         location: String,
@@ -207,8 +207,8 @@ const NAMED: usize = 5;
 
 fn late(missing: Option<usize>, cause: Option<&str>) -> String {
     let late = match missing {
-        Some(missing) => format!("{missing} of its files did not make it in time"),
-        None => "time was over before it was known which of its files did not make it".to_owned(),
+        Some(missing) => format!("{missing} of its files were not uploaded in time"),
+        None => "the time was over before the missing files were known".to_owned(),
     };
     cause.map_or(late.clone(), |cause| format!("{late}; the last attempt failed: {cause}"))
 }

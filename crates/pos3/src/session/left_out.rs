@@ -82,7 +82,7 @@ fn with_old_objects(registration: &Registration, report: &Report) -> Option<Stri
     let mut old = of(registration, report).into_iter().filter(|left| left.has_old_object);
     let (first, more) = (old.next()?, more(old.count()));
     Some(format!(
-        "'{}' in '{}' is a symbolic link now, which is not followed: its object still has the content from before{more}",
+        "'{}' in '{}' is a symbolic link now, which is not followed: its object still has the earlier content{more}",
         first.key,
         registration.local.display(),
     ))

@@ -240,7 +240,7 @@ impl Manifest for Turned {
 
 impl Warning {
     fn alone(why: &str, about: Option<String>) -> Self {
-        let text = format!("this session remembers by itself, and waits for no other process: {why}");
+        let text = format!("the sync state is kept in memory and not shared with other processes: {why}");
         Self { about: about.unwrap_or_else(|| text.clone()), text }
     }
 }

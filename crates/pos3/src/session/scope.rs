@@ -125,8 +125,8 @@ fn also(f: &mut fmt::Formatter<'_>, ending: &Ending) -> fmt::Result {
     let errors: Vec<_> = ending.uploads.iter().filter_map(|ended| ended.error.as_ref()).collect();
     match errors.as_slice() {
         [] => Ok(()),
-        [only] => write!(f, " (and 1 upload did not make it: {only})"),
-        [first, ..] => write!(f, " (and {} uploads did not make it, the first: {first})", errors.len()),
+        [only] => write!(f, " (and 1 upload is incomplete: {only})"),
+        [first, ..] => write!(f, " (and {} uploads are incomplete, the first: {first})", errors.len()),
     }
 }
 

@@ -92,10 +92,8 @@ impl Database {
         };
         directory.remove_file(path)?;
         let database = Self::open(directory, path, pair).map_err(|fault| fault.at(path))?;
-        let warning = format!(
-            "'{}' could not be used and is begun anew, so this run compares more than it had to: {why}",
-            path.display()
-        );
+        let warning =
+            format!("'{}' cannot be used and is replaced, so this run compares more files: {why}", path.display());
         Ok((database, Some(warning)))
     }
 
@@ -173,7 +171,11 @@ fn check_format(found: &[u8]) -> Result<(), Fault> {
 }
 
 fn check_place(found: Option<&[u8]>, place: &str) -> Result<(), Fault> {
-    if found == Some(place.as_bytes()) { Ok(()) } else { Err(Fault::Useless("it is of other places".to_owned())) }
+    if found == Some(place.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Fault::Useless("it belongs to other locations".to_owned()))
+    }
 }
 
 /// Returns a time as seconds since 1970; an earlier time becomes 0.

@@ -126,7 +126,7 @@ fn objection_to_directory(facts: &Stat) -> Option<&'static str> {
     let is_shared = mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX);
     match (is_trusted, is_shared) {
         (false, _) => Some("it belongs to another user; choose another with POS3_STATE_DIR"),
-        (true, true) => Some("others can write to it; take that away: chmod go-w"),
+        (true, true) => Some("other users can write to it; restrict it with chmod go-w"),
         (true, false) => None,
     }
 }
@@ -139,9 +139,9 @@ fn objection_to_file(facts: &Stat) -> Option<&'static str> {
     } else if facts.st_uid != rustix::process::geteuid().as_raw() {
         Some("it belongs to another user; remove it")
     } else if facts.st_nlink != 1 {
-        Some("it has another name, a hard link; remove it")
+        Some("it has a second hard link; remove it")
     } else if mode.intersects(Mode::WGRP | Mode::WOTH) {
-        Some("others can write to it; remove it")
+        Some("other users can write to it; remove it")
     } else {
         None
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum StateError {
     /// Another run uses the sync state.
-    #[error("{} uses '{}': a sync between these two places is running", process(*.holder), path.display())]
+    #[error("{} uses '{}': a sync between these two locations is running", process(*.holder), path.display())]
     Locked {
         /// The file.
         path: PathBuf,
@@ -16,7 +16,7 @@ pub enum StateError {
         holder: Option<u32>,
     },
     /// The file was written by a newer version, which still needs it.
-    #[error("'{}' is of a newer version of pos3: its format is {found}, and this version knows {known}", path.display())]
+    #[error("'{}' was written by a newer version of pos3: its format is {found}, and this version supports {known}", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum StateError {
         known: u32,
     },
     /// A store does not outlive the process. In the next process, its fingerprints could stand for other content.
-    #[error("'{location}' ends with this process: there is nothing to remember of it")]
+    #[error("'{location}' is lost when the process ends, so it has no sync state")]
     Fleeting {
         /// The location.
         location: String,

@@ -107,10 +107,10 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, ManifestError> {
     match tokio::task::spawn_blocking(read).await {
         Ok(read) => read.map_err(|error| failed(&error)),
-        Err(_) => Err(ManifestError("what is remembered cannot be read: the database is damaged".to_owned())),
+        Err(_) => Err(ManifestError("cannot read the sync state: the database is damaged".to_owned())),
     }
 }
 
 fn failed(error: &redb::Error) -> ManifestError {
-    ManifestError(format!("what is remembered cannot be read: {error}"))
+    ManifestError(format!("cannot read the sync state: {error}"))
 }

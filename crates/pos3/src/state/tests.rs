@@ -152,7 +152,7 @@ async fn one_pair_is_open_once_and_free_again_when_it_is_dropped() {
     let state = world.open("a", "b").await;
     let error = world.try_open("b", "a").await.unwrap_err();
     let expected = format!(
-        "process {} uses '{}': a sync between these two places is running",
+        "process {} uses '{}': a sync between these two locations is running",
         std::process::id(),
         state.path().display()
     );
@@ -309,8 +309,10 @@ async fn a_file_of_a_newer_version_is_left_alone() {
     edit_header(&path, b"left", b"in other words");
 
     let error = world.try_open("a", "b").await.unwrap_err();
-    let expected =
-        format!("'{}' is of a newer version of pos3: its format is 2, and this version knows 1", path.display());
+    let expected = format!(
+        "'{}' was written by a newer version of pos3: its format is 2, and this version supports 1",
+        path.display()
+    );
     assert_eq!(error.to_string(), expected);
     let database = redb::Database::open(&path).unwrap();
     let table = database.begin_read().unwrap().open_table(redb::TableDefinition::<&[u8], &[u8]>::new("header"));
@@ -400,13 +402,13 @@ async fn what_others_plant_in_the_state_directory_is_left_as_it_is() {
     let victim = world.root.path().join("victim");
     let plants: &[(&str, Plant<'_>)] = &[
         ("a symbolic link", &|name| std::os::unix::fs::symlink(&victim, name).unwrap()),
-        ("a hard link", &|name| fs::hard_link(&victim, name).unwrap()),
+        ("a second hard link", &|name| fs::hard_link(&victim, name).unwrap()),
         // `mkfifo` is called directly: a child process would inherit the locks of other tests for a moment.
         #[cfg(target_os = "linux")]
         ("not a regular file", &|name| {
             rustix::fs::mkfifoat(rustix::fs::CWD, name, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
         }),
-        ("others can write to it", &|name| {
+        ("other users can write to it", &|name| {
             fs::write(name, "precious").unwrap();
             fs::set_permissions(name, fs::Permissions::from_mode(0o666)).unwrap();
         }),

@@ -75,7 +75,7 @@ impl Drop for Writer {
 }
 
 fn ended() -> ManifestError {
-    ManifestError("the thread that writes what is remembered has ended".to_owned())
+    ManifestError("the thread that writes the sync state has ended".to_owned())
 }
 
 fn serve(database: &Database, file: &Path, waiting: &mpsc::Receiver<Request>) {
@@ -85,8 +85,8 @@ fn serve(database: &Database, file: &Path, waiting: &mpsc::Receiver<Request>) {
         let written = catch_unwind(AssertUnwindSafe(|| commit(database, &requests)));
         let failure = match written {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(format!("cannot write what is remembered to '{}': {error}", file.display())),
-            Err(_) => Some(format!("cannot write what is remembered to '{}': the database is damaged", file.display())),
+            Ok(Err(error)) => Some(format!("cannot write the sync state to '{}': {error}", file.display())),
+            Err(_) => Some(format!("cannot write the sync state to '{}': the database is damaged", file.display())),
         };
         for request in requests {
             let answer = failure.clone().map_or(Ok(()), |message| Err(ManifestError(message)));

@@ -104,7 +104,7 @@ struct LeftOutJson<'a> {
     leads_to: Option<String>,
     /// Whether the content is not uploaded under any other name either.
     lacks_content: bool,
-    /// Whether the object of this name still has the content from before.
+    /// Whether the object of this name still has the earlier content.
     has_old_object: bool,
 }
 
@@ -543,7 +543,7 @@ fn shape_hint(kind: Use, place: &Place, path: &Path) -> Option<String> {
 fn left_out(left: &LeftOut) -> String {
     match &left.link {
         Some(link) => {
-            let old = if left.has_old_object { "; its object still has the content from before" } else { "" };
+            let old = if left.has_old_object { "; its object still has the earlier content" } else { "" };
             format!("{}, a symbolic link to {}{old}", left.key, link.target().display())
         }
         None => format!("{} because {}", left.key, left.why),

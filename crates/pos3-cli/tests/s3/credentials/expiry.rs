@@ -65,7 +65,7 @@ fn credentials_that_end_and_cannot_be_had_again_end_the_run_and_say_where_from()
     assert_eq!(account.server.keys(BUCKET), [""; 0]);
     let home = account.program.path(".aws");
     let told = format!(
-        ": no credentials could be had: the S3 credentials could not be had from the AWS profile 'default' ('{0}/config' \
+        ": no credentials found: cannot get S3 credentials from the AWS profile 'default' ('{0}/config' \
          or '{0}/credentials'): AccessDenied: not for you\n",
         home.display()
     );

@@ -26,7 +26,7 @@ fn nothing_at_all() {
     assert_eq!(
         error,
         format!(
-            "error: there are no S3 credentials; looked at the environment (AWS_ACCESS_KEY_ID is not set), the AWS profile \
+            "error: no S3 credentials found; looked at the environment (AWS_ACCESS_KEY_ID is not set), the AWS profile \
              'default' (nothing for it in {FILES}), a web identity (AWS_WEB_IDENTITY_TOKEN_FILE is not set), a container \
              (neither AWS_CONTAINER_CREDENTIALS_FULL_URI nor AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set), the \
              instance's metadata (IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`)"
@@ -42,17 +42,14 @@ fn no_instance() {
     let silent = listener.local_addr().unwrap().to_string();
     // Nobody listens on a port that is reserved for a service that has gone.
     for (address, why) in
-        [("127.0.0.1:1", "cannot connect to http://"), (&*silent, "no whole answer came from http://")]
+        [("127.0.0.1:1", "cannot connect to http://"), (&*silent, "no complete response from http://")]
     {
         let account = Account::new(&[]);
         let endpoint = format!("http://{address}");
         let variables = [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*endpoint)];
         let [error, hint] = told(&account, &account.fails(&variables));
         let instance = error.split_once("the instance's metadata (could not communicate with IMDS: ").unwrap().1;
-        assert!(
-            error.starts_with("error: there are no S3 credentials; looked at ") && instance.contains(why),
-            "{error}"
-        );
+        assert!(error.starts_with("error: no S3 credentials found; looked at ") && instance.contains(why), "{error}");
         assert!(hint.starts_with("hint: set AWS_ACCESS_KEY_ID"), "{hint}");
     }
 }
@@ -89,7 +86,7 @@ fn a_sign_on_that_has_ended() {
     ] {
         let account = Account::new(files);
         let [error, hint] = told(&account, &account.fails(&[]));
-        let place = format!("error: the S3 credentials could not be had from the AWS profile 'default' ({FILES}): ");
+        let place = format!("error: cannot get S3 credentials from the AWS profile 'default' ({FILES}): ");
         assert!(error.starts_with(&place) && error.contains(why), "{error}");
         assert_eq!(hint, "hint: sign in again: aws sso login");
     }
@@ -142,7 +139,7 @@ fn a_process_that_gives_none() {
     ] {
         let account = Account::new(&[(".aws/config", &process(script))]);
         let [error, hint] = told(&account, &account.fails(&[("PATH", "/usr/bin:/bin")]));
-        let place = format!("error: the S3 credentials could not be had from the AWS profile 'default' ({FILES}): ");
+        let place = format!("error: cannot get S3 credentials from the AWS profile 'default' ({FILES}): ");
         assert!(error.starts_with(&place) && error.contains(why), "{error}");
         assert_eq!(hint, FAILED);
     }
@@ -161,7 +158,7 @@ fn a_token_service_that_refuses() {
     let account = Account::new(&[(".aws/config", &role), ("token", SECRET)]);
     account.services.refuse_after(0, "AccessDenied");
     let [error, hint] = told(&account, &account.fails(&[]));
-    let place = format!("error: the S3 credentials could not be had from the AWS profile 'default' ({FILES}): ");
+    let place = format!("error: cannot get S3 credentials from the AWS profile 'default' ({FILES}): ");
     assert!(error.starts_with(&place) && error.ends_with("): AccessDenied: not for you"), "{error}");
     assert_eq!((hint.as_str(), account.services.requests().len()), (FAILED, 1));
 
@@ -172,7 +169,7 @@ fn a_token_service_that_refuses() {
         ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/web"),
     ];
     let [error, hint] = told(&account, &account.fails(&identity));
-    let place = "error: the S3 credentials could not be had from a web identity (AWS_WEB_IDENTITY_TOKEN_FILE): ";
+    let place = "error: cannot get S3 credentials from a web identity (AWS_WEB_IDENTITY_TOKEN_FILE): ";
     assert!(error.starts_with(place) && error.contains("AccessDenied"), "{error}");
     assert_eq!(hint, FAILED);
 }

@@ -20,7 +20,7 @@ fn keys(section: &str) -> String {
 
 #[test]
 fn a_profile_that_cannot_be_used_never_means_the_credentials_of_the_machine() {
-    let unusable = "the name of a profile can have letters without accents, digits and '_-/.%@:+'";
+    let unusable = "the name of a profile may contain letters without accents, digits and '_-/.%@:+'";
     for (section, name, code, why) in [
         ("lab", "lab", 2, ".aws/config' (it has [lab], where [profile lab] is needed) or '"),
         ("profile my lab", "my lab", 1, unusable),
@@ -91,8 +91,9 @@ fn a_line_end_around_a_key_is_refused_with_the_name_of_its_variable() {
         ("AWS_SECRET_ACCESS_KEY", "test-key", format!(" {SECRET}")),
     ] {
         let error = account.ends(2, &[("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", &secret)]);
-        let expected =
-            format!("error: the environment variable {variable} has a blank or a line end around its value\n");
+        let expected = format!(
+            "error: the value of the environment variable {variable} begins or ends with a blank or a line end\n"
+        );
         assert!(error.starts_with(&expected) && error.contains("\nhint: "), "{error}");
     }
 }

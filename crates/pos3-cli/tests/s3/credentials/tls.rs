@@ -23,7 +23,7 @@ fn account(files: &[(&str, &str)]) -> Account {
 fn needs_the_authority(account: &Account, variables: &[(&str, &str)], given: &[(&str, usize)]) {
     let with = |file| [variables, &[("AWS_CA_BUNDLE", file)]].concat();
     let error = account.fails(&with("store.pem"));
-    assert!(error.starts_with("error: the S3 credentials could not be had from "), "{error}");
+    assert!(error.starts_with("error: cannot get S3 credentials from "), "{error}");
     let told = format!("): there is no secure connection to {}: invalid peer certificate", account.services.endpoint());
     assert!(error.contains(&told) && error.contains("\nhint: for a certificate of a private authority"), "{error}");
     for (service, _) in given {

@@ -75,7 +75,7 @@ impl Upload {
         match content.look_up().await?.and_then(|entry| entry.checksum) {
             Some(told @ Checksum::Crc64Nvme(_)) if told != sum => Err(StoreError::new(ErrorKind::Integrity, "read")
                 .with_key(&self.key)
-                .with_message("what was read has another checksum than what is stored")
+                .with_message("the checksum of the content that was read differs from the stored one")
                 .temporary()),
             told if told != Some(sum) && content.is_unnamed() => Err(content.unnamed("read").with_key(&self.key)),
             told => Ok(told == Some(sum)),

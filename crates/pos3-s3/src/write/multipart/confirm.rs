@@ -31,7 +31,7 @@ impl Upload {
         if parts.iter().any(|part| part.contradicted) && parts.iter().any(|part| part.proven) {
             return Err(StoreError::new(ErrorKind::Integrity, "write")
                 .with_key(&self.key)
-                .with_message("the server has another MD5 of a part than was sent"));
+                .with_message("the MD5 of a stored part differs from that of the sent part"));
         }
         Ok(())
     }
@@ -54,7 +54,7 @@ impl Upload {
             return Ok((entry, proven));
         }
         let misstored = |there| Misstored {
-            why: "the server made an object of other bytes than were sent",
+            why: "the stored object differs from the sent parts",
             answered: entry.fingerprint.clone(),
             there,
         };

@@ -152,11 +152,11 @@ impl Upload {
             .exchange(&request, |answer| {
                 let etag = header(&answer.headers, "etag").to_owned();
                 if etag.is_empty() {
-                    return Err(Failure::Garbled("the answer does not tell the ETag of a part".into()));
+                    return Err(Failure::Garbled("the response has no ETag of a part".into()));
                 }
                 let evidence = proof.check(&answer.headers)?;
                 if evidence == Evidence::Contradicted && !was_contradicted.swap(true, Ordering::Relaxed) {
-                    return Err(Failure::Garbled("the server has another MD5 of a part than was sent".into()));
+                    return Err(Failure::Garbled("the MD5 of a stored part differs from that of the sent part".into()));
                 }
                 let proven = evidence == Evidence::Proven;
                 let contradicted = evidence == Evidence::Contradicted && self.bucket.client.has_digests();

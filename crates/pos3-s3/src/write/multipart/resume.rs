@@ -199,11 +199,11 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
     echo::check_filled("key", echoed[1].as_deref(), key)?;
     echo::check_filled("upload", echoed[2].as_deref(), id)?;
     if contradicted {
-        return Err(Failure::Contradictory("the server says in two ways where the list of parts goes on".into()));
+        return Err(Failure::Contradictory("the list of parts has two different next markers".into()));
     }
     match (truncated.trim(), marker.trim().parse()) {
         ("true", Ok(next)) => Ok((parts, Some(next))),
-        ("true", Err(_)) => Err(Failure::Garbled("the list of parts does not say where it goes on".into())),
+        ("true", Err(_)) => Err(Failure::Garbled("the list of parts has more pages but no next marker".into())),
         _ => Ok((parts, None)),
     }
 }

@@ -171,7 +171,7 @@ impl Chain {
         let error = match timeout(DEADLINE, provider.provide_credentials()).await {
             Ok(Ok(credentials)) => return Ok(Ok(credentials)),
             Ok(Err(error)) => error,
-            Err(_) => return Err(failed(format!("there was no answer for {} seconds", DEADLINE.as_secs()))),
+            Err(_) => return Err(failed(format!("no response for {} seconds", DEADLINE.as_secs()))),
         };
         let why = match (place, &error) {
             (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if error.source().is_none() => {

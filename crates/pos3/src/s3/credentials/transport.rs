@@ -102,7 +102,7 @@ async fn exchange(pool: &pos3_s3::HttpClient, request: HttpRequest) -> Result<Ht
     while let Some(chunk) = chunks.try_next().await.map_err(|error| failed(&server, error))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(ConnectorError::other(
-                format!("the answer is larger than {LARGEST_ANSWER} bytes").into(),
+                format!("the response is larger than {LARGEST_ANSWER} bytes").into(),
                 None,
             ));
         }
@@ -134,7 +134,7 @@ fn failed(server: &str, error: HttpError) -> ConnectorError {
     let what = match kind {
         HttpErrorKind::Connect => "cannot connect to",
         HttpErrorKind::Unknown => "there is no secure connection to",
-        _ => "no whole answer came from",
+        _ => "no complete response from",
     };
     let error = Box::new(NoAnswer { what, server: server.to_owned(), source: error });
     match kind {

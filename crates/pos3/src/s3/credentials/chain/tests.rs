@@ -33,7 +33,7 @@ async fn a_process_that_hangs_is_given_up() {
     let begun = tokio::time::Instant::now();
     let Err(Missing::Failed { place, why }) = chain.load().await else { panic!("it hangs") };
     assert!(place.starts_with("the AWS profile 'default' ('") && place.contains("/.aws/config' or '"), "{place}");
-    assert_eq!(why, "there was no answer for 60 seconds");
+    assert_eq!(why, "no response for 60 seconds");
     assert_eq!(begun.elapsed().as_secs(), DEADLINE.as_secs());
 
     // The clock of the test is paused and jumps ahead, so the process may only just have started.
