@@ -73,7 +73,7 @@ struct Inner {
     brake: Brake,
     clock: Clock,
     habits: Habits,
-    /// True once any request got an answer.
+    /// Set when any request has received a response.
     has_answered: AtomicBool,
     /// The last failure since a request succeeded.
     trouble: Mutex<Option<Failure>>,
@@ -303,7 +303,7 @@ impl S3Client {
         }
     }
 
-    /// Sends a request once and returns what `read` makes of the whole answer.
+    /// Sends a request once and returns the result of `read` for the complete response.
     pub(crate) async fn exchange_once<T>(
         &self,
         counters: &Counters,
@@ -317,7 +317,7 @@ impl S3Client {
         let (head, body) = self.attempt(counters, request).await?.into_parts();
         let body = match request.patience {
             None => collect(body, self.floor(self.config().idle_timeout), LARGEST_ANSWER).await?,
-            // A server may send white space from time to time while it works.
+            // A server may send white space while it works.
             Some(patience) => {
                 let limit = patience * LONGEST_PATIENCE;
                 let floor = Floor::new(SlowestAnswer { bytes: 0, within: limit }, patience);

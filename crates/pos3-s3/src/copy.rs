@@ -1,7 +1,8 @@
-//! Copies inside the server: no byte of them comes through this machine.
+//! Copies inside the server, without transferring content through this machine.
 //!
-//! Every copy is conditional on the source being what was listed, and has happened only when the server's result
-//! element says so: a `200 OK` with an `<Error>` in it, taken for a success, would make a move lose data.
+//! Every copy is conditional on the source being the listed object. It has succeeded only if the response contains the
+//! result element. A `200 OK` that contains an `<Error>` must not be treated as a success, because a move would then
+//! lose data.
 
 mod confirm;
 mod tags;
@@ -26,10 +27,10 @@ use crate::operation::Operation;
 use crate::store::S3Store;
 use crate::write::{ObjectHeaders, PartSource, REPEATS, expecting, part_size_for, with_content_type, written};
 
-/// How long a server may work without a word on what takes it long: copying gigabytes, putting parts together.
+/// How long a server may send nothing during a long operation, such as copying gigabytes or combining parts.
 pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
 
-/// The size of a part of a copy: large, because only its request costs.
+/// The size of a part of a copy. It is large, because only the request has a cost.
 const COPY_PART: u64 = 256 << 20;
 
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
@@ -37,7 +38,7 @@ const COPY_SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-sou
 const COPY_SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
 const METADATA_DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive");
 
-/// What describes an object beside its content, and does not come along when it is copied in parts.
+/// The headers that describe an object. A copy in parts does not preserve them.
 const DESCRIPTION: [&str; 7] = [
     "cache-control",
     "content-disposition",
@@ -48,7 +49,7 @@ const DESCRIPTION: [&str; 7] = [
     "x-amz-website-redirect-location",
 ];
 
-/// An object on the same server, as it was seen.
+/// An object on the same server, with its known fingerprint.
 #[derive(Clone, Copy)]
 pub(crate) struct CopySource<'s> {
     bucket: &'s Arc<Bucket>,
@@ -58,17 +59,17 @@ pub(crate) struct CopySource<'s> {
     digest: Option<Digest>,
 }
 
-/// Up to which size an object is copied by one request, and in which parts if it is larger.
+/// The largest object that is copied by one request, and the part size for larger ones.
 #[derive(Clone, Copy)]
 struct Limit {
     size: u64,
     part: u64,
 }
 
-/// A copy that the server answered to have made.
+/// A copy that the server has reported as complete.
 struct Copied {
     entry: Entry,
-    /// Its checksum, if the server told it.
+    /// Its checksum, if the server returned it.
     sum: Option<Checksum>,
 }
 
@@ -93,16 +94,16 @@ impl<'s> CopySource<'s> {
 }
 
 impl Bucket {
-    /// Stores content by copying it where the server has it already; nothing if it has not, or may not be asked.
+    /// Stores content by copying it if the server already has it. Returns `None` if the server does not have it, or if
+    /// the credentials do not permit the copy.
     ///
-    /// A copy carries the source's description unless the caller gives one.
+    /// A copy has the description of the source, unless the caller sets another one.
     ///
-    /// What the caller expects of the target is asked of the server in the same step. Completing an upload is where a
-    /// large put is conditional too, so large content is copied in parts, of the sizes in which it would be sent: the
-    /// outcome is the same object, ETag included. Small content is copied by one CopyObject with the condition on it; S3
-    /// obeys it there since 2025, and a server that does not know it is one that ignores conditions. Where a condition
-    /// does not hold, the answer does not always tell whether it is the source's or the target's, so the content is then
-    /// sent, which does tell.
+    /// The server checks the caller's expectation about the target in the same step. Large content is copied in parts,
+    /// because the completion of an upload can be conditional. The parts have the sizes of an upload, so the result is
+    /// the same object with the same ETag. Small content is copied by one conditional CopyObject. S3 has supported this
+    /// since 2025, and other servers ignore the condition. If a condition fails, the response does not always show
+    /// whether it is that of the source or of the target. The content is then uploaded, which distinguishes them.
     pub(crate) async fn put_by_copy(
         self: &Arc<Self>,
         key: &Key,
@@ -128,7 +129,7 @@ impl Bucket {
                 }
                 Ok(Some(copied))
             }
-            // Reading and writing may be allowed, or possible, where copying is not.
+            // The credentials may permit reading and writing, but not copying.
             Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => Ok(None),
             Err(error) if conditional && !in_parts && error.kind() == ErrorKind::Precondition => Ok(None),
             Err(error) => Err(error),
@@ -150,8 +151,8 @@ impl Bucket {
         Limit { size, part: COPY_PART.min(size) }
     }
 
-    /// Copies an object, and returns whether the copy is known to be what the source is. One that the server shows to be
-    /// something else is made again.
+    /// Copies an object, and returns whether the copy is verified. If the server reports values that differ from the
+    /// source, the object is copied again.
     async fn copy_from(
         self: &Arc<Self>,
         source: CopySource<'_>,
@@ -178,8 +179,8 @@ impl Bucket {
         }
     }
 
-    /// Copies an object by one request. If its answer is lost or tells nothing, the copy is looked up: a further request
-    /// could fail because of the object that the first one made.
+    /// Copies an object by one request. If the response is lost or inconclusive, the copy is looked up. A second
+    /// request could fail because of the object that the first one created.
     async fn copy_whole(
         &self,
         source: CopySource<'_>,
@@ -206,7 +207,7 @@ impl Bucket {
         }
     }
 
-    /// Returns the copy that an earlier request made, if the object at its key is one, or else the error.
+    /// Returns the copy of an earlier request if the object at the key is that copy. Otherwise, returns the error.
     async fn copy_made(&self, source: CopySource<'_>, to: &Key, error: StoreError) -> Result<Copied> {
         let Ok((from, _)) = source.bucket.head_if(source.key, source.fingerprint, "copy").await else {
             return Err(error);
@@ -261,7 +262,7 @@ impl Bucket {
     }
 }
 
-/// Returns the headers that describe an object, to be given to its copy.
+/// Returns the headers that describe an object, for its copy.
 fn description(headers: &HeaderMap) -> ObjectHeaders {
     let describes = |name: &str| DESCRIPTION.contains(&name) || name.starts_with("x-amz-meta-");
     headers

@@ -1,8 +1,8 @@
-//! Deletes: a thousand keys per request, and an answer for every key.
+//! Deletes a thousand keys per request, and returns a result for each key.
 //!
-//! A server that does not mention a key has not said that it is gone, so the answers are asked for in full and matched
-//! by the exact key. An object that another process wrote meanwhile stays: pos3 looks at the objects before each request,
-//! and sends the ETags that it saw.
+//! If a server does not mention a key, the key may still exist. So pos3 requests a full response and matches it by
+//! exact keys. An object that another process has written meanwhile stays: pos3 looks up the objects before each
+//! request, and sends the ETags that it saw.
 
 mod document;
 mod look;
@@ -26,19 +26,19 @@ use crate::operation::Operation;
 use document::{Answers, Conditions, answers, document, etag_of, fits_xml};
 use look::{Standing, Standings};
 
-/// The most keys one request takes.
+/// The largest number of keys in one request.
 pub(crate) const BATCH: usize = 1000;
 
-/// How many requests one call has in flight.
+/// The number of requests that one call has in flight.
 const PARALLEL: usize = 4;
 
-/// As [`PARALLEL`], where each key costs a request.
+/// Like [`PARALLEL`], if each key costs a request.
 const PARALLEL_SINGLE: usize = 16;
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 impl Bucket {
-    /// Deletes keys and answers for each, in their order.
+    /// Deletes keys and returns the results in their order.
     pub(crate) async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let batches: Vec<_> = keys.chunks(BATCH).map(|batch| self.delete_batch(batch)).collect();
         stream::iter(batches).buffered(PARALLEL).flat_map(stream::iter).collect().await
@@ -54,13 +54,13 @@ impl Bucket {
         stream::iter(requests).buffered(PARALLEL_SINGLE).collect().await
     }
 
-    /// Answers for a key that the batch named, and deletes one that it could not name.
+    /// Returns the result of a key in the batch. Deletes a key that the batch could not contain.
     async fn delete_or_answer(&self, asked: &DeleteKey, answers: &Answers) -> Result<()> {
         if fits_xml(&asked.key) { self.answer_for(&asked.key, answers) } else { self.delete_one(asked).await }
     }
 
-    /// Deletes keys in one request, and those the server had trouble with in further ones. Returns nothing where the server
-    /// has no such request; then it has deleted nothing.
+    /// Deletes keys in one request, and repeats those that failed in the server. Returns `None` if the server does not
+    /// support this request; nothing is then deleted.
     async fn delete_all(&self, mut keys: Vec<&DeleteKey>) -> Option<Answers> {
         let mut attempts = self.client.attempts();
         let mut answers = Answers::new();
@@ -93,7 +93,7 @@ impl Bucket {
         Some(answers)
     }
 
-    /// Deletes objects that were just seen to be as they were: with their ETags, unless the server refuses those.
+    /// Deletes objects that have just been looked up, with their ETags unless the server refuses those.
     async fn delete_seen(&self, keys: &[&DeleteKey]) -> Result<Answers, Failure> {
         if keys.is_empty() {
             return Ok(Answers::new());
@@ -113,8 +113,8 @@ impl Bucket {
         }
     }
 
-    /// Deletes once more, without their ETags, those objects that the server may have refused to delete for the condition
-    /// although it holds. Some servers judge it wrongly, and Amazon allows it only with the permission to read.
+    /// Repeats deletes without ETags if the server may have refused them because of a condition that is met. Some
+    /// servers evaluate it wrongly, and Amazon permits it only with the permission to read.
     async fn without_conditions(&self, keys: &[&DeleteKey], mut answers: Answers) -> Result<Answers, Failure> {
         let mut again = Vec::new();
         let mut doubted = Vec::new();
@@ -147,7 +147,7 @@ impl Bucket {
         if again.is_empty() || !self.client.may_drop_conditions() {
             return Ok(answers);
         }
-        // What the server refuses for another reason keeps its first answer.
+        // If the server refuses the repeated request, the first result stays.
         if let Ok(plain) = self.delete_once(&again, Conditions::Unsent).await {
             let deleted: Vec<_> = plain.into_iter().filter(|(_, answer)| answer.is_ok()).collect();
             if !deleted.is_empty() {
@@ -167,7 +167,7 @@ impl Bucket {
         self.client.exchange_once(&self.counters, &request.body(body, payload), answers).await
     }
 
-    /// Returns true for a server without this request, which is then not asked again.
+    /// Returns true if the server does not support this request. It is then not used again.
     fn lacks_batches(&self, failure: &Failure) -> bool {
         let lacks = failure.refusal().is_some_and(|refusal| refusal.kind() == ErrorKind::Unsupported);
         if lacks {
@@ -190,12 +190,12 @@ impl Bucket {
     }
 }
 
-/// Returns true for a key at which nothing forbids the delete.
+/// Returns true if nothing prevents the delete of the key.
 fn is_to_delete(key: &Key, standings: &Standings<'_>) -> bool {
     matches!(standings.get(key.as_str()), None | Some(Standing::AsSeen))
 }
 
-/// Returns the answers that a look alone gives.
+/// Returns the results that follow from the lookup alone.
 fn settled(standings: Standings<'_>) -> impl Iterator<Item = (String, Result<(), Failure>)> {
     standings.into_iter().filter_map(|(key, standing)| {
         let answer = match standing {
@@ -212,7 +212,7 @@ fn is_temporary(answer: Option<&Result<(), Failure>>) -> bool {
     answer.is_some_and(|answer| answer.as_ref().is_err_and(Failure::is_temporary))
 }
 
-/// Returns true if the server may have refused the whole document for an element that it does not know.
+/// Returns true if the server may have refused the whole document because of an unknown element.
 fn is_refused_document(failure: &Failure) -> bool {
     is_unknown(failure) || failure.refusal().is_some_and(|refusal| refusal.code == "MalformedXML")
 }

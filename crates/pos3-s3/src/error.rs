@@ -1,7 +1,7 @@
-//! What goes wrong with a request, and what it means for the caller.
+//! The failures of requests and their meaning for the caller.
 //!
-//! A server says why it refused in the `<Code>` of its answer. Decisions are made by that code and by the HTTP status,
-//! never by searching text: a key named `SlowDown` must not look like an overloaded server.
+//! A server reports the reason of a refusal in the `<Code>` of its response. Decisions use only this code and the HTTP
+//! status, never the message text: a key named `SlowDown` must not look like an overloaded server.
 
 use std::error::Error as _;
 use std::fmt;
@@ -19,36 +19,36 @@ use crate::client::xml::{self, XmlError};
 /// Why one attempt of a request failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server refused.
+    /// The server refused the request.
     Refused(Box<Refusal>),
-    /// No whole answer came. The server may have done what was asked.
+    /// No complete response arrived. The server may have executed the request.
     Transport(HttpError),
-    /// Nothing moved for so long. The server may have done what was asked.
+    /// There was no progress for this time. The server may have executed the request.
     Stalled(Duration),
-    /// Less came than the least that must come in some time. The server may have done what was asked.
+    /// The response was slower than the minimum transfer rate. The server may have executed the request.
     Slow(SlowestAnswer),
-    /// An answer came that cannot be trusted. The server may have done what was asked.
+    /// A response arrived that cannot be trusted. The server may have executed the request.
     Garbled(String),
-    /// An answer came whole, but it contradicts the request or itself. The next one would, too.
+    /// A complete response arrived, but it contradicts the request or itself. A retry would return the same.
     Contradictory(String),
-    /// The object is not what was expected.
+    /// The object is not the expected one.
     Changed,
-    /// No credentials could be had.
+    /// There are no credentials.
     Credentials(object_store::Error),
     /// The request cannot be expressed in HTTP.
     Request(String),
-    /// No object can have so many bytes.
+    /// No object can have this many bytes.
     TooLarge(u64),
-    /// The content to be sent could not be read, which its own store has tried often enough.
+    /// The content to be sent could not be read. Its own store has already retried this.
     Source(StoreError),
 }
 
 impl Failure {
-    /// Returns true if the same request may succeed when sent again.
+    /// Returns true if the same request may succeed when it is sent again.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_temporary(),
-            // A limit of this machine does not rise while a request waits.
+            // A limit of this machine does not change while the request waits.
             Self::Transport(error) if exhausted(error).is_some() => false,
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) => true,
@@ -61,7 +61,7 @@ impl Failure {
         }
     }
 
-    /// Returns this failure as one that the same request is not sent again for: whoever sent it looks whether it was executed.
+    /// Returns this failure as a permanent one. The caller then checks whether the request was executed.
     pub(crate) fn without_repeats(self) -> Self {
         match self {
             Self::Garbled(why) => Self::Contradictory(why),
@@ -69,33 +69,33 @@ impl Failure {
         }
     }
 
-    /// Returns true if an answer came whole and does not tell what was done.
+    /// Returns true if a complete response arrived that does not show whether the request was executed.
     pub(crate) fn tells_nothing(&self) -> bool {
         matches!(self, Self::Contradictory(_))
     }
 
-    /// Returns true if the server found another digest than it was told.
+    /// Returns true if the server computed another digest than the request contained.
     pub(crate) fn is_wrong_digest(&self) -> bool {
         self.refusal().is_some_and(|refusal| refusal.code == "BadDigest")
     }
 
-    /// Returns true if the server asked for fewer requests.
+    /// Returns true if the server requested a lower rate of requests.
     pub(crate) fn is_throttling(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.kind() == ErrorKind::Throttled)
     }
 
-    /// Returns true if the connection was refused or cut.
+    /// Returns true if the connection was refused or broken.
     pub(crate) fn is_cut_off(&self) -> bool {
         use HttpErrorKind::{Connect, Interrupted, Request};
         matches!(self, Self::Transport(error) if matches!(error.kind(), Connect | Request | Interrupted))
     }
 
-    /// Returns true if there were no credentials, or only some that have expired. The source may have new ones later.
+    /// Returns true if there are no credentials, or only expired ones. Their source may have new ones later.
     pub(crate) fn needs_new_credentials(&self) -> bool {
         matches!(self, Self::Credentials(_)) || self.refusal().is_some_and(Refusal::is_expired)
     }
 
-    /// Returns true if the server may have done what was asked although no answer says so.
+    /// Returns true if the server may have executed the request although no response shows it.
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.status.is_server_error(),
@@ -104,7 +104,7 @@ impl Failure {
         }
     }
 
-    /// Returns how far the failure reaches beyond this request.
+    /// Returns which other requests would fail for the same reason.
     fn reach(&self) -> Reach {
         match self {
             Self::Refused(refusal) => refusal.reach(),
@@ -117,7 +117,7 @@ impl Failure {
         }
     }
 
-    /// Returns the same failure once more: one request may fail many keys.
+    /// Returns a copy of this failure, because one request may fail for many keys.
     pub(crate) fn repeat(&self) -> Self {
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.clone()),
@@ -140,17 +140,17 @@ impl Failure {
         }
     }
 
-    /// Returns the pause the server asked for.
+    /// Returns the pause that the server requested.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         if let Self::Refused(refusal) = self { refusal.retry_after } else { None }
     }
 
-    /// Returns the server's answer if it refused with this code.
+    /// Returns the response if the server refused the request.
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
         if let Self::Refused(refusal) = self { Some(refusal) } else { None }
     }
 
-    /// Returns this failure as the store's error, saying what was being done in `bucket` and where that is.
+    /// Converts this failure to the store's error, which names the operation, the bucket and the server.
     pub(crate) fn during(
         self,
         operation: &'static str,
@@ -203,7 +203,7 @@ impl Failure {
             Self::Credentials(cause) => {
                 let error = error.with_message("no credentials found");
                 match cause {
-                    // What the provider said, without the type that its error had to be put in.
+                    // The text of the provider, without the error type that contains it.
                     object_store::Error::Generic { source, .. } => error.with_source(source),
                     other => error.with_source(other),
                 }
@@ -212,34 +212,34 @@ impl Failure {
     }
 }
 
-/// The error numbers of too many open files: of this process, and of the machine. They are the same on every Unix.
+/// The error numbers for too many open files, of this process and of the machine. They are the same on every Unix.
 const TOO_MANY_FILES: [i32; 2] = [24, 23];
 
-/// Returns the number of the system's error, if it lacks what this machine could have more of.
+/// Returns the error number of the system if a resource of this machine is exhausted.
 fn exhausted(error: &HttpError) -> Option<i32> {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     let mut codes = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
     codes.find(|code| TOO_MANY_FILES.contains(code))
 }
 
-/// Returns a transport's failure without its layers, and without the type that the client gave it.
+/// Returns the failure of a transport without its layers and without the type that the client gave it.
 fn untyped(error: &HttpError) -> std::io::Error {
     exhausted(error).map_or_else(|| std::io::Error::other(told(error)), std::io::Error::from_raw_os_error)
 }
 
-/// Returns the causes of a transport's failure in one line, without the layers of the client that only pass them on.
+/// Returns the causes of a transport's failure in one line, without layers that only pass them on.
 fn told(error: &HttpError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
     let told: Vec<String> = causes.filter(|cause| cause != "client error (Connect)").collect();
     if told.is_empty() { error.to_string() } else { told.join(": ") }
 }
 
-/// What is said where a web page comes in the place of S3's document.
+/// The message for a web page that was returned instead of an S3 document.
 const WEB_PAGE: &str = "the server returned a web page instead of an S3 response: a proxy, the login page of a \
                         network, or a wrong endpoint";
 
 impl Failure {
-    /// Returns why a document cannot be read. A web page comes from a server that is no S3 server, and would come again.
+    /// Returns why a document cannot be parsed. A web page is not from an S3 server, so a retry would return it again.
     pub(crate) fn of_document(document: &[u8], error: XmlError) -> Self {
         Self::of_web_page(document).unwrap_or_else(|| error.into())
     }
@@ -284,28 +284,28 @@ impl From<http::header::InvalidHeaderValue> for Failure {
     }
 }
 
-/// A server's answer that is not a success.
+/// A response that is not a success.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    /// S3's code, such as `NoSuchKey`; empty where the answer has none, as to HEAD.
+    /// The code of S3, such as `NoSuchKey`. It is empty if the response has none, as for HEAD.
     pub(crate) code: String,
     message: String,
     request_id: String,
     region: String,
     /// The server that a redirect leads to.
     elsewhere: Option<String>,
-    /// Where the credentials came from that have expired.
+    /// The source of the credentials that have expired.
     credentials: Option<String>,
-    /// The region that the server named before, where this request was sent and refused.
+    /// The region that the server named before, to which this request was sent and refused.
     followed: Option<String>,
     retry_after: Option<Duration>,
-    /// The server's time when it refused.
+    /// The time of the server when it refused the request.
     date: Option<SystemTime>,
 }
 
 impl Refusal {
-    /// Reads the answer; what has no readable `<Error>` still has a status.
+    /// Parses the response. Without a readable `<Error>`, the status remains.
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let [code, message, mut request_id, mut region] =
             xml::children(body, "Error", ["Code", "Message", "RequestId", "Region"]).unwrap_or_default();
@@ -333,38 +333,37 @@ impl Refusal {
         }
     }
 
-    /// Returns one key's refusal out of an answer that was a success as a whole.
+    /// Returns the refusal of one key in a response that was otherwise a success.
     pub(crate) fn of_key(code: String, message: String) -> Self {
         Self { code, message, ..Self::new(StatusCode::OK, &HeaderMap::new(), b"") }
     }
 
-    /// Returns true if the object is not the one that a condition names. Directory buckets of Amazon write the status into
-    /// the code.
+    /// Returns true if a condition on the object failed. Directory buckets of Amazon put the status into the code.
     pub(crate) fn is_failed_condition(&self) -> bool {
         self.code == "PreconditionFailed"
             || self.code.starts_with("412")
             || self.status == StatusCode::PRECONDITION_FAILED
     }
 
-    /// Returns true if a key has no object.
+    /// Returns true if there is no object at the key.
     pub(crate) fn is_missing_key(&self) -> bool {
         self.kind() == ErrorKind::NotFound && self.code != "NoSuchBucket"
     }
 
-    /// Returns the server's time if it may have refused for the time of the request; an answer to HEAD has no code.
+    /// Returns the server's time if the time of the request may be why it was refused. A response to HEAD has no code.
     pub(crate) fn time_of_server(&self) -> Option<SystemTime> {
         let by_code = matches!(self.code.as_str(), "RequestTimeTooSkewed" | "RequestExpired");
         let untold = self.code.is_empty() && self.status == StatusCode::FORBIDDEN;
         self.date.filter(|_| by_code || untold)
     }
 
-    /// Returns the region that the bucket is in, if the refusal is about that.
+    /// Returns the region of the bucket if it is the reason of the refusal.
     pub(crate) fn region(&self) -> Option<&str> {
         let plain = self.region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         (plain && !self.region.is_empty() && self.may_be_about_region()).then_some(&self.region)
     }
 
-    /// Returns true if this may be a refusal for the region that does not say so.
+    /// Returns true if the region may be the reason although the refusal does not state it.
     pub(crate) fn is_mute_about_region(&self) -> bool {
         self.code.is_empty() && self.region.is_empty() && self.may_be_about_region()
     }
@@ -373,7 +372,7 @@ impl Refusal {
         matches!(self.status.as_u16(), 301 | 307 | 400)
     }
 
-    /// Returns this refusal with where its credentials came from, if that is what it is about.
+    /// Adds the source of the credentials if they are the reason of the refusal.
     pub(crate) fn with_credentials_of(mut self, place: impl FnOnce() -> Option<String>) -> Self {
         if self.is_expired() {
             self.credentials = place();
@@ -381,7 +380,7 @@ impl Refusal {
         self
     }
 
-    /// Returns this refusal as that of a request which went to the region that the server had named.
+    /// Records that the request was sent to the region that the server had named.
     pub(crate) fn in_named_region(mut self, region: &str) -> Self {
         if self.region().is_some() || self.status.is_redirection() {
             self.followed = Some(region.to_owned());
@@ -394,7 +393,7 @@ impl Refusal {
             "RequestTimeout" | "InternalError" | "OperationAborted" | "ConditionalRequestConflict" => true,
             "NotImplemented" => false,
             _ if self.kind() == ErrorKind::Throttled => true,
-            // The body was damaged on the way; what is sent again is whole.
+            // The body was damaged in transit. It is intact when it is sent again.
             "BadDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody" => true,
             _ => matches!(self.status.as_u16(), 408 | 500 | 502..=504),
         }
@@ -430,8 +429,8 @@ impl Refusal {
         }
     }
 
-    /// Returns how far the refusal reaches. A signature that is wrong may be so for one odd key, and access may be denied to
-    /// some keys; a bucket that is gone, and credentials that are not valid, concern all of them.
+    /// Returns which other requests would fail for the same reason. A wrong signature may affect only one unusual key,
+    /// and access may be denied to some keys. A missing bucket or invalid credentials affect all of them.
     fn reach(&self) -> Reach {
         match (self.code.as_str(), self.kind()) {
             (
@@ -466,12 +465,12 @@ impl Refusal {
         }
     }
 
-    /// Returns true if other credentials would have been accepted.
+    /// Returns true if the credentials have expired.
     pub(crate) fn is_expired(&self) -> bool {
         matches!(self.code.as_str(), "ExpiredToken" | "TokenRefreshRequired")
     }
 
-    /// Returns words a user understands, where the kind's own do not say enough.
+    /// Returns a specific message if that of the kind is too general.
     fn message(&self, bucket: &str) -> Option<String> {
         Some(match self.code.as_str() {
             "NoSuchBucket" => format!("bucket '{bucket}' does not exist"),
@@ -510,7 +509,7 @@ impl Refusal {
     }
 }
 
-/// Returns the server of a URL, without a path, which may hold a signature.
+/// Returns the server of a URL without its path, which may contain a signature.
 fn server_of(url: &str) -> Option<String> {
     let uri: http::Uri = url.parse().ok()?;
     Some(without_userinfo(&format!("{}://{}", uri.scheme()?, uri.authority()?)).into_owned())

@@ -58,7 +58,7 @@ struct ListQuery {
     prefix: String,
     start_after: Option<Key>,
     shallow: bool,
-    /// The most objects that are wanted; nothing for all.
+    /// The largest number of objects to return, or `None` for all.
     most: Option<usize>,
 }
 

@@ -297,7 +297,7 @@ fn entry(key: &Key, size: u64, headers: &HeaderMap) -> Result<Entry, Failure> {
     Ok(entry)
 }
 
-/// Returns true if both are known and are not the same.
+/// Returns true if both are known and differ.
 fn differs<T: PartialEq>(known: Option<T>, told: Option<T>) -> bool {
     known.zip(told).is_some_and(|(known, told)| known != told)
 }

@@ -37,8 +37,8 @@ struct Marker {
 }
 
 impl Bucket {
-    /// Returns all open uploads below a prefix, including those of other programs, each once. If a server also sends
-    /// uploads from outside the prefix, they are left out with a warning.
+    /// Returns all open uploads below a prefix, including those of other programs, each once. If a server also lists
+    /// uploads from outside the prefix, they are ignored with a warning.
     pub(crate) async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
         let listed = self.list_uploads(prefix).await.map_err(|failure| self.unlisted(prefix, failure))?;
         let count = listed.len();

@@ -115,7 +115,7 @@ impl Bucket {
             if let Some(failure) = Failure::of_web_page(&answer.body) {
                 return Err(failure);
             }
-            // An answer that does not name the object is no failure: the object is looked up.
+            // A response that does not identify the object is not a failure: the object is looked up.
             let mut entry = stored(whole.key, whole.body.len() as u64);
             entry.fingerprint = etag::fingerprint(header(&answer.headers, "etag"));
             let digest = self.client.digest(&answer.headers);

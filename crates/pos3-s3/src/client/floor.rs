@@ -1,7 +1,7 @@
-//! How slow an answer may come.
+//! Detects responses that are too slow.
 //!
-//! A body of which one byte comes a second never stalls, and would keep a run for hours. Only the time in which the client
-//! waits for the server counts, so a reader that is slow, or is slowed down on purpose, fails nothing.
+//! A body that sends one byte per second never stalls, but would take hours. Only the time in which the client waits
+//! for the server counts. So a slow or throttled reader causes no failure.
 
 use std::future::Future;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// Returns a watch over a body that may stand still for `idle`.
+    /// Returns a watch on a body that may make no progress for `idle`.
     pub(crate) fn new(slowest: SlowestAnswer, idle: Duration) -> Self {
         Self { slowest, idle, waited: Duration::ZERO, arrived: 0 }
     }
@@ -30,7 +30,7 @@ impl Floor {
     ///
     /// # Errors
     ///
-    /// A server that sends nothing, or too little.
+    /// Fails if the server sends nothing, or too little.
     pub(crate) async fn next<T>(
         &mut self,
         next: impl Future<Output = T>,
@@ -77,9 +77,9 @@ mod tests {
         let floor = || Floor::new(slowest, Duration::from_secs(60));
         assert!(matches!(feed(&mut floor(), 100, 1, second, Duration::ZERO).await, Err(Failure::Slow(_))));
         assert!(feed(&mut floor(), 1000, 100, second, Duration::ZERO).await.is_ok());
-        // Who reads slowly waits for nothing.
+        // A slow reader does not wait for the server.
         assert!(feed(&mut floor(), 1000, 1, Duration::ZERO, second).await.is_ok());
-        // What came fast at first does not pay for a trickle later.
+        // Fast data at the beginning does not compensate for a slow body later.
         let mut later = floor();
         feed(&mut later, 60, 1 << 20, second, Duration::ZERO).await.unwrap();
         assert!(feed(&mut later, 100, 1, second, Duration::ZERO).await.is_err());

@@ -83,13 +83,13 @@ impl S3Client {
         }
     }
 
-    /// Returns true if conditions that a server refuses may be left out.
+    /// Returns true if conditions may be omitted after a server has refused them.
     pub(crate) fn may_drop_conditions(&self) -> bool {
         self.config().conditional_writes == ConditionalWrites::Auto
     }
 
-    /// Notes that the server deletes only without conditions. Nobody has to be warned: a look comes before each delete
-    /// anyway, and a server that ignores conditions without a word is no worse.
+    /// Records that the server deletes only without conditions. This needs no warning: pos3 looks up each object before
+    /// the delete anyway, and a server that silently ignores conditions is no better.
     pub(crate) fn lacks_conditional_deletes(&self) {
         self.0.habits.lacks_conditional_deletes.store(true, Ordering::Relaxed);
     }

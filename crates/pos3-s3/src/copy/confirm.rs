@@ -1,7 +1,7 @@
-//! Finds out whether a copy that the server made is what its source is, by what the server tells of both.
+//! Verifies that a copy inside the server matches its source.
 //!
-//! No byte of a copy comes through this machine, so there is nothing else to verify it by: the ETags, where they are
-//! digests, and the checksums that the server keeps.
+//! No content passes through this machine. So only the ETags, if they are digests, and the checksums that the server
+//! keeps can be compared.
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use crate::bucket::Bucket;
 use crate::client::habits::Protection;
 use crate::write::{Found, Misstored};
 
-/// What the server tells of a copy and its source.
+/// The result of comparing a copy with its source.
 #[derive(Debug, PartialEq, Eq)]
 enum Comparison {
     /// They are the same.
     Same,
-    /// Nothing that both have can be compared.
+    /// They have no value in common that can be compared.
     Unknown,
     /// Their checksums differ, unless the server computes them wrongly.
     OtherChecksum,
-    /// Their ETags differ, unless those are no digests.
+    /// Their ETags differ, unless they are not digests.
     OtherEtag,
 }
 
 impl CopySource<'_> {
-    /// Returns the part size that the copy must have for its ETag to be the source's, where nothing better could be compared;
-    /// otherwise the `usual` one.
+    /// Returns the part size that gives the copy the ETag of its source, if only ETags can be compared. Otherwise,
+    /// returns the `usual` size.
     pub(super) async fn part_size(&self, source: &Entry, usual: u64) -> u64 {
         let Some(Digest::Md5OfParts { parts, .. }) = source.digest.filter(|_| source.checksum.is_none()) else {
             return usual;
@@ -43,7 +43,7 @@ impl CopySource<'_> {
 }
 
 impl Bucket {
-    /// Finds out whether a copy is what its source is.
+    /// Verifies that a copy matches its source.
     pub(super) async fn confirm_copy(
         self: &Arc<Self>,
         source: &CopySource<'_>,
@@ -54,7 +54,7 @@ impl Bucket {
             return Ok((entry, true));
         }
         let Found::There(found) = self.look_at(&entry).await? else { return Ok((entry, false)) };
-        // A source that changed meanwhile, or may not be looked up, tells nothing.
+        // If the source has changed or cannot be looked up, nothing can be compared.
         let from = source.bucket.head_if(source.key, source.fingerprint, "copy").await;
         let (Ok((from, _)), true) = (from, self.client.compares()) else { return Ok((entry, false)) };
         let copy = Entry { checksum: found.checksum.or(sum), modified: entry.modified.or(found.modified), ..found };

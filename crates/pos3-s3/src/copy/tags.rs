@@ -1,5 +1,5 @@
-//! The tags of an object that is copied in parts: the server keeps them on a copy in one piece, but an upload in parts begins
-//! without any.
+//! The tags of an object that is copied in parts. A copy in one request preserves them, but an upload in parts begins
+//! without tags.
 
 use pos3_core::{Checksum, Key, Result};
 
@@ -16,7 +16,7 @@ use crate::write::{ObjectHeaders, Upload};
 const TAGGING: http::HeaderName = http::HeaderName::from_static("x-amz-tagging");
 
 impl CopySource<'_> {
-    /// Returns the tags of the source as a header writes them, if it has any and they may be read.
+    /// Returns the tags of the source as a header value, if it has any and the credentials permit reading them.
     async fn tags(&self) -> Result<Option<String>, Failure> {
         let client = &self.bucket.client;
         if !client.has_tags() {
@@ -32,7 +32,7 @@ impl CopySource<'_> {
                 client.loses_tags("may not be read");
                 Ok(None)
             }
-            // A server without tags has none to lose.
+            // A server that does not support tags cannot lose any.
             Some(404) => Ok(None),
             _ if is_unknown(&failure) => {
                 client.lacks_tags();
@@ -42,7 +42,7 @@ impl CopySource<'_> {
         }
     }
 
-    /// Begins an upload that is to become a copy, with the tags of the source where that is permitted.
+    /// Creates an upload for a copy, with the tags of the source if the credentials permit it.
     pub(super) async fn begin(
         &self,
         target: &std::sync::Arc<Bucket>,
@@ -68,7 +68,7 @@ impl CopySource<'_> {
     }
 }
 
-/// Reads the tags of an object, and writes them as a header has them.
+/// Parses the tags of an object and returns them as a header value.
 fn written_tags(answer: &Answer) -> Result<String, Failure> {
     let mut tags: Vec<String> = Vec::new();
     let [mut name, mut value] = [const { String::new() }; 2];

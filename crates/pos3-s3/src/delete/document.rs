@@ -1,4 +1,4 @@
-//! The documents of DeleteObjects: which objects to delete, and what became of each.
+//! The documents of DeleteObjects: the request with the objects to delete, and the response with their results.
 
 use std::collections::HashMap;
 
@@ -9,24 +9,25 @@ use crate::client::xml::{self, Step, XmlError};
 use crate::error::{Failure, Refusal};
 use crate::etag;
 
-/// What is known of each key, by the key.
+/// The result of each key.
 pub(super) type Answers = HashMap<String, Result<(), Failure>>;
 
-/// Whether the ETags that were seen go with a request.
+/// Whether a request contains the ETags of the objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conditions {
     Sent,
     Unsent,
 }
 
-/// Returns true if XML 1.0 allows every character of the key. It does not allow the rest as references either, and Ceph
-/// answers 400 and moto 500 to a document with one.
+/// Returns true if XML 1.0 allows every character of the key. It forbids some characters even as references, and Ceph
+/// then responds with 400 and moto with 500.
 pub(super) fn fits_xml(key: &Key) -> bool {
     !key.as_str()
         .contains(|c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
 }
 
-/// Returns the request's document; line breaks and the like in keys are references, which is how they survive XML.
+/// Returns the document of the request. Line breaks and similar characters in keys become references, which XML
+/// preserves.
 pub(super) fn document(keys: &[&DeleteKey], conditions: Conditions) -> String {
     let size: usize = keys.iter().map(|asked| asked.key.as_str().len() + 100).sum();
     let mut document = String::with_capacity(size + 120);
@@ -51,7 +52,7 @@ pub(super) fn etag_of(asked: &DeleteKey) -> Option<std::borrow::Cow<'_, str>> {
     asked.unless_changed.as_ref()?.fingerprint.as_ref().map(etag::quoted)
 }
 
-/// Reads what the answer says about each key.
+/// Parses the results of the keys in the response.
 pub(super) fn answers(answer: &Answer) -> Result<Answers, Failure> {
     let mut answers = Answers::new();
     let [mut key, mut code, mut message] = [const { String::new() }; 3];

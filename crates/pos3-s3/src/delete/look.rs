@@ -1,7 +1,7 @@
-//! The look at objects right before they are deleted.
+//! Looks up objects right before they are deleted.
 //!
-//! Amazon deletes on a condition, but many servers ignore it, and no answer shows which. So pos3 asks right before each
-//! request what is at its keys. A page of a listing tells that of up to a thousand keys at once.
+//! Amazon supports conditional deletes, but many servers ignore the condition, and their responses do not show it. So
+//! pos3 looks up the keys right before each request. One page of a listing contains up to a thousand keys.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -13,34 +13,35 @@ use super::PARALLEL_SINGLE;
 use crate::bucket::Bucket;
 use crate::error::Failure;
 
-/// How many keys a page must find for another page to be worth its price. A page costs about as much as twelve HEADs.
+/// The number of keys that a page must contain to be cheaper than HEAD requests. A page costs about as much as twelve
+/// of them.
 const WORTH_A_PAGE: usize = 12;
 
-/// What is at a key now.
+/// The current state of a key.
 #[derive(Debug)]
 pub(super) enum Standing {
-    /// The object, as it was seen.
+    /// The object has not changed.
     AsSeen,
-    /// Another object, or the same one written again.
+    /// There is another object, or the same one was written again.
     Changed,
-    /// Nothing.
+    /// There is no object.
     Gone,
     /// The key could not be looked up.
     Unknown(Failure),
 }
 
-/// The keys that are to be looked at, in byte order, with what was seen there.
+/// The keys to look up, in byte order, with their known objects.
 type Wanted<'k> = BTreeMap<&'k str, (&'k Key, &'k Seen)>;
 
-/// What was found at each key.
+/// The current state of each key.
 pub(super) type Standings<'k> = HashMap<&'k str, Standing>;
 
 impl Bucket {
-    /// Looks at every key that is to be deleted on a condition.
+    /// Looks up every key that has a condition.
     ///
     /// # Errors
     ///
-    /// A listing that failed in such a way that looking at one key at a time would fail, too.
+    /// Fails if the listing failed in a way that would also fail for single keys.
     pub(super) async fn look<'k>(&self, keys: &[&'k DeleteKey]) -> Result<Standings<'k>, Failure> {
         let mut wanted: Wanted<'_> = keys
             .iter()
@@ -53,7 +54,7 @@ impl Bucket {
         Ok(standings)
     }
 
-    /// Looks at keys by pages of a listing, and leaves in `wanted` those that no page contained.
+    /// Looks up keys by pages of a listing. Afterwards, `wanted` contains the keys that no page contained.
     async fn look_by_pages<'k>(&self, wanted: &mut Wanted<'k>, standings: &mut Standings<'k>) -> Result<(), Failure> {
         let (Some(first), Some(last)) = (wanted.keys().next(), wanted.keys().next_back()) else { return Ok(()) };
         let prefix = common_directory(first, last).to_owned();
@@ -95,7 +96,7 @@ impl Bucket {
         (key.as_str(), self.look_at_key(key, seen).await)
     }
 
-    /// Looks at one key: by a HEAD, or by a listing where only that is allowed.
+    /// Looks up one key: by a HEAD, or by a listing if only listings are permitted.
     pub(super) async fn look_at_key(&self, key: &Key, seen: &Seen) -> Standing {
         let found = match self.head(key).await {
             Ok(found) => Some(found),
@@ -118,7 +119,7 @@ impl Bucket {
     }
 }
 
-/// Returns true if a listing failed for a reason that need not concern a single key.
+/// Returns true if the reason why a listing failed may not apply to a single key.
 fn is_of_listings(failure: &Failure) -> bool {
     match failure {
         Failure::Contradictory(_) => true,
@@ -129,7 +130,7 @@ fn is_of_listings(failure: &Failure) -> bool {
     }
 }
 
-/// Returns the directory that both keys lie in.
+/// Returns the directory that contains both keys.
 fn common_directory<'k>(first: &'k str, last: &str) -> &'k str {
     let common = first.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).count();
     let end = first.as_bytes()[..common].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
@@ -140,7 +141,8 @@ fn directory(key: &str) -> &str {
     &key[..key.rfind('/').map_or(0, |slash| slash + 1)]
 }
 
-/// Returns a text right before `key` in byte order, with hardly a key between them; nothing if there is none.
+/// Returns a text shortly before `key` in byte order, with hardly any keys between them. Returns `None` if there is
+/// none.
 fn predecessor(key: &str) -> Option<String> {
     let last = key.chars().next_back()?;
     let mut before = key[..key.len() - last.len_utf8()].to_owned();

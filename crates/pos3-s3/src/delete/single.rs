@@ -1,4 +1,4 @@
-//! Deletes of one key each, for servers without DeleteObjects and for keys that no XML can name.
+//! Deletes one key per request, for servers without DeleteObjects and for keys that XML cannot represent.
 
 use futures::{StreamExt, stream};
 use http::header::IF_MATCH;
@@ -35,7 +35,7 @@ impl Bucket {
         }
     }
 
-    /// Looks at an object, and deletes it if it is as it was seen.
+    /// Looks up an object and deletes it if it has not changed.
     async fn delete_one_seen(&self, asked: &DeleteKey) -> Result<(), Failure> {
         let Some(seen) = &asked.unless_changed else { return self.delete_one_once(asked, Conditions::Unsent).await };
         match self.look_at_key(&asked.key, seen).await {
@@ -81,7 +81,8 @@ fn may_be_about_condition(refusal: &Refusal) -> bool {
     refusal.is_failed_condition() || matches!(refusal.kind(), ErrorKind::Denied | ErrorKind::Unsupported)
 }
 
-/// Returns true for a key whose path, tidied, is the bucket's or lies above it: `DELETE` there removes the bucket.
+/// Returns true if the normalized path of the key is the bucket itself or lies above it. `DELETE` of that path would
+/// remove the bucket.
 fn climbs_to_the_bucket(key: &Key) -> bool {
     let mut depth = 0_i64;
     let mut lowest = 0;

@@ -20,7 +20,7 @@ fn is_same(echoed: &str, sent: &str) -> bool {
         || percent_decode_str(echoed).decode_utf8().is_ok_and(|decoded| decoded == sent)
 }
 
-/// Keeps a text that a response has once. Returns true if it has another one already.
+/// Stores a text that a response may contain only once. Returns true if another text was already stored.
 pub(crate) fn told_twice<'x>(kept: &mut Cow<'x, str>, text: &mut Cow<'x, str>) -> bool {
     let is_other = !kept.is_empty() && kept.trim() != text.trim();
     *kept = std::mem::take(text);

@@ -63,7 +63,7 @@ struct Reader<'x> {
     encoding: Cow<'x, str>,
     truncated: Cow<'x, str>,
     token: Cow<'x, str>,
-    /// The page says in two ways whether, or where, it goes on.
+    /// The page has two contradicting values for whether or where the listing continues.
     contradicted: bool,
     key_count: Cow<'x, str>,
     echoed: Echoed<'x>,

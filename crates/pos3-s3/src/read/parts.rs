@@ -1,7 +1,7 @@
-//! The size of the parts in which an object was uploaded.
+//! Determines the size of the parts in which an object was uploaded.
 //!
-//! The ETag of such an object is made of the MD5s of its parts, and their size is in no listing. Without it, damaged
-//! content cannot be told from content that was uploaded in parts of an unusual size.
+//! The ETag of such an object is computed from the MD5s of its parts, but listings do not contain their size. Without
+//! it, damaged content cannot be distinguished from content with parts of an unusual size.
 
 use http::header::IF_MATCH;
 use pos3_core::{Digest, Entry, ErrorKind, Result};
@@ -12,11 +12,12 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::Operation;
 
-/// The header with the number of parts, in the answer to a request for one part.
+/// The header with the number of parts, in the response to a request for one part.
 const PARTS: &str = "x-amz-mp-parts-count";
 
 impl Bucket {
-    /// Returns the size of an object's parts, if the server knows parts, and only the last one has another size.
+    /// Returns the size of an object's parts, if the server supports part numbers and only the last part has another
+    /// size.
     pub(crate) async fn part_size(&self, entry: &Entry) -> Result<Option<u64>> {
         let Some(Digest::Md5OfParts { parts, .. }) =
             entry.fingerprint.as_ref().and_then(|token| etag::digest(token.as_str()?))
@@ -30,8 +31,8 @@ impl Bucket {
         Ok(is_even.then_some(first))
     }
 
-    /// Returns the size of one part of an object with this number of parts. A server that does not know part numbers
-    /// answers for the whole object, or refuses.
+    /// Returns the size of one part of an object with this number of parts. A server that does not support part numbers
+    /// returns the whole object or refuses the request.
     async fn size_of_part(&self, entry: &Entry, number: u32, parts: u32) -> Result<Option<u64>> {
         let exchange = async {
             let number = number.to_string();

@@ -50,11 +50,11 @@ impl Proof {
         }
     }
 
-    /// Returns what the response shows about the data that the server received.
+    /// Returns the evidence in the response that the server received the sent bytes.
     ///
     /// # Errors
     ///
-    /// Returns an error if the response has the checksum of other bytes than were sent.
+    /// Returns an error if the checksum in the response is that of other bytes.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Evidence, Failure> {
         if let Self::Md5(md5) = self {
             return Ok(match etag::told(headers) {
@@ -73,7 +73,7 @@ impl Proof {
     }
 }
 
-/// What a response shows about the data that the server received.
+/// The evidence in a response that the server received the sent bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
     /// The server received the bytes that were sent.

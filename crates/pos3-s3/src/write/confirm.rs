@@ -124,8 +124,8 @@ impl Bucket {
         }
     }
 
-    /// Looks up an object that the response to its PUT did not name. The PUT is not sent again for that: its condition would
-    /// fail because of the object that it made.
+    /// Looks up an object that the response to its PUT did not identify. The PUT is not repeated, because its condition
+    /// would fail due to the object that it created.
     async fn name(&self, entry: Entry) -> Result<Entry, Misstored> {
         match self.look_at(&entry).await? {
             Found::There(found) => Ok(found),

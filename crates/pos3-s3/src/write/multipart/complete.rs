@@ -171,7 +171,7 @@ impl Upload {
         Ok((completed, is_told))
     }
 
-    /// Returns what the upload was completed to, if the server has executed that, or else the error.
+    /// Returns the completed object if the server has executed the completion. Otherwise, returns the error.
     async fn settled(&self, parts: &[Part], sum: Option<Checksum>, size: u64, error: StoreError) -> Result<Completed> {
         let entry = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
         Ok(Completed { entry, sum, is_encrypted: false, is_seen: true })
