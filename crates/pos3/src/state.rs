@@ -141,18 +141,19 @@ impl State {
         self.store.database.last_used()
     }
 
-    /// Returns true if a session began to work at the local path and did not end with everything uploaded, as it was when
-    /// this was opened.
+    /// Returns true if, when this was opened, a session had used the local path and had not ended with everything
+    /// uploaded.
     pub(crate) fn has_unsaved_output(&self) -> bool {
         self.store.database.has_unsaved_output()
     }
 
-    /// Records whether that is so.
+    /// Sets or removes this mark.
     pub(crate) async fn mark_output(&self, is_unsaved: bool) -> Result<(), ManifestError> {
         self.store.writer.write(vec![Change::MarkOutput { is_unsaved }]).await
     }
 
-    /// Returns the mount points of one side that earlier runs met, in either direction; `None` if no run has recorded them.
+    /// Returns the mount points of one side that earlier runs recorded, in either direction, or `None` if no run has
+    /// recorded any.
     pub(crate) async fn mount_points(&self, side: Side) -> Option<MountPoints> {
         let (store, place) = (self.store.clone(), self.place(side));
         let read = rows::blocking(move || {
@@ -177,7 +178,7 @@ impl State {
         }
     }
 
-    /// Forgets the mount points of one side at a path and below it.
+    /// Removes the mount points of one side at a path and below it.
     async fn forget_mount_points(&self, side: Side, path: &str) -> Result<(), ManifestError> {
         let Some(mut points) = self.mount_points(side).await else { return Ok(()) };
         let before = points.len();
@@ -195,7 +196,8 @@ impl State {
         Arc::new(Notes::new(self.store.clone(), self.pair.target()))
     }
 
-    /// Deletes the rows of a key and of all keys below it, forgets that anything was mounted there on either side, and returns their number.
+    /// Deletes the rows of a key and of all keys below it, removes the mount points there on both sides, and returns
+    /// the number of rows.
     ///
     /// # Errors
     ///

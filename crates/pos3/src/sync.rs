@@ -238,7 +238,7 @@ impl Sync {
         Ok(explained)
     }
 
-    /// Returns what decides which keys the source may hide, and the mount points that earlier runs met.
+    /// Returns the detector of keys that the source may hide, and the mount points that earlier runs recorded.
     async fn hidden(&self) -> (Hidden, Option<MountPoints>) {
         let earlier = match &self.state {
             Some(state) => state.mount_points(Side::Source).await,
@@ -256,13 +256,13 @@ impl Sync {
         SyncJob::new(self.source.clone(), self.target.clone(), options).with_cancel(self.cancel.clone())
     }
 
-    /// Records the mount points of both sides: the next sync may go the other way.
+    /// Records the mount points of both sides, because the next sync may have the opposite direction.
     async fn remember_mount_points(&self, earlier: Option<MountPoints>) {
         let Some(state) = &self.state else { return };
         let standing = if self.options.deletion == Deletion::Mirror { Standing::Known } else { Standing::New };
         let sides = [
             (Side::Source, &self.source, earlier, standing),
-            // Nothing was deleted because of what the target lacks.
+            // No delete depended on a key that the target lacks.
             (Side::Target, &self.target, state.mount_points(Side::Target).await, Standing::New),
         ];
         for (side, tree, earlier, standing) in sides {
@@ -304,7 +304,7 @@ impl Sync {
         }
     }
 
-    /// Checks that the source still contains a file that the filter admits. A source without any key is looked at as
+    /// Checks that the source still contains a file that the filter admits. A source without any key is handled as
     /// before a run.
     async fn look_for_source_file(&self) -> Result<(), Error> {
         if self.absence == Absence::Allowed {
@@ -336,7 +336,8 @@ fn refused_as_empty(stop: &Stop) -> bool {
     matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. }))
 }
 
-/// Makes the listings of two directories of this machine notice each other: the last look, where no table of mounts tells.
+/// Makes the listings of two local directories detect each other. This is the last check, if the table of mounts shows
+/// no overlap.
 fn keep_apart(source: &Tree, target: &Tree) {
     let local = |tree: &Tree| {
         let store: &dyn Any = &**tree.store();

@@ -17,7 +17,7 @@ const DEFAULT: &str = "default";
 /// The variables that select a profile. The first one that is set is used.
 pub(super) const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
-/// What a profile's credentials cannot do without.
+/// The keys that the credentials of a profile need.
 #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
 const KEYS: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 
@@ -105,8 +105,8 @@ impl AwsProfile {
             .then_some("the name of a profile may contain letters without accents, digits and '_-/.%@:+'")
     }
 
-    /// Returns the number of a line of a file that gives one of the profile's keys no value, with the name of the key. Amazon's
-    /// library would sign with nothing, and the server's refusal would not say why.
+    /// Returns the line number and the name of a key of the profile that has no value. Amazon's library would sign with
+    /// an empty key, and the server's refusal would not show the reason.
     pub(super) fn empty_key(&self, kind: FileKind, text: &str) -> Option<(usize, &'static str)> {
         let mut of_profile = false;
         ini::lines(text).find_map(|(number, line)| match line {
@@ -121,7 +121,6 @@ impl AwsProfile {
         })
     }
 
-    /// Returns the files in words, with the mistake that a person may have made in them.
     /// Returns a description of the files. It includes a hint if the section lacks its prefix `profile`.
     pub(super) fn places(&self) -> String {
         let told = |(kind, path): (FileKind, &PathBuf)| match kind {
