@@ -97,7 +97,7 @@ pub enum SkipReason {
     /// Only the target has the entry, and pos3 does not change it.
     #[error("only the target has it, and {0}")]
     TargetOnly(Protection),
-    /// Only the target has the key, and the source could never have it, so its absence says nothing.
+    /// Only the target has the key, and the source could never have it, so its absence from the source means nothing.
     #[error(
         "only the target has it, and the source cannot have a file of this name, so it stays: {0} (to delete it, use a tool that deletes single objects)"
     )]
@@ -129,7 +129,8 @@ pub enum SkipReason {
     /// Both sides were changed since they were equal.
     #[error("both sides have changed since they were equal")]
     Conflict,
-    /// The sides differ, and no manifest row says which one changed. The target's could be data that is nowhere else.
+    /// The sides differ, and no manifest row shows which one changed. The target may have data that exists nowhere
+    /// else.
     #[error(
         "both exist and differ, and pos3 does not know which one is newer, for example after a run that was killed during an \
          upload"
@@ -139,7 +140,7 @@ pub enum SkipReason {
     /// has not changed.
     #[error("the target has a symbolic link in its place, which is newer: it was created since both sides were equal")]
     NewerLink,
-    /// The target's is output of a program that was not uploaded.
+    /// The target is output of a program that was not uploaded.
     #[error("the target is output of an earlier run that was not uploaded")]
     Unsaved,
     /// The entry was removed from the target since both sides were equal, and the source's has not changed.

@@ -113,11 +113,11 @@ pub fn without_userinfo(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns a text of any kind with `***` in place of the userinfo of every URL in it, well formed or not.
+/// Returns any text with `***` in place of the userinfo of every URL in it, well formed or not.
 ///
-/// Messages repeat what was typed, what variables hold and what servers send. A URL begins at `://`; `http`, `https` and
-/// `s3` are also recognised with one slash, as a path with such a name is written. It ends at a blank or a quote, unless
-/// what stands before can only be the beginning of a password.
+/// Messages repeat arguments, variables and texts of servers. A URL begins at `://`; `http`, `https` and `s3` are also
+/// recognised with one slash, because a path with such a name is written like that. It ends at a blank or a quote,
+/// unless the text before can only be the beginning of a password.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;
@@ -135,13 +135,13 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     if shown.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(shown + rest) }
 }
 
-/// Where the userinfo of a URL would begin, and the scheme before it.
+/// The position where the userinfo of a URL would begin, and the scheme before it.
 struct UrlStart<'t> {
     scheme: &'t str,
     start: usize,
 }
 
-/// Schemes whose URLs have userinfo that is secret, or that a person may give to this program with a secret.
+/// Schemes whose URLs may contain secret userinfo, or that a user may give to this program with a secret.
 const SCHEMES_OF_SECRETS: [&str; 3] = ["http", "https", "s3"];
 
 fn next_url(text: &str) -> Option<UrlStart<'_>> {
@@ -155,7 +155,7 @@ fn next_url(text: &str) -> Option<UrlStart<'_>> {
     })
 }
 
-/// Returns where the userinfo ends, which is at an `@`, in a text that begins with what follows the slashes of a URL.
+/// Returns the position of the `@` at the end of the userinfo, in the text after the slashes of a URL.
 fn userinfo_end(scheme: &str, after: &str) -> Option<usize> {
     let ends_url = |c: char| c.is_whitespace() || "'\"`<>".contains(c);
     let end = after.find(ends_url).unwrap_or(after.len());
@@ -166,7 +166,7 @@ fn userinfo_end(scheme: &str, after: &str) -> Option<usize> {
         secret_end(url)
     };
     found.or_else(|| {
-        // A port is a number, so anything else after a colon belongs to a password, which may hold blanks and quotes.
+        // A port is a number, so any other text after a colon is a password, which may contain blanks and quotes.
         let authority = url.split(['/', '?', '#']).next().unwrap_or_default();
         let (_, port) = authority.rsplit_once(':').filter(|_| !authority.starts_with('['))?;
         let is_password = !port.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,5 @@
-//! One function per clause of the contract of [`RemoteStore`](crate::RemoteStore); each panics where the store breaks it.
+//! One function per clause of the contract of [`RemoteStore`](crate::RemoteStore). Each panics if the store violates
+//! it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these functions are tests")]
 
 use bytes::Bytes;
@@ -16,7 +17,8 @@ async fn write(subject: &Subject, name: &str, content: impl Into<Content>) -> En
     subject.store.write(&subject.key(name), content.into()).await.unwrap()
 }
 
-/// Names under the test's prefix, without the directories that a disk shows besides; sorted where the store does not.
+/// Returns the names below the test's prefix, without the directories that a disk lists in addition. Sorts them if the
+/// store does not.
 async fn names(subject: &Subject, prefix: &str, options: ListOptions) -> Vec<String> {
     let listing = subject.store.list(&format!("{}{prefix}", subject.prefix), options);
     let entries: Vec<Entry> = listing.try_collect().await.unwrap();
@@ -28,7 +30,7 @@ async fn names(subject: &Subject, prefix: &str, options: ListOptions) -> Vec<Str
     names
 }
 
-/// Entries come in byte order of their whole keys, each key once.
+/// Entries are listed in the byte order of their full keys, each key once.
 pub async fn list_is_in_byte_order(subject: &Subject) {
     for name in ["a/x", "a-b", "a.txt", "b", "a/y/z", "a0", "é", "Z"] {
         write(subject, name, "x").await;
@@ -42,7 +44,7 @@ pub async fn list_is_in_byte_order(subject: &Subject) {
     assert_eq!(sorted, ["Z", "a-b", "a.txt", "a/x", "a/y/z", "a0", "b", "é"]);
 }
 
-/// Every entry under the prefix comes, over as many pages as it takes; the prefix is text.
+/// Every entry below the prefix is listed, over any number of pages. A prefix is a text and need not end in `/`.
 pub async fn list_is_complete(subject: &Subject) {
     let expected: Vec<String> = (0..1203).map(|n| format!("d{}/f{n:04}", n % 3)).collect();
     let writes = expected.iter().map(|name| write(subject, name, "x"));
@@ -56,7 +58,7 @@ pub async fn list_is_complete(subject: &Subject) {
     assert_eq!(names(subject, "nothing", ListOptions::default()).await, [""; 0]);
 }
 
-/// With `start_after` only greater keys come.
+/// With `start_after`, only greater keys are listed.
 pub async fn list_start_after(subject: &Subject) {
     for name in ["a", "b/x", "b/y", "c"] {
         write(subject, name, "x").await;
@@ -69,7 +71,7 @@ pub async fn list_start_after(subject: &Subject) {
     }
 }
 
-/// A shallow listing gives what stands directly under the prefix, and each deeper level once.
+/// A shallow listing contains the entries directly below the prefix, and each deeper level once.
 pub async fn list_shallow_names_directories(subject: &Subject) {
     for name in ["d/a", "d/b/x", "d/b/y", "d/b-c", "d/e/f/g"] {
         write(subject, name, "x").await;
@@ -88,7 +90,7 @@ pub async fn list_shallow_names_directories(subject: &Subject) {
     assert_eq!(level, expected.map(|(name, directory)| (name.to_owned(), directory)));
 }
 
-/// `head` and `list` give the same size, fingerprint and digest.
+/// `head` and `list` return the same size, fingerprint and digest.
 pub async fn head_equals_list(subject: &Subject) {
     let put = write(subject, "k", "content").await;
     let head = subject.store.head(&subject.key("k")).await.unwrap();
@@ -103,7 +105,7 @@ pub async fn head_equals_list(subject: &Subject) {
     assert!(head.modified.is_some());
 }
 
-/// The body is the content, also when there is none.
+/// The body is the content, even if that is empty.
 pub async fn get_returns_what_put_stored(subject: &Subject) {
     for content in [&b""[..], b"x", b"some\0bytes\r\n\xff"] {
         write(subject, "k", content.to_vec()).await;
@@ -113,7 +115,7 @@ pub async fn get_returns_what_put_stored(subject: &Subject) {
     }
 }
 
-/// A range is exactly that range.
+/// A range read returns exactly that range.
 pub async fn get_range(subject: &Subject) {
     write(subject, "k", "0123456789").await;
     for (range, expected) in [(0..4, "0123"), (4..10, "456789"), (3..4, "3"), (0..10, "0123456789"), (5..5, "")] {
@@ -125,7 +127,7 @@ pub async fn get_range(subject: &Subject) {
     }
 }
 
-/// What is not there is `NotFound`, by its key.
+/// A missing object is `NotFound`, with its key.
 pub async fn get_missing_is_not_found(subject: &Subject) {
     let key = subject.key("missing");
     let error = subject.store.get(&key, GetOptions::default()).await.unwrap_err();
@@ -133,7 +135,7 @@ pub async fn get_missing_is_not_found(subject: &Subject) {
     assert_eq!(subject.store.head(&key).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// An object that is not what it was expected to be is not read.
+/// If the fingerprint of an object is not the expected one, it is not read.
 pub async fn get_if_match_mismatch(subject: &Subject) {
     let old = write(subject, "k", "one").await;
     let options = || GetOptions::default().with_if_match(old.fingerprint.clone());
@@ -143,7 +145,7 @@ pub async fn get_if_match_mismatch(subject: &Subject) {
     assert_eq!(error.kind(), ErrorKind::Precondition);
 }
 
-/// A put replaces what was there, also with less.
+/// A put replaces the earlier content, even with less.
 pub async fn put_replaces(subject: &Subject) {
     write(subject, "k", "the first content").await;
     write(subject, "k", "second").await;
@@ -151,7 +153,7 @@ pub async fn put_replaces(subject: &Subject) {
     assert_eq!(names(subject, "", ListOptions::default()).await, ["k"]);
 }
 
-/// A put that fails midway leaves what was there, and nothing half-written beside it.
+/// A put that fails midway preserves the earlier content and leaves no half-written entry.
 pub async fn put_is_atomic(subject: &Subject) {
     write(subject, "k", "old").await;
     let broken = || {
@@ -169,7 +171,7 @@ pub async fn put_is_atomic(subject: &Subject) {
     assert_eq!(names(subject, "", ListOptions::default()).await, ["k"]);
 }
 
-/// With an expectation that does not hold nothing changes.
+/// If an expectation is not met, nothing changes.
 pub async fn put_expectation(subject: &Subject) {
     if !subject.store.capabilities().conditional_put {
         return;
@@ -186,7 +188,7 @@ pub async fn put_expectation(subject: &Subject) {
     assert_eq!(subject.store.read(&key).await.unwrap(), "second!");
 }
 
-/// Content larger than any internal part size arrives whole.
+/// Content larger than any internal part size is stored completely.
 pub async fn put_large_content(subject: &Subject) {
     let size = 37 * (1 << 20) + 11;
     let content: Bytes =
@@ -199,20 +201,20 @@ pub async fn put_large_content(subject: &Subject) {
     assert!(subject.store.read(&subject.key("k")).await.unwrap() == content, "the content differs");
 }
 
-/// Other content under the same key has another fingerprint, also when its size is the same.
+/// Other content under the same key has another fingerprint, even if the size is the same.
 pub async fn fingerprint_changes_with_content(subject: &Subject) {
     let first = write(subject, "k", "aaaa").await;
     let second = write(subject, "k", "bbbb").await;
     assert_ne!(first.fingerprint, second.fingerprint);
 }
 
-/// Deleting what is not there is a success.
+/// Deleting a missing key succeeds.
 pub async fn delete_missing_is_ok(subject: &Subject) {
     subject.store.remove(&subject.key("missing")).await.unwrap();
     subject.store.remove(&subject.key("no/such/directory/file")).await.unwrap();
 }
 
-/// Each key has an answer, in the order given; a placeholder's children stay.
+/// Each key has a result, in the given order. The entries below a placeholder stay.
 pub async fn delete_answers_per_key(subject: &Subject) {
     for name in ["a", "b", "d/x", "keep"] {
         write(subject, name, "x").await;
@@ -226,7 +228,7 @@ pub async fn delete_answers_per_key(subject: &Subject) {
     assert_eq!(names(subject, "", ListOptions::default()).await, ["d/x", "keep"]);
 }
 
-/// What is not as it was seen stays, and only its own answer says so.
+/// An object that has changed since it was seen stays, and only its own result reports this.
 pub async fn delete_spares_what_changed(subject: &Subject) {
     if !subject.store.capabilities().conditional_delete {
         return;
@@ -247,7 +249,7 @@ pub async fn delete_spares_what_changed(subject: &Subject) {
     assert_eq!(subject.store.read(&subject.key("changed")).await.unwrap(), "later");
 }
 
-/// A copy inside the store keeps the content and replaces what was there.
+/// A copy inside the store has the content of its source and replaces the earlier content.
 pub async fn copy_keeps_content(subject: &Subject) {
     if !subject.store.capabilities().server_copy {
         return;
@@ -262,7 +264,7 @@ pub async fn copy_keeps_content(subject: &Subject) {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// What is listed is what is fetched, replaced and deleted, for every key the store admits.
+/// A listed key can be read, replaced and deleted, for every key that the store admits.
 pub async fn keys_round_trip(subject: &Subject) {
     let rule = subject.store.capabilities().keys;
     let longest = "x".repeat(1024 - subject.prefix.len());
@@ -276,7 +278,7 @@ pub async fn keys_round_trip(subject: &Subject) {
     }
     let mut listed = names(subject, "", ListOptions::default()).await;
     listed.sort_unstable();
-    // On a disk a directory with something in it is no placeholder any more.
+    // On a disk, a directory with contents is not a placeholder.
     admitted.retain(|name| rule == KeyRule::Any || !name.ends_with('/') || listed.iter().any(|listed| listed == name));
     assert_eq!(listed, admitted);
     for name in &admitted {
@@ -296,12 +298,12 @@ pub async fn keys_round_trip(subject: &Subject) {
     }
 }
 
-/// A disk cannot hold `dir` beside `dir/`, nor keys that are no paths, nor very long names.
+/// A disk cannot store `dir` together with `dir/`, keys that are not paths, or very long names.
 fn admits(rule: KeyRule, name: &str) -> bool {
     rule == KeyRule::Any || (name != "dir" && Key::from(name).check_path().is_ok())
 }
 
-/// A key the store cannot hold is refused for itself, and nothing else happens.
+/// If a store cannot store a key, only that put is refused.
 pub async fn bad_key_hurts_only_itself(subject: &Subject) {
     write(subject, "good", "x").await;
     let too_long = "y".repeat(5000);
@@ -315,7 +317,7 @@ pub async fn bad_key_hurts_only_itself(subject: &Subject) {
     for name in refused {
         match subject.store.write(&subject.key(name), "x".into()).await {
             Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidKey, "{name:?}: {error}"),
-            // A store without limits may hold it, exactly.
+            // A store without limits may store it exactly.
             Ok(_) => assert_eq!(subject.store.read(&subject.key(name)).await.unwrap(), "x"),
         }
         subject.store.remove(&subject.key(name)).await.ok();
@@ -323,7 +325,7 @@ pub async fn bad_key_hurts_only_itself(subject: &Subject) {
     assert_eq!(names(subject, "", ListOptions::default()).await, ["good"]);
 }
 
-/// What `unfinished` shows is gone after `abandon`, and what a put that was given up left behind is no entry.
+/// Uploads that `unfinished` returns are gone after `abandon`, and an aborted put leaves no entry.
 pub async fn unfinished_puts_can_be_abandoned(subject: &Subject) {
     write(subject, "neighbour", "x").await;
     let size = 20 << 20;
@@ -361,7 +363,7 @@ pub async fn unfinished_puts_can_be_abandoned(subject: &Subject) {
     assert_eq!(subject.store.unfinished(&subject.prefix).await.unwrap(), []);
 }
 
-/// What `usage` counts grows with every request.
+/// The counts of `usage` grow with every request.
 pub async fn usage_counts_requests(subject: &Subject) {
     let before = subject.store.usage();
     write(subject, "k", "x").await;

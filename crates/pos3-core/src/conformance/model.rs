@@ -1,8 +1,8 @@
-//! A sync between two stores, held against two maps: random trees, links, filters and faults.
+//! Compares a sync between two stores with a model of two maps, for random trees, links, filters and faults.
 //!
-//! A test of examples finds what somebody thought of. A model finds the rest: what a sync means is said again, as slowly
-//! and plainly as can be, of two `BTreeMap`s, and every store must agree with it, whatever else happens.
-//! [`model!`](crate::model!) expands to its tests for one pair of stores, yours among them.
+//! Tests of examples find only expected cases. The model defines the result of a sync again, in the simplest way, for
+//! two `BTreeMap`s. Every store must match it, whatever else happens. [`model!`](crate::model!) expands to the tests
+//! for one pair of stores, including your own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these functions are tests")]
 
 mod case;
@@ -24,7 +24,7 @@ use crate::store::KeyRule;
 
 use case::Case;
 
-/// Runs the model on one pair of stores; see [`model!`](crate::model!).
+/// Runs the model for one pair of stores; see [`model!`](crate::model!).
 #[derive(Debug)]
 pub struct Model {
     cases: u32,
@@ -32,36 +32,36 @@ pub struct Model {
 }
 
 impl Model {
-    /// Returns a model that tries this many random cases. What fails is kept beside `file`, the test's source, and
-    /// tried first from then on.
+    /// Returns a model that tests this number of random cases. Cases that fail are saved beside `file`, the source of
+    /// the test, and are tried first from then on.
     pub fn new(cases: u32, file: &'static str) -> Self {
         Self { cases, file }
     }
 
-    /// Target = filtered source; a second run does nothing; with a fault nothing is lost, and a run without it repairs.
+    /// Checks that the target becomes the filtered source, that a second run does nothing, that a fault loses nothing,
+    /// and that a run after the fault repairs the target.
     ///
     /// # Panics
     ///
-    /// With the smallest case found in which the stores do not do what the maps say.
+    /// Panics with the smallest case in which the stores differ from the maps.
     pub fn a_sync_is_what_two_maps_say(self, pair: impl Fn() -> (Participant, Participant)) {
         self.run(&async |case| check::a_sync_is_what_two_maps_say(&pair, case).await);
     }
 
-    /// A plan touches nothing, and executing it once it is collected does what a run does.
+    /// Checks that a plan changes nothing, and that executing a collected plan has the result of a run.
     ///
     /// # Panics
     ///
-    /// With the smallest case found in which the two differ.
+    /// Panics with the smallest case in which the two differ.
     pub fn executing_a_collected_plan_is_running(self, pair: impl Fn() -> (Participant, Participant)) {
         self.executing_a_stored_plan_is_running(pair, |plan, _| plan.clone());
     }
 
-    /// The same of a plan that went through a file, or wherever else: `way` stores it and reads it again, for a target
-    /// with this rule.
+    /// Checks the same for a plan that was stored: `way` stores it and reads it again, for a target with this rule.
     ///
     /// # Panics
     ///
-    /// With the smallest case found in which the two differ.
+    /// Panics with the smallest case in which the two differ.
     pub fn executing_a_stored_plan_is_running(
         self,
         pair: impl Fn() -> (Participant, Participant),
@@ -70,20 +70,21 @@ impl Model {
         self.run(&async |case| check::executing_a_collected_plan_is_running(&pair, case, &way).await);
     }
 
-    /// Where the source holds no file, nothing of the target is deleted, whatever directories, markers and links there are.
+    /// Checks that nothing is deleted from the target if the source has no file, whatever directories, markers and
+    /// links it has.
     ///
     /// # Panics
     ///
-    /// With the smallest case found in which something is deleted.
+    /// Panics with the smallest case in which something is deleted.
     pub fn a_source_without_files_deletes_nothing(self, pair: impl Fn() -> (Participant, Participant)) {
         self.run(&async |case| without_files::a_source_without_files_deletes_nothing(&pair, case).await);
     }
 
-    /// What is said of one key is what a whole plan does with it.
+    /// Checks that the explanation of a key matches the whole plan.
     ///
     /// # Panics
     ///
-    /// With the smallest case found in which the two differ.
+    /// Panics with the smallest case in which the two differ.
     pub fn explaining_a_key_is_planning_for_it(self, pair: impl Fn() -> (Participant, Participant)) {
         self.run(&async |case| explained::explaining_a_key_is_planning_for_it(&pair, case).await);
     }
@@ -98,12 +99,12 @@ impl Model {
     }
 }
 
-/// Expands to a module of tests that hold syncs from one store to another against two maps.
+/// Expands to a module of tests that compare syncs from one store to another with two maps.
 ///
-/// It takes a name, how many random cases to try, and a function that makes the pair anew for each case. Both stores
-/// must give a digest or be cheap to read ([`Capabilities::local_reads`](crate::Capabilities::local_reads)), or nothing
-/// could show that a second run has nothing to do. The stores' own runtime needs `tokio` with its timers; the caller needs
-/// no dependency but this crate.
+/// The arguments are a name, the number of random cases, and a function that creates the pair for each case. Both
+/// stores must return digests or be cheap to read ([`Capabilities::local_reads`](crate::Capabilities::local_reads)).
+/// Otherwise, a second run could not detect that the files are equal. The runtime of the stores is `tokio` with timers.
+/// The caller needs no dependency except this crate.
 ///
 /// ```no_run
 /// # use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A store that lists in the wrong order, openly or not.
+//! A store that lists in the wrong order, whether it declares this or not.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::store::{
     Usage,
 };
 
-/// Another store, listed in an order that a seed decides.
+/// Another store, listed in an order that a seed determines.
 #[derive(Debug)]
 pub struct ShuffledStore {
     inner: Arc<dyn RemoteStore>,
@@ -23,18 +23,18 @@ pub struct ShuffledStore {
 }
 
 impl ShuffledStore {
-    /// Returns a store that claims to be ordered and is not.
+    /// Returns a store that declares itself ordered and is not.
     pub fn lying(inner: Arc<dyn RemoteStore>, seed: u64) -> Self {
         Self { inner, seed, honest: false }
     }
 
-    /// Returns a store that says that it is not ordered.
+    /// Returns a store that declares itself unordered.
     pub fn honest(inner: Arc<dyn RemoteStore>, seed: u64) -> Self {
         Self { inner, seed, honest: true }
     }
 }
 
-/// Shuffles by a linear congruential generator: the same seed, the same order.
+/// Shuffles with a linear congruential generator, so the same seed gives the same order.
 fn shuffle(entries: &mut [Entry], seed: u64) {
     let mut state = seed;
     for index in (1..entries.len()).rev() {

@@ -1,4 +1,4 @@
-//! A store whose listings contain more than they should.
+//! A store whose listings contain additional entries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use crate::store::{
     Usage,
 };
 
-/// What a listing contains too much. An entry is chosen by its number, counted on over the end.
+/// The additional entry of a listing. A number selects an entry, modulo the number of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Surplus {
-    /// An entry comes twice in a row.
+    /// An entry is listed twice in a row.
     Repeated(usize),
-    /// An entry comes again at the end.
+    /// An entry is listed again at the end.
     RepeatedAtEnd(usize),
-    /// A file comes a second time with another size and fingerprint.
+    /// A file is listed a second time with another size and fingerprint.
     Contradicted(usize),
-    /// Keys from outside the prefix come, where there is a prefix.
+    /// Keys from outside the prefix are listed, if there is a prefix.
     Foreign,
 }
 
-/// Another store, with listings that contain too much.
+/// Another store, with additional entries in its listings.
 #[derive(Debug)]
 pub struct SurplusStore {
     inner: Arc<dyn RemoteStore>,
@@ -37,18 +37,18 @@ pub struct SurplusStore {
 }
 
 impl SurplusStore {
-    /// Returns a store that lists too much of another one.
+    /// Returns a store that adds entries to the listings of another one.
     pub fn over_shared(inner: Arc<dyn RemoteStore>, surplus: Surplus) -> Self {
         Self { inner, surplus, added: Arc::default() }
     }
 
-    /// Returns how many entries were added to listings so far.
+    /// Returns the number of entries added so far.
     pub fn added(&self) -> u64 {
         self.added.load(Ordering::Relaxed)
     }
 }
 
-/// Adds what is too much.
+/// Adds the additional entries.
 fn add(entries: &mut Vec<Entry>, surplus: Surplus, prefix: &str) {
     match surplus {
         Surplus::Repeated(nth) => {
@@ -73,7 +73,7 @@ fn add(entries: &mut Vec<Entry>, surplus: Surplus, prefix: &str) {
         Surplus::Foreign => {
             let Some(outer) = prefix.strip_suffix('/').filter(|outer| !outer.is_empty()) else { return };
             let file = |key: String| Entry::file(key, 1).with_fingerprint(Fingerprint::from("foreign"));
-            // In byte order: a key that is too short, and one whose name only begins like the prefix.
+            // In byte order: a key that is too short, and one whose name only begins with the prefix.
             entries.insert(0, file(outer.to_owned()));
             entries.push(file(format!("{outer}0/a")));
         }

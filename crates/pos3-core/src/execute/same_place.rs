@@ -1,8 +1,9 @@
-//! The last look at whether source and target are one place that goes by two names.
+//! Detects during a run that source and target are the same place under two names.
 //!
-//! Names are compared before a run begins, but an alias of a server or a gateway to a local directory shows in no name. A
-//! target inside its own source would be copied into itself without end, and deletes would remove the source. So where
-//! the two could overlap, what was written to the target, or is to be deleted there, must not show up in the source.
+//! Names are compared before a run, but an alias of a server, or a gateway to a local directory, does not show in any
+//! name. A target inside its own source would be copied into itself endlessly, and deletes would remove the source. So
+//! if the two could overlap, an object that was written to the target, or is to be deleted there, must not appear in
+//! the source.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,26 +18,26 @@ use crate::report::Stop;
 use crate::spill::SpillError;
 use crate::tree::Tree;
 
-/// How source and target could be one place although nothing says so.
+/// How source and target could be the same place although no name shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suspicion {
-    /// One prefix lies inside the other in two stores, which could be one. A look costs a request or two.
+    /// In two stores, which could be one, one prefix lies inside the other. A check costs one or two requests.
     Nested,
-    /// The source is read locally, and the target's store could keep its objects there. Looking is free.
+    /// The source is local, and the target's store could keep its objects there. The check is free.
     Local,
-    /// The target is a local directory, which the source could show: its server may serve that directory. A look costs a
-    /// few requests, so it is for runs that delete.
+    /// The target is a local directory, and the server of the source could serve that directory. A check costs a few
+    /// requests, so it is made only if the run deletes.
     Served,
 }
 
-/// How far the clock that gives files their times may be behind.
+/// How far the clock of file times may be behind.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What is not yet known about two places.
+/// The unresolved suspicion about two places.
 pub(super) struct Doubt {
     suspicion: Option<Suspicion>,
     begun: SystemTime,
-    /// Where the first copy would show up in the source, and nothing was before it.
+    /// The keys in the source under which the first copy could appear, and that did not exist before it.
     absent: Vec<Key>,
 }
 
@@ -54,12 +55,12 @@ impl Doubt {
         Self { suspicion, begun: SystemTime::now() - TICK, absent: Vec::new() }
     }
 
-    /// Returns true if nothing else may be begun before the first object that was written has been looked for.
+    /// Returns true if nothing else may start before the first written object has been checked.
     pub(super) fn waits_for_first(&self) -> bool {
         matches!(self.suspicion, Some(Suspicion::Nested | Suspicion::Served))
     }
 
-    /// Looks at the source before the first copy: what appears there with it is the copy.
+    /// Looks up the possible keys in the source before the first copy. A key that appears afterwards is the copy.
     pub(super) async fn look_before(&mut self, run: &Run, key: &Key) {
         if self.suspicion == Some(Suspicion::Served) {
             let looks = aliases(run, &run.target, key, &run.source).into_iter().map(async |alias| {
@@ -70,11 +71,12 @@ impl Doubt {
         }
     }
 
-    /// Looks for the first object that was written, if one was. What is not in the source settles the doubt.
+    /// Checks the first written object, if there is one. If it does not appear in the source, the suspicion is
+    /// resolved.
     ///
     /// # Errors
     ///
-    /// It shows up in the source.
+    /// Fails if the object appears in the source.
     pub(super) async fn look_for_written(&mut self, run: &Run) -> Result<(), Stop> {
         let Some(suspicion) = self.suspicion else { return Ok(()) };
         let Some(written) = run.first.get() else {
@@ -95,11 +97,11 @@ impl Doubt {
         Ok(())
     }
 
-    /// Looks for an object that is to be deleted, where no object was written that could tell.
+    /// Checks an object that is to be deleted, if no object was written that could be checked.
     ///
     /// # Errors
     ///
-    /// It shows up in the source.
+    /// Fails if the object appears in the source.
     pub(super) async fn look_for_deleted(&self, run: &Run, plan: &Plan) -> Result<(), Stop> {
         if self.suspicion != Some(Suspicion::Nested) {
             return Ok(());
@@ -112,8 +114,8 @@ impl Doubt {
         }
     }
 
-    /// Returns true if a file as large as the one that was written appeared below the source since the run began, where
-    /// the target would be if it were a part of the source.
+    /// Returns true if, since the run began, a file of the written size has appeared below the source, at a path where
+    /// the target could lie.
     async fn appeared_locally(&self, run: &Run, written: &Entry) -> bool {
         let shortest = run.source.key(&written.key).as_str().len();
         let aliases = aliases(run, &run.target, &written.key, &run.source);
@@ -127,7 +129,7 @@ impl Doubt {
         false
     }
 
-    /// Returns true if an object as large as the file that was written appeared in the source with it.
+    /// Returns true if an object of the written size has appeared in the source after the copy.
     async fn appeared_remotely(&self, run: &Run, written: &Entry) -> bool {
         let looks = self.absent.iter().map(|alias| run.source.store().head(alias));
         let found = join_all(looks).await;
@@ -135,14 +137,14 @@ impl Doubt {
     }
 }
 
-/// Returns true for a tree on this machine.
+/// Returns true for a local tree.
 pub(super) fn is_local(tree: &Tree) -> bool {
     tree.store().capabilities().local_reads
 }
 
-/// Returns the whole keys under which an object of one tree would show up in another, if both were one place: of two
-/// servers the same key, and otherwise every end of its path, since nothing tells where a gateway's directory is.
-/// What the filter leaves out does not exist for the run, and may be shared.
+/// Returns the full keys under which an object of one tree would appear in the other if both were the same place. For
+/// two servers, that is the same key. Otherwise, it is every end of the path, because the directory of a gateway is
+/// unknown. Excluded keys do not exist for the run and may be shared.
 pub(super) fn aliases(run: &Run, tree: &Tree, key: &Key, other: &Tree) -> Vec<Key> {
     let mut aliases = possible_aliases(tree, key, other);
     aliases.retain(|alias| other.relative(alias).is_some_and(|relative| run.options.filter.admits(relative.as_str())));
@@ -163,7 +165,7 @@ fn possible_aliases(tree: &Tree, key: &Key, other: &Tree) -> Vec<Key> {
     ends.map(|end| other.key(&Key::from(end))).collect()
 }
 
-/// Returns true if both stores have the object that was written, with the same token and the same time.
+/// Returns true if both stores have the written object, with the same fingerprint and the same time.
 async fn is_written_to_both(run: &Run, written: &Entry) -> bool {
     let key = run.target.key(&written.key);
     match join(run.source.store().head(&key), run.target.store().head(&key)).await {
@@ -172,7 +174,8 @@ async fn is_written_to_both(run: &Run, written: &Entry) -> bool {
     }
 }
 
-/// Two places that hold the same content since the same second would be a coincidence.
+/// Returns true for the same content with the same time in seconds. In two different places, this would be a
+/// coincidence.
 fn is_same(here: &Entry, there: &Entry) -> bool {
     let second = |entry: &Entry| {
         entry.modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).map(|since| since.as_secs())

@@ -1,7 +1,8 @@
-//! What the patterns of a filter matched in one run.
+//! Records which keys the patterns of a filter matched in a run.
 //!
-//! Patterns are compared with whole keys, so `--exclude d` leaves out a key `d` and nothing of a directory `d`. Who writes
-//! it for the directory gets what they wanted to spare deleted, unless a run notices that the pattern matched nothing.
+//! Patterns are compared with whole keys, so `--exclude d` excludes only a key `d`, and nothing in a directory `d`. A
+//! user who means the directory would lose its contents to a delete, unless the run detects that the pattern matched
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,30 +11,30 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::{Effect, Filter, Rule, Rules};
 use crate::key::Key;
 
-/// For each pattern the most that it matched so far.
+/// The best match so far of each pattern.
 #[derive(Debug)]
 pub(super) struct Met(Vec<AtomicU8>);
 
 const NOTHING: u8 = 0;
 
-/// The name of a directory, and no key.
+/// The pattern matched the name of a directory, and no key.
 const DIRECTORY: u8 = 1;
 
-/// A key, or perhaps one in a directory that was not looked into.
+/// The pattern matched a key, or may match one in a directory that was not listed.
 const KEY: u8 = 2;
 
-/// Deletes that patterns may have been meant to prevent: the first for each pattern.
+/// Deletes that a pattern may have been meant to prevent: the first one for each pattern.
 #[derive(Debug, Default)]
 pub(crate) struct Stray(BTreeMap<usize, Key>);
 
 impl Filter {
-    /// Returns this filter with a memory of its own of what its patterns match.
+    /// Returns this filter with a separate record of its matches.
     pub(crate) fn watched(&self) -> Self {
         let met = self.rules.as_ref().map(|rules| Met(rules.ordered.iter().map(|_| AtomicU8::new(NOTHING)).collect()));
         Self { rules: self.rules.clone(), met: met.map(Arc::new) }
     }
 
-    /// Returns what is to be said of the patterns that matched no key, if this filter is watched.
+    /// Returns warnings about the patterns that matched no key, if this filter records matches.
     pub(crate) fn unmatched(&self) -> Vec<String> {
         let told = self.unmet().map(|(_, rule, met)| {
             let (effect, pattern) = (rule.effect.as_str(), rule.pattern.as_str());
@@ -49,8 +50,8 @@ impl Filter {
         told.collect()
     }
 
-    /// Takes note of a key that is to be deleted, where a pattern that has matched no key so far matches the name of a
-    /// directory that the key lies in.
+    /// Records a key that is to be deleted, if it lies in a directory whose name a pattern matches that has matched no
+    /// key so far.
     pub(crate) fn note_delete(&self, key: &Key, stray: &mut Stray) {
         for (index, rule, _) in self.unmet().filter(|(_, rule, _)| rule.effect == Effect::Exclude) {
             if above(key.as_str()).any(|directory| rule.pattern.matches(directory)) {
@@ -59,7 +60,8 @@ impl Filter {
         }
     }
 
-    /// Returns the first pattern that matched no key to the end, with a key that it may have been meant to spare.
+    /// Returns the first pattern that matched no key in the whole run, with a key that it may have been meant to
+    /// protect.
     pub(crate) fn first_stray(&self, stray: &Stray) -> Option<(String, Key)> {
         self.unmet().find_map(|(index, rule, _)| Some((rule.pattern.as_str().to_owned(), stray.0.get(&index)?.clone())))
     }
@@ -83,7 +85,7 @@ impl Met {
         }
     }
 
-    /// Takes note of a directory that nobody looks into, so that what lies in it may match.
+    /// Records a directory that is not listed, because its contents may match.
     pub(super) fn note_pruned(&self, rules: &Rules, directory: &str) {
         for (_, rule, met) in self.unmet(rules) {
             if rule.pattern.can_match_below(directory) || rule.pattern.matches(directory) {
@@ -109,7 +111,7 @@ impl Effect {
     }
 }
 
-/// Returns the names of the directories that a key lies in: `a` and `a/b` for `a/b/c`, and for `a/b/`.
+/// Returns the names of the directories that contain a key: `a` and `a/b` for `a/b/c`, and for `a/b/`.
 fn above(key: &str) -> impl Iterator<Item = &str> {
     key.match_indices('/').map(|(at, _)| &key[..at])
 }

@@ -1,7 +1,7 @@
-//! What a sync may write and delete in its target, beyond what the two listings decide.
+//! Rules about which entries of the target a sync may write and delete, in addition to the two listings.
 //!
-//! A one-way sync makes the target like the source. Where both sides have writers of their own, that would replace newer
-//! data by older data. A policy sees one key, with what both sides and the manifest have of it, and can object.
+//! A one-way sync makes the target like the source. If both sides have writers, that would replace newer data with
+//! older data. A rule receives one key, with the entries of both sides and its manifest row, and can object.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::plan::SkipReason;
 /// Decides whether an entry that only the target has may be deleted, from the entry and its manifest row.
 type MayDelete = dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync;
 
-/// Says why the source may still have a key that its listing lacks, if it may.
+/// Returns why the source may still have a key that its listing lacks, or `None`.
 type MayHide = dyn Fn(&Key) -> Option<Protection> + Send + Sync;
 
-/// Which of what only the target has may be deleted, where deleting is asked for at all. What may not, stays and is
-/// counted as extra, unless there is a [reason](Self::otherwise) to name.
+/// Decides which of the entries that only the target has may be deleted, if deletes are requested. The others stay and
+/// are counted as extra, or skipped for a [reason](Self::otherwise).
 #[derive(Clone, Default)]
 pub struct Deletable {
     may_delete: Option<Arc<MayDelete>>,
@@ -30,28 +30,28 @@ pub struct Deletable {
 }
 
 impl Deletable {
-    /// Allows what `may_delete` allows.
+    /// Allows the entries for which `may_delete` returns true.
     pub fn when(may_delete: impl Fn(&Entry, Option<&Row>) -> bool + Send + Sync + 'static) -> Self {
         Self { may_delete: Some(Arc::new(may_delete)), ..Self::default() }
     }
 
-    /// Treats a key that would be deleted as unreadable in the source if `may_hide` returns why. That withholds all deletes
-    /// of the run. `may_hide` is called when the source's listing has passed the key.
+    /// Treats a key that would be deleted as unreadable in the source if `may_hide` returns a reason. This withholds
+    /// all deletes of the run. `may_hide` is called after the source's listing has passed the key.
     #[must_use]
     pub fn unless_hidden(mut self, may_hide: impl Fn(&Key) -> Option<Protection> + Send + Sync + 'static) -> Self {
         self.may_hide = Some(Arc::new(may_hide));
         self
     }
 
-    /// Skips each file that would be deleted but may not be, for this reason, instead of counting it as extra.
+    /// Skips each file that may not be deleted for this reason, instead of counting it as extra.
     #[must_use]
     pub fn otherwise(mut self, why: SkipReason) -> Self {
         self.otherwise = Some(why);
         self
     }
 
-    /// Allows only what the manifest knows to have been equal on both sides, and what has not changed in the target since:
-    /// never what somebody else stored.
+    /// Allows only entries that were equal on both sides according to the manifest, and that have not changed in the
+    /// target since. Objects of other writers are never deleted.
     pub fn known() -> Self {
         Self::when(|target, row| row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target)))
     }
@@ -60,12 +60,12 @@ impl Deletable {
         self.may_delete.as_ref().is_none_or(|may_delete| may_delete(target, row))
     }
 
-    /// Returns the reason to name for a file that may not be deleted, if there is one.
+    /// Returns the reason for skipping a file that may not be deleted, if there is one.
     pub(crate) fn reason(&self) -> Option<&SkipReason> {
         self.otherwise.as_ref()
     }
 
-    /// Returns why the source may still have a key that its listing lacks, if it may.
+    /// Returns why the source may still have a key that its listing lacks, or `None`.
     pub(crate) fn hidden(&self, key: &Key) -> Option<Protection> {
         self.may_hide.as_ref().and_then(|may_hide| may_hide(key))
     }
@@ -89,7 +89,7 @@ pub struct PendingWrite<'a> {
     pub row: Option<&'a Row>,
 }
 
-/// Whether the target of a write must stay as it is.
+/// Whether the target of a write must stay unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Objection {
@@ -103,19 +103,19 @@ pub enum Objection {
 
 /// A question that only content can answer: whether one side still has the content that both sides had.
 ///
-/// A fingerprint changes with everything that happens to a file, such as `chmod`. So another fingerprint is no evidence of
-/// another content.
+/// A fingerprint changes with every change of a file, such as `chmod`. So another fingerprint is not evidence of other
+/// content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByContent {
     /// The side that is read.
     pub side: Side,
-    /// The digests of the contents that both sides are known to have had.
+    /// The digests of the contents that both sides had.
     pub digests: Vec<Digest>,
-    /// Why the target stays if the content has one of the digests, if it stays then.
+    /// Why the target stays if the content has one of the digests, or `None` to write it.
     pub same: Option<SkipReason>,
-    /// Why it stays if the content has none of them, if it stays then.
+    /// Why the target stays if the content has none of them, or `None` to write it.
     pub different: Option<SkipReason>,
-    /// Why it stays if the digests cannot tell, if it stays then.
+    /// Why the target stays if the digests cannot decide, or `None` to write it.
     pub unknown: Option<SkipReason>,
 }
 
@@ -126,7 +126,7 @@ impl From<Option<SkipReason>> for Objection {
 }
 
 impl From<ByContent> for Objection {
-    /// Returns the question as an objection, or its answer where nothing has to be read for it.
+    /// Converts the question to an objection, or to its answer if no content has to be read.
     fn from(question: ByContent) -> Self {
         let is_answered = question.same == question.different && question.same == question.unknown;
         if is_answered || question.digests.is_empty() {
@@ -137,7 +137,7 @@ impl From<ByContent> for Objection {
 }
 
 impl ByContent {
-    /// Compares the digest of a content that was read before. Returns `None` if the digests cannot all be compared with it.
+    /// Compares the digest of content that was already read. Returns `None` if not all digests can be compared with it.
     pub(crate) fn compared(&self, side: Side, digest: Digest) -> Option<Agreement> {
         let is_comparable = |known: &Digest| matches!((known, digest), (Digest::Md5(_), Digest::Md5(_)));
         match side == self.side {
@@ -147,7 +147,7 @@ impl ByContent {
         }
     }
 
-    /// Returns why the target stays, by what reading the content has shown.
+    /// Returns why the target stays, from the result of reading the content.
     pub(crate) fn answer(self, read: Result<Agreement, StoreError>) -> Option<SkipReason> {
         match read {
             Ok(Agreement::Same) => self.same,
@@ -163,7 +163,7 @@ impl ByContent {
     }
 }
 
-/// Says whether the target of a write must stay as it is.
+/// Returns whether the target of a write must stay unchanged.
 type Judge = dyn Fn(&PendingWrite<'_>) -> Objection + Send + Sync;
 
 /// Which keys of the target may be written: overwritten, or created where the target has nothing.
@@ -171,27 +171,26 @@ type Judge = dyn Fn(&PendingWrite<'_>) -> Objection + Send + Sync;
 pub struct Overwritable(Option<Arc<Judge>>);
 
 impl Overwritable {
-    /// Asks `objection` before a key of the target is written. The key is skipped for the reason that it returns.
+    /// Calls `objection` before a key of the target is written. If it returns a reason, the key is skipped.
     ///
-    /// It is asked about every key that the source has, also where the contents turn out to be equal and its answer is not
-    /// needed; so it should be cheap.
+    /// It is called for every key of the source, even if the contents turn out to be equal, so it should be cheap.
     pub fn unless(objection: impl Fn(&PendingWrite<'_>) -> Option<SkipReason> + Send + Sync + 'static) -> Self {
         Self::judged(move |write| objection(write).into())
     }
 
-    /// Asks `judge` before a key of the target is written, as [`unless`](Self::unless) does. The answer may depend on the
-    /// content of one side, which is read only where the sides turn out to differ.
+    /// Calls `judge` before a key of the target is written, like [`unless`](Self::unless). The answer may depend on the
+    /// content of one side, which is read only if the sides turn out to differ.
     pub fn judged(judge: impl Fn(&PendingWrite<'_>) -> Objection + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(judge)))
     }
 
-    /// Returns true if anything is objected to, so that it matters what content both sides had.
+    /// Returns true if there is any rule, so that the common content of both sides must be known.
     pub(crate) fn is_some(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Leaves alone what changed in the target since both sides were last known equal: it is newer, or, where the source
-    /// changed too, a conflict. Of what the manifest does not know, the source's is taken.
+    /// Preserves entries of the target that have changed since both sides were equal: they are newer or, if the source
+    /// has changed too, in conflict. Without a manifest row, the source wins.
     pub fn unless_newer() -> Self {
         Self::unless(|write| {
             let target = write.target?;
@@ -201,7 +200,7 @@ impl Overwritable {
         })
     }
 
-    /// Returns whether the target of a write must stay as it is.
+    /// Returns whether the target of a write must stay unchanged.
     pub fn objection(&self, source: &Entry, target: Option<&Entry>, row: Option<&Row>) -> Objection {
         self.0.as_ref().map_or(Objection::None, |judge| judge(&PendingWrite { source, target, row }))
     }

@@ -1,6 +1,6 @@
-//! From a difference to a decision: one pure function, tested as a table.
+//! Decides the action for a difference. It is one pure function, tested with a table.
 //!
-//! Kinds, unsafe keys and protection are judged here and nowhere else.
+//! Only this module evaluates kinds, unsafe keys and protection.
 
 use super::{Action, SkipReason};
 use crate::compare::{self, Change, Compare, Known, Proof, Reading, Subject, Verdict};
@@ -11,31 +11,31 @@ use crate::manifest::Row;
 use crate::options::{Archived, ByContent, Objection};
 use crate::store::{Capabilities, KeyRule};
 
-/// What decisions are made by.
+/// The rules and capabilities that decisions depend on.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// How two files of one name are compared.
+    /// How two files with the same key are compared.
     pub compare: Compare,
-    /// What the source's store can do.
+    /// The capabilities of the source's store.
     pub source: Capabilities,
-    /// What the target's store can do.
+    /// The capabilities of the target's store.
     pub target: Capabilities,
-    /// What archived objects of the source are treated as.
+    /// How archived objects of the source are treated.
     pub archived: Archived,
 }
 
-/// What follows from one difference.
+/// The decision about one difference.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Nothing to do and nothing to count: a directory that its contents imply.
+    /// There is no action and nothing to count, because the directory follows from its contents.
     Nothing,
-    /// Both sides hold the same.
+    /// Both sides are equal.
     Unchanged { key: Key, proof: Proof, learned: Option<Row> },
-    /// Something to do.
+    /// An action is needed.
     Act(Action),
-    /// Only the target has it: to be deleted, if that was asked for and both listings end well.
+    /// Only the target has the entry. It is deleted if deletes were requested and both listings complete without error.
     Extra(Entry),
-    /// Reading content must decide.
+    /// The content must be read to decide.
     Read { source: Entry, target: Entry, reading: Reading, times_decide: bool, objection: Objection, row: Option<Row> },
     /// A copy, unless the content of one side objects to it.
     Ask { source: Entry, target: Option<Entry>, why: Change, question: ByContent, row: Option<Row> },
@@ -69,7 +69,7 @@ impl Policy {
         }
     }
 
-    /// Returns the action, or that it has to wait until its source is restored: no request is sent to be told so.
+    /// Returns the action, or a skip if its source is archived. This sends no request.
     pub(super) fn if_ready(&self, action: Action) -> Action {
         match action {
             Action::Copy { source, .. } | Action::Replace { source, .. }
@@ -82,7 +82,7 @@ impl Policy {
     }
 
     fn target_only(&self, target: Entry, source_inside: bool) -> Decision {
-        // Where directories are real, one that the source has something in must stay.
+        // If directories are real, a directory in which the source has an entry must stay.
         let needed = source_inside && self.target.keys == KeyRule::FilePath;
         match target.kind {
             Kind::Protected(Protection::Symlink) => Decision::Nothing,
@@ -138,7 +138,7 @@ fn unchanged(source: Entry, proof: Proof) -> Decision {
     Decision::Unchanged { key: source.key, proof, learned: None }
 }
 
-/// Returns what follows from something in the source that is not read.
+/// Returns the decision about an entry of the source that is not read.
 fn not_read(key: Key, why: Protection) -> Decision {
     match why {
         Protection::Vanished => skip(key, SkipReason::Vanished),

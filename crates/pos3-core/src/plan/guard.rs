@@ -18,7 +18,8 @@ pub struct Guards {
     pub max_delete: MaxDelete,
     /// Whether a source without any files may delete everything in the target.
     pub allow_empty: bool,
-    /// Whether files may be deleted from a directory whose name an exclude pattern matches, where the pattern matches no key.
+    /// Whether files may be deleted from a directory whose name an exclude pattern matches, if the pattern matches no
+    /// key.
     pub allow_unmatched: bool,
 }
 
@@ -37,8 +38,8 @@ impl Guards {
         self
     }
 
-    /// Sets whether files may be deleted from a directory whose name an exclude pattern matches, where the pattern matches
-    /// no key. Without it that is refused: the pattern was probably meant for what lies in the directory.
+    /// Sets whether files may be deleted from a directory whose name an exclude pattern matches, if the pattern matches
+    /// no key. By default, this is refused, because the pattern was probably meant for the contents of the directory.
     #[must_use]
     pub fn with_allow_unmatched(mut self, allow_unmatched: bool) -> Self {
         self.allow_unmatched = allow_unmatched;

@@ -85,10 +85,10 @@ impl Budget {
         self.concurrency
     }
 
-    /// Limits the requests in flight to `most`, until [`widen`](Self::widen) raises that again. Requests that are in
-    /// flight already go on.
+    /// Limits the requests in flight to `most`, until [`widen`](Self::widen) raises the limit again. Requests that are
+    /// already in flight continue.
     ///
-    /// If time is short, a few requests that are complete are worth more than many that are not.
+    /// If time is short, a few complete requests are worth more than many incomplete ones.
     pub fn narrow(&self, most: usize) {
         let mut narrowing = locked(&self.narrowing);
         let more = self.concurrency.saturating_sub(most.max(1)).saturating_sub(narrowing.withdrawn);
@@ -96,7 +96,7 @@ impl Budget {
         narrowing.in_use += more - self.slots.forget_permits(more);
     }
 
-    /// Allows one request more in flight, if the budget was narrowed.
+    /// Allows one more request in flight, if the budget was narrowed.
     pub fn widen(&self) {
         let mut narrowing = locked(&self.narrowing);
         if narrowing.withdrawn == 0 {

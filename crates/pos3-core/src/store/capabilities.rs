@@ -19,8 +19,8 @@ pub struct Capabilities {
     pub conditional_put: bool,
     /// `copy` is supported.
     pub server_copy: bool,
-    /// `delete` leaves alone what is not as [`DeleteKey::unless_changed`](super::DeleteKey::unless_changed) describes it, by a
-    /// condition of the request or by a look right before it.
+    /// `delete` preserves an object that differs from [`DeleteKey::unless_changed`](super::DeleteKey::unless_changed),
+    /// by a conditional request or by a lookup right before it.
     pub conditional_delete: bool,
     /// The number of keys per `delete` request; 1 if each key takes its own request.
     pub delete_batch: usize,

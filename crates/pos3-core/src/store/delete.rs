@@ -1,15 +1,15 @@
-//! What a delete is asked for: a key, and what its caller saw there.
+//! The arguments of a delete: a key, and the object that the caller saw.
 //!
-//! Time passes between a listing and a delete, and another process may write meanwhile. Without a condition its data would
-//! be deleted in place of what the caller saw.
+//! Another process may write between a listing and a delete. Without a condition, its data would be deleted instead of
+//! the object that the caller saw.
 
 use std::time::{Duration, SystemTime};
 
 use crate::entry::{Entry, Fingerprint};
 use crate::key::Key;
 
-/// How much two times of one object may differ: a listing gives fractions of a second that an answer to a HEAD cuts off
-/// or rounds up.
+/// The largest difference between two times of one object. A listing contains fractions of a second, which the response
+/// to a HEAD truncates or rounds up.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
 /// A key to delete.
@@ -18,24 +18,24 @@ const RESOLUTION: Duration = Duration::from_secs(1);
 pub struct DeleteKey {
     /// The key.
     pub key: Key,
-    /// What the caller saw at the key. `None` deletes whatever is there.
+    /// The object that the caller saw at the key. `None` deletes any object.
     pub unless_changed: Option<Seen>,
 }
 
 impl DeleteKey {
-    /// Returns the delete of whatever is at `key`.
+    /// Returns the delete of any object at `key`.
     pub fn new(key: Key) -> Self {
         Self { key, unless_changed: None }
     }
 
-    /// Sets the key, for a store that passes keys on under another prefix.
+    /// Sets the key. This is for a store that passes keys on under another prefix.
     #[must_use]
     pub fn with_key(mut self, key: Key) -> Self {
         self.key = key;
         self
     }
 
-    /// Deletes only what `entry` describes.
+    /// Deletes the object only if it still matches `entry`.
     #[must_use]
     pub fn unless_changed(mut self, entry: &Entry) -> Self {
         self.unless_changed = Some(Seen::of(entry));
@@ -55,9 +55,9 @@ impl From<Key> for DeleteKey {
 pub struct Seen {
     /// The content length in bytes.
     pub size: u64,
-    /// When the content last changed.
+    /// The time of the last change of the content.
     pub modified: Option<SystemTime>,
-    /// The store's token for the content.
+    /// The fingerprint of the content.
     pub fingerprint: Option<Fingerprint>,
 }
 
@@ -67,10 +67,10 @@ impl Seen {
         Self { size: entry.size, modified: entry.modified, fingerprint: entry.fingerprint.clone() }
     }
 
-    /// Returns true if an entry describes the same state: size, fingerprint and time are equal, as far as both are known.
+    /// Returns true if an entry has the same state: size, fingerprint and time are equal, as far as both are known.
     ///
-    /// The time counts although the fingerprint is equal: an object that another process wrote again with the same content
-    /// is an object that it wants to keep.
+    /// The time matters even if the fingerprint is equal. If another process wrote the same content again, it wants to
+    /// keep the object.
     pub fn is(&self, found: &Entry) -> bool {
         let is_same_token = self.fingerprint.is_none() || self.fingerprint == found.fingerprint;
         self.size == found.size && is_same_token && is_same_time(self.modified, found.modified)

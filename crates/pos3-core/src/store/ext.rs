@@ -27,7 +27,7 @@ pub trait RemoteStoreExt: RemoteStore {
         self.delete(&[DeleteKey::new(key.clone())]).await.into_iter().collect()
     }
 
-    /// Deletes keys, whatever is there, and answers for each, in the order given.
+    /// Deletes any objects at these keys and returns the results, in the given order.
     async fn remove_all(&self, keys: &[Key]) -> Vec<Result<()>> {
         let keys: Vec<DeleteKey> = keys.iter().cloned().map(DeleteKey::new).collect();
         self.delete(&keys).await

@@ -1,4 +1,4 @@
-//! Random cases: two trees, a link in each, a filter, and something that goes wrong.
+//! Random cases: two trees, a link in each, a filter, and a fault.
 
 use proptest::prelude::*;
 
@@ -20,14 +20,14 @@ pub(super) struct Case {
     pub(super) fault: Fault,
 }
 
-/// What a pattern does.
+/// The effect of a pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effect {
     Exclude,
     Include,
 }
 
-/// Segments that collide and sort in every way that matters.
+/// Segments that collide and sort in every relevant way.
 const SEGMENTS: [&str; 12] = ["a", "b", "a-", "a.", "a%2E", "a0", "é", "e\u{301}", "..", "x#1", "n\nl", ""];
 
 /// Patterns that match some of the keys, some of the directories, and some of both.
@@ -76,13 +76,13 @@ impl Case {
         build.unwrap().build().unwrap()
     }
 
-    /// Returns options without guards: small random trees would meet them all the time.
+    /// Returns options without guards, which would refuse most small random trees.
     pub(super) fn options(&self) -> SyncOptions {
         let guards = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
         let guards = guards.with_allow_unmatched(true);
         let options =
             SyncOptions::default().with_filter(self.filter()).with_deletion(self.deletion).with_guards(guards);
-        // The maps know nothing of what a later download could not create.
+        // The maps do not model entries that a later download could not create.
         options.with_other_shapes(OtherShapes::Ignored)
     }
 }

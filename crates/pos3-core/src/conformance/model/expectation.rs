@@ -1,4 +1,4 @@
-//! What a sync means, said of two maps: no order, no streams, no cleverness.
+//! Defines the result of a sync for two maps, without order, streams or optimizations.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::key::Key;
 use crate::options::Deletion;
 use crate::store::KeyRule;
 
-/// Two trees before a run, and what the run is to do.
+/// Two trees before a run, and the options of the run.
 pub(super) struct Before<'a> {
     pub(super) source: &'a World,
     pub(super) target: &'a World,
@@ -16,52 +16,52 @@ pub(super) struct Before<'a> {
     pub(super) deletion: Deletion,
 }
 
-/// Whether what was to be deleted was.
+/// Whether the deletes were executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deletes {
     Done,
     Withheld,
 }
 
-/// What a run without faults leads to.
+/// The result of a run without faults.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expectation {
-    /// What the target then holds.
+    /// The objects of the target after the run.
     pub(super) objects: Objects,
-    /// The keys that are left alone, and told.
+    /// The keys that are skipped and reported.
     pub(super) told: BTreeSet<String>,
 }
 
-/// What becomes of a key that the target should have.
+/// The result for a key that the target should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is there afterwards.
+    /// The key exists after the run.
     Copied,
-    /// The target has a link in its place, or the key is no file name, so nothing is deleted either.
+    /// The target has a link at this path, or the key is not a file name. Nothing is deleted then.
     Refused,
-    /// One name would be a file and a directory, or its place cannot be cleared, so nothing is deleted either.
+    /// A name would be both a file and a directory, or its path cannot be freed. Nothing is deleted then.
     Clashes,
-    /// It needs the place of what only the target has, and gets it when that is deleted.
+    /// The key needs the path of an entry that only the target has, and gets it when that entry is deleted.
     Replaces,
-    /// It is, or lies below, a file in whose place the target has a directory that the filter hides: nothing is promised
-    /// but that it is not harmed.
+    /// The key is a file, or lies below a file, at whose path the target has a directory that the filter excludes. The
+    /// model only promises that it is not damaged.
     Open,
 }
 
 impl Before<'_> {
-    /// Returns what the target should have of the source.
+    /// Returns the entries of the source that the target should have.
     pub(super) fn wanted(&self) -> Objects {
         let mut wanted = self.source.objects.clone();
         wanted.retain(|key, _| self.filter.admits(key));
         wanted
     }
 
-    /// Returns true if a mirror deletes this key: only the target has it, as far as can be known.
+    /// Returns true if a mirror deletes this key because only the target has it, as far as this is known.
     pub(super) fn is_extra(&self, key: &str) -> bool {
         self.is_only_in_target(key) && !self.is_impossible_in_source(key)
     }
 
-    /// Returns true if the source could never have this key, so that its absence there means nothing.
+    /// Returns true if the source could never have this key, so that its absence means nothing.
     fn is_impossible_in_source(&self, key: &str) -> bool {
         let has_content = self.target.objects.get(key).is_some_and(|content| !content.is_empty());
         let is_impossible = Key::from(key).check_path().is_err() || (key.ends_with('/') && has_content);
@@ -75,13 +75,13 @@ impl Before<'_> {
         self.deletion == Deletion::Mirror && self.filter.admits(key) && !in_source
     }
 
-    /// Returns what becomes of every wanted key.
+    /// Returns the result for every wanted key.
     pub(super) fn fates(&self) -> Vec<(String, Fate)> {
         let wanted = self.wanted();
         wanted.iter().map(|(key, content)| (key.clone(), self.fate(key, content, &wanted))).collect()
     }
 
-    /// Returns what follows.
+    /// Returns the expected target.
     pub(super) fn after(&self, deletes: Deletes) -> Expectation {
         let mut files = self.target.objects.clone();
         files.retain(|key, _| !(deletes == Deletes::Done && self.is_extra(key)));
@@ -102,13 +102,13 @@ impl Before<'_> {
         Expectation { objects: files, told }
     }
 
-    /// Returns true if something is left alone that should be copied.
+    /// Returns true if a key that should be copied is skipped.
     pub(super) fn misses_a_copy(&self) -> bool {
         let is_missing = |fate: Fate| matches!(fate, Fate::Refused | Fate::Clashes);
         self.fates().iter().any(|(_, fate)| is_missing(*fate)) || !self.linked_directories().is_empty()
     }
 
-    /// Returns an expectation without the keys of which nothing is promised.
+    /// Removes the keys from an expectation about which the model promises nothing.
     pub(super) fn promised(&self, mut expectation: Expectation) -> Expectation {
         let wanted = self.wanted();
         expectation.objects.retain(|key, _| !self.is_open(key, &wanted));
@@ -128,7 +128,7 @@ impl Before<'_> {
         if self.is_open(key, wanted) {
             return Fate::Open;
         }
-        // Where the target has the directory already, the source's file of that name has to give way.
+        // If the target already has the directory, the source's file of that name is skipped.
         let is_directory_there = |file: &String| {
             self.target.directories().contains(&format!("{file}/")) && self.source_has_below(&format!("{file}/"))
         };
@@ -161,7 +161,7 @@ impl Before<'_> {
             && !self.target.links.iter().any(|link| inside(&link))
     }
 
-    /// Returns true if `key` is, or lies below, a wanted file in whose place the target has a directory that is hidden.
+    /// Returns true if `key` is a wanted file, or lies below one, at whose path the target has an excluded directory.
     fn is_open(&self, key: &str, wanted: &Objects) -> bool {
         let directories = self.target.directories();
         let hidden = |file: &String| {
@@ -171,7 +171,7 @@ impl Before<'_> {
         wanted.keys().any(|file| (key == file || is_below(key, file)) && !file.ends_with('/') && hidden(file))
     }
 
-    /// Returns the source's directories that hold nothing to copy, where the target has a link in their place.
+    /// Returns the directories of the source without entries to copy, at whose paths the target has a link.
     fn linked_directories(&self) -> Vec<String> {
         let wanted = |key: &String| self.source.objects.contains_key(key);
         let is_link = |key: &String| self.target.links.contains(key.trim_end_matches('/'));
@@ -179,8 +179,8 @@ impl Before<'_> {
         shown.filter(is_link).collect()
     }
 
-    /// Deletes the directories that only the target has and that are left empty, and shows as markers those that are
-    /// empty and stay.
+    /// Deletes directories that only the target has and that become empty, and adds markers for empty directories that
+    /// stay.
     fn settle_directories(&self, files: &mut Objects, deletes: Deletes) {
         let before = self.target.directories();
         let mut directories = before.clone();

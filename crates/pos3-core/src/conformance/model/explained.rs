@@ -1,4 +1,4 @@
-//! Whether what is said of one key is what a whole plan does with it.
+//! Compares the explanation of each key with the whole plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::plan::Action;
 use crate::sync::SyncJob;
 
-/// The keys found equal.
+/// The keys that were equal.
 #[derive(Default)]
 struct Equal(Mutex<BTreeSet<Key>>);
 
@@ -54,7 +54,7 @@ pub(super) async fn explaining_a_key_is_planning_for_it(
             Outcome::Unchanged(_) => "equal".to_owned(),
             Outcome::Absent | Outcome::Kept | Outcome::Shielded { .. } | Outcome::Nothing => "nothing".to_owned(),
         };
-        // A copy that cannot be made withholds all deletes, which shows only in the whole plan.
+        // A copy that cannot be made withholds all deletes. Only the whole plan shows this.
         let is_withheld = plan.tally.withheld > 0 && (said == "delete" || said.starts_with("replace"));
         if !is_withheld {
             prop_assert_eq!(said, expected, "{:?}", explanation);
@@ -64,7 +64,7 @@ pub(super) async fn explaining_a_key_is_planning_for_it(
     Ok(())
 }
 
-/// Returns what is done and why, without what a listing and a look tell in different precision.
+/// Returns an action and its reason, without details in which a listing and a lookup differ.
 fn decision(action: &Action) -> String {
     match action {
         Action::Copy { why, target, .. } => format!("copy over {}: {}", target.is_some(), why.as_str()),

@@ -1,4 +1,4 @@
-//! A store as the model uses it: with what can be planted in it, and what can go wrong behind it.
+//! A store of the model, with the links that can be created in it and the faults behind it.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::tree::Tree;
 
 type Plant = Box<dyn Fn(&Key) -> bool>;
 
-/// One store of a pair, empty under its subject's prefix.
+/// One store of a pair, which is empty below its subject's prefix.
 pub struct Participant {
     subject: Subject,
     link: Option<Plant>,
@@ -16,20 +16,20 @@ pub struct Participant {
 }
 
 impl Participant {
-    /// Returns a participant without troubles of its own.
+    /// Returns a participant without faults of its own.
     pub fn new(subject: Subject) -> Self {
         Self { subject, link: None, troubles: Vec::new() }
     }
 
-    /// Lets the model put a symbolic link, which the store must list as protected, at a key: `link` makes one that leads
-    /// nowhere, and returns true if it could.
+    /// Lets the model create a symbolic link at a key, which the store must list as protected. `link` creates a broken
+    /// link and returns true if this is possible.
     #[must_use]
     pub fn with_links(mut self, link: impl Fn(&Key) -> bool + 'static) -> Self {
         self.link = Some(Box::new(link));
         self
     }
 
-    /// Adds a way in which what is behind the store can go wrong.
+    /// Adds a fault behind the store.
     #[must_use]
     pub fn with_trouble(mut self, trouble: Trouble) -> Self {
         self.troubles.push(trouble);
@@ -46,7 +46,7 @@ impl Participant {
         }
     }
 
-    /// Returns one of the troubles, any number being good for one, if there are any.
+    /// Returns the fault that this number selects, if there are any faults.
     pub(super) fn trouble(&self, number: usize) -> Option<&Trouble> {
         self.troubles.get(number.checked_rem(self.troubles.len())?)
     }
@@ -58,27 +58,27 @@ impl fmt::Debug for Participant {
     }
 }
 
-/// Something that goes wrong behind a store, such as an answer of its server.
+/// A fault behind a store, such as a wrong response of its server.
 pub struct Trouble {
     begin: Box<dyn Fn(usize)>,
     end: Box<dyn Fn() -> bool>,
     consequence: Consequence,
 }
 
-/// What a run that met with trouble must say.
+/// The required result of a run in which a fault occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// That it is not clean.
+    /// The run is not clean.
     Unclean,
-    /// Whatever is true: it may have been overcome by trying again.
+    /// The run may be clean or not, because a retry may have succeeded.
     Either,
-    /// What it would say without: the trouble makes no difference.
+    /// The result is the same as without the fault.
     Nothing,
 }
 
 impl Trouble {
-    /// Returns a trouble that `begin` starts, at the n-th occasion from 1, and `end` ends; it returns whether there was
-    /// any such occasion.
+    /// Returns a fault. `begin` starts it at the n-th occasion, from 1. `end` ends it and returns whether that occasion
+    /// occurred.
     pub fn new(consequence: Consequence, begin: impl Fn(usize) + 'static, end: impl Fn() -> bool + 'static) -> Self {
         Self { begin: Box::new(begin), end: Box::new(end), consequence }
     }

@@ -1,4 +1,4 @@
-//! What a store holds, as a map.
+//! The content of a store as a map.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +10,13 @@ use crate::key::Key;
 use crate::store::{KeyRule, RemoteStoreExt};
 use crate::tree::Tree;
 
-/// Contents by key. A key that ends in `/` is a marker: on a disk an empty directory.
+/// Contents by key. A key that ends in `/` is a marker, which is an empty directory on a disk.
 pub(super) type Objects = BTreeMap<String, String>;
 
-/// Requests at once where the order does not matter: enough for all of a small tree.
+/// The number of concurrent requests if the order does not matter. It is enough for a whole small tree.
 const REQUESTS: usize = 32;
 
-/// What a tree holds.
+/// The content of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct World {
     pub(super) rule: KeyRule,
@@ -25,10 +25,10 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Returns what the tree holds.
+    /// Returns the content of the tree.
     pub(super) async fn of(tree: &Tree) -> Self {
         let mut entries = tree.store().list_all(tree.prefix()).await.unwrap();
-        // The prefix's own marker is the tree itself.
+        // The marker of the prefix itself is the tree.
         entries.retain(|entry| entry.key.as_str() != tree.prefix());
         let relative = |key: &Key| tree.relative(key).unwrap().as_str().to_owned();
         let is_link = |kind: &Kind| matches!(kind, Kind::Protected(_));
@@ -46,7 +46,7 @@ impl World {
         }
     }
 
-    /// Returns every directory that is there: on a disk those that hold something as well as those that do not.
+    /// Returns every existing directory, on a disk both empty and other ones.
     pub(super) fn directories(&self) -> BTreeSet<String> {
         match self.rule {
             KeyRule::Any => BTreeSet::new(),
@@ -54,23 +54,23 @@ impl World {
         }
     }
 
-    /// Returns true if `key` is what a link stands at, or lies below one.
+    /// Returns true if `key` is a link, or lies below one.
     pub(super) fn is_linked(&self, key: &str) -> bool {
         self.links.iter().any(|link| key == link || is_below(key, link))
     }
 }
 
-/// Returns true if `key` lies in the directory `file/`, or is it.
+/// Returns true if `key` is the directory `file/`, or lies in it.
 pub(super) fn is_below(key: &str, file: &str) -> bool {
     key.strip_prefix(file).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Returns the directories that a key lies in, itself included if it is one.
+/// Returns the directories that contain a key, including the key itself if it is a directory.
 pub(super) fn above(key: &str) -> impl Iterator<Item = String> + '_ {
     key.match_indices('/').map(|(at, _)| key[..=at].to_owned())
 }
 
-/// Stores objects, as many as the store can hold: a disk refuses some keys, and the later of two that clash.
+/// Stores objects, as far as the store can hold them: a disk refuses some keys, and the later of two that clash.
 pub(super) async fn fill(tree: &Tree, objects: &Objects) {
     let is_disk = tree.store().capabilities().keys == KeyRule::FilePath;
     let writes = objects.iter().map(async |(key, content)| {
@@ -85,7 +85,7 @@ pub(super) async fn fill(tree: &Tree, objects: &Objects) {
     stream::iter(writes).buffer_unordered(at_once).collect::<Vec<()>>().await;
 }
 
-/// As [`fill`], where something else may be in the way: a disk then keeps what it has.
+/// Like [`fill`], if other entries may have the same paths. A disk then preserves those.
 pub(super) async fn overwrite(tree: &Tree, objects: &Objects) {
     let is_disk = tree.store().capabilities().keys == KeyRule::FilePath;
     for (key, content) in objects {
