@@ -1,13 +1,13 @@
-//! A training that may be interrupted at any moment: its dataset comes from S3, its checkpoints go there while it works,
-//! and the next run, here or on another machine, goes on from the last one.
+//! A training program that may be interrupted at any time. It downloads its dataset from S3 and uploads its checkpoints
+//! while it runs. The next run, on this machine or another, resumes from the last checkpoint.
 //!
 //! ```text
 //! cargo run -p pos3 --example train -- s3://bucket/dataset s3://bucket/run-7 1000
 //! ```
 //!
-//! The third argument is how long a step takes, in milliseconds; with a fourth it is done after so many steps. The
-//! environment names the server (`AWS_…`) and the directory of local copies (`POS3_CACHE_ROOT`). Send it SIGTERM, as a cloud
-//! does before it takes a machine away: it says what is in S3 and what is not.
+//! The third argument is the duration of a step in milliseconds. An optional fourth one is the number of steps. The
+//! environment selects the server (`AWS_…`) and the directory of local copies (`POS3_CACHE_ROOT`). If the program
+//! receives SIGTERM, as on a machine that is about to be preempted, it prints what is in S3 and what is not.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to whoever started it")]
 
 use std::error::Error;
@@ -22,7 +22,7 @@ use pos3::{DownloadOptions, Ending, Registry, ScopeError, Session, SyncBothOptio
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Every checkpoint has this many lines, and so the same size: only its content tells it from the one before.
+/// Every checkpoint has this many lines, so all have the same size. Only the content distinguishes them.
 const LINES: usize = 10_000;
 
 const CHECKPOINT: &str = "model.ckpt";
@@ -54,13 +54,13 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What is to be trained.
+/// The training task.
 struct Task {
     dataset: String,
     checkpoints: String,
-    /// How long a step takes.
+    /// The duration of a step.
     pace: Duration,
-    /// How many steps this run is to take; without it, it goes on until it is interrupted.
+    /// The number of steps of this run. `None` runs until it is interrupted.
     steps: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ impl Task {
         arguments.next().is_none().then_some(Self { dataset, checkpoints, pace, steps })
     }
 
-    /// Trains until it is done or interrupted. Dropped at an `await`, it leaves whole checkpoints only.
+    /// Trains until it is done or interrupted. If it is dropped at an `await`, it leaves only complete checkpoints.
     async fn train(&self, session: &Session) -> Result<(), Failure> {
         let dataset = session.download(&self.dataset, DownloadOptions::default()).await?;
         let uploads = UploadOptions::default()
@@ -104,7 +104,7 @@ impl Task {
     }
 }
 
-/// Returns the step of the checkpoint that is there, or 0.
+/// Returns the step of the existing checkpoint, or 0.
 fn resume(directory: &Path) -> Result<u64, Failure> {
     match fs::read_to_string(directory.join(CHECKPOINT)) {
         Ok(text) => verify(&text).ok_or_else(|| "the checkpoint is torn".into()),
@@ -113,7 +113,7 @@ fn resume(directory: &Path) -> Result<u64, Failure> {
     }
 }
 
-/// Writes a checkpoint under another name and renames it: whoever reads it has the old one or the new one.
+/// Writes a checkpoint under another name and renames it, so that a reader sees either the old or the new one.
 fn save(directory: &Path, step: u64) -> io::Result<()> {
     let unfinished = directory.join("model.tmp");
     fs::write(&unfinished, content(step))?;
@@ -129,13 +129,13 @@ fn content(step: u64) -> String {
     text
 }
 
-/// Returns the step of a checkpoint, if all of it is there and belongs together.
+/// Returns the step of a checkpoint if it is complete and consistent.
 fn verify(text: &str) -> Option<u64> {
     let step = text.split_whitespace().next()?.parse().ok()?;
     (content(step) == text).then_some(step)
 }
 
-/// Says what is in S3 and what is not.
+/// Prints what is in S3 and what is not.
 fn report(ending: &Ending) {
     for upload in &ending.uploads {
         match &upload.error {
