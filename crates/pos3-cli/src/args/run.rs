@@ -37,12 +37,15 @@ Uploads:
   or after a signal, pos3 uploads outputs only with --sync-on-error, deletes
   nothing, and stops after --deadline seconds.
 
-Remote deletes:
+Deletes:
   --delete-remote deletes an object only if this machine uploaded or downloaded
   it, no other writer has changed it since then, and the program removed the
   local file. While the program runs, the file must also be missing at two
   consecutive uploads. If more deletes than --max-delete are due, pos3 deletes
   nothing and exits with 1.
+  With --allow-empty, an output directory that the program emptied deletes all
+  its objects (--delete-remote), and an empty URL deletes all local files (--sync
+  with --delete-local). Without it, pos3 deletes nothing in these cases.
 
 Signals:
   pos3 passes SIGINT, SIGTERM, SIGHUP and SIGQUIT on to the program and its
@@ -119,8 +122,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N|P%", value_parser = max_delete, help_heading = "What to delete")]
     max_delete: Option<MaxDelete>,
 
-    /// Allow an empty output directory to delete everything at its URL (--delete-remote), and an empty URL to delete
-    /// everything in its directory (--sync with --delete-local)
+    /// Allow an empty directory or URL to delete everything on its other side
     #[arg(long, help_heading = "What to delete")]
     allow_empty: bool,
 
