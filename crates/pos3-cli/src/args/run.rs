@@ -44,8 +44,8 @@ Deletes:
   consecutive uploads. If more deletes than --max-delete are due, pos3 deletes
   nothing and exits with 1.
   With --allow-empty, an output directory that the program emptied deletes all
-  its objects (--delete-remote), and an empty URL deletes all local files (--sync
-  with --delete-local). Without it, pos3 deletes nothing in these cases.
+  its objects (--delete-remote), and an empty URL deletes all local files
+  (--sync with --delete-local). Otherwise, pos3 deletes nothing in these cases.
 
 Signals:
   pos3 passes SIGINT, SIGTERM, SIGHUP and SIGQUIT on to the program and its
