@@ -4,18 +4,25 @@
 //! of users who write such a pattern without regard to the root. For the rules, see
 //! [`FilterBuilder::exclude_matching`](super::FilterBuilder::exclude_matching).
 
+use regex_automata::meta::Regex;
+
 use super::segment;
-use super::wildcard::{Step, Wildcard, fits};
+use super::wildcard::{self, Scope};
 
 /// The component that matches any number of components.
 const ANY_NUMBER: &str = "**";
+
+/// The regular expression of any number of components, each with the slash after it.
+const ANY_COMPONENTS: &str = "(?:.*/)?";
+
+/// The regular expression of the end of the last component.
+const END: &str = "(?:/|\\z)";
 
 /// A compiled pattern.
 #[derive(Debug)]
 pub(super) struct PathPattern {
     text: String,
-    /// Any number of components, then the written pattern, then any number of components below it.
-    steps: Vec<Step<Wildcard>>,
+    expression: Regex,
 }
 
 impl PathPattern {
@@ -30,19 +37,24 @@ impl PathPattern {
             return Err("it begins with '/', but the compared paths do not: omit the '/'".to_owned());
         }
         let components = pattern.split('/').filter(|component| !component.is_empty() && *component != ".");
-        let written = components.map(|component| match component {
-            ANY_NUMBER => Ok(Step::AnyNumber),
-            name => segment::check(name).and_then(|()| Wildcard::new(name)).map(Step::One),
-        });
-        let mut steps = vec![Step::AnyNumber];
-        for step in written {
-            steps.push(step?);
-        }
-        if steps.len() == 1 {
+        let mut components: Vec<_> = components.collect();
+        if components.is_empty() {
             return Err("it is empty, so it excludes nothing".to_owned());
         }
-        steps.push(Step::AnyNumber);
-        Ok(Self { text: pattern.to_owned(), steps })
+        // A directory that matches includes everything below it, so a `**` at the end has no further effect.
+        while components.pop_if(|last| *last == ANY_NUMBER).is_some() {}
+        let mut expression = ANY_COMPONENTS.to_owned();
+        for (index, component) in components.iter().enumerate() {
+            if *component == ANY_NUMBER {
+                expression.push_str(ANY_COMPONENTS);
+                continue;
+            }
+            segment::check(component)?;
+            expression.push_str(&wildcard::translate(component, Scope::Component)?);
+            expression.push_str(if index + 1 == components.len() { END } else { "/" });
+        }
+        expression.push_str(".*");
+        Ok(Self { text: pattern.to_owned(), expression: wildcard::compile(&expression)? })
     }
 
     /// Returns the pattern as it was written.
@@ -53,7 +65,7 @@ impl PathPattern {
     /// Returns true if the pattern matches the path or any directory above it. The path of a directory may end in `/`.
     pub(super) fn covers(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
-        !path.is_empty() && fits(&self.steps, path.split('/'), Wildcard::is)
+        !path.is_empty() && self.expression.is_match(path)
     }
 }
 
@@ -80,6 +92,9 @@ mod tests {
             ("logs/", "x/logs", true),
             ("Logs", "logs", false),
             ("a/*", "b/c", false),
+            ("a/*", "a", false),
+            ("a/*", "a/", false),
+            ("*/*", "a", false),
             ("a/b", "b", false),
             // A directory that matches includes everything below it.
             ("logs", "logs/a/b", true),

@@ -4,14 +4,16 @@
 //! Keys have no leading `/` or `./`, and directories are not keys. Taken literally, a pattern that is written that way
 //! by habit would match nothing, and `--delete` would delete the directory that it was meant to protect.
 
+use regex_automata::meta::Regex;
+
 use super::segment;
-use super::wildcard::Wildcard;
+use super::wildcard::{self, Scope};
 
 /// A compiled pattern with the data for pruning directories.
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: String,
-    wildcard: Wildcard,
+    expression: Regex,
     /// The text before the first special character: every match starts with it.
     literal: String,
     is_literal: bool,
@@ -26,14 +28,11 @@ impl Pattern {
     /// Returns why the pattern cannot match anything.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         let whole = over_whole_keys(pattern)?;
-        let wildcard = Wildcard::new(&whole)?;
-        if wildcard.has_open_set() {
-            return Err("a '[' is not closed by a ']'; '[[]' is the character".to_owned());
-        }
+        let expression = wildcard::compile(&wildcard::translate(&whole, Scope::Key)?)?;
         let literal = whole.split(['*', '?', '[']).next().unwrap_or_default().to_owned();
         Ok(Self {
             text: pattern.to_owned(),
-            wildcard,
+            expression,
             is_literal: literal == whole,
             literal,
             ends_in_star: whole.ends_with('*'),
@@ -46,7 +45,7 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, key: &str) -> bool {
-        self.wildcard.is(key)
+        self.expression.is_match(key)
     }
 
     /// Returns true if every key below `directory` matches: the final star matches any further text.
