@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use pos3_core::{
     Capabilities, Content, DeleteKey, Digest, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
-    ListOptions, PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
+    ListOptions, Operation, PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
 };
 
 /// A store of `entries` small objects that are generated while they are listed. Deleted objects are listed again.
@@ -39,7 +39,7 @@ fn entry(below: &str, number: u64) -> Entry {
         .with_digest(Digest::Md5(digest))
 }
 
-fn read_only(operation: &'static str) -> StoreError {
+fn read_only(operation: Operation) -> StoreError {
     StoreError::new(ErrorKind::Unsupported, operation)
 }
 
@@ -60,15 +60,15 @@ impl RemoteStore for SyntheticStore {
     }
 
     async fn head(&self, _key: &Key) -> Result<Entry> {
-        Err(read_only("look up"))
+        Err(read_only(Operation::LookUp))
     }
 
     async fn get(&self, _key: &Key, _options: GetOptions) -> Result<Download> {
-        Err(read_only("read"))
+        Err(read_only(Operation::Read))
     }
 
     async fn put(&self, _key: &Key, _content: Content, _options: PutOptions) -> Result<Entry> {
-        Err(read_only("write"))
+        Err(read_only(Operation::Write))
     }
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
@@ -84,7 +84,7 @@ impl RemoteStore for SyntheticStore {
     }
 
     async fn copy(&self, _from: &Key, _to: &Key) -> Result<Entry> {
-        Err(read_only("copy"))
+        Err(read_only(Operation::Copy))
     }
 }
 

@@ -100,7 +100,10 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Key, Protection, Refusal, Side, SkipReason, StoreError};
+    use pos3::{
+        ErrorKind, FailedAction, Failure, FailureKind, Key, Operation, Protection, Refusal, Side, SkipReason,
+        StoreError,
+    };
 
     use super::*;
 
@@ -117,13 +120,13 @@ mod tests {
     }
 
     fn listing(side: Side, kind: ErrorKind) -> Report {
-        stopped(Stop::Listing { side, place: "s3://b/".into(), error: StoreError::new(kind, "list") })
+        stopped(Stop::Listing { side, place: "s3://b/".into(), error: StoreError::new(kind, Operation::List) })
     }
 
     #[test]
     fn a_report_has_one_code() {
         let mut failed = Report::default();
-        let error = StoreError::new(ErrorKind::Denied, "write");
+        let error = StoreError::new(ErrorKind::Denied, Operation::Write);
         let kind = FailureKind::Error;
         failed.failed.push(Failure { key: Key::from("k"), action: FailedAction::Copy, kind, error });
         for (report, signal, expected) in [

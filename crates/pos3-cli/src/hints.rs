@@ -5,8 +5,8 @@ use std::error::Error as _;
 use std::{io, iter};
 
 use pos3::{
-    Archived, Error, ErrorKind, FailureKind, Location, ProfileError, Protection, Refusal, Report, S3ConfigError,
-    S3SettingsError, SkipReason, StateError, Stop, StoreError,
+    Archived, Error, ErrorKind, Location, ProfileError, Protection, Refusal, Report, S3ConfigError, S3SettingsError,
+    SkipReason, StateError, Stop, StoreError,
 };
 use rustix::io::Errno;
 
@@ -204,7 +204,7 @@ pub(crate) fn for_report(report: &Report) -> Option<String> {
             return Some(LINK.to_owned());
         }
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
-        let stale = report.failed.count(FailureKind::Stale) > 0;
+        let stale = report.failed.stale() > 0;
         let conflict = report.skipped.any(SkipReason::is_conflict);
         let upload = format!(
             "compare the two; to take the object, delete the local file; to keep the local file, upload it with '{} upload'",
@@ -321,14 +321,17 @@ fn system_code(error: &StoreError) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use pos3::Operation;
+
     use super::*;
 
     #[test]
     fn what_is_exhausted_is_named() {
-        let system = |errno: Errno| StoreError::new(ErrorKind::Exhausted, "write").with_source(io::Error::from(errno));
-        let server = StoreError::new(ErrorKind::Exhausted, "write").with_message("http 507 QuotaExceeded");
-        let sorted =
-            StoreError::new(ErrorKind::Exhausted, "list").with_message("cannot create a temporary file in '/x'");
+        let system =
+            |errno: Errno| StoreError::new(ErrorKind::Exhausted, Operation::Write).with_source(io::Error::from(errno));
+        let server = StoreError::new(ErrorKind::Exhausted, Operation::Write).with_message("http 507 QuotaExceeded");
+        let sorted = StoreError::new(ErrorKind::Exhausted, Operation::List)
+            .with_message("cannot create a temporary file in '/x'");
         for (error, expected) in [
             (system(Errno::NOSPC), "free some space, then"),
             (system(Errno::MFILE), "raise the limit of open files (ulimit -n 4096)"),
@@ -344,7 +347,7 @@ mod tests {
 
     #[test]
     fn advice_fits_the_cause() {
-        let error = |kind, message: &str| StoreError::new(kind, "list").with_message(message);
+        let error = |kind, message: &str| StoreError::new(kind, Operation::List).with_message(message);
         for (error, expected) in [
             (error(ErrorKind::Other, "bucket 'b' is in region 'eu-west-1'"), Some("use --region eu-west-1")),
             (error(ErrorKind::NotFound, "bucket 'b' does not exist: http 404 NoSuchBucket"), Some("check the bucket")),

@@ -85,7 +85,7 @@ fn named(location: &Location, one: Option<&str>, key: &Key) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{Change, Entry, ErrorKind, FailureKind, SkipReason, StoreError};
+    use pos3::{Change, Entry, ErrorKind, FailureKind, Operation, SkipReason, StoreError};
 
     use super::*;
 
@@ -114,7 +114,7 @@ mod tests {
     fn failures_are_told_in_the_same_words() {
         let lines = Lines::new(&".".parse().unwrap(), &"s3://b/d".parse().unwrap());
         let failure = |action| {
-            let error = StoreError::new(ErrorKind::Denied, "write");
+            let error = StoreError::new(ErrorKind::Denied, Operation::Write);
             lines.failure(&Failure { key: Key::from("a"), action, kind: FailureKind::Error, error })
         };
         assert_eq!(failure(FailedAction::Copy), "cannot upload ./a to s3://b/d/a: access denied");

@@ -218,7 +218,7 @@ fn row(out: &mut Out<'_>, name: &str, value: &str) -> io::Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Key, Protection, StoreError};
+    use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Key, Operation, Protection, StoreError};
 
     use super::*;
 
@@ -276,7 +276,7 @@ time       2.0 s, 1.5 MiB/s
     #[test]
     fn every_problem_has_its_key_and_cause() {
         let mut report = report();
-        let error = StoreError::new(ErrorKind::Denied, "write").with_key(&Key::from("d/x"));
+        let error = StoreError::new(ErrorKind::Denied, Operation::Write).with_key(&Key::from("d/x"));
         report.failed.push(Failure {
             key: Key::from("d/x"),
             action: FailedAction::Copy,

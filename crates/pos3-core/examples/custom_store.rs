@@ -15,8 +15,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use pos3_core::{
     Capabilities, Content, DeleteKey, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
-    ListOptions, MemoryStore, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, SyncJob, SyncOptions, Tree,
-    Unfinished, Usage,
+    ListOptions, MemoryStore, Operation, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, SyncJob,
+    SyncOptions, Tree, Unfinished, Usage,
 };
 
 /// Objects in a hash map.
@@ -27,7 +27,7 @@ pub(crate) struct HashStore {
 }
 
 impl HashStore {
-    fn find(&self, key: &Key, operation: &'static str) -> Result<(Entry, Bytes)> {
+    fn find(&self, key: &Key, operation: Operation) -> Result<(Entry, Bytes)> {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
         objects.get(key).cloned().ok_or_else(|| StoreError::new(ErrorKind::NotFound, operation).with_key(key))
     }
@@ -61,13 +61,13 @@ impl RemoteStore for HashStore {
     }
 
     async fn head(&self, key: &Key) -> Result<Entry> {
-        Ok(self.find(key, "look up")?.0)
+        Ok(self.find(key, Operation::LookUp)?.0)
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
-        let (entry, content) = self.find(key, "read")?;
+        let (entry, content) = self.find(key, Operation::Read)?;
         if options.if_match.is_some() && options.if_match != entry.fingerprint {
-            return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(key));
+            return Err(StoreError::new(ErrorKind::Precondition, Operation::Read).with_key(key));
         }
         let range = options.range.unwrap_or(0..entry.size);
         let body = Content::from(content).read(range).await?;
@@ -91,7 +91,7 @@ impl RemoteStore for HashStore {
         let mut delete = |asked: &DeleteKey| {
             let seen = asked.unless_changed.as_ref();
             if objects.get(&asked.key).is_some_and(|(found, _)| seen.is_some_and(|seen| !seen.is(found))) {
-                return Err(StoreError::new(ErrorKind::Precondition, "delete").with_key(&asked.key));
+                return Err(StoreError::new(ErrorKind::Precondition, Operation::Delete).with_key(&asked.key));
             }
             objects.remove(&asked.key);
             Ok(())
@@ -109,7 +109,7 @@ impl RemoteStore for HashStore {
     }
 
     async fn copy(&self, from: &Key, _to: &Key) -> Result<Entry> {
-        Err(StoreError::new(ErrorKind::Unsupported, "copy").with_key(from))
+        Err(StoreError::new(ErrorKind::Unsupported, Operation::Copy).with_key(from))
     }
 }
 

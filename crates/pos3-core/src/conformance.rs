@@ -18,8 +18,8 @@ use std::time::SystemTime;
 use crate::key::Key;
 use crate::store::RemoteStore;
 
+pub use fault::FaultStore;
 pub(crate) use fault::THEIRS;
-pub use fault::{FaultStore, Operation};
 pub use model::{Consequence, Model, Participant, Trouble};
 pub use shuffled::ShuffledStore;
 pub use surplus::{Surplus, SurplusStore};

@@ -3,6 +3,8 @@
 //! An entry that is protected on one side (unreadable, a symbolic link, a device) shields the same keys on the other
 //! side. pos3 never treats it as absent, so a failed `opendir` cannot cause a mass delete.
 
+use serde::{Deserialize, Serialize};
+
 use crate::entry::{Entry, Kind, Protection};
 use crate::error::StoreError;
 use crate::key::Key;
@@ -49,7 +51,7 @@ impl Diff {
 }
 
 /// A side of a sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// The side that is read.
     Source,

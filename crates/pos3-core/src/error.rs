@@ -3,22 +3,30 @@
 //! Callers decide by [`ErrorKind`]; users read one line that names the key. The cause is only in the chain of sources,
 //! not in the message, so it is printed once.
 
-use std::borrow::Cow;
+mod operation;
+mod record;
+
 use std::error::Error as StdError;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
+pub use operation::Operation;
+pub(crate) use record::ErrorRecord;
+
 /// A failure of one operation on a store.
 #[derive(Clone, Debug)]
 pub struct StoreError {
     kind: ErrorKind,
-    operation: Cow<'static, str>,
+    operation: Operation,
     key: Option<Key>,
     message: Option<String>,
+    code: Option<String>,
+    status: Option<u16>,
     temporary: bool,
     reach: Reach,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -96,13 +104,15 @@ impl ErrorKind {
 }
 
 impl StoreError {
-    /// Returns a failure of `operation`, which is a verb: "list", "read", "write".
-    pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
+    /// Returns a failure of `operation`.
+    pub fn new(kind: ErrorKind, operation: Operation) -> Self {
         Self {
             kind,
-            operation: operation.into(),
+            operation,
             key: None,
             message: None,
+            code: None,
+            status: None,
             temporary: false,
             reach: Reach::Key,
             source: None,
@@ -128,6 +138,20 @@ impl StoreError {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into().into());
+        self
+    }
+
+    /// Returns this error with the code that the store itself gave it, such as `AccessDenied`.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Returns this error with the HTTP status of the server's response.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
         self
     }
 
@@ -162,9 +186,24 @@ impl StoreError {
         self.kind
     }
 
-    /// Returns the verb of the failed operation.
-    pub fn operation(&self) -> &str {
-        &self.operation
+    /// Returns the failed operation.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Returns the code that the store itself gave the failure or its cause, such as `AccessDenied` or `NoSuchBucket`.
+    pub fn code(&self) -> Option<&str> {
+        self.chain().find_map(|error| error.code.as_deref())
+    }
+
+    /// Returns the HTTP status of the server's response, if the failure or its cause is such a response.
+    pub fn status(&self) -> Option<u16> {
+        self.chain().find_map(|error| error.status)
+    }
+
+    /// Returns the first cause of type `E`, for callers that know the errors of a certain store.
+    pub fn cause_as<E: StdError + 'static>(&self) -> Option<&E> {
+        self.causes().find_map(|cause| cause.downcast_ref())
     }
 
     /// Returns the key that the failure is about, if any.
@@ -181,44 +220,14 @@ impl StoreError {
     pub fn cause(&self) -> String {
         with_causes(self.message.clone().unwrap_or_else(|| self.kind.as_str().to_owned()), self)
     }
-}
 
-/// A failure as it is written to a temporary file, with its causes as text.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ErrorRecord {
-    kind: ErrorKind,
-    operation: String,
-    key: Option<Key>,
-    cause: String,
-    temporary: bool,
-}
-
-impl From<&StoreError> for ErrorRecord {
-    fn from(error: &StoreError) -> Self {
-        Self {
-            kind: error.kind,
-            operation: error.operation().to_owned(),
-            key: error.key.clone(),
-            cause: error.cause(),
-            temporary: error.temporary,
-        }
+    /// Returns this error and its causes that are errors of a store, too.
+    fn chain(&self) -> impl Iterator<Item = &Self> {
+        iter::once(self).chain(self.causes().filter_map(|cause| cause.downcast_ref()))
     }
-}
 
-impl ErrorRecord {
-    /// Returns the failure. This is not a `From` impl: a second `From` impl for [`StoreError`] would make type
-    /// inference fail in code that relies on the only one.
-    pub(crate) fn into_error(self) -> StoreError {
-        let Self { kind, operation, key, cause, temporary } = self;
-        StoreError {
-            kind,
-            operation: operation.into(),
-            key,
-            message: Some(cause),
-            temporary,
-            reach: Reach::Key,
-            source: None,
-        }
+    fn causes(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+        iter::successors(self.source(), |&cause| cause.source())
     }
 }
 

@@ -36,8 +36,6 @@ use copy::{Copied, Copy};
 use ledger::Ledger;
 use same_place::Doubt;
 
-pub(crate) use precondition::SOURCE;
-
 /// How long copies in flight may go on after a cancellation.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 

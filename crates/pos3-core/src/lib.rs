@@ -57,7 +57,7 @@ pub use compare::{Change, Compare, Proof};
 pub use diff::{Diff, ListingFailed, Merge, Side};
 pub use digest::{Agreement, Digester};
 pub use entry::{Availability, Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};
-pub use error::{ErrorKind, Reach, StoreError, one_line};
+pub use error::{ErrorKind, Operation, Reach, StoreError, one_line};
 pub use event::{Event, Observe, Observer};
 pub use execute::Executor;
 pub use explain::{Explanation, Outcome};

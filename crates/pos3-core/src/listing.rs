@@ -11,7 +11,7 @@ mod sort;
 use futures::{StreamExt, stream};
 
 use crate::entry::{Entry, Kind};
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::store::ListOptions;
@@ -110,7 +110,7 @@ impl Listing {
         match &self.last {
             Some(last) if last >= key => {
                 let message = format!("the listing is out of order: '{key}' came after '{last}'");
-                return Err(StoreError::new(ErrorKind::Disorder, "list").with_message(message));
+                return Err(StoreError::new(ErrorKind::Disorder, Operation::List).with_message(message));
             }
             _ => self.last = Some(key.clone()),
         }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::Side;
 use crate::error::StoreError;
-use crate::execute::SOURCE;
 use crate::key::Key;
 use crate::plan::{Action, Plan, Refusal, Tally};
 use crate::spill::SpillError;
@@ -107,8 +106,8 @@ pub enum FailureKind {
     Error,
     /// The source kept changing while it was read. The target is unchanged.
     Changed,
-    /// The target no longer matches the plan, or the source does not, if that is checked. The target was left alone.
-    Stale,
+    /// This side no longer matches the plan. The target was left alone.
+    Stale(Side),
     /// The copy was made, but no checksum covers it, and the options require one.
     Unverified,
 }
@@ -142,7 +141,7 @@ impl Failure {
     /// Returns true if another failure has the same action, operation and kind of error, and so probably the same
     /// cause.
     pub fn is_like(&self, other: &Self) -> bool {
-        let cause = |failure: &Self| (failure.action, failure.error.operation().to_owned(), failure.error.kind());
+        let cause = |failure: &Self| (failure.action, failure.error.operation(), failure.error.kind());
         cause(self) == cause(other)
     }
 
@@ -150,22 +149,29 @@ impl Failure {
     pub fn cause(&self) -> String {
         match self.kind {
             FailureKind::Changed => "it kept changing while it was read; the target is as it was".to_owned(),
-            FailureKind::Stale if self.error.operation() == SOURCE => {
+            FailureKind::Stale(Side::Source) => {
                 "the source has changed since the plan was made, so it was skipped".to_owned()
             }
-            FailureKind::Stale => "the target has changed since it was listed, so it was skipped".to_owned(),
+            FailureKind::Stale(Side::Target) => {
+                "the target has changed since it was listed, so it was skipped".to_owned()
+            }
             FailureKind::Error | FailureKind::Unverified => self.error.cause(),
         }
     }
 }
 
 impl FailureKind {
+    /// Returns true if one of the sides no longer matches the plan.
+    pub fn is_stale(self) -> bool {
+        matches!(self, Self::Stale(_))
+    }
+
     /// Returns the identifier for programs, as in machine-readable output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Changed => "changed",
-            Self::Stale => "stale",
+            Self::Stale(_) => "stale",
             Self::Unverified => "unverified",
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 use crate::entry::Entry;
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::key::Key;
 use crate::store::{Content, EntryStream, ListOptions, RemoteStore, Result};
 
@@ -101,7 +101,7 @@ impl Tree {
 
     /// Looks up a relative key and returns its current entry, with the relative key. An error names `operation` as what
     /// failed.
-    pub(crate) async fn look_up(&self, relative: &Key, operation: &'static str) -> Result<Entry> {
+    pub(crate) async fn look_up(&self, relative: &Key, operation: Operation) -> Result<Entry> {
         match self.store.head(&self.key(relative)).await {
             Ok(entry) => Ok(Entry { key: relative.clone(), ..entry }),
             Err(error) => {

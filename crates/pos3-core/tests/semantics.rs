@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
-use pos3_core::conformance::{FaultStore, Operation, ShuffledStore};
+use pos3_core::conformance::{FaultStore, ShuffledStore};
 use pos3_core::{
     ByContent, CancellationToken, Compare, Deletion, Digest, ErrorKind, Event, Filter, Guards, Key, Manifest,
-    MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Overwritable, Refusal, RemoteStore, RemoteStoreExt,
-    Row, RowChange, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree,
+    MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Operation, Overwritable, Refusal, RemoteStore,
+    RemoteStoreExt, Row, RowChange, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree,
 };
 
 async fn store(objects: &[(&str, &'static str)]) -> Arc<MemoryStore> {
@@ -111,7 +111,7 @@ async fn without_mirror_nothing_is_deleted_and_the_rest_is_counted() {
 async fn a_failed_copy_withholds_every_delete() {
     let source: Arc<dyn RemoteStore> = store(&MANY).await;
     let inner = store(&[("x", "1")]).await;
-    let target = Arc::new(FaultStore::over_shared(inner.clone()).failing(Operation::Put, 2));
+    let target = Arc::new(FaultStore::over_shared(inner.clone()).failing(Operation::Write, 2));
     let report = job(source, target.clone(), mirror()).run().await;
     assert_eq!((report.failed.len(), report.copied, report.withheld, report.deleted), (1, 3, 1, 0));
     assert_eq!(target.deletes(), 0);

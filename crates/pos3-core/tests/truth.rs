@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use pos3_core::{
     Action, Capabilities, Content, Deletable, DeleteKey, Deletion, Download, Entry, EntryStream, ErrorKind,
-    FailureKind, Filter, GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Overwritable,
-    Preconditions, Protection, PutOptions, RemoteStore, RemoteStoreExt, Result, SkipReason, SyncJob, SyncOptions, Tree,
-    Unfinished, Usage, Verify,
+    FailureKind, Filter, GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Operation,
+    Overwritable, Preconditions, Protection, PutOptions, RemoteStore, RemoteStoreExt, Result, Side, SkipReason,
+    SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
 };
 
 /// What happens right before the nth read or write of a store (from 1).
@@ -235,7 +235,7 @@ async fn a_target_that_changed_since_it_was_listed_is_left_alone() {
     let source = filled(Told::disk(), &[("a", "ours, longer")]).await;
     let target = filled(store, &[("a", "old")]).await;
     let report = job(&source, &target, mirror()).run().await;
-    assert_eq!(report.failed.head()[0].kind, FailureKind::Stale);
+    assert_eq!(report.failed.head()[0].kind, FailureKind::Stale(Side::Target));
     assert_eq!(read(&target, "a").await.as_deref(), Some("theirs"));
 }
 
@@ -259,8 +259,14 @@ async fn a_strict_plan_does_nothing_that_is_out_of_date() {
         "the source has changed since the plan was made, so it was skipped".to_owned(),
         "the target has changed since it was listed, so it was skipped".to_owned(),
     );
-    let stale = |key, cause: &String| (key, FailureKind::Stale, cause.clone());
-    assert_eq!(told, [stale("changed", &by_source), stale("left", &by_source), stale("new", &by_target)]);
+    let stale = |key, side, cause: &String| (key, FailureKind::Stale(side), cause.clone());
+    let expected = [
+        stale("changed", Side::Source, &by_source),
+        stale("left", Side::Source, &by_source),
+        stale("new", Side::Target, &by_target),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(report.failed.stale(), 3);
     assert_eq!(read(&target, "changed").await.as_deref(), Some("old"));
     assert_eq!(read(&target, "new").await.as_deref(), Some("meanwhile"));
 }
@@ -273,7 +279,7 @@ async fn a_strict_plan_deletes_nothing_that_the_source_has_again() {
     let plan = job.plan().await.unwrap();
     source.inner.write(&Key::from("back"), "again".into()).await.unwrap();
     let report = job.execute(plan).await;
-    assert_eq!((report.deleted, report.failed.head()[0].kind), (1, FailureKind::Stale));
+    assert_eq!((report.deleted, report.failed.head()[0].kind), (1, FailureKind::Stale(Side::Source)));
     assert_eq!(report.failed.head()[0].cause(), "the source has changed since the plan was made, so it was skipped");
     assert_eq!(read(&target, "back").await.as_deref(), Some("x"));
 }
@@ -286,7 +292,7 @@ async fn what_changed_before_its_delete_stays() {
     let plan = job.plan().await.unwrap();
     target.inner.write(&Key::from("touched"), "precious".into()).await.unwrap();
     let report = job.execute(plan).await;
-    assert_eq!((report.deleted, report.failed.head()[0].kind), (1, FailureKind::Stale));
+    assert_eq!((report.deleted, report.failed.head()[0].kind), (1, FailureKind::Stale(Side::Target)));
     assert_eq!(read(&target, "touched").await.as_deref(), Some("precious"));
 }
 
@@ -308,9 +314,8 @@ async fn what_is_overwritten_or_deleted_is_kept_in_the_backup() {
 async fn without_its_backup_nothing_is_overwritten_or_deleted() {
     let source = filled(Told::disk(), &[("changed", "new one"), ("keep", "1")]).await;
     let target = filled(Told::bucket(), &[("changed", "old"), ("deleted", "last words")]).await;
-    let backup = Tree::new(Arc::new(
-        pos3_core::conformance::FaultStore::over(MemoryStore::new()).failing(pos3_core::conformance::Operation::Put, 1),
-    ));
+    let backup =
+        Tree::new(Arc::new(pos3_core::conformance::FaultStore::over(MemoryStore::new()).failing(Operation::Write, 1)));
     let report = job(&source, &target, mirror().with_backup(Some(backup))).run().await;
     assert_eq!((report.failed.len(), report.withheld), (1, 1));
     let cause = report.failed.head()[0].error.cause();

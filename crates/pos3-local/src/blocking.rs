@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pos3_core::{ErrorKind, Result, StoreError};
+use pos3_core::{ErrorKind, Operation, Result, StoreError};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Reports whether the future that started the work still exists.
@@ -15,7 +15,7 @@ impl Waited {
     /// Fails if the future was dropped. Nothing receives the result, so the work must not change anything more.
     pub(crate) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Acquire) {
-            return Err(StoreError::new(ErrorKind::Other, "go on").with_message("it was cancelled"));
+            return Err(StoreError::new(ErrorKind::Other, Operation::GoOn).with_message("it was cancelled"));
         }
         Ok(())
     }
@@ -31,13 +31,13 @@ impl Drop for Abandon {
 
 /// Running work. Dropping it signals the work that nothing waits for it any longer.
 pub(crate) struct Working<T> {
-    operation: &'static str,
+    operation: Operation,
     task: JoinHandle<Result<T>>,
     _abandon: Abandon,
 }
 
 /// Runs `work` on a thread that may block, and waits for it.
-pub(crate) async fn blocking<T, W>(operation: &'static str, work: W) -> Result<T>
+pub(crate) async fn blocking<T, W>(operation: Operation, work: W) -> Result<T>
 where
     T: Send + 'static,
     W: FnOnce(&Waited) -> Result<T> + Send + 'static,
@@ -46,7 +46,7 @@ where
 }
 
 /// Starts `work` on a thread that may block. It runs even if nothing waits for it yet.
-pub(crate) fn begin<T, W>(operation: &'static str, work: W) -> Working<T>
+pub(crate) fn begin<T, W>(operation: Operation, work: W) -> Working<T>
 where
     T: Send + 'static,
     W: FnOnce(&Waited) -> Result<T> + Send + 'static,
@@ -68,7 +68,7 @@ impl<T> Working<T> {
 }
 
 /// Returns the error for work that panicked or that the runtime cancelled.
-fn ended_early(operation: &'static str, ended: tokio::task::JoinError) -> StoreError {
+fn ended_early(operation: Operation, ended: tokio::task::JoinError) -> StoreError {
     StoreError::new(ErrorKind::Other, operation)
         .with_message("the operation ended before it was complete")
         .with_source(ended)

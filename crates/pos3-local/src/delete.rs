@@ -1,7 +1,7 @@
 //! Deletes files and empty directories. Never deletes through a symbolic link, and never deletes a directory with
 //! contents.
 
-use pos3_core::{DeleteKey, ErrorKind, Key, Result, StoreError};
+use pos3_core::{DeleteKey, ErrorKind, Key, Operation, Result, StoreError};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -17,13 +17,14 @@ use crate::root::Root;
 
 /// Deletes keys and returns a result for each, in the given order. A failure does not stop the others.
 pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Result<()>> {
-    match root.open("delete") {
+    match root.open(Operation::Delete) {
         Ok(opened) => {
             keys.iter().map(|asked| waited.check().and_then(|()| delete_one(opened.as_fd(), asked))).collect()
         }
         Err(error) if error.kind() == ErrorKind::NotFound => keys.iter().map(|_| Ok(())).collect(),
         Err(_) => {
-            let failed = |asked: &DeleteKey| root.open("delete").map(drop).map_err(|error| error.with_key(&asked.key));
+            let failed =
+                |asked: &DeleteKey| root.open(Operation::Delete).map(drop).map_err(|error| error.with_key(&asked.key));
             keys.iter().map(failed).collect()
         }
     }
@@ -31,7 +32,7 @@ pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Re
 
 fn delete_one(root: BorrowedFd<'_>, asked: &DeleteKey) -> Result<()> {
     let key = &asked.key;
-    key.check_path().map_err(|rule| unfit("delete", key, rule))?;
+    key.check_path().map_err(|rule| unfit(Operation::Delete, key, rule))?;
     let (path, is_directory) = match key.as_str().strip_suffix('/') {
         Some(path) => (path, true),
         None => (key.as_str(), false),
@@ -41,18 +42,18 @@ fn delete_one(root: BorrowedFd<'_>, asked: &DeleteKey) -> Result<()> {
         Ok(directory) => directory,
         Err(PathError::System(Errno::NOENT)) => return Ok(()),
         Err(PathError::Blocked { by, .. }) if by != FileType::Symlink => return Ok(()),
-        Err(error) => return Err(error.reading("delete", key)),
+        Err(error) => return Err(error.reading(Operation::Delete, key)),
     };
     let stat = match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(()),
-        Err(errno) => return Err(failed("delete", key, errno)),
+        Err(errno) => return Err(failed(Operation::Delete, key, errno)),
     };
     let deleted = match (facts::file_type(&stat), is_directory) {
         (FileType::RegularFile, false)
             if asked.unless_changed.as_ref().is_some_and(|seen| !seen.is(&facts::file(key.clone(), &stat))) =>
         {
-            return Err(StoreError::new(ErrorKind::Precondition, "delete").with_key(key));
+            return Err(StoreError::new(ErrorKind::Precondition, Operation::Delete).with_key(key));
         }
         (FileType::RegularFile, false) => rustix::fs::unlinkat(&directory, name, AtFlags::empty()),
         (FileType::Directory, true) => remove_directory(directory.as_fd(), name),
@@ -62,7 +63,7 @@ fn delete_one(root: BorrowedFd<'_>, asked: &DeleteKey) -> Result<()> {
     match deleted {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::NOTEMPTY | Errno::EXIST) if is_directory => Ok(()),
-        Err(errno) => Err(failed("delete", key, errno)),
+        Err(errno) => Err(failed(Operation::Delete, key, errno)),
     }
 }
 
@@ -91,7 +92,7 @@ fn remove_leftovers(directory: BorrowedFd<'_>) -> Result<(), Errno> {
 
 /// Returns the error for an entry of another kind than the key names. pos3 must not delete it.
 fn other_thing(key: &Key, found: FileType) -> StoreError {
-    StoreError::new(ErrorKind::Precondition, "delete")
+    StoreError::new(ErrorKind::Precondition, Operation::Delete)
         .with_key(key)
         .with_message(format!("it is a {}", facts::name(found)))
 }

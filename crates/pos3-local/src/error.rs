@@ -2,16 +2,16 @@
 
 use std::io;
 
-use pos3_core::{ErrorKind, Key, Reach, StoreError, UnsafeKey};
+use pos3_core::{ErrorKind, Key, Operation, Reach, StoreError, UnsafeKey};
 use rustix::io::Errno;
 
 /// Returns the error if `operation` on `key` failed with `errno`.
-pub(crate) fn failed(operation: &'static str, key: &Key, errno: Errno) -> StoreError {
+pub(crate) fn failed(operation: Operation, key: &Key, errno: Errno) -> StoreError {
     unnamed(operation, errno).with_key(key)
 }
 
 /// Returns the error if `operation` failed with `errno` and no key is to be named.
-pub(crate) fn unnamed(operation: &'static str, errno: Errno) -> StoreError {
+pub(crate) fn unnamed(operation: Operation, errno: Errno) -> StoreError {
     let error = StoreError::new(kind(errno), operation).with_reach(reach(operation, errno));
     let error = error.with_source(io::Error::from(errno));
     match plainly(errno) {
@@ -22,10 +22,10 @@ pub(crate) fn unnamed(operation: &'static str, errno: Errno) -> StoreError {
 
 /// Returns whether other files would fail, too. If one file cannot be read, others can. If the disk is full,
 /// downloading more content is useless.
-fn reach(operation: &str, errno: Errno) -> Reach {
+fn reach(operation: Operation, errno: Errno) -> Reach {
     match (operation, errno) {
         (_, Errno::NOSPC | Errno::DQUOT) => Reach::Everything,
-        ("write", Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::IO) => Reach::Suspected,
+        (Operation::Write, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::IO) => Reach::Suspected,
         _ => Reach::Key,
     }
 }
@@ -43,7 +43,7 @@ fn plainly(errno: Errno) -> Option<&'static str> {
 }
 
 /// Returns the error for an I/O error of the standard library.
-pub(crate) fn io_failed(operation: &'static str, key: &Key, error: io::Error) -> StoreError {
+pub(crate) fn io_failed(operation: Operation, key: &Key, error: io::Error) -> StoreError {
     match Errno::from_io_error(&error) {
         Some(errno) => failed(operation, key, errno),
         None => StoreError::new(ErrorKind::Other, operation).with_key(key).with_source(error),
@@ -51,12 +51,12 @@ pub(crate) fn io_failed(operation: &'static str, key: &Key, error: io::Error) ->
 }
 
 /// Returns the error for a key that cannot be a path. It names the violated rule.
-pub(crate) fn unfit(operation: &'static str, key: &Key, rule: UnsafeKey) -> StoreError {
+pub(crate) fn unfit(operation: Operation, key: &Key, rule: UnsafeKey) -> StoreError {
     StoreError::new(ErrorKind::InvalidKey, operation).with_key(key).with_message(rule.to_string())
 }
 
 /// Returns the error for an operation whose file has changed.
-pub(crate) fn changed(operation: &'static str, key: &Key) -> StoreError {
+pub(crate) fn changed(operation: Operation, key: &Key) -> StoreError {
     StoreError::new(ErrorKind::Precondition, operation).with_key(key)
 }
 
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_exhausted_and_the_line_names_the_key_once() {
-        let error = failed("write", &Key::from("a/b"), Errno::NOSPC);
+        let error = failed(Operation::Write, &Key::from("a/b"), Errno::NOSPC);
         assert_eq!(error.kind(), ErrorKind::Exhausted);
         assert_eq!(error.to_string(), "cannot write 'a/b': the disk is full");
         assert!(error.cause().contains("No space left"), "{}", error.cause());

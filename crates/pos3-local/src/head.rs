@@ -1,6 +1,6 @@
 //! Returns the entry of one key, which is the same as in a listing.
 
-use pos3_core::{Entry, ErrorKind, Key, Protection, Result, StoreError};
+use pos3_core::{Entry, ErrorKind, Key, Operation, Protection, Result, StoreError};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
@@ -17,7 +17,7 @@ pub(crate) const BROKEN_LINK: &str = "it is a broken symbolic link";
 
 /// Returns the entry at `key`: a file or, if the key ends in `/`, a directory. The entry is protected if it is in a
 /// listing.
-pub(crate) fn head(root: &Root, key: &Key, operation: &'static str) -> Result<Entry> {
+pub(crate) fn head(root: &Root, key: &Key, operation: Operation) -> Result<Entry> {
     key.check_path().map_err(|rule| unfit(operation, key, rule))?;
     let opened = root.open(operation)?;
     match key.as_str().strip_suffix('/') {
@@ -26,7 +26,7 @@ pub(crate) fn head(root: &Root, key: &Key, operation: &'static str) -> Result<En
     }
 }
 
-fn head_file(root: &Root, opened: BorrowedFd<'_>, key: &Key, operation: &'static str) -> Result<Entry> {
+fn head_file(root: &Root, opened: BorrowedFd<'_>, key: &Key, operation: Operation) -> Result<Entry> {
     let (parent, name) = path::split(key.as_str());
     let directory =
         path::open(opened, parent, path::STEP, root.symlinks()).map_err(|error| error.reading(operation, key))?;
@@ -57,7 +57,7 @@ fn head_directory(
     opened: BorrowedFd<'_>,
     directory: &str,
     key: &Key,
-    operation: &'static str,
+    operation: Operation,
 ) -> Result<Entry> {
     let path = directory;
     let directory = match path::open(opened, path, path::LIST, root.symlinks()) {
@@ -99,6 +99,6 @@ pub(crate) fn directory_entry(directory: BorrowedFd<'_>, key: &Key) -> Result<En
 }
 
 /// Returns the error if the key of a file names a directory. As an object, it does not exist.
-pub(crate) fn is_directory(operation: &'static str, key: &Key) -> StoreError {
+pub(crate) fn is_directory(operation: Operation, key: &Key) -> StoreError {
     StoreError::new(ErrorKind::NotFound, operation).with_key(key).with_message("it is a directory, not a file")
 }

@@ -11,7 +11,7 @@ mod walk;
 use std::sync::Arc;
 
 use futures::{FutureExt, Stream, StreamExt, stream};
-use pos3_core::{Entry, EntryStream, ListOptions, Result};
+use pos3_core::{Entry, EntryStream, ListOptions, Operation, Result};
 
 use crate::blocking::{Working, begin};
 use crate::root::Root;
@@ -37,5 +37,5 @@ fn batches(walk: Walk) -> impl Stream<Item = Batch> {
 
 /// Walks one batch ahead of its use.
 fn next(walk: Walk) -> Working<Option<(Batch, Walk)>> {
-    begin("list", |waited| Ok(walk.next(waited)))
+    begin(Operation::List, |waited| Ok(walk.next(waited)))
 }

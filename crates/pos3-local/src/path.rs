@@ -6,7 +6,7 @@
 
 use std::path::{Component, Path};
 
-use pos3_core::{ErrorKind, Key, StoreError};
+use pos3_core::{ErrorKind, Key, Operation, StoreError};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(target_os = "linux")]
 use rustix::fs::ResolveFlags;
@@ -46,7 +46,7 @@ pub(crate) enum PathError {
 
 impl PathError {
     /// Returns the error of an operation that reads `key`. A path below a file does not exist.
-    pub(crate) fn reading(self, operation: &'static str, key: &Key) -> StoreError {
+    pub(crate) fn reading(self, operation: Operation, key: &Key) -> StoreError {
         match self {
             Self::System(errno) => error::failed(operation, key, errno),
             Self::Blocked { at, by: FileType::Symlink } => StoreError::new(ErrorKind::Unsupported, operation)
@@ -63,7 +63,7 @@ impl PathError {
     }
 
     /// Returns the error of an operation that writes `key`. The blocking entry must stay.
-    pub(crate) fn writing(self, operation: &'static str, key: &Key) -> StoreError {
+    pub(crate) fn writing(self, operation: Operation, key: &Key) -> StoreError {
         match self {
             Self::System(errno) => error::failed(operation, key, errno),
             Self::Blocked { at, by } => StoreError::new(ErrorKind::AlreadyExists, operation)

@@ -14,7 +14,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use pos3_core::{ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Kind, Result, StoreError};
+use pos3_core::{
+    ByteStream, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Kind, Operation, Result, StoreError,
+};
 use rustix::buffer::spare_capacity;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Stat};
@@ -55,7 +57,7 @@ enum Begun {
 
 /// Opens `key` and reads it, or a range of it.
 pub(crate) async fn get(root: Arc<Root>, key: Key, options: GetOptions) -> Result<Download> {
-    match blocking("read", move |_| open_and_read(&root, &key, options)).await? {
+    match blocking(Operation::Read, move |_| open_and_read(&root, &key, options)).await? {
         Begun::Whole(entry, bytes) => Ok(checked(entry, stream::once(async { Ok(bytes) }).boxed())),
         Begun::Large(file, range) => Ok(checked(file.entry.clone(), stream_of(file, range))),
     }
@@ -98,9 +100,9 @@ fn open(root: &Root, key: &Key, options: &GetOptions) -> Result<Arc<OpenFile>> {
 
 /// A directory has no content of its own.
 fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Begun> {
-    let entry = head::head(root, key, "read")?;
+    let entry = head::head(root, key, Operation::Read)?;
     if entry.fingerprint.is_none() && !matches!(entry.kind, Kind::Directory) {
-        return Err(StoreError::new(ErrorKind::Unsupported, "read")
+        return Err(StoreError::new(ErrorKind::Unsupported, Operation::Read)
             .with_key(key)
             .with_message("it is a symbolic link, which is not followed"));
     }
@@ -111,7 +113,7 @@ fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Begun> {
 }
 
 fn outside(key: &Key, range: &Range<u64>, size: u64) -> StoreError {
-    StoreError::new(ErrorKind::Integrity, "read")
+    StoreError::new(ErrorKind::Integrity, Operation::Read)
         .with_key(key)
         .with_message(format!("bytes {} to {} were requested, but it has only {size}", range.start, range.end))
 }
@@ -119,10 +121,10 @@ fn outside(key: &Key, range: &Range<u64>, size: u64) -> StoreError {
 impl OpenFile {
     /// Opens the regular file at `key`, if it still has the expected fingerprint.
     pub(crate) fn open(root: &Root, key: &Key, if_match: Option<&Fingerprint>) -> Result<Self> {
-        key.check_path().map_err(|rule| unfit("read", key, rule))?;
-        let opened = root.open("read")?;
+        key.check_path().map_err(|rule| unfit(Operation::Read, key, rule))?;
+        let opened = root.open(Operation::Read)?;
         let file = path::open(opened.as_fd(), key.as_str(), path::READ, root.symlinks())
-            .map_err(|error| error.reading("read", key))?;
+            .map_err(|error| error.reading(Operation::Read, key))?;
         let stat = at_rest(&file, key, if_match)?;
         let opened = Self { file, key: key.clone(), entry: facts::file(key.clone(), &stat) };
         opened.refuse_hidden_content()?;
@@ -140,11 +142,11 @@ impl OpenFile {
             Ok(_) | Err(Errno::AGAIN) => {
                 // An ordinary file may have grown meanwhile.
                 self.verify()?;
-                Err(StoreError::new(ErrorKind::Unsupported, "read")
+                Err(StoreError::new(ErrorKind::Unsupported, Operation::Read)
                     .with_key(&self.key)
                     .with_message("it has content although the file system reports a size of 0"))
             }
-            Err(errno) => Err(failed("read", &self.key, errno)),
+            Err(errno) => Err(failed(Operation::Read, &self.key, errno)),
         }
     }
 
@@ -175,9 +177,9 @@ impl OpenFile {
         while bytes.len() < size {
             let offset = range.start + bytes.len() as u64;
             match rustix::io::pread(&self.file, spare_capacity(&mut bytes), offset) {
-                Ok(0) => return Err(changed("read", &self.key)),
+                Ok(0) => return Err(changed(Operation::Read, &self.key)),
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(failed("read", &self.key, errno)),
+                Err(errno) => return Err(failed(Operation::Read, &self.key, errno)),
             }
         }
         bytes.truncate(size);
@@ -192,7 +194,7 @@ fn stream_of(file: Arc<OpenFile>, range: Range<u64>) -> ByteStream {
         let (file, chunk) = (file.clone(), start..range.end.min(start + CHUNK));
         async move {
             let is_last = chunk.end == range.end;
-            Ok((blocking("read", move |_| file.read_at(&chunk)).await?, is_last))
+            Ok((blocking(Operation::Read, move |_| file.read_at(&chunk)).await?, is_last))
         }
     });
     stream::iter(chunks)
@@ -201,7 +203,7 @@ fn stream_of(file: Arc<OpenFile>, range: Range<u64>) -> ByteStream {
             let file = verified.clone();
             async move {
                 if is_last {
-                    blocking("read", move |_| file.verify()).await?;
+                    blocking(Operation::Read, move |_| file.verify()).await?;
                 }
                 Ok(bytes)
             }
@@ -221,32 +223,32 @@ fn at_rest(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<
         }
         stat = again;
     }
-    Err(changed("read", key))
+    Err(changed(Operation::Read, key))
 }
 
 /// Returns the current metadata of a regular file, if it has the expected fingerprint.
 fn look(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Stat> {
-    let stat = rustix::fs::fstat(file).map_err(|errno| failed("read", key, errno))?;
+    let stat = rustix::fs::fstat(file).map_err(|errno| failed(Operation::Read, key, errno))?;
     match facts::file_type(&stat) {
         FileType::RegularFile => {}
-        FileType::Directory => return Err(head::is_directory("read", key)),
+        FileType::Directory => return Err(head::is_directory(Operation::Read, key)),
         special => {
-            return Err(StoreError::new(ErrorKind::Unsupported, "read")
+            return Err(StoreError::new(ErrorKind::Unsupported, Operation::Read)
                 .with_key(key)
                 .with_message(format!("it is a {}", facts::name(special))));
         }
     }
     if if_match.is_some_and(|expected| *expected != facts::fingerprint(&stat)) {
-        return Err(changed("read", key));
+        return Err(changed(Operation::Read, key));
     }
     Ok(stat)
 }
 
 /// Fails if an open file no longer matches `entry`.
 pub(crate) fn verify(file: impl AsFd, entry: &Entry) -> Result<()> {
-    let stat = rustix::fs::fstat(file).map_err(|errno| failed("read", &entry.key, errno))?;
+    let stat = rustix::fs::fstat(file).map_err(|errno| failed(Operation::Read, &entry.key, errno))?;
     if entry.fingerprint != Some(facts::fingerprint(&stat)) {
-        return Err(changed("read", &entry.key));
+        return Err(changed(Operation::Read, &entry.key));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use pos3_core::{ErrorKind, Result, StoreError};
+use pos3_core::{ErrorKind, Operation, Result, StoreError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -49,7 +49,7 @@ impl Root {
     pub(crate) fn new(path: &Path, options: LocalOptions) -> Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let path = std::path::absolute(path).map_err(|cause| {
-            StoreError::new(ErrorKind::Other, "open")
+            StoreError::new(ErrorKind::Other, Operation::Open)
                 .with_message(format!("the working directory of '{}' is unknown", path.display()))
                 .with_source(cause)
         })?;
@@ -97,17 +97,17 @@ impl Root {
     }
 
     /// Opens the root to resolve names below it.
-    pub(crate) fn open(&self, operation: &'static str) -> Result<OwnedFd> {
+    pub(crate) fn open(&self, operation: Operation) -> Result<OwnedFd> {
         self.open_with(path::STEP, operation)
     }
 
     /// Opens the root to read its names.
-    pub(crate) fn open_to_list(&self, operation: &'static str) -> Result<OwnedFd> {
+    pub(crate) fn open_to_list(&self, operation: Operation) -> Result<OwnedFd> {
         self.open_with(path::LIST, operation)
     }
 
     /// Opens the root to write below it. Creates it if a missing root is treated as empty.
-    pub(crate) fn open_to_write(&self, operation: &'static str) -> Result<OwnedFd> {
+    pub(crate) fn open_to_write(&self, operation: Operation) -> Result<OwnedFd> {
         match self.open(operation) {
             Err(error) if error.kind() == ErrorKind::NotFound && self.missing() == MissingRoot::Empty => {
                 fs::create_dir_all(&self.path).map_err(|cause| self.failed(operation, cause))?;
@@ -117,7 +117,7 @@ impl Root {
         }
     }
 
-    fn open_with(&self, flags: OFlags, operation: &'static str) -> Result<OwnedFd> {
+    fn open_with(&self, flags: OFlags, operation: Operation) -> Result<OwnedFd> {
         match self.options.root_path {
             RootPath::Resolved => {
                 let path = self.resolve().map_err(|cause| self.failed(operation, cause))?;
@@ -137,7 +137,7 @@ impl Root {
     }
 
     /// Returns an error that names the link, if a link is the reason why the path could not be opened.
-    fn unopened(&self, operation: &'static str, errno: Errno) -> StoreError {
+    fn unopened(&self, operation: Operation, errno: Errno) -> StoreError {
         let mut parts: Vec<&Path> = self.path.ancestors().collect();
         parts.reverse();
         let link = parts.into_iter().find_map(|part| Some((part, fs::read_link(part).ok()?)));
@@ -151,7 +151,7 @@ impl Root {
         }
     }
 
-    fn failed(&self, operation: &'static str, cause: io::Error) -> StoreError {
+    fn failed(&self, operation: Operation, cause: io::Error) -> StoreError {
         let root = self.path.display();
         match Errno::from_io_error(&cause) {
             Some(Errno::NOENT) => StoreError::new(ErrorKind::NotFound, operation)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions, PutOptions,
-    RemoteStore, Result, Unfinished, Usage,
+    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions, Operation,
+    PutOptions, RemoteStore, Result, Unfinished, Usage,
 };
 
 use crate::blocking::blocking;
@@ -119,7 +119,7 @@ impl RemoteStore for LocalStore {
 
     async fn head(&self, key: &Key) -> Result<Entry> {
         let (root, key) = (self.root(), key.clone());
-        blocking("look up", move |_| head::head(&root, &key, "look up")).await
+        blocking(Operation::LookUp, move |_| head::head(&root, &key, Operation::LookUp)).await
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
@@ -132,7 +132,7 @@ impl RemoteStore for LocalStore {
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let (root, asked) = (self.root(), keys.to_vec());
-        match blocking("delete", move |waited| Ok(delete::delete(&root, &asked, waited))).await {
+        match blocking(Operation::Delete, move |waited| Ok(delete::delete(&root, &asked, waited))).await {
             Ok(answers) => answers,
             Err(error) => delete::ended(keys.iter().map(|asked| &asked.key), &error),
         }
@@ -140,12 +140,12 @@ impl RemoteStore for LocalStore {
 
     async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
         let (root, prefix) = (self.root(), prefix.to_owned());
-        blocking("list", move |waited| leftover::unfinished(&root, &prefix, waited)).await
+        blocking(Operation::List, move |waited| leftover::unfinished(&root, &prefix, waited)).await
     }
 
     async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
         let (root, asked) = (self.root(), puts.to_vec());
-        match blocking("abandon", move |waited| Ok(leftover::abandon(&root, &asked, waited))).await {
+        match blocking(Operation::Abort, move |waited| Ok(leftover::abandon(&root, &asked, waited))).await {
             Ok(answers) => answers,
             Err(error) => delete::ended(puts.iter().map(|(key, _)| key), &error),
         }

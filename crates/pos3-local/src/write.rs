@@ -14,7 +14,7 @@ mod resume;
 
 use std::sync::Arc;
 
-use pos3_core::{Content, Entry, Expect, Key, Kind, PutOptions, Result, UnsafeKey};
+use pos3_core::{Content, Entry, Expect, Key, Kind, Operation, PutOptions, Result, UnsafeKey};
 use rustix::fd::AsFd;
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
@@ -37,7 +37,7 @@ const SMALL: u64 = 1 << 20;
 
 /// Stores `content` under `key`.
 pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
-    key.check_path().map_err(|rule| unfit("write", &key, rule))?;
+    key.check_path().map_err(|rule| unfit(Operation::Write, &key, rule))?;
     leftover::sweep(&root);
     if key.is_marker() {
         return put_marker(root, key, content.size(), options).await;
@@ -59,10 +59,12 @@ pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
 async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
     let _reservation = options.budget.reserve(content.size()).await;
     let bytes = content.read_to_bytes(0..content.size()).await?;
-    blocking("write", move |waited| {
+    blocking(Operation::Write, move |waited| {
         let place = Place::open(&root, key, &options)?;
         let partial = place.make_partial()?;
-        partial.write_at(0, std::slice::from_ref(&bytes)).map_err(|errno| failed("write", place.key(), errno))?;
+        partial
+            .write_at(0, std::slice::from_ref(&bytes))
+            .map_err(|errno| failed(Operation::Write, place.key(), errno))?;
         place.put(&partial, bytes.len() as u64, waited)
     })
     .await
@@ -71,25 +73,25 @@ async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOpti
 /// Creates a directory. An existing directory is not an error.
 async fn put_marker(root: Arc<Root>, key: Key, size: u64, options: PutOptions) -> Result<Entry> {
     if size > 0 {
-        return Err(unfit("write", &key, UnsafeKey::MarkerWithContent));
+        return Err(unfit(Operation::Write, &key, UnsafeKey::MarkerWithContent));
     }
-    blocking("write", move |waited| make_directory(&root, &key, &options, waited)).await
+    blocking(Operation::Write, move |waited| make_directory(&root, &key, &options, waited)).await
 }
 
 fn make_directory(root: &Root, key: &Key, options: &PutOptions, waited: &Waited) -> Result<Entry> {
     let path = key.as_str().trim_end_matches('/');
     waited.check()?;
-    let opened = root.open_to_write("write")?;
+    let opened = root.open_to_write(Operation::Write)?;
     if matches!(options.expect, Expect::Unchanged(_)) {
         match path::open(opened.as_fd(), path, path::STEP, Symlinks::Skip) {
-            Err(PathError::System(Errno::NOENT)) => return Err(changed("write", key)),
-            found => drop(found.map_err(|error| error.writing("write", key))?),
+            Err(PathError::System(Errno::NOENT)) => return Err(changed(Operation::Write, key)),
+            found => drop(found.map_err(|error| error.writing(Operation::Write, key))?),
         }
     }
-    path::open_or_make(opened.as_fd(), path).map_err(|error| error.writing("write", key))?;
-    let directory =
-        path::open(opened.as_fd(), path, path::LIST, Symlinks::Skip).map_err(|error| error.writing("write", key))?;
-    let named = |errno| failed("write", key, errno);
+    path::open_or_make(opened.as_fd(), path).map_err(|error| error.writing(Operation::Write, key))?;
+    let directory = path::open(opened.as_fd(), path, path::LIST, Symlinks::Skip)
+        .map_err(|error| error.writing(Operation::Write, key))?;
+    let named = |errno| failed(Operation::Write, key, errno);
     let entry = directory_entry(directory.as_fd(), key).map_err(named)?;
     let stamp = options.modified.and_then(facts::timespec);
     if let (Some(stamp), Kind::Marker) = (stamp, &entry.kind) {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt;
 use pos3_core::{
     Capabilities, Checksummer, Content, DeleteKey, Download, EntryStream, ErrorKind, GetOptions, MemoryStore,
-    PutOptions, Result, StoreError, Unfinished, Usage,
+    Operation, PutOptions, Result, StoreError, Unfinished, Usage,
 };
 
 /// What happens to the reads after the first few.
@@ -133,7 +133,9 @@ impl RemoteStore for Origin {
         };
         if nth > self.limit.0.load(Ordering::Relaxed) {
             match self.limit.1 {
-                Then::Fail => return Err(StoreError::new(ErrorKind::Unavailable, "read").with_key(key).temporary()),
+                Then::Fail => {
+                    return Err(StoreError::new(ErrorKind::Unavailable, Operation::Read).with_key(key).temporary());
+                }
                 Then::Stall => download.body = Box::pin(futures::stream::pending()),
             }
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::origin::{Origin, Then};
 use std::time::Duration;
 
-use pos3_core::{Budget, Content, ErrorKind, Journal, MemoryJournal, PutOptions};
+use pos3_core::{Budget, Content, ErrorKind, Journal, MemoryJournal, Operation, PutOptions};
 
 pub(crate) const MIB: u64 = 1 << 20;
 
@@ -153,7 +153,7 @@ async fn a_failure_that_will_not_pass_leaves_nothing_and_neither_does_any_withou
     left(&world);
     origin.content(pattern(7)).await;
     let error = put(&world, &content, options(&journal)).await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, "read"));
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, Operation::Read));
     assert_eq!(world.names("d"), [""; 0]);
     assert_eq!(journal.all().await, []);
 

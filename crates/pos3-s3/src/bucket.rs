@@ -4,14 +4,14 @@
 use std::sync::atomic::AtomicBool;
 
 use http::HeaderMap;
-use pos3_core::{Key, StoreError};
+use pos3_core::{Key, Operation, StoreError};
 
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::client::uri::BucketUri;
 use crate::client::{Answer, S3Client};
 use crate::error::Failure;
-use crate::operation::{Counters, Operation};
+use crate::operation::{Counters, S3Operation};
 
 /// The data that a store shares with the tasks that it starts.
 #[derive(Debug)]
@@ -29,14 +29,14 @@ pub(crate) type Query<'q> = [(&'q str, &'q str)];
 
 impl Bucket {
     /// Returns a request about the bucket itself.
-    pub(crate) fn request(&self, operation: Operation, query: &Query<'_>) -> Result<Request, Failure> {
+    pub(crate) fn request(&self, operation: S3Operation, query: &Query<'_>) -> Result<Request, Failure> {
         Ok(Request::new(operation, &self.uri.host, self.uri.bucket(query)?))
     }
 
     /// Returns a request about an object.
     pub(crate) fn object_request(
         &self,
-        operation: Operation,
+        operation: S3Operation,
         key: &Key,
         query: &Query<'_>,
     ) -> Result<Request, Failure> {
@@ -64,14 +64,14 @@ impl Bucket {
     }
 
     /// Returns the store's error for a failure during `operation`.
-    pub(crate) fn error(&self, operation: &'static str, key: &Key, failure: Failure) -> StoreError {
+    pub(crate) fn error(&self, operation: Operation, key: &Key, failure: Failure) -> StoreError {
         self.client.error(operation, Some(key), &self.name, failure)
     }
 }
 
 /// Rejects the empty key, because a request with it would address the bucket itself: `DELETE /bucket/` deletes a
 /// bucket.
-pub(crate) fn check_key(operation: &'static str, key: &Key) -> Result<(), StoreError> {
+pub(crate) fn check_key(operation: Operation, key: &Key) -> Result<(), StoreError> {
     if key.as_str().is_empty() {
         let error = StoreError::new(pos3_core::ErrorKind::InvalidKey, operation);
         return Err(error.with_message("an object's key cannot be empty"));

@@ -28,7 +28,7 @@ use http::header::{CONTENT_LENGTH, DATE, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody};
-use pos3_core::{ClockSkew, Key, StoreError};
+use pos3_core::{ClockSkew, Key, Operation, StoreError};
 use tokio::time::timeout;
 
 use crate::error::{Failure, Refusal};
@@ -196,13 +196,7 @@ impl S3Client {
     ///
     /// Until the server has answered, its address and the credentials are probably wrong. From then on, connections and
     /// credentials that fail may be good again later.
-    pub(crate) fn error(
-        &self,
-        operation: &'static str,
-        key: Option<&Key>,
-        bucket: &str,
-        failure: Failure,
-    ) -> StoreError {
+    pub(crate) fn error(&self, operation: Operation, key: Option<&Key>, bucket: &str, failure: Failure) -> StoreError {
         let (is_cut_off, needs_credentials) = (failure.is_cut_off(), failure.needs_new_credentials());
         let error = failure.during(operation, key, bucket, self.server());
         match self.has_answered() {

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::HeaderName;
-use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, PutOptions, Result, StoreError};
+use pos3_core::{
+    Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, Operation, PutOptions, Result, StoreError,
+};
 
 use crate::bucket::{Bucket, check_key};
 use crate::checksum;
@@ -23,7 +25,7 @@ use crate::client::time::parse_rfc3339;
 use crate::client::uri::encode_path;
 use crate::error::Failure;
 use crate::etag;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use crate::store::S3Store;
 use crate::write::{ObjectHeaders, PartSource, REPEATS, expecting, part_size_for, with_content_type, written};
 
@@ -138,8 +140,8 @@ impl Bucket {
 
     /// Copies an object inside this bucket.
     pub(crate) async fn copy(self: &Arc<Self>, from: &Key, to: &Key) -> Result<Entry> {
-        check_key("copy", to)?;
-        let (entry, _) = self.head_if(from, None, "copy").await?;
+        check_key(Operation::Copy, to)?;
+        let (entry, _) = self.head_if(from, None, Operation::Copy).await?;
         let source = CopySource::new(self, &entry);
         let limit = self.copy_limit();
         let copied = self.copy_from(source, to, &PutOptions::default(), &ObjectHeaders::new(), limit).await?;
@@ -174,7 +176,7 @@ impl Bucket {
                 Err(misstored) => misstored,
             };
             let next = misstored.next(&options.expect).filter(|_| repeats > 0);
-            options.expect = next.ok_or_else(|| misstored.error("copy", to))?;
+            options.expect = next.ok_or_else(|| misstored.error(Operation::Copy, to))?;
             repeats -= 1;
         }
     }
@@ -196,7 +198,7 @@ impl Bucket {
                 Err(failure) => failure,
             };
             let tells_nothing = failure.tells_nothing();
-            let error = self.error("copy", to, failure);
+            let error = self.error(Operation::Copy, to, failure);
             if !attempts.may_be_done() {
                 return Err(error);
             }
@@ -209,7 +211,7 @@ impl Bucket {
 
     /// Returns the copy of an earlier request if the object at the key is that copy. Otherwise, returns the error.
     async fn copy_made(&self, source: CopySource<'_>, to: &Key, error: StoreError) -> Result<Copied> {
-        let Ok((from, _)) = source.bucket.head_if(source.key, source.fingerprint, "copy").await else {
+        let Ok((from, _)) = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await else {
             return Err(error);
         };
         let entry = self.settle(to, from.digest, from.checksum, source.size, error).await?;
@@ -224,7 +226,7 @@ impl Bucket {
         headers: &ObjectHeaders,
         attempts: &mut Attempts,
     ) -> Result<Copied, Failure> {
-        let request = source.of(self.object_request(Operation::CopyObject, to, &[])?)?;
+        let request = source.of(self.object_request(S3Operation::CopyObject, to, &[])?)?;
         let mut request = expecting(request, &options.expect, self.client.manner(&options.expect))?;
         if !headers.is_empty() {
             request.headers.extend(with_content_type(headers.clone(), to));
@@ -251,12 +253,12 @@ impl Bucket {
         headers: &ObjectHeaders,
         part_size: u64,
     ) -> Result<Copied> {
-        let (from, found) = source.bucket.head_if(source.key, source.fingerprint, "copy").await?;
+        let (from, found) = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await?;
         let headers = if headers.is_empty() { description(&found) } else { with_content_type(headers.clone(), to) };
         let part_size = part_size_for(source.size, source.part_size(&from, part_size).await);
-        let part_size = part_size.map_err(|failure| self.error("copy", to, failure))?;
+        let part_size = part_size.map_err(|failure| self.error(Operation::Copy, to, failure))?;
         let upload = source.begin(self, to, &headers, from.checksum).await;
-        let mut upload = upload.map_err(|failure| self.error("copy", to, failure))?;
+        let mut upload = upload.map_err(|failure| self.error(Operation::Copy, to, failure))?;
         let finished = upload.finish(&PartSource::Copy(source), source.size, part_size, options).await?;
         Ok(Copied { entry: finished.entry, sum: finished.sum })
     }

@@ -16,13 +16,13 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::header::HeaderName;
 use md5::{Digest as _, Md5};
-use pos3_core::{DeleteKey, ErrorKind, Key, Result, StoreError};
+use pos3_core::{DeleteKey, ErrorKind, Key, Operation, Result, StoreError};
 
 use crate::bucket::{Bucket, check_key};
 use crate::client::habits::is_unknown;
 use crate::client::sign::Payload;
 use crate::error::Failure;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use document::{Answers, Conditions, answers, document, etag_of, fits_xml};
 use look::{Standing, Standings};
 
@@ -162,7 +162,7 @@ impl Bucket {
         let body = Bytes::from(document(keys, conditions));
         let payload = Payload::signed(&body);
         let digest = BASE64.encode(Md5::digest(&body));
-        let request = self.request(Operation::DeleteObjects, &[("delete", "")])?;
+        let request = self.request(S3Operation::DeleteObjects, &[("delete", "")])?;
         let request = request.header(CONTENT_MD5, &digest)?.header(http::header::CONTENT_TYPE, "application/xml")?;
         self.client.exchange_once(&self.counters, &request.body(body, payload), answers).await
     }
@@ -177,15 +177,15 @@ impl Bucket {
     }
 
     fn answer_for(&self, key: &Key, answers: &Answers) -> Result<()> {
-        check_key("delete", key)?;
+        check_key(Operation::Delete, key)?;
         match answers.get(key.as_str()) {
             None => {
-                let error = StoreError::new(ErrorKind::Integrity, "delete").with_key(key).temporary();
+                let error = StoreError::new(ErrorKind::Integrity, Operation::Delete).with_key(key).temporary();
                 Err(error.with_message("the response of the server does not mention the key"))
             }
             Some(Ok(())) => Ok(()),
             Some(Err(Failure::Refused(refusal))) if refusal.is_missing_key() => Ok(()),
-            Some(Err(failure)) => Err(self.error("delete", key, failure.repeat())),
+            Some(Err(failure)) => Err(self.error(Operation::Delete, key, failure.repeat())),
         }
     }
 }

@@ -26,7 +26,7 @@
 //! | `bucket` | one bucket's requests |
 //! | `list`, `read`, `write`, `copy`, `delete` | the operations of the store |
 //! | `unfinished` | abandoned uploads |
-//! | `error` | the meaning of failures |
+//! | `error` | the reasons why requests fail, and their meaning |
 
 mod archive;
 mod bucket;
@@ -48,6 +48,7 @@ pub use client::config::{
     Addressing, Checksums, ConditionalWrites, Credentials, PayloadSigning, RenewableCredentials, S3Config,
     S3ConfigError,
 };
+pub use error::{Refusal, TransportError, TransportErrorKind};
 pub use object_store::aws::AwsCredential;
 pub use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,

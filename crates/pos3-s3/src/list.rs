@@ -14,13 +14,13 @@ use std::task::{Context, Poll, ready};
 use std::vec;
 
 use futures::{FutureExt, Stream};
-use pos3_core::{Entry, Key, ListOptions, Result, StoreError};
+use pos3_core::{Entry, Key, ListOptions, Operation, Result, StoreError};
 use tokio::task::JoinHandle;
 
 use crate::archive::{OPTIONAL_ATTRIBUTES, RESTORE_STATUS};
 use crate::bucket::Bucket;
 use crate::error::Failure;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use page::{Asked, Page};
 use progress::Progress;
 
@@ -116,7 +116,7 @@ impl Listing {
     fn fail(&mut self, failure: Failure) -> StoreError {
         self.next = Next::Nothing;
         self.entries = Vec::new().into_iter();
-        let error = self.bucket.client.error("list", None, &self.bucket.name, failure);
+        let error = self.bucket.client.error(Operation::List, None, &self.bucket.name, failure);
         if self.query.prefix.is_empty() { error } else { error.with_key(&Key::from(self.query.prefix.as_str())) }
     }
 }
@@ -172,7 +172,7 @@ impl Bucket {
         pairs.extend(page_size.as_deref().map(|keys| ("max-keys", keys)));
         pairs.extend((!query.prefix.is_empty()).then_some(("prefix", query.prefix.as_str())));
         pairs.extend(start_after.map(|key| ("start-after", key.as_str())));
-        let mut request = self.request(Operation::ListObjectsV2, &pairs)?;
+        let mut request = self.request(S3Operation::ListObjectsV2, &pairs)?;
         if restores == Restores::Asked {
             request = request.header(OPTIONAL_ATTRIBUTES, RESTORE_STATUS)?;
         }

@@ -11,10 +11,10 @@ macro_rules! operations {
     ($($name:ident $method:ident),* $(,)?) => {
         /// A kind of S3 request.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Operation { $($name),* }
+        pub(crate) enum S3Operation { $($name),* }
 
-        impl Operation {
-            const ALL: &[Operation] = &[$(Self::$name),*];
+        impl S3Operation {
+            const ALL: &[S3Operation] = &[$(Self::$name),*];
 
             /// Returns the name S3 gives this request.
             pub(crate) fn name(self) -> &'static str {
@@ -51,18 +51,18 @@ operations! {
 pub(crate) struct Counters(Box<[AtomicU64]>);
 
 impl Counters {
-    pub(crate) fn count(&self, operation: Operation) {
+    pub(crate) fn count(&self, operation: S3Operation) {
         self.0[operation as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn usage(&self) -> Usage {
-        Operation::ALL.iter().map(|kind| (kind.name(), self.0[*kind as usize].load(Ordering::Relaxed))).collect()
+        S3Operation::ALL.iter().map(|kind| (kind.name(), self.0[*kind as usize].load(Ordering::Relaxed))).collect()
     }
 }
 
 impl Default for Counters {
     fn default() -> Self {
-        Self(Operation::ALL.iter().map(|_| AtomicU64::new(0)).collect())
+        Self(S3Operation::ALL.iter().map(|_| AtomicU64::new(0)).collect())
     }
 }
 
@@ -73,9 +73,9 @@ mod tests {
     #[test]
     fn only_what_was_sent_is_counted() {
         let counters = Counters::default();
-        counters.count(Operation::PutObject);
-        counters.count(Operation::PutObject);
-        counters.count(Operation::DeleteObject);
+        counters.count(S3Operation::PutObject);
+        counters.count(S3Operation::PutObject);
+        counters.count(S3Operation::DeleteObject);
         assert_eq!(counters.usage().to_string(), "1 DeleteObject, 2 PutObject");
     }
 }

@@ -17,7 +17,9 @@ use futures::{StreamExt, TryStreamExt};
 use http::header::{IF_MATCH, RANGE};
 use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpResponse};
-use pos3_core::{ByteStream, Digest, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Result, StoreError};
+use pos3_core::{
+    ByteStream, Digest, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Operation, Result, StoreError,
+};
 
 use crate::archive;
 use crate::bucket::{Bucket, check_key, header};
@@ -27,7 +29,7 @@ use crate::client::retry::Attempts;
 use crate::client::time::parse_http_date;
 use crate::error::Failure;
 use crate::etag;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use proof::Proof;
 
 /// The number of bytes after which the counter of attempts is reset. Without this minimum, a read would never end if
@@ -37,7 +39,7 @@ const PROGRESS: u64 = 64 << 10;
 impl Bucket {
     /// Returns the entry of an object.
     pub(crate) async fn head(&self, key: &Key) -> Result<Entry> {
-        self.head_if(key, None, "look up").await.map(|(entry, _)| entry)
+        self.head_if(key, None, Operation::LookUp).await.map(|(entry, _)| entry)
     }
 
     /// Returns the entry and the headers of an object. Fails if its fingerprint is not the expected one.
@@ -45,11 +47,11 @@ impl Bucket {
         &self,
         key: &Key,
         expected: Option<&Fingerprint>,
-        operation: &'static str,
+        operation: Operation,
     ) -> Result<(Entry, HeaderMap)> {
         check_key(operation, key)?;
         let exchange = async {
-            let mut request = self.object_request(Operation::HeadObject, key, &[])?;
+            let mut request = self.object_request(S3Operation::HeadObject, key, &[])?;
             if self.client.compares() {
                 request = request.header(MODE, "ENABLED")?;
             }
@@ -75,10 +77,10 @@ impl Bucket {
 
     /// Reads an object or a range of it.
     pub(crate) async fn get(self: &Arc<Self>, key: &Key, options: GetOptions) -> Result<Download> {
-        check_key("read", key)?;
+        check_key(Operation::Read, key)?;
         if options.range.as_ref().is_some_and(Range::is_empty) {
             // HTTP cannot express an empty range.
-            let (entry, _) = self.head_if(key, options.if_match.as_ref(), "read").await?;
+            let (entry, _) = self.head_if(key, options.if_match.as_ref(), Operation::Read).await?;
             return Ok(Download::new(entry, stream::empty().boxed()));
         }
         let mut reading = Reading {
@@ -91,7 +93,8 @@ impl Bucket {
             begun: false,
             progress: 0,
         };
-        let mut opened = reading.open(options.range).await.map_err(|failure| self.error("read", key, failure))?;
+        let mut opened =
+            reading.open(options.range).await.map_err(|failure| self.error(Operation::Read, key, failure))?;
         let entry = opened.entry.clone();
         reading.if_match = entry.fingerprint.clone();
         reading.modified = entry.modified;
@@ -138,7 +141,7 @@ struct Opened {
 impl Reading {
     /// Sends the request until there is a usable response, within the limit of attempts.
     async fn open(&mut self, range: Option<Range<u64>>) -> Result<Opened, Failure> {
-        let mut request = self.bucket.object_request(Operation::GetObject, &self.key, &[])?;
+        let mut request = self.bucket.object_request(S3Operation::GetObject, &self.key, &[])?;
         if let Some(range) = &range {
             request = request.header(RANGE, &format!("bytes={}-{}", range.start, range.end - 1))?;
         }
@@ -207,7 +210,7 @@ impl Reading {
             match reading.chunk(&mut opened).await {
                 Ok(None) => Ok(None),
                 Ok(Some(chunk)) => Ok(Some((chunk, (reading, opened)))),
-                Err(failure) => Err(reading.bucket.error("read", &reading.key, failure)),
+                Err(failure) => Err(reading.bucket.error(Operation::Read, &reading.key, failure)),
             }
         })
         .boxed()

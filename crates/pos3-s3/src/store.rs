@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use futures::StreamExt;
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, ListOptions, PutOptions,
-    RemoteStore, Result, Unfinished, Usage,
+    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, ListOptions, Operation,
+    PutOptions, RemoteStore, Result, Unfinished, Usage,
 };
 
 use crate::bucket::Bucket;
@@ -65,7 +65,7 @@ impl RemoteStore for S3Store {
 
     fn trouble(&self) -> Option<String> {
         let failure = self.0.client.trouble()?;
-        Some(self.0.client.error("send", None, &self.0.name, failure).cause())
+        Some(self.0.client.error(Operation::Send, None, &self.0.name, failure).cause())
     }
 
     fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {

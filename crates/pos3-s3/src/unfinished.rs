@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use futures::{StreamExt, stream};
-use pos3_core::{Key, Result, StoreError, Unfinished};
+use pos3_core::{Key, Operation, Result, StoreError, Unfinished};
 
 use crate::bucket::{Bucket, check_key};
 use crate::client::Answer;
@@ -17,7 +17,7 @@ use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
 use crate::list::echo;
 use crate::list::progress::Progress;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 
 /// The number of aborts that one call runs in parallel.
 const PARALLEL: usize = 16;
@@ -72,7 +72,7 @@ impl Bucket {
     }
 
     fn unlisted(&self, prefix: &str, failure: Failure) -> StoreError {
-        let error = self.client.error("list uploads", None, &self.name, failure);
+        let error = self.client.error(Operation::ListUploads, None, &self.name, failure);
         if prefix.is_empty() { error } else { error.with_key(&Key::from(prefix)) }
     }
 
@@ -82,7 +82,7 @@ impl Bucket {
         query.extend((!prefix.is_empty()).then_some(("prefix", prefix)));
         query.extend((!marker.id.is_empty()).then_some(("upload-id-marker", marker.id.as_str())));
         query.push(("uploads", ""));
-        let request = self.request(Operation::ListMultipartUploads, &query)?;
+        let request = self.request(S3Operation::ListMultipartUploads, &query)?;
         self.exchange(&request, |answer| page(answer, &self.name, prefix)).await
     }
 
@@ -93,14 +93,14 @@ impl Bucket {
     }
 
     async fn abandon_one(&self, key: &Key, id: &str) -> Result<()> {
-        check_key("abort", key)?;
+        check_key(Operation::Abort, key)?;
         let aborted = self.abort(key, id, &mut self.client.attempts()).await;
-        aborted.map_err(|failure| self.error("abort", key, failure))
+        aborted.map_err(|failure| self.error(Operation::Abort, key, failure))
     }
 
     /// Aborts one upload. If it no longer exists, that is a success.
     pub(crate) async fn abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
-        let request = self.object_request(Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
+        let request = self.object_request(S3Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
         match self.exchange_counting(&request, attempts, |_| Ok(())).await {
             Err(Failure::Refused(refusal)) if matches!(refusal.code.as_str(), "NoSuchUpload" | "NoSuchKey") => Ok(()),
             aborted => aborted,

@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
-use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Expect, Key, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError};
 
 use crate::bucket::{Bucket, check_key, header};
 use crate::client::config::ConditionalWrites;
 use crate::client::habits::{Manner, Protection};
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
-use crate::error::Failure;
+use crate::error::{Failure, Refusal};
 use crate::etag;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use carry::{Evidence, is_near, md5_of};
 
 pub(crate) use confirm::{Found, Misstored, REPEATS};
@@ -29,8 +29,8 @@ pub(crate) use multipart::{PartSource, Upload, part_size_for};
 impl Bucket {
     /// Stores content by the most suitable method.
     pub(crate) async fn put(self: &Arc<Self>, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
-        check_key("write", key)?;
-        let headers = description::told(&options).map_err(|failure| self.error("write", key, failure))?;
+        check_key(Operation::Write, key)?;
+        let headers = description::told(&options).map_err(|failure| self.error(Operation::Write, key, failure))?;
         if let Some(entry) = self.put_by_copy(key, &content, &options, &headers).await? {
             return Ok(entry);
         }
@@ -73,10 +73,12 @@ impl Bucket {
                 Ok(confirmed) => return Ok(confirmed),
                 Err(misstored) => misstored,
             };
-            let Some(expect) = misstored.next(&whole.expect) else { return Err(misstored.error("write", whole.key)) };
+            let Some(expect) = misstored.next(&whole.expect) else {
+                return Err(misstored.error(Operation::Write, whole.key));
+            };
             whole.expect = expect;
             let again = self.client.again(&mut attempts, misstored.failure()).await;
-            again.map_err(|_| misstored.error("write", whole.key))?;
+            again.map_err(|_| misstored.error(Operation::Write, whole.key))?;
         }
     }
 
@@ -107,7 +109,7 @@ impl Bucket {
         manner: Manner,
         attempts: &mut Attempts,
     ) -> Result<(Entry, Evidence), Failure> {
-        let mut request = self.object_request(Operation::PutObject, whole.key, &[])?;
+        let mut request = self.object_request(S3Operation::PutObject, whole.key, &[])?;
         request.headers.extend(whole.headers.iter().cloned());
         let request = expecting(request, &whole.expect, manner)?;
         let (request, proof) = self.carry(request, whole.body, manner.protection).await?;
@@ -151,7 +153,7 @@ impl Bucket {
         }
         let manner = Manner { conditional: false, ..usual };
         let put = self.put_once(whole, manner, &mut self.client.attempts()).await;
-        let (entry, evidence) = put.map_err(|failure| self.error("write", whole.key, failure))?;
+        let (entry, evidence) = put.map_err(|failure| self.error(Operation::Write, whole.key, failure))?;
         Ok((entry, evidence == Evidence::Proven))
     }
 
@@ -171,14 +173,15 @@ impl Bucket {
 
     /// Returns the error of a write. A failed condition becomes the kind that fits the expectation.
     fn expectation_error(&self, key: &Key, failure: Failure, expect: &Expect) -> StoreError {
-        let error = self.error("write", key, failure);
+        let is_missing_key = failure.refusal().is_some_and(Refusal::is_missing_key);
+        let error = self.error(Operation::Write, key, failure);
         let kind = match (expect, error.kind()) {
             (Expect::Absent, ErrorKind::Precondition) => ErrorKind::AlreadyExists,
             // S3 responds with 404 if a condition names an object that no longer exists.
-            (Expect::Unchanged(_), ErrorKind::NotFound) if !error.cause().contains("bucket") => ErrorKind::Precondition,
+            (Expect::Unchanged(_), ErrorKind::NotFound) if is_missing_key => ErrorKind::Precondition,
             _ => return error,
         };
-        StoreError::new(kind, "write").with_key(key).with_source(error)
+        StoreError::new(kind, Operation::Write).with_key(key).with_source(error)
     }
 
     /// Determines whether a write whose response was lost has been executed. If so, the object has the content that was

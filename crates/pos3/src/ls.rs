@@ -7,7 +7,9 @@ use std::path::Path;
 
 use futures::future::{Either, join, ready};
 use futures::{StreamExt, stream};
-use pos3_core::{Doubts, Entries, Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, Protection, StoreError, Tree};
+use pos3_core::{
+    Doubts, Entries, Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, Operation, Protection, StoreError, Tree,
+};
 
 use crate::error::Error;
 use crate::location::Location;
@@ -59,7 +61,7 @@ pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Resul
     let name = object_name(location);
     let head = match &name {
         Some(name) => Either::Left(tree.store().head(name)),
-        None => Either::Right(ready(Err(StoreError::new(ErrorKind::NotFound, "look up")))),
+        None => Either::Right(ready(Err(StoreError::new(ErrorKind::NotFound, Operation::LookUp)))),
     };
     // Both requests are sent at once, so neither meaning of the location has to wait for the other.
     match join(head, entries.next()).await {
@@ -94,7 +96,8 @@ async fn one_file(registry: &Registry, location: &Location, path: &Path) -> Resu
     let directory = Location::Local(resolve(parent));
     let tree = registry.open(&directory, Role::Source).await?;
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        let error = StoreError::new(ErrorKind::InvalidKey, "look up").with_message("its name is not valid UTF-8");
+        let error =
+            StoreError::new(ErrorKind::InvalidKey, Operation::LookUp).with_message("its name is not valid UTF-8");
         return Err(failed(location, error));
     };
     let entry = tree.store().head(&Key::from(name)).await.map_err(|source| failed(location, source))?;

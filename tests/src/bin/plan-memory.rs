@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pos3_core::{
-    Deletion, ErrorKind, FailedAction, Failure, FailureKind, Guards, Key, MaxDelete, Report, SkipReason, StoreError,
-    SyncJob, SyncOptions, Tree,
+    Deletion, ErrorKind, FailedAction, Failure, FailureKind, Guards, Key, MaxDelete, Operation, Report, SkipReason,
+    StoreError, SyncJob, SyncOptions, Tree,
 };
 use pos3_tests::process::peak_memory;
 use pos3_tests::synthetic::SyntheticStore;
@@ -51,7 +51,7 @@ fn report(differences: u64) -> Result<usize, Error> {
     let mut report = Report::default();
     for number in 0..differences / 2 {
         let key = Key::from(format!("a directory/and a file with a number {number}"));
-        let error = StoreError::new(ErrorKind::Denied, "write").with_key(&key).with_message("access denied");
+        let error = StoreError::new(ErrorKind::Denied, Operation::Write).with_key(&key).with_message("access denied");
         let kind = FailureKind::Error;
         report.failed.push(Failure { key: key.clone(), action: FailedAction::Copy, kind, error });
         report.skipped.push((key, SkipReason::Vanished));

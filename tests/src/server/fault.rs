@@ -24,6 +24,15 @@ pub enum Answer {
         /// The S3 error code.
         code: &'static str,
     },
+    /// An S3 error with this message. The request is not executed.
+    ErrorWithMessage {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The S3 error code.
+        code: &'static str,
+        /// The text for users.
+        message: &'static str,
+    },
     /// Status 200 with an error in the body, as S3 responds to a copy or a completion that fails late. The request is
     /// not executed.
     ErrorInOk {

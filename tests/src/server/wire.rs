@@ -130,7 +130,7 @@ impl Wire {
         }
         if let Some(elsewhere) = region::refusal(request.method(), request.uri(), request.headers(), settings) {
             let Elsewhere { status, code, details, header } = elsewhere;
-            let mut response = refuse_in_detail(request, status, code, &details, in_flight).await?;
+            let mut response = refuse_with(request, status, code, MESSAGE, &details, in_flight).await?;
             response.headers_mut().extend(header);
             return Ok(response);
         }
@@ -141,6 +141,9 @@ impl Wire {
                 Damage::None
             }
             Some(Answer::Error { status, code }) => return refuse(request, status, code, in_flight).await,
+            Some(Answer::ErrorWithMessage { status, code, message }) => {
+                return refuse_with(request, status, code, message, "", in_flight).await;
+            }
             Some(Answer::ErrorInOk { code }) => return refuse(request, StatusCode::OK, code, in_flight).await,
             Some(Answer::WebPage) => {
                 request.into_body().collect().await.map_err(io::Error::other)?;
@@ -262,6 +265,9 @@ impl Wire {
     }
 }
 
+/// The message of an error for which a test does not set one.
+const MESSAGE: &str = "a fault of the test";
+
 /// Reads the request to its end and responds with an S3 error.
 async fn refuse(
     request: Request<Incoming>,
@@ -269,19 +275,20 @@ async fn refuse(
     code: &str,
     in_flight: InFlight,
 ) -> io::Result<Response<WireBody>> {
-    refuse_in_detail(request, status, code, "", in_flight).await
+    refuse_with(request, status, code, MESSAGE, "", in_flight).await
 }
 
-async fn refuse_in_detail(
+async fn refuse_with(
     request: Request<Incoming>,
     status: StatusCode,
     code: &str,
+    message: &str,
     details: &str,
     in_flight: InFlight,
 ) -> io::Result<Response<WireBody>> {
     request.into_body().collect().await.map_err(io::Error::other)?;
     let document = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>a fault of the test</Message>{details}</Error>"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{details}</Error>"
     );
     let mut response = Response::new(WireBody::new(document.into(), Damage::None, in_flight));
     *response.status_mut() = status;

@@ -123,3 +123,23 @@ async fn a_refusal_for_another_reason_teaches_nothing() {
     assert_eq!(warnings.lock().unwrap().len(), 0, "{warnings:?}");
     assert_eq!(store.read(&Key::from("k")).await.unwrap().len(), 10);
 }
+
+#[tokio::test]
+async fn the_kind_of_a_refusal_does_not_depend_on_its_text() {
+    for size in [1000, LARGE] {
+        let server = server();
+        let store = store(&server);
+        put(&store, "k", 10, Expect::Absent).await.unwrap();
+        let expect = seen(&store, "k").await;
+        server.remove(BUCKET, "k");
+        let missing = Answer::ErrorWithMessage {
+            status: http::StatusCode::NOT_FOUND,
+            code: "NoSuchKey",
+            message: "The bucket has no such key.",
+        };
+        let last = if size == LARGE { Operation::CompleteMultipartUpload } else { Operation::PutObject };
+        server.fault(Fault::on(last).answer(missing));
+        let error = put(&store, "k", size, expect).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Precondition, Some("NoSuchKey")), "{size}: {error}");
+    }
+}

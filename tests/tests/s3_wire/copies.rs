@@ -204,7 +204,7 @@ async fn a_small_copy_under_a_condition_stays_in_the_server_and_a_broken_conditi
 
     server.put(BUCKET, "copy", "of somebody else");
     let error = store.put(&Key::from("copy"), source, absent).await.unwrap_err();
-    assert_eq!((error.operation(), error.kind()), ("write", ErrorKind::AlreadyExists));
+    assert_eq!((error.operation(), error.kind()), (pos3_core::Operation::Write, ErrorKind::AlreadyExists));
     assert_eq!(server.object(BUCKET, "copy").unwrap().bytes, "of somebody else");
 }
 

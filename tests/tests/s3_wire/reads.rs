@@ -207,7 +207,7 @@ async fn ranges_of_two_versions_with_one_etag_are_never_one_file() {
     server.fault(Fault::on(Operation::GetObject).nth(2).answer(replaced));
     let listed = source.head(&Key::from("k")).await.unwrap();
     let error = target.write(&Key::from("k"), Content::stored(source.clone(), listed)).await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, "read"), "{error}");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, pos3_core::Operation::Read), "{error}");
     assert!(!directory.path().join("k").exists());
 
     let listed = source.head(&Key::from("k")).await.unwrap();

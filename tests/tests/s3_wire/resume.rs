@@ -229,7 +229,7 @@ async fn a_file_that_is_rewritten_while_it_is_sent_never_becomes_an_object() {
     let key = Key::from("f");
     let (put, ()) = tokio::join!(store.put(&key, Content::stored(local, entry), options), rewrite);
     let error = put.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, "read"), "{error}");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Precondition, pos3_core::Operation::Read), "{error}");
     assert_eq!((server.keys(BUCKET), server.open_uploads(BUCKET)), (vec![], vec![]));
     assert_eq!(journal.all().await, []);
 }

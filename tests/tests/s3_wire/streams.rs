@@ -49,7 +49,7 @@ async fn a_source_that_fails_midway_is_not_asked_again_and_tells_why() {
     let broken = FaultStore::over_shared(source).cutting_bodies_after(1 << 20);
     let put = store(&server).write(&Key::from("large"), Content::stored(Arc::new(broken), entry)).await;
     let error = put.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, "read"), "{error}");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, pos3_core::Operation::Read), "{error}");
     assert!(error.cause().contains("broken on purpose"), "{error}");
     assert!(server.requests().of(Operation::UploadPart) <= 5);
     assert_eq!(server.requests().of(Operation::CompleteMultipartUpload), 0);

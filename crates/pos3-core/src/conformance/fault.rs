@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 
 use crate::entry::Entry;
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
@@ -19,19 +19,6 @@ use crate::store::{
 
 /// What another writer stores in [`FaultStore::written_by_others_at`].
 pub(crate) const THEIRS: &str = "theirs";
-
-/// The operations that can be made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// [`RemoteStore::head`].
-    Head,
-    /// [`RemoteStore::get`].
-    Get,
-    /// [`RemoteStore::put`].
-    Put,
-    /// [`RemoteStore::delete`], every key of the call.
-    Delete,
-}
 
 /// Another store, with faults.
 #[derive(Debug)]
@@ -94,7 +81,7 @@ impl FaultStore {
         self
     }
 
-    /// Makes the `nth` call (from 1) of an operation fail.
+    /// Makes the `nth` call (from 1) of an operation fail: looking up, reading, writing, or deleting.
     #[must_use]
     pub fn failing(mut self, operation: Operation, nth: u64) -> Self {
         self.failing.insert(operation, nth);
@@ -138,12 +125,12 @@ impl FaultStore {
     }
 
     /// Counts a call and returns its number, unless it is to fail.
-    fn enter(&self, operation: Operation, verb: &'static str) -> Result<u64> {
+    fn enter(&self, operation: Operation) -> Result<u64> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let call = calls.entry(operation).or_default();
         *call += 1;
         match self.failing.get(&operation) {
-            Some(nth) if nth == call => Err(broken(verb, &self.faults)),
+            Some(nth) if nth == call => Err(broken(operation, &self.faults)),
             _ => Ok(*call),
         }
     }
@@ -156,15 +143,15 @@ impl FaultStore {
     async fn delete_all_but(&self, spared: usize, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let (before, after) = (&keys[..spared], &keys[spared + 1..]);
         let mut answers = self.inner.delete(before).await;
-        answers.push(Err(broken("delete", &self.faults).with_key(&keys[spared].key)));
+        answers.push(Err(broken(Operation::Delete, &self.faults).with_key(&keys[spared].key)));
         answers.extend(self.inner.delete(after).await);
         answers
     }
 }
 
-fn broken(verb: &'static str, faults: &AtomicU64) -> StoreError {
+fn broken(operation: Operation, faults: &AtomicU64) -> StoreError {
     faults.fetch_add(1, Ordering::Relaxed);
-    StoreError::new(ErrorKind::Unavailable, verb).with_message("broken on purpose")
+    StoreError::new(ErrorKind::Unavailable, operation).with_message("broken on purpose")
 }
 
 #[async_trait]
@@ -183,18 +170,18 @@ impl RemoteStore for FaultStore {
             None => entries,
             Some(length) => {
                 let faults = self.faults.clone();
-                entries.take(length).chain(stream::once(async move { Err(broken("list", &faults)) })).boxed()
+                entries.take(length).chain(stream::once(async move { Err(broken(Operation::List, &faults)) })).boxed()
             }
         }
     }
 
     async fn head(&self, key: &Key) -> Result<Entry> {
-        self.enter(Operation::Head, "look up")?;
+        self.enter(Operation::LookUp)?;
         self.inner.head(key).await
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
-        let call = self.enter(Operation::Get, "read")?;
+        let call = self.enter(Operation::Read)?;
         if self.vanishing == Some(call) {
             self.count_fault(self.inner.remove(key).await.is_ok());
         }
@@ -210,7 +197,7 @@ impl RemoteStore for FaultStore {
     }
 
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
-        let call = self.enter(Operation::Put, "write")?;
+        let call = self.enter(Operation::Write)?;
         if self.others_write == Some(call) && !key.is_marker() {
             let written = self.inner.put(key, Content::from(THEIRS), PutOptions::default()).await;
             self.count_fault(written.is_ok());
@@ -221,10 +208,12 @@ impl RemoteStore for FaultStore {
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let earlier = self.deletes.fetch_add(keys.len() as u64, Ordering::Relaxed);
         let spared = self.failing_delete.and_then(|nth| usize::try_from(nth.checked_sub(earlier + 1)?).ok());
-        match (self.enter(Operation::Delete, "delete"), spared) {
+        match (self.enter(Operation::Delete), spared) {
             (Ok(_), Some(spared)) if spared < keys.len() => self.delete_all_but(spared, keys).await,
             (Ok(_), _) => self.inner.delete(keys).await,
-            (Err(_), _) => keys.iter().map(|asked| Err(broken("delete", &self.faults).with_key(&asked.key))).collect(),
+            (Err(_), _) => {
+                keys.iter().map(|asked| Err(broken(Operation::Delete, &self.faults).with_key(&asked.key))).collect()
+            }
         }
     }
 
@@ -257,7 +246,7 @@ fn cut(body: ByteStream, length: usize, end: BodyEnd, faults: Arc<AtomicU64>) ->
             stream::iter([Ok(chunk)]).boxed()
         }
         Ok(chunk) => {
-            let (first, error) = (chunk.slice(..std::mem::take(&mut left)), broken("read", &faults));
+            let (first, error) = (chunk.slice(..std::mem::take(&mut left)), broken(Operation::Read, &faults));
             match end {
                 BodyEnd::Error => stream::iter([Ok(first), Err(error)]).boxed(),
                 BodyEnd::Never => stream::iter([Ok(first)]).chain(stream::pending()).boxed(),

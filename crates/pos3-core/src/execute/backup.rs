@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::Run;
 use super::same_place::{aliases, is_local};
 use crate::entry::{Entry, Kind};
-use crate::error::{ErrorKind, Reach, StoreError};
+use crate::error::{ErrorKind, Operation, Reach, StoreError};
 use crate::key::Key;
 use crate::store::{Expect, PutOptions, RemoteStore, Result};
 use crate::tree::Tree;
@@ -52,7 +52,7 @@ pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
     let Some(backup) = run.options.backup.as_ref().filter(|_| seen.is_file()) else { return Ok(()) };
     keep_apart(run, backup, seen).await.map_err(|error| {
         let message = format!("it could not be backed up to '{backup}', so it was not changed");
-        let failed = StoreError::new(kind_of(&error), "back up").with_reach(error.reach());
+        let failed = StoreError::new(kind_of(&error), Operation::BackUp).with_reach(error.reach());
         failed.with_key(&seen.key).with_message(message).with_source(error)
     })
 }
@@ -60,7 +60,7 @@ pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
 /// Only an original that is gone is a `NotFound`: then there is nothing to delete any more. A missing bucket for backups is
 /// a failure.
 fn kind_of(error: &StoreError) -> ErrorKind {
-    let is_original = error.reach() == Reach::Key && matches!(error.operation(), "read" | "copy");
+    let is_original = error.reach() == Reach::Key && matches!(error.operation(), Operation::Read | Operation::Copy);
     if error.kind() == ErrorKind::NotFound && !is_original { ErrorKind::Other } else { error.kind() }
 }
 
@@ -97,7 +97,7 @@ async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()>
         }
     }
     let message = format!("'{backup}' has {NAMES} backups of it from this second");
-    Err(StoreError::new(ErrorKind::AlreadyExists, "write").with_key(&seen.key).with_message(message))
+    Err(StoreError::new(ErrorKind::AlreadyExists, Operation::Write).with_key(&seen.key).with_message(message))
 }
 
 /// Returns the names for the backup of a key: its own, and then those with the time at which the run began.
@@ -166,7 +166,7 @@ async fn refuse_appeared(backup: &Tree, kept: &Entry, absent: &[Alias<'_>]) -> R
                  as '{key}', and is left there",
                 backup.locate(&kept.key)
             );
-            let overlap = StoreError::new(ErrorKind::Overlap, "write").with_reach(Reach::Everything);
+            let overlap = StoreError::new(ErrorKind::Overlap, Operation::Write).with_reach(Reach::Everything);
             return Err(overlap.with_key(&kept.key).with_message(message));
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{Run, backup, failure, precondition};
 use crate::compare::comparable;
+use crate::diff::Side;
 use crate::entry::{Digest, Entry, Kind};
-use crate::error::{ErrorKind, Reach, StoreError};
+use crate::error::{ErrorKind, Operation, Reach, StoreError};
 use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::{Row, RowChange};
@@ -147,7 +148,7 @@ impl Copy {
     async fn copy(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
         let Run { options, target: tree, .. } = &*self.run;
         if options.preconditions == Preconditions::Strict {
-            precondition::hold(&self.run.source, source, precondition::SOURCE).await?;
+            precondition::hold(&self.run.source, source, Operation::LookUp).await?;
             precondition::hold_or_absent(tree, &source.key, target).await?;
         }
         if let Some(target) = target {
@@ -164,7 +165,7 @@ impl Copy {
             if kind_of(&error) == FailureKind::Changed {
                 let Some(pause) = pauses.next() else { return Err(error) };
                 tokio::time::sleep(*pause).await;
-                source = self.run.source.look_up(&source.key, "read").await?;
+                source = self.run.source.look_up(&source.key, Operation::Read).await?;
             } else if error.kind() == ErrorKind::Integrity && error.is_temporary() && damaged < DAMAGED {
                 damaged += 1;
             } else {
@@ -176,7 +177,7 @@ impl Copy {
     /// Stores the content for a replacement, whose source must still be what the plan saw.
     async fn put_staged(&self, source: &Entry, staged: &Key) -> Result<Stored> {
         if self.run.options.preconditions == Preconditions::Strict {
-            precondition::hold(&self.run.source, source, precondition::SOURCE).await?;
+            precondition::hold(&self.run.source, source, Operation::LookUp).await?;
         }
         let mut damaged = 0;
         loop {
@@ -231,27 +232,27 @@ fn expectation(target: Option<&Entry>) -> Expect {
 
 /// Returns true if the source's entry no longer exists. A missing bucket is different: it affects every key.
 fn has_vanished(error: &StoreError) -> bool {
-    error.kind() == ErrorKind::NotFound && error.operation() == "read" && error.reach() == Reach::Key
+    error.kind() == ErrorKind::NotFound && error.operation() == Operation::Read && error.reach() == Reach::Key
 }
 
 /// Returns true if the source is archived although its listing did not show that.
 fn is_archived(error: &StoreError) -> bool {
-    error.kind() == ErrorKind::Archived && matches!(error.operation(), "read" | "copy")
+    error.kind() == ErrorKind::Archived && matches!(error.operation(), Operation::Read | Operation::Copy)
 }
 
-/// Returns the kind of failure for an error of a copy. The operation identifies the side: the source is read, the
-/// target is written.
+/// Returns the kind of failure for an error of a copy. The operation identifies the side: the source is looked up and
+/// read, the target is written.
 fn kind_of(error: &StoreError) -> FailureKind {
     match (error.operation(), error.kind()) {
-        ("read", ErrorKind::Precondition) => FailureKind::Changed,
-        (precondition::SOURCE, ErrorKind::Precondition | ErrorKind::NotFound) => FailureKind::Stale,
-        ("write", ErrorKind::Precondition | ErrorKind::AlreadyExists) => FailureKind::Stale,
+        (Operation::Read, ErrorKind::Precondition) => FailureKind::Changed,
+        (Operation::LookUp, ErrorKind::Precondition | ErrorKind::NotFound) => FailureKind::Stale(Side::Source),
+        (Operation::Write, ErrorKind::Precondition | ErrorKind::AlreadyExists) => FailureKind::Stale(Side::Target),
         _ => FailureKind::Error,
     }
 }
 
 fn unverified(key: &Key) -> StoreError {
-    StoreError::new(ErrorKind::Integrity, "verify")
+    StoreError::new(ErrorKind::Integrity, Operation::Verify)
         .with_key(key)
         .with_message("it was copied, but no checksum and no common part size can verify it")
 }

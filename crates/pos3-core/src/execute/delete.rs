@@ -5,8 +5,9 @@ use futures::{StreamExt, stream};
 
 use super::ledger::Ledger;
 use super::{Run, Signals, backup, failure, precondition};
+use crate::diff::Side;
 use crate::entry::Entry;
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::event::Event;
 use crate::manifest::RowChange;
 use crate::options::Preconditions;
@@ -139,7 +140,7 @@ async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
 async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> Result<()> {
     let _slot = run.options.budget.slot().await;
     if looks && entry.has_content() {
-        precondition::hold_exactly(&run.target, entry, "delete").await?;
+        precondition::hold_exactly(&run.target, entry, Operation::Delete).await?;
     }
     if run.options.preconditions == Preconditions::Strict && entry.has_content() {
         precondition::hold_absent(&run.source, &entry.key).await?;
@@ -163,7 +164,11 @@ async fn note(run: &Run, entry: Entry, answer: Option<Result<()>>, ledger: &mut 
 }
 
 fn fail(run: &Run, entry: Entry, error: StoreError, ledger: &mut Ledger<'_>) {
-    let kind = if error.kind() == ErrorKind::Precondition { FailureKind::Stale } else { FailureKind::Error };
+    let kind = match (error.kind(), error.operation()) {
+        (ErrorKind::Precondition, Operation::LookUp) => FailureKind::Stale(Side::Source),
+        (ErrorKind::Precondition, _) => FailureKind::Stale(Side::Target),
+        _ => FailureKind::Error,
+    };
     let failure = failure(&entry.key, FailedAction::Delete, kind, error);
     run.options.observer.event(&Event::Failed(&Action::Delete { target: entry }, &failure));
     ledger.fail(failure);

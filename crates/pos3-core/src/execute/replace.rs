@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::copy::Copy;
 use super::delete::Outcome;
 use super::{Course, Executor, failure};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Operation};
 use crate::key::Key;
 use crate::plan::{Action, Plan, SkipReason};
 use crate::report::{FailedAction, FailureKind, Stop};
@@ -85,7 +85,7 @@ impl Executor {
     /// Looks whether a directory that is to replace something is still there.
     async fn look_at_source(&self, action: &Action, course: &mut Course<'_>) {
         let Action::Replace { source, .. } = action else { return };
-        match self.run.source.look_up(&source.key, "read").await {
+        match self.run.source.look_up(&source.key, Operation::Read).await {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 course.ledger.skip(source.key.clone(), SkipReason::Vanished);

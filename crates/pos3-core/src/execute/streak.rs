@@ -47,12 +47,12 @@ impl Streak {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::StoreError;
+    use crate::error::{Operation, StoreError};
     use crate::key::Key;
     use crate::report::FailedAction;
 
     fn failure(kind: ErrorKind, reach: Reach) -> Failure {
-        let error = StoreError::new(kind, "write").with_reach(reach);
+        let error = StoreError::new(kind, Operation::Write).with_reach(reach);
         Failure { key: Key::from("k"), action: FailedAction::Copy, kind: FailureKind::Error, error }
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt;
 
 use crate::entry::{Entry, Kind, Protection};
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::store::{KeyRule, ListOptions, Result};
@@ -69,7 +69,7 @@ struct Nearby<'a> {
 
 impl Nearby<'_> {
     async fn look_up(&self, key: &Key) -> Result<Option<Entry>> {
-        match self.tree.look_up(key, "look up").await {
+        match self.tree.look_up(key, Operation::LookUp).await {
             Ok(entry) => Ok(Some(entry)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidKey) => Ok(None),
             Err(error) if self.is_local => Ok(Some(unreadable(key, &error))),

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::spill::{Sorter, SpillError};
 use crate::store::EntryStream;
 
@@ -35,7 +35,7 @@ async fn sort(mut entries: EntryStream, mut sorter: Sorter<ByKey>) -> Result<Ent
 }
 
 fn failed(error: SpillError) -> StoreError {
-    StoreError::new(ErrorKind::Exhausted, "list").with_source(SortError(error))
+    StoreError::new(ErrorKind::Exhausted, Operation::List).with_source(SortError(error))
 }
 
 impl PartialEq for ByKey {
@@ -82,7 +82,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_comes_before_any_entry() {
-        let broken = stream::iter([Ok(Entry::file("a", 1)), Err(StoreError::new(ErrorKind::Denied, "list"))]).boxed();
+        let broken =
+            stream::iter([Ok(Entry::file("a", 1)), Err(StoreError::new(ErrorKind::Denied, Operation::List))]).boxed();
         let first = sorted(broken).try_next().await;
         assert_eq!(first.unwrap_err().kind(), ErrorKind::Denied);
     }

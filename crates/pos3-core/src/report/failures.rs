@@ -62,7 +62,16 @@ impl Failures {
 
     /// Returns the number of failures of this kind.
     pub fn count(&self, kind: FailureKind) -> u64 {
-        self.kinds.iter().filter(|(known, _)| *known == kind).map(|(_, count)| count).sum()
+        self.count_of(|known| known == kind)
+    }
+
+    /// Returns the number of failures because one of the sides no longer matched the plan.
+    pub fn stale(&self) -> u64 {
+        self.count_of(FailureKind::is_stale)
+    }
+
+    fn count_of(&self, is_counted: impl Fn(FailureKind) -> bool) -> u64 {
+        self.kinds.iter().filter(|(kind, _)| is_counted(*kind)).map(|(_, count)| count).sum()
     }
 
     /// Returns the first failures, at most a thousand, with the errors that caused them.

@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, Result};
 use crate::entry::{Digest, Entry};
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 
 /// Receives the number of bytes after each read.
 pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
@@ -112,7 +112,7 @@ impl Content {
         let is_named = found.fingerprint.is_some();
         let is_other = is_named && entry.fingerprint.is_some() && found.fingerprint != entry.fingerprint;
         if is_other || found.size != entry.size {
-            return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(&entry.key));
+            return Err(StoreError::new(ErrorKind::Precondition, Operation::Read).with_key(&entry.key));
         }
         // A response without a fingerprint also lacks the digest; the one from the listing still applies.
         let digest = if is_named { found.digest } else { found.digest.or(entry.digest) };
@@ -147,7 +147,7 @@ impl Content {
     }
 
     /// Returns the error for ranges that cannot be verified to belong to this content.
-    pub fn unnamed(&self, operation: &'static str) -> StoreError {
+    pub fn unnamed(&self, operation: Operation) -> StoreError {
         StoreError::new(ErrorKind::Integrity, operation)
             .with_message("the responses do not identify the object, and there is no checksum")
     }
@@ -207,7 +207,7 @@ impl Content {
         if is_same_time && told.size == listed.size {
             return Ok(());
         }
-        let error = |kind| StoreError::new(kind, "read").with_key(&listed.key);
+        let error = |kind| StoreError::new(kind, Operation::Read).with_key(&listed.key);
         let is_same_token = told.fingerprint.is_some() && told.fingerprint == listed.fingerprint;
         if is_same_time && is_same_token && told.modified.map(seconds) == listed.modified.map(seconds) {
             let message = format!("the response has {} bytes of an object of {} bytes", told.size, listed.size);
@@ -284,7 +284,7 @@ fn slice(bytes: &Bytes, range: Range<u64>) -> ByteStream {
 }
 
 fn wrong_length(expected: u64) -> StoreError {
-    StoreError::new(ErrorKind::Integrity, "read")
+    StoreError::new(ErrorKind::Integrity, Operation::Read)
         .with_message(format!("the content was not {expected} bytes long"))
         .temporary()
 }

@@ -16,7 +16,7 @@ use super::{
     Result, Usage,
 };
 use crate::entry::{Availability, Digest, Entry, Fingerprint, Kind};
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::journal::Unfinished;
 use crate::key::Key;
 
@@ -60,7 +60,7 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, key: &Key, operation: &'static str) -> Result<Object> {
+    fn find(&self, key: &Key, operation: Operation) -> Result<Object> {
         let state = self.state();
         state.objects.get(key).cloned().ok_or_else(|| StoreError::new(ErrorKind::NotFound, operation).with_key(key))
     }
@@ -115,14 +115,14 @@ impl RemoteStore for MemoryStore {
 
     async fn head(&self, key: &Key) -> Result<Entry> {
         self.state().usage.add("head", 1);
-        Ok(self.find(key, "look up")?.entry)
+        Ok(self.find(key, Operation::LookUp)?.entry)
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         self.state().usage.add("get", 1);
-        let object = self.find(key, "read")?;
+        let object = self.find(key, Operation::Read)?;
         if options.if_match.is_some() && options.if_match != object.entry.fingerprint {
-            return Err(StoreError::new(ErrorKind::Precondition, "read").with_key(key));
+            return Err(StoreError::new(ErrorKind::Precondition, Operation::Read).with_key(key));
         }
         let range = options.range.unwrap_or(0..object.entry.size);
         let body = Content::from(object.content).read(range).await?;
@@ -156,7 +156,7 @@ impl RemoteStore for MemoryStore {
             .map(|DeleteKey { key, unless_changed }| {
                 let changed = |object: &Object| unless_changed.as_ref().is_some_and(|seen| !seen.is(&object.entry));
                 if state.objects.get(key).is_some_and(changed) {
-                    return Err(StoreError::new(ErrorKind::Precondition, "delete").with_key(key));
+                    return Err(StoreError::new(ErrorKind::Precondition, Operation::Delete).with_key(key));
                 }
                 state.objects.remove(key);
                 Ok(())
@@ -174,7 +174,7 @@ impl RemoteStore for MemoryStore {
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
         self.state().usage.add("copy", 1);
-        let object = self.find(from, "copy")?;
+        let object = self.find(from, Operation::Copy)?;
         self.put(to, Content::from(object.content), PutOptions::default()).await
     }
 }
@@ -186,7 +186,7 @@ fn expect(found: Option<&Object>, expect: &Expect, key: &Key) -> Result<()> {
         (Expect::Absent, Some(_)) => ErrorKind::AlreadyExists,
         (Expect::Unchanged(_), _) => ErrorKind::Precondition,
     };
-    Err(StoreError::new(kind, "write").with_key(key))
+    Err(StoreError::new(kind, Operation::Write).with_key(key))
 }
 
 impl fmt::Display for MemoryStore {

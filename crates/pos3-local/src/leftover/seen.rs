@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pos3_core::Operation;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use tokio::task::spawn_blocking;
@@ -55,7 +56,7 @@ pub(crate) fn sweep(root: &Arc<Root>) {
 
 fn remove_if_stale(root: &Root, path: &str) -> Option<()> {
     let (directory, name) = path::split(path);
-    let opened = root.open("clean").ok()?;
+    let opened = root.open(Operation::Abort).ok()?;
     let directory = path::open(opened.as_fd(), directory, path::STEP, Symlinks::Skip).ok()?;
     let leftover = Leftover::take(directory.as_fd(), name).ok()??;
     let removed = if leftover.is_stale(name) { leftover.remove(directory.as_fd(), name) } else { Err(Errno::BUSY) };

@@ -1,6 +1,6 @@
 //! Lists and removes unfinished puts.
 
-use pos3_core::{ErrorKind, Key, Result, StoreError, Unfinished, is_partial_name};
+use pos3_core::{ErrorKind, Key, Operation, Result, StoreError, Unfinished, is_partial_name};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -17,7 +17,7 @@ use crate::root::Root;
 ///
 /// Skips directories that cannot be read, because the result is only used for cleaning up.
 pub(crate) fn unfinished(root: &Root, prefix: &str, waited: &Waited) -> Result<Vec<(Key, Unfinished)>> {
-    let opened = match root.open("list") {
+    let opened = match root.open(Operation::List) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
@@ -63,28 +63,30 @@ pub(crate) fn abandon(root: &Root, puts: &[(Key, Unfinished)], waited: &Waited) 
 fn abandon_one(root: &Root, key: &Key, name: &str) -> Result<()> {
     let (parent, _) = path::split(key.as_str());
     if !parent.is_empty() {
-        Key::from(parent).check_path().map_err(|rule| unfit("abandon", key, rule))?;
+        Key::from(parent).check_path().map_err(|rule| unfit(Operation::Abort, key, rule))?;
     }
     if !is_partial_name(name) {
-        return Err(StoreError::new(ErrorKind::InvalidKey, "abandon")
+        return Err(StoreError::new(ErrorKind::InvalidKey, Operation::Abort)
             .with_key(key)
             .with_message("it is not an unfinished file"));
     }
-    let opened = match root.open("abandon") {
+    let opened = match root.open(Operation::Abort) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         opened => opened.map_err(|error| error.with_key(key))?,
     };
     let directory = match path::open(opened.as_fd(), parent, path::STEP, Symlinks::Skip) {
         Err(PathError::System(Errno::NOENT)) => return Ok(()),
-        opened => opened.map_err(|error| error.reading("abandon", key))?,
+        opened => opened.map_err(|error| error.reading(Operation::Abort, key))?,
     };
     let taken = match Leftover::take(directory.as_fd(), name) {
         Err(Errno::NOENT) => return Ok(()),
-        taken => taken.map_err(|errno| failed("abandon", key, errno))?,
+        taken => taken.map_err(|errno| failed(Operation::Abort, key, errno))?,
     };
     match taken {
-        Some(leftover) => leftover.remove(directory.as_fd(), name).map_err(|errno| failed("abandon", key, errno)),
-        None => Err(StoreError::new(ErrorKind::Precondition, "abandon")
+        Some(leftover) => {
+            leftover.remove(directory.as_fd(), name).map_err(|errno| failed(Operation::Abort, key, errno))
+        }
+        None => Err(StoreError::new(ErrorKind::Precondition, Operation::Abort)
             .with_key(key)
             .with_message("it is being written")
             .temporary()),

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use pos3_core::{Entry, ErrorKind, Key, ListOptions, Protection, Result, StoreError, UnsafeKey, open_file_limit};
+use pos3_core::{
+    Entry, ErrorKind, Key, ListOptions, Operation, Protection, Result, StoreError, UnsafeKey, open_file_limit,
+};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
@@ -110,14 +112,14 @@ impl Walk {
         let stat = rustix::fs::fstat(&root).map_err(|errno| self.failed(errno))?;
         if stat.st_nlink == 0 {
             let message = format!("the directory '{}' was removed while it was listed", self.root.path().display());
-            return Err(StoreError::new(ErrorKind::NotFound, "list").with_message(message));
+            return Err(StoreError::new(ErrorKind::NotFound, Operation::List).with_message(message));
         }
         Ok(())
     }
 
     /// Opens the root and the directory in which the prefix begins. Returns `None` if there is nothing to list.
     fn start(&mut self) -> Result<Option<OwnedFd>> {
-        let root = match self.root.open_to_list("list") {
+        let root = match self.root.open_to_list(Operation::List) {
             Err(error) if error.kind() == ErrorKind::NotFound && self.root.missing() == MissingRoot::Empty => {
                 return Ok(None);
             }
@@ -126,7 +128,7 @@ impl Walk {
         let (base, partial) = self.prefix.split_at(self.prefix.rfind('/').map_or(0, |at| at + 1));
         let (base, partial) = (base.to_owned(), partial.to_owned());
         match Key::from(base.as_str()).check_path() {
-            Err(rule @ UnsafeKey::TooLong) => return Err(unfit("list", &Key::from(base), rule)),
+            Err(rule @ UnsafeKey::TooLong) => return Err(unfit(Operation::List, &Key::from(base), rule)),
             Err(_) if !base.is_empty() => return Ok(None),
             Ok(()) | Err(_) => {}
         }
@@ -139,7 +141,7 @@ impl Walk {
                 return Ok(None);
             }
             Err(PathError::Blocked { by, .. }) if by != FileType::Symlink => return Ok(None),
-            Err(error) => return Err(error.reading("list", &Key::from(base))),
+            Err(error) => return Err(error.reading(Operation::List, &Key::from(base))),
         };
         self.above = self.identities_above(root.as_fd(), path)?;
         self.apart = self.root.apart();
@@ -231,7 +233,7 @@ impl Walk {
         if let Ok(directory) = &opened
             && self.leads_to_other_side(directory.as_fd())
         {
-            return Err(StoreError::new(ErrorKind::Overlap, "list").with_key(&Key::from(self.key.as_str())));
+            return Err(StoreError::new(ErrorKind::Overlap, Operation::List).with_key(&Key::from(self.key.as_str())));
         }
         match opened.and_then(|directory| self.enter(directory)) {
             Ok(entry) => {
@@ -317,7 +319,7 @@ impl Walk {
         if self.is_passed() {
             return Ok(());
         }
-        let error = StoreError::new(ErrorKind::Other, "list").with_message(why.to_string());
+        let error = StoreError::new(ErrorKind::Other, Operation::List).with_message(why.to_string());
         Err(error.with_key(&Key::from(self.key.as_str())))
     }
 
@@ -363,21 +365,21 @@ impl Walk {
     }
 
     fn failed(&self, errno: Errno) -> StoreError {
-        failed("list", &Key::from(self.key.as_str()), errno)
+        failed(Operation::List, &Key::from(self.key.as_str()), errno)
     }
 }
 
 fn failed_here(key: &str, errno: Errno) -> StoreError {
-    failed("list", &Key::from(key), errno)
+    failed(Operation::List, &Key::from(key), errno)
 }
 
 /// Opens a directory again that was closed to save file handles, and verifies that it is the same one.
 fn reopen(root: BorrowedFd<'_>, key: &str, identity: Identity, symlinks: Symlinks) -> Result<OwnedFd> {
     let directory = path::open(root, key.trim_end_matches('/'), path::LIST, symlinks)
-        .map_err(|error| error.reading("list", &Key::from(key)))?;
+        .map_err(|error| error.reading(Operation::List, &Key::from(key)))?;
     let stat = rustix::fs::fstat(&directory).map_err(|errno| failed_here(key, errno))?;
     if facts::identity(&stat) != identity {
-        return Err(changed("list", &Key::from(key)));
+        return Err(changed(Operation::List, &Key::from(key)));
     }
     Ok(directory)
 }

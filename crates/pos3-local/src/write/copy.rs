@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use pos3_core::{Entry, Expect, Fingerprint, Key, PutOptions, Result};
+use pos3_core::{Entry, Expect, Fingerprint, Key, Operation, PutOptions, Result};
 use rustix::fd::AsFd;
 use rustix::fs::AtFlags;
 
@@ -34,11 +34,11 @@ pub(super) async fn put_from_file(
     size: u64,
     options: PutOptions,
 ) -> Result<Entry> {
-    blocking("write", move |waited| {
+    blocking(Operation::Write, move |waited| {
         let place = Place::open(&root, key, &options)?;
         let file = open(&source)?;
         if file.entry().size != size {
-            return Err(changed("read", &source.key));
+            return Err(changed(Operation::Read, &source.key));
         }
         copy_into(file, &place, waited)
     })
@@ -47,21 +47,21 @@ pub(super) async fn put_from_file(
 
 /// Copies a file or an empty directory inside one root.
 pub(crate) async fn copy(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
-    blocking("copy", move |waited| {
+    blocking(Operation::Copy, move |waited| {
         let options = PutOptions::default();
-        to.check_path().map_err(|rule| crate::error::unfit("copy", &to, rule))?;
+        to.check_path().map_err(|rule| crate::error::unfit(Operation::Copy, &to, rule))?;
         match (from.is_marker(), to.is_marker()) {
             (true, true) => {
-                crate::head::head(&root, &from, "copy")?;
+                crate::head::head(&root, &from, Operation::Copy)?;
                 make_directory(&root, &to, &options, waited)
             }
             (false, false) => {
                 let file = open(&Source { root: root.clone(), key: from, seen: None })?;
                 copy_into(file, &Place::open(&root, to, &options)?, waited)
             }
-            (false, true) => Err(crate::error::unfit("copy", &to, pos3_core::UnsafeKey::MarkerWithContent)),
+            (false, true) => Err(crate::error::unfit(Operation::Copy, &to, pos3_core::UnsafeKey::MarkerWithContent)),
             (true, false) => {
-                crate::head::head(&root, &from, "copy")?;
+                crate::head::head(&root, &from, Operation::Copy)?;
                 let place = Place::open(&root, to, &options)?;
                 place.put(&place.make_partial()?, 0, waited)
             }
@@ -72,20 +72,22 @@ pub(crate) async fn copy(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
 
 /// Renames a file inside one root to a free name. Across file systems, it copies the file.
 pub(crate) async fn rename(root: Arc<Root>, from: Key, to: Key) -> Result<Entry> {
-    blocking("write", move |waited| {
-        to.check_path().map_err(|rule| crate::error::unfit("write", &to, rule))?;
+    blocking(Operation::Write, move |waited| {
+        to.check_path().map_err(|rule| crate::error::unfit(Operation::Write, &to, rule))?;
         let file = open(&Source { root: root.clone(), key: from.clone(), seen: None })?;
         let modified = file.entry().modified;
         let options = PutOptions::default().with_expect(Expect::Absent).with_modified(modified);
         let place = Place::open(&root, to, &options)?;
         let (parent, name) = path::split(from.as_str());
-        let opened = root.open_to_write("write")?;
-        let directory = path::open_or_make(opened.as_fd(), parent).map_err(|error| error.writing("write", &from))?;
+        let opened = root.open_to_write(Operation::Write)?;
+        let directory =
+            path::open_or_make(opened.as_fd(), parent).map_err(|error| error.writing(Operation::Write, &from))?;
         if let Some(renamed) = place.take(&directory, name)? {
             return Ok(renamed);
         }
         let copied = copy_into(file, &place, waited)?;
-        rustix::fs::unlinkat(&directory, name, AtFlags::empty()).map_err(|errno| failed("write", &from, errno))?;
+        rustix::fs::unlinkat(&directory, name, AtFlags::empty())
+            .map_err(|errno| failed(Operation::Write, &from, errno))?;
         Ok(copied)
     })
     .await
@@ -103,8 +105,8 @@ fn copy_into(source: OpenFile, place: &Place, waited: &Waited) -> Result<Entry> 
     while copied < entry.size {
         waited.check()?;
         let stride = io::copy(&mut (&source).take(STRIDE.min(entry.size - copied)), &mut partial.file());
-        match stride.map_err(|error| io_failed("write", place.key(), error))? {
-            0 => return Err(changed("read", &entry.key)),
+        match stride.map_err(|error| io_failed(Operation::Write, place.key(), error))? {
+            0 => return Err(changed(Operation::Read, &entry.key)),
             bytes => copied += bytes,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::FuturesUnordered;
-use pos3_core::{Checksummer, Content, ErrorKind, Key, PutOptions, Result, Slot, StoreError};
+use pos3_core::{Checksummer, Content, ErrorKind, Key, Operation, PutOptions, Result, Slot, StoreError};
 use tokio::sync::Mutex;
 
 use super::partial::Partial;
@@ -121,21 +121,21 @@ impl Fill<'_> {
         }
         let (partial, key) = (self.partial.clone(), self.key.clone());
         let turn = self.writing.clone().lock_owned().await;
-        blocking("write", move |_| {
+        blocking(Operation::Write, move |_| {
             // The lock must be released last: its next holder relies on having the file alone.
             let _turn = turn;
             let (partial, mut sum) = (partial, sum);
             if let Some(sum) = &mut sum {
                 pieces.iter().for_each(|piece| sum.update(piece));
             }
-            partial.write_at(offset, &pieces).map_err(|errno| failed("write", &key, errno))?;
+            partial.write_at(offset, &pieces).map_err(|errno| failed(Operation::Write, &key, errno))?;
             Ok((offset + size, sum))
         })
         .await
     }
 
     fn wrong_length(&self, range: &Range<u64>) -> StoreError {
-        StoreError::new(ErrorKind::Integrity, "write")
+        StoreError::new(ErrorKind::Integrity, Operation::Write)
             .with_key(self.key)
             .with_message(format!("bytes {} to {} arrived incomplete", range.start, range.end))
             .temporary()

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use pos3_core::{
-    Agreement, Checksum, Checksummer, Content, Digest, Digester, Entry, ErrorKind, Key, PutOptions, Result, StoreError,
+    Agreement, Checksum, Checksummer, Content, Digest, Digester, Entry, ErrorKind, Key, Operation, PutOptions, Result,
+    StoreError,
 };
 use tokio::sync::Mutex;
 
@@ -52,14 +53,14 @@ pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
     let stored = match put.fetch(noted).await {
         Ok(()) => {
             let (partial, size) = (partial.clone(), content.size());
-            blocking("write", move |waited| place.put(&partial, size, waited)).await
+            blocking(Operation::Write, move |waited| place.put(&partial, size, waited)).await
         }
         Err(error) => Err(error),
     };
     put.end(stored.as_ref().err()).await;
     if stored.is_err() {
         // Freeing the blocks of a large file takes long. If this cannot be waited for, that is not an error.
-        let _ = blocking("write", move |_| {
+        let _ = blocking(Operation::Write, move |_| {
             drop(partial);
             Ok(())
         })
@@ -76,7 +77,7 @@ async fn open(root: Arc<Root>, key: &Key, options: &PutOptions, resumable: Optio
     };
     let name = resumable.map(|resumable| resumable.name().to_owned());
     let (key, options) = (key.clone(), options.clone());
-    blocking("write", move |_| {
+    blocking(Operation::Write, move |_| {
         let place = Place::open(&root, key, &options)?;
         let size = noted.as_ref().map(Ranges::size);
         let resumed = match &name {
@@ -118,7 +119,7 @@ impl Put<'_> {
         let sum = known.sum.map_or_else(Checksummer::crc64_nvme, |checksum| Checksummer::like(&checksum));
         if let Some(noted) = noted {
             let (partial, arrived, sum) = (self.partial.clone(), self.arrived.clone(), sum.clone());
-            blocking("write", move |waited| look_through(&partial, &noted, &arrived, &sum, waited))
+            blocking(Operation::Write, move |waited| look_through(&partial, &noted, &arrived, &sum, waited))
                 .await
                 .map_err(|error| error.with_key(self.key))?;
             self.content.count(self.arrived.bytes());
@@ -172,13 +173,13 @@ impl Put<'_> {
         match agreement {
             Agreement::Same => self.content.mark_verified(),
             Agreement::Different => {
-                return Err(StoreError::new(ErrorKind::Integrity, "write")
+                return Err(StoreError::new(ErrorKind::Integrity, Operation::Write)
                     .with_key(self.key)
                     .with_message("the checksum of the received content differs from the stored one")
                     .temporary());
             }
             Agreement::Unknown if self.content.is_unnamed() => {
-                return Err(self.content.unnamed("write").with_key(self.key));
+                return Err(self.content.unnamed(Operation::Write).with_key(self.key));
             }
             Agreement::Unknown => {}
         }
@@ -208,7 +209,7 @@ impl Put<'_> {
     /// Reads the written content back.
     async fn read_back(&self, mut digester: Digester) -> Result<Agreement> {
         let (partial, size) = (self.partial.clone(), self.content.size());
-        blocking("write", move |waited| {
+        blocking(Operation::Write, move |waited| {
             let is_whole = partial.read(&(0..size), waited, |bytes| digester.update(bytes))?;
             Ok(if is_whole { digester.finish() } else { Agreement::Different })
         })

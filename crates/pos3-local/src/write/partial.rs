@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use pos3_core::{Checksum, Checksummer, PARTIAL_PREFIX, StoreError};
+use pos3_core::{Checksum, Checksummer, Operation, PARTIAL_PREFIX, StoreError};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -142,7 +142,7 @@ impl Partial {
                     offset += read as u64;
                 }
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(unnamed("write", errno)),
+                Err(errno) => return Err(unnamed(Operation::Write, errno)),
             }
         }
         Ok(true)

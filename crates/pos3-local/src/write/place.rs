@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pos3_core::{Entry, ErrorKind, Expect, Key, PutOptions, Result, StoreError};
+use pos3_core::{Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec};
 use rustix::io::Errno;
@@ -28,9 +28,10 @@ pub(super) struct Place {
 impl Place {
     /// Opens the directory of `key`, creates it if necessary, and checks that a file may be written there.
     pub(super) fn open(root: &Root, key: Key, options: &PutOptions) -> Result<Self> {
-        let opened = root.open_to_write("write")?;
+        let opened = root.open_to_write(Operation::Write)?;
         let (parent, _) = path::split(key.as_str());
-        let directory = path::open_or_make(opened.as_fd(), parent).map_err(|error| error.writing("write", &key))?;
+        let directory =
+            path::open_or_make(opened.as_fd(), parent).map_err(|error| error.writing(Operation::Write, &key))?;
         let modified = options.modified.and_then(facts::timespec);
         let directory = Arc::new(directory);
         let mut place = Self { directory, key, expect: options.expect.clone(), modified, mode: None };
@@ -60,7 +61,7 @@ impl Place {
         }
         let written = rustix::fs::fstat(partial.file()).map_err(|errno| self.failed(errno))?;
         if facts::size(&written) != size {
-            return Err(StoreError::new(ErrorKind::Integrity, "write")
+            return Err(StoreError::new(ErrorKind::Integrity, Operation::Write)
                 .with_key(&self.key)
                 .with_message(format!("{} bytes arrived instead of {size}", facts::size(&written))));
         }
@@ -71,7 +72,7 @@ impl Place {
         // The rename changes no content. Another size or time means that another writer has replaced the file, and pos3
         // cannot vouch for that content.
         if facts::size(&placed) != size || facts::modified(&placed) != facts::modified(&written) {
-            return Err(changed("write", &self.key));
+            return Err(changed(Operation::Write, &self.key));
         }
         Ok(facts::file(self.key.clone(), &placed))
     }
@@ -82,7 +83,7 @@ impl Place {
         match rename_exclusive(directory, name, &self.directory, self.name()) {
             Ok(()) => match self.look()? {
                 Some(stat) => Ok(Some(facts::file(self.key.clone(), &stat))),
-                None => Err(changed("write", &self.key)),
+                None => Err(changed(Operation::Write, &self.key)),
             },
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::XDEV) => Ok(None),
             Err(Errno::EXIST) => Err(self.taken()),
@@ -100,7 +101,7 @@ impl Place {
         match (&self.expect, &found) {
             (Expect::Absent, Some(_)) => Err(self.taken()),
             (Expect::Unchanged(seen), Some(stat)) if *seen == facts::fingerprint(stat) => Ok(found),
-            (Expect::Unchanged(_), _) => Err(changed("write", &self.key)),
+            (Expect::Unchanged(_), _) => Err(changed(Operation::Write, &self.key)),
             (Expect::Anything | Expect::Absent, _) => Ok(found),
         }
     }
@@ -109,7 +110,7 @@ impl Place {
         match rustix::fs::statat(&self.directory, self.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match facts::file_type(&stat) {
                 FileType::RegularFile => Ok(Some(stat)),
-                other => Err(StoreError::new(ErrorKind::AlreadyExists, "write")
+                other => Err(StoreError::new(ErrorKind::AlreadyExists, Operation::Write)
                     .with_key(&self.key)
                     .with_message(format!("'{}' is a {}", self.key, facts::name(other)))),
             },
@@ -158,11 +159,11 @@ impl Place {
     }
 
     fn taken(&self) -> StoreError {
-        StoreError::new(ErrorKind::AlreadyExists, "write").with_key(&self.key)
+        StoreError::new(ErrorKind::AlreadyExists, Operation::Write).with_key(&self.key)
     }
 
     fn failed(&self, errno: Errno) -> StoreError {
-        failed("write", &self.key, errno)
+        failed(Operation::Write, &self.key, errno)
     }
 }
 

@@ -17,7 +17,7 @@ use super::request::Request;
 use super::sign::Signer;
 use super::uri::Endpoint;
 use crate::error::{Failure, Refusal};
-use crate::operation::{Counters, Operation};
+use crate::operation::{Counters, S3Operation};
 
 /// The buckets in other regions.
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl S3Client {
             return refusal;
         }
         let question = match (self.0.endpoint.listing_of_nothing(&request.uri), request.headers.get(HOST)) {
-            (Ok(uri), Some(host)) => Request::new(Operation::ListObjectsV2, host, uri),
+            (Ok(uri), Some(host)) => Request::new(S3Operation::ListObjectsV2, host, uri),
             _ => return refusal,
         };
         match self.attempt_at(self.0.clock.now(), signer, counters, &question).await {

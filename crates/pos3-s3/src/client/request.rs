@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 use super::sign::Payload;
 use super::stream::Streamable;
 use crate::error::Failure;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 
 /// The body of a request.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Body {
 /// A request before it is signed.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    pub(crate) operation: Operation,
+    pub(crate) operation: S3Operation,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
@@ -43,7 +43,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(operation: Operation, host: &HeaderValue, uri: Uri) -> Self {
+    pub(crate) fn new(operation: S3Operation, host: &HeaderValue, uri: Uri) -> Self {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(HOST, host.clone());
         Self { operation, uri, headers, body: Body::Held(Bytes::new()), payload: Payload::Empty, patience: None }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::client::{HttpError, HttpErrorKind};
-use pos3_core::{ByteStream, Checksum, Checksummer, Content, ErrorKind, StoreError};
+use pos3_core::{ByteStream, Checksum, Checksummer, Content, ErrorKind, Operation, StoreError};
 
 use crate::error::Failure;
 
@@ -153,7 +153,7 @@ impl Streamed {
         if length == self.size() {
             return Ok(());
         }
-        Err(StoreError::new(ErrorKind::Integrity, "read")
+        Err(StoreError::new(ErrorKind::Integrity, Operation::Read)
             .with_message(format!("the content was not {} bytes long", self.size()))
             .temporary())
     }

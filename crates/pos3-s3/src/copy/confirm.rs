@@ -6,7 +6,7 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use pos3_core::{Digest, Entry};
+use pos3_core::{Digest, Entry, Operation};
 
 use super::{Copied, CopySource};
 use crate::bucket::Bucket;
@@ -55,7 +55,7 @@ impl Bucket {
         }
         let Found::There(found) = self.look_at(&entry).await? else { return Ok((entry, false)) };
         // If the source has changed or cannot be looked up, nothing can be compared.
-        let from = source.bucket.head_if(source.key, source.fingerprint, "copy").await;
+        let from = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await;
         let (Ok((from, _)), true) = (from, self.client.compares()) else { return Ok((entry, false)) };
         let copy = Entry { checksum: found.checksum.or(sum), modified: entry.modified.or(found.modified), ..found };
         let comparison = self.compare(&from, &copy);

@@ -10,7 +10,7 @@ use crate::client::habits::is_unknown;
 use crate::client::uri::encode_value;
 use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use crate::write::{ObjectHeaders, Upload};
 
 const TAGGING: http::HeaderName = http::HeaderName::from_static("x-amz-tagging");
@@ -22,7 +22,7 @@ impl CopySource<'_> {
         if !client.has_tags() {
             return Ok(None);
         }
-        let request = self.bucket.object_request(Operation::GetObjectTagging, self.key, &[("tagging", "")])?;
+        let request = self.bucket.object_request(S3Operation::GetObjectTagging, self.key, &[("tagging", "")])?;
         let failure = match self.bucket.exchange(&request, written_tags).await {
             Ok(tags) => return Ok(Some(tags).filter(|tags| !tags.is_empty())),
             Err(failure) => failure,

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream};
 use http::header::IF_MATCH;
-use pos3_core::{DeleteKey, ErrorKind, Key, Result, StoreError};
+use pos3_core::{DeleteKey, ErrorKind, Key, Operation, Result, StoreError};
 
 use super::PARALLEL_SINGLE;
 use super::document::{Conditions, etag_of};
@@ -10,7 +10,7 @@ use super::look::Standing;
 use crate::bucket::{Bucket, check_key};
 use crate::client::habits::is_unknown;
 use crate::error::{Failure, Refusal};
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 
 impl Bucket {
     pub(super) async fn delete_singly(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
@@ -20,9 +20,9 @@ impl Bucket {
 
     pub(super) async fn delete_one(&self, asked: &DeleteKey) -> Result<()> {
         let key = &asked.key;
-        check_key("delete", key)?;
+        check_key(Operation::Delete, key)?;
         if climbs_to_the_bucket(key) {
-            let error = StoreError::new(ErrorKind::InvalidKey, "delete").with_key(key);
+            let error = StoreError::new(ErrorKind::InvalidKey, Operation::Delete).with_key(key);
             return Err(error.with_message("a server that normalizes paths would treat this key as the bucket itself"));
         }
         let mut attempts = self.client.attempts();
@@ -31,7 +31,10 @@ impl Bucket {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
-            self.client.again(&mut attempts, failure).await.map_err(|failure| self.error("delete", key, failure))?;
+            self.client
+                .again(&mut attempts, failure)
+                .await
+                .map_err(|failure| self.error(Operation::Delete, key, failure))?;
         }
     }
 
@@ -66,7 +69,7 @@ impl Bucket {
     }
 
     async fn delete_one_once(&self, asked: &DeleteKey, conditions: Conditions) -> Result<(), Failure> {
-        let mut request = self.object_request(Operation::DeleteObject, &asked.key, &[])?;
+        let mut request = self.object_request(S3Operation::DeleteObject, &asked.key, &[])?;
         if let (Some(etag), Conditions::Sent) = (etag_of(asked), conditions) {
             request = request.header(IF_MATCH, &etag)?;
         }

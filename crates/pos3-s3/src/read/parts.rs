@@ -4,13 +4,13 @@
 //! it, damaged content cannot be distinguished from content with parts of an unusual size.
 
 use http::header::IF_MATCH;
-use pos3_core::{Digest, Entry, ErrorKind, Result};
+use pos3_core::{Digest, Entry, ErrorKind, Operation, Result};
 
 use super::content_length;
 use crate::bucket::{Bucket, header};
 use crate::error::Failure;
 use crate::etag;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 
 /// The header with the number of parts, in the response to a request for one part.
 const PARTS: &str = "x-amz-mp-parts-count";
@@ -37,7 +37,7 @@ impl Bucket {
         let exchange = async {
             let number = number.to_string();
             let query = [("partNumber", number.as_str())];
-            let mut request = self.object_request(Operation::HeadObject, &entry.key, &query)?;
+            let mut request = self.object_request(S3Operation::HeadObject, &entry.key, &query)?;
             if let Some(fingerprint) = &entry.fingerprint {
                 request = request.header(IF_MATCH, &etag::quoted(fingerprint))?;
             }
@@ -51,7 +51,7 @@ impl Bucket {
             Ok(size) => Ok(size),
             Err(failure) => {
                 let is_refused = matches!(failure, Failure::Refused(_));
-                let error = self.error("read", &entry.key, failure);
+                let error = self.error(Operation::Read, &entry.key, failure);
                 let is_unknown = is_refused && !error.is_temporary() && error.kind() != ErrorKind::Precondition;
                 if is_unknown { Ok(None) } else { Err(error) }
             }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use pos3_core::{
-    Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Expect, Fingerprint, GetOptions, Key, StoreError,
-    collect_exactly,
+    Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Expect, Fingerprint, GetOptions, Key, Operation,
+    StoreError, collect_exactly,
 };
 
 use super::carry::md5_of;
@@ -54,7 +54,7 @@ impl Misstored {
 
     /// Returns the error of a write that failed repeatedly. It is not temporary, because the retries have already been
     /// made.
-    pub(crate) fn error(&self, operation: &'static str, key: &Key) -> StoreError {
+    pub(crate) fn error(&self, operation: Operation, key: &Key) -> StoreError {
         StoreError::new(ErrorKind::Integrity, operation).with_key(key).with_message(self.why)
     }
 }

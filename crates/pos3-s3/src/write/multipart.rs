@@ -13,7 +13,7 @@ mod resume;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pos3_core::{Checksum, Content, Entry, ErrorKind, Key, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Content, Entry, ErrorKind, Key, Operation, PutOptions, Result, StoreError};
 
 use super::{Misstored, ObjectHeaders, REPEATS};
 use crate::bucket::Bucket;
@@ -23,7 +23,7 @@ use crate::client::habits::{Manner, Protection};
 use crate::client::retry::Attempts;
 use crate::copy::CopySource;
 use crate::error::Failure;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use note::{Note, Origin};
 use parts::Part;
 
@@ -110,12 +110,13 @@ impl Bucket {
             match self.put_parts_once(key, &content, &options, &headers).await? {
                 Ok(entry) => return Ok(entry),
                 Err(misstored) => {
-                    options.expect = misstored.next(&options.expect).ok_or_else(|| misstored.error("write", key))?;
+                    options.expect =
+                        misstored.next(&options.expect).ok_or_else(|| misstored.error(Operation::Write, key))?;
                 }
             }
         }
         let stored = self.put_parts_once(key, &content, &options, &headers).await?;
-        stored.map_err(|misstored| misstored.error("write", key))
+        stored.map_err(|misstored| misstored.error(Operation::Write, key))
     }
 
     async fn put_parts_once(
@@ -127,7 +128,7 @@ impl Bucket {
     ) -> Result<Result<Entry, Misstored>> {
         let size = content.size();
         let part_size = part_size_for(size, self.client.config().part_size);
-        let part_size = part_size.map_err(|failure| self.error("write", key, failure))?;
+        let part_size = part_size.map_err(|failure| self.error(Operation::Write, key, failure))?;
         let protection = self.client.protection();
         let origin = Origin::new(key, content, options, part_size, headers);
         let resumed = match &origin {
@@ -178,7 +179,7 @@ impl Bucket {
                 break created;
             }
         };
-        let Created { id, knows_checksums } = created.map_err(|failure| self.error("write", key, failure))?;
+        let Created { id, knows_checksums } = created.map_err(|failure| self.error(Operation::Write, key, failure))?;
         let mut protection = manners.current().protection;
         if protection == Protection::Crc64Nvme && !knows_checksums {
             self.client.lacks_checksums("ignores");
@@ -199,7 +200,7 @@ impl Bucket {
         headers: &ObjectHeaders,
         protection: Protection,
     ) -> Result<Created, Failure> {
-        let mut request = self.object_request(Operation::CreateMultipartUpload, key, &[("uploads", "")])?;
+        let mut request = self.object_request(S3Operation::CreateMultipartUpload, key, &[("uploads", "")])?;
         request.headers.extend(headers.iter().cloned());
         if protection == Protection::Crc64Nvme {
             request = request.header(ALGORITHM, "CRC64NVME")?.header(KIND, FULL_OBJECT)?;

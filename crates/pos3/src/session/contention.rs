@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use pos3_core::{Action, FailureKind, Key, Plan, Report, SkipReason, SpillError, SyncJob, Usage};
+use pos3_core::{Action, Key, Plan, Report, SkipReason, SpillError, SyncJob, Usage};
 
 /// How often pos3 lists and plans again. After the first run, every file has been written by one side or the other.
 /// Further runs handle changes that happen meanwhile.
@@ -48,7 +48,7 @@ async fn look_again(job: &SyncJob, mut report: Report, before: &Usage, see: impl
 fn changed_meanwhile(report: &Report) -> Option<BTreeSet<Key>> {
     let failed = &report.failed;
     let has_gone = report.skipped.any(|why| *why == SkipReason::Vanished);
-    let is_contention = (has_gone || !failed.is_empty()) && failed.count(FailureKind::Stale) == failed.len();
+    let is_contention = (has_gone || !failed.is_empty()) && failed.stale() == failed.len();
     let looks_again = report.stopped.is_none() && is_contention;
     looks_again.then(|| failed.iter().map(|failure| Ok(failure?.key)).collect::<Result<_, SpillError>>().ok())?
 }

@@ -162,7 +162,8 @@ async fn a_mirror_that_cannot_be_entered_or_is_interrupted_meanwhile_says_nothin
 
 #[tokio::test]
 async fn a_session_error_prints_its_cause() {
-    let source = pos3_core::StoreError::new(pos3_core::ErrorKind::NotFound, "list").with_message("there is no bucket");
+    let source = pos3_core::StoreError::new(pos3_core::ErrorKind::NotFound, pos3_core::Operation::List)
+        .with_message("there is no bucket");
     let error = SessionError::from(crate::error::Error::Store { location: "s3://b/x".to_owned(), source });
     assert_eq!(error.to_string(), "'s3://b/x' cannot be opened: cannot list: there is no bucket");
     assert!(std::error::Error::source(&error).is_none(), "so no cause is printed twice");

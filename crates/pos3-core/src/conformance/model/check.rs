@@ -12,7 +12,8 @@ use super::fault::Fault;
 use super::forgetful::Forgetful;
 use super::participant::{Consequence, Participant};
 use super::world::{World, fill, overwrite};
-use crate::conformance::{FaultStore, Operation, THEIRS};
+use crate::conformance::{FaultStore, THEIRS};
+use crate::error::Operation;
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::options::SyncOptions;
@@ -183,10 +184,10 @@ async fn a_second_run_does_nothing(stage: &Stage<'_>, repaired: &World, first: &
     if first.is_clean() {
         for (side, store) in [("source", &from), ("target", &to)] {
             let capabilities = store.capabilities();
-            let reads = if capabilities.local_reads { 0 } else { store.calls(Operation::Get) };
+            let reads = if capabilities.local_reads { 0 } else { store.calls(Operation::Read) };
             // On a disk a directory is tried each time that still holds what is excluded.
             let deletes = if capabilities.keys == KeyRule::FilePath { 0 } else { store.calls(Operation::Delete) };
-            let others = [Operation::Head, Operation::Put].map(|operation| store.calls(operation));
+            let others = [Operation::LookUp, Operation::Write].map(|operation| store.calls(operation));
             prop_assert_eq!((reads, deletes, others), (0, 0, [0; 2]), "more than a listing of the {}", side);
         }
     }

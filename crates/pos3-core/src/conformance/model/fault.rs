@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::participant::{Consequence, Participant, Trouble};
-use crate::conformance::{FaultStore, Operation, ShuffledStore, Surplus, SurplusStore};
+use crate::conformance::{FaultStore, ShuffledStore, Surplus, SurplusStore};
 use crate::diff::Side;
+use crate::error::Operation;
 use crate::event::{Event, Observer};
 use crate::options::SyncOptions;
 use crate::report::Report;
@@ -130,9 +131,9 @@ impl Fault {
                 return (Tree::new(store.clone()).at(tree.prefix()), Some(Box::new(move || store.added() > 0)));
             }
             Self::Listing(at, entries) if at == side => faulty().breaking_listings_after(entries),
-            Self::Get(at, nth) if at == side => faulty().failing(Operation::Get, nth),
+            Self::Get(at, nth) if at == side => faulty().failing(Operation::Read, nth),
             Self::Cut(at, bytes) if at == side => faulty().cutting_bodies_after(bytes),
-            Self::Put(nth) if side == Side::Target => faulty().failing(Operation::Put, nth),
+            Self::Put(nth) if side == Side::Target => faulty().failing(Operation::Write, nth),
             Self::Deletes(nth) if side == Side::Target => faulty().failing(Operation::Delete, nth),
             Self::DeleteOf(nth) if side == Side::Target => faulty().failing_delete_of(nth),
             Self::Vanished(nth) if side == Side::Source => faulty().vanishing_at(nth),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
-use pos3_core::{Checksum, Digest, Entry, ErrorKind, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Digest, Entry, ErrorKind, Operation, PutOptions, Result, StoreError};
 
 use super::parts::Part;
 use super::{Finished, PartSource, Upload};
@@ -16,7 +16,7 @@ use crate::client::xml;
 use crate::copy::LONG;
 use crate::error::Failure;
 use crate::etag;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use crate::write::carry::is_near;
 use crate::write::{REPEATS, expecting, written};
 
@@ -67,17 +67,21 @@ impl Upload {
         let PartSource::Content(content) = source else { return Ok(false) };
         let (false, Some(sum)) = (is_near(content), sum) else {
             return if content.is_unnamed() {
-                Err(content.unnamed("read").with_key(&self.key))
+                Err(content.unnamed(Operation::Read).with_key(&self.key))
             } else {
                 Ok(is_near(content))
             };
         };
         match content.look_up().await?.and_then(|entry| entry.checksum) {
-            Some(told @ Checksum::Crc64Nvme(_)) if told != sum => Err(StoreError::new(ErrorKind::Integrity, "read")
-                .with_key(&self.key)
-                .with_message("the checksum of the content that was read differs from the stored one")
-                .temporary()),
-            told if told != Some(sum) && content.is_unnamed() => Err(content.unnamed("read").with_key(&self.key)),
+            Some(told @ Checksum::Crc64Nvme(_)) if told != sum => {
+                Err(StoreError::new(ErrorKind::Integrity, Operation::Read)
+                    .with_key(&self.key)
+                    .with_message("the checksum of the content that was read differs from the stored one")
+                    .temporary())
+            }
+            told if told != Some(sum) && content.is_unnamed() => {
+                Err(content.unnamed(Operation::Read).with_key(&self.key))
+            }
             told => Ok(told == Some(sum)),
         }
     }
@@ -194,7 +198,7 @@ impl Upload {
         let body = Bytes::from(completion(parts));
         let payload = Payload::signed(&body);
         let query = [("uploadId", self.id.as_str())];
-        let mut request = self.bucket.object_request(Operation::CompleteMultipartUpload, &self.key, &query)?;
+        let mut request = self.bucket.object_request(S3Operation::CompleteMultipartUpload, &self.key, &query)?;
         let sum = sum.filter(|_| manner.protection == Protection::Crc64Nvme);
         if let Some(sum) = sum.and_then(checksum::written) {
             request = request.header(CRC64NVME, &sum)?.header(KIND, FULL_OBJECT)?;

@@ -5,7 +5,7 @@
 
 use std::sync::PoisonError;
 
-use pos3_core::{Checksum, Content, Entry, ErrorKind, Result, StoreError};
+use pos3_core::{Checksum, Content, Entry, ErrorKind, Operation, Result, StoreError};
 
 use super::Upload;
 use super::complete::{Completed, digest_of_parts};
@@ -20,7 +20,7 @@ impl Upload {
 
     /// Records that the server stored the object wrongly, and returns the error for it.
     pub(super) fn note_misstored(&self, misstored: Misstored) -> StoreError {
-        let error = misstored.error("write", &self.key);
+        let error = misstored.error(Operation::Write, &self.key);
         *self.misstored.lock().unwrap_or_else(PoisonError::into_inner) = Some(misstored);
         error
     }
@@ -29,7 +29,7 @@ impl Upload {
     /// real MD5s, so the other parts are damaged.
     pub(super) fn refuse_damaged(&self, parts: &[Part]) -> Result<()> {
         if parts.iter().any(|part| part.contradicted) && parts.iter().any(|part| part.proven) {
-            return Err(StoreError::new(ErrorKind::Integrity, "write")
+            return Err(StoreError::new(ErrorKind::Integrity, Operation::Write)
                 .with_key(&self.key)
                 .with_message("the MD5 of a stored part differs from that of the sent part"));
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use pos3_core::{Checksum, Content, PutOptions, Reservation, Result, Slot, StoreError};
+use pos3_core::{Checksum, Content, Operation, PutOptions, Reservation, Result, Slot, StoreError};
 
 use super::{PartSource, Upload};
 use crate::bucket::header;
@@ -15,7 +15,7 @@ use crate::client::habits::is_unknown;
 use crate::client::stream;
 use crate::copy::CopySource;
 use crate::error::Failure;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 use crate::write::carry::Evidence;
 
 /// A part that the server has.
@@ -128,7 +128,7 @@ impl Upload {
         if is_unknown(&failure) {
             self.rejected.store(true, Ordering::Relaxed);
         }
-        self.bucket.error("write", &self.key, failure)
+        self.bucket.error(Operation::Write, &self.key, failure)
     }
 
     /// Returns the number of bytes of a part that are in memory while it is sent.
@@ -143,7 +143,7 @@ impl Upload {
 
     async fn upload_part(&self, query: &[(&str, &str)], content: &Content, range: Range<u64>) -> Result<Part, Failure> {
         let size = range.end - range.start;
-        let request = self.bucket.object_request(Operation::UploadPart, &self.key, query)?;
+        let request = self.bucket.object_request(S3Operation::UploadPart, &self.key, query)?;
         let (request, proof) = self.bucket.carry_range(request, content, range, self.protection).await?;
         // A wrong MD5 ETag may come from damage, which does not happen again when the part is resent. If it is wrong
         // again, the server's ETags are not MD5s, and the part is accepted as contradicted.
@@ -171,7 +171,7 @@ impl Upload {
         source: &CopySource<'_>,
         range: Range<u64>,
     ) -> Result<Part, Failure> {
-        let request = self.bucket.object_request(Operation::UploadPartCopy, &self.key, query)?;
+        let request = self.bucket.object_request(S3Operation::UploadPartCopy, &self.key, query)?;
         let request = source.part_of(request, &range)?;
         self.bucket
             .exchange(&request, |answer| {

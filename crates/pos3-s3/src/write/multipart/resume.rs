@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use md5::{Digest as _, Md5};
-use pos3_core::{Checksum, Checksummer, Content, Digest, ErrorKind, Result, Unfinished};
+use pos3_core::{Checksum, Checksummer, Content, Digest, ErrorKind, Operation, Result, Unfinished};
 
 use super::note::{Note, NotedPart, Origin};
 use super::parts::{Part, ranges};
@@ -25,7 +25,7 @@ use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
 use crate::etag;
 use crate::list::echo;
-use crate::operation::Operation;
+use crate::operation::S3Operation;
 
 /// A part in the server's list.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,7 +52,7 @@ impl Bucket {
         let protection = state.protection(protection);
         let listed = match self.list_parts(origin, &noted.id).await {
             Ok(listed) => listed,
-            Err(failure) if failure.is_temporary() => return Err(self.error("write", &origin.key, failure)),
+            Err(failure) if failure.is_temporary() => return Err(self.error(Operation::Write, &origin.key, failure)),
             Err(_) => {
                 self.discard(origin, &noted).await;
                 return Ok(None);
@@ -61,7 +61,7 @@ impl Bucket {
         let there = match there(origin, content, &state.parts, listed).await {
             Ok(there) => there,
             Err(failure) => {
-                let error = self.error("write", &origin.key, failure);
+                let error = self.error(Operation::Write, &origin.key, failure);
                 if error.kind() == ErrorKind::Precondition {
                     self.discard(origin, &noted).await;
                 }
@@ -90,7 +90,7 @@ impl Bucket {
             let mut query = Vec::with_capacity(2);
             query.extend((marker > 0).then_some(("part-number-marker", after.as_str())));
             query.push(("uploadId", id));
-            let request = self.object_request(Operation::ListParts, &origin.key, &query)?;
+            let request = self.object_request(S3Operation::ListParts, &origin.key, &query)?;
             let upload = (self.name.as_str(), origin.key.as_str(), id);
             let (page, next) = self.exchange(&request, |answer| page(answer, upload)).await?;
             let goes_on = page.iter().any(|part| part.number > marker);
