@@ -25,8 +25,8 @@ action that was already executed is stale, so a plan can be applied twice.
 The parts of a plan can run at the same time on different machines. No action is
 in two parts. If a copy fails, pos3 withholds only the deletes of its part.
 
---backup-dir never replaces an earlier backup: it appends the time to the name
-of the new one.";
+--backup-dir never replaces an earlier backup: if the name is taken, it appends
+the time to the name of the new one.";
 
 /// The arguments of `pos3-cli apply`.
 #[derive(Args, Clone, Debug)]

@@ -49,10 +49,10 @@ Deletes:
 
 Signals:
   pos3 passes SIGINT, SIGTERM, SIGHUP and SIGQUIT on to the program and its
-  process group, and kills them after --grace seconds. A second signal kills
-  them and stops the uploads immediately. If the first signal arrives after the
-  program has ended, the uploads have --deadline seconds, and pos3 deletes
-  nothing more.
+  process group, and kills them if they still run after --grace seconds. A
+  second signal kills them and stops the uploads immediately. If the first
+  signal arrives after the program has ended, the uploads have --deadline
+  seconds, and pos3 deletes nothing more.
   These are not second signals: the same signal within a second, and SIGHUP
   after another signal. Under nohup, pos3 ignores SIGHUP.
   pos3 treats SIGALRM, SIGVTALRM, SIGPROF and SIGXCPU as SIGTERM. It only passes

@@ -20,9 +20,9 @@ after every copy has succeeded. Excluded keys are neither copied nor deleted. A
 By default, pos3 compares sizes first, then uses the cheapest evidence that
 decides: the sync state, times or checksums.
 
---backup-dir never replaces an earlier backup: it appends the time to the name
-of the new one. LOCATION must not overlap the source or the target, unless
---exclude excludes it.
+--backup-dir never replaces an earlier backup: if the name is taken, it appends
+the time to the name of the new one. LOCATION must not overlap the source or the
+target, unless --exclude excludes it.
 
 See 'pos3-cli --help' for exit codes and the environment.";
 
