@@ -60,6 +60,7 @@ impl Exit {
             | Error::TargetIsFile { .. }
             | Error::BackupIsFile { .. }
             | Error::Overlap { .. }
+            | Error::OtherServer { .. }
             | Error::BackupOverlaps { .. }
             | Error::State(StateError::Locked { .. } | StateError::Newer { .. }) => Self::Refused,
             _ => Self::Failed,

@@ -59,6 +59,15 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         Error::NoSource { location } => {
             return Some(format!("{}; --allow-empty accepts a source that is empty", for_nothing(location)));
         }
+        Error::NoTarget { location } if location.contains("://") => {
+            let program = name::name();
+            return Some(format!(
+                "check the spelling; '{program} ls' shows what is there; --allow-empty accepts a target that is empty"
+            ));
+        }
+        Error::NoTarget { .. } => {
+            "check the spelling, and that the disk is mounted; --allow-empty accepts a target that does not exist"
+        }
         Error::SourceMissing { location } | Error::NotFound { location } if location.contains("://") => {
             return Some(format!("check the spelling; '{} ls' shows what is there", name::name()));
         }
@@ -72,6 +81,10 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         Error::Overlap { .. } => {
             "choose a target outside the source, and a source outside the target; 'findmnt' shows mounts that lead from one \
              to the other"
+        }
+        Error::OtherServer { .. } => {
+            "use the endpoint and the profiles that the plan was made with (--endpoint-url, AWS_ENDPOINT_URL_S3, \
+             AWS_ENDPOINT_URL, the profiles file), or make a new plan"
         }
         Error::S3Settings(S3SettingsError::NoCredentials { .. }) => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile of ~/.aws/config, or name a \

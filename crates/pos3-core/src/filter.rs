@@ -7,6 +7,7 @@
 
 mod gitignore;
 mod met;
+mod part;
 mod path_pattern;
 mod pattern;
 mod rule;
@@ -24,6 +25,7 @@ use path_pattern::PathPattern;
 use pattern::Pattern;
 
 pub(crate) use met::Stray;
+pub use part::FilterPart;
 pub use rule::{FilterLine, FilterRule};
 
 /// Decides which keys a run includes. Cheap to clone. The default admits all keys.
@@ -41,6 +43,7 @@ struct Rules {
     ordered: Vec<Rule>,
     ignore: Option<Gitignore>,
     paths: Vec<PathPattern>,
+    parts: Vec<FilterPart>,
 }
 
 #[derive(Debug)]
@@ -161,6 +164,7 @@ pub struct FilterBuilder {
     ordered: Vec<Rule>,
     ignore: Option<GitignoreBuilder>,
     paths: Vec<PathPattern>,
+    parts: Vec<FilterPart>,
 }
 
 impl FilterBuilder {
@@ -189,6 +193,10 @@ impl FilterBuilder {
 
     fn ordered(mut self, pattern: &str, effect: Effect) -> Result<Self, FilterError> {
         let pattern = Pattern::new(pattern).map_err(|error| FilterError::new(pattern, &error))?;
+        self.parts.push(match effect {
+            Effect::Exclude => FilterPart::Exclude(pattern.as_str().to_owned()),
+            Effect::Include => FilterPart::Include(pattern.as_str().to_owned()),
+        });
         self.ordered.push(Rule { pattern, effect });
         Ok(self)
     }
@@ -215,6 +223,7 @@ impl FilterBuilder {
     /// Fails if the pattern is empty, starts with `/`, or has a set with a reversed range.
     pub fn exclude_matching(mut self, pattern: &str) -> Result<Self, FilterError> {
         self.paths.push(PathPattern::new(pattern).map_err(|why| FilterError::new(pattern, &why))?);
+        self.parts.push(FilterPart::ExcludeMatching(pattern.to_owned()));
         Ok(self)
     }
 
@@ -249,6 +258,7 @@ impl FilterBuilder {
             let added = builder.add_line(Some(origin.into()), &translated);
             added.map_err(|error| FilterError::new(line, &error).at_line(number))?;
         }
+        self.parts.push(FilterPart::IgnoreFile { name: name.to_owned(), text: text.to_owned() });
         Ok(self)
     }
 
@@ -263,7 +273,7 @@ impl FilterBuilder {
         if self.ordered.is_empty() && ignore.is_none() && self.paths.is_empty() {
             return Ok(Filter::default());
         }
-        let rules = Rules { ordered: self.ordered, ignore, paths: self.paths };
+        let rules = Rules { ordered: self.ordered, ignore, paths: self.paths, parts: self.parts };
         Ok(Filter { rules: Some(Arc::new(rules)), met: None })
     }
 }

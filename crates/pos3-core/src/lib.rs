@@ -61,7 +61,7 @@ pub use error::{ErrorKind, Operation, Reach, StoreError, one_line};
 pub use event::{Event, Observe, Observer};
 pub use execute::Executor;
 pub use explain::{Explanation, Outcome};
-pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterRule};
+pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule};
 pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_partial_name};
 pub use listing::{Complete, Doubts, Entries, Listing, Order};

@@ -66,6 +66,12 @@ pub enum Error {
         /// The location.
         location: String,
     },
+    /// The target of a comparison does not exist: a directory, or a prefix that matches no key of the bucket.
+    #[error("there is nothing at the target '{location}'")]
+    NoTarget {
+        /// The location.
+        location: String,
+    },
     /// The source is one file or object, where a directory or prefix is needed.
     #[error("the source '{location}' is a single file, not a directory")]
     SourceIsFile {
@@ -87,6 +93,20 @@ pub enum Error {
         from: String,
         /// The target.
         to: String,
+    },
+    /// A plan was made for another server than the one that the settings of this run name.
+    #[error(
+        "the plan was made with '{location}' on the server {}, and the settings of this run name {}",
+        planned.as_deref().unwrap_or("(none)"),
+        found.as_deref().unwrap_or("none")
+    )]
+    OtherServer {
+        /// The location, as in the plan.
+        location: String,
+        /// The server in the plan.
+        planned: Option<String>,
+        /// The server that the settings name.
+        found: Option<String>,
     },
     /// The backup location is a file.
     #[error("the backup directory '{location}' is a file")]

@@ -71,7 +71,7 @@ pub use threads::startable_threads;
 pub use pos3_core::{
     Action, Archived, Availability, Budget, CancellationToken, Capabilities, Change, Checksum, Compare, Deletion,
     Digest, Doubts, Effect, Entry, ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind, Failures, Filter,
-    FilterBuilder, FilterError, FilterLine, FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind,
+    FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule, Fingerprint, Guards, Incomplete, Journal, Key, KeyRule, Kind,
     Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, NotBegun, Observer, Operation, OtherShapes,
     Outcome, Plan, PlanCounts, Preconditions, Proof, Protection, Refusal, RemoteStore, Report, Row, RowChange, Side,
     SkipEffect, SkipReason, Skips, Sorted, Sorter, Spill, SpillError, Stop, StoreError, SyncOptions, Tally, Tree,

@@ -41,6 +41,17 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// with the name of each location that contains this one. The check for overlapping syncs compares these names.
     fn place(&self, location: &Location) -> Result<String, Error>;
 
+    /// Returns the name of the server of a location, if locations of this scheme have one. Equal names mean the same
+    /// server. A plan file contains it, so that the plan is not executed on another server.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the profile of the location cannot be used.
+    fn server(&self, location: &Location) -> Result<Option<String>, Error> {
+        let _without_server = location;
+        Ok(None)
+    }
+
     /// Returns the name of the directory that separates local copies from this location's server from those of other
     /// servers. Locations without a profile, of any scheme, share the name `_`.
     ///
@@ -114,6 +125,15 @@ impl Registry {
             Some(path) => Place::local(name, path),
             None => Place::named(name),
         })
+    }
+
+    /// Returns the name of the server of a location; see [`Provider::server`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the scheme is unknown or the provider fails.
+    pub fn server(&self, location: &Location) -> Result<Option<String>, Error> {
+        self.provider(location)?.server(location)
     }
 
     /// Returns the name of the directory of local copies; see [`Provider::local_name`].

@@ -134,6 +134,16 @@ impl S3Provider {
         }
     }
 
+    /// Returns the canonical name of the server of a bucket.
+    fn server_of(&self, location: &Location, remote: &RemoteLocation, selected: Option<&str>) -> Result<String, Error> {
+        let Some(name) = selected else {
+            let S3Settings { endpoint, region, .. } = &self.settings;
+            return Ok(server::of_bucket(endpoint.as_ref().map(Url::as_str), region.as_deref(), remote.bucket()));
+        };
+        let profile = self.profile(location, name)?;
+        Ok(server::of_bucket(Some(profile.endpoint.as_str()), profile.region.as_deref(), remote.bucket()))
+    }
+
     fn profile(&self, location: &Location, name: &str) -> Result<Profile, Error> {
         self.profiles.get(name).map_err(|source| refused(location, source))
     }
@@ -237,17 +247,13 @@ impl Provider for S3Provider {
 
     fn place(&self, location: &Location) -> Result<String, Error> {
         let (remote, selected) = self.selected(location)?;
-        let server = match selected {
-            None => {
-                let S3Settings { endpoint, region, .. } = &self.settings;
-                server::of_bucket(endpoint.as_ref().map(Url::as_str), region.as_deref(), remote.bucket())
-            }
-            Some(name) => {
-                let profile = self.profile(location, name)?;
-                server::of_bucket(Some(profile.endpoint.as_str()), profile.region.as_deref(), remote.bucket())
-            }
-        };
+        let server = self.server_of(location, remote, selected)?;
         Ok(format!("{server}/{}/{}", remote.bucket(), remote.prefix()))
+    }
+
+    fn server(&self, location: &Location) -> Result<Option<String>, Error> {
+        let (remote, selected) = self.selected(location)?;
+        Ok(Some(server::host(&self.server_of(location, remote, selected)?).to_owned()))
     }
 
     fn local_name(&self, location: &Location) -> Result<String, Error> {

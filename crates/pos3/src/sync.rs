@@ -7,14 +7,15 @@ use std::any::Any;
 use std::sync::Arc;
 
 use pos3_core::{
-    CancellationToken, Capabilities, Deletion, Entries, Explanation, Key, Kind, ListOptions, MemoryManifest, Plan,
-    Preconditions, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
+    CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Key, Kind, ListOptions, MemoryManifest,
+    Plan, Preconditions, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
 use pos3_local::LocalStore;
 
 use crate::error::Error;
 use crate::hidden::{self, Hidden, MountPoints, Standing};
 use crate::location::Location;
+use crate::plan_file::PlanHeader;
 use crate::registry::{Registry, Role};
 use crate::state::State;
 
@@ -29,10 +30,12 @@ pub struct Sync {
     cancel: CancellationToken,
     caution: Caution,
     absence: Absence,
+    target_absence: Absence,
+    backup: Option<Location>,
     state: Option<State>,
 }
 
-/// How a sync treats a source whose prefix matches no key. A misspelt prefix looks the same.
+/// How a sync treats a side whose prefix matches no key. A misspelt prefix looks the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absence {
     /// As an error.
@@ -86,10 +89,24 @@ impl Sync {
             target,
             cancel: CancellationToken::new(),
             absence: Absence::of(options.guards.allow_empty),
+            target_absence: Absence::Allowed,
+            backup: None,
             options,
             state: None,
             caution: if may_empty { Caution::Before } else { Caution::After },
         })
+    }
+
+    /// Opens the locations of a plan file, to [execute](Self::execute) the plan. The filter is that of the plan.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`open`](Self::open) does, and if a location is now on another server than the plan was made
+    /// with.
+    pub async fn of_plan(registry: &Registry, header: &PlanHeader, options: SyncOptions) -> Result<Self, Error> {
+        header.check_servers(registry)?;
+        let options = options.with_filter(header.filter.clone());
+        Self::open(registry, &header.source, &header.target, options).await
     }
 
     /// Makes the sync stop when `cancel` is cancelled; see [`SyncJob::with_cancel`].
@@ -105,6 +122,14 @@ impl Sync {
     #[must_use]
     pub fn with_missing_source(mut self, allowed: bool) -> Self {
         self.absence = Absence::of(allowed);
+        self
+    }
+
+    /// Sets whether a plan treats a target without any key as an empty directory. Default: it does, because a sync creates
+    /// its target. A comparison has nothing to compare with then, so it disallows this.
+    #[must_use]
+    pub fn with_missing_target(mut self, allowed: bool) -> Self {
+        self.target_absence = Absence::of(allowed);
         self
     }
 
@@ -148,6 +173,7 @@ impl Sync {
             }
         }
         self.options = self.options.with_backup(Some(tree));
+        self.backup = Some(backup.clone());
         Ok(self)
     }
 
@@ -165,8 +191,10 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// Returns an error if the source turns out to be a single object or does not exist.
+    /// Returns an error if the source turns out to be a single object or does not exist, or if the backup location cannot be
+    /// listed, for example because its bucket does not exist.
     pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
+        self.look_at_backup().await?;
         let (hidden, _) = self.hidden().await;
         let mut plan = self.job_without(&hidden).plan().await;
         if let Ok(plan) = &mut plan {
@@ -179,6 +207,9 @@ impl Sync {
         if source_is_empty {
             self.look_at_source().await?;
         }
+        if self.target_absence == Absence::Refused && plan.as_ref().is_ok_and(|plan| plan.tally.target == 0) {
+            self.look_at_target().await?;
+        }
         Ok(plan)
     }
 
@@ -186,8 +217,11 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// Returns an error if the source turns out to be a single object or does not exist.
+    /// Returns an error if the source turns out to be a single object or does not exist, or if the backup location cannot be
+    /// listed, for example because its bucket does not exist.
     pub async fn run(&self) -> Result<Report, Error> {
+        let before = self.usage();
+        self.look_at_backup().await?;
         if self.caution == Caution::Before {
             self.look_at_source().await?;
         }
@@ -201,6 +235,7 @@ impl Sync {
         if source_is_empty && self.caution == Caution::After {
             self.look_at_source().await?;
         }
+        report.usage = self.usage().since(&before);
         Ok(report)
     }
 
@@ -214,6 +249,8 @@ impl Sync {
     /// single object, that cannot be listed, or that contains no file that the filter admits; unless a missing source is
     /// [allowed](Self::with_missing_source). Nothing has been changed then.
     pub async fn execute(&self, plan: Plan) -> Result<Report, Error> {
+        let before = self.usage();
+        self.look_at_backup().await?;
         if self.options.preconditions == Preconditions::Strict {
             if plan.counts().deletes > 0 {
                 self.look_for_source_file().await?;
@@ -221,7 +258,9 @@ impl Sync {
                 self.look_at_source().await?;
             }
         }
-        Ok(self.job().execute(plan).await)
+        let mut report = self.job().execute(plan).await;
+        report.usage = self.usage().since(&before);
+        Ok(report)
     }
 
     /// Explains what a sync would do with one relative key, and why. A side that cannot be listed is the inner result, as
@@ -286,21 +325,36 @@ impl Sync {
     /// [allowed](Self::with_missing_source). A source with wildcards that does not exist is always an error, because
     /// the user did not mean an empty directory.
     pub async fn look_at_source(&self) -> Result<(), Error> {
-        let prefix = self.source.prefix();
-        let Some(name) = prefix.strip_suffix('/') else { return Ok(()) };
-        let store = self.source.store();
-        // If the listing fails, the sync reports the error when it reads the listing itself.
+        let location = || self.from.to_string();
+        match presence(&self.source).await {
+            Presence::Keys => Ok(()),
+            Presence::Object => Err(Error::SourceIsFile { location: location() }),
+            Presence::Nothing if self.absence == Absence::Allowed && self.from.wildcards().is_none() => Ok(()),
+            Presence::Nothing => Err(Error::NoSource { location: location() }),
+        }
+    }
+
+    /// Checks that the backup location can be listed, which shows for example that its bucket exists. Otherwise a run would
+    /// copy new files before the first overwrite or delete shows the problem. Credentials that may write and not list are
+    /// accepted.
+    async fn look_at_backup(&self) -> Result<(), Error> {
+        let (Some(tree), Some(location)) = (&self.options.backup, &self.backup) else { return Ok(()) };
         let level = ListOptions::default().with_shallow(true);
-        if !matches!(Entries::open(&self.source, level).next().await, Ok(None)) {
-            return Ok(());
+        match Entries::open(tree, level).next().await {
+            Err(source) if source.kind() != ErrorKind::Denied => {
+                Err(Error::Store { location: location.to_string(), source })
+            }
+            Ok(_) | Err(_) => Ok(()),
         }
-        let location = self.from.to_string();
-        if !name.is_empty() && store.head(&Key::from(name)).await.is_ok() {
-            return Err(Error::SourceIsFile { location });
-        }
-        match self.absence {
-            Absence::Allowed if self.from.wildcards().is_none() => Ok(()),
-            Absence::Allowed | Absence::Refused => Err(Error::NoSource { location }),
+    }
+
+    /// Checks that some key exists below the target's prefix.
+    async fn look_at_target(&self) -> Result<(), Error> {
+        let location = || self.to.to_string();
+        match presence(&self.target).await {
+            Presence::Keys => Ok(()),
+            Presence::Object => Err(Error::TargetIsFile { location: location() }),
+            Presence::Nothing => Err(Error::NoTarget { location: location() }),
         }
     }
 
@@ -324,6 +378,27 @@ impl Sync {
         }
         Err(Error::NoSourceFile { location: self.from.to_string() })
     }
+}
+
+/// What exists at the prefix of a tree.
+enum Presence {
+    /// A key below the prefix; or the tree has no prefix, or cannot be listed.
+    Keys,
+    /// Only an object whose key is the prefix without its final `/`.
+    Object,
+    Nothing,
+}
+
+/// Looks up what exists at the prefix of a tree. If the listing fails, the sync reports the error when it reads the listing
+/// itself.
+async fn presence(tree: &Tree) -> Presence {
+    let Some(name) = tree.prefix().strip_suffix('/') else { return Presence::Keys };
+    let level = ListOptions::default().with_shallow(true);
+    if !matches!(Entries::open(tree, level).next().await, Ok(None)) {
+        return Presence::Keys;
+    }
+    let is_object = !name.is_empty() && tree.store().head(&Key::from(name)).await.is_ok();
+    if is_object { Presence::Object } else { Presence::Nothing }
 }
 
 impl Absence {

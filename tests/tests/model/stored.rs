@@ -1,6 +1,6 @@
 //! Plans that went through a file do what they would have done.
 
-use pos3::{KeyRule, Plan, PlanHeader, PlanReader, Shard};
+use pos3::{KeyRule, Plan, PlanHeader, PlanReader, Registry, Shard};
 use pos3_core::Deletion;
 use pos3_core::conformance::Model;
 
@@ -10,7 +10,7 @@ use super::stores::{local, memory, s3};
 /// Returns a plan as a file gives it back.
 fn through_a_file(plan: &Plan, rule: KeyRule) -> Plan {
     let place = "memory://anywhere".parse().unwrap();
-    let header = PlanHeader::new(&place, &place, plan).unwrap().with_deletion(Deletion::Mirror);
+    let header = PlanHeader::new(&Registry::default(), &place, &place, plan).unwrap().with_deletion(Deletion::Mirror);
     let mut file = Vec::new();
     pos3::write_plan(&mut file, &header, plan).unwrap();
     let reader = PlanReader::open(&file[..]).unwrap();

@@ -75,10 +75,10 @@ async fn perform(
 }
 
 async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {
-    let (from, to) = (&header.source, &header.target);
-    let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
+    let sides = [&header.source, &header.target];
+    let locations: Vec<&Location> = sides.into_iter().chain(&args.safety.backup_dir).collect();
     let registry = registry(&args.s3, warnings, header.symlinks, &locations)?;
-    let sync = Sync::open(&registry, from, to, options).await?.with_missing_source(args.allow_empty);
+    let sync = Sync::of_plan(&registry, header, options).await?.with_missing_source(args.allow_empty);
     with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await
 }
 
@@ -94,12 +94,13 @@ fn read(args: &ApplyArgs) -> Result<Reader, PlanFileError> {
 /// Says why the file is not even known to be a plan between two places.
 fn unreadable(args: &ApplyArgs, error: &PlanFileError) -> Exit {
     let (exit, message) = refusal(args, error);
-    output::error(&message, None);
+    let hint = matches!(error, PlanFileError::Version(_)).then_some("make the plan again with this program");
+    output::error(&message, hint);
     if !args.show.show().json {
         return exit;
     }
     let object = SyncJson::without_places("apply", args.dry_run, exit);
-    let error = ErrorJson { message, hint: None };
+    let error = ErrorJson { message, hint: hint.map(str::to_owned) };
     output::data(|out| json::write(out, &object.with_error(Some(error))));
     exit
 }

@@ -151,9 +151,19 @@ async fn open(args: &CheckArgs, options: pos3::SyncOptions, warnings: &Warnings)
     let registry = registry.with("file", FileProvider::default().with_symlinks_of_both(args.symlinks()));
     if !args.allow_empty {
         // A sync would create the target. A comparison has nothing to compare with.
-        registry.open(&args.to, Role::Source).await?;
+        registry.open(&args.to, Role::Source).await.map_err(of_target)?;
     }
-    Ok(Sync::open(&registry, &args.from, &args.to, options).await?.with_missing_source(args.allow_empty))
+    let sync = Sync::open(&registry, &args.from, &args.to, options).await?;
+    Ok(sync.with_missing_source(args.allow_empty).with_missing_target(args.allow_empty))
+}
+
+/// Returns the error of a target that was opened as if it were a source.
+fn of_target(error: Error) -> Error {
+    match error {
+        Error::SourceMissing { location } => Error::NoTarget { location },
+        Error::SourceIsFile { location } => Error::TargetIsFile { location },
+        error => error,
+    }
 }
 
 fn stopped(args: &CheckArgs, stop: &Stop) -> Failed {

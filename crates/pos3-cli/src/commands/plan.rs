@@ -1,6 +1,6 @@
 //! `pos3-cli plan`: what a sync would do, as a file.
 
-use pos3::{Deletion, Error, PlanFileError, PlanHeader, Sync, SyncOptions, one_line, redacted, without_userinfo};
+use pos3::{Error, PlanFileError, PlanHeader, Registry, Sync, SyncOptions, one_line, redacted, without_userinfo};
 
 use super::account::{Account, Outcome, Plans};
 use super::sync::{plan, warn_of_nothing};
@@ -32,14 +32,13 @@ pub(crate) async fn run(args: &PlanArgs) -> Exit {
     let signals = Signals::listen();
     let progress = Progress::start(show);
     let options = options.with_observer(progress.watcher(&Lines::new(from, to), show));
-    let deletion = options.deletion;
-    let outcome = perform(args, options, &warnings, &signals).await;
+    let outcome = perform(args, options.clone(), &warnings, &signals).await;
     progress.end();
     match outcome {
-        Ok(mut outcome) => {
+        Ok((mut outcome, registry)) => {
             warn_of_nothing(from, &mut outcome.report);
             let exit = Exit::of_report(&outcome.report, signals.exit());
-            match write(args, &outcome, deletion) {
+            match write(args, &registry, &outcome, options) {
                 Ok(()) => account.tell(&outcome, exit),
                 Err(error) => account.not_begun(Exit::Failed, &unwritten(args, &error), None),
             }
@@ -53,22 +52,23 @@ async fn perform(
     options: SyncOptions,
     warnings: &Warnings,
     signals: &Signals,
-) -> Result<Outcome, Error> {
+) -> Result<(Outcome, Registry), Error> {
     let (from, to) = (&args.job.from, &args.job.to);
     let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
     let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
     let memory = state::for_look(args.manifest, &registry, from, to).await;
     let mut outcome = plan(&memory.with(sync)).await?;
     outcome.report.warnings.extend(memory.warning);
-    Ok(outcome)
+    Ok((outcome, registry))
 }
 
 /// Writes the plan, if there is one.
-fn write(args: &PlanArgs, outcome: &Outcome, deletion: Deletion) -> Result<(), PlanFileError> {
+fn write(args: &PlanArgs, registry: &Registry, outcome: &Outcome, options: SyncOptions) -> Result<(), PlanFileError> {
     let Some(plan) = &outcome.plan else { return Ok(()) };
-    let header = PlanHeader::new(&args.job.from, &args.job.to, plan)?
+    let header = PlanHeader::new(registry, &args.job.from, &args.job.to, plan)?
         .with_symlinks(args.job.symlinks())
-        .with_deletion(deletion)
+        .with_deletion(options.deletion)
+        .with_filter(options.filter)
         .with_options(as_typed());
     if let Some(path) = args.file() {
         return pos3::save_plan(path, &header, plan);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pos3_tests::server::{Answer, Fault};
+use pos3_tests::server::{Answer, Fault, Operation};
 
 use super::{BUCKET, Cloud};
 
@@ -48,6 +48,39 @@ fn without_its_backup_nothing_is_lost() {
     assert!(ended.err.contains("it could not be backed up to 's3://data/kept/'"), "{}", ended.err);
     assert_eq!(cloud.server.object(BUCKET, "d/changed").unwrap().bytes, "old");
     assert!(cloud.server.object(BUCKET, "d/gone").is_some());
+}
+
+#[test]
+fn a_backup_bucket_that_does_not_exist_is_found_before_the_first_change() {
+    let cloud =
+        Cloud::new(&[("d/changed", "new"), ("d/new", "1")]).with_objects(&[("d/changed", "old"), ("d/gone", "1")]);
+    assert_eq!(cloud.run(&["plan", "d", "s3://data/d", "--delete", "-o", "plan"]).code, Some(0));
+    for command in [
+        &["sync", "d", "s3://data/d"][..],
+        &["sync", "d", "s3://data/d", "--delete"],
+        &["sync", "d", "s3://data/d", "-n"],
+        &["apply", "plan"],
+    ] {
+        let ended = cloud.run(&[command, &["--backup-dir", "s3://nobucket/old"]].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{command:?} {ended:?}");
+        assert!(ended.err.contains("'s3://nobucket/old' cannot be opened"), "{}", ended.err);
+        assert!(
+            ended.err.contains("NoSuchBucket") && ended.err.contains("hint: check the bucket's name"),
+            "{}",
+            ended.err
+        );
+    }
+    assert_eq!(cloud.server.keys(BUCKET), ["d/changed", "d/gone"]);
+}
+
+#[test]
+fn a_backup_location_that_may_only_be_written_is_used() {
+    let cloud = Cloud::new(&[("d/changed", "new")]).with_objects(&[("d/changed", "old")]);
+    cloud.server.create_bucket("kept");
+    cloud.server.fault(Fault::on(Operation::ListObjectsV2).answer(Answer::access_denied()));
+    let ended = cloud.run(&["sync", "d", "s3://data/d", "--backup-dir", "s3://kept"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cloud.server.keys("kept"), ["changed"]);
 }
 
 #[test]

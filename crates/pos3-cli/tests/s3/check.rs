@@ -34,7 +34,7 @@ fn a_check_says_what_differs_in_the_lines_of_rclone() {
 #[cfg(target_os = "linux")]
 #[test]
 fn differences_that_could_not_be_written_are_a_failure() {
-    let cloud = Cloud::new(&[("d/a", "1")]);
+    let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/b", "1")]);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let child = cloud.command(&["check", "d", "s3://data/d"]).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
     let ended = Ended::from(child.wait_with_output().unwrap());
@@ -140,4 +140,22 @@ fn a_side_that_does_not_exist_is_no_empty_side() {
         assert!(ended.err.contains("missing"), "{ended:?}");
     }
     assert_eq!(cloud.run(&["check", "empty", "empty2", "--allow-empty"]).code, Some(0));
+}
+
+#[test]
+fn a_target_prefix_without_a_key_is_an_error_of_check() {
+    let cloud = Cloud::new(&[("empty/", ""), ("full/a", "1")]).with_objects(&[("d/a", "1"), ("marked/", "")]);
+    cloud.server.create_bucket("nothing");
+    for (from, to) in [("empty", "s3://data/none"), ("full", "s3://data/none"), ("s3://data/d", "s3://data/none/x")] {
+        let ended = cloud.run(&["check", from, to]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{from} {to} {ended:?}");
+        assert!(ended.err.contains(&format!("there is nothing at the target '{to}'\nhint: ")), "{}", ended.err);
+    }
+    let ended = cloud.run(&["check", "empty", "s3://data/d/a"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("the target 's3://data/d/a' is a file, not a directory"), "{}", ended.err);
+    for to in ["s3://nothing", "s3://data/marked"] {
+        assert_eq!(cloud.run(&["check", "empty", to]).code, Some(0), "{to}");
+    }
+    assert_eq!(cloud.run(&["check", "empty", "s3://data/none", "--allow-empty"]).code, Some(0));
 }

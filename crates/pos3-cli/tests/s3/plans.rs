@@ -114,6 +114,90 @@ fn a_plan_that_guards_refuse_is_not_written() {
 }
 
 #[test]
+fn a_plan_is_executed_only_on_the_servers_that_it_was_made_with() {
+    let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/old", "1")]);
+    let other = Cloud::new(&[]).with_objects(&[("d/old", "1")]);
+    assert_eq!(cloud.run(&["plan", "d", "s3://data/d", "--delete", "-o", "plan"]).code, Some(0));
+    assert_eq!(cloud.run(&["plan", "s3://data/d", "down", "-o", "plan-down"]).code, Some(0));
+    let host = |endpoint: &str| endpoint.strip_prefix("http://").unwrap().to_owned();
+    let (here, there) = (host(&cloud.server.endpoint()), host(&other.server.endpoint()));
+    for arguments in [&["apply", "plan"][..], &["apply", "plan", "-n"], &["apply", "plan-down"]] {
+        for endpoint in [Some(other.server.endpoint()), None] {
+            let mut command = cloud.command(arguments);
+            match &endpoint {
+                Some(endpoint) => command.env("AWS_ENDPOINT_URL", endpoint),
+                None => command.env_remove("AWS_ENDPOINT_URL"),
+            };
+            let ended = crate::program::Ended::from(command.output().unwrap());
+            assert_eq!((ended.code, ended.out.as_str()), (Some(4), ""), "{arguments:?} {ended:?}");
+            let found = if endpoint.is_some() { &there } else { "s3.amazonaws.com" };
+            let named = format!(
+                "the plan was made with 's3://data/d' on the server {here}, and the settings of this run name {found}\nhint: "
+            );
+            assert!(ended.err.contains(&named), "{}", ended.err);
+        }
+    }
+    assert_eq!((other.server.keys(BUCKET), cloud.server.keys(BUCKET)), (vec!["d/old".into()], vec!["d/old".into()]));
+    let same = format!("{}/", cloud.server.endpoint());
+    let mut command = cloud.command(&["apply", "plan"]);
+    let ended = crate::program::Ended::from(command.env("AWS_ENDPOINT_URL", same).output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/a"]);
+}
+
+#[test]
+fn a_plan_is_not_executed_where_its_profile_names_another_server() {
+    let cloud = Cloud::new(&[("d/a", "1")]);
+    let other = Cloud::new(&[]);
+    let run = |arguments: &[&str], endpoint: &str| {
+        let profiles = format!("[profiles.lab]\nendpoint = \"{endpoint}\"\nregion = \"us-east-1\"\n");
+        fs::write(cloud.program.path("profiles.toml"), profiles).unwrap();
+        let mut command = cloud.command(arguments);
+        command.env("POS3_PROFILES_FILE", cloud.program.path("profiles.toml"));
+        crate::program::Ended::from(command.output().unwrap())
+    };
+    let planned = run(&["plan", "d", "s3://data/d", "--profile", "lab", "-o", "plan"], &cloud.server.endpoint());
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let ended = run(&["apply", "plan"], &other.server.endpoint());
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.err.contains("the plan was made with 's3://lab@data/d' on the server "), "{}", ended.err);
+    assert_eq!(run(&["apply", "plan"], &cloud.server.endpoint()).code, Some(0));
+    assert_eq!((other.server.keys(BUCKET), cloud.server.keys(BUCKET)), (vec![], vec!["d/a".into()]));
+}
+
+#[test]
+fn a_plan_of_an_earlier_version_is_refused_with_advice() {
+    let cloud = Cloud::new(&[("d/a", "1")]);
+    let line = r#"{"format":"pos3-plan","version":1,"source":"/d","target":"s3://data/d","follow_symlinks":false,"delete":false,"created":"2026-01-01T00:00:00Z","options":"","source_entries":1,"target_files":0,"unchanged":0,"extra":0,"warnings":[],"actions":0}"#;
+    fs::write(cloud.program.path("old"), format!("{line}\n")).unwrap();
+    let ended = cloud.run(&["apply", "old"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let told = "it is a plan of version 1; this program reads version 2\nhint: make the plan again";
+    assert!(ended.err.contains(told), "{}", ended.err);
+    assert_eq!(cloud.run(&["plan", "d", "s3://data/d", "-o", "old"]).code, Some(0), "it is replaced");
+}
+
+#[test]
+fn a_file_that_the_filter_of_a_plan_excludes_is_no_file_of_its_source() {
+    let cloud = Cloud::new(&[("list", "*.tmp\n")]);
+    for (number, filter) in [["--exclude", "*.tmp"], ["--exclude-from", "list"]].iter().enumerate() {
+        let [source, target] = ["src", "out"].map(|name| format!("{name}{number}"));
+        for file in [format!("{source}/a"), format!("{target}/a"), format!("{target}/old")] {
+            fs::create_dir_all(cloud.program.path(&file).parent().unwrap()).unwrap();
+            fs::write(cloud.program.path(&file), "1").unwrap();
+        }
+        let plan = [&["plan", &source, &target, "--delete", "-o", "plan"][..], filter].concat();
+        assert_eq!(cloud.run(&plan).code, Some(0));
+        fs::remove_file(cloud.program.path(&format!("{source}/a"))).unwrap();
+        fs::write(cloud.program.path(&format!("{source}/b.tmp")), "1").unwrap();
+        let ended = cloud.run(&["apply", "plan"]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("there is no file at the source"), "{}", ended.err);
+        assert_eq!(cloud.program.files(&target).len(), 2);
+    }
+}
+
+#[test]
 fn a_plan_that_was_cut_or_changed_does_nothing() {
     let cloud = Cloud::new(&[]).with_objects(&[("d/a", "1"), ("d/b", "2")]);
     assert_eq!(cloud.run(&["plan", "s3://data/d", "out", "-o", "plan"]).code, Some(0));
@@ -134,8 +218,8 @@ fn a_plan_that_was_cut_or_changed_does_nothing() {
     refused(&whole.replace("\"key\":\"b\"", "\"key\":\"../up\""), "line 3: the target cannot store '../up'");
     refused("hello\n", "it is not a plan");
     refused(
-        &whole.replace("\"version\":1", "\"version\":9"),
-        "it is a plan of version 9; this program reads version 1",
+        &whole.replace("\"version\":2", "\"version\":9"),
+        "it is a plan of version 9; this program reads version 2",
     );
     let ended = cloud.run(&["apply", "no-such-file"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -146,7 +230,7 @@ fn a_plan_that_was_cut_or_changed_does_nothing() {
 fn a_plan_goes_through_a_pipe() {
     let cloud = Cloud::new(&[("d/a", "1")]);
     let plan = cloud.run(&["plan", "d", "s3://data/d", "-q"]);
-    assert!(plan.out.starts_with("{\"format\":\"pos3-plan\",\"version\":1,"), "{plan:?}");
+    assert!(plan.out.starts_with("{\"format\":\"pos3-plan\",\"version\":2,"), "{plan:?}");
     fs::write(cloud.program.path("piped"), &plan.out).unwrap();
     let mut command = cloud.command(&["apply", "-"]);
     command.stdin(fs::File::open(cloud.program.path("piped")).unwrap());

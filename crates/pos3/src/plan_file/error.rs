@@ -5,6 +5,8 @@ use std::io;
 
 use pos3_core::{Key, SpillError};
 
+use crate::error::Error;
+
 /// The reason why a plan file cannot be executed, or a plan cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +45,9 @@ pub enum PlanFileError {
     /// The path has a file that is not a plan. It may be one of the files that the plan is about.
     #[error("the file exists and is not a plan; remove it or name another file")]
     Occupied,
+    /// The server of a location is unknown.
+    #[error(transparent)]
+    Server(#[from] Box<Error>),
     /// A temporary file for the actions cannot be used.
     #[error(transparent)]
     Spill(#[from] SpillError),

@@ -3,17 +3,20 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use pos3_core::{Deletion, Plan, Tally};
+use pos3_core::{Deletion, Filter, FilterPart, Plan, Tally};
 use pos3_local::Symlinks;
 use serde::{Deserialize, Serialize};
 
 use super::PlanFileError;
+use crate::error::Error;
 use crate::location::Location;
+use crate::registry::Registry;
 
 pub(super) const FORMAT: &str = "pos3-plan";
 
-/// The version of the format that is written. No other version is read.
-pub(super) const VERSION: u64 = 1;
+/// The version of the format that is written. No other version is read. Version 1 had neither servers nor a filter, so
+/// such a plan could be executed on another server.
+pub(super) const VERSION: u64 = 2;
 
 /// The facts about the whole plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,10 +26,16 @@ pub struct PlanHeader {
     pub source: Location,
     /// The location that it changes; a path is absolute.
     pub target: Location,
+    /// The server of the source, if it has one; see [`Registry::server`].
+    pub source_server: Option<String>,
+    /// The server of the target, if it has one.
+    pub target_server: Option<String>,
     /// How symbolic links in a directory were treated.
     pub symlinks: Symlinks,
     /// Whether it may delete.
     pub deletion: Deletion,
+    /// The keys that it includes.
+    pub filter: Filter,
     /// When the plan was made.
     pub created: SystemTime,
     /// The options that it was made with, as text for users. Programs do not parse it.
@@ -40,18 +49,22 @@ pub struct PlanHeader {
 }
 
 impl PlanHeader {
-    /// Returns the header of a plan between two locations. A relative path is made absolute, because the working
-    /// directory may be another one when the plan is executed.
+    /// Returns the header of a plan between two locations of a registry. A relative path is made absolute, because the
+    /// working directory may be another one when the plan is executed.
     ///
     /// # Errors
     ///
-    /// Returns an error for a path that is not UTF-8, and for a relative path if the working directory is unknown.
-    pub fn new(from: &Location, to: &Location, plan: &Plan) -> Result<Self, PlanFileError> {
+    /// Returns an error for a path that is not UTF-8, for a relative path if the working directory is unknown, and if the
+    /// server of a location is unknown.
+    pub fn new(registry: &Registry, from: &Location, to: &Location, plan: &Plan) -> Result<Self, PlanFileError> {
         Ok(Self {
             source: absolute(from)?,
             target: absolute(to)?,
+            source_server: registry.server(from).map_err(Box::new)?,
+            target_server: registry.server(to).map_err(Box::new)?,
             symlinks: Symlinks::default(),
             deletion: Deletion::default(),
+            filter: Filter::default(),
             created: SystemTime::now(),
             options: String::new(),
             tally: plan.tally,
@@ -72,6 +85,25 @@ impl PlanHeader {
     pub fn with_deletion(mut self, deletion: Deletion) -> Self {
         self.deletion = deletion;
         self
+    }
+
+    /// Sets the filter of the plan.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Checks that both locations are on the servers that the plan was made with. The same URL can be another bucket
+    /// with another endpoint or profile.
+    pub(crate) fn check_servers(&self, registry: &Registry) -> Result<(), Error> {
+        for (location, planned) in [(&self.source, &self.source_server), (&self.target, &self.target_server)] {
+            let found = registry.server(location)?;
+            if found != *planned {
+                return Err(Error::OtherServer { location: location.to_string(), planned: planned.clone(), found });
+            }
+        }
+        Ok(())
     }
 
     /// Sets the text that describes the options of the plan.
@@ -106,8 +138,14 @@ pub(super) struct HeaderRecord {
     version: u64,
     source: String,
     target: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source_server: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target_server: Option<String>,
     follow_symlinks: bool,
     delete: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    filter: Vec<FilterPart>,
     created: Timestamp,
     options: String,
     source_entries: u64,
@@ -135,8 +173,11 @@ impl TryFrom<&PlanHeader> for HeaderRecord {
             version: VERSION,
             source: header.source.to_string(),
             target: header.target.to_string(),
+            source_server: header.source_server.clone(),
+            target_server: header.target_server.clone(),
             follow_symlinks: header.symlinks == Symlinks::Follow,
             delete: header.deletion == Deletion::Mirror,
+            filter: header.filter.parts().to_vec(),
             created: Timestamp::try_from(header.created).map_err(|error| PlanFileError::line(1, &error))?,
             options: header.options.clone(),
             source_entries: header.tally.source,
@@ -164,8 +205,11 @@ impl TryFrom<HeaderRecord> for PlanHeader {
         Ok(Self {
             source: location(&record.source)?,
             target: location(&record.target)?,
+            source_server: record.source_server,
+            target_server: record.target_server,
             symlinks: if record.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip },
             deletion: if record.delete { Deletion::Mirror } else { Deletion::Keep },
+            filter: Filter::of_parts(&record.filter).map_err(|error| PlanFileError::line(1, &error))?,
             created: record.created.into(),
             options: record.options,
             tally: Tally {

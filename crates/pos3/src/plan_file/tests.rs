@@ -1,9 +1,9 @@
 use std::time::{Duration, SystemTime};
 
-use pos3_core::{Action, Change, Deletion, Digest, Entry, Key, KeyRule, Plan, SkipReason, Tally};
+use pos3_core::{Action, Change, Deletion, Digest, Entry, Filter, Key, KeyRule, Plan, SkipReason, Tally};
 
 use super::*;
-use crate::Symlinks;
+use crate::{Registry, Symlinks};
 
 fn plan() -> Plan {
     let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
@@ -30,11 +30,22 @@ fn actions(plan: &Plan) -> Vec<Action> {
     plan.actions().map(Result::unwrap).collect()
 }
 
-fn text() -> String {
+fn header() -> PlanHeader {
     let (from, to) = ("/from".parse().unwrap(), "s3://b/to".parse().unwrap());
-    let header = PlanHeader::new(&from, &to, &plan()).unwrap().with_deletion(Deletion::Mirror).with_options("--delete");
+    let registry = Registry::default().with("s3", crate::S3Provider::new(crate::S3Settings::default()));
+    let header = PlanHeader::new(&registry, &from, &to, &plan()).unwrap();
+    header.with_deletion(Deletion::Mirror).with_filter(filter()).with_options("--delete")
+}
+
+fn filter() -> Filter {
+    let filter = Filter::builder().exclude("*.tmp").and_then(|filter| filter.include("k.tmp"));
+    let filter = filter.and_then(|filter| filter.ignore_file("f", "*.log\n")).unwrap();
+    filter.exclude_matching("old").unwrap().build().unwrap()
+}
+
+fn text() -> String {
     let mut out = Vec::new();
-    write_plan(&mut out, &header, &plan()).unwrap();
+    write_plan(&mut out, &header(), &plan()).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -56,6 +67,8 @@ fn a_plan_comes_back_as_it_was_written() {
     assert_eq!((header.source.to_string(), header.target.to_string()), ("/from".into(), "s3://b/to".into()));
     assert_eq!((header.deletion, header.symlinks), (Deletion::Mirror, Symlinks::Skip));
     assert_eq!((header.tally, &header.warnings), (plan().tally, &plan().warnings));
+    assert_eq!((header.source_server, header.target_server), (None, Some("s3.amazonaws.com".into())));
+    assert_eq!(header.filter, filter());
     let read = reader.plan(KeyRule::FilePath, Shard::default()).unwrap();
     assert_eq!(actions(&read), actions(&plan()));
     assert_eq!((read.tally, &read.warnings, read.len()), (plan().tally, &plan().warnings, 8));
@@ -66,7 +79,7 @@ fn a_plan_comes_back_as_it_was_written() {
 fn the_lines_of_the_format_never_change() {
     let text = text();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with(r#"{"format":"pos3-plan","version":1,"source":"/from","target":"s3://b/to","follow_symlinks":false,"delete":true,"created":""#));
+    assert!(lines[0].starts_with(r#"{"format":"pos3-plan","version":2,"source":"/from","target":"s3://b/to","target_server":"s3.amazonaws.com","follow_symlinks":false,"delete":true,"filter":[{"exclude":"*.tmp"},{"include":"k.tmp"},{"ignore_file":{"name":"f","text":"*.log\n"}},{"exclude_matching":"old"}],"created":""#));
     assert!(lines[0].ends_with(r#""options":"--delete","source_entries":9,"target_files":8,"unchanged":7,"extra":0,"warnings":["a line\nwith a break"],"actions":8}"#), "{}", lines[0]);
     assert_eq!(
         lines[2],
@@ -97,7 +110,8 @@ fn what_this_program_would_not_write_is_refused_with_its_line() {
         assert_eq!(read(garbage).unwrap_err().to_string(), not_a_plan, "{garbage:?}");
     }
     for (from, to, expected) in [
-        ("\"version\":1", "\"version\":2", "it is a plan of version 2; this program reads version 1"),
+        ("\"version\":2", "\"version\":1", "it is a plan of version 1; this program reads version 2"),
+        ("\"exclude\":\"*.tmp\"", "\"exclude\":\"\"", "line 1: the pattern '' cannot be used"),
         ("\"created\":\"2", "\"created\":\"x2", "line 1: "),
         ("\"source\":\"/from\"", "\"source\":\"s3:\"", "line 1: "),
         ("\"source\":\"/from\"", "\"source\":\"from\"", "line 1: the path 'from' is relative"),
@@ -213,7 +227,8 @@ fn a_part_is_written_as_it_is_read() {
 fn a_file_is_whole_or_as_it_was() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("plan.jsonl");
-    let header = PlanHeader::new(&"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    let header =
+        PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
     save_plan(&path, &header, &plan()).unwrap();
     let whole = std::fs::read_to_string(&path).unwrap();
     let bad = Action::Delete { target: Entry::protected("x", pos3_core::Protection::Symlink) };
@@ -226,7 +241,8 @@ fn a_file_is_whole_or_as_it_was() {
 fn a_file_that_is_not_a_plan_is_never_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.bin");
-    let header = PlanHeader::new(&"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    let header =
+        PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
     for content in [&b"data"[..], b"{\"format\":\"other\",\"version\":1}\n", &[0xff; 64], b"{}"] {
         std::fs::write(&path, content).unwrap();
         let refused = save_plan(&path, &header, &plan());

@@ -27,6 +27,15 @@ pub(super) fn server(endpoint: &str) -> String {
     Parts::of(endpoint).server()
 }
 
+/// Returns the host of a server, with its port and path, as plan files and messages contain it.
+pub(super) fn host(server: &str) -> &str {
+    match server {
+        AMAZON => "s3.amazonaws.com",
+        AMAZON_CHINA => "s3.amazonaws.com.cn",
+        other => other.strip_prefix("//").unwrap_or(other),
+    }
+}
+
 /// The parts of an endpoint in canonical form.
 struct Parts {
     host: String,
@@ -135,6 +144,7 @@ mod tests {
             ("http://127.0.0.1:9000/%42ase/", "//127.0.0.1:9000/Base"),
         ] {
             assert_eq!(server(endpoint), expected, "{endpoint:?}");
+            assert_eq!(server(&format!("https://{}", host(expected))), expected, "{endpoint:?}");
         }
     }
 
