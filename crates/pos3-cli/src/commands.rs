@@ -17,7 +17,9 @@ mod sync;
 mod transfer;
 mod upload;
 
-use pos3::{FileProvider, Location, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
+use std::io;
+
+use pos3::{FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
 
 use crate::args::{Cli, Command, S3Args};
 use crate::exit::Exit;
@@ -56,5 +58,22 @@ fn registry(
     let uses_s3 = locations.iter().any(|location| location.scheme() == S3);
     let provider = if uses_s3 { s3.provider(warnings)? } else { S3Provider::new(S3Settings::default()) };
     let files = FileProvider::default().with_symlinks(symlinks);
-    Ok(Registry::default().with("file", files).with(S3, provider))
+    Ok(Registry::default().with("file", files).with(S3, provider).with_own_files(own_files()))
+}
+
+/// Returns the files that a command itself writes: those that its output was redirected to, and the sync state.
+fn own_files() -> OwnFiles {
+    let own = state_files();
+    own.add_open(io::stdout());
+    own.add_open(io::stderr());
+    own
+}
+
+/// Returns the directory of the sync state. It is left out whether or not this run uses it.
+fn state_files() -> OwnFiles {
+    let own = OwnFiles::default();
+    if let Ok(directory) = state::directory() {
+        own.add(directory.path());
+    }
+    own
 }

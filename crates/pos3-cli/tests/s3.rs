@@ -22,6 +22,7 @@ mod listings;
 mod ls;
 mod mounts;
 mod overtaken;
+mod own_files;
 mod places;
 mod plans;
 mod profiles;

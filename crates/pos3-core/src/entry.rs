@@ -155,6 +155,9 @@ pub enum Protection {
     /// A symbolic link, skipped by policy.
     #[error("it is a symbolic link")]
     Symlink,
+    /// A file or directory that the program itself writes, such as the file of a plan.
+    #[error("this command writes it itself")]
+    Own,
     /// A followed symbolic link that leads back to one of its own parent directories.
     #[error("it is a symbolic link that forms a loop")]
     LinkLoop,

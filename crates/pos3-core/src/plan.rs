@@ -167,7 +167,7 @@ impl SkipReason {
     /// Returns the effect of this reason on the rest of the run.
     pub fn effect(&self) -> SkipEffect {
         match self {
-            Self::Source(Protection::Symlink)
+            Self::Source(Protection::Symlink | Protection::Own)
             | Self::Archived(Archived::LeftOut)
             | Self::Newer
             | Self::NewerLink
@@ -234,6 +234,8 @@ mod tests {
         let key = || Key::from("k");
         for (why, effect) in [
             (SkipReason::Source(Protection::Symlink), SkipEffect::None),
+            (SkipReason::Source(Protection::Own), SkipEffect::None),
+            (SkipReason::Target(Protection::Own), SkipEffect::WithholdsDeletes),
             (SkipReason::Newer, SkipEffect::None),
             (SkipReason::NewerLink, SkipEffect::None),
             (SkipReason::Removed, SkipEffect::None),

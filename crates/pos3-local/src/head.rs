@@ -45,6 +45,7 @@ fn head_file(root: &Root, opened: BorrowedFd<'_>, key: &Key, operation: Operatio
         Err(errno) => return Err(failed(operation, key, errno)),
     };
     match facts::file_type(&stat) {
+        FileType::RegularFile if root.own().contains(&stat) => Ok(Entry::protected(key.clone(), Protection::Own)),
         FileType::RegularFile => Ok(facts::file(key.clone(), &stat)),
         FileType::Directory => Err(is_directory(operation, key)),
         FileType::Symlink => Ok(Entry::protected(key.clone(), Protection::Symlink)),

@@ -18,6 +18,7 @@ use crate::facts::{self, Identity};
 use crate::leftover::Seen;
 use crate::mounts::Mounts;
 use crate::options::{LocalOptions, MissingRoot, RootPath, Symlinks};
+use crate::own_files::{OwnFiles, Present};
 use crate::path;
 
 /// Returns a text about an entry that is at `path`, or above it, where a directory is needed, with the remedy. Returns
@@ -41,6 +42,8 @@ pub(crate) struct Root {
     seen: Seen,
     /// The root of the other side of a sync, which walks must not enter.
     apart: OnceLock<PathBuf>,
+    /// The files that the program itself writes.
+    own: OnceLock<OwnFiles>,
     /// The file systems that walks found.
     mounts: Mounts,
 }
@@ -59,6 +62,7 @@ impl Root {
             options,
             seen: Seen::default(),
             apart: OnceLock::new(),
+            own: OnceLock::new(),
             mounts: Mounts::default(),
         })
     }
@@ -83,6 +87,16 @@ impl Root {
     /// Returns the file systems that the latest complete walk found.
     pub(crate) fn mounts(&self) -> &Mounts {
         &self.mounts
+    }
+
+    /// Makes walks and lookups protect these files.
+    pub(crate) fn protect_own(&self, own: &OwnFiles) {
+        self.own.get_or_init(|| own.clone());
+    }
+
+    /// Returns the files that the program itself writes and that exist now.
+    pub(crate) fn own(&self) -> Present {
+        self.own.get().map(OwnFiles::present).unwrap_or_default()
     }
 
     /// Makes walks fail if they find the directory at `other`.

@@ -13,6 +13,7 @@ use pos3_core::{
 use crate::blocking::blocking;
 use crate::mounts::Mounts;
 use crate::options::{LocalOptions, Symlinks};
+use crate::own_files::OwnFiles;
 use crate::root::Root;
 use crate::{delete, head, leftover, list, read, write};
 
@@ -71,6 +72,11 @@ impl LocalStore {
     /// Returns the absolute path of the root, with links as given.
     pub fn path(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Makes listings and lookups return these files and directories as protected. A second call has no effect.
+    pub fn protect_own(&self, own: &OwnFiles) {
+        self.root.protect_own(own);
     }
 
     /// Makes listings of both directories fail with [`ErrorKind::Overlap`](pos3_core::ErrorKind::Overlap) if they find

@@ -77,6 +77,6 @@ pub use pos3_core::{
     SkipEffect, SkipReason, Skips, Sorted, Sorter, Spill, SpillError, Stop, StoreError, SyncOptions, Tally, Tree,
     Unfinished, Url, Usage, Verify, WithheldDeletes, is_deceptive, one_line, printable, redacted, without_userinfo,
 };
-pub use pos3_local::Symlinks;
+pub use pos3_local::{OwnFiles, Symlinks};
 #[cfg(feature = "s3")]
 pub use pos3_s3::{Addressing, Credentials, Refusal as S3Refusal, S3ConfigError, TransportError, TransportErrorKind};

@@ -6,12 +6,14 @@
 mod file;
 mod memory;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pos3_core::Tree;
+use pos3_local::{LocalStore, OwnFiles};
 
 use crate::error::Error;
 use crate::location::{FILE, Location};
@@ -71,12 +73,13 @@ pub trait Provider: Debug + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Registry {
     providers: BTreeMap<String, Arc<dyn Provider>>,
+    own_files: OwnFiles,
 }
 
 impl Registry {
     /// Returns a registry without schemes.
     pub fn empty() -> Self {
-        Self { providers: BTreeMap::new() }
+        Self { providers: BTreeMap::new(), own_files: OwnFiles::default() }
     }
 
     /// Returns the default registry with `s3` configured from the environment. Endpoint, region and credentials are
@@ -100,6 +103,19 @@ impl Registry {
         self
     }
 
+    /// Sets the files and directories that the program itself writes. In the directories that this registry opens, they are
+    /// left out: pos3 neither copies nor replaces nor deletes them, on either side, and warns.
+    #[must_use]
+    pub fn with_own_files(mut self, own_files: OwnFiles) -> Self {
+        self.own_files = own_files;
+        self
+    }
+
+    /// Returns the files and directories that the program itself writes.
+    pub fn own_files(&self) -> &OwnFiles {
+        &self.own_files
+    }
+
     /// Returns the registered schemes in alphabetical order.
     pub fn schemes(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(String::as_str)
@@ -111,7 +127,12 @@ impl Registry {
     ///
     /// Returns an error if the scheme is unknown or the provider fails.
     pub async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error> {
-        self.provider(location)?.open(location, role).await
+        let tree = self.provider(location)?.open(location, role).await?;
+        let store: &dyn Any = &**tree.store();
+        if let Some(store) = store.downcast_ref::<LocalStore>() {
+            store.protect_own(&self.own_files);
+        }
+        Ok(tree)
     }
 
     /// Returns the canonical place of a location, so that it can be compared with others.

@@ -55,6 +55,9 @@ async fn perform(
 ) -> Result<(Outcome, Registry), Error> {
     let (from, to) = (&args.job.from, &args.job.to);
     let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
+    if let Some(path) = args.file() {
+        registry.own_files().add(path);
+    }
     let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
     let memory = state::for_look(args.manifest, &registry, from, to).await;
     let mut outcome = plan(&memory.with(sync)).await?;

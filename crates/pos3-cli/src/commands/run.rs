@@ -114,7 +114,11 @@ async fn perform(args: &RunArgs) -> Result<Account<'_>, Refused> {
 /// Fetches the inputs.
 async fn enter(args: &RunArgs, warnings: &Warnings, audience: &Audience) -> Result<Mirror, SessionError> {
     let locations: Vec<_> = args.places().map(|(_, place)| &place.location).collect();
-    let sessions = Sessions::new(&args.session, warnings, &locations)?;
+    let own = super::state_files();
+    if let Some(report) = &args.json_report {
+        own.add(report);
+    }
+    let sessions = Sessions::new(&args.session, warnings, &locations)?.with_own_files(own);
     let builder = sessions.builder().deadline(args.deadline).observer(audience.clone());
     declare(args, builder).await
 }

@@ -1,7 +1,8 @@
 //! From options to a session, and from its errors to exit codes and advice.
 
 use pos3::{
-    Error, Location, Registry, Session, SessionBuilder, SessionError, StateDirectory, Stop, Symlinks, one_line,
+    Error, Location, OwnFiles, Registry, Session, SessionBuilder, SessionError, StateDirectory, Stop, Symlinks,
+    one_line,
 };
 
 use super::{registry, state};
@@ -35,6 +36,12 @@ impl<'a> Sessions<'a> {
             }
         };
         Ok(Self { args, registry, state })
+    }
+
+    /// Sets the files that the command itself writes. The output of `run` is that of its program, so it is not one of them.
+    pub(super) fn with_own_files(mut self, own: OwnFiles) -> Self {
+        self.registry = self.registry.with_own_files(own);
+        self
     }
 
     /// Returns a session's builder.

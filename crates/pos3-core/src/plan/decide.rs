@@ -85,7 +85,7 @@ impl Policy {
         // If directories are real, a directory in which the source has an entry must stay.
         let needed = source_inside && self.target.keys == KeyRule::FilePath;
         match target.kind {
-            Kind::Protected(Protection::Symlink) => Decision::Nothing,
+            Kind::Protected(Protection::Symlink | Protection::Own) => Decision::Nothing,
             Kind::Protected(why) => skip(target.key, SkipReason::TargetOnly(why)),
             Kind::Directory | Kind::Marker if needed => Decision::Nothing,
             Kind::File | Kind::Marker | Kind::Directory => Decision::Extra(target),

@@ -449,6 +449,12 @@ impl Planner {
             Diff::TargetOnly { target, .. } => (None, Some(target)),
             Diff::Both { source, target } => (Some(source), Some(target)),
         };
+        for (side, entry) in [(Side::Source, source), (Side::Target, target)] {
+            if let Some(Entry { key, kind: Kind::Protected(Protection::Own), .. }) = entry {
+                let side = side.as_str();
+                self.warnings.push(format!("'{key}' in the {side} is left out, because this command writes it itself"));
+            }
+        }
         self.tally.source += u64::from(source.is_some());
         self.source_files += u64::from(source.is_some_and(Entry::is_file));
         self.tally.target += u64::from(target.is_some_and(Entry::has_content));

@@ -20,6 +20,7 @@ use crate::blocking::Waited;
 use crate::error::{changed, failed, unfit, words};
 use crate::facts::{self, Identity};
 use crate::options::{MissingRoot, Symlinks};
+use crate::own_files::Present;
 use crate::path::{self, PathError};
 use crate::root::Root;
 
@@ -44,6 +45,8 @@ pub(super) struct Walk {
     above: Vec<Identity>,
     /// The other side of a sync.
     apart: Option<Identity>,
+    /// The files and directories that the program itself writes.
+    own: Present,
     buffer: ReadBuffer,
     batch: Batch,
     open_levels: usize,
@@ -75,6 +78,7 @@ impl Walk {
             levels: Vec::new(),
             above: Vec::new(),
             apart: None,
+            own: Present::default(),
             buffer: ReadBuffer::default(),
             batch: Vec::new(),
             open_levels: OPEN_LEVELS.min(open_file_limit() / SHARE).max(1),
@@ -145,6 +149,7 @@ impl Walk {
         };
         self.above = self.identities_above(root.as_fd(), path)?;
         self.apart = self.root.apart();
+        self.own = self.root.own();
         self.key.push_str(&base);
         let mut names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)
             .map_err(|errno| self.failed(errno))?;
@@ -207,6 +212,9 @@ impl Walk {
         let (directory, name) = self.here(root)?;
         match rustix::fs::statat(directory, name, how) {
             Ok(stat) if facts::file_type(&stat) == FileType::RegularFile => {
+                if self.own.contains(&stat) {
+                    return self.protected(Protection::Own);
+                }
                 self.send(facts::file(Key::from(self.key.as_str()), &stat));
                 Ok(())
             }
@@ -249,6 +257,9 @@ impl Walk {
     /// Reads the names of a directory, which are visited next, and returns its own entry.
     fn enter(&mut self, directory: OwnedFd) -> Result<Entry, Errno> {
         let stat = rustix::fs::fstat(&directory)?;
+        if self.own.contains(&stat) {
+            return Ok(Entry::protected(self.key.as_str(), Protection::Own));
+        }
         let identity = facts::identity(&stat);
         if self.root.symlinks() == Symlinks::Follow && self.is_inside(identity) {
             return Ok(Entry::protected(self.key.as_str(), Protection::LinkLoop));

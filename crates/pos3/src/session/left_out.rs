@@ -57,6 +57,10 @@ pub(super) fn of(registration: &Registration, report: &Report) -> Vec<LeftOut> {
     // Rows that cannot be read from a temporary file are only in the count of the report.
     for (key, why) in report.skipped.iter().flatten() {
         let SkipReason::Source(why) = why else { continue };
+        // The program's own files are no output of its user.
+        if why == Protection::Own {
+            continue;
+        }
         // A link is listed both as a file and as a directory.
         let name = key.as_str().trim_end_matches('/');
         if names.insert(name.to_owned()) {

@@ -123,7 +123,7 @@ pub(super) async fn download(registry: &Registry, registration: &Registration) -
             let whole = whole(location, &prefix, local)?;
             single(registration, prefix.store(), whole, local.clone())
         }
-        None => directory(registration, prefix, MissingRoot::Empty),
+        None => directory(registry, registration, prefix, MissingRoot::Empty),
     }
 }
 
@@ -144,10 +144,10 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
         Shape::Auto => {
             let now = if found.is_dir() { Found::Directory } else { Found::File };
             unless_remote_differs(registration, &prefix, now).await?;
-            one_or_all(registration, prefix, now).map(Some)
+            one_or_all(registry, registration, prefix, now).map(Some)
         }
-        Shape::Directory => one_or_all(registration, prefix, Found::Directory).map(Some),
-        Shape::File => one_or_all(registration, prefix, Found::File).map(Some),
+        Shape::Directory => one_or_all(registry, registration, prefix, Found::Directory).map(Some),
+        Shape::File => one_or_all(registry, registration, prefix, Found::File).map(Some),
     }
 }
 
@@ -172,12 +172,17 @@ pub(super) fn local_side(registration: &Registration) -> Result<Option<Tree>, Se
 /// Returns the sides of an upload whose directory is gone, as if the directory were empty.
 pub(super) async fn gone(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
     let prefix = registry.open(&registration.location, Role::Target).await?;
-    directory(registration, prefix, MissingRoot::Empty)
+    directory(registry, registration, prefix, MissingRoot::Empty)
 }
 
-fn one_or_all(registration: &Registration, prefix: Tree, local: Found) -> Result<Ends, SessionError> {
+fn one_or_all(
+    registry: &Registry,
+    registration: &Registration,
+    prefix: Tree,
+    local: Found,
+) -> Result<Ends, SessionError> {
     match local {
-        Found::Directory => directory(registration, prefix, MissingRoot::Error),
+        Found::Directory => directory(registry, registration, prefix, MissingRoot::Error),
         Found::File => {
             let Registration { location, local, .. } = registration;
             let whole = whole(location, &prefix, local)?;
@@ -296,10 +301,16 @@ fn last_name(whole: &Key) -> Option<Key> {
     name.check_path().is_ok().then_some(name)
 }
 
-fn directory(registration: &Registration, remote: Tree, missing: MissingRoot) -> Result<Ends, SessionError> {
+fn directory(
+    registry: &Registry,
+    registration: &Registration,
+    remote: Tree,
+    missing: MissingRoot,
+) -> Result<Ends, SessionError> {
     let path = registration.local.clone();
-    let local = Tree::new(local_store(registration, &path, missing)?);
-    Ok(Ends { remote, local, copy: LocalCopy::Directory(path) })
+    let store = local_store(registration, &path, missing)?;
+    store.protect_own(registry.own_files());
+    Ok(Ends { remote, local: Tree::new(store), copy: LocalCopy::Directory(path) })
 }
 
 /// Returns the store of a directory. The registration has resolved the links in its path. Links that appeared since
@@ -308,7 +319,7 @@ fn local_store(
     registration: &Registration,
     path: &Path,
     missing: MissingRoot,
-) -> Result<Arc<dyn RemoteStore>, SessionError> {
+) -> Result<Arc<LocalStore>, SessionError> {
     let options = LocalOptions::default()
         .with_missing_root(missing)
         .with_root_path(RootPath::Exact)
