@@ -86,6 +86,36 @@ fn a_pattern_that_matches_nothing_is_a_warning_where_something_may_be_deleted() 
 }
 
 #[test]
+fn a_line_that_decides_about_no_key_is_a_warning_where_something_may_be_deleted() {
+    let program = Program::new().with(&[("from/a", "1"), ("to/a", "1"), ("list", "# kept\n*.tmp\na\nfloder/\n")]);
+    let warning = "warning: lines of 'list' have no effect, because no key on either side matches them or other rules \
+                   decide: line 2 ('*.tmp'), line 4 ('floder/')\n";
+    for arguments in [
+        &["sync", "from", "to", "--delete"][..],
+        &["sync", "from", "to", "--delete", "-n"],
+        &["plan", "from", "to", "--delete", "-o", "plan"],
+        &["check", "from", "to"],
+    ] {
+        let ended = program.run(&[arguments, &["--exclude-from", "list"]].concat());
+        assert_eq!(ended.code, Some(0), "{arguments:?} {ended:?}");
+        assert_eq!(ended.err.matches(warning).count(), 1, "{arguments:?} {}", ended.err);
+    }
+    let without = program.run(&["sync", "from", "to", "--exclude-from", "list"]);
+    assert!(!without.err.contains("have no effect"), "{}", without.err);
+}
+
+#[test]
+fn a_line_that_names_a_directory_excludes_what_is_in_it() {
+    for line in ["kept", "kept/", "/kept", "/kept/", "kept/*", "kept/**"] {
+        let program = Program::new().with(&[("from/a", "1"), ("to/kept/x", "2"), ("list", line)]);
+        let ended = program.run(&["sync", "from", "to", "--delete", "--exclude-from", "list"]);
+        assert_eq!(ended.code, Some(0), "{line} {ended:?}");
+        assert_eq!(program.files("to"), expected(&[("a", "1"), ("kept/x", "2")]), "{line}");
+        assert!(!ended.err.contains("warning"), "{line} {}", ended.err);
+    }
+}
+
+#[test]
 fn a_link_does_not_hide_an_overlap() {
     let program = Program::new().with(&[("from/a", "1")]);
     std::os::unix::fs::symlink(program.path("from"), program.path("link")).unwrap();

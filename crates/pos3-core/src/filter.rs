@@ -70,19 +70,23 @@ impl Filter {
     /// Returns true if the run includes the key.
     pub fn admits(&self, key: &str) -> bool {
         let Some(rules) = &self.rules else { return true };
+        let line = rules.matched_line(key);
         if let Some(met) = &self.met {
             met.note_key(rules, key);
+            met.note_line(&line);
         }
-        rules.order_admits(key) && !rules.is_ignored(key) && !rules.is_covered(key)
+        rules.order_admits(key) && !line.is_ignore() && !rules.is_covered(key)
     }
 
     /// Returns true if nothing below `directory`, which ends in `/`, can be admitted. Such a directory need not be
     /// listed.
     pub fn prunes(&self, directory: &str) -> bool {
         let Some(rules) = &self.rules else { return false };
-        let prunes = rules.order_prunes(directory) || rules.is_ignored(directory) || rules.is_covered(directory);
+        let line = rules.matched_line(directory);
+        let prunes = rules.order_prunes(directory) || line.is_ignore() || rules.is_covered(directory);
         if let Some(met) = self.met.as_ref().filter(|_| prunes) {
             met.note_pruned(rules, directory);
+            met.note_line(&line);
         }
         prunes
     }
@@ -115,10 +119,6 @@ impl Rules {
 
     fn covering(&self, key: &str) -> Option<&PathPattern> {
         self.paths.iter().find(|pattern| pattern.covers(key))
-    }
-
-    fn is_ignored(&self, key: &str) -> bool {
-        matches!(self.matched_line(key), Match::Ignore(_))
     }
 
     fn matched_line(&self, key: &str) -> Match<&Glob> {

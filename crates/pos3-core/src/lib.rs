@@ -68,7 +68,7 @@ pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
 pub use options::{
     Archived, ByContent, Deletable, Deletion, Objection, OtherShapes, Overwritable, PendingWrite, Preconditions,
-    SyncOptions, Verify, WithheldDeletes,
+    SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
 };
 pub use plan::{
     Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipEffect, SkipReason, Tally,

@@ -56,6 +56,8 @@ pub struct SyncOptions {
     pub plan_memory: usize,
     /// How a plan that cannot make every copy treats its deletes. Default: [`WithheldDeletes::Omitted`].
     pub withheld_deletes: WithheldDeletes,
+    /// Whether a plan with deletes reports filter patterns that match no key. Default: [`UnmatchedPatterns::Reported`].
+    pub unmatched_patterns: UnmatchedPatterns,
     /// Whether an upload reports names of another shape in the target. Default: [`OtherShapes::Reported`].
     pub other_shapes: OtherShapes,
     /// How archived objects of the source that need to be copied are treated. Default: [`Archived::Missing`].
@@ -81,6 +83,7 @@ impl Default for SyncOptions {
             preconditions: Preconditions::default(),
             plan_memory: crate::spill::HELD,
             withheld_deletes: WithheldDeletes::default(),
+            unmatched_patterns: UnmatchedPatterns::default(),
             other_shapes: OtherShapes::default(),
             archived: Archived::default(),
         }
@@ -95,6 +98,17 @@ pub enum WithheldDeletes {
     Omitted,
     /// The plan contains them. This is for a comparison, which shows every difference.
     Planned,
+}
+
+/// Whether a plan with deletes reports filter patterns that match no key on either side. Such a pattern is probably
+/// mistyped, and what it was meant to exclude is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnmatchedPatterns {
+    /// In a warning.
+    #[default]
+    Reported,
+    /// This is for runs whose files are still being made, such as an upload in the background.
+    Ignored,
 }
 
 /// Whether an upload from a disk reports a name that is a file on one side and a directory on the other, if the run leaves
@@ -253,6 +267,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_withheld_deletes(mut self, withheld_deletes: WithheldDeletes) -> Self {
         self.withheld_deletes = withheld_deletes;
+        self
+    }
+
+    /// Sets whether filter patterns that match no key are reported.
+    #[must_use]
+    pub fn with_unmatched_patterns(mut self, unmatched_patterns: UnmatchedPatterns) -> Self {
+        self.unmatched_patterns = unmatched_patterns;
         self
     }
 

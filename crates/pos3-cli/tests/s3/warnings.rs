@@ -31,6 +31,29 @@ fn many() -> Cloud {
 }
 
 #[test]
+fn a_pattern_that_matches_nothing_is_a_warning_of_every_command_that_may_delete() {
+    let files = [("d/a", "1"), ("d/b", "1"), ("cache/_/data/o/a", "1"), ("cache/_/data/o/b", "1")];
+    let cloud = Cloud::new(&files).with_objects(&[("d/a", "1"), ("d/b", "1"), ("o/old", "1")]);
+    let warning = "the exclude pattern 'typo' matches nothing on either side\n";
+    for (arguments, expected) in [
+        (&["download", "s3://data/d", "--local", "d", "--delete"][..], 1),
+        (&["download", "s3://data/d", "--local", "d", "--delete", "-n"], 1),
+        (&["download", "s3://data/d", "--local", "d"], 0),
+        (&["upload", "s3://data/d", "--local", "d", "--delete"], 1),
+        (&["upload", "s3://data/d", "--local", "d", "--delete", "-n"], 1),
+        (&["upload", "s3://data/d", "--local", "d"], 0),
+        (&["run", "--upload", "o=s3://data/o", "--delete-remote", "--interval", "1", "--", "sleep", "3"], 1),
+        (&["run", "--upload", "o=s3://data/o", "--", "true"], 0),
+    ] {
+        let (command, rest) = arguments.split_first().unwrap();
+        let ended = cloud.run(&[&[*command, "--exclude", "typo", "--exclude", "a"], rest].concat());
+        assert_eq!(ended.code, Some(0), "{arguments:?} {ended:?}");
+        assert_eq!(ended.err.matches(warning).count(), expected, "{arguments:?} {}", ended.err);
+        assert!(!ended.err.contains("pattern 'a'"), "{}", ended.err);
+    }
+}
+
+#[test]
 fn what_a_server_lacks_is_told_once_however_many_files_there_are() {
     let cloud = many();
     for (checksums, does) in [(Checksums::Refused, "refuses"), (Checksums::Ignored, "ignores")] {

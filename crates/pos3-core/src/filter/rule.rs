@@ -40,7 +40,7 @@ impl<'a> Origin<'a> {
         format!("{}:{}:{}{}", self.number, self.name.len(), self.name, self.text.trim_end())
     }
 
-    fn decode(encoded: &'a Path) -> Option<Self> {
+    pub(super) fn decode(encoded: &'a Path) -> Option<Self> {
         let (number, rest) = encoded.to_str()?.split_once(':')?;
         let (length, rest) = rest.split_once(':')?;
         let (name, text) = rest.split_at_checked(length.parse().ok()?)?;

@@ -22,7 +22,9 @@ use crate::filter::{Filter, Stray};
 use crate::key::Key;
 use crate::listing::{Complete, Listing, Order};
 use crate::manifest::{Recorder, Row, RowChange, Rows};
-use crate::options::{ByContent, Deletable, Deletion, Objection, Overwritable, SyncOptions, WithheldDeletes};
+use crate::options::{
+    ByContent, Deletable, Deletion, Objection, Overwritable, SyncOptions, UnmatchedPatterns, WithheldDeletes,
+};
 use crate::spill::{self, Spill, SpillError};
 use crate::tree::Tree;
 
@@ -76,6 +78,7 @@ pub struct Planner {
     last: Last,
     permission: Permission,
     withheld_deletes: WithheldDeletes,
+    unmatched_patterns: UnmatchedPatterns,
     source_files: u64,
     tally: Tally,
     warnings: Vec<String>,
@@ -163,6 +166,7 @@ impl Planner {
             last: Last::Open,
             permission: Permission::new(),
             withheld_deletes: options.withheld_deletes,
+            unmatched_patterns: options.unmatched_patterns,
             source_files: 0,
             tally: Tally::default(),
             warnings: Vec::new(),
@@ -550,7 +554,9 @@ impl Planner {
                 let counts = (self.tally, self.source_files);
                 let deletes = extra.release(!self.replacing.is_empty(), self.guards, counts, (&ends.0, &ends.1));
                 let deletes = self.without_stray(deletes).map_err(PlanError::Refused)?;
-                self.warnings.extend(self.watched.unmatched());
+                if self.unmatched_patterns == UnmatchedPatterns::Reported {
+                    self.warnings.extend(self.watched.unmatched());
+                }
                 self.make_room().await?;
                 self.last = Last::Decided(deletes);
             }

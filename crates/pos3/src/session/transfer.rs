@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use futures::FutureExt;
 use pos3_core::{
     CancellationToken, Deletable, Deletion, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal, Report, Side,
-    SkipReason, Stop, SyncJob, SyncOptions, Tree,
+    SkipReason, Stop, SyncJob, SyncOptions, Tree, UnmatchedPatterns,
 };
 
 use super::contention;
@@ -115,7 +115,8 @@ pub(super) async fn upload_watched(
         Occasion::Tick | Occasion::Flush => OtherShapes::Ignored,
         Occasion::End | Occasion::Failure => OtherShapes::Reported,
     };
-    let options = options.with_other_shapes(other_shapes);
+    let unmatched_patterns = if occasion.is_last() { UnmatchedPatterns::Reported } else { UnmatchedPatterns::Ignored };
+    let options = options.with_other_shapes(other_shapes).with_unmatched_patterns(unmatched_patterns);
     let options = observed(options, Some(observer)).with_pace(inner.upload_pace.clone());
     let mut options = held.remember_upload(options, &registration.memory);
     if is_gone {
