@@ -44,9 +44,16 @@ pub(crate) fn for_start(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error() {
         Some(code) if Errno::from_raw_os_error(code) == Errno::MFILE => Some(MORE_FILES),
         Some(_) => None,
+        None if error.kind() == io::ErrorKind::OutOfMemory => Some("raise the limit of the address space (ulimit -v)"),
         None => Some("raise the limit of processes and threads (ulimit -u), or that of the container"),
     }
 }
+
+/// The option of 'sync' and 'plan' that leaves archived objects out.
+pub(crate) const SKIP_ARCHIVED: &str = "--skip-archived";
+
+/// The option of 'download', 'upload' and 'run' that leaves them out.
+pub(crate) const EXCLUDE: &str = "--exclude";
 
 /// What to do about objects in an archive.
 const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";
@@ -204,11 +211,11 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
 }
 
 /// Returns advice on what failed or was skipped, once for the whole report.
-pub(crate) fn for_report(report: &Report) -> Option<String> {
+pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
     let failed = report.failed.head().iter().find_map(|failure| for_store(&failure.error));
     failed.or_else(|| {
         if report.skipped.any(|why| matches!(why, SkipReason::Archived(Archived::Missing))) {
-            return Some(format!("{RESTORE}; or leave archived objects out with --skip-archived"));
+            return Some(format!("{RESTORE}; or leave archived objects out with {leave_out}"));
         }
         if report.skipped.any(|why| matches!(why, SkipReason::OtherShape(_))) {
             return Some(OTHER_SHAPE.to_owned());
@@ -435,7 +442,7 @@ mod tests {
     fn who_meets_a_clash_is_told_of_both_ways_out() {
         let mut report = Report::default();
         report.skipped.push(("a".into(), SkipReason::Clash("a/".into())));
-        let hint = for_report(&report).unwrap();
+        let hint = for_report(&report, SKIP_ARCHIVED).unwrap();
         assert!(hint.contains("--exclude") && hint.contains("--delete"), "{hint}");
     }
 }

@@ -20,6 +20,12 @@ const ENOUGH: usize = 16;
 /// process may take meanwhile.
 const FEWEST: usize = 3;
 
+/// The address space that a thread reserves, in bytes: its stack, and a heap of its own in the GNU C library.
+const PER_THREAD: u64 = 66 << 20;
+
+/// The least address space that a run needs, in bytes.
+const LEAST_SPACE: u64 = 192 << 20;
+
 /// Idle threads are kept: the system may not give them back.
 const KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -50,7 +56,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     drop(room);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
     let wanted = workers + ENOUGH + FEWEST;
-    let threads = startable_threads(wanted);
+    let threads = startable_threads(wanted.min(threads_within(getrlimit(Resource::As).current)?));
     let mut builder = match threads {
         _ if threads == wanted => Builder::new_multi_thread(),
         FEWEST.. => Builder::new_current_thread(),
@@ -67,4 +73,32 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     let first = runtime.block_on(async { spawn_blocking(|| ()).await });
     first.map_err(io::Error::other)?;
     Ok(runtime)
+}
+
+/// Returns how many threads may take half of this address space. If each took what the default number of threads takes, no
+/// room would be left for content.
+fn threads_within(space: Option<u64>) -> io::Result<usize> {
+    match space {
+        None => Ok(usize::MAX),
+        Some(space) if space < LEAST_SPACE => {
+            let (space, least) = (space >> 20, LEAST_SPACE >> 20);
+            let message =
+                format!("the system limits the address space of this program to {space} MiB, and it needs {least} MiB");
+            Err(io::Error::new(io::ErrorKind::OutOfMemory, message))
+        }
+        Some(space) => Ok(usize::try_from(space / 2 / PER_THREAD).unwrap_or(usize::MAX).max(FEWEST)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_follow_the_limit_of_the_address_space() {
+        assert_eq!(threads_within(None).unwrap(), usize::MAX);
+        assert_eq!(threads_within(Some(LEAST_SPACE)).unwrap(), FEWEST);
+        assert_eq!(threads_within(Some(1 << 30)).unwrap(), 7);
+        assert!(threads_within(Some(LEAST_SPACE - 1)).is_err());
+    }
 }

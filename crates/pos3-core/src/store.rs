@@ -14,6 +14,7 @@ mod files;
 mod opened;
 mod options;
 mod pace;
+mod space;
 mod usage;
 
 pub(crate) mod memory;

@@ -7,8 +7,9 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The stack size of a thread that only waits, in bytes.
-const STACK: usize = 64 << 10;
+/// The stack size of the threads that a runtime starts, in bytes. A limited address space may have room for smaller
+/// stacks only.
+const STACK: usize = 2 << 20;
 
 /// The time to wait until the system no longer counts the threads that have ended.
 const SETTLED: Duration = Duration::from_millis(20);

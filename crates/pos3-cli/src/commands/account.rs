@@ -77,7 +77,7 @@ impl Account<'_> {
         output::notes(|out| summary::problems(out, report, &lines, detail));
         if let Some(ErrorJson { message, hint }) = &error {
             output::error(message, hint.as_deref());
-        } else if let Some(hint) = hints::for_report(report) {
+        } else if let Some(hint) = hints::for_report(report, hints::SKIP_ARCHIVED) {
             output::note(&format!("hint: {hint}"));
         }
         if detail != Detail::Quiet {

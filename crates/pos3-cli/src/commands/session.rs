@@ -116,7 +116,7 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
         SessionError::Open(error) => hints::for_error(error),
         SessionError::Transfer { report, .. } => match &report.0.stopped {
             Some(stop) => hints::for_stop(stop),
-            None => hints::for_report(&report.0),
+            None => hints::for_report(&report.0, hints::EXCLUDE),
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
         SessionError::Missing { location } => Some(hints::for_nothing(location)),

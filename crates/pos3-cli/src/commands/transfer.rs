@@ -152,7 +152,7 @@ impl<'a> Transfer<'a> {
         if let Some(report) = report {
             output::notes(|out| summary::problems(out, report, &self.lines(), self.show().detail));
         }
-        let (message, hint) = (contract::failed(self.way, error, &self.lines()), session::hint(error));
+        let (message, hint) = (contract::failed(self.way, error, &self.lines()), hint(error));
         output::command_error(self.command(), &message, hint.as_deref());
         if let Some(report) = report.filter(|_| self.show().detail != Detail::Quiet) {
             output::notes(|out| summary::account(out, report, None, self.show().detail));
@@ -232,6 +232,17 @@ impl From<SessionError> for NotBegun {
         };
         Self { exit: exit_of(&error, None), message, hint: session::hint(&error) }
     }
+}
+
+/// Returns advice on an error, with the options of these commands.
+fn hint(error: &SessionError) -> Option<String> {
+    let hint = session::hint(error)?;
+    Some(match error {
+        SessionError::Missing { .. } => {
+            format!("{hint}; with --delete, --allow-empty accepts a location that is empty")
+        }
+        _ => hint,
+    })
 }
 
 fn report_of(error: &SessionError) -> Option<&Report> {

@@ -19,6 +19,19 @@ fn with_archive() -> Cloud {
 }
 
 #[test]
+fn the_hints_of_download_name_its_own_options() {
+    let cloud = with_archive();
+    let ended = cloud.run(&["download", "s3://data/p", "--local", "down"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("or leave archived objects out with --exclude\n"), "{}", ended.err);
+    let ended = cloud.run(&["download", "s3://data/none", "--local", "down", "--delete"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("; with --delete, --allow-empty accepts a location that is empty\n"), "{}", ended.err);
+    let emptied = ["download", "s3://data/none", "--local", "down", "--delete", "--allow-empty"];
+    assert_eq!(cloud.run(&emptied).code, Some(0));
+}
+
+#[test]
 fn an_archived_object_is_skipped_without_a_request_and_withholds_nothing() {
     let cloud = with_archive();
     fs::create_dir(cloud.program.path("out")).unwrap();

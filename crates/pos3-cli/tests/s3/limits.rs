@@ -127,6 +127,34 @@ fn few_threads_are_enough_or_are_named() {
 }
 
 #[test]
+fn a_low_limit_of_the_address_space_is_enough_or_is_named() {
+    let cloud = cloud();
+    for mebibytes in [50, 100, 150, 191, 192, 256, 293, 400, 800] {
+        let (up, down) = (format!("s3://data/{mebibytes}"), format!("down{mebibytes}"));
+        let bytes = mebibytes << 20;
+        for arguments in [&["sync", "from", &up][..], &["sync", &up, &down, "--delete"]] {
+            let ended = run(limited(&cloud, &format!("--as={bytes}:{bytes}"), arguments));
+            if mebibytes >= 192 {
+                assert_eq!(ended.code, Some(0), "{mebibytes} {arguments:?} {ended:?}");
+            } else if mebibytes >= 100 {
+                assert_eq!(ended.code, Some(1), "{mebibytes} {arguments:?} {ended:?}");
+                let named =
+                    format!("limits the address space of this program to {mebibytes} MiB, and it needs 192 MiB");
+                assert!(ended.err.contains(&named), "{}", ended.err);
+                assert!(
+                    ended.err.contains("\nhint: raise the limit of the address space (ulimit -v)"),
+                    "{}",
+                    ended.err
+                );
+            } else {
+                assert_ne!(ended.code, Some(0), "it may not even start: {ended:?}");
+            }
+        }
+    }
+    assert_eq!(cloud.program.files("down293"), cloud.program.files("from"));
+}
+
+#[test]
 fn a_directory_for_temporary_files_that_cannot_be_used_is_named() {
     let cloud = Cloud::new(&[]);
     cloud.server.configure(|settings| settings.listing_order = pos3_tests::server::ListingOrder::Shuffled { seed: 1 });

@@ -237,13 +237,13 @@ mod tests {
             let below = names.clash(&Diff::SourceOnly(Entry::file("d/x", 1))).map(kind).unwrap();
             match deletion {
                 Deletion::Mirror => assert_eq!((found.as_str(), below.as_str()), ("replaces f/", "replaces d")),
-                Deletion::Keep => assert!(found.contains("'f/' is there") && below.contains("'d' is there")),
+                Deletion::Keep => assert!(found.contains("'f/' exists") && below.contains("'d' exists")),
             }
             if deletion == Deletion::Mirror {
                 // The replaced file would have to be a directory too, and no delete can make that possible.
                 names.remember_replacement(&Entry::file("d/x", 1));
                 let clashing = names.clash(&Diff::SourceOnly(Entry::file("d/x/y", 1))).map(kind).unwrap();
-                assert!(clashing.contains("'d/x' is"), "{clashing}");
+                assert!(clashing.contains("'d/x' exists"), "{clashing}");
             }
             assert_eq!(names.end(), [], "nothing is copied a second time");
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::files::{most_requests, open_file_limit};
+use super::space::{address_space_limit, most_in_flight};
 
 /// Bytes are counted in units of 4 KiB, so that the permits of a semaphore suffice for terabytes.
 const UNIT: u64 = 4096;
@@ -67,10 +68,12 @@ impl Budget {
     pub const BYTES: u64 = 128 << 20;
 
     /// Returns a budget of `concurrency` requests and `bytes` bytes in flight. The number of requests is at least one
-    /// and at most what the current limit of open files of this process allows.
+    /// and at most what the current limits of open files and of the address space of this process allow.
     pub fn new(concurrency: usize, bytes: u64) -> Self {
-        let concurrency = concurrency.min(most_requests(open_file_limit())).clamp(1, Semaphore::MAX_PERMITS);
-        let byte_units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 4);
+        let (most, most_bytes) = most_in_flight(address_space_limit());
+        let concurrency = concurrency.min(most).min(most_requests(open_file_limit())).clamp(1, Semaphore::MAX_PERMITS);
+        let byte_units =
+            u32::try_from(bytes.min(most_bytes).div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 4);
         Self {
             slots: Arc::new(Semaphore::new(concurrency)),
             narrowing: Arc::default(),
