@@ -6,6 +6,9 @@
 //! and the endpoint, unreadable lines are ignored, because the files belong to other programs. If the credentials are
 //! needed, the chain reports the error.
 
+#[cfg(feature = "aws")]
+pub(super) mod processes;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

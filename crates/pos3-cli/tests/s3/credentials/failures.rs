@@ -131,11 +131,12 @@ fn a_process_that_gives_none() {
     let nonsense = format!("echo 'SecretAccessKey: {SECRET}'");
     let halves = format!("echo '{{\"Version\":1,\"SecretAccessKey\":\"{SECRET}\"}}'");
     for (script, why) in [
-        (nonsense.as_str(), "external process, could not parse response: invalid JSON"),
+        (nonsense.as_str(), "the credential process 'echo' of the profile 'default': its output is not a JSON object"),
         (&halves, "AccessKeyId"),
         ("echo broken >&2; exit 7", "exit status: 7. Stderr: broken"),
         ("/nowhere/program", "/nowhere/program: not found"),
-        ("true", "external process, could not parse response"),
+        ("true", "its output is not a JSON object"),
+        ("yes", "the credential process 'yes' of the profile 'default': it printed more than 64 KiB"),
     ] {
         let account = Account::new(&[(".aws/config", &process(script))]);
         let [error, hint] = told(&account, &account.fails(&[("PATH", "/usr/bin:/bin")]));

@@ -6,6 +6,8 @@
 //! would then use the credentials of the machine, and possibly another user's bucket. Each source is created anew for
 //! each load, because the files may have changed.
 
+mod process;
+
 use std::error::Error;
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -32,14 +34,17 @@ use tokio::time::timeout;
 use super::transport::Transport;
 use super::{Loaded, Missing, Source};
 use crate::s3::settings::{Looked, Metadata, S3Settings, S3SettingsError};
+use crate::s3::shared_config::processes::replace_processes;
 use crate::s3::shared_config::{AwsProfile, FileKind};
 
 /// The region of the token service if none is configured.
 const REGION: &str = "us-east-1";
 
-/// The time limit for one source. A process may ask the user for a code, but a process that hangs must not block pos3
-/// forever.
+/// The time limit for one source.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The time limit for the profile. A process in it has a time limit of its own, whose error names the process.
+const DEADLINE_OF_PROFILE: Duration = Duration::from_secs(90);
 
 const WEB_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const ROLE: &str = "AWS_ROLE_ARN";
@@ -137,6 +142,7 @@ impl Chain {
         let failed = |why| Missing::Failed { place: self.whole_name(Place::Profile), why };
         // The SDK needs at least one file.
         let mut files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
+        let mut texts = Vec::new();
         for (kind, path) in self.profile.files() {
             let text = match crate::small_file::read_small_text(path) {
                 Ok(text) => text,
@@ -147,6 +153,10 @@ impl Chain {
                 return Err(failed(format!("'{}': {key} in line {line} has no value", path.display())));
             }
             let text = kind.canonical(&text).map_err(|why| failed(format!("'{}': {why}", path.display())))?;
+            texts.push((kind, text));
+        }
+        let processes = replace_processes(&mut texts);
+        for (kind, text) in texts {
             let kind = match kind {
                 FileKind::Config => EnvConfigFileKind::Config,
                 FileKind::Credentials => EnvConfigFileKind::Credentials,
@@ -160,7 +170,11 @@ impl Chain {
         if let Some(why) = self.profile.unusable_name() {
             return Err(failed(why.to_owned()));
         }
-        Ok(ProfileFileCredentialsProvider::builder().profile_name(name).profile_files(files.build()))
+        let builder = ProfileFileCredentialsProvider::builder().profile_name(name).profile_files(files.build());
+        Ok(processes.into_iter().fold(builder, |builder, process| {
+            let source = process.source.clone();
+            builder.with_custom_provider(source, process)
+        }))
     }
 
     /// Asks one source. The result is credentials, the reason why the source has none, or an error because it should
@@ -168,10 +182,14 @@ impl Chain {
     async fn ask(&self, place: Place) -> Result<Result<Credentials, Looked>, Missing> {
         let failed = |why| Missing::Failed { place: self.whole_name(place), why };
         let provider = self.provider(place)?;
-        let error = match timeout(DEADLINE, provider.provide_credentials()).await {
+        let deadline = match place {
+            Place::Profile => DEADLINE_OF_PROFILE,
+            Place::WebIdentity | Place::Container | Place::Instance => DEADLINE,
+        };
+        let error = match timeout(deadline, provider.provide_credentials()).await {
             Ok(Ok(credentials)) => return Ok(Ok(credentials)),
             Ok(Err(error)) => error,
-            Err(_) => return Err(failed(format!("no response for {} seconds", DEADLINE.as_secs()))),
+            Err(_) => return Err(failed(format!("no response for {} seconds", deadline.as_secs()))),
         };
         let why = match (place, &error) {
             (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if error.source().is_none() => {

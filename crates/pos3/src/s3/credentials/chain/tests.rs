@@ -27,23 +27,12 @@ fn chain(home: &tempfile::TempDir, config: &str) -> Chain {
 #[tokio::test(start_paused = true)]
 async fn a_process_that_hangs_is_given_up() {
     let home = tempfile::tempdir().unwrap();
-    let noted = home.path().join("pid");
-    let process = format!("echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep 1000", noted.display());
-    let chain = chain(&home, &format!("[default]\ncredential_process = {process}\n"));
+    let chain = chain(&home, "[default]\ncredential_process = exec sleep 1000\n");
     let begun = tokio::time::Instant::now();
     let Err(Missing::Failed { place, why }) = chain.load().await else { panic!("it hangs") };
     assert!(place.starts_with("the AWS profile 'default' ('") && place.contains("/.aws/config' or '"), "{place}");
-    assert_eq!(why, "no response for 60 seconds");
+    assert_eq!(why, "the credential process 'exec' of the profile 'default': it did not end within 60 seconds");
     assert_eq!(begun.elapsed().as_secs(), DEADLINE.as_secs());
-
-    // The clock of the test is paused and jumps ahead, so the process may only just have started.
-    let pid = loop {
-        match fs::read_to_string(&noted) {
-            Ok(pid) => break pid,
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
-        }
-    };
-    assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
 }
 
 #[cfg(unix)]
