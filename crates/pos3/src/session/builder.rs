@@ -169,6 +169,7 @@ impl SessionBuilder {
             hurry: CancellationToken::new(),
             unlocked: CancellationToken::new(),
             passes: abort.child_token(),
+            downloads: abort.child_token(),
             abort,
             abandon: CancellationToken::new(),
             wake: Notify::new(),

@@ -117,6 +117,11 @@ impl Deletes {
         Self { mode, occasion, before, now: Noted::default(), doomed: Noted::default() }
     }
 
+    /// Returns none at all, for a registration whose local path may lack what was not downloaded.
+    pub(super) fn none(registration: &Registration, occasion: Occasion) -> Self {
+        Self { mode: RemoteDelete::Never, ..Self::new(registration, occasion) }
+    }
+
     /// Returns true if a missing directory is compared like an empty one, to count the deletes that are withheld
     /// because of that.
     pub(super) fn counts_what_is_gone(&self) -> bool {

@@ -4,6 +4,8 @@ use std::fs;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use pos3_core::{Key, RemoteStoreExt};
+
 use super::tests::{World, upload, write};
 use super::*;
 
@@ -47,6 +49,37 @@ async fn a_second_close_joins_the_one_that_was_cancelled() {
     assert_eq!(ending.uploads[0].uploaded, 1);
     assert_eq!(world.keys().await, ["out/large"]);
     assert_eq!(session.close().await.uploads.len(), 1, "also when it is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_still_runs_at_the_end_is_stopped_and_its_output_is_uploaded() {
+    for (is_waited_for, how) in [(false, End::Clean), (false, End::Error), (true, End::Clean), (true, End::Error)] {
+        let case = format!("{how:?}, waited for: {is_waited_for}");
+        let world = World::with(&[("c/small", "1")]).await;
+        world.store().write(&Key::from("c/large"), vec![7; 100_000].into()).await.unwrap();
+        let session = world.builder().download_limit(10.0).deadline(Duration::from_secs(300)).open().unwrap();
+        let local = world.path("cache/_/b/c");
+        fs::create_dir_all(&local).unwrap();
+        write(&local, "mine", "2");
+        let options = upload().with_interval(None).with_delete(RemoteDelete::Mirror).with_sync_on_error(true);
+        let options = SyncBothOptions { upload: options, ..SyncBothOptions::default() };
+        let mut sync = std::pin::pin!(session.sync("memory://b/c", options));
+        assert!(tokio::time::timeout(Duration::from_secs(2), &mut sync).await.is_err(), "it takes hours");
+        let begin = tokio::time::Instant::now();
+        let ending = ending::end(&session.inner, how);
+        let ending = match is_waited_for {
+            true => {
+                let (synced, ending) = tokio::join!(sync, ending);
+                assert!(synced.is_err(), "{case}");
+                ending
+            }
+            false => ending.await,
+        };
+        assert!(begin.elapsed() < Duration::from_secs(20), "{case}: {:?}", begin.elapsed());
+        assert!(ending.is_complete() && ending.uploads.len() == 1, "{case}: {ending:?}");
+        assert_eq!(world.keys().await, ["c/large", "c/mine", "c/small"], "{case}: nothing is deleted");
+        assert!(!local.join("large").exists(), "{case}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

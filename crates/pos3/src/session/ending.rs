@@ -226,7 +226,7 @@ async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
         tokio::time::sleep(inner.deadline.saturating_sub(locks)).await;
     };
     let ending = async {
-        finish_background(inner).await;
+        tokio::join!(finish_background(inner), stop_downloads(inner));
         match how {
             End::Clean => side_by_side(inner).await,
             End::Error => by_priority(inner).await,
@@ -254,6 +254,26 @@ async fn finish_background(inner: &Inner) {
                 let _aborted = background.await;
             }
         }
+    }
+}
+
+/// Stops the downloads that still run. They hold what the last uploads need, and continue only while a caller waits for
+/// them, so this waits for them too.
+async fn stop_downloads(inner: &Inner) {
+    inner.downloads.cancel();
+    let registrations = inner.registrations().clone();
+    let lock = |registration: &Registration| {
+        let downloading = registration.downloading.lock().unwrap_or_else(PoisonError::into_inner);
+        downloading.clone()
+    };
+    let running: Vec<_> = registrations.iter().filter_map(|registration| lock(registration)).collect();
+    tokio::select! {
+        _ended = join_all(running) => return,
+        () = tokio::time::sleep(inner.share_of_passes() + LAST_WORDS) => {}
+        () = abandoned(inner) => {}
+    }
+    for registration in registrations {
+        *registration.downloading.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -53,7 +53,9 @@ pub(super) struct Inner {
     /// Stops the uploads of the background and of a flush once an end has a deadline, because the last uploads need the
     /// time.
     pub(super) passes: CancellationToken,
-    /// Stops every transfer gracefully.
+    /// Stops the downloads once the session ends, because the last uploads need the time and the local paths.
+    pub(super) downloads: CancellationToken,
+    /// Stops every transfer gracefully, also downloads.
     pub(super) abort: CancellationToken,
     /// Stops every transfer immediately.
     pub(super) abandon: CancellationToken,
@@ -188,8 +190,10 @@ impl Inner {
     }
 
     /// Removes a registration, unless its local path may already contain output of the program.
+    ///
+    /// Once the end has begun, it uploads the registration and reports the result.
     pub(super) fn forget(&self, registration: &Arc<Registration>) {
-        if registration.begun.load(Ordering::Acquire) {
+        if registration.begun.load(Ordering::Acquire) || self.closed.load(Ordering::Acquire) {
             return;
         }
         self.registrations().retain(|one| !Arc::ptr_eq(one, registration));

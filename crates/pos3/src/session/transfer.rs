@@ -43,9 +43,10 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         Kind::Upload(_) => (false, true),
     };
     let local = Location::Local(registration.local.clone());
-    let held = Held::open(&inner, &registration, &registration.location, &local, &inner.abort).await?;
+    let cancel = &inner.downloads;
+    let held = Held::open(&inner, &registration, &registration.location, &local, cancel).await?;
     let opening = place::download(&inner.registry, &registration);
-    let ends = unless_cancelled(&inner.abort, &registration, opening).await?;
+    let ends = unless_cancelled(cancel, &registration, opening).await?;
     ends.copy.clear_way()?;
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
@@ -58,7 +59,8 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     }
     let options = held.remember_download(options, &registration.memory);
     let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
-    let report = contention::run(&job.with_cancel(inner.abort.clone())).await;
+    let job = job.with_cancel(cancel.clone()).with_grace(inner.share_of_passes());
+    let report = contention::run(&job).await;
     if is_empty(&report) && !allow_missing {
         return Err(missing(&registration, &ends.remote).await);
     }
@@ -94,8 +96,14 @@ pub(super) async fn upload_watched(
     let _alone = unless_cancelled(cancel, registration, registration.running.lock().map(Ok)).await?;
     let local = Location::Local(registration.local.clone());
     let held = Held::open(inner, registration, &local, &registration.location, cancel).await?;
+    let deletes = if registration.begun.load(Ordering::Acquire) {
+        Deletes::new(registration, occasion)
+    } else {
+        // The program did not get the local path, so it made none of the files there and removed none that are missing.
+        take_evidence(inner, registration).await?;
+        Deletes::none(registration, occasion)
+    };
     let opening = place::upload(&inner.registry, registration);
-    let deletes = Deletes::new(registration, occasion);
     let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
         Some(ends) => (ends, false),
         None if deletes.counts_what_is_gone() && registration.kind.shape() != Shape::File => {
