@@ -31,6 +31,7 @@ mod requests;
 mod rewritten;
 mod run;
 mod run_ends;
+mod run_lost_answers;
 mod run_outputs;
 mod run_sides;
 mod run_signals;

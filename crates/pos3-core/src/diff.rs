@@ -48,6 +48,15 @@ impl Diff {
             Self::Both { source, .. } | Self::Shielded { source, .. } => &source.key,
         }
     }
+
+    /// Returns the entries of the source and of the target.
+    pub(crate) fn entries(&self) -> (Option<&Entry>, Option<&Entry>) {
+        match self {
+            Self::SourceOnly(source) | Self::Shielded { source, .. } => (Some(source), None),
+            Self::TargetOnly { target, .. } => (None, Some(target)),
+            Self::Both { source, target } => (Some(source), Some(target)),
+        }
+    }
 }
 
 /// A side of a sync.

@@ -65,7 +65,7 @@ pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterP
 pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{Key, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_partial_name};
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
-pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
+pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 pub use options::{
     Archived, ByContent, Deletable, Deletion, Objection, OtherShapes, Overwritable, PendingWrite, Preconditions,
     SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
@@ -77,9 +77,9 @@ pub use report::{FailedAction, Failure, FailureKind, Failures, Incomplete, NotBe
 pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{
-    Budget, ByteStream, Capabilities, ClockSkew, Content, DeleteKey, Download, EntryStream, Expect, GetOptions,
-    KeyRule, ListOptions, Meter, Opened, Pace, PutOptions, RemoteStore, RemoteStoreExt, Reservation, Result, Seen,
-    Slot, Usage, collect_exactly, open_file_limit,
+    Budget, ByteStream, Capabilities, ClockSkew, Content, ContentFacts, DeleteKey, Download, EntryStream, Expect,
+    GetOptions, KeyRule, ListOptions, Meter, Opened, Pace, PutOptions, PutWitness, RemoteStore, RemoteStoreExt,
+    Reservation, Result, Seen, Slot, Usage, collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;
 pub use text::{Printable, Url, is_deceptive, printable, redacted, without_userinfo};

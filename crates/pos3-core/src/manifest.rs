@@ -9,6 +9,7 @@
 mod memory;
 mod recorder;
 mod rows;
+mod started;
 
 use std::fmt;
 
@@ -22,6 +23,8 @@ use crate::key::Key;
 pub use memory::MemoryManifest;
 pub(crate) use recorder::Recorder;
 pub(crate) use rows::Rows;
+pub use started::StartedWrite;
+pub(crate) use started::Starting;
 
 /// One key at which source and target were known to be equal, and their fingerprints at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +64,8 @@ pub enum RowChange {
     Equal(Row),
     /// The state of this key is no longer known.
     Forget(Key),
+    /// A write of this key is about to start. The next change of the key that is not another start ends it.
+    Started(StartedWrite),
 }
 
 /// Stores the pairs that were equal, for one source and one target.
@@ -71,6 +76,15 @@ pub enum RowChange {
 pub trait Manifest: fmt::Debug + Send + Sync + 'static {
     /// Returns the current rows in byte order of their keys. The stream ends after an error.
     fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>>;
+
+    /// Returns the writes whose result was not recorded, in the order in which they were started. There are few: only
+    /// those of the last second before a kill, and those whose answer was lost. An implementation may keep only the last
+    /// few of each key.
+    ///
+    /// # Errors
+    ///
+    /// Returns why they could not be read.
+    async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError>;
 
     /// Applies changes in order. After a crash, either all of them are stored or none.
     ///

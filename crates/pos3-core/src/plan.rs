@@ -70,6 +70,14 @@ impl Action {
         }
     }
 
+    /// Returns the entry in the way of a replacement.
+    pub(crate) fn obstacle(&self) -> Option<&Key> {
+        match self {
+            Self::Replace { obstacle, .. } => Some(obstacle),
+            Self::Copy { .. } | Self::Delete { .. } | Self::Skip { .. } => None,
+        }
+    }
+
     /// Returns true for an action that runs after the copies, and that is counted as withheld if it is not executed.
     pub(crate) fn is_last(&self) -> bool {
         match self {

@@ -16,6 +16,7 @@ mod options;
 mod pace;
 mod space;
 mod usage;
+mod witness;
 
 pub(crate) mod memory;
 
@@ -42,6 +43,7 @@ pub use opened::Opened;
 pub use options::{Expect, GetOptions, ListOptions, PutOptions};
 pub use pace::Pace;
 pub use usage::Usage;
+pub use witness::{ContentFacts, PutWitness};
 
 /// The result of an operation on a store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

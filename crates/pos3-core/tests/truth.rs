@@ -382,6 +382,9 @@ async fn a_manifest_that_fails_costs_time_and_is_told() {
             let error = pos3_core::ManifestError("the manifest is damaged".into());
             Box::pin(futures::stream::iter([Err(error)]))
         }
+        async fn started(&self) -> Result<Vec<pos3_core::StartedWrite>, pos3_core::ManifestError> {
+            Ok(Vec::new())
+        }
         async fn apply(&self, _: Vec<pos3_core::RowChange>) -> Result<(), pos3_core::ManifestError> {
             Err(pos3_core::ManifestError("the disk is full".into()))
         }

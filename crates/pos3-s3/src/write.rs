@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
-use pos3_core::{Checksum, Content, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Content, ContentFacts, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError};
 
 use crate::bucket::{Bucket, check_key, header};
 use crate::client::config::ConditionalWrites;
@@ -52,6 +52,10 @@ impl Bucket {
         let size = content.size();
         let _held = options.budget.reserve(size).await;
         let body = content.read_to_bytes(0..size).await?;
+        if let Some(witness) = &options.witness {
+            let (digest, checksum) = (Digest::Md5(md5_of(&body).await), crate::checksum::crc64_nvme(&body));
+            witness.about_to_store(ContentFacts { digest: Some(digest), checksum: Some(checksum) }).await;
+        }
         let whole = Whole { key, body: &body, headers: &headers, expect: options.expect.clone() };
         let (entry, proven) = self.put_bytes(whole).await?;
         if proven && (is_near(content) || content.is_verified()) {

@@ -172,10 +172,7 @@ impl State {
     }
 
     fn place(&self, side: Side) -> Place {
-        match side {
-            Side::Source => self.pair.source(),
-            Side::Target => self.pair.target(),
-        }
+        self.pair.direction().place(side)
     }
 
     /// Removes the mount points of one side at a path and below it.
@@ -193,7 +190,7 @@ impl State {
 
     /// Returns the journal of unfinished writes at the target of that sync.
     pub fn journal(&self) -> Arc<dyn Journal> {
-        Arc::new(Notes::new(self.store.clone(), self.pair.target()))
+        Arc::new(Notes::new(self.store.clone(), self.place(Side::Target)))
     }
 
     /// Deletes the rows of a key and of all keys below it, removes the mount points there on both sides, and returns

@@ -45,6 +45,8 @@ pub enum Answer {
     Reset,
     /// The request is executed, then the connection is reset. The client cannot know whether it was executed.
     ResetAfterPerforming,
+    /// The request is executed, then nothing is sent and the connection stays open.
+    SilenceAfterPerforming,
     /// The body ends after this many bytes and the connection is closed, whatever the declared length is.
     CutBody {
         /// The number of bytes that are sent.

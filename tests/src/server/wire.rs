@@ -155,6 +155,10 @@ impl Wire {
                 self.perform(request, &target).await?;
                 return break_connection(reset);
             }
+            Some(Answer::SilenceAfterPerforming) => {
+                self.perform(request, &target).await?;
+                return std::future::pending().await;
+            }
             Some(Answer::CutBody { after }) => Damage::CutAfter(after),
             Some(Answer::StallBody { after }) => Damage::StallAfter(after),
             Some(Answer::FlipByte { at }) => Damage::FlipAt(at),

@@ -53,6 +53,27 @@ fn an_archived_object_is_skipped_without_a_request_and_withholds_nothing() {
 }
 
 #[test]
+fn what_an_archived_object_would_replace_stays_and_everything_else_is_deleted() {
+    let objects = [("p/m", "1"), ("p/n/cold", "2"), ("p/o/cold", "3"), ("p/o/warm", "4"), ("p/warm", "5")];
+    for more in [&[][..], &["--skip-archived"]] {
+        let cloud =
+            Cloud::new(&[("out/m/old", "1"), ("out/m/deep/old", "2"), ("out/mm", "3"), ("out/n", "4"), ("out/o", "5")]);
+        let cloud = cloud.with_objects(&objects);
+        for key in ["p/m", "p/n/cold", "p/o/cold"] {
+            cloud.server.set_storage(BUCKET, key, archived("GLACIER"));
+        }
+        let arguments = [&["sync", "s3://data/p", "out", "--delete", "--max-delete", "100%"][..], more].concat();
+        let plan = cloud.run(&[&arguments[..], &["-n"]].concat());
+        assert!(!plan.out.contains("out/m/") && plan.out.contains("out/mm"), "{plan:?}");
+        let ended = cloud.run(&arguments);
+        assert_eq!(ended.code, Some(i32::from(more.is_empty())), "{ended:?}");
+        let found = cloud.program.files("out");
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["m/deep/old", "m/old", "n", "o/warm", "warm"], "{more:?} {ended:?}");
+    }
+}
+
+#[test]
 fn archived_objects_can_be_left_out() {
     let cloud = with_archive();
     let plan = cloud.run(&["sync", "s3://data/p", "out", "-n", "--skip-archived"]);

@@ -10,11 +10,11 @@ use crate::entry::{Digest, Entry, Kind};
 use crate::error::{ErrorKind, Operation, Reach, StoreError};
 use crate::event::Event;
 use crate::key::Key;
-use crate::manifest::{Row, RowChange};
+use crate::manifest::{Row, RowChange, Starting};
 use crate::options::{Preconditions, Verify};
 use crate::plan::{Action, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind};
-use crate::store::{Content, Expect, PutOptions, Result, Slot};
+use crate::store::{Content, Expect, PutOptions, PutWitness, Result, Slot};
 use crate::tree::Tree;
 
 /// The pauses before pos3 reads a source file again that changed while it was read.
@@ -48,6 +48,8 @@ struct Stored {
     target: Entry,
     /// A digest of the content, where a store told one.
     digest: Option<Digest>,
+    /// The MD5 of the content, if the target's store computed it in order to send the content.
+    md5: Option<Digest>,
     verified: bool,
 }
 
@@ -86,7 +88,7 @@ impl Copy {
         let tree = &self.run.target;
         let target = tree.store().rename(&tree.key(staged), &tree.key(&source.key)).await?;
         // Staging counted whether it was verified.
-        Ok(self.done(Stored { source: source.clone(), target, digest: None, verified: true }, slot).await)
+        Ok(self.done(Stored { source: source.clone(), target, digest: None, md5: None, verified: true }, slot).await)
     }
 
     async fn done(&self, stored: Stored, slot: Slot) -> Copied {
@@ -127,6 +129,9 @@ impl Copy {
         let row = Row { digest: stored.digest, ..Row::of(&stored.source, &stored.target)? };
         if !self.run.options.overwritable.is_some() {
             return Some(row);
+        }
+        if let Some(digest) = stored.md5 {
+            return Some(Row { digest: Some(digest), ..row });
         }
         let is_local = |tree: &Tree| tree.store().capabilities().local_reads;
         let file = match (is_local(&self.run.source), is_local(&self.run.target)) {
@@ -202,6 +207,11 @@ impl Copy {
             .with_modified(source.modified)
             .with_journal(journal)
             .with_budget(options.budget.clone());
+        let starting = self.starting(source, name);
+        if let Some(starting) = &starting {
+            starting.record_listed().await;
+        }
+        let put = put.with_witness(starting.clone().map(|starting| starting as Arc<dyn PutWitness>));
         let stored = to.store().put(&to.key(name), content.clone(), put).await?;
         let is_read = !from.store().capabilities().local_reads && to.store().capabilities().local_reads;
         let verified = self.is_verified(&content);
@@ -210,7 +220,15 @@ impl Copy {
             true => content.digest().filter(|_| verified),
             false => source.digest.or(stored.digest),
         };
-        Ok(Stored { source: source.clone(), target: stored, digest, verified })
+        let md5 = starting.and_then(|starting| starting.md5());
+        Ok(Stored { source: source.clone(), target: stored, digest, md5, verified })
+    }
+
+    /// Returns what records this write before it happens, where a policy depends on which side changed.
+    fn starting(&self, source: &Entry, name: &Key) -> Option<Arc<Starting>> {
+        let options = &self.run.options;
+        let manifest = options.manifest.as_ref().filter(|_| options.overwritable.is_some() && *name == source.key)?;
+        Starting::new(manifest.clone(), source).map(Arc::new)
     }
 
     /// Returns true if a checksum verified the content. Content that stayed on this machine and empty content need

@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::key::Key;
-    use crate::manifest::Row;
+    use crate::manifest::{Row, StartedWrite};
 
     /// Sees every change and cannot write any.
     #[derive(Debug, Default)]
@@ -83,6 +83,10 @@ mod tests {
     impl Manifest for Full {
         fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>> {
             stream::empty().boxed()
+        }
+
+        async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError> {
+            Ok(Vec::new())
         }
 
         async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {

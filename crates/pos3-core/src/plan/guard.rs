@@ -176,6 +176,18 @@ impl Extra {
         self.entries.push(entry)
     }
 
+    /// Leaves out the entries that `stays` returns true for, and returns how many files these are.
+    pub(super) fn leave_out(&mut self, memory: usize, stays: impl Fn(&Key) -> bool) -> Result<u64, SpillError> {
+        let (before, all) = (self.files, std::mem::replace(self, Self::with_memory(memory)));
+        for entry in all.entries {
+            let entry = entry?;
+            if !stays(&entry.key) {
+                self.push(&entry)?;
+            }
+        }
+        Ok(before - self.files)
+    }
+
     /// Turns the entries that only the target has into deletes. No other function creates deletes. It requires the
     /// evidence that both listings completed without error. `source_files` is the number of files in the source. If the
     /// plan `replaces` entries, it also needs reliable listings, even without other deletes.

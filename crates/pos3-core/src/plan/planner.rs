@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::decide::{Decision, Policy};
 use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
-use super::room::Room;
+use super::room::{Room, Unreplaced};
 use super::shapes::Shapes;
 use super::{Action, Permission, SkipReason, Tally};
 use crate::compare::{Change, Compared, Known, Own, Proof, Sameness, Unread, agreement, comparable, same_content};
@@ -21,7 +21,7 @@ use crate::event::{Event, Observe};
 use crate::filter::{Filter, Stray};
 use crate::key::Key;
 use crate::listing::{Complete, Listing, Order};
-use crate::manifest::{Recorder, Row, RowChange, Rows};
+use crate::manifest::{Recorder, Row, RowChange, Rows, StartedWrite};
 use crate::options::{
     ByContent, Deletable, Deletion, Objection, Overwritable, SyncOptions, UnmatchedPatterns, WithheldDeletes,
 };
@@ -141,7 +141,7 @@ impl Planner {
         };
         Self {
             merge: Some(Merge::new(listings.0, listings.1)),
-            rows: options.manifest.as_deref().map(Rows::of),
+            rows: options.manifest.as_ref().map(Rows::of),
             recorder: None,
             source: source.clone(),
             target: target.clone(),
@@ -306,7 +306,7 @@ impl Planner {
             return Ok(Decision::Act(action));
         }
         self.names.remember(&diff);
-        let row = self.row(diff.key()).await;
+        let row = self.row(&diff).await;
         let known = match (&self.rows, &row) {
             (None, _) => Known::NoManifest,
             (Some(_), None) => Known::Unknown,
@@ -406,12 +406,35 @@ impl Planner {
     }
 
     /// Returns what is remembered of a key. What is remembered of keys before it, which neither side has, is out of date.
-    async fn row(&mut self, key: &Key) -> Option<Row> {
-        self.forget_before(key).await;
+    async fn row(&mut self, diff: &Diff) -> Option<Row> {
+        self.forget_before(diff.key()).await;
         let rows = self.rows.as_mut()?;
-        let row = rows.take(key).await;
+        let (row, started) = rows.take(diff.key()).await;
         self.warnings.extend(rows.take_failure().map(|error| format!("{error}; files are compared without it")));
-        row
+        self.row_of_started(diff, row.as_ref(), started).await.or(row)
+    }
+
+    /// Returns and records the row of a write whose result was not recorded, if one side has exactly what was written.
+    async fn row_of_started(&mut self, diff: &Diff, row: Option<&Row>, started: Vec<StartedWrite>) -> Option<Row> {
+        let (source, target) = diff.entries();
+        for write in started.iter().rev() {
+            let (tree, written, recorded) = match write.written {
+                Side::Source => (&self.source, source, row.map(|row| &row.source)),
+                Side::Target => (&self.target, target, row.map(|row| &row.target)),
+            };
+            let Some(written) = written else { continue };
+            // The written side is as it was before, so this write was not executed.
+            if recorded.is_some() && written.fingerprint.as_ref() == recorded {
+                return None;
+            }
+            if let Some(found) = write.row(tree, written).await {
+                if let (Some(rows), Some(_)) = (&mut self.rows, &self.recorder) {
+                    rows.record(found.clone()).await;
+                }
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// Forgets the manifest rows before a key that were not asked for: neither side has these keys.
@@ -419,7 +442,7 @@ impl Planner {
         while let Some(rows) = self.rows.as_mut()
             && let Some(stale) = rows.next_before(key).await
         {
-            self.forget(stale.key).await;
+            self.forget(stale).await;
         }
     }
 
@@ -448,11 +471,7 @@ impl Planner {
     }
 
     fn count(&mut self, diff: &Diff) {
-        let (source, target) = match diff {
-            Diff::SourceOnly(source) | Diff::Shielded { source, .. } => (Some(source), None),
-            Diff::TargetOnly { target, .. } => (None, Some(target)),
-            Diff::Both { source, target } => (Some(source), Some(target)),
-        };
+        let (source, target) = diff.entries();
         for (side, entry) in [(Side::Source, source), (Side::Target, target)] {
             if let Some(Entry { key, kind: Kind::Protected(Protection::Own), .. }) = entry {
                 let side = side.as_str();
@@ -543,13 +562,14 @@ impl Planner {
     async fn finish(&mut self) -> Result<(), PlanError> {
         let held = self.names.end();
         held.into_iter().try_for_each(|source| self.queue(new(source)))?;
-        while let Some(row) = self.next_row().await {
-            self.forget(row.key).await;
+        while let Some(key) = self.next_recorded().await {
+            self.forget(key).await;
         }
         if let Some(ends) = self.merge.take().and_then(Merge::finish) {
             self.warn(Side::Source, &ends.0);
             self.warn(Side::Target, &ends.1);
             if self.deletion == Deletion::Mirror {
+                self.make_room().await?;
                 let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
                 let counts = (self.tally, self.source_files);
                 let deletes = extra.release(!self.replacing.is_empty(), self.guards, counts, (&ends.0, &ends.1));
@@ -557,7 +577,6 @@ impl Planner {
                 if self.unmatched_patterns == UnmatchedPatterns::Reported {
                     self.warnings.extend(self.watched.unmatched());
                 }
-                self.make_room().await?;
                 self.last = Last::Decided(deletes);
             }
         }
@@ -584,18 +603,27 @@ impl Planner {
         self.warnings.extend(listing.doubts().warnings(format_args!("the {} '{tree}'", side.as_str())));
     }
 
-    /// Makes skips of the replacements whose place cannot be cleared.
+    /// Makes skips of the replacements whose place cannot be cleared or whose content cannot be read. What they would have
+    /// replaced stays.
     async fn make_room(&mut self) -> Result<(), PlanError> {
         let wanted = std::mem::replace(&mut self.replacing, Spill::with_limit(self.memory));
+        let mut unreplaced = Unreplaced::default();
         for action in wanted {
-            let checked = self.room.check(action?, &self.target, &self.filter).await;
+            let action = action?;
+            let obstacle = action.obstacle().cloned();
+            let checked = self.room.check(action, &self.target, &self.filter).await;
             let failed = |error| PlanError::Listing(ListingFailed { side: Side::Target, error });
-            self.queue(self.policy.if_ready(checked.map_err(failed)?))?;
+            let action = self.policy.if_ready(checked.map_err(failed)?);
+            obstacle.into_iter().for_each(|obstacle| unreplaced.note(obstacle, &action));
+            self.queue(action)?;
+        }
+        if !unreplaced.is_empty() {
+            self.tally.extra += self.extra.leave_out(self.memory, |key| unreplaced.has(key))?;
         }
         Ok(())
     }
 
-    async fn next_row(&mut self) -> Option<Row> {
+    async fn next_recorded(&mut self) -> Option<Key> {
         self.rows.as_mut()?.next().await
     }
 }

@@ -4,11 +4,11 @@
 //! so does its directory. The file could then never be written, and the other entries of the directory would be deleted
 //! in vain. So pos3 lists the directory, without the filter, before it decides on a replacement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 
-use super::{Action, SkipReason};
+use super::{Action, SkipEffect, SkipReason};
 use crate::entry::{Kind, Protection};
 use crate::filter::Filter;
 use crate::key::Key;
@@ -58,18 +58,55 @@ impl Room {
     }
 }
 
+/// The entries that stay, because nothing replaces them after all.
+///
+/// The source does not have them, so they would be deleted. But the entry that takes their path is only skipped for now,
+/// and the target would have neither.
+#[derive(Debug, Default)]
+pub(super) struct Unreplaced {
+    skipped: BTreeSet<Key>,
+    replaced: BTreeSet<Key>,
+}
+
+impl Unreplaced {
+    /// Notes what became of the replacement of an entry. A skip that withholds all deletes need not be noted.
+    pub(super) fn note(&mut self, obstacle: Key, action: &Action) {
+        match action {
+            Action::Skip { why, .. } if why.effect() == SkipEffect::WithholdsDeletes => {}
+            Action::Skip { .. } => {
+                self.skipped.insert(obstacle);
+            }
+            // Another entry of the source may take the path all the same.
+            Action::Copy { .. } | Action::Delete { .. } | Action::Replace { .. } => {
+                self.replaced.insert(obstacle);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.skipped.is_empty()
+    }
+
+    /// Returns true for an entry that stays, and for everything in a directory that stays.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        let directories = key.as_str().match_indices('/').map(|(at, _)| Key::from(&key.as_str()[..=at]));
+        let stays = |key: &Key| self.skipped.contains(key) && !self.replaced.contains(key);
+        stays(key) || directories.into_iter().any(|directory| stays(&directory))
+    }
+}
+
 /// Returns the first entry in a directory of the target that deletes would not remove.
 async fn first_to_stay(target: &Tree, directory: &Key, filter: &Filter) -> Result<Option<Key>> {
     let mut entries = target.store().list(target.key(directory).as_str(), ListOptions::default());
     while let Some(entry) = entries.try_next().await? {
-        let Some(relative) = entry.key.as_str().strip_prefix(target.prefix()) else { continue };
+        let Some(relative) = target.relative(&entry.key) else { continue };
         let stays = match entry.kind {
             Kind::Directory | Kind::Protected(Protection::Vanished) => false,
             Kind::Protected(_) => true,
-            Kind::File | Kind::Marker => !filter.admits(relative),
+            Kind::File | Kind::Marker => !filter.admits(relative.as_str()),
         };
         if stays {
-            return Ok(Some(Key::from(relative)));
+            return Ok(Some(relative));
         }
     }
     Ok(None)

@@ -12,6 +12,7 @@ use crate::key::Key;
 
 use super::budget::Budget;
 use super::opened::Opened;
+use super::witness::PutWitness;
 
 /// Options of [`RemoteStore::list`](super::RemoteStore::list).
 #[derive(Clone, Debug, Default)]
@@ -101,6 +102,8 @@ pub struct PutOptions {
     /// Where a store may save what it needs to resume this put after a kill. Without a journal, an aborted put leaves
     /// nothing behind.
     pub journal: Option<Arc<dyn Journal>>,
+    /// Learns what is about to be stored, if the store knows that before it stores it.
+    pub witness: Option<Arc<dyn PutWitness>>,
 }
 
 impl PutOptions {
@@ -129,6 +132,13 @@ impl PutOptions {
     #[must_use]
     pub fn with_journal(mut self, journal: Option<Arc<dyn Journal>>) -> Self {
         self.journal = journal;
+        self
+    }
+
+    /// Sets who learns what is about to be stored.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Option<Arc<dyn PutWitness>>) -> Self {
+        self.witness = witness;
         self
     }
 

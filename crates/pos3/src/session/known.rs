@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use pos3_core::{Digest, Fingerprint, Key, Manifest, ManifestError, Row, RowChange};
+use pos3_core::{Digest, Fingerprint, Key, Manifest, ManifestError, Row, RowChange, StartedWrite};
 use pos3_local::length;
 
 /// The latest pair of fingerprints that was equal, for each key.
@@ -138,11 +138,16 @@ impl Manifest for Noting {
         self.rows.rows()
     }
 
+    async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError> {
+        self.rows.started().await
+    }
+
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
         for change in &changes {
             match change {
                 RowChange::Equal(row) => self.known.note(row, self.way),
                 RowChange::Forget(key) => self.known.forget(key),
+                RowChange::Started(_) => {}
             }
         }
         self.rows.apply(changes).await

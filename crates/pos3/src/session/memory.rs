@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use pos3_core::{
     CancellationToken, Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, Side,
-    SyncOptions, one_line,
+    StartedWrite, SyncOptions, one_line,
 };
 
 use super::error::SessionError;
@@ -229,10 +229,15 @@ impl Manifest for Turned {
         self.0.rows().map_ok(Row::reversed).boxed()
     }
 
+    async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError> {
+        Ok(self.0.started().await?.into_iter().map(StartedWrite::reversed).collect())
+    }
+
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
         let turned = changes.into_iter().map(|change| match change {
             RowChange::Equal(row) => RowChange::Equal(row.reversed()),
             RowChange::Forget(key) => RowChange::Forget(key),
+            RowChange::Started(write) => RowChange::Started(write.reversed()),
         });
         self.0.apply(turned.collect()).await
     }

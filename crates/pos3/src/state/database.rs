@@ -32,6 +32,9 @@ pub(super) const OUTPUT: &[u8] = b"unsaved output";
 /// The manifest rows, by key.
 pub(super) const ROWS: Table = TableDefinition::new("rows");
 
+/// The writes that were started and whose result was not recorded, by key.
+pub(super) const STARTED: Table = TableDefinition::new("started writes");
+
 /// The notes on unfinished writes at one of the two places, by the key in its store.
 const LEFT_NOTES: Table = TableDefinition::new("unfinished puts at left");
 const RIGHT_NOTES: Table = TableDefinition::new("unfinished puts at right");
@@ -133,7 +136,7 @@ impl Database {
             header.insert(LAST_USED, &time(now)[..])?;
         }
         // Creates the missing tables, so that readers find all of them in a new file too.
-        for table in [ROWS, LEFT_NOTES, RIGHT_NOTES] {
+        for table in [ROWS, STARTED, LEFT_NOTES, RIGHT_NOTES] {
             transaction.open_table(table).map_err(redb::Error::from)?;
         }
         transaction.commit().map_err(redb::Error::from)?;

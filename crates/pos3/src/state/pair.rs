@@ -1,5 +1,6 @@
 //! Two places, in an order that does not depend on the direction of the sync.
 
+use pos3_core::Side;
 use sha2::{Digest, Sha256};
 
 /// The maximum number of characters of a place's name in a file name.
@@ -27,6 +28,16 @@ pub(super) enum Place {
     Right,
 }
 
+impl Direction {
+    /// Returns the place that is this side of the sync.
+    pub(super) fn place(self, side: Side) -> Place {
+        match (self, side) {
+            (Self::LeftToRight, Side::Source) | (Self::RightToLeft, Side::Target) => Place::Left,
+            (Self::LeftToRight, Side::Target) | (Self::RightToLeft, Side::Source) => Place::Right,
+        }
+    }
+}
+
 impl Pair {
     /// Returns the pair of a sync's two places. The texts are those of [`Registry::place`](crate::Registry::place).
     pub(super) fn new(source: String, target: String) -> Self {
@@ -47,20 +58,6 @@ impl Pair {
 
     pub(super) fn direction(&self) -> Direction {
         self.direction
-    }
-
-    pub(super) fn source(&self) -> Place {
-        match self.direction {
-            Direction::LeftToRight => Place::Left,
-            Direction::RightToLeft => Place::Right,
-        }
-    }
-
-    pub(super) fn target(&self) -> Place {
-        match self.direction {
-            Direction::LeftToRight => Place::Right,
-            Direction::RightToLeft => Place::Left,
-        }
     }
 
     /// Returns the name of the pair's files without an extension. It has the last segments of both places, for users,
@@ -96,7 +93,10 @@ mod tests {
     fn both_directions_have_one_file_and_every_pair_its_own() {
         let (up, down) = (pair("file:///d/", "s3:/b/d/"), pair("s3:/b/d/", "file:///d/"));
         assert_eq!(up.file_stem(), down.file_stem());
-        assert_eq!((up.target(), down.target()), (Place::Right, Place::Left));
+        assert_eq!(
+            (up.direction().place(Side::Target), down.direction().place(Side::Target)),
+            (Place::Right, Place::Left)
+        );
         for (source, target) in [("file:///d/", "s3:/b/d/x/"), ("file:///d", "/s3:/b/d/"), ("file:///e/d/", "s3:/b/d/")]
         {
             assert_ne!(pair(source, target).file_stem(), up.file_stem(), "{source} {target}");

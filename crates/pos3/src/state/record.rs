@@ -1,11 +1,11 @@
 //! The encoding of rows and notes. Each has its own checksum of key and value, so that a damaged record is treated as
 //! missing and never reports files as equal.
 
-use pos3_core::{Digest, Fingerprint, Key, Row, Unfinished};
-use serde::Serialize;
+use pos3_core::{Checksum, Digest, Fingerprint, Key, Row, Side, StartedWrite, Unfinished};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::pair::Direction;
+use super::pair::{Direction, Place};
 use crate::hidden::MountPoints;
 
 /// The length of the checksum before a value, in bytes.
@@ -13,6 +13,49 @@ const CHECKSUM: usize = 4;
 
 /// A row without its key, in the order of the pair: left, right, digest.
 type Sides = (Fingerprint, Fingerprint, Option<Digest>);
+
+/// The number of started writes that are kept of one key. More than one is kept only if answers were lost.
+const STARTED: usize = 4;
+
+/// A started write without its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Started {
+    is_left_written: bool,
+    read: Fingerprint,
+    size: u64,
+    digest: Option<Digest>,
+    checksum: Option<Checksum>,
+}
+
+impl Started {
+    /// Returns the record of a write of a sync with this direction.
+    pub(super) fn of(write: StartedWrite, direction: Direction) -> (Key, Self) {
+        let StartedWrite { key, written, read, size, digest, checksum } = write;
+        let is_left_written = direction.place(written) == Place::Left;
+        (key, Self { is_left_written, read, size, digest, checksum })
+    }
+
+    /// Returns the write as a sync with this direction sees it.
+    pub(super) fn at(self, key: Key, direction: Direction) -> StartedWrite {
+        let Self { is_left_written, read, size, digest, checksum } = self;
+        let is_source = is_left_written == (direction.place(Side::Source) == Place::Left);
+        let written = if is_source { Side::Source } else { Side::Target };
+        StartedWrite { key, written, read, size, digest, checksum }
+    }
+}
+
+/// Encodes the last started writes of a key, of which this one is the latest.
+pub(super) fn started(key: &[u8], mut earlier: Vec<Started>, latest: &Started) -> Option<Vec<u8>> {
+    earlier.retain(|one| one != latest);
+    earlier.push(latest.clone());
+    earlier.drain(..earlier.len().saturating_sub(STARTED));
+    sealed(key, &earlier)
+}
+
+/// Decodes the started writes of a key; returns `None` if they are damaged.
+pub(super) fn read_started(key: &[u8], value: &[u8]) -> Option<Vec<Started>> {
+    unsealed(key, value)
+}
 
 /// Encodes a row of a sync with this direction.
 pub(super) fn row(row: &Row, direction: Direction) -> Option<Vec<u8>> {
@@ -53,7 +96,7 @@ pub(super) fn read_mount_points(field: &[u8], value: &[u8]) -> Option<MountPoint
     unsealed(field, value)
 }
 
-fn read_key(key: &[u8]) -> Option<Key> {
+pub(super) fn read_key(key: &[u8]) -> Option<Key> {
     std::str::from_utf8(key).ok().map(Key::from)
 }
 

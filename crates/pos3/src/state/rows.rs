@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use pos3_core::{Key, Manifest, ManifestError, Row, RowChange};
-use redb::{ReadTransaction, ReadableTableMetadata};
+use pos3_core::{Key, Manifest, ManifestError, Row, RowChange, StartedWrite};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::Store;
-use super::database::ROWS;
+use super::database::{ROWS, STARTED};
 use super::pair::Direction;
 use super::record;
 use super::writer::Change;
@@ -56,12 +56,32 @@ impl Manifest for Rows {
         .boxed()
     }
 
+    async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError> {
+        let (store, direction) = (self.store.clone(), self.direction);
+        blocking(move || {
+            let table = store.database.read()?.open_table(STARTED)?;
+            let mut started = Vec::new();
+            for stored in table.iter()? {
+                let (key, value) = stored?;
+                let Some(name) = record::read_key(key.value()) else { continue };
+                let writes = record::read_started(key.value(), value.value()).unwrap_or_default();
+                started.extend(writes.into_iter().map(|write| write.at(name.clone(), direction)));
+            }
+            Ok(started)
+        })
+        .await
+    }
+
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
         let changes = changes.into_iter().filter_map(|change| match change {
             RowChange::Equal(row) => {
                 record::row(&row, self.direction).map(|value| Change::SetRow { key: row.key, value })
             }
             RowChange::Forget(key) => Some(Change::RemoveRow(key)),
+            RowChange::Started(write) => {
+                let (key, write) = record::Started::of(write, self.direction);
+                Some(Change::AddStarted { key, write })
+            }
         });
         self.store.writer.write(changes.collect()).await
     }

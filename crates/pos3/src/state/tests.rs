@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use pos3_core::{Digest, Fingerprint, Row, Side, Unfinished};
+use pos3_core::{Checksum, Digest, Fingerprint, Row, Side, StartedWrite, Unfinished};
 use redb::ReadableDatabase;
 use tempfile::TempDir;
 
@@ -98,6 +98,35 @@ async fn the_opposite_sync_sees_the_rows_turned_and_notes_of_its_own() {
     drop(back);
 
     assert_eq!(rows(&world.open("a", "b").await).await.unwrap(), [row("k"), row("l").reversed()]);
+}
+
+#[tokio::test]
+async fn started_writes_are_kept_until_the_next_row_of_their_key() {
+    let write = |key: &str, size| StartedWrite {
+        key: key.into(),
+        written: Side::Target,
+        read: "here".into(),
+        size,
+        digest: Some(Digest::Md5([7; 16])),
+        checksum: Some(Checksum::Crc64Nvme(9)),
+    };
+    let world = World::new();
+    let there = world.open("a", "b").await;
+    let start = |key, size| RowChange::Started(write(key, size));
+    let changes = vec![start("k", 1), start("l", 1), start("k", 2), start("k", 2), start("m", 1), start("n", 1)];
+    there.manifest().apply(changes).await.unwrap();
+    there.manifest().apply((1..10).map(|size| start("many", size)).collect()).await.unwrap();
+    there.manifest().apply(vec![RowChange::Equal(row("l")), RowChange::Forget("m".into())]).await.unwrap();
+    drop(there);
+
+    let back = world.open("b", "a").await;
+    let last = (6..10).map(|size| write("many", size));
+    let expected = [write("k", 1), write("k", 2)].into_iter().chain(last).chain([write("n", 1)]);
+    let expected: Vec<_> = expected.map(StartedWrite::reversed).collect();
+    assert_eq!(back.manifest().started().await.unwrap(), expected);
+    assert_eq!(expected[0].written, Side::Source);
+    back.forget_all().await.unwrap();
+    assert_eq!(back.manifest().started().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -10,10 +10,12 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use pos3_core::{Key, ManifestError};
+use redb::ReadableTable;
 use tokio::sync::oneshot;
 
-use super::database::{self, Database, ROWS};
+use super::database::{self, Database, ROWS, STARTED};
 use super::pair::Place;
+use super::record;
 
 /// The maximum number of requests per transaction.
 const TOGETHER: usize = 256;
@@ -21,13 +23,33 @@ const TOGETHER: usize = 256;
 /// One change of the database.
 #[derive(Debug)]
 pub(super) enum Change {
-    SetRow { key: Key, value: Vec<u8> },
+    SetRow {
+        key: Key,
+        value: Vec<u8>,
+    },
     RemoveRow(Key),
     RemoveRows,
-    SetNote { place: Place, key: Key, value: Vec<u8> },
-    RemoveNote { place: Place, key: Key },
-    SetMountPoints { place: Place, value: Option<Vec<u8>> },
-    MarkOutput { is_unsaved: bool },
+    /// Adds one to the last few started writes of a key.
+    AddStarted {
+        key: Key,
+        write: record::Started,
+    },
+    SetNote {
+        place: Place,
+        key: Key,
+        value: Vec<u8>,
+    },
+    RemoveNote {
+        place: Place,
+        key: Key,
+    },
+    SetMountPoints {
+        place: Place,
+        value: Option<Vec<u8>>,
+    },
+    MarkOutput {
+        is_unsaved: bool,
+    },
 }
 
 /// Changes that are committed together, and the channel that reports the result.
@@ -101,13 +123,24 @@ fn commit(database: &Database, requests: &[Request]) -> Result<(), redb::Error> 
         match change {
             Change::SetRow { key, value } => {
                 transaction.open_table(ROWS)?.insert(bytes(key), value.as_slice())?;
+                transaction.open_table(STARTED)?.remove(bytes(key))?;
             }
             Change::RemoveRow(key) => {
                 transaction.open_table(ROWS)?.remove(bytes(key))?;
+                transaction.open_table(STARTED)?.remove(bytes(key))?;
             }
             Change::RemoveRows => {
-                transaction.delete_table(ROWS)?;
-                transaction.open_table(ROWS)?;
+                for table in [ROWS, STARTED] {
+                    transaction.delete_table(table)?;
+                    transaction.open_table(table)?;
+                }
+            }
+            Change::AddStarted { key, write } => {
+                let mut table = transaction.open_table(STARTED)?;
+                let earlier = table.get(bytes(key))?.and_then(|value| record::read_started(bytes(key), value.value()));
+                if let Some(value) = record::started(bytes(key), earlier.unwrap_or_default(), write) {
+                    table.insert(bytes(key), value.as_slice())?;
+                }
             }
             Change::SetNote { place, key, value } => {
                 transaction.open_table(database::notes(*place))?.insert(bytes(key), value.as_slice())?;

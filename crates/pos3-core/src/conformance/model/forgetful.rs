@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange};
+use crate::manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 
 /// A manifest that loses all its rows right before one of its uses, from the next one (1) on.
 #[derive(Debug, Default)]
@@ -36,6 +36,10 @@ impl Forgetful {
 impl Manifest for Forgetful {
     fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>> {
         self.used().rows()
+    }
+
+    async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError> {
+        self.used().started().await
     }
 
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
-use pos3_core::{Checksum, Digest, Entry, ErrorKind, Operation, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, ContentFacts, Digest, Entry, ErrorKind, Operation, PutOptions, Result, StoreError};
 
 use super::parts::Part;
 use super::{Finished, PartSource, Upload};
@@ -44,6 +44,10 @@ impl Upload {
         let sum = self.sum(parts).filter(|_| self.protection == Protection::Crc64Nvme);
         let arrived = self.compare_with_origin(source, sum).await?;
         self.refuse_damaged(parts)?;
+        if let Some(witness) = &options.witness {
+            let facts = ContentFacts { digest: digest_of_parts(parts), checksum: self.sum(parts) };
+            witness.about_to_store(facts).await;
+        }
         let (completed, proven) = self.complete_as(parts, sum, size, options).await?;
         let PartSource::Content(content) = source else {
             return Ok(Finished { entry: completed.entry, sum: completed.sum });
