@@ -126,7 +126,8 @@ fn read(output: &[u8]) -> Result<Credentials, String> {
     Ok(Credentials::new(id, secret, text("SessionToken").map(str::to_owned), expiry, "CredentialProcess"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 
