@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
-use pos3_core::{Checksum, Content, ContentFacts, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError};
+use pos3_core::{
+    Checksum, Content, ContentFacts, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError,
+};
 
 use crate::bucket::{Bucket, check_key, header};
 use crate::client::config::ConditionalWrites;
