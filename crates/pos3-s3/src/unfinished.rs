@@ -146,7 +146,7 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
         page.uploads.push((Key::from(key), Unfinished { id, since, state: Vec::new() }));
     }
     if contradicted {
-        return Err(Failure::Contradictory("the list of uploads has two different next markers".into()));
+        return Err(Failure::Contradictory("the list of uploads has contradicting values for its next page".into()));
     }
     page.next = match truncated.trim() {
         "true" => {

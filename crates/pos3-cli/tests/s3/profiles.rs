@@ -197,7 +197,7 @@ fn a_file_that_others_can_read_is_warned_of() {
         fs::set_permissions(two.program.path("far.ini"), fs::Permissions::from_mode(mode)).unwrap();
         let ended = two.run(&["ls", "s3://far@data"], &[]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(ended.err.starts_with("warning: others can read the credentials in "), warned, "{ended:?}");
+        assert_eq!(ended.err.starts_with("warning: other users can read the credentials in "), warned, "{ended:?}");
     }
 }
 

@@ -152,7 +152,7 @@ impl<'x> Reader<'x> {
 
     fn next(&self) -> Result<Option<String>, Failure> {
         if self.contradicted {
-            return Err(contradictory("the listing has two different next tokens"));
+            return Err(contradictory("the listing has contradicting values for its next page"));
         }
         match self.truncated.trim() {
             "false" if self.token.is_empty() => Ok(None),

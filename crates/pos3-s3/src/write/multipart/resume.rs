@@ -199,7 +199,7 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
     echo::check_filled("key", echoed[1].as_deref(), key)?;
     echo::check_filled("upload", echoed[2].as_deref(), id)?;
     if contradicted {
-        return Err(Failure::Contradictory("the list of parts has two different next markers".into()));
+        return Err(Failure::Contradictory("the list of parts has contradicting values for its next page".into()));
     }
     match (truncated.trim(), marker.trim().parse()) {
         ("true", Ok(next)) => Ok((parts, Some(next))),
