@@ -202,7 +202,7 @@ async fn a_memory_of_another_machine_makes_nothing_old_newer() {
     fs::remove_dir_all(&run).unwrap();
     fs::rename(world.path("this disk"), &run).unwrap();
     let error = world.session().sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap_err();
-    assert!(error.to_string().contains("model' conflict: both sides changed"), "{error}");
+    assert!(error.to_string().contains("model' conflict: both sides have changed"), "{error}");
     assert_eq!(world.object("run/model").unwrap(), "two");
     assert_eq!(fs::read_to_string(run.join("model")).unwrap(), "one");
 }

@@ -167,7 +167,7 @@ async fn the_state_of_another_machine_makes_no_untouched_file_newer() {
             let next = world.session();
             register(&next).await;
             let error = next.close().await.into_result().unwrap_err();
-            assert!(error.to_string().contains("conflict: both sides changed"), "{error}");
+            assert!(error.to_string().contains("conflict: both sides have changed"), "{error}");
             assert_eq!(world.object("run/model").unwrap(), "v2, of the other machine");
         }
     }

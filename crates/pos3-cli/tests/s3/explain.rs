@@ -94,7 +94,7 @@ fn a_clash_and_what_makes_room_for_it() {
     };
     let (outcome, reason) = download(&[]);
     assert_eq!(outcome, "skip");
-    assert!(reason.contains("'name' is there") && reason.ends_with("--delete may make room for it"), "{reason}");
+    assert!(reason.contains("'name' exists") && reason.ends_with("--delete may make room for it"), "{reason}");
     let (outcome, reason) = download(&["--delete"]);
     assert_eq!((outcome.as_str(), reason.contains("'name' stands in the way")), ("replace", true), "{reason}");
 }

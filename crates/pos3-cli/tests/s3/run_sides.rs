@@ -272,7 +272,7 @@ fn what_a_failed_run_left_replaces_nothing_that_others_stored_since_then() {
         // What the program of this run writes is its output.
         let later = run(&cloud, &sh(end, r#"echo again > "$POS3_PATH_C/b""#));
         assert_eq!(later.code, Some(1), "{later:?}");
-        let pair = format!("'{}' and 's3://data/c/a' conflict: both sides changed", local(&cloud, "a").display());
+        let pair = format!("'{}' and 's3://data/c/a' conflict: both sides have changed", local(&cloud, "a").display());
         assert!(later.err.contains(&pair), "{}", later.err);
         let found = (stored(&cloud, "c/a").unwrap(), stored(&cloud, "c/b").unwrap());
         assert_eq!((found.0.as_str(), found.1.as_str()), ("theirs", "again\n"));

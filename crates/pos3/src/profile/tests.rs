@@ -142,7 +142,7 @@ fn a_file_that_is_none_is_told_without_its_content() {
     for (text, expected) in [
         ("[profiles.a]\nendpoint = \"http://h\"\nsecret hush\n", "line 3"),
         ("[profile.a]\nendpoint = \"http://h\"\n", "unknown key 'profile'; write profiles as [profiles.NAME]"),
-        ("profiles = 1\n", "'profiles' is no table"),
+        ("profiles = 1\n", "'profiles' is not a table"),
     ] {
         let error = Home::new(text).error("a");
         assert!(error.starts_with("'HOME/pos3/profiles.toml' is not a profiles file: "), "{error}");
