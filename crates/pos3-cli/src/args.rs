@@ -36,6 +36,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use cleanup::CleanupArgs;
 pub(crate) use concurrency::ConcurrencyArgs;
 pub(crate) use explain::ExplainArgs;
+pub(crate) use filter::FilterArgsError;
 pub(crate) use job::JobArgs;
 pub(crate) use ls::LsArgs;
 pub(crate) use manifest::{LockArgs, ManifestArgs, ManifestCommand, ManifestForgetArgs, ManifestShowArgs, PairArgs};

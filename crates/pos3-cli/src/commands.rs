@@ -4,7 +4,6 @@ mod account;
 mod apply;
 mod check;
 mod cleanup;
-mod contract;
 mod download;
 mod explain;
 mod ls;
@@ -23,6 +22,7 @@ use pos3::{FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S
 
 use crate::args::{Cli, Command, S3Args};
 use crate::exit::Exit;
+use crate::invocation::execute;
 use crate::warnings::Warnings;
 
 const S3: &str = "s3";
@@ -33,17 +33,17 @@ pub(crate) use run::not_started;
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> Exit {
     match cli.command {
-        Command::Sync(args) => sync::run(&args).await,
-        Command::Plan(args) => plan::run(&args).await,
-        Command::Apply(args) => apply::run(&args).await,
-        Command::Check(args) => check::run(&args).await,
-        Command::Explain(args) => explain::run(&args).await,
-        Command::Cleanup(args) => cleanup::run(&args).await,
-        Command::Download(args) => download::run(&args).await,
-        Command::Upload(args) => upload::run(&args).await,
-        Command::Run(args) => run::run(&args).await,
-        Command::Ls(args) => ls::run(&args).await,
-        Command::Manifest(args) => manifest::run(&args).await,
+        Command::Sync(args) => execute(&*args).await,
+        Command::Plan(args) => execute(&*args).await,
+        Command::Apply(args) => execute(&*args).await,
+        Command::Check(args) => execute(&*args).await,
+        Command::Explain(args) => execute(&*args).await,
+        Command::Download(args) => execute(&*args).await,
+        Command::Upload(args) => execute(&*args).await,
+        Command::Run(args) => execute(&*args).await,
+        Command::Ls(args) => execute(&args).await,
+        Command::Manifest(args) => execute(&args).await,
+        Command::Cleanup(args) => execute(&args).await,
     }
 }
 

@@ -1,30 +1,30 @@
-//! What the exit code says. Scripts decide by it, so each code has one meaning.
+//! The exit codes. Scripts decide by them, so each code has one meaning.
 
 use std::process::ExitCode;
 
-use pos3::{Error, Report, S3SettingsError, Signal, StateError, Stop};
+use pos3::{Report, Signal, Stop};
 
-/// What shells add to the number of the signal that ended a program.
+/// The number that shells add to the number of the signal that ended a program.
 pub(crate) const BY_SIGNAL: u8 = 128;
 
-/// The exit codes.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Everything that was to be done was done.
+    /// The command did everything.
     Done,
     /// Something failed, was skipped or does not exist.
     Failed,
-    /// The command line makes no sense, or a variable or profile that it needs.
+    /// The arguments, the environment or a profile are invalid.
     Usage,
-    /// The two locations differ; of `check` alone.
+    /// The two locations differ. Only `check` returns this.
     Differs,
-    /// Refused for safety; nothing was touched.
+    /// pos3 refused the run for safety, and nothing has changed.
     Refused,
-    /// Everything was done, and the result could not be written to stdout.
+    /// The command did everything, but the result could not be written to stdout.
     Unwritten,
-    /// Ended by a signal.
+    /// A signal ended the command.
     Signal(Signal),
-    /// The code of the program that was run.
+    /// The exit code of the program that `run` ran.
     Program(u8),
 }
 
@@ -32,49 +32,18 @@ impl Exit {
     /// Returns the code of a report. `signal` is the code of the signal that ended the run, if one did.
     pub(crate) fn of_report(report: &Report, signal: Option<Exit>) -> Self {
         match &report.stopped {
-            Some(Stop::Cancelled) => signal.unwrap_or(Self::Signal(Signal::Interrupt)),
-            Some(Stop::Refused(_)) => Self::Refused,
+            Some(stop) => Self::of_stop(stop, signal),
             None if report.is_clean() => Self::Done,
-            _ => Self::Failed,
+            None => Self::Failed,
         }
     }
 
-    /// Returns the code of what kept a command from being begun.
-    pub(crate) fn of_error(error: &Error) -> Self {
-        match error {
-            Error::Location(_)
-            | Error::UnknownScheme { .. }
-            | Error::UnknownProfile { .. }
-            | Error::Profile { .. }
-            | Error::WrongKind { .. }
-            | Error::S3Settings(
-                S3SettingsError::Config(_)
-                | S3SettingsError::NotUtf8(_)
-                | S3SettingsError::Blank(_)
-                | S3SettingsError::Number { .. }
-                | S3SettingsError::HalfCredentials { .. }
-                | S3SettingsError::UnknownAwsProfile { .. }
-                | S3SettingsError::CaBundle { .. },
-            ) => Self::Usage,
-            Error::SourceIsFile { .. }
-            | Error::TargetIsFile { .. }
-            | Error::BackupIsFile { .. }
-            | Error::Overlap { .. }
-            | Error::OtherServer { .. }
-            | Error::BackupOverlaps { .. }
-            | Error::State(StateError::Locked { .. } | StateError::Newer { .. }) => Self::Refused,
+    /// Returns the code of a run that ended early. `signal` is the code of the signal that ended it, if one did.
+    pub(crate) fn of_stop(stop: &Stop, signal: Option<Exit>) -> Self {
+        match stop {
+            Stop::Cancelled => signal.unwrap_or(Self::Signal(Signal::Interrupt)),
+            Stop::Refused(_) => Self::Refused,
             _ => Self::Failed,
-        }
-    }
-
-    /// Returns the code of what kept `download`, `upload` or `ls` from being begun: a URL or a profile that is
-    /// none is a failure there, as in the Python program.
-    pub(crate) fn of_contract(error: &Error) -> Self {
-        match error {
-            Error::Location(_) | Error::UnknownProfile { .. } | Error::Profile { .. } | Error::SourceIsFile { .. } => {
-                Self::Failed
-            }
-            error => Self::of_error(error),
         }
     }
 

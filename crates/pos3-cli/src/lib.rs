@@ -1,9 +1,12 @@
 //! The command line of pos3: arguments to options, one library call, output. It is a library for its own binaries alone.
 
 mod args;
+mod command_error;
 mod commands;
+mod envelope;
 mod exit;
 mod hints;
+mod invocation;
 mod json;
 mod limits;
 mod lines;
@@ -19,6 +22,7 @@ mod warnings;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::command_error::{CommandError, ErrorPrefix};
 use crate::exit::Exit;
 
 /// How long work that nobody waits for any more may hold up the end of the process.
@@ -47,10 +51,10 @@ fn run(cli: args::Cli, asked: &args::Asked) -> Exit {
     let runtime = match limits::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let (message, hint) = (format!("cannot start: {error}"), hints::for_start(&error));
-            output::error(&message, hint);
-            asked.not_begun(Exit::Failed, json::ErrorJson { message, hint: hint.map(str::to_owned) });
-            return Exit::Failed;
+            let error = CommandError::of_start(&error);
+            error.report(ErrorPrefix::Error);
+            asked.write_error(&error);
+            return error.exit;
         }
     };
     let exit = runtime.block_on(async {

@@ -50,9 +50,6 @@ fn ends(report: &Report, failure: &Failure) -> bool {
 
 /// Writes the whole account of a run, or of a plan that nobody executed.
 pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, detail: Detail) -> io::Result<()> {
-    for warning in &report.warnings {
-        writeln!(out, "warning: {warning}")?;
-    }
     groups(out, report, SkipReason::is_policy, |out, reason, count, keys| {
         writeln!(out, "left out: {} because {reason}", size::counted(count, "key"))?;
         if detail == Detail::Verbose { each(out, keys, detail) } else { Ok(()) }

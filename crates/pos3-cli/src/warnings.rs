@@ -1,8 +1,10 @@
-//! What a person may want to know although nothing failed: said when it turns out, and once.
+//! Warnings: each is printed once, when its cause is found.
 //!
-//! A server without checksums makes a long run slow; who hears of it at the end has waited for nothing.
+//! A server without checksums makes a long run slow. At the end of the run, the warning would come too late.
 
 use std::sync::{Arc, Mutex, PoisonError};
+
+use pos3::Report;
 
 use crate::args::Detail;
 use crate::output;
@@ -11,31 +13,36 @@ use crate::output;
 #[derive(Clone, Debug)]
 pub(crate) struct Warnings {
     detail: Detail,
-    told: Arc<Mutex<Vec<String>>>,
+    printed: Arc<Mutex<Vec<String>>>,
 }
 
 impl Warnings {
-    /// Returns warnings that a person sees unless only errors are wanted; programs find them in `--json`.
+    /// Returns a collection without warnings. With `Detail::Quiet`, warnings are not printed, but `--json` has them.
     pub(crate) fn new(detail: Detail) -> Self {
-        Self { detail, told: Arc::default() }
+        Self { detail, printed: Arc::default() }
     }
 
-    /// Says it, unless it was said before.
-    pub(crate) fn tell(&self, warning: &str) {
+    /// Prints a warning, unless the same one was printed before.
+    pub(crate) fn warn(&self, warning: &str) {
         {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.iter().any(|before| before == warning) {
+            let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+            if printed.iter().any(|before| before == warning) {
                 return;
             }
-            told.push(warning.to_owned());
+            printed.push(warning.to_owned());
         }
         if self.detail != Detail::Quiet {
             output::note(&format!("warning: {warning}"));
         }
     }
 
-    /// Returns what has been said so far.
-    pub(crate) fn told(&self) -> Vec<String> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Prints the warnings of a report.
+    pub(crate) fn warn_of(&self, report: &Report) {
+        report.warnings.iter().for_each(|warning| self.warn(warning));
+    }
+
+    /// Returns all warnings so far.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

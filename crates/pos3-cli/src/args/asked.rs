@@ -7,8 +7,9 @@ use std::ffi::OsString;
 use clap::CommandFactory;
 
 use super::Cli;
-use crate::exit::Exit;
-use crate::json::{self, ErrorJson};
+use crate::command_error::CommandError;
+use crate::envelope::{Envelope, Head, NoFields, ResultFields};
+use crate::output;
 
 /// The command and the output format of a command line that may be invalid.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,11 +29,14 @@ impl Asked {
         Self { command, json: ours().any(|argument| argument == "--json") }
     }
 
-    /// Writes the error that prevented the command from starting, if JSON was requested.
-    pub(crate) fn not_begun(&self, exit: Exit, error: ErrorJson) {
-        if self.json {
-            json::not_begun(self.command.as_deref(), exit, error);
+    /// Writes the error to stdout as JSON, if the command line has `--json`.
+    pub(crate) fn write_error(&self, error: &CommandError) {
+        if !self.json {
+            return;
         }
+        let result = ResultFields::new(error.exit, Some(error), Vec::new());
+        let envelope = Envelope { head: Head::new(self.command.as_deref()), result, data: NoFields {} };
+        output::data(|out| envelope.write(out));
     }
 }
 

@@ -51,7 +51,7 @@ impl S3Args {
     pub(crate) fn provider(&self, warnings: &Warnings) -> Result<S3Provider, S3SettingsError> {
         let warnings = warnings.clone();
         let provider = S3Provider::new(self.settings()?).with_profiles(Profiles::from_env());
-        Ok(provider.with_warnings(move |warning| warnings.tell(warning)))
+        Ok(provider.with_warnings(move |warning| warnings.warn(warning)))
     }
 
     /// Adds the profile of `--profile` to an `s3://` location that names none. Plans and messages then name the server.

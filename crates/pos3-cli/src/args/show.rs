@@ -39,6 +39,14 @@ pub(crate) enum Detail {
     Verbose,
 }
 
+impl Show {
+    /// Returns what a command shows that has no progress and only the options `--json` and `--quiet`.
+    pub(crate) fn without_progress(json: bool, quiet: bool) -> Self {
+        let detail = if quiet { Detail::Quiet } else { Detail::Usual };
+        Self { json, detail, progress: false }
+    }
+}
+
 impl ShowArgs {
     pub(crate) fn show(self) -> Show {
         let ShowArgs { json, verbose, quiet, no_progress } = self;

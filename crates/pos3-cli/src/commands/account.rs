@@ -1,47 +1,45 @@
-//! The account of a run, or of a plan that nobody executed: to people on stderr, to programs on stdout.
+//! The account of a run, or of a plan that is not executed: text on stderr, lines or JSON on stdout.
 
 use std::io;
 
-use pos3::{Location, Plan, Report, Side, Stop, one_line};
+use pos3::{Location, Plan, Report, Stop};
 
-use crate::args::{Detail, Show};
+use crate::args::Detail;
+use crate::command_error::{CommandError, Purpose};
 use crate::exit::Exit;
-use crate::json::{self, ErrorJson, SyncJson};
+use crate::invocation::Invocation;
+use crate::json::SyncFields;
 use crate::lines::Lines;
-use crate::warnings::Warnings;
 use crate::{hints, output, summary};
 
-/// What a run came to.
+/// The outcome of a run.
 pub(super) struct Outcome {
     pub(super) report: Report,
-    /// What would be done; only where nothing was.
+    /// The plan, if it was not executed.
     pub(super) plan: Option<Plan>,
 }
 
-/// What is told of, and how much.
-#[derive(Clone, Copy, Debug)]
+/// Gives account of the outcome of a command.
+#[derive(Clone, Copy)]
 pub(super) struct Account<'a> {
-    pub(super) command: &'static str,
+    pub(super) invocation: &'a Invocation,
     pub(super) from: &'a Location,
     pub(super) to: &'a Location,
-    pub(super) show: Show,
-    pub(super) warnings: &'a Warnings,
     pub(super) plans: Plans,
 }
 
-/// What becomes of a plan that is not executed.
+/// What the command does with its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plans {
-    /// There is none: what it says is done.
-    Done,
-    /// It is shown, one line each.
+    Executed,
+    /// It prints one line for each action.
     Shown,
-    /// It was written elsewhere.
+    /// It has written the plan to a file or to stdout.
     Written,
 }
 
 impl Outcome {
-    /// Returns the outcome of a plan in which nothing was done.
+    /// Returns the outcome of making a plan.
     pub(super) fn of_plan(plan: Result<Plan, Stop>) -> Self {
         match plan {
             Ok(plan) => Self { report: Report::of_plan(&plan), plan: Some(plan) },
@@ -55,28 +53,20 @@ impl Outcome {
 }
 
 impl Account<'_> {
-    /// Says what happened.
-    pub(super) fn tell(&self, outcome: &Outcome, exit: Exit) -> Exit {
+    /// Reports the outcome. `signal` is the exit code of the signal that ended the run, if one did. Returns the exit code.
+    pub(super) fn give(&self, outcome: &Outcome, signal: Option<Exit>) -> Exit {
         let Outcome { report, plan } = outcome;
-        let Show { json, detail, .. } = self.show;
-        let lines = Lines::new(self.from, self.to);
-        let error = report.stopped.as_ref().map(|stop| self.early_end(stop, report, &lines));
-        output::data(|out| match (json, plan) {
-            (true, _) => {
-                let shown = plan.as_ref().filter(|_| self.plans == Plans::Shown);
-                json::write(out, &self.object(exit).with_report(report, shown).with_error(error.clone()))
-            }
-            (false, Some(plan)) if self.plans == Plans::Shown => {
-                plan.actions().try_for_each(|action| match lines.line(&action.map_err(io::Error::other)?) {
-                    Some(line) => writeln!(out, "(dryrun) {line}"),
-                    None => Ok(()),
-                })
-            }
-            (false, _) => Ok(()),
-        });
-        output::notes(|out| summary::problems(out, report, &lines, detail));
-        if let Some(ErrorJson { message, hint }) = &error {
-            output::error(message, hint.as_deref());
+        let detail = self.invocation.show.detail;
+        let exit = Exit::of_report(report, signal);
+        let error = report
+            .stopped
+            .as_ref()
+            .map(|stop| CommandError::of_stop(stop, self.plans.purpose(), (self.from, self.to), report.copied, signal));
+        self.invocation.warnings.warn_of(report);
+        self.write_data(outcome, exit, error.as_ref());
+        output::notes(|out| summary::problems(out, report, &self.lines(), detail));
+        if let Some(error) = &error {
+            self.invocation.report(error);
         } else if let Some(hint) = hints::for_report(report, hints::SKIP_ARCHIVED) {
             output::note(&format!("hint: {hint}"));
         }
@@ -86,45 +76,43 @@ impl Account<'_> {
         exit
     }
 
-    /// Says why nothing was begun.
-    pub(super) fn not_begun(&self, exit: Exit, message: &str, hint: Option<String>) -> Exit {
-        output::error(message, hint.as_deref());
-        if !self.show.json {
-            return exit;
+    /// Reports the error of a run that was not started. Returns the exit code.
+    pub(super) fn fail(&self, error: &CommandError) -> Exit {
+        self.invocation.fail(error, self.fields())
+    }
+
+    fn write_data(&self, outcome: &Outcome, exit: Exit, error: Option<&CommandError>) {
+        let shown = outcome.plan.as_ref().filter(|_| self.plans == Plans::Shown);
+        output::data(|out| match shown {
+            _ if self.invocation.show.json => {
+                let fields = self.fields().with_report(&outcome.report, shown);
+                self.invocation.envelope(exit, error, fields).write(out)
+            }
+            Some(plan) => {
+                let lines = self.lines();
+                plan.actions().try_for_each(|action| match lines.line(&action.map_err(io::Error::other)?) {
+                    Some(line) => writeln!(out, "(dryrun) {line}"),
+                    None => Ok(()),
+                })
+            }
+            None => Ok(()),
+        });
+    }
+
+    fn fields(&self) -> SyncFields<'_> {
+        SyncFields::new((self.from, self.to), self.plans != Plans::Executed)
+    }
+
+    fn lines(&self) -> Lines {
+        Lines::new(self.from, self.to)
+    }
+}
+
+impl Plans {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Executed => Purpose::Sync,
+            Self::Shown | Self::Written => Purpose::Plan,
         }
-        let error = ErrorJson { message: message.to_owned(), hint };
-        output::data(|out| json::write(out, &self.object(exit).with_error(Some(error))));
-        exit
-    }
-
-    fn object(&self, exit: Exit) -> SyncJson<'_> {
-        let object = SyncJson::new(self.command, (self.from, self.to), self.plans != Plans::Done, exit);
-        object.with_warnings(self.warnings)
-    }
-
-    /// Returns why a run ended early, or why there is no plan.
-    pub(super) fn early_end(&self, stop: &Stop, report: &Report, lines: &Lines) -> ErrorJson {
-        let message = match stop {
-            Stop::Listing { side, error, .. } => {
-                let location = match side {
-                    Side::Source => self.from,
-                    Side::Target => self.to,
-                };
-                format!("cannot list the {} '{location}': {}", side.as_str(), error.cause())
-            }
-            Stop::Refused(refusal) => {
-                let safe = if report.copied > 0 { "nothing was deleted" } else { "nothing was touched" };
-                format!("refused, {safe}: {refusal} (source '{}', target '{}')", self.from, self.to)
-            }
-            Stop::Spill(error) if self.plans == Plans::Done => {
-                format!("the run ended early, nothing more was deleted: {}", one_line(error))
-            }
-            Stop::Spill(error) => format!("cannot make the plan: {}", one_line(error)),
-            Stop::Fatal(failure) => format!("the run ended early: {}", lines.failure(failure)),
-            Stop::Cancelled if self.plans == Plans::Done => "ended by a signal; nothing more was deleted".to_owned(),
-            Stop::Cancelled => "ended by a signal; nothing was touched".to_owned(),
-            other => format!("the run ended early: {other:?}"),
-        };
-        ErrorJson { message, hint: hints::for_stop(stop) }
     }
 }

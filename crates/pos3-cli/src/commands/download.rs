@@ -1,16 +1,33 @@
-//! `pos3-cli download`: a local copy, and where it is.
+//! `pos3-cli download`: makes a local copy and prints its path.
 
 use pos3::{DownloadOptions, Session, SessionError};
+use serde::Serialize;
 
-use super::transfer::{Transfer, Way};
-use crate::args::DownloadArgs;
+use super::transfer::Transfer;
+use crate::args::{DownloadArgs, Show};
+use crate::command_error::{CommandError, Direction, ErrorPrefix};
 use crate::exit::Exit;
+use crate::invocation::{Execute, Invocation};
+use crate::json::SyncFields;
 
-/// Runs the command.
-pub(crate) async fn run(args: &DownloadArgs) -> Exit {
-    match Transfer::new(Way::Down, &args.transfer) {
-        Ok(transfer) => perform(&transfer).await,
-        Err(not_begun) => not_begun.tell(Way::Down, &args.transfer),
+impl Execute for DownloadArgs {
+    const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::Command("download");
+
+    fn name(&self) -> &'static str {
+        "download"
+    }
+
+    fn show(&self) -> Show {
+        self.transfer.show.show()
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let transfer = Transfer::new(Direction::Download, &self.transfer, invocation)?;
+        Ok(perform(&transfer).await)
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        SyncFields::without_locations(self.transfer.dry_run)
     }
 }
 
@@ -31,7 +48,7 @@ async fn perform(transfer: &Transfer<'_>) -> Exit {
         Ok::<_, SessionError>((path, report))
     };
     match transfer.with_session(download).await {
-        Ok((path, report)) => transfer.done(report.as_deref(), Some(&path), Exit::Done),
+        Ok((path, report)) => transfer.done(report.as_deref(), Some(&path), None),
         Err(error) => transfer.failed(&error),
     }
 }

@@ -1,39 +1,53 @@
-//! `pos3-cli manifest`: what is remembered of two locations, shown or forgotten.
+//! `pos3-cli manifest`: shows or forgets the sync state of two locations.
 
 mod show;
 
-use pos3::{Error, Registry, State, StateDirectory, Symlinks, Wait, one_line};
+use pos3::{Error, Registry, State, StateDirectory, Symlinks, Wait};
+use serde::Serialize;
 
 use super::{registry, state};
-use crate::args::{Detail, ManifestArgs, ManifestCommand, ManifestForgetArgs, PairArgs};
+use crate::args::{ManifestArgs, ManifestCommand, ManifestForgetArgs, PairArgs, Show};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::json::ErrorJson;
-use crate::warnings::Warnings;
-use crate::{hints, output};
+use crate::invocation::{Execute, Invocation};
+use crate::output;
 
-/// Why nothing was shown or forgotten, and the exit code of it.
-struct Failed {
-    exit: Exit,
-    error: ErrorJson,
-}
+impl Execute for ManifestArgs {
+    fn name(&self) -> &'static str {
+        match self.command {
+            ManifestCommand::Show(_) => "manifest show",
+            ManifestCommand::Forget(_) => "manifest forget",
+        }
+    }
 
-/// Runs the command.
-pub(crate) async fn run(args: &ManifestArgs) -> Exit {
-    match &args.command {
-        ManifestCommand::Show(args) => show::run(args).await,
-        ManifestCommand::Forget(args) => match forget(args).await {
-            Ok(forgotten) => {
+    fn show(&self) -> Show {
+        let json = matches!(&self.command, ManifestCommand::Show(args) if args.json);
+        Show::without_progress(json, false)
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        match &self.command {
+            ManifestCommand::Show(args) => show::show(args, invocation).await?,
+            ManifestCommand::Forget(args) => {
+                let forgotten = forget(args, invocation).await?;
                 output::note(&format!("forgot {}", counted(forgotten, "file", "files")));
-                Exit::Done
             }
-            Err(failed) => failed.tell(),
-        },
+        }
+        Ok(Exit::Done)
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        let pair = match &self.command {
+            ManifestCommand::Show(args) => &args.pair,
+            ManifestCommand::Forget(args) => &args.pair,
+        };
+        show::Fields::of_no_state(pair)
     }
 }
 
-/// Returns how many files were forgotten.
-async fn forget(args: &ManifestForgetArgs) -> Result<u64, Failed> {
-    let Some(state) = open(&args.pair).await? else { return Ok(0) };
+/// Returns the number of files that were forgotten.
+async fn forget(args: &ManifestForgetArgs, invocation: &Invocation) -> Result<u64, CommandError> {
+    let Some(state) = open(&args.pair, invocation).await? else { return Ok(0) };
     if args.all {
         return Ok(state.forget_all().await?);
     }
@@ -44,11 +58,10 @@ async fn forget(args: &ManifestForgetArgs) -> Result<u64, Failed> {
     Ok(forgotten)
 }
 
-/// Opens what is remembered, if anything is.
-async fn open(args: &PairArgs) -> Result<Option<State>, Failed> {
-    let directory = state::directory().map_err(|why| Failed::new(why.to_owned()))?;
-    let registry = registry(&args.s3, &Warnings::new(Detail::Usual), Symlinks::Skip, &[&args.from, &args.to])
-        .map_err(Error::from)?;
+/// Opens the sync state, if there is one.
+async fn open(args: &PairArgs, invocation: &Invocation) -> Result<Option<State>, CommandError> {
+    let directory = state::directory().map_err(CommandError::failed)?;
+    let registry = registry(&args.s3, &invocation.warnings, Symlinks::Skip, &[&args.from, &args.to])?;
     Ok(find(args, &directory, &registry).await?)
 }
 
@@ -60,28 +73,4 @@ async fn find(args: &PairArgs, directory: &StateDirectory, registry: &Registry) 
 /// Returns a number with its noun.
 fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-impl Failed {
-    fn new(message: String) -> Self {
-        Self { exit: Exit::Failed, error: ErrorJson { message, hint: None } }
-    }
-
-    fn tell(&self) -> Exit {
-        output::error(&self.error.message, self.error.hint.as_deref());
-        self.exit
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        let exit = Exit::of_error(&error);
-        Self { exit, error: ErrorJson { message: one_line(&error), hint: hints::for_error(&error) } }
-    }
-}
-
-impl From<pos3::ManifestError> for Failed {
-    fn from(error: pos3::ManifestError) -> Self {
-        Self::new(error.to_string())
-    }
 }

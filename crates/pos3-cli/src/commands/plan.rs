@@ -1,49 +1,53 @@
-//! `pos3-cli plan`: what a sync would do, as a file.
+//! `pos3-cli plan`: writes what a sync would do to a file.
 
-use pos3::{Error, PlanFileError, PlanHeader, Registry, Sync, SyncOptions, one_line, redacted, without_userinfo};
+use std::path::PathBuf;
+
+use pos3::{Error, PlanFileError, PlanHeader, Registry, Sync, SyncOptions, redacted, without_userinfo};
+use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
 use super::sync::{plan, warn_of_nothing};
 use super::{registry, state};
-use crate::args::PlanArgs;
+use crate::args::{PlanArgs, Show};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
+use crate::invocation::{Execute, Invocation};
+use crate::json::SyncFields;
 use crate::lines::Lines;
+use crate::output;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::warnings::Warnings;
-use crate::{hints, output};
 
-/// Runs the command.
-pub(crate) async fn run(args: &PlanArgs) -> Exit {
-    let (from, to, show) = (&args.job.from, &args.job.to, args.show.show());
-    let warnings = Warnings::new(show.detail);
-    let account = Account { command: "plan", from, to, show, warnings: &warnings, plans: Plans::Written };
-    if show.json && args.file().is_none() {
-        return account.not_begun(
-            Exit::Usage,
-            "with --json the plan cannot go to stdout too: name a file with -o",
-            None,
-        );
+impl Execute for PlanArgs {
+    fn name(&self) -> &'static str {
+        "plan"
     }
-    let options = match args.job.options() {
-        Ok(options) => options,
-        Err(error) => return account.not_begun(Exit::Usage, &error.to_string(), None),
-    };
-    let signals = Signals::listen();
-    let progress = Progress::start(show);
-    let options = options.with_observer(progress.watcher(&Lines::new(from, to), show));
-    let outcome = perform(args, options.clone(), &warnings, &signals).await;
-    progress.end();
-    match outcome {
-        Ok((mut outcome, registry)) => {
-            warn_of_nothing(from, &mut outcome.report);
-            let exit = Exit::of_report(&outcome.report, signals.exit());
-            match write(args, &registry, &outcome, options) {
-                Ok(()) => account.tell(&outcome, exit),
-                Err(error) => account.not_begun(Exit::Failed, &unwritten(args, &error), None),
-            }
+
+    fn show(&self) -> Show {
+        self.show.show()
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let (from, to) = (&self.job.from, &self.job.to);
+        if invocation.show.json && self.file().is_none() {
+            return Err(CommandError::usage("with --json the plan cannot go to stdout too: name a file with -o"));
         }
-        Err(error) => account.not_begun(Exit::of_error(&error), &one_line(&error), hints::for_error(&error)),
+        let options = self.job.options()?;
+        let signals = Signals::listen();
+        let progress = Progress::start(invocation.show);
+        let options = options.with_observer(progress.watcher(&Lines::new(from, to), invocation.show));
+        let outcome = perform(self, options.clone(), &invocation.warnings, &signals).await;
+        progress.end();
+        let (outcome, registry) = outcome?;
+        warn_of_nothing(from, &outcome, &invocation.warnings);
+        write(self, &registry, &outcome, options)
+            .map_err(|error| CommandError::of_unwritten_plan(self.file().map(PathBuf::as_path), &error))?;
+        Ok(Account { invocation, from, to, plans: Plans::Written }.give(&outcome, signals.exit()))
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        SyncFields::new((&self.job.from, &self.job.to), true)
     }
 }
 
@@ -59,9 +63,8 @@ async fn perform(
         registry.own_files().add(path);
     }
     let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
-    let memory = state::for_look(args.manifest, &registry, from, to).await;
-    let mut outcome = plan(&memory.with(sync)).await?;
-    outcome.report.warnings.extend(memory.warning);
+    let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
+    let outcome = plan(&state.add_to(sync)).await?;
     Ok((outcome, registry))
 }
 
@@ -88,7 +91,7 @@ fn write(args: &PlanArgs, registry: &Registry, outcome: &Outcome, options: SyncO
     failure.map_or(Ok(()), Err)
 }
 
-/// Returns the command line as it was typed, but for passwords, for people who read the plan.
+/// Returns the command line as it was typed, without passwords, for those who read the plan.
 fn as_typed() -> String {
     let mut is_endpoint = false;
     let arguments = std::env::args_os().skip(1).map(|argument| {
@@ -99,9 +102,4 @@ fn as_typed() -> String {
         if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
     });
     arguments.collect::<Vec<_>>().join(" ")
-}
-
-fn unwritten(args: &PlanArgs, error: &PlanFileError) -> String {
-    let place = args.file().map_or("stdout".into(), |path| format!("'{}'", path.display()));
-    format!("cannot write the plan to {place}: {}", one_line(error))
 }

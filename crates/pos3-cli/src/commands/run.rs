@@ -1,182 +1,153 @@
-//! `pos3-cli run`: a program between its inputs and its outputs.
+//! `pos3-cli run`: runs a program between its inputs and its outputs.
 //!
-//! However the program ends, its outputs are treated as a session treats them; a signal is the program's first, and ours
-//! when it has ended.
+//! When the program has ended, its outputs are uploaded as a session uploads them. A signal goes to the program first, and
+//! concerns pos3 only after the program has ended.
 
 mod account;
+mod error;
+mod fields;
+mod inputs;
+mod mirror;
+mod outputs;
 mod program;
 mod report_file;
 mod stage;
+mod watch;
 
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::ExitStatus;
 use std::time::Duration;
 
-use pos3::{
-    DownloadOptions, Ending, Mirror, RemoteDelete, Session, SessionBuilder, SessionError, Signal, SyncBothOptions,
-    UploadOptions,
-};
+use pos3::{Ending, Mirror, Session};
+use serde::Serialize;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::session::{self, Sessions};
-use crate::args::{Detail, Place, RunArgs, Show, Use};
+use crate::args::{Place, RunArgs, Show, Use};
+use crate::command_error::{CommandError, ErrorPrefix};
+use crate::envelope::NoFields;
 use crate::exit::Exit;
-use crate::output;
+use crate::invocation::{Execute, Invocation};
+use crate::output::{command_error, note, text};
 use crate::signals;
-use crate::warnings::Warnings;
 use account::Account;
-use program::{NotStarted, Program};
+use program::Program;
 use report_file::ReportFile;
 use stage::Audience;
+use watch::Arrivals;
 
 const COMMAND: &str = "run";
 
-/// A time that nobody waits for.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// How often it is looked whether the processes that the program started have ended.
+/// The interval at which pos3 checks whether the processes that the program started have ended.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// How long processes that end together with the program may take.
+/// The time that processes may take which end together with the program.
 const SETTLING: Duration = Duration::from_millis(500);
 
-/// The most processes that a warning names.
+/// The maximum number of processes that a warning names.
 const NAMED: usize = 10;
+
+/// A place and the local path where it is.
+type LocalPlace<'a> = (Use, &'a Place, PathBuf);
 
 /// A run from its inputs to its account.
 struct Run<'a> {
     args: &'a RunArgs,
-    warnings: Warnings,
+    invocation: &'a Invocation,
     audience: Audience,
     arrivals: Arrivals,
-    /// SIGUSR1 and SIGUSR2, which only the program understands.
+    /// SIGUSR1 and SIGUSR2, which have a meaning only for the program.
     notices: UnboundedReceiver<SignalKind>,
 }
 
-/// The signals that came, one after the other.
-struct Arrivals {
-    stream: UnboundedReceiver<Signal>,
-    first: Option<Signal>,
-    count: usize,
-}
+impl Execute for RunArgs {
+    const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::Command(COMMAND);
 
-/// Why a program was not started.
-struct Refused {
-    exit: Exit,
-    message: String,
-    hint: Option<String>,
-}
+    fn name(&self) -> &'static str {
+        COMMAND
+    }
 
-/// Runs the command.
-pub(crate) async fn run(args: &RunArgs) -> Exit {
-    let report_file = match args.json_report.as_deref().map(ReportFile::open).transpose() {
-        Ok(file) => file,
-        Err(unusable) => return Refused::new(Exit::Failed, unusable).tell(None),
-    };
-    match perform(args).await {
-        Ok(account) => account.tell(report_file),
-        Err(refused) => refused.tell(report_file),
+    /// Its JSON goes to a file, because stdout is the program's.
+    fn show(&self) -> Show {
+        Show { progress: !self.quiet, ..Show::without_progress(false, self.quiet) }
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let report_file = self.json_report.as_deref().map(ReportFile::open).transpose()?;
+        match perform(self, invocation).await {
+            Ok(account) => account.give(report_file),
+            Err(error) => {
+                if let Some(Err(unwritten)) = report_file.map(|mut file| file.refuse(invocation, &error)) {
+                    invocation.report(&unwritten);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        NoFields {}
     }
 }
 
-async fn perform(args: &RunArgs) -> Result<Account<'_>, Refused> {
+async fn perform<'a>(args: &'a RunArgs, invocation: &'a Invocation) -> Result<Account<'a>, CommandError> {
     if let Some(name) = args.duplicate() {
-        return Err(Refused::new(Exit::Usage, format!("two places are named '{name}'")));
+        return Err(CommandError::usage(format!("two places are named '{name}'")));
     }
     program::check(&args.command)?;
-    let warnings = Warnings::new(if args.quiet { Detail::Quiet } else { Detail::Usual });
-    let arrivals = Arrivals { stream: signals::each(), first: None, count: 0 };
-    let notices = signals::user_defined();
-    let audience = Audience::new(&warnings);
-    let mut run = Run { args, audience, warnings, arrivals, notices };
-    let stage = run.audience.stage(run.show());
+    let (arrivals, notices) = (Arrivals::new(signals::each()), signals::user_defined());
+    let audience = Audience::new(&invocation.warnings);
+    let mut run = Run { args, invocation, audience, arrivals, notices };
+    let stage = run.audience.stage(invocation.show);
     let mirror = tokio::select! {
-        mirror = enter(args, &run.warnings, &run.audience) => mirror,
+        mirror = mirror::enter(args, &invocation.warnings, &run.audience) => mirror,
         signal = run.arrivals.next() => {
             drop(stage);
             let message = "ended by a signal before the program was started; nothing was uploaded";
-            return Err(Refused::new(Exit::Signal(signal), message.to_owned()));
+            return Err(CommandError::new(Exit::Signal(signal), message));
         }
     };
     drop(stage);
     match mirror {
         Ok(mirror) => run.work(mirror).await,
         Err(error) => {
-            output::text(&session::conflicts(&error));
-            let hint = account::hint(&error);
-            Err(Refused { exit: session::exit(&error, None), message: session::message(&error), hint })
+            text(&error::conflicts(&error));
+            Err(error::of_session(&error))
         }
     }
 }
 
-/// Fetches the inputs.
-async fn enter(args: &RunArgs, warnings: &Warnings, audience: &Audience) -> Result<Mirror, SessionError> {
-    let locations: Vec<_> = args.places().map(|(_, place)| &place.location).collect();
-    let own = super::state_files();
-    if let Some(report) = &args.json_report {
-        own.add(report);
-    }
-    let sessions = Sessions::new(&args.session, warnings, &locations)?.with_own_files(own);
-    let builder = sessions.builder().deadline(args.deadline).observer(audience.clone());
-    declare(args, builder).await
-}
-
-async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, SessionError> {
-    let exclude = &args.session.exclude;
-    let upload = UploadOptions::default()
-        .with_interval(args.interval.0)
-        .with_sync_on_error(args.sync_on_error)
-        .with_delete(if args.delete_remote { RemoteDelete::Seen } else { RemoteDelete::Never })
-        .with_guards(args.guards())
-        .with_symlinks(args.symlinks())
-        .with_exclude(exclude.clone());
-    let download = DownloadOptions::default()
-        .with_delete(args.delete_local)
-        .with_guards(args.guards())
-        .with_exclude(exclude.clone());
-    let upload = |place: &Place| upload.clone().with_shape(place.shape);
-    let sync = SyncBothOptions::default().with_delete_local(args.delete_local);
-    let declared = args.places().fold(Mirror::builder(builder), |mirror, (kind, place)| match kind {
-        Use::Download => mirror.download(&place.name, place.url(), download.clone()),
-        Use::Upload => mirror.upload(&place.name, place.url(), upload(place)),
-        Use::Sync => mirror.sync(&place.name, place.url(), sync.clone().with_upload(upload(place))),
-    });
-    declared.enter().await
-}
-
 impl<'a> Run<'a> {
-    /// Runs the program, and then ends the session by how it ended.
-    async fn work(&mut self, mirror: Mirror) -> Result<Account<'a>, Refused> {
-        let paths = paths(self.args, &mirror).map_err(|error| Refused::new(Exit::Failed, session::message(&error)))?;
-        let inputs = account::inputs(self.args, &paths, &mirror.session().status());
+    /// Runs the program, and then ends the session in the way that the program's end requires.
+    async fn work(&mut self, mirror: Mirror) -> Result<Account<'a>, CommandError> {
+        let paths = mirror::paths(self.args, &mirror).map_err(|error| error::of_session(&error))?;
+        let inputs = inputs::inputs(self.args, &paths, &mirror.session().status());
         if !self.args.quiet {
-            account::local_places(&paths).iter().for_each(|line| output::note(line));
-            inputs.iter().for_each(|input| output::note(&input.words()));
+            inputs::local_places(&paths).iter().for_each(|line| note(line));
+            inputs.iter().for_each(|input| note(&input.words()));
         }
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
         self.drop_early_notices();
         let mut program = match Program::start(&self.args.command, variables) {
             Ok(program) => program,
-            Err(not_started) => {
+            Err(error) => {
                 mirror.discard();
-                return Err(not_started.into());
+                return Err(error);
             }
         };
-        let status = watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
-        if self.arrivals.count > 1 {
+        let status = watch::watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
+        if self.arrivals.count() > 1 {
             mirror.session().abandon();
-        } else if self.arrivals.first.is_none() {
+        } else if self.arrivals.first().is_none() {
             self.warn_of_processes(&program).await;
         }
-        let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first.is_none();
+        let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first().is_none();
         let ending = self.end(mirror.session(), succeeded).await;
-        let (signal, statuses, warnings) = (self.arrivals.first, mirror.session().status(), self.warnings.told());
-        Ok(Account { args: self.args, paths, inputs, status, signal, statuses, ending, warnings })
+        let (signal, statuses) = (self.arrivals.first(), mirror.session().status());
+        Ok(Account { args: self.args, invocation: self.invocation, paths, inputs, status, signal, statuses, ending })
     }
 
-    /// Drops each SIGUSR1 and SIGUSR2 that came before there was a program.
+    /// Drops each SIGUSR1 and SIGUSR2 that came before the program was started.
     fn drop_early_notices(&mut self) {
         if self.notices.try_recv().is_ok() {
             say("a SIGUSR1 or SIGUSR2 came before the program was started, and is not passed on");
@@ -184,7 +155,7 @@ impl<'a> Run<'a> {
         while self.notices.try_recv().is_ok() {}
     }
 
-    /// Warns of processes that the program started and that have not ended with it.
+    /// Warns of processes that the program started and that still run after its end.
     async fn warn_of_processes(&self, program: &Program) {
         let end = tokio::time::Instant::now() + SETTLING;
         let mut left = program.group();
@@ -197,22 +168,22 @@ impl<'a> Run<'a> {
         }
         let named: Vec<_> = left.iter().take(NAMED).map(ToString::to_string).collect();
         let more = if left.len() > NAMED { ", …" } else { "" };
-        self.warnings.tell(&format!(
+        self.invocation.warnings.warn(&format!(
             "the program has ended, but processes that it started still run (PID {}{more}); what they write from now on \
              may not be uploaded",
             named.join(", ")
         ));
     }
 
-    /// Ends the session. The first signal that comes meanwhile leaves the uploads the deadline, a second ends them.
+    /// Ends the session. After the first signal, uploads may continue until the deadline. The second signal ends them.
     async fn end(&mut self, session: &Session, succeeded: bool) -> Ending {
-        let _stage = self.audience.stage(self.show());
+        let _stage = self.audience.stage(self.invocation.show);
         let mut ending = pin!(async { if succeeded { session.close().await } else { session.give_up().await } });
         loop {
             tokio::select! {
                 biased;
                 ending = &mut ending => return ending,
-                _signal = self.arrivals.next() => match self.arrivals.count {
+                _signal = self.arrivals.next() => match self.arrivals.count() {
                     1 => {
                         let seconds = self.args.deadline.as_secs();
                         say(&format!("uploads end within {seconds} s; once more to end at once"));
@@ -223,99 +194,17 @@ impl<'a> Run<'a> {
             }
         }
     }
-
-    fn show(&self) -> Show {
-        let detail = if self.args.quiet { Detail::Quiet } else { Detail::Usual };
-        Show { json: false, detail, progress: !self.args.quiet }
-    }
-}
-
-fn paths<'a>(args: &'a RunArgs, mirror: &Mirror) -> Result<Vec<(Use, &'a Place, PathBuf)>, SessionError> {
-    args.places().map(|(kind, place)| Ok((kind, place, mirror.path(&place.name)?.to_owned()))).collect()
-}
-
-/// Waits for the program's end. The first signal is passed on and starts the time of grace, in which what the program
-/// started must end, too; the second kills.
-async fn watch(
-    program: &mut Program,
-    arrivals: &mut Arrivals,
-    notices: &mut UnboundedReceiver<SignalKind>,
-    grace: Duration,
-) -> Option<ExitStatus> {
-    let mut patience = pin!(tokio::time::sleep(FOREVER));
-    let (mut ended, mut killed) = (None, false);
-    loop {
-        if let Some(status) = ended
-            && (killed || arrivals.first.is_none() || program.group().is_empty())
-        {
-            return status;
-        }
-        tokio::select! {
-            biased;
-            status = program.wait(), if ended.is_none() => ended = Some(status.ok()),
-            signal = arrivals.next() => {
-                if arrivals.count > 1 {
-                    program.kill();
-                    killed = true;
-                } else {
-                    program.pass_on(signal);
-                    patience.set(tokio::time::sleep(grace));
-                }
-            }
-            Some(signal) = notices.recv() => program.notify(signal),
-            () = &mut patience, if !killed => {
-                let what = if ended.is_some() { "what the program started" } else { "the program" };
-                say(&format!("{what} did not end in time and is killed"));
-                program.kill();
-                killed = true;
-            }
-            () = tokio::time::sleep(GLANCE), if ended.is_some() => {}
-        }
-    }
-}
-
-impl Arrivals {
-    /// Waits for a signal.
-    async fn next(&mut self) -> Signal {
-        match self.stream.recv().await {
-            Some(signal) => {
-                self.first.get_or_insert(signal);
-                self.count += 1;
-                signal
-            }
-            None => std::future::pending().await,
-        }
-    }
 }
 
 /// Reports that a program cannot be started, and returns the exit code.
 #[cfg(target_os = "linux")]
 pub(crate) fn not_started(name: &std::ffi::OsStr, error: &std::io::Error) -> Exit {
-    Refused::from(program::not_started(name, error)).tell(None)
+    let error = program::not_started(name, error);
+    error.report(RunArgs::ERROR_PREFIX);
+    error.exit
 }
 
-impl Refused {
-    fn new(exit: Exit, message: String) -> Self {
-        Self { exit, message, hint: None }
-    }
-
-    /// Says why, to people and in the report.
-    fn tell(self, report_file: Option<ReportFile>) -> Exit {
-        output::command_error(COMMAND, &self.message, self.hint.as_deref());
-        if let Some(Err(unwritten)) = report_file.map(|mut file| file.refuse(&self)) {
-            output::command_error(COMMAND, &unwritten, None);
-        }
-        self.exit
-    }
-}
-
-impl From<NotStarted> for Refused {
-    fn from(not_started: NotStarted) -> Self {
-        Self::new(not_started.exit, not_started.message)
-    }
-}
-
-/// Says what this command does.
+/// Prints a line about the run.
 fn say(line: &str) {
-    output::command_error(COMMAND, line, None);
+    command_error(COMMAND, line, None);
 }

@@ -1,29 +1,20 @@
-//! Where a command finds what is remembered, and what it does while another run uses it.
+//! The sync state of a command: where it is, and what a command does while another run uses it.
 
 use pos3::{Error, Location, Registry, State, StateDirectory, StateError, Sync, Wait, one_line};
 
 use crate::args::SyncManifestArgs;
 use crate::output;
 use crate::signals::Signals;
+use crate::warnings::Warnings;
 
-/// What a sync works with.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    state: Known,
-    /// Why it works without, or begins anew.
-    pub(super) warning: Option<String>,
-}
-
-/// What is known of earlier runs.
-#[derive(Debug, Default)]
-enum Known {
-    /// Nothing, because a person wants it so, or because there is nothing to remember.
-    #[default]
-    Unwanted,
-    /// Nothing yet, or nothing that can be read: what is not known is compared, as if it had been deleted.
-    Nothing,
-    /// This.
-    All(State),
+/// The sync state that a sync uses.
+#[derive(Debug)]
+pub(super) enum SyncState {
+    /// None: the user does not want one, or the locations end with the process.
+    Unused,
+    /// None yet, or none that can be read. The sync compares as with an empty one.
+    Empty,
+    Open(State),
 }
 
 /// Returns the directory that the environment names.
@@ -31,7 +22,7 @@ pub(super) fn directory() -> Result<StateDirectory, &'static str> {
     StateDirectory::from_env().ok_or("none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set")
 }
 
-/// Waits for what another run uses, and says so once.
+/// Opens a sync state. If another run uses it, reports that once and waits.
 pub(super) async fn patiently<T>(wait: Wait, open: impl AsyncFn(Wait) -> Result<T, Error>) -> Result<T, Error> {
     match (open(Wait::Fail).await, wait) {
         (Err(Error::State(locked @ StateError::Locked { .. })), Wait::For(time)) => {
@@ -42,77 +33,81 @@ pub(super) async fn patiently<T>(wait: Wait, open: impl AsyncFn(Wait) -> Result<
     }
 }
 
-impl Memory {
-    /// Lets a sync use it.
-    pub(super) fn with(&self, sync: Sync) -> Sync {
-        match &self.state {
-            Known::All(state) => sync.with_state(state),
-            Known::Nothing => sync.with_empty_memory(),
-            Known::Unwanted => sync,
-        }
-    }
+/// Returns the warning of a run that cannot use the sync state.
+pub(super) fn unusable(why: &str) -> String {
+    format!("this run uses and remembers nothing of other runs: {why}")
 }
 
-/// Opens what is remembered for a run. Only what a person must decide is an error: everything else costs a comparison.
+/// Opens the sync state for a run. Only a lock and a newer version are errors, because the user must decide about them. In
+/// all other cases, the run warns and compares more files.
 pub(super) async fn for_run(
     args: SyncManifestArgs,
     registry: &Registry,
-    from: &Location,
-    to: &Location,
+    (from, to): (&Location, &Location),
     signals: &Signals,
-) -> Result<Memory, Error> {
+    warnings: &Warnings,
+) -> Result<SyncState, Error> {
     if args.no_manifest {
-        return Ok(Memory::default());
+        return Ok(SyncState::Unused);
     }
     let directory = match directory() {
         Ok(directory) => directory,
-        Err(why) => return Ok(without(why)),
+        Err(why) => return Ok(SyncState::without(why, warnings)),
     };
     let opening = patiently(args.lock.wait(), async |wait| State::open(&directory, registry, from, to, wait).await);
     let cancel = signals.cancel();
     let opened = tokio::select! {
         opened = opening => opened,
-        () = cancel.cancelled() => return Ok(Memory::default()),
+        () = cancel.cancelled() => return Ok(SyncState::Unused),
     };
     match opened {
-        Ok(state) => Ok(with(state)),
-        Err(Error::State(StateError::Fleeting { .. })) => Ok(Memory::default()),
         Err(error @ Error::State(StateError::Locked { .. } | StateError::Newer { .. })) => Err(error),
-        Err(Error::State(error)) => Ok(without(&one_line(&error))),
-        Err(error) => Err(error),
+        opened => Ok(SyncState::new(opened.map(Some), warnings)),
     }
 }
 
-/// Opens what there is, for who only looks: he writes nothing, so he waits for nobody.
-pub(super) async fn for_look(args: SyncManifestArgs, registry: &Registry, from: &Location, to: &Location) -> Memory {
+/// Opens the sync state for a command that only reads it, so the command does not wait for the lock.
+pub(super) async fn for_reading(
+    args: SyncManifestArgs,
+    registry: &Registry,
+    (from, to): (&Location, &Location),
+    warnings: &Warnings,
+) -> SyncState {
     if args.no_manifest {
-        return Memory::default();
+        return SyncState::Unused;
     }
     match directory() {
-        Ok(directory) => for_plan(&directory, registry, from, to).await,
-        Err(why) => without(why),
+        Ok(directory) => {
+            SyncState::new(State::open_existing(&directory, registry, from, to, Wait::Fail).await, warnings)
+        }
+        Err(why) => SyncState::without(why, warnings),
     }
 }
 
-async fn for_plan(directory: &StateDirectory, registry: &Registry, from: &Location, to: &Location) -> Memory {
-    match State::open_existing(directory, registry, from, to, Wait::Fail).await {
-        Ok(Some(state)) => with(state),
-        Ok(None) => Memory { state: Known::Nothing, warning: None },
-        Err(Error::State(StateError::Fleeting { .. })) => Memory::default(),
-        Err(error) => without(&one_line(&error)),
+impl SyncState {
+    /// Adds it to a sync.
+    pub(super) fn add_to(&self, sync: Sync) -> Sync {
+        match self {
+            Self::Open(state) => sync.with_state(state),
+            Self::Empty => sync.with_empty_memory(),
+            Self::Unused => sync,
+        }
     }
-}
 
-fn with(state: State) -> Memory {
-    let warning = state.warning().map(str::to_owned);
-    Memory { state: Known::All(state), warning }
-}
+    fn new(opened: Result<Option<State>, Error>, warnings: &Warnings) -> Self {
+        match opened {
+            Ok(Some(state)) => {
+                state.warning().into_iter().for_each(|warning| warnings.warn(warning));
+                Self::Open(state)
+            }
+            Ok(None) => Self::Empty,
+            Err(Error::State(StateError::Fleeting { .. })) => Self::Unused,
+            Err(error) => Self::without(&one_line(&error), warnings),
+        }
+    }
 
-fn without(why: &str) -> Memory {
-    Memory { state: Known::Nothing, warning: Some(no_memory(why)) }
-}
-
-/// Returns what a person is told of a run that cannot use its memory.
-pub(super) fn no_memory(why: &str) -> String {
-    format!("this run uses and remembers nothing of other runs: {why}")
+    fn without(why: &str, warnings: &Warnings) -> Self {
+        warnings.warn(&unusable(why));
+        Self::Empty
+    }
 }

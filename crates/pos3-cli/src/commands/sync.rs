@@ -1,46 +1,53 @@
-//! `pos3-cli sync`: one sync, and the account of it.
+//! `pos3-cli sync`: makes the target like the source.
 
 use std::time::Instant;
 
-use pos3::{Error, Location, Registry, Report, Sync, one_line};
+use pos3::{Error, Location, Registry, Sync, SyncOptions};
+use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
 use super::{registry, state};
-use crate::args::SyncArgs;
+use crate::args::{Show, SyncArgs};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::hints;
+use crate::invocation::{Execute, Invocation};
+use crate::json::SyncFields;
 use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::warnings::Warnings;
 
-/// Runs the command.
-pub(crate) async fn run(args: &SyncArgs) -> Exit {
-    let (from, to, show) = (&args.job.from, &args.job.to, args.show.show());
-    let plans = if args.dry_run { Plans::Shown } else { Plans::Done };
-    let warnings = Warnings::new(show.detail);
-    let account = Account { command: "sync", from, to, show, warnings: &warnings, plans };
-    let options = match args.job.options() {
-        Ok(options) => options.with_verify(args.safety.verify()),
-        Err(error) => return account.not_begun(Exit::Usage, &error.to_string(), None),
-    };
-    let signals = Signals::listen();
-    let progress = Progress::start(show);
-    let options = options.with_observer(progress.watcher(&Lines::new(from, to), show));
-    let outcome = perform(args, options, &warnings, &signals).await;
-    progress.end();
-    match outcome {
-        Ok(mut outcome) => {
-            warn_of_nothing(from, &mut outcome.report);
-            account.tell(&outcome, Exit::of_report(&outcome.report, signals.exit()))
-        }
-        Err(error) => account.not_begun(Exit::of_error(&error), &one_line(&error), hints::for_error(&error)),
+impl Execute for SyncArgs {
+    fn name(&self) -> &'static str {
+        "sync"
+    }
+
+    fn show(&self) -> Show {
+        self.show.show()
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let (from, to) = (&self.job.from, &self.job.to);
+        let options = self.job.options()?.with_verify(self.safety.verify());
+        let signals = Signals::listen();
+        let progress = Progress::start(invocation.show);
+        let options = options.with_observer(progress.watcher(&Lines::new(from, to), invocation.show));
+        let outcome = perform(self, options, &invocation.warnings, &signals).await;
+        progress.end();
+        let outcome = outcome?;
+        warn_of_nothing(from, &outcome, &invocation.warnings);
+        let plans = if self.dry_run { Plans::Shown } else { Plans::Executed };
+        Ok(Account { invocation, from, to, plans }.give(&outcome, signals.exit()))
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        SyncFields::new((&self.job.from, &self.job.to), self.dry_run)
     }
 }
 
 async fn perform(
     args: &SyncArgs,
-    options: pos3::SyncOptions,
+    options: SyncOptions,
     warnings: &Warnings,
     signals: &Signals,
 ) -> Result<Outcome, Error> {
@@ -49,18 +56,15 @@ async fn perform(
     let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &locations)?;
     let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
     let sync = with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await?;
-    let memory = if args.dry_run {
-        state::for_look(args.manifest, &registry, from, to).await
-    } else {
-        state::for_run(args.manifest, &registry, from, to, signals).await?
-    };
-    let sync = memory.with(sync);
-    let mut outcome = if args.dry_run { plan(&sync).await? } else { Outcome { report: sync.run().await?, plan: None } };
-    outcome.report.warnings.extend(memory.warning);
-    Ok(outcome)
+    if args.dry_run {
+        let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
+        return plan(&state.add_to(sync)).await;
+    }
+    let state = state::for_run(args.manifest, &registry, (from, to), signals, warnings).await?;
+    Ok(Outcome { report: state.add_to(sync).run().await?, plan: None })
 }
 
-/// Makes a sync keep what it overwrites or deletes, if there is a place for that.
+/// Makes a sync back up the files that it overwrites or deletes, if there is a location for them.
 pub(super) async fn with_backup(sync: Sync, registry: &Registry, backup: Option<&Location>) -> Result<Sync, Error> {
     match backup {
         Some(backup) => sync.with_backup(registry, backup).await,
@@ -68,7 +72,7 @@ pub(super) async fn with_backup(sync: Sync, registry: &Registry, backup: Option<
     }
 }
 
-/// Makes the plan, and a report of it in which nothing was done.
+/// Makes the plan, and a report of it.
 pub(super) async fn plan(sync: &Sync) -> Result<Outcome, Error> {
     let begin = Instant::now();
     let mut outcome = Outcome::of_plan(sync.plan().await?);
@@ -77,9 +81,9 @@ pub(super) async fn plan(sync: &Sync) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-/// A typo in a prefix looks like an empty directory: that is no failure, but it must not look like success.
-pub(super) fn warn_of_nothing(from: &Location, report: &mut Report) {
-    if report.tally.source == 0 && report.stopped.is_none() {
-        report.warnings.push(format!("nothing was found in the source '{from}'"));
+/// Warns if the source is empty: a misspelt prefix looks like an empty directory.
+pub(super) fn warn_of_nothing(from: &Location, outcome: &Outcome, warnings: &Warnings) {
+    if outcome.report.tally.source == 0 && outcome.report.stopped.is_none() {
+        warnings.warn(&format!("nothing was found in the source '{from}'"));
     }
 }

@@ -1,4 +1,4 @@
-//! What `download` and `upload` have in common: one transfer of one place, and the account of it.
+//! The parts that `download` and `upload` share: one transfer of one location, and the account of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,77 +7,72 @@ use std::time::Instant;
 
 use pos3::{Error, Location, Report, Session, SessionError, TransferPlan};
 
-use super::contract;
-use super::session::{self, Sessions};
+use super::session::Sessions;
 use crate::args::{Detail, Show, TransferArgs};
+use crate::command_error::{CommandError, Direction};
 use crate::exit::Exit;
-use crate::json::{self, ErrorJson, SyncJson};
+use crate::invocation::Invocation;
+use crate::json::SyncFields;
 use crate::lines::Lines;
 use crate::progress::Progress;
 use crate::signals::Signals;
-use crate::warnings::Warnings;
 use crate::{output, summary};
 
-/// Which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Down,
-    Up,
-}
-
-/// A command at work.
+/// A transfer.
 pub(super) struct Transfer<'a> {
     pub(super) args: &'a TransferArgs,
-    way: Way,
-    location: Location,
-    /// Where the local copy is, or will be.
+    invocation: &'a Invocation,
+    direction: Direction,
+    remote: Location,
+    /// The local path, which may not exist yet.
     pub(super) path: PathBuf,
+    local: Location,
     sessions: Sessions<'a>,
-    /// The words for its actions, which learn from the events whether it is one file.
+    /// The text of its actions. It learns from the events whether the transfer is one file.
     lines: Lines,
-    warnings: Warnings,
-    pub(super) signals: Signals,
-}
-
-/// What a person is to be told when nothing was begun.
-pub(super) struct NotBegun {
-    exit: Exit,
-    message: String,
-    hint: Option<String>,
+    signals: Signals,
 }
 
 impl<'a> Transfer<'a> {
-    /// Checks the URL and finds the local path; this touches nothing.
-    pub(super) fn new(way: Way, args: &'a TransferArgs) -> Result<Self, NotBegun> {
+    /// Checks the URL and determines the local path. This changes nothing.
+    pub(super) fn new(
+        direction: Direction,
+        args: &'a TransferArgs,
+        invocation: &'a Invocation,
+    ) -> Result<Self, CommandError> {
         if !args.url.starts_with("s3://") {
-            let message = format!("url must be an s3:// URL, got: {}", args.url);
-            return Err(NotBegun { exit: Exit::Failed, message, hint: None });
+            return Err(CommandError::failed(format!("url must be an s3:// URL, got: {}", args.url)));
         }
-        let warnings = Warnings::new(args.show.show().detail);
-        let mut location: Location = args.url.parse().map_err(Error::from).map_err(SessionError::from)?;
-        args.session.s3.locate(&mut location);
-        let sessions = Sessions::new(&args.session, &warnings, &[&location])?;
-        let path = sessions.builder().open()?.local_path(&location.to_string(), args.local.as_deref(), None)?;
+        let not_started = |error: SessionError| CommandError::of_python_session(&error);
+        let mut remote: Location = args.url.parse().map_err(|error| not_started(Error::from(error).into()))?;
+        args.session.s3.locate(&mut remote);
+        let sessions = Sessions::new(&args.session, &invocation.warnings, &[&remote]).map_err(not_started)?;
+        let path = sessions.builder().open().and_then(|session| {
+            let path = session.local_path(&remote.to_string(), args.local.as_deref(), None)?;
+            Ok(path)
+        });
+        let path = path.map_err(not_started)?;
         let local = Location::Local(path.clone());
-        let lines = match way {
-            Way::Down => Lines::new(&location, &local),
-            Way::Up => Lines::new(&local, &location),
+        let lines = match direction {
+            Direction::Download => Lines::new(&remote, &local),
+            Direction::Upload => Lines::new(&local, &remote),
         };
-        Ok(Self { args, way, location, path, lines, sessions, warnings, signals: Signals::listen() })
+        let signals = Signals::listen();
+        Ok(Self { args, invocation, direction, remote, path, local, sessions, lines, signals })
     }
 
-    /// Returns the place as the session takes it.
+    /// Returns the remote location as a session expects it.
     pub(super) fn url(&self) -> String {
-        self.location.to_string()
+        self.remote.to_string()
     }
 
-    /// Works with a session while progress is shown; a signal ends in good order what it is at.
+    /// Works with a session while progress is shown. A signal ends the session in good order.
     pub(super) async fn with_session<T>(
         &self,
         work: impl AsyncFnOnce(&Session) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
         let progress = Progress::start(self.show());
-        let builder = self.sessions.builder().observer(progress.watcher(&self.lines(), self.show()));
+        let builder = self.sessions.builder().observer(progress.watcher(&self.lines, self.show()));
         let session = builder.open()?;
         let done = {
             let mut work = pin!(work(&session));
@@ -94,12 +89,20 @@ impl<'a> Transfer<'a> {
         done
     }
 
-    /// Says what was done, and ends with this code; `path` is what stdout is told, where that is wanted.
-    pub(super) fn done(&self, report: Option<&Report>, path: Option<&Path>, exit: Exit) -> Exit {
+    /// Reports a transfer that ended without an error of the session. `path` is printed to stdout. `error` is an error of
+    /// this command. Returns the exit code.
+    pub(super) fn done(&self, report: Option<&Report>, path: Option<&Path>, error: Option<&CommandError>) -> Exit {
         let nothing = Report::default();
         let report = report.unwrap_or(&nothing);
+        let exit = error.map_or(Exit::Done, |error| error.exit);
+        if let Some(error) = error {
+            self.invocation.report(error);
+        }
+        self.invocation.warnings.warn_of(report);
         output::data(|out| match path {
-            _ if self.show().json => json::write(out, &self.object(false, exit).with_report(report, None)),
+            _ if self.show().json => {
+                self.invocation.envelope(exit, error, self.fields().with_report(report, None)).write(out)
+            }
             Some(path) => output::path(out, path),
             None => Ok(()),
         });
@@ -109,7 +112,7 @@ impl<'a> Transfer<'a> {
         exit
     }
 
-    /// Makes a plan with a session and says what would be done.
+    /// Makes a plan with a session and shows it.
     pub(super) async fn show_plan(
         &self,
         plan: impl AsyncFnOnce(&Session) -> Result<TransferPlan, SessionError>,
@@ -121,128 +124,61 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Shows what would be done.
     fn planned(&self, planned: &TransferPlan, begin: Instant) -> Exit {
         let mut report = Report::of_plan(&planned.plan);
         report.usage = planned.usage();
         report.elapsed = begin.elapsed();
         let exit = Exit::of_report(&report, None);
+        self.invocation.warnings.warn_of(&report);
         output::data(|out| {
             if self.show().json {
-                return json::write(out, &self.object(true, exit).with_report(&report, Some(&planned.plan)));
+                let fields = self.fields().with_report(&report, Some(&planned.plan));
+                return self.invocation.envelope(exit, None, fields).write(out);
             }
             for copy in planned.copies() {
                 let (from, to) = copy.map_err(io::Error::other)?;
-                writeln!(out, "(dryrun) {}: {from} to {to}", self.verb())?;
+                writeln!(out, "(dryrun) {}: {from} to {to}", self.direction.verb())?;
             }
             let mut deletes = planned.deletes();
             deletes.try_for_each(|target| writeln!(out, "(dryrun) delete: {}", target.map_err(io::Error::other)?))
         });
-        output::notes(|out| summary::problems(out, &report, &self.lines(), self.show().detail));
+        output::notes(|out| summary::problems(out, &report, &self.lines, self.show().detail));
         if self.show().detail != Detail::Quiet {
             output::notes(|out| summary::account(out, &report, Some(&planned.plan), self.show().detail));
         }
         exit
     }
 
-    /// Says why not everything was done, and what was.
+    /// Reports a transfer that failed, and what it did before. Returns the exit code.
     pub(super) fn failed(&self, error: &SessionError) -> Exit {
-        let exit = exit_of(error, self.signals.exit());
         let report = report_of(error);
         if let Some(report) = report {
-            output::notes(|out| summary::problems(out, report, &self.lines(), self.show().detail));
+            self.invocation.warnings.warn_of(report);
+            output::notes(|out| summary::problems(out, report, &self.lines, self.show().detail));
         }
-        let (message, hint) = (contract::failed(self.way, error, &self.lines()), hint(error));
-        output::command_error(self.command(), &message, hint.as_deref());
+        let error = CommandError::of_transfer(self.direction, error, &self.lines, self.signals.exit());
+        let fields = match report {
+            Some(report) => self.fields().with_report(report, None),
+            None => self.fields(),
+        };
+        self.invocation.fail(&error, fields);
         if let Some(report) = report.filter(|_| self.show().detail != Detail::Quiet) {
             output::notes(|out| summary::account(out, report, None, self.show().detail));
         }
-        if !self.show().json {
-            return exit;
-        }
-        let object = self.object(self.args.dry_run, exit).with_error(Some(ErrorJson { message, hint }));
-        let object = match report {
-            Some(report) => object.with_report(report, None),
-            None => object,
+        error.exit
+    }
+
+    fn show(&self) -> Show {
+        self.invocation.show
+    }
+
+    fn fields(&self) -> SyncFields<'_> {
+        let locations = match self.direction {
+            Direction::Download => (&self.remote, &self.local),
+            Direction::Upload => (&self.local, &self.remote),
         };
-        output::data(|out| json::write(out, &object));
-        exit
+        SyncFields::new(locations, self.args.dry_run)
     }
-
-    pub(super) fn show(&self) -> Show {
-        self.args.show.show()
-    }
-
-    fn command(&self) -> &'static str {
-        self.way.command()
-    }
-
-    fn verb(&self) -> &'static str {
-        self.way.command()
-    }
-
-    fn lines(&self) -> Lines {
-        self.lines.clone()
-    }
-
-    fn object(&self, dry_run: bool, exit: Exit) -> SyncJson<'_> {
-        let local = Location::Local(self.path.clone());
-        let places = match self.way {
-            Way::Down => (&self.location, &local),
-            Way::Up => (&local, &self.location),
-        };
-        SyncJson::new(self.command(), places, dry_run, exit).with_warnings(&self.warnings)
-    }
-}
-
-impl Way {
-    fn command(self) -> &'static str {
-        match self {
-            Self::Down => "download",
-            Self::Up => "upload",
-        }
-    }
-}
-
-impl NotBegun {
-    /// Returns a failure with a message of its own.
-    pub(super) fn failed(message: String) -> Self {
-        Self { exit: Exit::Failed, message, hint: None }
-    }
-
-    /// Says why.
-    pub(super) fn tell(self, way: Way, args: &TransferArgs) -> Exit {
-        let Self { exit, message, hint } = self;
-        output::command_error(way.command(), &message, hint.as_deref());
-        if !args.show.show().json {
-            return exit;
-        }
-        let object = SyncJson::without_places(way.command(), args.dry_run, exit);
-        let object = object.with_error(Some(ErrorJson { message, hint }));
-        output::data(|out| json::write(out, &object));
-        exit
-    }
-}
-
-impl From<SessionError> for NotBegun {
-    fn from(error: SessionError) -> Self {
-        let message = match &error {
-            SessionError::Open(error) => contract::not_begun(error),
-            error => session::message(error),
-        };
-        Self { exit: exit_of(&error, None), message, hint: session::hint(&error) }
-    }
-}
-
-/// Returns advice on an error, with the options of these commands.
-fn hint(error: &SessionError) -> Option<String> {
-    let hint = session::hint(error)?;
-    Some(match error {
-        SessionError::Missing { .. } => {
-            format!("{hint}; with --delete, --allow-empty accepts a location that is empty")
-        }
-        _ => hint,
-    })
 }
 
 fn report_of(error: &SessionError) -> Option<&Report> {
@@ -250,12 +186,5 @@ fn report_of(error: &SessionError) -> Option<&Report> {
         SessionError::Transfer { report, .. } => Some(&report.0),
         SessionError::Several(errors) => errors.iter().find_map(report_of),
         _ => None,
-    }
-}
-
-fn exit_of(error: &SessionError, signal: Option<Exit>) -> Exit {
-    match error {
-        SessionError::Open(error) => Exit::of_contract(error),
-        error => session::exit(error, signal),
     }
 }

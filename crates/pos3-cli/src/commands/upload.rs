@@ -1,33 +1,50 @@
-//! `pos3-cli upload`: one upload of what is there.
+//! `pos3-cli upload`: uploads a directory or a file once.
+
+use std::io;
 
 use pos3::{RemoteDelete, RemoteOverwrite, Session, SessionError, Symlinks, UploadOptions};
+use serde::Serialize;
 
-use super::transfer::{NotBegun, Transfer, Way};
-use crate::args::UploadArgs;
+use super::transfer::Transfer;
+use crate::args::{Show, UploadArgs};
+use crate::command_error::{CommandError, Direction, ErrorPrefix};
 use crate::exit::Exit;
-use crate::{output, size};
+use crate::invocation::{Execute, Invocation};
+use crate::json::SyncFields;
+use crate::size;
 
-/// What to do about links that lead out of the directory.
+/// The hint about links that lead out of the directory.
 const FOLLOW: &str = "upload what they lead to with --follow-symlinks, or leave them out with --exclude";
 
-/// Runs the command.
-pub(crate) async fn run(args: &UploadArgs) -> Exit {
-    match open(args) {
-        Ok(transfer) => perform(&transfer, args.symlinks()).await,
-        Err(not_begun) => not_begun.tell(Way::Up, &args.transfer),
+impl Execute for UploadArgs {
+    const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::Command("upload");
+
+    fn name(&self) -> &'static str {
+        "upload"
+    }
+
+    fn show(&self) -> Show {
+        self.transfer.show.show()
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let transfer = Transfer::new(Direction::Upload, &self.transfer, invocation)?;
+        // A session would create the directory.
+        std::fs::metadata(&transfer.path).map_err(|error| unreadable(&transfer, &error))?;
+        Ok(perform(&transfer, self.symlinks()).await)
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        SyncFields::without_locations(self.transfer.dry_run)
     }
 }
 
-/// A session makes the directory of its outputs; here there must be something.
-fn open(args: &UploadArgs) -> Result<Transfer<'_>, NotBegun> {
-    let transfer = Transfer::new(Way::Up, &args.transfer)?;
-    match std::fs::metadata(&transfer.path) {
-        Ok(_) => Ok(transfer),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(NotBegun::failed(format!("source path does not exist: {}", transfer.path.display())))
-        }
-        Err(error) => Err(NotBegun::failed(format!("cannot read '{}': {error}", transfer.path.display()))),
-    }
+fn unreadable(transfer: &Transfer<'_>, error: &io::Error) -> CommandError {
+    let path = transfer.path.display();
+    CommandError::failed(match error.kind() {
+        io::ErrorKind::NotFound => format!("source path does not exist: {path}"),
+        _ => format!("cannot read '{path}': {error}"),
+    })
 }
 
 async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
@@ -53,12 +70,12 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
         Ok::<_, SessionError>((report, lacking))
     };
     match transfer.with_session(upload).await {
-        Ok((report, 0)) => transfer.done(report.as_deref(), None, Exit::Done),
+        Ok((report, 0)) => transfer.done(report.as_deref(), None, None),
         Ok((report, lacking)) => {
             let links = size::counted(lacking as u64, "symbolic link");
             let message = format!("the content of {links} is not in {}", transfer.url());
-            output::command_error("upload", &message, Some(FOLLOW));
-            transfer.done(report.as_deref(), None, Exit::Failed)
+            let error = CommandError::failed(message).with_hint(Some(FOLLOW.to_owned()));
+            transfer.done(report.as_deref(), None, Some(&error))
         }
         Err(error) => transfer.failed(&error),
     }

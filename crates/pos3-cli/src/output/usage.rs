@@ -1,4 +1,4 @@
-//! What clap has to say: help and version on stdout, a command line that makes no sense on stderr.
+//! The output of clap: help and version on stdout, usage errors on stderr.
 //!
 //! Clap would print arguments as they were typed, with their control characters and passwords.
 
@@ -9,11 +9,11 @@ use pos3::printable;
 
 use super::{Text, data, text};
 use crate::args::Asked;
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::json::ErrorJson;
 use crate::name;
 
-/// Writes it and returns the exit code.
+/// Writes the output and returns the exit code.
 pub(crate) fn usage(mut error: clap::Error, asked: &Asked) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -24,7 +24,7 @@ pub(crate) fn usage(mut error: clap::Error, asked: &Asked) -> Exit {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             text(&lines(&name::renamed(&error.render().to_string())));
             let hint = Some(format!("see '{} --help'", name::name()));
-            asked.not_begun(Exit::Usage, ErrorJson { message: "a command is missing".to_owned(), hint });
+            asked.write_error(&CommandError::usage("a command is missing").with_hint(hint));
             Exit::Usage
         }
         _ => {
@@ -34,24 +34,22 @@ pub(crate) fn usage(mut error: clap::Error, asked: &Asked) -> Exit {
             }
             let told = invalid_value(&error).unwrap_or_else(|| lines(&error.render().to_string()));
             text(&told);
-            asked.not_begun(Exit::Usage, in_json(&told));
+            asked.write_error(&command_error(&told));
             Exit::Usage
         }
     }
 }
 
-/// Returns the first paragraph as the message, and the tips as the hint.
-fn in_json(told: &Text) -> ErrorJson {
+/// Returns an error with the first paragraph as its message, and the tips as its hint.
+fn command_error(told: &Text) -> CommandError {
     let lines = || told.as_str().lines().map(str::trim);
     let message = lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     let tips = lines().filter_map(|line| line.strip_prefix("tip: ")).collect::<Vec<_>>().join("; ");
-    ErrorJson {
-        message: message.strip_prefix("error: ").map_or(message.clone(), str::to_owned),
-        hint: Some(tips).filter(|tips| !tips.is_empty()),
-    }
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    CommandError::usage(message).with_hint(Some(tips).filter(|tips| !tips.is_empty()))
 }
 
-/// Returns what is wrong with a value by the words of what reads it, which repeat the value.
+/// Returns the error of an invalid value in the words of its parser, without the line breaks that clap adds.
 fn invalid_value(error: &clap::Error) -> Option<Text> {
     let (ErrorKind::ValueValidation, Some(why)) = (error.kind(), error.source()) else { return None };
     let (Some(value), Some(argument)) = (error.get(ContextKind::InvalidValue), error.get(ContextKind::InvalidArg))
@@ -70,7 +68,7 @@ fn lines(text: &str) -> Text {
     shown
 }
 
-/// Returns what clap repeats of the command line in one line. The printer takes passwords out.
+/// Returns a part of the command line that clap repeats, escaped so that it is one line. The printer removes passwords.
 fn shown(value: &ContextValue) -> Option<ContextValue> {
     match value {
         ContextValue::String(text) => Some(ContextValue::String(argument(text))),

@@ -1,21 +1,21 @@
-//! `cleanup`: uploads that were begun and never finished.
+//! `cleanup`: unfinished uploads.
 
 use super::{BUCKET, Cloud};
 
 #[test]
-fn unfinished_uploads_are_shown_and_given_up_only_on_request() {
+fn unfinished_uploads_are_shown_and_aborted_only_on_request() {
     let cloud = Cloud::new(&[]);
     for key in ["d/one", "d/two", "data/other"] {
         cloud.server.create_upload(BUCKET, key);
     }
     let young = cloud.run(&["cleanup", "s3://data/d"]);
     assert_eq!((young.code, young.out.as_str()), (Some(0), ""), "{young:?}");
-    assert!(young.err.contains("2 younger left alone (--older-than 0s means all)"), "{}", young.err);
+    assert!(young.err.contains("2 younger skipped (--older-than 0s includes all)"), "{}", young.err);
 
     let shown = cloud.run(&["cleanup", "s3://data/d", "--older-than", "0s"]);
     let keys: Vec<&str> = shown.out.lines().filter_map(|line| line.split_whitespace().rev().nth(1)).collect();
     assert_eq!((shown.code, keys), (Some(0), vec!["d/one", "d/two"]), "{shown:?}");
-    assert!(shown.err.contains("2 unfinished uploads; --abort gives them up"), "{}", shown.err);
+    assert!(shown.err.contains("2 unfinished uploads; abort them with --abort"), "{}", shown.err);
     assert_eq!(cloud.server.open_uploads(BUCKET).len(), 3, "looking changes nothing");
 
     let spared = cloud.run(&["cleanup", "s3://data/d", "--abort"]);

@@ -6,40 +6,35 @@ use std::time::SystemTime;
 
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use pos3::{Key, ManifestError, Row, State, Unfinished};
+use pos3::{Key, Row, State, Unfinished};
 use serde::Serialize;
 
-use super::{Failed, counted, open};
-use crate::args::ManifestShowArgs;
+use super::{counted, open};
+use crate::args::{ManifestShowArgs, PairArgs};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::json::{self, ErrorJson};
+use crate::invocation::Invocation;
 use crate::output::{self, Out, Reader};
 
-/// Rows written at once.
+/// The number of rows that are written at once.
 const CHUNK: usize = 1000;
 
 /// The width of an MD5, the usual digest.
 const DIGEST: usize = 32;
 
-/// What `manifest show --json` writes.
+/// The JSON fields of the command.
 #[derive(Serialize)]
-struct ShowJson<'a> {
-    version: u32,
-    command: &'static str,
+pub(super) struct Fields<'a> {
     source: String,
     target: String,
-    exit_code: u8,
-    error: Option<ErrorJson>,
     file: Option<&'a Path>,
     created: Option<String>,
     last_used: Option<String>,
-    #[serde(serialize_with = "json::optional_message")]
-    warning: Option<String>,
     rows: Vec<RowJson<'a>>,
     unfinished: Vec<UnfinishedJson<'a>>,
 }
 
-/// One file that was equal in both locations.
+/// A file that was equal in both locations.
 #[derive(Serialize)]
 struct RowJson<'a> {
     key: &'a str,
@@ -48,7 +43,7 @@ struct RowJson<'a> {
     digest: Option<String>,
 }
 
-/// One upload that can go on.
+/// An upload that a later run can resume.
 #[derive(Serialize)]
 struct UnfinishedJson<'a> {
     key: &'a str,
@@ -56,28 +51,22 @@ struct UnfinishedJson<'a> {
     since: Option<String>,
 }
 
-/// Runs the command.
-pub(super) async fn run(args: &ManifestShowArgs) -> Exit {
-    if args.json {
-        return in_json(args).await;
-    }
-    let shown = match open(&args.pair).await {
-        Ok(Some(state)) => in_lines(&state).await,
-        Ok(None) => {
+/// Shows the sync state.
+pub(super) async fn show(args: &ManifestShowArgs, invocation: &Invocation) -> Result<(), CommandError> {
+    let state = open(&args.pair, invocation).await?;
+    match state.as_ref() {
+        Some(state) if !args.json => write_lines(state, invocation).await,
+        None if !args.json => {
             let (from, to) = (&args.pair.from, &args.pair.to);
             output::note(&format!("nothing is remembered of '{from}' and '{to}'"));
             Ok(())
         }
-        Err(failed) => Err(failed),
-    };
-    match shown {
-        Ok(()) => Exit::Done,
-        Err(failed) => failed.tell(),
+        state => write_json(&args.pair, state, invocation).await,
     }
 }
 
-/// Writes lines as the rows come.
-async fn in_lines(state: &State) -> Result<(), Failed> {
+/// Writes lines while the rows are read.
+async fn write_lines(state: &State, invocation: &Invocation) -> Result<(), CommandError> {
     let mut chunks = state.manifest().rows().try_ready_chunks(CHUNK);
     let mut rows = 0;
     while let Some(chunk) = chunks.next().await {
@@ -89,9 +78,7 @@ async fn in_lines(state: &State) -> Result<(), Failed> {
         }
     }
     let unfinished = state.journal().all().await.len() as u64;
-    if let Some(warning) = state.warning() {
-        output::note(&format!("warning: {warning}"));
-    }
+    warn(state, invocation);
     output::note(&format!(
         "{}, {} in {}",
         counted(rows, "file", "files"),
@@ -105,39 +92,44 @@ fn line(out: &mut Out<'_>, row: &Row) -> io::Result<()> {
     writeln!(out, "{:DIGEST$}  {}", row.digest.map_or_else(|| "-".to_owned(), |digest| digest.to_string()), row.key)
 }
 
-async fn in_json(args: &ManifestShowArgs) -> Exit {
-    let (state, failed) = match open(&args.pair).await {
-        Ok(state) => (state, None),
-        Err(failed) => (None, Some(failed)),
-    };
-    let (rows, unfinished, failed) = match &state {
-        Some(state) => match read(state).await {
-            Ok((rows, unfinished)) => (rows, unfinished, failed),
-            Err(error) => (Vec::new(), Vec::new(), Some(Failed::from(error))),
-        },
-        None => (Vec::new(), Vec::new(), failed),
-    };
-    let exit = failed.as_ref().map_or(Exit::Done, Failed::tell);
-    let object = ShowJson {
-        version: json::VERSION,
-        command: "manifest show",
-        source: args.pair.from.to_string(),
-        target: args.pair.to.to_string(),
-        exit_code: exit.code(),
-        error: failed.map(|failed| failed.error),
-        file: state.as_ref().map(State::path),
-        created: state.as_ref().and_then(|state| time(state.created())),
-        last_used: state.as_ref().and_then(State::last_used).and_then(time),
-        warning: state.as_ref().and_then(State::warning).map(str::to_owned),
+async fn write_json(args: &PairArgs, state: Option<&State>, invocation: &Invocation) -> Result<(), CommandError> {
+    let (mut rows, mut unfinished) = (Vec::new(), Vec::new());
+    if let Some(state) = state {
+        rows = state.manifest().rows().try_collect().await?;
+        unfinished = state.journal().all().await;
+        warn(state, invocation);
+    }
+    let fields = Fields {
+        file: state.map(State::path),
+        created: state.and_then(|state| time(state.created())),
+        last_used: state.and_then(State::last_used).and_then(time),
         rows: rows.iter().map(RowJson::from).collect(),
         unfinished: unfinished.iter().map(UnfinishedJson::from).collect(),
+        ..Fields::of_no_state(args)
     };
-    output::data(|out| json::write(out, &object));
-    exit
+    output::data(|out| invocation.envelope(Exit::Done, None, fields).write(out));
+    Ok(())
 }
 
-async fn read(state: &State) -> Result<(Vec<Row>, Vec<(Key, Unfinished)>), ManifestError> {
-    Ok((state.manifest().rows().try_collect().await?, state.journal().all().await))
+fn warn(state: &State, invocation: &Invocation) {
+    if let Some(warning) = state.warning() {
+        invocation.warnings.warn(warning);
+    }
+}
+
+impl Fields<'_> {
+    /// Returns the fields if there is no sync state, or if it cannot be read.
+    pub(super) fn of_no_state(args: &PairArgs) -> Self {
+        Self {
+            source: args.from.to_string(),
+            target: args.to.to_string(),
+            file: None,
+            created: None,
+            last_used: None,
+            rows: Vec::new(),
+            unfinished: Vec::new(),
+        }
+    }
 }
 
 impl<'a> From<&'a Row> for RowJson<'a> {

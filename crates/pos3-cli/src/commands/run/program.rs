@@ -17,6 +17,7 @@ use rustix::termios::tcgetpgrp;
 use tokio::process::Child;
 use tokio::signal::unix::SignalKind;
 
+use crate::command_error::CommandError;
 use crate::exit::{BY_SIGNAL, Exit};
 use crate::tether;
 
@@ -46,16 +47,9 @@ enum Group {
     Shared,
 }
 
-/// A program that cannot be started.
-#[derive(Debug)]
-pub(super) struct NotStarted {
-    pub(super) exit: Exit,
-    pub(super) message: String,
-}
-
 impl Program {
     /// Starts a program with variables added to its environment. It receives SIGTERM when the calling thread ends.
-    pub(super) fn start(command: &[OsString], variables: Vec<(String, PathBuf)>) -> Result<Self, NotStarted> {
+    pub(super) fn start(command: &[OsString], variables: Vec<(String, PathBuf)>) -> Result<Self, CommandError> {
         let (name, arguments) = command.split_first().ok_or_else(|| not_found(OsStr::new("")))?;
         let group = if owns_terminal() { Group::Shared } else { Group::Own };
         let mut command = tether::command(name, arguments);
@@ -133,7 +127,7 @@ fn runs_in(process: i32, group: Pid) -> bool {
 }
 
 /// Finds out before anything is fetched that a program cannot be started.
-pub(super) fn check(command: &[OsString]) -> Result<(), NotStarted> {
+pub(super) fn check(command: &[OsString]) -> Result<(), CommandError> {
     let Some(name) = command.first() else { return Err(not_found(OsStr::new(""))) };
     if name.as_encoded_bytes().contains(&b'/') {
         let path = Path::new(name);
@@ -159,7 +153,7 @@ fn check_file(path: &Path) -> io::Result<()> {
 }
 
 /// Finds out whether the interpreter in the first line of a script is there.
-fn check_interpreter(script: &Path) -> Result<(), NotStarted> {
+fn check_interpreter(script: &Path) -> Result<(), CommandError> {
     let mut line = Vec::new();
     // What cannot be read may still be executed.
     let Ok(mut file) = File::open(script).map(|file| file.take(LONGEST_FIRST_LINE)) else { return Ok(()) };
@@ -181,25 +175,25 @@ fn check_interpreter(script: &Path) -> Result<(), NotStarted> {
     };
     let interpreter = OsStr::from_bytes(interpreter).display();
     let message = format!("'{}' cannot be executed: its interpreter is '{interpreter}', {why}", script.display());
-    Err(NotStarted { exit: Exit::Program(NOT_FOUND), message })
+    Err(CommandError::new(Exit::Program(NOT_FOUND), message))
 }
 
-fn not_found(name: &OsStr) -> NotStarted {
-    NotStarted { exit: Exit::Program(NOT_FOUND), message: format!("there is no program '{}'", name.display()) }
+fn not_found(name: &OsStr) -> CommandError {
+    CommandError::new(Exit::Program(NOT_FOUND), format!("there is no program '{}'", name.display()))
 }
 
 /// Returns why a program cannot be started.
-pub(super) fn not_started(name: &OsStr, error: &io::Error) -> NotStarted {
+pub(super) fn not_started(name: &OsStr, error: &io::Error) -> CommandError {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     if is_missing && Path::new(name).is_file() {
         let message = format!("'{}' cannot be executed: a file that it needs to start is missing", name.display());
-        return NotStarted { exit: Exit::Program(NOT_FOUND), message };
+        return CommandError::new(Exit::Program(NOT_FOUND), message);
     }
     if is_missing {
         return not_found(name);
     }
     let message = format!("'{}' cannot be executed: {error}", name.display());
-    NotStarted { exit: Exit::Program(NOT_EXECUTABLE), message }
+    CommandError::new(Exit::Program(NOT_EXECUTABLE), message)
 }
 
 /// True if a terminal's keys send their signals to this process and to what it starts.

@@ -1,8 +1,8 @@
-//! The file of `run --json-report`, which always has a report of the present run.
+//! The file of `run --json-report`, which always contains a report of the current run.
 //!
-//! A report of an earlier run that stays would be taken for one of this run. So the file is replaced before the inputs are
-//! downloaded, by a report that says that the run has not ended, which also shows that the file can be written. It is
-//! replaced again when the run ends, in whatever way, in one step each time.
+//! A program could mistake the report of an earlier run for that of this run. So pos3 replaces the file before it downloads
+//! the inputs, by a report in the state `running`. This also verifies that the file can be written. When the run ends, pos3
+//! replaces it again. Each replacement is atomic where the directory allows it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Refused;
-use crate::json::{self, ErrorJson};
+use super::fields::Fields;
+use crate::command_error::CommandError;
+use crate::envelope::{Envelope, Head, ResultFields};
+use crate::invocation::Invocation;
 use crate::output::Out;
 
 /// An open report file.
@@ -20,77 +22,65 @@ pub(super) struct ReportFile {
     place: Place,
 }
 
-/// Where the report is written.
+/// How the report is written.
 enum Place {
-    /// To a new file beside the old one, which then takes its name.
+    /// To a new file in the same directory, which then gets the name of the old one.
     Beside,
-    /// To a file in a directory where no other can be made.
+    /// To the file itself, because no other file can be created in its directory.
     Itself(File),
-    /// To a terminal or a pipe, where only the last report is written.
+    /// To a terminal or a pipe. Only the last report is written.
     Stream(File),
 }
 
-/// How far the run is.
+/// The state of the run.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
-    /// It has not ended, or it was killed.
+    /// The run has not ended, or it was killed.
     Running,
-    /// It ended before the program was started.
+    /// The run ended before the program was started.
     NotStarted,
-    /// The program has ended, and so have the uploads.
+    /// The program and the uploads have ended.
     Ended,
 }
 
-/// The report of a run without an account: its program was not started, or has not ended.
-#[derive(Serialize)]
-struct Interim<'a> {
-    version: u32,
-    command: &'static str,
-    state: State,
-    exit_code: Option<u8>,
-    error: Option<&'a ErrorJson>,
-    complete: bool,
-    warnings: [&'a str; 0],
-    inputs: [&'a str; 0],
-    uploads: [&'a str; 0],
-    local: [&'a str; 0],
-}
-
 impl ReportFile {
-    /// Opens the file and replaces what it has by the report of a run that has not ended.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
+    /// Opens the file and replaces its content by the report of a run that has not ended.
+    pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let is_stream = fs::metadata(&path).is_ok_and(|found| !found.is_file());
-        let opened = |path: &Path| OpenOptions::new().write(true).open(path).map_err(|error| message(path, &error));
+        let opened = |path: &Path| OpenOptions::new().write(true).open(path).map_err(|error| unwritten(path, &error));
         if is_stream {
             return Ok(Self { place: Place::Stream(opened(&path)?), path });
         }
         let mut file = Self { path, place: Place::Beside };
-        if let Err(unwritable) = file.write(&Interim::new(State::Running)) {
+        let running = || Envelope {
+            head: Head::new(Some(super::COMMAND)),
+            result: ResultFields { exit_code: None, error: None, warnings: Vec::new() },
+            data: Fields::of_state(State::Running),
+        };
+        if let Err(unwritable) = file.write(&running()) {
             file.place = Place::Itself(opened(&file.path).map_err(|_| unwritable)?);
-            file.write(&Interim::new(State::Running))?;
+            file.write(&running())?;
         }
         Ok(file)
     }
 
     /// Writes the report of a run whose program was not started.
-    pub(super) fn refuse(&mut self, refused: &Refused) -> Result<(), String> {
-        let error = ErrorJson { message: refused.message.clone(), hint: refused.hint.clone() };
-        let exit_code = Some(refused.exit.code());
-        self.finish(&Interim { exit_code, error: Some(&error), ..Interim::new(State::NotStarted) })
+    pub(super) fn refuse(&mut self, invocation: &Invocation, error: &CommandError) -> Result<(), CommandError> {
+        self.finish(&invocation.envelope(error.exit, Some(error), Fields::of_state(State::NotStarted)))
     }
 
     /// Writes the last report.
-    pub(super) fn finish(&mut self, report: &impl Serialize) -> Result<(), String> {
+    pub(super) fn finish(&mut self, report: &Envelope<'_, Fields<'_>>) -> Result<(), CommandError> {
         match &mut self.place {
             Place::Stream(file) => text(report).and_then(|text| file.write_all(&text)),
             Place::Beside | Place::Itself(_) => return self.write(report),
         }
-        .map_err(|error| message(&self.path, &error))
+        .map_err(|error| unwritten(&self.path, &error))
     }
 
-    fn write(&mut self, report: &impl Serialize) -> Result<(), String> {
+    fn write(&mut self, report: &Envelope<'_, Fields<'_>>) -> Result<(), CommandError> {
         let written = text(report).and_then(|text| match &mut self.place {
             Place::Beside => replace(&self.path, &text),
             Place::Itself(file) | Place::Stream(file) => {
@@ -99,34 +89,17 @@ impl ReportFile {
                 file.write_all(&text)
             }
         });
-        written.map_err(|error| message(&self.path, &error))
+        written.map_err(|error| unwritten(&self.path, &error))
     }
 }
 
-impl Interim<'_> {
-    fn new(state: State) -> Self {
-        Self {
-            version: json::VERSION,
-            command: super::COMMAND,
-            state,
-            exit_code: None,
-            error: None,
-            complete: false,
-            warnings: [],
-            inputs: [],
-            uploads: [],
-            local: [],
-        }
-    }
-}
-
-fn text(report: &impl Serialize) -> io::Result<Vec<u8>> {
+fn text(report: &Envelope<'_, Fields<'_>>) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    json::write(&mut Out::for_data(&mut text), report)?;
+    report.write(&mut Out::for_data(&mut text))?;
     Ok(text)
 }
 
-/// Writes a new file beside `path`, which takes its name.
+/// Writes a new file in the directory of `path` and renames it to `path`.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     let mut hidden = std::ffi::OsString::from(".");
@@ -142,6 +115,6 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     written
 }
 
-fn message(path: &Path, error: &io::Error) -> String {
-    format!("cannot write the report to '{}': {error}", path.display())
+fn unwritten(path: &Path, error: &io::Error) -> CommandError {
+    CommandError::failed(format!("cannot write the report to '{}': {error}", path.display()))
 }

@@ -42,7 +42,7 @@ impl Audience {
 impl Observer for Audience {
     fn event(&self, event: &Event<'_>) {
         if let Event::Warning(warning) = event {
-            self.warnings.tell(warning);
+            self.warnings.warn(warning);
         }
         if let Some(watcher) = &*self.watcher.lock().unwrap_or_else(PoisonError::into_inner) {
             watcher.event(event);

@@ -1,0 +1,32 @@
+//! The errors of plan files.
+
+use std::path::Path;
+
+use pos3::{PlanFileError, one_line};
+
+use super::CommandError;
+use crate::exit::Exit;
+use crate::hints;
+
+impl CommandError {
+    /// Returns the error of a plan that `apply` does not execute.
+    pub(crate) fn of_rejected_plan(plan: &Path, error: &PlanFileError) -> Self {
+        let plan = plan.display();
+        match error {
+            PlanFileError::Io(error) => Self::failed(format!("cannot read the plan '{plan}': {error}")),
+            PlanFileError::Spill(error) => Self::failed(format!("cannot check the plan '{plan}': {}", one_line(error)))
+                .with_hint(Some(hints::TEMPORARY.to_owned())),
+            _ => {
+                let hint = matches!(error, PlanFileError::Version(_)).then_some("make the plan again with this program");
+                Self::new(Exit::Refused, format!("refused, nothing was touched: the plan '{plan}': {error}"))
+                    .with_hint(hint.map(str::to_owned))
+            }
+        }
+    }
+
+    /// Returns the error of a plan that could not be written to a file, or to stdout if there is none.
+    pub(crate) fn of_unwritten_plan(file: Option<&Path>, error: &PlanFileError) -> Self {
+        let place = file.map_or("stdout".into(), |path| format!("'{}'", path.display()));
+        Self::failed(format!("cannot write the plan to {place}: {}", one_line(error)))
+    }
+}

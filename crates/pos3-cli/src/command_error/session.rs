@@ -1,0 +1,62 @@
+//! The errors of sessions.
+
+use pos3::{Error, SessionError, Stop, one_line};
+
+use super::CommandError;
+use crate::exit::Exit;
+use crate::hints;
+
+impl From<&SessionError> for CommandError {
+    fn from(error: &SessionError) -> Self {
+        Self::new(exit(error, None), message(error)).with_hint(hint(error))
+    }
+}
+
+/// Returns the exit code. `signal` is the code of the signal that ended the run, if one did.
+pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
+    match error {
+        // A session can copy one file, so this is not refused for safety.
+        SessionError::Open(error) if matches!(**error, Error::SourceIsFile { .. }) => Exit::Failed,
+        SessionError::Open(error) => super::exit(error),
+        SessionError::Transfer { report, .. } => match &report.0.stopped {
+            Some(Stop::Listing { .. }) => Exit::Failed,
+            _ => Exit::of_report(&report.0, signal),
+        },
+        SessionError::Several(errors) => match errors.as_slice() {
+            [only] => exit(only, signal),
+            _ => signal.unwrap_or(Exit::Failed),
+        },
+        SessionError::Different { .. }
+        | SessionError::RemoteConflict { .. }
+        | SessionError::LocalConflict { .. }
+        | SessionError::Conflicts(_)
+        | SessionError::NameTaken(_)
+        | SessionError::NoInterval { .. }
+        | SessionError::BadPattern { .. }
+        | SessionError::BadRate(_) => Exit::Usage,
+        SessionError::Waiting { .. } => signal.unwrap_or(Exit::Failed),
+        _ => Exit::Failed,
+    }
+}
+
+/// Returns the error in one line.
+pub(super) fn message(error: &SessionError) -> String {
+    match error {
+        SessionError::Open(error) => one_line(&**error),
+        SessionError::Several(errors) if errors.len() == 1 => errors.iter().map(message).collect(),
+        other => one_line(other),
+    }
+}
+
+pub(super) fn hint(error: &SessionError) -> Option<String> {
+    match error {
+        SessionError::Open(error) => hints::for_error(error),
+        SessionError::Transfer { report, .. } => match &report.0.stopped {
+            Some(stop) => hints::for_stop(stop),
+            None => hints::for_report(&report.0, hints::EXCLUDE),
+        },
+        SessionError::Several(errors) => errors.iter().find_map(hint),
+        SessionError::Missing { location } => Some(hints::for_nothing(location)),
+        _ => None,
+    }
+}

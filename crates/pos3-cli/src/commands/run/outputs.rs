@@ -1,0 +1,186 @@
+//! The uploads of a run, in words.
+
+use std::path::Path;
+
+use pos3::{Ended, Key, LeftOut, Report, Shape, Signal, SkipReason, Status};
+
+use super::error;
+use crate::args::Place;
+use crate::output::Text;
+use crate::size;
+
+/// The hint about links that lead out of an output.
+const FOLLOW: &str = "hint: upload what they lead to with --follow-symlinks, or leave them out with --exclude";
+
+/// The maximum number of keys that are named for one reason.
+const SHOWN: usize = 20;
+
+/// One output.
+pub(super) struct Output<'a> {
+    pub(super) place: &'a Place,
+    pub(super) path: &'a Path,
+    /// Its last upload, if there was one.
+    pub(super) ended: Option<&'a Ended>,
+    pub(super) status: Option<&'a Status>,
+}
+
+impl<'a> Output<'a> {
+    /// Returns true if it exists and its content was uploaded.
+    pub(super) fn is_uploaded(&self) -> bool {
+        self.ended.is_some_and(Ended::is_uploaded)
+    }
+
+    /// Returns the entries that were left out.
+    pub(super) fn left_out(&self) -> &'a [LeftOut] {
+        self.ended.map(|ended| ended.left_out.as_slice()).unwrap_or_default()
+    }
+
+    /// Returns the keys that were not uploaded, or may not have been.
+    pub(super) fn missing(&self) -> &'a [Key] {
+        self.ended.map(|ended| ended.missing.as_slice()).unwrap_or_default()
+    }
+
+    /// Returns the lines about the output.
+    pub(super) fn words(&self, signal: Option<Signal>) -> Text {
+        let Some(ended) = self.ended else { return self.words_of_no_upload() };
+        let mut text = Text::default();
+        if ended.error.is_some() {
+            self.add_error(ended, signal, &mut text);
+        }
+        if ended.error.is_none() && ended.is_gone {
+            text.line(self.words_of_missing_directory(ended));
+        } else if let Some(report) = ended.report.as_deref() {
+            let how = match (self.is_uploaded(), self.left_out().is_empty()) {
+                (true, true) => "complete in",
+                (true, false) => "uploaded to",
+                (false, _) => "NOT EVERYTHING was uploaded to",
+            };
+            text.line(format!("{}: {how} {}: {}", self.place.name, self.place.url(), done(ended, report, signal)));
+        }
+        self.add_left_out(&mut text);
+        self.add_left_to_others(&mut text);
+        text
+    }
+
+    fn words_of_no_upload(&self) -> Text {
+        let (name, url, path) = (&self.place.name, self.place.url(), self.path.display());
+        let before = match self.status.map_or(0, |status| status.uploaded) {
+            0 => String::new(),
+            uploads => format!("; {} before", size::counted(uploads, "upload")),
+        };
+        Text::of(format!(
+            "{name}: not uploaded to {url} at the end (--sync-on-error was not given){before}; the files are in {path}"
+        ))
+    }
+
+    fn words_of_missing_directory(&self, ended: &Ended) -> String {
+        let (name, url, path) = (&self.place.name, self.place.url(), self.path.display());
+        // The program itself creates an output of one file; pos3 creates a directory.
+        let is_made_by_program = self.place.shape == Shape::File;
+        let why = if is_made_by_program { format!("there is no {path}") } else { format!("{path} is gone") };
+        let withheld = match ended.withheld() {
+            0 => String::new(),
+            files => format!("; {} not deleted because of that", size::counted(files, "file")),
+        };
+        format!("{name}: nothing was uploaded to {url} at the end: {why}{withheld}")
+    }
+
+    fn add_error(&self, ended: &Ended, signal: Option<Signal>, text: &mut Text) {
+        let Some(error) = ended.error.as_ref().map(error::of_session) else { return };
+        let (name, url) = (&self.place.name, self.place.url());
+        text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", error.message));
+        if let Some(report) = ended.done().filter(|_| ended.uploaded + ended.deleted > 0) {
+            text.line(format!("  {}", done(ended, report, signal)));
+        } else if ended.uploaded > 0 {
+            text.line(format!("  {}", uploads(ended, ended.uploaded_at_end)));
+        }
+        self.add_missing(ended, text);
+        if !ended.is_gone {
+            text.line(format!("  the files are in {}", self.path.display()));
+        }
+        if let Some(hint) = error.hint {
+            text.line(format!("hint: {hint}"));
+        }
+    }
+
+    /// Names the files that were not uploaded, or may not have been.
+    fn add_missing(&self, ended: &Ended, text: &mut Text) {
+        let (what, shown) = if ended.is_planned { ("missing", usize::MAX) } else { ("not known to be there", SHOWN) };
+        for key in ended.missing.iter().take(shown) {
+            text.line(format!("  {what}: {}", self.remote(key)));
+        }
+        add_more(ended.missing.len().saturating_sub(shown), text);
+    }
+
+    fn add_left_out(&self, text: &mut Text) {
+        for left in self.left_out() {
+            text.line(format!("  left out: {}", words_of_left_out(left)));
+        }
+        let lacks_content = self.left_out().iter().any(|left| left.lacks_content() && left.link.is_some());
+        if lacks_content {
+            text.line(format!("  the content of these links is not in {}", self.place.url()));
+        }
+        if lacks_content || self.left_out().iter().any(|left| left.has_old_object) {
+            text.line(FOLLOW);
+        }
+    }
+
+    /// Names the files that were not uploaded because another writer replaced or removed the object.
+    fn add_left_to_others(&self, text: &mut Text) {
+        let mut left = self.ended.into_iter().flat_map(Ended::left_to_others);
+        for (key, why) in left.by_ref().take(SHOWN) {
+            let what = if why == SkipReason::Removed { "removed" } else { "replaced" };
+            text.line(format!("  not uploaded, because another writer {what} it: {}", self.remote(&key)));
+        }
+        add_more(left.count(), text);
+    }
+
+    /// Returns the URL of a key. An output of one file has only one.
+    fn remote(&self, key: &Key) -> String {
+        let url = self.place.url();
+        let is_one_file = !self.path.is_dir() && url.ends_with(&format!("/{key}"));
+        if is_one_file { url } else { self.place.location.child(key) }
+    }
+}
+
+fn add_more(count: usize, text: &mut Text) {
+    if count > 0 {
+        text.line(format!("  and {} more (--json-report names all)", size::count(count as u64)));
+    }
+}
+
+/// Returns the number of uploads, and how many of them were made at the end.
+fn uploads(ended: &Ended, at_end: u64) -> String {
+    let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
+    format!("{uploads} ({bytes}), {} at the end", size::count(at_end))
+}
+
+/// Returns the counts of an upload.
+fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
+    let mut text = match report.tally.unchanged + report.copied {
+        0 => "nothing to upload".to_owned(),
+        there => format!("{} there", size::counted(there, "file")),
+    };
+    if ended.uploaded > 0 {
+        text.push_str(&format!("; {}", uploads(ended, report.copied)));
+    }
+    if ended.deleted > 0 {
+        text.push_str(&format!("; {} deleted", size::counted(ended.deleted, "file")));
+    }
+    if ended.withheld() > 0 {
+        let empty = "the directory is empty (only the run that empties it deletes them, with --allow-empty)";
+        let why = if signal.is_some() { "a signal came" } else { empty };
+        text.push_str(&format!("; {} not deleted because {why}", size::counted(ended.withheld(), "file")));
+    }
+    text
+}
+
+fn words_of_left_out(left: &LeftOut) -> String {
+    match &left.link {
+        Some(link) => {
+            let old = if left.has_old_object { "; its object still has the earlier content" } else { "" };
+            format!("{}, a symbolic link to {}{old}", left.key, link.target().display())
+        }
+        None => format!("{} because {}", left.key, left.why),
+    }
+}
