@@ -3,10 +3,10 @@
 //! Parsing checks every value that can be checked without looking at files or servers.
 
 mod apply;
-mod asked;
 mod check;
 mod cleanup;
 mod concurrency;
+mod duration;
 mod explain;
 mod filter;
 mod job;
@@ -14,7 +14,6 @@ mod ls;
 mod manifest;
 mod path;
 mod plan;
-mod profile;
 mod run;
 mod s3;
 mod session;
@@ -25,13 +24,9 @@ mod transfer;
 use std::ffi::OsString;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use pos3::Location;
 
-use crate::name;
-
 pub(crate) use apply::ApplyArgs;
-pub(crate) use asked::Asked;
 pub(crate) use check::CheckArgs;
 pub(crate) use cleanup::CleanupArgs;
 pub(crate) use concurrency::ConcurrencyArgs;
@@ -48,136 +43,6 @@ pub(crate) use show::{Detail, Show, ShowArgs};
 pub(crate) use sync::{SafetyArgs, SyncArgs, SyncManifestArgs};
 pub(crate) use transfer::{DownloadArgs, TransferArgs, UploadArgs};
 
-const HELP: &str = "\
-Examples:
-  pos3-cli sync ./data s3://bucket/data            # upload new or changed files
-  pos3-cli sync s3://bucket/data ./data --delete   # make ./data exactly like it
-  pos3-cli sync ./data s3://bucket/data -n         # only print the actions
-  pos3-cli plan ./data s3://bucket/data -o plan    # write the actions to a file
-  pos3-cli apply plan                              # execute that file
-  pos3-cli check ./data s3://bucket/data           # compare, change nothing
-  pos3-cli explain ./data s3://bucket/data a.txt   # explain one action
-  data=$(pos3-cli download s3://bucket/data)       # download, print the path
-  pos3-cli upload s3://bucket/out --local ./out    # upload a directory once
-  pos3-cli ls s3://bucket/data -r                  # list everything below data/
-  pos3-cli manifest show ./data s3://bucket/data   # show the sync state
-  pos3-cli cleanup s3://bucket/data                # list unfinished uploads
-  pos3-cli run --download in=s3://bucket/data --upload out=s3://bucket/out \\
-    -- sh -c 'cp -r \"$POS3_PATH_IN\"/. \"$POS3_PATH_OUT\"'
-
-Locations:
-  s3://BUCKET/PREFIX   a prefix or an object, exactly as written: '#', '?', '%'
-                       and spaces need no encoding
-  s3://PROFILE@BUCKET  a bucket on the server of a profile, with the profile's
-                       credentials; the name 'aws' means no profile
-  PATH                 a local path (also file:///PATH, percent-encoded)
-  memory://NAME        a store in memory, for experiments
-
-Environment:
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-                       credentials; if they are not set, pos3 tries the AWS
-                       profile, a web identity, a container and the instance
-  AWS_PROFILE, AWS_DEFAULT_PROFILE
-                       the AWS profile
-  AWS_METADATA_SERVICE_TIMEOUT, AWS_METADATA_SERVICE_NUM_ATTEMPTS
-                       how many seconds to wait for the credentials of the
-                       instance, and how often to try
-  AWS_REGION, AWS_DEFAULT_REGION
-                       the region [default: us-east-1]
-  AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL
-                       the URL of the S3 server [default: Amazon S3]
-  AWS_CA_BUNDLE        a PEM file; https trusts only its certificates
-  POS3_PROFILES_FILE   the file that defines the profiles
-                       [default: $XDG_CONFIG_HOME/pos3/profiles.toml, else
-                       ~/.config/pos3/profiles.toml]
-  POS3_STATE_DIR       the directory of the sync state
-                       [default: $XDG_STATE_HOME/pos3, else ~/.local/state/pos3]
-  POS3_CACHE_ROOT      the directory of local copies
-                       [default: ~/.cache/positronic/s3]
-  TMPDIR               the directory of temporary files [default: /tmp]
-  NO_COLOR             if set, the output has no colours
-
-Exit codes:
-  0    success
-  1    a failure, a skipped file, or a bucket, prefix or source directory that
-       does not exist; everything else was done
-  2    invalid arguments, environment or profile
-       ('download', 'upload' and 'ls' exit with 1 if a profile is invalid)
-  3    the two locations differ ('check' only)
-  4    refused for safety; nothing was deleted
-  5    success, but the result could not be written to stdout
-  N    the exit code of the program ('run' only); 127 if the program does not
-       exist, 126 if it cannot be executed
-  130  ended by Ctrl-C (143: SIGTERM, 129: SIGHUP, 131: SIGQUIT); after the
-       signal, nothing was deleted";
-
-/// Sync directories with S3, safely.
-#[derive(Debug, Parser)]
-#[command(name = "pos3-cli", version, about, after_help = HELP, max_term_width = 80)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// The commands. Their doc comments are their descriptions in the help; those of their arguments are not shown.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Make the target like the source
-    Sync(Box<SyncArgs>),
-    /// Write the actions of a sync to a file
-    Plan(Box<PlanArgs>),
-    /// Execute a plan, except for actions that are stale
-    Apply(Box<ApplyArgs>),
-    /// Compare two locations without changing them
-    Check(Box<CheckArgs>),
-    /// Explain what a sync would do with one path
-    Explain(Box<ExplainArgs>),
-    /// Download a prefix or an object and print its local path
-    Download(Box<DownloadArgs>),
-    /// Upload a local directory or file
-    Upload(Box<UploadArgs>),
-    /// Run a program with inputs from S3 and outputs to S3
-    Run(Box<RunArgs>),
-    /// List the contents of a location
-    Ls(LsArgs),
-    /// Show or remove the sync state of two locations
-    Manifest(ManifestArgs),
-    /// List or abort unfinished uploads
-    Cleanup(CleanupArgs),
-}
-
-impl Command {
-    /// Returns true if the command starts another program, which inherits the limits and signal actions of this process.
-    pub(crate) fn runs_a_program(&self) -> bool {
-        matches!(self, Self::Run(_))
-    }
-}
-
-/// Parses a command line, whose first argument is the name of the program.
-pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let mut command = without_empty_variables(with_negative_numbers(Cli::command()))
-        .bin_name(name::name())
-        .display_name(name::name());
-    let matches = command.try_get_matches_from_mut(arguments)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    Ok(cli.located())
-}
-
-/// Lets every option take a negative number as its value. The parser of the value then reports the error; clap alone
-/// would report an unknown option `-1`.
-fn with_negative_numbers(command: clap::Command) -> clap::Command {
-    let is_option = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_positional();
-    let command = command.mut_args(|arg| if is_option(&arg) { arg.allow_negative_numbers(true) } else { arg });
-    command.mut_subcommands(with_negative_numbers)
-}
-
-/// Treats an empty environment variable of an option as not set.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg });
-    command.mut_subcommands(without_empty_variables)
-}
-
 /// Returns a parser of locations. An invalid location is a usage error.
 fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().try_map(|text: OsString| Location::from_os_str(&text))
@@ -191,25 +56,4 @@ fn lasting_location() -> impl TypedValueParser<Value = Location> {
         }
         Location::Remote(_) | Location::Local(_) => Ok(location),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_backup_in_memory_is_a_usage_error() {
-        let parse = |place: &str| Cli::try_parse_from(["pos3-cli", "sync", "a", "s3://b", "--backup-dir", place]);
-        let error = parse("memory://old").unwrap_err();
-        assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation);
-        assert!(error.to_string().contains("'memory://old' is gone when the program ends"), "{error}");
-        assert!(parse("s3://old").is_ok() && parse("old").is_ok());
-        let error = Cli::try_parse_from(["pos3-cli", "apply", "plan", "--backup-dir", "memory://old"]).unwrap_err();
-        assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation);
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        with_negative_numbers(Cli::command()).debug_assert();
-    }
 }

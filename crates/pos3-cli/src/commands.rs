@@ -1,4 +1,4 @@
-//! The commands: options, one call of the library, output.
+//! The commands. Each file implements [`Execute`](crate::invocation::Execute) for the arguments of one command.
 
 mod account;
 mod apply;
@@ -20,9 +20,7 @@ use std::io;
 
 use pos3::{FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
 
-use crate::args::{Cli, Command, S3Args};
-use crate::exit::Exit;
-use crate::invocation::execute;
+use crate::args::S3Args;
 use crate::warnings::Warnings;
 
 const S3: &str = "s3";
@@ -30,25 +28,8 @@ const S3: &str = "s3";
 #[cfg(target_os = "linux")]
 pub(crate) use run::not_started;
 
-/// Does what the command line says.
-pub(crate) async fn run(cli: Cli) -> Exit {
-    match cli.command {
-        Command::Sync(args) => execute(&*args).await,
-        Command::Plan(args) => execute(&*args).await,
-        Command::Apply(args) => execute(&*args).await,
-        Command::Check(args) => execute(&*args).await,
-        Command::Explain(args) => execute(&*args).await,
-        Command::Download(args) => execute(&*args).await,
-        Command::Upload(args) => execute(&*args).await,
-        Command::Run(args) => execute(&*args).await,
-        Command::Ls(args) => execute(&args).await,
-        Command::Manifest(args) => execute(&args).await,
-        Command::Cleanup(args) => execute(&args).await,
-    }
-}
-
-/// Returns the schemes of this program. The environment is asked about S3 only where S3 is used: what is wrong there must
-/// not stop a sync between two disks.
+/// Returns the registry of locations. The S3 settings of the environment are read only if a location uses S3, so an invalid
+/// setting does not stop a sync between two disks.
 fn registry(
     s3: &S3Args,
     warnings: &Warnings,

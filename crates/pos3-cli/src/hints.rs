@@ -11,6 +11,7 @@ use pos3::{
 use rustix::io::Errno;
 
 use crate::name;
+use crate::shell::quoted;
 
 /// Says that there is no TLS with a server.
 const NOT_SECURE: &str = "no secure connection";
@@ -144,11 +145,6 @@ pub(crate) fn for_nothing(location: &str) -> String {
         ),
         None => format!("check the spelling, and the bucket with '{} ls'", name::name()),
     }
-}
-
-/// Returns a word as a shell reads it.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Returns the commands that copy one file, which a sync does not.

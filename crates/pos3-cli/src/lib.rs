@@ -1,6 +1,9 @@
-//! The command line of pos3: arguments to options, one library call, output. It is a library for its own binaries alone.
+//! The command line of pos3: it parses arguments, calls the library and prints the result.
+//!
+//! It is a library only because two binaries share it.
 
 mod args;
+mod cli;
 mod command_error;
 mod commands;
 mod envelope;
@@ -13,6 +16,7 @@ mod lines;
 mod name;
 mod output;
 mod progress;
+mod shell;
 mod signals;
 mod size;
 mod summary;
@@ -25,10 +29,10 @@ use std::time::Duration;
 use crate::command_error::{CommandError, ErrorPrefix};
 use crate::exit::Exit;
 
-/// How long work that nobody waits for any more may hold up the end of the process.
+/// The maximum time that background work may delay the end of the process.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
-/// Does what the command line says.
+/// Executes the command line of the process and returns the exit code.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(output::panicked));
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -36,15 +40,15 @@ pub fn main() -> ExitCode {
     if let Some(not_started) = tether::take_over(&arguments) {
         return not_started.into();
     }
-    let asked = args::Asked::of(&arguments);
-    let exit = match args::parse(arguments) {
-        Ok(cli) => run(cli, &asked),
-        Err(error) => output::usage(error, &asked),
+    let asked = cli::Asked::of(&arguments);
+    let exit = match cli::parse(arguments) {
+        Ok(cli) => run(&cli, &asked),
+        Err(error) => cli::usage(error, &asked),
     };
     output::end(exit).into()
 }
 
-fn run(cli: args::Cli, asked: &args::Asked) -> Exit {
+fn run(cli: &cli::Cli, asked: &cli::Asked) -> Exit {
     if !cli.command.runs_a_program() {
         limits::raise_open_files();
     }
@@ -59,7 +63,7 @@ fn run(cli: args::Cli, asked: &args::Asked) -> Exit {
     };
     let exit = runtime.block_on(async {
         signals::survive_the_limit_of_file_sizes();
-        commands::run(cli).await
+        cli.command.execute().await
     });
     runtime.shutdown_timeout(LEFTOVERS);
     exit

@@ -5,7 +5,6 @@
 
 mod stdout;
 mod text;
-mod usage;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::panic::PanicHookInfo;
@@ -18,7 +17,6 @@ use crate::name;
 
 pub(crate) use stdout::{Reader, data, end};
 pub(crate) use text::{Out, Text, message};
-pub(crate) use usage::usage;
 
 /// The bar that stands on the terminal, if one does. There is one terminal, whoever writes to it.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);

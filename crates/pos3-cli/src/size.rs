@@ -1,6 +1,8 @@
-//! Numbers as people read them.
+//! Sizes, rates, counts and times for users.
 
 use std::time::Duration;
+
+use indicatif::HumanCount;
 
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
@@ -11,7 +13,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
-    // What would be shown as 1024.0 is one of the next unit.
+    // A value that would be rounded to 1024.0 has the next unit.
     while value >= 1023.95 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;
@@ -19,31 +21,23 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// Returns bytes per second, or nothing if no time has passed.
+/// Returns bytes per second, or nothing if the duration is zero.
 pub(crate) fn rate(moved: u64, elapsed: Duration) -> Option<String> {
     let seconds = elapsed.as_secs_f64();
     (seconds > 0.0).then(|| format!("{}/s", bytes((moved as f64 / seconds) as u64)))
 }
 
-/// Returns a count with its thousands apart: `10,000`.
+/// Returns a count with separators: `10,000`.
 pub(crate) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
+    HumanCount(count).to_string()
 }
 
-/// Returns a count of things: `1 file`, `2 files`.
+/// Returns a count with its noun: `1 file`, `2 files`.
 pub(crate) fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// Returns a time: `40 ms`, `1.4 s`, `75 s`, `2 h 05 min`.
+/// Returns a duration: `40 ms`, `1.4 s`, `75 s`, `2 h 05 min`.
 pub(crate) fn time(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     match seconds {

@@ -62,6 +62,11 @@ pub(crate) struct ApplyArgs {
 }
 
 impl ApplyArgs {
+    /// Adds the profile of `--profile` to the backup location. The plan file has its locations with their profiles.
+    pub(crate) fn add_profile(&mut self) {
+        self.s3.add_profile(&mut self.safety.backup_dir);
+    }
+
     pub(crate) fn options(&self) -> SyncOptions {
         SyncOptions::default()
             .with_preconditions(Preconditions::Strict)

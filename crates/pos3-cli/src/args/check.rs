@@ -74,6 +74,11 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
+    /// Adds the profile of `--profile` to the locations.
+    pub(crate) fn add_profile(&mut self) {
+        self.s3.add_profile([&mut self.from, &mut self.to]);
+    }
+
     /// Returns the options of a plan that contains every difference. Reads the files of `--exclude-from`.
     pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
         let everything = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);

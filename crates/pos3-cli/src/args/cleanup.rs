@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use pos3::Location;
 
+use super::duration::age;
 use super::{S3Args, location};
 
 const EXAMPLES: &str = "\
@@ -47,34 +48,9 @@ pub(crate) struct CleanupArgs {
     pub(crate) s3: S3Args,
 }
 
-fn age(text: &str) -> Result<Duration, String> {
-    let seconds = |unit: char| match unit {
-        's' => Some(1),
-        'm' => Some(60),
-        'h' => Some(60 * 60),
-        'd' => Some(24 * 60 * 60),
-        _ => None,
-    };
-    let age = text.char_indices().next_back().and_then(|(at, unit)| {
-        let number: u64 = text[..at].parse().ok()?;
-        number.checked_mul(seconds(unit)?)
-    });
-    age.map(Duration::from_secs).ok_or_else(|| "write a number and a unit: 90s, 30m, 12h or 7d".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_a_number_and_a_unit() {
-        for (text, seconds) in
-            [("0s", Some(0)), ("90s", Some(90)), ("2m", Some(120)), ("1h", Some(3600)), ("7d", Some(604_800))]
-        {
-            assert_eq!(age(text).ok(), seconds.map(Duration::from_secs), "{text}");
-        }
-        for text in ["", "7", "d", "-1d", "1w", "1.5h", "1é", "99999999999999999999d", "999999999999999999d"] {
-            assert!(age(text).is_err(), "{text}");
-        }
+impl CleanupArgs {
+    /// Adds the profile of `--profile` to the location.
+    pub(crate) fn add_profile(&mut self) {
+        self.s3.add_profile([&mut self.location]);
     }
 }

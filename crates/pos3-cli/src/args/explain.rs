@@ -36,3 +36,10 @@ pub(crate) struct ExplainArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 }
+
+impl ExplainArgs {
+    /// Adds the profile of `--profile` to the locations.
+    pub(crate) fn add_profile(&mut self) {
+        self.job.add_profile();
+    }
+}

@@ -81,6 +81,11 @@ struct DeleteArgs {
 }
 
 impl JobArgs {
+    /// Adds the profile of `--profile` to the locations.
+    pub(crate) fn add_profile(&mut self) {
+        self.s3.add_profile([&mut self.from, &mut self.to]);
+    }
+
     /// Returns the options of the sync. Reads the files of `--exclude-from`.
     pub(crate) fn options(&self) -> Result<SyncOptions, FilterArgsError> {
         let DeleteArgs { delete, max_delete, allow_empty } = self.delete;
@@ -123,7 +128,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::cli::{Cli, Command};
 
     fn parse(arguments: &[&str]) -> Result<SyncOptions, clap::Error> {
         let whole = ["pos3-cli", "sync", "a", "b"].iter().chain(arguments);

@@ -55,6 +55,11 @@ pub(crate) struct LsArgs {
 }
 
 impl LsArgs {
+    /// Adds the profile of `--profile` to the location.
+    pub(crate) fn add_profile(&mut self) {
+        self.s3.add_profile([&mut self.location]);
+    }
+
     pub(crate) fn depth(&self) -> Depth {
         if self.recursive { Depth::Recursive } else { Depth::Level }
     }

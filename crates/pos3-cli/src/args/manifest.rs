@@ -109,6 +109,25 @@ fn whole_seconds(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "give a whole number of seconds, 0 or more".to_owned())
 }
 
+impl ManifestArgs {
+    /// Adds the profile of `--profile` to the locations.
+    pub(crate) fn add_profile(&mut self) {
+        let pair = match &mut self.command {
+            ManifestCommand::Show(args) => &mut args.pair,
+            ManifestCommand::Forget(args) => &mut args.pair,
+        };
+        pair.s3.add_profile([&mut pair.from, &mut pair.to]);
+    }
+
+    /// Returns the two locations.
+    pub(crate) fn pair(&self) -> &PairArgs {
+        match &self.command {
+            ManifestCommand::Show(args) => &args.pair,
+            ManifestCommand::Forget(args) => &args.pair,
+        }
+    }
+}
+
 impl LockArgs {
     pub(crate) fn wait(self) -> Wait {
         match self.lock_wait {

@@ -44,6 +44,11 @@ pub(crate) struct PlanArgs {
 }
 
 impl PlanArgs {
+    /// Adds the profile of `--profile` to the locations.
+    pub(crate) fn add_profile(&mut self) {
+        self.job.add_profile();
+    }
+
     /// Returns the file to write, or `None` for stdout.
     pub(crate) fn file(&self) -> Option<&PathBuf> {
         Some(&self.output).filter(|path| path.as_os_str() != OsStr::new("-"))

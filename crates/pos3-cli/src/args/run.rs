@@ -8,6 +8,7 @@ use clap::Args;
 use pos3::{Guards, Location, MaxDelete, Shape, Symlinks};
 
 use super::SessionArgs;
+use super::duration::seconds;
 use super::job::max_delete;
 use super::path::local_path;
 use super::session::PATTERNS;
@@ -203,13 +204,12 @@ impl RunArgs {
         download.chain(upload).chain(sync)
     }
 
-    /// Adds the profile of `--profile` to the `s3://` places that name none.
-    pub(super) fn locate(&mut self) {
+    /// Adds the profile of `--profile` to the locations.
+    pub(crate) fn add_profile(&mut self) {
         let outputs = self.upload.iter_mut().chain(&mut self.sync);
         let files = self.upload_file.iter_mut().chain(&mut self.sync_file);
-        for place in self.download.iter_mut().chain(outputs).chain(files) {
-            self.session.s3.locate(&mut place.location);
-        }
+        let places = self.download.iter_mut().chain(outputs).chain(files);
+        self.session.s3.add_profile(places.map(|place| &mut place.location));
     }
 
     /// Returns the name of a place whose environment variable another place already uses.
@@ -246,11 +246,6 @@ fn interval(text: &str) -> Result<Interval, String> {
         return Err("the interval must be greater than zero; 'none' uploads only at the end".to_owned());
     }
     Ok(Interval(Some(interval)))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text.parse::<f64>().map_err(|_| "give a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(number).map_err(|_| "give a number of seconds that is not negative".to_owned())
 }
 
 #[cfg(test)]

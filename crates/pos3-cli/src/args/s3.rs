@@ -54,9 +54,10 @@ impl S3Args {
         Ok(provider.with_warnings(move |warning| warnings.warn(warning)))
     }
 
-    /// Adds the profile of `--profile` to an `s3://` location that names none. Plans and messages then name the server.
-    pub(crate) fn locate(&self, location: &mut Location) {
-        if let Some(profile) = self.profile.as_deref().filter(|_| location.scheme() == SCHEME) {
+    /// Adds the profile of `--profile` to the `s3://` locations that name none.
+    pub(crate) fn add_profile<'a>(&self, locations: impl IntoIterator<Item = &'a mut Location>) {
+        let Some(profile) = &self.profile else { return };
+        for location in locations.into_iter().filter(|location| location.scheme() == SCHEME) {
             *location = location.clone().with_default_profile(profile);
         }
     }

@@ -60,6 +60,14 @@ pub(crate) struct SafetyArgs {
     verify: bool,
 }
 
+impl SyncArgs {
+    /// Adds the profile of `--profile` to the locations.
+    pub(crate) fn add_profile(&mut self) {
+        self.job.add_profile();
+        self.job.s3.add_profile(&mut self.safety.backup_dir);
+    }
+}
+
 impl SafetyArgs {
     pub(crate) fn verify(&self) -> Verify {
         if self.verify { Verify::Require } else { Verify::WhereKnown }

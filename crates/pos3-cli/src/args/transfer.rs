@@ -59,7 +59,15 @@ pub(crate) struct UploadArgs {
     pub(crate) transfer: TransferArgs,
 }
 
+impl DownloadArgs {
+    /// Does nothing: the command parses its URL when it starts, and adds the profile then.
+    pub(crate) fn add_profile(&mut self) {}
+}
+
 impl UploadArgs {
+    /// Does nothing: the command parses its URL when it starts, and adds the profile then.
+    pub(crate) fn add_profile(&mut self) {}
+
     pub(crate) fn symlinks(&self) -> Symlinks {
         if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
     }

@@ -17,7 +17,8 @@ impl CommandError {
             PlanFileError::Spill(error) => Self::failed(format!("cannot check the plan '{plan}': {}", one_line(error)))
                 .with_hint(Some(hints::TEMPORARY.to_owned())),
             _ => {
-                let hint = matches!(error, PlanFileError::Version(_)).then_some("make the plan again with this program");
+                let hint =
+                    matches!(error, PlanFileError::Version(_)).then_some("make the plan again with this program");
                 Self::new(Exit::Refused, format!("refused, nothing was touched: the plan '{plan}': {error}"))
                     .with_hint(hint.map(str::to_owned))
             }

@@ -37,11 +37,7 @@ impl Execute for ManifestArgs {
     }
 
     fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
-        let pair = match &self.command {
-            ManifestCommand::Show(args) => &args.pair,
-            ManifestCommand::Forget(args) => &args.pair,
-        };
-        show::Fields::of_no_state(pair)
+        show::Fields::of_no_state(self.pair())
     }
 }
 

@@ -14,10 +14,10 @@ use crate::exit::Exit;
 use crate::invocation::{Execute, Invocation};
 use crate::json::SyncFields;
 use crate::lines::Lines;
-use crate::output;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::warnings::Warnings;
+use crate::{output, shell};
 
 impl Execute for PlanArgs {
     fn name(&self) -> &'static str {
@@ -97,9 +97,7 @@ fn as_typed() -> String {
     let arguments = std::env::args_os().skip(1).map(|argument| {
         let typed = argument.to_string_lossy();
         let was_endpoint = std::mem::replace(&mut is_endpoint, typed == "--endpoint-url");
-        let text = if was_endpoint { without_userinfo(&typed) } else { redacted(&typed) }.into_owned();
-        let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
-        if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+        shell::word(&if was_endpoint { without_userinfo(&typed) } else { redacted(&typed) })
     });
     arguments.collect::<Vec<_>>().join(" ")
 }

@@ -45,7 +45,7 @@ impl<'a> Transfer<'a> {
         }
         let not_started = |error: SessionError| CommandError::of_python_session(&error);
         let mut remote: Location = args.url.parse().map_err(|error| not_started(Error::from(error).into()))?;
-        args.session.s3.locate(&mut remote);
+        args.session.s3.add_profile([&mut remote]);
         let sessions = Sessions::new(&args.session, &invocation.warnings, &[&remote]).map_err(not_started)?;
         let path = sessions.builder().open().and_then(|session| {
             let path = session.local_path(&remote.to_string(), args.local.as_deref(), None)?;

@@ -18,7 +18,7 @@ impl Growing {
         Self { separator: "" }
     }
 
-    /// Writes the fields before the array, and its name.
+    /// Writes the fields before the array, and the name of the array.
     pub(crate) fn begin(&self, out: &mut Out<'_>, fields: &impl Serialize, array: &str) -> io::Result<()> {
         let mut object = Vec::new();
         write_json(&mut object, fields)?;

@@ -1,5 +1,5 @@
-//! Which keys a person may mean by a path: it should be relative to both locations, and it is often typed as it stands on
-//! the screen, with the source or the target before it.
+//! The keys that a user may mean by a path. It should be relative to both locations, but users often copy a path from the
+//! screen, which begins with the source or the target.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use pos3::{Key, Location};
 
 use crate::args::ExplainArgs;
 
-/// Returns the relative keys that may be meant, the likeliest first.
+/// Returns the relative keys that the user may mean, the likeliest first.
 ///
 /// # Errors
 ///
-/// Why it can be none below these locations.
+/// The path cannot be below these locations.
 pub(super) fn keys(args: &ExplainArgs) -> Result<Vec<Key>, String> {
     let typed = args.path.as_str();
     let sides = [&args.job.from, &args.job.to];
     let mut keys: Vec<String> = match typed.parse() {
         Ok(mut url @ Location::Remote(_)) => {
-            args.job.s3.locate(&mut url);
+            args.job.s3.add_profile([&mut url]);
             sides.iter().filter_map(|side| below_prefix(side, &url)).collect()
         }
         Ok(Location::Local(path)) if path.is_absolute() => below_directories(sides, &path, typed),
@@ -26,7 +26,7 @@ pub(super) fn keys(args: &ExplainArgs) -> Result<Vec<Key>, String> {
             [literal].into_iter().chain(below_directories(sides, &path, typed)).collect()
         }
         Err(error) if typed.contains("://") || typed.is_empty() => return Err(error.to_string()),
-        // A key may begin like a URL that is none.
+        // The text looks like an invalid URL, but a key may look so too.
         Err(_) => vec![typed.to_owned()],
     };
     keys.dedup();
@@ -43,7 +43,7 @@ pub(super) fn keys(args: &ExplainArgs) -> Result<Vec<Key>, String> {
     Ok(keys.into_iter().map(Key::from).collect())
 }
 
-/// Returns the relative key of a URL that lies below a location.
+/// Returns the relative key of a URL if it is below the location.
 fn below_prefix(side: &Location, url: &Location) -> Option<String> {
     let (Location::Remote(side), Location::Remote(url)) = (side, url) else { return None };
     let is_same_bucket = (side.scheme(), side.profile(), side.bucket()) == (url.scheme(), url.profile(), url.bucket());
@@ -53,7 +53,7 @@ fn below_prefix(side: &Location, url: &Location) -> Option<String> {
     relative.filter(|_| is_same_bucket).map(str::to_owned)
 }
 
-/// Returns the relative keys of a local path below those locations that are directories.
+/// Returns the relative keys of a local path that is below a local location.
 fn below_directories(sides: [&Location; 2], path: &Path, typed: &str) -> Vec<String> {
     let path = resolved(path);
     let roots = sides.into_iter().filter_map(Location::path).map(resolved);
@@ -61,7 +61,7 @@ fn below_directories(sides: [&Location; 2], path: &Path, typed: &str) -> Vec<Str
     relative.map(|relative| if typed.ends_with('/') { relative + "/" } else { relative }).collect()
 }
 
-/// Returns a path with the links above its last name resolved, as far as it exists.
+/// Returns a path with all links resolved except the last component. Parts that do not exist stay as they are.
 fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let parent = absolute.parent().and_then(|parent| std::fs::canonicalize(parent).ok());

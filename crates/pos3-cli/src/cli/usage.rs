@@ -7,11 +7,11 @@ use std::error::Error as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use pos3::printable;
 
-use super::{Text, data, text};
-use crate::args::Asked;
+use super::Asked;
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::name;
+use crate::output::{Text, data, text};
 
 /// Writes the output and returns the exit code.
 pub(crate) fn usage(mut error: clap::Error, asked: &Asked) -> Exit {
