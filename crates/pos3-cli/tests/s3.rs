@@ -42,6 +42,7 @@ mod sources;
 mod tls;
 mod trees;
 mod truth;
+mod unsaved;
 mod upload;
 mod warnings;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
-use crate::entry::Entry;
+use crate::compare::comparable;
+use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
 use crate::key::Key;
 use crate::store::{Content, EntryStream, ListOptions, RemoteStore, Result};
@@ -97,6 +98,12 @@ impl Tree {
     pub fn content(&self, relative: &Entry) -> Content {
         let entry = Entry { key: self.key(&relative.key), ..relative.clone() };
         Content::stored(self.store.clone(), entry)
+    }
+
+    /// Reads the content of a relative entry and returns its MD5, or `None` if the content cannot be read as it was
+    /// listed.
+    pub async fn md5(&self, relative: &Entry) -> Option<Digest> {
+        comparable(self.content(relative)).await
     }
 
     /// Looks up a relative key and returns its current entry, with the relative key. An error names `operation` as what

@@ -1,6 +1,7 @@
 //! Sessions, which maintain local copies of remote locations: [`Session`].
 
 mod background;
+mod beginning;
 mod builder;
 mod contention;
 mod counting;
@@ -24,6 +25,7 @@ mod signals;
 mod status;
 mod transfer;
 mod unknown;
+mod unsaved;
 mod watch;
 
 use std::fmt;
@@ -200,8 +202,7 @@ use signals::Signals;
 ///
 /// By default, an upload deletes nothing remotely; see [`RemoteDelete`]. [`RemoteDelete::Seen`] deletes an object under
 /// three conditions: the session saw its file locally and the file is gone, this machine uploaded or downloaded it, and
-/// no other writer has changed it since then. Only a clean end deletes an object whose file is absent once. In the
-/// background, two consecutive uploads must find the file absent. So an output that the program removes and writes
+/// no other writer has changed it since then. Only a clean end deletes. So an output that the program removes and writes
 /// again never loses its object, even if the program is killed in between. A new directory deletes nothing, whatever
 /// earlier runs uploaded, and objects of other writers stay. A directory that was emptied deletes nothing either,
 /// unless its [guards](UploadOptions::guards) allow it. This is not an error, but pos3 warns and counts the withheld
@@ -224,8 +225,9 @@ use signals::Signals;
 /// If several processes of one machine request the same location and the same local path at once, only one of them
 /// transfers it, and the others wait. If that process dies, the next one continues. The processes share the
 /// [`state`](SessionBuilder::state) directory. It records which files were equal, so that unchanged files are neither
-/// read nor transferred again, and which transfers are unfinished, so that large files are resumed. You can delete it
-/// at any time; this costs time, never data. There is no sync state for `memory://`.
+/// read nor transferred again, and which transfers are unfinished, so that large files are resumed. If you delete
+/// it, later transfers compare more files. It also marks unsaved output outside the cache root; after the loss of a mark,
+/// a download may overwrite that output. There is no sync state for `memory://`.
 ///
 /// # Excluded and skipped files
 ///
@@ -438,7 +440,7 @@ impl Session {
         self.check_open()?;
         let uploads = self.inner.uploads();
         let flushed = join_all(uploads.iter().map(async |registration| {
-            let outcome = transfer::upload(&self.inner, registration, Occasion::Flush).await;
+            let outcome = transfer::upload(&self.inner, registration, Occasion::Work).await;
             background::record(registration, &outcome);
             background::schedule(registration);
             outcome.err()
@@ -477,6 +479,14 @@ impl Session {
     /// [`scope`](Self::scope) has the same effect.
     pub fn hurry(&self) {
         self.inner.hurry.cancel();
+    }
+
+    /// Reports that other processes may still write to the outputs. The end then deletes nothing remotely and counts
+    /// the withheld deletes, because such a process may be about to write a file again. The outputs stay marked as not
+    /// uploaded.
+    pub fn still_written(&self) {
+        self.inner.outlived.store(true, Ordering::Release);
+        self.inner.keep.cancel();
     }
 
     /// Stops every transfer, now and later. Files in flight have ten more seconds to complete. The calls that wait for
@@ -529,7 +539,7 @@ impl Session {
                 registration.begun_as.get_or_init(|| found);
             }
             transfer::take_evidence(&self.inner, registration).await?;
-            transfer::mark_output(&self.inner, registration).await?;
+            unsaved::mark(&self.inner, registration).await;
             Ok(path)
         };
         let path = ready.await.inspect_err(|_not_begun: &SessionError| self.inner.forget(registration))?;

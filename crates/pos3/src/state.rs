@@ -4,7 +4,7 @@
 //! database contains the manifest rows and the notes on unfinished writes of one pair of locations, for syncs in both
 //! directions.
 //!
-//! The database may be deleted at any time, also during a run. That costs time, never data: a row states that two
+//! The database may be deleted at any time, also during a run. Later runs then compare more files: a row states that two
 //! fingerprints had equal content, which stays true. An old row can be useless, but never wrong.
 
 mod database;
@@ -139,17 +139,6 @@ impl State {
     /// Returns the time when the database was last opened before now.
     pub fn last_used(&self) -> Option<SystemTime> {
         self.store.database.last_used()
-    }
-
-    /// Returns true if, when this was opened, a session had used the local path and had not ended with everything
-    /// uploaded.
-    pub(crate) fn has_unsaved_output(&self) -> bool {
-        self.store.database.has_unsaved_output()
-    }
-
-    /// Sets or removes this mark.
-    pub(crate) async fn mark_output(&self, is_unsaved: bool) -> Result<(), ManifestError> {
-        self.store.writer.write(vec![Change::MarkOutput { is_unsaved }]).await
     }
 
     /// Returns the mount points of one side that earlier runs recorded, in either direction, or `None` if no run has

@@ -41,8 +41,8 @@ Uploads:
 Deletes:
   --delete-remote deletes an object only if this machine uploaded or downloaded
   it, no other writer has changed it since then, and the program removed the
-  local file. While the program runs, the file must also be missing at two
-  consecutive uploads. If more deletes than --max-delete are due, pos3 deletes
+  local file. pos3 deletes only after the program has succeeded and none of its
+  processes runs. If more deletes than --max-delete are due, pos3 deletes
   nothing and exits with 1.
   With --allow-empty, an output directory that the program emptied deletes all
   its objects (--delete-remote), and an empty URL deletes all local files
@@ -115,7 +115,7 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_local: bool,
 
-    /// Delete objects whose local files the program removed
+    /// Delete objects whose local files the program removed, after it has succeeded
     #[arg(long, help_heading = "What to delete")]
     pub(crate) delete_remote: bool,
 

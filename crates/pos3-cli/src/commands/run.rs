@@ -138,13 +138,16 @@ impl<'a> Run<'a> {
         let status = watch::watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
         if self.arrivals.count() > 1 {
             mirror.session().abandon();
-        } else if self.arrivals.first().is_none() {
-            self.warn_of_processes(&program).await;
+        }
+        let are_processes_left = self.arrivals.first().is_none() && self.warn_of_processes(&program).await;
+        if are_processes_left {
+            mirror.session().still_written();
         }
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first().is_none();
         let ending = self.end(mirror.session(), succeeded).await;
         let (signal, statuses) = (self.arrivals.first(), mirror.session().status());
-        Ok(Account { args: self.args, invocation: self.invocation, paths, inputs, status, signal, statuses, ending })
+        let (args, invocation) = (self.args, self.invocation);
+        Ok(Account { args, invocation, paths, inputs, status, signal, are_processes_left, statuses, ending })
     }
 
     /// Drops each SIGUSR1 and SIGUSR2 that came before the program was started.
@@ -155,8 +158,8 @@ impl<'a> Run<'a> {
         while self.notices.try_recv().is_ok() {}
     }
 
-    /// Warns of processes that the program started and that still run after its end.
-    async fn warn_of_processes(&self, program: &Program) {
+    /// Warns of processes that the program started and that still run after its end. Returns true if there are any.
+    async fn warn_of_processes(&self, program: &Program) -> bool {
         let end = tokio::time::Instant::now() + SETTLING;
         let mut left = program.group();
         while !left.is_empty() && tokio::time::Instant::now() < end {
@@ -164,15 +167,16 @@ impl<'a> Run<'a> {
             left = program.group();
         }
         if left.is_empty() {
-            return;
+            return false;
         }
         let named: Vec<_> = left.iter().take(NAMED).map(ToString::to_string).collect();
         let more = if left.len() > NAMED { ", …" } else { "" };
         self.invocation.warnings.warn(&format!(
             "the program has ended, but processes that it started still run (PID {}{more}); what they write from now on \
-             may not be uploaded",
+             may not be uploaded, and nothing is deleted remotely",
             named.join(", ")
         ));
+        true
     }
 
     /// Ends the session. After the first signal, uploads may continue until the deadline. The second signal ends them.

@@ -22,8 +22,8 @@ impl<'a> Sessions<'a> {
     ) -> Result<Self, SessionError> {
         let registry = registry(&args.s3, warnings, Symlinks::Skip, locations).map_err(Error::from)?;
         let state = match state::directory() {
-            _ if args.no_manifest => None,
             Ok(directory) => Some(directory),
+            Err(_) if args.no_manifest => None,
             Err(why) => {
                 warnings.warn(&state::unusable(why));
                 None
@@ -40,10 +40,14 @@ impl<'a> Sessions<'a> {
 
     /// Returns a builder of a session.
     pub(super) fn builder(&self) -> SessionBuilder {
-        Session::builder()
+        let builder = Session::builder();
+        let builder = match self.args.no_manifest {
+            true => builder.only_marks(self.state.clone()),
+            false => builder.state(self.state.clone()),
+        };
+        builder
             .registry(self.registry.clone())
             .cache_root(&self.args.cache_root)
-            .state(self.state.clone())
             .concurrency(self.args.concurrency.requests())
             .upload_limit(self.args.limit)
             .download_limit(self.args.limit)

@@ -172,7 +172,8 @@ fn a_report_that_cannot_be_written_is_found_before_the_program_starts() {
         assert!(ended.err.contains(&format!("cannot write the report to '{path}': ")), "{}", ended.err);
     }
     assert_eq!(cloud.server.requests().iter().count(), 0);
-    fs::write(cloud.program.path("report"), "of an earlier run").unwrap();
+    let earlier = r#"{"version":1,"command":"run","state":"running"}"#;
+    fs::write(cloud.program.path("report"), earlier).unwrap();
     let line = [&["--upload", "out=s3://data/out"][..], &REPORT].concat();
     let ended = run(&cloud, &sh(&line, r#"cat "$PWD/report""#));
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -197,7 +198,8 @@ fn a_report_of_an_earlier_run_never_stays() {
         (&["--upload", "a=s3://data/out", "--sync", "b=s3://data/out/below"], &["true"], 2),
     ];
     for (places, program, code) in refused {
-        fs::write(cloud.program.path("report"), r#"{"complete":true,"exit_code":0}"#).unwrap();
+        let earlier = r#"{"version":1,"command":"run","state":"ended","complete":true,"exit_code":0}"#;
+        fs::write(cloud.program.path("report"), earlier).unwrap();
         let line = [&["run"], places, &REPORT, &["--"], program].concat();
         let ended = run(&cloud, &line);
         assert_eq!(ended.code, Some(code), "{ended:?}");
@@ -206,6 +208,22 @@ fn a_report_of_an_earlier_run_never_stays() {
         assert_eq!(report["exit_code"], json!(code), "{report}");
         let message = report["error"]["message"].as_str().unwrap();
         assert!(ended.err.contains(message), "{message}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_report_replaces_no_other_file() {
+    let cloud = Cloud::new(&[("train.py", "print('epoch')\n"), ("binary", "\u{1}x"), ("empty", "")]);
+    for (file, is_replaced) in [("train.py", false), ("binary", false), ("empty", true), ("new", true)] {
+        let before = fs::read(cloud.program.path(file)).unwrap_or_default();
+        let ended = run(&cloud, &sh(&["--upload", "out=s3://data/out", "--json-report", file], "echo started"));
+        let after = fs::read(cloud.program.path(file)).unwrap();
+        if is_replaced {
+            assert_eq!((ended.code, ended.out.as_str()), (Some(0), "started\n"), "{ended:?}");
+            continue;
+        }
+        assert_eq!((ended.code, ended.out.as_str(), after), (Some(1), "", before), "{ended:?}");
+        assert!(ended.err.contains("the file exists and is not a report"), "{}", ended.err);
     }
 }
 
@@ -223,7 +241,7 @@ fn what_was_uploaded_beside_a_failure_is_counted() {
 }
 
 #[test]
-fn what_was_uploaded_and_deleted_in_the_background_is_counted_too() {
+fn what_was_uploaded_in_the_background_is_counted_and_deletes_wait_for_a_clean_end() {
     let script = |end: &str| {
         format!(
             r#"echo 1 > "$POS3_PATH_OUT/a"; echo 1 > "$POS3_PATH_OUT/b"; echo made; while [ ! -f "$PWD/go" ]; do sleep 0.02; done
@@ -237,13 +255,17 @@ fn what_was_uploaded_and_deleted_in_the_background_is_counted_too() {
         let _out = wait_for(&mut child, "made");
         wait_until("it is not uploaded", || stored(&cloud, "out/a").is_some() && stored(&cloud, "out/b").is_some());
         fs::write(cloud.program.path("go"), "").unwrap();
-        wait_until("it is not deleted", || stored(&cloud, "out/a").is_none());
+        cloud.server.reset_requests();
+        wait_until("nothing is listed", || cloud.server.requests().of(Operation::ListObjectsV2) > 3);
+        assert!(stored(&cloud, "out/a").is_some(), "nothing is deleted in the background");
         fs::write(cloud.program.path("end"), "").unwrap();
         let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
         let upload = &report(&cloud)["uploads"][0];
         let counts =
             ["files", "bytes", "files_at_end", "bytes_at_end", "deleted"].map(|name| upload[name].as_u64().unwrap());
-        assert_eq!(counts, [2 + at_end, 2 * (2 + at_end), at_end, 2 * at_end, 1], "{end} {upload}");
+        let deleted = u64::from(end != "exit 7");
+        assert_eq!(counts, [2 + at_end, 2 * (2 + at_end), at_end, 2 * at_end, deleted], "{end} {upload}");
+        assert_eq!(stored(&cloud, "out/a").is_none(), deleted == 1, "{end}");
         let said = if end == "exit 7" { "; 2 uploads before; " } else { "; 1 file deleted\n" };
         assert!(ended.err.contains(said), "{end} {}", ended.err);
     }

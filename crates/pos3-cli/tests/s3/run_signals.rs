@@ -140,6 +140,21 @@ fn processes_that_outlive_a_program_that_succeeded_are_named() {
 }
 
 #[test]
+fn what_is_removed_while_processes_of_the_program_run_keeps_its_object() {
+    let cloud = Cloud::new(&[]);
+    let places = ["--sync", "out=s3://data/out", "--delete-remote", "--json-report", "report"];
+    let made = run(&cloud, &sh(&places, r#"echo 1 > "$POS3_PATH_OUT/model"; echo 1 > "$POS3_PATH_OUT/other""#));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let script = r#"rm "$POS3_PATH_OUT/model"; (sleep 5; echo 2 > "$POS3_PATH_OUT/model") >/dev/null 2>&1 &"#;
+    let ended = run(&cloud, &sh(&places, script));
+    assert_eq!((ended.code, stored(&cloud, "out/model").as_deref()), (Some(1), Some("1\n")), "{ended:?}");
+    assert!(ended.err.contains("1 file not deleted because processes of the program still run"), "{}", ended.err);
+    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+    assert_eq!(report["uploads"][0]["withheld"], 1, "{report}");
+    assert_eq!(fs::read_dir(cloud.program.path("cache/.pos3-unsaved")).unwrap().count(), 1, "it stays marked");
+}
+
+#[test]
 fn a_program_ends_with_the_command_line_that_is_killed() {
     let cloud = Cloud::new(&[]);
     let script = r#"trap 'echo ended; exit' TERM; echo ready; while :; do sleep 0.05; done"#;

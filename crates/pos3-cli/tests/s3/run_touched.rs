@@ -167,3 +167,29 @@ fn a_file_whose_content_did_not_change_is_no_conflict_when_the_next_session_begi
         assert_eq!((ended.code, ended.out.as_str()), (Some(0), "new\n"), "{what}: {ended:?}");
     }
 }
+
+#[test]
+fn a_touched_file_that_a_failed_run_left_replaces_nothing_that_others_stored() {
+    for more in [&[][..], &["--no-manifest"]] {
+        for (what, touch) in TOUCHES {
+            for (before, is_stored) in [("", false), (r#"echo old > "$POS3_PATH_C/f""#, true)] {
+                let cloud = Cloud::new(&[]);
+                let places = [&["--upload", "c=s3://data/c"][..], more].concat();
+                if is_stored {
+                    assert_eq!(run(&cloud, &sh(&places, before)).code, Some(0));
+                }
+                assert_eq!(run(&cloud, &sh(&places, r#"echo ours > "$POS3_PATH_C/f"; exit 7"#)).code, Some(7));
+                cloud.server.put(BUCKET, "c/f", "theirs\n");
+                let ended = run(&cloud, &sh(&places, &format!(r#"f="$POS3_PATH_C/f"; sleep 1.1; {touch}"#)));
+                let found = (ended.code, stored(&cloud, "c/f"));
+                assert_eq!(found, (Some(1), Some("theirs\n".to_owned())), "{what} {more:?} {is_stored}: {ended:?}");
+            }
+        }
+        let cloud = Cloud::new(&[]);
+        let places = [&["--upload", "c=s3://data/c"][..], more].concat();
+        assert_eq!(run(&cloud, &sh(&places, r#"echo ours > "$POS3_PATH_C/f"; exit 7"#)).code, Some(7));
+        cloud.server.put(BUCKET, "c/f", "theirs\n");
+        let ended = run(&cloud, &sh(&places, r#"echo made > "$POS3_PATH_C/f""#));
+        assert_eq!((ended.code, stored(&cloud, "c/f").as_deref()), (Some(0), Some("made\n")), "{ended:?}");
+    }
+}

@@ -78,7 +78,7 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 }
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
-    let outcome = transfer::upload(&inner, &registration, Occasion::Tick).await;
+    let outcome = transfer::upload(&inner, &registration, Occasion::Work).await;
     if outcome.as_ref().is_err_and(ending::is_cancelled) {
         // The session is ending, and its last upload finds the remaining files.
         return;

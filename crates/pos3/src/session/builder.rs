@@ -84,6 +84,14 @@ impl SessionBuilder {
         self
     }
 
+    /// Keeps the sync state in memory, as `state(None)` does. Only the marks of unsaved output are in this directory.
+    /// Without them, a download could overwrite output outside the cache root that an earlier session did not upload.
+    #[must_use]
+    pub fn only_marks(mut self, directory: impl Into<Option<StateDirectory>>) -> Self {
+        self.remembers = Remembers::Alone(directory.into());
+        self
+    }
+
     /// Sets the observer of events. Default: none.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
@@ -149,7 +157,7 @@ impl SessionBuilder {
             None => Ok(None),
             Some(rate) => Pace::new(rate).map(Some).ok_or(SessionError::BadRate(rate)),
         };
-        let abort = CancellationToken::new();
+        let (abort, hurry) = (CancellationToken::new(), CancellationToken::new());
         let inner = Inner {
             registry: self.registry,
             cache_root: self.cache_root,
@@ -166,7 +174,9 @@ impl SessionBuilder {
             ending: Mutex::default(),
             is_over: AtomicBool::new(false),
             stop: CancellationToken::new(),
-            hurry: CancellationToken::new(),
+            keep: hurry.child_token(),
+            hurry,
+            outlived: AtomicBool::new(false),
             unlocked: CancellationToken::new(),
             passes: abort.child_token(),
             downloads: abort.child_token(),

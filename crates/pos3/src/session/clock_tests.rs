@@ -225,51 +225,39 @@ async fn an_end_that_is_abandoned_is_over_at_once_and_names_what_is_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_output_that_is_removed_for_a_moment_keeps_its_object() {
+async fn an_absent_file_keeps_its_object_until_a_clean_end() {
     for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
         let (_disk, store, session) = world();
         let out = session.upload("memory://b/out", every_minute().with_delete(delete)).await.unwrap();
         fs::write(out.join("model"), "1").unwrap();
         fs::write(out.join("other"), "1").unwrap();
         pass(MINUTE.mul_f64(1.1)).await;
-        for round in 0..3 {
-            fs::remove_file(out.join("model")).unwrap();
-            pass(MINUTE.mul_f64(1.1)).await;
-            assert!(has(&store, "out/model").await, "{delete:?} {round}: one look is not enough");
-            fs::write(out.join("model"), "2").unwrap();
-            pass(MINUTE.mul_f64(1.1)).await;
-            assert!(has(&store, "out/model").await, "{delete:?} {round}");
-        }
         fs::remove_file(out.join("model")).unwrap();
-        pass(MINUTE.mul_f64(2.2)).await;
-        assert!(!has(&store, "out/model").await, "{delete:?}: it was absent twice");
+        pass(MINUTE.mul_f64(10.0)).await;
+        session.flush().await.unwrap();
+        assert!(has(&store, "out/model").await, "{delete:?}");
         session.close().await.into_result().unwrap();
+        assert!(!has(&store, "out/model").await && has(&store, "out/other").await, "{delete:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flush_between_two_looks_does_not_confirm_and_can_disprove_an_absence() {
+async fn deletes_are_withheld_and_counted_while_other_processes_may_write() {
     let (_disk, store, session) = world();
     let out = session.upload("memory://b/out", deleting()).await.unwrap();
     fs::write(out.join("model"), "1").unwrap();
     fs::write(out.join("other"), "1").unwrap();
     session.flush().await.unwrap();
     fs::remove_file(out.join("model")).unwrap();
-    session.flush().await.unwrap();
-    pass(MINUTE.mul_f64(1.1)).await;
-    assert!(has(&store, "out/model").await, "the flush was no look");
-    fs::write(out.join("model"), "2").unwrap();
-    session.flush().await.unwrap();
-    fs::remove_file(out.join("model")).unwrap();
-    pass(MINUTE.mul_f64(1.1)).await;
-    assert!(has(&store, "out/model").await, "it was there in between");
-    session.close().await.into_result().unwrap();
-    assert!(!has(&store, "out/model").await, "a clean end deletes at once");
+    session.still_written();
+    let ending = session.close().await;
+    assert_eq!((ending.uploads[0].withheld(), has(&store, "out/model").await), (1, true), "{ending:?}");
+    ending.into_result().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_withheld_goes_when_something_is_there_again_or_where_it_is_allowed() {
-    for allowed in [false, true] {
+async fn an_emptied_directory_deletes_only_where_it_is_allowed_or_has_contents_again() {
+    for (allowed, contents, is_deleted) in [(false, None, false), (false, Some("b"), true), (true, None, true)] {
         let (_disk, store, session) = world();
         let options = deleting().with_guards(pos3_core::Guards::default().with_allow_empty(allowed));
         let out = session.upload("memory://b/out", options).await.unwrap();
@@ -277,10 +265,10 @@ async fn what_was_withheld_goes_when_something_is_there_again_or_where_it_is_all
         session.flush().await.unwrap();
         fs::remove_file(out.join("a")).unwrap();
         pass(MINUTE.mul_f64(2.2)).await;
-        assert_eq!(has(&store, "out/a").await, !allowed);
-        assert_eq!(session.status()[0].last_report.as_ref().unwrap().withheld, u64::from(!allowed));
-        fs::write(out.join("b"), "2").unwrap();
-        session.close().await.into_result().unwrap();
-        assert!(has(&store, "out/b").await && !has(&store, "out/a").await);
+        assert!(has(&store, "out/a").await);
+        contents.into_iter().for_each(|name| fs::write(out.join(name), "2").unwrap());
+        let ending = session.close().await;
+        assert_eq!(ending.uploads[0].withheld(), u64::from(!is_deleted), "{allowed} {contents:?}");
+        assert_eq!(has(&store, "out/a").await, !is_deleted, "{allowed} {contents:?}");
     }
 }

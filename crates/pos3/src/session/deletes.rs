@@ -2,16 +2,17 @@
 //!
 //! The sync state also contains files of earlier runs that this session never saw, and a new directory must not delete
 //! them. So a session deletes only files that it saw. Objects that other writers store meanwhile must survive, even
-//! with [`RemoteDelete::Mirror`]. Programs also remove files to write them again, so in the background one listing is
-//! not sufficient evidence.
+//! with [`RemoteDelete::Mirror`]. Programs also remove files to write them again, so only a clean end deletes: before it,
+//! an absent file is not evidence.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use pos3_core::{
-    Action, Deletable, Deletion, Entries, Entry, Event, ListOptions, Observer, Refusal, Report, Row, Stop, StoreError,
-    SyncOptions, Tree,
+    Action, Deletable, Deletion, Entries, Entry, Event, Kind, ListOptions, Observer, Refusal, Report, Row, Stop,
+    StoreError, SyncOptions, Tree,
 };
 
+use super::beginning::Beginning;
 use super::known::{Known, Sides};
 use super::noted::Noted;
 use super::options::RemoteDelete;
@@ -24,24 +25,20 @@ pub(super) struct Evidence {
     /// The keys that any listing of the local directory contained.
     here: Noted,
     /// The files, with their fingerprints, that the local directory contained when the session began.
-    at_begin: Noted,
+    at_begin: Beginning,
     /// The keys that the remote location contained at the registration.
     there: OnceLock<Noted>,
     /// The objects whose local files have become symbolic links.
     pub(super) behind_links: Noted,
     /// The files that mounts and unmounts may hide.
     pub(super) hidden: Hidden,
-    /// The keys that the last background upload found absent.
-    absent: Mutex<Noted>,
 }
 
-/// When an upload runs. This decides which of the permitted deletes it executes.
+/// When an upload runs. This decides whether it deletes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occasion {
-    /// In the background: deletes only keys that were already absent at the previous upload.
-    Tick,
-    /// On request of the program, between any two steps of its work: deletes nothing.
-    Flush,
+    /// While the program works, in the background or on its request: deletes nothing.
+    Work,
     /// After the work has succeeded: executes all permitted deletes.
     End,
     /// After the work has failed: deletes nothing.
@@ -58,28 +55,29 @@ impl Occasion {
 /// The deletes of one upload.
 pub(super) struct Deletes {
     mode: RemoteDelete,
-    occasion: Occasion,
-    /// The keys that the previous upload found absent, and those that this one finds absent.
-    before: Noted,
-    now: Noted,
     /// The keys that the plan would delete.
     doomed: Noted,
 }
 
 impl Evidence {
-    /// Records the files of the local directory at the beginning of the session.
-    pub(super) async fn take_local(&self, local: &Tree) -> Result<(), StoreError> {
+    /// Records the files of the local directory at the beginning of the session. Reads those that are not known to be
+    /// stored.
+    pub(super) async fn take_local(&self, local: &Tree, is_stored: impl Fn(&Entry) -> bool) -> Result<(), StoreError> {
         let mut entries = Entries::open(local, ListOptions::default());
         while let Some((relative, entry)) = entries.next().await? {
             self.here.note(relative.as_str());
-            self.at_begin.note_file(&Entry { key: relative, ..entry });
+            let file = Entry { key: relative, ..entry };
+            let is_leftover = file.kind == Kind::File && !is_stored(&file);
+            // A file that cannot be read has no digest, and its change is a conflict.
+            let digest = if is_leftover { local.md5(&file).await } else { None };
+            self.at_begin.take(&file, digest, is_leftover);
         }
         self.hidden.note(local);
         Ok(())
     }
 
     /// Returns the files that existed when the session began.
-    pub(super) fn at_begin(&self) -> Noted {
+    pub(super) fn at_begin(&self) -> Beginning {
         self.at_begin.clone()
     }
 
@@ -93,10 +91,6 @@ impl Evidence {
         Ok(())
     }
 
-    fn absent(&self) -> MutexGuard<'_, Noted> {
-        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns an observer that records the keys which an upload finds locally, and passes events on.
     pub(super) fn watching(&self, next: Option<Arc<dyn Observer>>) -> Arc<dyn Observer> {
         Arc::new(Watching { here: self.here.clone(), next })
@@ -107,14 +101,13 @@ impl Evidence {
 type Candidate = Box<dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync>;
 
 impl Deletes {
-    /// Returns the deletes of an upload, based on the evidence of earlier uploads.
+    /// Returns the deletes of an upload.
     pub(super) fn new(registration: &Registration, occasion: Occasion) -> Self {
         let mode = match (occasion, registration.kind.upload()) {
-            (Occasion::Failure, _) | (_, None) => RemoteDelete::Never,
-            (_, Some(upload)) => upload.delete,
+            (Occasion::End, Some(upload)) => upload.delete,
+            (Occasion::Work | Occasion::Failure, _) | (_, None) => RemoteDelete::Never,
         };
-        let before = registration.evidence.absent().clone();
-        Self { mode, occasion, before, now: Noted::default(), doomed: Noted::default() }
+        Self { mode, doomed: Noted::default() }
     }
 
     /// Returns none at all, for a registration whose local path may lack what was not downloaded.
@@ -125,7 +118,7 @@ impl Deletes {
     /// Returns true if a missing directory is compared like an empty one, to count the deletes that are withheld
     /// because of that.
     pub(super) fn counts_what_is_gone(&self) -> bool {
-        self.mode == RemoteDelete::Seen && self.occasion == Occasion::End
+        self.mode == RemoteDelete::Seen
     }
 
     /// Adds the permitted deletes to the options.
@@ -146,32 +139,15 @@ impl Deletes {
                 None => Box::new(|_, _| true),
             },
         };
-        let confirmed = self.confirmed();
         let doomed = self.doomed.clone();
         let deletable = Deletable::when(move |target, row| {
-            let may_go = candidate(target, row) && confirmed(target);
+            let may_go = candidate(target, row);
             if may_go && target.has_content() {
                 doomed.note(target.key.as_str());
             }
             may_go
         });
         options.with_deletion(Deletion::Mirror).with_deletable(evidence.hidden.guard(deletable, local))
-    }
-
-    /// Returns a function that records an absent key and returns true if the evidence is sufficient to delete it.
-    fn confirmed(&self) -> impl Fn(&Entry) -> bool + Send + Sync + 'static {
-        let (occasion, before, now) = (self.occasion, self.before.clone(), self.now.clone());
-        move |target| {
-            let was_absent = before.has(&target.key);
-            if was_absent || occasion == Occasion::Tick {
-                now.note(target.key.as_str());
-            }
-            match occasion {
-                Occasion::Tick => was_absent,
-                Occasion::Flush | Occasion::Failure => false,
-                Occasion::End => true,
-            }
-        }
     }
 
     /// Uses the mount points of earlier runs from the sync state. Only a mirror needs them, because it also deletes
@@ -188,9 +164,8 @@ impl Deletes {
         hidden::to_remember(local, earlier, standing)
     }
 
-    /// Saves the findings of this upload for the next one, and adds warnings about hidden files to the report.
-    pub(super) fn keep(&self, evidence: &Evidence, local: &Tree, report: &mut Report) {
-        *evidence.absent() = self.now.clone();
+    /// Records the file systems that this upload found, and adds warnings about hidden files to the report.
+    pub(super) fn keep(evidence: &Evidence, local: &Tree, report: &mut Report) {
         evidence.hidden.note(local);
         report.warnings.extend(evidence.hidden.warnings(&local.to_string()));
     }

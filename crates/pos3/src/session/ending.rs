@@ -24,6 +24,7 @@ use super::place;
 use super::registration::Registration;
 use super::transfer;
 use super::unknown;
+use super::unsaved;
 use super::watch::Watch;
 use crate::error::Error;
 
@@ -378,8 +379,8 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
     if !is_planned {
         missing.extend(unknown::files(registration).await);
     }
-    let history = registration.history();
-    Ended {
+    let history = registration.history().clone();
+    let ended = Ended {
         uploaded_at_end: history.uploaded.saturating_sub(before.uploaded),
         uploaded_bytes_at_end: history.uploaded_bytes.saturating_sub(before.uploaded_bytes),
         is_planned,
@@ -393,7 +394,11 @@ async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> En
         missing: missing.into_iter().collect(),
         is_gone,
         left_out: left_out.unwrap_or_default(),
+    };
+    if ended.is_uploaded() && !inner.outlived.load(Ordering::Acquire) {
+        unsaved::saved(registration).await;
     }
+    ended
 }
 
 /// Uploads until this succeeds, fails permanently, or runs out of time. Sets `cause` to the failure of the previous

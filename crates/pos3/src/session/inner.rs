@@ -48,6 +48,10 @@ pub(super) struct Inner {
     pub(super) stop: CancellationToken,
     /// When cancelled, nothing more is deleted remotely, and an end has a deadline.
     pub(super) hurry: CancellationToken,
+    /// When cancelled, nothing more is deleted remotely.
+    pub(super) keep: CancellationToken,
+    /// Whether other processes may still write to the outputs when the session ends.
+    pub(super) outlived: AtomicBool,
     /// When cancelled, no transfer waits any longer for another process that has locked its sync state.
     pub(super) unlocked: CancellationToken,
     /// Stops the uploads of the background and of a flush once an end has a deadline, because the last uploads need the

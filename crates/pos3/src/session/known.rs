@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use pos3_core::{Digest, Fingerprint, Key, Manifest, ManifestError, Row, RowChange, StartedWrite};
+use pos3_core::{Digest, Entry, Fingerprint, Key, Manifest, ManifestError, Row, RowChange, StartedWrite};
 use pos3_local::length;
 
 /// The latest pair of fingerprints that was equal, for each key.
@@ -105,6 +105,12 @@ impl Known {
         let then = pairs.by_key.get(&pairs.hash(key))?;
         let is_same = |now: Option<&Fingerprint>, then| now.is_some_and(|now| pairs.hash(now) == then);
         Some(Match { local: is_same(now.local, then.local), remote: is_same(now.remote, then.remote) })
+    }
+
+    /// Returns true if a local file has the fingerprint that it had when both sides were last equal.
+    pub(super) fn has_local(&self, file: &Entry) -> bool {
+        let now = Sides { local: file.fingerprint.as_ref(), remote: None };
+        self.compare(&file.key, now).is_some_and(|then| then.local)
     }
 
     fn forget(&self, key: &Key) {

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use pos3_core::Key;
 use sha2::{Digest as _, Sha256};
 
+use super::unsaved::MARKS;
 use crate::location::RemoteLocation;
 
 /// Returns `<root>/<profile or _>/<bucket>/<key>`. `name` is the provider's name for the local copies of its server. A
 /// trailing `/` of the key has no effect.
 ///
 /// A segment that cannot be a file name gets the prefix `%`: one that is empty, `.` or `..`, contains a NUL, is too
-/// long, or begins with `%`.
+/// long, begins with `%`, or is the name of the directory for marks of unsaved output.
 pub(super) fn path(root: &Path, name: &str, remote: &RemoteLocation) -> PathBuf {
     let mut path = root.join(segment(name));
     path.push(segment(remote.bucket()));
@@ -27,7 +28,8 @@ pub(super) fn path(root: &Path, name: &str, remote: &RemoteLocation) -> PathBuf 
 }
 
 fn segment(name: &str) -> String {
-    let is_plain = !name.starts_with('%') && Key::from(name).check_path().is_ok() && !name.contains('/');
+    let is_plain =
+        !name.starts_with('%') && name != MARKS && Key::from(name).check_path().is_ok() && !name.contains('/');
     if is_plain {
         return name.to_owned();
     }

@@ -38,8 +38,8 @@ pub(super) enum Remembers {
     Usually,
     /// In this directory.
     In(StateDirectory),
-    /// In memory, until the session ends.
-    Alone,
+    /// In memory, until the session ends. The directory, if there is one, only has the marks of unsaved output.
+    Alone(Option<StateDirectory>),
 }
 
 /// The sync state of one registration in memory. If there is a database, only the known pairs are used.
@@ -57,15 +57,6 @@ pub(super) struct Held {
     pub(super) warning: Option<Warning>,
 }
 
-/// Whether a local path contains output of a session that may not be stored anywhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
-    /// A session used the path and did not end with everything uploaded.
-    Unsaved,
-    /// Everything was uploaded, or no session used the path.
-    Saved,
-}
-
 /// A warning about the sync state.
 pub(super) struct Warning {
     pub(super) text: String,
@@ -76,16 +67,25 @@ pub(super) struct Warning {
 
 impl From<Option<StateDirectory>> for Remembers {
     fn from(directory: Option<StateDirectory>) -> Self {
-        directory.map_or(Self::Alone, Self::In)
+        directory.map_or(Self::Alone(None), Self::In)
     }
 }
 
 impl Remembers {
+    /// Returns the directory for marks of unsaved output outside the cache.
+    pub(super) fn for_marks(&self) -> Option<StateDirectory> {
+        match self {
+            Self::Usually => StateDirectory::from_env(),
+            Self::In(directory) => Some(directory.clone()),
+            Self::Alone(directory) => directory.clone(),
+        }
+    }
+
     /// Returns the directory for the sync state of two locations, or a warning if there should be one and there is
     /// none.
     fn directory(&self, from: &Location, to: &Location) -> Result<Option<StateDirectory>, Warning> {
         match self {
-            Self::Alone => Ok(None),
+            Self::Alone(_) => Ok(None),
             _ if ends_with_the_process(from, to).is_some() => Ok(None),
             Self::In(directory) => Ok(Some(directory.clone())),
             Self::Usually => match StateDirectory::from_env() {
@@ -175,16 +175,14 @@ impl Held {
         }
     }
 
-    /// Returns whether the local path contains output that was not uploaded, according to the sync state.
-    pub(super) fn output(&self) -> Output {
-        if self.state.as_ref().is_some_and(State::has_unsaved_output) { Output::Unsaved } else { Output::Saved }
-    }
-
-    /// Records whether the local path contains such output. If the sync state cannot be written, this is reported with
-    /// its rows.
-    pub(super) async fn mark_output(&self, output: Output) {
-        if let Some(state) = self.state.as_ref().filter(|_| output != self.output()) {
-            let _not_written = state.mark_output(output == Output::Unsaved).await;
+    /// Copies the rows of an upload to the pairs that the session itself knows, so that it knows them even if the
+    /// database is lost while it runs.
+    pub(super) async fn learn(&self, memory: &Memory) {
+        let Some(state) = &self.state else { return };
+        let mut rows = state.manifest().rows();
+        // The pair of a row that cannot be read is unknown.
+        while let Ok(Some(row)) = rows.try_next().await {
+            memory.known.note(&row, Way::Up);
         }
     }
 

@@ -11,9 +11,8 @@ use super::error::SessionError;
 /// The default interval of background uploads.
 const INTERVAL: Duration = Duration::from_secs(300);
 
-/// Which objects an upload may delete. An end by an error deletes nothing. In the background, an upload deletes an
-/// object only if two consecutive uploads found its file absent. So an output that is removed and written again keeps
-/// its object.
+/// Which objects an upload may delete. Only a clean end of the session deletes. So an output that is removed and written
+/// again keeps its object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RemoteDelete {
     /// None.

@@ -71,6 +71,12 @@ impl LocalCopy {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Directory(path) | Self::File(path) => path,
+        }
+    }
+
     pub(super) fn into_path(self) -> PathBuf {
         match self {
             Self::Directory(path) | Self::File(path) => path,

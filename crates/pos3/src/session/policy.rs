@@ -4,17 +4,19 @@
 //! data, and unchanged data is never newer. All these decisions of a session are made here, from one table of the known
 //! states of both sides.
 
-use std::cmp::Ordering;
+use std::time::SystemTime;
 
 use pos3_core::{
     ByContent, Digest, Entry, Kind, Objection, Overwritable, PendingWrite, Protection, Side, SkipReason, Tree,
 };
 use pos3_local::last_change;
 
+use super::beginning::{Beginning, Origin, changed_at};
 use super::known::{Known, Match, Recorded, Sides, Way};
 use super::noted::Noted;
 use super::options::RemoteOverwrite;
 use super::registration::Registration;
+use super::unsaved::Unsaved;
 
 /// The evidence that decides between the two sides of a registration.
 #[derive(Clone)]
@@ -22,7 +24,7 @@ pub(super) struct Policy {
     /// The pairs that the session itself knows.
     pub(super) known: Known,
     /// The local files, with their fingerprints, that existed when the session began.
-    pub(super) at_begin: Noted,
+    pub(super) at_begin: Beginning,
     /// The objects whose local files have become symbolic links, recorded by an upload.
     pub(super) behind_links: Noted,
     /// The remote side, whose clock determines the times of objects.
@@ -86,9 +88,12 @@ impl Policy {
 
     /// Returns the rule that decides which local files a download may write if a session left output that was not
     /// uploaded.
-    pub(super) fn keeping_output(self) -> Overwritable {
+    pub(super) fn keeping_output(self, unsaved: Unsaved) -> Overwritable {
         Overwritable::judged(move |write| {
             let (object, Some(file)) = (write.source, write.target) else { return Objection::None };
+            if !unsaved.covers(&file.key) {
+                return Objection::None;
+            }
             let why = |changed: &Changed| match changed {
                 Changed::Neither | Changed::Remote => None,
                 _ => Some(SkipReason::Unsaved),
@@ -104,7 +109,7 @@ impl Policy {
             if file.kind == Kind::Protected(Protection::Symlink) && object.is_some_and(Entry::has_content) {
                 self.behind_links.note(file.key.as_str());
             }
-            let why = |changed: &Changed| match (changed, object, reach) {
+            let why = |changed: &Changed, origin: Origin| match (changed, object, reach) {
                 // The file has not changed since its last transfer, so it is not output of the program.
                 (Changed::Remote, None, Reach::TwoWay) => Some(SkipReason::Removed),
                 _ if overwrite == RemoteOverwrite::Always => None,
@@ -112,14 +117,27 @@ impl Policy {
                 // Data that may be unchanged never replaces the data of another writer.
                 (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
                 // A file from before the session is not output of this program.
-                (Changed::Both, Some(_), _) if self.at_begin.has_file(file) => Some(SkipReason::Conflict),
+                (Changed::Both, Some(_), _) if matches!(origin, Origin::Before(_)) => Some(SkipReason::Conflict),
                 // A file from before the session may be left from an earlier program, and the object may be newer.
-                (Changed::Unknown, Some(object), _) if reach == Reach::TwoWay || self.at_begin.has_file(file) => {
-                    (self.age(file, object) != Some(Ordering::Greater)).then_some(SkipReason::Later)
-                }
+                (Changed::Unknown, Some(object), _) => match (origin, reach) {
+                    (Origin::Before(changed), _) => self.unless_later(changed, object),
+                    (_, Reach::TwoWay) => self.unless_later(changed_at(file), object),
+                    (_, Reach::OneWay) => None,
+                },
                 _ => None,
             };
-            objection(self.changed(write, file, object, Way::Up), Side::Source, why)
+            let changed = self.changed(write, file, object, Way::Up);
+            match self.at_begin.origin(file) {
+                Origin::Either { before, digest } if object.is_some() => {
+                    let from_before = why(&changed.if_certain(), Origin::Before(before));
+                    by_origin(
+                        objection(changed, Side::Source, |changed| why(changed, Origin::Program)),
+                        from_before,
+                        digest,
+                    )
+                }
+                origin => objection(changed, Side::Source, |changed| why(changed, origin)),
+            }
         })
     }
 
@@ -166,20 +184,40 @@ impl Policy {
         Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete })
     }
 
-    /// Compares the age of a file with that of an object. `Greater` means that the file is later; `None` means that
-    /// their clocks cannot decide.
+    /// Returns no reason if a file that was last changed at this time is certainly later than an object.
     ///
     /// The age of a file is the time of its last change of any kind, which no program can set. So a copy that preserves
     /// an older modification time is still later.
-    fn age(&self, file: &Entry, object: &Entry) -> Option<Ordering> {
-        let file = file.fingerprint.as_ref().and_then(last_change).or(file.modified)?;
-        let (earliest, latest) = self.remote.store().capabilities().clock.range(object.modified?);
-        match (file < earliest, file > latest) {
-            (true, _) => Some(Ordering::Less),
-            (_, true) => Some(Ordering::Greater),
-            (false, false) => None,
+    fn unless_later(&self, changed: Option<SystemTime>, object: &Entry) -> Option<SkipReason> {
+        let latest = object.modified.map(|modified| self.remote.store().capabilities().clock.range(modified).1);
+        let is_later = changed.zip(latest).is_some_and(|(changed, latest)| changed > latest);
+        (!is_later).then_some(SkipReason::Later)
+    }
+}
+
+impl Changed {
+    /// Returns the state if the file has changed for certain.
+    fn if_certain(&self) -> Self {
+        match self {
+            Self::RemoteAndPerhapsLocal(_) => Self::Both,
+            other => other.clone(),
         }
     }
+}
+
+/// Returns the objection for a file whose content may be from before the session. Its content decides. If it has the
+/// `digest`, the result is `from_before`.
+fn by_origin(from_program: Objection, from_before: Option<SkipReason>, digest: Option<Digest>) -> Objection {
+    let (mut digests, different) = match from_program {
+        Objection::ByContent(question) => (question.digests, question.different),
+        Objection::Stay(why) => (Vec::new(), Some(why)),
+        _ => (Vec::new(), None),
+    };
+    let undecided = from_before.clone().or_else(|| different.clone());
+    let Some(digest) = digest else { return undecided.into() };
+    digests.push(digest);
+    let question = ByContent { side: Side::Source, digests, same: undecided.clone(), different, unknown: undecided };
+    question.into()
 }
 
 /// Returns the objection for a change. If the content of the local side has to decide and cannot, the result of `why`
@@ -234,7 +272,7 @@ mod tests {
             own.iter().for_each(|own| known.note(own, Way::Up));
             Policy {
                 known,
-                at_begin: Noted::default(),
+                at_begin: Beginning::default(),
                 behind_links: Noted::default(),
                 remote: Tree::new(Arc::new(MemoryStore::new())),
             }
@@ -376,8 +414,8 @@ mod tests {
 
     #[test]
     fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing_later() {
-        let at_begin = Noted::default();
-        at_begin.note_file(&entry("f1", 10));
+        let at_begin = Beginning::default();
+        at_begin.take(&entry("f1", 10), None, false);
         let policy = Policy {
             known: Known::default(),
             at_begin,
@@ -397,8 +435,8 @@ mod tests {
 
     #[test]
     fn a_file_that_was_here_before_the_session_replaces_no_object_that_changed_since_both_were_equal() {
-        let at_begin = Noted::default();
-        at_begin.note_file(&entry("f2", 10));
+        let at_begin = Beginning::default();
+        at_begin.take(&entry("f2", 10), None, false);
         let remote = Tree::new(Arc::new(MemoryStore::new()));
         let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default(), remote };
         let known = row("f1", "e1");
@@ -427,11 +465,39 @@ mod tests {
     }
 
     #[test]
+    fn the_content_of_a_leftover_decides_whether_the_program_wrote_it() {
+        use SkipReason::{Conflict, Later};
+        let digest = Digest::Md5([7; 16]);
+        let known = row("f1", "e1");
+        for (digest, row, age, expected) in [
+            // The answers if the content is the same, is different, and cannot be determined.
+            (Some(digest), None, 20, [Some(Later), None, Some(Later)]),
+            (Some(digest), None, 5, [None, None, None]),
+            (Some(digest), Some(&known), 20, [Some(Conflict), None, Some(Conflict)]),
+            (None, None, 20, [Some(Later), Some(Later), Some(Later)]),
+            (None, Some(&known), 20, [Some(Conflict), Some(Conflict), Some(Conflict)]),
+        ] {
+            let at_begin = Beginning::default();
+            at_begin.take(&entry("f2", 10), digest, true);
+            let remote = Tree::new(Arc::new(MemoryStore::new()));
+            let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default(), remote };
+            // `chmod` gives the file another fingerprint and a later time.
+            let rule = policy.upload(Reach::OneWay, RemoteOverwrite::UnlessTheirs);
+            let found = match rule.objection(&entry("f3", 30), Some(&entry("e2", age)), row) {
+                Objection::ByContent(question) => [question.same, question.different, question.unknown],
+                Objection::Stay(why) => [Some(why.clone()), Some(why.clone()), Some(why)],
+                _ => [None, None, None],
+            };
+            assert_eq!(found, expected, "{digest:?} {row:?} {age}");
+        }
+    }
+
+    #[test]
     fn objects_are_written_over_where_that_was_asked_for() {
         let (file, object) = (entry("f1", 10), entry("e2", 20));
         let remote = Tree::new(Arc::new(MemoryStore::new()));
         let policy =
-            Policy { known: Known::default(), at_begin: Noted::default(), behind_links: Noted::default(), remote };
+            Policy { known: Known::default(), at_begin: Beginning::default(), behind_links: Noted::default(), remote };
         let rule = policy.upload(Reach::OneWay, RemoteOverwrite::Always);
         assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
     }

@@ -14,6 +14,7 @@ use super::error::SessionError;
 use super::memory::Memory;
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
 use super::place::Found;
+use super::unsaved::Mark;
 use crate::location::Location;
 use crate::place::{Place, paths_overlap};
 
@@ -124,6 +125,8 @@ pub(super) struct Registration {
     pub(super) kind: Kind,
     pub(super) memory: Memory,
     pub(super) evidence: Evidence,
+    /// The mark of the local path as unsaved output.
+    pub(super) mark: Mutex<Option<Mark>>,
     /// Locked by the running transfer.
     pub(super) running: tokio::sync::Mutex<()>,
     pub(super) downloading: Mutex<Option<Downloading>>,
@@ -161,6 +164,7 @@ impl Registration {
             kind,
             memory: Memory::default(),
             evidence: Evidence::default(),
+            mark: Mutex::default(),
             running: tokio::sync::Mutex::default(),
             downloading: Mutex::default(),
             begun: AtomicBool::new(false),

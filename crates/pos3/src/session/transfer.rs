@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
 use pos3_core::{
-    CancellationToken, Deletable, Deletion, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal, Report, Side,
-    SkipReason, Stop, SyncJob, SyncOptions, Tree, UnmatchedPatterns,
+    CancellationToken, Deletable, Deletion, Entry, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal,
+    Report, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree, UnmatchedPatterns,
 };
 
 use super::contention;
@@ -20,12 +20,13 @@ use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
 use super::left_out;
-use super::memory::{Held, Output};
+use super::memory::Held;
 use super::options::{RemoteDelete, RemoteOverwrite, Shape, UploadOptions, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
 use super::policy::{Policy, Reach};
 use super::registration::{Kind, Registration};
+use super::unsaved::{self, Unsaved};
 use super::watch::Watch;
 use crate::error::Error;
 use crate::hidden::{self, Standing};
@@ -48,6 +49,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let opening = place::download(&inner.registry, &registration);
     let ends = unless_cancelled(cancel, &registration, opening).await?;
     ends.copy.clear_way()?;
+    let local_path = ends.copy.path().to_owned();
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
     if let Kind::Sync(_) = &registration.kind {
@@ -55,7 +57,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         let policy = Policy::new(&registration, ends.remote.clone());
         options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
     } else {
-        options = keeping_output(options, &registration, &held, &ends.remote);
+        options = keeping_output(options, &registration, unsaved::below(&inner, &local_path), &ends.remote);
     }
     let options = held.remember_download(options, &registration.memory);
     let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
@@ -69,8 +71,9 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         let points = hidden::to_remember(&ends.local, earlier, Standing::New);
         held.remember_mount_points(Side::Target, points).await;
     }
-    if matches!(registration.kind, Kind::Download(_)) && report.is_clean() && report.tally.extra == 0 {
-        held.mark_output(Output::Saved).await;
+    let has_seen_everything = registration.kind.exclude().is_empty() && report.skipped.is_empty();
+    if has_seen_everything && report.is_clean() && report.tally.extra == 0 {
+        unsaved::clear(&inner, &local_path);
     }
     finished(&inner, &registration, held, &ends, report)?;
     Ok(ends.copy.into_path())
@@ -120,7 +123,7 @@ pub(super) async fn upload_watched(
     let options = upload_options(inner, registration, &ends)?;
     let other_shapes = match occasion {
         // The program may still remove the object, or the end may delete it.
-        Occasion::Tick | Occasion::Flush => OtherShapes::Ignored,
+        Occasion::Work => OtherShapes::Ignored,
         Occasion::End | Occasion::Failure => OtherShapes::Reported,
     };
     let unmatched_patterns = if occasion.is_last() { UnmatchedPatterns::Reported } else { UnmatchedPatterns::Ignored };
@@ -133,7 +136,7 @@ pub(super) async fn upload_watched(
     }
     let perform = async |options: SyncOptions| {
         let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
-        let job = job.with_cancel(cancel.clone()).with_keep(inner.hurry.clone());
+        let job = job.with_cancel(cancel.clone()).with_keep(inner.keep.clone());
         let job = if occasion.is_last() { job.small_first() } else { job.with_grace(inner.share_of_passes()) };
         match watch {
             Some(watch) => contention::run_seeing(&job, |plan: &Plan| watch.expect(plan)).await,
@@ -143,7 +146,7 @@ pub(super) async fn upload_watched(
     let mount_points = held.mount_points(Side::Source).await;
     deletes.remember(&registration.evidence, mount_points.clone());
     let mut report = perform(deletes.allow(options.clone(), registration, &ends.local)).await;
-    deletes.keep(&registration.evidence, &ends.local, &mut report);
+    Deletes::keep(&registration.evidence, &ends.local, &mut report);
     if report.stopped.is_none() {
         held.remember_mount_points(Side::Source, deletes.to_remember(&ends.local, mount_points)).await;
     }
@@ -158,20 +161,7 @@ pub(super) async fn upload_watched(
         report.stopped = None;
     }
     let report = deletes.without_refusal(registration, report);
-    if occasion.is_last() && report.is_clean() && !is_gone {
-        held.mark_output(Output::Saved).await;
-    }
     finished(inner, registration, held, &ends, report).map(Some)
-}
-
-/// Marks the local path as one with output until an end has uploaded all of it. A process that is killed leaves the
-/// mark.
-pub(super) async fn mark_output(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
-    let local = Location::Local(registration.local.clone());
-    let _alone = registration.running.lock().await;
-    let held = Held::open(inner, registration, &local, &registration.location, &inner.abort).await?;
-    held.mark_output(Output::Unsaved).await;
-    Ok(())
 }
 
 /// Waits for a step before a transfer until the transfer is cancelled.
@@ -201,9 +191,13 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
         return Ok(());
     }
     let Some(Ends { remote, local, .. }) = place::upload(&inner.registry, registration).await? else { return Ok(()) };
+    if looks_at_files {
+        learn_rows(inner, registration).await?;
+    }
+    let is_stored = |file: &Entry| !looks_at_files || registration.memory.known.has_local(file);
     let taken = async {
         if looks_at_files || delete != RemoteDelete::Never {
-            registration.evidence.take_local(&local).await?;
+            registration.evidence.take_local(&local, is_stored).await?;
         }
         if delete == RemoteDelete::Mirror {
             registration.evidence.take_remote(&remote).await?;
@@ -212,6 +206,15 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     };
     let failed = |source| Error::Store { location: registration.location.to_string(), source };
     Ok(taken.await.map_err(failed)?)
+}
+
+/// Reads the rows of earlier sessions.
+async fn learn_rows(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
+    let local = Location::Local(registration.local.clone());
+    let _alone = registration.running.lock().await;
+    let held = Held::open(inner, registration, &local, &registration.location, &inner.abort).await?;
+    held.learn(&registration.memory).await;
+    Ok(())
 }
 
 /// Returns true if the path is a file or a directory with entries.
@@ -237,10 +240,10 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
         }
         Kind::Download(download) => {
             let held = Held::peek(inner, &registration.location, &local).await;
-            let Ends { remote, local, .. } = place::download(&inner.registry, registration).await?;
+            let Ends { remote, local, copy } = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
             let options = observed(options, inner.observer.clone());
-            let options = keeping_output(options, registration, &held, &remote);
+            let options = keeping_output(options, registration, unsaved::below(inner, copy.path()), &remote);
             (remote, local, held.remember_download(options, &registration.memory))
         }
     };
@@ -272,15 +275,18 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
 }
 
 /// Prevents a download from changing output that was not uploaded.
-fn keeping_output(options: SyncOptions, registration: &Registration, held: &Held, remote: &Tree) -> SyncOptions {
-    match held.output() {
-        Output::Saved => options,
-        Output::Unsaved => {
-            let policy = Policy::new(registration, remote.clone());
-            let deletable = Deletable::known().otherwise(SkipReason::Unsaved);
-            options.with_overwritable(policy.keeping_output()).with_deletable(deletable)
-        }
+fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: Unsaved, remote: &Tree) -> SyncOptions {
+    if unsaved.is_empty() {
+        return options;
     }
+    let policy = Policy::new(registration, remote.clone());
+    let deletable = {
+        let unsaved = unsaved.clone();
+        Deletable::when(move |file, row| {
+            !unsaved.covers(&file.key) || row.is_some_and(|row| file.fingerprint.as_ref() == Some(&row.target))
+        })
+    };
+    options.with_overwritable(policy.keeping_output(unsaved)).with_deletable(deletable.otherwise(SkipReason::Unsaved))
 }
 
 fn upload_options(inner: &Inner, registration: &Registration, ends: &Ends) -> Result<SyncOptions, SessionError> {

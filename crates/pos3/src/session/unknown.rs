@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use pos3_core::{Entries, Key, Kind, ListOptions};
+use pos3_core::{Entries, Entry, Key, Kind, ListOptions, Protection};
 
 use super::error::SessionError;
-use super::known::Sides;
 use super::options::excluding;
 use super::place;
 use super::registration::Registration;
@@ -23,14 +22,31 @@ pub(super) async fn files(registration: &Registration) -> Vec<Key> {
     unknown
 }
 
+/// Returns true if every local file is known to be stored, including the excluded ones.
+pub(super) async fn are_none(registration: &Registration) -> bool {
+    let Ok(Some(local)) = place::local_side(registration) else { return false };
+    let mut entries = Entries::open(&local, ListOptions::default());
+    loop {
+        match entries.next().await {
+            Ok(None) => return true,
+            // A marker is a directory, and the content of a link is elsewhere.
+            Ok(Some((_, entry))) if matches!(entry.kind, Kind::Marker | Kind::Protected(Protection::Symlink)) => {}
+            Ok(Some((key, entry))) if entry.kind == Kind::File && is_stored(registration, &key, &entry) => {}
+            Ok(Some(_)) | Err(_) => return false,
+        }
+    }
+}
+
+fn is_stored(registration: &Registration, key: &Key, entry: &Entry) -> bool {
+    registration.memory.known.has_local(&Entry { key: key.clone(), ..entry.clone() })
+}
+
 async fn list(registration: &Registration, unknown: &mut Vec<Key>) -> Result<(), SessionError> {
     let Some(local) = place::local_side(registration)? else { return Ok(()) };
     let filter = excluding(registration.kind.exclude())?;
     let mut entries = Entries::open(&local, ListOptions::default());
     while let Ok(Some((key, entry))) = entries.next().await {
-        let now = Sides { local: entry.fingerprint.as_ref(), remote: None };
-        let is_stored = registration.memory.known.compare(&key, now).is_some_and(|then| then.local);
-        if entry.kind == Kind::File && filter.admits(key.as_str()) && !is_stored {
+        if entry.kind == Kind::File && filter.admits(key.as_str()) && !is_stored(registration, &key, &entry) {
             unknown.push(key);
         }
     }

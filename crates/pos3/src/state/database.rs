@@ -26,9 +26,6 @@ const RIGHT: &[u8] = b"right";
 const CREATED: &[u8] = b"created";
 const LAST_USED: &[u8] = b"last used";
 
-/// Is in the header while the local path of the pair has output of a session that was not uploaded.
-pub(super) const OUTPUT: &[u8] = b"unsaved output";
-
 /// The manifest rows, by key.
 pub(super) const ROWS: Table = TableDefinition::new("rows");
 
@@ -51,7 +48,6 @@ pub(super) struct Database {
     database: redb::Database,
     created: SystemTime,
     last_used: Option<SystemTime>,
-    has_unsaved_output: bool,
 }
 
 /// The reason why a file cannot be used.
@@ -117,7 +113,6 @@ impl Database {
         let now = SystemTime::now();
         let transaction = database.begin_write().map_err(redb::Error::from)?;
         let mut times = (now, None);
-        let has_unsaved_output;
         {
             let mut header = transaction.open_table(HEADER).map_err(redb::Error::from)?;
             if let Some(format) = header.get(FORMAT)? {
@@ -128,7 +123,6 @@ impl Database {
                     |value: Option<redb::AccessGuard<'_, &'static [u8]>>| value.and_then(|at| read_time(at.value()));
                 times = (time(header.get(CREATED)?).unwrap_or(now), time(header.get(LAST_USED)?));
             }
-            has_unsaved_output = header.get(OUTPUT)?.is_some();
             header.insert(FORMAT, &CURRENT.to_le_bytes()[..])?;
             header.insert(LEFT, pair.left().as_bytes())?;
             header.insert(RIGHT, pair.right().as_bytes())?;
@@ -140,7 +134,7 @@ impl Database {
             transaction.open_table(table).map_err(redb::Error::from)?;
         }
         transaction.commit().map_err(redb::Error::from)?;
-        Ok(Self { database, created: times.0, last_used: times.1, has_unsaved_output })
+        Ok(Self { database, created: times.0, last_used: times.1 })
     }
 
     pub(super) fn read(&self) -> Result<ReadTransaction, redb::Error> {
@@ -149,10 +143,6 @@ impl Database {
 
     pub(super) fn write(&self) -> Result<WriteTransaction, redb::Error> {
         Ok(self.database.begin_write()?)
-    }
-
-    pub(super) fn has_unsaved_output(&self) -> bool {
-        self.has_unsaved_output
     }
 
     pub(super) fn created(&self) -> SystemTime {

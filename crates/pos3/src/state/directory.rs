@@ -49,6 +49,11 @@ impl StateDirectory {
         &self.0
     }
 
+    /// Creates the directory if it is missing, and checks that no other user can replace its files.
+    pub(crate) fn prepare(&self) -> Result<(), StateError> {
+        self.open().map(drop)
+    }
+
     /// Returns the path of a pair's database. The extension names the format of the database library. A format that
     /// this library cannot read must use another extension; otherwise the file would be treated as damaged and
     /// replaced.

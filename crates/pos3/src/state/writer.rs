@@ -47,9 +47,6 @@ pub(super) enum Change {
         place: Place,
         value: Option<Vec<u8>>,
     },
-    MarkOutput {
-        is_unsaved: bool,
-    },
 }
 
 /// Changes that are committed together, and the channel that reports the result.
@@ -155,14 +152,6 @@ fn commit(database: &Database, requests: &[Request]) -> Result<(), redb::Error> 
                     Some(value) => header.insert(field, value.as_slice())?,
                     None => header.remove(field)?,
                 };
-            }
-            Change::MarkOutput { is_unsaved } => {
-                let mut header = transaction.open_table(database::HEADER)?;
-                if *is_unsaved {
-                    header.insert(database::OUTPUT, &[][..])?;
-                } else {
-                    header.remove(database::OUTPUT)?;
-                }
             }
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Account<'a> {
     pub(super) status: Option<ExitStatus>,
     /// The first signal, if one came.
     pub(super) signal: Option<Signal>,
+    /// Whether processes of the program still ran when it had ended.
+    pub(super) are_processes_left: bool,
     /// The totals of each place, from the start of the program to the end of the session.
     pub(super) statuses: Vec<Status>,
     /// The last uploads.
@@ -52,7 +54,7 @@ impl Account<'_> {
         let code = self.status.map_or(u8::MAX, program::code);
         match self.signal {
             _ if code != 0 => Exit::Program(code),
-            None if self.is_uploaded() => Exit::Done,
+            None if self.is_uploaded() && !(self.are_processes_left && self.withheld() > 0) => Exit::Done,
             Some(_) if self.is_uploaded() && self.withheld() == 0 => Exit::Done,
             Some(signal) => Exit::Signal(signal),
             None => Exit::Failed,
@@ -80,6 +82,14 @@ impl Account<'_> {
         })
     }
 
+    fn why_withheld(&self) -> &'static str {
+        match (self.signal, self.are_processes_left) {
+            (Some(_), _) => "a signal came",
+            (None, true) => "processes of the program still run",
+            (None, false) => "the directory is empty (only the run that empties it deletes them, with --allow-empty)",
+        }
+    }
+
     fn withheld(&self) -> u64 {
         self.ending.uploads.iter().map(Ended::withheld).sum()
     }
@@ -89,7 +99,7 @@ impl Account<'_> {
         let signal = self.signal.map(|signal| format!(", after {}", signal.name())).unwrap_or_default();
         say(&format!("{how}{signal}"));
         for output in self.outputs() {
-            output::text(&output.words(self.signal));
+            output::text(&output.words(self.why_withheld()));
         }
         let succeeded = self.status.is_some_and(|status| status.success());
         if !succeeded {

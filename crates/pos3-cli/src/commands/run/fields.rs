@@ -56,7 +56,8 @@ struct UploadJson<'a> {
     /// The uploads at the end and their bytes.
     files_at_end: u64,
     bytes_at_end: u64,
-    /// The deletes that were not made, because a signal came or the directory is empty.
+    /// The deletes that were not made, because a signal came, processes of the program still run, or the directory is
+    /// empty.
     withheld: u64,
     missing: Vec<&'a str>,
     /// Symbolic links that were not followed, special files, and files that cannot be read.

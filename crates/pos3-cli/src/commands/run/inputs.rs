@@ -14,15 +14,18 @@ pub(super) struct Input<'a> {
     pub(super) place: &'a Place,
     /// Whether local files are deleted that do not exist in the remote location.
     deletes: bool,
+    /// Whether it is also uploaded. Then only files that were stored before are deleted.
+    is_output: bool,
     pub(super) path: PathBuf,
     pub(super) report: Arc<Report>,
 }
 
 /// Returns the downloads of all inputs.
 pub(super) fn inputs<'a>(args: &RunArgs, paths: &[LocalPlace<'a>], registrations: &[Status]) -> Vec<Input<'a>> {
-    let inputs = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(_, place, path)| {
+    let inputs = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(kind, place, path)| {
         let status = registrations.iter().find(|status| status.local == *path && status.kind != "upload")?;
-        Some(Input { place, deletes: args.delete_local, path: path.clone(), report: status.last_report.clone()? })
+        let (deletes, is_output) = (args.delete_local, *kind == Use::Sync);
+        Some(Input { place, deletes, is_output, path: path.clone(), report: status.last_report.clone()? })
     });
     inputs.collect()
 }
@@ -62,7 +65,11 @@ impl Input<'_> {
         }
         if report.tally.extra > 0 {
             let extra = size::counted(report.tally.extra, "file");
-            let why = if self.deletes { ", because not uploaded yet" } else { " (--delete-local removes them)" };
+            let why = match (self.deletes, self.is_output) {
+                (true, _) => ", because not uploaded yet",
+                (false, true) => " (--delete-local removes those that were stored there before)",
+                (false, false) => " (--delete-local removes them)",
+            };
             text.push_str(&format!("; {extra} only in {}, kept{why}", self.path.display()));
         }
         text

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pos3::{Ended, Key, LeftOut, Report, Shape, Signal, SkipReason, Status};
+use pos3::{Ended, Key, LeftOut, Report, Shape, SkipReason, Status};
 
 use super::error;
 use crate::args::Place;
@@ -41,11 +41,11 @@ impl<'a> Output<'a> {
     }
 
     /// Returns the lines about the output.
-    pub(super) fn words(&self, signal: Option<Signal>) -> Text {
+    pub(super) fn words(&self, why_withheld: &str) -> Text {
         let Some(ended) = self.ended else { return self.words_of_no_upload() };
         let mut text = Text::default();
         if ended.error.is_some() {
-            self.add_error(ended, signal, &mut text);
+            self.add_error(ended, why_withheld, &mut text);
         }
         if ended.error.is_none() && ended.is_gone {
             text.line(self.words_of_missing_directory(ended));
@@ -55,7 +55,12 @@ impl<'a> Output<'a> {
                 (true, false) => "uploaded to",
                 (false, _) => "NOT EVERYTHING was uploaded to",
             };
-            text.line(format!("{}: {how} {}: {}", self.place.name, self.place.url(), done(ended, report, signal)));
+            text.line(format!(
+                "{}: {how} {}: {}",
+                self.place.name,
+                self.place.url(),
+                done(ended, report, why_withheld)
+            ));
         }
         self.add_left_out(&mut text);
         self.add_left_to_others(&mut text);
@@ -85,12 +90,12 @@ impl<'a> Output<'a> {
         format!("{name}: nothing was uploaded to {url} at the end: {why}{withheld}")
     }
 
-    fn add_error(&self, ended: &Ended, signal: Option<Signal>, text: &mut Text) {
+    fn add_error(&self, ended: &Ended, why_withheld: &str, text: &mut Text) {
         let Some(error) = ended.error.as_ref().map(error::of_session) else { return };
         let (name, url) = (&self.place.name, self.place.url());
         text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", error.message));
         if let Some(report) = ended.done().filter(|_| ended.uploaded + ended.deleted > 0) {
-            text.line(format!("  {}", done(ended, report, signal)));
+            text.line(format!("  {}", done(ended, report, why_withheld)));
         } else if ended.uploaded > 0 {
             text.line(format!("  {}", uploads(ended, ended.uploaded_at_end)));
         }
@@ -156,7 +161,7 @@ fn uploads(ended: &Ended, at_end: u64) -> String {
 }
 
 /// Returns the counts of an upload.
-fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
+fn done(ended: &Ended, report: &Report, why_withheld: &str) -> String {
     let mut text = match report.tally.unchanged + report.copied {
         0 => "nothing to upload".to_owned(),
         there => format!("{} there", size::counted(there, "file")),
@@ -168,9 +173,7 @@ fn done(ended: &Ended, report: &Report, signal: Option<Signal>) -> String {
         text.push_str(&format!("; {} deleted", size::counted(ended.deleted, "file")));
     }
     if ended.withheld() > 0 {
-        let empty = "the directory is empty (only the run that empties it deletes them, with --allow-empty)";
-        let why = if signal.is_some() { "a signal came" } else { empty };
-        text.push_str(&format!("; {} not deleted because {why}", size::counted(ended.withheld(), "file")));
+        text.push_str(&format!("; {} not deleted because {why_withheld}", size::counted(ended.withheld(), "file")));
     }
     text
 }

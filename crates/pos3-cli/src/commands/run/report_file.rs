@@ -5,7 +5,7 @@
 //! replaces it again. Each replacement is atomic where the directory allows it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -15,6 +15,9 @@ use crate::command_error::CommandError;
 use crate::envelope::{Envelope, Head, ResultFields};
 use crate::invocation::Invocation;
 use crate::output::Out;
+
+/// How much of a file is read to recognise a report.
+const LONGEST_BEGINNING: u64 = 64;
 
 /// An open report file.
 pub(super) struct ReportFile {
@@ -45,13 +48,17 @@ pub(super) enum State {
 }
 
 impl ReportFile {
-    /// Opens the file and replaces its content by the report of a run that has not ended.
+    /// Opens the file and replaces the report in it by that of a run that has not ended. A file with other content stays.
     pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let is_stream = fs::metadata(&path).is_ok_and(|found| !found.is_file());
         let opened = |path: &Path| OpenOptions::new().write(true).open(path).map_err(|error| unwritten(path, &error));
         if is_stream {
             return Ok(Self { place: Place::Stream(opened(&path)?), path });
+        }
+        if !is_empty_or_report(&path).map_err(|error| unwritten(&path, &error))? {
+            let why = io::Error::other("the file exists and is not a report; remove it or name another file");
+            return Err(unwritten(&path, &why));
         }
         let mut file = Self { path, place: Place::Beside };
         let running = || Envelope {
@@ -91,6 +98,21 @@ impl ReportFile {
         });
         written.map_err(|error| unwritten(&self.path, &error))
     }
+}
+
+/// Returns true if the path has no file, an empty one, or a report of this command.
+fn is_empty_or_report(path: &Path) -> io::Result<bool> {
+    let mut beginning = String::new();
+    match File::open(path).and_then(|file| file.take(LONGEST_BEGINNING).read_to_string(&mut beginning)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    // Every report begins with these fields, whatever follows them, so one that was cut off is recognised, too.
+    let compact: String = beginning.split_whitespace().collect();
+    let is_report = compact.starts_with(r#"{"version":"#) && compact.contains(r#","command":"run","#);
+    Ok(compact.is_empty() || is_report)
 }
 
 fn text(report: &Envelope<'_, Fields<'_>>) -> io::Result<Vec<u8>> {

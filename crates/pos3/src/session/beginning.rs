@@ -1,0 +1,71 @@
+//! The files of an output when the session began: [`Beginning`].
+//!
+//! They are not output of this session's program, whatever happens to them, until their content changes. A failed run
+//! may have left them, and another writer may have stored a newer object since.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use pos3_core::{Digest, Entry, Key};
+use pos3_local::last_change;
+
+use super::noted::Noted;
+
+/// The files of an output when the session began. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beginning {
+    /// Every file with its fingerprint, and every key.
+    files: Noted,
+    /// The files whose content was not known to be stored.
+    leftovers: Arc<Mutex<HashMap<Key, Leftover>>>,
+}
+
+/// A file whose content was not known to be stored when the session began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leftover {
+    size: u64,
+    digest: Option<Digest>,
+    /// The time of its last change before the session.
+    changed: Option<SystemTime>,
+}
+
+/// Where the current content of a file is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The program of this session wrote it, or it was stored when the session began and has another fingerprint now.
+    Program,
+    /// It is unchanged since before the session. It was last changed at this time.
+    Before(Option<SystemTime>),
+    /// It is from before the session if it has this digest, and otherwise from the program. Without a digest, this is
+    /// unknown.
+    Either { before: Option<SystemTime>, digest: Option<Digest> },
+}
+
+impl Beginning {
+    /// Records a file. `digest` is that of its content, if it is not known to be stored.
+    pub(super) fn take(&self, file: &Entry, digest: Option<Digest>, is_leftover: bool) {
+        self.files.note_file(file);
+        if is_leftover {
+            let leftover = Leftover { size: file.size, digest, changed: changed_at(file) };
+            self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).insert(file.key.clone(), leftover);
+        }
+    }
+
+    /// Returns where the content of a file is from.
+    pub(super) fn origin(&self, file: &Entry) -> Origin {
+        if self.files.has_file(file) {
+            return Origin::Before(changed_at(file));
+        }
+        let leftover = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).get(&file.key).copied();
+        match leftover {
+            Some(then) if then.size == file.size => Origin::Either { before: then.changed, digest: then.digest },
+            Some(_) | None => Origin::Program,
+        }
+    }
+}
+
+/// Returns the time of the last change of a file.
+pub(super) fn changed_at(file: &Entry) -> Option<SystemTime> {
+    file.fingerprint.as_ref().and_then(last_change).or(file.modified)
+}
