@@ -57,7 +57,7 @@ use self::{
     wire::Wire,
 };
 pub use self::{
-    fault::{Answer, Fault, FaultPattern},
+    fault::{Answer, AnsweredEtag, Fault, FaultPattern},
     name::{BucketNameError, check_bucket_name},
     operation::{Operation, Target},
     record::RequestCounts,

@@ -7,13 +7,15 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::blocking::Waited;
-use crate::error::{failed, unfit};
+use crate::error::{changed, displaced, failed, unfit};
 use crate::facts;
 use crate::leftover::Leftover;
 use crate::list;
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
+use crate::take_out::{self, Taken};
+use crate::write::free_name;
 
 /// Deletes keys and returns a result for each, in the given order. A failure does not stop the others.
 pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Result<()>> {
@@ -53,7 +55,16 @@ fn delete_one(root: BorrowedFd<'_>, asked: &DeleteKey) -> Result<()> {
         (FileType::RegularFile, false)
             if asked.unless_changed.as_ref().is_some_and(|seen| !seen.is(&facts::file(key.clone(), &stat))) =>
         {
-            return Err(StoreError::new(ErrorKind::Precondition, Operation::Delete).with_key(key));
+            return Err(changed(Operation::Delete, key));
+        }
+        (FileType::RegularFile, false) if asked.unless_changed.is_some() => {
+            match take_out::delete(&directory, name, &stat, &free_name()) {
+                Ok(Taken::Changed) => return Err(changed(Operation::Delete, key)),
+                Ok(Taken::Displaced(kept)) => return Err(displaced(Operation::Delete, key, &kept)),
+                Ok(Taken::Unsupported) => rustix::fs::unlinkat(&directory, name, AtFlags::empty()),
+                Ok(Taken::Done | Taken::Missing) => Ok(()),
+                Err(errno) => Err(errno),
+            }
         }
         (FileType::RegularFile, false) => rustix::fs::unlinkat(&directory, name, AtFlags::empty()),
         (FileType::Directory, true) => remove_directory(directory.as_fd(), name),

@@ -60,6 +60,11 @@ pub(crate) fn changed(operation: Operation, key: &Key) -> StoreError {
     StoreError::new(ErrorKind::Precondition, operation).with_key(key)
 }
 
+/// Returns the error for a changed file that another process replaced while pos3 put it back.
+pub(crate) fn displaced(operation: Operation, key: &Key, kept: &str) -> StoreError {
+    changed(operation, key).with_message(format!("it changed twice meanwhile; its earlier content is in '{kept}' beside it"))
+}
+
 /// Returns the system's text for `errno`.
 pub(crate) fn words(errno: Errno) -> String {
     io::Error::from(errno).to_string()

@@ -19,7 +19,8 @@ use crate::facts;
 pub(crate) use seen::{Seen, sweep};
 pub(crate) use unfinished::{abandon, unfinished};
 
-/// The maximum time between the creation and the locking of a file.
+/// The maximum time between the creation and the locking of a file, and between the renames of a file that is replaced
+/// or deleted.
 const UNLOCKED: Duration = Duration::from_secs(1);
 
 /// After this time without progress, a put is no longer resumed.
@@ -86,7 +87,9 @@ impl Leftover {
         let is_resumable = name.strip_prefix(PARTIAL_PREFIX).is_some_and(|rest| rest.starts_with(RESUMABLE_INFIX));
         let (changed, limit) = match (self.lock, is_resumable) {
             (_, true) => (facts::modified(&self.stat), RESUMABLE_FOR),
-            (Lock::Held, false) => (facts::modified(&self.stat), UNLOCKED),
+            // The time of the last change of any kind includes that of the rename to this name: a file that is being
+            // replaced has it until it has been compared.
+            (Lock::Held, false) => (facts::modified(&self.stat).max(facts::status_changed(&self.stat)), UNLOCKED),
             (Lock::Taken | Lock::Unknown, false) => (facts::status_changed(&self.stat), UNTOUCHED),
         };
         changed.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age > limit)

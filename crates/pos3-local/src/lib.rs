@@ -24,6 +24,7 @@ mod path;
 mod read;
 mod root;
 mod store;
+mod take_out;
 mod tick;
 mod write;
 

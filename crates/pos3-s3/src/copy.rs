@@ -27,7 +27,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::S3Operation;
 use crate::store::S3Store;
-use crate::write::{ObjectHeaders, PartSource, REPEATS, expecting, part_size_for, with_content_type, written};
+use crate::write::{ObjectHeaders, PartSource, REPEATS, Sent, expecting, part_size_for, with_content_type, written};
 
 /// How long a server may send nothing during a long operation, such as copying gigabytes or combining parts.
 pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
@@ -153,8 +153,8 @@ impl Bucket {
         Limit { size, part: COPY_PART.min(size) }
     }
 
-    /// Copies an object, and returns whether the copy is verified. If the server reports values that differ from the
-    /// source, the object is copied again.
+    /// Copies an object, and returns whether the copy is verified. If the server turns out not to have stored it, it is
+    /// copied again.
     async fn copy_from(
         self: &Arc<Self>,
         source: CopySource<'_>,
@@ -202,19 +202,26 @@ impl Bucket {
             if !attempts.may_be_done() {
                 return Err(error);
             }
-            match self.copy_made(source, to, error).await {
-                Err(_) if tells_nothing && repeats > 0 => repeats -= 1,
+            match self.copy_made(source, to, options, error).await {
+                Err(error) if tells_nothing && repeats > 0 && error.kind() != ErrorKind::Precondition => repeats -= 1,
                 made => return made,
             }
         }
     }
 
     /// Returns the copy of an earlier request if the object at the key is that copy. Otherwise, returns the error.
-    async fn copy_made(&self, source: CopySource<'_>, to: &Key, error: StoreError) -> Result<Copied> {
+    async fn copy_made(
+        &self,
+        source: CopySource<'_>,
+        to: &Key,
+        options: &PutOptions,
+        error: StoreError,
+    ) -> Result<Copied> {
         let Ok((from, _)) = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await else {
             return Err(error);
         };
-        let entry = self.settle(to, from.digest, from.checksum, source.size, error).await?;
+        let sent = Sent { digest: from.digest, checksum: from.checksum, size: source.size };
+        let entry = self.settle(to, &sent, &options.expect, error).await?;
         Ok(Copied { sum: entry.checksum, entry })
     }
 

@@ -175,7 +175,7 @@ impl From<StoreError> for Failure {
 
 impl From<XmlError> for Failure {
     fn from(error: XmlError) -> Self {
-        Self::Garbled(error.to_string())
+        if error.is_contradiction() { Self::Contradictory(error.to_string()) } else { Self::Garbled(error.to_string()) }
     }
 }
 

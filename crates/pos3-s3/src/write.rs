@@ -67,7 +67,7 @@ impl Bucket {
     }
 
     /// Stores bytes, and returns whether it is verified that the server received them undamaged. If the server turns
-    /// out to have stored other bytes, they are sent again.
+    /// out not to have stored them, they are sent again.
     async fn put_bytes(self: &Arc<Self>, mut whole: Whole<'_>) -> Result<(Entry, bool)> {
         let mut attempts = self.client.attempts();
         loop {
@@ -151,8 +151,8 @@ impl Bucket {
         }
         if attempts.may_be_done() {
             let (md5, sum) = (md5_of(whole.body).await, crate::checksum::crc64_nvme(whole.body));
-            let written = self.settle(whole.key, Some(Digest::Md5(md5)), Some(sum), whole.body.len() as u64, error);
-            return written.await.map(|entry| (entry, true));
+            let sent = Sent { digest: Some(Digest::Md5(md5)), checksum: Some(sum), size: whole.body.len() as u64 };
+            return self.settle(whole.key, &sent, &whole.expect, error).await.map(|entry| (entry, true));
         }
         if !self.condition_was_misjudged(whole.key, &whole.expect, usual).await {
             return Err(error);
@@ -192,23 +192,41 @@ impl Bucket {
 
     /// Determines whether a write whose response was lost has been executed. If so, the object has the content that was
     /// sent.
-    pub(crate) async fn settle(
-        &self,
-        key: &Key,
-        digest: Option<Digest>,
-        checksum: Option<Checksum>,
-        size: u64,
-        error: StoreError,
-    ) -> Result<Entry> {
-        let is_it = |entry: &Entry| {
-            let by_digest = digest.is_some() && entry.digest == digest;
-            let by_checksum = checksum.is_some() && entry.checksum == checksum;
-            entry.size == size && (by_digest || by_checksum)
-        };
-        match self.head(key).await {
-            Ok(entry) if is_it(&entry) => Ok(entry),
-            _ => Err(error),
+    ///
+    /// # Errors
+    ///
+    /// Returns `error` if the write may be repeated. If there is an object that the caller does not expect, another
+    /// writer may have replaced the written one; the error is then a failed precondition.
+    pub(crate) async fn settle(&self, key: &Key, sent: &Sent, expect: &Expect, error: StoreError) -> Result<Entry> {
+        let Ok(entry) = self.head(key).await else { return Err(error) };
+        if sent.is(&entry) {
+            return Ok(entry);
         }
+        let is_expected = match expect {
+            Expect::Anything => true,
+            Expect::Absent => false,
+            Expect::Unchanged(seen) => entry.fingerprint.as_ref() == Some(seen),
+        };
+        match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::Precondition => Err(error),
+            _ if is_expected => Err(error),
+            _ => Err(StoreError::new(ErrorKind::Precondition, Operation::Write).with_key(key).with_source(error)),
+        }
+    }
+}
+
+/// The content of a write whose response was lost.
+pub(crate) struct Sent {
+    pub(crate) digest: Option<Digest>,
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) size: u64,
+}
+
+impl Sent {
+    fn is(&self, entry: &Entry) -> bool {
+        let by_digest = self.digest.is_some() && entry.digest == self.digest;
+        let by_checksum = self.checksum.is_some() && entry.checksum == self.checksum;
+        entry.size == self.size && (by_digest || by_checksum)
     }
 }
 

@@ -97,6 +97,13 @@ pub enum Answer {
         /// The content.
         content: &'static str,
     },
+    /// Right after the request is performed, another client stores this content at its key. The response is a success.
+    Overwritten {
+        /// The content of the other client.
+        content: &'static str,
+        /// The ETag in the response.
+        answered: AnsweredEtag,
+    },
     /// Right before the request is performed, the content of its object is replaced behind the server's back: the object
     /// has another time and the same `ETag`, as on a gateway that keeps the `ETag` beside the file.
     ReplacedBehind {
@@ -124,6 +131,15 @@ pub enum Answer {
         /// The pause before each byte.
         pause: Duration,
     },
+}
+
+/// The ETag in the response to a write whose object was replaced immediately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredEtag {
+    /// There is none, and no body.
+    Missing,
+    /// That of the object that is there now.
+    Current,
 }
 
 impl Answer {

@@ -28,7 +28,7 @@ use super::{
     backend::{IgnoreRange, ShiftRange},
     body::{Damage, WireBody},
     clock,
-    fault::{Answer, FaultTable},
+    fault::{Answer, AnsweredEtag, FaultTable},
     habits,
     operation::{self, Operation, Target},
     record::{InFlight, Record},
@@ -200,6 +200,22 @@ impl Wire {
                 }
                 Damage::None
             }
+            Some(Answer::Overwritten { content, answered }) => {
+                let bucket = operation::bucket_of(request.uri(), request.headers());
+                let response = self.perform(request, &target).await?;
+                let object = StoredObject::new(content.into(), Properties::default());
+                let etag = format!("\"{}\"", object.etag);
+                if let Some(bucket) = self.state.write().buckets.get_mut(&bucket) {
+                    bucket.objects.insert(target.key.clone(), Arc::new(object));
+                }
+                let response = match answered {
+                    AnsweredEtag::Missing => Response::new(s3s::Body::empty()),
+                    AnsweredEtag::Current => {
+                        with_etag(response, &HeaderValue::from_str(&etag).map_err(io::Error::other)?).await?
+                    }
+                };
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
             Some(Answer::ReplacedBehind { content }) => {
                 let bucket = operation::bucket_of(request.uri(), request.headers());
                 if let Some(object) =
@@ -315,14 +331,18 @@ fn shifted(range: &HeaderValue, by: usize) -> io::Result<HeaderValue> {
 }
 
 async fn with_wrong_etag(response: Response<s3s::Body>) -> io::Result<Response<s3s::Body>> {
+    with_etag(response, &WRONG_ETAG).await
+}
+
+async fn with_etag(response: Response<s3s::Body>, etag: &HeaderValue) -> io::Result<Response<s3s::Body>> {
     let (mut parts, body) = response.into_parts();
-    parts.headers.insert(header::ETAG, WRONG_ETAG);
+    parts.headers.insert(header::ETAG, etag.clone());
     let bytes = Pin::from(Box::new(body)).collect().await.map_err(io::Error::other)?.to_bytes();
     let document = String::from_utf8_lossy(&bytes);
     let (Some(start), Some(end)) = (document.find("<ETag>"), document.find("</ETag>")) else {
         return Ok(Response::from_parts(parts, s3s::Body::from(bytes)));
     };
-    let wrong = WRONG_ETAG.to_str().map_err(io::Error::other)?.replace('"', "&quot;");
+    let wrong = etag.to_str().map_err(io::Error::other)?.replace('"', "&quot;");
     let document = format!("{}<ETag>{wrong}{}", &document[..start], &document[end..]);
     parts.headers.insert(header::CONTENT_LENGTH, document.len().into());
     Ok(Response::from_parts(parts, document.into()))

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use pos3_core::{Content, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
 use pos3_s3::{Checksums, S3Store};
-use pos3_tests::server::{self, Answer, Etags, Fault, Operation, S3Server};
+use pos3_tests::server::{self, Answer, AnsweredEtag, Etags, Fault, Operation, S3Server};
 
 use super::checksums::Warned;
 use super::{BUCKET, config, random_bytes, server, store, store_with, told};
@@ -29,22 +29,31 @@ fn without_checksums() -> S3Server {
 }
 
 #[tokio::test]
-async fn content_that_a_server_stores_wrongly_is_sent_again() {
+async fn content_that_a_server_stores_wrongly_is_a_failure() {
     // The server ignores the checksum, so only its ETag shows the damage.
     let server = without_checksums();
     server.fault(Fault::on(Operation::PutObject).answer(Answer::FlipSentByte { at: 3 }));
-    assert!(put(&store(&server), b"0123456789").await.unwrap());
-    assert_eq!(stored(&server).unwrap(), "0123456789");
-    assert_eq!(server.requests().of(Operation::PutObject), 2);
+    let error = put(&store(&server), b"0123456789").await.unwrap_err();
+    assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Precondition, false), "{error}");
+    assert!(error.to_string().contains("differs from the sent content"), "{error}");
+    assert_eq!(server.requests().of(Operation::PutObject), 1, "it cannot be distinguished from another writer's object");
 }
 
 #[tokio::test]
-async fn content_that_a_server_always_stores_wrongly_is_a_failure() {
-    let server = without_checksums();
-    server.fault(Fault::on(Operation::PutObject).answer(Answer::FlipSentByte { at: 3 }));
-    let error = put(&store_with(config(&server).with_attempts(1)), b"0123456789").await.unwrap_err();
-    assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Integrity, false), "{error}");
-    assert!(error.to_string().contains("differs from the sent content"), "{error}");
+async fn what_another_writer_stored_after_the_write_is_not_overwritten() {
+    for (last, size) in [(Operation::PutObject, 10), (Operation::CompleteMultipartUpload, LARGE)] {
+        for content in ["theirs, of another size", "0123456789"] {
+            for answered in [AnsweredEtag::Missing, AnsweredEtag::Current] {
+                let server = without_checksums();
+                server.fault(Fault::on(last).answer(Answer::Overwritten { content, answered }));
+                let error = put(&store(&server), &random_bytes(5, size)).await.unwrap_err();
+                let case = format!("{last} {content} {answered:?}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Precondition, "{case}");
+                assert_eq!(stored(&server).unwrap(), content, "{case}");
+                assert_eq!(server.requests().of(last), 1, "{case}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

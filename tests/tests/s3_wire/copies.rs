@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use pos3_core::{Content, Entry, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
 use pos3_s3::{ConditionalWrites, S3Client, S3Store};
-use pos3_tests::server::{Answer, CopyEtag, Etags, Fault, Operation, Properties, S3Server, StoredObject, Tagging};
+use pos3_tests::server::{Answer, AnsweredEtag, CopyEtag, Etags, Fault, Operation, Properties, S3Server, StoredObject, Tagging};
 
 use super::checksums::Warned;
 use super::{BUCKET, config, random_bytes, server, store, store_with};
@@ -272,6 +272,23 @@ async fn a_copy_that_the_server_shows_to_be_wrong_or_has_lost_is_made_again() {
         let (source, _) = stored(&store, "k").await;
         let error = store.put(&Key::from("copy"), source, absent).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_writer_stored_after_a_copy_is_not_overwritten() {
+    for (size, last) in [(1000, Operation::CopyObject), (SIZE, Operation::CompleteMultipartUpload)] {
+        for answered in [AnsweredEtag::Missing, AnsweredEtag::Current] {
+            let server = server();
+            server.put(BUCKET, "k", random_bytes(16, size));
+            let store = store_with(config(&server).with_multipart_threshold(8 << 20));
+            let (source, _) = stored(&store, "k").await;
+            server.fault(Fault::on(last).answer(Answer::Overwritten { content: "theirs", answered }));
+            let absent = PutOptions::default().with_expect(Expect::Absent);
+            let error = store.put(&Key::from("copy"), source, absent).await.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Precondition | ErrorKind::AlreadyExists), "{answered:?} {error}");
+            assert_eq!(server.object(BUCKET, "copy").unwrap().bytes, "theirs", "{answered:?}");
+        }
     }
 }
 

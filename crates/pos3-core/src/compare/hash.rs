@@ -108,7 +108,7 @@ async fn same_files(
         (None, None) => (target, to, Digest::Md5(md5(source).await.map_err(unread(from))?)),
     };
     let read = read(content, Some(known), Own::NotNeeded).await.map_err(unread(side))?;
-    Ok(if read.agreement == Agreement::Same { Sameness::Same(Proof::Digest) } else { Sameness::Different })
+    Ok(by_agreement(read.agreement))
 }
 
 /// Compares a local content with the facts that another store reports for its own: first with the digest from the
@@ -127,24 +127,52 @@ async fn same_as_told(
     };
     let digest = by_digest.as_ref().and_then(|read| read.md5).map(|md5| (here, Digest::Md5(md5)));
     let compared = |same| Ok(Compared { same, local: digest });
-    if by_digest.as_ref().is_some_and(|read| read.agreement == Agreement::Same) {
+    let agreement = by_digest.as_ref().map_or(Agreement::Unknown, |read| read.agreement);
+    if agreement == Agreement::Same {
         return compared(Sameness::Same(Proof::Digest));
     }
-    let otherwise = if by_digest.is_some() { Sameness::Different } else { Sameness::Unknown };
     let found = match remote.look_up().await {
         Ok(Some(found)) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(Unread { side: there, error }),
         // A user with permission to list but not to look up has only the facts from the listing.
-        Ok(None) | Err(_) => return compared(otherwise),
+        Ok(None) | Err(_) => return compared(by_agreement(agreement)),
     };
     let Some(checksum) = found.checksum else {
-        return compared(if found.digest.is_none() { Sameness::Unknown } else { otherwise });
+        return match found.digest {
+            None => compared(Sameness::Unknown),
+            Some(known) if agreement == Agreement::Unknown => {
+                compared(by_parts(local, &remote, known).await.map_err(unread)?)
+            }
+            Some(_) => compared(by_agreement(agreement)),
+        };
     };
     let sum = match by_digest {
         Some(Read { sum, .. }) if discriminant(&sum) == discriminant(&checksum) => sum,
         _ => sum(local, &checksum).await.map_err(unread)?,
     };
     compared(if sum == checksum { Sameness::Same(Proof::Checksum) } else { Sameness::Different })
+}
+
+fn by_agreement(agreement: Agreement) -> Sameness {
+    match agreement {
+        Agreement::Same => Sameness::Same(Proof::Digest),
+        Agreement::Different => Sameness::Different,
+        Agreement::Unknown => Sameness::Unknown,
+    }
+}
+
+/// Compares a local content with the digest of parts of an unusual size. The other store is asked for that size; without
+/// it, the digest cannot be compared.
+async fn by_parts(local: Content, remote: &Content, known: Digest) -> Result<Sameness> {
+    let part_size = remote.part_size().await.ok().flatten();
+    let Some(mut digester) = part_size.and_then(|part_size| Digester::of_parts(known, part_size)) else {
+        return Ok(Sameness::Unknown);
+    };
+    let mut body = local.read(0..local.size()).await?;
+    while let Some(chunk) = body.try_next().await? {
+        digester.update(&chunk);
+    }
+    Ok(by_agreement(digester.finish()))
 }
 
 /// Compares the facts that each store returns for its own object.

@@ -190,11 +190,16 @@ fn write_some(file: BorrowedFd<'_>, pieces: &[IoSlice<'_>], offset: u64) -> Resu
     pieces.first().map_or(Ok(0), |piece| rustix::io::pwrite(file, piece, offset))
 }
 
+/// Returns a random reserved name.
+pub(crate) fn free_name() -> String {
+    format!("{PARTIAL_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
+}
+
 fn create(directory: &OwnedFd, mode: Mode) -> Result<(String, OwnedFd), Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut attempts = 0;
     loop {
-        let name = format!("{PARTIAL_PREFIX}{:016x}", RandomState::new().build_hasher().finish());
+        let name = free_name();
         attempts += 1;
         match rustix::fs::openat(directory, &name, flags, mode) {
             Err(Errno::EXIST) if attempts < ATTEMPTS => {}

@@ -10,10 +10,11 @@ use rustix::io::Errno;
 use super::modification;
 use super::partial::{Partial, Resumed};
 use crate::blocking::Waited;
-use crate::error::{changed, failed};
+use crate::error::{changed, displaced, failed};
 use crate::facts;
 use crate::path;
 use crate::root::Root;
+use crate::take_out::{self, Taken, rename_exclusive};
 
 /// An open directory and the final name of a file in it.
 pub(super) struct Place {
@@ -65,9 +66,12 @@ impl Place {
                 .with_key(&self.key)
                 .with_message(format!("{} bytes arrived instead of {size}", facts::size(&written))));
         }
-        self.check()?;
+        let before = self.check()?;
         waited.check()?;
-        self.rename(partial)?;
+        match (&self.expect, before) {
+            (Expect::Unchanged(_), Some(before)) => self.exchange(partial, &before, &written)?,
+            _ => self.rename(partial)?,
+        }
         let placed = rustix::fs::fstat(partial.file()).map_err(|errno| self.failed(errno))?;
         // The rename changes no content. Another size or time means that another writer has replaced the file, and pos3
         // cannot vouch for that content.
@@ -119,6 +123,22 @@ impl Place {
         }
     }
 
+    /// Puts a complete file in the place of the file that was there `before`, and only of that file.
+    fn exchange(&self, partial: &Partial, before: &Stat, written: &Stat) -> Result<()> {
+        // From here on, another file may have the name of the unfinished one.
+        partial.keep();
+        match take_out::replace(&self.directory, self.name(), before, partial.name(), written) {
+            Ok(Taken::Done) => Ok(()),
+            Ok(Taken::Unsupported) => self.rename(partial),
+            Ok(Taken::Changed | Taken::Missing) => {
+                partial.discard();
+                Err(changed(Operation::Write, &self.key))
+            }
+            Ok(Taken::Displaced(kept)) => Err(displaced(Operation::Write, &self.key, &kept)),
+            Err(errno) => Err(self.failed(errno)),
+        }
+    }
+
     fn rename(&self, partial: &Partial) -> Result<()> {
         let renamed = match self.expect {
             Expect::Absent => self.rename_to_new(partial),
@@ -165,14 +185,4 @@ impl Place {
     fn failed(&self, errno: Errno) -> StoreError {
         failed(Operation::Write, &self.key, errno)
     }
-}
-
-#[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn rename_exclusive(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> Result<(), Errno> {
-    rustix::fs::renameat_with(from, name, to, new_name, rustix::fs::RenameFlags::NOREPLACE)
-}
-
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn rename_exclusive(_from: &OwnedFd, _name: &str, _to: &OwnedFd, _new_name: &str) -> Result<(), Errno> {
-    Err(Errno::NOSYS)
 }

@@ -32,20 +32,88 @@ pub(crate) enum XmlError {
     AfterEnd,
     #[error("the response is not the expected one")]
     Unexpected,
+    #[error("the response contradicts itself: an element has more than one <{0}>")]
+    Repeated(&'static str),
+    #[error("the response contradicts itself: it is a result and contains an <Error>")]
+    ErrorInside,
+}
+
+impl XmlError {
+    /// Returns true if the document is complete, so that the same request would get the same response.
+    pub(crate) fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Repeated(_) | Self::ErrorInside)
+    }
+}
+
+/// The elements that identify or describe one thing. None of S3's responses has two of them with the same parent.
+const UNIQUE: [&str; 8] =
+    ["Key", "Size", "ETag", "LastModified", "PartNumber", "UploadId", "ChecksumCRC64NVME", "ChecksumType"];
+
+/// Finds elements that contradict others: a second one of [`UNIQUE`] in the same parent, and an error in a result.
+#[derive(Default)]
+struct Siblings {
+    /// For each open element, a bit for each of [`UNIQUE`] that was in it.
+    open: Vec<u8>,
+    root: Root,
+}
+
+/// Where a document may have errors.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Root {
+    /// A result, which contains no error.
+    Result,
+    /// The results of several keys, which contain the errors of some.
+    DeleteResult,
+    #[default]
+    Other,
+}
+
+impl Siblings {
+    fn open(&mut self, name: &[u8]) -> Result<(), XmlError> {
+        match self.open.len() {
+            0 => {
+                self.root = match name {
+                    b"DeleteResult" => Root::DeleteResult,
+                    name if name.ends_with(b"Result") => Root::Result,
+                    _ => Root::Other,
+                }
+            }
+            depth if name == b"Error" => {
+                if self.root == Root::Result || self.root == Root::DeleteResult && depth > 1 {
+                    return Err(XmlError::ErrorInside);
+                }
+            }
+            _ => {}
+        }
+        let index = UNIQUE.iter().position(|unique| unique.as_bytes() == name);
+        if let (Some(index), Some(seen)) = (index, self.open.last_mut()) {
+            if *seen & (1 << index) != 0 {
+                return Err(XmlError::Repeated(UNIQUE[index]));
+            }
+            *seen |= 1 << index;
+        }
+        self.open.push(0);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.open.pop();
+    }
 }
 
 /// Walks through a document. `visit` gets each step and its depth, which is 1 for the root.
 ///
 /// # Errors
 ///
-/// Returns an error if the document is not well formed, ends before its root element is closed, or has anything but space
-/// and comments after it.
+/// Returns an error if the document is not well formed, ends before its root element is closed, has anything but space
+/// and comments after it, or contradicts itself.
 pub(crate) fn walk<'x>(document: &'x [u8], mut visit: impl FnMut(usize, Step<'_, 'x>)) -> Result<(), XmlError> {
     let document = std::str::from_utf8(document).map_err(|_| XmlError::NotUtf8)?;
     let mut reader = Reader::from_str(document);
     let mut depth = 0;
     let mut text: Cow<'x, str> = Cow::Borrowed("");
     let mut whole = false;
+    let mut siblings = Siblings::default();
     loop {
         match reader.read_event()? {
             Event::Start(_) | Event::Empty(_) | Event::CData(_) | Event::GeneralRef(_) if whole => {
@@ -55,9 +123,12 @@ pub(crate) fn walk<'x>(document: &'x [u8], mut visit: impl FnMut(usize, Step<'_,
             Event::Start(element) => {
                 depth += 1;
                 text = Cow::Borrowed("");
+                siblings.open(local_name(&element))?;
                 visit(depth, Step::Open(local_name(&element)));
             }
             Event::Empty(element) => {
+                siblings.open(local_name(&element))?;
+                siblings.close();
                 visit(depth + 1, Step::Open(local_name(&element)));
                 visit(depth + 1, Step::Close(local_name(&element), &mut Cow::Borrowed("")));
                 whole |= depth == 0;
@@ -65,6 +136,7 @@ pub(crate) fn walk<'x>(document: &'x [u8], mut visit: impl FnMut(usize, Step<'_,
             Event::End(element) => {
                 visit(depth, Step::Close(element.local_name().into_inner(), &mut text));
                 text = Cow::Borrowed("");
+                siblings.close();
                 depth -= 1;
                 whole |= depth == 0;
             }
@@ -157,7 +229,7 @@ mod tests {
     fn children_are_found_whatever_surrounds_them() {
         let document = br#"<?xml version="1.0"?><!-- note --><s3:Result xmlns:s3="urn:x" a=">">
             <Nested><ETag>no</ETag></Nested><Empty/><s3:ETag>&quot;a&#x1;b&#10;&quot;</s3:ETag><Code><![CDATA[x<y]]></Code>
-            <ETag>second</ETag></s3:Result>"#;
+            <Code>second</Code></s3:Result>"#;
         let found = children(document, "Result", ["ETag", "Code", "Empty", "Absent"]).unwrap();
         assert_eq!(found, ["\"a\u{1}b\n\"", "x<y", "", ""].map(String::from));
     }
@@ -176,6 +248,31 @@ mod tests {
         assert!(children(b"<R></R>\n <!-- end -->\0", "R", ["A"]).is_err());
         assert!(children(b"<R></R>\r\n <!-- end -->\n", "R", ["A"]).is_ok());
         assert!(matches!(children(b"<html></html>", "R", ["A"]), Err(XmlError::Unexpected)));
+    }
+
+    #[test]
+    fn two_values_of_one_fact_and_an_error_in_a_result_are_contradictions() {
+        for name in UNIQUE {
+            for inner in [
+                format!("<C><{name}>1</{name}><{name}>2</{name}></C>"),
+                format!("<{name}>1</{name}><A/><{name}/>"),
+            ] {
+                let walked = walk(format!("<R>{inner}</R>").as_bytes(), |_, _| {}).unwrap_err();
+                assert!(matches!(walked, XmlError::Repeated(told) if told == name), "{inner}: {walked}");
+                assert!(walked.is_contradiction());
+            }
+            let each = format!("<R><{name}/><C><{name}>1</{name}></C><C><{name}>2</{name}></C></R>");
+            walk(each.as_bytes(), |_, _| {}).unwrap();
+        }
+        for (document, is_contradiction) in [
+            ("<ListBucketResult><Error/></ListBucketResult>", true),
+            ("<CopyObjectResult><ETag>e</ETag><Error><Code>C</Code></Error></CopyObjectResult>", true),
+            ("<DeleteResult><Deleted><Error/></Deleted></DeleteResult>", true),
+            ("<DeleteResult><Error><Key>k</Key></Error></DeleteResult>", false),
+            ("<ErrorResponse><Error/></ErrorResponse>", false),
+        ] {
+            assert_eq!(walk(document.as_bytes(), |_, _| {}).is_err(), is_contradiction, "{document}");
+        }
     }
 
     #[test]

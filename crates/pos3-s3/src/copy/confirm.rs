@@ -73,11 +73,7 @@ impl Bucket {
                 }
                 Ok((Entry { digest: None, checksum: None, ..copy }, true))
             }
-            _ => Err(Misstored {
-                why: "the copy on the server differs from its source",
-                answered: entry.fingerprint,
-                there: Some(copy),
-            }),
+            _ => Err(Misstored { why: "the copy on the server differs from its source", there: Some(copy) }),
         }
     }
 

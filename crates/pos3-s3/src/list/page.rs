@@ -158,8 +158,8 @@ impl<'x> Reader<'x> {
             "false" if self.token.is_empty() => Ok(None),
             "false" => Err(contradictory("the last page of the listing has a next token")),
             "true" if !self.token.is_empty() => Ok(Some(self.token.clone().into_owned())),
-            "true" => Err(garbled("the listing has more pages but no next token")),
-            _ => Err(garbled("the listing does not state whether it has more pages")),
+            "true" => Err(contradictory("the listing has more pages but no next token")),
+            _ => Err(contradictory("the listing does not state whether it has more pages")),
         }
     }
 
@@ -216,10 +216,10 @@ impl Record<'_> {
     fn entry(&self, encoded: bool) -> Result<Entry, Failure> {
         let key = match decode(&self.key, encoded) {
             Ok(key) if !key.is_empty() => Key::from(&*key),
-            Ok(_) => return Err(garbled("the listing has an object without a key")),
+            Ok(_) => return Err(contradictory("the listing has an object without a key")),
             Err(shown) => return Ok(Entry::protected(shown, Protection::NotUtf8)),
         };
-        let size = self.size.ok_or_else(|| garbled(format!("the listing has no size for '{key}'")))?;
+        let size = self.size.ok_or_else(|| contradictory(format!("the listing has no size for '{key}'")))?;
         let mut entry = if key.is_marker() { Entry::marker(key, size) } else { Entry::file(key, size) };
         entry.modified = parse_rfc3339(self.modified.trim());
         entry.fingerprint = etag::fingerprint(&self.etag);
@@ -266,10 +266,6 @@ fn merge(objects: Vec<Entry>, directories: Vec<Entry>) -> Vec<Entry> {
     }
     merged.extend(objects);
     merged
-}
-
-fn garbled(why: impl Into<String>) -> Failure {
-    Failure::Garbled(why.into())
 }
 
 fn contradictory(why: impl Into<String>) -> Failure {
@@ -445,7 +441,16 @@ mod tests {
             "<IsTruncated>false</IsTruncated><Contents><Key>a</Key></Contents>",
             "<IsTruncated>false</IsTruncated><Contents><Key>a</Key><Size>-1</Size></Contents>",
         ] {
-            assert!(matches!(page(inner), Err(Failure::Garbled(_))), "{inner}");
+            assert!(matches!(page(inner), Err(Failure::Contradictory(_))), "{inner}");
+        }
+        for inner in [
+            "<Contents><Key>a</Key><Key>b</Key><Size>1</Size></Contents>",
+            "<Contents><Key>a</Key><Size>1</Size><Size>2</Size></Contents>",
+            "<Contents><Key>a</Key><Size>1</Size><ETag>x</ETag><ETag>y</ETag></Contents>",
+            "<Error><Code>InternalError</Code></Error>",
+        ] {
+            let inner = format!("<IsTruncated>false</IsTruncated>{inner}");
+            assert!(matches!(page(&inner), Err(Failure::Contradictory(_))), "{inner}");
         }
         let whole = format!("{HEAD}<IsTruncated>false</IsTruncated>{}</ListBucketResult>", object("a"));
         let query = query("", false);

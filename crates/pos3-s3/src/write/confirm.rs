@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use pos3_core::{
-    Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Expect, Fingerprint, GetOptions, Key, Operation,
-    StoreError, collect_exactly,
+    Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Expect, GetOptions, Key, Operation, StoreError,
+    collect_exactly,
 };
 
 use super::carry::md5_of;
@@ -24,27 +24,26 @@ pub(crate) const REPEATS: usize = 2;
 /// The object, and whether it is verified to have the content that was sent.
 pub(crate) type Confirmed = (Entry, bool);
 
-/// A write with a success response that did not store the content as requested.
+/// A write with a success response, after which the object at the key does not have the content that was sent.
 #[derive(Debug)]
 pub(crate) struct Misstored {
     pub(crate) why: &'static str,
-    /// The ETag in the response.
-    pub(crate) answered: Option<Fingerprint>,
     /// The object at the key now.
     pub(crate) there: Option<Entry>,
 }
 
 impl Misstored {
-    /// Returns the expectation for the next attempt to write the object. Returns `None` if the object that is there now
-    /// may come from another writer.
+    /// Returns the expectation for the next attempt to write the object. Returns `None` if another object is there now.
+    ///
+    /// The server may have damaged the content, or another writer may have replaced it after the write. No response
+    /// distinguishes the two, because a server may also return the ETag of the object that is there now. So only what
+    /// the caller has seen, or nothing, is overwritten.
     pub(crate) fn next(&self, expect: &Expect) -> Option<Expect> {
         match (expect, &self.there) {
-            (Expect::Anything, _) => Some(Expect::Anything),
+            (Expect::Anything, None) => Some(Expect::Anything),
             (Expect::Absent | Expect::Unchanged(_), None) => Some(Expect::Absent),
-            (Expect::Absent | Expect::Unchanged(_), Some(there)) => {
-                let own = there.fingerprint.clone().filter(|seen| Some(seen) == self.answered.as_ref());
-                own.map(Expect::Unchanged)
-            }
+            (Expect::Unchanged(seen), Some(there)) if there.fingerprint.as_ref() == Some(seen) => Some(expect.clone()),
+            (_, Some(_)) => None,
         }
     }
 
@@ -52,10 +51,16 @@ impl Misstored {
         Failure::Garbled(self.why.to_owned())
     }
 
-    /// Returns the error of a write that failed repeatedly. It is not temporary, because the retries have already been
-    /// made.
+    /// Returns the error of a write that is not repeated, or that failed repeatedly. It is not temporary: if the object
+    /// is missing, the retries have already been made, and if another object is there, it must not be overwritten.
     pub(crate) fn error(&self, operation: Operation, key: &Key) -> StoreError {
-        StoreError::new(ErrorKind::Integrity, operation).with_key(key).with_message(self.why)
+        match &self.there {
+            None => StoreError::new(ErrorKind::Integrity, operation).with_key(key).with_message(self.why),
+            Some(_) => StoreError::new(ErrorKind::Precondition, Operation::Write).with_key(key).with_message(format!(
+                "{}: another process replaced the object after the write, or the server damaged it; it is not overwritten",
+                self.why
+            )),
+        }
     }
 }
 
@@ -70,7 +75,7 @@ pub(crate) enum Found {
 impl Bucket {
     /// Looks up an object that was just written.
     pub(crate) async fn look_at(&self, written: &Entry) -> Result<Found, Misstored> {
-        let misstored = |why, there| Misstored { why, answered: written.fingerprint.clone(), there };
+        let misstored = |why, there| Misstored { why, there };
         match self.head(&written.key).await {
             Ok(found) if found.size == written.size => Ok(Found::There(found)),
             Ok(found) => Err(misstored("the stored object has another size than the sent content", Some(found))),
@@ -94,11 +99,7 @@ impl Bucket {
             return Ok((entry, true));
         }
         let is_contradicted = sent.is_some();
-        let misstored = |there| Misstored {
-            why: "the stored object differs from the sent content",
-            answered: entry.fingerprint.clone(),
-            there,
-        };
+        let misstored = |there| Misstored { why: "the stored object differs from the sent content", there };
         let found = match self.look_at(&entry).await? {
             Found::Unknown if is_contradicted => return Err(misstored(Some(entry.clone()))),
             Found::Unknown => return Ok((entry, false)),
@@ -131,7 +132,6 @@ impl Bucket {
             Found::There(found) => Ok(found),
             Found::Unknown => Err(Misstored {
                 why: "the response does not identify the written object, and it cannot be looked up",
-                answered: None,
                 there: Some(entry),
             }),
         }
@@ -188,22 +188,25 @@ fn sum_like(kind: &Checksum, bytes: &[u8]) -> Checksum {
 
 #[cfg(test)]
 mod tests {
+    use pos3_core::Fingerprint;
+
     use super::*;
 
     #[test]
-    fn only_what_this_write_left_is_overwritten_by_the_next() {
+    fn nothing_but_the_listed_object_is_overwritten_by_a_repeat() {
         let there = |token: &str| Some(Entry::file("k", 1).with_fingerprint(Fingerprint::from(token)));
         let unchanged = |token: &str| Expect::Unchanged(Fingerprint::from(token));
         for (expect, there, next) in [
-            (Expect::Anything, there("other"), Some(Expect::Anything)),
+            (Expect::Anything, None, Some(Expect::Anything)),
             (Expect::Absent, None, Some(Expect::Absent)),
-            (unchanged("before"), None, Some(Expect::Absent)),
-            (Expect::Absent, there("answered"), Some(unchanged("answered"))),
-            (unchanged("before"), there("answered"), Some(unchanged("answered"))),
-            (unchanged("before"), there("of another writer"), None),
+            (unchanged("listed"), None, Some(Expect::Absent)),
+            (unchanged("listed"), there("listed"), Some(unchanged("listed"))),
+            (unchanged("listed"), there("other"), None),
+            (Expect::Absent, there("other"), None),
             (Expect::Absent, Some(Entry::file("k", 1)), None),
+            (Expect::Anything, there("other"), None),
         ] {
-            let misstored = Misstored { why: "", answered: Some(Fingerprint::from("answered")), there };
+            let misstored = Misstored { why: "", there };
             assert_eq!(misstored.next(&expect), next, "{expect:?} {misstored:?}");
         }
     }

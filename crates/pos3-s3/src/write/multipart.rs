@@ -97,7 +97,7 @@ struct Created {
 
 impl Bucket {
     /// Stores content in parts. It resumes an earlier upload of the same content if the journal has a note of one. If
-    /// the server turns out to have stored other bytes, they are sent again.
+    /// the server turns out not to have stored it, it is sent again.
     pub(super) async fn put_in_parts(
         self: &Arc<Self>,
         key: &Key,

@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::operation::S3Operation;
 use crate::write::carry::is_near;
-use crate::write::{REPEATS, expecting, written};
+use crate::write::{REPEATS, Sent, expecting, written};
 
 /// An upload that the server has reported as completed.
 pub(super) struct Completed {
@@ -108,10 +108,11 @@ impl Upload {
             let asked = self.send_complete(parts, sum, size, options, manners.current(), &mut attempts).await;
             match manners.judge(asked) {
                 Some(Err(failure)) if failure.tells_nothing() && repeats > 0 => {
-                    if let Ok(completed) = self.settled(parts, sum, size, self.failed(failure, options)).await {
-                        return Ok((completed, proven));
+                    match self.settled(parts, sum, size, options, self.failed(failure, options)).await {
+                        Ok(completed) => return Ok((completed, proven)),
+                        Err(error) if error.kind() == ErrorKind::Precondition => return Err(error),
+                        Err(_) => repeats -= 1,
                     }
-                    repeats -= 1;
                 }
                 Some(asked) => break asked,
                 None => {}
@@ -161,7 +162,7 @@ impl Upload {
         let error = self.failed(failure, options);
         // A completed upload no longer exists, so an earlier attempt may have completed it.
         if gone && attempts.may_be_done() {
-            let completed = self.settled(parts, sum, size, error).await?;
+            let completed = self.settled(parts, sum, size, options, error).await?;
             return Ok((completed, parts.iter().all(|part| part.proven)));
         }
         if error.kind() != ErrorKind::Precondition
@@ -180,8 +181,16 @@ impl Upload {
     }
 
     /// Returns the completed object if the server has executed the completion. Otherwise, returns the error.
-    async fn settled(&self, parts: &[Part], sum: Option<Checksum>, size: u64, error: StoreError) -> Result<Completed> {
-        let entry = self.bucket.settle(&self.key, digest_of_parts(parts), sum, size, error).await?;
+    async fn settled(
+        &self,
+        parts: &[Part],
+        sum: Option<Checksum>,
+        size: u64,
+        options: &PutOptions,
+        error: StoreError,
+    ) -> Result<Completed> {
+        let sent = Sent { digest: digest_of_parts(parts), checksum: sum, size };
+        let entry = self.bucket.settle(&self.key, &sent, &options.expect, error).await?;
         Ok(Completed { entry, sum, is_encrypted: false, is_seen: true })
     }
 

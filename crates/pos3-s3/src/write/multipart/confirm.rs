@@ -53,11 +53,7 @@ impl Upload {
         if is_seen || proven && (fits || is_opaque) {
             return Ok((entry, proven));
         }
-        let misstored = |there| Misstored {
-            why: "the stored object differs from the sent parts",
-            answered: entry.fingerprint.clone(),
-            there,
-        };
+        let misstored = |there| Misstored { why: "the stored object differs from the sent parts", there };
         let Found::There(found) = self.bucket.look_at(&entry).await? else { return Ok((entry, proven)) };
         let is_read = match (sum, found.checksum) {
             (Some(sum), Some(kept @ Checksum::Crc64Nvme(_))) if sum == kept => return Ok((found, true)),
