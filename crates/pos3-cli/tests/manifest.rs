@@ -31,7 +31,7 @@ fn end(mut child: Child) {
 fn what_was_equal_is_shown_and_forgotten() {
     let program = Program::new().with(&[("from/a b", "1"), ("from/d/x", "2"), ("from/d/y", "3")]);
     let none = program.run(&["manifest", "show", "from", "to"]);
-    assert_eq!((none.code, none.err.as_str()), (Some(0), "nothing is remembered of 'from' and 'to'\n"));
+    assert_eq!((none.code, none.err.as_str()), (Some(0), "nothing is recorded of 'from' and 'to'\n"));
     assert_eq!(files(&program, "redb"), Vec::<PathBuf>::new(), "showing makes nothing");
 
     assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
@@ -178,4 +178,24 @@ fn a_state_directory_that_cannot_be_made_is_a_warning() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.err.contains(expected), "{}", ended.err);
     }
+}
+
+#[test]
+fn a_path_that_is_not_remembered_is_named_and_a_failure() {
+    let program = Program::new().with(&[("from/a", "1"), ("from/d/b", "2"), ("from/d/c", "3")]);
+    assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
+    for (path, told) in
+        [("nosuch", "error: nothing is recorded of 'nosuch'\n"), ("../b/f", "error: nothing is recorded of '../b/f'\n")]
+    {
+        let ended = program.run(&["manifest", "forget", "from", "to", path]);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(1), told), "{ended:?}");
+    }
+    let ended = program.run(&["manifest", "forget", "from", "to", ""]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let ended = program.run(&["manifest", "forget", "from", "to", "a", "nosuch"]);
+    let told = "error: nothing is recorded of 'nosuch'; forgot 1 file\n";
+    assert_eq!((ended.code, ended.err.as_str()), (Some(1), told));
+    let absolute = program.path("to/d").display().to_string();
+    let ended = program.run(&["manifest", "forget", "from", "to", &absolute]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), "forgot 2 files\n"), "{ended:?}");
 }

@@ -179,6 +179,7 @@ impl SyncJob {
 
     async fn stream(&self, report: &mut Report, recorder: Option<&Recorder>) {
         let mut sorting = Sorting::new(self);
+        let mut copied_before = 0;
         loop {
             let mut planner = self.planner(sorting.order(), recorder);
             let actions = stream::unfold((&mut planner, self), |(planner, job)| async move {
@@ -190,13 +191,15 @@ impl SyncJob {
             });
             self.executor(recorder).run(actions, report).await;
             report.tally = planner.tally();
+            report.tally.unchanged = report.tally.unchanged.saturating_sub(copied_before);
             let next = report.stopped.take().map(|stop| sorting.after(stop));
             report.warnings = [planner.warnings(), &sorting.warnings].concat();
             match next {
                 None => return,
-                // Files that were copied before the disorder was detected are equal now; the next pass compares the
-                // rest again.
+                // Files that were copied before the disorder was detected are equal now, and are counted as copied; the
+                // next pass compares the rest again.
                 Some(Ok(())) => {
+                    copied_before = report.copied;
                     report.skipped.clear();
                     report.failed.clear();
                 }

@@ -80,6 +80,11 @@ impl Tree {
         self.object.is_some()
     }
 
+    /// Returns the full key of a tree of one object.
+    pub(crate) fn single(&self) -> Option<&Key> {
+        self.object.as_ref().map(|single| &single.whole)
+    }
+
     /// Lists the tree as its store does: with full keys, and possibly with keys from outside the tree.
     pub(crate) fn list(&self, options: ListOptions) -> EntryStream {
         let Some(Single { whole, .. }) = self.object.clone() else { return self.store.list(&self.prefix, options) };

@@ -49,6 +49,7 @@ fn line() -> impl Strategy<Value = String> {
         "/",
         "/",
         "**",
+        "***",
         "[ab]",
         "[!a]",
         "[^b]",

@@ -213,6 +213,21 @@ async fn a_store_that_lies_about_its_order_is_noticed_and_sorted() {
 }
 
 #[tokio::test]
+async fn what_is_copied_before_a_listing_is_sorted_is_counted_once() {
+    let source = store(&[]).await;
+    for number in 0..50 {
+        source.write(&Key::from(format!("k{number:02}")), "x".into()).await.unwrap();
+    }
+    for seed in 0..5 {
+        let target = store(&[]).await;
+        let lying = Arc::new(ShuffledStore::lying(source.clone(), seed));
+        let report = job(lying, target.clone(), SyncOptions::default()).run().await.into_result().unwrap();
+        assert_eq!((report.copied, report.tally.unchanged), (50, 0), "{seed}");
+        assert_eq!(contents(&*target).await.len(), 50);
+    }
+}
+
+#[tokio::test]
 async fn an_honestly_unordered_store_is_sorted_at_once() {
     let (source, target) = (store(&MANY).await, store(&[]).await);
     let source = Arc::new(ShuffledStore::honest(source, 3));

@@ -62,7 +62,8 @@ pub(crate) fn changed(operation: Operation, key: &Key) -> StoreError {
 
 /// Returns the error for a changed file that another process replaced while pos3 put it back.
 pub(crate) fn displaced(operation: Operation, key: &Key, kept: &str) -> StoreError {
-    changed(operation, key).with_message(format!("it changed twice meanwhile; its earlier content is in '{kept}' beside it"))
+    changed(operation, key)
+        .with_message(format!("it changed twice meanwhile; its earlier content is in '{kept}' beside it"))
 }
 
 /// Returns the system's text for `errno`.

@@ -27,7 +27,13 @@ pub(crate) enum Taken {
 }
 
 /// Replaces the file `name`, which was `before`, by the file `staged`, which is `new`.
-pub(crate) fn replace(directory: &OwnedFd, name: &str, before: &Stat, staged: &str, new: &Stat) -> Result<Taken, Errno> {
+pub(crate) fn replace(
+    directory: &OwnedFd,
+    name: &str,
+    before: &Stat,
+    staged: &str,
+    new: &Stat,
+) -> Result<Taken, Errno> {
     match exchange(directory, staged, name) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(Taken::Missing),
@@ -167,9 +173,7 @@ mod tests {
             let mut files: Vec<_> = fs::read_dir(self.directory.path())
                 .unwrap()
                 .map(|entry| entry.unwrap())
-                .map(|entry| {
-                    (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
-                })
+                .map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap()))
                 .collect();
             files.sort();
             files

@@ -164,12 +164,16 @@ impl State {
         self.pair.direction().place(side)
     }
 
-    /// Removes the mount points of one side at a path and below it.
-    async fn forget_mount_points(&self, side: Side, path: &str) -> Result<(), ManifestError> {
-        let Some(mut points) = self.mount_points(side).await else { return Ok(()) };
+    /// Removes the mount points of one side at a path and below it. Returns whether there was one.
+    async fn forget_mount_points(&self, side: Side, path: &str) -> Result<bool, ManifestError> {
+        let Some(mut points) = self.mount_points(side).await else { return Ok(false) };
         let before = points.len();
         points.retain(|point, _| point.strip_suffix('/') != Some(path) && !Key::from(point.as_str()).is_inside(path));
-        if points.len() == before { Ok(()) } else { self.remember_mount_points(side, &points).await }
+        if points.len() == before {
+            return Ok(false);
+        }
+        self.remember_mount_points(side, &points).await?;
+        Ok(true)
     }
 
     /// Returns the manifest for the sync that this state was opened for.
@@ -183,15 +187,16 @@ impl State {
     }
 
     /// Deletes the rows of a key and of all keys below it, removes the mount points there on both sides, and returns
-    /// the number of rows.
+    /// the number of rows. Returns `None` if there was neither a row nor a mount point.
     ///
     /// # Errors
     ///
     /// Returns an error if the rows cannot be read or written.
-    pub async fn forget(&self, path: &str) -> Result<u64, ManifestError> {
+    pub async fn forget(&self, path: &str) -> Result<Option<u64>, ManifestError> {
         let path = path.trim_end_matches('/');
+        let mut is_known = false;
         for side in [Side::Source, Side::Target] {
-            self.forget_mount_points(side, path).await?;
+            is_known |= self.forget_mount_points(side, path).await?;
         }
         let meant = |key: &Key| key.as_str() == path || key.is_inside(path);
         let rows = self.rows();
@@ -202,7 +207,7 @@ impl State {
             forgotten += batch.len() as u64;
             rows.apply(batch.into_iter().map(RowChange::Forget).collect()).await?;
         }
-        Ok(forgotten)
+        Ok((is_known || forgotten > 0).then_some(forgotten))
     }
 
     /// Deletes all rows and the mount points of both sides, and returns the number of rows. The notes on unfinished writes are kept. Without them, pos3 could not

@@ -86,6 +86,18 @@ impl StoredObject {
     }
 }
 
+impl StoredObject {
+    /// Returns an object that is written now in parts of this size.
+    #[must_use]
+    pub fn in_parts(bytes: Bytes, part_size: usize) -> Self {
+        let parts: Vec<_> = bytes.chunks(part_size.max(1)).collect();
+        let digests: Vec<u8> = parts.iter().flat_map(|part| md5(part)).collect();
+        let etag = format!("{}-{}", hexadecimal(&md5(&digests)), parts.len());
+        let part_sizes = parts.iter().map(|part| part.len()).collect();
+        Self { etag, part_sizes, ..Self::new(bytes, Properties::default()) }
+    }
+}
+
 /// The headers that are stored with an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field is the header of the same name")]

@@ -36,7 +36,11 @@ async fn content_that_a_server_stores_wrongly_is_a_failure() {
     let error = put(&store(&server), b"0123456789").await.unwrap_err();
     assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Precondition, false), "{error}");
     assert!(error.to_string().contains("differs from the sent content"), "{error}");
-    assert_eq!(server.requests().of(Operation::PutObject), 1, "it cannot be distinguished from another writer's object");
+    assert_eq!(
+        server.requests().of(Operation::PutObject),
+        1,
+        "it cannot be distinguished from another writer's object"
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use pos3_core::{Content, Entry, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
 use pos3_s3::{ConditionalWrites, S3Client, S3Store};
-use pos3_tests::server::{Answer, AnsweredEtag, CopyEtag, Etags, Fault, Operation, Properties, S3Server, StoredObject, Tagging};
+use pos3_tests::server::{
+    Answer, AnsweredEtag, CopyEtag, Etags, Fault, Operation, Properties, S3Server, StoredObject, Tagging,
+};
 
 use super::checksums::Warned;
 use super::{BUCKET, config, random_bytes, server, store, store_with};

@@ -2,7 +2,7 @@
 
 mod fields;
 mod lines;
-mod meant;
+pub(super) mod meant;
 mod words;
 
 use pos3::{Error, Explanation, Key, Outcome, Stop, Sync, SyncOptions};
@@ -29,7 +29,8 @@ impl Execute for ExplainArgs {
 
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
         let options = self.job.options()?;
-        let keys = meant::keys(self).map_err(CommandError::usage)?;
+        let keys =
+            meant::keys(&self.path, [&self.job.from, &self.job.to], &self.job.s3).map_err(CommandError::usage)?;
         let deletion = options.deletion;
         let explanation = perform(self, options, &keys, &invocation.warnings).await?;
         let explanation = explanation.map_err(|stop| stopped(self, &stop))?;

@@ -2,9 +2,10 @@
 
 mod show;
 
-use pos3::{Error, Registry, State, StateDirectory, Symlinks, Wait};
+use pos3::{Error, Key, Registry, State, StateDirectory, Symlinks, Wait};
 use serde::Serialize;
 
+use super::explain::meant;
 use super::{registry, state};
 use crate::args::{ManifestArgs, ManifestCommand, ManifestForgetArgs, PairArgs, Show};
 use crate::command_error::CommandError;
@@ -41,17 +42,43 @@ impl Execute for ManifestArgs {
     }
 }
 
-/// Returns the number of files that were forgotten.
+/// Returns the number of files that were forgotten. A path of which nothing is recorded is an error: it is probably
+/// misspelt.
 async fn forget(args: &ManifestForgetArgs, invocation: &Invocation) -> Result<u64, CommandError> {
-    let Some(state) = open(&args.pair, invocation).await? else { return Ok(0) };
+    let sides = [&args.pair.from, &args.pair.to];
+    let meant = |path: &String| meant::keys(path, sides, &args.pair.s3).map(|keys| (path.clone(), keys));
+    let paths = args.paths.iter().map(meant).collect::<Result<Vec<_>, _>>().map_err(CommandError::failed)?;
+    let state = open(&args.pair, invocation).await?;
     if args.all {
-        return Ok(state.forget_all().await?);
+        return match state {
+            Some(state) => Ok(state.forget_all().await?),
+            None => Ok(0),
+        };
     }
-    let mut forgotten = 0;
-    for path in &args.paths {
-        forgotten += state.forget(path).await?;
+    let (mut forgotten, mut unknown) = (0, Vec::new());
+    for (path, keys) in paths {
+        match forget_first(state.as_ref(), &keys).await? {
+            Some(files) => forgotten += files,
+            None => unknown.push(format!("'{path}'")),
+        }
     }
-    Ok(forgotten)
+    if unknown.is_empty() {
+        return Ok(forgotten);
+    }
+    let others =
+        if forgotten > 0 { format!("; forgot {}", counted(forgotten, "file", "files")) } else { String::new() };
+    Err(CommandError::failed(format!("nothing is recorded of {}{others}", unknown.join(" and "))))
+}
+
+/// Forgets the first of these keys of which something is recorded.
+async fn forget_first(state: Option<&State>, keys: &[Key]) -> Result<Option<u64>, CommandError> {
+    let Some(state) = state else { return Ok(None) };
+    for key in keys {
+        if let Some(files) = state.forget(key.as_str()).await? {
+            return Ok(Some(files));
+        }
+    }
+    Ok(None)
 }
 
 /// Opens the sync state, if there is one.

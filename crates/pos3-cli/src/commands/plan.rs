@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pos3::{Error, PlanFileError, PlanHeader, Registry, Sync, SyncOptions, redacted, without_userinfo};
+use pos3::{Error, PlanFileError, PlanHeader, Registry, Stop, Sync, SyncOptions, redacted, without_userinfo};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
@@ -62,7 +62,13 @@ async fn perform(
     if let Some(path) = args.file() {
         registry.own_files().add(path);
     }
-    let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
+    // A source of credentials may take any time.
+    let opened = tokio::select! {
+        biased;
+        () = signals.cancelled() => None,
+        sync = Sync::open(&registry, from, to, options) => Some(sync?.with_cancel(signals.cancel())),
+    };
+    let Some(sync) = opened else { return Ok((Outcome::of_plan(Err(Stop::Cancelled)), registry)) };
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
     let outcome = plan(&state.add_to(sync)).await?;
     Ok((outcome, registry))

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pos3::{Error, Location, Registry, Sync, SyncOptions};
+use pos3::{Error, Location, Registry, Stop, Sync, SyncOptions};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
@@ -54,7 +54,12 @@ async fn perform(
     let (from, to) = (&args.job.from, &args.job.to);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
     let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &locations)?;
-    let sync = Sync::open(&registry, from, to, options).await?.with_cancel(signals.cancel());
+    // A source of credentials may take any time, and nothing has been changed yet.
+    let sync = tokio::select! {
+        biased;
+        () = signals.cancelled() => return Ok(Outcome::of_plan(Err(Stop::Cancelled))),
+        sync = Sync::open(&registry, from, to, options) => sync?.with_cancel(signals.cancel()),
+    };
     let sync = with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await?;
     if args.dry_run {
         let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;

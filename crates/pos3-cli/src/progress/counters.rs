@@ -120,6 +120,12 @@ impl Counters {
 }
 
 impl Now {
+    /// Returns the number of deletes that remain, if nothing else does.
+    pub(super) fn deletes_left(&self) -> Option<u64> {
+        let left = self.deletes_total.saturating_sub(self.deletes);
+        (self.complete && self.in_flight == 0 && self.files >= self.files_total && left > 0).then_some(left)
+    }
+
     /// Returns the number of files done, such as `3/10 files`. A `+` after the total means that it may still grow.
     fn files(&self) -> String {
         let open = if self.complete { "" } else { "+" };

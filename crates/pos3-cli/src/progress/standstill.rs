@@ -34,9 +34,12 @@ impl Standstill {
         }
         self.due *= 2;
         let time = size::time(quiet);
-        Some(match counts.in_flight {
-            0 => format!("nothing has moved for {time}: listing or comparing"),
-            files => format!("nothing has moved for {time}: {} in flight", size::counted(files, "file")),
+        Some(match (counts.in_flight, counts.deletes_left()) {
+            (_, Some(deletes)) => {
+                format!("nothing has moved for {time}: {} left", size::counted(deletes, "delete"))
+            }
+            (0, None) => format!("nothing has moved for {time}: listing or comparing"),
+            (files, None) => format!("nothing has moved for {time}: {} in flight", size::counted(files, "file")),
         })
     }
 }
@@ -64,9 +67,15 @@ mod tests {
             assert_eq!(look(&counters, second).is_some(), is_told, "{second}");
         }
         assert!(look(&counters, 280).unwrap().ends_with(": 1 file in flight"));
-        counters.count(&Event::Moved(1));
+        counters.count(&Event::Done(&copy));
+        let delete = Action::Delete { target: Entry::file("b", 1) };
+        counters.count(&Event::Decided(&delete));
+        counters.count(&Event::PlanComplete);
         assert_eq!(look(&counters, 281), None);
-        assert_eq!(look(&counters, 310), None);
-        assert!(look(&counters, 311).is_some());
+        assert!(look(&counters, 400).unwrap().ends_with(": 1 delete left"));
+        counters.count(&Event::Moved(1));
+        assert_eq!(look(&counters, 401), None);
+        assert_eq!(look(&counters, 430), None);
+        assert!(look(&counters, 431).is_some());
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use pos3_tests::server::{Checksums, Etags, Operation};
+use pos3_tests::server::{Checksums, Etags, Operation, StoredObject};
 
 use super::{BUCKET, Cloud, requests};
 use crate::program::Ended;
@@ -158,4 +158,29 @@ fn a_target_prefix_without_a_key_is_an_error_of_check() {
         assert_eq!(cloud.run(&["check", "empty", to]).code, Some(0), "{to}");
     }
     assert_eq!(cloud.run(&["check", "empty", "s3://data/none", "--allow-empty"]).code, Some(0));
+}
+
+#[test]
+fn parts_of_any_size_are_compared_with_the_help_of_the_server() {
+    let content = "x".repeat(21_500_000);
+    let cloud = Cloud::new(&[("d/big", &content)]);
+    let object = StoredObject::in_parts(content.clone().into(), 7_000_000);
+    cloud.server.put_object(BUCKET, "d/big", object.clone());
+    cloud.server.configure(|settings| settings.checksums = Checksums::Ignored);
+    let checked = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!((checked.code, checked.out.as_str()), (Some(0), ""), "{checked:?}");
+    let (_, explained) = cloud.json(&["explain", "d", "s3://data/d", "big", "--no-manifest"]);
+    assert_eq!(explained["would"], "nothing", "{explained}");
+    let (code, ran) = cloud.json(&["sync", "d", "s3://data/d", "--no-manifest"]);
+    assert_eq!((code, &ran["copied"]["files"]), (0, &0.into()), "{ran}");
+
+    fs::write(cloud.program.path("d/big"), content.replacen('x', "y", 1)).unwrap();
+    let checked = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!((checked.code, checked.out.as_str()), (Some(3), "* big\n"), "{checked:?}");
+
+    // Without the help, nothing shows whether the parts or the contents differ.
+    cloud.server.put_object(BUCKET, "d/big", StoredObject { part_sizes: Vec::new(), ..object });
+    let checked = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.out.starts_with("! big ("), "{checked:?}");
 }

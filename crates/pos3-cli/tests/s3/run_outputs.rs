@@ -108,6 +108,22 @@ fn a_single_upload_or_sync_reports_an_object_of_the_other_shape_too() {
 }
 
 #[test]
+fn the_upload_of_one_file_reports_an_object_of_the_other_shape_too() {
+    for (old, location) in [("sh/d/x", "s3://data/sh/d"), ("w1/a", "s3://data/w1/a/b"), ("w1", "s3://data/w1/a/b")] {
+        let cloud = Cloud::new(&[("file", "2")]).with_objects(&[(old, "1")]);
+        let ended = cloud.run(&["upload", location, "--local", "file"]);
+        assert_eq!(ended.code, Some(1), "{location}: {ended:?}");
+        let told = "a download will fail because a disk cannot hold both";
+        let is_refused = ended.err.contains("a directory") && cloud.server.keys(BUCKET) == [old];
+        assert!(ended.err.contains(told) || is_refused, "{location}: {}", ended.err);
+    }
+    // Names that only begin alike are no clash.
+    let cloud = Cloud::new(&[("file", "2")]).with_objects(&[("sh/d0", "1"), ("sh/d.x/y", "1"), ("s", "1")]);
+    let ended = cloud.run(&["upload", "s3://data/sh/d", "--local", "file"]);
+    assert_eq!((ended.code, cloud.server.keys(BUCKET).len()), (Some(0), 4), "{ended:?}");
+}
+
+#[test]
 fn a_file_that_was_announced_and_not_made_is_an_error() {
     for option in ["--upload-file", "--sync-file"] {
         let cloud = Cloud::new(&[]);

@@ -37,6 +37,11 @@ fn translate_body(body: &str) -> Result<String, String> {
         match character {
             '\\' => translated.extend([character].into_iter().chain(rest.next())),
             '{' | '}' => translated.extend(['\\', character]),
+            '*' => {
+                // To git, more than two stars are two.
+                let others = std::iter::from_fn(|| rest.next_if_eq(&'*')).count();
+                translated.push_str(if others == 0 { "*" } else { "**" });
+            }
             '[' => translated.push_str(&Set::read(&mut rest)?.glob()?),
             character => translated.push(character),
         }

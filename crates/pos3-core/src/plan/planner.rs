@@ -10,7 +10,7 @@ use super::decide::{Decision, Policy};
 use super::guard::{Deletes, Extra, Guards, Refusal};
 use super::names::Names;
 use super::room::{Room, Unreplaced};
-use super::shapes::Shapes;
+use super::shapes::{self, Shapes};
 use super::{Action, Permission, SkipReason, Tally};
 use crate::compare::{Change, Compared, Known, Own, Proof, Sameness, Unread, agreement, comparable, same_content};
 use crate::diff::{Diff, ListingFailed, Merge, Side};
@@ -564,6 +564,12 @@ impl Planner {
         held.into_iter().try_for_each(|source| self.queue(new(source)))?;
         while let Some(key) = self.next_recorded().await {
             self.forget(key).await;
+        }
+        if self.shapes.are_reported()
+            && self.tally.source > 0
+            && let Some(report) = shapes::around_single(&self.target).await
+        {
+            self.queue(report)?;
         }
         if let Some(ends) = self.merge.take().and_then(Merge::finish) {
             self.warn(Side::Source, &ends.0);

@@ -3,12 +3,16 @@
 //! The object store can hold both `m` and `m/w`, so the copy succeeds. But a later download cannot create both, and would
 //! fail. Without this module, an upload would report success for a location that nobody can download.
 
+use futures::future::join_all;
+use futures::{StreamExt, join};
+
 use super::{Action, SkipReason};
 use crate::diff::Side;
 use crate::entry::{Entry, Kind};
 use crate::key::Key;
 use crate::options::OtherShapes;
-use crate::store::KeyRule;
+use crate::store::{KeyRule, ListOptions};
+use crate::tree::Tree;
 
 /// The files whose names later keys may still use as directories.
 #[derive(Debug)]
@@ -62,6 +66,35 @@ impl Shapes {
         }
         found
     }
+}
+
+/// Returns a report of an object that clashes with the only one of this tree: one below its name, or one whose name would
+/// have to be a directory above it. It takes one listing, and one look-up for each directory in the name, all at once. What
+/// may not be looked at is not reported.
+pub(super) async fn around_single(target: &Tree) -> Option<Action> {
+    let single = Key::from(target.single()?.as_str().trim_end_matches('/'));
+    let below = async {
+        let options = ListOptions::default().with_shallow(true);
+        let mut listed = target.store().list(&format!("{single}/"), options);
+        while let Some(Ok(entry)) = listed.next().await {
+            if entry.key.is_inside(single.as_str()) && entry.key.as_str() != format!("{single}/") {
+                return Some(entry.key);
+            }
+        }
+        None
+    };
+    let above = single
+        .as_str()
+        .match_indices('/')
+        .filter(|(end, _)| *end > 0)
+        .map(|(end, _)| Key::from(&single.as_str()[..end]));
+    let above = join_all(above.map(async |key| {
+        let found = target.store().head(&key).await;
+        found.is_ok_and(|entry| entry.kind == Kind::File).then_some(key)
+    }));
+    let (below, above) = join!(below, above);
+    let old = above.into_iter().flatten().next().or(below)?;
+    Some(other_shape(old, single.clone()))
 }
 
 fn other_shape(old: Key, new: Key) -> Action {

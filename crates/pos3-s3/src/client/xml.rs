@@ -253,10 +253,9 @@ mod tests {
     #[test]
     fn two_values_of_one_fact_and_an_error_in_a_result_are_contradictions() {
         for name in UNIQUE {
-            for inner in [
-                format!("<C><{name}>1</{name}><{name}>2</{name}></C>"),
-                format!("<{name}>1</{name}><A/><{name}/>"),
-            ] {
+            for inner in
+                [format!("<C><{name}>1</{name}><{name}>2</{name}></C>"), format!("<{name}>1</{name}><A/><{name}/>")]
+            {
                 let walked = walk(format!("<R>{inner}</R>").as_bytes(), |_, _| {}).unwrap_err();
                 assert!(matches!(walked, XmlError::Repeated(told) if told == name), "{inner}: {walked}");
                 assert!(walked.is_contradiction());

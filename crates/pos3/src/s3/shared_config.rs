@@ -20,6 +20,18 @@ const DEFAULT: &str = "default";
 /// The variables that select a profile. The first one that is set is used.
 pub(super) const PROFILES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 
+/// The settings that select a source of credentials.
+#[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
+const SOURCES: [&str; 7] = [
+    "role_arn",
+    "source_profile",
+    "credential_source",
+    "credential_process",
+    "web_identity_token_file",
+    "sso_session",
+    "sso_account_id",
+];
+
 /// The keys that the credentials of a profile need.
 #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
 const KEYS: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
@@ -121,6 +133,22 @@ impl AwsProfile {
                 KEYS.into_iter().find(|name| key.eq_ignore_ascii_case(name)).map(|name| (number, name))
             }
             _ => None,
+        })
+    }
+
+    /// Returns the first setting of the profile that selects a source of credentials, if there is one.
+    pub(super) fn credential_setting(&self) -> Option<&'static str> {
+        self.files().find_map(|(kind, path)| {
+            let text = crate::small_file::read_small_text(path).unwrap_or_default();
+            let mut of_profile = false;
+            ini::lines(&text).find_map(|(_, line)| match line {
+                Line::Section(section) => {
+                    of_profile = kind.profile(section) == Some(self.name());
+                    None
+                }
+                Line::Pair(key, _) if of_profile => SOURCES.into_iter().find(|name| key.eq_ignore_ascii_case(name)),
+                _ => None,
+            })
         })
     }
 

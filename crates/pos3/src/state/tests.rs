@@ -151,9 +151,9 @@ async fn forgetting_takes_a_key_and_what_is_below_it() {
     set(&state, ["d", "d-e", "d/x", "d/y/z", "other"].map(String::from)).await;
     state.journal().save(&"k".into(), &unfinished("first")).await;
 
-    assert_eq!(state.forget("d/").await.unwrap(), 3);
+    assert_eq!(state.forget("d/").await.unwrap(), Some(3));
     assert_eq!(rows(&state).await.unwrap(), ["d-e", "other"].map(row));
-    assert_eq!(state.forget("nothing").await.unwrap(), 0);
+    assert_eq!(state.forget("nothing").await.unwrap(), None);
     assert_eq!(state.forget_all().await.unwrap(), 2);
     assert_eq!(rows(&state).await.unwrap(), []);
     assert!(state.journal().load(&"k".into()).await.is_some());

@@ -5,19 +5,17 @@ use std::path::{Path, PathBuf};
 
 use pos3::{Key, Location};
 
-use crate::args::ExplainArgs;
+use crate::args::S3Args;
 
 /// Returns the relative keys that the user may mean, the likeliest first.
 ///
 /// # Errors
 ///
 /// The path cannot be below these locations.
-pub(super) fn keys(args: &ExplainArgs) -> Result<Vec<Key>, String> {
-    let typed = args.path.as_str();
-    let sides = [&args.job.from, &args.job.to];
+pub(in crate::commands) fn keys(typed: &str, sides: [&Location; 2], s3: &S3Args) -> Result<Vec<Key>, String> {
     let mut keys: Vec<String> = match typed.parse() {
         Ok(mut url @ Location::Remote(_)) => {
-            args.job.s3.add_profile([&mut url]);
+            s3.add_profile([&mut url]);
             sides.iter().filter_map(|side| below_prefix(side, &url)).collect()
         }
         Ok(Location::Local(path)) if path.is_absolute() => below_directories(sides, &path, typed),

@@ -230,3 +230,52 @@ fn an_answer_with_credentials_that_never_ends_is_given_up() {
     assert!(error.contains("larger than 1048576 bytes"), "{error}");
     assert!(most.load(Ordering::SeqCst) < MOST, "all of it was read");
 }
+
+#[test]
+fn a_role_without_keys_to_assume_it_with_ends_the_search() {
+    let role = "[default]\nrole_arn = arn:aws:iam::123456789012:role/deploy\nsource_profile = default\n";
+    let account = Account::new(&[(".aws/config", role), ("token", SECRET)]);
+    let token = account.program.path("token");
+    let others = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/web"),
+    ];
+    let [error, hint] = told(&account, &account.fails(&others));
+    assert!(error.starts_with("error: cannot get S3 credentials from the AWS profile 'default'"), "{error}");
+    assert_eq!(hint, FAILED);
+    assert_eq!(account.services.requests(), [""; 0]);
+}
+
+#[test]
+fn credentials_that_expired_long_ago_are_not_used() {
+    let answer = format!(
+        "{{\"Version\":1,\"AccessKeyId\":\"test-key\",\"SecretAccessKey\":\"{SECRET}\",\"SessionToken\":\"t\",\
+         \"Expiration\":\"2020-01-01T00:00:00Z\"}}"
+    );
+    let account =
+        Account::new(&[("answer.json", &answer), (".aws/config", "[default]\ncredential_process = cat answer.json\n")]);
+    let [error, hint] = told(&account, &account.fails(&[("PATH", "/usr/bin:/bin")]));
+    assert!(error.contains("it returned credentials that expired "), "{error}");
+    assert_eq!(hint, FAILED);
+}
+
+#[test]
+fn a_signal_ends_a_command_that_waits_for_a_credential_process() {
+    let account = Account::new(&[(".aws/config", "[default]\ncredential_process = touch asked; sleep 30\n")]);
+    for command in ["sync", "plan", "check"] {
+        let mut child = account.program.command(&[command, "from", "s3://data/d"]);
+        let child = child.env("AWS_ENDPOINT_URL", account.server.endpoint()).env("PATH", "/usr/bin:/bin");
+        let child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let begin = std::time::Instant::now();
+        while !account.program.path("asked").exists() {
+            assert!(begin.elapsed().as_secs() < 20, "{command}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        std::fs::remove_file(account.program.path("asked")).unwrap();
+        crate::signals::kill("-TERM", &child);
+        let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(143), "{command}: {ended:?}");
+        assert!(ended.err.contains("ended by a signal"), "{command}: {ended:?}");
+        assert!(begin.elapsed().as_secs() < 20, "{command}");
+    }
+}

@@ -11,7 +11,7 @@ mod process;
 use std::error::Error;
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::Region;
@@ -45,6 +45,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The time limit for the profile. A process in it has a time limit of its own, whose error names the process.
 const DEADLINE_OF_PROFILE: Duration = Duration::from_secs(90);
+
+/// The difference between two clocks that is tolerated in the expiry of credentials. Amazon tolerates the same in
+/// signatures.
+const CLOCKS: Duration = Duration::from_secs(15 * 60);
 
 const WEB_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const ROLE: &str = "AWS_ROLE_ARN";
@@ -187,13 +191,20 @@ impl Chain {
             Place::WebIdentity | Place::Container | Place::Instance => DEADLINE,
         };
         let error = match timeout(deadline, provider.provide_credentials()).await {
-            Ok(Ok(credentials)) => return Ok(Ok(credentials)),
+            Ok(Ok(credentials)) => match expired(credentials.expiry(), SystemTime::now()) {
+                Some(why) => return Err(failed(why)),
+                None => return Ok(Ok(credentials)),
+            },
             Ok(Err(error)) => error,
             Err(_) => return Err(failed(format!("no response for {} seconds", deadline.as_secs()))),
         };
         let why = match (place, &error) {
             (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if error.source().is_none() => {
-                format!("nothing for it in {}", self.profile.places())
+                match self.profile.credential_setting() {
+                    None => format!("nothing for it in {}", self.profile.places()),
+                    // A role or a process that is configured must not be replaced by another source.
+                    Some(key) => return Err(failed(format!("there are no keys for its setting '{key}'"))),
+                }
             }
             (Place::WebIdentity, CredentialsError::CredentialsNotLoaded(_)) if !causes(&error).contains(ROLE) => {
                 format!("{WEB_TOKEN} is not set")
@@ -275,6 +286,13 @@ impl From<Credentials> for Loaded {
         };
         Self { credential, end: credentials.expiry() }
     }
+}
+
+/// Returns a message if credentials expired long ago. The server would refuse them without a word about their source.
+fn expired(end: Option<SystemTime>, now: SystemTime) -> Option<String> {
+    let since = now.duration_since(end?).ok().filter(|since| *since > CLOCKS)?;
+    let minutes = since.as_secs() / 60;
+    Some(format!("it returned credentials that expired {minutes} minutes ago by the clock of this computer"))
 }
 
 /// Returns the causes below the SDK's own error, in one line.
