@@ -264,7 +264,8 @@ fn a_signal_ends_a_command_that_waits_for_a_credential_process() {
     let account = Account::new(&[(".aws/config", "[default]\ncredential_process = touch asked; sleep 30\n")]);
     for command in ["sync", "plan", "check"] {
         let mut child = account.program.command(&[command, "from", "s3://data/d"]);
-        let child = child.env("AWS_ENDPOINT_URL", account.server.endpoint()).env("PATH", "/usr/bin:/bin");
+        let child = child.env("AWS_ENDPOINT_URL_S3", account.server.endpoint()).env("PATH", "/usr/bin:/bin");
+        let child = child.env("HOME", account.program.path(""));
         let child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let begin = std::time::Instant::now();
         while !account.program.path("asked").exists() {
