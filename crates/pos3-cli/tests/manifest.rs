@@ -31,7 +31,7 @@ fn end(mut child: Child) {
 fn what_was_equal_is_shown_and_forgotten() {
     let program = Program::new().with(&[("from/a b", "1"), ("from/d/x", "2"), ("from/d/y", "3")]);
     let none = program.run(&["manifest", "show", "from", "to"]);
-    assert_eq!((none.code, none.err.as_str()), (Some(0), "nothing is recorded of 'from' and 'to'\n"));
+    assert_eq!((none.code, none.err.as_str()), (Some(0), "nothing is remembered of 'from' and 'to'\n"));
     assert_eq!(files(&program, "redb"), Vec::<PathBuf>::new(), "showing makes nothing");
 
     assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
