@@ -1,0 +1,185 @@
+//! Decisions that need the content of files: tasks that read them, and what follows from what they found.
+
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::compare::{Change, Compared, Own, Proof, Reading, Sameness, Unread, agreement, comparable, same_content};
+use crate::diff::Side;
+use crate::digest::Agreement;
+use crate::entry::{Digest, Entry, Protection};
+use crate::error::ErrorKind;
+use crate::key::Key;
+use crate::manifest::Row;
+use crate::options::{ByContent, Objection};
+use crate::plan::{Action, SkipReason};
+use crate::tree::Tree;
+
+/// What reading contents led to.
+pub(super) enum Judged {
+    /// The action, and what is known of the pair now, although nothing is copied.
+    Act(Box<Action>, Option<Row>),
+    Same {
+        key: Key,
+        proof: Proof,
+        learned: Option<Row>,
+    },
+}
+
+/// Waits for a task; one that panicked goes on panicking here, for nothing may be taken for unchanged because of it.
+pub(super) async fn join(task: AbortOnDropHandle<Judged>) -> Judged {
+    match task.await {
+        Ok(judged) => judged,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// The two trees, for tasks that read from them.
+pub(super) struct Sides {
+    pub(super) source: Tree,
+    pub(super) target: Tree,
+}
+
+/// A pair of files that only their contents can tell apart.
+pub(super) struct Question {
+    pub(super) reading: Reading,
+    /// Whether equal times are enough if the contents cannot be compared.
+    pub(super) times_decide: bool,
+    pub(super) own: Own,
+    /// Whether the run records what it learns.
+    pub(super) is_recorded: bool,
+    /// What objects to a copy.
+    pub(super) objection: Objection,
+    pub(super) row: Option<Row>,
+}
+
+impl Sides {
+    /// Compares the contents of two files.
+    pub(super) async fn compare(&self, source: Entry, target: Entry, question: Question) -> Judged {
+        let Question { reading, times_decide, own, is_recorded, objection, row } = question;
+        let compared = same_content((&self.source, &source), (&self.target, &target), reading, own).await;
+        let found = compared.as_ref().ok().and_then(|compared| compared.local);
+        let same = compared.map(|Compared { same, .. }| same);
+        let digest = match (&same, found) {
+            (_, Some((_, digest))) => Some(digest),
+            (Ok(Sameness::Same(Proof::Checksum)), None) if is_recorded && own == Own::Wanted => {
+                self.digest(&source, &target).await
+            }
+            _ => None,
+        };
+        match judge(same, source, target, times_decide, digest) {
+            Judged::Act(action, learned) => match *action {
+                Action::Copy { source, target, why } => {
+                    self.copy_unless(objection, source, target, why, (found, row)).await
+                }
+                action => Judged::Act(Box::new(action), learned),
+            },
+            judged => judged,
+        }
+    }
+
+    /// Returns the copy, or that the target stays as it is.
+    async fn copy_unless(
+        &self,
+        objection: Objection,
+        source: Entry,
+        target: Option<Entry>,
+        why: Change,
+        known: (Option<(Side, Digest)>, Option<Row>),
+    ) -> Judged {
+        match objection {
+            Objection::None => Judged::Act(Box::new(Action::Copy { source, target, why }), None),
+            Objection::Stay(why) => Judged::Act(Box::new(Action::Skip { key: source.key, why }), None),
+            Objection::ByContent(question) => self.ask(question, source, target, why, known).await,
+        }
+    }
+
+    /// Returns the same, where the content of one side decides. It is not read again if its digest was found before.
+    pub(super) async fn ask(
+        &self,
+        question: ByContent,
+        source: Entry,
+        target: Option<Entry>,
+        why: Change,
+        (found, row): (Option<(Side, Digest)>, Option<Row>),
+    ) -> Judged {
+        let read = match (question.side, &target) {
+            (Side::Source, _) => Some(self.source.content(&source)),
+            (Side::Target, target) => target.as_ref().map(|target| self.target.content(target)),
+        };
+        let answered = found.and_then(|(side, digest)| question.compared(side, digest));
+        let mut learned = None;
+        let objection = match (answered, read) {
+            (None, None) => question.unknown,
+            (answered, read) => {
+                let answer = match (answered, read) {
+                    (None, Some(content)) => agreement(&content, &question.digests).await,
+                    (answered, _) => Ok(answered.unwrap_or(Agreement::Unknown)),
+                };
+                if matches!(answer, Ok(Agreement::Same)) {
+                    learned = row.and_then(|row| touched(row, &question, &source, target.as_ref()));
+                }
+                question.answer(answer)
+            }
+        };
+        match objection {
+            None => Judged::Act(Box::new(Action::Copy { source, target, why }), None),
+            Some(why) => Judged::Act(Box::new(Action::Skip { key: source.key, why }), learned),
+        }
+    }
+
+    /// Returns a digest of the content that both sides have, by reading the one that is local.
+    async fn digest(&self, source: &Entry, target: &Entry) -> Option<Digest> {
+        match (self.source.is_local(), self.target.is_local()) {
+            (true, _) => comparable(self.source.content(source)).await,
+            (false, true) => comparable(self.target.content(target)).await,
+            (false, false) => None,
+        }
+    }
+}
+
+/// Returns a manifest row with the new fingerprint of a side whose content is still the recorded one, so that it need not be
+/// read for that again.
+fn touched(row: Row, question: &ByContent, source: &Entry, target: Option<&Entry>) -> Option<Row> {
+    if question.digests.iter().any(|digest| Some(*digest) != row.digest) {
+        return None;
+    }
+    Some(match question.side {
+        Side::Source => Row { source: source.fingerprint.clone()?, ..row },
+        Side::Target => Row { target: target?.fingerprint.clone()?, ..row },
+    })
+}
+
+/// Returns what to do once the contents have been compared. The digest is one that was made of what is equal.
+fn judge(
+    same: Result<Sameness, Unread>,
+    source: Entry,
+    target: Entry,
+    times_decide: bool,
+    digest: Option<Digest>,
+) -> Judged {
+    let step = match same {
+        Ok(Sameness::Same(proof)) => {
+            let learned = Row::of(&source, &target);
+            // After a checksum decided, the listing shows no digest of the content.
+            let is_listed = proof != Proof::Checksum;
+            let learned = learned.map(|row| Row { digest: digest.or(row.digest.filter(|_| is_listed)), ..row });
+            return Judged::Same { key: source.key, proof, learned };
+        }
+        Ok(Sameness::Unknown) if times_decide => {
+            return Judged::Same { key: source.key, proof: Proof::Time, learned: None };
+        }
+        Ok(Sameness::Unknown) => Ok(Change::Incomparable),
+        Ok(Sameness::Different) => Ok(Change::Content),
+        Err(Unread { side: Side::Target, .. }) => Ok(Change::Incomparable),
+        Err(Unread { error, .. }) => match error.kind() {
+            // A file that changes while it is read has certainly changed.
+            ErrorKind::Precondition => Ok(Change::Content),
+            ErrorKind::NotFound => Err(SkipReason::Vanished),
+            _ => Err(SkipReason::Source(Protection::Unreadable(error.cause().into()))),
+        },
+    };
+    let action = match step {
+        Ok(why) => Action::Copy { source, target: Some(target), why },
+        Err(why) => Action::Skip { key: source.key, why },
+    };
+    Judged::Act(Box::new(action), None)
+}

@@ -1,0 +1,119 @@
+//! The end of a plan: the deletes and the replacements, which come after all copies.
+//!
+//! They are only known after both listings ended, and only here are they given out.
+
+use super::{Last, PlanError, Planner, new};
+use crate::diff::{ListingFailed, Merge, Side};
+use crate::listing::Complete;
+use crate::options::{Deletion, UnmatchedPatterns, WithheldDeletes};
+use crate::plan::Action;
+use crate::plan::guard::{Deletes, Extra, Refusal};
+use crate::plan::room::Unreplaced;
+use crate::plan::shapes;
+use crate::spill::{Spill, SpillError};
+
+impl Planner {
+    /// Leaves out what comes after the copies, where a copy cannot be made.
+    pub(super) fn withhold(&mut self) {
+        if !self.permission.is_given()
+            && self.withheld_deletes == WithheldDeletes::Omitted
+            && let Last::Decided(deletes) = &self.last
+        {
+            self.tally.withheld += deletes.files() + self.replacing.len();
+            self.last = Last::Open;
+        }
+    }
+
+    pub(super) fn next_last(&mut self) -> Result<Option<Action>, SpillError> {
+        if let Last::Decided(_) = self.last
+            && let Last::Decided(deletes) = std::mem::replace(&mut self.last, Last::Open)
+        {
+            self.last = Last::Given(Box::new((deletes.into_entries().into_iter(), self.replacing.iter())));
+        }
+        let Last::Given(given) = &mut self.last else { return Ok(None) };
+        let (deletes, replacing) = &mut **given;
+        match deletes.next() {
+            Some(target) => Ok(Some(Action::Delete { target: target? })),
+            None => replacing.next().transpose(),
+        }
+    }
+
+    /// Returns the deletes and the replacements, after the last copy.
+    pub(in crate::plan) fn into_last(self) -> Option<(Deletes, Spill<Action>)> {
+        match self.last {
+            Last::Decided(deletes) => Some((deletes, self.replacing)),
+            Last::Open | Last::Given(..) => None,
+        }
+    }
+
+    /// Both listings ended well: only now can there be deletes.
+    pub(super) async fn finish(&mut self) -> Result<(), PlanError> {
+        let held = self.names.end();
+        held.into_iter().try_for_each(|source| self.queue(new(source)))?;
+        while let Some(key) = self.next_recorded().await {
+            self.forget(key).await;
+        }
+        if self.shapes.are_reported()
+            && self.tally.source > 0
+            && let Some(report) = shapes::around_single(&self.target).await
+        {
+            self.queue(report)?;
+        }
+        if let Some(ends) = self.merge.take().and_then(Merge::finish) {
+            self.warn(Side::Source, &ends.0);
+            self.warn(Side::Target, &ends.1);
+            if self.deletion == Deletion::Mirror {
+                self.make_room().await?;
+                let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
+                let counts = (self.tally, self.source_files);
+                let deletes = extra.release(!self.replacing.is_empty(), self.guards, counts, (&ends.0, &ends.1));
+                let deletes = self.without_stray(deletes).map_err(PlanError::Refused)?;
+                if self.unmatched_patterns == UnmatchedPatterns::Reported {
+                    self.warnings.extend(self.watched.unmatched());
+                }
+                self.last = Last::Decided(deletes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses deletes that an exclude pattern was probably meant to prevent. Their number is of no interest then.
+    pub(super) fn without_stray(&self, deletes: Result<Deletes, Refusal>) -> Result<Deletes, Refusal> {
+        let is_counted = matches!(deletes, Ok(_) | Err(Refusal::TooManyDeletes { .. }));
+        match self.watched.first_stray(&self.stray) {
+            Some((pattern, key)) if is_counted && !self.guards.allow_unmatched => {
+                Err(Refusal::UnmatchedPattern { pattern, key })
+            }
+            _ => deletes,
+        }
+    }
+
+    /// Warns of what is wrong with a listing that ended well.
+    pub(super) fn warn(&mut self, side: Side, listing: &Complete) {
+        let tree = match side {
+            Side::Source => &self.source,
+            Side::Target => &self.target,
+        };
+        self.warnings.extend(listing.doubts().warnings(format_args!("the {} '{tree}'", side.as_str())));
+    }
+
+    /// Makes skips of the replacements whose place cannot be cleared or whose content cannot be read. What they would have
+    /// replaced stays.
+    pub(super) async fn make_room(&mut self) -> Result<(), PlanError> {
+        let wanted = std::mem::replace(&mut self.replacing, Spill::with_limit(self.memory));
+        let mut unreplaced = Unreplaced::default();
+        for action in wanted {
+            let action = action?;
+            let obstacle = action.obstacle().cloned();
+            let checked = self.room.check(action, &self.target, &self.filter).await;
+            let failed = |error| PlanError::Listing(ListingFailed { side: Side::Target, error });
+            let action = self.policy.if_ready(checked.map_err(failed)?);
+            obstacle.into_iter().for_each(|obstacle| unreplaced.note(obstacle, &action));
+            self.queue(action)?;
+        }
+        if !unreplaced.is_empty() {
+            self.tally.extra += self.extra.leave_out(self.memory, |key| unreplaced.has(key))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What a plan learns from the manifest, and teaches it.
+
+use super::Planner;
+use crate::diff::{Diff, Side};
+use crate::entry::{Entry, Kind};
+use crate::key::Key;
+use crate::manifest::{Recorder, Row, RowChange, StartedWrite};
+
+impl Planner {
+    /// Returns what is remembered of a key. What is remembered of keys before it, which neither side has, is out of date.
+    pub(super) async fn row(&mut self, diff: &Diff) -> Option<Row> {
+        self.forget_before(diff.key()).await;
+        let rows = self.rows.as_mut()?;
+        let (row, started) = rows.take(diff.key()).await;
+        self.warnings.extend(rows.take_failure().map(|error| format!("{error}; files are compared without it")));
+        self.row_of_started(diff, row.as_ref(), started).await.or(row)
+    }
+
+    /// Returns and records the row of a write whose result was not recorded, if one side has exactly what was written.
+    pub(super) async fn row_of_started(
+        &mut self,
+        diff: &Diff,
+        row: Option<&Row>,
+        started: Vec<StartedWrite>,
+    ) -> Option<Row> {
+        let (source, target) = diff.entries();
+        for write in started.iter().rev() {
+            let (tree, written, recorded) = match write.written {
+                Side::Source => (&self.source, source, row.map(|row| &row.source)),
+                Side::Target => (&self.target, target, row.map(|row| &row.target)),
+            };
+            let Some(written) = written else { continue };
+            // The written side is as it was before, so this write was not executed.
+            if recorded.is_some() && written.fingerprint.as_ref() == recorded {
+                return None;
+            }
+            if let Some(found) = write.row(tree, written).await {
+                if let (Some(rows), Some(_)) = (&mut self.rows, &self.recorder) {
+                    rows.record(found.clone()).await;
+                }
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Forgets the manifest rows before a key that were not asked for: neither side has these keys.
+    pub(super) async fn forget_before(&mut self, key: &Key) {
+        while let Some(rows) = self.rows.as_mut()
+            && let Some(stale) = rows.next_before(key).await
+        {
+            self.forget(stale).await;
+        }
+    }
+
+    /// Forgets a key that neither side has. If the filter excludes it, or if it is below a protected directory, pos3 does not
+    /// know whether a side has it.
+    pub(super) async fn forget(&mut self, key: Key) {
+        let is_unseen = self.unseen.as_ref().is_some_and(|directory| key.as_str().starts_with(directory.as_str()));
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| !is_unseen && self.filter.admits(key.as_str())) {
+            recorder.note(RowChange::Forget(key)).await;
+        }
+    }
+
+    /// Remembers a protected directory of either side, unless it is below the last one.
+    pub(super) async fn note_unseen(&mut self, diff: &Diff) {
+        let is_protected = match diff {
+            Diff::SourceOnly(entry) | Diff::TargetOnly { target: entry, .. } => is_protected(entry),
+            Diff::Both { source, target } => is_protected(source) || is_protected(target),
+            Diff::Shielded { .. } => false,
+        };
+        let key = diff.key();
+        let is_below = self.unseen.as_ref().is_some_and(|last| key.as_str().starts_with(last.as_str()));
+        if is_protected && key.is_marker() && !is_below {
+            self.forget_before(key).await;
+            self.unseen = Some(key.clone());
+        }
+    }
+
+    pub(super) async fn next_recorded(&mut self) -> Option<Key> {
+        self.rows.as_mut()?.next().await
+    }
+}
+
+/// Records a pair that is known to be equal, or to have been.
+pub(super) async fn learn(recorder: Option<&Recorder>, learned: Option<Row>) {
+    if let (Some(recorder), Some(row)) = (recorder, learned) {
+        recorder.note(RowChange::Equal(row)).await;
+    }
+}
+
+fn is_protected(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::Protected(_))
+}
