@@ -98,11 +98,18 @@ struct Run {
 }
 
 /// What is put off until all copies have ended.
-enum Deferred {
-    /// It comes with the actions.
-    Gathered(Plan),
-    /// It is known from the start; that it comes with the actions as well adds nothing.
-    Planned(Plan),
+struct Deferred {
+    plan: Plan,
+    gathering: Gathering,
+}
+
+/// Whether the actions that are put off still have to be gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gathering {
+    /// They come with the other actions.
+    Needed,
+    /// They are all in the plan from the start.
+    Complete,
 }
 
 impl Executor {
@@ -156,7 +163,8 @@ impl Executor {
     /// An `Err` in the stream ends it, and so does a failure that every further action would meet: copies that were begun
     /// are finished, nothing is deleted.
     pub async fn run(&self, actions: impl Stream<Item = Result<Action, Stop>>, report: &mut Report) {
-        let deferred = Deferred::Gathered(Plan::with_memory(self.run.options.plan_memory));
+        let plan = Plan::with_memory(self.run.options.plan_memory);
+        let deferred = Deferred { plan, gathering: Gathering::Needed };
         self.perform(actions, deferred, report).await;
     }
 
@@ -167,7 +175,7 @@ impl Executor {
             listed.actions().filter(move |action| action.as_ref().map_or(0, |action| sequence.rank(action)) == rank)
         });
         let actions = stream::iter(actions.map(|action| action.map_err(Stop::Spill)));
-        self.perform(actions, Deferred::Planned(plan), report).await;
+        self.perform(actions, Deferred { plan, gathering: Gathering::Complete }, report).await;
     }
 
     async fn perform(
@@ -176,7 +184,7 @@ impl Executor {
         deferred: Deferred,
         report: &mut Report,
     ) {
-        let doubt = Doubt::of(&self.run, deferred.deletes());
+        let doubt = Doubt::of(&self.run, deferred.plan.counts().deletes);
         let mut course = Course::new(deferred, doubt, report);
         let mut actions = std::pin::pin!(actions.fuse());
         if let Err(stop) = self.begin_all(&mut actions, &mut course).await {
@@ -212,13 +220,17 @@ impl Executor {
             };
             observer.event(&Event::Decided(&action));
             match action {
-                Action::Copy { .. } => {
-                    course.doubt.look_before(&self.run, action.key()).await;
-                    self.begin(action, course).await?;
-                    self.look_at_first(course).await?;
-                }
                 Action::Delete { .. } | Action::Replace { .. } => course.deferred.add(&action).map_err(Stop::Spill)?,
                 Action::Skip { key, why } => course.ledger.skip(key, why),
+                Action::Copy { .. } => {
+                    course.doubt.look_before(&self.run, action.key()).await;
+                    if let Some(copy) = Copy::of(&self.run, action) {
+                        let begun = self.begin(course, |slot| copy.run(slot)).await;
+                        course.not_begun += u64::from(begun.is_err());
+                        begun?;
+                    }
+                    self.look_at_first(course).await?;
+                }
             }
         }
     }
@@ -235,19 +247,19 @@ impl Executor {
         }
     }
 
-    /// Begins a copy once there is a slot for it.
-    async fn begin(&self, action: Action, course: &mut Course<'_>) -> Result<(), Stop> {
+    /// Begins the work of a copy once there is a slot for it.
+    async fn begin<W>(&self, course: &mut Course<'_>, work: impl FnOnce(Slot) -> W) -> Result<(), Stop>
+    where
+        W: Future<Output = Copied> + Send + 'static,
+    {
         let slot = self.slot().await;
         course.note_ended();
         match (slot, course.ledger.fatal.take()) {
             (Some(slot), None) => {
-                course.copies.spawn(Copy { run: self.run.clone(), action }.run(slot));
+                course.copies.spawn(work(slot));
                 Ok(())
             }
-            (_, fatal) => {
-                course.not_begun += 1;
-                Err(fatal.map_or(Stop::Cancelled, Stop::Fatal))
-            }
+            (_, fatal) => Err(fatal.map_or(Stop::Cancelled, Stop::Fatal)),
         }
     }
 
@@ -300,7 +312,7 @@ impl Executor {
             while let Some(action) = actions.next().await {
                 let Ok(action) = action else { return Counted::Partly };
                 course.not_begun += u64::from(matches!(action, Action::Copy { .. }));
-                if matches!(course.deferred, Deferred::Gathered(_)) {
+                if course.deferred.gathering == Gathering::Needed {
                     course.ledger.report.withheld += u64::from(action.is_last());
                 }
             }
@@ -317,8 +329,7 @@ impl Executor {
     /// Deletes, if everything else went well. Content that needs the path of something deleted is stored before that, and
     /// gets its name afterwards.
     async fn finish(&self, mut course: Course<'_>) {
-        let (Deferred::Gathered(plan) | Deferred::Planned(plan)) = &course.deferred;
-        let plan = plan.clone();
+        let plan = course.deferred.plan.clone();
         if self.may_delete(&course) && !plan.deletes().is_empty() {
             course.ledger.report.stopped = self.overlap(&plan, &mut course.doubt).await.err();
         }
@@ -355,16 +366,10 @@ impl Executor {
 }
 
 impl Deferred {
-    /// Returns how many deletes are planned.
-    fn deletes(&self) -> u64 {
-        let (Self::Gathered(plan) | Self::Planned(plan)) = self;
-        plan.counts().deletes
-    }
-
     fn add(&mut self, action: &Action) -> Result<(), SpillError> {
-        match self {
-            Self::Gathered(plan) => plan.push(action),
-            Self::Planned(_) => Ok(()),
+        match self.gathering {
+            Gathering::Needed => self.plan.push(action),
+            Gathering::Complete => Ok(()),
         }
     }
 }

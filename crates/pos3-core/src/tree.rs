@@ -51,6 +51,11 @@ impl Tree {
         &self.store
     }
 
+    /// Returns true if the content can be read without a request.
+    pub fn is_local(&self) -> bool {
+        self.store.capabilities().local_reads
+    }
+
     /// Returns the prefix that is put before every key. It is empty for a tree of one object.
     pub fn prefix(&self) -> &str {
         &self.prefix

@@ -86,9 +86,8 @@ pub(crate) async fn same_content(
 }
 
 async fn same_digest(source: (&Tree, &Entry), target: (&Tree, &Entry), own: Own) -> Result<Compared, Unread> {
-    let is_local = |side: &(&Tree, &Entry)| side.0.store().capabilities().local_reads;
     let (here, there) = ((source.0.content(source.1), Side::Source), (target.0.content(target.1), Side::Target));
-    match (is_local(&source), is_local(&target)) {
+    match (source.0.is_local(), target.0.is_local()) {
         (true, true) => same_files(here, there, (source.1.digest, target.1.digest)).await.map(Compared::from),
         (true, false) => same_as_told(here, there, target.1.digest, own).await,
         (false, _) => same_as_told(there, here, source.1.digest, own).await,

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::sync::OnceCell;
 
 use super::Run;
-use super::same_place::{aliases, is_local};
+use super::same_place::aliases;
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, Operation, Reach, StoreError};
 use crate::key::Key;
@@ -156,7 +156,7 @@ async fn absent_aliases<'r>(run: &'r Run, backup: &Tree, name: &Key) -> Vec<Alia
 /// Fails if a backup appeared on another side.
 async fn refuse_appeared(backup: &Tree, kept: &Entry, absent: &[Alias<'_>]) -> Result<()> {
     for Alias { tree, key } in absent {
-        let is_alike = is_local(tree) == is_local(backup);
+        let is_alike = tree.is_local() == backup.is_local();
         let is_kept = |found: &Entry| {
             found.kind == Kind::File && found.size == kept.size && (!is_alike || found.fingerprint == kept.fingerprint)
         };

@@ -15,7 +15,6 @@ use crate::options::{Preconditions, Verify};
 use crate::plan::{Action, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind};
 use crate::store::{Content, Expect, PutOptions, PutWitness, Result, Slot};
-use crate::tree::Tree;
 
 /// The pauses before pos3 reads a source file again that changed while it was read.
 const PAUSES: [Duration; 4] =
@@ -24,10 +23,12 @@ const PAUSES: [Duration; 4] =
 /// The number of times that damaged content is transferred again.
 const DAMAGED: usize = 2;
 
-/// A copy action with the data that it needs to run as a separate task.
+/// A copy or a replacement, with the data that it needs to run as a separate task.
 pub(super) struct Copy {
-    pub(super) run: Arc<Run>,
-    pub(super) action: Action,
+    run: Arc<Run>,
+    action: Action,
+    pub(super) source: Entry,
+    target: Option<Entry>,
 }
 
 /// The result of a copy.
@@ -54,38 +55,40 @@ struct Stored {
 }
 
 impl Copy {
+    /// Returns the copy that an action makes, or `None` if it makes none.
+    pub(super) fn of(run: &Arc<Run>, action: Action) -> Option<Self> {
+        let (source, target) = match &action {
+            Action::Copy { source, target, .. } => (source.clone(), target.clone()),
+            Action::Replace { source, .. } => (source.clone(), None),
+            Action::Delete { .. } | Action::Skip { .. } => return None,
+        };
+        Some(Self { run: run.clone(), action, source, target })
+    }
+
     /// Makes the copy while it holds the slot. Fails if the target's entry no longer matches the plan.
     pub(super) async fn run(self, slot: Slot) -> Copied {
-        let (source, target) = match &self.action {
-            Action::Copy { source, target, .. } => (source, target.as_ref()),
-            Action::Replace { source, .. } => (source, None),
-            Action::Delete { .. } | Action::Skip { .. } => return Copied::Done { size: 0, verified: true },
-        };
         self.run.options.observer.event(&Event::Started(&self.action));
-        let stored = match self.copy(source, target).await {
-            Ok(stored) => stored,
-            Err(error) => return self.not_made(source, error),
-        };
-        self.done(stored, slot).await
+        match self.copy(&self.source, self.target.as_ref()).await {
+            Ok(stored) => self.done(stored, slot).await,
+            Err(error) => self.not_made(error),
+        }
     }
 
     /// Stores the content of a replacement under a name of its own, while what it replaces is still there.
     pub(super) async fn stage(self, staged: Key, _slot: Slot) -> Copied {
-        let Action::Replace { source, .. } = &self.action else { return Copied::Staged { verified: true } };
         self.run.options.observer.event(&Event::Started(&self.action));
-        match self.put_staged(source, &staged).await {
+        match self.put_staged(&self.source, &staged).await {
             Ok(stored) if !stored.verified && self.run.options.verify == Verify::Require => {
-                self.failed(source, FailureKind::Unverified, unverified(&source.key))
+                self.failed(FailureKind::Unverified, unverified(&self.source.key))
             }
             Ok(stored) => Copied::Staged { verified: stored.verified },
-            Err(error) => self.not_made(source, error),
+            Err(error) => self.not_made(error),
         }
     }
 
     /// Gives staged content its name, once what it replaces is gone.
     pub(super) async fn place(&self, staged: &Key, slot: Slot) -> Result<Copied> {
-        let Action::Replace { source, .. } = &self.action else { return Ok(Copied::Staged { verified: true }) };
-        let tree = &self.run.target;
+        let (tree, source) = (&self.run.target, &self.source);
         let target = tree.store().rename(&tree.key(staged), &tree.key(&source.key)).await?;
         // Staging counted whether it was verified.
         Ok(self.done(Stored { source: source.clone(), target, digest: None, md5: None, verified: true }, slot).await)
@@ -95,7 +98,7 @@ impl Copy {
         let row = if self.run.recorder.is_some() { self.row(&stored).await } else { None };
         drop(slot);
         if !stored.verified && self.run.options.verify == Verify::Require {
-            return self.failed(&stored.source, FailureKind::Unverified, unverified(&stored.source.key));
+            return self.failed(FailureKind::Unverified, unverified(&stored.source.key));
         }
         if let (Some(recorder), Some(row)) = (&self.run.recorder, row) {
             recorder.note(RowChange::Equal(row)).await;
@@ -105,21 +108,13 @@ impl Copy {
         Copied::Done { size: stored.source.size, verified: stored.verified }
     }
 
-    /// Returns the failure of a replacement whose content could not get its name.
-    pub(super) fn not_placed(&self, error: StoreError) -> Copied {
-        match &self.action {
-            Action::Replace { source, .. } | Action::Copy { source, .. } => self.not_made(source, error),
-            Action::Delete { .. } | Action::Skip { .. } => Copied::Done { size: 0, verified: true },
-        }
-    }
-
-    fn not_made(&self, source: &Entry, error: StoreError) -> Copied {
+    /// Returns the result of a copy that failed.
+    pub(super) fn not_made(&self, error: StoreError) -> Copied {
+        let key = || self.source.key.clone();
         match error {
-            error if has_vanished(&error) => Copied::Skipped(source.key.clone(), SkipReason::Vanished),
-            error if is_archived(&error) => {
-                Copied::Skipped(source.key.clone(), SkipReason::Archived(self.run.options.archived))
-            }
-            error => self.failed(source, kind_of(&error), error),
+            error if has_vanished(&error) => Copied::Skipped(key(), SkipReason::Vanished),
+            error if is_archived(&error) => Copied::Skipped(key(), SkipReason::Archived(self.run.options.archived)),
+            error => self.failed(kind_of(&error), error),
         }
     }
 
@@ -133,8 +128,7 @@ impl Copy {
         if let Some(digest) = stored.md5 {
             return Some(Row { digest: Some(digest), ..row });
         }
-        let is_local = |tree: &Tree| tree.store().capabilities().local_reads;
-        let file = match (is_local(&self.run.source), is_local(&self.run.target)) {
+        let file = match (self.run.source.is_local(), self.run.target.is_local()) {
             (true, _) => self.run.source.content(&stored.source),
             (false, true) => {
                 self.run.target.content(&Entry { key: stored.source.key.clone(), ..stored.target.clone() })
@@ -144,8 +138,8 @@ impl Copy {
         Some(Row { digest: comparable(file).await, ..row })
     }
 
-    fn failed(&self, source: &Entry, kind: FailureKind, error: StoreError) -> Copied {
-        let failure = failure(&source.key, FailedAction::Copy, kind, error);
+    fn failed(&self, kind: FailureKind, error: StoreError) -> Copied {
+        let failure = failure(&self.source.key, FailedAction::Copy, kind, error);
         self.run.options.observer.event(&Event::Failed(&self.action, &failure));
         Copied::Failed(failure)
     }
@@ -213,7 +207,7 @@ impl Copy {
         }
         let put = put.with_witness(starting.clone().map(|starting| starting as Arc<dyn PutWitness>));
         let stored = to.store().put(&to.key(name), content.clone(), put).await?;
-        let is_read = !from.store().capabilities().local_reads && to.store().capabilities().local_reads;
+        let is_read = !from.is_local() && to.is_local();
         let verified = self.is_verified(&content);
         let digest = match is_read {
             // What nothing has compared with the digest may have another one.
@@ -234,8 +228,7 @@ impl Copy {
     /// Returns true if a checksum verified the content. Content that stayed on this machine and empty content need
     /// none.
     fn is_verified(&self, content: &Content) -> bool {
-        let local = |tree: &Tree| tree.store().capabilities().local_reads;
-        content.size() == 0 || content.is_verified() || (local(&self.run.source) && local(&self.run.target))
+        content.size() == 0 || content.is_verified() || (self.run.source.is_local() && self.run.target.is_local())
     }
 }
 

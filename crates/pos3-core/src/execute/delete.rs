@@ -114,13 +114,14 @@ async fn slot(run: &Run, signals: Signals<'_>) -> Option<Slot> {
     }
 }
 
-/// Returns what could not be made ready, and the entries that may be deleted: still as they were seen, where looking is
-/// asked for, costs no request or is left to the engine by the store, and backed up, if that is asked for.
+/// Returns what could not be made ready, and the entries that may be deleted. An entry is looked at if the store leaves that
+/// to the engine, or if it takes no request; every other store deletes nothing that changed. The entries are backed up, if
+/// that is asked for.
 async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
     let capabilities = run.target.store().capabilities();
     let is_strict = run.options.preconditions == Preconditions::Strict;
-    let looks = is_strict || capabilities.local_reads || !capabilities.conditional_delete;
-    if !looks && run.options.backup.is_none() {
+    let looks = run.target.is_local() || !capabilities.conditional_delete;
+    if !looks && !is_strict && run.options.backup.is_none() {
         return (Vec::new(), batch);
     }
     let preparing: Vec<_> = batch.iter().map(|entry| prepare_one(run, entry, looks)).collect();

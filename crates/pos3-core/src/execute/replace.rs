@@ -13,6 +13,7 @@ use crate::error::{ErrorKind, Operation};
 use crate::key::Key;
 use crate::plan::{Action, Plan, SkipReason};
 use crate::report::{FailedAction, FailureKind, Stop};
+use crate::spill::SpillError;
 use crate::store::DeleteKey;
 
 /// How the names of staged content begin.
@@ -30,33 +31,48 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Returns the name for a replacement: in the directory of what it replaces, so that it is on the same file system.
+    /// Returns the name for a replacement: in the directory of what it replaces, so that it is on the same file system. A
+    /// directory has none: it is made at its place, once that is free.
     fn of(&self, number: usize, action: &Action) -> Option<Key> {
         let Action::Replace { source, obstacle } = action else { return None };
         let parent = obstacle.as_str().trim_end_matches('/').rsplit_once('/');
         let parent = parent.map(|(parent, _)| format!("{parent}/")).unwrap_or_default();
-        // A directory is made at its place, once that is free.
         source.is_file().then(|| Key::from(format!("{parent}{PREFIX}{}.{number}", self.0)))
     }
 }
 
+/// A replacement of a plan, and the name of its content until the path is free.
+struct Replacement {
+    copy: Copy,
+    staged: Option<Key>,
+}
+
 impl Executor {
+    fn replacements(&self, plan: &Plan) -> impl Iterator<Item = Result<Replacement, SpillError>> {
+        let run = self.run.clone();
+        plan.replacements().iter().enumerate().filter_map(move |(number, action)| match action {
+            Ok(action) => {
+                let staged = run.staged.of(number, &action);
+                Copy::of(&run, action).map(|copy| Ok(Replacement { copy, staged }))
+            }
+            Err(error) => Some(Err(error)),
+        })
+    }
+
     /// Stores the content of all replacements, each under a name of its own. If one cannot be stored, for whatever reason,
     /// nothing may be deleted.
     pub(super) async fn stage(&self, plan: &Plan, course: &mut Course<'_>) {
         let mut begun_staging = 0;
-        for (number, action) in plan.replacements().iter().enumerate() {
-            let begun = match action {
-                Ok(action) => match self.run.staged.of(number, &action) {
-                    Some(name) => {
-                        begun_staging += 1;
-                        self.begin_staging(action, name, course).await
-                    }
-                    None => {
-                        self.look_at_source(&action, course).await;
-                        Ok(())
-                    }
-                },
+        for replacement in self.replacements(plan) {
+            let begun = match replacement {
+                Ok(Replacement { copy, staged: Some(name) }) => {
+                    begun_staging += 1;
+                    self.begin(course, |slot| copy.stage(name, slot)).await
+                }
+                Ok(Replacement { copy, staged: None }) => {
+                    self.look_at_source(&copy.source.key, course).await;
+                    Ok(())
+                }
                 Err(error) => Err(Stop::Spill(error)),
             };
             if let Err(stop) = begun {
@@ -70,71 +86,60 @@ impl Executor {
         }
     }
 
-    async fn begin_staging(&self, action: Action, name: Key, course: &mut Course<'_>) -> Result<(), Stop> {
-        let slot = self.slot().await;
-        course.note_ended();
-        match (slot, course.ledger.fatal.take()) {
-            (Some(slot), None) => {
-                course.copies.spawn(Copy { run: self.run.clone(), action }.stage(name, slot));
-                Ok(())
-            }
-            (_, fatal) => Err(fatal.map_or(Stop::Cancelled, Stop::Fatal)),
-        }
-    }
-
     /// Looks whether a directory that is to replace something is still there.
-    async fn look_at_source(&self, action: &Action, course: &mut Course<'_>) {
-        let Action::Replace { source, .. } = action else { return };
-        match self.run.source.look_up(&source.key, Operation::Read).await {
+    async fn look_at_source(&self, key: &Key, course: &mut Course<'_>) {
+        match self.run.source.look_up(key, Operation::Read).await {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                course.ledger.skip(source.key.clone(), SkipReason::Vanished);
+                course.ledger.skip(key.clone(), SkipReason::Vanished);
             }
-            Err(error) => {
-                course.ledger.fail(failure(&source.key, FailedAction::Copy, FailureKind::Error, error));
-            }
+            Err(error) => course.ledger.fail(failure(key, FailedAction::Copy, FailureKind::Error, error)),
         }
     }
 
     /// Gives the staged content its names. After a delete that failed or was withheld, this may not be possible for all.
     pub(super) async fn place(&self, plan: &Plan, deleted: Outcome, course: &mut Course<'_>) {
-        for (number, action) in plan.replacements().iter().enumerate() {
-            let action = match action {
-                Ok(action) => action,
+        for replacement in self.replacements(plan) {
+            let Replacement { copy, staged } = match replacement {
+                Ok(replacement) => replacement,
                 Err(error) => {
                     course.ledger.report.stopped.get_or_insert(Stop::Spill(error));
                     break;
                 }
             };
-            let staged = self.run.staged.of(number, &action);
-            let copy = Copy { run: self.run.clone(), action };
             let slot = self.run.options.budget.slot().await;
-            let placed = match &staged {
-                Some(staged) => copy.place(staged, slot).await,
-                None if deleted == Outcome::Whole => {
-                    course.ledger.copy_ended(Ok(copy.run(slot).await));
-                    continue;
-                }
-                None => {
+            let copied = match (staged, deleted) {
+                (Some(staged), _) => match copy.place(&staged, slot).await {
+                    Ok(copied) => copied,
+                    Err(_) if deleted == Outcome::Partly => {
+                        course.ledger.report.withheld += 1;
+                        continue;
+                    }
+                    Err(error) => copy.not_made(error),
+                },
+                (None, Outcome::Whole) => copy.run(slot).await,
+                (None, Outcome::Partly) => {
                     course.ledger.report.withheld += 1;
                     continue;
                 }
             };
-            match placed {
-                Ok(copied) => course.ledger.copy_ended(Ok(copied)),
-                Err(_) if deleted == Outcome::Partly => course.ledger.report.withheld += 1,
-                Err(error) => course.ledger.copy_ended(Ok(copy.not_placed(error))),
-            }
+            course.ledger.copy_ended(Ok(copied));
         }
     }
 
     /// Removes what was staged and not placed.
     pub(super) async fn unstage(&self, plan: &Plan) {
         let tree = &self.run.target;
-        for (number, action) in plan.replacements().iter().enumerate() {
-            let Some(staged) = action.ok().and_then(|action| self.run.staged.of(number, &action)) else { continue };
-            // It is of no use to anybody, and the next run with deletes removes it, too.
-            let _ignored = tree.store().delete(&[DeleteKey::new(tree.key(&staged))]).await;
+        let staged = self.replacements(plan).filter_map(|replacement| replacement.ok()?.staged);
+        let mut staged = staged.map(|name| DeleteKey::new(tree.key(&name)));
+        let size = tree.store().capabilities().delete_batch.max(1);
+        loop {
+            let batch: Vec<_> = staged.by_ref().take(size).collect();
+            if batch.is_empty() {
+                return;
+            }
+            // The names are of no use to anybody, and the next run with deletes removes them, too.
+            let _ignored = tree.store().delete(&batch).await;
         }
     }
 }

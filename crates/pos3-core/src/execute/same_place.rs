@@ -46,7 +46,7 @@ impl Doubt {
         let (source, target) = (&run.source, &run.target);
         let (from, to) = (source.prefix(), target.prefix());
         let nested = from != to && (from.starts_with(to) || to.starts_with(from));
-        let suspicion = match (is_local(source), is_local(target)) {
+        let suspicion = match (source.is_local(), target.is_local()) {
             _ if source.is_object() || target.is_object() => None,
             (_, true) => (deletes > 0).then_some(Suspicion::Served),
             (true, false) => Some(Suspicion::Local),
@@ -137,11 +137,6 @@ impl Doubt {
     }
 }
 
-/// Returns true for a local tree.
-pub(super) fn is_local(tree: &Tree) -> bool {
-    tree.store().capabilities().local_reads
-}
-
 /// Returns the full keys under which an object of one tree would appear in the other if both were the same place. For
 /// two servers, that is the same key. Otherwise, it is every end of the path, because the directory of a gateway is
 /// unknown. Excluded keys do not exist for the run and may be shared.
@@ -155,7 +150,7 @@ fn possible_aliases(tree: &Tree, key: &Key, other: &Tree) -> Vec<Key> {
     if other.is_object() {
         return Vec::new();
     }
-    if !is_local(tree) && !is_local(other) {
+    if !tree.is_local() && !other.is_local() {
         let whole = tree.key(key);
         return if other.relative(&whole).is_some() { vec![whole] } else { Vec::new() };
     }

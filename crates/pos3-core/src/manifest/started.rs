@@ -61,8 +61,7 @@ impl StartedWrite {
             let content = tree.content(entry);
             let is_told = content.look_up().await.ok().flatten().is_some_and(|found| is_it(&found));
             let digests = self.digest.as_slice();
-            let is_local = tree.store().capabilities().local_reads;
-            is_told || (is_local && matches!(agreement(&content, digests).await, Ok(Agreement::Same)))
+            is_told || (tree.is_local() && matches!(agreement(&content, digests).await, Ok(Agreement::Same)))
         };
         let written = entry.fingerprint.clone().filter(|_| is_stored)?;
         let (source, target) = match self.written {
