@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::fault::{Fault, fault};
 use super::world::Objects;
 use crate::filter::Filter;
-use crate::options::{Deletion, OtherShapes, SyncOptions};
+use crate::options::{Deletion, SyncOptions};
 use crate::plan::{Guards, MaxDelete};
 
 /// One case.
@@ -80,9 +80,6 @@ impl Case {
     pub(super) fn options(&self) -> SyncOptions {
         let guards = Guards::default().with_max_delete(MaxDelete::Percent(100)).with_allow_empty(true);
         let guards = guards.with_allow_unmatched(true);
-        let options =
-            SyncOptions::default().with_filter(self.filter()).with_deletion(self.deletion).with_guards(guards);
-        // The maps do not model entries that a later download could not create.
-        options.with_other_shapes(OtherShapes::Ignored)
+        SyncOptions::default().with_filter(self.filter()).with_deletion(self.deletion).with_guards(guards)
     }
 }

@@ -1,8 +1,9 @@
 //! Defines the result of a sync for two maps, without order, streams or optimizations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Objects, World, above, is_below};
+use crate::diff::Side;
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::options::Deletion;
@@ -69,10 +70,36 @@ impl Before<'_> {
     }
 
     fn is_only_in_target(&self, key: &str) -> bool {
-        let in_source = self.source.objects.contains_key(key)
-            || self.source.directories().contains(key)
-            || self.source.is_linked(key);
-        self.deletion == Deletion::Mirror && self.filter.admits(key) && !in_source
+        self.deletion == Deletion::Mirror && self.filter.admits(key) && !self.is_in_source(key)
+    }
+
+    fn is_in_source(&self, key: &str) -> bool {
+        let source = self.source;
+        source.objects.contains_key(key) || source.directories().contains(key) || source.is_linked(key)
+    }
+
+    /// Returns the entries that stay in the target and clash with one of the source, where the source is a disk and the
+    /// target can hold both. Each name that is a file on one side is reported with one entry below it on the other.
+    fn of_other_shape(&self) -> BTreeSet<String> {
+        if self.source.rule != KeyRule::FilePath || self.target.rule == KeyRule::FilePath {
+            return BTreeSet::new();
+        }
+        let stays =
+            |key: &String| self.deletion == Deletion::Keep && self.filter.admits(key) && !self.is_in_source(key);
+        let staying = self.target.objects.keys().filter(|key| stays(key)).map(|key| (key.clone(), Side::Target));
+        let wanted = self.wanted().into_keys().map(|key| (key, Side::Source));
+        let entries: BTreeMap<String, Side> = staying.chain(wanted).collect();
+        let (mut names, mut told) = (BTreeSet::new(), BTreeSet::new());
+        for (key, side) in &entries {
+            let clashes = |(name, of): &(&String, &Side)| {
+                *of != side && !name.ends_with('/') && is_below(key, name) && !names.contains(*name)
+            };
+            if let Some((name, _)) = entries.iter().find(clashes) {
+                names.insert(name.clone());
+                told.insert(if *side == Side::Source { name.clone() } else { key.clone() });
+            }
+        }
+        told
     }
 
     /// Returns the result for every wanted key.
@@ -90,7 +117,7 @@ impl Before<'_> {
         let is_kept = |key: &&String| self.is_only_in_target(key) && self.is_impossible_in_source(key);
         let kept = self.target.objects.keys().filter(is_kept).cloned();
         let told = with(Fate::Refused).chain(with(Fate::Clashes)).chain(self.linked_directories()).chain(kept);
-        let told: BTreeSet<String> = told.collect();
+        let told: BTreeSet<String> = told.chain(self.of_other_shape()).collect();
         let copied: Vec<String> = with(Fate::Copied).collect();
         files.extend(copied.into_iter().map(|key| (key.clone(), self.source.objects[&key].clone())));
         if deletes == Deletes::Done {

@@ -12,7 +12,7 @@ use super::participant::Participant;
 use crate::event::{Event, Observer};
 use crate::explain::Outcome;
 use crate::key::Key;
-use crate::plan::Action;
+use crate::plan::{Action, SkipReason};
 use crate::sync::SyncJob;
 
 /// The keys that were equal.
@@ -36,7 +36,9 @@ pub(super) async fn explaining_a_key_is_planning_for_it(
     let equal = Arc::new(Equal::default());
     let options = case.options().with_observer(equal.clone());
     let plan = SyncJob::new(stage.from.tree(), stage.to.tree(), options).plan().await.unwrap();
-    let actions = plan.actions().map(Result::unwrap);
+    // An entry of another shape is reported by the whole plan alone, and nothing is done about it.
+    let is_of_other_shape = |action: &Action| matches!(action, Action::Skip { why: SkipReason::OtherShape(_), .. });
+    let actions = plan.actions().map(Result::unwrap).filter(|action| !is_of_other_shape(action));
     let planned: BTreeMap<Key, String> = actions.map(|action| (action.key().clone(), decision(&action))).collect();
     let filter = case.filter();
     let known = stage.source.objects.keys().chain(target.objects.keys()).cloned();
