@@ -56,15 +56,18 @@ impl World {
         fs::canonicalize(self.disk.path()).unwrap().join(name)
     }
 
-    fn builder(&self) -> SessionBuilder {
+    fn registry(&self) -> Registry {
         let settings = S3Settings::default().with_endpoint(self.server.endpoint()).with_credentials(
             self.server.access_key(),
             self.server.secret_key(),
             None,
         );
-        let registry = Registry::default().with("s3", S3Provider::new(settings));
+        Registry::default().with("s3", S3Provider::new(settings))
+    }
+
+    fn builder(&self) -> SessionBuilder {
         let state = StateDirectory::new(self.path("state"));
-        Session::builder().registry(registry).cache_root(self.path("cache")).state(state)
+        Session::builder().registry(self.registry()).cache_root(self.path("cache")).state(state)
     }
 
     fn session(&self) -> Session {

@@ -2,13 +2,12 @@
 //!
 //! Without a shared suite each backend would be right in its own way, and the engine wrong on one of them.
 //! [`conformance!`](crate::conformance!) expands to one test per clause of the contract. Alongside stand three stores that
-//! misbehave on purpose: [`FaultStore`], [`ShuffledStore`] and [`SurplusStore`].
+//! misbehave on purpose: [`FaultStore`] and [`RelistedStore`].
 
 pub mod clauses;
 mod fault;
 mod model;
-mod shuffled;
-mod surplus;
+mod relisted;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -21,8 +20,7 @@ use crate::store::RemoteStore;
 pub use fault::FaultStore;
 pub(crate) use fault::THEIRS;
 pub use model::{Consequence, Model, Participant, Trouble};
-pub use shuffled::ShuffledStore;
-pub use surplus::{Surplus, SurplusStore};
+pub use relisted::{RelistedStore, Surplus};
 
 /// The keys that break other tools: each must be stored exactly, or refused for itself alone.
 pub const ODD_KEYS: [&str; 28] = [

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pos3_core::conformance::{Model, Participant, ShuffledStore, Subject};
+use pos3_core::conformance::{Model, Participant, RelistedStore, Subject};
 use pos3_core::{KeyRule, MemoryStore, Plan};
 
 fn memory() -> Participant {
@@ -11,7 +11,7 @@ fn memory() -> Participant {
 
 /// Says that it lists in no order.
 fn unordered() -> Participant {
-    Participant::new(Subject::new(Arc::new(ShuffledStore::honest(Arc::new(MemoryStore::new()), 7))))
+    Participant::new(Subject::new(Arc::new(RelistedStore::unordered(Arc::new(MemoryStore::new()), 7))))
 }
 
 pos3_core::model!(memory_to_memory, 512, || (memory(), memory()));

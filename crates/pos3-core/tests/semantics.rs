@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
-use pos3_core::conformance::{FaultStore, ShuffledStore};
+use pos3_core::conformance::{FaultStore, RelistedStore};
 use pos3_core::{
     ByContent, CancellationToken, Compare, Deletion, Digest, ErrorKind, Event, Filter, Guards, Key, Manifest,
     MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Operation, Overwritable, Refusal, RemoteStore,
@@ -200,7 +200,7 @@ async fn a_store_that_lies_about_its_order_is_noticed_and_sorted() {
         }
         let noted = Arc::new(Disorders::default());
         let options = SyncOptions::default().with_deletion(deletion).with_observer(noted.clone());
-        let lying = |store: Arc<MemoryStore>, seed| Arc::new(ShuffledStore::lying(store, seed));
+        let lying = |store: Arc<MemoryStore>, seed| Arc::new(RelistedStore::disordered(store, seed));
         let report = job(lying(source, 1), lying(inner.clone(), 2), options).run().await;
         let report = report.into_result().unwrap();
         assert_eq!((report.tally.unchanged, report.failed.len()), (50, 0));
@@ -230,7 +230,7 @@ async fn what_is_copied_before_a_listing_is_sorted_is_counted_once() {
 #[tokio::test]
 async fn an_honestly_unordered_store_is_sorted_at_once() {
     let (source, target) = (store(&MANY).await, store(&[]).await);
-    let source = Arc::new(ShuffledStore::honest(source, 3));
+    let source = Arc::new(RelistedStore::unordered(source, 3));
     let report = job(source, target.clone(), mirror()).run().await.into_result().unwrap();
     assert_eq!(report.usage.get("list"), 2);
     assert_eq!(contents(&*target).await, pairs(&MANY));

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use futures::future::join_all;
-use pos3::{Depth, Guards};
+use pos3::{Depth, Guards, Role};
+use pos3_core::conformance::FaultStore;
+use pos3_core::{Digest, Manifest, MemoryManifest, Overwritable, SyncJob, SyncOptions, Tree};
+use pos3_local::LocalStore;
 use pos3_tests::server::{Operation, S3Server};
 
 use super::{BUCKET, World, download, mirror_up, tree, upload, write};
@@ -89,4 +93,27 @@ async fn many_tasks_that_ask_for_one_place_share_one_client_and_one_transfer() {
     assert_eq!(world.server.requests().of(Operation::GetObject), OBJECTS);
     assert!(world.server.requests().of(Operation::ListObjectsV2) <= 2, "{}", world.server.requests());
     session.close().await.into_result().unwrap();
+}
+
+/// Whether an object was changed later than its file is decided by the digest in the row, so a transfer that asks for that
+/// records one for each file.
+#[tokio::test]
+async fn a_small_file_is_read_once_to_send_it_and_for_the_digest_of_its_row() {
+    let world = World::with(&[]);
+    let files = world.path("files");
+    for number in 0..OBJECTS {
+        write(&files, &format!("{number:03}"), &number.to_string().repeat(1000));
+    }
+    let bucket = world.registry().open(&"s3://bucket/files".parse().unwrap(), Role::Target).await.unwrap();
+    let disk = Arc::new(FaultStore::over(LocalStore::new(&files).unwrap()));
+    let manifest = Arc::new(MemoryManifest::default());
+    let options =
+        SyncOptions::default().with_manifest(manifest.clone()).with_overwritable(Overwritable::unless_newer());
+    let report = SyncJob::new(Tree::new(disk.clone()), bucket, options).run().await.into_result().unwrap();
+    assert_eq!(report.copied, OBJECTS as u64);
+    assert_eq!(disk.calls(pos3_core::Operation::Read), OBJECTS as u64, "each file is read once");
+    let rows: Vec<_> = manifest.rows().try_collect().await.unwrap();
+    assert_eq!(rows.len(), OBJECTS);
+    assert!(rows.iter().all(|row| matches!(row.digest, Some(Digest::Md5(_)))));
+    assert_eq!(manifest.started().await.unwrap(), []);
 }

@@ -40,6 +40,22 @@ fn a_plan_is_made_looked_at_and_done() {
 }
 
 #[test]
+fn a_plan_looks_at_the_objects_that_it_deletes_in_one_listing() {
+    let cloud = Cloud::new(&[("d/kept", "1")]).with_objects(&[("d/kept", "1")]);
+    (0..50).for_each(|number| cloud.server.put(BUCKET, &format!("d/old-{number:02}"), "1"));
+    let plan = ["plan", "d", "s3://data/d", "--delete", "--max-delete", "100%", "-o", "plan"];
+    assert_eq!(cloud.run(&plan).code, Some(0));
+    cloud.server.put(BUCKET, "d/old-07", "2");
+    cloud.server.reset_requests();
+    let ended = cloud.run(&["apply", "plan"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["d/kept", "d/old-07"], "what changed since stays");
+    let requests = cloud.server.requests();
+    let counted = [Operation::HeadObject, Operation::DeleteObjects].map(|operation| requests.of(operation));
+    assert!(counted[0] <= 2 && counted[1] == 1, "{counted:?}");
+}
+
+#[test]
 fn what_is_stale_is_refused_one_by_one_and_the_rest_is_done() {
     let cloud = Cloud::new(&[("d/fine", "1"), ("d/mine", "1"), ("d/theirs", "1"), ("d/gone", "1")]);
     cloud.server.put(BUCKET, "d/old", "1");

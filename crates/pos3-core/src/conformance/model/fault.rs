@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::participant::{Consequence, Participant, Trouble};
-use crate::conformance::{FaultStore, ShuffledStore, Surplus, SurplusStore};
+use crate::conformance::{FaultStore, RelistedStore, Surplus};
 use crate::diff::Side;
 use crate::error::Operation;
 use crate::event::{Event, Observer};
@@ -123,11 +123,11 @@ impl Fault {
         let faulty = || FaultStore::over_shared(tree.store().clone());
         let faulty = match self {
             Self::Disorder(at, seed) if at == side => {
-                let shuffled = ShuffledStore::lying(tree.store().clone(), seed);
+                let shuffled = RelistedStore::disordered(tree.store().clone(), seed);
                 return (Tree::new(Arc::new(shuffled)).at(tree.prefix()), None);
             }
             Self::Surplus(at, surplus) if at == side => {
-                let store = Arc::new(SurplusStore::over_shared(tree.store().clone(), surplus));
+                let store = Arc::new(RelistedStore::with_surplus(tree.store().clone(), surplus));
                 return (Tree::new(store.clone()).at(tree.prefix()), Some(Box::new(move || store.added() > 0)));
             }
             Self::Listing(at, entries) if at == side => faulty().breaking_listings_after(entries),

@@ -1,4 +1,4 @@
-//! A store whose listings contain additional entries.
+//! A store whose listings are wrong: in another order, or with additional entries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,18 +28,37 @@ pub enum Surplus {
     Foreign,
 }
 
-/// Another store, with additional entries in its listings.
+/// What is wrong with the listings of a store.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    /// They come in an order that a seed determines.
+    Order { seed: u64, is_declared: bool },
+    /// They have additional entries.
+    Surplus(Surplus),
+}
+
+/// Another store, with wrong listings.
 #[derive(Debug)]
-pub struct SurplusStore {
+pub struct RelistedStore {
     inner: Arc<dyn RemoteStore>,
-    surplus: Surplus,
+    wrong: Wrong,
     added: Arc<AtomicU64>,
 }
 
-impl SurplusStore {
+impl RelistedStore {
+    /// Returns a store that declares itself ordered and is not.
+    pub fn disordered(inner: Arc<dyn RemoteStore>, seed: u64) -> Self {
+        Self { inner, wrong: Wrong::Order { seed, is_declared: false }, added: Arc::default() }
+    }
+
+    /// Returns a store that declares itself unordered.
+    pub fn unordered(inner: Arc<dyn RemoteStore>, seed: u64) -> Self {
+        Self { inner, wrong: Wrong::Order { seed, is_declared: true }, added: Arc::default() }
+    }
+
     /// Returns a store that adds entries to the listings of another one.
-    pub fn over_shared(inner: Arc<dyn RemoteStore>, surplus: Surplus) -> Self {
-        Self { inner, surplus, added: Arc::default() }
+    pub fn with_surplus(inner: Arc<dyn RemoteStore>, surplus: Surplus) -> Self {
+        Self { inner, wrong: Wrong::Surplus(surplus), added: Arc::default() }
     }
 
     /// Returns the number of entries added so far.
@@ -80,10 +99,24 @@ fn add(entries: &mut Vec<Entry>, surplus: Surplus, prefix: &str) {
     }
 }
 
+/// Shuffles with a linear congruential generator, so the same seed gives the same order.
+fn shuffle(entries: &mut [Entry], seed: u64) {
+    let mut state = seed;
+    for index in (1..entries.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let other = usize::try_from(state >> 33).unwrap_or_default() % (index + 1);
+        entries.swap(index, other);
+    }
+}
+
 #[async_trait]
-impl RemoteStore for SurplusStore {
+impl RemoteStore for RelistedStore {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        let capabilities = self.inner.capabilities();
+        match self.wrong {
+            Wrong::Order { is_declared, .. } => capabilities.with_ordered(!is_declared),
+            Wrong::Surplus(_) => capabilities,
+        }
     }
 
     fn usage(&self) -> Usage {
@@ -92,11 +125,14 @@ impl RemoteStore for SurplusStore {
 
     fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
         let entries = self.inner.list(prefix, options);
-        let (surplus, added, prefix) = (self.surplus, self.added.clone(), prefix.to_owned());
+        let (wrong, added, prefix) = (self.wrong, self.added.clone(), prefix.to_owned());
         let listed = async move {
             let mut entries: Vec<Entry> = entries.try_collect().await?;
             let honest = entries.len();
-            add(&mut entries, surplus, &prefix);
+            match wrong {
+                Wrong::Order { seed, .. } => shuffle(&mut entries, seed),
+                Wrong::Surplus(surplus) => add(&mut entries, surplus, &prefix),
+            }
             added.fetch_add((entries.len() - honest) as u64, Ordering::Relaxed);
             Ok(stream::iter(entries.into_iter().map(Ok)))
         };
@@ -136,7 +172,7 @@ impl RemoteStore for SurplusStore {
     }
 }
 
-impl fmt::Display for SurplusStore {
+impl fmt::Display for RelistedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.inner)
     }
