@@ -220,7 +220,7 @@ async fn what_is_copied_before_a_listing_is_sorted_is_counted_once() {
     }
     for seed in 0..5 {
         let target = store(&[]).await;
-        let lying = Arc::new(ShuffledStore::lying(source.clone(), seed));
+        let lying = Arc::new(RelistedStore::disordered(source.clone(), seed));
         let report = job(lying, target.clone(), SyncOptions::default()).run().await.into_result().unwrap();
         assert_eq!((report.copied, report.tally.unchanged), (50, 0), "{seed}");
         assert_eq!(contents(&*target).await.len(), 50);

@@ -78,10 +78,10 @@ impl Siblings {
                     _ => Root::Other,
                 }
             }
-            depth if name == b"Error" => {
-                if self.root == Root::Result || self.root == Root::DeleteResult && depth > 1 {
-                    return Err(XmlError::ErrorInside);
-                }
+            depth
+                if name == b"Error" && (self.root == Root::Result || self.root == Root::DeleteResult && depth > 1) =>
+            {
+                return Err(XmlError::ErrorInside);
             }
             _ => {}
         }

@@ -213,7 +213,7 @@ fn by_origin(from_program: Objection, from_before: Option<SkipReason>, digest: O
         Objection::Stay(why) => (Vec::new(), Some(why)),
         _ => (Vec::new(), None),
     };
-    let undecided = from_before.clone().or_else(|| different.clone());
+    let undecided = from_before.or_else(|| different.clone());
     let Some(digest) = digest else { return undecided.into() };
     digests.push(digest);
     let question = ByContent { side: Side::Source, digests, same: undecided.clone(), different, unknown: undecided };
