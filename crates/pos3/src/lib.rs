@@ -56,7 +56,7 @@ pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, sa
 pub use profile::{Profile, ProfileError, Profiles};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
-pub use s3::{Looked, S3Provider, S3Settings, S3SettingsError};
+pub use s3::{CredentialsFailure, Looked, S3Provider, S3Settings, S3SettingsError};
 pub use session::{
     ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete,
     RemoteOverwrite, ScopeError, Session, SessionBuilder, SessionError, Shape, Status, SyncBothOptions, TransferPlan,

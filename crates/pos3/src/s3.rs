@@ -27,7 +27,7 @@ use credentials::{Kept, ProfileKeys, Standard};
 use settings::Asker;
 use warnings::Warnings;
 
-pub use settings::{Looked, S3Settings, S3SettingsError};
+pub use settings::{CredentialsFailure, Looked, S3Settings, S3SettingsError};
 
 /// Opens buckets, with the settings of a profile or with the default settings.
 ///

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use pos3_s3::{AwsCredential, CredentialProvider, RenewableCredentials};
 use tokio::sync::Mutex;
 
-use super::settings::{Looked, S3Settings, S3SettingsError};
+use super::settings::{CredentialsFailure, Looked, S3Settings, S3SettingsError};
 use crate::profile::{Keys, Profiles};
 
 /// Credentials are renewed this long before they expire, or after three quarters of their remaining time if that is
@@ -65,7 +65,7 @@ pub(super) enum Missing {
     #[error("there are none")]
     Nowhere(Vec<Looked>),
     #[error("from {place}: {why}")]
-    Failed { place: String, why: String },
+    Failed { place: String, why: String, failure: CredentialsFailure },
     #[error("there is no AWS profile '{name}'")]
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "the environment has no profiles"))]
     NoProfile { name: String, looked: String },
@@ -75,7 +75,7 @@ impl From<Missing> for S3SettingsError {
     fn from(missing: Missing) -> Self {
         match missing {
             Missing::Nowhere(looked) => Self::NoCredentials { looked },
-            Missing::Failed { place, why } => Self::CredentialsFailed { place, why },
+            Missing::Failed { place, why, failure } => Self::CredentialsFailed { place, why, failure },
             Missing::NoProfile { name, looked } => Self::UnknownAwsProfile { name, looked },
         }
     }
@@ -268,6 +268,7 @@ impl Source for ProfileKeys {
         keys.map(Loaded::from).map_err(|error| Missing::Failed {
             place: format!("the profile '{}'", self.name),
             why: pos3_core::one_line(&error),
+            failure: CredentialsFailure::Other,
         })
     }
 

@@ -60,6 +60,8 @@ pub enum S3SettingsError {
         place: String,
         /// The cause, in one line.
         why: String,
+        /// The kind of failure, for callers that advise users.
+        failure: CredentialsFailure,
     },
     /// `AWS_PROFILE` names a profile that does not exist.
     #[error("there is no AWS profile '{name}' in {looked}")]
@@ -102,6 +104,18 @@ pub enum S3SettingsError {
     /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] S3ConfigError),
+}
+
+/// The kind of failure of a source of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CredentialsFailure {
+    /// The user is not signed in, or the sign-on has expired.
+    SignOn,
+    /// There is no secure connection to the source: for example, its certificate is not trusted.
+    NotSecure,
+    /// Any other failure.
+    Other,
 }
 
 /// A source of credentials that had none.

@@ -31,9 +31,9 @@ use aws_smithy_types::error::ErrorMetadata;
 use pos3_s3::AwsCredential;
 use tokio::time::timeout;
 
-use super::transport::Transport;
+use super::transport::{Transport, is_not_secure};
 use super::{Loaded, Missing, Source};
-use crate::s3::settings::{Looked, Metadata, S3Settings, S3SettingsError};
+use crate::s3::settings::{CredentialsFailure, Looked, Metadata, S3Settings, S3SettingsError};
 use crate::s3::shared_config::processes::replace_processes;
 use crate::s3::shared_config::{AwsProfile, FileKind};
 
@@ -143,7 +143,7 @@ impl Chain {
     /// but cannot be read, and a profile that the SDK would not find, are errors: pos3 must not fall back to another
     /// source then.
     fn profile_provider(&self) -> Result<profile::credentials::Builder, Missing> {
-        let failed = |why| Missing::Failed { place: self.whole_name(Place::Profile), why };
+        let failed = |why| self.failed(Place::Profile, why, CredentialsFailure::Other);
         // The SDK needs at least one file.
         let mut files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
         let mut texts = Vec::new();
@@ -184,7 +184,7 @@ impl Chain {
     /// Asks one source. The result is credentials, the reason why the source has none, or an error because it should
     /// have some and failed.
     async fn ask(&self, place: Place) -> Result<Result<Credentials, Looked>, Missing> {
-        let failed = |why| Missing::Failed { place: self.whole_name(place), why };
+        let failed = |why, failure| self.failed(place, why, failure);
         let provider = self.provider(place)?;
         let deadline = match place {
             Place::Profile => DEADLINE_OF_PROFILE,
@@ -192,18 +192,24 @@ impl Chain {
         };
         let error = match timeout(deadline, provider.provide_credentials()).await {
             Ok(Ok(credentials)) => match expired(credentials.expiry(), SystemTime::now()) {
-                Some(why) => return Err(failed(why)),
+                Some(why) => return Err(failed(why, CredentialsFailure::Other)),
                 None => return Ok(Ok(credentials)),
             },
             Ok(Err(error)) => error,
-            Err(_) => return Err(failed(format!("no response for {} seconds", deadline.as_secs()))),
+            Err(_) => {
+                let why = format!("no response for {} seconds", deadline.as_secs());
+                return Err(failed(why, CredentialsFailure::Other));
+            }
         };
         let why = match (place, &error) {
             (Place::Profile, CredentialsError::CredentialsNotLoaded(_)) if error.source().is_none() => {
                 match self.profile.credential_setting() {
                     None => format!("nothing for it in {}", self.profile.places()),
                     // A role or a process that is configured must not be replaced by another source.
-                    Some(key) => return Err(failed(format!("there are no keys for its setting '{key}'"))),
+                    Some(key) => {
+                        let why = format!("there are no keys for its setting '{key}'");
+                        return Err(failed(why, CredentialsFailure::Other));
+                    }
                 }
             }
             (Place::WebIdentity, CredentialsError::CredentialsNotLoaded(_)) if !causes(&error).contains(ROLE) => {
@@ -214,9 +220,13 @@ impl Chain {
             }
             // It is unknown whether this machine is an instance that should have credentials.
             (Place::Instance, _) => causes(&error),
-            _ => return Err(failed(self.failure(place, &error))),
+            _ => return Err(failed(self.failure(place, &error), kind(&error))),
         };
         Ok(Err(Looked { place: self.name(place), why }))
+    }
+
+    fn failed(&self, place: Place, why: String, failure: CredentialsFailure) -> Missing {
+        Missing::Failed { place: self.whole_name(place), why, failure }
     }
 
     fn name(&self, place: Place) -> String {
@@ -250,6 +260,17 @@ impl Chain {
             Place::Container => format!("the file of {CONTAINER_TOKEN} cannot be read: {why}"),
             Place::Profile | Place::Instance => format!("a file cannot be read: {why}"),
         }
+    }
+}
+
+fn kind(error: &CredentialsError) -> CredentialsFailure {
+    if is_not_secure(error) {
+        CredentialsFailure::NotSecure
+    // The types of the SDK's errors about sign-ons are private, so only their text distinguishes them.
+    } else if causes(error).contains("SSO") {
+        CredentialsFailure::SignOn
+    } else {
+        CredentialsFailure::Other
     }
 }
 

@@ -41,7 +41,7 @@ fn failed() -> Result<Loaded, Missing> {
 }
 
 fn down() -> Missing {
-    Missing::Failed { place: "a place".to_owned(), why: "down".to_owned() }
+    Missing::Failed { place: "a place".to_owned(), why: "down".to_owned(), failure: CredentialsFailure::Other }
 }
 
 async fn many(kept: &Kept<Arc<Script>>) -> Vec<Result<String, Missing>> {

@@ -117,6 +117,7 @@ async fn exchange(pool: &pos3_s3::HttpClient, request: HttpRequest) -> Result<Ht
 #[error("{what} {server}")]
 struct NoAnswer {
     what: &'static str,
+    is_secure: bool,
     server: String,
     source: HttpError,
 }
@@ -136,12 +137,19 @@ fn failed(server: &str, error: HttpError) -> ConnectorError {
         HttpErrorKind::Unknown => "there is no secure connection to",
         _ => "no complete response from",
     };
-    let error = Box::new(NoAnswer { what, server: server.to_owned(), source: error });
+    let is_secure = kind != HttpErrorKind::Unknown;
+    let error = Box::new(NoAnswer { what, is_secure, server: server.to_owned(), source: error });
     match kind {
         _ if timed_out => ConnectorError::timeout(error),
         HttpErrorKind::Connect | HttpErrorKind::Request | HttpErrorKind::Interrupted => ConnectorError::io(error),
         _ => ConnectorError::other(error, None),
     }
+}
+
+/// Returns true if an error was caused by a connection that is not secure.
+pub(super) fn is_not_secure(error: &(dyn StdError + 'static)) -> bool {
+    let here = error.downcast_ref::<NoAnswer>().is_some_and(|error| !error.is_secure);
+    here || error.source().is_some_and(is_not_secure)
 }
 
 fn timed_out(error: &(dyn StdError + 'static)) -> bool {

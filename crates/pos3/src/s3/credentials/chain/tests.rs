@@ -29,7 +29,7 @@ async fn a_process_that_hangs_is_given_up() {
     let home = tempfile::tempdir().unwrap();
     let chain = chain(&home, "[default]\ncredential_process = exec sleep 1000\n");
     let begun = tokio::time::Instant::now();
-    let Err(Missing::Failed { place, why }) = chain.load().await else { panic!("it hangs") };
+    let Err(Missing::Failed { place, why, .. }) = chain.load().await else { panic!("it hangs") };
     assert!(place.starts_with("the AWS profile 'default' ('") && place.contains("/.aws/config' or '"), "{place}");
     assert_eq!(why, "the credential process 'exec' of the profile 'default': it did not end within 60 seconds");
     assert_eq!(begun.elapsed().as_secs(), DEADLINE.as_secs());

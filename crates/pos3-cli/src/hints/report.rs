@@ -1,0 +1,96 @@
+//! The hints for runs that ended early, and for files that failed or were skipped.
+
+use pos3::{Archived, Protection, Refusal, Report, SkipReason, Stop};
+
+use super::{RESTORE, TEMPORARY, for_store};
+use crate::name;
+use crate::shell::quoted;
+
+/// The hint about a local link where an object should be downloaded.
+const LINK: &str = "delete the local link to download the object, or leave it out with --exclude";
+
+/// Returns true if a key is skipped because the target has a symbolic link there, or above it.
+pub(crate) fn is_behind_link(why: &SkipReason) -> bool {
+    matches!(why, SkipReason::Target(Protection::Symlink) | SkipReason::Shielded { why: Protection::Symlink, .. })
+}
+
+/// The hint about a bucket that has a name both as a file and as a directory.
+const OTHER_SHAPE: &str = "the copies were made; delete the old objects in the bucket, or let the same command do it with \
+                           --delete";
+
+/// Returns the hint for a run that ended early.
+pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
+    match stop {
+        Stop::Listing { error, .. } => for_store(error),
+        Stop::Fatal(failure) => for_store(&failure.error),
+        Stop::Refused(Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. }) => {
+            Some("if the source is meant to be empty, say --allow-empty".to_owned())
+        }
+        Stop::Spill(_) => Some(TEMPORARY.to_owned()),
+        Stop::Refused(Refusal::Unreliable { .. }) => Some(format!(
+            "list the location with '{} ls --recursive' and report what is wrong to the operator of the server",
+            name::name()
+        )),
+        Stop::Refused(Refusal::UnmatchedPattern { pattern, .. }) => Some(format!(
+            "write --exclude {} to leave out what is in the directory; if it may be deleted, leave the pattern out",
+            quoted(&format!("{pattern}/*"))
+        )),
+        Stop::Refused(Refusal::SamePlace { .. } | Refusal::WroteIntoSource { .. }) => {
+            Some("use one name for the server in both locations".to_owned())
+        }
+        Stop::Refused(Refusal::LeadsToOtherSide { .. }) => {
+            Some("leave that directory out on both sides: --exclude 'DIRECTORY/*'".to_owned())
+        }
+        Stop::Refused(Refusal::TooManyDeletes { deletes, .. }) => Some(format!(
+            "look at the plan with --dry-run --max-delete {deletes}; if it is right, say --max-delete {deletes}"
+        )),
+        _ => None,
+    }
+}
+
+/// Returns the hint for the failures and skips of a report. `leave_out` is the option that excludes archived objects.
+pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
+    let failed = report.failed.head().iter().find_map(|failure| for_store(&failure.error));
+    failed.or_else(|| {
+        if report.skipped.any(|why| matches!(why, SkipReason::Archived(Archived::Missing))) {
+            return Some(format!("{RESTORE}; or leave archived objects out with {leave_out}"));
+        }
+        if report.skipped.any(|why| matches!(why, SkipReason::OtherShape(_))) {
+            return Some(OTHER_SHAPE.to_owned());
+        }
+        if report.skipped.any(is_behind_link) {
+            return Some(LINK.to_owned());
+        }
+        let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
+        let stale = report.failed.stale() > 0;
+        let conflict = report.skipped.any(SkipReason::is_conflict);
+        let upload = format!(
+            "compare the two; to take the object, delete the local file; to keep the local file, upload it with '{} upload'",
+            name::name()
+        );
+        let advice = match (conflict, clash, stale) {
+            (true, ..) => &upload,
+            (false, true, _) => {
+                "a disk cannot hold a file and a directory of one name; use --exclude to choose one, or --delete where \
+                 only the target has the other"
+            }
+            (false, false, true) => "look at what changed meanwhile, then sync again, or make the plan again",
+            (false, false, false) => return None,
+        };
+        Some(advice.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hints::SKIP_ARCHIVED;
+
+    #[test]
+    fn the_hint_about_a_clash_names_both_solutions() {
+        let mut report = Report::default();
+        report.skipped.push(("a".into(), SkipReason::Clash("a/".into())));
+        let hint = for_report(&report, SKIP_ARCHIVED).unwrap();
+        assert!(hint.contains("--exclude") && hint.contains("--delete"), "{hint}");
+    }
+}
