@@ -1,6 +1,6 @@
-//! What the system lets this process have: open files and threads.
+//! The limits of the system for this process: open files, threads and address space.
 //!
-//! Without a look at them a low limit would show up as failures of single files, as a panic, or as a run that never ends.
+//! Without these checks, a low limit would appear as failures of single files, as a panic, or as a run that never ends.
 
 use std::io;
 use std::time::Duration;

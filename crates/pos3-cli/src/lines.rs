@@ -1,10 +1,10 @@
-//! One line per action, in the words of `aws s3 sync`, which scripts and people know.
+//! One line per action, in the words of `aws s3 sync`, which scripts and users know.
 
 use std::sync::{Arc, OnceLock};
 
 use pos3::{Action, FailedAction, Failure, Key, Location, Tree};
 
-/// Puts actions between two locations into words.
+/// Returns lines about actions between two locations.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     from: Location,
@@ -21,7 +21,7 @@ struct One {
 }
 
 impl Lines {
-    /// Returns the words for a sync between two locations.
+    /// Returns the lines for a sync between two locations.
     pub(crate) fn new(from: &Location, to: &Location) -> Self {
         Self { from: from.clone(), to: to.clone(), one: Arc::default() }
     }
@@ -33,8 +33,8 @@ impl Lines {
         }
     }
 
-    /// Returns `upload: ./a to s3://bucket/a`, `download: …`, `copy: …` or `delete: s3://bucket/a`; nothing for what
-    /// is left alone.
+    /// Returns `upload: ./a to s3://bucket/a`, `download: …`, `copy: …` or `delete: s3://bucket/a`; nothing for a skipped
+    /// key.
     pub(crate) fn line(&self, action: &Action) -> Option<String> {
         match action {
             Action::Copy { source, .. } | Action::Replace { source, .. } => {
@@ -45,7 +45,7 @@ impl Lines {
         }
     }
 
-    /// Returns `cannot upload ./a to s3://bucket/a: access denied`, or the like of a delete.
+    /// Returns `cannot upload ./a to s3://bucket/a: access denied`, or a similar line about a delete.
     pub(crate) fn failure(&self, failure: &Failure) -> String {
         let what = match failure.action {
             FailedAction::Copy => format!("{} {}", self.verb(), self.way(&failure.key)),

@@ -1,16 +1,16 @@
-//! What this program is called: as it was started, whatever the file was named when it was installed.
+//! The name with which the program was started.
 //!
-//! Usage, errors and examples that name another program than the one that was typed cannot be pasted.
+//! Usage, errors and examples contain it, so that users can paste them.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The name in the texts of this program.
+/// The name in the texts of the source code.
 const WRITTEN: &str = "pos3-cli";
 
-/// The name where the caller gave none.
+/// The name if the caller gave none.
 const USUAL: &str = "pos3";
 
 static NAME: OnceLock<String> = OnceLock::new();
@@ -31,7 +31,7 @@ pub(crate) fn renamed(text: &str) -> String {
     text.lines().map(|line| renamed_line(line, name()) + "\n").collect()
 }
 
-/// Returns a line with another name; what follows in a second column stays where it is, if there is room.
+/// Returns a line with another name. A second column keeps its position if there is room.
 fn renamed_line(line: &str, name: &str) -> String {
     let renamed = line.replace(WRITTEN, name);
     let wide = |text: &str| text.chars().count();

@@ -1,7 +1,7 @@
-//! Ctrl-C, SIGTERM, SIGHUP, SIGQUIT and the signals of timers and limits: the first asks the run to end in good order,
+//! Ctrl-C, SIGTERM, SIGHUP, SIGQUIT and the signals of timers and limits. The first signal asks the run to end in good order,
 //! the second ends the process.
 //!
-//! Without it a signal would cut a run short anywhere, without a word about what was done and what was not.
+//! Without this, a signal would end a run without a report.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +23,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Starts to listen. If the system does not allow it, signals end the process as they do by default.
+    /// Starts to listen. If the system does not allow it, signals keep their default action and end the process.
     pub(crate) fn listen() -> Self {
         let signals = Self::default();
         let receiver = signals.clone();
@@ -57,11 +57,11 @@ impl Signals {
     }
 }
 
-/// Returns every signal as it comes, for a command that decides itself what each of them means.
+/// Returns every signal as it comes, for a command that decides itself what each one means.
 pub(crate) fn each() -> UnboundedReceiver<Signal> {
     let (arrived, arrivals) = unbounded_channel();
     on_each_signal(&Signal::ALL, move |signal| {
-        // Who no longer receives has ended.
+        // The receiver is gone only if the command has ended.
         let _ended = arrived.send(signal);
     });
     arrivals
@@ -80,6 +80,6 @@ pub(crate) fn user_defined() -> UnboundedReceiver<SignalKind> {
 /// Makes a write beyond the limit of the size of files an ordinary error. Programs that this one starts get the default
 /// action of the signal again, because a handler, unlike an ignored signal, ends with `exec`.
 pub(crate) fn survive_the_limit_of_file_sizes() {
-    // Where it cannot be installed, the signal ends the process as before.
+    // If the handler cannot be installed, the signal ends the process as before.
     let _handler = signal(SignalKind::from_raw(FILE_SIZE_LIMIT));
 }

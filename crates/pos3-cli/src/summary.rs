@@ -1,6 +1,6 @@
-//! What a person reads when a sync has ended.
+//! The text about a sync that has ended.
 //!
-//! Reports can have millions of rows, so everything is written as it is read.
+//! Reports can have millions of rows, so each row is written when it is read.
 
 use std::io;
 
@@ -11,13 +11,13 @@ use crate::lines::Lines;
 use crate::output::Out;
 use crate::size;
 
-/// Keys shown per reason, unless everything is asked for.
+/// The number of keys shown per reason, unless the user wants all.
 const SHOWN: u64 = 20;
 
-/// A skipped key behind its reason, in the order in which keys were skipped.
+/// A skipped key after its reason and its position in the report.
 type ByReason = (String, u64, Key);
 
-/// Writes the failures, one line each, and the skips that are no policy: what must be said even when nothing else is.
+/// Writes the failures, one line each, and the skips that are not policy. These are shown even with `--quiet`.
 pub(crate) fn problems(out: &mut Out<'_>, report: &Report, lines: &Lines, detail: Detail) -> io::Result<()> {
     let is_told = |failure: &Result<Failure, _>| !failure.as_ref().is_ok_and(|failure| ends(report, failure));
     for failure in report.failed.iter().filter(is_told).take(shown(detail)) {
@@ -43,12 +43,12 @@ pub(crate) fn problems(out: &mut Out<'_>, report: &Report, lines: &Lines, detail
     )
 }
 
-/// Returns true for a failure with the cause that ended the run: one message names it.
+/// Returns true for a failure with the cause that ended the run. The error of the run names that cause.
 fn ends(report: &Report, failure: &Failure) -> bool {
     matches!(&report.stopped, Some(Stop::Fatal(fatal)) if fatal.is_like(failure))
 }
 
-/// Writes the whole account of a run, or of a plan that nobody executed.
+/// Writes the whole account of a run, or of a plan that was not executed.
 pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, detail: Detail) -> io::Result<()> {
     groups(out, report, SkipReason::is_policy, |out, reason, count, keys| {
         writeln!(out, "left out: {} because {reason}", size::counted(count, "key"))?;
@@ -65,7 +65,7 @@ pub(crate) fn account(out: &mut Out<'_>, report: &Report, plan: Option<&Plan>, d
         }
         None => done(out, report)?,
     }
-    // A run that was stopped while it listed may not have counted them.
+    // A run that was stopped while it listed may not have counted the unchanged files.
     if report.stopped.is_none() || report.tally.unchanged > 0 {
         row(out, "unchanged", &size::count(report.tally.unchanged))?;
     }
@@ -132,8 +132,8 @@ fn withheld(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
     row(out, "withheld", &format!("{}, because {why}", size::counted(report.withheld, "delete")))
 }
 
-/// Writes the skipped keys whose reasons are wanted, reason by reason: `write` is given a reason, how many keys have it, and
-/// the keys.
+/// Writes the skipped keys whose reasons are wanted, grouped by reason. `write` gets a reason, the number of its keys, and the
+/// keys.
 fn groups(
     out: &mut Out<'_>,
     report: &Report,
@@ -147,7 +147,7 @@ fn groups(
         Ok(rows) => rows,
         Err(error) => return cut(out, &error),
     };
-    // One reader counts the keys of a reason before another shows them.
+    // One iterator counts the keys of a reason before the other one shows them.
     let (mut ahead, mut keys) = (rows.iter().peekable(), rows.iter());
     loop {
         let (reason, mut count): (String, u64) = match ahead.next() {
@@ -179,7 +179,7 @@ fn by_reason(report: &Report, is_wanted: impl Fn(&SkipReason) -> bool) -> Result
     rows.finish()
 }
 
-/// Says that not everything could be shown.
+/// Warns that not everything could be shown.
 fn cut(out: &mut Out<'_>, error: &SpillError) -> io::Result<()> {
     writeln!(out, "warning: not everything can be shown: {}", one_line(error))
 }

@@ -10,11 +10,11 @@ use tokio::process::Command;
 
 use crate::exit::Exit;
 
-/// The first argument of this program if it is to become another one. The process ID of its parent follows.
+/// The first argument with which this program becomes another one. The process ID of its parent follows.
 #[cfg(target_os = "linux")]
 const TETHERED_TO: &str = "--tethered-to";
 
-/// This program, also if its file was replaced or removed.
+/// This program, even if its file was replaced or removed.
 #[cfg(target_os = "linux")]
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
@@ -32,7 +32,7 @@ pub(crate) fn command(name: &OsStr, arguments: &[OsString]) -> Command {
     command
 }
 
-/// Returns the command for a program. Other systems than Linux report the death of a parent to nobody.
+/// Returns the command for a program. Only Linux reports the death of a parent.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn command(name: &OsStr, arguments: &[OsString]) -> Command {
     untethered(name, arguments)
@@ -44,8 +44,7 @@ fn untethered(name: &OsStr, arguments: &[OsString]) -> Command {
     command
 }
 
-/// Becomes the program that a [`command`] names, if the arguments are those of one. It returns only if that is
-/// impossible.
+/// Becomes the program of a [`command`], if the arguments are those of one. It returns only if that fails.
 #[cfg(target_os = "linux")]
 pub(crate) fn take_over(arguments: &[OsString]) -> Option<Exit> {
     use std::os::unix::process::CommandExt;
@@ -59,7 +58,7 @@ pub(crate) fn take_over(arguments: &[OsString]) -> Option<Exit> {
     if first != TETHERED_TO {
         return None;
     }
-    // Without the signal, the program still has to run.
+    // If the request fails, the program runs without the signal.
     let _not_tethered = set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
     let parent = parent.to_str().and_then(|parent| parent.parse().ok()).and_then(rustix::process::Pid::from_raw);
     if getppid() != parent {

@@ -1,7 +1,6 @@
-//! Data on stdout, and what becomes of a command whose data could not be written.
+//! Data on stdout, and the exit code of a command whose data could not be written.
 //!
-//! A command cannot say on stdout that stdout is broken, and it may write in many places. So the first failure is kept
-//! here, and the end of the process reports it once.
+//! A command writes in many places. So the first failure is stored here, and the end of the process reports it once.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::{Mutex, PoisonError};
@@ -9,14 +8,14 @@ use std::sync::{Mutex, PoisonError};
 use super::{Out, error};
 use crate::exit::Exit;
 
-/// Why data is missing on stdout, if some is: the first failure.
+/// The first failure to write data to stdout.
 static MISSING: Mutex<Option<Missing>> = Mutex::new(None);
 
-/// Whether anybody still reads stdout.
+/// Whether stdout still has a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
     There,
-    /// Nothing more needs to be written: the reader has closed its end, or writing failed.
+    /// The reader has closed its end, or writing failed. Further data is dropped.
     Gone,
 }
 
@@ -25,7 +24,7 @@ struct Missing {
     exit: Exit,
 }
 
-/// Writes data to stdout. Its failure is kept for [`end`].
+/// Writes data to stdout. A failure is stored for [`end`].
 pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> Reader {
     let mut missing = MISSING.lock().unwrap_or_else(PoisonError::into_inner);
     if missing.is_some() {
@@ -33,7 +32,7 @@ pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> Reader
     }
     let mut out = Stream { out: BufWriter::new(io::stdout().lock()), failed: None };
     let made = write(&mut Out::for_data(&mut out)).and_then(|()| out.flush());
-    // What a failed flush left in the buffer must not be tried again on drop.
+    // After a failed flush, dropping the buffer would try to write it again.
     let _ = out.out.into_parts();
     *missing = match (out.failed, made) {
         (Some(io::ErrorKind::BrokenPipe), _) => return Reader::Gone,
@@ -48,15 +47,15 @@ pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> Reader
     Reader::Gone
 }
 
-/// Returns the exit code of the process: that of the command, unless it would hide that data is missing on stdout, which
-/// is reported here.
+/// Returns the exit code of the process. Reports data that could not be written, and returns an error's code if the
+/// command itself succeeded.
 pub(crate) fn end(exit: Exit) -> Exit {
     let Some(missing) = MISSING.lock().unwrap_or_else(PoisonError::into_inner).take() else { return exit };
     error(&missing.message, None);
     if matches!(exit, Exit::Done | Exit::Differs) { missing.exit } else { exit }
 }
 
-/// Stdout, which knows whether it failed itself: what is written may also fail to be made.
+/// Stdout, with a record of its own failures. The code that produces the data can fail too.
 struct Stream<W: Write> {
     out: BufWriter<W>,
     failed: Option<io::ErrorKind>,

@@ -1,7 +1,7 @@
-//! Lines for people and scripts, made so that only this program begins a line or moves the cursor.
+//! Lines of output, escaped so that external text can neither begin a line nor control the terminal.
 //!
-//! Keys, messages of servers, output of credential processes and lines of plan files end up in them. Each line is escaped
-//! as a whole when it is added, and messages lose the passwords of URLs, so no caller can forget to.
+//! Lines contain keys, messages of servers, output of credential processes and text of plan files. Each line is escaped as a
+//! whole when it is added, and passwords in URLs of messages are removed then, so callers cannot forget either.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -10,13 +10,13 @@ use std::path::Path;
 use pos3::{printable, redacted, write_json};
 use serde::Serialize;
 
-/// Returns the text of a message as people may see it, in one line: what a terminal obeys is escaped, and no URL has a
-/// password. It is the same on stderr and in JSON.
+/// Returns the text of a message in one line, escaped for a terminal and without passwords in URLs. It is the same on stderr
+/// and in JSON.
 pub(crate) fn message(text: &str) -> String {
     printable(&redacted(text)).to_string()
 }
 
-/// Lines of messages that are shown together.
+/// Lines of messages that are printed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text(String);
 
@@ -40,18 +40,18 @@ impl Text {
     }
 }
 
-/// Where lines for people and scripts go, or JSON.
+/// An output for lines or JSON.
 pub(crate) struct Out<'a> {
     stream: &'a mut dyn Write,
     content: Content,
 }
 
-/// What the lines of an output are.
+/// The content of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// Keys and locations, which programs take as they are.
+    /// Keys and locations, which are exact except for escapes.
     Data,
-    /// Sentences, which may repeat what was typed.
+    /// Sentences, which may repeat arguments, and so passwords.
     Messages,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Out<'a> {
         self.stream.write_all(b"\n")
     }
 
-    /// Returns the stream for what escapes its JSON itself, such as a plan.
+    /// Returns the stream for content that is already escaped, such as a plan.
     pub(crate) fn document(&mut self) -> &mut dyn Write {
         self.stream
     }

@@ -1,7 +1,7 @@
-//! The program that `run` runs: started, signalled, killed.
+//! The program of `run`: how it is started, signalled and killed.
 //!
-//! Where the program shares a terminal with this one, the terminal sends Ctrl-C to both, and sending it on would make two
-//! of one. Everywhere else the program has a process group of its own, so that what it started is reached as well.
+//! If the program shares a terminal with pos3, the terminal sends Ctrl-C to both, so pos3 must not send it again. Otherwise
+//! the program has its own process group, so that signals also reach the processes that it started.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -21,16 +21,16 @@ use crate::command_error::CommandError;
 use crate::exit::{BY_SIGNAL, Exit};
 use crate::tether;
 
-/// What shells say of a program that is not there.
+/// The exit code of shells for a program that does not exist.
 const NOT_FOUND: u8 = 127;
 
-/// How much of a script is read to find its interpreter, which is what Linux reads.
+/// The number of bytes of a script that are read to find its interpreter. Linux reads as many.
 const LONGEST_FIRST_LINE: u64 = 256;
 
-/// What shells say of a program that cannot be executed.
+/// The exit code of shells for a program that cannot be executed.
 const NOT_EXECUTABLE: u8 = 126;
 
-/// A program that runs.
+/// A running program.
 #[derive(Debug)]
 pub(super) struct Program {
     child: Child,
@@ -38,12 +38,12 @@ pub(super) struct Program {
     group: Group,
 }
 
-/// Whose process group the program is in.
+/// The process group of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     /// Its own.
     Own,
-    /// This one's, which is in the foreground of a terminal.
+    /// That of pos3, which is in the foreground of a terminal.
     Shared,
 }
 
@@ -79,8 +79,8 @@ impl Program {
         }
     }
 
-    /// Sends the program alone a signal whose meaning is its own: what it started may not know that meaning, and would
-    /// be ended by it.
+    /// Sends a user-defined signal to the program only. The processes that it started may not handle the signal, and would
+    /// end.
     pub(super) fn notify(&self, signal: SignalKind) {
         let signal = if signal == SignalKind::user_defined1() { Signal::USR1 } else { Signal::USR2 };
         if let Some(pid) = self.pid.filter(|_| self.child.id().is_some()) {
@@ -88,7 +88,7 @@ impl Program {
         }
     }
 
-    /// Kills it, and what it started as far as that is in its group.
+    /// Kills the program and the processes in its group.
     pub(super) fn kill(&self) {
         self.send(Signal::KILL);
     }
@@ -108,7 +108,7 @@ impl Program {
         // The ID of a group cannot be taken by another process while the group has members.
         let is_there = self.child.id().is_some() || !self.group().is_empty();
         let Some(pid) = self.pid.filter(|_| is_there) else { return };
-        // A program that is gone has nothing to be told.
+        // The program may have ended meanwhile.
         let _gone = match self.group {
             Group::Own => kill_process_group(pid, signal),
             Group::Shared => kill_process(pid, signal),
@@ -126,7 +126,7 @@ fn runs_in(process: i32, group: Pid) -> bool {
     !has_ended && fields.nth(1).and_then(|id| id.parse().ok()) == Some(group.as_raw_nonzero().get())
 }
 
-/// Finds out before anything is fetched that a program cannot be started.
+/// Checks whether a program can be started, before anything is downloaded.
 pub(super) fn check(command: &[OsString]) -> Result<(), CommandError> {
     let Some(name) = command.first() else { return Err(not_found(OsStr::new(""))) };
     if name.as_encoded_bytes().contains(&b'/') {
@@ -152,10 +152,10 @@ fn check_file(path: &Path) -> io::Result<()> {
     if is_executable { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
-/// Finds out whether the interpreter in the first line of a script is there.
+/// Checks whether the interpreter in the first line of a script exists.
 fn check_interpreter(script: &Path) -> Result<(), CommandError> {
     let mut line = Vec::new();
-    // What cannot be read may still be executed.
+    // A file that cannot be read may still be executable.
     let Ok(mut file) = File::open(script).map(|file| file.take(LONGEST_FIRST_LINE)) else { return Ok(()) };
     let Ok(_) = file.read_to_end(&mut line) else { return Ok(()) };
     let Some(rest) = line.strip_prefix(b"#!") else { return Ok(()) };
@@ -182,7 +182,7 @@ fn not_found(name: &OsStr) -> CommandError {
     CommandError::new(Exit::Program(NOT_FOUND), format!("there is no program '{}'", name.display()))
 }
 
-/// Returns why a program cannot be started.
+/// Returns the error of a program that cannot be started.
 pub(super) fn not_started(name: &OsStr, error: &io::Error) -> CommandError {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     if is_missing && Path::new(name).is_file() {
@@ -196,18 +196,18 @@ pub(super) fn not_started(name: &OsStr, error: &io::Error) -> CommandError {
     CommandError::new(Exit::Program(NOT_EXECUTABLE), message)
 }
 
-/// True if a terminal's keys send their signals to this process and to what it starts.
+/// Returns true if the keys of a terminal send signals to this process and its children.
 fn owns_terminal() -> bool {
     File::open("/dev/tty").is_ok_and(|terminal| tcgetpgrp(&terminal).is_ok_and(|foreground| foreground == getpgrp()))
 }
 
-/// Returns the exit code that a shell gives to such an end.
+/// Returns the exit code with which a shell would report this status.
 pub(super) fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| i32::from(BY_SIGNAL) + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
-/// Says how a program ended.
+/// Describes how a program ended.
 pub(super) fn words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(0), _) => "the program succeeded".to_owned(),

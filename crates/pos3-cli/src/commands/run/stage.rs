@@ -1,5 +1,5 @@
-//! Who is told what the session does: a person while the inputs come and while the last outputs go, and nobody in between,
-//! for then the terminal is the program's. Warnings are told whenever they come.
+//! The progress of a run. It is shown while the inputs are downloaded and while the last outputs are uploaded, but not in
+//! between, because the terminal is then the program's. Warnings are printed at any time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
