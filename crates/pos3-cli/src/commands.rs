@@ -16,11 +16,10 @@ mod sync;
 mod transfer;
 mod upload;
 
-use std::io;
-
 use pos3::{FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
 
 use crate::args::S3Args;
+use crate::output;
 use crate::warnings::Warnings;
 
 const S3: &str = "s3";
@@ -45,8 +44,7 @@ fn registry(
 /// Returns the files that a command itself writes: those that its output was redirected to, and the sync state.
 fn own_files() -> OwnFiles {
     let own = state_files();
-    own.add_open(io::stdout());
-    own.add_open(io::stderr());
+    output::add_own_files(&own);
     own
 }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use pos3::OwnFiles;
 
 use crate::name;
 
@@ -29,6 +30,12 @@ pub(crate) fn path(out: &mut Out<'_>, path: &Path) -> io::Result<()> {
 /// Returns true if stderr is a terminal.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
+}
+
+/// Adds the files that stdout and stderr are redirected to.
+pub(crate) fn add_own_files(own: &OwnFiles) {
+    own.add_open(io::stdout());
+    own.add_open(io::stderr());
 }
 
 /// Returns the target on which bars are drawn.
