@@ -29,7 +29,7 @@ mod tick;
 mod write;
 
 pub use facts::{last_change, length};
-pub use mounts::{FileSystems, Mounts};
+pub use mounts::{FileSystem, FileSystems, Mounts};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use own_files::OwnFiles;
 pub use root::in_the_way;

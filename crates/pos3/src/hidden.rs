@@ -2,15 +2,15 @@
 //!
 //! An unmounted disk leaves an empty directory, and a disk that is mounted over a directory hides its files. Both would
 //! delete everything below that directory from the target. So pos3 compares the file systems of the source with those
-//! of earlier listings. Within a process it compares devices. Between runs it compares the paths of mount points,
-//! because devices change. A target directory may be a source later, so its mount points are recorded, too.
+//! of earlier listings. Within a process it compares devices and mounts. Between runs it compares the paths of mount
+//! points, because the numbers of devices and mounts change. A target directory may be a source later, so its mount points are recorded, too.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pos3_core::{Deletable, Key, Protection, Tree};
-use pos3_local::{FileSystems, LocalStore, Mounts};
+use pos3_local::{FileSystem, FileSystems, LocalStore, Mounts};
 use serde::{Deserialize, Serialize};
 
 /// The mount points of a directory by relative key, as recorded in the sync state.
@@ -145,7 +145,7 @@ impl Earlier {
 }
 
 /// Returns how a mount point changed, if it did.
-fn of(before: Option<&i128>, now: Option<&i128>) -> Option<Change> {
+fn of(before: Option<&FileSystem>, now: Option<&FileSystem>) -> Option<Change> {
     match (before, now) {
         (Some(_), None) => Some(Change::Unmounted),
         (None, Some(_)) => Some(Change::Mounted),
@@ -184,8 +184,9 @@ mod tests {
     use super::*;
 
     fn systems(root: i128, points: &[(&str, i128)]) -> FileSystems {
-        let points = points.iter().map(|(point, device)| ((*point).to_owned(), *device)).collect();
-        FileSystems { root: Some(root), points }
+        let system = |device| FileSystem { device, mount: None };
+        let points = points.iter().map(|(point, device)| ((*point).to_owned(), system(*device))).collect();
+        FileSystems { root: Some(system(root)), points }
     }
 
     #[test]

@@ -74,6 +74,41 @@ fn a_file_system_that_is_mounted_over_an_output_deletes_nothing() {
 }
 
 #[test]
+fn a_bind_mount_of_the_same_file_system_deletes_nothing_that_it_hides() {
+    for at in ["", "/ckpt"] {
+        let cloud = Cloud::new(&[("other/new", "1")]);
+        let script = format!(
+            "pos3 run --upload o=s3://data/v --interval .2 --delete-remote -- sh -c 'mkdir $POS3_PATH_O/ckpt; \
+             echo 1 > $POS3_PATH_O/ckpt/a; echo 2 > $POS3_PATH_O/b; sleep 1; \
+             mount --bind other $POS3_PATH_O{at}; sleep 1'"
+        );
+        let Some(ended) = shell(&cloud, &script) else { return };
+        assert_eq!(ended.code, Some(1), "{at} {ended:?}");
+        assert!(ended.err.contains("a file system was mounted over"), "{at} {ended:?}");
+        let new = if at.is_empty() { "v/new" } else { "v/ckpt/new" };
+        let mut expected = vec!["v/b", "v/ckpt/a", new];
+        expected.sort_unstable();
+        assert_eq!(files(&cloud), expected, "{at}");
+    }
+    for at in ["src", "src/ckpt"] {
+        let cloud =
+            Cloud::new(&[("src/ckpt/1", "1"), ("src/a", "1"), ("src/b", "1"), ("src/c", "1"), ("other/2", "1")]);
+        let bound = format!("mount --bind other {at}; {UP}");
+        let Some(ended) = shell(&cloud, UP) else { return };
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for (command, code, are_kept) in [(bound.as_str(), 1, true), (bound.as_str(), 0, false), (UP, 1, false)] {
+            let ended = shell(&cloud, command).unwrap();
+            assert_eq!(ended.code, Some(code), "{command} {ended:?}");
+            assert_eq!(
+                files(&cloud).contains(&"v/ckpt/1".to_owned()),
+                are_kept || command == UP,
+                "{command} {ended:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_disk_that_is_not_mounted_at_the_next_run_deletes_nothing_until_it_is_forgotten() {
     for (command, at) in [(UP, "src/ckpt"), (UP, "src"), ("pos3 upload s3://data/v --local src --delete", "src/ckpt")] {
         let cloud = Cloud::new(&[("src/ckpt/", ""), ("src/a", "1"), ("src/b", "1"), ("src/c", "1")]);

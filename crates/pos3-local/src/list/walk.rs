@@ -19,6 +19,7 @@ use super::level::{Found, Names};
 use crate::blocking::Waited;
 use crate::error::{changed, failed, unfit, words};
 use crate::facts::{self, Identity};
+use crate::mounts::FileSystem;
 use crate::options::{MissingRoot, Symlinks};
 use crate::own_files::Present;
 use crate::path::{self, PathError};
@@ -63,6 +64,7 @@ enum Stage {
 struct Level {
     directory: Option<OwnedFd>,
     identity: Identity,
+    file_system: FileSystem,
     /// The length of the directory's own key; 0 for the root.
     depth: usize,
     names: Names,
@@ -159,17 +161,12 @@ impl Walk {
             self.send(facts::marker(Key::from(base.as_str()), &stat));
         }
         names.keep(&partial);
+        let identity = facts::identity(&stat);
+        let file_system = FileSystem::of(directory.as_fd(), "", identity.device);
         if self.is_whole() {
-            let above = rustix::fs::statat(&root, "..", AtFlags::empty()).ok();
-            let above = above.map(|stat| facts::identity(&stat).device);
-            self.root.mounts().begin(facts::identity(&stat).device, above);
+            self.root.mounts().begin(file_system, FileSystem::above(root.as_fd()));
         }
-        self.levels.push(Level {
-            directory: Some(directory),
-            identity: facts::identity(&stat),
-            depth: base.len(),
-            names,
-        });
+        self.levels.push(Level { directory: Some(directory), identity, file_system, depth: base.len(), names });
         Ok(Some(root))
     }
 
@@ -266,8 +263,9 @@ impl Walk {
         }
         let names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)?;
         self.note_unfinished(&names);
+        let file_system = FileSystem::of(directory.as_fd(), "", identity.device);
         if let Some(above) = self.levels.last().filter(|_| self.is_whole()) {
-            self.root.mounts().enter(&self.key, identity.device, above.identity.device);
+            self.root.mounts().enter(&self.key, file_system, above.file_system);
         }
         if names.is_empty() {
             return Ok(facts::marker(Key::from(self.key.as_str()), &stat));
@@ -275,7 +273,7 @@ impl Walk {
         if let Some(far) = self.levels.len().checked_sub(self.open_levels) {
             self.levels[far].directory = None;
         }
-        self.levels.push(Level { directory: Some(directory), identity, depth: self.key.len(), names });
+        self.levels.push(Level { directory: Some(directory), identity, file_system, depth: self.key.len(), names });
         Ok(Entry::directory(self.key.as_str()))
     }
 
