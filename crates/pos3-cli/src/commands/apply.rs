@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use pos3::{Error, Location, PlanFileError, PlanHeader, PlanReader, Sync, SyncOptions};
+use pos3::{Error, Location, PlanFileError, PlanHeader, PlanReader, Stop, Sync, SyncOptions};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
@@ -62,7 +62,12 @@ async fn perform(
     signals: &Signals,
 ) -> Result<Outcome, CommandError> {
     let header = reader.header().clone();
-    let sync = open(args, &header, options, warnings).await?.with_cancel(signals.cancel());
+    // A source of credentials may take any time, and nothing has been changed yet.
+    let sync = tokio::select! {
+        biased;
+        () = signals.cancelled() => return Ok(Outcome::of_plan(Err(Stop::Cancelled))),
+        sync = open(args, &header, options, warnings) => sync?.with_cancel(signals.cancel()),
+    };
     let plan = reader.plan(sync.target_capabilities().keys, args.shard);
     let plan = plan.map_err(|error| CommandError::of_rejected_plan(&args.plan, &error))?;
     if args.dry_run {

@@ -262,8 +262,14 @@ fn credentials_that_expired_long_ago_are_not_used() {
 #[test]
 fn a_signal_ends_a_command_that_waits_for_a_credential_process() {
     let account = Account::new(&[(".aws/config", "[default]\ncredential_process = touch asked; sleep 30\n")]);
-    for command in ["sync", "plan", "check"] {
-        let mut child = account.program.command(&[command, "from", "s3://data/d"]);
+    let mut planning = account.program.command(&["plan", "from", "s3://data/d", "-o", "plan"]);
+    let planning = planning.env("AWS_ENDPOINT_URL_S3", account.server.endpoint()).env("AWS_ACCESS_KEY_ID", "test-key");
+    let planned = crate::program::Ended::from(planning.env("AWS_SECRET_ACCESS_KEY", SECRET).output().unwrap());
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let of_locations = ["sync", "plan", "check"].map(|command| vec![command, "from", "s3://data/d"]);
+    for command in of_locations.into_iter().chain([vec!["apply", "plan"]]) {
+        let mut child = account.program.command(&command);
+        let command = command[0];
         let child = child.env("AWS_ENDPOINT_URL_S3", account.server.endpoint()).env("PATH", "/usr/bin:/bin");
         let child = child.env("HOME", account.program.path(""));
         let child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
