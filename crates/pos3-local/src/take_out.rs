@@ -38,7 +38,11 @@ pub(crate) fn replace(
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(Taken::Missing),
         Err(errno) if is_unsupported(errno) => return Ok(Taken::Unsupported),
-        Err(errno) => return Err(errno),
+        Err(errno) => {
+            // Nothing was changed. The error of the exchange is the one to report.
+            let _ignored = rustix::fs::unlinkat(directory, staged, AtFlags::empty());
+            return Err(errno);
+        }
     }
     let old = look(directory, staged)?;
     if is_same(&old, before) {
@@ -52,8 +56,13 @@ pub(crate) fn replace(
         Err(Errno::NOENT) => return put_back(directory, staged, name),
         Err(errno) => return Err(errno),
     }
-    if facts::identity(&look(directory, staged)?) == facts::identity(new) {
+    let out = look(directory, staged)?;
+    if is_same(&out, new) {
         return Ok(Taken::Changed);
+    }
+    if facts::identity(&out) == facts::identity(new) {
+        // Another process wrote to the new file while it had the name.
+        return keep(directory, staged, name);
     }
     // Another process put a third file in the place of the new one. Its file stays there.
     exchange(directory, staged, name)?;

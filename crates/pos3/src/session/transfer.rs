@@ -96,15 +96,17 @@ pub(super) async fn upload_watched(
     watch: Option<&Watch>,
 ) -> Result<Option<Arc<Report>>, SessionError> {
     let cancel = inner.cancel_of(occasion);
+    let has_begun = registration.begun.load(Ordering::Acquire);
+    if !has_begun {
+        // The program did not get the local path, so it made none of the files there and removed none that are missing.
+        unless_cancelled(cancel, registration, take_evidence(inner, registration)).await?;
+    }
     let _alone = unless_cancelled(cancel, registration, registration.running.lock().map(Ok)).await?;
     let local = Location::Local(registration.local.clone());
     let held = Held::open(inner, registration, &local, &registration.location, cancel).await?;
-    let deletes = if registration.begun.load(Ordering::Acquire) {
-        Deletes::new(registration, occasion)
-    } else {
-        // The program did not get the local path, so it made none of the files there and removed none that are missing.
-        take_evidence(inner, registration).await?;
-        Deletes::none(registration, occasion)
+    let deletes = match has_begun {
+        true => Deletes::new(registration, occasion),
+        false => Deletes::none(registration, occasion),
     };
     let opening = place::upload(&inner.registry, registration);
     let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
