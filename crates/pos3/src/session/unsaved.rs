@@ -220,7 +220,7 @@ fn in_directory(directory: &Path) -> Vec<Found> {
     let unreadable = |file: &Path| Found { file: file.to_owned(), root: None, is_alive: true };
     let names = match fs::read_dir(directory) {
         Ok(names) => names,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+        Err(_) if is_absent(directory) => return Vec::new(),
         Err(_) => return vec![unreadable(directory)],
     };
     let found = names.filter_map(|name| match name {
@@ -234,6 +234,12 @@ fn in_directory(directory: &Path) -> Vec<Found> {
         Err(_) => Some(unreadable(directory)),
     });
     found.collect()
+}
+
+/// Returns true if nothing exists at a path, also because a file is where a directory above it would be.
+fn is_absent(path: &Path) -> bool {
+    let absent = |error: io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    fs::symlink_metadata(path).is_err_and(absent)
 }
 
 fn read(path: &Path) -> io::Result<Found> {
