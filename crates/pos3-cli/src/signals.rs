@@ -41,6 +41,16 @@ impl Signals {
         self.cancel.cancelled().await;
     }
 
+    /// Waits for a future that may take any time and changes nothing, such as a source of credentials. Returns `None`
+    /// if a signal comes first.
+    pub(crate) async fn unless_signalled<T>(&self, opening: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.cancelled() => None,
+            opened = opening => Some(opened),
+        }
+    }
+
     /// Returns the exit code of the first signal, if one came.
     pub(crate) fn exit(&self) -> Option<Exit> {
         self.first.get().copied()

@@ -62,12 +62,10 @@ async fn perform(
     signals: &Signals,
 ) -> Result<Outcome, CommandError> {
     let header = reader.header().clone();
-    // A source of credentials may take any time, and nothing has been changed yet.
-    let sync = tokio::select! {
-        biased;
-        () = signals.cancelled() => return Ok(Outcome::of_plan(Err(Stop::Cancelled))),
-        sync = open(args, &header, options, warnings) => sync?.with_cancel(signals.cancel()),
+    let Some(sync) = signals.unless_signalled(open(args, &header, options, warnings)).await else {
+        return Ok(Outcome::of_plan(Err(Stop::Cancelled)));
     };
+    let sync = sync?.with_cancel(signals.cancel());
     let plan = reader.plan(sync.target_capabilities().keys, args.shard);
     let plan = plan.map_err(|error| CommandError::of_rejected_plan(&args.plan, &error))?;
     if args.dry_run {

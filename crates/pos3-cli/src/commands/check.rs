@@ -59,12 +59,8 @@ async fn compare(args: &CheckArgs, warnings: &Warnings, signals: &Signals) -> Re
         let locations = (&args.from, &args.to);
         CommandError::of_stop(stop, Purpose::Comparison, locations, 0, signals.exit()).of_read_only()
     };
-    // A source of credentials may take any time.
-    let sync = tokio::select! {
-        biased;
-        () = signals.cancelled() => return Err(stopped(&Stop::Cancelled)),
-        sync = open(args, options, warnings, signals.cancel()) => sync,
-    };
+    let opened = signals.unless_signalled(open(args, options, warnings, signals.cancel())).await;
+    let sync = opened.ok_or_else(|| stopped(&Stop::Cancelled))?;
     let sync = sync.map_err(|error| CommandError::from(error).of_read_only())?;
     let plan = sync.plan().await.map_err(|error| CommandError::from(error).of_read_only())?;
     let plan = plan.map_err(|stop| stopped(&stop))?;

@@ -62,13 +62,9 @@ async fn perform(
     if let Some(path) = args.file() {
         registry.own_files().add(path);
     }
-    // A source of credentials may take any time.
-    let opened = tokio::select! {
-        biased;
-        () = signals.cancelled() => None,
-        sync = Sync::open(&registry, from, to, options) => Some(sync?.with_cancel(signals.cancel())),
-    };
+    let opened = signals.unless_signalled(Sync::open(&registry, from, to, options)).await;
     let Some(sync) = opened else { return Ok((Outcome::of_plan(Err(Stop::Cancelled)), registry)) };
+    let sync = sync?.with_cancel(signals.cancel());
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
     let outcome = plan(&state.add_to(sync)).await?;
     Ok((outcome, registry))

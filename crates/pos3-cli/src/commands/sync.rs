@@ -54,12 +54,10 @@ async fn perform(
     let (from, to) = (&args.job.from, &args.job.to);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
     let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &locations)?;
-    // A source of credentials may take any time, and nothing has been changed yet.
-    let sync = tokio::select! {
-        biased;
-        () = signals.cancelled() => return Ok(Outcome::of_plan(Err(Stop::Cancelled))),
-        sync = Sync::open(&registry, from, to, options) => sync?.with_cancel(signals.cancel()),
+    let Some(sync) = signals.unless_signalled(Sync::open(&registry, from, to, options)).await else {
+        return Ok(Outcome::of_plan(Err(Stop::Cancelled)));
     };
+    let sync = sync?.with_cancel(signals.cancel());
     let sync = with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await?;
     if args.dry_run {
         let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;

@@ -198,9 +198,7 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     }
     let is_stored = |file: &Entry| !looks_at_files || registration.memory.known.has_local(file);
     let taken = async {
-        if looks_at_files || delete != RemoteDelete::Never {
-            registration.evidence.take_local(&local, is_stored).await?;
-        }
+        registration.evidence.take_local(&local, is_stored).await?;
         if delete == RemoteDelete::Mirror {
             registration.evidence.take_remote(&remote).await?;
         }
