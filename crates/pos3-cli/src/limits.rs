@@ -29,12 +29,12 @@ const LEAST_SPACE: u64 = 192 << 20;
 /// Idle threads are kept: the system may not give them back.
 const KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Open files that are enough for the most requests. Some programs look at every number that a file can have, and a
-/// credential process inherits the limit, so it is not raised further.
+/// A limit of open files that is enough for the largest number of requests. It is not raised further, because child
+/// processes inherit it and some programs close every possible file descriptor one by one.
 const FILES: u64 = 65_536;
 
-/// Lets this process, and what it starts, have as many open files as it may. Failing that, the run makes do with what it
-/// has.
+/// Raises the limit of open files of this process and its children to the largest allowed value. If that fails, the limit
+/// stays as it is.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(FILES).min(FILES);

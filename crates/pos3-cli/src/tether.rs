@@ -1,8 +1,8 @@
 //! Ends the program of `run` when pos3 itself is killed.
 //!
-//! A program that outlived pos3 would go on writing where the next run of pos3 expects nobody. On Linux a process can
-//! ask for a signal at the death of its parent, but only for itself. So `run` starts this program once more, which asks
-//! for it and then becomes the program.
+//! If the program continued without pos3, it would write to files that the next run of pos3 expects to have for itself. On
+//! Linux, a process can request a signal for the death of its parent, but only for itself. So `run` starts pos3 once more.
+//! That process requests the signal and then executes the program.
 
 use std::ffi::{OsStr, OsString};
 

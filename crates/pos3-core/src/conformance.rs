@@ -1,8 +1,8 @@
-//! The contract of [`RemoteStore`] as tests, for every backend, ours and yours.
+//! Tests the contract of [`RemoteStore`], for the backends of this project and for your own.
 //!
-//! Without a shared suite each backend would be right in its own way, and the engine wrong on one of them.
-//! [`conformance!`](crate::conformance!) expands to one test per clause of the contract. Alongside stand three stores that
-//! misbehave on purpose: [`FaultStore`] and [`RelistedStore`].
+//! Without a shared suite, each backend could read the contract differently, and the engine would be wrong on one of them.
+//! [`conformance!`](crate::conformance!) expands to one test per clause of the contract. Two further stores misbehave on
+//! purpose: [`FaultStore`] and [`RelistedStore`].
 
 pub mod clauses;
 mod fault;
@@ -22,7 +22,7 @@ pub(crate) use fault::THEIRS;
 pub use model::{Consequence, Model, Participant, Trouble};
 pub use relisted::{RelistedStore, Surplus};
 
-/// The keys that break other tools: each must be stored exactly, or refused for itself alone.
+/// Keys that break other tools. A store must store each of them exactly, or refuse only that key.
 pub const ODD_KEYS: [&str; 28] = [
     "a//b",
     "/lead",
@@ -54,14 +54,14 @@ pub const ODD_KEYS: [&str; 28] = [
     ".hidden",
 ];
 
-/// Stands for a key of 1024 bytes, the most that S3 takes, without any slash of its own.
+/// Represents a key of 1024 bytes without a slash. S3 accepts no longer key.
 pub const LONGEST_KEY: &str = "1024 bytes";
 
-/// A store under test, with what is known to be wrong with it.
+/// A store under test, with its known deviations.
 pub struct Subject {
     /// The store.
     pub store: Arc<dyn RemoteStore>,
-    /// The prefix this test works under, so that tests can share a store.
+    /// The prefix of this test, so that tests can share a store.
     pub prefix: String,
     quirks: Vec<(&'static str, &'static str)>,
     unfit: Vec<(&'static str, &'static str)>,
@@ -70,7 +70,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Returns a subject that works under a fresh random prefix.
+    /// Returns a subject with a new random prefix.
     pub fn new(store: Arc<dyn RemoteStore>) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let nanos =
@@ -79,43 +79,43 @@ impl Subject {
         Self { store, prefix, quirks: Vec::new(), unfit: Vec::new(), absent: None, _guard: None }
     }
 
-    /// Returns a subject of which every clause is skipped, for a reason that is shown: its server is not there.
+    /// Returns a subject whose clauses are all skipped, for a reason that the test prints, such as a missing server.
     pub fn absent(why: impl Into<String>) -> Self {
         Self { absent: Some(why.into()), ..Self::new(Arc::new(crate::MemoryStore::new())) }
     }
 
-    /// Keeps something alive as long as the test runs: a temporary directory, a server.
+    /// Preserves a value until the test ends, such as a temporary directory or a server.
     #[must_use]
     pub fn keeping(mut self, guard: impl Any + Send + Sync) -> Self {
         self._guard = Some(Box::new(guard));
         self
     }
 
-    /// Skips a clause, for a reason that is shown.
+    /// Skips a clause, for a reason that the test prints.
     #[must_use]
     pub fn skipping(mut self, clause: &'static str, quirk: &'static str) -> Self {
         self.quirks.push((clause, quirk));
         self
     }
 
-    /// Leaves one of [`ODD_KEYS`], or [`LONGEST_KEY`], out, for a reason that is shown.
+    /// Leaves out one of [`ODD_KEYS`], or [`LONGEST_KEY`], for a reason that the test prints.
     #[must_use]
     pub fn without_key(mut self, key: &'static str, quirk: &'static str) -> Self {
         self.unfit.push((key, quirk));
         self
     }
 
-    /// Returns the store's key of a name under this test's prefix.
+    /// Returns the store's key for a name under this test's prefix.
     pub fn key(&self, name: &str) -> Key {
         Key::from(name).under(&self.prefix)
     }
 
-    /// Returns the odd keys this store is tested with.
+    /// Returns the odd keys that this store is tested with.
     pub fn odd_keys(&self) -> Vec<&'static str> {
         ODD_KEYS.into_iter().filter(|key| self.takes(key)).collect()
     }
 
-    /// Returns true, or says why not, if the store is tested with this key.
+    /// Returns true if the store is tested with this key, and prints the reason if it is not.
     pub fn takes(&self, key: &str) -> bool {
         let quirk = self.unfit.iter().find(|(unfit, _)| *unfit == key);
         if let Some((_, quirk)) = quirk {
@@ -124,7 +124,7 @@ impl Subject {
         quirk.is_none()
     }
 
-    /// Returns true, and says why, if the clause is skipped for this store.
+    /// Returns true if the clause is skipped for this store, and prints the reason.
     pub fn skips(&self, clause: &str) -> bool {
         let quirk = self.quirks.iter().find(|(skipped, _)| *skipped == clause).map(|(_, quirk)| *quirk);
         let why = self.absent.as_deref().or(quirk);
@@ -180,7 +180,7 @@ macro_rules! conformance {
     };
 }
 
-/// Expands to one test per clause named.
+/// Expands to one test for each of the given clauses.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_clauses {

@@ -1,7 +1,7 @@
-//! Doing what a plan says, or less.
+//! Executes the actions of a plan.
 //!
-//! The executor decides nothing. Copies run side by side within one budget; deletes wait until every copy has ended
-//! well, and are withheld if one has not; what replaces something deleted comes last.
+//! The executor decides nothing. It runs copies in parallel within one budget. It starts deletes only after every copy has
+//! succeeded, and withholds them otherwise. Replacements run last, because they need a path that a delete frees.
 
 mod backup;
 mod copy;
@@ -36,17 +36,17 @@ use copy::{Copied, Copy};
 use ledger::Ledger;
 use same_place::Doubt;
 
-/// How long copies in flight may go on after a cancellation.
+/// How long copies in flight may continue after a cancellation.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
-/// The size up to which a file is a small one.
+/// The largest size of a small file, in bytes.
 const SMALL: u64 = 1024 * 1024;
 
-/// How long a run that ended early goes on to list, so that it can say how much it did not begin.
+/// How long a run that ended early continues to list, so that it can report how many copies it did not start.
 const COUNTING: Duration = Duration::from_secs(2);
 
 impl Sequence {
-    /// Returns how many ranks there are. The actions of one rank come in the order of the plan.
+    /// Returns the number of ranks. The actions of one rank start in the order of the plan.
     fn ranks(self) -> u8 {
         match self {
             Self::ByKey => 1,
@@ -65,7 +65,7 @@ impl Sequence {
     }
 }
 
-/// Performs actions between two trees.
+/// Executes actions between two trees.
 #[derive(Debug)]
 pub struct Executor {
     run: Arc<Run>,
@@ -75,7 +75,7 @@ pub struct Executor {
     sequence: Sequence,
 }
 
-/// The order in which the copies of a plan begin.
+/// The order in which the copies of a plan start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sequence {
     /// In the order of their keys.
@@ -84,31 +84,31 @@ pub(crate) enum Sequence {
     SmallFirst,
 }
 
-/// What every action of a run needs.
+/// The data that every action of a run needs.
 #[derive(Debug)]
 struct Run {
     source: Tree,
     target: Tree,
     options: SyncOptions,
     recorder: Option<Recorder>,
-    /// The first that was copied.
+    /// The first object that was copied.
     first: OnceLock<Entry>,
     keeping: Keeping,
     staged: replace::Names,
 }
 
-/// What is put off until all copies have ended.
+/// The actions that wait until all copies have ended.
 struct Deferred {
     plan: Plan,
     gathering: Gathering,
 }
 
-/// Whether the actions that are put off still have to be gathered.
+/// Whether the actions that wait still have to be collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gathering {
-    /// They come with the other actions.
+    /// They are among the other actions.
     Needed,
-    /// They are all in the plan from the start.
+    /// The plan contains all of them from the start.
     Complete,
 }
 
@@ -137,38 +137,38 @@ impl Executor {
         Self { run: Arc::new(run), cancel, keep: CancellationToken::new(), grace: GRACE, sequence: Sequence::ByKey }
     }
 
-    /// Withholds what is not yet deleted once `keep` is cancelled, and what needed its place.
+    /// Withholds the remaining deletes, and the replacements that need them, once `keep` is cancelled.
     #[must_use]
     pub fn with_keep(mut self, keep: CancellationToken) -> Self {
         self.keep = keep;
         self
     }
 
-    /// Gives copies in flight this long after a cancellation.
+    /// Sets how long copies in flight may continue after a cancellation.
     #[must_use]
     pub(crate) fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Begins the copies of a plan in this order.
+    /// Sets the order in which the copies of a plan start.
     #[must_use]
     pub(crate) fn in_sequence(mut self, sequence: Sequence) -> Self {
         self.sequence = sequence;
         self
     }
 
-    /// Performs actions as they come and adds what happened to the report.
+    /// Executes actions as the stream yields them, and adds the results to the report.
     ///
-    /// An `Err` in the stream ends it, and so does a failure that every further action would meet: copies that were begun
-    /// are finished, nothing is deleted.
+    /// An `Err` in the stream ends the run, and so does a failure that every further action would meet. Copies in flight
+    /// are finished then, and nothing is deleted.
     pub async fn run(&self, actions: impl Stream<Item = Result<Action, Stop>>, report: &mut Report) {
         let plan = Plan::with_memory(self.run.options.plan_memory);
         let deferred = Deferred { plan, gathering: Gathering::Needed };
         self.perform(actions, deferred, report).await;
     }
 
-    /// Performs a plan and adds what happened to the report.
+    /// Executes a plan and adds the results to the report.
     pub async fn run_plan(&self, plan: Plan, report: &mut Report) {
         let (sequence, listed) = (self.sequence, plan.clone());
         let actions = (0..sequence.ranks()).flat_map(move |rank| {
@@ -195,7 +195,7 @@ impl Executor {
         self.finish(course).await;
     }
 
-    /// Begins copies as actions come, and puts off what must come after them.
+    /// Starts copies as the stream yields them, and collects the actions that must wait for them.
     async fn begin_all<A>(&self, actions: &mut A, course: &mut Course<'_>) -> Result<(), Stop>
     where
         A: Stream<Item = Result<Action, Stop>> + Unpin,
@@ -235,7 +235,7 @@ impl Executor {
         }
     }
 
-    /// Waits for the first copy, where only what it wrote can show that both sides are one place.
+    /// Waits for the first copy, if only the written object can show that both sides are the same place.
     async fn look_at_first(&self, course: &mut Course<'_>) -> Result<(), Stop> {
         if !course.doubt.waits_for_first() {
             return Ok(());
@@ -247,7 +247,7 @@ impl Executor {
         }
     }
 
-    /// Begins the work of a copy once there is a slot for it.
+    /// Starts a copy as soon as a slot is free.
     async fn begin<W>(&self, course: &mut Course<'_>, work: impl FnOnce(Slot) -> W) -> Result<(), Stop>
     where
         W: Future<Output = Copied> + Send + 'static,
@@ -272,8 +272,8 @@ impl Executor {
         }
     }
 
-    /// Waits for the copies in flight; once cancelled, only for the time of grace. What is aborted leaves nothing
-    /// half-written under a final name: that is each store's promise.
+    /// Waits for the copies in flight. After a cancellation, it waits only for the grace period and then aborts them. An
+    /// aborted copy leaves nothing incomplete under a final name, because each store guarantees this.
     async fn drain(&self, course: &mut Course<'_>) {
         let late = async {
             self.cancel.cancelled().await;
@@ -301,7 +301,8 @@ impl Executor {
         }
     }
 
-    /// Counts what an early end left in the plan. A plan that is still being made is read for a moment only.
+    /// Counts the actions that an early end left in the plan. If the plan is still being made, counting stops after a short
+    /// time.
     async fn count_rest(&self, mut actions: impl Stream<Item = Result<Action, Stop>> + Unpin, course: &mut Course<'_>) {
         let patience = match course.ledger.report.stopped {
             Some(Stop::Fatal(_)) => COUNTING,
@@ -326,8 +327,8 @@ impl Executor {
         };
     }
 
-    /// Deletes, if everything else went well. Content that needs the path of something deleted is stored before that, and
-    /// gets its name afterwards.
+    /// Executes the deletes, if everything else succeeded. The content of replacements is stored before the deletes, and
+    /// gets its name after them.
     async fn finish(&self, mut course: Course<'_>) {
         let plan = course.deferred.plan.clone();
         if self.may_delete(&course) && !plan.deletes().is_empty() {
@@ -358,7 +359,7 @@ impl Executor {
         course.ledger.report.stopped.is_none() && !self.keep.is_cancelled()
     }
 
-    /// Fails if source and target show themselves to be one place, which nothing may be deleted from.
+    /// Fails if source and target turn out to be the same place. Nothing may be deleted then.
     async fn overlap(&self, plan: &Plan, doubt: &mut Doubt) -> Result<(), Stop> {
         doubt.look_for_written(&self.run).await?;
         doubt.look_for_deleted(&self.run, plan).await
@@ -374,7 +375,7 @@ impl Deferred {
     }
 }
 
-/// What ends a run before its end: the first ends everything, the second deletes alone.
+/// The signals that end a run early: the first ends everything, the second only the deletes.
 #[derive(Clone, Copy, Debug)]
 struct Signals<'s> {
     cancel: &'s CancellationToken,
@@ -386,7 +387,7 @@ impl Signals<'_> {
         self.cancel.is_cancelled() || self.keep.is_cancelled()
     }
 
-    /// Waits until nothing more is to be deleted.
+    /// Waits until no more deletes may start.
     async fn stop(self) {
         tokio::select! {
             () = self.cancel.cancelled() => {}
@@ -395,14 +396,14 @@ impl Signals<'_> {
     }
 }
 
-/// Whether everything was counted.
+/// Whether all actions were counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counted {
     Whole,
     Partly,
 }
 
-/// How a run goes: what is under way, and what was put off until all copies have ended.
+/// The state of a run: the copies in flight, and the actions that wait until all copies have ended.
 struct Course<'r> {
     ledger: Ledger<'r>,
     copies: JoinSet<Copied>,

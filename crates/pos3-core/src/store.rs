@@ -1,8 +1,8 @@
-//! The port that every backend implements: [`RemoteStore`].
+//! The interface that every backend implements: [`RemoteStore`].
 //!
-//! Few required methods and no provided ones: a default is convenient for callers and error-prone for implementors,
-//! so convenience lives in [`RemoteStoreExt`], which nobody can implement. Each clause of the contract below has a test
-//! of the same name in the conformance suite ([`conformance!`](crate::conformance!)).
+//! It has few methods. Those that change or read data have no default, because a default that is wrong for a backend
+//! would go unnoticed. Convenience methods are in [`RemoteStoreExt`], which a backend cannot implement. Each clause of the
+//! contract below has a test of the same name in the conformance suite ([`conformance!`](crate::conformance!)).
 
 mod budget;
 mod capabilities;
@@ -48,30 +48,30 @@ pub use witness::{ContentFacts, PutWitness};
 /// The result of an operation on a store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// A listing as a store gives it: entries in byte order of their keys, not yet checked.
+/// A listing as a store returns it: entries in byte order of their keys, not yet checked.
 pub type EntryStream = BoxStream<'static, Result<Entry>>;
 
-/// Content in pieces; it ends with an error when it could not be delivered whole.
+/// Content in pieces. If not all of it could be read, the last item is an error.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
-/// A body with the facts that came with it.
+/// The content of an object, with the facts that the store returned with it.
 pub struct Download {
-    /// The object as it was when the body was sent; `size` is that of the whole object.
+    /// The object when the body was sent. `size` is that of the whole object, even for a range.
     pub entry: Entry,
-    /// The content of the range that was asked for.
+    /// The content of the requested range.
     pub body: ByteStream,
-    /// True if the body ends with an error unless it agrees with what the store itself knows of the content, such as a
-    /// checksum or an MD5. Bytes that never left the machine count as checked.
+    /// True if the store compares the body with a checksum of its own, such as an MD5, and ends it with an error if they
+    /// differ. Bytes that never left the machine are treated as checked.
     pub checked: bool,
 }
 
 impl Download {
-    /// Returns a body that nothing but its length is checked by.
+    /// Returns a body that is checked only for its length.
     pub fn new(entry: Entry, body: ByteStream) -> Self {
         Self { entry, body, checked: false }
     }
 
-    /// Sets whether the body is checked at its end.
+    /// Sets whether the body is compared with a checksum at its end.
     #[must_use]
     pub fn with_checked(mut self, checked: bool) -> Self {
         self.checked = checked;
@@ -85,49 +85,49 @@ impl Debug for Download {
     }
 }
 
-/// A place that holds objects by key.
+/// A store of objects by key: a bucket, a directory, or anything else with the same contract.
 ///
-/// The contract, clause by clause (each is a conformance test):
+/// The contract, clause by clause. Each clause is a conformance test:
 ///
-/// * `list_is_in_byte_order`: entries come in byte order of their whole keys, each key once, unless
+/// * `list_is_in_byte_order`: a listing returns entries in byte order of their whole keys, and each key once, unless
 ///   [`Capabilities::ordered`] is false.
-/// * `list_is_complete`: every entry under the prefix comes, over as many pages as it takes; the prefix is text, so
-///   `da` lists `data/x` too.
-/// * `list_start_after`: with `start_after` only greater keys come.
-/// * `list_shallow_names_directories`: a shallow listing gives what stands directly under the prefix, and each
-///   deeper level once, as a directory.
-/// * `list_error_is_never_an_early_end`: a listing that could not be read to its end ends with an error.
-/// * `head_equals_list`: `head` and `list` give the same size, fingerprint and digest.
-/// * `get_returns_what_put_stored`, `get_range`: the body is the content, or exactly the range of it.
-/// * `get_missing_is_not_found`, `get_if_match_mismatch`: errors by kind.
-/// * `put_replaces`, `put_is_atomic`: the new content is seen whole or not at all, also when the put fails midway.
-/// * `put_expectation`: with an [`Expect`] that does not hold nothing changes (where [`Capabilities::conditional_put`]).
-/// * `put_large_content`: content larger than any internal part size arrives whole.
-/// * `fingerprint_changes_with_content`: other content under the same key has another fingerprint.
-/// * `delete_missing_is_ok`, `delete_answers_per_key`: each key has an answer, a missing one is a success.
-/// * `delete_spares_what_changed`: an object that is not as [`DeleteKey::unless_changed`] describes it stays, and its answer
-///   is `Precondition` (where [`Capabilities::conditional_delete`]).
-/// * `copy_keeps_content`: where [`Capabilities::server_copy`].
-/// * `keys_round_trip`: what is listed is what is fetched, replaced and deleted, for every key the store's
-///   [`KeyRule`] admits.
-/// * `bad_key_hurts_only_itself`: a key the store cannot hold is refused with `InvalidKey` and nothing else happens.
-/// * `unfinished_puts_can_be_abandoned`: what `unfinished` shows is gone after `abandon`; what a put that failed left
-///   behind is no entry of any listing.
-/// * `usage_counts_requests`: what [`usage`](Self::usage) counts grows with every request.
+/// * `list_is_complete`: a listing returns every entry under the prefix, however many pages that takes. The prefix is
+///   plain text, so `da` also lists `data/x`.
+/// * `list_start_after`: with `start_after`, a listing returns only greater keys.
+/// * `list_shallow_names_directories`: a shallow listing returns the entries directly under the prefix. Each deeper level
+///   is returned once, as a directory.
+/// * `list_error_is_never_an_early_end`: a listing that cannot be completed ends with an error.
+/// * `head_equals_list`: `head` and `list` return the same size, fingerprint and digest.
+/// * `get_returns_what_put_stored`, `get_range`: the body is the whole content, or exactly the requested range.
+/// * `get_missing_is_not_found`, `get_if_match_mismatch`: each of these errors has its own kind.
+/// * `put_replaces`, `put_is_atomic`: readers see the whole new content or none of it, even if the put fails midway.
+/// * `put_expectation`: if an [`Expect`] is not met, nothing changes (where [`Capabilities::conditional_put`] is true).
+/// * `put_large_content`: content larger than any internal part size is stored completely.
+/// * `fingerprint_changes_with_content`: different content under the same key has a different fingerprint.
+/// * `delete_missing_is_ok`, `delete_answers_per_key`: each key has its own result. Deleting a missing key succeeds.
+/// * `delete_spares_what_changed`: an object that does not match [`DeleteKey::unless_changed`] is not deleted, and its
+///   result is `Precondition` (where [`Capabilities::conditional_delete`] is true).
+/// * `copy_keeps_content`: a copy has the same content (where [`Capabilities::server_copy`] is true).
+/// * `keys_round_trip`: every listed key can be read, replaced and deleted, for all keys that the store's [`KeyRule`]
+///   allows.
+/// * `bad_key_hurts_only_itself`: a key that the store cannot store is refused with `InvalidKey`, and nothing else happens.
+/// * `unfinished_puts_can_be_abandoned`: after `abandon`, `unfinished` no longer returns the put. What a failed put leaves
+///   behind is not an entry of any listing.
+/// * `usage_counts_requests`: [`usage`](Self::usage) grows with every request.
 ///
-/// `Any` lets one store recognise another of its own type behind [`Content::origin`], which is how a file-to-file copy
-/// becomes the kernel's and an S3-to-S3 copy the server's without the engine knowing.
+/// The supertrait `Any` lets a store recognise another of its own type behind [`Content::origin`]. So the kernel copies
+/// from file to file, and the server from object to object, and the engine does not know about either.
 #[async_trait]
 pub trait RemoteStore: Any + Debug + Display + Send + Sync {
-    /// Returns what this store can do, as data. Only what is learned from answers changes while it lives: conditions that
-    /// a server turns out not to honour, and its clock.
+    /// Returns what this store can do, as data. Only facts that the store learns from responses change over its lifetime:
+    /// its clock, and whether its server honours conditions.
     fn capabilities(&self) -> Capabilities;
 
-    /// Returns the requests sent so far, by kind; empty for a store that sends none.
+    /// Returns the number of requests sent so far, by kind. It is empty for a store that sends none.
     fn usage(&self) -> Usage;
 
-    /// Returns why the store's last request failed, while requests fail and are sent again. A transfer that is stopped
-    /// in that time has no other cause to name.
+    /// Returns why the store's last request failed, while requests fail and are retried. A transfer that is stopped
+    /// meanwhile reports it as the cause.
     fn trouble(&self) -> Option<String> {
         None
     }
@@ -138,44 +138,47 @@ pub trait RemoteStore: Any + Debug + Display + Send + Sync {
     /// Returns the entry at `key`.
     async fn head(&self, key: &Key) -> Result<Entry>;
 
-    /// Reads content, or a range of it.
+    /// Reads content or a range of it.
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download>;
 
     /// Returns the size of the parts in which an entry's content was stored, if the store knows it and only the last part
     /// has another size. With it, a [`Digest::Md5OfParts`](crate::Digest::Md5OfParts) can be compared whatever the size is.
     ///
-    /// The answer is about the entry's version: another one is a `Precondition`.
+    /// # Errors
+    ///
+    /// Fails with `Precondition` if the object is no longer the entry's version.
     async fn part_size(&self, _entry: &Entry) -> Result<Option<u64>> {
         Ok(None)
     }
 
-    /// Stores content under `key` and returns the entry as it now is.
+    /// Stores content under `key` and returns the new entry.
     ///
-    /// How the content is split, sent in parallel and retried is the store's own matter, within
-    /// [`PutOptions::budget`].
+    /// The store decides how it splits the content, how many parts it sends in parallel, within
+    /// [`PutOptions::budget`], and what it retries.
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry>;
 
-    /// Deletes keys and answers for each, in the order given. A missing key is a success.
+    /// Deletes keys and returns a result for each, in the given order. Deleting a missing key succeeds.
     ///
-    /// A key that ends in `/` names a placeholder: what lies below it stays, and where directories are real, one
-    /// that still holds something stays too, which is a success.
-    /// A store that cannot delete on a condition in one step looks at the object right before it deletes it, or has no
-    /// [`Capabilities::conditional_delete`]; then the engine looks.
+    /// A key that ends in `/` names a placeholder. Entries below it are not deleted. If directories are real, one that is
+    /// not empty is not deleted either, and that is a success.
+    ///
+    /// A store that cannot delete on a condition in one step may look at the object right before it deletes it. If it
+    /// does not, its [`Capabilities::conditional_delete`] must be false; then the engine looks.
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>>;
 
-    /// Returns the puts below `prefix` that were begun, by anybody, and neither finished nor given up.
+    /// Returns the puts below `prefix` that any process has begun and that were neither completed nor aborted.
     ///
-    /// They are paid for or use up the disk, and no listing shows them. A store that has none returns none.
+    /// They cost money or disk space, and no listing contains them.
     async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>>;
 
-    /// Gives up unfinished puts and frees what they hold; one that is gone already is a success.
+    /// Aborts unfinished puts and frees their storage. Aborting one that no longer exists succeeds.
     async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>>;
 
-    /// Copies an object inside this store without moving its bytes through this machine.
+    /// Copies an object within this store without sending its bytes through this machine.
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry>;
 
-    /// Gives the content at `from` the key `to`, which nothing has yet, and returns the entry as it now is. A store that can
-    /// do this in one step, without copying, should.
+    /// Moves the content at `from` to the key `to`, which must not exist yet, and returns the new entry. A store that can
+    /// do this in one step, without a copy, should override this method.
     async fn rename(&self, from: &Key, to: &Key) -> Result<Entry> {
         let entry = self.copy(from, to).await?;
         match self.delete(&[DeleteKey::new(from.clone())]).await.pop() {

@@ -232,12 +232,12 @@ impl Body {
     }
 }
 
-/// Compares a content with digests: with any of them it agrees, or with none, or they cannot all tell. If none of them can,
-/// nothing is read.
+/// Compares a content with several digests. It matches one of them, or none, or some of them cannot be compared. If none of
+/// them can be compared, nothing is read.
 ///
 /// # Errors
 ///
-/// Those of reading the content.
+/// Returns the errors of reading the content.
 pub(crate) async fn agreement(content: &Content, digests: &[Digest]) -> Result<Agreement> {
     let mut digesters: Vec<_> = digests.iter().filter_map(|digest| Digester::new(*digest, content.size())).collect();
     if digesters.is_empty() {

@@ -1,4 +1,4 @@
-//! A store that fails where a test tells it to.
+//! A store that fails at the points that a test chooses.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::store::{
     RemoteStore, RemoteStoreExt, Result, Usage,
 };
 
-/// What another writer stores in [`FaultStore::written_by_others_at`].
+/// The content that another writer stores in [`FaultStore::written_by_others_at`].
 pub(crate) const THEIRS: &str = "theirs";
 
 /// Another store, with faults.
@@ -37,12 +37,12 @@ pub struct FaultStore {
 }
 
 impl FaultStore {
-    /// Returns a store without faults yet.
+    /// Returns a store without faults.
     pub fn over(inner: impl RemoteStore) -> Self {
         Self::over_shared(Arc::new(inner))
     }
 
-    /// Returns a store without faults yet, over one that others hold too.
+    /// Returns a store without faults, over a shared one.
     pub fn over_shared(inner: Arc<dyn RemoteStore>) -> Self {
         Self {
             inner,
@@ -73,7 +73,7 @@ impl FaultStore {
         self
     }
 
-    /// Makes every body stop after `bytes` bytes and never end, until whoever reads it gives up.
+    /// Makes every body stall for ever after `bytes` bytes.
     #[must_use]
     pub fn stalling_bodies_after(mut self, bytes: usize) -> Self {
         self.body_length = Some(bytes);
@@ -81,14 +81,14 @@ impl FaultStore {
         self
     }
 
-    /// Makes the `nth` call (from 1) of an operation fail: looking up, reading, writing, or deleting.
+    /// Makes the `nth` call (from 1) of an operation fail: a lookup, read, write or delete.
     #[must_use]
     pub fn failing(mut self, operation: Operation, nth: u64) -> Self {
         self.failing.insert(operation, nth);
         self
     }
 
-    /// Makes the `nth` key (from 1) that is to be deleted fail alone; the others of its call are deleted.
+    /// Makes the delete of the `nth` key (from 1) fail. The other keys of the same call are deleted.
     #[must_use]
     pub fn failing_delete_of(mut self, nth: u64) -> Self {
         self.failing_delete = Some(nth);
@@ -109,7 +109,7 @@ impl FaultStore {
         self
     }
 
-    /// Returns how many keys were asked to be deleted.
+    /// Returns the number of keys that callers have asked to delete.
     pub fn deletes(&self) -> u64 {
         self.deletes.load(Ordering::Relaxed)
     }
@@ -119,7 +119,7 @@ impl FaultStore {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&operation).copied().unwrap_or_default()
     }
 
-    /// Returns how many of the faults have happened: one that was never reached has not.
+    /// Returns how many of the faults have happened.
     pub fn faults(&self) -> u64 {
         self.faults.load(Ordering::Relaxed)
     }
@@ -230,14 +230,14 @@ impl RemoteStore for FaultStore {
     }
 }
 
-/// How a body ends that is not delivered whole.
+/// How an incomplete body ends.
 #[derive(Clone, Copy, Debug)]
 enum BodyEnd {
     Error,
     Never,
 }
 
-/// Gives the first `length` bytes of a body, then an error or nothing ever.
+/// Returns the first `length` bytes of a body. Then the body ends with an error or stalls for ever.
 fn cut(body: ByteStream, length: usize, end: BodyEnd, faults: Arc<AtomicU64>) -> ByteStream {
     let mut left = length;
     body.flat_map(move |chunk| match chunk {

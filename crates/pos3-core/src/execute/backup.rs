@@ -1,8 +1,8 @@
-//! Keeps what a run is about to overwrite or delete.
+//! Backs up the entries that a run is about to overwrite or delete.
 //!
-//! The copy is made, and has ended well, before the original is touched: if the process dies in between, both are there. A
-//! backup never replaces anything, also not an older backup. If its location is the source or the target under another
-//! name, that would lose what it should keep, so the first backup is looked for on both sides.
+//! A backup is complete before the original changes. So if the process dies in between, both exist. A backup never replaces
+//! anything, not even an older backup. If the backup location were the source or the target under another name, backups
+//! would not protect anything. So the run checks that its first backup does not appear on either side.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,14 +17,14 @@ use crate::key::Key;
 use crate::store::{Expect, PutOptions, RemoteStore, Result};
 use crate::tree::Tree;
 
-/// The most names that are tried for one backup.
+/// The largest number of names to try for one backup.
 const NAMES: u32 = 100;
 
-/// What a run knows about its backup location.
+/// The facts that a run knows about its backup location.
 #[derive(Debug)]
 pub(super) struct Keeping {
     begun: SystemTime,
-    /// Whether the first backup showed up on another side. Nothing else is kept before that is known.
+    /// Whether the first backup appeared on another side. No other backup is made before this is known.
     verdict: OnceCell<Result<()>>,
 }
 
@@ -34,14 +34,14 @@ impl Default for Keeping {
     }
 }
 
-/// Whether a backup is looked for in the source and the target.
+/// Whether to check that a backup does not appear in the source or the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     ForFirst,
     No,
 }
 
-/// Where a backup would show up if its location were another side of the sync, too.
+/// Where a backup would appear if its location were also a side of the sync.
 struct Alias<'r> {
     tree: &'r Tree,
     key: Key,
@@ -57,14 +57,14 @@ pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
     })
 }
 
-/// Only an original that is gone is a `NotFound`: then there is nothing to delete any more. A missing bucket for backups is
-/// a failure.
+/// Fails with `NotFound` only if the original no longer exists; then there is nothing left to delete. A missing bucket for
+/// backups is another kind of failure.
 fn kind_of(error: &StoreError) -> ErrorKind {
     let is_original = error.reach() == Reach::Key && matches!(error.operation(), Operation::Read | Operation::Copy);
     if error.kind() == ErrorKind::NotFound && !is_original { ErrorKind::Other } else { error.kind() }
 }
 
-/// Copies an entry, and fails for this and every other entry if the first backup shows up in the source or the target.
+/// Copies an entry. If the first backup appears in the source or the target, this and every later backup fails.
 async fn keep_apart(run: &Run, backup: &Tree, seen: &Entry) -> Result<()> {
     let mut look = Look::No;
     let verdict = run.keeping.verdict.get_or_try_init(async || {
@@ -78,7 +78,7 @@ async fn keep_apart(run: &Run, backup: &Tree, seen: &Entry) -> Result<()> {
     if look == Look::ForFirst { Ok(()) } else { store(run, backup, seen, Look::No).await }
 }
 
-/// Copies an entry under the first name that is free.
+/// Copies an entry to the first free name.
 async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()> {
     for name in names(&seen.key, run.keeping.begun) {
         let key = backup.key(&name);
@@ -100,7 +100,7 @@ async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()>
     Err(StoreError::new(ErrorKind::AlreadyExists, Operation::Write).with_key(&seen.key).with_message(message))
 }
 
-/// Returns the names for the backup of a key: its own, and then those with the time at which the run began.
+/// Returns the names for the backup of a key: first its own, then names with the time at which the run began.
 fn names(key: &Key, begun: SystemTime) -> impl Iterator<Item = Key> {
     let seconds = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     let stamp = stamp(seconds);
@@ -132,8 +132,8 @@ fn stamp(seconds: u64) -> String {
     format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{:02}Z", day + 1, second % 60)
 }
 
-/// Returns true if something is at a key. Who may write backups may not be allowed to look at them: then the condition of
-/// the write must do.
+/// Returns true if an entry exists at a key. Credentials that may write backups may not be allowed to look them up. Then
+/// only the condition of the write protects an older backup.
 async fn is_taken(store: &dyn RemoteStore, key: &Key) -> Result<bool> {
     match store.head(key).await {
         Ok(_) => Ok(true),
@@ -143,7 +143,7 @@ async fn is_taken(store: &dyn RemoteStore, key: &Key) -> Result<bool> {
     }
 }
 
-/// Returns where a backup of this name would show up in source and target and nothing is yet.
+/// Returns the keys at which a backup of this name would appear in the source and the target, and that do not exist yet.
 async fn absent_aliases<'r>(run: &'r Run, backup: &Tree, name: &Key) -> Vec<Alias<'r>> {
     let of = |tree: &'r Tree| aliases(run, backup, name, tree).into_iter().map(move |key| Alias { tree, key });
     let looks = of(&run.source).chain(of(&run.target)).map(async |alias| {

@@ -47,7 +47,7 @@ pub(super) enum Copied {
 struct Stored {
     source: Entry,
     target: Entry,
-    /// A digest of the content, where a store told one.
+    /// A digest of the content, if a store reported one.
     digest: Option<Digest>,
     /// The MD5 of the content, if the target's store computed it in order to send the content.
     md5: Option<Digest>,
@@ -74,7 +74,7 @@ impl Copy {
         }
     }
 
-    /// Stores the content of a replacement under a name of its own, while what it replaces is still there.
+    /// Stores the content of a replacement under a temporary name, while the entry that it replaces still exists.
     pub(super) async fn stage(self, staged: Key, _slot: Slot) -> Copied {
         self.run.options.observer.event(&Event::Started(&self.action));
         match self.put_staged(&self.source, &staged).await {
@@ -86,7 +86,7 @@ impl Copy {
         }
     }
 
-    /// Gives staged content its name, once what it replaces is gone.
+    /// Gives staged content its final name, once the entry that it replaces is gone.
     pub(super) async fn place(&self, staged: &Key, slot: Slot) -> Result<Copied> {
         let (tree, source) = (&self.run.target, &self.source);
         let target = tree.store().rename(&tree.key(staged), &tree.key(&source.key)).await?;
@@ -118,8 +118,8 @@ impl Copy {
         }
     }
 
-    /// Returns the manifest row of what was copied. Where it will matter whether a file still has this content, the row has a
-    /// digest of it that does not depend on the store: the file is read once more.
+    /// Returns the manifest row of a copy. If a later run will have to know whether a file still has this content, the row
+    /// has a digest of it that does not depend on the store. The file may have to be read once more for that.
     async fn row(&self, stored: &Stored) -> Option<Row> {
         let row = Row { digest: stored.digest, ..Row::of(&stored.source, &stored.target)? };
         if !self.run.options.overwritable.is_some() {

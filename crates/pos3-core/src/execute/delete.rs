@@ -1,4 +1,4 @@
-//! The deletes of a plan, in batches, after everything else went well.
+//! Executes the deletes of a plan, in batches, after everything else has succeeded.
 
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
@@ -15,10 +15,10 @@ use crate::plan::{Action, Permit, Plan};
 use crate::report::{FailedAction, FailureKind, Stop};
 use crate::store::{DeleteKey, Result, Slot};
 
-/// Entries of one batch looked at and backed up at once.
+/// The number of entries of one batch that are looked up and backed up in parallel.
 const LOOKING: usize = 16;
 
-/// The most requests for many keys that are in flight: each is work for a thousand keys on the other side.
+/// The largest number of batch requests in flight. Each of them makes the server delete up to a thousand keys.
 const BATCHES: usize = 8;
 
 /// Whether a delete failed or was withheld.
@@ -28,13 +28,13 @@ pub(super) enum Outcome {
     Partly,
 }
 
-/// What became of one batch: each entry with its answer. Entries without one were not sent.
+/// The result of one batch: each entry with its own result. Entries without a result were not sent.
 type Answers = Vec<(Entry, Option<Result<()>>)>;
 
-/// Deletes from last to first, so that a directory comes after what is in it. Where keys do not depend on each other,
-/// several batches are in flight: one at first, then one more with each that was answered. A cancellation, the wish to
-/// keep the rest, a failure that every other would meet, and a plan that cannot be read any more withhold what was not yet
-/// sent.
+/// Deletes from the last key to the first, so that a directory comes after its contents. If keys do not depend on each
+/// other, several batches are in flight: one at first, then one more after each response. The remaining deletes are
+/// withheld after a cancellation, after a failure that every further delete would meet, and if the plan can no longer be
+/// read.
 pub(super) async fn run(
     run: &Run,
     _permit: Permit,
@@ -76,7 +76,7 @@ pub(super) async fn run(
     if ledger.report.failed.len() > failed || is_withheld { Outcome::Partly } else { Outcome::Whole }
 }
 
-/// Returns how many batches may be in flight.
+/// Returns the number of batches that may be in flight.
 fn widest(run: &Run) -> usize {
     let capabilities = run.target.store().capabilities();
     match capabilities.delete_batch {
@@ -99,13 +99,13 @@ async fn send(run: &Run, signals: Signals<'_>, batch: Vec<Entry>) -> Answers {
     answers
 }
 
-/// Returns the delete of an entry, of which nothing but what was seen may be deleted.
+/// Returns the delete of an entry, on the condition that it is as it was listed.
 fn asked(run: &Run, entry: &Entry) -> DeleteKey {
     let asked = DeleteKey::new(run.target.key(&entry.key));
     if entry.has_content() { asked.unless_changed(entry) } else { asked }
 }
 
-/// Waits for a free slot, unless nothing more is to be deleted.
+/// Waits for a free slot, unless no more deletes may start.
 async fn slot(run: &Run, signals: Signals<'_>) -> Option<Slot> {
     tokio::select! {
         biased;
@@ -114,9 +114,10 @@ async fn slot(run: &Run, signals: Signals<'_>) -> Option<Slot> {
     }
 }
 
-/// Returns what could not be made ready, and the entries that may be deleted. An entry is looked at if the store leaves that
-/// to the engine, or if it takes no request; every other store deletes nothing that changed. The entries are backed up, if
-/// that is asked for.
+/// Checks and backs up the entries of a batch. Returns the entries that failed, and those that may be deleted.
+///
+/// An entry is looked up if the store does not support conditional deletes, or if a lookup takes no request. Every other
+/// store checks the condition itself.
 async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
     let capabilities = run.target.store().capabilities();
     let is_strict = run.options.preconditions == Preconditions::Strict;
@@ -130,7 +131,7 @@ async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
     for (entry, prepared) in batch.into_iter().zip(prepared) {
         match prepared {
             Ok(()) => ready.push(entry),
-            // It is gone already, and nobody deleted it here.
+            // Another process has deleted it, so this run does not count it.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => answers.push((entry, Some(Err(error)))),
         }

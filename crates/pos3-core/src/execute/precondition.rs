@@ -1,7 +1,7 @@
-//! A look at one side right before it is acted upon.
+//! Checks one side right before an action.
 //!
-//! Where a store cannot be told what must still hold, the look comes right before the act: what changed since the plan
-//! was made, minutes or days ago, is found; what changes in the same moment is not.
+//! If a store does not support conditional requests, the engine looks the entry up right before the action. It finds
+//! changes since the plan was made, but not a change between the lookup and the action.
 
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, Operation, StoreError};
@@ -9,12 +9,12 @@ use crate::key::Key;
 use crate::store::{Result, Seen};
 use crate::tree::Tree;
 
-/// Fails unless `seen` is there as it was.
+/// Fails unless the entry `seen` is unchanged.
 pub(super) async fn hold(tree: &Tree, seen: &Entry, operation: Operation) -> Result<()> {
     look_for(tree, seen, operation).await.map(drop)
 }
 
-/// Fails unless `seen` is there as it was and nobody wrote it again, not even with the same content.
+/// Fails unless the entry `seen` is unchanged and was not rewritten, not even with the same content.
 pub(super) async fn hold_exactly(tree: &Tree, seen: &Entry, operation: Operation) -> Result<()> {
     let found = look_for(tree, seen, operation).await?;
     if seen.kind != Kind::File || Seen::of(seen).is(&found) {
@@ -23,7 +23,7 @@ pub(super) async fn hold_exactly(tree: &Tree, seen: &Entry, operation: Operation
     Err(StoreError::new(ErrorKind::Precondition, operation).with_key(&seen.key))
 }
 
-/// Returns what is at the key of `seen`, if that is `seen` as it was.
+/// Returns the entry at the key of `seen`, if it is unchanged.
 async fn look_for(tree: &Tree, seen: &Entry, operation: Operation) -> Result<Entry> {
     let found = tree.look_up(&seen.key, operation).await?;
     let same = match (&seen.kind, &found.kind) {
@@ -36,7 +36,7 @@ async fn look_for(tree: &Tree, seen: &Entry, operation: Operation) -> Result<Ent
     if same { Ok(found) } else { Err(StoreError::new(ErrorKind::Precondition, operation).with_key(&seen.key)) }
 }
 
-/// Fails if the source has the key by now: then the plan to delete it in the target is out of date.
+/// Fails if the source has the key now, because the plan to delete it in the target is out of date then.
 pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
     match source.look_up(key, Operation::LookUp).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -45,7 +45,7 @@ pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
     }
 }
 
-/// Fails unless the target is there as it was, or is absent as it was.
+/// Fails unless the target's entry is unchanged, or is still absent.
 pub(super) async fn hold_or_absent(tree: &Tree, key: &Key, seen: Option<&Entry>) -> Result<()> {
     let Some(seen) = seen else {
         return match tree.look_up(key, Operation::Write).await {

@@ -1,7 +1,7 @@
 //! Copies that need the path of something that is deleted.
 //!
-//! The new content is stored first, beside what it replaces and under a name of its own. If that fails, nothing is deleted.
-//! If the process dies in between, the old content, the new content or both are there.
+//! The new content is stored first, under a temporary name beside the entry that it replaces. If that fails, nothing is
+//! deleted. If the process dies in between, the old content, the new content or both exist.
 
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,10 +16,10 @@ use crate::report::{FailedAction, FailureKind, Stop};
 use crate::spill::SpillError;
 use crate::store::DeleteKey;
 
-/// How the names of staged content begin.
+/// The prefix of the names of staged content.
 const PREFIX: &str = ".pos3-new.";
 
-/// The names of the content that one run stages.
+/// The names for the content that one run stages.
 #[derive(Debug)]
 pub(super) struct Names(String);
 
@@ -31,8 +31,8 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Returns the name for a replacement: in the directory of what it replaces, so that it is on the same file system. A
-    /// directory has none: it is made at its place, once that is free.
+    /// Returns the temporary name for a replacement. It is in the directory of the entry to replace, so that it is on the
+    /// same file system. A directory has none, because it is created at its path once that is free.
     fn of(&self, number: usize, action: &Action) -> Option<Key> {
         let Action::Replace { source, obstacle } = action else { return None };
         let parent = obstacle.as_str().trim_end_matches('/').rsplit_once('/');
@@ -59,8 +59,8 @@ impl Executor {
         })
     }
 
-    /// Stores the content of all replacements, each under a name of its own. If one cannot be stored, for whatever reason,
-    /// nothing may be deleted.
+    /// Stores the content of all replacements, each under its temporary name. If one of them cannot be stored for any
+    /// reason, nothing may be deleted.
     pub(super) async fn stage(&self, plan: &Plan, course: &mut Course<'_>) {
         let mut begun_staging = 0;
         for replacement in self.replacements(plan) {
@@ -86,7 +86,7 @@ impl Executor {
         }
     }
 
-    /// Looks whether a directory that is to replace something is still there.
+    /// Checks that a directory that is to replace an entry still exists in the source.
     async fn look_at_source(&self, key: &Key, course: &mut Course<'_>) {
         match self.run.source.look_up(key, Operation::Read).await {
             Ok(_) => {}
@@ -97,7 +97,8 @@ impl Executor {
         }
     }
 
-    /// Gives the staged content its names. After a delete that failed or was withheld, this may not be possible for all.
+    /// Gives the staged content its final names. After a delete that failed or was withheld, this may not be possible for
+    /// all of it.
     pub(super) async fn place(&self, plan: &Plan, deleted: Outcome, course: &mut Course<'_>) {
         for replacement in self.replacements(plan) {
             let Replacement { copy, staged } = match replacement {
@@ -127,7 +128,7 @@ impl Executor {
         }
     }
 
-    /// Removes what was staged and not placed.
+    /// Removes the staged content that did not get its final name.
     pub(super) async fn unstage(&self, plan: &Plan) {
         let tree = &self.run.target;
         let staged = self.replacements(plan).filter_map(|replacement| replacement.ok()?.staged);
@@ -138,7 +139,7 @@ impl Executor {
             if batch.is_empty() {
                 return;
             }
-            // The names are of no use to anybody, and the next run with deletes removes them, too.
+            // If this fails, the next run with deletes removes it.
             let _ignored = tree.store().delete(&batch).await;
         }
     }

@@ -15,7 +15,7 @@ pub(crate) struct Rows {
     rows: BoxStream<'static, Result<Row, ManifestError>>,
     head: Option<Row>,
     ended: bool,
-    /// The started writes of keys that were not asked for yet; `None` before they are read.
+    /// The started writes of keys that were not requested yet. `None` before they are read.
     started: Option<BTreeMap<Key, Vec<StartedWrite>>>,
     failure: Option<ManifestError>,
 }
@@ -46,7 +46,7 @@ impl Rows {
 
     /// Records a row at once, before anything else happens to its key.
     pub(crate) async fn record(&mut self, row: Row) {
-        // A row that is lost costs what it cost to find it.
+        // A lost row only costs the next run another comparison.
         let _not_recorded = self.manifest.apply(vec![RowChange::Equal(row)]).await;
     }
 

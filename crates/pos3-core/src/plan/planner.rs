@@ -38,7 +38,7 @@ const READING: usize = 16;
 /// Why there is no plan.
 #[derive(Debug)]
 pub enum PlanError {
-    /// A listing failed; what it did not show is unknown.
+    /// A listing failed. The keys that it did not return are unknown.
     Listing(ListingFailed),
     /// A guard refused.
     Refused(Refusal),

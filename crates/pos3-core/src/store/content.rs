@@ -135,9 +135,9 @@ impl Content {
         self.unnamed.load(Ordering::Acquire)
     }
 
-    /// Returns the digest that the store told of the object when it was read. A listing cannot know better: an ETag that
-    /// looks like a digest is none if the object is encrypted with certain keys, which only an answer about the object
-    /// tells.
+    /// Returns the digest that the store reported when the object was read. It is more reliable than that of a listing: the
+    /// ETag of an object that is encrypted with certain keys only looks like a digest, and only a response about the object
+    /// shows that.
     pub(crate) fn digest(&self) -> Option<Digest> {
         match (self.digest.get(), &self.source) {
             (Some(told), _) => *told,

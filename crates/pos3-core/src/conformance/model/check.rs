@@ -1,4 +1,4 @@
-//! What must hold of every case.
+//! The checks of every case.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,8 +49,8 @@ impl<'a> Stage<'a> {
         Before { source: &self.source, target, filter, deletion: self.case.deletion }
     }
 
-    /// Runs with a memory and lets another writer put back what the target had, so that what is remembered is partly out
-    /// of date. Returns options with that memory, which will be lost.
+    /// Runs with a manifest. Then another writer restores the earlier target, so that part of the manifest is out of date.
+    /// Returns options with that manifest, which the case will lose.
     async fn remembering(&self, forget_at: u64) -> SyncOptions {
         let memory = Arc::new(Forgetful::default());
         let options = self.case.options().with_manifest(memory.clone());
@@ -60,7 +60,7 @@ impl<'a> Stage<'a> {
         options
     }
 
-    /// Puts back what vanished from the source.
+    /// Restores the entries that vanished from the source.
     async fn restore_source(&self) {
         let left = World::of(&self.from.tree()).await;
         let mut missing = self.source.objects.clone();
@@ -103,7 +103,7 @@ pub(super) async fn a_sync_is_what_two_maps_say(
     let repaired = stage.target().await;
     is_as_expected(&stage, &broken, &repaired, &report)?;
     if report.is_clean() {
-        // What a fault left behind makes no difference to what a good run leads to.
+        // A run without a fault has the same result, whatever an earlier fault has left behind.
         is_as_expected(&stage, &before, &repaired, &report)?;
     }
     a_second_run_does_nothing(&stage, &repaired, &report).await?;
@@ -111,7 +111,7 @@ pub(super) async fn a_sync_is_what_two_maps_say(
     Ok(())
 }
 
-/// The target is what two maps say, and what is not done is told, key by key.
+/// Checks that the target matches the model, and that the report contains every key that was not copied or deleted.
 fn is_as_expected(stage: &Stage<'_>, before: &World, after: &World, report: &Report) -> TestCaseResult {
     prop_assert!(report.stopped.is_none(), "{:?}", report.stopped);
     let filter = stage.case.filter();
@@ -128,15 +128,15 @@ fn is_as_expected(stage: &Stage<'_>, before: &World, after: &World, report: &Rep
     Ok(())
 }
 
-/// Returns the keys that were not dealt with.
+/// Returns the keys that were not copied or deleted.
 fn told(report: &Report) -> BTreeSet<String> {
     let skipped = report.skipped.iter().map(Result::unwrap).filter(|(_, why)| !why.is_policy()).map(|(key, _)| key);
     let failed = report.failed.iter().map(|failure| failure.unwrap().key);
     skipped.chain(failed).map(|key| key.as_str().to_owned()).collect()
 }
 
-/// Whatever went wrong: nothing is torn, nothing is deleted that may not be, and nothing at all if a copy or a listing
-/// failed.
+/// Checks a run with a fault: no content is mixed, no entry is deleted that must stay, and nothing is deleted if a copy or a
+/// listing failed.
 fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: &Report) -> TestCaseResult {
     let filter = stage.case.filter();
     let maps = stage.before(before, &filter);
@@ -149,7 +149,7 @@ fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: 
         let directory = is_disk && key.ends_with('/') && mentions(key);
         prop_assert!(whole || directory, "{key:?} is neither old nor new: {content:?}");
     }
-    // What needs the place of something deleted is copied after the deletes, the rest before.
+    // Replacements are copied after the deletes, all other entries before.
     let late =
         |key: &str| maps.fates().iter().any(|(late, fate)| late == key && matches!(fate, Fate::Replaces | Fate::Open));
     let copy = |failure: &Failure| failure.action == FailedAction::Copy && !late(failure.key.as_str());
@@ -160,7 +160,7 @@ fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: 
     if copy_failed || unlisted || vanished {
         prop_assert_eq!(report.deleted, 0);
     }
-    // A delete whose answer was lost is told as failed, and may have been done.
+    // A delete whose response was lost is reported as failed, but may have succeeded.
     let deletes =
         report.deleted > 0 || report.failed.head().iter().any(|failure| failure.action == FailedAction::Delete);
     for key in before.objects.keys() {
@@ -185,7 +185,7 @@ async fn a_second_run_does_nothing(stage: &Stage<'_>, repaired: &World, first: &
         for (side, store) in [("source", &from), ("target", &to)] {
             let capabilities = store.capabilities();
             let reads = if capabilities.local_reads { 0 } else { store.calls(Operation::Read) };
-            // On a disk a directory is tried each time that still holds what is excluded.
+            // On a disk, each run tries to delete a directory that still contains excluded entries.
             let deletes = if capabilities.keys == KeyRule::FilePath { 0 } else { store.calls(Operation::Delete) };
             let others = [Operation::LookUp, Operation::Write].map(|operation| store.calls(operation));
             prop_assert_eq!((reads, deletes, others), (0, 0, [0; 2]), "more than a listing of the {}", side);

@@ -1,4 +1,4 @@
-//! What goes wrong in a case, and whether it did.
+//! The fault of a case, and whether it happened.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,16 +16,16 @@ use crate::report::Report;
 use crate::sync::SyncJob;
 use crate::tree::Tree;
 
-/// Something that goes wrong. Counts are from 1.
+/// A fault. Counts start at 1.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
-    /// Nothing does.
+    /// No fault.
     None,
-    /// A listing breaks after some entries.
+    /// A listing fails after some entries.
     Listing(Side, usize),
-    /// A listing comes in an order that a seed decides, unsaid.
+    /// A store that declares its listings ordered returns one in an order that a seed determines.
     Disorder(Side, u64),
-    /// A listing contains too much.
+    /// A listing contains additional entries.
     Surplus(Side, Surplus),
     /// The nth read fails.
     Get(Side, u64),
@@ -35,15 +35,15 @@ pub(super) enum Fault {
     Put(u64),
     /// The nth call to delete fails for all its keys.
     Deletes(u64),
-    /// The nth key to be deleted fails alone.
+    /// The delete of the nth key fails, and no other.
     DeleteOf(u64),
-    /// What is read from the source is gone at the nth read.
+    /// The object of the nth read vanishes from the source.
     Vanished(u64),
-    /// Another writer is faster than the nth write.
+    /// Another writer stores an object right before the nth write.
     Written(u64),
-    /// What was remembered of both sides is lost at the nth use.
+    /// The manifest is lost at its nth use.
     Forgotten(u64),
-    /// One of the troubles of the store itself, at the nth occasion.
+    /// One of the store's own faults, at the nth occasion.
     Trouble(Side, usize, usize),
     /// The run is cancelled at the nth event.
     Cancelled(u64),
@@ -79,7 +79,7 @@ fn surplus() -> impl Strategy<Value = Surplus> {
 }
 
 impl Fault {
-    /// Runs a sync with this fault, and returns what the report must say of it; nothing if it did not happen.
+    /// Runs a sync with this fault. Returns what the report must contain, or `None` if the fault did not happen.
     pub(super) async fn run(
         self,
         from: &Participant,
@@ -104,7 +104,7 @@ impl Fault {
         (report, met.or(happened.then(|| self.consequence(keeps_theirs))))
     }
 
-    /// Returns true for a fault that makes a listing no basis for deletes.
+    /// Returns true for a fault after which the listing must not cause deletes.
     pub(super) fn forbids_deletes(self) -> bool {
         matches!(self, Self::Surplus(_, Surplus::Contradicted(_) | Surplus::Foreign))
     }
@@ -117,7 +117,7 @@ impl Fault {
         }
     }
 
-    /// Returns one side's tree with the fault in it, and what tells whether it happened.
+    /// Returns the tree of one side with the fault in it, and a function that returns whether the fault happened.
     fn at(self, side: Side, participant: &Participant) -> (Tree, Option<Box<dyn Fn() -> bool>>) {
         let tree = participant.tree();
         let faulty = || FaultStore::over_shared(tree.store().clone());
@@ -144,8 +144,8 @@ impl Fault {
         (Tree::new(faulty.clone()).at(tree.prefix()), Some(Box::new(move || faulty.faults() > 0)))
     }
 
-    /// A target that cannot be read to compare is written again; that is no failure. A store without conditions cannot
-    /// know that another writer was faster.
+    /// A target that cannot be read for a comparison is written again, which is not a failure. A store without conditional
+    /// writes cannot detect another writer.
     fn consequence(self, keeps_theirs: bool) -> Consequence {
         match self {
             Self::Get(Side::Target, _) | Self::Cut(Side::Target, _) => Consequence::Either,

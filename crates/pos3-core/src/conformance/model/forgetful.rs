@@ -1,4 +1,4 @@
-//! A memory that is lost at any moment.
+//! A manifest that is lost at any moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 
 use crate::manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 
-/// A manifest that loses all its rows right before one of its uses, from the next one (1) on.
+/// A manifest that loses all its rows right before its nth use.
 #[derive(Debug, Default)]
 pub(super) struct Forgetful {
     rows: Mutex<Arc<MemoryManifest>>,
@@ -16,7 +16,7 @@ pub(super) struct Forgetful {
 }
 
 impl Forgetful {
-    /// Makes the nth use from now the one before which everything is lost.
+    /// Makes the manifest lose all rows before its nth use from now.
     pub(super) fn forget_at(&self, nth: u64) {
         self.uses_left.store(nth, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Decisions that need the content of files: tasks that read them, and what follows from what they found.
+//! Decisions that need the content of files: the tasks that read them, and the resulting actions.
 
 use tokio_util::task::AbortOnDropHandle;
 
@@ -13,9 +13,9 @@ use crate::options::{ByContent, Objection};
 use crate::plan::{Action, SkipReason};
 use crate::tree::Tree;
 
-/// What reading contents led to.
+/// The result of reading contents.
 pub(super) enum Judged {
-    /// The action, and what is known of the pair now, although nothing is copied.
+    /// An action, and the manifest row of the pair that is known now, although nothing is copied.
     Act(Box<Action>, Option<Row>),
     Same {
         key: Key,
@@ -24,7 +24,7 @@ pub(super) enum Judged {
     },
 }
 
-/// Waits for a task; one that panicked goes on panicking here, for nothing may be taken for unchanged because of it.
+/// Waits for a task. If the task panicked, this panics too, because its file must not be treated as unchanged.
 pub(super) async fn join(task: AbortOnDropHandle<Judged>) -> Judged {
     match task.await {
         Ok(judged) => judged,
@@ -38,15 +38,15 @@ pub(super) struct Sides {
     pub(super) target: Tree,
 }
 
-/// A pair of files that only their contents can tell apart.
+/// A pair of files that can only be compared by their contents.
 pub(super) struct Question {
     pub(super) reading: Reading,
     /// Whether equal times are enough if the contents cannot be compared.
     pub(super) times_decide: bool,
     pub(super) own: Own,
-    /// Whether the run records what it learns.
+    /// Whether the run writes manifest rows.
     pub(super) is_recorded: bool,
-    /// What objects to a copy.
+    /// The rule that may object to a copy.
     pub(super) objection: Objection,
     pub(super) row: Option<Row>,
 }
@@ -76,7 +76,7 @@ impl Sides {
         }
     }
 
-    /// Returns the copy, or that the target stays as it is.
+    /// Returns the copy, or a skip if the target must stay as it is.
     async fn copy_unless(
         &self,
         objection: Objection,
@@ -92,7 +92,7 @@ impl Sides {
         }
     }
 
-    /// Returns the same, where the content of one side decides. It is not read again if its digest was found before.
+    /// Returns the same if the content of one side decides. That content is not read again if its digest is already known.
     pub(super) async fn ask(
         &self,
         question: ByContent,
@@ -126,7 +126,7 @@ impl Sides {
         }
     }
 
-    /// Returns a digest of the content that both sides have, by reading the one that is local.
+    /// Returns a digest of the content that both sides have. It reads the local side.
     async fn digest(&self, source: &Entry, target: &Entry) -> Option<Digest> {
         match (self.source.is_local(), self.target.is_local()) {
             (true, _) => comparable(self.source.content(source)).await,
@@ -136,8 +136,8 @@ impl Sides {
     }
 }
 
-/// Returns a manifest row with the new fingerprint of a side whose content is still the recorded one, so that it need not be
-/// read for that again.
+/// Returns a manifest row with the new fingerprint of a side whose content is still the recorded one. So a later run need
+/// not read that content again.
 fn touched(row: Row, question: &ByContent, source: &Entry, target: Option<&Entry>) -> Option<Row> {
     if question.digests.iter().any(|digest| Some(*digest) != row.digest) {
         return None;
@@ -148,7 +148,7 @@ fn touched(row: Row, question: &ByContent, source: &Entry, target: Option<&Entry
     })
 }
 
-/// Returns what to do once the contents have been compared. The digest is one that was made of what is equal.
+/// Returns the decision after the contents have been compared. The digest is that of the equal content.
 fn judge(
     same: Result<Sameness, Unread>,
     source: Entry,

@@ -1,6 +1,6 @@
 //! The end of a plan: the deletes and the replacements, which come after all copies.
 //!
-//! They are only known after both listings ended, and only here are they given out.
+//! They are known only after both listings have completed. No other module yields them.
 
 use super::{Last, PlanError, Planner, new};
 use crate::diff::{ListingFailed, Merge, Side};
@@ -13,7 +13,7 @@ use crate::plan::shapes;
 use crate::spill::{Spill, SpillError};
 
 impl Planner {
-    /// Leaves out what comes after the copies, where a copy cannot be made.
+    /// Drops the actions after the copies, because a copy cannot be made.
     pub(super) fn withhold(&mut self) {
         if !self.permission.is_given()
             && self.withheld_deletes == WithheldDeletes::Omitted
@@ -46,7 +46,7 @@ impl Planner {
         }
     }
 
-    /// Both listings ended well: only now can there be deletes.
+    /// Handles the end of both listings. Only now can there be deletes.
     pub(super) async fn finish(&mut self) -> Result<(), PlanError> {
         let held = self.names.end();
         held.into_iter().try_for_each(|source| self.queue(new(source)))?;
@@ -77,7 +77,8 @@ impl Planner {
         Ok(())
     }
 
-    /// Refuses deletes that an exclude pattern was probably meant to prevent. Their number is of no interest then.
+    /// Refuses deletes that an exclude pattern was probably meant to prevent. This check comes before the one of their
+    /// number.
     pub(super) fn without_stray(&self, deletes: Result<Deletes, Refusal>) -> Result<Deletes, Refusal> {
         let is_counted = matches!(deletes, Ok(_) | Err(Refusal::TooManyDeletes { .. }));
         match self.watched.first_stray(&self.stray) {
@@ -88,7 +89,7 @@ impl Planner {
         }
     }
 
-    /// Warns of what is wrong with a listing that ended well.
+    /// Warns of the defects of a listing that completed without error.
     pub(super) fn warn(&mut self, side: Side, listing: &Complete) {
         let tree = match side {
             Side::Source => &self.source,
@@ -97,8 +98,8 @@ impl Planner {
         self.warnings.extend(listing.doubts().warnings(format_args!("the {} '{tree}'", side.as_str())));
     }
 
-    /// Makes skips of the replacements whose place cannot be cleared or whose content cannot be read. What they would have
-    /// replaced stays.
+    /// Turns replacements whose path cannot be freed, or whose content cannot be read, into skips. The entries that they
+    /// would have replaced stay.
     pub(super) async fn make_room(&mut self) -> Result<(), PlanError> {
         let wanted = std::mem::replace(&mut self.replacing, Spill::with_limit(self.memory));
         let mut unreplaced = Unreplaced::default();

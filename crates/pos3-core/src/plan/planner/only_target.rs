@@ -1,4 +1,4 @@
-//! Entries that only the target has: which of them stay, and which keep others from being downloaded.
+//! Entries that only the target has: which of them stay, and which prevent others from being downloaded.
 
 use super::Planner;
 use crate::diff::Side;
@@ -10,7 +10,7 @@ use crate::plan::{Action, SkipReason};
 use crate::spill::SpillError;
 
 impl Planner {
-    /// Reports an entry that only the target has, if it keeps the source's entries from being downloaded together with it.
+    /// Reports an entry that only the target has, if the source's entries cannot be downloaded together with it.
     pub(super) fn report_other_shape(
         &mut self,
         entry: Option<&Entry>,
@@ -21,7 +21,7 @@ impl Planner {
         let side = if only_target { Side::Target } else { Side::Source };
         let will_be_there = match decision {
             Decision::Extra(_) => self.deletion == Deletion::Keep,
-            // One action for a key is enough, also where two are skips.
+            // One action per key is enough, even if there are two reasons to skip it.
             Decision::Act(Action::Skip { .. }) => false,
             Decision::Nothing => only_target,
             _ => true,

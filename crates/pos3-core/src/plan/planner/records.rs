@@ -1,4 +1,4 @@
-//! What a plan learns from the manifest, and teaches it.
+//! Reads and updates manifest rows while a plan is made.
 
 use super::Planner;
 use crate::diff::{Diff, Side};
@@ -7,7 +7,7 @@ use crate::key::Key;
 use crate::manifest::{Recorder, Row, RowChange, StartedWrite};
 
 impl Planner {
-    /// Returns what is remembered of a key. What is remembered of keys before it, which neither side has, is out of date.
+    /// Returns the manifest row of a key. Rows of keys before it, which neither side has, are out of date and removed.
     pub(super) async fn row(&mut self, diff: &Diff) -> Option<Row> {
         self.forget_before(diff.key()).await;
         let rows = self.rows.as_mut()?;
@@ -30,7 +30,7 @@ impl Planner {
                 Side::Target => (&self.target, target, row.map(|row| &row.target)),
             };
             let Some(written) = written else { continue };
-            // The written side is as it was before, so this write was not executed.
+            // The written side is unchanged, so this write was not executed.
             if recorded.is_some() && written.fingerprint.as_ref() == recorded {
                 return None;
             }
@@ -44,7 +44,7 @@ impl Planner {
         None
     }
 
-    /// Forgets the manifest rows before a key that were not asked for: neither side has these keys.
+    /// Removes the manifest rows before a key that were not requested, because neither side has these keys.
     pub(super) async fn forget_before(&mut self, key: &Key) {
         while let Some(rows) = self.rows.as_mut()
             && let Some(stale) = rows.next_before(key).await
@@ -53,8 +53,8 @@ impl Planner {
         }
     }
 
-    /// Forgets a key that neither side has. If the filter excludes it, or if it is below a protected directory, pos3 does not
-    /// know whether a side has it.
+    /// Removes the row of a key that neither side has. If the filter excludes the key, or if it is below a protected
+    /// directory, pos3 does not know whether a side has it, and the row stays.
     pub(super) async fn forget(&mut self, key: Key) {
         let is_unseen = self.unseen.as_ref().is_some_and(|directory| key.as_str().starts_with(directory.as_str()));
         if let Some(recorder) = self.recorder.as_ref().filter(|_| !is_unseen && self.filter.admits(key.as_str())) {
@@ -62,7 +62,7 @@ impl Planner {
         }
     }
 
-    /// Remembers a protected directory of either side, unless it is below the last one.
+    /// Stores a protected directory of either side, unless it is below the last one.
     pub(super) async fn note_unseen(&mut self, diff: &Diff) {
         let is_protected = match diff {
             Diff::SourceOnly(entry) | Diff::TargetOnly { target: entry, .. } => is_protected(entry),
