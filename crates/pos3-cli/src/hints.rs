@@ -26,8 +26,8 @@ const TRUST: &str = "for a certificate of a private authority, name that authori
                      AWS_CA_BUNDLE); for a server without TLS, write http:// in the endpoint";
 
 /// The hint about temporary files that cannot be used.
-pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: plans and reports that are too large for memory \
-                         are kept there while the command runs";
+pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: pos3 stores plans and reports there that \
+                         are too large for memory";
 
 /// The option of 'sync' and 'plan' that leaves archived objects out.
 pub(crate) const SKIP_ARCHIVED: &str = "--skip-archived";
@@ -58,7 +58,7 @@ pub(crate) fn for_nothing(location: &str) -> String {
     let location: Result<Location, _> = location.parse();
     match location.as_ref().ok().and_then(Location::wildcards) {
         Some((above, pattern)) => format!(
-            "keys are exact, and '*', '?' and '[' match nothing else; to select by a pattern: {} sync {} TARGET \
+            "'*', '?' and '[' are ordinary characters in a key; to select keys by a pattern: {} sync {} TARGET \
              --exclude '*' --include {}",
             name::name(),
             quoted(&above.to_string()),

@@ -59,7 +59,7 @@ fn json_says_why_nothing_was_begun() {
 
     let refused = stable(&program.run(&["sync", "empty", "to", "--json", "--delete"]).out);
     assert_eq!(refused["exit_code"], 4);
-    assert_eq!(refused["error"]["hint"], "if the source is meant to be empty, say --allow-empty");
+    assert_eq!(refused["error"]["hint"], "if the source is meant to be empty, add --allow-empty");
     assert_eq!(refused["deleted"], 0);
 }
 

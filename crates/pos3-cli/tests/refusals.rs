@@ -57,7 +57,13 @@ fn a_pattern_that_matches_a_directory_and_no_key_deletes_nothing_in_it() {
                 "the exclude pattern '{pattern}' matches a directory and no key, and '{key}' in it would be deleted"
             );
             assert!(ended.err.contains(&why), "{}", ended.err);
-            assert!(ended.err.contains(&format!("hint: write --exclude '{pattern}/*' ")), "{}", ended.err);
+            assert!(
+                ended.err.contains(&format!(
+                    "hint: to exclude the contents of the directory, write --exclude '{pattern}/*'; "
+                )),
+                "{}",
+                ended.err
+            );
             assert_eq!(program.files("to").len(), 3, "nothing was deleted, and nothing copied");
         }
     }
@@ -142,7 +148,7 @@ fn half_of_a_target_is_not_deleted_by_default() {
     }
     let refused = program.run(&["sync", "from", "to", "--delete"]);
     assert_eq!(refused.code, Some(4));
-    assert!(refused.err.contains("say --max-delete 20"), "{}", refused.err);
+    assert!(refused.err.contains("run it with --max-delete 20"), "{}", refused.err);
     assert_eq!(program.files("to").len(), 20);
     let allowed = program.run(&["sync", "from", "to", "--delete", "--max-delete", "20"]);
     assert_eq!(allowed.code, Some(0), "{allowed:?}");

@@ -182,6 +182,6 @@ fn a_directory_is_excluded_however_its_pattern_is_written() {
         let planned = program.run(&["plan", "from", "to", "--delete", "-q", "--exclude", pattern]);
         assert!(planned.code == Some(0) && !planned.out.contains("folder/d"), "{pattern} {planned:?}");
         let explained = program.run(&["explain", "from", "to", "folder/d/x", "--delete", "--exclude", pattern]);
-        assert!(explained.out.contains(&format!("left out by --exclude '{pattern}'")), "{explained:?}");
+        assert!(explained.out.contains(&format!("excluded by --exclude '{pattern}'")), "{explained:?}");
     }
 }

@@ -111,7 +111,7 @@ pub enum SkipReason {
     )]
     NotInSource(UnsafeKey),
     /// In the target, the key would be below a protected directory.
-    #[error("in the target it would lie below '{by}', and {why}")]
+    #[error("in the target it would be below '{by}', and {why}")]
     Shielded {
         /// The protected directory.
         by: Key,

@@ -15,8 +15,8 @@ pub(crate) fn is_behind_link(why: &SkipReason) -> bool {
 }
 
 /// The hint about a bucket that has a name both as a file and as a directory.
-const OTHER_SHAPE: &str = "the copies were made; delete the old objects in the bucket, or let the same command do it with \
-                           --delete";
+const OTHER_SHAPE: &str =
+    "all copies were made; delete the old objects in the bucket, or repeat the command with --delete";
 
 /// Returns the hint for a run that ended early.
 pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
@@ -24,25 +24,25 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
         Stop::Listing { error, .. } => for_store(error),
         Stop::Fatal(failure) => for_store(&failure.error),
         Stop::Refused(Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. }) => {
-            Some("if the source is meant to be empty, say --allow-empty".to_owned())
+            Some("if the source is meant to be empty, add --allow-empty".to_owned())
         }
         Stop::Spill(_) => Some(TEMPORARY.to_owned()),
         Stop::Refused(Refusal::Unreliable { .. }) => Some(format!(
-            "list the location with '{} ls --recursive' and report what is wrong to the operator of the server",
+            "list the location with '{} ls --recursive', and report the faulty listing to the operator of the server",
             name::name()
         )),
         Stop::Refused(Refusal::UnmatchedPattern { pattern, .. }) => Some(format!(
-            "write --exclude {} to leave out what is in the directory; if it may be deleted, leave the pattern out",
+            "to exclude the contents of the directory, write --exclude {}; if they may be deleted, remove the pattern",
             quoted(&format!("{pattern}/*"))
         )),
         Stop::Refused(Refusal::SamePlace { .. } | Refusal::WroteIntoSource { .. }) => {
             Some("use one name for the server in both locations".to_owned())
         }
         Stop::Refused(Refusal::LeadsToOtherSide { .. }) => {
-            Some("leave that directory out on both sides: --exclude 'DIRECTORY/*'".to_owned())
+            Some("exclude that directory on both sides: --exclude 'DIRECTORY/*'".to_owned())
         }
         Stop::Refused(Refusal::TooManyDeletes { deletes, .. }) => Some(format!(
-            "look at the plan with --dry-run --max-delete {deletes}; if it is right, say --max-delete {deletes}"
+            "check the plan with --dry-run --max-delete {deletes}; if it is right, run it with --max-delete {deletes}"
         )),
         _ => None,
     }
@@ -65,7 +65,7 @@ pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
         let stale = report.failed.stale() > 0;
         let conflict = report.skipped.any(SkipReason::is_conflict);
         let upload = format!(
-            "compare the two; to take the object, delete the local file; to keep the local file, upload it with '{} upload'",
+            "compare the two; to use the object, delete the local file; to use the local file, upload it with '{} upload'",
             name::name()
         );
         let advice = match (conflict, clash, stale) {
@@ -74,7 +74,7 @@ pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
                 "a disk cannot hold a file and a directory of one name; use --exclude to choose one, or --delete where \
                  only the target has the other"
             }
-            (false, false, true) => "look at what changed meanwhile, then sync again, or make the plan again",
+            (false, false, true) => "check the changed files, then sync again, or make a new plan",
             (false, false, false) => return None,
         };
         Some(advice.to_owned())

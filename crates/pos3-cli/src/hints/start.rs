@@ -9,29 +9,29 @@ use crate::shell::quoted;
 /// Returns the hint for an operation that could not start.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
     let hint = match error {
-        Error::UnknownProfile { .. } => "leave 'PROFILE@' out: only s3:// has profiles",
+        Error::UnknownProfile { .. } => "remove 'PROFILE@': only s3:// has profiles",
         Error::Profile { source, .. } => return for_profile(source),
         Error::NoSource { location } => {
-            return Some(format!("{}; --allow-empty accepts a source that is empty", for_nothing(location)));
+            return Some(format!("{}; to accept an empty source, add --allow-empty", for_nothing(location)));
         }
         Error::NoTarget { location } if location.contains("://") => {
             let program = name::name();
             return Some(format!(
-                "check the spelling; '{program} ls' shows what is there; --allow-empty accepts a target that is empty"
+                "check the spelling with '{program} ls'; to accept an empty target, add --allow-empty"
             ));
         }
         Error::NoTarget { .. } => {
-            "check the spelling, and that the disk is mounted; --allow-empty accepts a target that does not exist"
+            "check the spelling, and that the disk is mounted; to accept a target that does not exist, add --allow-empty"
         }
         Error::SourceMissing { location } | Error::NotFound { location } if location.contains("://") => {
-            return Some(format!("check the spelling; '{} ls' shows what is there", name::name()));
+            return Some(format!("check the spelling with '{} ls'", name::name()));
         }
         Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
         Error::SourceIsFile { location } => return Some(for_one_file(location)),
         Error::BackupIsFile { .. } => "name a directory, or one that does not exist yet (--backup-dir)",
         Error::TargetIsFile { .. } => "name a directory, or one that does not exist yet",
         Error::BackupOverlaps { .. } => {
-            "choose a place outside both, or leave it out of the sync: --exclude 'DIRECTORY/*'"
+            "choose a backup location outside both, or exclude it from the sync: --exclude 'DIRECTORY/*'"
         }
         Error::Overlap { .. } => {
             "choose a target outside the source, and a source outside the target; 'findmnt' shows mounts that lead from one \
@@ -43,15 +43,15 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         }
         Error::S3Settings(S3SettingsError::NoCredentials { .. }) => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile of ~/.aws/config, or name a \
-             profile of a server (--profile); for a public bucket say --no-sign-request"
+             profile of a server (--profile); for a public bucket, add --no-sign-request"
         }
         Error::S3Settings(S3SettingsError::CredentialsFailed { failure: CredentialsFailure::SignOn, .. }) => {
             "sign in again: aws sso login"
         }
         Error::S3Settings(S3SettingsError::CredentialsFailed { failure: CredentialsFailure::NotSecure, .. }) => TRUST,
         Error::S3Settings(S3SettingsError::CredentialsFailed { .. }) => {
-            "fix that source, or choose another with AWS_PROFILE or --profile: where one source should have credentials, no \
-             other is tried"
+            "fix that source, or choose another with AWS_PROFILE or --profile: if a configured source of credentials fails, \
+             pos3 tries no other"
         }
         Error::S3Settings(S3SettingsError::UnknownAwsProfile { .. }) => {
             "check AWS_PROFILE and AWS_DEFAULT_PROFILE, or unset them; a profile of another server is named with --profile"
@@ -68,10 +68,11 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             S3SettingsError::CaBundle { .. } | S3SettingsError::Config(S3ConfigError::RootCertificates(_)),
         ) => "name a PEM file of the certificates to trust (--ca-bundle, AWS_CA_BUNDLE)",
         Error::State(StateError::Locked { .. }) => {
-            "wait until it has ended, or let this one wait with --lock-wait SECONDS"
+            "wait until it has ended, or make this command wait with --lock-wait SECONDS"
         }
         Error::State(StateError::Newer { .. }) => {
-            "use that version; or delete the file, which costs time and no data; or sync with --no-manifest"
+            "use that version, sync with --no-manifest, or delete the file: no data is lost, but the next sync compares more \
+             files"
         }
         Error::Store { source, .. } => return for_store(source),
         _ => return None,
@@ -97,11 +98,11 @@ fn for_one_file(location: &str) -> String {
 fn for_profile(error: &ProfileError) -> Option<String> {
     let hint = match error {
         ProfileError::Unknown { .. } => {
-            "write it down as [profiles.NAME] with endpoint = \"https://...\"; for Amazon with the usual credentials say \
+            "define it as [profiles.NAME] with endpoint = \"https://...\"; for Amazon with the usual credentials, write \
              s3://aws@BUCKET"
         }
         ProfileError::CredentialsUnreadable { .. } => {
-            "a profile with a credentials_file uses these credentials and no others"
+            "fix that file: a profile with a credentials_file uses no other credentials"
         }
         _ => return None,
     };

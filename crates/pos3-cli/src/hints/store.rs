@@ -48,18 +48,16 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
     let hint = match facts {
         Facts { code: "RequestTimeTooSkewed" | "RequestExpired", .. } => "set this machine's clock",
         Facts { code: "ExpiredToken" | "TokenRefreshRequired", are_credentials_from_known_source: true, .. } => {
-            "renew them there: new keys in the file, a new answer of the credential_process, or 'aws sso login'; then run \
-             the same command again"
+            "renew them there: write new keys to the file, fix the output of the credential_process, or run 'aws sso login'; \
+             then run the same command again"
         }
         Facts { code: "ExpiredToken" | "TokenRefreshRequired", .. } => return Some(for_expired(variable)),
         Facts { code: "SignatureDoesNotMatch", .. } => {
             "check AWS_SECRET_ACCESS_KEY, the region (--region) and this machine's clock"
         }
-        Facts { code: "NoSuchBucket", .. } => {
-            "check the bucket's name and the endpoint; buckets are not made by this program"
-        }
+        Facts { code: "NoSuchBucket", .. } => "check the bucket's name and the endpoint; pos3 does not create buckets",
         Facts { is_elsewhere: true, .. } => {
-            "set the bucket's region (--region, AWS_REGION), or the server it is on (--endpoint-url, AWS_ENDPOINT_URL_S3)"
+            "set the bucket's region (--region, AWS_REGION) or its server (--endpoint-url, AWS_ENDPOINT_URL_S3)"
         }
         Facts { code: "AuthorizationHeaderMalformed", region: None, expected_region, .. } => {
             let region = expected_region.unwrap_or("REGION");
@@ -69,11 +67,11 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
         // The message names the sources of credentials and their failures.
         Facts { kind: Kind::Unauthenticated, side: Side::Here, .. } => return None,
         Facts { kind: Kind::Unauthenticated, side: Side::Server, .. } => {
-            "check AWS_ACCESS_KEY_ID, and that --endpoint-url names the server it belongs to"
+            "check AWS_ACCESS_KEY_ID, and that --endpoint-url is the server that issued it"
         }
         Facts { kind: Kind::Archived, .. } => RESTORE,
         Facts { kind: Kind::Denied, side: Side::Server, .. } => {
-            "ask the bucket's owner to allow it: a sync needs s3:ListBucket, s3:GetObject, s3:PutObject, and with --delete \
+            "ask the bucket's owner for permission: a sync needs s3:ListBucket, s3:GetObject, s3:PutObject, and with --delete \
              s3:DeleteObject"
         }
         Facts { kind: Kind::Denied, side: Side::Here, .. } => "check the permissions of the file or directory",
@@ -90,15 +88,15 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
             "end other programs, or use fewer requests at once: --concurrency 8"
         }
         Facts { kind: Kind::Exhausted, system: Some(Errno::FBIG), .. } => {
-            "raise the limit of file sizes (ulimit -f), or use a file system that holds larger files"
+            "raise the limit of file sizes (ulimit -f), or use a file system that supports larger files"
         }
         Facts { kind: Kind::Exhausted, is_temporary_file: true, .. } => TEMPORARY,
         Facts { kind: Kind::Exhausted, side: Side::Server, .. } => {
-            "free some space on the server, or raise the bucket's quota, then run the same command again: it copies what \
-             is missing"
+            "free some space on the server, or raise the bucket's quota, then run the same command again: it copies only the \
+             missing files"
         }
         Facts { kind: Kind::Exhausted, .. } => {
-            "free some space, then run the same command again: it copies what is missing"
+            "free some space, then run the same command again: it copies only the missing files"
         }
         _ => return None,
     };
@@ -142,8 +140,8 @@ fn for_expired(variable: impl Fn(&str) -> Option<String>) -> String {
     let keys = of("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_else(|| "~/.aws/credentials".to_owned());
     let config = of("AWS_CONFIG_FILE").unwrap_or_else(|| "~/.aws/config".to_owned());
     format!(
-        "renew the credentials of the AWS profile '{profile}': its keys in {keys}, or what its credential_process in {config} \
-         prints, or the sign-on (aws sso login); those of s3://PROFILE@… are in the profile's credentials_file"
+        "renew the credentials of the AWS profile '{profile}': its keys in {keys}, its credential_process in {config}, or its \
+         sign-on (aws sso login); those of s3://PROFILE@… are in the profile's credentials_file"
     )
 }
 

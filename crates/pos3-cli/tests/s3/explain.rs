@@ -24,15 +24,20 @@ fn one_path_is_explained() {
         ("changed", &[], "upload: d/changed to s3://data/d/changed", "size differs"),
         ("changed", &["--delete"], "upload: d/changed to s3://data/d/changed", "size differs"),
         ("same", &["--size-only"], "nothing", "sizes are equal"),
-        ("old", &[], "nothing", "only the target has it, and --delete, which would delete it, was not given"),
-        ("old", &["--delete"], "delete: s3://data/d/old", "only the target has it, and --delete was given"),
+        ("old", &[], "nothing", "only the target has it; it would be deleted with --delete"),
+        (
+            "old",
+            &["--delete"],
+            "delete: s3://data/d/old",
+            "only the target has it; --delete deletes it after everything else",
+        ),
         (
             "x.log",
             &["--exclude", "*.log"],
             "nothing",
-            "left out by --exclude '*.log'; it is neither copied nor deleted",
+            "excluded by --exclude '*.log'; it is neither copied nor deleted",
         ),
-        ("nowhere", &[], "nothing", "it is on neither side"),
+        ("nowhere", &[], "nothing", "it exists on neither side"),
     ] {
         let (found, because) = answer(&cloud, path, options);
         assert_eq!(found, would, "{path} {options:?}");
@@ -46,7 +51,7 @@ fn the_deciding_line_of_a_file_is_named() {
     let cloud = Cloud::new(&[("d/build/out", "1"), ("ignore", "# these are made\n\nbuild/\n*.tmp\n")]);
     let ended = cloud.run(&["explain", "d", "s3://data/d", "build/out", "--exclude-from", "ignore"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.out.contains("filter      left out by line 3 of 'ignore': build/\n"), "{}", ended.out);
+    assert!(ended.out.contains("filter      excluded by line 3 of 'ignore': build/\n"), "{}", ended.out);
     let (_, told) = cloud.json(&["explain", "d", "s3://data/d", "build/out", "--exclude-from", "ignore"]);
     assert_eq!(
         told["rule"],
@@ -94,9 +99,9 @@ fn a_clash_and_what_makes_room_for_it() {
     };
     let (outcome, reason) = download(&[]);
     assert_eq!(outcome, "skip");
-    assert!(reason.contains("'name' exists") && reason.ends_with("--delete may make room for it"), "{reason}");
+    assert!(reason.contains("'name' exists") && reason.ends_with("--delete may free the path"), "{reason}");
     let (outcome, reason) = download(&["--delete"]);
-    assert_eq!((outcome.as_str(), reason.contains("'name' stands in the way")), ("replace", true), "{reason}");
+    assert_eq!((outcome.as_str(), reason.contains("'name' has the same path")), ("replace", true), "{reason}");
 }
 
 #[cfg(unix)]
@@ -107,7 +112,7 @@ fn what_the_source_may_have_below_a_link_is_said_to_be_protected() {
     for options in [&[][..], &["--delete"]] {
         let (would, reason) = answer(&cloud, "link/in/side", options);
         let expected =
-            "in the source it would lie below 'link', and it is a symbolic link; so it is not taken for absent";
+            "in the source it would be below 'link', and it is a symbolic link; so it is not treated as absent";
         assert_eq!((would.as_str(), reason.as_str()), ("nothing", expected), "{options:?}");
     }
     let (would, _) = answer(&cloud, "linked", &["--delete"]);

@@ -70,7 +70,7 @@ fn what_is_stale_is_refused_one_by_one_and_the_rest_is_done() {
         assert!(line.contains(&format!("the {side} has changed since")), "{line}");
     }
     assert!(ended.err.contains("withheld   1 delete, because not everything was copied"), "{}", ended.err);
-    assert!(ended.err.contains("hint: look at what changed meanwhile"), "{}", ended.err);
+    assert!(ended.err.contains("hint: check the changed files"), "{}", ended.err);
     assert_eq!(cloud.server.keys(BUCKET), ["d/fine", "d/old", "d/theirs"]);
     assert_eq!(cloud.server.object(BUCKET, "d/theirs").unwrap().bytes, "precious");
 }

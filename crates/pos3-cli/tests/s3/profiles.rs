@@ -82,7 +82,7 @@ fn keys_never_fall_back() {
     let lost = two.run(&["ls", "s3://lost@data"], &FAR_KEYS);
     assert_eq!(lost.code, Some(1), "{lost:?}");
     assert!(lost.err.contains("profile 'lost': cannot read the credentials in '"), "{lost:?}");
-    assert!(lost.err.contains("hint: a profile with a credentials_file uses these credentials"), "{lost:?}");
+    assert!(lost.err.contains("hint: fix that file: a profile with a credentials_file"), "{lost:?}");
     let none = two.run(&["ls", "s3://plain@data"], &[]);
     assert!(none.err.contains("no S3 credentials found; looked at the environment"), "{none:?}");
     assert_eq!(two.requests(), 0);
@@ -119,7 +119,7 @@ fn a_profile_that_cannot_be_used_is_a_usage_error_that_says_why() {
         (&["cleanup", "s3://nobody@data"][..], ["there is no profile 'nobody'; '", "'broken', 'far', 'lab', 'lost'"]),
         (
             &["cleanup", "s3://data", "--profile", "nobody"],
-            ["'s3://nobody@data' cannot be opened", "hint: write it down as"],
+            ["'s3://nobody@data' cannot be opened", "hint: define it as"],
         ),
         (
             &["cleanup", "s3://broken@data"],

@@ -271,7 +271,10 @@ fn a_program_that_removes_too_much_loses_no_output() {
     let places = ["--sync", "out=s3://data/out", "--delete-remote"];
     let ended = run(&cloud, &sh(&places, script));
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("hint: nothing was deleted; if so many are meant, say --max-delete 30\n"), "{ended:?}");
+    assert!(
+        ended.err.contains("hint: nothing was deleted; if so many deletes are intended, add --max-delete 30\n"),
+        "{ended:?}"
+    );
     assert_eq!(cloud.server.keys(BUCKET).len(), 31);
     let ended = run(&cloud, &sh(&[&places[..], &["--max-delete", "100%"]].concat(), script));
     assert_eq!(ended.code, Some(0), "{ended:?}");

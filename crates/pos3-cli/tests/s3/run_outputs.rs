@@ -99,7 +99,7 @@ fn a_single_upload_or_sync_reports_an_object_of_the_other_shape_too() {
             let ended = cloud.run(command);
             assert_eq!(ended.code, Some(1), "{command:?}: {ended:?}");
             assert!(ended.err.contains("a download will fail because a disk cannot hold both"), "{}", ended.err);
-            assert!(ended.err.contains("hint: the copies were made; delete the old objects"), "{}", ended.err);
+            assert!(ended.err.contains("hint: all copies were made; delete the old objects"), "{}", ended.err);
             assert_eq!(cloud.server.keys(BUCKET), ["o/m", "o/m/w"]);
             let ended = cloud.run(&[command, &["--delete", "--max-delete", "1"]].concat());
             assert_eq!((ended.code, cloud.server.keys(BUCKET).len()), (Some(0), 1), "{ended:?}");

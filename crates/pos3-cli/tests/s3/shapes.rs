@@ -36,7 +36,8 @@ fn an_empty_directory_of_an_earlier_try_gives_way_to_the_file() {
     let script = r#"echo weights > "$POS3_PATH_M""#;
     let failed = run(&cloud, &sh(&["--sync", "m=s3://data/m/model.ckpt"], script));
     assert!(failed.code != Some(0), "{failed:?}");
-    let hint = "hint: m is an empty directory; if it is to be one file, say --sync-file m=s3://data/m/model.ckpt\n";
+    let hint =
+        "hint: m is an empty directory; if it should be a single file, use --sync-file m=s3://data/m/model.ckpt\n";
     assert!(failed.err.contains(hint), "{}", failed.err);
     let ended = run(&cloud, &sh(&["--sync-file", "m=s3://data/m/model.ckpt"], script));
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -237,7 +237,7 @@ mod tests {
             (
                 down,
                 Diff::Shielded { source: Entry::file("k/x", 1), by: "k/".into(), why: Protection::Symlink },
-                "skip: in the target it would lie below 'k/', and it is a symbolic link",
+                "skip: in the target it would be below 'k/', and it is a symbolic link",
             ),
             (
                 down,

@@ -14,8 +14,8 @@ use crate::size;
 pub(super) fn write(out: &mut Out<'_>, args: &ExplainArgs, explanation: &Explanation, words: &Words) -> io::Result<()> {
     let Explanation { key, rule: decided, source, target, .. } = explanation;
     let (from, to) = (&args.job.from, &args.job.to);
-    let filter = decided.as_ref().map_or("no rule matches: it is in".to_owned(), |decided| {
-        let effect = if decided.effect == Effect::Exclude { "left out by" } else { "taken by" };
+    let filter = decided.as_ref().map_or("included, because no rule matches".to_owned(), |decided| {
+        let effect = if decided.effect == Effect::Exclude { "excluded by" } else { "included by" };
         format!("{effect} {}", rule(decided))
     });
     writeln!(out, "path        {key}")?;

@@ -24,9 +24,9 @@ pub(super) struct Account<'a> {
     pub(super) inputs: Vec<Input<'a>>,
     /// How the program ended, if that is known.
     pub(super) status: Option<ExitStatus>,
-    /// The first signal, if one came.
+    /// The first signal, if there was one.
     pub(super) signal: Option<Signal>,
-    /// Whether processes of the program still ran when it had ended.
+    /// Whether processes of the program were still running after it had ended.
     pub(super) are_processes_left: bool,
     /// The totals of each place, from the start of the program to the end of the session.
     pub(super) statuses: Vec<Status>,
@@ -95,7 +95,7 @@ impl Account<'_> {
     }
 
     fn write_lines(&self) {
-        let how = self.status.map_or_else(|| "the program's end is not known".to_owned(), program::words);
+        let how = self.status.map_or_else(|| "the exit status of the program is unknown".to_owned(), program::words);
         let signal = self.signal.map(|signal| format!(", after {}", signal.name())).unwrap_or_default();
         say(&format!("{how}{signal}"));
         for output in self.outputs() {
@@ -124,6 +124,7 @@ fn shape_hint(kind: Use, place: &Place, path: &Path) -> Option<String> {
         Location::Local(_) => false,
     };
     let (name, url) = (&place.name, place.url());
-    let hint = || format!("hint: {name} is an empty directory; if it is to be one file, say {option} {name}={url}");
+    let hint =
+        || format!("hint: {name} is an empty directory; if it should be a single file, use {option} {name}={url}");
     (is_empty && has_name).then(hint)
 }

@@ -37,7 +37,7 @@ fn hint(error: &SessionError) -> Option<String> {
     match error {
         SessionError::Transfer { report, .. } => match &report.0.stopped {
             Some(Stop::Refused(Refusal::TooManyDeletes { deletes, .. })) => {
-                Some(format!("nothing was deleted; if so many are meant, say --max-delete {deletes}"))
+                Some(format!("nothing was deleted; if so many deletes are intended, add --max-delete {deletes}"))
             }
             None if report.0.failed.is_empty() => for_skips(&report.0),
             _ => None,

@@ -16,8 +16,8 @@ fn told(account: &Account, error: &str) -> [String; 2] {
 
 const FILES: &str = "'HOME/.aws/config' or 'HOME/.aws/credentials'";
 
-const FAILED: &str = "hint: fix that source, or choose another with AWS_PROFILE or --profile: where one source should have \
-                      credentials, no other is tried";
+const FAILED: &str = "hint: fix that source, or choose another with AWS_PROFILE or --profile: if a configured source of \
+                      credentials fails, pos3 tries no other";
 
 #[test]
 fn nothing_at_all() {
