@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::BufRead;
 use std::process::{ChildStdout, Command};
+use std::time::{Duration, SystemTime};
 
 use pos3_tests::server::{Etags, Operation};
+use serde_json::Value;
 
 use super::run::{run, sh, start, stored, wait_for, wait_until};
 use super::{BUCKET, Cloud};
@@ -82,6 +84,14 @@ fn meanwhile_in(
     (cloud, ended)
 }
 
+/// Touches a file while no session runs.
+fn touch_here(cloud: &Cloud, file: &str, touch: &str) {
+    let (file, here) = (cloud.program.path(file), cloud.program.path(""));
+    let mut command = Command::new("sh");
+    command.args(["-c", touch]).env("f", file).env("PWD", &here).current_dir(here);
+    assert!(command.status().unwrap().success(), "{touch}");
+}
+
 #[test]
 fn a_file_whose_content_did_not_change_does_not_replace_what_others_stored() {
     for (what, touch) in TOUCHES {
@@ -155,14 +165,7 @@ fn a_file_whose_content_did_not_change_is_no_conflict_when_the_next_session_begi
         let places = ["--sync", "c=s3://data/c"];
         assert_eq!(run(&cloud, &sh(&places, r#"echo old > "$POS3_PATH_C/f""#)).code, Some(0));
         cloud.server.put(BUCKET, "c/f", "new\n");
-        let file = cloud.program.path("cache/_/data/c/f");
-        let touched = Command::new("sh")
-            .args(["-c", touch])
-            .env("f", file)
-            .env("PWD", cloud.program.path(""))
-            .current_dir(cloud.program.path(""))
-            .status();
-        assert!(touched.unwrap().success(), "{what}");
+        touch_here(&cloud, "cache/_/data/c/f", touch);
         let ended = run(&cloud, &sh(&places, r#"cat "$POS3_PATH_C/f""#));
         assert_eq!((ended.code, ended.out.as_str()), (Some(0), "new\n"), "{what}: {ended:?}");
     }
@@ -191,5 +194,56 @@ fn a_touched_file_that_a_failed_run_left_replaces_nothing_that_others_stored() {
         cloud.server.put(BUCKET, "c/f", "theirs\n");
         let ended = run(&cloud, &sh(&places, r#"echo made > "$POS3_PATH_C/f""#));
         assert_eq!((ended.code, stored(&cloud, "c/f").as_deref()), (Some(0), Some("made\n")), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_file_that_a_failed_run_left_replaces_nothing_that_others_stored_however_late_it_was_touched() {
+    let dirs = [("mv its directory away and back", r#"d=$(dirname "$f"); mv "$d" "$d.away"; mv "$d.away" "$d""#)];
+    for more in [&[][..], &["--no-manifest"]] {
+        for (what, touch) in TOUCHES.into_iter().chain(dirs) {
+            let cloud = Cloud::new(&[]);
+            let places = [&["--upload", "d=s3://data/d"][..], more].concat();
+            let file = "cache/_/data/d/a";
+            let failed = run(&cloud, &sh(&places, r#"echo ours > "$POS3_PATH_D/a"; exit 7"#));
+            assert_eq!(failed.code, Some(7), "{failed:?}");
+            cloud.server.put(BUCKET, "d/a", "theirs\n");
+            cloud.server.set_modified(BUCKET, "d/a", SystemTime::now() - Duration::from_secs(60));
+            touch_here(&cloud, file, touch);
+            let ended = run(&cloud, &sh(&[&places[..], &["--json-report", "report"]].concat(), "true"));
+            let found = (ended.code, stored(&cloud, "d/a"));
+            assert_eq!(found, (Some(1), Some("theirs\n".to_owned())), "{what} {more:?}: {ended:?}");
+            let pair = format!("'{}' and 's3://data/d/a' conflict: ", cloud.program.path(file).display());
+            assert!(ended.err.contains(&pair), "{what}: {}", ended.err);
+            let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+            assert_eq!(report["complete"], false, "{what}: {report}");
+            assert_eq!(fs::read_to_string(cloud.program.path(file)).unwrap(), "ours\n", "{what}");
+            // Without another object, the file is uploaded.
+            cloud.server.remove(BUCKET, "d/a");
+            assert_eq!(run(&cloud, &sh(&places, "true")).code, Some(0), "{what}");
+            assert_eq!(stored(&cloud, "d/a").unwrap(), "ours\n", "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_sync_replaces_no_object_that_appeared_while_it_ran_and_names_the_pair() {
+    // The program's file is later than the object of the other writer in both cases.
+    for script in [r#"echo ours > "$f""#, r#"chmod 600 "$f""#] {
+        let cloud = Cloud::new(&[]);
+        let places = ["--sync", "c=s3://data/c", "--interval", "1000"];
+        let waiting = format!(
+            r#"f="$POS3_PATH_C/f"; echo ours > "$f"; echo ready; while [ ! -f "$PWD/go" ]; do sleep 0.02; done; {script}"#
+        );
+        let mut child = start(&cloud, &sh(&places, &waiting));
+        let _out = wait_for(&mut child, "ready");
+        cloud.server.put(BUCKET, "c/f", "theirs\n");
+        cloud.server.set_modified(BUCKET, "c/f", SystemTime::now() - Duration::from_secs(60));
+        fs::write(cloud.program.path("go"), "").unwrap();
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!((ended.code, stored(&cloud, "c/f").as_deref()), (Some(1), Some("theirs\n")), "{script}: {ended:?}");
+        let file = cloud.program.path("cache/_/data/c/f");
+        assert!(ended.err.contains(&format!("'{}' and 's3://data/c/f' conflict: ", file.display())), "{}", ended.err);
+        assert_eq!(fs::read_to_string(file).unwrap(), "ours\n");
     }
 }

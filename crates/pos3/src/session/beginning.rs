@@ -5,10 +5,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use pos3_core::{Digest, Entry, Key};
-use pos3_local::last_change;
 
 use super::noted::Noted;
 
@@ -26,8 +24,6 @@ pub(super) struct Beginning {
 pub(super) struct Leftover {
     size: u64,
     digest: Option<Digest>,
-    /// The time of its last change before the session.
-    changed: Option<SystemTime>,
 }
 
 /// Where the current content of a file is from.
@@ -35,11 +31,11 @@ pub(super) struct Leftover {
 pub(super) enum Origin {
     /// The program of this session wrote it, or it was stored when the session began and has another fingerprint now.
     Program,
-    /// It is unchanged since before the session. It was last changed at this time.
-    Before(Option<SystemTime>),
+    /// It is unchanged since before the session.
+    Before,
     /// It is from before the session if it has this digest, and otherwise from the program. Without a digest, this is
     /// unknown.
-    Either { before: Option<SystemTime>, digest: Option<Digest> },
+    Either { digest: Option<Digest> },
 }
 
 impl Beginning {
@@ -47,7 +43,7 @@ impl Beginning {
     pub(super) fn take(&self, file: &Entry, digest: Option<Digest>, is_leftover: bool) {
         self.files.note_file(file);
         if is_leftover {
-            let leftover = Leftover { size: file.size, digest, changed: changed_at(file) };
+            let leftover = Leftover { size: file.size, digest };
             self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).insert(file.key.clone(), leftover);
         }
     }
@@ -55,17 +51,12 @@ impl Beginning {
     /// Returns where the content of a file is from.
     pub(super) fn origin(&self, file: &Entry) -> Origin {
         if self.files.has_file(file) {
-            return Origin::Before(changed_at(file));
+            return Origin::Before;
         }
         let leftover = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).get(&file.key).copied();
         match leftover {
-            Some(then) if then.size == file.size => Origin::Either { before: then.changed, digest: then.digest },
+            Some(then) if then.size == file.size => Origin::Either { digest: then.digest },
             Some(_) | None => Origin::Program,
         }
     }
-}
-
-/// Returns the time of the last change of a file.
-pub(super) fn changed_at(file: &Entry) -> Option<SystemTime> {
-    file.fingerprint.as_ref().and_then(last_change).or(file.modified)
 }

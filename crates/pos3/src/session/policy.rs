@@ -4,14 +4,10 @@
 //! data, and unchanged data is never newer. All these decisions of a session are made here, from one table of the known
 //! states of both sides.
 
-use std::time::SystemTime;
-
-use pos3_core::{
-    ByContent, Digest, Entry, Kind, Objection, Overwritable, PendingWrite, Protection, Side, SkipReason, Tree,
-};
+use pos3_core::{ByContent, Digest, Entry, Kind, Objection, Overwritable, PendingWrite, Protection, Side, SkipReason};
 use pos3_local::last_change;
 
-use super::beginning::{Beginning, Origin, changed_at};
+use super::beginning::{Beginning, Origin};
 use super::known::{Known, Match, Recorded, Sides, Way};
 use super::noted::Noted;
 use super::options::RemoteOverwrite;
@@ -27,8 +23,6 @@ pub(super) struct Policy {
     pub(super) at_begin: Beginning,
     /// The objects whose local files have become symbolic links, recorded by an upload.
     pub(super) behind_links: Noted,
-    /// The remote side, whose clock determines the times of objects.
-    pub(super) remote: Tree,
 }
 
 /// Whether changes are transferred in both directions.
@@ -66,9 +60,9 @@ struct Contents {
 }
 
 impl Policy {
-    pub(super) fn new(registration: &Registration, remote: Tree) -> Self {
+    pub(super) fn new(registration: &Registration) -> Self {
         let (known, evidence) = (registration.memory.known.clone(), &registration.evidence);
-        Self { known, at_begin: evidence.at_begin(), behind_links: evidence.behind_links.clone(), remote }
+        Self { known, at_begin: evidence.at_begin(), behind_links: evidence.behind_links.clone() }
     }
 
     /// Returns the rule that decides which local files the download of a two-way sync may write.
@@ -117,19 +111,17 @@ impl Policy {
                 // Data that may be unchanged never replaces the data of another writer.
                 (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
                 // A file from before the session is not output of this program.
-                (Changed::Both, Some(_), _) if matches!(origin, Origin::Before(_)) => Some(SkipReason::Conflict),
-                // A file from before the session may be left from an earlier program, and the object may be newer.
-                (Changed::Unknown, Some(object), _) => match (origin, reach) {
-                    (Origin::Before(changed), _) => self.unless_later(changed, object),
-                    (_, Reach::TwoWay) => self.unless_later(changed_at(file), object),
-                    (_, Reach::OneWay) => None,
-                },
+                (Changed::Both, Some(_), _) if origin == Origin::Before => Some(SkipReason::Conflict),
+                // The times of the two sides decide nothing: `chmod` or `mv` makes any file later than the object.
+                (Changed::Unknown, Some(_), _) if origin == Origin::Before => Some(SkipReason::Later),
+                // The program of this session never had the object, so it did not mean to replace it.
+                (Changed::Unknown, Some(_), Reach::TwoWay) => Some(SkipReason::Later),
                 _ => None,
             };
             let changed = self.changed(write, file, object, Way::Up);
             match self.at_begin.origin(file) {
-                Origin::Either { before, digest } if object.is_some() => {
-                    let from_before = why(&changed.if_certain(), Origin::Before(before));
+                Origin::Either { digest } if object.is_some() => {
+                    let from_before = why(&changed.if_certain(), Origin::Before);
                     by_origin(
                         objection(changed, Side::Source, |changed| why(changed, Origin::Program)),
                         from_before,
@@ -183,16 +175,6 @@ impl Policy {
         digests.dedup();
         Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete })
     }
-
-    /// Returns no reason if a file that was last changed at this time is certainly later than an object.
-    ///
-    /// The age of a file is the time of its last change of any kind, which no program can set. So a copy that preserves
-    /// an older modification time is still later.
-    fn unless_later(&self, changed: Option<SystemTime>, object: &Entry) -> Option<SkipReason> {
-        let latest = object.modified.map(|modified| self.remote.store().capabilities().clock.range(modified).1);
-        let is_later = changed.zip(latest).is_some_and(|(changed, latest)| changed > latest);
-        (!is_later).then_some(SkipReason::Later)
-    }
 }
 
 impl Changed {
@@ -242,7 +224,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
-    use pos3_core::{Agreement, Fingerprint, Key, MemoryStore, Row, RowChange};
+    use pos3_core::{Agreement, Fingerprint, Key, Row, RowChange};
 
     use super::*;
 
@@ -270,12 +252,7 @@ mod tests {
         let policy = || {
             let known = Known::default();
             own.iter().for_each(|own| known.note(own, Way::Up));
-            Policy {
-                known,
-                at_begin: Beginning::default(),
-                behind_links: Noted::default(),
-                remote: Tree::new(Arc::new(MemoryStore::new())),
-            }
+            Policy { known, at_begin: Beginning::default(), behind_links: Noted::default() }
         };
         let answered = |objection| match objection {
             Objection::Stay(why) => Some(why),
@@ -331,7 +308,14 @@ mod tests {
             ),
             ("the file was changed", &f2, Some(&e1), known(), none(), [None, Some(Newer), None]),
             ("both were changed", &f2, Some(&e2), known(), none(), [None, Some(Conflict), None]),
-            ("nothing is known, the file is later", &f1, Some(&early), none(), none(), [None, Some(Later), None]),
+            (
+                "nothing is known, the file is later",
+                &f1,
+                Some(&early),
+                none(),
+                none(),
+                [Some(Later), Some(Later), None],
+            ),
             (
                 "nothing is known, the object is later",
                 &f1,
@@ -413,32 +397,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing_later() {
+    fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing() {
         let at_begin = Beginning::default();
         at_begin.take(&entry("f1", 10), None, false);
-        let policy = Policy {
-            known: Known::default(),
-            at_begin,
-            behind_links: Noted::default(),
-            remote: Tree::new(Arc::new(MemoryStore::new())),
-        };
-        let rule = |overwrite| policy.clone().upload(Reach::OneWay, overwrite);
+        let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
         let later = Objection::Stay(SkipReason::Later);
-        for (file, age, expected) in
-            [("f1", 20, &later), ("f1", 10, &later), ("f1", 5, &Objection::None), ("f2", 20, &Objection::None)]
-        {
-            let (file, object) = (entry(file, 10), entry("e1", age));
-            assert_eq!(&rule(RemoteOverwrite::UnlessTheirs).objection(&file, Some(&object), None), expected, "{age}");
-            assert_eq!(rule(RemoteOverwrite::Always).objection(&file, Some(&object), None), Objection::None);
+        for reach in [Reach::OneWay, Reach::TwoWay] {
+            let rule = |overwrite| policy.clone().upload(reach, overwrite);
+            // The object is later, as old, and older.
+            for age in [20, 10, 5] {
+                let (file, object) = (entry("f1", 10), entry("e1", age));
+                let usual = rule(RemoteOverwrite::UnlessTheirs);
+                assert_eq!(usual.objection(&file, Some(&object), None), later, "{reach:?} {age}");
+                assert_eq!(usual.objection(&file, None, None), Objection::None, "{reach:?}");
+                let always = rule(RemoteOverwrite::Always).objection(&file, Some(&object), None);
+                assert_eq!(always, Objection::None, "{reach:?} {age}");
+            }
         }
+        let made = policy.upload(Reach::OneWay, RemoteOverwrite::UnlessTheirs);
+        assert_eq!(made.objection(&entry("f2", 10), Some(&entry("e1", 20)), None), Objection::None);
     }
 
     #[test]
     fn a_file_that_was_here_before_the_session_replaces_no_object_that_changed_since_both_were_equal() {
         let at_begin = Beginning::default();
         at_begin.take(&entry("f2", 10), None, false);
-        let remote = Tree::new(Arc::new(MemoryStore::new()));
-        let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default(), remote };
+        let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
         let known = row("f1", "e1");
         for (file, object, expected) in [
             ("f2", Some("e2"), Some(SkipReason::Conflict)),
@@ -472,15 +456,14 @@ mod tests {
         for (digest, row, age, expected) in [
             // The answers if the content is the same, is different, and cannot be determined.
             (Some(digest), None, 20, [Some(Later), None, Some(Later)]),
-            (Some(digest), None, 5, [None, None, None]),
+            (Some(digest), None, 5, [Some(Later), None, Some(Later)]),
             (Some(digest), Some(&known), 20, [Some(Conflict), None, Some(Conflict)]),
             (None, None, 20, [Some(Later), Some(Later), Some(Later)]),
             (None, Some(&known), 20, [Some(Conflict), Some(Conflict), Some(Conflict)]),
         ] {
             let at_begin = Beginning::default();
             at_begin.take(&entry("f2", 10), digest, true);
-            let remote = Tree::new(Arc::new(MemoryStore::new()));
-            let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default(), remote };
+            let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
             // `chmod` gives the file another fingerprint and a later time.
             let rule = policy.upload(Reach::OneWay, RemoteOverwrite::UnlessTheirs);
             let found = match rule.objection(&entry("f3", 30), Some(&entry("e2", age)), row) {
@@ -495,9 +478,7 @@ mod tests {
     #[test]
     fn objects_are_written_over_where_that_was_asked_for() {
         let (file, object) = (entry("f1", 10), entry("e2", 20));
-        let remote = Tree::new(Arc::new(MemoryStore::new()));
-        let policy =
-            Policy { known: Known::default(), at_begin: Beginning::default(), behind_links: Noted::default(), remote };
+        let policy = Policy { known: Known::default(), at_begin: Beginning::default(), behind_links: Noted::default() };
         let rule = policy.upload(Reach::OneWay, RemoteOverwrite::Always);
         assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
     }

@@ -54,10 +54,10 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let mut options = observed(options, inner.observer.clone());
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
-        let policy = Policy::new(&registration, ends.remote.clone());
+        let policy = Policy::new(&registration);
         options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
     } else {
-        options = keeping_output(options, &registration, unsaved::below(&inner, &local_path), &ends.remote);
+        options = keeping_output(options, &registration, unsaved::below(&inner, &local_path));
     }
     let options = held.remember_download(options, &registration.memory);
     let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
@@ -122,7 +122,7 @@ pub(super) async fn upload_watched(
         None => inner.observer.clone(),
     });
     let observer: Arc<dyn Observer> = Arc::new(Counting { history: registration.history.clone(), next });
-    let options = upload_options(inner, registration, &ends)?;
+    let options = upload_options(inner, registration)?;
     let other_shapes = match occasion {
         // The program may still remove the object, or the end may delete it.
         Occasion::Work => OtherShapes::Ignored,
@@ -232,7 +232,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Some(ends) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
-            let options = observed(upload_options(inner, registration, &ends)?, inner.observer.clone());
+            let options = observed(upload_options(inner, registration)?, inner.observer.clone());
             let deletes = Deletes::new(registration, Occasion::End);
             deletes.remember(&registration.evidence, held.mount_points(Side::Source).await);
             let options = deletes.allow(options, registration, &ends.local);
@@ -243,7 +243,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Ends { remote, local, copy } = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
             let options = observed(options, inner.observer.clone());
-            let options = keeping_output(options, registration, unsaved::below(inner, copy.path()), &remote);
+            let options = keeping_output(options, registration, unsaved::below(inner, copy.path()));
             (remote, local, held.remember_download(options, &registration.memory))
         }
     };
@@ -275,11 +275,11 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
 }
 
 /// Prevents a download from changing output that was not uploaded.
-fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: Unsaved, remote: &Tree) -> SyncOptions {
+fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: Unsaved) -> SyncOptions {
     if unsaved.is_empty() {
         return options;
     }
-    let policy = Policy::new(registration, remote.clone());
+    let policy = Policy::new(registration);
     let deletable = {
         let unsaved = unsaved.clone();
         Deletable::when(move |file, row| {
@@ -289,9 +289,9 @@ fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: Un
     options.with_overwritable(policy.keeping_output(unsaved)).with_deletable(deletable.otherwise(SkipReason::Unsaved))
 }
 
-fn upload_options(inner: &Inner, registration: &Registration, ends: &Ends) -> Result<SyncOptions, SessionError> {
+fn upload_options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
     let options = options(inner, registration)?;
-    let policy = Policy::new(registration, ends.remote.clone());
+    let policy = Policy::new(registration);
     Ok(match &registration.kind {
         Kind::Download(_) => options,
         Kind::Upload(upload) => options.with_overwritable(policy.upload(Reach::OneWay, upload.overwrite)),
