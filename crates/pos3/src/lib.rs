@@ -39,6 +39,7 @@ mod profile;
 mod registry;
 #[cfg(feature = "s3")]
 mod s3;
+mod seen_file;
 mod session;
 mod signal;
 mod small_file;
@@ -57,6 +58,7 @@ pub use profile::{Profile, ProfileError, Profiles};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
 pub use s3::{CredentialsFailure, Looked, S3Provider, S3Settings, S3SettingsError};
+pub use seen_file::{Replaced, SeenFile};
 pub use session::{
     ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete,
     RemoteOverwrite, ScopeError, Session, SessionBuilder, SessionError, Shape, Status, SyncBothOptions, TransferPlan,

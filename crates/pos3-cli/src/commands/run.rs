@@ -77,7 +77,7 @@ impl Execute for RunArgs {
         match perform(self, invocation).await {
             Ok(account) => account.give(report_file),
             Err(error) => {
-                if let Some(Err(unwritten)) = report_file.map(|mut file| file.refuse(invocation, &error)) {
+                if let Some(Err(unwritten)) = report_file.map(|file| file.refuse(invocation, &error)) {
                     invocation.report(&unwritten);
                 }
                 Err(error)

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::path::PathBuf;
 
 use pos3_core::{Key, SpillError};
 
@@ -43,8 +44,14 @@ pub enum PlanFileError {
     #[error("cannot write the action on '{0}'")]
     Unwritable(Key),
     /// The path has a file that is not a plan. It may be one of the files that the plan is about.
-    #[error("the file exists and is not a plan; remove it or name another file")]
+    #[error("the file exists and is not a complete plan; remove it or name another file")]
     Occupied,
+    /// Another process wrote to the file while the plan was written. Its content stays.
+    #[error("another process changed the file meanwhile, and it stays; the plan is in '{}'", plan.display())]
+    Changed {
+        /// The file that contains the plan.
+        plan: PathBuf,
+    },
     /// The server of a location is unknown.
     #[error(transparent)]
     Server(#[from] Box<Error>),

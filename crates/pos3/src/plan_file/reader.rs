@@ -73,16 +73,30 @@ impl<R: BufRead> PlanReader<R> {
                 plan.push(&action)?;
             }
         }
+        self.check_count(found)?;
+        once_each(keys)?;
+        Ok(plan)
+    }
+
+    /// Reads the file to its end and checks that it has the lines of a plan and no others. Such a file may be replaced by
+    /// another plan. Whether the actions can be executed does not matter.
+    pub(super) fn check_whole(mut self) -> Result<(), PlanFileError> {
+        let mut found = 0;
+        while let Some(line) = self.lines.next()? {
+            let _: ActionRecord = self.lines.parse(&line)?;
+            found += 1;
+        }
+        self.check_count(found)
+    }
+
+    fn check_count(&self, found: u64) -> Result<(), PlanFileError> {
         match self.header.actions {
             expected if found < expected => Err(PlanFileError::Cut { expected, found }),
             expected if found > expected => {
                 let problem = format!("the header states {expected} actions, but there is another one");
                 Err(PlanFileError::line(expected + 2, &problem))
             }
-            _ => {
-                once_each(keys)?;
-                Ok(plan)
-            }
+            _ => Ok(()),
         }
     }
 

@@ -243,7 +243,11 @@ fn a_file_that_is_not_a_plan_is_never_replaced() {
     let path = directory.path().join("data.bin");
     let header =
         PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
-    for content in [&b"data"[..], b"{\"format\":\"other\",\"version\":1}\n", &[0xff; 64], b"{}"] {
+    let whole = text();
+    let (longer, cut) = (format!("{whole}my notes\n"), &whole[..whole.len() - 1 - whole.lines().last().unwrap().len()]);
+    let first = format!("{}\nmy notes\n", whole.lines().next().unwrap());
+    let others = [&b"data"[..], b"{\"format\":\"other\",\"version\":1}\n", &[0xff; 64], b"{}", b"\n"];
+    for content in others.into_iter().chain([longer.as_bytes(), cut.as_bytes(), first.as_bytes()]) {
         std::fs::write(&path, content).unwrap();
         let refused = save_plan(&path, &header, &plan());
         assert!(matches!(refused, Err(PlanFileError::Occupied)), "{refused:?}");
@@ -252,4 +256,25 @@ fn a_file_that_is_not_a_plan_is_never_replaced() {
     std::fs::write(&path, "").unwrap();
     save_plan(&path, &header, &plan()).unwrap();
     save_plan(&path, &header, &plan()).unwrap();
+}
+
+#[test]
+fn a_file_that_changes_while_the_plan_is_written_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plan.jsonl");
+    let header =
+        PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    save_plan(&path, &header, &plan()).unwrap();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(directory.path().join("plan.jsonl.1"), "another").unwrap();
+    let (seen, _) = crate::SeenFile::look(&path, |_| ()).unwrap();
+    let mut new = seen.stage(0o600).unwrap();
+    write_plan(&mut new, &header, &plan()).unwrap();
+    std::fs::write(&path, format!("{whole}my notes\n")).unwrap();
+    let crate::Replaced::Changed(new) = seen.replace(new).unwrap() else { panic!("it was replaced") };
+    let Err(PlanFileError::Changed { plan }) = super::writer::save_beside(&seen, new) else { panic!() };
+    assert_eq!(plan, seen.path().with_file_name("plan.jsonl.2"));
+    assert_eq!(std::fs::read_to_string(&plan).unwrap(), whole);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{whole}my notes\n"));
+    assert_eq!(std::fs::read_to_string(directory.path().join("plan.jsonl.1")).unwrap(), "another");
 }

@@ -1,7 +1,7 @@
 //! Writes a plan completely or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use pos3_core::Plan;
@@ -12,6 +12,10 @@ use super::header::HeaderRecord;
 use super::record::ActionRecord;
 use super::{PlanFileError, PlanHeader, PlanReader};
 use crate::json::write_json;
+use crate::seen_file::{Replaced, SeenFile};
+
+/// The mode of a plan file.
+const OWNER_ONLY: u32 = 0o600;
 
 /// Writes a plan, line by line.
 ///
@@ -27,34 +31,53 @@ pub fn write_plan(out: &mut dyn Write, header: &PlanHeader, plan: &Plan) -> Resu
 }
 
 /// Writes a plan to a file, completely or not at all. Only the owner can read the file, because keys can be
-/// confidential. If the path is not a regular file, such as a pipe, the plan is written to it directly.
+/// confidential. If the path is not a regular file, such as a pipe, the plan is written to it directly. A symbolic link is
+/// followed.
 ///
 /// # Errors
 ///
 /// Returns an error if the plan cannot be written, or if the path has a file that is neither empty nor a plan. An existing
-/// file is then unchanged.
+/// file is then unchanged. The same applies if the file changes while the plan is written. The error then names the other
+/// file that contains the plan.
 pub fn save_plan(path: &Path, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
-    match fs::metadata(path) {
-        Ok(found) if !found.is_file() => {
-            return write_plan(&mut BufWriter::new(File::options().write(true).open(path)?), header, plan);
-        }
-        Ok(found) if found.len() > 0 && !is_plan(path)? => return Err(PlanFileError::Occupied),
-        _ => {}
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return write_plan(&mut BufWriter::new(File::options().write(true).open(path)?), header, plan);
     }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(directory)?;
+    let (seen, is_replaceable) = SeenFile::look(path, is_empty_or_plan)?;
+    if is_replaceable == Some(false) {
+        return Err(PlanFileError::Occupied);
+    }
+    let mut file = seen.stage(OWNER_ONLY)?;
     write_plan(&mut BufWriter::new(&mut file), header, plan)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
-    Ok(())
+    match seen.replace(file)? {
+        Replaced::Done(_) => Ok(()),
+        Replaced::Changed(file) => save_beside(&seen, file),
+    }
 }
 
-fn is_plan(path: &Path) -> io::Result<bool> {
-    match PlanReader::open(BufReader::new(File::open(path)?)) {
-        Ok(_) | Err(PlanFileError::Version(_)) => Ok(true),
-        Err(PlanFileError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => Err(error),
-        Err(_) => Ok(false),
+/// Gives the new file another name, and returns the error that states it.
+pub(super) fn save_beside(seen: &SeenFile, mut file: NamedTempFile) -> Result<(), PlanFileError> {
+    for name in seen.other_names() {
+        file = match file.persist_noclobber(&name) {
+            Ok(_) => return Err(PlanFileError::Changed { plan: name }),
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => failed.file,
+            Err(failed) => return Err(failed.error.into()),
+        };
     }
+    Err(PlanFileError::Occupied)
+}
+
+/// Returns true for an empty file and for one that is a plan from its first line to its last.
+fn is_empty_or_plan(content: &mut dyn Read) -> bool {
+    let mut content = BufReader::new(content);
+    let is_empty = content.fill_buf().is_ok_and(<[u8]>::is_empty);
+    is_empty
+        || match PlanReader::open(content) {
+            Ok(reader) => reader.check_whole().is_ok(),
+            // The lines of another version are not known.
+            Err(error) => matches!(error, PlanFileError::Version(_)),
+        }
 }
 
 fn line(out: &mut dyn Write, record: &impl Serialize) -> io::Result<()> {

@@ -41,7 +41,12 @@ impl Account<'_> {
         if !self.args.quiet || exit != Exit::Done {
             self.write_lines();
         }
-        let written = report_file.map_or(Ok(()), |mut file| file.finish(&fields::envelope(&self, exit)));
+        let written = report_file.map_or(Ok(()), |file| {
+            file.finish(&|unwritten, out| {
+                let exit = if unwritten.is_some() && exit == Exit::Done { Exit::Failed } else { exit };
+                fields::envelope(&self, exit, unwritten).write(out)
+            })
+        });
         match written {
             Err(unwritten) if exit != Exit::Done => self.invocation.report(&unwritten),
             written => written?,

@@ -102,8 +102,12 @@ struct InputJson<'a> {
     extra: u64,
 }
 
-/// Returns the object of a run that has ended.
-pub(super) fn envelope<'a>(account: &'a Account<'_>, exit: Exit) -> Envelope<'a, Fields<'a>> {
+/// Returns the object of a run that has ended. The error is that of the report file itself, if there is one.
+pub(super) fn envelope<'a>(
+    account: &'a Account<'_>,
+    exit: Exit,
+    unwritten: Option<&'a CommandError>,
+) -> Envelope<'a, Fields<'a>> {
     let status = account.status;
     let fields = Fields {
         state: State::Ended,
@@ -114,7 +118,7 @@ pub(super) fn envelope<'a>(account: &'a Account<'_>, exit: Exit) -> Envelope<'a,
         uploads: account.outputs().map(UploadJson::from).collect(),
         local: account.paths.iter().filter(|(_, place, _)| !place.is_remote()).map(LocalJson::from).collect(),
     };
-    account.invocation.envelope(exit, None, fields)
+    account.invocation.envelope(exit, unwritten, fields)
 }
 
 impl Fields<'_> {

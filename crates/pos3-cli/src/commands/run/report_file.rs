@@ -2,22 +2,24 @@
 //!
 //! A program could mistake the report of an earlier run for that of this run. So pos3 replaces the file before it downloads
 //! the inputs, by a report in the state `running`. This also verifies that the file can be written. When the run ends, pos3
-//! replaces it again. Each replacement is atomic where the directory allows it.
+//! replaces it again, unless the program wrote to it. Each replacement is atomic where the directory allows it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use pos3::{Replaced, SeenFile};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::fields::Fields;
 use crate::command_error::CommandError;
 use crate::envelope::{Envelope, Head, ResultFields};
 use crate::invocation::Invocation;
-use crate::output::Out;
+use crate::output::{self, Out};
 
-/// How much of a file is read to recognise a report.
-const LONGEST_BEGINNING: u64 = 64;
+/// The mode of a new report. The process's mask applies to it.
+const MODE: u32 = 0o666;
 
 /// An open report file.
 pub(super) struct ReportFile {
@@ -25,18 +27,18 @@ pub(super) struct ReportFile {
     place: Place,
 }
 
-/// How the report is written.
+/// How the report is written. The file is as pos3 left it.
 enum Place {
     /// To a new file in the same directory, which then gets the name of the old one.
-    Beside,
+    Beside(SeenFile),
     /// To the file itself, because no other file can be created in its directory.
-    Itself(File),
+    Itself(SeenFile, File),
     /// To a terminal or a pipe. Only the last report is written.
     Stream(File),
 }
 
 /// The state of the run.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
     /// The run has not ended, or it was killed.
@@ -47,94 +49,140 @@ pub(super) enum State {
     Ended,
 }
 
+/// The fields that every report has. Others follow.
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "most fields only have to be there")]
+struct Earlier {
+    version: u32,
+    command: String,
+    exit_code: IgnoredAny,
+    error: IgnoredAny,
+    warnings: Vec<String>,
+    state: State,
+    complete: bool,
+}
+
+/// Writes the last report. Its argument is the error that the report itself had to be written elsewhere, if that is so.
+type WriteReport<'a> = &'a dyn Fn(Option<&CommandError>, &mut Out<'_>) -> io::Result<()>;
+
 impl ReportFile {
     /// Opens the file and replaces the report in it by that of a run that has not ended. A file with other content stays.
     pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let path = path.to_owned();
-        let is_stream = fs::metadata(&path).is_ok_and(|found| !found.is_file());
-        let opened = |path: &Path| OpenOptions::new().write(true).open(path).map_err(|error| unwritten(path, &error));
-        if is_stream {
-            return Ok(Self { place: Place::Stream(opened(&path)?), path });
+        let failed = |error: &io::Error| unwritten(&path, error);
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let stream = OpenOptions::new().write(true).open(&path).map_err(|error| failed(&error))?;
+            return Ok(Self { place: Place::Stream(stream), path });
         }
-        if !is_empty_or_report(&path).map_err(|error| unwritten(&path, &error))? {
-            let why = io::Error::other("the file exists and is not a report; remove it or name another file");
-            return Err(unwritten(&path, &why));
+        let (seen, is_replaceable) = SeenFile::look(&path, is_empty_or_report).map_err(|error| failed(&error))?;
+        if is_replaceable == Some(false) {
+            let why = "the file exists and is not a complete report; remove it or name another file";
+            return Err(failed(&io::Error::other(why)));
         }
-        let mut file = Self { path, place: Place::Beside };
-        let running = || Envelope {
-            head: Head::new(Some(super::COMMAND)),
-            result: ResultFields { exit_code: None, error: None, warnings: Vec::new() },
-            data: Fields::of_state(State::Running),
+        let text = text(|out| running().write(out)).map_err(|error| failed(&error))?;
+        let place = match replace(&seen, &text) {
+            Ok(Some(left)) => Place::Beside(left),
+            Ok(None) => return Err(failed(&io::Error::other("another process writes to the file"))),
+            Err(changed) if !seen.is_unchanged() => return Err(failed(&changed)),
+            Err(unwritable) => {
+                let opened = OpenOptions::new().read(true).write(true).open(seen.path());
+                let mut file = opened.map_err(|_| failed(&unwritable))?;
+                let left = overwrite(&seen, &mut file, &text).map_err(|error| failed(&error))?;
+                Place::Itself(left, file)
+            }
         };
-        if let Err(unwritable) = file.write(&running()) {
-            file.place = Place::Itself(opened(&file.path).map_err(|_| unwritable)?);
-            file.write(&running())?;
-        }
-        Ok(file)
+        Ok(Self { path, place })
     }
 
     /// Writes the report of a run whose program was not started.
-    pub(super) fn refuse(&mut self, invocation: &Invocation, error: &CommandError) -> Result<(), CommandError> {
-        self.finish(&invocation.envelope(error.exit, Some(error), Fields::of_state(State::NotStarted)))
+    pub(super) fn refuse(self, invocation: &Invocation, error: &CommandError) -> Result<(), CommandError> {
+        let fields = || Fields::of_state(State::NotStarted);
+        self.finish(&|_, out| invocation.envelope(error.exit, Some(error), fields()).write(out))
     }
 
-    /// Writes the last report.
-    pub(super) fn finish(&mut self, report: &Envelope<'_, Fields<'_>>) -> Result<(), CommandError> {
-        match &mut self.place {
-            Place::Stream(file) => text(report).and_then(|text| file.write_all(&text)),
-            Place::Beside | Place::Itself(_) => return self.write(report),
-        }
-        .map_err(|error| unwritten(&self.path, &error))
-    }
-
-    fn write(&mut self, report: &Envelope<'_, Fields<'_>>) -> Result<(), CommandError> {
-        let written = text(report).and_then(|text| match &mut self.place {
-            Place::Beside => replace(&self.path, &text),
-            Place::Itself(file) | Place::Stream(file) => {
-                file.set_len(0)?;
-                file.rewind()?;
-                file.write_all(&text)
-            }
+    /// Writes the last report. If that is not possible, or if the program wrote to the file, the report goes to another
+    /// file or to stderr, and the error states that.
+    pub(super) fn finish(self, write: WriteReport<'_>) -> Result<(), CommandError> {
+        let written = text(|out| write(None, out)).and_then(|text| match self.place {
+            Place::Stream(mut file) => file.write_all(&text).map(|()| None),
+            Place::Beside(seen) => replace(&seen, &text).map(|left| left.is_none().then_some(seen)),
+            Place::Itself(seen, mut file) if seen.is_unchanged() => overwrite(&seen, &mut file, &text).map(|_| None),
+            Place::Itself(seen, _) => Ok(Some(seen)),
         });
-        written.map_err(|error| unwritten(&self.path, &error))
+        match written {
+            Ok(None) => Ok(()),
+            Ok(Some(changed)) => Err(write_beside(&self.path, &changed, write)),
+            Err(error) => Err(write_to_stderr(&unwritten(&self.path, &error), write)),
+        }
     }
 }
 
-/// Returns true if the path has no file, an empty one, or a report of this command.
-fn is_empty_or_report(path: &Path) -> io::Result<bool> {
-    let mut beginning = String::new();
-    match File::open(path).and_then(|file| file.take(LONGEST_BEGINNING).read_to_string(&mut beginning)) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(false),
-        Err(error) => return Err(error),
+/// Writes the report to another file beside one that the program changed. Returns the error that names it.
+fn write_beside(path: &Path, changed: &SeenFile, write: WriteReport<'_>) -> CommandError {
+    let why = format!("the file '{}' was changed during the run, and stays", path.display());
+    for name in changed.other_names() {
+        let error = CommandError::failed(format!("{why}; the report is in '{}'", name.display()));
+        let staged = text(|out| write(Some(&error), out)).and_then(|text| stage(changed, &text));
+        match staged.and_then(|file| Ok(file.persist_noclobber(&name)?)) {
+            Ok(_) => return error,
+            Err(failed) if failed.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(failed) => return write_to_stderr(&unwritten(&name, &failed), write),
+        }
     }
-    // Every report begins with these fields, whatever follows them, so one that was cut off is recognised, too.
-    let compact: String = beginning.split_whitespace().collect();
-    let is_report = compact.starts_with(r#"{"version":"#) && compact.contains(r#","command":"run","#);
-    Ok(compact.is_empty() || is_report)
+    write_to_stderr(&CommandError::failed(why), write)
 }
 
-fn text(report: &Envelope<'_, Fields<'_>>) -> io::Result<Vec<u8>> {
+/// Writes the report to stderr, because it could not be written to a file. Returns the error that states both.
+fn write_to_stderr(why: &CommandError, write: WriteReport<'_>) -> CommandError {
+    let error = CommandError::failed(format!("{}; the report is on stderr", why.message));
+    output::notes(|out| write(Some(&error), out));
+    error
+}
+
+/// Returns the report of a run that has not ended.
+fn running() -> Envelope<'static, Fields<'static>> {
+    Envelope {
+        head: Head::new(Some(super::COMMAND)),
+        result: ResultFields { exit_code: None, error: None, warnings: Vec::new() },
+        data: Fields::of_state(State::Running),
+    }
+}
+
+/// Returns true for an empty file and for one that contains a report of this command and nothing else.
+fn is_empty_or_report(content: &mut dyn Read) -> bool {
+    let mut content = BufReader::new(content);
+    let is_empty = content.fill_buf().is_ok_and(<[u8]>::is_empty);
+    let mut json = serde_json::Deserializer::from_reader(content);
+    is_empty
+        || Earlier::deserialize(&mut json).is_ok_and(|report| report.command == super::COMMAND) && json.end().is_ok()
+}
+
+fn text(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    report.write(&mut Out::for_data(&mut text))?;
+    write(&mut Out::for_data(&mut text))?;
     Ok(text)
 }
 
-/// Writes a new file in the directory of `path` and renames it to `path`.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}.new", std::process::id()));
-    let temporary = path.with_file_name(hidden);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-    let written = file.write_all(text).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The error of the write is the one to report.
-        let _ignored = fs::remove_file(&temporary);
+/// Replaces the file and returns what it is then, or `None` if another process has changed it.
+fn replace(seen: &SeenFile, text: &[u8]) -> io::Result<Option<SeenFile>> {
+    match seen.replace(stage(seen, text)?)? {
+        Replaced::Done(file) => seen.after(&file).map(Some),
+        Replaced::Changed(_) => Ok(None),
     }
-    written
+}
+
+fn stage(seen: &SeenFile, text: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = seen.stage(MODE)?;
+    file.write_all(text)?;
+    Ok(file)
+}
+
+/// Replaces the content of the file.
+fn overwrite(seen: &SeenFile, file: &mut File, text: &[u8]) -> io::Result<SeenFile> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(text)?;
+    seen.after(file)
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> CommandError {
