@@ -52,7 +52,7 @@ fn own_files() -> OwnFiles {
 fn state_files() -> OwnFiles {
     let own = OwnFiles::default();
     if let Ok(directory) = state::directory() {
-        own.add(directory.path());
+        own.add_directory(directory.path());
     }
     own
 }

@@ -158,3 +158,51 @@ async fn a_root_whose_path_becomes_a_link_is_an_error_that_names_it() {
     std::fs::create_dir_all(base.join("above/root")).unwrap();
     assert_eq!(store.list_all("").await.unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn what_the_program_will_write_is_protected_before_it_exists() {
+    let world = World::new();
+    world.make(&["a/b/x", "plan.json.bak", "z"]);
+    let own = pos3_local::OwnFiles::default();
+    own.add(world.path("plan.json"));
+    own.add(world.path("a/b/../b/log"));
+    own.add(world.path("elsewhere/deep/report"));
+    own.add_directory(world.path("a/state"));
+    let store = world.store();
+    store.protect_own(&own);
+    let listed = || async { store.list_all("").await.unwrap().iter().map(shown).collect::<Vec<_>>() };
+    let why = "this command writes it itself";
+    let expected = vec![
+        "a/ directory".to_owned(),
+        "a/b/ directory".to_owned(),
+        format!("a/b/log {why}"),
+        "a/b/x file".to_owned(),
+        format!("a/state/ {why}"),
+        format!("plan.json {why}"),
+        "plan.json.bak file".to_owned(),
+        "z file".to_owned(),
+    ];
+    assert_eq!(listed().await, expected);
+    world.make(&["plan.json", "a/b/log", "a/state/database"]);
+    assert_eq!(listed().await, expected, "once they exist");
+    let below: Vec<_> = store.list_all("a/b/l").await.unwrap().iter().map(shown).collect();
+    assert_eq!(below, [format!("a/b/log {why}")]);
+    assert_eq!(store.list_all("a/b/x").await.unwrap().len(), 1);
+    fs::remove_file(world.path("plan.json")).unwrap();
+    fs::rename(world.path("a"), world.path("c")).unwrap();
+    world.make(&["elsewhere/other"]);
+    let expected = vec![
+        "c/ directory".to_owned(),
+        "c/b/ directory".to_owned(),
+        "c/b/log file".to_owned(),
+        "c/b/x file".to_owned(),
+        "c/state/ directory".to_owned(),
+        "c/state/database file".to_owned(),
+        "elsewhere/ directory".to_owned(),
+        "elsewhere/other file".to_owned(),
+        format!("plan.json {why}"),
+        "plan.json.bak file".to_owned(),
+        "z file".to_owned(),
+    ];
+    assert_eq!(listed().await, expected);
+}

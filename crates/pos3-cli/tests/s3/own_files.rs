@@ -28,6 +28,52 @@ fn a_plan_inside_its_source_or_target_does_not_contain_its_own_file() {
 }
 
 #[test]
+fn a_file_that_a_command_has_yet_to_create_is_left_out() {
+    let warning =
+        |side: &str| format!("warning: 'plan.json' in the {side} is left out, because this command writes it");
+    let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/plan.json", "theirs")]);
+    for _ in 0..2 {
+        let planned = cloud.run(&["plan", "d", "s3://data/d", "--delete", "-o", "d/plan.json"]);
+        assert_eq!(planned.code, Some(0), "{planned:?}");
+        assert_eq!(planned.err.matches(&warning("source")).count(), 1, "{}", planned.err);
+        let plan = fs::read_to_string(cloud.program.path("d/plan.json")).unwrap();
+        assert!(plan.contains(r#"{"action":"copy","key":"a""#), "{plan}");
+        assert!(plan.contains(r#"{"action":"skip","key":"plan.json","why":{"source":"own"}}"#), "{plan}");
+    }
+    let applied = cloud.run(&["apply", "d/plan.json"]);
+    assert_eq!((applied.code, cloud.server.keys(BUCKET)), (Some(0), vec!["d/a".into(), "d/plan.json".into()]));
+
+    fs::create_dir(cloud.program.path("out")).unwrap();
+    let planned = cloud.run(&["plan", "s3://data/d", "out", "--delete", "-o", "out/plan.json"]);
+    assert!(planned.err.contains(&warning("target")), "{planned:?}");
+    let plan = fs::read_to_string(cloud.program.path("out/plan.json")).unwrap();
+    let applied = cloud.run(&["apply", "out/plan.json"]);
+    assert!(!applied.err.contains("changed"), "it is not out of date: {applied:?}");
+    assert_eq!(fs::read_to_string(cloud.program.path("out/plan.json")).unwrap(), plan, "it is not overwritten");
+    assert_eq!(fs::read_to_string(cloud.program.path("out/a")).unwrap(), "1", "{applied:?}");
+}
+
+#[test]
+fn a_sync_state_that_has_yet_to_be_created_is_left_out() {
+    let cloud = Cloud::new(&[("home/a", "1")]).with_objects(&[("home/new/state/x", "theirs")]);
+    let run = |arguments: &[&str]| {
+        let mut command = cloud.command(arguments);
+        command.env("POS3_STATE_DIR", cloud.program.path("home/new/state"));
+        Ended::from(command.output().unwrap())
+    };
+    // A dry run creates no sync state.
+    let dry = run(&["sync", "s3://data/home", "home", "--delete", "--dry-run"]);
+    let said = "'new/state/' in the target is left out, because this command writes it itself";
+    assert!(!cloud.program.path("home/new").exists(), "{dry:?}");
+    fs::create_dir(cloud.program.path("home/new")).unwrap();
+    let dry = run(&["sync", "s3://data/home", "home", "--delete", "--dry-run"]);
+    assert!(dry.err.contains(said), "{dry:?}");
+    let kept = run(&["sync", "home", "s3://data/home", "--delete"]);
+    assert_eq!(kept.code, Some(0), "{kept:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["home/a", "home/new/state/x"], "what is left out is not deleted");
+}
+
+#[test]
 fn a_file_that_output_was_redirected_to_is_left_out() {
     let cloud = Cloud::new(&[("d/a", "1")]);
     let redirected = |arguments: &[&str], name: &str| {

@@ -79,6 +79,7 @@ impl Names {
     pub(super) fn keep(&mut self, start: &str) {
         let text = &self.text;
         self.sorted.retain(|name| text[name.start..name.end].starts_with(start));
+        self.later.retain(|name, _| name.starts_with(start));
     }
 
     /// Adds `name` as protected. Its turn must not have passed.

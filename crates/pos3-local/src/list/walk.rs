@@ -157,11 +157,12 @@ impl Walk {
             .map_err(|errno| self.failed(errno))?;
         self.note_unfinished(&names);
         let stat = rustix::fs::fstat(&directory).map_err(|errno| self.failed(errno))?;
+        let identity = facts::identity(&stat);
+        self.protect_own(&mut names, identity);
         if names.is_empty() && partial.is_empty() && !base.is_empty() && self.is_asked_for() {
             self.send(facts::marker(Key::from(base.as_str()), &stat));
         }
         names.keep(&partial);
-        let identity = facts::identity(&stat);
         let file_system = FileSystem::of(directory.as_fd(), "", identity.device);
         if self.is_whole() {
             self.root.mounts().begin(file_system, FileSystem::above(root.as_fd()));
@@ -261,8 +262,9 @@ impl Walk {
         if self.root.symlinks() == Symlinks::Follow && self.is_inside(identity) {
             return Ok(Entry::protected(self.key.as_str(), Protection::LinkLoop));
         }
-        let names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)?;
+        let mut names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)?;
         self.note_unfinished(&names);
+        self.protect_own(&mut names, identity);
         let file_system = FileSystem::of(directory.as_fd(), "", identity.device);
         if let Some(above) = self.levels.last().filter(|_| self.is_whole()) {
             self.root.mounts().enter(&self.key, file_system, above.file_system);
@@ -294,6 +296,15 @@ impl Walk {
     /// Records the unfinished files in the directory of the key.
     fn note_unfinished(&self, names: &Names) {
         names.unfinished().iter().for_each(|name| self.root.seen().note(&self.key, name));
+    }
+
+    /// Protects the names in the directory of the key that belong to the program, also if they do not exist yet.
+    fn protect_own(&self, names: &mut Names, identity: Identity) {
+        let above = self.levels.iter().map(|level| (level.identity, level.depth));
+        for (identity, depth) in above.chain([(identity, self.key.len())]) {
+            let own = self.own.names(identity, &self.key[depth..]);
+            own.for_each(|name| names.protect_later(name.to_owned(), Protection::Own));
+        }
     }
 
     fn is_inside(&self, identity: Identity) -> bool {
