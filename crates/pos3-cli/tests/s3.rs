@@ -47,6 +47,7 @@ mod tls;
 mod trees;
 mod truth;
 mod unsaved;
+mod unsaved_places;
 mod upload;
 mod warnings;
 

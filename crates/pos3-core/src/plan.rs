@@ -148,8 +148,8 @@ pub enum SkipReason {
     /// has not changed.
     #[error("the target has a symbolic link in its place, which is newer: it was created since both sides were equal")]
     NewerLink,
-    /// The target is output of a program that was not uploaded.
-    #[error("the target is output of an earlier run that was not uploaded")]
+    /// The target may be output of a program, and is not known to be stored.
+    #[error("the target may be output of an earlier run, and is not known to be stored")]
     Unsaved,
     /// The entry was removed from the target since both sides were equal, and the source's has not changed.
     #[error("it was removed from the target since both sides were equal")]

@@ -247,7 +247,7 @@ fn output_that_was_not_uploaded_is_not_overwritten_by_a_download() {
             for line in [&download[..], &["download", "s3://data/c", "--delete"], &program] {
                 let ended = run(&cloud, line);
                 assert_eq!(ended.code, Some(1), "{line:?}: {ended:?}");
-                assert!(ended.err.contains("output of an earlier run that was not uploaded"), "{}", ended.err);
+                assert!(ended.err.contains("output of an earlier run, and is not known to be stored"), "{}", ended.err);
                 assert!(ended.err.contains("hint: compare the two; "), "{}", ended.err);
                 assert_eq!(fs::read_to_string(&file).unwrap(), "ours\n", "{line:?}");
             }
@@ -268,7 +268,7 @@ fn output_that_was_not_uploaded_is_named_by_a_download_that_would_delete_it() {
     assert_eq!(run(&cloud, &made).code, Some(7));
     let ended = run(&cloud, &["download", "s3://data/c", "--delete"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("output of an earlier run that was not uploaded"), "{}", ended.err);
+    assert!(ended.err.contains("output of an earlier run, and is not known to be stored"), "{}", ended.err);
     assert!(ended.err.contains("hint: compare the two; ") && !ended.err.contains("--delete removes them"), "{ended:?}");
     assert!(cloud.program.path("cache/_/data/c/new").exists());
     let uploaded = cloud.run(&["upload", "s3://data/c", "-q"]);

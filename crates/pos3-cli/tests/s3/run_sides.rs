@@ -223,7 +223,7 @@ fn local_files_that_were_not_uploaded_yet_are_kept_and_counted_as_such() {
     let ended = run(&cloud, &sh(&line, "true"));
     let said = format!(
         "c: 0 files (0 B) fetched from s3://data/c, 1 here already; 1 file changed here and kept, because not uploaded yet; \
-         1 file only in {}, kept, because not uploaded yet\n",
+         1 file only in {}, kept, because not known to be stored there\n",
         cloud.program.path("cache/_/data/c").display()
     );
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -26,7 +26,7 @@ fn here(cloud: &Cloud, name: &str) -> Option<String> {
 fn assert_kept(cloud: &Cloud, line: &[&str]) {
     let ended = run(cloud, line);
     assert_eq!(ended.code, Some(1), "{line:?}: {ended:?}");
-    assert!(ended.err.contains("output of an earlier run that was not uploaded"), "{line:?}: {}", ended.err);
+    assert!(ended.err.contains("output of an earlier run, and is not known to be stored"), "{line:?}: {}", ended.err);
     let found = (here(cloud, "f"), here(cloud, "new"));
     assert_eq!(found, (Some("ours\n".to_owned()), Some("ours\n".to_owned())), "{line:?}");
 }

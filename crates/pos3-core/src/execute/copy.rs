@@ -122,7 +122,7 @@ impl Copy {
     /// has a digest of it that does not depend on the store. The file may have to be read once more for that.
     async fn row(&self, stored: &Stored) -> Option<Row> {
         let row = Row { digest: stored.digest, ..Row::of(&stored.source, &stored.target)? };
-        if !self.run.options.overwritable.is_some() {
+        if !self.run.options.overwritable.needs_evidence() {
             return Some(row);
         }
         if let Some(digest) = stored.md5 {
@@ -221,7 +221,8 @@ impl Copy {
     /// Returns what records this write before it happens, where a policy depends on which side changed.
     fn starting(&self, source: &Entry, name: &Key) -> Option<Arc<Starting>> {
         let options = &self.run.options;
-        let manifest = options.manifest.as_ref().filter(|_| options.overwritable.is_some() && *name == source.key)?;
+        let manifest =
+            options.manifest.as_ref().filter(|_| options.overwritable.needs_evidence() && *name == source.key)?;
         Starting::new(manifest.clone(), source).map(Arc::new)
     }
 

@@ -168,7 +168,10 @@ type Judge = dyn Fn(&PendingWrite<'_>) -> Objection + Send + Sync;
 
 /// Which keys of the target may be written: overwritten, or created where the target has nothing.
 #[derive(Clone, Default)]
-pub struct Overwritable(Option<Arc<Judge>>);
+pub struct Overwritable {
+    judge: Option<Arc<Judge>>,
+    needs_no_evidence: bool,
+}
 
 impl Overwritable {
     /// Calls `objection` before a key of the target is written. If it returns a reason, the key is skipped.
@@ -181,12 +184,20 @@ impl Overwritable {
     /// Calls `judge` before a key of the target is written, like [`unless`](Self::unless). The answer may depend on the
     /// content of one side, which is read only if the sides turn out to differ.
     pub fn judged(judge: impl Fn(&PendingWrite<'_>) -> Objection + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(judge)))
+        Self { judge: Some(Arc::new(judge)), needs_no_evidence: false }
     }
 
-    /// Returns true if there is any rule, so that the common content of both sides must be known.
-    pub(crate) fn is_some(&self) -> bool {
-        self.0.is_some()
+    /// Makes a rule cheaper that rarely objects: no content is read and nothing is recorded only to know later whether a
+    /// side has changed. Without that, a later objection has to be more cautious.
+    #[must_use]
+    pub fn without_evidence(mut self) -> Self {
+        self.needs_no_evidence = true;
+        self
+    }
+
+    /// Returns true if the common content of both sides must be known, because a rule depends on it.
+    pub(crate) fn needs_evidence(&self) -> bool {
+        self.judge.is_some() && !self.needs_no_evidence
     }
 
     /// Preserves entries of the target that have changed since both sides were equal: they are newer or, if the source
@@ -202,12 +213,28 @@ impl Overwritable {
 
     /// Returns whether the target of a write must stay unchanged.
     pub fn objection(&self, source: &Entry, target: Option<&Entry>, row: Option<&Row>) -> Objection {
-        self.0.as_ref().map_or(Objection::None, |judge| judge(&PendingWrite { source, target, row }))
+        self.judge.as_ref().map_or(Objection::None, |judge| judge(&PendingWrite { source, target, row }))
     }
 }
 
 impl fmt::Debug for Overwritable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Overwritable(some)" } else { "Overwritable(all)" })
+        f.write_str(if self.judge.is_some() { "Overwritable(some)" } else { "Overwritable(all)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_without_evidence_objects_and_needs_nothing_recorded() {
+        let rule = Overwritable::unless(|write| write.target.map(|_| SkipReason::Unsaved));
+        assert!(rule.needs_evidence() && !Overwritable::default().needs_evidence());
+        let rule = rule.without_evidence();
+        assert!(!rule.needs_evidence());
+        let (source, target) = (Entry::file("k", 1), Entry::file("k", 2));
+        assert_eq!(rule.objection(&source, Some(&target), None), Objection::Stay(SkipReason::Unsaved));
+        assert_eq!(rule.objection(&source, None, None), Objection::None);
     }
 }

@@ -337,7 +337,7 @@ impl Planner {
             Decision::Act(action) => self.queue(action)?,
             Decision::Read { source, target, reading, times_decide, objection, row } => {
                 let sides = self.sides();
-                let own = if self.overwritable.is_some() { Own::Wanted } else { Own::NotNeeded };
+                let own = if self.overwritable.needs_evidence() { Own::Wanted } else { Own::NotNeeded };
                 let is_recorded = self.recorder.is_some();
                 let question = Question { reading, times_decide, own, is_recorded, objection, row };
                 self.read(async move { sides.compare(source, target, question).await });

@@ -1,7 +1,7 @@
 //! The state that all parts of a session share.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -95,9 +95,22 @@ impl Inner {
         kind: Kind,
     ) -> Result<Registration, SessionError> {
         excluding(kind.exclude())?;
+        let given = self.given_path(&location, local)?;
         let local = self.local_path(&location, local)?;
         let place = self.registry.place(&location)?;
-        Ok(Registration::new(location, place, local, kind))
+        Ok(Registration {
+            given: given.filter(|given| *given != local),
+            ..Registration::new(location, place, local, kind)
+        })
+    }
+
+    /// Returns the local path of a location without resolving its links, unless it contains `..`.
+    fn given_path(&self, location: &Location, local: Option<&Path>) -> Result<Option<PathBuf>, SessionError> {
+        let given = match local {
+            Some(local) => expanded(local)?,
+            None => self.cache_path(location)?,
+        };
+        Ok((!given.components().any(|part| part == Component::ParentDir)).then_some(given))
     }
 
     /// Returns the local path of a location.
@@ -207,6 +220,11 @@ impl Inner {
 /// Returns an absolute path. A leading `~` becomes the home directory, and the part that exists has no `..` and no
 /// symbolic links. So two names of one directory are not treated as two directories.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, SessionError> {
+    expanded(path).map(|path| resolve(&path))
+}
+
+/// Returns an absolute path with its links. A leading `~` becomes the home directory.
+fn expanded(path: &Path) -> Result<PathBuf, SessionError> {
     let path = match path.strip_prefix("~") {
         Ok(rest) => {
             let home = std::env::home_dir().ok_or_else(|| unusable(path, "the home directory is not known"))?;
@@ -214,6 +232,5 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SessionError> {
         }
         Err(_) => path.to_owned(),
     };
-    let path = std::path::absolute(&path).map_err(|error| unusable(&path, &error.to_string()))?;
-    Ok(resolve(&path))
+    std::path::absolute(&path).map_err(|error| unusable(&path, &error.to_string()))
 }

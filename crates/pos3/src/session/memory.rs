@@ -54,15 +54,21 @@ pub(super) struct Memory {
 #[derive(Default)]
 pub(super) struct Held {
     state: Option<State>,
-    pub(super) warning: Option<Warning>,
+    pub(super) warnings: Vec<Warning>,
 }
 
-/// A warning about the sync state.
+/// A warning about the sync state or the marks of unsaved output.
 pub(super) struct Warning {
     pub(super) text: String,
     /// The subject of the warning. Each subject is reported once: an unusable directory is one problem, however many
     /// databases it would contain.
     pub(super) about: String,
+}
+
+impl From<String> for Warning {
+    fn from(text: String) -> Self {
+        Self { about: text.clone(), text }
+    }
 }
 
 impl From<Option<StateDirectory>> for Remembers {
@@ -113,7 +119,7 @@ impl Held {
         let directory = match inner.remembers.directory(from, to) {
             Ok(Some(directory)) => directory,
             Ok(None) => return Ok(Self::default()),
-            Err(warning) => return Ok(Self { state: None, warning: Some(warning) }),
+            Err(warning) => return Ok(Self { state: None, warnings: vec![warning] }),
         };
         let open = async |wait| State::open(&directory, &inner.registry, from, to, wait).await;
         let first = if inner.hurry.is_cancelled() { Wait::Fail } else { Wait::For(SOON) };
@@ -147,7 +153,7 @@ impl Held {
             "'{}' was uploaded without its sync state, because {holder} did not release it in time",
             registration.location
         );
-        Self { state: None, warning: Some(Warning { about: warning.clone(), text: warning }) }
+        Self { state: None, warnings: vec![warning.into()] }
     }
 
     /// Opens the database of a pair if it exists and is not locked. A plan never waits and writes nothing.
@@ -165,12 +171,12 @@ impl Held {
         match opened {
             Ok(state) => {
                 let text = state.as_ref().and_then(State::warning).map(str::to_owned);
-                Self { state, warning: text.map(|text| Warning { about: text.clone(), text }) }
+                Self { warnings: text.map(Warning::from).into_iter().collect(), state }
             }
             Err(error) => {
                 let is_of_all = matches!(error, Error::State(StateError::Io { .. } | StateError::Database { .. }));
                 let directory = is_of_all.then(|| directory.path().display().to_string());
-                Self { state: None, warning: Some(Warning::alone(&one_line(&error), directory)) }
+                Self { state: None, warnings: vec![Warning::alone(&one_line(&error), directory)] }
             }
         }
     }

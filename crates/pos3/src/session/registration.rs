@@ -121,7 +121,10 @@ pub(super) struct Registration {
     pub(super) location: Location,
     /// The actual place, for comparison with other locations.
     pub(super) place: Place,
+    /// The local path with links resolved.
     pub(super) local: PathBuf,
+    /// The local path as it was given, if that differs.
+    pub(super) given: Option<PathBuf>,
     pub(super) kind: Kind,
     pub(super) memory: Memory,
     pub(super) evidence: Evidence,
@@ -161,6 +164,7 @@ impl Registration {
             location,
             place,
             local,
+            given: None,
             kind,
             memory: Memory::default(),
             evidence: Evidence::default(),

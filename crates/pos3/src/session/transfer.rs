@@ -20,7 +20,7 @@ use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
 use super::left_out;
-use super::memory::Held;
+use super::memory::{Held, Warning};
 use super::options::{RemoteDelete, RemoteOverwrite, Shape, UploadOptions, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
@@ -45,19 +45,22 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     };
     let local = Location::Local(registration.local.clone());
     let cancel = &inner.downloads;
-    let held = Held::open(&inner, &registration, &registration.location, &local, cancel).await?;
+    let mut held = Held::open(&inner, &registration, &registration.location, &local, cancel).await?;
     let opening = place::download(&inner.registry, &registration);
     let ends = unless_cancelled(cancel, &registration, opening).await?;
     ends.copy.clear_way()?;
     let local_path = ends.copy.path().to_owned();
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
+    let mut unsaved = None;
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
         let policy = Policy::new(&registration);
         options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
     } else {
-        options = keeping_output(options, &registration, unsaved::below(&inner, &local_path));
+        let found = unsaved::below(&inner, &registration, &local_path);
+        options = keeping_output(options, &registration, &found);
+        unsaved = Some(found);
     }
     let options = held.remember_download(options, &registration.memory);
     let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
@@ -73,8 +76,10 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     }
     let has_seen_everything = registration.kind.exclude().is_empty() && report.skipped.is_empty();
     if has_seen_everything && report.is_clean() && report.tally.extra == 0 {
-        unsaved::clear(&inner, &local_path);
+        unsaved::clear(&inner, &registration, &local_path);
     }
+    let warnings = unsaved.iter().flat_map(Unsaved::warnings);
+    held.warnings.extend(warnings.map(Warning::from));
     finished(&inner, &registration, held, &ends, report)?;
     Ok(ends.copy.into_path())
 }
@@ -225,6 +230,7 @@ fn has_files(path: &Path) -> bool {
 /// Plans a download or an upload without executing it.
 pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<TransferPlan, SessionError> {
     let local = Location::Local(registration.local.clone());
+    let mut unsaved = None;
     let (source, target, options) = match &registration.kind {
         Kind::Upload(_) | Kind::Sync(_) => {
             let held = Held::peek(inner, &local, &registration.location).await;
@@ -243,12 +249,17 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Ends { remote, local, copy } = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
             let options = observed(options, inner.observer.clone());
-            let options = keeping_output(options, registration, unsaved::below(inner, copy.path()));
+            let found = unsaved::below(inner, registration, copy.path());
+            let options = keeping_output(options, registration, &found);
+            unsaved = Some(found);
             (remote, local, held.remember_download(options, &registration.memory))
         }
     };
     let job = SyncJob::new(source.clone(), target.clone(), options).with_cancel(inner.abort.clone());
-    let plan = job.plan().await;
+    let mut plan = job.plan().await;
+    if let (Ok(plan), Some(unsaved)) = (&mut plan, &unsaved) {
+        plan.warnings.extend(unsaved.warnings());
+    }
     let nothing = match &plan {
         Ok(plan) => plan.tally.source == 0,
         Err(stop) => matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. })),
@@ -274,19 +285,17 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
     Ok(options(inner, registration)?.with_deletion(deletion))
 }
 
-/// Prevents a download from changing output that was not uploaded.
-fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: Unsaved) -> SyncOptions {
-    if unsaved.is_empty() {
-        return options;
-    }
-    let policy = Policy::new(registration);
+/// Prevents a download from changing output that is not known to be stored.
+fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &Unsaved) -> SyncOptions {
+    let overwritable = Policy::new(registration).keeping_output(unsaved.clone());
+    let overwritable = if unsaved.is_none_known() { overwritable.without_evidence() } else { overwritable };
     let deletable = {
         let unsaved = unsaved.clone();
         Deletable::when(move |file, row| {
             !unsaved.covers(&file.key) || row.is_some_and(|row| file.fingerprint.as_ref() == Some(&row.target))
         })
     };
-    options.with_overwritable(policy.keeping_output(unsaved)).with_deletable(deletable.otherwise(SkipReason::Unsaved))
+    options.with_overwritable(overwritable).with_deletable(deletable.otherwise(SkipReason::Unsaved))
 }
 
 fn upload_options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
@@ -336,7 +345,7 @@ fn finished(
             inner.tell(&Event::Warning(&format!("'{location}': {warning}")));
         }
     }
-    if let Some(warning) = held.warning.filter(|warning| inner.is_news(&warning.about)) {
+    for warning in held.warnings.into_iter().filter(|warning| inner.is_news(&warning.about)) {
         tracing::warn!("{}", warning.text);
         inner.tell(&Event::Warning(&warning.text));
         report.warnings.push(warning.text);

@@ -5,73 +5,79 @@
 //! must not overwrite that output. So the marks are not part of the sync state, which belongs to a pair of locations
 //! and can be lost. Each session has its own mark, because another session may end first.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+mod directory;
+mod mark_file;
+mod names;
+mod nested;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pos3_core::{Event, Key};
-use rustix::fs::OFlags;
-use sha2::{Digest as _, Sha256};
 
 use super::inner::{Inner, absolute};
 use super::registration::Registration;
 use super::unknown;
 use crate::location::Location;
-use crate::place::paths_overlap;
 use crate::state::ends_with_the_process;
+use directory::{Directory, Found};
+use names::{Names, Part};
+use nested::Nested;
 
-/// The directory of the marks in the cache root. Marks of other paths are in [`ELSEWHERE`] in the state directory.
+/// The directory of the marks in a cache root. It moves with the cache root, so its marks have relative paths.
 pub(super) const MARKS: &str = ".pos3-unsaved";
+
+/// The directory in the state directory for marks of paths outside the cache root.
 const ELSEWHERE: &str = "unsaved";
 
-/// The first line of a mark. A checksum of the path, the process ID and the path follow.
-const FORMAT: &str = "pos3 unsaved output 1";
-
-/// The suffix of a mark that is still being written.
-const NEW: &str = ".new";
-
-/// The longest mark that is read.
-const LONGEST: u64 = 64 << 10;
-
-/// The mark of a running session. It is locked until it is dropped, so other processes see that the session still runs.
+/// The mark of a running session. Its files are locked until it is dropped, so other processes see that the session
+/// still runs.
 #[derive(Debug)]
 pub(super) struct Mark {
-    file: PathBuf,
+    files: Vec<PathBuf>,
     /// The marks that ended sessions left at this path and below it. They are removed with this one.
     left: Vec<PathBuf>,
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 /// The parts of a directory that have unsaved output.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Unsaved {
     /// Whether all of it may have unsaved output.
     everything: bool,
     /// The relative keys of paths that may have unsaved output.
     below: Arc<Vec<Key>>,
+    unreadable: Arc<Vec<PathBuf>>,
+    /// The marks of cache roots in the directory.
+    nested: Arc<Nested>,
 }
 
-/// A mark of any session.
-struct Found {
-    file: PathBuf,
-    /// The marked path, or `None` if the mark cannot be read.
-    root: Option<PathBuf>,
-    is_alive: bool,
+/// A directory for the mark of an output, and the paths that the mark contains there.
+struct Place {
+    directory: PathBuf,
+    base: PathBuf,
+    paths: Vec<PathBuf>,
 }
 
 impl Unsaved {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Returns true if no mark has been found. There may be marks below the directory.
+    pub(super) fn is_none_known(&self) -> bool {
         !self.everything && self.below.is_empty()
     }
 
     /// Returns true if the file with this key may be unsaved output.
     pub(super) fn covers(&self, key: &Key) -> bool {
-        self.everything || self.below.iter().any(|root| key == root || key.is_inside(root.as_str()))
+        let is_inside = |root: &Key| key == root || key.is_inside(root.as_str());
+        self.everything || self.below.iter().any(is_inside) || self.nested.covers(key)
+    }
+
+    /// Returns a warning for each mark that cannot be read.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let nested = self.nested.unreadable();
+        self.unreadable.iter().chain(&nested).map(|mark| warning_of(mark)).collect()
     }
 }
 
@@ -82,24 +88,27 @@ pub(super) async fn mark(inner: &Inner, registration: &Registration) {
     if mark.is_some() || ends_with_the_process(&registration.location, &local).is_some() {
         return;
     }
-    let made = directory_for(inner, &registration.local).and_then(|directory| {
-        let directory = directory.ok_or_else(|| io::Error::other("there is no directory for the mark"))?;
-        let ended = all(inner).into_iter().filter(|found| !found.is_alive);
-        let inside =
-            ended.filter(|found| found.root.as_ref().is_some_and(|root| root.starts_with(&registration.local)));
-        let left = inside.map(|found| found.file).collect();
-        make(&directory, &registration.local, left)
-    });
-    match made {
-        Ok(made) => *mark = Some(made),
-        Err(error) => warn(
-            inner,
-            &format!(
-                "'{}' cannot be marked as unsaved output, so a later download may overwrite what this session does not \
-             upload: {error}",
-                registration.local.display()
+    let names = Names::of(registration, &registration.local);
+    let mut made = Mark { files: Vec::new(), left: Vec::new(), _locks: Vec::new() };
+    for place in places(inner, &names) {
+        match place.and_then(|place| place.mark()) {
+            Ok((file, lock)) => {
+                made.files.push(file);
+                made._locks.push(lock);
+            }
+            Err(error) => warn(
+                inner,
+                &format!(
+                    "'{}' cannot be marked as unsaved output, so a later download may overwrite what this session does \
+                     not upload: {error}",
+                    registration.local.display()
+                ),
             ),
-        ),
+        }
+    }
+    if !made.files.is_empty() {
+        made.left = ended(inner, &names).collect();
+        *mark = Some(made);
     }
 }
 
@@ -109,43 +118,46 @@ pub(super) async fn saved(registration: &Registration) {
         return;
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(Mark { file, left, _lock }) = mark {
-        // A mark that stays costs decisions by the user, but no data.
-        left.into_iter().chain([file]).for_each(|file| drop(fs::remove_file(file)));
+    if let Some(Mark { files, left, _locks }) = mark {
+        left.iter().chain(&files).for_each(|file| directory::remove(file));
     }
 }
 
 /// Removes the marks of ended sessions at a path and below it, because everything there equals stored objects.
-pub(super) fn clear(inner: &Inner, path: &Path) {
-    let ended = all(inner).into_iter().filter(|found| !found.is_alive);
-    ended
-        .filter(|found| found.root.as_ref().is_some_and(|root| root.starts_with(path)))
-        .for_each(|found| drop(fs::remove_file(found.file)));
+pub(super) fn clear(inner: &Inner, registration: &Registration, path: &Path) {
+    ended(inner, &Names::of(registration, path)).for_each(|file| directory::remove(&file));
 }
 
 /// Returns which parts of a path may have unsaved output. A mark that cannot be read may be of any path.
-pub(super) fn below(inner: &Inner, path: &Path) -> Unsaved {
-    let (mut everything, mut below) = (false, Vec::new());
-    for Found { file, root, .. } in all(inner) {
-        let Some(root) = root else {
-            everything = true;
-            warn(
-                inner,
-                &format!(
-                    "'{}' marks output that was not uploaded and cannot be read, so no local file is overwritten that may be \
-                 such output; delete it if there is none",
-                    file.display()
-                ),
-            );
-            continue;
-        };
-        match root.strip_prefix(path).ok().map(Path::to_str) {
-            Some(Some(key)) if !key.is_empty() => below.push(Key::from(key)),
-            Some(_) => everything = true,
-            None => everything |= paths_overlap(&root, path),
+pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> Unsaved {
+    let names = Names::of(registration, path);
+    let mut unreadable = Vec::new();
+    // Many marks can have the same path, which is compared once.
+    let mut roots = BTreeSet::new();
+    for Found { file, paths, .. } in found(inner, &names) {
+        match paths {
+            Some(paths) => roots.extend(paths),
+            None => unreadable.push(file),
         }
     }
-    Unsaved { everything, below: Arc::new(below) }
+    let (mut everything, mut below) = (!unreadable.is_empty(), Vec::new());
+    for root in roots {
+        match names.part(&root) {
+            Part::None => {}
+            Part::Below(key) => below.push(key),
+            Part::Everything => everything = true,
+        }
+    }
+    let (below, unreadable) = (Arc::new(below), Arc::new(unreadable));
+    Unsaved { everything, below, unreadable, nested: Arc::new(Nested::new(names)) }
+}
+
+fn warning_of(unreadable: &Path) -> String {
+    format!(
+        "'{}' marks unsaved output and cannot be read, so pos3 overwrites and deletes no local file that is not known to be \
+         stored; once all output is stored, delete it",
+        unreadable.display()
+    )
 }
 
 fn warn(inner: &Inner, warning: &str) {
@@ -155,154 +167,70 @@ fn warn(inner: &Inner, warning: &str) {
     }
 }
 
-/// Returns the directory for the mark of a path, which exists then, or `None` if there is none for paths outside the
-/// cache.
-fn directory_for(inner: &Inner, local: &Path) -> io::Result<Option<PathBuf>> {
-    if let Some(root) = cache_root(inner).filter(|root| local.starts_with(root)) {
-        return prepare(root.join(MARKS)).map(Some);
+/// Returns where the mark of an output belongs. A path in the cache root that leads out of it has two places.
+fn places(inner: &Inner, names: &Names) -> Vec<io::Result<Place>> {
+    let root = cache_root(inner);
+    let in_root = root.as_ref().and_then(|root| Place::in_root(root, names));
+    let is_inside = root.is_some_and(|root| names.resolved().starts_with(root));
+    let elsewhere = if is_inside { None } else { Place::elsewhere(inner, names).transpose() };
+    let places: Vec<_> = in_root.map(Ok).into_iter().chain(elsewhere).collect();
+    if places.is_empty() { vec![Err(io::Error::other("there is no directory for the mark"))] } else { places }
+}
+
+impl Place {
+    /// Returns the place for the names that lie in the cache root, if there are any.
+    fn in_root(root: &Path, names: &Names) -> Option<Self> {
+        let paths: Vec<_> = names.iter().filter_map(|name| Some(name.strip_prefix(root).ok()?.to_owned())).collect();
+        (!paths.is_empty()).then(|| Self { directory: root.join(MARKS), base: root.to_owned(), paths })
     }
-    let Some(state) = inner.remembers.for_marks() else { return Ok(None) };
-    state.prepare().map_err(io::Error::other)?;
-    prepare(state.path().join(ELSEWHERE)).map(Some)
+
+    /// Returns the place in the state directory, if there is one.
+    fn elsewhere(inner: &Inner, names: &Names) -> io::Result<Option<Self>> {
+        let Some(state) = inner.remembers.for_marks() else { return Ok(None) };
+        state.prepare().map_err(io::Error::other)?;
+        let paths = names.iter().cloned().collect();
+        Ok(Some(Self { directory: state.path().join(ELSEWHERE), base: PathBuf::from("/"), paths }))
+    }
+
+    /// Writes a mark, and then removes the marks of ended sessions in the same directory that it makes redundant.
+    fn mark(&self) -> io::Result<(PathBuf, File)> {
+        let directory = Directory::create(&self.directory, &self.base)?;
+        let made = directory.write(&self.paths)?;
+        let covered: Vec<_> = self.paths.iter().map(|path| self.base.join(path)).collect();
+        let is_covered = |path: &PathBuf| covered.iter().any(|root| path.starts_with(root));
+        let ended = directory.marks().into_iter().filter(|found| !found.is_alive);
+        let redundant = ended.filter(|found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(is_covered)));
+        redundant.for_each(|found| directory::remove(&found.file));
+        Ok(made)
+    }
+}
+
+/// Returns the marks of ended sessions that have no path outside the names.
+fn ended(inner: &Inner, names: &Names) -> impl Iterator<Item = PathBuf> {
+    let ended = found(inner, names).into_iter().filter(|found| !found.is_alive);
+    let inside =
+        ended.filter(|found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path))));
+    inside.map(|found| found.file)
+}
+
+/// Returns the marks of all sessions that may concern a path: those in the cache root, in the state directory, and in
+/// every directory above the path, each of which may be or have been a cache root.
+fn found(inner: &Inner, names: &Names) -> Vec<Found> {
+    let roots = names.iter().flat_map(|name| name.ancestors().map(Path::to_owned)).chain(cache_root(inner));
+    let in_roots = roots.map(|root| (root.join(MARKS), root));
+    let state = inner.remembers.for_marks().map(|state| state.path().join(ELSEWHERE));
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for (path, base) in in_roots.chain(state.map(|path| (path, PathBuf::from("/")))) {
+        match Directory::open(&path, &base) {
+            Ok(Some(directory)) if seen.insert(directory.identity()) => found.extend(directory.marks()),
+            Ok(_) => {}
+            Err(_) => found.push(Found::unreadable(path)),
+        }
+    }
+    found
 }
 
 fn cache_root(inner: &Inner) -> Option<PathBuf> {
     absolute(&inner.cache_root).ok()
-}
-
-/// Creates a directory for marks, and checks that no other user can replace it or its files.
-fn prepare(directory: PathBuf) -> io::Result<PathBuf> {
-    let made = DirBuilder::new().mode(0o755).create(&directory);
-    made.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })?;
-    let facts = fs::symlink_metadata(&directory)?;
-    let is_own = facts.uid() == rustix::process::geteuid().as_raw() || facts.uid() == 0;
-    if !facts.is_dir() || !is_own || facts.mode() & 0o022 != 0 {
-        let why = format!("'{}' is not a directory that only this user can write to", directory.display());
-        return Err(io::Error::other(why));
-    }
-    Ok(directory)
-}
-
-/// Writes a mark. It gets its name when it is complete, so a process that is killed meanwhile leaves no unreadable one.
-fn make(directory: &Path, local: &Path, left: Vec<PathBuf>) -> io::Result<Mark> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let process = std::process::id();
-    let name = format!("{time}-{process}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let (new, file) = (directory.join(format!("{name}{NEW}")), directory.join(name));
-    let mut lock = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
-    let path = local.as_os_str().as_bytes();
-    let written = lock.lock().and_then(|()| {
-        lock.write_all(format!("{FORMAT}\n{}\nprocess {process}\n", checksum(path)).as_bytes())?;
-        lock.write_all(path)?;
-        lock.sync_all()?;
-        fs::rename(&new, &file)?;
-        File::open(directory)?.sync_all()
-    });
-    match written {
-        Ok(()) => Ok(Mark { file, left, _lock: lock }),
-        Err(error) => {
-            // The error of the write is the one to report.
-            let _ignored = fs::remove_file(&new);
-            Err(error)
-        }
-    }
-}
-
-/// Returns the marks of all sessions.
-fn all(inner: &Inner) -> Vec<Found> {
-    let elsewhere = inner.remembers.for_marks().map(|state| state.path().join(ELSEWHERE));
-    let directories = cache_root(inner).map(|root| root.join(MARKS)).into_iter().chain(elsewhere);
-    directories.flat_map(|directory| in_directory(&directory)).collect()
-}
-
-fn in_directory(directory: &Path) -> Vec<Found> {
-    let unreadable = |file: &Path| Found { file: file.to_owned(), root: None, is_alive: true };
-    let names = match fs::read_dir(directory) {
-        Ok(names) => names,
-        Err(_) if is_absent(directory) => return Vec::new(),
-        Err(_) => return vec![unreadable(directory)],
-    };
-    let found = names.filter_map(|name| match name {
-        Ok(name) if name.file_name().as_bytes().ends_with(NEW.as_bytes()) => None,
-        Ok(name) => match read(&name.path()) {
-            Ok(found) => Some(found),
-            // Its session has just removed it.
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(_) => Some(unreadable(&name.path())),
-        },
-        Err(_) => Some(unreadable(directory)),
-    });
-    found.collect()
-}
-
-/// Returns true if nothing exists at a path, also because a file is where a directory above it would be.
-fn is_absent(path: &Path) -> bool {
-    let absent = |error: io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-    fs::symlink_metadata(path).is_err_and(absent)
-}
-
-fn read(path: &Path) -> io::Result<Found> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
-    let mut content = Vec::new();
-    (&file).take(LONGEST).read_to_end(&mut content)?;
-    // The session holds an exclusive lock as long as it runs.
-    let is_alive = file.try_lock_shared().is_err();
-    Ok(Found { file: path.to_owned(), root: root_in(&content), is_alive })
-}
-
-/// Returns the path in a mark, or `None` if the mark is damaged.
-fn root_in(content: &[u8]) -> Option<PathBuf> {
-    let mut fields = content.splitn(4, |byte| *byte == b'\n');
-    let (format, sum, _process, path) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    let is_whole = format == FORMAT.as_bytes() && sum == checksum(path).as_bytes();
-    is_whole.then(|| PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())))
-}
-
-fn checksum(path: &[u8]) -> String {
-    Sha256::digest(path).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_that_is_damaged_has_no_path() {
-        let disk = tempfile::tempdir().unwrap();
-        let path = Path::new("/x/a line\nand another");
-        let mark = make(disk.path(), path, Vec::new()).unwrap();
-        let whole = fs::read(&mark.file).unwrap();
-        assert_eq!(root_in(&whole).as_deref(), Some(path));
-        for cut in 0..whole.len() {
-            assert_eq!(root_in(&whole[..cut]), None, "{cut}");
-        }
-        for at in 0..whole.len() {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            assert!(root_in(&damaged).is_none_or(|found| found == path), "{at}");
-        }
-    }
-
-    #[test]
-    fn a_mark_is_alive_until_its_session_has_ended() {
-        let disk = tempfile::tempdir().unwrap();
-        let mark = make(disk.path(), Path::new("/x"), Vec::new()).unwrap();
-        let found = in_directory(disk.path());
-        assert!(found.len() == 1 && found[0].is_alive && found[0].root.as_deref() == Some(Path::new("/x")));
-        drop(mark);
-        assert!(!in_directory(disk.path())[0].is_alive, "the mark stays");
-    }
-
-    #[test]
-    fn a_directory_for_marks_that_others_can_write_to_is_not_used() {
-        let disk = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/tmp", disk.path().join("link")).unwrap();
-        assert!(prepare(disk.path().join("link")).is_err());
-        fs::create_dir(disk.path().join("open")).unwrap();
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-        fs::set_permissions(disk.path().join("open"), open).unwrap();
-        assert!(prepare(disk.path().join("open")).is_err());
-    }
 }

@@ -66,7 +66,7 @@ impl Input<'_> {
         if report.tally.extra > 0 {
             let extra = size::counted(report.tally.extra, "file");
             let why = match (self.deletes, self.is_output) {
-                (true, _) => ", because not uploaded yet",
+                (true, _) => ", because not known to be stored there",
                 (false, true) => " (--delete-local removes those that were stored there before)",
                 (false, false) => " (--delete-local removes them)",
             };

@@ -1,0 +1,105 @@
+//! The names of one local path: [`Names`].
+
+use std::path::{Path, PathBuf};
+
+use pos3_core::Key;
+
+use super::super::registration::Registration;
+use crate::place::paths_overlap;
+use crate::registry::resolve;
+
+/// The names of one local path. A link in the path may be changed, or what it leads to may be moved, so each name may
+/// be the only one that a mark has.
+#[derive(Debug)]
+pub(super) struct Names(Vec<PathBuf>);
+
+/// The part of a path that a marked path has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    None,
+    /// Everything with this relative key and below it.
+    Below(Key),
+    Everything,
+}
+
+impl Names {
+    /// Returns the names of a path of a registration: with links resolved, and as it was given.
+    pub(super) fn of(registration: &Registration, path: &Path) -> Self {
+        let below = path.strip_prefix(&registration.local).ok();
+        let given = registration.given.as_ref().zip(below).map(|(given, below)| given.join(below));
+        Self(std::iter::once(path.to_owned()).chain(given).collect())
+    }
+
+    #[cfg(test)]
+    pub(super) fn one(path: PathBuf) -> Self {
+        Self(vec![path])
+    }
+
+    /// Returns the name with links resolved.
+    pub(super) fn resolved(&self) -> &Path {
+        &self.0[0]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.iter()
+    }
+
+    /// Returns true if another path is this one or lies inside it.
+    pub(super) fn contain(&self, path: &Path) -> bool {
+        let is_inside = |path: &Path| self.iter().any(|name| path.starts_with(name));
+        is_inside(path) || is_inside(&resolve(path))
+    }
+
+    /// Returns the part of this path that a marked path has.
+    pub(super) fn part(&self, marked: &Path) -> Part {
+        let resolved = resolve(marked);
+        let pairs = || self.iter().flat_map(|name| [marked, &resolved].map(|marked| (name, marked)));
+        if pairs().any(|(name, marked)| name.starts_with(marked)) {
+            return Part::Everything;
+        }
+        match pairs().find_map(|(name, marked)| marked.strip_prefix(name).ok()).map(Path::to_str) {
+            Some(Some(key)) => Part::Below(Key::from(key)),
+            // A key cannot express this name.
+            Some(None) => Part::Everything,
+            None if paths_overlap(marked, self.resolved()) => Part::Everything,
+            None => Part::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_compared_by_all_its_names() {
+        let disk = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(disk.path()).unwrap();
+        fs::create_dir_all(base.join("real/out")).unwrap();
+        symlink("real", base.join("link")).unwrap();
+        let names = Names(vec![base.join("moved/out"), base.join("link/out")]);
+        let below = |key| Part::Below(Key::from(key));
+        for (marked, expected) in [
+            ("moved/out", Part::Everything),
+            ("moved", Part::Everything),
+            ("moved/out/a/b", below("a/b")),
+            ("link/out", Part::Everything),
+            ("link/out/a", below("a")),
+            ("moved/out2", Part::None),
+            ("other", Part::None),
+        ] {
+            assert_eq!(names.part(&base.join(marked)), expected, "{marked}");
+        }
+        assert_eq!(names.part(&base.join("moved/out").join(OsStr::from_bytes(b"\xff"))), Part::Everything);
+        let names = Names(vec![base.join("real/out")]);
+        for (marked, expected) in [("link", Part::Everything), ("link/out/a", below("a"))] {
+            assert_eq!(names.part(&base.join(marked)), expected, "{marked}");
+        }
+        assert!(names.contain(&base.join("link/out/a")) && !names.contain(&base.join("link")));
+    }
+}
