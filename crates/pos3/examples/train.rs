@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pos3::{DownloadOptions, Ending, Registry, ScopeError, Session, SyncBothOptions, UploadOptions};
+use pos3::{DownloadOptions, Ending, ScopeError, Session, SessionBuilder, SyncBothOptions};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -65,11 +65,7 @@ struct Task {
 }
 
 fn open() -> Result<Session, Failure> {
-    let mut session = Session::builder().registry(Registry::from_env()?).on_signals();
-    if let Some(root) = std::env::var_os("POS3_CACHE_ROOT") {
-        session = session.cache_root(root);
-    }
-    Ok(session.open()?)
+    Ok(SessionBuilder::from_env()?.on_signals().open()?)
 }
 
 impl Task {
@@ -84,11 +80,9 @@ impl Task {
     /// Trains until it is done or interrupted. If it is dropped at an `await`, it leaves only complete checkpoints.
     async fn train(&self, session: &Session) -> Result<(), Failure> {
         let dataset = session.download(&self.dataset, DownloadOptions::default()).await?;
-        let uploads = UploadOptions::default()
-            .with_interval(self.pace * 3)
-            .with_sync_on_error(true)
-            .with_exclude(vec!["*.tmp".to_owned()]);
-        let checkpoints = session.sync(&self.checkpoints, SyncBothOptions::default().with_upload(uploads)).await?;
+        let options =
+            SyncBothOptions::default().with_interval(self.pace * 3).with_sync_on_error(true).with_exclude(["*.tmp"]);
+        let checkpoints = session.sync(&self.checkpoints, options).await?;
 
         let examples = fs::read_dir(&dataset)?.count();
         let first = resume(&checkpoints)?;

@@ -92,16 +92,17 @@ use signals::Signals;
 /// # Ok(()) }
 /// ```
 ///
-/// `memory://` is lost when the process ends, and is useful for experiments. For S3, the registry needs the server and
-/// the credentials. `Registry::from_env` reads them from the environment (`AWS_…`; with the feature `aws` also from
-/// `~/.aws`, single sign-on, roles and so on). It reads the profiles for `s3://PROFILE@bucket` from the profiles file:
+/// `memory://` is lost when the process ends, and is useful for experiments. For S3, a session needs the server and the
+/// credentials. `Session::from_env` and `SessionBuilder::from_env` read them from the environment (`AWS_…`; with the
+/// feature `aws` also from `~/.aws`, single sign-on, roles and so on). They read the profiles for `s3://PROFILE@bucket`
+/// from the profiles file:
 ///
 /// ```
 /// # #[cfg(feature = "s3")] {
-/// use pos3::{Registry, Session};
+/// use pos3::SessionBuilder;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let session = Session::builder().registry(Registry::from_env()?).on_signals().open()?;
+/// let session = SessionBuilder::from_env()?.on_signals().open()?;
 /// # Ok(()) }
 /// # main().unwrap() }
 /// ```
@@ -109,6 +110,29 @@ use signals::Signals;
 /// `examples/train.rs` is a complete training program that survives the loss of its machine. To declare named inputs
 /// and outputs, use a [`Mirror`]. In a program without an async runtime, use `pos3::blocking::Session`. For a program
 /// in another language, use `pos3-cli run`.
+///
+/// # Tasks
+///
+/// A clone is a handle of the same session, for tasks and threads. The session is dropped with its last clone.
+///
+/// ```
+/// use pos3::{Session, UploadOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cache = tempfile::tempdir()?;
+/// let session = Session::builder().cache_root(cache.path()).open()?;
+/// session
+///     .scope(async |session| {
+///         let handle = session.clone();
+///         let task = tokio::spawn(async move {
+///             handle.upload("memory://bucket/log", UploadOptions::default()).await.map_err(|error| error.to_string())
+///         });
+///         let log = task.await.map_err(|error| error.to_string())??;
+///         std::fs::write(log.join("a"), "done").map_err(|error| error.to_string())
+///     })
+///     .await?;
+/// # Ok(()) }
+/// ```
 ///
 /// # Paths
 ///
@@ -279,10 +303,15 @@ use signals::Signals;
 /// | `exclude` | none |
 /// | `profile` | that of the URL, else of the call, else of the session |
 /// | `allow_missing` (download) | `false`: a location without a key is an error |
+#[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
     signals: Signals,
+    _dropped: Arc<Dropped>,
 }
+
+/// Ends a session when its last clone is dropped.
+struct Dropped(Arc<Inner>);
 
 impl Session {
     /// Returns a builder with the default settings.
@@ -290,8 +319,28 @@ impl Session {
         SessionBuilder::default()
     }
 
+    /// Opens a session with the settings of the environment; see [`SessionBuilder::from_env`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let session = pos3::Session::from_env()?;
+    /// let data = session.download("s3://bucket/data", Default::default()).await?;
+    /// let output = session.upload("s3://bucket/run-7", Default::default()).await?;
+    /// std::fs::copy(data.join("train.bin"), output.join("model.bin"))?;
+    /// session.close().await.into_result()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an environment variable is invalid.
+    #[cfg(feature = "s3")]
+    pub fn from_env() -> Result<Self, SessionError> {
+        SessionBuilder::from_env()?.open()
+    }
+
     fn of(inner: Arc<Inner>, signals: Signals) -> Self {
-        Self { inner, signals }
+        Self { _dropped: Arc::new(Dropped(inner.clone())), inner, signals }
     }
 
     /// Downloads a location once and returns its local path.
@@ -574,24 +623,24 @@ fn check_output(options: &UploadOptions, location: &Location) -> Result<(), Sess
     }
 }
 
-impl Drop for Session {
+impl Drop for Dropped {
     fn drop(&mut self) {
-        let was_closed = self.inner.closed.swap(true, Ordering::AcqRel);
-        let has_ended = self.inner.is_over.load(Ordering::Acquire);
-        let is_ending = self.inner.ending.lock().unwrap_or_else(PoisonError::into_inner).is_some() && !has_ended;
+        let was_closed = self.0.closed.swap(true, Ordering::AcqRel);
+        let has_ended = self.0.is_over.load(Ordering::Acquire);
+        let is_ending = self.0.ending.lock().unwrap_or_else(PoisonError::into_inner).is_some() && !has_ended;
         if was_closed && !is_ending {
             return;
         }
-        self.inner.stop.cancel();
-        self.inner.abort.cancel();
-        for upload in self.inner.uploads() {
+        self.0.stop.cancel();
+        self.0.abort.cancel();
+        for upload in self.0.uploads() {
             let (location, local) = (upload.location.to_string(), upload.local.display());
             let warning = format!(
                 "'{location}': the session was dropped before its end, so changes in '{local}' since its last upload \
                  may not be uploaded"
             );
             tracing::error!("{warning}");
-            self.inner.tell(&Event::Warning(&warning));
+            self.0.tell(&Event::Warning(&warning));
         }
     }
 }

@@ -107,7 +107,7 @@ async fn what_others_store_while_a_session_runs_survives_its_end() {
     let world = World::with(&[("run/first", "x")]);
     for delete in [RemoteDelete::Never, RemoteDelete::Seen, RemoteDelete::Mirror] {
         let session = world.session();
-        let options = SyncBothOptions::default().with_upload(upload().with_delete(delete));
+        let options = SyncBothOptions::from(upload().with_delete(delete));
         let run = session.sync("s3://bucket/run", options).await.unwrap();
         world.put("run/theirs", "stored by others");
         let theirs = format!("replaced by others, with {delete:?}");

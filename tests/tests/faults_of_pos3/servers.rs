@@ -56,8 +56,8 @@ async fn one_session_has_inputs_of_one_user_and_outputs_of_another() {
     let two = Two::new();
     two.alice.put("data", "in/a", "alice's");
     two.bob.put("data", "in/a", "bob's");
-    let session = two.builder().default_profile("alice".to_owned()).open().unwrap();
-    let to_bob = UploadOptions::default().with_profile("bob".to_owned());
+    let session = two.builder().default_profile("alice").open().unwrap();
+    let to_bob = UploadOptions::default().with_profile("bob");
     session
         .scope(async |session| {
             let input = session.download("s3://data/in", download()).await?;

@@ -35,7 +35,7 @@ impl Loss {
 }
 
 fn both() -> SyncBothOptions {
-    SyncBothOptions::default().with_upload(upload())
+    upload().into()
 }
 
 fn read(directory: &Path, name: &str) -> String {

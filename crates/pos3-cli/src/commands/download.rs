@@ -33,12 +33,12 @@ impl Execute for DownloadArgs {
 
 async fn perform(transfer: &Transfer<'_>) -> Exit {
     let args = transfer.args;
-    let options = DownloadOptions::default()
-        .with_local(args.local.clone())
+    let mut options = DownloadOptions::default()
         .with_delete(args.delete)
         .with_guards(args.guards())
         .with_allow_missing(args.delete && args.allow_empty)
-        .with_exclude(args.session.exclude.clone());
+        .with_exclude(&args.session.exclude);
+    options.local.clone_from(&args.local);
     if args.dry_run {
         return transfer.show_plan(async |session| session.plan_download(&transfer.url(), options).await).await;
     }

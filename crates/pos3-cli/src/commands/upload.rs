@@ -49,14 +49,14 @@ fn unreadable(transfer: &Transfer<'_>, error: &io::Error) -> CommandError {
 
 async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
     let args = transfer.args;
-    let options = UploadOptions::default()
-        .with_local(args.local.clone())
+    let mut options = UploadOptions::default()
         .with_interval(None)
         .with_symlinks(symlinks)
         .with_delete(if args.delete { RemoteDelete::Mirror } else { RemoteDelete::Never })
         .with_overwrite(RemoteOverwrite::Always)
         .with_guards(args.guards())
-        .with_exclude(args.session.exclude.clone());
+        .with_exclude(&args.session.exclude);
+    options.local.clone_from(&args.local);
     if args.dry_run {
         return transfer.show_plan(async |session| session.plan_upload(&transfer.url(), options).await).await;
     }

@@ -19,6 +19,10 @@ use crate::state::StateDirectory;
 /// The default directory of downloads.
 const CACHE_ROOT: &str = "~/.cache/positronic/s3/";
 
+/// The environment variable with another one.
+#[cfg(feature = "s3")]
+const ROOT_VARIABLE: &str = "POS3_CACHE_ROOT";
+
 /// The default duration of an end by an error or a signal. A machine that is about to be preempted usually gets two
 /// minutes.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -55,6 +59,21 @@ impl Default for SessionBuilder {
 }
 
 impl SessionBuilder {
+    /// Returns the settings of the environment, as the command line uses them: S3 and its profiles as
+    /// [`Registry::from_env`] finds them, and the cache root `POS3_CACHE_ROOT`. No request is sent.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an environment variable is invalid.
+    #[cfg(feature = "s3")]
+    pub fn from_env() -> Result<Self, crate::Error> {
+        let builder = Self::default().registry(Registry::from_env()?);
+        Ok(match std::env::var_os(ROOT_VARIABLE).filter(|root| !root.is_empty()) {
+            Some(root) => builder.cache_root(root),
+            None => builder,
+        })
+    }
+
     /// Sets the registry that opens locations by their scheme. Default: paths and `memory`. `s3` needs settings; see
     /// [`Registry`](crate::Registry).
     #[must_use]
@@ -108,8 +127,8 @@ impl SessionBuilder {
 
     /// Sets the profile for URLs and calls that name none. Default: none.
     #[must_use]
-    pub fn default_profile(mut self, name: impl Into<Option<String>>) -> Self {
-        self.default_profile = name.into();
+    pub fn default_profile(mut self, name: impl Into<String>) -> Self {
+        self.default_profile = Some(name.into());
         self
     }
 

@@ -84,7 +84,7 @@ async fn a_flush_deletes_nothing() {
 async fn what_a_session_fetched_and_the_program_removed_is_deleted() {
     let world = World::with(&[("run/old", "1"), ("run/kept", "2"), ("run/theirs", "3")]).await;
     let session = world.session();
-    let run = session.sync("memory://b/run", SyncBothOptions::default().with_upload(deleting())).await.unwrap();
+    let run = session.sync("memory://b/run", deleting().into()).await.unwrap();
     fs::remove_file(run.join("old")).unwrap();
     fs::remove_file(run.join("theirs")).unwrap();
     world.put("run/theirs", "replaced").await;

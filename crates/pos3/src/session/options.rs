@@ -109,14 +109,18 @@ pub struct UploadOptions {
     pub profile: Option<String>,
 }
 
-/// Options of [`Session::sync`](super::Session::sync), which downloads once and then uploads.
+/// Options of [`Session::sync`](super::Session::sync), which downloads once and then uploads: those of an upload, and
+/// whether the download deletes local files. By default, it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct SyncBothOptions {
-    /// Whether the download deletes local files that do not exist remotely. Default: false.
-    pub delete_local: bool,
-    /// All other options.
-    pub upload: UploadOptions,
+    pub(super) delete_local: bool,
+    pub(super) upload: UploadOptions,
+}
+
+impl From<UploadOptions> for SyncBothOptions {
+    fn from(upload: UploadOptions) -> Self {
+        Self { upload, delete_local: false }
+    }
 }
 
 impl Default for UploadOptions {
@@ -147,42 +151,115 @@ pub(super) fn excluding(patterns: &[String]) -> Result<Filter, SessionError> {
     filter.and_then(pos3_core::FilterBuilder::build).map_err(SessionError::BadPattern)
 }
 
-/// Defines the `with_` method of one field.
+/// Defines the `with_` methods of single fields.
 macro_rules! with {
-    ($(#[$doc:meta])* $method:ident, $field:ident: $type:ty) => {
+    ($($(#[$doc:meta])* $method:ident($($field:ident).+: $type:ty);)+) => { $(
         $(#[$doc])*
         #[must_use]
-        pub fn $method(mut self, $field: $type) -> Self {
-            self.$field = $field.into();
+        pub fn $method(mut self, value: $type) -> Self {
+            self.$($field).+ = value.into();
+            self
+        }
+    )+ };
+}
+
+/// Defines the `with_` methods that all registrations share. `$at` leads to their fields.
+macro_rules! with_common {
+    ($($at:ident)?) => {
+        /// Sets the local path.
+        #[must_use]
+        pub fn with_local(mut self, path: impl Into<PathBuf>) -> Self {
+            self.$($at.)?local = Some(path.into());
+            self
+        }
+
+        /// Sets the limits on deletes.
+        #[must_use]
+        pub fn with_guards(mut self, guards: Guards) -> Self {
+            self.$($at.)?guards = guards;
+            self
+        }
+
+        /// Sets the patterns of entries to exclude on both sides.
+        #[must_use]
+        pub fn with_exclude<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>) -> Self {
+            self.$($at.)?exclude = patterns.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Sets the profile, for a URL that names none.
+        #[must_use]
+        pub fn with_profile(mut self, name: impl Into<String>) -> Self {
+            self.$($at.)?profile = Some(name.into());
             self
         }
     };
 }
 
+/// Defines the `with_` methods that uploads and syncs share. `$at` leads to their fields.
+macro_rules! with_upload {
+    ($($at:ident)?) => {
+        with! {
+            /// Sets whether the local path is a file or a directory.
+            with_shape($($at.)?shape: Shape);
+            /// Sets whether symbolic links below the local path are followed.
+            with_symlinks($($at.)?symlinks: Symlinks);
+            /// Sets the time between two background uploads. With `None`, everything is uploaded at the end.
+            with_interval($($at.)?interval: impl Into<Option<Duration>>);
+            /// Sets which objects may be deleted.
+            with_delete($($at.)?delete: RemoteDelete);
+            /// Sets which objects may be overwritten.
+            with_overwrite($($at.)?overwrite: RemoteOverwrite);
+            /// Sets whether to upload this output even if the session ends by an error or a signal.
+            with_sync_on_error($($at.)?sync_on_error: bool);
+            /// Sets the priority if time is short; the highest number is uploaded first.
+            with_priority($($at.)?priority: i32);
+        }
+    };
+}
+
 impl DownloadOptions {
-    with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
-    with!(/** Sets whether local files go that the remote place does not have. */ with_delete, delete: bool);
-    with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);
-    with!(/** Sets the patterns of what is left alone on both sides. */ with_exclude, exclude: impl Into<Vec<String>>);
-    with!(/** Sets the profile. */ with_profile, profile: impl Into<Option<String>>);
-    with!(/** Sets whether a place with nothing in it is fine. */ with_allow_missing, allow_missing: bool);
+    with_common!();
+    with! {
+        /// Sets whether to delete local files that do not exist remotely.
+        with_delete(delete: bool);
+        /// Sets whether a location without a key is treated as an empty directory.
+        with_allow_missing(allow_missing: bool);
+    }
 }
 
 impl UploadOptions {
-    with!(/** Sets the exact local path. */ with_local, local: impl Into<Option<PathBuf>>);
-    with!(/** Sets whether the local path is a file or a directory. */ with_shape, shape: Shape);
-    with!(/** Sets whether symbolic links below the local path are followed. */ with_symlinks, symlinks: Symlinks);
-    with!(/** Sets how often changes are uploaded; `None`: at the end only. */ with_interval, interval: impl Into<Option<Duration>>);
-    with!(/** Sets what may be deleted remotely. */ with_delete, delete: RemoteDelete);
-    with!(/** Sets what may be overwritten remotely. */ with_overwrite, overwrite: RemoteOverwrite);
-    with!(/** Sets how much may be deleted. */ with_guards, guards: Guards);
-    with!(/** Sets whether this is uploaded too when the session ends because of an error. */ with_sync_on_error, sync_on_error: bool);
-    with!(/** Sets which registrations go first when time is short. */ with_priority, priority: i32);
-    with!(/** Sets the patterns of what is left alone on both sides. */ with_exclude, exclude: impl Into<Vec<String>>);
-    with!(/** Sets the profile. */ with_profile, profile: impl Into<Option<String>>);
+    with_common!();
+    with_upload!();
 }
 
 impl SyncBothOptions {
-    with!(/** Sets whether the first download deletes local files. */ with_delete_local, delete_local: bool);
-    with!(/** Sets everything else. */ with_upload, upload: UploadOptions);
+    with_common!(upload);
+    with_upload!(upload);
+    with! {
+        /// Sets whether the download deletes local files that do not exist remotely.
+        with_delete_local(delete_local: bool);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_set_with_literals() {
+        let minute = Duration::from_secs(60);
+        let download = DownloadOptions::default().with_local("data").with_exclude(["*.tmp"]).with_profile("lab");
+        assert_eq!(download.local.as_deref(), Some(std::path::Path::new("data")));
+        assert_eq!(
+            (download.exclude.as_slice(), download.profile.as_deref()),
+            (&["*.tmp".to_owned()][..], Some("lab"))
+        );
+        let upload = UploadOptions::default().with_local("out").with_interval(minute).with_exclude(["*.tmp", "logs"]);
+        assert_eq!((upload.interval, upload.exclude.len()), (Some(minute), 2));
+        assert_eq!(upload.with_interval(None).interval, None);
+        let both = SyncBothOptions::default().with_local("ckpt").with_interval(minute).with_delete_local(true);
+        assert!(both.delete_local && both.upload.interval == Some(minute));
+        assert_eq!(SyncBothOptions::from(both.upload.clone()), both.with_delete_local(false));
+    }
 }

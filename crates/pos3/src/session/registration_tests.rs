@@ -89,7 +89,7 @@ async fn an_upload_whose_directory_cannot_be_made_is_not_registered() {
     fs::write(world.path("file"), "x").unwrap();
     let below_a_file = upload().with_local(world.path("file").join("out"));
     session.upload("memory://b/out", below_a_file.clone()).await.unwrap_err();
-    session.sync("memory://b/run", SyncBothOptions::default().with_upload(below_a_file)).await.unwrap_err();
+    session.sync("memory://b/run", below_a_file.into()).await.unwrap_err();
     assert!(session.status().is_empty(), "{:?}", session.status());
     let out = session.upload("memory://b/out", upload()).await.unwrap();
     write(&out, "a", "1");
@@ -182,7 +182,7 @@ async fn an_output_of_one_file_is_left_to_the_program() {
         let session = world.session();
         let one = upload().with_shape(Shape::File);
         let path = if is_synced {
-            session.sync("memory://b/m/model.ckpt", SyncBothOptions::default().with_upload(one)).await.unwrap()
+            session.sync("memory://b/m/model.ckpt", one.into()).await.unwrap()
         } else {
             session.upload("memory://b/m/model.ckpt", one).await.unwrap()
         };

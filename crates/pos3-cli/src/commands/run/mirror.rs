@@ -34,17 +34,15 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
         .with_delete(if args.delete_remote { RemoteDelete::Seen } else { RemoteDelete::Never })
         .with_guards(args.guards())
         .with_symlinks(args.symlinks())
-        .with_exclude(exclude.clone());
-    let download = DownloadOptions::default()
-        .with_delete(args.delete_local)
-        .with_guards(args.guards())
-        .with_exclude(exclude.clone());
+        .with_exclude(exclude);
+    let download =
+        DownloadOptions::default().with_delete(args.delete_local).with_guards(args.guards()).with_exclude(exclude);
     let upload = |place: &Place| upload.clone().with_shape(place.shape);
-    let sync = SyncBothOptions::default().with_delete_local(args.delete_local);
+    let sync = |place: &Place| SyncBothOptions::from(upload(place)).with_delete_local(args.delete_local);
     let declared = args.places().fold(Mirror::builder(builder), |mirror, (kind, place)| match kind {
         Use::Download => mirror.download(&place.name, place.url(), download.clone()),
         Use::Upload => mirror.upload(&place.name, place.url(), upload(place)),
-        Use::Sync => mirror.sync(&place.name, place.url(), sync.clone().with_upload(upload(place))),
+        Use::Sync => mirror.sync(&place.name, place.url(), sync(place)),
     });
     declared.enter().await
 }
