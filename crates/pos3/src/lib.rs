@@ -57,7 +57,7 @@ pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, sa
 pub use profile::{Profile, ProfileError, Profiles};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 #[cfg(feature = "s3")]
-pub use s3::{CredentialsFailure, Looked, S3Provider, S3Settings, S3SettingsError};
+pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Provider, S3Settings, S3SettingsError};
 pub use seen_file::{Replaced, SeenFile};
 pub use session::{
     ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete,

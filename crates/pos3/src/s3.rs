@@ -29,6 +29,9 @@ use warnings::Warnings;
 
 pub use settings::{CredentialsFailure, Looked, S3Settings, S3SettingsError};
 
+/// The environment variable that is set for each `credential_process`, and so for what such a process starts.
+pub const CREDENTIAL_PROCESS: &str = "POS3_CREDENTIAL_PROCESS";
+
 /// Opens buckets, with the settings of a profile or with the default settings.
 ///
 /// The profile is the one in the location (`s3://lab@bucket`), else the default profile if one is set.

@@ -3,7 +3,7 @@
 //! The process is configured by the user, but what it prints may come from anywhere. A process that prints without end
 //! must not fill the memory, and no part of its stdout may appear in a message, because it may be a secret.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -12,8 +12,9 @@ use aws_credential_types::provider::{self, ProvideCredentials, future};
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::s3::CREDENTIAL_PROCESS;
 use crate::s3::shared_config::processes::CredentialProcess;
 
 /// The most bytes of output that are read. Credentials are a few hundred bytes.
@@ -21,6 +22,10 @@ const LONGEST: usize = 64 << 10;
 
 /// How long a process may take. It may ask the user for a code.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the output of a process that has ended may stay open without its content. A process that it started, such as
+/// an agent, may have inherited the output, and keep it open.
+const GRACE: Duration = Duration::from_millis(500);
 
 impl ProvideCredentials for CredentialProcess {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
@@ -52,18 +57,33 @@ impl CredentialProcess {
     /// Returns what the process prints. A process that is not waited for any more is killed.
     async fn run(&self) -> Result<Vec<u8>, String> {
         let mut command = shell(&self.command);
+        command.env(CREDENTIAL_PROCESS, "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err("it has no output".to_owned());
         };
-        let outputs = (first_bytes(stdout, Rest::Refused), first_bytes(stderr, Rest::Discarded));
-        let (output, complaint) = tokio::try_join!(outputs.0, outputs.1)?;
-        let status = child.wait().await.map_err(|error| format!("its end is unknown: {error}"))?;
-        if !status.success() {
-            return Err(format!("it failed with {status}. Stderr: {}", String::from_utf8_lossy(&complaint)));
+        let (mut output, mut complaint) = (Printed::new(stdout, Rest::Refused), Printed::new(stderr, Rest::Discarded));
+        let mut ended: Option<(ExitStatus, Instant)> = None;
+        while ended.is_none() || output.is_open() || complaint.is_open() {
+            let is_enough = ended.is_some_and(|(status, _)| !status.success() || output.is_complete());
+            let end_of_grace = ended.map_or_else(Instant::now, |(_, end)| end + GRACE);
+            tokio::select! {
+                read = output.read(), if output.is_open() => read?,
+                read = complaint.read(), if complaint.is_open() => read?,
+                status = child.wait(), if ended.is_none() => {
+                    let status = status.map_err(|error| format!("its end is unknown: {error}"))?;
+                    ended = Some((status, Instant::now()));
+                }
+                () = sleep_until(end_of_grace), if is_enough => break,
+            }
         }
-        Ok(output)
+        match ended {
+            Some((status, _)) if !status.success() => {
+                Err(format!("it failed with {status}. Stderr: {}", String::from_utf8_lossy(&complaint.first)))
+            }
+            _ => Ok(output.first),
+        }
     }
 }
 
@@ -89,18 +109,42 @@ enum Rest {
     Discarded,
 }
 
-/// Reads output to its end, and returns the first bytes of it.
-async fn first_bytes(mut output: impl AsyncRead + Unpin, rest: Rest) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("its output cannot be read: {error}");
-    let mut first = Vec::new();
-    (&mut output).take(LONGEST as u64).read_to_end(&mut first).await.map_err(failed)?;
-    let mut more = [0; 4096];
-    while output.read(&mut more).await.map_err(failed)? > 0 {
-        if rest == Rest::Refused {
+/// The output of a process, as far as it was read.
+struct Printed<R> {
+    /// `None` after its end.
+    stream: Option<R>,
+    first: Vec<u8>,
+    rest: Rest,
+}
+
+impl<R: AsyncRead + Unpin> Printed<R> {
+    fn new(stream: R, rest: Rest) -> Self {
+        Self { stream: Some(stream), first: Vec::new(), rest }
+    }
+
+    fn is_open(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Returns true if nothing is missing: the output has ended, or it is a whole JSON object.
+    fn is_complete(&self) -> bool {
+        !self.is_open() || serde_json::from_slice::<Map<String, Value>>(&self.first).is_ok()
+    }
+
+    /// Reads a part. A call that is cancelled has read nothing.
+    async fn read(&mut self) -> Result<(), String> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let mut part = [0; 4096];
+        let read = stream.read(&mut part).await.map_err(|error| format!("its output cannot be read: {error}"))?;
+        let kept = read.min(LONGEST - self.first.len());
+        self.first.extend_from_slice(&part[..kept]);
+        if read == 0 {
+            self.stream = None;
+        } else if kept < read && self.rest == Rest::Refused {
             return Err(format!("it printed more than {} KiB", LONGEST >> 10));
         }
+        Ok(())
     }
-    Ok(first)
 }
 
 /// Returns the credentials in the output of a process.
@@ -108,8 +152,16 @@ fn read(output: &[u8]) -> Result<Credentials, String> {
     let fields: Map<String, Value> = serde_json::from_slice(output)
         .map_err(|error| format!("its output is not a JSON object (line {})", error.line()))?;
     let field = |name: &str| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    let text = |name: &str| field(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let required = |name: &str| text(name).ok_or_else(|| format!("its output has no '{name}'"));
+    let text = |name: &str| {
+        let text = field(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        match text {
+            Some(text) if text.trim() != text || text.contains(char::is_control) => {
+                Err(format!("the '{name}' in its output begins or ends with a blank, or contains a line end"))
+            }
+            text => Ok(text),
+        }
+    };
+    let required = |name: &str| text(name)?.ok_or_else(|| format!("its output has no '{name}'"));
     match field("Version") {
         Some(version) if version.as_u64() == Some(1) => {}
         Some(_) => return Err("the 'Version' in its output is not 1".to_owned()),
@@ -123,7 +175,7 @@ fn read(output: &[u8]) -> Result<Credentials, String> {
         }
     };
     let (id, secret) = (required("AccessKeyId")?, required("SecretAccessKey")?);
-    Ok(Credentials::new(id, secret, text("SessionToken").map(str::to_owned), expiry, "CredentialProcess"))
+    Ok(Credentials::new(id, secret, text("SessionToken")?.map(str::to_owned), expiry, "CredentialProcess"))
 }
 
 #[cfg(unix)]
@@ -170,6 +222,42 @@ mod tests {
         // A process that was killed has no command line, or is gone.
         while std::fs::read(&command_line).is_ok_and(|line| !line.is_empty()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_leaves_its_output_open_is_not_waited_for() {
+        let answer = r#"{"Version": 1, "AccessKeyId": "id", "SecretAccessKey": "s"}"#;
+        let begun = std::time::Instant::now();
+        for left in
+            ["sleep 20 &", "sleep 20 >/dev/null &", "(sleep 0.1; while sleep 0.1; do echo x >&2; done) >/dev/null &"]
+        {
+            for line in [format!("{left} echo '{answer}'"), format!("echo '{answer}'; {left}")] {
+                let credentials = process(&line).credentials().await.unwrap();
+                assert_eq!(credentials.access_key_id(), "id", "{line}");
+            }
+            let why = failure(&format!("{left} echo broken >&2; exit 7")).await;
+            assert!(why.contains("it failed with exit status: 7. Stderr: broken\n"), "{why}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        // What the process itself started may print the rest.
+        let (half, rest) = answer.split_at(20);
+        let credentials = process(&format!("printf '{half}'; (sleep 1; echo '{rest}') &")).credentials().await.unwrap();
+        assert_eq!(credentials.access_key_id(), "id");
+    }
+
+    #[tokio::test]
+    async fn a_line_end_in_a_credential_is_refused_with_the_name_of_its_field() {
+        for name in ["AccessKeyId", "SecretAccessKey", "SessionToken"] {
+            for value in [r"hush\n", r"hush\r", r"hu\nsh", " hush", r"hush\t", r"hu\u0007sh"] {
+                let mut fields = [("AccessKeyId", "id"), ("SecretAccessKey", "secret"), ("SessionToken", "token")];
+                fields.iter_mut().filter(|(field, _)| *field == name).for_each(|(_, found)| *found = value);
+                let fields: String = fields.iter().map(|(name, value)| format!(r#","{name}":"{value}""#)).collect();
+                let why = failure(&format!(r#"printf '%s' '{{"Version":1{fields}}}'"#)).await;
+                let expected =
+                    format!("the '{name}' in its output begins or ends with a blank, or contains a line end");
+                assert!(why.ends_with(&expected) && !why.contains("hush"), "{value}: {why}");
+            }
         }
     }
 
