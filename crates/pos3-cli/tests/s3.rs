@@ -34,6 +34,7 @@ mod run_ends;
 mod run_last_uploads;
 mod run_lost_answers;
 mod run_outputs;
+mod run_processes;
 mod run_report;
 mod run_sides;
 mod run_signals;

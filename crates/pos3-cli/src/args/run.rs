@@ -41,8 +41,8 @@ Uploads:
 Deletes:
   --delete-remote deletes an object only if this machine uploaded or downloaded
   it, no other writer has changed it since then, and the program removed the
-  local file. pos3 deletes only after the program has succeeded and none of its
-  processes runs. If more deletes than --max-delete are due, pos3 deletes
+  local file. pos3 deletes only after the program has succeeded and no process
+  that it started runs (Linux; on other systems, it never deletes). If more deletes than --max-delete are due, pos3 deletes
   nothing and exits with 1.
   With --allow-empty, an output directory that the program emptied deletes all
   its objects (--delete-remote), and an empty URL deletes all local files

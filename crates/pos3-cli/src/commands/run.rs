@@ -9,6 +9,7 @@ mod fields;
 mod inputs;
 mod mirror;
 mod outputs;
+mod processes;
 mod program;
 mod report_file;
 mod stage;
@@ -31,6 +32,7 @@ use crate::invocation::{Execute, Invocation};
 use crate::output::{command_error, note, text};
 use crate::signals;
 use account::Account;
+use processes::{Descendants, Left};
 use program::Program;
 use report_file::ReportFile;
 use stage::Audience;
@@ -128,6 +130,7 @@ impl<'a> Run<'a> {
         }
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
         self.drop_early_notices();
+        let descendants = Descendants::adopt();
         let mut program = match Program::start(&self.args.command, variables) {
             Ok(program) => program,
             Err(error) => {
@@ -135,19 +138,21 @@ impl<'a> Run<'a> {
                 return Err(error);
             }
         };
+        descendants.reap(program.id());
         let status = watch::watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
         if self.arrivals.count() > 1 {
             mirror.session().abandon();
         }
-        let are_processes_left = self.arrivals.first().is_none() && self.warn_of_processes(&program).await;
-        if are_processes_left {
+        // After a signal, nothing is deleted anyway.
+        let left = if self.arrivals.first().is_none() { self.left(&descendants).await } else { Left::None };
+        if left != Left::None {
             mirror.session().still_written();
         }
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first().is_none();
         let ending = self.end(mirror.session(), succeeded).await;
         let (signal, statuses) = (self.arrivals.first(), mirror.session().status());
         let (args, invocation) = (self.args, self.invocation);
-        Ok(Account { args, invocation, paths, inputs, status, signal, are_processes_left, statuses, ending })
+        Ok(Account { args, invocation, paths, inputs, status, signal, left, statuses, ending })
     }
 
     /// Drops each SIGUSR1 and SIGUSR2 that came before the program was started.
@@ -158,25 +163,35 @@ impl<'a> Run<'a> {
         while self.notices.try_recv().is_ok() {}
     }
 
-    /// Warns of processes that the program started and that still run after its end. Returns true if there are any.
-    async fn warn_of_processes(&self, program: &Program) -> bool {
+    /// Returns the processes of the program that still run after its end, and warns of them.
+    async fn left(&self, descendants: &Descendants) -> Left {
         let end = tokio::time::Instant::now() + SETTLING;
-        let mut left = program.group();
-        while !left.is_empty() && tokio::time::Instant::now() < end {
+        let mut left = descendants.left();
+        while matches!(left, Left::Some(_)) && tokio::time::Instant::now() < end {
             tokio::time::sleep(GLANCE).await;
-            left = program.group();
+            left = descendants.left();
         }
-        if left.is_empty() {
-            return false;
+        match &left {
+            Left::Some(processes) => self.warn_of(processes),
+            Left::Unknown if self.args.delete_remote => self.invocation.warnings.warn(
+                "the program has ended, but this system does not show whether processes that it started still run; \
+                 nothing is deleted remotely",
+            ),
+            // Without deletes, it makes no difference.
+            Left::Unknown => return Left::None,
+            Left::None => {}
         }
-        let named: Vec<_> = left.iter().take(NAMED).map(ToString::to_string).collect();
-        let more = if left.len() > NAMED { ", …" } else { "" };
+        left
+    }
+
+    fn warn_of(&self, processes: &[i32]) {
+        let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = if processes.len() > NAMED { ", …" } else { "" };
         self.invocation.warnings.warn(&format!(
             "the program has ended, but processes that it started still run (PID {}{more}); what they write from now on \
              may not be uploaded, and nothing is deleted remotely",
             named.join(", ")
         ));
-        true
     }
 
     /// Ends the session. After the first signal, uploads may continue until the deadline. The second signal ends them.

@@ -1,11 +1,8 @@
 //! `run`: signals that arrive twice, signals that are not requests to end, and processes that outlive the program or pos3.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-use serde_json::Value;
 
 use super::run::{run, sh, start, stored, wait_for, wait_until};
 use super::{BUCKET, Cloud};
@@ -124,34 +121,6 @@ fn a_group_that_does_not_end_after_a_signal_is_killed_when_the_grace_is_over() {
     let ended = Ended::from(child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.err.contains("what the program started did not end in time and is killed\n"), "{}", ended.err);
-}
-
-#[test]
-fn processes_that_outlive_a_program_that_succeeded_are_named() {
-    let cloud = Cloud::new(&[]);
-    let script = r#"sleep 5 >/dev/null 2>&1 & echo "$!" > "$POS3_PATH_OUT/pid"; sleep 0.1 >/dev/null 2>&1 &"#;
-    let ended = run(&cloud, &sh(&["--upload", "out=s3://data/out", "--json-report", "report"], script));
-    let pid = stored(&cloud, "out/pid").unwrap();
-    let warning = format!("processes that it started still run (PID {});", pid.trim());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.err.contains(&warning), "{}", ended.err);
-    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
-    assert!(report["warnings"][0].as_str().unwrap().contains(&warning), "{report}");
-}
-
-#[test]
-fn what_is_removed_while_processes_of_the_program_run_keeps_its_object() {
-    let cloud = Cloud::new(&[]);
-    let places = ["--sync", "out=s3://data/out", "--delete-remote", "--json-report", "report"];
-    let made = run(&cloud, &sh(&places, r#"echo 1 > "$POS3_PATH_OUT/model"; echo 1 > "$POS3_PATH_OUT/other""#));
-    assert_eq!(made.code, Some(0), "{made:?}");
-    let script = r#"rm "$POS3_PATH_OUT/model"; (sleep 5; echo 2 > "$POS3_PATH_OUT/model") >/dev/null 2>&1 &"#;
-    let ended = run(&cloud, &sh(&places, script));
-    assert_eq!((ended.code, stored(&cloud, "out/model").as_deref()), (Some(1), Some("1\n")), "{ended:?}");
-    assert!(ended.err.contains("1 file not deleted because processes of the program still run"), "{}", ended.err);
-    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
-    assert_eq!(report["uploads"][0]["withheld"], 1, "{report}");
-    assert_eq!(fs::read_dir(cloud.program.path("cache/.pos3-unsaved")).unwrap().count(), 1, "it stays marked");
 }
 
 #[test]

@@ -8,12 +8,12 @@ use super::Cloud;
 use super::run::sh;
 
 /// A process in a session of its own, whose terminal is `master`.
-struct OnTerminal {
-    child: Child,
+pub(super) struct OnTerminal {
+    pub(super) child: Child,
     master: fs::File,
 }
 
-fn on_terminal(cloud: &Cloud, line: &[&str]) -> OnTerminal {
+pub(super) fn on_terminal(cloud: &Cloud, line: &[&str]) -> OnTerminal {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -37,7 +37,7 @@ fn on_terminal(cloud: &Cloud, line: &[&str]) -> OnTerminal {
 
 impl OnTerminal {
     /// Reads to the end, and shows what has come so far to `react` each time that more has come.
-    fn read(&mut self, mut react: impl FnMut(&str, &mut fs::File)) -> String {
+    pub(super) fn read(&mut self, mut react: impl FnMut(&str, &mut fs::File)) -> String {
         use std::io::Read;
 
         let (mut text, mut chunk) = (String::new(), [0; 1024]);

@@ -7,6 +7,7 @@ use pos3::{Ended, Ending, Location, Signal, Status};
 
 use super::inputs::Input;
 use super::outputs::Output;
+use super::processes::Left;
 use super::report_file::ReportFile;
 use super::{COMMAND, LocalPlace, fields, program, say};
 use crate::args::{Place, RunArgs, Use};
@@ -26,8 +27,8 @@ pub(super) struct Account<'a> {
     pub(super) status: Option<ExitStatus>,
     /// The first signal, if there was one.
     pub(super) signal: Option<Signal>,
-    /// Whether processes of the program were still running after it had ended.
-    pub(super) are_processes_left: bool,
+    /// The processes of the program that still ran when it had ended.
+    pub(super) left: Left,
     /// The totals of each place, from the start of the program to the end of the session.
     pub(super) statuses: Vec<Status>,
     /// The last uploads.
@@ -59,7 +60,7 @@ impl Account<'_> {
         let code = self.status.map_or(u8::MAX, program::code);
         match self.signal {
             _ if code != 0 => Exit::Program(code),
-            None if self.is_uploaded() && !(self.are_processes_left && self.withheld() > 0) => Exit::Done,
+            None if self.is_uploaded() && (self.left == Left::None || self.withheld() == 0) => Exit::Done,
             Some(_) if self.is_uploaded() && self.withheld() == 0 => Exit::Done,
             Some(signal) => Exit::Signal(signal),
             None => Exit::Failed,
@@ -88,10 +89,13 @@ impl Account<'_> {
     }
 
     fn why_withheld(&self) -> &'static str {
-        match (self.signal, self.are_processes_left) {
+        match (self.signal, &self.left) {
             (Some(_), _) => "a signal came",
-            (None, true) => "processes of the program still run",
-            (None, false) => "the directory is empty (only the run that empties it deletes them, with --allow-empty)",
+            (None, Left::Some(_)) => "processes of the program still run",
+            (None, Left::Unknown) => "processes of the program may still run",
+            (None, Left::None) => {
+                "the directory is empty (only the run that empties it deletes them, with --allow-empty)"
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use rustix::termios::tcgetpgrp;
 use tokio::process::Child;
 use tokio::signal::unix::SignalKind;
 
+use super::processes;
 use crate::command_error::CommandError;
 use crate::exit::{BY_SIGNAL, Exit};
 use crate::tether;
@@ -93,20 +94,22 @@ impl Program {
         self.send(Signal::KILL);
     }
 
-    /// Returns the IDs of the processes that run in the program's own group. There are none where the group is shared
-    /// with this process, and on systems without `/proc`.
-    pub(super) fn group(&self) -> Vec<i32> {
-        let Some(group) = self.pid.filter(|_| self.group == Group::Own) else { return Vec::new() };
-        let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-        let ids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let mut members: Vec<i32> = ids.filter(|id| runs_in(*id, group)).collect();
-        members.sort_unstable();
-        members
+    /// Returns its ID.
+    pub(super) fn id(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// Returns true if a process runs in the program's own group. None does where the group is shared with this process,
+    /// and on systems without `/proc`.
+    pub(super) fn has_group(&self) -> bool {
+        let Some(group) = self.pid.filter(|_| self.group == Group::Own) else { return false };
+        let group = group.as_raw_nonzero().get();
+        processes::all().unwrap_or_default().iter().any(|process| process.group == group && !process.has_ended)
     }
 
     fn send(&self, signal: Signal) {
         // The ID of a group cannot be taken by another process while the group has members.
-        let is_there = self.child.id().is_some() || !self.group().is_empty();
+        let is_there = self.child.id().is_some() || self.has_group();
         let Some(pid) = self.pid.filter(|_| is_there) else { return };
         // The program may have ended meanwhile.
         let _gone = match self.group {
@@ -114,16 +117,6 @@ impl Program {
             Group::Shared => kill_process(pid, signal),
         };
     }
-}
-
-/// Returns true if a process is in this group and has not ended.
-fn runs_in(process: i32, group: Pid) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
-    // The name of the program, in parentheses, may contain anything. The state, the parent and the group follow.
-    let Some((_, after_name)) = stat.rsplit_once(") ") else { return false };
-    let mut fields = after_name.split(' ');
-    let has_ended = matches!(fields.next(), None | Some("Z" | "X"));
-    !has_ended && fields.nth(1).and_then(|id| id.parse().ok()) == Some(group.as_raw_nonzero().get())
 }
 
 /// Checks whether a program can be started, before anything is downloaded.

@@ -61,7 +61,7 @@ pub(super) async fn watch(
     let (mut ended, mut killed) = (None, false);
     loop {
         if let Some(status) = ended
-            && (killed || arrivals.first.is_none() || program.group().is_empty())
+            && (killed || arrivals.first.is_none() || !program.has_group())
         {
             return status;
         }

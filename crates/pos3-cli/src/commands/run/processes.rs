@@ -1,0 +1,195 @@
+//! The processes of the system, and those that descend from pos3: [`Descendants`].
+//!
+//! A process that outlives the program may be about to write a file again that the program removed. It can leave the process
+//! group of the program, and on a terminal, the group is that of pos3 itself. So pos3 looks for all processes below itself.
+//! Linux gives a process whose parent has ended to the nearest process above it that asks for such orphans.
+
+use std::collections::HashSet;
+use std::fs;
+use std::time::Duration;
+
+use pos3::CREDENTIAL_PROCESS;
+use rustix::process::Pid;
+
+/// The interval at which ended orphans are removed from the table of processes.
+const REAP: Duration = Duration::from_secs(3);
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) id: i32,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    /// When it started. Another process can have the same ID later, but not the same start.
+    start: u64,
+    /// Whether it has ended, and only its parent has not noticed yet.
+    pub(super) has_ended: bool,
+}
+
+/// The processes that still run after the end of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    None,
+    /// The IDs of those that the program started, and that these started.
+    Some(Vec<i32>),
+    /// This system does not show whether there are any.
+    Unknown,
+}
+
+/// Finds the processes that the program started.
+#[derive(Debug)]
+pub(super) struct Descendants {
+    /// Whether orphans become children of pos3.
+    is_adopting: bool,
+    /// The processes below pos3 that are older than the program. A shell that became pos3 may have started them.
+    earlier: HashSet<(i32, u64)>,
+}
+
+impl Descendants {
+    /// Makes pos3 the parent of orphans. Must be called before the program starts.
+    pub(super) fn adopt() -> Self {
+        let is_adopting = adopt_orphans();
+        let earlier = below_this(&all().unwrap_or_default(), |_| false).iter().map(|found| found.key()).collect();
+        Self { is_adopting, earlier }
+    }
+
+    /// Removes orphans that have ended from the table of processes, until pos3 itself ends. Without this, a program that
+    /// starts many of them could fill the table.
+    pub(super) fn reap(&self, program: Option<Pid>) {
+        if self.is_adopting {
+            let program = program.map(|id| id.as_raw_nonzero().get());
+            tokio::spawn(reap_orphans(program));
+        }
+    }
+
+    /// Returns the processes that still run. The program itself must have ended.
+    pub(super) fn left(&self) -> Left {
+        match self.look() {
+            // A process that starts another one and ends during a look can hide both.
+            Left::None => self.look(),
+            left => left,
+        }
+    }
+
+    fn look(&self) -> Left {
+        if !self.is_adopting {
+            return Left::Unknown;
+        }
+        // All processes of the program are below a child of pos3.
+        if has_no_children() {
+            return Left::None;
+        }
+        let processes = all().unwrap_or_default();
+        if !processes.iter().any(|process| process.parent == this()) {
+            return if has_no_children() { Left::None } else { Left::Unknown };
+        }
+        let is_other = |process: &Process| self.earlier.contains(&process.key()) || is_for_credentials(process.id);
+        let mut running: Vec<i32> = below_this(&processes, is_other).iter().map(|process| process.id).collect();
+        running.sort_unstable();
+        if running.is_empty() { Left::None } else { Left::Some(running) }
+    }
+}
+
+impl Process {
+    /// Returns `None` for a process that no longer exists or that is not visible.
+    fn read(id: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // The name of the program, in parentheses, may contain anything. The state, the parent and the group follow.
+        let (_, after_name) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = after_name.split(' ').collect();
+        Some(Self {
+            id,
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+            has_ended: matches!(*fields.first()?, "Z" | "X"),
+        })
+    }
+
+    fn key(&self) -> (i32, u64) {
+        (self.id, self.start)
+    }
+}
+
+/// Returns all processes that are visible, or `None` on systems without `/proc`.
+pub(super) fn all() -> Option<Vec<Process>> {
+    let ids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Some(ids.filter_map(Process::read).collect())
+}
+
+/// Returns the running processes below pos3, without those that are left out and without what is below them.
+fn below_this(processes: &[Process], is_left_out: impl Fn(&Process) -> bool) -> Vec<&Process> {
+    let mut found: Vec<&Process> = Vec::new();
+    let mut parents = vec![this()];
+    while let Some(parent) = parents.pop() {
+        let children = processes.iter().filter(|process| process.parent == parent && !process.has_ended);
+        for child in children.filter(|child| !is_left_out(child)) {
+            parents.push(child.id);
+            found.push(child);
+        }
+    }
+    found
+}
+
+/// Returns true for a process that returns credentials to pos3, and for what it started.
+fn is_for_credentials(id: i32) -> bool {
+    let variables = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+    variables.split(|byte| *byte == 0).any(|variable| {
+        variable.strip_prefix(CREDENTIAL_PROCESS.as_bytes()).is_some_and(|value| value.starts_with(b"="))
+    })
+}
+
+fn this() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> bool {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> bool {
+    false
+}
+
+/// Returns true if pos3 has no child, not even one that has ended.
+#[cfg(target_os = "linux")]
+fn has_no_children() -> bool {
+    matches!(wait_for_any(), Err(rustix::io::Errno::CHILD))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_no_children() -> bool {
+    false
+}
+
+/// Looks for a child that has ended, and leaves it as it is.
+#[cfg(target_os = "linux")]
+fn wait_for_any() -> rustix::io::Result<Option<rustix::process::WaitIdStatus>> {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+    waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)
+}
+
+/// Removes orphans that have ended. The other children of pos3 are removed by those who wait for them. That takes less than
+/// the interval, so a child that has ended and is there twice in a row is an orphan.
+#[cfg(target_os = "linux")]
+async fn reap_orphans(program: Option<i32>) {
+    use rustix::process::{WaitOptions, waitpid};
+
+    let mut ended = HashSet::new();
+    loop {
+        tokio::time::sleep(REAP).await;
+        let processes = if matches!(wait_for_any(), Ok(Some(_))) { all().unwrap_or_default() } else { Vec::new() };
+        let children = processes.iter().filter(|process| process.parent == this() && process.has_ended);
+        let now: HashSet<_> = children.filter(|child| Some(child.id) != program).map(Process::key).collect();
+        for (id, _) in now.intersection(&ended) {
+            let _gone = Pid::from_raw(*id).map(|id| waitpid(Some(id), WaitOptions::NOHANG));
+        }
+        ended = now;
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn reap_orphans(_program: Option<i32>) {}
