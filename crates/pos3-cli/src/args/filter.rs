@@ -80,7 +80,7 @@ impl Args for FilterArgs {
         command
             .arg(patterns(
                 "exclude",
-                "Skip matching keys; the last match wins ('*' also matches '/', and 'x/' is x and everything below it)",
+                "Skip matching keys; the last match wins ('*' also matches '/', and 'x/' is the directory x with everything in it)",
             ))
             .arg(patterns("include", "Include matching keys that an earlier --exclude skips"))
             .arg(

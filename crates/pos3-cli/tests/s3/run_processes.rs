@@ -81,6 +81,7 @@ time.sleep(6)
         assert!(ended.err.contains("processes that it started still run (PID "), "{way}: {}", ended.err);
         let said = "1 file not deleted because processes of the program still run";
         assert!(ended.err.contains(said), "{way}: {}", ended.err);
+        assert!(ended.err.contains("\nout: uploaded to s3://data/out: "), "it is not complete: {}", ended.err);
     }
 }
 

@@ -50,7 +50,8 @@ impl<'a> Output<'a> {
         if ended.error.is_none() && ended.is_gone {
             text.line(self.words_of_missing_directory(ended));
         } else if let Some(report) = ended.report.as_deref() {
-            let how = match (self.is_uploaded(), self.left_out().is_empty()) {
+            let is_complete = self.left_out().is_empty() && ended.withheld() == 0;
+            let how = match (self.is_uploaded(), is_complete) {
                 (true, true) => "complete in",
                 (true, false) => "uploaded to",
                 (false, _) => "NOT EVERYTHING was uploaded to",
