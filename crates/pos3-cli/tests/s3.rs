@@ -23,6 +23,7 @@ mod ls;
 mod mounts;
 mod overtaken;
 mod own_files;
+mod permissions;
 mod places;
 mod plans;
 mod profiles;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pos3::{Error, Key, Location, Provider, Registry, Role, SyncOptions, Tree};
+use pos3::{Error, Key, Location, Provider, Registry, RemoteStore, Role, SyncOptions};
 use pos3_core::{MemoryStore, RemoteStoreExt};
 
 /// Opens `notes://NAME/PREFIX`. Any `RemoteStore` will do; this one is in memory.
@@ -19,9 +19,9 @@ struct Notes {
 
 #[async_trait]
 impl Provider for Notes {
-    async fn open(&self, location: &Location, _role: Role) -> Result<Tree, Error> {
-        let remote = location.without_profile()?;
-        Ok(Tree::new(self.store.clone()).at(remote.prefix()))
+    async fn open(&self, location: &Location, _role: Role) -> Result<Arc<dyn RemoteStore>, Error> {
+        location.without_profile()?;
+        Ok(self.store.clone())
     }
 
     fn place(&self, location: &Location) -> Result<String, Error> {

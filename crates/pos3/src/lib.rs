@@ -37,6 +37,7 @@ mod plan_file;
 #[cfg(feature = "s3")]
 mod profile;
 mod registry;
+mod resolve;
 #[cfg(feature = "s3")]
 mod s3;
 mod seen_file;
@@ -56,6 +57,7 @@ pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, sa
 #[cfg(feature = "s3")]
 pub use profile::{Profile, ProfileError, Profiles};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
+pub use resolve::{OpenLocation, Resolved};
 #[cfg(feature = "s3")]
 pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Provider, S3Settings, S3SettingsError};
 pub use seen_file::{Replaced, SeenFile};

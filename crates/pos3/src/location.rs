@@ -243,8 +243,7 @@ impl RemoteLocation {
     ///
     /// If the key does not end in `/`, one is added, so that `s3://b/data` never includes `data_backup/x`.
     pub fn prefix(&self) -> String {
-        let slash = if self.key.is_empty() || self.key.ends_with('/') { "" } else { "/" };
-        format!("{}{slash}", self.key)
+        as_prefix(&self.key)
     }
 
     /// Returns `scheme://[profile@]bucket/`.
@@ -255,6 +254,12 @@ impl RemoteLocation {
             None => format!("{scheme}://{bucket}/"),
         }
     }
+}
+
+/// Returns the prefix of all keys below a key, which is treated as a directory.
+pub(crate) fn as_prefix(key: &str) -> String {
+    let slash = if key.is_empty() || key.ends_with('/') { "" } else { "/" };
+    format!("{key}{slash}")
 }
 
 impl FromStr for Location {

@@ -1,19 +1,19 @@
 //! Lists a location: [`ls`].
 //!
 //! If a location names one file or object, the listing has that entry. If it names a directory or prefix, the listing
-//! has its contents. The stores know only keys, so this module makes the distinction.
+//! has its contents.
 
 use std::path::Path;
+use std::pin::Pin;
 
-use futures::future::{Either, join, ready};
+use futures::future::ready;
 use futures::{StreamExt, stream};
-use pos3_core::{
-    Doubts, Entries, Entry, EntryStream, ErrorKind, Key, Kind, ListOptions, Operation, Protection, StoreError, Tree,
-};
+use pos3_core::{Doubts, Entries, Entry, EntryStream, Kind, ListOptions, Protection, StoreError, Tree};
 
 use crate::error::Error;
 use crate::location::Location;
 use crate::registry::{Registry, Role, resolve};
+use crate::resolve::{OpenLocation, Resolved};
 
 /// The depth of a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,69 +45,49 @@ pub struct Found {
 ///
 /// Returns an error if the location cannot be opened. If the listing fails later, the stream returns the error.
 pub async fn ls(registry: &Registry, location: &Location, depth: Depth) -> Result<Found, Error> {
-    let tree = match (registry.open(location, Role::Source).await, location.path()) {
-        (Err(Error::SourceIsFile { .. }), Some(path)) => return one_file(registry, location, path).await,
-        (Err(Error::SourceMissing { location }), _) => return Err(Error::NotFound { location }),
-        (opened, _) => opened?,
-    };
-    let options = ListOptions::default().with_shallow(depth == Depth::Level);
-    let listed = Entries::open(&tree, options);
-    let doubts = listed.doubts().clone();
-    let mut entries = stream::try_unfold(listed, async |mut listed| {
-        let next = listed.next().await?;
-        Ok(next.map(|(_relative, entry)| (entry, listed)))
-    })
-    .boxed();
-    let name = object_name(location);
-    let head = match &name {
-        Some(name) => Either::Left(tree.store().head(name)),
-        None => Either::Right(ready(Err(StoreError::new(ErrorKind::NotFound, Operation::LookUp)))),
-    };
-    // Both requests are sent at once, so neither meaning of the location has to wait for the other.
-    match join(head, entries.next()).await {
-        (Ok(object), _) => Ok(one_object(location, tree, object)),
-        (Err(_), Some(first)) => {
-            let entries = once_each(stream::iter([first]).chain(entries).boxed());
-            let entries = if depth == Depth::Recursive { with_directories(entries, tree.prefix()) } else { entries };
-            Ok(Found { directory: directory(location, tree.prefix()), tree, entries, doubts })
-        }
-        (Err(error), None) if error.kind() == ErrorKind::NotFound => {
-            Ok(Found { directory: directory(location, tree.prefix()), tree, entries, doubts })
-        }
-        (Err(source), None) => Err(failed(location, source)),
+    let opened = registry.open(location, Role::Source).await?;
+    match opened.directory() {
+        Ok(tree) => list(&opened, tree, depth).await,
+        // A local file, or a path that does not exist.
+        Err(_) => match opened.resolve().await? {
+            Resolved::Object(file) => Ok(one_object(&opened, *file)),
+            Resolved::Prefix | Resolved::Absent => Err(Error::NotFound { location: location.to_string() }),
+        },
     }
 }
 
-/// Returns the key of the object that a location may name. A key that ends in `/` names a prefix, not an object.
-fn object_name(location: &Location) -> Option<Key> {
-    let Location::Remote(remote) = location else { return None };
-    Some(remote.key()).filter(|key| !key.is_empty() && !key.ends_with('/')).map(Key::from)
+async fn list(opened: &OpenLocation, tree: Tree, depth: Depth) -> Result<Found, Error> {
+    let options = ListOptions::default().with_shallow(depth == Depth::Level);
+    let listed = Entries::open(&tree, options);
+    let doubts = listed.doubts().clone();
+    let entries = stream::try_unfold(listed, async |mut listed| {
+        let next = listed.next().await?;
+        Ok(next.map(|(_relative, entry)| (entry, listed)))
+    });
+    let mut entries = entries.boxed().peekable();
+    match opened.resolve_beside(Pin::new(&mut entries)).await? {
+        Resolved::Object(object) => Ok(one_object(opened, *object)),
+        Resolved::Prefix | Resolved::Absent => {
+            let entries = once_each(entries.boxed());
+            let entries = if depth == Depth::Recursive { with_directories(entries, tree.prefix()) } else { entries };
+            Ok(Found { directory: directory(opened, tree.prefix()), tree, entries, doubts })
+        }
+    }
 }
 
-fn one_object(location: &Location, tree: Tree, object: Entry) -> Found {
+fn one_object(opened: &OpenLocation, object: Entry) -> Found {
     let key = object.key.as_str();
-    let tree = tree.at(key.rfind('/').map_or("", |slash| &key[..=slash]));
-    let directory = directory(location, tree.prefix());
+    let tree = Tree::new(opened.store().clone()).at(key.rfind('/').map_or("", |slash| &key[..=slash]));
+    let directory = directory(opened, tree.prefix());
     Found { tree, directory, entries: stream::iter([Ok(object)]).boxed(), doubts: Doubts::default() }
 }
 
-async fn one_file(registry: &Registry, location: &Location, path: &Path) -> Result<Found, Error> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = Location::Local(resolve(parent));
-    let tree = registry.open(&directory, Role::Source).await?;
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        let error =
-            StoreError::new(ErrorKind::InvalidKey, Operation::LookUp).with_message("its name is not valid UTF-8");
-        return Err(failed(location, error));
-    };
-    let entry = tree.store().head(&Key::from(name)).await.map_err(|source| failed(location, source))?;
-    Ok(Found { tree, directory, entries: stream::iter([Ok(entry)]).boxed(), doubts: Doubts::default() })
-}
-
 /// Returns the location of a prefix of the same store.
-fn directory(location: &Location, prefix: &str) -> Location {
-    match location {
-        Location::Local(path) => Location::Local(resolve(path)),
+fn directory(opened: &OpenLocation, prefix: &str) -> Location {
+    match opened.location() {
+        Location::Local(path) => {
+            Location::Local(opened.directory_of_file().map_or_else(|| resolve(path), Path::to_owned))
+        }
         Location::Remote(remote) => Location::Remote(remote.with_key(prefix)),
     }
 }
@@ -152,16 +132,12 @@ fn with_directories(entries: EntryStream, prefix: &str) -> EntryStream {
     entries.flatten().boxed()
 }
 
-fn failed(location: &Location, source: StoreError) -> Error {
-    Error::Store { location: location.to_string(), source }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use futures::TryStreamExt;
-    use pos3_core::{Entry, RemoteStoreExt};
+    use pos3_core::{Entry, Key, RemoteStoreExt};
 
     use super::*;
     use crate::registry::MemoryProvider;

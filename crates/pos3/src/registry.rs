@@ -9,15 +9,18 @@ mod memory;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pos3_core::Tree;
+use pos3_core::{Key, RemoteStore};
 use pos3_local::{LocalStore, OwnFiles};
 
 use crate::error::Error;
 use crate::location::{FILE, Location};
 use crate::place::Place;
+use crate::resolve::{At, OpenLocation, PathKind};
 
 pub use file::FileProvider;
 pub(crate) use file::resolve;
@@ -26,7 +29,7 @@ pub use memory::MemoryProvider;
 /// The side of a sync that a location is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The location is read. It is an error if it does not exist.
+    /// The location is read. As a directory, it must exist.
     Source,
     /// The location is written. If it does not exist, the first write creates it.
     Target,
@@ -35,9 +38,18 @@ pub enum Role {
 /// Opens the locations of one scheme.
 #[async_trait]
 pub trait Provider: Debug + Send + Sync + 'static {
-    /// Returns the tree below a location, which is treated as a directory. This changes nothing, and sends no request
-    /// unless it has to.
-    async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error>;
+    /// Returns the store that contains a location. For a path, it is the store of the directory at that path. This changes
+    /// nothing, and sends no request unless it has to.
+    async fn open(&self, location: &Location, role: Role) -> Result<Arc<dyn RemoteStore>, Error>;
+
+    /// Returns the key or prefix of a URL in its store. The default is the key of the URL. A trailing slash has a meaning
+    /// and must be kept: without one, the location may be an object.
+    fn key(&self, location: &Location) -> String {
+        match location {
+            Location::Local(_) => String::new(),
+            Location::Remote(remote) => remote.key().to_owned(),
+        }
+    }
 
     /// Returns the canonical name of a location. Equal names mean the same location. The name ends in `/` and starts
     /// with the name of each location that contains this one. The check for overlapping syncs compares these names.
@@ -121,18 +133,27 @@ impl Registry {
         self.providers.keys().map(String::as_str)
     }
 
-    /// Returns the tree below a location, which is treated as a directory.
+    /// Opens a location, to determine [what is there](OpenLocation). For a URL, this sends no request, except for
+    /// credentials.
     ///
     /// # Errors
     ///
     /// Returns an error if the scheme is unknown or the provider fails.
-    pub async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error> {
-        let tree = self.provider(location)?.open(location, role).await?;
-        let store: &dyn Any = &**tree.store();
+    pub async fn open(&self, location: &Location, role: Role) -> Result<OpenLocation, Error> {
+        let provider = self.provider(location)?;
+        let at = match location.path() {
+            Some(path) => position_of(path),
+            None => At::Key(provider.key(location)),
+        };
+        let opened = match &at {
+            At::File { directory, .. } => provider.open(&Location::Local(directory.clone()), role).await?,
+            At::Key(_) | At::Directory | At::Missing => provider.open(location, role).await?,
+        };
+        let store: &dyn Any = &*opened;
         if let Some(store) = store.downcast_ref::<LocalStore>() {
             store.protect_own(&self.own_files);
         }
-        Ok(tree)
+        Ok(OpenLocation::new(location.clone(), role, opened, at))
     }
 
     /// Returns the canonical place of a location, so that it can be compared with others.
@@ -176,6 +197,19 @@ impl Registry {
     }
 }
 
+/// Returns the position of a path. If the path cannot be read, its store reports that later.
+fn position_of(path: &Path) -> At {
+    match PathKind::at(path) {
+        Ok(PathKind::File) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let name = path.file_name().and_then(|name| name.to_str()).map(Key::from);
+            At::File { directory: resolve(parent), name }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => At::Missing,
+        Ok(PathKind::Directory) | Err(_) => At::Directory,
+    }
+}
+
 impl Default for Registry {
     fn default() -> Self {
         Self::empty().with(FILE, FileProvider::default()).with("memory", MemoryProvider::default())
@@ -196,7 +230,10 @@ mod tests {
     #[tokio::test]
     async fn one_name_is_one_store_in_memory() {
         let registry = Registry::default();
-        let open = async |text: &str| registry.open(&text.parse().unwrap(), Role::Source).await.unwrap();
+        let open = async |text: &str| {
+            let opened = registry.open(&text.parse().unwrap(), Role::Source).await.unwrap();
+            opened.directory().unwrap()
+        };
         let (first, second, other) =
             (open("memory://m/a").await, open("memory://m/b/").await, open("memory://n").await);
         assert!(Arc::ptr_eq(first.store(), second.store()));

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pos3_core::{Tree, Url};
+use pos3_core::{RemoteStore, Url};
 use pos3_s3::{Credentials, S3Client, S3ConfigError};
 
 use crate::error::Error;
@@ -237,7 +237,7 @@ impl Open {
 
 #[async_trait]
 impl Provider for S3Provider {
-    async fn open(&self, location: &Location, _role: Role) -> Result<Tree, Error> {
+    async fn open(&self, location: &Location, _role: Role) -> Result<Arc<dyn RemoteStore>, Error> {
         let (remote, selected) = self.selected(location)?;
         let Ready { client, standard } = self.client(location, selected)?;
         let store = client.bucket(remote.bucket()).map_err(S3SettingsError::from)?;
@@ -245,7 +245,7 @@ impl Provider for S3Provider {
             // The first request needs the credentials, and an error here can report where they were looked up.
             standard.get().await.map_err(S3SettingsError::from)?;
         }
-        Ok(Tree::new(Arc::new(store)).at(remote.prefix()))
+        Ok(Arc::new(store))
     }
 
     fn place(&self, location: &Location) -> Result<String, Error> {

@@ -39,6 +39,7 @@ use pos3_core::Event;
 
 use crate::location::Location;
 use crate::ls::{Depth, ls};
+use crate::resolve::{PathKind, names_prefix};
 
 pub use builder::SessionBuilder;
 pub use ending::{Ended, Ending};
@@ -354,13 +355,13 @@ impl Session {
         let location = self.inner.locate(remote, options.profile.as_deref())?;
         if let Location::Local(path) = &location {
             let path = absolute(path)?;
-            return if path.exists() { Ok(path) } else { Err(SessionError::NoLocalPath(path)) };
+            return if PathKind::at(&path).is_ok() { Ok(path) } else { Err(SessionError::NoLocalPath(path)) };
         }
         let local = options.local.clone();
         let new = self.inner.registration(location.clone(), local.as_deref(), Kind::Download(options))?;
         let registration = self.inner.enter(new)?;
         let path = self.downloading(&registration).await.inspect_err(|_| self.inner.forget(&registration))?;
-        if place::names_prefix(&location) && path.is_file() {
+        if names_prefix(&location) && path.is_file() {
             // The path already has the object `x`, so there is no room for the files below `x/`.
             return Err(registration.in_the_way_of(&location, &path));
         }
@@ -584,8 +585,8 @@ impl Session {
         let ready = async {
             self.inner.warn_of_link(registration)?;
             let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
-            if let Some(found) = place::Found::at(&path) {
-                registration.begun_as.get_or_init(|| found);
+            if let Ok(kind) = PathKind::at(&path) {
+                registration.begun_as.get_or_init(|| kind);
             }
             transfer::take_evidence(&self.inner, registration).await?;
             unsaved::mark(&self.inner, registration).await;
@@ -616,9 +617,7 @@ fn check_output(options: &UploadOptions, location: &Location) -> Result<(), Sess
     let is_one_file = options.shape == Shape::File && options.local.is_none();
     match options.interval {
         Some(interval) if interval.is_zero() => Err(SessionError::NoInterval { location: location.to_string() }),
-        _ if is_one_file && place::names_prefix(location) => {
-            Err(SessionError::NotOneFile { location: location.to_string() })
-        }
+        _ if is_one_file && names_prefix(location) => Err(SessionError::NotOneFile { location: location.to_string() }),
         _ => Ok(()),
     }
 }

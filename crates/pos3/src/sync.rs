@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pos3_core::{
     CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Key, Kind, ListOptions, MemoryManifest,
-    Plan, Preconditions, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
+    Operation, Plan, Preconditions, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
 use pos3_local::LocalStore;
 
@@ -17,13 +17,14 @@ use crate::hidden::{self, Hidden, MountPoints, Standing};
 use crate::location::Location;
 use crate::plan_file::PlanHeader;
 use crate::registry::{Registry, Role};
+use crate::resolve::{OpenLocation, Resolved};
 use crate::state::State;
 
 /// A sync between two locations that has been opened and checked, but not started.
 #[derive(Debug)]
 pub struct Sync {
-    from: Location,
-    to: Location,
+    from: OpenLocation,
+    to: OpenLocation,
     source: Tree,
     target: Tree,
     options: SyncOptions,
@@ -31,7 +32,7 @@ pub struct Sync {
     caution: Caution,
     absence: Absence,
     target_absence: Absence,
-    backup: Option<Location>,
+    backup: Option<OpenLocation>,
     state: Option<State>,
 }
 
@@ -77,14 +78,16 @@ impl Sync {
         to: &Location,
         options: SyncOptions,
     ) -> Result<Self, Error> {
-        let source = registry.open(from, Role::Source).await?;
-        let target = registry.open(to, Role::Target).await?;
+        let opened_from = registry.open(from, Role::Source).await?;
+        let source = opened_from.directory()?;
+        let opened_to = registry.open(to, Role::Target).await?;
+        let target = opened_to.directory()?;
         refuse_overlap(registry, from, to)?;
         keep_apart(&source, &target);
         let may_empty = options.deletion == Deletion::Mirror && options.guards.allow_empty;
         Ok(Self {
-            from: from.clone(),
-            to: to.clone(),
+            from: opened_from,
+            to: opened_to,
             source,
             target,
             cancel: CancellationToken::new(),
@@ -125,8 +128,8 @@ impl Sync {
         self
     }
 
-    /// Sets whether a plan treats a target without any key as an empty directory. Default: it does, because a sync creates
-    /// its target. A comparison has nothing to compare with then, so it disallows this.
+    /// Sets whether a plan treats a target that does not exist, or a prefix without any key, as an empty directory. Default:
+    /// it does, because a sync creates its target. A comparison has nothing to compare with then, so it disallows this.
     #[must_use]
     pub fn with_missing_target(mut self, allowed: bool) -> Self {
         self.target_absence = Absence::of(allowed);
@@ -159,12 +162,13 @@ impl Sync {
     /// Returns an error if the location cannot be opened, or if it overlaps the source or the target, because the
     /// backups would be synced as well. A backup location inside one side is allowed if the filter excludes it.
     pub async fn with_backup(mut self, registry: &Registry, backup: &Location) -> Result<Self, Error> {
-        let tree = registry.open(backup, Role::Target).await.map_err(|error| match error {
+        let opened = registry.open(backup, Role::Target).await?;
+        let tree = opened.directory().map_err(|error| match error {
             Error::TargetIsFile { location } => Error::BackupIsFile { location },
             error => error,
         })?;
         let kept = registry.place(backup)?;
-        for side in [&self.from, &self.to] {
+        for side in [self.from.location(), self.to.location()] {
             let place = registry.place(side)?;
             let inside = kept.inside(&place).filter(|relative| !relative.is_empty());
             let is_left_out = inside.is_some_and(|relative| self.options.filter.prunes(&relative));
@@ -173,7 +177,7 @@ impl Sync {
             }
         }
         self.options = self.options.with_backup(Some(tree));
-        self.backup = Some(backup.clone());
+        self.backup = Some(opened);
         Ok(self)
     }
 
@@ -194,11 +198,16 @@ impl Sync {
     /// Returns an error if the source turns out to be a single object or does not exist, or if the backup location cannot be
     /// listed, for example because its bucket does not exist.
     pub async fn plan(&self) -> Result<Result<Plan, Stop>, Error> {
+        let needs_target = self.target_absence == Absence::Refused;
+        if needs_target && self.to.location().path().is_some() {
+            // For a path, this costs no request.
+            self.look_at_target().await?;
+        }
         self.look_at_backup().await?;
         let (hidden, _) = self.hidden().await;
         let mut plan = self.job_without(&hidden).plan().await;
         if let Ok(plan) = &mut plan {
-            plan.warnings.extend(hidden.warnings(&self.from.to_string()));
+            plan.warnings.extend(hidden.warnings(&self.from.location().to_string()));
         }
         let source_is_empty = match &plan {
             Ok(plan) => plan.tally.source == 0,
@@ -207,7 +216,7 @@ impl Sync {
         if source_is_empty {
             self.look_at_source().await?;
         }
-        if self.target_absence == Absence::Refused && plan.as_ref().is_ok_and(|plan| plan.tally.target == 0) {
+        if needs_target && plan.as_ref().is_ok_and(|plan| plan.tally.target == 0) {
             self.look_at_target().await?;
         }
         Ok(plan)
@@ -227,7 +236,7 @@ impl Sync {
         }
         let (hidden, earlier) = self.hidden().await;
         let mut report = self.job_without(&hidden).run().await;
-        report.warnings.extend(hidden.warnings(&self.from.to_string()));
+        report.warnings.extend(hidden.warnings(&self.from.location().to_string()));
         if report.stopped.is_none() {
             self.remember_mount_points(earlier).await;
         }
@@ -325,12 +334,12 @@ impl Sync {
     /// [allowed](Self::with_missing_source). A source with wildcards that does not exist is always an error, because
     /// the user did not mean an empty directory.
     pub async fn look_at_source(&self) -> Result<(), Error> {
-        let location = || self.from.to_string();
-        match presence(&self.source).await {
-            Presence::Keys => Ok(()),
-            Presence::Object => Err(Error::SourceIsFile { location: location() }),
-            Presence::Nothing if self.absence == Absence::Allowed && self.from.wildcards().is_none() => Ok(()),
-            Presence::Nothing => Err(Error::NoSource { location: location() }),
+        let location = self.from.location();
+        match resolved(&self.from).await? {
+            Resolved::Prefix => Ok(()),
+            Resolved::Object(_) => Err(Error::SourceIsFile { location: location.to_string() }),
+            Resolved::Absent if self.absence == Absence::Allowed && location.wildcards().is_none() => Ok(()),
+            Resolved::Absent => Err(Error::NoSource { location: location.to_string() }),
         }
     }
 
@@ -338,23 +347,20 @@ impl Sync {
     /// copy new files before the first overwrite or delete shows the problem. Credentials that may write and not list are
     /// accepted.
     async fn look_at_backup(&self) -> Result<(), Error> {
-        let (Some(tree), Some(location)) = (&self.options.backup, &self.backup) else { return Ok(()) };
-        let level = ListOptions::default().with_shallow(true);
-        match Entries::open(tree, level).next().await {
-            Err(source) if source.kind() != ErrorKind::Denied => {
-                Err(Error::Store { location: location.to_string(), source })
-            }
-            Ok(_) | Err(_) => Ok(()),
+        let Some(backup) = &self.backup else { return Ok(()) };
+        match backup.has_keys().await {
+            Err(Error::Store { source, .. }) if source.kind() == ErrorKind::Denied => Ok(()),
+            listed => listed.map(drop),
         }
     }
 
-    /// Checks that some key exists below the target's prefix.
+    /// Checks that the target directory exists, or that some key exists below the target's prefix.
     async fn look_at_target(&self) -> Result<(), Error> {
-        let location = || self.to.to_string();
-        match presence(&self.target).await {
-            Presence::Keys => Ok(()),
-            Presence::Object => Err(Error::TargetIsFile { location: location() }),
-            Presence::Nothing => Err(Error::NoTarget { location: location() }),
+        let location = || self.to.location().to_string();
+        match resolved(&self.to).await? {
+            Resolved::Prefix => Ok(()),
+            Resolved::Object(_) => Err(Error::TargetIsFile { location: location() }),
+            Resolved::Absent => Err(Error::NoTarget { location: location() }),
         }
     }
 
@@ -365,7 +371,7 @@ impl Sync {
             return self.look_at_source().await;
         }
         let mut entries = Entries::open(&self.source, ListOptions::default());
-        let failed = |source| Error::Store { location: self.from.to_string(), source };
+        let failed = |source| Error::Store { location: self.from.location().to_string(), source };
         let mut is_empty = true;
         while let Some((key, entry)) = entries.next().await.map_err(failed)? {
             if entry.kind == Kind::File && self.options.filter.admits(key.as_str()) {
@@ -376,29 +382,17 @@ impl Sync {
         if is_empty {
             self.look_at_source().await?;
         }
-        Err(Error::NoSourceFile { location: self.from.to_string() })
+        Err(Error::NoSourceFile { location: self.from.location().to_string() })
     }
 }
 
-/// What exists at the prefix of a tree.
-enum Presence {
-    /// A key below the prefix; or the tree has no prefix, or cannot be listed.
-    Keys,
-    /// Only an object whose key is the prefix without its final `/`.
-    Object,
-    Nothing,
-}
-
-/// Looks up what exists at the prefix of a tree. If the listing fails, the sync reports the error when it reads the listing
+/// Determines what is at a side of a sync. If its listing fails, the sync reports that error when it reads the listing
 /// itself.
-async fn presence(tree: &Tree) -> Presence {
-    let Some(name) = tree.prefix().strip_suffix('/') else { return Presence::Keys };
-    let level = ListOptions::default().with_shallow(true);
-    if !matches!(Entries::open(tree, level).next().await, Ok(None)) {
-        return Presence::Keys;
+async fn resolved(side: &OpenLocation) -> Result<Resolved, Error> {
+    match side.resolve_directory().await {
+        Err(Error::Store { source, .. }) if source.operation() == Operation::List => Ok(Resolved::Prefix),
+        resolved => resolved,
     }
-    let is_object = !name.is_empty() && tree.store().head(&Key::from(name)).await.is_ok();
-    if is_object { Presence::Object } else { Presence::Nothing }
 }
 
 impl Absence {

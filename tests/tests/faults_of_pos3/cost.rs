@@ -105,6 +105,7 @@ async fn a_small_file_is_read_once_to_send_it_and_for_the_digest_of_its_row() {
         write(&files, &format!("{number:03}"), &number.to_string().repeat(1000));
     }
     let bucket = world.registry().open(&"s3://bucket/files".parse().unwrap(), Role::Target).await.unwrap();
+    let bucket = bucket.directory().unwrap();
     let disk = Arc::new(FaultStore::over(LocalStore::new(&files).unwrap()));
     let manifest = Arc::new(MemoryManifest::default());
     let options =

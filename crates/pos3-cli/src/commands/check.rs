@@ -5,7 +5,7 @@
 mod found;
 mod report;
 
-use pos3::{CancellationToken, Error, FileProvider, Role, Stop, Sync, SyncOptions};
+use pos3::{CancellationToken, Error, FileProvider, Stop, Sync, SyncOptions};
 use serde::Serialize;
 
 use super::registry;
@@ -75,19 +75,6 @@ async fn open(
 ) -> Result<Sync, Error> {
     let registry = registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to])?;
     let registry = registry.with("file", FileProvider::default().with_symlinks_of_both(args.symlinks()));
-    if !args.allow_empty {
-        // A sync creates a target that does not exist. A comparison needs both sides.
-        registry.open(&args.to, Role::Source).await.map_err(of_target)?;
-    }
     let sync = Sync::open(&registry, &args.from, &args.to, options).await?;
     Ok(sync.with_missing_source(args.allow_empty).with_missing_target(args.allow_empty).with_cancel(cancel))
-}
-
-/// Returns the error of a target that was opened as if it were a source.
-fn of_target(error: Error) -> Error {
-    match error {
-        Error::SourceMissing { location } => Error::NoTarget { location },
-        Error::SourceIsFile { location } => Error::TargetIsFile { location },
-        error => error,
-    }
 }

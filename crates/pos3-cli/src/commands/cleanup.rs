@@ -85,7 +85,7 @@ impl Execute for CleanupArgs {
 
 async fn perform(args: &CleanupArgs, warnings: &Warnings) -> Result<Found, Error> {
     let registry = registry(&args.s3, warnings, Symlinks::Skip, &[&args.location])?;
-    let tree = registry.open(&args.location, Role::Source).await.map_err(|error| match error {
+    let tree = registry.open(&args.location, Role::Source).await?.directory().map_err(|error| match error {
         Error::SourceMissing { location } => Error::NotFound { location },
         error => error,
     })?;

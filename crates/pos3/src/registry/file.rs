@@ -2,19 +2,18 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pos3_core::Tree;
+use pos3_core::RemoteStore;
 use pos3_local::{LocalOptions, LocalStore, MissingRoot, Symlinks};
 
 use super::{Provider, Role};
 use crate::error::Error;
 use crate::location::Location;
 
-/// Opens local directories. A source must exist; a target is created by the first write.
+/// Opens local directories. Listing a source that does not exist is an error; the first write creates a target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileProvider {
     of_source: Symlinks,
@@ -39,9 +38,8 @@ impl FileProvider {
 
 #[async_trait]
 impl Provider for FileProvider {
-    async fn open(&self, location: &Location, role: Role) -> Result<Tree, Error> {
+    async fn open(&self, location: &Location, role: Role) -> Result<Arc<dyn RemoteStore>, Error> {
         let path = path_of(location)?;
-        check(path, location, role)?;
         let (missing_root, symlinks) = match role {
             Role::Source => (MissingRoot::Error, self.of_source),
             Role::Target => (MissingRoot::Empty, self.of_target),
@@ -49,7 +47,7 @@ impl Provider for FileProvider {
         let options = LocalOptions::default().with_symlinks(symlinks).with_missing_root(missing_root);
         let store = LocalStore::with_options(path, options)
             .map_err(|source| Error::Store { location: location.to_string(), source })?;
-        Ok(Tree::new(Arc::new(store)))
+        Ok(Arc::new(store))
     }
 
     fn place(&self, location: &Location) -> Result<String, Error> {
@@ -64,19 +62,6 @@ impl Provider for FileProvider {
 
 fn path_of(location: &Location) -> Result<&Path, Error> {
     location.path().ok_or_else(|| Error::WrongKind { location: location.to_string() })
-}
-
-/// Reports mistakes of the user, such as a missing source. If the path cannot be read, the store reports that later.
-fn check(path: &Path, location: &Location, role: Role) -> Result<(), Error> {
-    let location = || location.to_string();
-    match (fs::metadata(path), role) {
-        (Err(error), Role::Source) if error.kind() == ErrorKind::NotFound => {
-            Err(Error::SourceMissing { location: location() })
-        }
-        (Ok(found), Role::Source) if !found.is_dir() => Err(Error::SourceIsFile { location: location() }),
-        (Ok(found), Role::Target) if !found.is_dir() => Err(Error::TargetIsFile { location: location() }),
-        _ => Ok(()),
-    }
 }
 
 /// Returns the path with all symbolic links resolved, as far as it exists. In the rest, each `..` removes one name.
@@ -104,6 +89,7 @@ pub(crate) fn resolve(path: &Path) -> PathBuf {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::registry::Registry;
 
     fn location(path: &Path) -> Location {
         Location::Local(path.to_owned())
@@ -135,7 +121,7 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "x").unwrap();
         let missing = root.path().join("missing");
-        let open = async |path: &Path, role| FileProvider::default().open(&location(path), role).await;
+        let open = async |path: &Path, role| Registry::default().open(&location(path), role).await?.directory();
         assert!(matches!(open(&file, Role::Source).await, Err(Error::SourceIsFile { .. })));
         assert!(matches!(open(&file, Role::Target).await, Err(Error::TargetIsFile { .. })));
         assert!(matches!(open(&missing, Role::Source).await, Err(Error::SourceMissing { .. })));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pos3_core::{MemoryStore, Tree};
+use pos3_core::{MemoryStore, RemoteStore};
 
 use super::{Provider, Role};
 use crate::error::Error;
@@ -26,9 +26,8 @@ impl MemoryProvider {
 
 #[async_trait]
 impl Provider for MemoryProvider {
-    async fn open(&self, location: &Location, _role: Role) -> Result<Tree, Error> {
-        let remote = location.without_profile()?;
-        Ok(Tree::new(self.store(remote.bucket())).at(remote.prefix()))
+    async fn open(&self, location: &Location, _role: Role) -> Result<Arc<dyn RemoteStore>, Error> {
+        Ok(self.store(location.without_profile()?.bucket()))
     }
 
     fn place(&self, location: &Location) -> Result<String, Error> {

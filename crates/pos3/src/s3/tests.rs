@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::registry::Registry;
+use crate::resolve::OpenLocation;
 use crate::sync::Sync;
 
 const SERVER: &str = "http://127.0.0.1:1";
@@ -27,7 +28,7 @@ fn registry(provider: S3Provider) -> Registry {
     Registry::default().with("s3", provider)
 }
 
-async fn open(registry: &Registry, location: &str) -> Result<Tree, Error> {
+async fn open(registry: &Registry, location: &str) -> Result<OpenLocation, Error> {
     registry.open(&location.parse().unwrap(), Role::Source).await
 }
 

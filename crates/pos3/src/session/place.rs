@@ -1,23 +1,21 @@
 //! Determines the two trees of a transfer from a registration.
 //!
-//! A name without a trailing `/` is an object first, and a prefix only if that object does not exist. A name with a
-//! trailing `/` is a prefix. Both sides must agree on this. Otherwise, a single file could be mirrored over a whole
-//! prefix.
+//! Both sides must agree on whether they are one object or a prefix. Otherwise, a single file could be mirrored over a
+//! whole prefix.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use pos3_core::{ErrorKind, Key, Kind, ListOptions, RemoteStore, Tree};
+use pos3_core::{Key, RemoteStore, Tree};
 use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath, in_the_way};
 
 use super::error::SessionError;
 use super::options::Shape;
 use super::registration::Registration;
-use crate::error::Error;
 use crate::location::Location;
 use crate::registry::{Registry, Role};
+use crate::resolve::{OpenLocation, PathKind, names_prefix};
 
 /// Why a path cannot be one file.
 const DIRECTORY_FOUND: &str = "it is a directory, and one file is expected there";
@@ -37,27 +35,6 @@ pub(super) struct Ends {
 pub(super) enum LocalCopy {
     Directory(PathBuf),
     File(PathBuf),
-}
-
-/// The kind of a local path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    Directory,
-    File,
-}
-
-impl Found {
-    /// Returns the kind of a path with links followed, or `None` if it does not exist.
-    pub(super) fn at(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|found| if found.is_dir() { Self::Directory } else { Self::File })
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Directory => "directory",
-            Self::File => "file",
-        }
-    }
 }
 
 impl LocalCopy {
@@ -110,33 +87,32 @@ pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionErr
 pub(super) async fn download(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
     let Registration { location, local, .. } = registration;
     refuse_special(local)?;
-    let prefix = registry.open(location, Role::Target).await?;
+    let remote = registry.open(location, Role::Target).await?;
     let object = match registration.kind.shape() {
-        Shape::File => Some(whole(location, &prefix, local)?),
+        Shape::File => Some(remote.key_of_file(file_name(local)?)),
         Shape::Directory => None,
-        Shape::Auto => object(location, &prefix).await?,
+        Shape::Auto => remote.object().await?.map(|object| object.key),
     };
     match object {
         Some(whole) => {
             let file = file_of(registration, &whole)?;
-            single(registration, prefix.store(), whole, file)
+            single(registration, remote.store(), whole, file)
         }
-        None if local.is_file() && has_something(location, &prefix).await? => {
+        None if local.is_file() && remote.has_keys().await? => {
             Err(SessionError::FileInTheWay { location: location.to_string(), path: local.clone() })
         }
         // There is no object, so there is nothing to write to the path of the file.
         None if local.is_file() => {
-            let whole = whole(location, &prefix, local)?;
-            single(registration, prefix.store(), whole, local.clone())
+            single(registration, remote.store(), remote.key_of_file(file_name(local)?), local.clone())
         }
-        None => directory(registry, registration, prefix, MissingRoot::Empty),
+        None => directory(registry, registration, &remote, MissingRoot::Empty),
     }
 }
 
 /// Returns the sides of an upload, or `None` while there is nothing to upload.
 pub(super) async fn upload(registry: &Registry, registration: &Registration) -> Result<Option<Ends>, SessionError> {
     let Registration { location, local, kind, .. } = registration;
-    let prefix = registry.open(location, Role::Target).await?;
+    let remote = registry.open(location, Role::Target).await?;
     let found = match fs::symlink_metadata(local) {
         Ok(found) => found.file_type(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -148,12 +124,12 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
         Shape::File if found.is_dir() => Err(unusable(local, DIRECTORY_FOUND)),
         Shape::Directory if !found.is_dir() => Err(unusable(local, FILE_FOUND)),
         Shape::Auto => {
-            let now = if found.is_dir() { Found::Directory } else { Found::File };
-            unless_remote_differs(registration, &prefix, now).await?;
-            one_or_all(registry, registration, prefix, now).map(Some)
+            let now = if found.is_dir() { PathKind::Directory } else { PathKind::File };
+            unless_remote_differs(registration, &remote, now).await?;
+            one_or_all(registry, registration, &remote, now).map(Some)
         }
-        Shape::Directory => one_or_all(registry, registration, prefix, Found::Directory).map(Some),
-        Shape::File => one_or_all(registry, registration, prefix, Found::File).map(Some),
+        Shape::Directory => one_or_all(registry, registration, &remote, PathKind::Directory).map(Some),
+        Shape::File => one_or_all(registry, registration, &remote, PathKind::File).map(Some),
     }
 }
 
@@ -177,36 +153,39 @@ pub(super) fn local_side(registration: &Registration) -> Result<Option<Tree>, Se
 
 /// Returns the sides of an upload whose directory is gone, as if the directory were empty.
 pub(super) async fn gone(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
-    let prefix = registry.open(&registration.location, Role::Target).await?;
-    directory(registry, registration, prefix, MissingRoot::Empty)
+    let remote = registry.open(&registration.location, Role::Target).await?;
+    directory(registry, registration, &remote, MissingRoot::Empty)
 }
 
 fn one_or_all(
     registry: &Registry,
     registration: &Registration,
-    prefix: Tree,
-    local: Found,
+    remote: &OpenLocation,
+    kind: PathKind,
 ) -> Result<Ends, SessionError> {
-    match local {
-        Found::Directory => directory(registry, registration, prefix, MissingRoot::Error),
-        Found::File => {
-            let Registration { location, local, .. } = registration;
-            let whole = whole(location, &prefix, local)?;
-            single(registration, prefix.store(), whole, local.clone())
+    match kind {
+        PathKind::Directory => directory(registry, registration, remote, MissingRoot::Error),
+        PathKind::File => {
+            let whole = remote.key_of_file(file_name(&registration.local)?);
+            single(registration, remote.store(), whole, registration.local.clone())
         }
     }
 }
 
 /// Rejects an output that was a directory and is a file now, or the other way round, if the remote location still has
 /// the earlier shape. Otherwise, an object `x` would hide everything below `x/`.
-async fn unless_remote_differs(registration: &Registration, prefix: &Tree, now: Found) -> Result<(), SessionError> {
+async fn unless_remote_differs(
+    registration: &Registration,
+    remote: &OpenLocation,
+    now: PathKind,
+) -> Result<(), SessionError> {
     let Registration { location, local, .. } = registration;
-    let Some(then) = registration.begun_as.get().filter(|then| **then != now && !names_prefix(location)) else {
+    let Some(then) = registration.begun_as.get().filter(|then| **then != now && !remote.names_prefix()) else {
         return Ok(());
     };
     let is_there = match then {
-        Found::Directory => has_something(location, prefix).await?,
-        Found::File => object(location, prefix).await?.is_some(),
+        PathKind::Directory => remote.has_keys().await?,
+        PathKind::File => remote.object().await?.is_some(),
     };
     let (was, is) = (then.as_str(), now.as_str());
     let changed = || SessionError::OtherShape { location: location.to_string(), path: local.clone(), was, is };
@@ -215,8 +194,8 @@ async fn unless_remote_differs(registration: &Registration, prefix: &Tree, now: 
 
 /// Lists the first entry of a location. An error means that the location cannot be uploaded to.
 pub(super) async fn look_at(registry: &Registry, location: &Location) -> Result<(), SessionError> {
-    let tree = registry.open(location, Role::Target).await?;
-    has_something(location, &tree).await.map(drop)
+    registry.open(location, Role::Target).await?.has_keys().await?;
+    Ok(())
 }
 
 /// Returns why requests to a location currently fail, if they do.
@@ -224,49 +203,10 @@ pub(super) async fn trouble(registry: &Registry, location: &Location) -> Option<
     registry.open(location, Role::Target).await.ok()?.store().trouble()
 }
 
-/// Returns true if there is any key below a prefix.
-async fn has_something(location: &Location, prefix: &Tree) -> Result<bool, SessionError> {
-    let mut listed = prefix.store().list(prefix.prefix(), ListOptions::default().with_shallow(true));
-    match listed.try_next().await {
-        Ok(found) => Ok(found.is_some()),
-        Err(source) => Err(Error::Store { location: location.to_string(), source }.into()),
-    }
-}
-
-/// Returns the key of the object that a location names, if it exists.
-async fn object(location: &Location, prefix: &Tree) -> Result<Option<Key>, SessionError> {
-    let Some(name) = prefix.prefix().strip_suffix('/').filter(|_| !names_prefix(location)) else { return Ok(None) };
-    let whole = Key::from(name);
-    match prefix.store().head(&whole).await {
-        Ok(entry) => Ok((entry.kind == Kind::File).then_some(whole)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Store { location: location.to_string(), source }.into()),
-    }
-}
-
-/// Returns true if a location would name an object without its trailing slash.
-pub(super) async fn is_object_with_slash(location: &Location, prefix: &Tree) -> bool {
-    let name = prefix.prefix().strip_suffix('/').filter(|name| names_prefix(location) && !name.is_empty());
-    match name {
-        Some(name) => prefix.store().head(&Key::from(name)).await.is_ok_and(|entry| entry.kind == Kind::File),
-        None => false,
-    }
-}
-
-/// Returns true if a location cannot be one object, because it is a bucket or ends in `/`.
-pub(super) fn names_prefix(location: &Location) -> bool {
-    match location {
-        Location::Remote(remote) => remote.key().is_empty() || remote.key().ends_with('/'),
-        Location::Local(_) => false,
-    }
-}
-
-/// Returns the key for one local file: `file` uploaded to `prefix/` is `prefix/file`.
-fn whole(location: &Location, prefix: &Tree, file: &Path) -> Result<Key, SessionError> {
-    if names_prefix(location) {
-        return Ok(Key::from(file_name(file)?).under(prefix.prefix()));
-    }
-    Ok(Key::from(prefix.prefix().strip_suffix('/').unwrap_or(prefix.prefix())))
+/// Returns true if a location without any key would name an object without its trailing slash.
+pub(super) async fn is_object_with_slash(registry: &Registry, location: &Location) -> bool {
+    let Ok(remote) = registry.open(location, Role::Target).await else { return false };
+    remote.names_prefix() && matches!(remote.object_without_slash().await, Ok(Some(_)))
 }
 
 /// Returns the path of the file that an object is downloaded to.
@@ -310,9 +250,10 @@ fn last_name(whole: &Key) -> Option<Key> {
 fn directory(
     registry: &Registry,
     registration: &Registration,
-    remote: Tree,
+    remote: &OpenLocation,
     missing: MissingRoot,
 ) -> Result<Ends, SessionError> {
+    let remote = remote.directory()?;
     let path = registration.local.clone();
     let store = local_store(registration, &path, missing)?;
     store.protect_own(registry.own_files());

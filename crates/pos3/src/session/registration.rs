@@ -13,10 +13,10 @@ use super::deletes::Evidence;
 use super::error::SessionError;
 use super::memory::Memory;
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
-use super::place::Found;
 use super::unsaved::Mark;
 use crate::location::Location;
 use crate::place::{Place, paths_overlap};
+use crate::resolve::{PathKind, ends_in_slash};
 
 /// A download that several callers may wait for.
 pub(super) type Downloading = Shared<BoxFuture<'static, Result<PathBuf, SessionError>>>;
@@ -137,7 +137,7 @@ pub(super) struct Registration {
     /// identical call fails.
     pub(super) begun: AtomicBool,
     /// The kind of the local path of an upload when it was returned to the program.
-    pub(super) begun_as: OnceLock<Found>,
+    pub(super) begun_as: OnceLock<PathKind>,
     pub(super) history: Arc<Mutex<History>>,
 }
 
@@ -228,8 +228,4 @@ impl std::fmt::Debug for Registration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} at {}", self.kind.name(), self.location, self.local.display())
     }
-}
-
-fn ends_in_slash(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }

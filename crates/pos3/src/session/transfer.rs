@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use futures::FutureExt;
 use pos3_core::{
     CancellationToken, Deletable, Deletion, Entry, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal,
-    Report, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree, UnmatchedPatterns,
+    Report, Side, SkipReason, Stop, SyncJob, SyncOptions, UnmatchedPatterns,
 };
 
 use super::contention;
@@ -67,7 +67,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let job = job.with_cancel(cancel.clone()).with_grace(inner.share_of_passes());
     let report = contention::run(&job).await;
     if is_empty(&report) && !allow_missing {
-        return Err(missing(&registration, &ends.remote).await);
+        return Err(missing(&inner, &registration).await);
     }
     if report.stopped.is_none() {
         let earlier = held.mount_points(Side::Target).await;
@@ -265,16 +265,16 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
         Err(stop) => matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. })),
     };
     match &registration.kind {
-        Kind::Download(download) if nothing && !download.allow_missing => Err(missing(registration, &source).await),
+        Kind::Download(download) if nothing && !download.allow_missing => Err(missing(inner, registration).await),
         _ => plan.map(|plan| TransferPlan::new(plan, source, target)).map_err(|stop| stopped(registration, stop)),
     }
 }
 
 /// Returns the error of a download that found no key. If the location would be an object without its trailing slash,
 /// the error says so.
-async fn missing(registration: &Registration, remote: &Tree) -> SessionError {
+async fn missing(inner: &Inner, registration: &Registration) -> SessionError {
     let location = registration.location.to_string();
-    match place::is_object_with_slash(&registration.location, remote).await {
+    match place::is_object_with_slash(&inner.registry, &registration.location).await {
         true => Error::SourceIsFile { location }.into(),
         false => SessionError::Missing { location },
     }

@@ -129,7 +129,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let registry = Registry::default();
         let opened = runtime.block_on(registry.open(&"/".parse().unwrap(), Role::Source));
-        opened.unwrap().at("d/")
+        opened.unwrap().directory().unwrap().at("d/")
     }
 
     fn row(form: Form) -> Row {
