@@ -177,6 +177,10 @@ pub enum Protection {
     /// contain its new name. In the target it is treated as absent.
     #[error("it vanished while its directory was listed")]
     Vanished,
+    /// A file that a killed run moved away in order to replace or delete it, with its present name and the next step. The
+    /// key is its own name, or its present one if another entry has its own name.
+    #[error("a run that was killed moved it away: {0}")]
+    Moved(Arc<str>),
 }
 
 /// An opaque token of one store: equal tokens mean equal content.

@@ -344,8 +344,7 @@ impl Executor {
             return;
         };
         let outcome = delete::run(&self.run, permit, self.signals(), &plan, &mut course.ledger).await;
-        self.place(&plan, outcome, &mut course).await;
-        if outcome == delete::Outcome::Partly {
+        if self.place(&plan, outcome, &mut course).await == delete::Outcome::Partly {
             self.unstage(&plan).await;
         }
         self.drain(&mut course).await;

@@ -17,13 +17,34 @@ pub const PARTIAL_PREFIX: &str = ".pos3-partial.";
 /// The text after [`PARTIAL_PREFIX`] in the name of an unfinished file that a later put can resume.
 pub const RESUMABLE_INFIX: &str = "resume.";
 
+/// The prefix of the names of files that this project moves away from their own names; see [`is_moved_name`].
+pub const MOVED_PREFIX: &str = ".pos3-moved.";
+
+/// The number of hexadecimal digits after [`MOVED_PREFIX`].
+pub const MOVED_DIGITS: usize = 40;
+
 /// Returns true for the name of one of this project's unfinished files: [`PARTIAL_PREFIX`], [`RESUMABLE_INFIX`] if it can
 /// be resumed, and sixteen hexadecimal digits, which are random or a hash. No listing contains such a file, and no key may
 /// use its name. A file whose name only starts like this is an ordinary file.
 pub fn is_partial_name(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(PARTIAL_PREFIX) else { return false };
     let digits = rest.strip_prefix(RESUMABLE_INFIX).unwrap_or(rest);
-    digits.len() == 16 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    digits.len() == 16 && are_digits(digits)
+}
+
+/// Returns true for the name of a file that this project moved away from its own name, in order to replace or delete it:
+/// [`MOVED_PREFIX`], [`MOVED_DIGITS`] hexadecimal digits and, unless the name would be too long, `.` and its own name. Such
+/// a file may belong to another program, so it is never removed as an unfinished file, and no key may use its name.
+pub fn is_moved_name(name: &str) -> bool {
+    let Some((digits, own)) = name.strip_prefix(MOVED_PREFIX).and_then(|rest| rest.split_at_checked(MOVED_DIGITS))
+    else {
+        return false;
+    };
+    are_digits(digits) && (own.is_empty() || own.strip_prefix('.').is_some_and(|own| !own.is_empty()))
+}
+
+fn are_digits(text: &str) -> bool {
+    text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The longest file name, in bytes, that common file systems accept (`NAME_MAX`).
@@ -70,7 +91,7 @@ impl Key {
     ///
     /// A trailing `/` (a marker) is allowed. Only this function refuses dangerous names: empty, `.` and `..` segments
     /// (two keys would become one file, or the path would leave the root), NUL, names that a file system cannot store,
-    /// and the names that this project reserves for unfinished files.
+    /// and the names that this project reserves for unfinished and moved files.
     ///
     /// # Errors
     ///
@@ -90,7 +111,7 @@ fn check_segment(segment: &str) -> Result<(), UnsafeKey> {
         "." | ".." => Err(UnsafeKey::DotSegment),
         _ if segment.len() > LONGEST_FILE_NAME => Err(UnsafeKey::TooLong),
         _ if segment.contains('\0') => Err(UnsafeKey::Nul),
-        _ if is_partial_name(segment) => Err(UnsafeKey::Reserved),
+        _ if is_partial_name(segment) || is_moved_name(segment) => Err(UnsafeKey::Reserved),
         _ if cfg!(windows) => check_windows_segment(segment),
         _ => Ok(()),
     }
@@ -200,6 +221,12 @@ mod tests {
             ("d/.pos3-partial.0123456789abcdeF", Ok(())),
             ("d/.pos3-partial.1", Ok(())),
             (".pos3-partial.notes.txt", Ok(())),
+            ("d/.pos3-moved.0123456789abcdef0123456789abcdef01234567.a.txt", Err(UnsafeKey::Reserved)),
+            (".pos3-moved.0123456789abcdef0123456789abcdef01234567/x", Err(UnsafeKey::Reserved)),
+            (".pos3-moved.0123456789abcdef0123456789abcdef01234567.", Ok(())),
+            (".pos3-moved.0123456789abcdef0123456789abcdef0123456.a", Ok(())),
+            (".pos3-moved.0123456789abcdef0123456789abcdef0123456é", Ok(())),
+            (".pos3-moved.notes.txt", Ok(())),
             (long.as_str(), Err(UnsafeKey::TooLong)),
         ];
         for (key, expected) in table {

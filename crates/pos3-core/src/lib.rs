@@ -63,7 +63,9 @@ pub use execute::Executor;
 pub use explain::{Explanation, Outcome};
 pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule};
 pub use journal::{Journal, MemoryJournal, Unfinished};
-pub use key::{Key, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_partial_name};
+pub use key::{
+    Key, MOVED_DIGITS, MOVED_PREFIX, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_moved_name, is_partial_name,
+};
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 pub use options::{

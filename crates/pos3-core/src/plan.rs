@@ -186,7 +186,11 @@ impl SkipReason {
             | Self::OtherShape(_)
             | Self::NotInSource(_) => SkipEffect::Unclean,
             Self::Source(
-                Protection::NotUtf8 | Protection::Unreadable(_) | Protection::Ambiguous | Protection::Vanished,
+                Protection::NotUtf8
+                | Protection::Unreadable(_)
+                | Protection::Ambiguous
+                | Protection::Vanished
+                | Protection::Moved(_),
             )
             | Self::Target(_)
             | Self::Shielded { .. }
@@ -258,6 +262,8 @@ mod tests {
             (SkipReason::Source(unreadable()), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(Protection::Ambiguous), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(Protection::Vanished), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(Protection::Moved("it is 'x'".into())), SkipEffect::WithholdsDeletes),
+            (SkipReason::TargetOnly(Protection::Moved("it is 'x'".into())), SkipEffect::Unclean),
             (SkipReason::Target(Protection::Symlink), SkipEffect::WithholdsDeletes),
             (SkipReason::Target(special()), SkipEffect::WithholdsDeletes),
             (SkipReason::Shielded { by: key(), why: Protection::Symlink }, SkipEffect::WithholdsDeletes),

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::blocking::Waited;
-use crate::error::{changed, displaced, failed, unfit};
+use crate::error::{changed, displaced, failed, stuck, unfit};
 use crate::facts;
 use crate::leftover::Leftover;
 use crate::list;
@@ -15,7 +15,6 @@ use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
 use crate::take_out::{self, Taken};
-use crate::write::free_name;
 
 /// Deletes keys and returns a result for each, in the given order. A failure does not stop the others.
 pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Result<()>> {
@@ -58,9 +57,10 @@ fn delete_one(root: BorrowedFd<'_>, asked: &DeleteKey) -> Result<()> {
             return Err(changed(Operation::Delete, key));
         }
         (FileType::RegularFile, false) if asked.unless_changed.is_some() => {
-            match take_out::delete(&directory, name, &stat, &free_name()) {
+            match take_out::delete(directory.as_fd(), name, &stat) {
                 Ok(Taken::Changed) => return Err(changed(Operation::Delete, key)),
                 Ok(Taken::Displaced(kept)) => return Err(displaced(Operation::Delete, key, &kept)),
+                Ok(Taken::Stuck { at, errno }) => return Err(stuck(Operation::Delete, key, &at, errno)),
                 Ok(Taken::Unsupported) => rustix::fs::unlinkat(&directory, name, AtFlags::empty()),
                 Ok(Taken::Done | Taken::Missing) => Ok(()),
                 Err(errno) => Err(errno),

@@ -60,10 +60,20 @@ pub(crate) fn changed(operation: Operation, key: &Key) -> StoreError {
     StoreError::new(ErrorKind::Precondition, operation).with_key(key)
 }
 
-/// Returns the error for a changed file that another process replaced while pos3 put it back.
+/// Returns the error for a changed file that another process replaced while pos3 put it back. It is not a failed
+/// precondition, whose report would not contain the name.
 pub(crate) fn displaced(operation: Operation, key: &Key, kept: &str) -> StoreError {
-    changed(operation, key)
+    StoreError::new(ErrorKind::Other, operation)
+        .with_key(key)
         .with_message(format!("it changed twice meanwhile; its earlier content is in '{kept}' beside it"))
+}
+
+/// Returns the error for a file that was moved to the name `at` and could not be moved back.
+pub(crate) fn stuck(operation: Operation, key: &Key, at: &str, errno: Errno) -> StoreError {
+    StoreError::new(ErrorKind::Other, operation)
+        .with_key(key)
+        .with_message(format!("pos3 moved it to '{at}' beside it to compare it, and could not move it back"))
+        .with_source(io::Error::from(errno))
 }
 
 /// Returns the system's text for `errno`.

@@ -19,8 +19,7 @@ use crate::facts;
 pub(crate) use seen::{Seen, sweep};
 pub(crate) use unfinished::{abandon, unfinished};
 
-/// The maximum time between the creation and the locking of a file, and between the renames of a file that is replaced
-/// or deleted.
+/// The maximum time between the creation and the locking of a file.
 const UNLOCKED: Duration = Duration::from_secs(1);
 
 /// After this time without progress, a put is no longer resumed.
@@ -52,11 +51,19 @@ pub(crate) fn lock(file: impl AsFd) -> Lock {
 /// Returns the name of the unfinished file of `name` that a later put can resume. The name is always the same, so there
 /// is at most one such file.
 pub(crate) fn resumable_name(name: &str) -> String {
-    // FNV-1a, because the name must be the same in every version of this program.
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{PARTIAL_PREFIX}{RESUMABLE_INFIX}{hash:016x}")
+    format!("{PARTIAL_PREFIX}{RESUMABLE_INFIX}{:016x}", hash(name.bytes()))
+}
+
+/// Returns a hash for names on the disk: FNV-1a, because it must be the same in every version of this program.
+pub(crate) fn hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// Returns true if a file has not changed for so long that it has no writer, although the file system does not support
+/// locks.
+pub(crate) fn is_untouched(stat: &Stat, now: SystemTime) -> bool {
+    facts::status_changed(stat).and_then(|time| now.duration_since(time).ok()).is_some_and(|age| age > UNTOUCHED)
 }
 
 /// An unfinished file without a writer. It is locked while this value exists.
@@ -87,8 +94,8 @@ impl Leftover {
         let is_resumable = name.strip_prefix(PARTIAL_PREFIX).is_some_and(|rest| rest.starts_with(RESUMABLE_INFIX));
         let (changed, limit) = match (self.lock, is_resumable) {
             (_, true) => (facts::modified(&self.stat), RESUMABLE_FOR),
-            // The time of the last change of any kind includes that of the rename to this name: a file that is being
-            // replaced has it until it has been compared.
+            // An older version of this program gave a file this name while it replaced it. The time of the last change of
+            // any kind includes that of the rename.
             (Lock::Held, false) => (facts::modified(&self.stat).max(facts::status_changed(&self.stat)), UNLOCKED),
             (Lock::Taken | Lock::Unknown, false) => (facts::status_changed(&self.stat), UNTOUCHED),
         };

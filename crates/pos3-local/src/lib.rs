@@ -18,6 +18,7 @@ mod head;
 mod leftover;
 mod list;
 mod mounts;
+mod moved;
 mod options;
 mod own_files;
 mod path;

@@ -38,8 +38,15 @@ const DELETE_BATCH: usize = 1000;
 /// that file, and then resumes. Without a journal, a file stays only after a kill.
 ///
 /// A writer locks its unfinished file (`flock`). [`unfinished`](RemoteStore::unfinished) returns those without a lock,
-/// each under its own path. The first put below a root removes the stale ones that a listing of the same store has
-/// found: those older than a second, or than seven days if they can be resumed.
+/// each under its own path. The first put or delete below a root removes the stale ones that a listing of the same store
+/// has found: those older than a second, or than seven days if they can be resumed.
+///
+/// A file that is replaced or deleted on a condition is first moved to a reserved name ([`is_moved_name`]) and compared.
+/// If the process is killed before that, a later put or delete moves the file back, and a listing has it as protected
+/// ([`Protection::Moved`]).
+///
+/// [`is_moved_name`]: pos3_core::is_moved_name
+/// [`Protection::Moved`]: pos3_core::Protection::Moved
 ///
 /// If a file has just changed, reading it waits until a further change would show in its times: up to 20 milliseconds,
 /// or 2 seconds if the file system stores whole seconds.
@@ -138,6 +145,7 @@ impl RemoteStore for LocalStore {
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let (root, asked) = (self.root(), keys.to_vec());
+        leftover::sweep(&root);
         match blocking(Operation::Delete, move |waited| Ok(delete::delete(&root, &asked, waited))).await {
             Ok(answers) => answers,
             Err(error) => delete::ended(keys.iter().map(|asked| &asked.key), &error),

@@ -31,7 +31,6 @@ use crate::store::LocalStore;
 use place::Place;
 
 pub(crate) use copy::{copy, rename};
-pub(crate) use partial::free_name;
 
 /// The largest content that is read into memory and written in one step.
 const SMALL: u64 = 1 << 20;

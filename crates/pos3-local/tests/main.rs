@@ -5,6 +5,7 @@
 mod deleting;
 mod leftovers;
 mod listing;
+mod moved;
 mod order;
 mod origin;
 mod processes;

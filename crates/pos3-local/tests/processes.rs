@@ -58,6 +58,27 @@ async fn child() {
             }
             fs::write(directory.join(format!("won-{argument}")), won.to_string()).unwrap();
         }
+        "follow" => {
+            let mut log = String::new();
+            for n in 0..300 {
+                let Ok(listed) = store.head(&key("d/f")).await else { continue };
+                let Ok(seen) = fs::read_to_string(directory.join("root/d/f")) else { continue };
+                if store.head(&key("d/f")).await.ok().as_ref() != Some(&listed) {
+                    continue;
+                }
+                let content = format!("{argument}{n:04}");
+                let options = PutOptions::default().with_expect(Expect::Unchanged(listed.fingerprint.unwrap()));
+                match store.put(&key("d/f"), Content::from(content.clone().into_bytes()), options).await {
+                    Ok(_) => log.push_str(&format!("{content} {seen}\n")),
+                    Err(error) => assert!(
+                        matches!(error.kind(), ErrorKind::Precondition | ErrorKind::Other),
+                        "{error}: {}",
+                        error.cause()
+                    ),
+                }
+            }
+            fs::write(directory.join(format!("log-{argument}")), log).unwrap();
+        }
         "denied" => {
             let large = Arc::new(Origin::new()).content(pattern(0)).await;
             for content in [Content::from("small"), large] {
@@ -164,6 +185,23 @@ async fn two_processes_that_write_one_file_never_tear_it() {
     }
     assert!(seen[0] + seen[1] > 0);
     assert_eq!(world.names("d"), ["f"]);
+}
+
+#[tokio::test]
+async fn of_two_processes_that_replace_one_file_each_replaces_only_what_it_has_seen() {
+    let world = World::new();
+    world.make(&["d/f"]);
+    let children = ["follow a", "follow b"].map(|role| other(&world, role).spawn().unwrap());
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let logs = ["a", "b"].map(|name| fs::read_to_string(world.directory.path().join(format!("log-{name}"))).unwrap());
+    let followed: Vec<&str> = logs.iter().flat_map(|log| log.lines()).map(|line| &line[6..]).collect();
+    let distinct: std::collections::BTreeSet<_> = followed.iter().collect();
+    assert_eq!(distinct.len(), followed.len(), "two writers replaced the same file");
+    assert!(logs.iter().all(|log| !log.is_empty()), "one of them replaced nothing");
+    let names = world.names("d");
+    assert!(names.iter().all(|name| name == "f" || name.starts_with("f.changed-")), "{names:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What withholds deletes: every copy that was not made, for whatever reason, and a source without a single file.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
@@ -58,6 +59,28 @@ async fn a_file_that_is_renamed_before_its_copy_keeps_the_object_of_its_new_name
         assert_eq!((report.deleted, report.withheld, report.is_clean()), (0, 1, false), "{report:?}");
         assert_eq!(keys(&store).await, ["a", "report.csv"]);
     }
+}
+
+/// Writes a file as soon as a directory of the target is deleted.
+struct WhenDeleted(PathBuf);
+
+impl Observer for WhenDeleted {
+    fn event(&self, event: &Event<'_>) {
+        if matches!(event, Event::Done(Action::Delete { target }) if target.key.as_str() == "a/x") {
+            fs::remove_dir(&self.0).unwrap();
+            fs::write(&self.0, "theirs").unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_taken_after_its_deletes_leaves_no_new_content_beside_it() {
+    let (source, target) = (directory(&[("a", "file now")]), directory(&[("a/x", "1")]));
+    let options = options().with_observer(WhenDeleted(target.path().join("a")));
+    let report = run_with(disk(source.path()), disk(target.path()), options).run().await;
+    assert_eq!((report.failed.len(), report.copied), (1, 0), "{report:?}");
+    assert_eq!(paths(target.path()), ["a"]);
+    assert_eq!(fs::read_to_string(target.path().join("a")).unwrap(), "theirs");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ const LOOKING: usize = 16;
 /// The largest number of batch requests in flight. Each of them makes the server delete up to a thousand keys.
 const BATCHES: usize = 8;
 
-/// Whether a delete failed or was withheld.
+/// Whether everything was done, or something failed or was withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Whole,

@@ -97,15 +97,16 @@ impl Executor {
         }
     }
 
-    /// Gives the staged content its final names. After a delete that failed or was withheld, this may not be possible for
-    /// all of it.
-    pub(super) async fn place(&self, plan: &Plan, deleted: Outcome, course: &mut Course<'_>) {
+    /// Gives the staged content its final names. After a delete that failed or was withheld, or if another program has
+    /// taken a path, this is not possible for all of it. Returns whether it was.
+    pub(super) async fn place(&self, plan: &Plan, deleted: Outcome, course: &mut Course<'_>) -> Outcome {
+        let mut placed = deleted;
         for replacement in self.replacements(plan) {
             let Replacement { copy, staged } = match replacement {
                 Ok(replacement) => replacement,
                 Err(error) => {
                     course.ledger.report.stopped.get_or_insert(Stop::Spill(error));
-                    break;
+                    return Outcome::Partly;
                 }
             };
             let slot = self.run.options.budget.slot().await;
@@ -116,7 +117,10 @@ impl Executor {
                         course.ledger.report.withheld += 1;
                         continue;
                     }
-                    Err(error) => copy.not_made(error),
+                    Err(error) => {
+                        placed = Outcome::Partly;
+                        copy.not_made(error)
+                    }
                 },
                 (None, Outcome::Whole) => copy.run(slot).await,
                 (None, Outcome::Partly) => {
@@ -126,9 +130,10 @@ impl Executor {
             };
             course.ledger.copy_ended(Ok(copied));
         }
+        placed
     }
 
-    /// Removes the staged content that did not get its final name.
+    /// Removes the staged content that did not get its final name. The source still has it.
     pub(super) async fn unstage(&self, plan: &Plan) {
         let tree = &self.run.target;
         let staged = self.replacements(plan).filter_map(|replacement| replacement.ok()?.staged);

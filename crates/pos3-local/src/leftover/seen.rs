@@ -1,17 +1,20 @@
-//! Records the leftovers that walks find, and removes them when something is written below the same root.
+//! Records the leftovers that walks find, and tidies them up when something is written below the same root.
 //!
 //! Reading must not change a directory, and a separate walk for leftovers would cost as much as a listing. So a walk
-//! records them, and the first write removes them, because it shows that pos3 may change this directory.
+//! records them. The first write removes unfinished files and moves moved files back, because it shows that pos3 may
+//! change this directory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
-use pos3_core::Operation;
+use pos3_core::{Operation, is_moved_name};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 
 use super::Leftover;
+use crate::moved;
 use crate::options::Symlinks;
 use crate::path;
 use crate::root::Root;
@@ -19,7 +22,7 @@ use crate::root::Root;
 /// The largest number of recorded leftovers. A later walk finds the others again.
 const MOST: usize = 1024;
 
-/// The paths of unfinished files that walks of one root found.
+/// The paths of unfinished and moved files that walks of one root found.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     paths: Mutex<Vec<String>>,
@@ -45,19 +48,22 @@ impl Seen {
     }
 }
 
-/// Removes the stale leftovers that were recorded, in the background. Failures are retried next time.
+/// Tidies up the leftovers that were recorded, in the background. Failures are retried next time.
 pub(crate) fn sweep(root: &Arc<Root>) {
     let paths = root.seen().take();
     if !paths.is_empty() {
         let root = root.clone();
-        spawn_blocking(move || paths.iter().map(|path| remove_if_stale(&root, path)).for_each(drop));
+        spawn_blocking(move || paths.iter().map(|path| tidy(&root, path)).for_each(drop));
     }
 }
 
-fn remove_if_stale(root: &Root, path: &str) -> Option<()> {
+fn tidy(root: &Root, path: &str) -> Option<()> {
     let (directory, name) = path::split(path);
     let opened = root.open(Operation::Abort).ok()?;
     let directory = path::open(opened.as_fd(), directory, path::STEP, Symlinks::Skip).ok()?;
+    if is_moved_name(name) {
+        return moved::settle(directory.as_fd(), name, SystemTime::now()).ok();
+    }
     let leftover = Leftover::take(directory.as_fd(), name).ok()??;
     let removed = if leftover.is_stale(name) { leftover.remove(directory.as_fd(), name) } else { Err(Errno::BUSY) };
     removed.ok()

@@ -5,7 +5,7 @@
 
 use std::ffi::CStr;
 
-use pos3_core::is_partial_name;
+use pos3_core::{is_moved_name, is_partial_name};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -37,6 +37,12 @@ pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno>
 pub(crate) fn partial(name: &CStr, kind: FileType) -> Option<&str> {
     let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
     name.to_str().ok().filter(|name| is_file && is_partial_name(name))
+}
+
+/// Returns the name if it is that of a file that pos3 moved away. The file system may not report the type of the file.
+pub(super) fn moved(name: &CStr, kind: FileType) -> Option<&str> {
+    let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
+    name.to_str().ok().filter(|name| is_file && is_moved_name(name))
 }
 
 /// Returns true for the name of an entry, and false for an unfinished file of pos3.

@@ -10,10 +10,11 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::directory::{ReadBuffer, Step, is_listed, partial};
+use super::directory::{ReadBuffer, Step, is_listed, moved, partial};
 use crate::error::words;
 use crate::facts;
 use crate::head::BROKEN_LINK;
+use crate::moved;
 use crate::options::Symlinks;
 
 /// The kind of a name when its directory was read.
@@ -45,13 +46,15 @@ struct Name {
 }
 
 impl Names {
-    /// Reads the names of `directory`. Unfinished files of pos3 are stored separately.
+    /// Reads the names of `directory`. Unfinished and moved files of pos3 are stored separately.
     pub(super) fn read(directory: BorrowedFd<'_>, symlinks: Symlinks, buffer: &mut ReadBuffer) -> Result<Self, Errno> {
         let mut names = Self::default();
-        let mut odd = Vec::new();
+        let (mut odd, mut away) = (Vec::new(), Vec::new());
         buffer.each(directory, |name, kind| {
             if let Some(name) = partial(name, kind) {
                 names.unfinished.push(name.to_owned());
+            } else if let Some(name) = moved(name, kind) {
+                away.push(name.to_owned());
             } else if is_listed(name, kind) {
                 match name.to_str() {
                     Ok(text) => names.add(directory, text, kind, symlinks),
@@ -61,6 +64,9 @@ impl Names {
             Step::Continue
         })?;
         names.add_odd(odd);
+        for name in away {
+            names.add_moved(directory, name, symlinks);
+        }
         names.sort();
         Ok(names)
     }
@@ -70,7 +76,7 @@ impl Names {
         self.next == self.sorted.len() && self.later.is_empty()
     }
 
-    /// Returns the names of the unfinished files of pos3, which are not visited.
+    /// Returns the names of the unfinished and moved files of pos3, which are not visited.
     pub(super) fn unfinished(&self) -> &[String] {
         &self.unfinished
     }
@@ -158,6 +164,22 @@ impl Names {
                 FileType::Symlink | FileType::Unknown => self.push_either(&shown, &Protection::NotUtf8),
                 _ => self.push(&shown, "", Found::Protected(Protection::NotUtf8)),
             }
+        }
+    }
+
+    /// Adds a moved file as protected if it may belong to another program.
+    fn add_moved(&mut self, directory: BorrowedFd<'_>, name: String, symlinks: Symlinks) {
+        match rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if facts::file_type(&stat) == FileType::RegularFile => {
+                if let Some((shown, why)) = moved::entry(directory, &name, &stat) {
+                    self.push(&shown, "", Found::Protected(why));
+                }
+                self.unfinished.push(name);
+            }
+            Ok(stat) => self.add(directory, &name, facts::file_type(&stat), symlinks),
+            // It was moved back, or its mover has removed it.
+            Err(Errno::NOENT) => {}
+            Err(errno) => self.push(&name, "", Found::Protected(Protection::Unreadable(words(errno).into()))),
         }
     }
 

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::blocking::Waited;
 use crate::error::unnamed;
+use crate::facts;
 use crate::leftover::{Leftover, Lock, lock};
 
 /// The number of names to try. Several collisions of random names in a row do not happen by chance.
@@ -112,6 +113,13 @@ impl Partial {
         self.is_kept.store(false, Ordering::Release);
     }
 
+    /// Returns true if the file still has its name.
+    fn is_named(&self) -> bool {
+        let named = rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
+        let own = rustix::fs::fstat(&self.file);
+        matches!((named, own), (Ok(named), Ok(own)) if facts::identity(&named) == facts::identity(&own))
+    }
+
     /// Returns the checksum, computed by `sum`, of a range of the file, or `None` if the file is too short.
     pub(super) fn checksum(
         &self,
@@ -173,7 +181,8 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if !self.is_kept.load(Ordering::Acquire) {
+        // Another put may have given this name to a file of its own meanwhile.
+        if !self.is_kept.load(Ordering::Acquire) && self.is_named() {
             // A failure cannot be handled here, and no listing shows the remaining file.
             let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
@@ -191,7 +200,7 @@ fn write_some(file: BorrowedFd<'_>, pieces: &[IoSlice<'_>], offset: u64) -> Resu
 }
 
 /// Returns a random reserved name.
-pub(crate) fn free_name() -> String {
+fn free_name() -> String {
     format!("{PARTIAL_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
 }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::modification;
 use super::partial::{Partial, Resumed};
 use crate::blocking::Waited;
-use crate::error::{changed, displaced, failed};
+use crate::error::{changed, displaced, failed, stuck};
 use crate::facts;
 use crate::path;
 use crate::root::Root;
@@ -84,7 +84,7 @@ impl Place {
     /// Renames a complete file of another directory to the final name, if that name is free. Returns `None` and changes
     /// nothing if the file system does not support this.
     pub(super) fn take(&self, directory: &OwnedFd, name: &str) -> Result<Option<Entry>> {
-        match rename_exclusive(directory, name, &self.directory, self.name()) {
+        match rename_exclusive(directory.as_fd(), name, self.directory.as_fd(), self.name()) {
             Ok(()) => match self.look()? {
                 Some(stat) => Ok(Some(facts::file(self.key.clone(), &stat))),
                 None => Err(changed(Operation::Write, &self.key)),
@@ -125,17 +125,22 @@ impl Place {
 
     /// Puts a complete file in the place of the file that was there `before`, and only of that file.
     fn exchange(&self, partial: &Partial, before: &Stat, written: &Stat) -> Result<()> {
-        // From here on, another file may have the name of the unfinished one.
-        partial.keep();
-        match take_out::replace(&self.directory, self.name(), before, partial.name(), written) {
-            Ok(Taken::Done) => Ok(()),
+        match take_out::replace(self.directory.as_fd(), self.name(), before, partial.name(), written) {
+            Ok(Taken::Done) => {
+                partial.keep();
+                Ok(())
+            }
             Ok(Taken::Unsupported) => self.rename(partial),
             Ok(Taken::Changed | Taken::Missing) => {
                 partial.discard();
                 Err(changed(Operation::Write, &self.key))
             }
             Ok(Taken::Displaced(kept)) => Err(displaced(Operation::Write, &self.key, &kept)),
-            Err(errno) => Err(self.failed(errno)),
+            Ok(Taken::Stuck { at, errno }) => Err(stuck(Operation::Write, &self.key, &at, errno)),
+            Err(errno) => {
+                partial.discard();
+                Err(self.failed(errno))
+            }
         }
     }
 
@@ -158,7 +163,8 @@ impl Place {
 
     /// Renames only if the final name is free, even if two writers do this at once.
     fn rename_to_new(&self, partial: &Partial) -> Result<(), Errno> {
-        match rename_exclusive(&self.directory, partial.name(), &self.directory, self.name()) {
+        let directory = self.directory.as_fd();
+        match rename_exclusive(directory, partial.name(), directory, self.name()) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
             renamed => return renamed,
         }
