@@ -19,6 +19,7 @@ use pos3_core::{
 
 use crate::bucket::{Bucket, check_key};
 use crate::checksum;
+use crate::client::Answer;
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::client::time::parse_rfc3339;
@@ -90,6 +91,21 @@ impl<'s> CopySource<'s> {
         }
     }
 
+    /// Returns what a copy of this object has. A source that has changed or cannot be looked up has no copy that could be
+    /// recognized.
+    async fn sent(&self, attempts: &mut Attempts) -> Result<Sent, Failure> {
+        let is_same = |from: &Entry| self.fingerprint.is_none_or(|seen| from.fingerprint.as_ref() == Some(seen));
+        let from = loop {
+            match self.bucket.head_once(self.key).await {
+                Ok(from) => break Some(from).filter(is_same),
+                Err(failure) if failure.is_temporary() => self.bucket.client.again(attempts, failure).await?,
+                Err(_) => break None,
+            }
+        };
+        let (digest, checksum) = from.map_or((None, None), |from| (from.digest, from.checksum));
+        Ok(Sent { digest, checksum, size: self.size })
+    }
+
     pub(crate) fn part_of(&self, request: Request, range: &Range<u64>) -> Result<Request, Failure> {
         self.of(request)?.header(COPY_SOURCE_RANGE, &format!("bytes={}-{}", range.start, range.end - 1))
     }
@@ -133,7 +149,14 @@ impl Bucket {
             }
             // The credentials may permit reading and writing, but not copying.
             Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => Ok(None),
-            Err(error) if conditional && !in_parts && error.kind() == ErrorKind::Precondition => Ok(None),
+            Err(error)
+                if conditional
+                    && !in_parts
+                    && error.kind() == ErrorKind::Precondition
+                    && error.operation() == Operation::Copy =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -197,6 +220,10 @@ impl Bucket {
                 Ok(copied) => return Ok(copied),
                 Err(failure) => failure,
             };
+            if matches!(failure, Failure::Changed) {
+                // The target has changed. A refusal would not distinguish this from a changed source.
+                return Err(self.error(Operation::Write, to, failure));
+            }
             let tells_nothing = failure.tells_nothing();
             let error = self.error(Operation::Copy, to, failure);
             if !attempts.may_be_done() {
@@ -239,7 +266,7 @@ impl Bucket {
             request.headers.extend(with_content_type(headers.clone(), to));
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;
         }
-        self.exchange_counting(&request, attempts, |answer| {
+        let read = |answer: &Answer| {
             let names = ["ETag", "LastModified", "ChecksumCRC64NVME"];
             let told = answer.result("CopyObjectResult", names);
             let [etag, modified, sum] = told.map_err(Failure::without_repeats)?;
@@ -248,8 +275,19 @@ impl Bucket {
             let is_digest = self.client.has_digests() && !etag::is_encrypted(&answer.headers);
             entry.digest = etag::digest(&etag).filter(|digest| is_digest && etag::is_possible(digest, source.size));
             Ok(Copied { entry, sum: checksum::read_crc64_nvme(&sum) })
-        })
-        .await
+        };
+        loop {
+            if attempts.needs_a_look(&options.expect) {
+                let sent = source.sent(attempts).await?;
+                if let Some(entry) = self.look_before_repeat(to, &sent, &options.expect, attempts).await? {
+                    return Ok(Copied { sum: entry.checksum, entry });
+                }
+            }
+            match self.client.exchange_once(&self.counters, &request, read).await {
+                Ok(copied) => return Ok(copied),
+                Err(failure) => self.client.again(attempts, failure).await?,
+            }
+        }
     }
 
     async fn copy_in_parts(

@@ -94,6 +94,11 @@ impl Failure {
         matches!(self, Self::Transport(error) if matches!(error.kind(), Connect | Request | Interrupted))
     }
 
+    /// Returns true if no connection was made, so that the server has not seen the request.
+    pub(crate) fn is_unsent(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.kind() == HttpErrorKind::Connect)
+    }
+
     /// Returns true if there were no credentials, or only expired ones. Their source may have new ones later.
     pub(crate) fn needs_new_credentials(&self) -> bool {
         matches!(self, Self::Credentials(_)) || self.refusal().is_some_and(Refusal::is_expired)

@@ -24,7 +24,9 @@ use pos3_core::{
 use crate::archive;
 use crate::bucket::{Bucket, check_key, header};
 use crate::checksum::{self, MODE};
+use crate::client::Answer;
 use crate::client::floor::Floor;
+use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::client::time::parse_http_date;
 use crate::error::Failure;
@@ -51,19 +53,8 @@ impl Bucket {
     ) -> Result<(Entry, HeaderMap)> {
         check_key(operation, key)?;
         let exchange = async {
-            let mut request = self.object_request(S3Operation::HeadObject, key, &[])?;
-            if self.client.compares() {
-                request = request.header(MODE, "ENABLED")?;
-            }
-            if let Some(fingerprint) = expected {
-                request = request.header(IF_MATCH, &etag::quoted(fingerprint))?;
-            }
-            self.exchange(&request, |answer| {
-                let size = content_length(&answer.headers)
-                    .ok_or_else(|| Failure::Garbled("the response does not state the size of the object".into()))?;
-                Ok((self.entry(key, size, &answer.headers)?, answer.headers.clone()))
-            })
-            .await
+            let request = self.head_request(key, expected)?;
+            self.exchange(&request, |answer| self.head_answer(key, answer)).await
         };
         let (mut entry, headers) = exchange.await.map_err(|failure| self.error(operation, key, failure))?;
         if !self.client.compares() {
@@ -73,6 +64,30 @@ impl Bucket {
             return Err(StoreError::new(ErrorKind::Precondition, operation).with_key(key));
         }
         Ok((entry, headers))
+    }
+
+    /// Sends one HEAD request. Its caller decides whether to repeat it.
+    pub(crate) async fn head_once(&self, key: &Key) -> Result<Entry, Failure> {
+        let request = self.head_request(key, None)?;
+        let answered = self.client.exchange_once(&self.counters, &request, |answer| self.head_answer(key, answer));
+        answered.await.map(|(entry, _)| entry)
+    }
+
+    fn head_request(&self, key: &Key, expected: Option<&Fingerprint>) -> Result<Request, Failure> {
+        let mut request = self.object_request(S3Operation::HeadObject, key, &[])?;
+        if self.client.compares() {
+            request = request.header(MODE, "ENABLED")?;
+        }
+        match expected {
+            Some(fingerprint) => request.header(IF_MATCH, &etag::quoted(fingerprint)),
+            None => Ok(request),
+        }
+    }
+
+    fn head_answer(&self, key: &Key, answer: &Answer) -> Result<(Entry, HeaderMap), Failure> {
+        let size = content_length(&answer.headers)
+            .ok_or_else(|| Failure::Garbled("the response does not state the size of the object".into()))?;
+        Ok((self.entry(key, size, &answer.headers)?, answer.headers.clone()))
     }
 
     /// Reads an object or a range of it.

@@ -15,6 +15,7 @@ use pos3_core::{
 };
 
 use crate::bucket::{Bucket, check_key, header};
+use crate::client::Answer;
 use crate::client::config::ConditionalWrites;
 use crate::client::habits::{Manner, Protection};
 use crate::client::request::Request;
@@ -119,7 +120,7 @@ impl Bucket {
         request.headers.extend(whole.headers.iter().cloned());
         let request = expecting(request, &whole.expect, manner)?;
         let (request, proof) = self.carry(request, whole.body, manner.protection).await?;
-        self.exchange_counting(&request, attempts, |answer| {
+        let read = |answer: &Answer| {
             if let Some(failure) = Failure::of_web_page(&answer.body) {
                 return Err(failure);
             }
@@ -129,8 +130,19 @@ impl Bucket {
             let digest = self.client.digest(&answer.headers);
             entry.digest = digest.filter(|digest| etag::is_possible(digest, entry.size));
             Ok((entry, proof.check(&answer.headers)?))
-        })
-        .await
+        };
+        loop {
+            if attempts.needs_a_look(&whole.expect) {
+                let sent = Sent::of(whole.body).await;
+                if let Some(entry) = self.look_before_repeat(whole.key, &sent, &whole.expect, attempts).await? {
+                    return Ok((entry, Evidence::Proven));
+                }
+            }
+            match self.client.exchange_once(&self.counters, &request, read).await {
+                Ok(put) => return Ok(put),
+                Err(failure) => self.client.again(attempts, failure).await?,
+            }
+        }
     }
 
     /// Handles a put that the server refused because of its condition; returns the error of any other failure.
@@ -150,8 +162,7 @@ impl Bucket {
             return Err(error);
         }
         if attempts.may_be_done() {
-            let (md5, sum) = (md5_of(whole.body).await, crate::checksum::crc64_nvme(whole.body));
-            let sent = Sent { digest: Some(Digest::Md5(md5)), checksum: Some(sum), size: whole.body.len() as u64 };
+            let sent = Sent::of(whole.body).await;
             return self.settle(whole.key, &sent, &whole.expect, error).await.map(|entry| (entry, true));
         }
         if !self.condition_was_misjudged(whole.key, &whole.expect, usual).await {
@@ -215,6 +226,41 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    /// Looks for the object of a write that the server may have executed, before the write is repeated: a server that
+    /// ignores conditions would overwrite what another writer has stored meanwhile. Returns the object if the write has
+    /// been executed, and `None` if the write may be repeated.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Failure::Changed`] if there is an object that the caller does not expect, or if the expected one is
+    /// gone. Fails if the lookup fails for so long that the write would not be repeated either.
+    pub(crate) async fn look_before_repeat(
+        &self,
+        key: &Key,
+        sent: &Sent,
+        expect: &Expect,
+        attempts: &mut Attempts,
+    ) -> Result<Option<Entry>, Failure> {
+        let found = loop {
+            match self.head_once(key).await {
+                Ok(found) if sent.is(&found) => return Ok(Some(found)),
+                Ok(found) => break Some(found),
+                Err(failure) if failure.refusal().is_some_and(Refusal::is_missing_key) => break None,
+                Err(failure) if failure.is_temporary() => self.client.again(attempts, failure).await?,
+                // Without permission to look, only the condition of the write can protect the object.
+                Err(_) => return Ok(None),
+            }
+        };
+        let is_expected = match expect {
+            Expect::Anything => true,
+            Expect::Absent => found.is_none(),
+            Expect::Unchanged(seen) => found.is_some_and(|found| found.fingerprint.as_ref() == Some(seen)),
+        };
+        if is_expected { Ok(None) } else { Err(Failure::Changed) }
+    }
+}
+
 /// The content of a write whose response was lost.
 pub(crate) struct Sent {
     pub(crate) digest: Option<Digest>,
@@ -223,6 +269,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    async fn of(body: &Bytes) -> Self {
+        let (md5, sum) = (md5_of(body).await, crate::checksum::crc64_nvme(body));
+        Self { digest: Some(Digest::Md5(md5)), checksum: Some(sum), size: body.len() as u64 }
+    }
+
     fn is(&self, entry: &Entry) -> bool {
         let by_digest = self.digest.is_some() && entry.digest == self.digest;
         let by_checksum = self.checksum.is_some() && entry.checksum == self.checksum;

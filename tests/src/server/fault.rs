@@ -97,11 +97,11 @@ pub enum Answer {
         /// The content.
         content: &'static str,
     },
-    /// Right after the request is performed, another client stores this content at its key. The response is a success.
+    /// Right after the request is performed, another client stores this content at its key.
     Overwritten {
         /// The content of the other client.
         content: &'static str,
-        /// The ETag in the response.
+        /// The response, or its ETag.
         answered: AnsweredEtag,
     },
     /// Right before the request is performed, the content of its object is replaced behind the server's back: the object
@@ -140,6 +140,10 @@ pub enum AnsweredEtag {
     Missing,
     /// That of the object that is there now.
     Current,
+    /// There is no response: the connection is reset.
+    Reset,
+    /// The response is 500 `InternalError`.
+    Failed,
 }
 
 impl Answer {

@@ -209,6 +209,12 @@ impl Wire {
                     bucket.objects.insert(target.key.clone(), Arc::new(object));
                 }
                 let response = match answered {
+                    AnsweredEtag::Reset => return break_connection(reset),
+                    AnsweredEtag::Failed => {
+                        let mut failed = Response::new(s3s::Body::empty());
+                        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                        failed
+                    }
                     AnsweredEtag::Missing => Response::new(s3s::Body::empty()),
                     AnsweredEtag::Current => {
                         with_etag(response, &HeaderValue::from_str(&etag).map_err(io::Error::other)?).await?

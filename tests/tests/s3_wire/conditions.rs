@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures::future::join_all;
 use pos3_core::{ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt, Result};
 use pos3_s3::{ConditionalWrites, S3Store};
-use pos3_tests::server::{self, Answer, Fault, Operation, S3Server};
+use pos3_tests::server::{self, Answer, AnsweredEtag, Fault, Operation, S3Server};
 
 use super::{BUCKET, config, random_bytes, server, store, store_with};
 
@@ -142,4 +142,88 @@ async fn the_kind_of_a_refusal_does_not_depend_on_its_text() {
         let error = put(&store, "k", size, expect).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Precondition, Some("NoSuchKey")), "{size}: {error}");
     }
+}
+
+/// Configures a server and a client between which no condition protects an object.
+fn unprotected(ignores: bool) -> (S3Server, S3Store) {
+    let server = server();
+    if ignores {
+        server.configure(|settings| settings.conditional_writes = server::ConditionalWrites::Ignored);
+        let store = store(&server);
+        return (server, store);
+    }
+    let store = store_with(config(&server).with_conditional_writes(ConditionalWrites::Off));
+    (server, store)
+}
+
+fn last_of(size: usize) -> Operation {
+    if size == LARGE { Operation::CompleteMultipartUpload } else { Operation::PutObject }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_overwrites_no_other_writers_object_where_conditions_do_nothing() {
+    for (ignores, size, replaces) in
+        [(true, 1000, false), (true, 1000, true), (true, LARGE, false), (true, LARGE, true), (false, 1000, true)]
+    {
+        for answered in [AnsweredEtag::Reset, AnsweredEtag::Failed] {
+            let (server, store) = unprotected(ignores);
+            let expect = if replaces {
+                server.put(BUCKET, "k", "old");
+                seen(&store, "k").await
+            } else {
+                Expect::Absent
+            };
+            server.fault(Fault::on(last_of(size)).answer(Answer::Overwritten { content: "theirs", answered }));
+            let error = put(&store, "k", size, expect).await.unwrap_err();
+            let expected = if replaces { ErrorKind::Precondition } else { ErrorKind::AlreadyExists };
+            assert_eq!(error.kind(), expected, "{ignores} {size} {answered:?}: {error}");
+            assert_eq!(server.object(BUCKET, "k").unwrap().bytes, "theirs", "{ignores} {size} {answered:?}");
+            assert_eq!(server.requests().of(last_of(size)), 1, "it was sent again");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_repeated_only_if_it_was_not_executed() {
+    for size in [1000, LARGE] {
+        for (answer, sent) in [(Answer::ResetAfterPerforming, 1), (Answer::Reset, 2), (Answer::internal_error(), 2)] {
+            let (server, store) = unprotected(true);
+            server.put(BUCKET, "k", "old");
+            let expect = seen(&store, "k").await;
+            server.fault(Fault::on(last_of(size)).answer(answer.clone()));
+            put(&store, "k", size, expect).await.unwrap();
+            assert_eq!(server.object(BUCKET, "k").unwrap().bytes, random_bytes(size as u64, size));
+            assert_eq!(server.requests().of(last_of(size)), sent, "{answer:?} {size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_does_not_restore_what_another_writer_has_deleted() {
+    let (server, store) = unprotected(true);
+    server.put(BUCKET, "k", "old");
+    let expect = seen(&store, "k").await;
+    server.remove(BUCKET, "k");
+    server.fault(Fault::on(Operation::PutObject).answer(Answer::internal_error()));
+    assert_eq!(put(&store, "k", 1000, expect).await.unwrap_err().kind(), ErrorKind::Precondition);
+    assert!(server.object(BUCKET, "k").is_none());
+}
+
+#[tokio::test]
+async fn a_repeat_waits_for_a_look_that_fails_and_does_without_one_that_is_not_permitted() {
+    for (look, times) in [(Answer::internal_error(), 2), (Answer::access_denied(), usize::MAX)] {
+        let (server, store) = unprotected(true);
+        server.fault(Fault::on(Operation::PutObject).answer(Answer::internal_error()));
+        server.fault(Fault::on(Operation::HeadObject).times(times).answer(look.clone()));
+        put(&store, "k", 1000, Expect::Absent).await.unwrap();
+        assert_eq!(server.requests().of(Operation::PutObject), 2, "{look:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_fewer_requests_is_not_asked_for_the_object() {
+    let (server, store) = unprotected(true);
+    server.fault(Fault::on(Operation::PutObject).times(2).answer(Answer::slow_down()));
+    put(&store, "k", 1000, Expect::Absent).await.unwrap();
+    assert_eq!(server.requests().of(Operation::HeadObject), 0);
 }

@@ -348,3 +348,19 @@ async fn a_copy_whose_answer_is_lost_or_empty_is_looked_up() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_copy_whose_answer_is_lost_overwrites_no_other_writers_object_where_conditions_do_nothing() {
+    for answered in [AnsweredEtag::Reset, AnsweredEtag::Failed] {
+        let server = server();
+        server.configure(|settings| settings.conditional_writes = pos3_tests::server::ConditionalWrites::Ignored);
+        server.put(BUCKET, "k", random_bytes(15, 1000));
+        let store = store_with(config(&server));
+        let (source, _) = stored(&store, "k").await;
+        server.fault(Fault::on(Operation::CopyObject).answer(Answer::Overwritten { content: "theirs", answered }));
+        let options = PutOptions::default().with_expect(Expect::Absent);
+        let error = store.put(&Key::from("copy"), source, options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
+        assert_eq!(server.object(BUCKET, "copy").unwrap().bytes, "theirs", "{answered:?}");
+    }
+}

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use pos3_core::Expect;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::Failure;
@@ -37,12 +38,13 @@ pub(crate) struct Attempts {
     longest_pause: Duration,
     made: u32,
     ambiguous: bool,
+    in_doubt: bool,
     wrong_digest_is_final: bool,
 }
 
 impl Attempts {
     pub(crate) fn new(limit: u32, longest_pause: Duration) -> Self {
-        Self { limit, longest_pause, made: 0, ambiguous: false, wrong_digest_is_final: false }
+        Self { limit, longest_pause, made: 0, ambiguous: false, in_doubt: false, wrong_digest_is_final: false }
     }
 
     /// Returns the same counter, but treats a wrong digest as final. This is for a request whose digest covers other
@@ -57,6 +59,13 @@ impl Attempts {
         self.ambiguous
     }
 
+    /// Returns true if the object must be looked up before a write with this expectation is repeated, because an earlier
+    /// attempt reached the server, which may have executed it. Unlike [`may_be_done`](Self::may_be_done), this is false
+    /// if the server only asked for fewer requests.
+    pub(crate) fn needs_a_look(&self, expect: &Expect) -> bool {
+        self.in_doubt && *expect != Expect::Anything
+    }
+
     /// Resets the number of attempts after progress.
     pub(crate) fn renew(&mut self) {
         self.made = 0;
@@ -69,6 +78,7 @@ impl Attempts {
     /// Returns the failure if it is permanent or the maximum number of attempts is reached.
     pub(crate) async fn again(&mut self, failure: Failure, server: Server, brake: &Brake) -> Result<(), Failure> {
         self.ambiguous |= failure.is_ambiguous();
+        self.in_doubt |= failure.is_ambiguous() && !failure.is_throttling() && !failure.is_unsent();
         self.made += 1;
         let is_final = self.wrong_digest_is_final && failure.is_wrong_digest();
         let is_patient =

@@ -9,6 +9,7 @@ use pos3_core::{Checksum, ContentFacts, Digest, Entry, ErrorKind, Operation, Put
 use super::parts::Part;
 use super::{Finished, PartSource, Upload};
 use crate::checksum::{self, CRC64NVME, FULL_OBJECT, KIND};
+use crate::client::Answer;
 use crate::client::habits::{Manner, Protection};
 use crate::client::retry::Attempts;
 use crate::client::sign::Payload;
@@ -217,18 +218,28 @@ impl Upload {
             request = request.header(CRC64NVME, &sum)?.header(KIND, FULL_OBJECT)?;
         }
         let request = expecting(request, &options.expect, manner)?.body(body, payload).patience(LONG);
-        self.bucket
-            .exchange_counting(&request, attempts, |answer| {
-                let names = ["ETag", "ChecksumCRC64NVME"];
-                let told = answer.result("CompleteMultipartUploadResult", names);
-                let [etag, sum] = told.map_err(Failure::without_repeats)?;
-                let mut entry = written(&self.key, size, &etag).map_err(Failure::without_repeats)?;
-                let is_encrypted = etag::is_encrypted(&answer.headers);
-                let is_digest = !is_encrypted && self.bucket.client.has_digests();
-                entry.digest = etag::digest(&etag).filter(|digest| is_digest && etag::is_possible(digest, size));
-                Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
-            })
-            .await
+        let read = |answer: &Answer| {
+            let names = ["ETag", "ChecksumCRC64NVME"];
+            let told = answer.result("CompleteMultipartUploadResult", names);
+            let [etag, sum] = told.map_err(Failure::without_repeats)?;
+            let mut entry = written(&self.key, size, &etag).map_err(Failure::without_repeats)?;
+            let is_encrypted = etag::is_encrypted(&answer.headers);
+            let is_digest = !is_encrypted && self.bucket.client.has_digests();
+            entry.digest = etag::digest(&etag).filter(|digest| is_digest && etag::is_possible(digest, size));
+            Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
+        };
+        let sent = Sent { digest: digest_of_parts(parts), checksum: self.sum(parts), size };
+        loop {
+            if attempts.needs_a_look(&options.expect)
+                && let Some(entry) = self.bucket.look_before_repeat(&self.key, &sent, &options.expect, attempts).await?
+            {
+                return Ok(Completed { sum: entry.checksum, entry, is_encrypted: false, is_seen: true });
+            }
+            match self.bucket.client.exchange_once(&self.bucket.counters, &request, read).await {
+                Ok(completed) => return Ok(completed),
+                Err(failure) => self.bucket.client.again(attempts, failure).await?,
+            }
+        }
     }
 }
 
