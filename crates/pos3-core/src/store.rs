@@ -6,7 +6,6 @@
 
 mod budget;
 mod capabilities;
-mod clock;
 mod content;
 mod delete;
 mod ext;
@@ -34,7 +33,6 @@ use crate::key::Key;
 
 pub use budget::{Budget, Reservation, Slot};
 pub use capabilities::{Capabilities, KeyRule};
-pub use clock::ClockSkew;
 pub use content::{Content, Meter, collect_exactly};
 pub use delete::{DeleteKey, Seen};
 pub use ext::RemoteStoreExt;

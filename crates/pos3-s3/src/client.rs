@@ -24,11 +24,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use http::header::{CONTENT_LENGTH, DATE, HOST};
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody};
-use pos3_core::{ClockSkew, Key, Operation, StoreError};
+use pos3_core::{Key, Operation, StoreError};
 use tokio::time::timeout;
 
 use crate::error::{Failure, Refusal};
@@ -166,11 +166,6 @@ impl S3Client {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns the difference between the server's clock and this machine's, as measured so far.
-    pub(crate) fn clock_skew(&self) -> ClockSkew {
-        self.0.clock.skew()
-    }
-
     /// Returns a counter of attempts that starts at zero.
     pub(crate) fn attempts(&self) -> Attempts {
         Attempts::new(self.config().attempts, self.config().longest_pause)
@@ -260,7 +255,6 @@ impl S3Client {
         let signed = self.signed(request, signer, now).await?;
         let streamed = signed.extensions().get::<Streamed>().cloned();
         counters.count(request.operation);
-        let asked = SystemTime::now();
         let response = self.0.http.execute(signed).await.map_err(|error| {
             let unread = streamed.and_then(|streamed| streamed.failure());
             unread.map_or_else(|| error.into(), Failure::from)
@@ -268,8 +262,6 @@ impl S3Client {
         self.0.has_answered.store(true, Ordering::Relaxed);
         if response.status().is_success() {
             *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
-            self.0.clock.learn(asked, date.and_then(time::parse_http_date));
             return Ok(response);
         }
         let (head, body) = response.into_parts();

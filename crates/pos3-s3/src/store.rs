@@ -56,7 +56,6 @@ impl RemoteStore for S3Store {
             .with_server_copy(true)
             .with_conditional_delete(true)
             .with_delete_batch(BATCH)
-            .with_clock(self.0.client.clock_skew())
     }
 
     fn usage(&self) -> Usage {

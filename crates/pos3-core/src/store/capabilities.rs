@@ -1,6 +1,5 @@
 //! The abilities of a store, as data: the engine queries them instead of trying operations.
 
-use super::ClockSkew;
 use crate::entry::{Entry, Kind};
 use crate::key::UnsafeKey;
 
@@ -26,8 +25,6 @@ pub struct Capabilities {
     pub delete_batch: usize,
     /// `put` with [`PutOptions::modified`](super::PutOptions::modified) preserves that time.
     pub keeps_modified: bool,
-    /// The difference between the clock that dates the entries and this machine's clock, if known.
-    pub clock: ClockSkew,
 }
 
 impl Capabilities {
@@ -43,7 +40,6 @@ impl Capabilities {
             conditional_delete: false,
             delete_batch: 1,
             keeps_modified: false,
-            clock: ClockSkew::default(),
         }
     }
 
@@ -105,13 +101,6 @@ impl Capabilities {
     #[must_use]
     pub fn with_keeps_modified(mut self, keeps: bool) -> Self {
         self.keeps_modified = keeps;
-        self
-    }
-
-    /// Sets the difference between the store's clock and this machine's.
-    #[must_use]
-    pub fn with_clock(mut self, clock: ClockSkew) -> Self {
-        self.clock = clock;
         self
     }
 }

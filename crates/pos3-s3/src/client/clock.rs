@@ -1,20 +1,14 @@
 //! The server's time.
 //!
 //! A server refuses a request if its signing time differs from the server's clock by more than 15 minutes. Machines
-//! whose clock is an hour off are common. The responses contain the server's time, so the client can measure the
-//! difference and correct the signing time.
+//! whose clock is an hour off are common. The refusal contains the server's time, so the client can correct the signing
+//! time.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-
-use pos3_core::ClockSkew;
 
 /// The smallest difference that can explain a refusal. Servers tolerate 15 minutes, some only 5.
 const SKEWED: Duration = Duration::from_secs(4 * 60);
-
-/// The longest duration of a request whose response is used to measure the difference.
-const SLOW: Duration = Duration::from_secs(5);
 
 /// A clock that can be set to the server's time.
 #[derive(Debug, Default)]
@@ -22,8 +16,6 @@ pub(crate) struct Clock {
     /// How far the server's clock is ahead of this machine's, in seconds. It is set when a server refuses the signing
     /// time.
     ahead: AtomicI64,
-    /// The difference as a range, from the last response that was fast enough to measure it.
-    skew: Mutex<ClockSkew>,
 }
 
 impl Clock {
@@ -47,21 +39,6 @@ impl Clock {
         self.ahead.store(if server < now { -seconds } else { seconds }, Ordering::Relaxed);
         true
     }
-
-    /// Measures the difference between the clocks from the date of a response. `asked` is the time when the request was
-    /// sent. A slow response is ignored, because its measurement would be too inaccurate.
-    pub(crate) fn learn(&self, asked: SystemTime, date: Option<SystemTime>) {
-        let received = SystemTime::now();
-        let Some(date) = date.filter(|_| distance(asked, received) <= SLOW) else { return };
-        if let Some(skew) = ClockSkew::measured(asked, received, date) {
-            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = skew;
-        }
-    }
-
-    /// Returns the difference between the server's clock and this machine's, as measured so far.
-    pub(crate) fn skew(&self) -> ClockSkew {
-        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn distance(one: SystemTime, other: SystemTime) -> Duration {
@@ -81,18 +58,5 @@ mod tests {
             assert!(distance(clock.now(), server) < SKEWED);
             assert!(!clock.set(server, clock.now()), "nothing is left to be explained");
         }
-    }
-
-    #[test]
-    fn an_answer_tells_the_difference_and_a_slow_one_does_not() {
-        let clock = Clock::default();
-        let now = SystemTime::now();
-        clock.learn(now, Some(now + Duration::from_secs(3600)));
-        let (least, most) = clock.skew().bounds();
-        assert!((3_500_000..=3_600_000).contains(&least) && (3_600_000..=3_602_000).contains(&most));
-        let learned = clock.skew();
-        clock.learn(now - Duration::from_secs(60), Some(now));
-        clock.learn(now, None);
-        assert_eq!(clock.skew(), learned);
     }
 }
