@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 use pos3_tests::server::{Answer, Fault, Operation};
 
-use super::run::{run, sh};
+use super::run::{run, sh, start, wait_until};
 use super::{BUCKET, Cloud};
 use crate::program::Ended;
 
@@ -117,7 +118,14 @@ fn output_behind_a_link_is_known_by_both_names() {
     assert_kept(&cloud, "cache", "two/out/f", &["download", "s3://data/c", "--local", "link/out"]);
     assert_kept(&cloud, "cache", "two/out/f", &["download", "s3://data/c", "--local", "two/out"]);
 
-    // A part of the cache that was moved to another disk.
+    // A part of an output that was moved to another disk after the session.
+    let cloud = failed("cache", "s3://data/p/c", "p/c/f").with_objects(&[("p/c/sub/f", "old\n")]);
+    fs::create_dir_all(cloud.program.path("one/sub")).unwrap();
+    fs::write(cloud.program.path("one/sub/f"), "ours\n").unwrap();
+    symlink(cloud.program.path("one/sub"), cloud.program.path("cache/_/data/p/c/sub")).unwrap();
+    assert_kept(&cloud, "cache", "one/sub/f", &["download", "s3://data/p/c/sub"]);
+
+    // A part of the cache that was moved to another disk before the session.
     let cloud = Cloud::new(&[("one/c/f", "before"), ("cache/_/data/p/", "")]).with_objects(&[("p/c/f", "old\n")]);
     symlink("one", cloud.program.path("link")).unwrap();
     symlink(cloud.program.path("link/c"), cloud.program.path("cache/_/data/p/c")).unwrap();
@@ -171,6 +179,21 @@ fn sessions_with_exclusions_leave_one_mark_of_a_path() {
     assert_eq!((whole.code, marks(&directory)), (Some(7), 1), "{whole:?}");
     assert_eq!(run(&cloud, &["upload", "s3://data/p/c", "-q"]).code, Some(0));
     assert_eq!(marks(&directory), 0, "everything is stored");
+}
+
+#[test]
+fn a_download_removes_no_mark_of_a_session_that_ended_while_it_ran() {
+    let cloud = Cloud::new(&[]).with_objects(&[("p/c/slow", "x")]);
+    cloud.server.fault(Fault::on(Operation::GetObject).answer(Answer::Delay(Duration::from_secs(5))));
+    let child = start(&cloud, &["download", "s3://data/p/c"]);
+    wait_until("nothing is downloaded", || cloud.server.requests().of(Operation::GetObject) > 0);
+    let ended = run(&cloud, &["run", "--upload", "c=s3://data/p/c", "--no-manifest", "--", "sh", "-c", FAIL]);
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    let downloaded = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(downloaded.code, Some(0), "{downloaded:?}");
+    assert_eq!(marks(&cloud.program.path("cache/.pos3-unsaved")), 1);
+    cloud.server.put(BUCKET, "p/c/f", "theirs\n");
+    assert_kept(&cloud, "cache", "cache/_/data/p/c/f", &["download", "s3://data/p/c"]);
 }
 
 #[test]

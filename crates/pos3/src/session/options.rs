@@ -46,8 +46,10 @@ pub enum Shape {
 /// Which objects an upload may overwrite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RemoteOverwrite {
-    /// All, except an object that another writer has replaced and whose local file has not changed since its last
-    /// transfer. [`Ended::left_to_others`](super::Ended::left_to_others) names those.
+    /// All, with two exceptions. An object stays if another writer has replaced it and its local file has not changed
+    /// since its last transfer; [`Ended::left_to_others`](super::Ended::left_to_others) names those. An object of which
+    /// no earlier state is known is in conflict with a file that existed before the session and differs. In a
+    /// [`sync`](super::Session::sync), it is in conflict with every file that differs.
     #[default]
     UnlessTheirs,
     /// All. The remote location becomes like the directory.

@@ -52,15 +52,13 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let local_path = ends.copy.path().to_owned();
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, inner.observer.clone());
-    let mut unsaved = None;
+    let unsaved = unsaved::below(&inner, &registration, &local_path);
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
         let policy = Policy::new(&registration);
         options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
     } else {
-        let found = unsaved::below(&inner, &registration, &local_path);
-        options = keeping_output(options, &registration, &found);
-        unsaved = Some(found);
+        options = keeping_output(options, &registration, &unsaved);
     }
     let options = held.remember_download(options, &registration.memory);
     let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
@@ -76,10 +74,11 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     }
     let has_seen_everything = registration.kind.exclude().is_empty() && report.skipped.is_empty();
     if has_seen_everything && report.is_clean() && report.tally.extra == 0 {
-        unsaved::clear(&inner, &registration, &local_path);
+        unsaved.clear();
     }
-    let warnings = unsaved.iter().flat_map(Unsaved::warnings);
-    held.warnings.extend(warnings.map(Warning::from));
+    if matches!(registration.kind, Kind::Download(_)) {
+        held.warnings.extend(unsaved.warnings().into_iter().map(Warning::from));
+    }
     finished(&inner, &registration, held, &ends, report)?;
     Ok(ends.copy.into_path())
 }

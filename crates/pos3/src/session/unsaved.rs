@@ -51,6 +51,8 @@ pub(super) struct Unsaved {
     /// The relative keys of paths that may have unsaved output.
     below: Arc<Vec<Key>>,
     unreadable: Arc<Vec<PathBuf>>,
+    /// The marks that sessions left there which had already ended.
+    ended: Arc<Vec<PathBuf>>,
     /// The marks of cache roots in the directory.
     nested: Arc<Nested>,
 }
@@ -72,6 +74,12 @@ impl Unsaved {
     pub(super) fn covers(&self, key: &Key) -> bool {
         let is_inside = |root: &Key| key == root || key.is_inside(root.as_str());
         self.everything || self.below.iter().any(is_inside) || self.nested.covers(key)
+    }
+
+    /// Removes the marks of sessions that had already ended, because everything in the directory equals stored objects. A
+    /// session that has ended since then may have left output after the directory was listed.
+    pub(super) fn clear(&self) {
+        self.ended.iter().for_each(|file| directory::remove(file));
     }
 
     /// Returns a warning for each mark that cannot be read.
@@ -107,7 +115,7 @@ pub(super) async fn mark(inner: &Inner, registration: &Registration) {
         }
     }
     if !made.files.is_empty() {
-        made.left = ended(inner, &names).collect();
+        made.left = ended(&found(inner, &names), &names).collect();
         *mark = Some(made);
     }
 }
@@ -123,18 +131,15 @@ pub(super) async fn saved(registration: &Registration) {
     }
 }
 
-/// Removes the marks of ended sessions at a path and below it, because everything there equals stored objects.
-pub(super) fn clear(inner: &Inner, registration: &Registration, path: &Path) {
-    ended(inner, &Names::of(registration, path)).for_each(|file| directory::remove(&file));
-}
-
 /// Returns which parts of a path may have unsaved output. A mark that cannot be read may be of any path.
 pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> Unsaved {
     let names = Names::of(registration, path);
+    let found = found(inner, &names);
+    let ended = ended(&found, &names).collect();
     let mut unreadable = Vec::new();
     // Many marks can have the same path, which is compared once.
     let mut roots = BTreeSet::new();
-    for Found { file, paths, .. } in found(inner, &names) {
+    for Found { file, paths, .. } in found {
         match paths {
             Some(paths) => roots.extend(paths),
             None => unreadable.push(file),
@@ -148,8 +153,8 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
             Part::Everything => everything = true,
         }
     }
-    let (below, unreadable) = (Arc::new(below), Arc::new(unreadable));
-    Unsaved { everything, below, unreadable, nested: Arc::new(Nested::new(names)) }
+    let (below, unreadable, ended) = (Arc::new(below), Arc::new(unreadable), Arc::new(ended));
+    Unsaved { everything, below, unreadable, ended, nested: Arc::new(Nested::new(names)) }
 }
 
 fn warning_of(unreadable: &Path) -> String {
@@ -206,11 +211,10 @@ impl Place {
 }
 
 /// Returns the marks of ended sessions that have no path outside the names.
-fn ended(inner: &Inner, names: &Names) -> impl Iterator<Item = PathBuf> {
-    let ended = found(inner, names).into_iter().filter(|found| !found.is_alive);
-    let inside =
-        ended.filter(|found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path))));
-    inside.map(|found| found.file)
+fn ended(found: &[Found], names: &Names) -> impl Iterator<Item = PathBuf> {
+    let is_inside =
+        |found: &Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path)));
+    found.iter().filter(move |found| !found.is_alive && is_inside(found)).map(|found| found.file.clone())
 }
 
 /// Returns the marks of all sessions that may concern a path: those in the cache root, in the state directory, and in
