@@ -150,6 +150,13 @@ impl Command {
     }
 }
 
+/// Returns true if a command has an option.
+pub(crate) fn has_option(command: &str, option: &str) -> bool {
+    let cli = Cli::command();
+    let command = cli.find_subcommand(command);
+    command.is_some_and(|command| command.get_arguments().any(|argument| argument.get_long() == Some(option)))
+}
+
 /// Parses a command line, whose first argument is the name of the program.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     let mut command = without_empty_variables(with_negative_numbers(Cli::command()))

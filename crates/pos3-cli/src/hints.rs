@@ -7,19 +7,35 @@ mod start;
 mod store;
 
 use std::io;
+use std::sync::OnceLock;
 
 use pos3::{Location, StoreError};
 use rustix::io::Errno;
 
-use crate::name;
 use crate::shell::quoted;
+use crate::{cli, name};
 
 pub(crate) use report::{for_report, for_stop, is_behind_link};
 pub(crate) use start::for_error;
 
+/// The option that limits the requests in flight.
+const CONCURRENCY: &str = "concurrency";
+
+/// The part of a hint that names this option, after another remedy.
+const OR_FEWER_REQUESTS: &str = ", or use fewer requests at once";
+
 /// The hint about too many open files.
 const MORE_FILES: &str =
     "raise the limit of open files (ulimit -n 4096), or use fewer requests at once (--concurrency 8)";
+
+/// The hint about a server that is overloaded.
+const FEWER_REQUESTS: &str = "use fewer requests at once: --concurrency 8";
+
+/// The same for a command without this option.
+const LATER: &str = "run the command again later";
+
+/// Whether the command has the option. It is global, like the command.
+static HAS_CONCURRENCY: OnceLock<bool> = OnceLock::new();
 
 /// The hint about a connection without TLS, or with a certificate that is not trusted.
 const TRUST: &str = "for a certificate of a private authority, name that authority's PEM file (--ca-bundle, \
@@ -38,6 +54,11 @@ pub(crate) const EXCLUDE: &str = "--exclude";
 /// The hint about archived objects.
 const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";
 
+/// Records the command that begins: hints name only options that it has.
+pub(crate) fn begin(command: &str) {
+    let _first = HAS_CONCURRENCY.set(cli::has_option(command, CONCURRENCY));
+}
+
 /// Returns the hint for a process that the system does not let start its work.
 pub(crate) fn for_start(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error() {
@@ -50,7 +71,17 @@ pub(crate) fn for_start(error: &io::Error) -> Option<&'static str> {
 
 /// Returns the hint for a failure of a store.
 pub(crate) fn for_store(error: &StoreError) -> Option<String> {
-    store::hint(error, |name| std::env::var(name).ok())
+    let hint = store::hint(error, |name| std::env::var(name).ok())?;
+    Some(if HAS_CONCURRENCY.get() == Some(&false) { without_concurrency(&hint).to_owned() } else { hint })
+}
+
+/// Returns the hint for a command without the option.
+fn without_concurrency(hint: &str) -> &str {
+    match hint.split_once(OR_FEWER_REQUESTS) {
+        Some((other_remedy, _)) => other_remedy,
+        None if hint == FEWER_REQUESTS => LATER,
+        None => hint,
+    }
 }
 
 /// Returns the hint for a location without keys.
@@ -65,5 +96,24 @@ pub(crate) fn for_nothing(location: &str) -> String {
             quoted(pattern)
         ),
         None => format!("check the spelling, and the bucket with '{} ls'", name::name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_names_no_option_that_the_command_lacks() {
+        for (hint, expected) in [
+            (FEWER_REQUESTS, LATER),
+            (MORE_FILES, "raise the limit of open files (ulimit -n 4096)"),
+            (RESTORE, RESTORE),
+        ] {
+            assert_eq!(without_concurrency(hint), expected);
+        }
+        let has = |command| cli::has_option(command, CONCURRENCY);
+        assert_eq!(["sync", "apply", "check", "download", "run"].map(has), [true; 5]);
+        assert_eq!(["ls", "cleanup", "manifest"].map(has), [false; 3]);
     }
 }

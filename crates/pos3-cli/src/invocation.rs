@@ -8,13 +8,18 @@ use crate::args::Show;
 use crate::command_error::{CommandError, ErrorPrefix};
 use crate::envelope::{Envelope, Head, ResultFields};
 use crate::exit::Exit;
+use crate::hints;
 use crate::output;
+use crate::progress::{Terminal, Watch};
 use crate::warnings::Warnings;
 
 /// A command, with its arguments.
 pub(crate) trait Execute {
     /// The start of the lines that report its errors.
     const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::Error;
+
+    /// Whether it uses the terminal alone.
+    const TERMINAL: Terminal = Terminal::Own;
 
     /// Returns its name, as users type it and as its JSON has it.
     fn name(&self) -> &'static str;
@@ -49,6 +54,8 @@ pub(crate) async fn execute<C: Execute>(command: &C) -> Exit {
         warnings: Warnings::new(show.detail),
         start: Instant::now(),
     };
+    hints::begin(invocation.name);
+    let _watch = Watch::start(show, C::TERMINAL);
     match command.execute(&invocation).await {
         Ok(exit) => exit,
         Err(error) => invocation.fail(&error, command.fields_of_failure(&invocation)),

@@ -16,7 +16,7 @@ use pos3::OwnFiles;
 
 use crate::name;
 
-pub(crate) use stdout::{Reader, data, end};
+pub(crate) use stdout::{Reader, data, end, is_writing, writes};
 pub(crate) use text::{Out, Text, message};
 
 /// The progress bar on the terminal, if there is one. It is global because all commands share the terminal.

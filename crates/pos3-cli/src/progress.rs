@@ -5,6 +5,7 @@
 
 mod counters;
 mod standstill;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +13,19 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use pos3::{Event, Observer, printable};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::args::{Detail, Show};
 use crate::lines::Lines;
 use crate::output;
 use counters::Counters;
-use standstill::Standstill;
+
+pub(crate) use watch::{Terminal, Watch};
 
 /// The interval at which the bar is redrawn.
 const DRAW: Duration = Duration::from_millis(100);
 
 /// The interval between lines if stderr is not a terminal.
 const SAY: Duration = Duration::from_secs(10);
-
-/// The interval between checks for a lack of progress.
-const LOOK: Duration = Duration::from_secs(1);
 
 const TEMPLATE: &str = "{spinner} [{bar:24}] {wide_msg}";
 
@@ -36,7 +34,7 @@ const TEMPLATE: &str = "{spinner} [{bar:24}] {wide_msg}";
 pub(crate) struct Progress {
     counters: Arc<Counters>,
     bar: Option<ProgressBar>,
-    tasks: Vec<JoinHandle<()>>,
+    drawing: Option<JoinHandle<()>>,
     detail: Detail,
 }
 
@@ -62,9 +60,8 @@ impl Progress {
             }
             (true, false) => (None, Some(tokio::spawn(say(counters.clone())))),
         };
-        let watching = (show.detail != Detail::Quiet).then(|| tokio::spawn(watch(counters.clone())));
-        let tasks = drawing.into_iter().chain(watching).collect();
-        Self { counters, bar, tasks, detail: show.detail }
+        watch::show(Some(counters.clone()));
+        Self { counters, bar, drawing, detail: show.detail }
     }
 
     /// Returns an observer for this progress. It also prints completed actions if `show` requests that.
@@ -79,7 +76,10 @@ impl Progress {
 
     /// Stops the display and removes the bar.
     pub(crate) fn end(self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        watch::show(None);
+        if let Some(drawing) = self.drawing {
+            drawing.abort();
+        }
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
             output::set_bar(None);
@@ -122,17 +122,6 @@ async fn draw(bar: ProgressBar, counters: Arc<Counters>) {
         bar.set_length(now.bytes_total);
         bar.set_position(now.bytes);
         bar.set_message(printable(&now.to_string()).to_string());
-    }
-}
-
-/// Prints a message when a run makes no progress.
-async fn watch(counters: Arc<Counters>) {
-    let mut standstill = Standstill::new(Instant::now());
-    loop {
-        tokio::time::sleep(LOOK).await;
-        if let Some(told) = standstill.look(&counters.now(), Instant::now()) {
-            output::note(&format!("{told}\n"));
-        }
     }
 }
 

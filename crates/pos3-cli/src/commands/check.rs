@@ -14,10 +14,11 @@ use crate::command_error::{CommandError, Purpose};
 use crate::exit::Exit;
 use crate::invocation::{Execute, Invocation};
 use crate::output;
+use crate::progress::{Progress, Watcher};
 use crate::signals::Signals;
 use crate::warnings::Warnings;
 use found::Found;
-use report::{Equals, Fields};
+use report::{Comparison, Fields};
 
 impl Execute for CheckArgs {
     fn name(&self) -> &'static str {
@@ -30,7 +31,10 @@ impl Execute for CheckArgs {
 
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
         let signals = Signals::listen();
-        let found = compare(self, &invocation.warnings, &signals).await?;
+        let progress = Progress::start(invocation.show);
+        let found = compare(self, &invocation.warnings, &signals, progress.counter()).await;
+        progress.end();
+        let found = found?;
         found.warnings.iter().for_each(|warning| invocation.warnings.warn(warning));
         let exit = found.exit();
         if self.json {
@@ -50,11 +54,13 @@ impl Execute for CheckArgs {
     }
 }
 
-async fn compare(args: &CheckArgs, warnings: &Warnings, signals: &Signals) -> Result<Found, CommandError> {
-    let mut options = args.options()?;
-    if args.all {
-        options = options.with_observer(Equals::default());
-    }
+async fn compare(
+    args: &CheckArgs,
+    warnings: &Warnings,
+    signals: &Signals,
+    counter: Watcher,
+) -> Result<Found, CommandError> {
+    let options = args.options()?.with_observer(Comparison::new(counter, args.all));
     let stopped = |stop: &Stop| {
         let locations = (&args.from, &args.to);
         CommandError::of_stop(stop, Purpose::Comparison, locations, 0, signals.exit()).of_read_only()

@@ -30,6 +30,7 @@ use crate::envelope::NoFields;
 use crate::exit::Exit;
 use crate::invocation::{Execute, Invocation};
 use crate::output::{command_error, note, text};
+use crate::progress::Terminal;
 use crate::signals;
 use account::Account;
 use processes::{Descendants, Left};
@@ -64,6 +65,7 @@ struct Run<'a> {
 
 impl Execute for RunArgs {
     const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::Command(COMMAND);
+    const TERMINAL: Terminal = Terminal::Shared;
 
     fn name(&self) -> &'static str {
         COMMAND

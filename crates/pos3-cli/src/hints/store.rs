@@ -9,7 +9,7 @@ use std::{io, iter};
 use pos3::{ErrorKind as Kind, S3Refusal, SpillError, StoreError, TransportError, TransportErrorKind};
 use rustix::io::Errno;
 
-use super::{MORE_FILES, RESTORE, TEMPORARY, TRUST};
+use super::{FEWER_REQUESTS, MORE_FILES, RESTORE, TEMPORARY, TRUST};
 
 /// The data of a failure that its hint depends on.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
         Facts { kind: Kind::Unavailable, side: Side::Here, .. } => {
             "check that the endpoint is right and can be reached (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
         }
-        Facts { kind: Kind::Throttled, .. } => "use fewer requests at once: --concurrency 8",
+        Facts { kind: Kind::Throttled, .. } => FEWER_REQUESTS,
         Facts { kind: Kind::Exhausted, system: Some(Errno::MFILE), .. } => MORE_FILES,
         Facts { kind: Kind::Exhausted, system: Some(Errno::NFILE), .. } => {
             "the whole machine has too many files open: end other programs, or raise fs.file-max"

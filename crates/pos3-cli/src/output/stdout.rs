@@ -3,13 +3,17 @@
 //! A command writes in many places. So the first failure is stored here, and the end of the process reports it once.
 
 use std::io::{self, BufWriter, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 use super::{Out, error};
 use crate::exit::Exit;
 
 /// The first failure to write data to stdout.
 static MISSING: Mutex<Option<Missing>> = Mutex::new(None);
+
+/// How often data was written.
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// Whether stdout still has a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,7 @@ struct Missing {
 /// Writes data to stdout. A failure is stored for [`end`].
 pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> Reader {
     let mut missing = MISSING.lock().unwrap_or_else(PoisonError::into_inner);
+    WRITES.fetch_add(1, Relaxed);
     if missing.is_some() {
         return Reader::Gone;
     }
@@ -45,6 +50,16 @@ pub(crate) fn data(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> Reader
         }
     };
     Reader::Gone
+}
+
+/// Returns how often data was written to stdout.
+pub(crate) fn writes() -> u64 {
+    WRITES.load(Relaxed)
+}
+
+/// Returns true while data is written. That takes long if the reader is slow.
+pub(crate) fn is_writing() -> bool {
+    matches!(MISSING.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// Returns the exit code of the process. Reports data that could not be written, and returns an error's code if the

@@ -1,12 +1,13 @@
-//! Progress where stderr is no terminal: a line now and then, whose counts fit what the server saw.
+//! Progress where stderr is no terminal: a line now and then, whose counts fit what the server saw, and one when nothing moves.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::time::Duration;
 
-use pos3_tests::server::Operation;
+use pos3_tests::server::{Answer, Fault, Operation};
 
-use super::Cloud;
+use super::{BUCKET, Cloud};
+use crate::program::Ended;
 
 const FILES: usize = 400;
 
@@ -40,4 +41,42 @@ fn a_long_run_without_a_terminal_says_how_far_it_is_on_stderr_alone() {
     child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert_eq!((child.wait().unwrap().code(), out.as_str()), (Some(0), ""), "{rest:?}");
     assert!(rest.iter().any(|line| line.contains("400 PutObject")), "{rest:?}");
+}
+
+#[test]
+fn every_command_says_that_nothing_moves() {
+    let lines: [&[&str]; 5] = [
+        &["ls", "s3://data/d"],
+        &["cleanup", "s3://data/d"],
+        &["check", "d", "s3://data/d"],
+        &["explain", "d", "s3://data/d", "a"],
+        &["sync", "d", "s3://data/d", "--dry-run"],
+    ];
+    let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/a", "1")]);
+    cloud.server.fault(Fault::on_any().always().answer(Answer::Delay(Duration::from_secs(34))));
+    let start = |line: &&[&str]| cloud.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started: Vec<_> = lines.iter().map(start).collect();
+    // Only the first requests of each wait.
+    std::thread::sleep(Duration::from_secs(10));
+    cloud.server.clear_faults();
+    for (line, child) in lines.iter().zip(started) {
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(0), "{line:?} {ended:?}");
+        assert_eq!(ended.err.matches("nothing has moved for 3").count(), 1, "{line:?} {}", ended.err);
+    }
+}
+
+#[test]
+fn a_slow_reader_is_not_told_that_nothing_moves() {
+    let keys: Vec<String> = (0..3000).map(|number| format!("d/{number:04}{}", "x".repeat(100))).collect();
+    let cloud = Cloud::new(&[]);
+    keys.iter().for_each(|key| cloud.server.put(BUCKET, key, "1"));
+    let mut command = cloud.command(&["ls", "s3://data/d/", "--recursive"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(33));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for its reader");
+    let mut out = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!((ended.code, ended.err.as_str(), out.lines().count()), (Some(0), "", 3000));
 }

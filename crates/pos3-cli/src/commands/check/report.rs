@@ -11,6 +11,7 @@ use super::found::{Difference, Found, Sign};
 use crate::args::CheckArgs;
 use crate::invocation::Invocation;
 use crate::output::{self, Text};
+use crate::progress::Watcher;
 use crate::{json, size};
 
 /// The JSON fields of the command.
@@ -121,14 +122,24 @@ pub(super) fn summary(args: &CheckArgs, found: &Found, invocation: &Invocation) 
     text
 }
 
-/// Writes the equal paths to stdout as they are found.
-#[derive(Default)]
-pub(super) struct Equals(Mutex<()>);
+/// Observes the comparison, and writes the equal paths to stdout as they are found if that is requested.
+pub(super) struct Comparison {
+    counter: Watcher,
+    shows_equal: bool,
+    one_line_at_a_time: Mutex<()>,
+}
 
-impl Observer for Equals {
+impl Comparison {
+    pub(super) fn new(counter: Watcher, shows_equal: bool) -> Self {
+        Self { counter, shows_equal, one_line_at_a_time: Mutex::default() }
+    }
+}
+
+impl Observer for Comparison {
     fn event(&self, event: &Event<'_>) {
-        if let Event::Unchanged(key, _) = event {
-            let _one_line_at_a_time = self.0.lock();
+        self.counter.event(event);
+        if let (Event::Unchanged(key, _), true) = (event, self.shows_equal) {
+            let _line = self.one_line_at_a_time.lock();
             output::data(|out| writeln!(out, "= {key}"));
         }
     }

@@ -1,0 +1,88 @@
+//! Reports that nothing moves, in every command: a command that waits for a server must not look as if it hangs.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::counters::{Counters, Now};
+use super::standstill::Standstill;
+use crate::args::{Detail, Show};
+use crate::output;
+
+/// The interval between checks for a lack of progress.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The counts of the progress that is shown now. They are global because there is one terminal.
+static SHOWN: Mutex<Option<Arc<Counters>>> = Mutex::new(None);
+
+/// How often progress began or ended.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// Whether a command uses the terminal alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Terminal {
+    /// From its start to its end.
+    Own,
+    /// Only while it shows progress. In between, another program uses it.
+    Shared,
+}
+
+/// A watch, which ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch(Option<JoinHandle<()>>);
+
+impl Watch {
+    /// Starts to watch, unless only errors are to be printed.
+    pub(crate) fn start(show: Show, terminal: Terminal) -> Self {
+        Self((show.detail != Detail::Quiet).then(|| tokio::spawn(watch(terminal))))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+/// Sets or removes the counts that are watched.
+pub(super) fn show(counters: Option<Arc<Counters>>) {
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+    CHANGES.fetch_add(1, Relaxed);
+}
+
+async fn watch(terminal: Terminal) {
+    let nothing = Counters::default();
+    let mut standstill = Standstill::new(Instant::now());
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match now(terminal, &nothing) {
+            None => standstill = Standstill::new(Instant::now()),
+            Some(now) => {
+                if let Some(told) = standstill.look(&now, Instant::now()) {
+                    output::note(&told);
+                }
+            }
+        }
+    }
+}
+
+/// Returns the counts, or `None` if silence is nobody's concern: the terminal is another program's, or the reader of stdout
+/// is slow. Output counts as activity, because commands such as `ls` have no events.
+fn now(terminal: Terminal, nothing: &Counters) -> Option<Now> {
+    if output::is_writing() {
+        return None;
+    }
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut now = match (shown, terminal) {
+        (Some(counters), _) => counters.now(),
+        (None, Terminal::Own) => nothing.now(),
+        (None, Terminal::Shared) => return None,
+    };
+    now.activity = now.activity.wrapping_add(output::writes()).wrapping_add(CHANGES.load(Relaxed) << 32);
+    Some(now)
+}
