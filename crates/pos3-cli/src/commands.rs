@@ -16,7 +16,9 @@ mod sync;
 mod transfer;
 mod upload;
 
-use pos3::{FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S3SettingsError, Symlinks};
+use pos3::{
+    FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S3SettingsError, StateDirectory, Symlinks,
+};
 
 use crate::args::S3Args;
 use crate::output;
@@ -51,7 +53,7 @@ fn own_files() -> OwnFiles {
 /// Returns the directory of the sync state. It is left out whether or not this run uses it.
 fn state_files() -> OwnFiles {
     let own = OwnFiles::default();
-    if let Ok(directory) = state::directory() {
+    if let Some(directory) = StateDirectory::from_env() {
         own.add_directory(directory.path());
     }
     own

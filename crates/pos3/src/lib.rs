@@ -68,7 +68,7 @@ pub use session::{
 };
 pub use signal::{Signal, on_each_signal};
 pub use small_file::{read_small, read_small_text};
-pub use state::{State, StateDirectory, StateError, Wait};
+pub use state::{Patience, State, StateDirectory, StateError, StateHome, SyncState, Wait};
 pub use sync::{Sync, sync};
 pub use threads::startable_threads;
 

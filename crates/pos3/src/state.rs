@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod lock;
 mod notes;
+mod opening;
 mod pair;
 mod record;
 mod rows;
@@ -34,6 +35,7 @@ use crate::registry::Registry;
 pub use directory::StateDirectory;
 pub use error::StateError;
 pub use lock::Wait;
+pub use opening::{Patience, StateHome, SyncState};
 
 use database::Database;
 use directory::OpenDirectory;
@@ -250,7 +252,7 @@ fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, 
 }
 
 /// Returns the first of the two locations that does not outlive the process.
-pub(crate) fn ends_with_the_process<'a>(from: &'a Location, to: &'a Location) -> Option<&'a Location> {
+fn ends_with_the_process<'a>(from: &'a Location, to: &'a Location) -> Option<&'a Location> {
     [from, to].into_iter().find(|location| location.scheme() == FLEETING)
 }
 

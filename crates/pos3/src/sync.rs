@@ -4,10 +4,9 @@
 //! directory into itself, or from a single file, could lose data.
 
 use std::any::Any;
-use std::sync::Arc;
 
 use pos3_core::{
-    CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Key, Kind, ListOptions, MemoryManifest,
+    CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Key, Kind, ListOptions,
     Operation, Plan, Preconditions, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
 };
 use pos3_local::LocalStore;
@@ -18,7 +17,7 @@ use crate::location::Location;
 use crate::plan_file::PlanHeader;
 use crate::registry::{Registry, Role};
 use crate::resolve::{OpenLocation, Resolved};
-use crate::state::State;
+use crate::state::SyncState;
 
 /// A sync between two locations that has been opened and checked, but not started.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub struct Sync {
     absence: Absence,
     target_absence: Absence,
     backup: Option<OpenLocation>,
-    state: Option<State>,
+    state: SyncState,
 }
 
 /// How a sync treats a side whose prefix matches no key. A misspelt prefix looks the same.
@@ -95,7 +94,7 @@ impl Sync {
             target_absence: Absence::Allowed,
             backup: None,
             options,
-            state: None,
+            state: SyncState::Unused,
             caution: if may_empty { Caution::Before } else { Caution::After },
         })
     }
@@ -138,19 +137,15 @@ impl Sync {
 
     /// Makes the sync record which keys are equal and which transfers are unfinished, and use the records of earlier
     /// runs between these two locations. A plan reads the sync state and does not change it.
+    ///
+    /// Without an open sync state, the sync compares as if it were empty: where a digest can decide, equal times are not
+    /// evidence of equal content. So pass the state also if it is [missing](SyncState::Missing) or
+    /// [cannot be used](SyncState::Unusable). Otherwise, a plan would trust equal times and could miss differences that
+    /// the sync finds.
     #[must_use]
-    pub fn with_state(mut self, state: &State) -> Self {
-        self.options = self.options.with_manifest(state.manifest()).with_journal(state.journal());
-        self.state = Some(state.clone());
-        self
-    }
-
-    /// Makes the sync compare as if its sync state were empty: where a digest can decide, equal times are not evidence
-    /// of equal content. Use it if the [state](Self::with_state) cannot be used, and for a plan whose sync has no state
-    /// yet. Without it, the plan would trust equal times and could miss differences that the sync finds.
-    #[must_use]
-    pub fn with_empty_memory(mut self) -> Self {
-        self.options = self.options.with_manifest(Arc::new(MemoryManifest::default()));
+    pub fn with_state(mut self, state: impl Into<SyncState>) -> Self {
+        self.state = state.into();
+        self.options = self.state.add_to(self.options);
         self
     }
 
@@ -288,7 +283,7 @@ impl Sync {
 
     /// Returns the detector of keys that the source may hide, and the mount points that earlier runs recorded.
     async fn hidden(&self) -> (Hidden, Option<MountPoints>) {
-        let earlier = match &self.state {
+        let earlier = match self.state.state() {
             Some(state) => state.mount_points(Side::Source).await,
             None => None,
         };
@@ -306,7 +301,7 @@ impl Sync {
 
     /// Records the mount points of both sides, because the next sync may have the opposite direction.
     async fn remember_mount_points(&self, earlier: Option<MountPoints>) {
-        let Some(state) = &self.state else { return };
+        let Some(state) = self.state.state() else { return };
         let standing = if self.options.deletion == Deletion::Mirror { Standing::Known } else { Standing::New };
         let sides = [
             (Side::Source, &self.source, earlier, standing),

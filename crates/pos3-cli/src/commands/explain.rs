@@ -68,7 +68,7 @@ async fn perform(
     let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
     let sync = Sync::open(&registry, from, to, options).await?;
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
-    let sync = state.add_to(sync);
+    let sync = sync.with_state(state);
     let mut first = None;
     for key in keys {
         match sync.explain(key).await? {

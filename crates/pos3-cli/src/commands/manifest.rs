@@ -2,7 +2,7 @@
 
 mod show;
 
-use pos3::{Error, Key, Registry, State, StateDirectory, Symlinks, Wait};
+use pos3::{Key, State, StateHome, Symlinks};
 use serde::Serialize;
 
 use super::explain::meant;
@@ -83,14 +83,10 @@ async fn forget_first(state: Option<&State>, keys: &[Key]) -> Result<Option<u64>
 
 /// Opens the sync state, if there is one.
 async fn open(args: &PairArgs, invocation: &Invocation) -> Result<Option<State>, CommandError> {
-    let directory = state::directory().map_err(CommandError::failed)?;
     let registry = registry(&args.s3, &invocation.warnings, Symlinks::Skip, &[&args.from, &args.to])?;
-    Ok(find(args, &directory, &registry).await?)
-}
-
-async fn find(args: &PairArgs, directory: &StateDirectory, registry: &Registry) -> Result<Option<State>, Error> {
-    let open = async |wait: Wait| State::open_existing(directory, registry, &args.from, &args.to, wait).await;
-    state::patiently(args.lock.wait(), open).await
+    let (locations, wait) = ((&args.from, &args.to), args.lock.wait());
+    let state = StateHome::Environment.open_existing(&registry, locations, wait, state::note_wait(wait)).await;
+    Ok(state.into_open()?)
 }
 
 /// Returns a number with its noun.

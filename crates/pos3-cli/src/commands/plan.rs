@@ -66,7 +66,7 @@ async fn perform(
     let Some(sync) = opened else { return Ok((Outcome::of_plan(Err(Stop::Cancelled)), registry)) };
     let sync = sync?.with_cancel(signals.cancel());
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
-    let outcome = plan(&state.add_to(sync)).await?;
+    let outcome = plan(&sync.with_state(state)).await?;
     Ok((outcome, registry))
 }
 

@@ -21,11 +21,11 @@ impl<'a> Sessions<'a> {
         locations: &[&Location],
     ) -> Result<Self, SessionError> {
         let registry = registry(&args.s3, warnings, Symlinks::Skip, locations).map_err(Error::from)?;
-        let state = match state::directory() {
+        let state = match StateDirectory::required_from_env() {
             Ok(directory) => Some(directory),
             Err(_) if args.no_manifest => None,
             Err(why) => {
-                warnings.warn(&state::unusable(why));
+                warnings.warn(&state::unusable(&why.to_string()));
                 None
             }
         };

@@ -61,10 +61,10 @@ async fn perform(
     let sync = with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await?;
     if args.dry_run {
         let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
-        return plan(&state.add_to(sync)).await;
+        return plan(&sync.with_state(state)).await;
     }
     let state = state::for_run(args.manifest, &registry, (from, to), signals, warnings).await?;
-    Ok(Outcome { report: state.add_to(sync).run().await?, plan: None })
+    Ok(Outcome { report: sync.with_state(state).run().await?, plan: None })
 }
 
 /// Makes a sync back up the files that it overwrites or deletes, if there is a location for them.

@@ -4,7 +4,7 @@
 //! download a location once. If there is no database, or if it cannot be used, the session keeps the sync state in
 //! memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use pos3_core::{
     CancellationToken, Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, Side,
-    StartedWrite, SyncOptions, one_line,
+    StartedWrite, SyncOptions,
 };
 
 use super::error::SessionError;
@@ -22,7 +22,7 @@ use super::registration::Registration;
 use crate::error::Error;
 use crate::hidden::MountPoints;
 use crate::location::Location;
-use crate::state::{State, StateDirectory, StateError, Wait, ends_with_the_process};
+use crate::state::{Patience, State, StateDirectory, StateError, StateHome, SyncState, Wait};
 
 /// How long a transfer waits for another process before it reports this.
 const SOON: Duration = Duration::from_secs(1);
@@ -87,17 +87,12 @@ impl Remembers {
         }
     }
 
-    /// Returns the directory for the sync state of two locations, or a warning if there should be one and there is
-    /// none.
-    fn directory(&self, from: &Location, to: &Location) -> Result<Option<StateDirectory>, Warning> {
+    /// Returns where the databases are.
+    fn home(&self) -> StateHome {
         match self {
-            Self::Alone(_) => Ok(None),
-            _ if ends_with_the_process(from, to).is_some() => Ok(None),
-            Self::In(directory) => Ok(Some(directory.clone())),
-            Self::Usually => match StateDirectory::from_env() {
-                Some(directory) => Ok(Some(directory)),
-                None => Err(Warning::alone("none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set", None)),
-            },
+            Self::Usually => StateHome::Environment,
+            Self::In(directory) => StateHome::Directory(directory.clone()),
+            Self::Alone(_) => StateHome::Nowhere,
         }
     }
 }
@@ -116,29 +111,33 @@ impl Held {
         to: &Location,
         cancel: &CancellationToken,
     ) -> Result<Self, SessionError> {
-        let directory = match inner.remembers.directory(from, to) {
-            Ok(Some(directory)) => directory,
-            Ok(None) => return Ok(Self::default()),
-            Err(warning) => return Ok(Self { state: None, warnings: vec![warning] }),
+        let location = registration.location.to_string();
+        // The process that this transfer waits for.
+        let awaited = OnceLock::new();
+        let is_waiting = CancellationToken::new();
+        let waiting = |locked: &StateError| {
+            let holder = locked.holder();
+            tracing::info!(location, holder, "waiting for another process");
+            inner.tell(&Event::Waiting(&location, holder));
+            awaited.get_or_init(|| holder);
+            is_waiting.cancel();
         };
-        let open = async |wait| State::open(&directory, &inner.registry, from, to, wait).await;
-        let first = if inner.hurry.is_cancelled() { Wait::Fail } else { Wait::For(SOON) };
-        let opened = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Ok(Self::default()),
-            opened = open(first) => opened,
+        let quietly = if inner.hurry.is_cancelled() { Duration::ZERO } else { SOON };
+        let patience = Patience::from(Wait::For(PATIENCE)).quietly_for(quietly);
+        let overdue = async {
+            is_waiting.cancelled().await;
+            inner.unlocked.cancelled().await;
         };
-        let holder = match opened {
-            Err(Error::State(StateError::Locked { holder, .. })) => holder,
-            opened => return Ok(Self::of(opened.map(Some), &directory)),
-        };
-        tracing::info!(location = %registration.location, holder, "waiting for another process");
-        inner.tell(&Event::Waiting(&registration.location.to_string(), holder));
         tokio::select! {
             biased;
-            () = cancel.cancelled() => Err(SessionError::Waiting { location: registration.location.to_string(), holder }),
-            opened = open(Wait::For(PATIENCE)) => Ok(Self::of(opened.map(Some), &directory)),
-            () = inner.unlocked.cancelled() => Ok(Self::without(registration, holder)),
+            () = cancel.cancelled() => match awaited.get() {
+                None => Ok(Self::default()),
+                Some(holder) => Err(SessionError::Waiting { location: location.clone(), holder: *holder }),
+            },
+            state = inner.remembers.home().open(&inner.registry, (from, to), patience, waiting) => {
+                Ok(Self::of(state, &inner.remembers))
+            }
+            () = overdue => Ok(Self::without(registration, awaited.get().copied().flatten())),
         }
     }
 
@@ -158,25 +157,22 @@ impl Held {
 
     /// Opens the database of a pair if it exists and is not locked. A plan never waits and writes nothing.
     pub(super) async fn peek(inner: &Inner, from: &Location, to: &Location) -> Self {
-        match inner.remembers.directory(from, to) {
-            Ok(Some(directory)) => {
-                let opened = State::open_existing(&directory, &inner.registry, from, to, Wait::Fail).await;
-                Self::of(opened, &directory)
-            }
-            Ok(None) | Err(_) => Self::default(),
-        }
+        let home = inner.remembers.home();
+        Self::of(home.open_existing(&inner.registry, (from, to), Wait::Fail, |_| {}).await, &inner.remembers)
     }
 
-    fn of(opened: Result<Option<State>, Error>, directory: &StateDirectory) -> Self {
-        match opened {
+    fn of(opened: SyncState, remembers: &Remembers) -> Self {
+        let why = opened.why_unusable();
+        match opened.into_open() {
             Ok(state) => {
                 let text = state.as_ref().and_then(State::warning).map(str::to_owned);
                 Self { warnings: text.map(Warning::from).into_iter().collect(), state }
             }
             Err(error) => {
                 let is_of_all = matches!(error, Error::State(StateError::Io { .. } | StateError::Database { .. }));
-                let directory = is_of_all.then(|| directory.path().display().to_string());
-                Self { state: None, warnings: vec![Warning::alone(&one_line(&error), directory)] }
+                let directory = remembers.for_marks().filter(|_| is_of_all);
+                let directory = directory.map(|directory| directory.path().display().to_string());
+                Self { state: None, warnings: why.map(|why| Warning::alone(&why, directory)).into_iter().collect() }
             }
         }
     }

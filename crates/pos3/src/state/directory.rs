@@ -36,6 +36,15 @@ impl StateDirectory {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
+    /// Returns the directory that the environment selects, like [`from_env`](Self::from_env).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it selects none.
+    pub fn required_from_env() -> Result<Self, StateError> {
+        Self::from_env().ok_or(StateError::NoDirectory)
+    }
+
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let found = path(DIRECTORY)

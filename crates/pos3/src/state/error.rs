@@ -25,6 +25,9 @@ pub enum StateError {
         /// The newest supported format.
         known: u32,
     },
+    /// The environment selects no directory for the sync state.
+    #[error("none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set")]
+    NoDirectory,
     /// A store does not outlive the process. In the next process, its fingerprints could stand for other content.
     #[error("'{location}' is lost when the process ends, so it has no sync state")]
     Fleeting {
@@ -55,6 +58,16 @@ pub enum StateError {
         /// The cause.
         message: String,
     },
+}
+
+impl StateError {
+    /// Returns the process that holds the lock, if it is recorded.
+    pub(crate) fn holder(&self) -> Option<u32> {
+        match self {
+            Self::Locked { holder, .. } => *holder,
+            _ => None,
+        }
+    }
 }
 
 fn process(holder: Option<u32>) -> String {
