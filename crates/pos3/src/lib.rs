@@ -47,6 +47,7 @@ mod small_file;
 mod state;
 mod sync;
 mod threads;
+mod transfer;
 
 pub use error::Error;
 pub use json::write_json;

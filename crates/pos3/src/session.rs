@@ -3,7 +3,6 @@
 mod background;
 mod beginning;
 mod builder;
-mod contention;
 mod counting;
 mod deletes;
 mod ending;

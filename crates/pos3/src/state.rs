@@ -252,7 +252,7 @@ fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, 
 }
 
 /// Returns the first of the two locations that does not outlive the process.
-fn ends_with_the_process<'a>(from: &'a Location, to: &'a Location) -> Option<&'a Location> {
+pub(crate) fn ends_with_the_process<'a>(from: &'a Location, to: &'a Location) -> Option<&'a Location> {
     [from, to].into_iter().find(|location| location.scheme() == FLEETING)
 }
 

@@ -3,36 +3,29 @@
 //! The engine accepts any two trees. This module checks the pair first, before anything is changed: a sync of a
 //! directory into itself, or from a single file, could lose data.
 
-use std::any::Any;
-
 use pos3_core::{
-    CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Key, Kind, ListOptions,
-    Operation, Plan, Preconditions, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
+    CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Key, Kind, ListOptions, Operation,
+    Plan, Preconditions, Report, Stop, SyncOptions, Usage,
 };
-use pos3_local::LocalStore;
 
 use crate::error::Error;
-use crate::hidden::{self, Hidden, MountPoints, Standing};
 use crate::location::Location;
 use crate::plan_file::PlanHeader;
 use crate::registry::{Registry, Role};
 use crate::resolve::{OpenLocation, Resolved};
 use crate::state::SyncState;
+use crate::transfer::{Transfer, found_nothing, planned_nothing};
 
 /// A sync between two locations that has been opened and checked, but not started.
 #[derive(Debug)]
 pub struct Sync {
     from: OpenLocation,
     to: OpenLocation,
-    source: Tree,
-    target: Tree,
-    options: SyncOptions,
-    cancel: CancellationToken,
+    transfer: Transfer,
     caution: Caution,
     absence: Absence,
     target_absence: Absence,
     backup: Option<OpenLocation>,
-    state: SyncState,
 }
 
 /// How a sync treats a side whose prefix matches no key. A misspelt prefix looks the same.
@@ -82,19 +75,14 @@ impl Sync {
         let opened_to = registry.open(to, Role::Target).await?;
         let target = opened_to.directory()?;
         refuse_overlap(registry, from, to)?;
-        keep_apart(&source, &target);
         let may_empty = options.deletion == Deletion::Mirror && options.guards.allow_empty;
         Ok(Self {
             from: opened_from,
             to: opened_to,
-            source,
-            target,
-            cancel: CancellationToken::new(),
             absence: Absence::of(options.guards.allow_empty),
             target_absence: Absence::Allowed,
             backup: None,
-            options,
-            state: SyncState::Unused,
+            transfer: Transfer::new(source, target, options).with_source_name(from.to_string()),
             caution: if may_empty { Caution::Before } else { Caution::After },
         })
     }
@@ -114,7 +102,7 @@ impl Sync {
     /// Makes the sync stop when `cancel` is cancelled; see [`SyncJob::with_cancel`].
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
-        self.cancel = cancel;
+        self.transfer = self.transfer.with_cancel(cancel);
         self
     }
 
@@ -144,8 +132,7 @@ impl Sync {
     /// the sync finds.
     #[must_use]
     pub fn with_state(mut self, state: impl Into<SyncState>) -> Self {
-        self.state = state.into();
-        self.options = self.state.add_to(self.options);
+        self.transfer = self.transfer.with_state(&state.into());
         self
     }
 
@@ -166,24 +153,24 @@ impl Sync {
         for side in [self.from.location(), self.to.location()] {
             let place = registry.place(side)?;
             let inside = kept.inside(&place).filter(|relative| !relative.is_empty());
-            let is_left_out = inside.is_some_and(|relative| self.options.filter.prunes(&relative));
+            let is_left_out = inside.is_some_and(|relative| self.transfer.options().filter.prunes(&relative));
             if !is_left_out && kept.overlaps(&place) {
                 return Err(Error::BackupOverlaps { backup: backup.to_string(), side: side.to_string() });
             }
         }
-        self.options = self.options.with_backup(Some(tree));
+        self.transfer = self.transfer.map_options(|options| options.with_backup(Some(tree)));
         self.backup = Some(opened);
         Ok(self)
     }
 
     /// Returns the capabilities of the target's store.
     pub fn target_capabilities(&self) -> Capabilities {
-        self.target.store().capabilities()
+        self.to.store().capabilities()
     }
 
     /// Returns the number of requests that all stores of this sync have sent so far, by kind.
     pub fn usage(&self) -> Usage {
-        self.job().usage()
+        self.transfer.usage()
     }
 
     /// Makes the plan and changes nothing. If planning stopped early, the inner result is the reason, as in a report.
@@ -199,16 +186,8 @@ impl Sync {
             self.look_at_target().await?;
         }
         self.look_at_backup().await?;
-        let (hidden, _) = self.hidden().await;
-        let mut plan = self.job_without(&hidden).plan().await;
-        if let Ok(plan) = &mut plan {
-            plan.warnings.extend(hidden.warnings(&self.from.location().to_string()));
-        }
-        let source_is_empty = match &plan {
-            Ok(plan) => plan.tally.source == 0,
-            Err(stop) => refused_as_empty(stop),
-        };
-        if source_is_empty {
+        let plan = self.transfer.plan().await;
+        if planned_nothing(&plan) {
             self.look_at_source().await?;
         }
         if needs_target && plan.as_ref().is_ok_and(|plan| plan.tally.target == 0) {
@@ -229,14 +208,8 @@ impl Sync {
         if self.caution == Caution::Before {
             self.look_at_source().await?;
         }
-        let (hidden, earlier) = self.hidden().await;
-        let mut report = self.job_without(&hidden).run().await;
-        report.warnings.extend(hidden.warnings(&self.from.location().to_string()));
-        if report.stopped.is_none() {
-            self.remember_mount_points(earlier).await;
-        }
-        let source_is_empty = report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty);
-        if source_is_empty && self.caution == Caution::After {
+        let mut report = self.transfer.run(None).await;
+        if found_nothing(&report) && self.caution == Caution::After {
             self.look_at_source().await?;
         }
         report.usage = self.usage().since(&before);
@@ -255,14 +228,14 @@ impl Sync {
     pub async fn execute(&self, plan: Plan) -> Result<Report, Error> {
         let before = self.usage();
         self.look_at_backup().await?;
-        if self.options.preconditions == Preconditions::Strict {
+        if self.transfer.options().preconditions == Preconditions::Strict {
             if plan.counts().deletes > 0 {
                 self.look_for_source_file().await?;
             } else if !plan.deletes().is_empty() {
                 self.look_at_source().await?;
             }
         }
-        let mut report = self.job().execute(plan).await;
+        let mut report = self.transfer.execute(plan).await;
         report.usage = self.usage().since(&before);
         Ok(report)
     }
@@ -274,51 +247,11 @@ impl Sync {
     ///
     /// Returns an error if the source is one object or does not exist.
     pub async fn explain(&self, key: &Key) -> Result<Result<Explanation, Stop>, Error> {
-        let explained = self.job_without(&self.hidden().await.0).explain(key).await;
+        let explained = self.transfer.explain(key).await;
         if explained.as_ref().is_ok_and(|explanation| explanation.source.is_none()) {
             self.look_at_source().await?;
         }
         Ok(explained)
-    }
-
-    /// Returns the detector of keys that the source may hide, and the mount points that earlier runs recorded.
-    async fn hidden(&self) -> (Hidden, Option<MountPoints>) {
-        let earlier = match self.state.state() {
-            Some(state) => state.mount_points(Side::Source).await,
-            None => None,
-        };
-        let hidden = Hidden::default();
-        hidden.remember(earlier.clone());
-        (hidden, earlier)
-    }
-
-    /// Returns the job without deletes of keys that the source may hide.
-    fn job_without(&self, hidden: &Hidden) -> SyncJob {
-        let deletable = hidden.guard(self.options.deletable.clone(), &self.source);
-        let options = self.options.clone().with_deletable(deletable);
-        SyncJob::new(self.source.clone(), self.target.clone(), options).with_cancel(self.cancel.clone())
-    }
-
-    /// Records the mount points of both sides, because the next sync may have the opposite direction.
-    async fn remember_mount_points(&self, earlier: Option<MountPoints>) {
-        let Some(state) = self.state.state() else { return };
-        let standing = if self.options.deletion == Deletion::Mirror { Standing::Known } else { Standing::New };
-        let sides = [
-            (Side::Source, &self.source, earlier, standing),
-            // No delete depended on a key that the target lacks.
-            (Side::Target, &self.target, state.mount_points(Side::Target).await, Standing::New),
-        ];
-        for (side, tree, earlier, standing) in sides {
-            let points = hidden::to_remember(tree, earlier.clone(), standing);
-            if let Some(points) = points.filter(|points| earlier.as_ref() != Some(points)) {
-                // A state that cannot be written is reported with its rows.
-                let _not_written = state.remember_mount_points(side, &points).await;
-            }
-        }
-    }
-
-    fn job(&self) -> SyncJob {
-        SyncJob::new(self.source.clone(), self.target.clone(), self.options.clone()).with_cancel(self.cancel.clone())
     }
 
     /// Checks that some key exists below the source's prefix. Excluded keys and directory markers count.
@@ -365,11 +298,11 @@ impl Sync {
         if self.absence == Absence::Allowed {
             return self.look_at_source().await;
         }
-        let mut entries = Entries::open(&self.source, ListOptions::default());
+        let mut entries = Entries::open(&self.from.directory()?, ListOptions::default());
         let failed = |source| Error::Store { location: self.from.location().to_string(), source };
         let mut is_empty = true;
         while let Some((key, entry)) = entries.next().await.map_err(failed)? {
-            if entry.kind == Kind::File && self.options.filter.admits(key.as_str()) {
+            if entry.kind == Kind::File && self.transfer.options().filter.admits(key.as_str()) {
                 return Ok(());
             }
             is_empty = false;
@@ -393,22 +326,6 @@ async fn resolved(side: &OpenLocation) -> Result<Resolved, Error> {
 impl Absence {
     fn of(is_allowed: bool) -> Self {
         if is_allowed { Self::Allowed } else { Self::Refused }
-    }
-}
-
-fn refused_as_empty(stop: &Stop) -> bool {
-    matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. }))
-}
-
-/// Makes the listings of two local directories detect each other. This is the last check, if the table of mounts shows
-/// no overlap.
-fn keep_apart(source: &Tree, target: &Tree) {
-    let local = |tree: &Tree| {
-        let store: &dyn Any = &**tree.store();
-        store.downcast_ref::<LocalStore>().cloned()
-    };
-    if let (Some(source), Some(target)) = (local(source), local(target)) {
-        LocalStore::keep_apart(&source, &target);
     }
 }
 

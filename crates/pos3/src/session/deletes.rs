@@ -17,7 +17,8 @@ use super::known::{Known, Sides};
 use super::noted::Noted;
 use super::options::RemoteDelete;
 use super::registration::Registration;
-use crate::hidden::{self, Hidden, MountPoints, Standing};
+use crate::hidden::Hidden;
+use crate::transfer::Transfer;
 
 /// The evidence for deletes of a registration, collected while the session runs.
 #[derive(Debug, Default)]
@@ -122,7 +123,7 @@ impl Deletes {
     }
 
     /// Adds the permitted deletes to the options.
-    pub(super) fn allow(&self, options: SyncOptions, registration: &Registration, local: &Tree) -> SyncOptions {
+    pub(super) fn allow(&self, options: SyncOptions, registration: &Registration) -> SyncOptions {
         let (evidence, known) = (&registration.evidence, registration.memory.known.clone());
         let candidate: Candidate = match self.mode {
             RemoteDelete::Never => return options,
@@ -147,27 +148,13 @@ impl Deletes {
             }
             may_go
         });
-        options.with_deletion(Deletion::Mirror).with_deletable(evidence.hidden.guard(deletable, local))
+        options.with_deletion(Deletion::Mirror).with_deletable(deletable)
     }
 
-    /// Uses the mount points of earlier runs from the sync state. Only a mirror needs them, because it also deletes
-    /// files that this session never saw.
-    pub(super) fn remember(&self, evidence: &Evidence, points: Option<MountPoints>) {
-        if self.mode == RemoteDelete::Mirror {
-            evidence.hidden.remember(points);
-        }
-    }
-
-    /// Returns the mount points to record in the sync state after the upload.
-    pub(super) fn to_remember(&self, local: &Tree, earlier: Option<MountPoints>) -> Option<MountPoints> {
-        let standing = if self.mode == RemoteDelete::Mirror { Standing::Known } else { Standing::New };
-        hidden::to_remember(local, earlier, standing)
-    }
-
-    /// Records the file systems that this upload found, and adds warnings about hidden files to the report.
-    pub(super) fn keep(evidence: &Evidence, local: &Tree, report: &mut Report) {
-        evidence.hidden.note(local);
-        report.warnings.extend(evidence.hidden.warnings(&local.to_string()));
+    /// Adds the evidence about hidden files to an upload. Only a mirror also deletes files that this session never saw.
+    pub(super) fn guard(&self, transfer: Transfer, evidence: &Evidence) -> Transfer {
+        let transfer = transfer.with_hidden(evidence.hidden.clone());
+        if self.mode == RemoteDelete::Mirror { transfer } else { transfer.deleting_only_seen() }
     }
 
     /// Returns true if a guard refused the deletes because there are too many or because a listing cannot be trusted.

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use pos3_core::{
-    CancellationToken, Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, Side,
-    StartedWrite, SyncOptions,
+    CancellationToken, Event, Manifest, ManifestError, MemoryJournal, MemoryManifest, Row, RowChange, StartedWrite,
+    SyncOptions,
 };
 
 use super::error::SessionError;
@@ -20,7 +20,6 @@ use super::inner::Inner;
 use super::known::{Known, Noting, Way};
 use super::registration::Registration;
 use crate::error::Error;
-use crate::hidden::MountPoints;
 use crate::location::Location;
 use crate::state::{Patience, State, StateDirectory, StateError, StateHome, SyncState, Wait};
 
@@ -122,6 +121,7 @@ impl Held {
             awaited.get_or_init(|| holder);
             is_waiting.cancel();
         };
+        let home = inner.remembers.home();
         let quietly = if inner.hurry.is_cancelled() { Duration::ZERO } else { SOON };
         let patience = Patience::from(Wait::For(PATIENCE)).quietly_for(quietly);
         let overdue = async {
@@ -134,9 +134,7 @@ impl Held {
                 None => Ok(Self::default()),
                 Some(holder) => Err(SessionError::Waiting { location: location.clone(), holder: *holder }),
             },
-            state = inner.remembers.home().open(&inner.registry, (from, to), patience, waiting) => {
-                Ok(Self::of(state, &inner.remembers))
-            }
+            state = home.open(&inner.registry, (from, to), patience, waiting) => Ok(Self::of(state, &inner.remembers)),
             () = overdue => Ok(Self::without(registration, awaited.get().copied().flatten())),
         }
     }
@@ -188,16 +186,9 @@ impl Held {
         }
     }
 
-    /// Returns the mount points of one side that earlier runs recorded, if there are any.
-    pub(super) async fn mount_points(&self, side: Side) -> Option<MountPoints> {
-        self.state.as_ref()?.mount_points(side).await
-    }
-
-    /// Records the mount points of one side. If the sync state cannot be written, this is reported with its rows.
-    pub(super) async fn remember_mount_points(&self, side: Side, points: Option<MountPoints>) {
-        if let (Some(state), Some(points)) = (&self.state, points) {
-            let _not_written = state.remember_mount_points(side, &points).await;
-        }
+    /// Returns the open sync state, which has the mount points of earlier runs.
+    pub(super) fn state(&self) -> Option<State> {
+        self.state.clone()
     }
 
     /// Adds the sync state to the options of a download.

@@ -10,11 +10,10 @@ use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
 use pos3_core::{
-    CancellationToken, Deletable, Deletion, Entry, Event, Incomplete, Key, Observer, OtherShapes, Plan, Refusal,
-    Report, Side, SkipReason, Stop, SyncJob, SyncOptions, UnmatchedPatterns,
+    CancellationToken, Deletable, Deletion, Entry, Event, Incomplete, Key, Observer, OtherShapes, Plan, Report,
+    SkipReason, Stop, SyncOptions, UnmatchedPatterns,
 };
 
-use super::contention;
 use super::counting::Counting;
 use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
@@ -29,8 +28,8 @@ use super::registration::{Kind, Registration};
 use super::unsaved::{self, Unsaved};
 use super::watch::Watch;
 use crate::error::Error;
-use crate::hidden::{self, Standing};
 use crate::location::Location;
+use crate::transfer::{Transfer, found_nothing, planned_nothing};
 
 /// The largest number of conflicting pairs that an error contains.
 const PAIRS: usize = 1000;
@@ -61,16 +60,11 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         options = keeping_output(options, &registration, &unsaved);
     }
     let options = held.remember_download(options, &registration.memory);
-    let job = SyncJob::new(ends.remote.clone(), ends.local.clone(), options);
-    let job = job.with_cancel(cancel.clone()).with_grace(inner.share_of_passes());
-    let report = contention::run(&job).await;
-    if is_empty(&report) && !allow_missing {
+    let transfer = Transfer::new(ends.remote.clone(), ends.local.clone(), options).with_mount_points_in(held.state());
+    let transfer = transfer.with_cancel(cancel.clone()).with_grace(inner.share_of_passes());
+    let report = transfer.repeated_if_changed().run(None).await;
+    if found_nothing(&report) && !allow_missing {
         return Err(missing(&inner, &registration).await);
-    }
-    if report.stopped.is_none() {
-        let earlier = held.mount_points(Side::Target).await;
-        let points = hidden::to_remember(&ends.local, earlier, Standing::New);
-        held.remember_mount_points(Side::Target, points).await;
     }
     let has_seen_everything = registration.kind.exclude().is_empty() && report.skipped.is_empty();
     if has_seen_everything && report.is_clean() && report.tally.extra == 0 {
@@ -141,21 +135,17 @@ pub(super) async fn upload_watched(
         options = options.with_guards(registration.kind.guards().with_allow_empty(false));
     }
     let perform = async |options: SyncOptions| {
-        let job = SyncJob::new(ends.local.clone(), ends.remote.clone(), options);
-        let job = job.with_cancel(cancel.clone()).with_keep(inner.keep.clone());
-        let job = if occasion.is_last() { job.small_first() } else { job.with_grace(inner.share_of_passes()) };
+        let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
+        let transfer = deletes.guard(transfer, &registration.evidence).with_mount_points_in(held.state());
+        let transfer = transfer.repeated_if_changed().with_cancel(cancel.clone()).with_keep(inner.keep.clone());
+        let transfer =
+            if occasion.is_last() { transfer.small_first() } else { transfer.with_grace(inner.share_of_passes()) };
         match watch {
-            Some(watch) => contention::run_seeing(&job, |plan: &Plan| watch.expect(plan)).await,
-            None => contention::run(&job).await,
+            Some(watch) => transfer.run(Some(&|plan: &Plan| watch.expect(plan))).await,
+            None => transfer.run(None).await,
         }
     };
-    let mount_points = held.mount_points(Side::Source).await;
-    deletes.remember(&registration.evidence, mount_points.clone());
-    let mut report = perform(deletes.allow(options.clone(), registration, &ends.local)).await;
-    Deletes::keep(&registration.evidence, &ends.local, &mut report);
-    if report.stopped.is_none() {
-        held.remember_mount_points(Side::Source, deletes.to_remember(&ends.local, mount_points)).await;
-    }
+    let mut report = perform(deletes.allow(options.clone(), registration)).await;
     if deletes.are_refused_alone(&report) {
         let refused = report.stopped;
         report = perform(options).await;
@@ -230,7 +220,7 @@ fn has_files(path: &Path) -> bool {
 pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<TransferPlan, SessionError> {
     let local = Location::Local(registration.local.clone());
     let mut unsaved = None;
-    let (source, target, options) = match &registration.kind {
+    let transfer = match &registration.kind {
         Kind::Upload(_) | Kind::Sync(_) => {
             let held = Held::peek(inner, &local, &registration.location).await;
             let ends = place::upload(&inner.registry, registration).await?;
@@ -239,9 +229,9 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             };
             let options = observed(upload_options(inner, registration)?, inner.observer.clone());
             let deletes = Deletes::new(registration, Occasion::End);
-            deletes.remember(&registration.evidence, held.mount_points(Side::Source).await);
-            let options = deletes.allow(options, registration, &ends.local);
-            (ends.local, ends.remote, held.remember_upload(options, &registration.memory))
+            let options = held.remember_upload(deletes.allow(options, registration), &registration.memory);
+            let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
+            deletes.guard(transfer, &registration.evidence).with_mount_points_in(held.state())
         }
         Kind::Download(download) => {
             let held = Held::peek(inner, &registration.location, &local).await;
@@ -251,21 +241,22 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let found = unsaved::below(inner, registration, copy.path());
             let options = keeping_output(options, registration, &found);
             unsaved = Some(found);
-            (remote, local, held.remember_download(options, &registration.memory))
+            let options = held.remember_download(options, &registration.memory);
+            Transfer::new(remote, local, options).with_mount_points_in(held.state())
         }
     };
-    let job = SyncJob::new(source.clone(), target.clone(), options).with_cancel(inner.abort.clone());
-    let mut plan = job.plan().await;
+    let transfer = transfer.with_cancel(inner.abort.clone());
+    let mut plan = transfer.plan().await;
     if let (Ok(plan), Some(unsaved)) = (&mut plan, &unsaved) {
         plan.warnings.extend(unsaved.warnings());
     }
-    let nothing = match &plan {
-        Ok(plan) => plan.tally.source == 0,
-        Err(stop) => matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. })),
-    };
+    let is_missing = planned_nothing(&plan);
     match &registration.kind {
-        Kind::Download(download) if nothing && !download.allow_missing => Err(missing(inner, registration).await),
-        _ => plan.map(|plan| TransferPlan::new(plan, source, target)).map_err(|stop| stopped(registration, stop)),
+        Kind::Download(download) if is_missing && !download.allow_missing => Err(missing(inner, registration).await),
+        _ => {
+            let (source, target) = transfer.into_trees();
+            plan.map(|plan| TransferPlan::new(plan, source, target)).map_err(|stop| stopped(registration, stop))
+        }
     }
 }
 
@@ -317,14 +308,6 @@ fn observed(options: SyncOptions, observer: Option<Arc<dyn Observer>>) -> SyncOp
     match observer {
         Some(observer) => options.with_observer(observer),
         None => options,
-    }
-}
-
-/// Returns true if the source was empty, even if this is why nothing was done.
-fn is_empty(report: &Report) -> bool {
-    match &report.stopped {
-        Some(stop) => matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. })),
-        None => report.tally.source == 0,
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use pos3_core::{Action, Key, Plan, Report, SkipReason, SpillError, SyncJob, Usage};
+use pos3_core::{Action, Key, Plan, Report, SkipReason, SpillError, SyncJob};
 
 /// How often pos3 lists and plans again. After the first run, every file has been written by one side or the other.
 /// Further runs handle changes that happen meanwhile.
@@ -15,32 +15,31 @@ const LOOKS: usize = 3;
 
 /// Runs a transfer. If targets changed or sources vanished meanwhile, it runs again. The result is an error only if the
 /// targets then still differ from the sources. Files that another process wrote meanwhile are not overwritten.
-pub(super) async fn run(job: &SyncJob) -> Report {
+pub(super) async fn run(job: &SyncJob, see: Option<&(dyn Fn(&Plan) + Sync)>) -> Report {
     let before = job.usage();
-    let report = job.run().await;
-    look_again(job, report, &before, |_| {}).await
-}
-
-/// Like [`run`], but shows each plan to `see` before it is executed.
-pub(super) async fn run_seeing(job: &SyncJob, see: impl Fn(&Plan) + Sync) -> Report {
-    let before = job.usage();
-    let report = job.run_seeing(&see).await;
-    look_again(job, report, &before, see).await
-}
-
-async fn look_again(job: &SyncJob, mut report: Report, before: &Usage, see: impl Fn(&Plan)) -> Report {
+    let mut report = run_once(job, see).await;
     for _ in 0..LOOKS {
         let Some(stale) = changed_meanwhile(&report) else { break };
         let Ok(plan) = job.plan().await else { break };
         if touches(&plan, &stale) {
             break;
         }
-        see(&plan);
+        if let Some(see) = see {
+            see(&plan);
+        }
         let next = job.execute(plan).await;
         report = followed_by(report, next);
-        report.usage = job.usage().since(before);
+        report.usage = job.usage().since(&before);
     }
     report
+}
+
+/// Runs a transfer. If `see` is set, it receives the whole plan before it is executed.
+pub(super) async fn run_once(job: &SyncJob, see: Option<&(dyn Fn(&Plan) + Sync)>) -> Report {
+    match see {
+        Some(see) => job.run_seeing(see).await,
+        None => job.run().await,
+    }
 }
 
 /// Returns the targets that differed from the listing, if there were any or if sources vanished, and if nothing else

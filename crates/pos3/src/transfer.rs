@@ -1,0 +1,277 @@
+//! One transfer: two trees, the sync state, the options with the policy, and what may end it early.
+//!
+//! Every entry point makes its transfers here. So none of them can forget to compare the mount points of the source before
+//! a delete, or to record them after a run.
+
+mod contention;
+
+use std::any::Any;
+use std::time::Duration;
+
+use pos3_core::{
+    CancellationToken, Deletion, Explanation, Key, Plan, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
+};
+use pos3_local::LocalStore;
+
+use crate::hidden::{self, Hidden, MountPoints, Standing};
+use crate::state::{State, SyncState};
+
+/// A transfer that has not been started.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    source: Tree,
+    target: Tree,
+    /// The source, as warnings name it.
+    source_name: String,
+    options: SyncOptions,
+    /// The sync state that contains the mount points of earlier runs.
+    state: Option<State>,
+    /// What is known about files that a mount hides. If there is nothing, each run starts anew.
+    hidden: Option<Hidden>,
+    deletes: DeletedFiles,
+    contention: Contention,
+    ending: Ending,
+}
+
+/// Which files of the target a transfer may delete, if it deletes any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DeletedFiles {
+    /// Also those of earlier runs, so the mount points of earlier runs matter.
+    Any,
+    /// Only those whose source this process has seen.
+    Seen,
+}
+
+/// What a transfer does if its files change while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contention {
+    /// It reports them.
+    Reported,
+    /// It lists and plans again; see [`contention`].
+    Repeated,
+}
+
+/// What may end a transfer early.
+#[derive(Debug, Default)]
+struct Ending {
+    cancel: CancellationToken,
+    keep: CancellationToken,
+    grace: Option<Duration>,
+    small_first: bool,
+}
+
+impl Transfer {
+    /// Returns a transfer that makes `target` like `source`.
+    pub(crate) fn new(source: Tree, target: Tree, options: SyncOptions) -> Self {
+        keep_apart(&source, &target);
+        Self {
+            source_name: source.to_string(),
+            source,
+            target,
+            options,
+            state: None,
+            hidden: None,
+            deletes: DeletedFiles::Any,
+            contention: Contention::Reported,
+            ending: Ending::default(),
+        }
+    }
+
+    /// Sets the name of the source in warnings.
+    pub(crate) fn with_source_name(mut self, name: String) -> Self {
+        self.source_name = name;
+        self
+    }
+
+    /// Changes the options.
+    pub(crate) fn map_options(mut self, change: impl FnOnce(SyncOptions) -> SyncOptions) -> Self {
+        self.options = change(self.options);
+        self
+    }
+
+    /// Uses the rows, notes and mount points of a sync state, and records new ones in it.
+    pub(crate) fn with_state(self, state: &SyncState) -> Self {
+        let open = state.state().cloned();
+        self.map_options(|options| state.add_to(options)).with_mount_points_in(open)
+    }
+
+    /// Uses only the mount points of a sync state, and records new ones in it. The options have the rows and notes.
+    pub(crate) fn with_mount_points_in(mut self, state: Option<State>) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// Sets what is known about files that a mount hides, for several transfers of one source.
+    pub(crate) fn with_hidden(mut self, hidden: Hidden) -> Self {
+        self.hidden = Some(hidden);
+        self
+    }
+
+    /// States that the options permit only deletes of files that this process has seen in the source.
+    pub(crate) fn deleting_only_seen(mut self) -> Self {
+        self.deletes = DeletedFiles::Seen;
+        self
+    }
+
+    /// Makes the transfer list and plan again if its files change while it runs, because other processes may write the
+    /// same files.
+    pub(crate) fn repeated_if_changed(mut self) -> Self {
+        self.contention = Contention::Repeated;
+        self
+    }
+
+    /// See [`SyncJob::with_cancel`].
+    pub(crate) fn with_cancel(mut self, cancel: CancellationToken) -> Self {
+        self.ending.cancel = cancel;
+        self
+    }
+
+    /// See [`SyncJob::with_keep`].
+    pub(crate) fn with_keep(mut self, keep: CancellationToken) -> Self {
+        self.ending.keep = keep;
+        self
+    }
+
+    /// See [`SyncJob::with_grace`].
+    pub(crate) fn with_grace(mut self, grace: Duration) -> Self {
+        self.ending.grace = Some(grace);
+        self
+    }
+
+    /// See [`SyncJob::small_first`].
+    pub(crate) fn small_first(mut self) -> Self {
+        self.ending.small_first = true;
+        self
+    }
+
+    /// Returns the source and the target.
+    pub(crate) fn into_trees(self) -> (Tree, Tree) {
+        (self.source, self.target)
+    }
+
+    pub(crate) fn options(&self) -> &SyncOptions {
+        &self.options
+    }
+
+    /// Returns the number of requests that both stores have sent so far, by kind.
+    pub(crate) fn usage(&self) -> Usage {
+        self.job(self.options.clone()).usage()
+    }
+
+    /// Makes the plan and changes nothing.
+    pub(crate) async fn plan(&self) -> Result<Plan, Stop> {
+        let (hidden, _) = self.hidden().await;
+        let mut plan = self.job_without(&hidden).plan().await?;
+        plan.warnings.extend(hidden.warnings(&self.source_name));
+        Ok(plan)
+    }
+
+    /// Explains what the transfer would do with one key.
+    pub(crate) async fn explain(&self, key: &Key) -> Result<Explanation, Stop> {
+        self.job_without(&self.hidden().await.0).explain(key).await
+    }
+
+    /// Plans and executes the transfer. If `see` is set, it receives each whole plan before it is executed.
+    pub(crate) async fn run(&self, see: Option<&(dyn Fn(&Plan) + Sync)>) -> Report {
+        let (hidden, earlier) = self.hidden().await;
+        let job = self.job_without(&hidden);
+        let mut report = match self.contention {
+            Contention::Reported => contention::run_once(&job, see).await,
+            Contention::Repeated => contention::run(&job, see).await,
+        };
+        hidden.note(&self.source);
+        report.warnings.extend(hidden.warnings(&self.source_name));
+        if report.stopped.is_none() {
+            self.record_mount_points(earlier).await;
+        }
+        report
+    }
+
+    /// Executes a plan.
+    pub(crate) async fn execute(&self, plan: Plan) -> Report {
+        self.job(self.options.clone()).execute(plan).await
+    }
+
+    fn job(&self, options: SyncOptions) -> SyncJob {
+        let Ending { cancel, keep, grace, small_first } = &self.ending;
+        let job = SyncJob::new(self.source.clone(), self.target.clone(), options);
+        let job = job.with_cancel(cancel.clone()).with_keep(keep.clone());
+        let job = if *small_first { job.small_first() } else { job };
+        match grace {
+            Some(grace) => job.with_grace(*grace),
+            None => job,
+        }
+    }
+
+    /// Returns the job without deletes of keys that the source may hide.
+    fn job_without(&self, hidden: &Hidden) -> SyncJob {
+        let deletable = hidden.guard(self.options.deletable.clone(), &self.source);
+        self.job(self.options.clone().with_deletable(deletable))
+    }
+
+    /// Returns the detector of keys that the source may hide, and the mount points of the source that earlier runs
+    /// recorded.
+    async fn hidden(&self) -> (Hidden, Option<MountPoints>) {
+        let earlier = match &self.state {
+            Some(state) => state.mount_points(Side::Source).await,
+            None => None,
+        };
+        let hidden = self.hidden.clone().unwrap_or_default();
+        if self.standing() == Standing::Known {
+            hidden.remember(earlier.clone());
+        }
+        (hidden, earlier)
+    }
+
+    /// Records the mount points of both sides, because the next transfer may have the opposite direction.
+    async fn record_mount_points(&self, earlier: Option<MountPoints>) {
+        let Some(state) = &self.state else { return };
+        let sides = [
+            (Side::Source, &self.source, earlier, self.standing()),
+            // No delete depended on a key that the target lacks.
+            (Side::Target, &self.target, state.mount_points(Side::Target).await, Standing::New),
+        ];
+        for (side, tree, earlier, standing) in sides {
+            let points = hidden::to_remember(tree, earlier.clone(), standing);
+            if let Some(points) = points.filter(|points| earlier.as_ref() != Some(points)) {
+                // A state that cannot be written is reported with its rows.
+                let _not_written = state.remember_mount_points(side, &points).await;
+            }
+        }
+    }
+
+    /// Returns the standing of a mount point that this transfer finds for the first time.
+    fn standing(&self) -> Standing {
+        let deletes_any = self.options.deletion == Deletion::Mirror && self.deletes == DeletedFiles::Any;
+        if deletes_any { Standing::Known } else { Standing::New }
+    }
+}
+
+/// Returns true if the source of a run was empty, even if this is why nothing was done.
+pub(crate) fn found_nothing(report: &Report) -> bool {
+    report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty)
+}
+
+/// Returns true if the source of a plan was empty, even if this is why there is no plan.
+pub(crate) fn planned_nothing(plan: &Result<Plan, Stop>) -> bool {
+    match plan {
+        Ok(plan) => plan.tally.source == 0,
+        Err(stop) => refused_as_empty(stop),
+    }
+}
+
+fn refused_as_empty(stop: &Stop) -> bool {
+    matches!(stop, Stop::Refused(Refusal::SourceEmpty { .. }))
+}
+
+/// Makes the listings of two local directories detect each other. This is the last check, if the table of mounts shows
+/// no overlap.
+fn keep_apart(source: &Tree, target: &Tree) {
+    let local = |tree: &Tree| {
+        let store: &dyn Any = &**tree.store();
+        store.downcast_ref::<LocalStore>().cloned()
+    };
+    if let (Some(source), Some(target)) = (local(source), local(target)) {
+        LocalStore::keep_apart(&source, &target);
+    }
+}
