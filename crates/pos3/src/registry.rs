@@ -9,18 +9,15 @@ mod memory;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pos3_core::{Key, RemoteStore};
+use pos3_core::RemoteStore;
 use pos3_local::{LocalStore, OwnFiles};
 
 use crate::error::Error;
 use crate::location::{FILE, Location};
 use crate::place::Place;
-use crate::resolve::{At, OpenLocation, PathKind};
 
 pub use file::FileProvider;
 pub(crate) use file::resolve;
@@ -133,27 +130,19 @@ impl Registry {
         self.providers.keys().map(String::as_str)
     }
 
-    /// Opens a location, to determine [what is there](OpenLocation). For a URL, this sends no request, except for
-    /// credentials.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the scheme is unknown or the provider fails.
-    pub async fn open(&self, location: &Location, role: Role) -> Result<OpenLocation, Error> {
-        let provider = self.provider(location)?;
-        let at = match location.path() {
-            Some(path) => position_of(path),
-            None => At::Key(provider.key(location)),
-        };
-        let opened = match &at {
-            At::File { directory, .. } => provider.open(&Location::Local(directory.clone()), role).await?,
-            At::Key(_) | At::Directory | At::Missing => provider.open(location, role).await?,
-        };
+    /// Returns the store that contains a location.
+    pub(crate) async fn store(&self, location: &Location, role: Role) -> Result<Arc<dyn RemoteStore>, Error> {
+        let opened = self.provider(location)?.open(location, role).await?;
         let store: &dyn Any = &*opened;
         if let Some(store) = store.downcast_ref::<LocalStore>() {
             store.protect_own(&self.own_files);
         }
-        Ok(OpenLocation::new(location.clone(), role, opened, at))
+        Ok(opened)
+    }
+
+    /// Returns the key or prefix of a location in its store.
+    pub(crate) fn key(&self, location: &Location) -> Result<String, Error> {
+        Ok(self.provider(location)?.key(location))
     }
 
     /// Returns the canonical place of a location, so that it can be compared with others.
@@ -194,19 +183,6 @@ impl Registry {
             scheme: scheme.to_owned(),
             known: self.schemes().collect::<Vec<_>>().join(", "),
         })
-    }
-}
-
-/// Returns the position of a path. If the path cannot be read, its store reports that later.
-fn position_of(path: &Path) -> At {
-    match PathKind::at(path) {
-        Ok(PathKind::File) => {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let name = path.file_name().and_then(|name| name.to_str()).map(Key::from);
-            At::File { directory: resolve(parent), name }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => At::Missing,
-        Ok(PathKind::Directory) | Err(_) => At::Directory,
     }
 }
 

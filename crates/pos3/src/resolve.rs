@@ -17,7 +17,7 @@ use pos3_core::{
 
 use crate::error::Error;
 use crate::location::{Location, as_prefix};
-use crate::registry::Role;
+use crate::registry::{Registry, Role, resolve};
 
 /// What is at a location.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +67,7 @@ pub struct OpenLocation {
 
 /// The position of a location in its store.
 #[derive(Clone, Debug)]
-pub(crate) enum At {
+enum At {
     /// A key or prefix, as it is written.
     Key(String),
     /// An existing local directory, which is the whole store.
@@ -100,11 +100,42 @@ impl PathKind {
     }
 }
 
-impl OpenLocation {
-    pub(crate) fn new(location: Location, role: Role, store: Arc<dyn RemoteStore>, at: At) -> Self {
-        Self { location, role, store, at }
+impl Registry {
+    /// Opens a location, to determine [what is there](OpenLocation). For a URL, this sends no request, except for
+    /// credentials.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the scheme is unknown or the provider fails.
+    pub async fn open(&self, location: &Location, role: Role) -> Result<OpenLocation, Error> {
+        let at = match location.path() {
+            Some(path) => At::of_path(path),
+            None => At::Key(self.key(location)?),
+        };
+        let store = match &at {
+            At::File { directory, .. } => self.store(&Location::Local(directory.clone()), role).await?,
+            At::Key(_) | At::Directory | At::Missing => self.store(location, role).await?,
+        };
+        Ok(OpenLocation { location: location.clone(), role, store, at })
     }
+}
 
+impl At {
+    /// Returns the position of a path. If the path cannot be read, its store reports that later.
+    fn of_path(path: &Path) -> Self {
+        match PathKind::at(path) {
+            Ok(PathKind::File) => {
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let name = path.file_name().and_then(|name| name.to_str()).map(Key::from);
+                Self::File { directory: resolve(parent), name }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            Ok(PathKind::Directory) | Err(_) => Self::Directory,
+        }
+    }
+}
+
+impl OpenLocation {
     /// Returns the location.
     pub fn location(&self) -> &Location {
         &self.location

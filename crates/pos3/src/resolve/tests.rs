@@ -7,7 +7,7 @@ use pos3_core::{
 };
 
 use super::*;
-use crate::registry::{MemoryProvider, Provider, Registry};
+use crate::registry::{MemoryProvider, Provider};
 
 const OBJECT: &str = "object";
 const PREFIX: &str = "prefix";
