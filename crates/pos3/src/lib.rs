@@ -34,6 +34,7 @@ mod location;
 mod ls;
 mod place;
 mod plan_file;
+mod policy;
 #[cfg(feature = "s3")]
 mod profile;
 mod registry;
@@ -55,6 +56,7 @@ pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, ls};
 pub use place::Place;
 pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
+pub use policy::{Conflict, Policy};
 #[cfg(feature = "s3")]
 pub use profile::{Profile, ProfileError, Profiles};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};

@@ -11,6 +11,7 @@ use pos3_core::{
 use crate::error::Error;
 use crate::location::Location;
 use crate::plan_file::PlanHeader;
+use crate::policy::Policy;
 use crate::registry::{Registry, Role};
 use crate::resolve::{OpenLocation, Resolved};
 use crate::state::SyncState;
@@ -133,6 +134,14 @@ impl Sync {
     #[must_use]
     pub fn with_state(mut self, state: impl Into<SyncState>) -> Self {
         self.transfer = self.transfer.with_state(&state.into());
+        self
+    }
+
+    /// Sets whose data wins if both sides differ. Default: [`Policy::SourceWins`]. All other policies need the
+    /// [sync state](Self::with_state) of earlier runs.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.transfer = self.transfer.map_options(|options| policy.add_to(options));
         self
     }
 
