@@ -33,7 +33,7 @@ use crate::key::Key;
 
 pub use budget::{Budget, Reservation, Slot};
 pub use capabilities::{Capabilities, KeyRule};
-pub use content::{Content, Meter, collect_exactly};
+pub use content::{Content, Meter, OTHER_DIGEST, collect_exactly};
 pub use delete::{DeleteKey, Seen};
 pub use ext::RemoteStoreExt;
 pub use files::open_file_limit;

@@ -59,6 +59,7 @@ pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
 async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
     let _reservation = options.budget.reserve(content.size()).await;
     let bytes = content.read_to_bytes(0..content.size()).await?;
+    content.compare_whole(&bytes).await?;
     blocking(Operation::Write, move |waited| {
         let place = Place::open(&root, key, &options)?;
         let partial = place.make_partial()?;

@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     Garbled(String),
     /// The response is complete, but it contradicts the request or itself. The next response would do so too.
     Contradictory(String),
+    /// An object was received each time with the same MD5, which is not the one in its ETag.
+    OtherMd5,
     /// The object is not in the expected state.
     Changed,
     /// No credentials were found.
@@ -56,6 +58,7 @@ impl Failure {
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) => true,
             Self::Contradictory(_)
+            | Self::OtherMd5
             | Self::Changed
             | Self::Credentials(_)
             | Self::Request(_)
@@ -109,7 +112,12 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.status.is_server_error(),
             Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) | Self::Contradictory(_) => true,
-            Self::Changed | Self::Credentials(_) | Self::Request(_) | Self::TooLarge(_) | Self::Source(_) => false,
+            Self::OtherMd5
+            | Self::Changed
+            | Self::Credentials(_)
+            | Self::Request(_)
+            | Self::TooLarge(_)
+            | Self::Source(_) => false,
         }
     }
 
@@ -122,6 +130,7 @@ impl Failure {
             Self::Slow(slowest) => Self::Slow(*slowest),
             Self::Garbled(why) => Self::Garbled(why.clone()),
             Self::Contradictory(why) => Self::Contradictory(why.clone()),
+            Self::OtherMd5 => Self::OtherMd5,
             Self::Changed => Self::Changed,
             Self::Credentials(error) => {
                 let source = match error {

@@ -45,7 +45,7 @@ mod write;
 
 pub use client::S3Client;
 pub use client::config::{
-    Addressing, Checksums, ConditionalWrites, Credentials, PayloadSigning, RenewableCredentials, S3Config,
+    Addressing, Checksums, ConditionalWrites, Credentials, Etags, PayloadSigning, RenewableCredentials, S3Config,
     S3ConfigError,
 };
 pub use error::{Refusal, TransportError, TransportErrorKind};

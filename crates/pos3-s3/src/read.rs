@@ -110,7 +110,10 @@ impl Bucket {
         };
         let mut opened =
             reading.open(options.range).await.map_err(|failure| self.error(Operation::Read, key, failure))?;
-        let entry = opened.entry.clone();
+        let mut entry = opened.entry.clone();
+        if !self.client.compares() {
+            entry.digest = None;
+        }
         reading.if_match = entry.fingerprint.clone();
         reading.modified = entry.modified;
         reading.proof = opened.proof.take();
@@ -271,7 +274,12 @@ impl Reading {
         if !opened.range.is_empty() || proof.holds() {
             return Ok(());
         }
+        let is_received_again =
+            proof.md5s().is_some_and(|(etag, received)| self.bucket.client.is_received_again(etag, received));
         proof.reset();
+        if is_received_again {
+            return Err(Failure::OtherMd5);
+        }
         Err(Failure::Garbled("the checksum of the received content differs from the stored one".to_owned()))
     }
 }

@@ -55,11 +55,14 @@ impl Bucket {
         let size = content.size();
         let _held = options.budget.reserve(size).await;
         let body = content.read_to_bytes(0..size).await?;
+        content.compare_whole(&body).await?;
+        let mut whole = Whole { key, body: &body, md5: None, headers: &headers, expect: options.expect.clone() };
         if let Some(witness) = &options.witness {
-            let (digest, checksum) = (Digest::Md5(md5_of(&body).await), crate::checksum::crc64_nvme(&body));
+            let md5 = md5_of(&body).await;
+            whole.md5 = Some(md5);
+            let (digest, checksum) = (Digest::Md5(md5), crate::checksum::crc64_nvme(&body));
             witness.about_to_store(ContentFacts { digest: Some(digest), checksum: Some(checksum) }).await;
         }
-        let whole = Whole { key, body: &body, headers: &headers, expect: options.expect.clone() };
         let (entry, proven) = self.put_bytes(whole).await?;
         if proven && (is_near(content) || content.is_verified()) {
             content.mark_verified();
@@ -73,7 +76,7 @@ impl Bucket {
         let mut attempts = self.client.attempts();
         loop {
             let (entry, proven) = self.put_answered(&whole, &mut attempts).await?;
-            if proven && entry.fingerprint.is_some() {
+            if proven && entry.fingerprint.is_some() && !self.is_of_other_content(&entry, &whole).await {
                 return Ok((entry, true));
             }
             let misstored = match self.confirm_put(entry, whole.body).await {
@@ -87,6 +90,20 @@ impl Bucket {
             let again = self.client.again(&mut attempts, misstored.failure()).await;
             again.map_err(|_| misstored.error(Operation::Write, whole.key))?;
         }
+    }
+
+    /// Returns true if the response has the right checksum and the ETag of other content: that of another writer's
+    /// object, or one that is not an MD5. If the MD5 was sent instead of the checksum, it has been compared already.
+    async fn is_of_other_content(&self, entry: &Entry, whole: &Whole<'_>) -> bool {
+        let Some(Digest::Md5(told)) = entry.digest else { return false };
+        if self.client.protection() != Protection::Crc64Nvme {
+            return false;
+        }
+        let md5 = match whole.md5 {
+            Some(md5) => md5,
+            None => md5_of(whole.body).await,
+        };
+        told != md5
     }
 
     /// Stores bytes, and returns whether the response is evidence that the server received them undamaged.
@@ -285,6 +302,8 @@ impl Sent {
 struct Whole<'w> {
     key: &'w Key,
     body: &'w Bytes,
+    /// The MD5 of the body, if it is known.
+    md5: Option<[u8; 16]>,
     headers: &'w ObjectHeaders,
     expect: Expect,
 }

@@ -43,6 +43,7 @@ pub struct Profile {
     pub(crate) identity: Identity,
     local_name: Option<String>,
     pub(crate) addressing: Option<Addressing>,
+    pub(crate) has_opaque_etags: bool,
     pub(crate) ca_bundle: Option<PathBuf>,
 }
 
@@ -69,6 +70,7 @@ impl Profile {
             identity: Identity::Standard,
             local_name: None,
             addressing: None,
+            has_opaque_etags: false,
             ca_bundle: None,
         }
     }
@@ -118,6 +120,14 @@ impl Profile {
     #[must_use]
     pub fn with_addressing(mut self, addressing: Addressing) -> Self {
         self.addressing = Some(addressing);
+        self
+    }
+
+    /// States that the ETags of the server look like digests but are not. Content is then compared only with the checksums
+    /// that the server stores.
+    #[must_use]
+    pub fn with_opaque_etags(mut self) -> Self {
+        self.has_opaque_etags = true;
         self
     }
 

@@ -189,6 +189,7 @@ impl S3Provider {
             endpoint: Some(profile.endpoint),
             region: profile.region,
             addressing: profile.addressing,
+            has_opaque_etags: profile.has_opaque_etags,
             ca_bundle: profile.ca_bundle.or_else(|| self.settings.ca_bundle.clone()),
             ..S3Settings::default()
         };

@@ -10,7 +10,7 @@ use pos3_core::{
     StoreError,
 };
 use pos3_local::LocalStore;
-use pos3_s3::{Checksums, PayloadSigning, S3Config, S3Store};
+use pos3_s3::{Checksums, Etags, PayloadSigning, S3Config, S3Store};
 use pos3_tests::server::{self, Answer, Fault, Operation, Properties, S3Server, StoredObject};
 
 use super::{BUCKET, config, random_bytes, server, store, store_with};
@@ -369,6 +369,74 @@ async fn a_download_that_contradicts_the_etag_of_its_parts_is_no_copy() {
         assert!(error.kind() == ErrorKind::Integrity && error.is_temporary(), "{part_size}: {error}");
         let (whole, is_verified) = downloaded(&server).await;
         assert!(whole.unwrap() == bytes && is_verified, "{part_size}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_object_in_parts_is_compared_with_its_etag() {
+    for (size, part_size) in [(600_000, 600_000), (900_000, 500_000), (3 << 20, 2 << 20)] {
+        for part_numbers in [true, false] {
+            for is_damaged in [false, true] {
+                let server = server();
+                let bytes = random_bytes(12, size);
+                server.put_object(BUCKET, "k", StoredObject::in_parts(bytes.clone().into(), part_size));
+                if is_damaged {
+                    server.fault(Fault::on(Operation::GetObject).answer(Answer::FlipByte { at: 99 }));
+                }
+                if !part_numbers {
+                    let refusal = Answer::Error { status: http::StatusCode::NOT_IMPLEMENTED, code: "NotImplemented" };
+                    server.fault(Fault::on(Operation::HeadObject).always().answer(refusal));
+                }
+                let (whole, is_verified) = downloaded(&server).await;
+                let is_known = part_numbers || part_size == size;
+                let case = format!("{size} {part_numbers} {is_damaged}");
+                assert_eq!(is_verified, is_known && !is_damaged, "{case}");
+                match whole {
+                    // Without a part size, damage cannot be distinguished from parts of an unusual size.
+                    Ok(whole) => assert!((whole == bytes) != is_damaged && !(is_damaged && part_numbers), "{case}"),
+                    Err(error) => assert!(is_damaged && error.kind() == ErrorKind::Integrity, "{case}: {error}"),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_etag_that_is_no_md5_is_a_failure_that_is_named_and_can_be_allowed() {
+    for size in [1000, 3 << 20, 20 << 20] {
+        let server = server();
+        let bytes = random_bytes(13, size);
+        let object = StoredObject::new(bytes.clone().into(), Properties::default());
+        server.put_object(BUCKET, "k", StoredObject { etag: "0f".repeat(16), ..object });
+        let shared = Arc::new(store(&server));
+        let read = async |source: Arc<S3Store>| {
+            let directory = tempfile::tempdir().unwrap();
+            let target = LocalStore::new(directory.path()).unwrap();
+            let listed = source.list("", ListOptions::default()).try_next().await.unwrap().unwrap();
+            let content = Content::stored(source, listed);
+            let written = target.write(&Key::from("k"), content.clone()).await;
+            (written.map(|_| std::fs::read(directory.path().join("k")).unwrap()), content.is_verified())
+        };
+        // A large object is not compared by the store, and a small one is read again by it.
+        let (mut error, _) = read(shared.clone()).await;
+        for _ in 0..2 {
+            if size == 3 << 20 {
+                error = read(shared.clone()).await.0;
+            }
+        }
+        let error = error.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Integrity, Some(pos3_core::OTHER_DIGEST)),
+            "{size}: {error}"
+        );
+        assert!(error.to_string().contains("ETag"), "{error}");
+        if size < 20 << 20 {
+            assert!(!error.is_temporary(), "{error}");
+        }
+        let opaque = Arc::new(store_with(config(&server).with_etags(Etags::Opaque)));
+        let (whole, is_verified) = read(opaque).await;
+        assert!(whole.unwrap() == bytes && !is_verified, "{size}");
     }
 }
 

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::{io, iter};
 
-use pos3::{ErrorKind as Kind, S3Refusal, SpillError, StoreError, TransportError, TransportErrorKind};
+use pos3::{ErrorKind as Kind, OTHER_DIGEST, S3Refusal, SpillError, StoreError, TransportError, TransportErrorKind};
 use rustix::io::Errno;
 
 use super::{FEWER_REQUESTS, MORE_FILES, RESTORE, TEMPORARY, TRUST};
@@ -54,6 +54,10 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
         Facts { code: "ExpiredToken" | "TokenRefreshRequired", .. } => return Some(for_expired(variable)),
         Facts { code: "SignatureDoesNotMatch", .. } => {
             "check AWS_SECRET_ACCESS_KEY, the region (--region) and this machine's clock"
+        }
+        Facts { code: OTHER_DIGEST, .. } => {
+            "set opaque_etags = true in the profile of this server if its ETags are not MD5s (docs/PROFILES.md); otherwise, \
+             upload the object again"
         }
         Facts { code: "NoSuchBucket", .. } => "check the bucket's name and the endpoint; pos3 does not create buckets",
         Facts { is_elsewhere: true, .. } => {
@@ -178,6 +182,7 @@ mod tests {
             (Facts { code: "TokenRefreshRequired", ..SERVER }, "renew the credentials of the AWS profile 'default'"),
             (Facts { code: "SignatureDoesNotMatch", region: Some("r"), ..SERVER }, "check AWS_SECRET_ACCESS_KEY"),
             (Facts { code: "NoSuchBucket", kind: Kind::NotFound, ..SERVER }, "check the bucket's name"),
+            (Facts { code: OTHER_DIGEST, kind: Kind::Integrity, ..HERE }, "set opaque_etags = true in the profile"),
             (
                 Facts { is_elsewhere: true, region: Some("r"), ..SERVER },
                 "set the bucket's region (--region, AWS_REGION)",

@@ -13,8 +13,12 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, Result};
+use crate::digest::{Agreement, Digester};
 use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
+
+/// The code of the error for content whose digest is not the one that its store reports.
+pub const OTHER_DIGEST: &str = "OtherDigest";
 
 /// Receives the number of bytes after each read.
 pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
@@ -138,11 +142,46 @@ impl Content {
     /// Returns the digest that the store reported when the object was read. It is more reliable than that of a listing: the
     /// ETag of an object that is encrypted with certain keys only looks like a digest, and only a response about the object
     /// shows that.
-    pub(crate) fn digest(&self) -> Option<Digest> {
+    pub fn digest(&self) -> Option<Digest> {
         match (self.digest.get(), &self.source) {
             (Some(told), _) => *told,
             (None, Source::Stored { entry, .. }) => entry.digest,
             (None, Source::Bytes(_)) => None,
+        }
+    }
+
+    /// Compares content that was read as a whole, if nothing has verified it, with the digest that its store reported: the
+    /// ETag of an object in parts is not a checksum of the whole, so the store could not verify it. If no common part size
+    /// matches, requests the part size. Marks the content as verified if it matches.
+    ///
+    /// # Errors
+    ///
+    /// Returns `Integrity` if the bytes differ, and the errors of [`part_size`](Self::part_size).
+    pub async fn compare_whole(&self, bytes: &Bytes) -> Result<()> {
+        let is_near = self.origin().is_none_or(|(store, _)| store.capabilities().local_reads);
+        let Some(known) = self.digest().filter(|_| !is_near && !self.is_verified()) else { return Ok(()) };
+        let mut agreement = agreement(Digester::new(known, self.size()), bytes).await;
+        if agreement == Agreement::Unknown {
+            let part_size = self.part_size().await?;
+            agreement = self::agreement(part_size.and_then(|size| Digester::of_parts(known, size)), bytes).await;
+        }
+        match agreement {
+            Agreement::Same => self.mark_verified(),
+            Agreement::Unknown => {}
+            Agreement::Different => return Err(self.other_digest()),
+        }
+        Ok(())
+    }
+
+    /// Returns the error for content that arrived with another digest than its store reports.
+    pub fn other_digest(&self) -> StoreError {
+        let error = StoreError::new(ErrorKind::Integrity, Operation::Read)
+            .with_message("the received content does not match the digest (ETag) of the object")
+            .with_code(OTHER_DIGEST)
+            .temporary();
+        match self.origin() {
+            Some((_, entry)) => error.with_key(&entry.key),
+            None => error,
         }
     }
 
@@ -262,6 +301,17 @@ pub async fn collect_exactly(mut body: ByteStream, size: u64) -> Result<Bytes> {
         }
     }
     if whole.len() as u64 == size { Ok(whole.freeze()) } else { Err(wrong_length(size)) }
+}
+
+/// Returns the result of a comparison, if there is one to make, with all bytes of a content.
+async fn agreement(digester: Option<Digester>, bytes: &Bytes) -> Agreement {
+    let Some(mut digester) = digester else { return Agreement::Unknown };
+    let bytes = bytes.clone();
+    let hashed = tokio::task::spawn_blocking(move || {
+        digester.update(&bytes);
+        digester.finish()
+    });
+    hashed.await.unwrap_or(Agreement::Unknown)
 }
 
 /// Returns a time in whole seconds, as HTTP headers have it.

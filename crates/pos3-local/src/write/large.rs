@@ -162,8 +162,16 @@ impl Put<'_> {
         self.content.origin().is_some_and(|(store, _)| !store.capabilities().local_reads)
     }
 
-    /// Compares the content that arrived with the known digests and checksums.
+    /// Compares the content that arrived with the known digests and checksums. If it arrived in one response, its digest
+    /// is that of the response.
     async fn compare(&self, known: Known) -> Result<()> {
+        let known = match known {
+            Known { sum: None, digest: None } if self.comes_from_afar() && !self.content.is_verified() => {
+                Known { sum: None, digest: self.content.digest() }
+            }
+            known => known,
+        };
+        let is_sum = known.sum.is_some();
         let agreement = match known {
             Known { sum: Some(sum), .. } if self.arrived.now().whole() == Some(sum) => Agreement::Same,
             Known { sum: Some(_), .. } => Agreement::Different,
@@ -172,6 +180,7 @@ impl Put<'_> {
         };
         match agreement {
             Agreement::Same => self.content.mark_verified(),
+            Agreement::Different if !is_sum => return Err(self.content.other_digest().with_key(self.key)),
             Agreement::Different => {
                 return Err(StoreError::new(ErrorKind::Integrity, Operation::Write)
                     .with_key(self.key)

@@ -31,6 +31,7 @@ pub struct S3Config {
     pub(crate) payload_signing: PayloadSigning,
     pub(crate) conditional_writes: ConditionalWrites,
     pub(crate) checksums: Checksums,
+    pub(crate) etags: Etags,
     pub(crate) warnings: Warnings,
     pub(crate) part_size: u64,
     pub(crate) multipart_threshold: u64,
@@ -98,6 +99,16 @@ pub enum Checksums {
     Md5,
     /// Only the length is checked. Uploads are sent without a checksum, and downloads are not compared with one.
     Off,
+}
+
+/// Whether ETags that look like digests are digests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Etags {
+    /// They are, until the store has found objects with correct content and another ETag.
+    #[default]
+    Auto,
+    /// They are not. Content is compared only with the checksums that the server stores.
+    Opaque,
 }
 
 type Tell = dyn Fn(&str) + Send + Sync;
@@ -201,6 +212,7 @@ impl S3Config {
             payload_signing: PayloadSigning::default(),
             conditional_writes: ConditionalWrites::default(),
             checksums: Checksums::default(),
+            etags: Etags::default(),
             warnings: Warnings::default(),
             part_size: 8 << 20,
             multipart_threshold: 16 << 20,
@@ -263,6 +275,13 @@ impl S3Config {
     #[must_use]
     pub fn with_checksums(mut self, checksums: Checksums) -> Self {
         self.checksums = checksums;
+        self
+    }
+
+    /// Sets whether ETags that look like digests are digests. Default: [`Etags::Auto`].
+    #[must_use]
+    pub fn with_etags(mut self, etags: Etags) -> Self {
+        self.etags = etags;
         self
     }
 

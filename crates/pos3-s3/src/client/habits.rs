@@ -3,19 +3,27 @@
 //! Servers that implement S3 differ in the newer parts of the protocol: checksums in headers and conditional writes.
 //! When a server refuses or ignores one of them, the client warns once and continues without it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use http::HeaderMap;
 use pos3_core::{Digest, Expect};
 
 use super::S3Client;
-use super::config::{Checksums, ConditionalWrites};
+use super::config::{Checksums, ConditionalWrites, Etags};
 use crate::error::Failure;
 use crate::etag;
 
 /// The number of objects that must have correct content although their ETags look like the MD5 of other content. After
 /// that, ETags of this server are no longer treated as MD5. A single one could be an accident.
 const OPAQUE_ETAGS: u32 = 2;
+
+/// After this number of times, content with another MD5 than its ETag was not damaged on its way.
+const SAME_EACH_TIME: u32 = 3;
+
+/// The largest number of contradicted ETags that are kept.
+const MOST_CONTRADICTED: usize = 1024;
 
 /// How content is protected on its way to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +52,18 @@ pub(crate) struct Habits {
     lacks_conditional_deletes: AtomicBool,
     /// The number of objects with correct content whose ETag looks like the MD5 of other content.
     opaque_etags: AtomicU32,
+    /// The received contents that differ from the MD5s in their ETags, which are the keys.
+    contradicted: Mutex<HashMap<[u8; 16], Received>>,
     lacks_tags: AtomicBool,
     /// The warning about lost tags has been given.
     told_of_tags: AtomicBool,
+}
+
+/// Content whose MD5 differs from its ETag, and how often it was received in succession.
+#[derive(Debug)]
+struct Received {
+    md5: [u8; 16],
+    times: u32,
 }
 
 impl S3Client {
@@ -156,7 +173,7 @@ impl S3Client {
 
     /// Returns true unless this server is known to have ETags that look like an MD5 but are not.
     pub(crate) fn has_digests(&self) -> bool {
-        self.0.habits.opaque_etags.load(Ordering::Relaxed) < OPAQUE_ETAGS
+        self.config().etags == Etags::Auto && self.0.habits.opaque_etags.load(Ordering::Relaxed) < OPAQUE_ETAGS
     }
 
     /// Records an object with correct content whose ETag looks like the MD5 of other content.
@@ -167,6 +184,19 @@ impl S3Client {
                 self.endpoint()
             ));
         }
+    }
+
+    /// Records content whose MD5 differs from its ETag, and returns true if it was received with the same MD5 each time.
+    /// Then it was not damaged on its way.
+    pub(crate) fn is_received_again(&self, etag: [u8; 16], received: [u8; 16]) -> bool {
+        let mut contradicted = self.0.habits.contradicted.lock().unwrap_or_else(PoisonError::into_inner);
+        if contradicted.len() >= MOST_CONTRADICTED && !contradicted.contains_key(&etag) {
+            contradicted.clear();
+        }
+        let last = contradicted.entry(etag).or_insert(Received { md5: received, times: 0 });
+        let times = if last.md5 == received { last.times + 1 } else { 1 };
+        *last = Received { md5: received, times };
+        times >= SAME_EACH_TIME
     }
 
     /// Returns true unless the server is known not to support tags.

@@ -57,7 +57,13 @@ impl Bucket {
         // If the source has changed or cannot be looked up, nothing can be compared.
         let from = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await;
         let (Ok((from, _)), true) = (from, self.client.compares()) else { return Ok((entry, false)) };
-        let copy = Entry { checksum: found.checksum.or(sum), modified: entry.modified.or(found.modified), ..found };
+        // The checksum in the response may be that of the copy although another writer has replaced it.
+        let is_other = matches!(
+            (from.digest, found.digest),
+            (Some(Digest::Md5(source)), Some(Digest::Md5(copy))) if source != copy
+        );
+        let checksum = found.checksum.or(sum.filter(|_| !is_other));
+        let copy = Entry { checksum, modified: entry.modified.or(found.modified), ..found };
         let comparison = self.compare(&from, &copy);
         match comparison {
             Comparison::Same => return Ok((copy, true)),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pos3_core::{ErrorKind, Key, Operation, Reach, StoreError};
+use pos3_core::{ErrorKind, Key, OTHER_DIGEST, Operation, Reach, StoreError};
 
 use super::transport::{TransportError, TransportErrorKind, exhausted};
 use super::{Failure, Refusal};
@@ -43,6 +43,12 @@ impl Failure {
             Self::TooLarge(size) => {
                 error.with_message(format!("it has {size} bytes, and an object has at most 10,000 parts of 5 GiB each"))
             }
+            Self::OtherMd5 => error
+                .with_message(
+                    "the object arrives each time with the same MD5, which is not its ETag: the object is damaged on the \
+                     server, or the ETags of this server are not MD5s",
+                )
+                .with_code(OTHER_DIGEST),
             Self::Changed => error,
             Self::Source(own) => own,
             Self::Credentials(cause) => {
@@ -61,7 +67,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.kind(),
             Self::Transport(cause) if exhausted(cause).is_some() => ErrorKind::Exhausted,
             Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) => ErrorKind::Unavailable,
-            Self::Garbled(_) | Self::Contradictory(_) => ErrorKind::Integrity,
+            Self::Garbled(_) | Self::Contradictory(_) | Self::OtherMd5 => ErrorKind::Integrity,
             Self::Changed => ErrorKind::Precondition,
             Self::Credentials(_) => ErrorKind::Unauthenticated,
             Self::Request(_) => ErrorKind::Other,
@@ -76,9 +82,12 @@ impl Failure {
             Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) => Reach::Suspected,
             Self::Credentials(_) => Reach::Everything,
             Self::Source(error) => error.reach(),
-            Self::Garbled(_) | Self::Contradictory(_) | Self::Changed | Self::Request(_) | Self::TooLarge(_) => {
-                Reach::Key
-            }
+            Self::Garbled(_)
+            | Self::Contradictory(_)
+            | Self::OtherMd5
+            | Self::Changed
+            | Self::Request(_)
+            | Self::TooLarge(_) => Reach::Key,
         }
     }
 }

@@ -43,6 +43,14 @@ impl Proof {
         }
     }
 
+    /// Returns the MD5 in the ETag and that of the bytes that have arrived, if they are compared by their MD5.
+    pub(super) fn md5s(&self) -> Option<([u8; 16], [u8; 16])> {
+        match self {
+            Self::Sum { .. } => None,
+            Self::Md5 { arrived, expected } => Some((*expected, arrived.clone().finalize().into())),
+        }
+    }
+
     /// Starts again with no bytes.
     pub(super) fn reset(&mut self) {
         match self {

@@ -7,7 +7,8 @@ use pos3_core::printable;
 use toml::{Table, Value};
 
 /// The keys of a profile.
-const KEYS: [&str; 7] = ["endpoint", "region", "public", "credentials_file", "local_name", "path_style", "ca_bundle"];
+const KEYS: [&str; 8] =
+    ["endpoint", "region", "public", "credentials_file", "local_name", "path_style", "opaque_etags", "ca_bundle"];
 
 /// A word is treated as a misspelt key if at most one letter in this many is wrong.
 const LETTERS_PER_MISTAKE: usize = 3;

@@ -86,6 +86,7 @@ impl ProfilesFile {
             identity,
             local_name: local_name.map(str::to_owned),
             addressing,
+            has_opaque_etags: entry.truth("opaque_etags")?.unwrap_or_default(),
             ca_bundle: entry.text("ca_bundle")?.map(|path| self.beside(Path::new(path))),
         })
     }

@@ -36,6 +36,7 @@ fn a_whole_profile_is_read() {
     let home = Home::new(
         "\u{feff}# servers\n[profiles.lab]\nendpoint = \"http://h:1\"\nregion = \"r-1\"\npublic = false\n\
          credentials_file = \"keys.ini\"\nlocal_name = \"shared\"\npath_style = false\nca_bundle = \"~/ca.pem\"\n\
+         opaque_etags = true\n\
          [profiles.open]\nendpoint = \"http://h:2\"\npublic = true\n[profiles.plain]\nendpoint = \"http://h:3\"\n",
     );
     let profiles = home.profiles();
@@ -45,6 +46,7 @@ fn a_whole_profile_is_read() {
         .with_credentials_file(home.0.path().join("pos3/keys.ini"))
         .with_local_name("shared")
         .with_addressing(Addressing::VirtualHosted)
+        .with_opaque_etags()
         .with_ca_bundle(home.0.path().join("ca.pem"));
     assert_eq!(lab, expected);
     assert_eq!((lab.local_name("lab"), profiles.get("open").unwrap().local_name("open")), ("shared", "open"));
@@ -55,8 +57,7 @@ fn a_whole_profile_is_read() {
 
 #[test]
 fn only_the_profile_in_use_must_be_right() {
-    const KEYS: &str =
-        "a profile can have endpoint, region, public, credentials_file, local_name, path_style, ca_bundle";
+    const KEYS: &str = "a profile can have endpoint, region, public, credentials_file, local_name, path_style, opaque_etags, ca_bundle";
     const FILE: &str = "'HOME/pos3/profiles.toml'";
     let cases = [
         ("public = \"false\"", "public must be a boolean, true or false without quotes, and is a string"),

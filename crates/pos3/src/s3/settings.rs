@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pos3_core::Url;
-use pos3_s3::{Addressing, Credentials, S3Config, S3ConfigError};
+use pos3_s3::{Addressing, Credentials, Etags, S3Config, S3ConfigError};
 
 use super::environment;
 use super::shared_config::AwsProfile;
@@ -17,6 +17,7 @@ pub struct S3Settings {
     pub(super) region: Option<String>,
     pub(super) asker: Asker,
     pub(super) addressing: Option<Addressing>,
+    pub(super) has_opaque_etags: bool,
     pub(super) ca_bundle: Option<PathBuf>,
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
     pub(super) aws_profile: AwsProfile,
@@ -220,6 +221,9 @@ impl S3Settings {
         }
         if let Some(addressing) = self.addressing {
             config = config.with_addressing(addressing);
+        }
+        if self.has_opaque_etags {
+            config = config.with_etags(Etags::Opaque);
         }
         if let Some(pem) = self.root_certificates()? {
             config = config.with_root_certificates(pem);
