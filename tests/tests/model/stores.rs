@@ -72,7 +72,7 @@ fn store(server: &S3Server) -> pos3_s3::S3Store {
     S3Client::new(config).unwrap().bucket(BUCKET).unwrap()
 }
 
-/// What lasts cannot be overcome; what happens once is, by trying again.
+/// Adds the faults of a server. A retry overcomes a fault that happens once, and none that lasts.
 fn with_troubles(participant: Participant, server: &Rc<S3Server>) -> Participant {
     let late = || Answer::ErrorInOk { code: "InternalError" };
     let lasting = [
@@ -84,10 +84,13 @@ fn with_troubles(participant: Participant, server: &Rc<S3Server>) -> Participant
         (Operation::GetObject, Answer::CutBody { after: 0 }),
         (Operation::PutObject, Answer::access_denied()),
         (Operation::PutObject, Answer::Error { status: StatusCode::INSUFFICIENT_STORAGE, code: "XMinioStorageFull" }),
-        (Operation::PutObject, Answer::ResetAfterPerforming),
         (Operation::CopyObject, late()),
         (Operation::CopyObject, Answer::Reset),
         (Operation::DeleteObjects, Answer::access_denied()),
+    ];
+    // The request was executed, and a lookup may show that.
+    let lost = [
+        (Operation::PutObject, Answer::ResetAfterPerforming),
         (Operation::DeleteObjects, Answer::ResetAfterPerforming),
     ];
     let passing = [
@@ -101,10 +104,14 @@ fn with_troubles(participant: Participant, server: &Rc<S3Server>) -> Participant
         (Operation::DeleteObjects, Answer::ResetAfterPerforming),
     ];
     let lasting = lasting.map(|(operation, answer)| (operation, answer, usize::MAX, Consequence::Unclean));
+    let lost = lost.map(|(operation, answer)| (operation, answer, usize::MAX, Consequence::Either));
     let passing = passing.map(|(operation, answer)| (operation, answer, 1, Consequence::Either));
-    lasting.into_iter().chain(passing).fold(participant, |participant, (operation, answer, times, consequence)| {
-        participant.with_trouble(trouble(server, operation, answer, times, consequence))
-    })
+    lasting.into_iter().chain(lost).chain(passing).fold(
+        participant,
+        |participant, (operation, answer, times, consequence)| {
+            participant.with_trouble(trouble(server, operation, answer, times, consequence))
+        },
+    )
 }
 
 fn trouble(
