@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::ls::Depth;
 use crate::session::{
     Arrivals, DownloadOptions, Ending, MirrorBuilder, ScopeError, Session as AsyncSession, SessionBuilder,
-    SessionError, Status, SyncBothOptions, TransferPlan, UploadOptions, Work,
+    SessionError, Status, SyncBothOptions, TransferPlan, UploadOptions, Urgency, Work,
 };
 use crate::threads::startable_threads;
 
@@ -144,16 +144,10 @@ impl Session {
         session.discard();
     }
 
-    /// Stops every transfer; see [`pos3::Session::abandon`](crate::Session::abandon). Call this from another thread
-    /// than the one that waits for the end.
-    pub fn abandon(&self) {
-        self.session.abandon();
-    }
-
-    /// Hurries the end; see [`pos3::Session::hurry`](crate::Session::hurry). Call this from another thread than the one
-    /// that waits for the end.
-    pub fn hurry(&self) {
-        self.session.hurry();
+    /// Makes the end more urgent; see [`pos3::Session::urge`](crate::Session::urge). Call this from another thread than
+    /// the one that waits for the end.
+    pub fn urge(&self, urgency: Urgency) {
+        self.session.urge(urgency);
     }
 
     /// Runs `body` with this session and then ends the session; see [`pos3::Session::scope`](crate::Session::scope).

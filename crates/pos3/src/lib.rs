@@ -67,7 +67,7 @@ pub use seen_file::{Replaced, SeenFile};
 pub use session::{
     ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete,
     RemoteOverwrite, ScopeError, Session, SessionBuilder, SessionError, Shape, Status, SyncBothOptions, TransferPlan,
-    UploadOptions,
+    UploadOptions, Urgency,
 };
 pub use signal::{Signal, on_each_signal};
 pub use small_file::{read_small, read_small_text};

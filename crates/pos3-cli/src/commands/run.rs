@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use pos3::{Ending, Mirror, Session};
+use pos3::{Ending, Mirror, Session, Urgency};
 use serde::Serialize;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
         descendants.reap(program.id());
         let status = watch::watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
         if self.arrivals.count() > 1 {
-            mirror.session().abandon();
+            mirror.session().urge(Urgency::Abandon);
         }
         // After a signal, nothing is deleted anyway.
         let left = if self.arrivals.first().is_none() { self.left(&descendants).await } else { Left::None };
@@ -208,9 +208,9 @@ impl<'a> Run<'a> {
                     1 => {
                         let seconds = self.args.deadline.as_secs();
                         say(&format!("uploads end within {seconds} s; once more to end at once"));
-                        session.hurry();
+                        session.urge(Urgency::Hurry);
                     }
-                    _ => session.abandon(),
+                    _ => session.urge(Urgency::Abandon),
                 }
             }
         }

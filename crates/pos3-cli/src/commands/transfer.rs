@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Instant;
 
-use pos3::{Error, Location, Report, Session, SessionError, TransferPlan};
+use pos3::{Error, Location, Report, Session, SessionError, TransferPlan, Urgency};
 
 use super::session::Sessions;
 use crate::args::{Detail, Show, TransferArgs};
@@ -80,7 +80,7 @@ impl<'a> Transfer<'a> {
                 biased;
                 done = &mut work => done,
                 () = self.signals.cancelled() => {
-                    session.abort();
+                    session.urge(Urgency::Stop);
                     work.await
                 }
             }

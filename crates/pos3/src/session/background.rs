@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::deletes::Occasion;
-use super::ending;
 use super::error::SessionError;
 use super::inner::Inner;
+use super::last_upload::is_cancelled;
 use super::registration::Registration;
 use super::transfer;
 
@@ -31,7 +31,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
     loop {
         tokio::select! {
             biased;
-            () = inner.stop.cancelled() => break,
+            () = inner.course.closed() => break,
             Some(_ended) = running.join_next() => {}
             () = inner.wake.notified() => {}
             () = next_due(&inner) => {
@@ -79,7 +79,7 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
     let outcome = transfer::upload(&inner, &registration, Occasion::Work).await;
-    if outcome.as_ref().is_err_and(ending::is_cancelled) {
+    if outcome.as_ref().is_err_and(is_cancelled) {
         // The session is ending, and its last upload finds the remaining files.
         return;
     }

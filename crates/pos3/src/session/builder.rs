@@ -1,11 +1,10 @@
 //! The settings of a session. Opening one does not access the disk or the network.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pos3_core::{Budget, CancellationToken, Observer, Pace};
+use pos3_core::{Budget, Observer, Pace};
 use tokio::sync::Notify;
 
 use super::Session;
@@ -13,6 +12,7 @@ use super::error::SessionError;
 use super::inner::Inner;
 use super::memory::Remembers;
 use super::signals::Signals;
+use super::urgency::Course;
 use crate::registry::Registry;
 use crate::state::StateDirectory;
 
@@ -148,7 +148,7 @@ impl SessionBuilder {
     }
 
     /// Sets how long an end by an error or a signal may take. Default: 90 seconds. A clean end has no limit, unless a
-    /// signal arrives or [`hurry`](Session::hurry) is called.
+    /// signal arrives or the end is [hurried](super::Urgency::Hurry).
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -176,7 +176,6 @@ impl SessionBuilder {
             None => Ok(None),
             Some(rate) => Pace::new(rate).map(Some).ok_or(SessionError::BadRate(rate)),
         };
-        let (abort, hurry) = (CancellationToken::new(), CancellationToken::new());
         let inner = Inner {
             registry: self.registry,
             cache_root: self.cache_root,
@@ -189,18 +188,8 @@ impl SessionBuilder {
             deadline: self.deadline,
             registrations: Mutex::default(),
             warned: Mutex::default(),
-            closed: AtomicBool::new(false),
+            course: Course::new(),
             ending: Mutex::default(),
-            is_over: AtomicBool::new(false),
-            stop: CancellationToken::new(),
-            keep: hurry.child_token(),
-            hurry,
-            outlived: AtomicBool::new(false),
-            unlocked: CancellationToken::new(),
-            passes: abort.child_token(),
-            downloads: abort.child_token(),
-            abort,
-            abandon: CancellationToken::new(),
             wake: Notify::new(),
             background: Mutex::default(),
         };

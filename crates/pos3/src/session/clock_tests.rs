@@ -187,7 +187,7 @@ async fn an_end_that_is_hurried_keeps_the_deadline_deletes_nothing_and_names_wha
     let begin = tokio::time::Instant::now();
     let hurry = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        session.hurry();
+        session.urge(Urgency::Hurry);
     };
     let (ending, ()) = tokio::join!(session.close(), hurry);
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
@@ -201,7 +201,7 @@ async fn an_end_that_is_hurried_keeps_the_deadline_deletes_nothing_and_names_wha
 #[tokio::test(start_paused = true)]
 async fn an_end_that_is_hurried_and_makes_it_has_only_its_deletes_withheld() {
     let (_disk, store, session) = slow_session().await;
-    session.hurry();
+    session.urge(Urgency::Hurry);
     fs::remove_file(session.status()[0].local.join("large")).unwrap();
     let ending = session.close().await;
     assert!(has(&store, "out/later").await && has(&store, "out/gone").await);
@@ -215,13 +215,30 @@ async fn an_end_that_is_abandoned_is_over_at_once_and_names_what_is_missing() {
     let begin = tokio::time::Instant::now();
     let abandon = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        session.hurry();
-        session.abandon();
+        session.urge(Urgency::Hurry);
+        session.urge(Urgency::Abandon);
     };
     let (ending, ()) = tokio::join!(session.close(), abandon);
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
     assert_eq!(ending.uploads[0].missing, [Key::from("large"), Key::from("later")], "{ending:?}");
     assert!(!has(&store, "out/large").await && has(&store, "out/gone").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_only_stopped_returns_its_report() {
+    let (_disk, store, session) = slow_session().await;
+    let begin = tokio::time::Instant::now();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        session.urge(Urgency::Stop);
+    };
+    let (ending, ()) = tokio::join!(session.close(), stop);
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+    let ended = &ending.uploads[0];
+    assert!(matches!(ended.error, Some(SessionError::Transfer { .. })), "{ended:?}");
+    assert_eq!(ended.done().map(|report| report.copied), Some(1), "what is in flight has ten seconds more: {ended:?}");
+    assert_eq!(ended.missing, [Key::from("later")], "{ended:?}");
+    assert!(has(&store, "out/large").await && !has(&store, "out/later").await && has(&store, "out/gone").await);
 }
 
 #[tokio::test(start_paused = true)]

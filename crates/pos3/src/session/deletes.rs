@@ -12,11 +12,10 @@ use pos3_core::{
     StoreError, SyncOptions, Tree,
 };
 
-use super::beginning::Beginning;
 use super::known::{Known, Sides};
-use super::noted::Noted;
 use super::options::RemoteDelete;
 use super::registration::Registration;
+use super::seen::{Beginning, Noted};
 use crate::hidden::Hidden;
 use crate::transfer::Transfer;
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pos3_core::{Key, RemoteStoreExt};
+use pos3_core::{Event, Key, RemoteStoreExt};
 
+use super::end::End;
 use super::tests::{World, upload, write};
 use super::*;
 
@@ -66,7 +67,7 @@ async fn a_download_that_still_runs_at_the_end_is_stopped_and_its_output_is_uplo
         let mut sync = std::pin::pin!(session.sync("memory://b/c", options));
         assert!(tokio::time::timeout(Duration::from_secs(2), &mut sync).await.is_err(), "it takes hours");
         let begin = tokio::time::Instant::now();
-        let ending = ending::end(&session.inner, how);
+        let ending = end::end(&session.inner, how);
         let ending = match is_waited_for {
             true => {
                 let (synced, ending) = tokio::join!(sync, ending);

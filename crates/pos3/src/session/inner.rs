@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::deletes::Occasion;
-use super::ending::EndingUnderWay;
+use super::end::EndingUnderWay;
 use super::error::SessionError;
 use super::layout;
 use super::memory::Remembers;
 use super::options::excluding;
 use super::place::unusable;
 use super::registration::{Kind, Registration};
+use super::urgency::Course;
 use crate::location::Location;
 use crate::registry::{Registry, resolve};
 
@@ -39,30 +40,9 @@ pub(super) struct Inner {
     pub(super) registrations: Mutex<Vec<Arc<Registration>>>,
     /// The warnings that were already reported.
     pub(super) warned: Mutex<HashSet<String>>,
-    pub(super) closed: AtomicBool,
+    pub(super) course: Course,
     /// The end, once it has begun.
     pub(super) ending: Mutex<Option<EndingUnderWay>>,
-    /// Whether the end has finished.
-    pub(super) is_over: AtomicBool,
-    /// Stops the background task.
-    pub(super) stop: CancellationToken,
-    /// When cancelled, nothing more is deleted remotely, and an end has a deadline.
-    pub(super) hurry: CancellationToken,
-    /// When cancelled, nothing more is deleted remotely.
-    pub(super) keep: CancellationToken,
-    /// Whether other processes may still write to the outputs when the session ends.
-    pub(super) outlived: AtomicBool,
-    /// When cancelled, no transfer waits any longer for another process that has locked its sync state.
-    pub(super) unlocked: CancellationToken,
-    /// Stops the uploads of the background and of a flush once an end has a deadline, because the last uploads need the
-    /// time.
-    pub(super) passes: CancellationToken,
-    /// Stops the downloads once the session ends, because the last uploads need the time and the local paths.
-    pub(super) downloads: CancellationToken,
-    /// Stops every transfer gracefully, also downloads.
-    pub(super) abort: CancellationToken,
-    /// Stops every transfer immediately.
-    pub(super) abandon: CancellationToken,
     /// Wakes the background task when there is a new registration.
     pub(super) wake: Notify,
     pub(super) background: Mutex<Option<JoinHandle<()>>>,
@@ -165,14 +145,7 @@ impl Inner {
 
     /// Returns the token that stops an upload gracefully.
     pub(super) fn cancel_of(&self, occasion: Occasion) -> &CancellationToken {
-        if occasion.is_last() { &self.abort } else { &self.passes }
-    }
-
-    /// Stops everything in flight immediately.
-    pub(super) fn abandon(&self) {
-        self.hurry.cancel();
-        self.abort.cancel();
-        self.abandon.cancel();
+        if occasion.is_last() { self.course.last_uploads() } else { self.course.other_uploads() }
     }
 
     pub(super) fn tell(&self, event: &Event<'_>) {
@@ -199,18 +172,11 @@ impl Inner {
         }
     }
 
-    /// Closes the session without a last upload and without a message.
-    pub(super) fn close_quietly(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.stop.cancel();
-        self.abort.cancel();
-    }
-
     /// Removes a registration, unless its local path may already contain output of the program.
     ///
     /// Once the end has begun, it uploads the registration and reports the result.
     pub(super) fn forget(&self, registration: &Arc<Registration>) {
-        if registration.begun.load(Ordering::Acquire) || self.closed.load(Ordering::Acquire) {
+        if registration.begun.load(Ordering::Acquire) || self.course.is_closed() {
             return;
         }
         self.registrations().retain(|one| !Arc::ptr_eq(one, registration));

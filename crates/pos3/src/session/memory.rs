@@ -122,11 +122,11 @@ impl Held {
             is_waiting.cancel();
         };
         let home = inner.remembers.home();
-        let quietly = if inner.hurry.is_cancelled() { Duration::ZERO } else { SOON };
+        let quietly = if inner.course.has_deadline() { Duration::ZERO } else { SOON };
         let patience = Patience::from(Wait::For(PATIENCE)).quietly_for(quietly);
         let overdue = async {
             is_waiting.cancelled().await;
-            inner.unlocked.cancelled().await;
+            inner.course.locks().cancelled().await;
         };
         tokio::select! {
             biased;

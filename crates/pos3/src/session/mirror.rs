@@ -177,7 +177,7 @@ struct Unbegun {
 impl Drop for Unbegun {
     fn drop(&mut self) {
         if !self.is_ready {
-            self.inner.close_quietly();
+            self.inner.course.discard();
         }
     }
 }

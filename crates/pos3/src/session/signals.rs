@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::inner::Inner;
+use super::urgency::Urgency;
 use crate::signal::{Signal, on_each_signal};
 
 /// How long an end waits before it begins, to receive signals that arrived while the work kept the thread busy.
@@ -80,15 +81,15 @@ impl Arrivals {
         let came_before = first.get().is_some();
         while came_before && self.signals.try_recv().is_ok() {}
         if came_before {
-            inner.hurry.cancel();
+            inner.course.urge(Urgency::Hurry);
         }
         let task = tokio::spawn(async move {
             if !came_before {
                 self.next().await;
-                inner.hurry.cancel();
+                inner.course.urge(Urgency::Hurry);
             }
             self.next().await;
-            inner.abandon();
+            inner.course.urge(Urgency::Abandon);
             // Continues to listen, so that a further signal does not terminate the process.
             std::future::pending::<()>().await;
         });

@@ -349,7 +349,7 @@ async fn what_a_session_that_is_stopped_did_not_upload_is_named() {
     let options = upload().with_sync_on_error(true);
     let out = session.upload("memory://b/out", options).await.unwrap();
     write(&out, "a", "1");
-    session.abort();
+    session.urge(Urgency::Stop);
     let ending = session.give_up().await;
     assert_eq!((ending.uploads.len(), ending.uploads[0].local.as_path()), (1, out.as_path()));
     let error = ending.into_result().unwrap_err().to_string();

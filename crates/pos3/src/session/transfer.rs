@@ -14,7 +14,6 @@ use pos3_core::{
     SkipReason, Stop, SyncOptions, UnmatchedPatterns,
 };
 
-use super::counting::Counting;
 use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
@@ -24,9 +23,9 @@ use super::options::{RemoteDelete, RemoteOverwrite, Shape, UploadOptions, exclud
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
 use super::policy::{Policy, Reach};
+use super::progress::{Counting, Watch};
 use super::registration::{Kind, Registration};
 use super::unsaved::{self, Unsaved};
-use super::watch::Watch;
 use crate::error::Error;
 use crate::location::Location;
 use crate::transfer::{Transfer, found_nothing, planned_nothing};
@@ -43,7 +42,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         Kind::Upload(_) => (false, true),
     };
     let local = Location::Local(registration.local.clone());
-    let cancel = &inner.downloads;
+    let cancel = inner.course.downloads();
     let mut held = Held::open(&inner, &registration, &registration.location, &local, cancel).await?;
     let opening = place::download(&inner.registry, &registration);
     let ends = unless_cancelled(cancel, &registration, opening).await?;
@@ -137,7 +136,8 @@ pub(super) async fn upload_watched(
     let perform = async |options: SyncOptions| {
         let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
         let transfer = deletes.guard(transfer, &registration.evidence).with_mount_points_in(held.state());
-        let transfer = transfer.repeated_if_changed().with_cancel(cancel.clone()).with_keep(inner.keep.clone());
+        let transfer =
+            transfer.repeated_if_changed().with_cancel(cancel.clone()).with_keep(inner.course.deletes().clone());
         let transfer =
             if occasion.is_last() { transfer.small_first() } else { transfer.with_grace(inner.share_of_passes()) };
         match watch {
@@ -151,7 +151,7 @@ pub(super) async fn upload_watched(
         report = perform(options).await;
         report.stopped = report.stopped.or(refused);
     }
-    let is_hurried = inner.hurry.is_cancelled() && matches!(report.stopped, Some(Stop::Cancelled));
+    let is_hurried = inner.course.has_deadline() && matches!(report.stopped, Some(Stop::Cancelled));
     if is_hurried && watch.is_some_and(Watch::is_done) {
         // The time was over after all copies had been made. Only deletes remain, which are counted.
         report.stopped = None;
@@ -206,7 +206,7 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
 async fn learn_rows(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
     let local = Location::Local(registration.local.clone());
     let _alone = registration.running.lock().await;
-    let held = Held::open(inner, registration, &local, &registration.location, &inner.abort).await?;
+    let held = Held::open(inner, registration, &local, &registration.location, inner.course.last_uploads()).await?;
     held.learn(&registration.memory).await;
     Ok(())
 }
@@ -245,7 +245,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             Transfer::new(remote, local, options).with_mount_points_in(held.state())
         }
     };
-    let transfer = transfer.with_cancel(inner.abort.clone());
+    let transfer = transfer.with_cancel(inner.course.last_uploads().clone());
     let mut plan = transfer.plan().await;
     if let (Ok(plan), Some(unsaved)) = (&mut plan, &unsaved) {
         plan.warnings.extend(unsaved.warnings());

@@ -1,5 +1,4 @@
-//! Tracks the copies that remain at the end of a session, from the plan and from events. When the time is over, pos3
-//! must name the missing files.
+//! Follows an upload by its events, so that its counts and its missing files are known even if it returns no report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +6,33 @@ use std::time::{Duration, Instant};
 
 use pos3_core::{Action, Budget, Event, Key, Observer, Plan};
 
+use super::registration::History;
+
 /// If a copy takes less than this during a hurried end, one more may be in flight.
 const QUICK: Duration = Duration::from_secs(1);
+
+/// Adds events to the history of a registration and passes them on.
+pub(super) struct Counting {
+    pub(super) history: Arc<Mutex<History>>,
+    pub(super) next: Arc<dyn Observer>,
+}
+
+impl Observer for Counting {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Done(action) = event {
+            let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+            match action {
+                Action::Copy { source, .. } | Action::Replace { source, .. } => {
+                    history.uploaded += 1;
+                    history.uploaded_bytes += source.size;
+                }
+                Action::Delete { target } => history.deleted += u64::from(target.has_content()),
+                Action::Skip { .. } => {}
+            }
+        }
+        self.next.event(event);
+    }
+}
 
 /// Tracks the remaining copies and passes events on. A narrowed budget grows with each quick copy.
 #[derive(Clone)]
