@@ -100,7 +100,7 @@ impl Sync {
         Self::open(registry, &header.source, &header.target, options).await
     }
 
-    /// Makes the sync stop when `cancel` is cancelled; see [`SyncJob::with_cancel`].
+    /// Makes the sync stop when `cancel` is cancelled; see [`SyncJob::with_cancel`](pos3_core::SyncJob::with_cancel).
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.transfer = self.transfer.with_cancel(cancel);
