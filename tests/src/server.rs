@@ -63,8 +63,8 @@ pub use self::{
     record::RequestCounts,
     region::WrongRegion,
     settings::{
-        Checksums, ConditionalDeletes, ConditionalWrites, CopyEtag, Etags, ListingFault, ListingOrder, Settings,
-        Tagging,
+        Checksums, ConditionalDeletes, ConditionalWrites, CopyEtag, Etags, ListingFault, ListingOrder, Overload,
+        Overloaded, Settings, Tagging,
     },
     state::{Properties, Storage, StoredObject},
 };
@@ -157,6 +157,12 @@ impl S3Server {
     #[must_use]
     pub fn log(&self) -> Vec<Target> {
         self.record.log()
+    }
+
+    /// Returns the number of requests that are in flight now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.record.in_flight()
     }
 
     /// Returns the maximum number of requests that were in flight at the same time since the start or the last reset. A

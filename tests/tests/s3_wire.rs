@@ -8,6 +8,7 @@ mod conditions;
 mod copies;
 mod deletes;
 mod expiry;
+mod limits;
 mod listings;
 mod messages;
 mod reads;

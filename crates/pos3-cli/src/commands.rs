@@ -20,7 +20,7 @@ use pos3::{
     FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S3SettingsError, StateDirectory, Symlinks,
 };
 
-use crate::args::S3Args;
+use crate::args::{ConcurrencyArgs, S3Args};
 use crate::output;
 use crate::warnings::Warnings;
 
@@ -29,16 +29,28 @@ const S3: &str = "s3";
 #[cfg(target_os = "linux")]
 pub(crate) use run::not_started;
 
-/// Returns the registry of locations. The S3 settings of the environment are read only if a location uses S3, so an invalid
-/// setting does not stop a sync between two disks.
+/// Returns the registry of locations, for a command without the option `--concurrency`.
 fn registry(
     s3: &S3Args,
     warnings: &Warnings,
     symlinks: Symlinks,
     locations: &[&Location],
 ) -> Result<Registry, S3SettingsError> {
+    limited_registry(s3, warnings, symlinks, locations, ConcurrencyArgs::default())
+}
+
+/// Returns the registry of locations. The S3 settings of the environment are read only if a location uses S3, so an invalid
+/// setting does not stop a sync between two disks.
+fn limited_registry(
+    s3: &S3Args,
+    warnings: &Warnings,
+    symlinks: Symlinks,
+    locations: &[&Location],
+    concurrency: ConcurrencyArgs,
+) -> Result<Registry, S3SettingsError> {
     let uses_s3 = locations.iter().any(|location| location.scheme() == S3);
     let provider = if uses_s3 { s3.provider(warnings)? } else { S3Provider::new(S3Settings::default()) };
+    let provider = provider.with_concurrency(concurrency.budget().concurrency());
     let files = FileProvider::default().with_symlinks(symlinks);
     Ok(Registry::default().with("file", files).with(S3, provider).with_own_files(own_files()))
 }

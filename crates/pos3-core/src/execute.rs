@@ -28,7 +28,7 @@ use crate::options::SyncOptions;
 use crate::plan::{Action, Plan};
 use crate::report::{FailedAction, Failure, FailureKind, NotBegun, Report, Stop};
 use crate::spill::SpillError;
-use crate::store::Slot;
+use crate::store::{Budget, Slot};
 use crate::tree::Tree;
 
 use backup::Keeping;
@@ -38,9 +38,6 @@ use same_place::Doubt;
 
 /// How long copies in flight may continue after a cancellation.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
-
-/// The largest size of a small file, in bytes.
-const SMALL: u64 = 1024 * 1024;
 
 /// How long a run that ended early continues to list, so that it can report how many copies it did not start.
 const COUNTING: Duration = Duration::from_secs(2);
@@ -57,7 +54,7 @@ impl Sequence {
     fn rank(self, action: &Action) -> u8 {
         match (self, action) {
             (Self::SmallFirst, Action::Copy { source, target, .. }) => {
-                let is_large = source.size > SMALL;
+                let is_large = source.size > Budget::SMALL;
                 2 * u8::from(is_large) + u8::from(target.is_some())
             }
             (Self::ByKey | Self::SmallFirst, _) => 0,
@@ -225,7 +222,7 @@ impl Executor {
                 Action::Copy { .. } => {
                     course.doubt.look_before(&self.run, action.key()).await;
                     if let Some(copy) = Copy::of(&self.run, action) {
-                        let begun = self.begin(course, |slot| copy.run(slot)).await;
+                        let begun = self.begin(course, copy.source.size, |slot| copy.run(slot)).await;
                         course.not_begun += u64::from(begun.is_err());
                         begun?;
                     }
@@ -247,12 +244,12 @@ impl Executor {
         }
     }
 
-    /// Starts a copy as soon as a slot is free.
-    async fn begin<W>(&self, course: &mut Course<'_>, work: impl FnOnce(Slot) -> W) -> Result<(), Stop>
+    /// Starts a copy of this many bytes as soon as a slot is free.
+    async fn begin<W>(&self, course: &mut Course<'_>, size: u64, work: impl FnOnce(Slot) -> W) -> Result<(), Stop>
     where
         W: Future<Output = Copied> + Send + 'static,
     {
-        let slot = self.slot().await;
+        let slot = self.slot(size).await;
         course.note_ended();
         match (slot, course.ledger.fatal.take()) {
             (Some(slot), None) => {
@@ -264,11 +261,11 @@ impl Executor {
     }
 
     /// Waits for a free slot, unless the run is cancelled.
-    async fn slot(&self) -> Option<Slot> {
+    async fn slot(&self, size: u64) -> Option<Slot> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => None,
-            slot = self.run.options.budget.slot() => Some(slot),
+            slot = self.run.options.budget.slot_for(size) => Some(slot),
         }
     }
 

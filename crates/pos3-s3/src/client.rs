@@ -8,6 +8,7 @@ pub(crate) mod config;
 mod connect;
 pub(crate) mod floor;
 pub(crate) mod habits;
+mod limit;
 mod region;
 pub(crate) mod request;
 pub(crate) mod retry;
@@ -39,6 +40,7 @@ use config::{PayloadSigning, S3Config, S3ConfigError, SlowestAnswer};
 use connect::Patience;
 use floor::Floor;
 use habits::Habits;
+use limit::Slot;
 use region::Regions;
 use request::{Body, Request};
 use retry::{Attempts, Brake, Server};
@@ -46,6 +48,8 @@ use sign::Signer;
 use stream::Streamed;
 use uri::Endpoint;
 use xml::XmlError;
+
+pub use limit::RequestLimit;
 
 /// The size limit of a response that is read into memory, in bytes. A page of a thousand long keys is far smaller.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -70,6 +74,7 @@ struct Inner {
     signer: Arc<Signer>,
     regions: Regions,
     http: HttpClient,
+    limit: RequestLimit,
     brake: Brake,
     clock: Clock,
     habits: Habits,
@@ -117,6 +122,7 @@ impl S3Client {
             None => connect::connect(&config, &endpoint.scheme)?,
         };
         let signer = Arc::new(Signer::new(&config.region));
+        let limit = config.request_limit.clone().unwrap_or_default();
         let regions = Regions::default();
         Ok(Self(Arc::new(Inner {
             config,
@@ -124,6 +130,7 @@ impl S3Client {
             signer,
             regions,
             http,
+            limit,
             brake: Brake::new(),
             clock: Clock::default(),
             habits: Habits::default(),
@@ -146,6 +153,11 @@ impl S3Client {
     /// Returns the address of the server.
     pub fn endpoint(&self) -> String {
         self.0.endpoint.to_string()
+    }
+
+    /// Returns the limit of the requests in flight.
+    pub fn request_limit(&self) -> &RequestLimit {
+        &self.0.limit
     }
 
     pub(crate) fn server(&self) -> &Endpoint {
@@ -210,9 +222,10 @@ impl S3Client {
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
         let (mut clock_was_set, mut moved_to, mut renewed) = (false, None::<String>, false);
         loop {
-            let begun = Instant::now();
-            let (now, signer) = (self.0.clock.now(), self.signer_of(request));
-            let refusal = match self.attempt_at(now, &signer, counters, request).await {
+            let signer = self.signer_of(request);
+            let slot = self.slot().await;
+            let (begun, now) = (Instant::now(), self.0.clock.now());
+            let refusal = match self.attempt_in(slot, now, &signer, counters, request).await {
                 Err(Failure::Refused(refusal)) => refusal,
                 attempted => return attempted,
             };
@@ -244,31 +257,54 @@ impl S3Client {
         set
     }
 
-    async fn attempt_at(
+    /// Waits until a request may be sent. It has no slot while all requests are delayed.
+    async fn slot(&self) -> Slot {
+        loop {
+            self.0.brake.wait().await;
+            let slot = self.0.limit.slot().await;
+            if !self.0.brake.is_held() {
+                return slot;
+            }
+        }
+    }
+
+    /// Sends a request once. It has the slot until its response has been received.
+    async fn attempt_in(
         &self,
+        slot: Slot,
         now: SystemTime,
         signer: &Signer,
         counters: &Counters,
         request: &Request,
     ) -> Result<HttpResponse, Failure> {
-        self.0.brake.wait().await;
-        let signed = self.signed(request, signer, now).await?;
+        // The credentials and the content come from elsewhere. The content may be an object of the same server.
+        slot.activity().waits_for_program();
+        let mut signed = self.0.limit.opening(self.signed(request, signer, now)).await?;
+        slot.activity().waits_for_server();
+        signed.extensions_mut().insert(slot.activity().clone());
         let streamed = signed.extensions().get::<Streamed>().cloned();
         counters.count(request.operation);
-        let response = self.0.http.execute(signed).await.map_err(|error| {
-            let unread = streamed.and_then(|streamed| streamed.failure());
-            unread.map_or_else(|| error.into(), Failure::from)
-        })?;
+        let response = match self.0.http.execute(signed).await {
+            Ok(response) => response,
+            Err(error) => {
+                let unread = streamed.and_then(|streamed| streamed.failure());
+                let failure = unread.map_or_else(|| error.into(), Failure::from);
+                slot.failed(&failure);
+                return Err(failure);
+            }
+        };
         self.0.has_answered.store(true, Ordering::Relaxed);
         if response.status().is_success() {
             *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            return Ok(response);
+            return Ok(response.map(|body| slot.until_received(body, request.body.size())));
         }
         let (head, body) = response.into_parts();
         let limit = self.config().idle_timeout.min(LONGEST_REFUSAL);
         let body = timeout(limit, collect(body, self.floor(limit), LARGEST_REFUSAL)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        Err(Failure::Refused(Box::new(Refusal::new(head.status, &head.headers, &body))))
+        let failure = Failure::Refused(Box::new(Refusal::new(head.status, &head.headers, &body)));
+        slot.failed(&failure);
+        Err(failure)
     }
 
     /// Sends a request until `read` accepts a complete response. So a truncated body, or an error in a response with a

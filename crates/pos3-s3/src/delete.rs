@@ -29,19 +29,13 @@ use look::{Standing, Standings};
 /// The largest number of keys in one request.
 pub(crate) const BATCH: usize = 1000;
 
-/// The number of requests that one call has in flight.
-const PARALLEL: usize = 4;
-
-/// Like [`PARALLEL`], if each key costs a request.
-const PARALLEL_SINGLE: usize = 16;
-
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 impl Bucket {
     /// Deletes keys and returns the results in their order.
     pub(crate) async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let batches: Vec<_> = keys.chunks(BATCH).map(|batch| self.delete_batch(batch)).collect();
-        stream::iter(batches).buffered(PARALLEL).flat_map(stream::iter).collect().await
+        stream::iter(batches).buffered(self.client.config().fan_out).flat_map(stream::iter).collect().await
     }
 
     async fn delete_batch(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
@@ -51,7 +45,7 @@ impl Bucket {
         let named = keys.iter().filter(|asked| !asked.key.as_str().is_empty() && fits_xml(&asked.key)).collect();
         let Some(answers) = self.delete_all(named).await else { return self.delete_singly(keys).await };
         let requests: Vec<_> = keys.iter().map(|asked| self.delete_or_answer(asked, &answers)).collect();
-        stream::iter(requests).buffered(PARALLEL_SINGLE).collect().await
+        stream::iter(requests).buffered(self.client.config().fan_out).collect().await
     }
 
     /// Returns the result of a key in the batch. Deletes a key that the batch could not contain.
@@ -131,7 +125,7 @@ impl Bucket {
         let looks: Vec<_> = doubted.iter().filter_map(|asked| Some((asked, asked.unless_changed.as_ref()?))).collect();
         let looks = looks.into_iter().map(|(asked, seen)| async { (*asked, self.look_at_key(&asked.key, seen).await) });
         for (asked, standing) in
-            stream::iter(looks.collect::<Vec<_>>()).buffered(PARALLEL_SINGLE).collect::<Vec<_>>().await
+            stream::iter(looks.collect::<Vec<_>>()).buffered(self.client.config().fan_out).collect::<Vec<_>>().await
         {
             let answer = match standing {
                 Standing::AsSeen => {

@@ -10,6 +10,7 @@ mod transport;
 
 use std::time::Duration;
 
+use http::StatusCode;
 use object_store::client::{HttpError, HttpErrorKind};
 use pos3_core::{ErrorKind, StoreError};
 
@@ -91,10 +92,23 @@ impl Failure {
         matches!(self, Self::Refused(refusal) if refusal.kind() == ErrorKind::Throttled)
     }
 
+    /// Returns true if fewer requests at once may succeed: the server is overloaded, or cuts connections.
+    pub(crate) fn is_overload(&self) -> bool {
+        let is_status = |refusal: &Refusal| {
+            matches!(refusal.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+        };
+        self.is_throttling() || self.is_cut_off() || self.refusal().is_some_and(is_status)
+    }
+
     /// Returns true if the connection was refused or cut.
     pub(crate) fn is_cut_off(&self) -> bool {
+        matches!(self, Self::Transport(error) if Self::is_cut(error))
+    }
+
+    /// Returns true if this error means that the connection was refused or cut.
+    pub(crate) fn is_cut(error: &HttpError) -> bool {
         use HttpErrorKind::{Connect, Interrupted, Request};
-        matches!(self, Self::Transport(error) if matches!(error.kind(), Connect | Request | Interrupted))
+        matches!(error.kind(), Connect | Request | Interrupted)
     }
 
     /// Returns true if no connection was made, so that the server has not seen the request.
@@ -207,9 +221,33 @@ impl From<http::header::InvalidHeaderValue> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, StatusCode};
+    use http::HeaderMap;
 
     use super::*;
+
+    #[test]
+    fn only_an_overload_calls_for_fewer_requests() {
+        let refused = |status: u16, code: &str| {
+            let body = format!("<Error><Code>{code}</Code></Error>");
+            let status = StatusCode::from_u16(status).unwrap();
+            Failure::Refused(Box::new(Refusal::new(status, &HeaderMap::new(), body.as_bytes())))
+        };
+        let cut = |kind| Failure::Transport(HttpError::new(kind, std::io::Error::other("x")));
+        for (failure, expected) in [
+            (refused(503, "SlowDown"), true),
+            (refused(503, "ServiceUnavailable"), true),
+            (refused(429, ""), true),
+            (refused(400, "RequestLimitExceeded"), true),
+            (refused(500, "InternalError"), false),
+            (refused(404, "NoSuchKey"), false),
+            (cut(HttpErrorKind::Interrupted), true),
+            (cut(HttpErrorKind::Request), true),
+            (cut(HttpErrorKind::Decode), false),
+            (Failure::Changed, false),
+        ] {
+            assert_eq!(failure.is_overload(), expected, "{failure:?}");
+        }
+    }
 
     #[test]
     fn retry_after_is_read() {

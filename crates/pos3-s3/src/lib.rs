@@ -43,11 +43,11 @@ mod store;
 mod unfinished;
 mod write;
 
-pub use client::S3Client;
 pub use client::config::{
     Addressing, Checksums, ConditionalWrites, Credentials, Etags, PayloadSigning, RenewableCredentials, S3Config,
     S3ConfigError,
 };
+pub use client::{RequestLimit, S3Client};
 pub use error::{Refusal, TransportError, TransportErrorKind};
 pub use object_store::aws::AwsCredential;
 pub use object_store::client::{

@@ -261,6 +261,8 @@ impl Reading {
                 return Err(failure);
             }
             self.progress = 0;
+            // A response that is no longer read does not count as a request in flight during the pause.
+            opened.chunks = stream::empty().boxed();
             self.bucket.client.again(&mut self.attempts, failure).await?;
             *opened = self.open(Some(opened.range.clone())).await?;
         }

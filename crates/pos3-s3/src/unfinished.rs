@@ -19,9 +19,6 @@ use crate::list::echo;
 use crate::list::progress::Progress;
 use crate::operation::S3Operation;
 
-/// The number of aborts that one call runs in parallel.
-const PARALLEL: usize = 16;
-
 /// One page of uploads.
 #[derive(Debug, Default, PartialEq)]
 struct Page {
@@ -89,7 +86,7 @@ impl Bucket {
     /// Aborts uploads and returns the results in the same order.
     pub(crate) async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
         let aborts: Vec<_> = puts.iter().map(|(key, put)| self.abandon_one(key, &put.id)).collect();
-        stream::iter(aborts).buffered(PARALLEL).collect().await
+        stream::iter(aborts).buffered(self.client.config().fan_out).collect().await
     }
 
     async fn abandon_one(&self, key: &Key, id: &str) -> Result<()> {

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pos3_core::{RemoteStore, Url};
-use pos3_s3::{Credentials, S3Client, S3ConfigError};
+use pos3_core::{Budget, RemoteStore, Url};
+use pos3_s3::{Credentials, RequestLimit, S3Client, S3ConfigError};
 
 use crate::error::Error;
 use crate::location::{Location, RemoteLocation};
@@ -49,6 +49,7 @@ pub struct S3Provider {
     profiles: Profiles,
     default_profile: Option<String>,
     warnings: Warnings,
+    requests: usize,
     open: Mutex<Open>,
 }
 
@@ -57,6 +58,8 @@ pub struct S3Provider {
 struct Open {
     /// By profile; `None` means the default settings.
     clients: BTreeMap<Option<String>, Ready>,
+    /// By server: the limit of its requests in flight, shared by all clients of the server.
+    limits: BTreeMap<String, RequestLimit>,
     /// The standard credentials, shared by all clients that use them.
     standard: Option<Arc<Standard>>,
     /// By local name: the profile that was first opened with it, its endpoint and its server.
@@ -78,6 +81,7 @@ impl S3Provider {
             profiles: Profiles::default(),
             default_profile: None,
             warnings: Warnings::default(),
+            requests: Budget::default().concurrency(),
             open: Mutex::default(),
         }
     }
@@ -120,6 +124,15 @@ impl S3Provider {
     #[must_use]
     pub fn with_warnings(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.warnings = Warnings::new(tell);
+        self
+    }
+
+    /// Sets the largest number of requests in flight to one server: transfers, listings, lookups, deletes and aborts
+    /// together. A server that reports an overload gets fewer. Default: as many as a default [`Budget`] has, which is
+    /// [`Budget::CONCURRENCY`] unless this process may only have few open files or little address space.
+    #[must_use]
+    pub fn with_concurrency(mut self, requests: usize) -> Self {
+        self.requests = requests;
         self
     }
 
@@ -206,7 +219,9 @@ impl S3Provider {
             }
         };
         let warnings = self.warnings.clone();
-        let config = settings.config(credentials)?.with_warnings(move |warning| warnings.tell(warning));
+        let limit = open.limit(settings, self.requests);
+        let config = settings.config(credentials)?.with_request_limit(limit);
+        let config = config.with_warnings(move |warning| warnings.tell(warning));
         Ok(Ready { client: S3Client::new(config)?, standard })
     }
 }
@@ -217,6 +232,12 @@ impl Open {
             Some(standard) => Ok(standard.clone()),
             None => Ok(self.standard.insert(Arc::new(credentials::standard(settings)?)).clone()),
         }
+    }
+
+    /// Returns the limit of the requests to the server of these settings.
+    fn limit(&mut self, settings: &S3Settings, requests: usize) -> RequestLimit {
+        let server = server::of_requests(settings.endpoint.as_ref().map(Url::as_str), settings.region.as_deref());
+        self.limits.entry(server).or_insert_with(|| RequestLimit::new(requests)).clone()
     }
 
     /// Reserves the local name of a profile. Two servers must not share one, or their objects would be stored in the

@@ -16,6 +16,7 @@
 )]
 
 mod differences;
+mod latency;
 mod measure;
 mod server;
 mod tree;
@@ -49,6 +50,9 @@ fn main() {
     if let Some(place) = arguments.iter().position(|argument| *argument == DIFFERENCES) {
         return differences::run(&cli, &arguments[place + 1..]);
     }
+    if arguments.contains(&LATENCY) {
+        return latency::run(&cli);
+    }
     println!("{:<34}{:>12}{:>10}{:>10}  requests", "workload", "CPU", "wall s", "peak MiB");
     let directory = tempfile::tempdir().unwrap();
     small_files(&cli, directory.path());
@@ -59,6 +63,9 @@ fn main() {
 
 /// The argument that asks for the memory that many differences take, and for nothing else.
 const DIFFERENCES: &str = "differences";
+
+/// The argument that asks for the time of small files over a long round trip, and for nothing else.
+const LATENCY: &str = "latency";
 
 /// Arguments with which this program writes the files itself.
 const SMALL_FLOOR: &str = "--write-small-files";

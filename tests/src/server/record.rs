@@ -71,7 +71,7 @@ impl Record {
         inner.log.push_back(target.clone());
         inner.in_flight += 1;
         inner.most_in_flight = inner.most_in_flight.max(inner.in_flight);
-        InFlight(Arc::clone(self))
+        InFlight { record: Arc::clone(self), position: inner.in_flight }
     }
 
     /// Records a connection.
@@ -89,6 +89,10 @@ impl Record {
 
     pub(super) fn log(&self) -> Vec<Target> {
         self.lock().log.iter().cloned().collect()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.lock().in_flight
     }
 
     pub(super) fn most_in_flight(&self) -> usize {
@@ -110,10 +114,20 @@ impl Record {
 
 /// A request whose response has not been sent completely.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Record>);
+pub(super) struct InFlight {
+    record: Arc<Record>,
+    position: usize,
+}
+
+impl InFlight {
+    /// Returns how many requests were in flight when this one arrived, including itself.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.lock().in_flight -= 1;
+        self.record.lock().in_flight -= 1;
     }
 }

@@ -41,6 +41,8 @@ pub struct Settings {
     pub min_part_size: usize,
     /// The delay of each response.
     pub latency: Duration,
+    /// How many requests at once are too many, and what becomes of them.
+    pub overload: Option<Overload>,
     /// The regions of buckets that accept only requests signed for their region. All other buckets accept any region.
     pub regions: BTreeMap<String, String>,
     /// How a request that is signed for another region is refused.
@@ -62,10 +64,33 @@ impl Default for Settings {
             tagging: Tagging::Kept,
             min_part_size: 5 * 1024 * 1024,
             latency: Duration::ZERO,
+            overload: None,
             regions: BTreeMap::new(),
             wrong_region: WrongRegion::Redirect,
         }
     }
+}
+
+/// The limit of a server that can handle only so many requests at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overload {
+    /// The largest number of requests in flight that are executed. Further ones are refused at once.
+    pub above: usize,
+    /// How they are refused.
+    pub refusal: Overloaded,
+}
+
+/// How a server refuses a request because it has too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overloaded {
+    /// 503 `SlowDown`.
+    SlowDown,
+    /// 503 `ServiceUnavailable`.
+    Unavailable,
+    /// 429 `TooManyRequests`.
+    TooMany,
+    /// The connection is reset.
+    Reset,
 }
 
 /// The order in which keys are listed.

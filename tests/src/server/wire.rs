@@ -33,7 +33,7 @@ use super::{
     operation::{self, Operation, Target},
     record::{InFlight, Record},
     region::{self, Elsewhere},
-    settings::{CopyEtag, Settings, SharedSettings},
+    settings::{CopyEtag, Overloaded, Settings, SharedSettings},
     state::{Properties, State, StoredObject},
     tls::{self, Identity, Stream},
 };
@@ -124,6 +124,15 @@ impl Wire {
         let target = Target::of(request.method(), request.uri(), request.headers());
         let in_flight = self.record.arrival(&target);
         let fault = self.faults.answer(&target);
+        if let Some(overload) = settings.overload.filter(|overload| in_flight.position() > overload.above) {
+            let (status, code) = match overload.refusal {
+                Overloaded::SlowDown => (StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+                Overloaded::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+                Overloaded::TooMany => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+                Overloaded::Reset => return break_connection(reset),
+            };
+            return refuse(request, status, code, in_flight).await;
+        }
         tokio::time::sleep(settings.latency).await;
         if let Some((status, code)) = habits::refusal(request.method(), request.headers(), settings) {
             return refuse(request, status, code, in_flight).await;

@@ -49,7 +49,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) allow_empty: bool,
 
     #[command(flatten)]
-    concurrency: ConcurrencyArgs,
+    pub(crate) concurrency: ConcurrencyArgs,
 
     #[command(flatten)]
     pub(crate) safety: SafetyArgs,

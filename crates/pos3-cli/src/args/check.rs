@@ -56,7 +56,7 @@ pub(crate) struct CheckArgs {
     pub(crate) quiet: bool,
 
     #[command(flatten)]
-    concurrency: ConcurrencyArgs,
+    pub(crate) concurrency: ConcurrencyArgs,
 
     #[command(flatten)]
     filter: FilterArgs,

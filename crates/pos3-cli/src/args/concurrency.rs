@@ -3,12 +3,18 @@
 use clap::Args;
 use pos3::Budget;
 
-/// The limit of concurrent requests.
+/// The maximum number of concurrent requests. An S3 server that is overloaded gets fewer.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ConcurrencyArgs {
-    /// Send at most N requests at a time
+    /// Send at most N requests at a time to a server
     #[arg(short = 'j', long, value_name = "N", default_value_t = Budget::CONCURRENCY as u64, value_parser = requests)]
     concurrency: u64,
+}
+
+impl Default for ConcurrencyArgs {
+    fn default() -> Self {
+        Self { concurrency: Budget::CONCURRENCY as u64 }
+    }
 }
 
 fn requests(text: &str) -> Result<u64, String> {

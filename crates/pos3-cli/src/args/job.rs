@@ -18,7 +18,7 @@ pub(crate) struct JobArgs {
     pub(crate) to: Location,
 
     #[command(flatten)]
-    concurrency: ConcurrencyArgs,
+    pub(crate) concurrency: ConcurrencyArgs,
 
     #[command(flatten)]
     filter: FilterArgs,

@@ -8,7 +8,7 @@ use pos3::{Error, Location, PlanFileError, PlanHeader, PlanReader, Stop, Sync, S
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
-use super::registry;
+use super::limited_registry;
 use super::sync::with_backup;
 use crate::args::{ApplyArgs, Show};
 use crate::command_error::CommandError;
@@ -77,7 +77,7 @@ async fn perform(
 async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {
     let sides = [&header.source, &header.target];
     let locations: Vec<&Location> = sides.into_iter().chain(&args.safety.backup_dir).collect();
-    let registry = registry(&args.s3, warnings, header.symlinks, &locations)?;
+    let registry = limited_registry(&args.s3, warnings, header.symlinks, &locations, args.concurrency)?;
     let sync = Sync::of_plan(&registry, header, options).await?.with_missing_source(args.allow_empty);
     with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await
 }

@@ -8,7 +8,7 @@ mod report;
 use pos3::{CancellationToken, Error, FileProvider, Stop, Sync, SyncOptions};
 use serde::Serialize;
 
-use super::registry;
+use super::limited_registry;
 use crate::args::{CheckArgs, Show};
 use crate::command_error::{CommandError, Purpose};
 use crate::exit::Exit;
@@ -79,7 +79,7 @@ async fn open(
     warnings: &Warnings,
     cancel: CancellationToken,
 ) -> Result<Sync, Error> {
-    let registry = registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to])?;
+    let registry = limited_registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to], args.concurrency)?;
     let registry = registry.with("file", FileProvider::default().with_symlinks_of_both(args.symlinks()));
     let sync = Sync::open(&registry, &args.from, &args.to, options).await?;
     Ok(sync.with_missing_source(args.allow_empty).with_missing_target(args.allow_empty).with_cancel(cancel))

@@ -8,7 +8,7 @@ mod words;
 use pos3::{Error, Explanation, Key, Outcome, Stop, Sync, SyncOptions};
 use serde::Serialize;
 
-use super::{registry, state};
+use super::{limited_registry, state};
 use crate::args::{ExplainArgs, Show};
 use crate::command_error::{CommandError, Purpose};
 use crate::exit::Exit;
@@ -65,7 +65,7 @@ async fn perform(
     warnings: &Warnings,
 ) -> Result<Result<Explanation, Stop>, Error> {
     let (from, to) = (&args.job.from, &args.job.to);
-    let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
+    let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to], args.job.concurrency)?;
     let sync = Sync::open(&registry, from, to, options).await?;
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
     let sync = sync.with_state(state);

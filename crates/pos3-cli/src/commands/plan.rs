@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
 use super::sync::{plan, warn_of_nothing};
-use super::{registry, state};
+use super::{limited_registry, state};
 use crate::args::{PlanArgs, Show};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
@@ -58,7 +58,7 @@ async fn perform(
     signals: &Signals,
 ) -> Result<(Outcome, Registry), Error> {
     let (from, to) = (&args.job.from, &args.job.to);
-    let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to])?;
+    let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to], args.job.concurrency)?;
     if let Some(path) = args.file() {
         registry.own_files().add(path);
     }

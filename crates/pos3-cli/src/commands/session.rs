@@ -2,7 +2,7 @@
 
 use pos3::{Error, Location, OwnFiles, Registry, Session, SessionBuilder, SessionError, StateDirectory, Symlinks};
 
-use super::{registry, state};
+use super::{limited_registry, state};
 use crate::args::SessionArgs;
 use crate::warnings::Warnings;
 
@@ -20,7 +20,8 @@ impl<'a> Sessions<'a> {
         warnings: &Warnings,
         locations: &[&Location],
     ) -> Result<Self, SessionError> {
-        let registry = registry(&args.s3, warnings, Symlinks::Skip, locations).map_err(Error::from)?;
+        let registry =
+            limited_registry(&args.s3, warnings, Symlinks::Skip, locations, args.concurrency).map_err(Error::from)?;
         let state = match StateDirectory::required_from_env() {
             Ok(directory) => Some(directory),
             Err(_) if args.no_manifest => None,

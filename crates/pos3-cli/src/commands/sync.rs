@@ -6,7 +6,7 @@ use pos3::{Error, Location, Registry, Stop, Sync, SyncOptions};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
-use super::{registry, state};
+use super::{limited_registry, state};
 use crate::args::{Show, SyncArgs};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
@@ -53,7 +53,7 @@ async fn perform(
 ) -> Result<Outcome, Error> {
     let (from, to) = (&args.job.from, &args.job.to);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
-    let registry = registry(&args.job.s3, warnings, args.job.symlinks(), &locations)?;
+    let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &locations, args.job.concurrency)?;
     let Some(sync) = signals.unless_signalled(Sync::open(&registry, from, to, options)).await else {
         return Ok(Outcome::of_plan(Err(Stop::Cancelled)));
     };

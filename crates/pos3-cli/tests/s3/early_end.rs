@@ -9,7 +9,7 @@ use super::{BUCKET, Cloud};
 use crate::program::Ended;
 
 /// Requests that may still be sent once the failure is known: as many as are in flight, and a few more.
-const IN_FLIGHT: usize = 80;
+const IN_FLIGHT: usize = 272;
 
 fn with_files(count: usize) -> Cloud {
     let cloud = Cloud::new(&[("d/", "")]);

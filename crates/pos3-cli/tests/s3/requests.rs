@@ -24,3 +24,32 @@ fn retried_requests_are_on_the_bill_too() {
     assert_eq!(code, 0, "{told}");
     assert_eq!(cloud.requests_as_told(&told), requests(&[("ListObjectsV2", 1), ("PutObject", 4)]));
 }
+
+#[test]
+fn no_run_sends_more_requests_at_once_than_allowed() {
+    let cloud = Cloud::new(&[]);
+    for (name, size) in (0..150).map(|number| (format!("d/{number:03}"), 10)).chain([("d/large".to_owned(), 20 << 20)])
+    {
+        let path = cloud.program.path(&name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, vec![7; size]).unwrap();
+        cloud.server.put(BUCKET, &format!("p/old {name}"), "x");
+        cloud.server.create_upload(BUCKET, &format!("p/open {name}"));
+    }
+    cloud.server.configure(|settings| {
+        settings.latency = std::time::Duration::from_millis(2);
+        settings.page_size = 20;
+    });
+    for arguments in [
+        &["sync", "d", "s3://data/p", "--delete", "--max-delete", "100%"][..],
+        &["sync", "s3://data/p", "there"],
+        &["sync", "s3://data/p", "s3://data/q"],
+        &["check", "d", "s3://data/q", "--download"],
+        &["upload", "s3://data/r", "--local", "d"],
+    ] {
+        cloud.server.reset_requests();
+        let ended = cloud.run(&[arguments, &["-j", "3"]].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(cloud.server.most_in_flight(), 3, "{arguments:?}");
+    }
+}

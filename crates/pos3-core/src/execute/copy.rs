@@ -66,9 +66,9 @@ impl Copy {
     }
 
     /// Makes the copy while it holds the slot. Fails if the target's entry no longer matches the plan.
-    pub(super) async fn run(self, slot: Slot) -> Copied {
+    pub(super) async fn run(self, mut slot: Slot) -> Copied {
         self.run.options.observer.event(&Event::Started(&self.action));
-        match self.copy(&self.source, self.target.as_ref()).await {
+        match self.copy(&self.source, self.target.as_ref(), &mut slot).await {
             Ok(stored) => self.done(stored, slot).await,
             Err(error) => self.not_made(error),
         }
@@ -144,7 +144,7 @@ impl Copy {
         Copied::Failed(failure)
     }
 
-    async fn copy(&self, source: &Entry, target: Option<&Entry>) -> Result<Stored> {
+    async fn copy(&self, source: &Entry, target: Option<&Entry>, slot: &mut Slot) -> Result<Stored> {
         let Run { options, target: tree, .. } = &*self.run;
         if options.preconditions == Preconditions::Strict {
             precondition::hold(&self.run.source, source, Operation::LookUp).await?;
@@ -163,7 +163,7 @@ impl Copy {
             };
             if kind_of(&error) == FailureKind::Changed {
                 let Some(pause) = pauses.next() else { return Err(error) };
-                tokio::time::sleep(*pause).await;
+                slot.pause(&options.budget, *pause).await;
                 source = self.run.source.look_up(&source.key, Operation::Read).await?;
             } else if error.kind() == ErrorKind::Integrity && error.is_temporary() && damaged < DAMAGED {
                 damaged += 1;

@@ -15,12 +15,6 @@ use crate::plan::{Action, Permit, Plan};
 use crate::report::{FailedAction, FailureKind, Stop};
 use crate::store::{DeleteKey, Result, Slot};
 
-/// The number of entries of one batch that are looked up and backed up in parallel.
-const LOOKING: usize = 16;
-
-/// The largest number of batch requests in flight. Each of them makes the server delete up to a thousand keys.
-const BATCHES: usize = 8;
-
 /// Whether everything was done, or something failed or was withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -82,7 +76,7 @@ fn widest(run: &Run) -> usize {
     match capabilities.delete_batch {
         _ if !capabilities.is_flat() => 1,
         0 | 1 => run.options.budget.concurrency(),
-        _ => run.options.budget.concurrency().min(BATCHES),
+        _ => run.options.budget.delete_batches(),
     }
 }
 
@@ -126,7 +120,7 @@ async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
         return (Vec::new(), batch);
     }
     let preparing: Vec<_> = batch.iter().map(|entry| prepare_one(run, entry, looks)).collect();
-    let prepared: Vec<Result<()>> = stream::iter(preparing).buffered(LOOKING).collect().await;
+    let prepared: Vec<Result<()>> = stream::iter(preparing).buffered(run.options.budget.concurrency()).collect().await;
     let (mut answers, mut ready) = (Vec::new(), Vec::with_capacity(batch.len()));
     for (entry, prepared) in batch.into_iter().zip(prepared) {
         match prepared {

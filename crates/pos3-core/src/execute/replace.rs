@@ -67,7 +67,7 @@ impl Executor {
             let begun = match replacement {
                 Ok(Replacement { copy, staged: Some(name) }) => {
                     begun_staging += 1;
-                    self.begin(course, |slot| copy.stage(name, slot)).await
+                    self.begin(course, copy.source.size, |slot| copy.stage(name, slot)).await
                 }
                 Ok(Replacement { copy, staged: None }) => {
                     self.look_at_source(&copy.source.key, course).await;

@@ -27,13 +27,11 @@ use crate::listing::{Listing, Order};
 use crate::manifest::{Recorder, Row, Rows};
 use crate::options::{Deletable, Deletion, Objection, Overwritable, SyncOptions, UnmatchedPatterns, WithheldDeletes};
 use crate::spill::{self, Spill, SpillError};
+use crate::store::Budget;
 use crate::tree::Tree;
 
 use contents::{Judged, Question, Sides, join};
 use records::learn;
-
-/// The most files read at once while the plan keeps its order.
-const READING: usize = 16;
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -74,7 +72,7 @@ pub struct Planner {
     /// The last protected directory of either side. What is below it is unknown.
     unseen: Option<Key>,
     waiting: VecDeque<Waiting>,
-    reading: usize,
+    budget: Budget,
     memory: usize,
     extra: Extra,
     replacing: Spill<Action>,
@@ -143,7 +141,7 @@ impl Planner {
             stray: Stray::default(),
             observer: options.observer.clone(),
             waiting: VecDeque::new(),
-            reading: READING.min(options.budget.concurrency()),
+            budget: options.budget.clone(),
             memory: options.plan_memory,
             extra: Extra::with_memory(options.plan_memory),
             replacing: Spill::with_limit(options.plan_memory),
@@ -223,7 +221,7 @@ impl Planner {
 
     /// Reads on until an action is at the front, or enough files are being read.
     async fn fill(&mut self) -> Result<(), PlanError> {
-        while !matches!(self.waiting.front(), Some(Waiting::Made(_))) && self.waiting.len() < self.reading {
+        while !matches!(self.waiting.front(), Some(Waiting::Made(_))) && self.waiting.len() < self.budget.reads() {
             let Some(merge) = &mut self.merge else { return Ok(()) };
             match merge.next().await.map_err(PlanError::Listing)? {
                 Some(diff) => {
@@ -354,9 +352,14 @@ impl Planner {
         Sides { source: self.source.clone(), target: self.target.clone() }
     }
 
-    /// Queues what reading contents will lead to.
+    /// Queues what reading contents will lead to. It has a slot of the budget.
     fn read(&mut self, judging: impl Future<Output = Judged> + Send + 'static) {
-        self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(tokio::spawn(judging))));
+        let budget = self.budget.clone();
+        let reading = async move {
+            let _slot = budget.slot().await;
+            judging.await
+        };
+        self.waiting.push_back(Waiting::Reading(AbortOnDropHandle::new(tokio::spawn(reading))));
     }
 
     /// Queues an action; what replaces something waits for the deletes.

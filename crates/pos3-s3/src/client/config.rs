@@ -13,6 +13,7 @@ use object_store::client::HttpClient;
 use object_store::{CredentialProvider, StaticCredentialProvider, aws::AwsCredential};
 use pos3_core::{Url, without_userinfo};
 
+use super::limit::RequestLimit;
 use super::uri::Endpoint;
 
 /// The smallest part that S3 accepts, in bytes. The last part may be smaller.
@@ -37,6 +38,8 @@ pub struct S3Config {
     pub(crate) multipart_threshold: u64,
     pub(crate) copy_limit: u64,
     pub(crate) list_page: Option<u16>,
+    pub(crate) request_limit: Option<RequestLimit>,
+    pub(crate) fan_out: usize,
     pub(crate) attempts: u32,
     pub(crate) longest_pause: Duration,
     pub(crate) connect_timeout: Duration,
@@ -218,6 +221,8 @@ impl S3Config {
             multipart_threshold: 16 << 20,
             copy_limit: LARGEST_PART,
             list_page: None,
+            request_limit: None,
+            fan_out: 16,
             attempts: super::retry::USUAL,
             longest_pause: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(10),
@@ -320,6 +325,22 @@ impl S3Config {
     #[must_use]
     pub fn with_list_page(mut self, keys: u16) -> Self {
         self.list_page = Some(keys.max(1));
+        self
+    }
+
+    /// Sets the limit of the requests in flight. Several clients of one server should share one limit. Default: a limit
+    /// of its own, with the maximum of a default [`Budget`](pos3_core::Budget).
+    #[must_use]
+    pub fn with_request_limit(mut self, limit: RequestLimit) -> Self {
+        self.request_limit = Some(limit);
+        self
+    }
+
+    /// Sets how many requests one call for many keys has in flight: deletes, lookups before deletes, and aborts; at least
+    /// one. Default: 16.
+    #[must_use]
+    pub fn with_fan_out(mut self, requests: usize) -> Self {
+        self.fan_out = requests.max(1);
         self
     }
 

@@ -32,6 +32,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
 use super::config::{S3Config, S3ConfigError};
+use super::limit::Activity;
 use super::stream::Streamed;
 
 /// The maximum size of one read from or write to a socket, in bytes. It is large enough that a bulk transfer needs few
@@ -132,7 +133,8 @@ where
         let patience = request.extensions().get::<Patience>().map_or(self.patience, |patience| patience.0);
         let sent = Arc::new(Sent::default());
         let streamed = request.extensions().get::<Streamed>().cloned();
-        let answer = self.client.request(request.map(|body| Upload::new(body, streamed, sent.clone())));
+        let activity = request.extensions().get::<Activity>().cloned();
+        let answer = self.client.request(request.map(|body| Upload::new(body, streamed, sent.clone(), activity)));
         pin_mut!(answer);
         let mut seen = 0;
         loop {
@@ -179,6 +181,8 @@ struct Upload {
     /// The number of bytes that have not been passed on yet.
     left: u64,
     sent: Arc<Sent>,
+    /// The place of the request among those in flight.
+    activity: Option<Activity>,
 }
 
 /// The progress of a request body.
@@ -196,12 +200,21 @@ enum Source {
 }
 
 impl Upload {
-    fn new(body: HttpRequestBody, streamed: Option<Streamed>, sent: Arc<Sent>) -> Self {
+    fn new(body: HttpRequestBody, streamed: Option<Streamed>, sent: Arc<Sent>, activity: Option<Activity>) -> Self {
         let (left, body) = match streamed {
             Some(streamed) => (streamed.size(), Source::Streamed(streamed.pieces())),
             None => (body.content_length() as u64, Source::Held(body)),
         };
-        Self { body, piece: Bytes::new(), left, sent }
+        Self { body, piece: Bytes::new(), left, sent, activity }
+    }
+
+    fn set_starved(&self, is_starved: bool) {
+        self.sent.is_starved.store(is_starved, Ordering::Relaxed);
+        match &self.activity {
+            Some(activity) if is_starved => activity.waits_for_program(),
+            Some(activity) => activity.waits_for_server(),
+            None => {}
+        }
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
@@ -224,7 +237,7 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         if self.piece.is_empty() {
             let piece = self.poll_piece(context);
-            self.sent.is_starved.store(piece.is_pending(), Ordering::Relaxed);
+            self.set_starved(piece.is_pending());
             match ready!(piece) {
                 Some(Ok(piece)) => self.piece = piece,
                 other => return Poll::Ready(other.map(|piece| piece.map(Frame::data))),

@@ -54,7 +54,7 @@ impl S3Client {
             (Ok(uri), Some(host)) => Request::new(S3Operation::ListObjectsV2, host, uri),
             _ => return refusal,
         };
-        match self.attempt_at(self.0.clock.now(), signer, counters, &question).await {
+        match self.attempt_in(self.slot().await, self.0.clock.now(), signer, counters, &question).await {
             Err(Failure::Refused(told)) if told.status == refusal.status => told,
             _ => refusal,
         }

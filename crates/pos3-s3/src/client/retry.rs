@@ -143,6 +143,12 @@ impl Brake {
             sleep_until(until + random_up_to(left / 4)).await;
         }
     }
+
+    /// Returns true if requests are delayed.
+    pub(crate) fn is_held(&self) -> bool {
+        let until = self.until.load(Ordering::Relaxed);
+        until > 0 && self.start + Duration::from_millis(until) > Instant::now()
+    }
 }
 
 /// Returns a random duration. The random hash keys of the standard library are good enough to spread requests.
@@ -211,8 +217,9 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::ZERO);
         brake.hold(Duration::from_secs(5));
         brake.hold(Duration::from_secs(2));
+        assert!(brake.is_held());
         brake.wait().await;
-        assert!(start.elapsed() >= Duration::from_millis(4999));
+        assert!(start.elapsed() >= Duration::from_millis(4999) && !brake.is_held());
         let held = start.elapsed();
         brake.wait().await;
         assert_eq!(start.elapsed(), held);

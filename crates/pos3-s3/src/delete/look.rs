@@ -9,7 +9,6 @@ use std::ops::Bound;
 use futures::{StreamExt, stream};
 use pos3_core::{DeleteKey, ErrorKind, Key, Seen};
 
-use super::PARALLEL_SINGLE;
 use crate::bucket::Bucket;
 use crate::error::Failure;
 
@@ -50,7 +49,7 @@ impl Bucket {
         let mut standings = Standings::new();
         self.look_by_pages(&mut wanted, &mut standings).await?;
         let looks: Vec<_> = wanted.into_values().map(|(key, seen)| self.look_singly(key, seen)).collect();
-        standings.extend(stream::iter(looks).buffer_unordered(PARALLEL_SINGLE).collect::<Vec<_>>().await);
+        standings.extend(stream::iter(looks).buffer_unordered(self.client.config().fan_out).collect::<Vec<_>>().await);
         Ok(standings)
     }
 

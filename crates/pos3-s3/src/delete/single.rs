@@ -4,7 +4,6 @@ use futures::{StreamExt, stream};
 use http::header::IF_MATCH;
 use pos3_core::{DeleteKey, ErrorKind, Key, Operation, Result, StoreError};
 
-use super::PARALLEL_SINGLE;
 use super::document::{Conditions, etag_of};
 use super::look::Standing;
 use crate::bucket::{Bucket, check_key};
@@ -15,7 +14,7 @@ use crate::operation::S3Operation;
 impl Bucket {
     pub(super) async fn delete_singly(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let requests: Vec<_> = keys.iter().map(|asked| self.delete_one(asked)).collect();
-        stream::iter(requests).buffered(PARALLEL_SINGLE).collect().await
+        stream::iter(requests).buffered(self.client.config().fan_out).collect().await
     }
 
     pub(super) async fn delete_one(&self, asked: &DeleteKey) -> Result<()> {

@@ -27,6 +27,12 @@ pub(super) fn server(endpoint: &str) -> String {
     Parts::of(endpoint).server()
 }
 
+/// Returns the server that the requests of a client are sent to. Amazon has one in each region, and an overload of one
+/// says nothing about the others.
+pub(super) fn of_requests(endpoint: Option<&str>, region: Option<&str>) -> String {
+    endpoint.map_or_else(|| format!("{AMAZON}{}", region.unwrap_or_default()), server)
+}
+
 /// Returns the host of a server, with its port and path, as plan files and messages contain it.
 pub(super) fn host(server: &str) -> &str {
     match server {

@@ -39,6 +39,21 @@ fn told(error: &Error) -> String {
 }
 
 #[tokio::test]
+async fn clients_of_one_server_share_a_limit() {
+    let provider = S3Provider::new(settings()).with_profiles(profiles()).with_concurrency(7);
+    let limit = |location: &str| {
+        let location: Location = location.parse().unwrap();
+        let (_, selected) = provider.selected(&location).unwrap();
+        provider.client(&location, selected).unwrap().client.request_limit().clone()
+    };
+    let [default, same, other, twin] = ["s3://b", "s3://same@c", "s3://other@b", "s3://twin@b"].map(limit);
+    assert_eq!((default.most(), other.most()), (7, 7));
+    assert!(default.is_same(&same) && other.is_same(&twin) && !default.is_same(&other));
+    let amazon = |region| server::of_requests(None, region);
+    assert_ne!(amazon(Some("eu-west-1")), amazon(Some("us-east-1")), "each region is a server of its own");
+}
+
+#[tokio::test]
 async fn nested_prefixes_of_one_server_are_refused() {
     let registry = registry(S3Provider::new(settings()).with_profiles(profiles()));
     for (from, to, overlap) in [

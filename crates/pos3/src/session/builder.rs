@@ -118,7 +118,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Sets the largest number of requests in flight, for all registrations together. Default: 64.
+    /// Sets how many copies and parts are in progress at once, for all registrations together. Default: 256. The number
+    /// of requests to an S3 server is limited by [`S3Provider::with_concurrency`](crate::S3Provider::with_concurrency).
     #[must_use]
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.budget = Budget::new(requests, Budget::BYTES);
