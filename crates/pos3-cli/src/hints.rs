@@ -9,7 +9,7 @@ mod store;
 use std::io;
 use std::sync::OnceLock;
 
-use pos3::{Location, StoreError};
+use pos3::{ConflictingPair, Location, StoreError};
 use rustix::io::Errno;
 
 use crate::shell::quoted;
@@ -82,6 +82,16 @@ fn without_concurrency(hint: &str) -> &str {
         None if hint == FEWER_REQUESTS => LATER,
         None => hint,
     }
+}
+
+/// Returns the hint for a file and an object that are in conflict. The upload of the whole location would also replace
+/// objects that are newer than their files.
+pub(crate) fn for_conflict(pair: &ConflictingPair) -> String {
+    let (program, remote, local) = (name::name(), quoted(&pair.remote), quoted(&pair.local));
+    format!(
+        "compare the two; to use the object, delete the local file; to use the local file: {program} upload {remote} \
+         --local {local}"
+    )
 }
 
 /// Returns the hint for a location without keys.

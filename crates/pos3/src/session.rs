@@ -260,6 +260,19 @@ impl Session {
         self.inner.registrations().iter().map(|registration| Status::of(registration)).collect()
     }
 
+    /// Calls `start`, which starts a process that writes to the outputs. The outputs stay marked as unsaved until this
+    /// process and its children have ended, even if this process is killed before. So an upload by another session does
+    /// not remove the mark while they may still write.
+    ///
+    /// Other processes that this program starts during the call have the same effect.
+    pub fn start_writer<T>(&self, start: impl FnOnce() -> T) -> T {
+        let uploads = self.inner.uploads();
+        uploads.iter().for_each(|registration| unsaved::inherited(registration, true));
+        let started = start();
+        uploads.iter().for_each(|registration| unsaved::inherited(registration, false));
+        started
+    }
+
     /// Detects a location that cannot be used, such as a bucket that does not exist, before any work starts.
     async fn look_at(&self, remote: &str, profile: Option<&str>) -> Result<(), SessionError> {
         match self.inner.locate(remote, profile)? {

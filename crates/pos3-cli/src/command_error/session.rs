@@ -51,9 +51,10 @@ pub(super) fn message(error: &SessionError) -> String {
 pub(super) fn hint(error: &SessionError) -> Option<String> {
     match error {
         SessionError::Open(error) => hints::for_error(error),
-        SessionError::Transfer { report, .. } => match &report.0.stopped {
-            Some(stop) => hints::for_stop(stop),
-            None => hints::for_report(&report.0, hints::EXCLUDE),
+        SessionError::Transfer { report, conflicts, .. } => match (&report.0.stopped, conflicts.first()) {
+            (Some(stop), _) => hints::for_stop(stop),
+            (None, Some(pair)) if report.0.failed.is_empty() => Some(hints::for_conflict(pair)),
+            (None, _) => hints::for_report(&report.0, hints::EXCLUDE),
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
         SessionError::Missing { location } => Some(hints::for_nothing(location)),

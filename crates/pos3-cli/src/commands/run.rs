@@ -133,7 +133,8 @@ impl<'a> Run<'a> {
         let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
         self.drop_early_notices();
         let descendants = Descendants::adopt();
-        let mut program = match Program::start(&self.args.command, variables) {
+        let started = mirror.session().start_writer(|| Program::start(&self.args.command, variables));
+        let mut program = match started {
             Ok(program) => program,
             Err(error) => {
                 mirror.discard();

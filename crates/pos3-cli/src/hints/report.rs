@@ -64,12 +64,10 @@ pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
         let stale = report.failed.stale() > 0;
         let conflict = report.skipped.any(SkipReason::is_conflict);
-        let upload = format!(
-            "compare the two; to use the object, delete the local file; to use the local file, upload it with '{} upload'",
-            name::name()
-        );
         let advice = match (conflict, clash, stale) {
-            (true, ..) => &upload,
+            (true, ..) => {
+                "compare the two; to use the object, delete the local file; to use the local file, upload only this file"
+            }
             (false, true, _) => {
                 "a disk cannot hold a file and a directory of one name; use --exclude to choose one, or --delete where \
                  only the target has the other"

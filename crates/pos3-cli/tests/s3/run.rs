@@ -202,7 +202,7 @@ fn a_directory_that_the_program_emptied_deletes_nothing_and_is_no_failure() {
     for (more, said, left) in [
         (
             None,
-            "2 files not deleted because the directory is empty (only the run that empties it deletes them, with --allow-empty)\n",
+            "2 files not deleted because the directory has no file (only the run that empties it deletes them, with --allow-empty)\n",
             &["out/a", "out/b"][..],
         ),
         (Some("--allow-empty"), "2 files deleted\n", &[]),

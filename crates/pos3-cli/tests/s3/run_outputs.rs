@@ -169,7 +169,7 @@ fn a_later_run_deletes_nothing_for_a_directory_that_an_earlier_one_emptied() {
     let made = run(&cloud, &sh(&line, r#"echo 1 > "$POS3_PATH_OUT/a""#));
     assert_eq!(made.code, Some(0), "{made:?}");
     let emptied = run(&cloud, &sh(&line, r#"rm "$POS3_PATH_OUT/a""#));
-    let said = "1 file not deleted because the directory is empty (only the run that empties it deletes them, with \
+    let said = "1 file not deleted because the directory has no file (only the run that empties it deletes them, with \
                 --allow-empty)\n";
     assert!(emptied.err.contains(said), "{}", emptied.err);
     for script in ["true", r#"echo 2 > "$POS3_PATH_OUT/b""#] {

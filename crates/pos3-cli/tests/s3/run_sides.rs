@@ -56,7 +56,8 @@ fn what_was_not_uploaded_is_not_overwritten_when_the_state_is_lost() {
         let pair = format!("'{}' and 's3://data/c/model' conflict: ", local(&cloud, "model").display());
         assert!(ended.err.contains(&pair) && ended.err.contains("\nhint: compare the two; "), "{}", ended.err);
         assert!(ended.err.contains("pos3 does not know which one is newer"), "{}", ended.err);
-        assert!(ended.err.contains("to use the local file, upload it with 'pos3-cli upload'"), "{}", ended.err);
+        let upload = format!("pos3-cli upload 's3://data/c/model' --local '{}'\n", local(&cloud, "model").display());
+        assert!(ended.err.contains(&upload), "{}", ended.err);
         assert_eq!(fs::read_to_string(local(&cloud, "model")).unwrap(), "step-002\n");
         assert_eq!(stored(&cloud, "c/model").unwrap(), "step-001\n");
 

@@ -1,6 +1,7 @@
 //! Marks of unsaved output: no download overwrites or deletes what a session did not upload, whatever else happened.
 
 use std::fs;
+use std::time::Duration;
 
 use pos3_tests::server::{Answer, Fault, Operation};
 
@@ -29,6 +30,34 @@ fn assert_kept(cloud: &Cloud, line: &[&str]) {
     assert!(ended.err.contains("output of an earlier run, and is not known to be stored"), "{line:?}: {}", ended.err);
     let found = (here(cloud, "f"), here(cloud, "new"));
     assert_eq!(found, (Some("ours\n".to_owned()), Some("ours\n".to_owned())), "{line:?}");
+}
+
+/// As long as a process of the program runs, it may write more. Nothing that other sessions upload meanwhile is all of it.
+#[test]
+fn a_program_that_outlives_pos3_keeps_its_mark() {
+    let slow = r#"trap 'until [ -e go ]; do sleep 0.05; done; echo last > "$POS3_PATH_C/f"; exit 0' TERM
+                  echo first > "$POS3_PATH_C/f"; echo written; while :; do sleep 0.05; done"#;
+    let behind = r#"(until [ -e go ]; do sleep 0.05; done; echo last > "$POS3_PATH_C/f") > log 2>&1 &
+                    echo first > "$POS3_PATH_C/f"; echo written; while :; do sleep 0.05; done"#;
+    for (script, upload) in [
+        (slow, &["run", "--sync", "c=s3://data/p/c", "--", "true"][..]),
+        (slow, &["upload", "s3://data/p/c", "-q"]),
+        (behind, &["upload", "s3://data/p/c", "-q"]),
+    ] {
+        let cloud = Cloud::new(&[]);
+        let mut child = start(&cloud, &sh(&SYNC, script));
+        wait_for(&mut child, "written");
+        kill("-KILL", &child);
+        child.wait().unwrap();
+        let uploaded = run(&cloud, upload);
+        assert_eq!((uploaded.code, stored(&cloud, "p/c/f").as_deref()), (Some(0), Some("first\n")), "{uploaded:?}");
+        fs::write(cloud.program.path("go"), "").unwrap();
+        let is_written = || here(&cloud, "f").as_deref() == Some("last\n");
+        (0..600).take_while(|_| !is_written()).for_each(|_| std::thread::sleep(Duration::from_millis(50)));
+        let ended = run(&cloud, &["download", "s3://data/p/c"]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(is_written(), "{ended:?}");
+    }
 }
 
 #[test]

@@ -43,10 +43,28 @@ async fn a_directory_that_was_emptied_is_told_and_no_error() {
     assert_eq!(world.keys().await, ["out/a", "out/b", "out/theirs"]);
     let told = warnings.0.lock().unwrap().clone();
     let expected = format!(
-        "'memory://b/out': '{}' is empty now, so the objects of its missing files were not deleted: 2 files",
+        "'memory://b/out': '{}' has no file now, so the objects of its missing files were not deleted: 2 files",
         out.display()
     );
     assert_eq!(told, [expected], "once");
+}
+
+/// What remains in such a directory is uploaded and reported as usual.
+#[tokio::test]
+async fn what_is_left_in_a_directory_without_files_is_told() {
+    let world = World::new();
+    let session = world.session();
+    let out = session.upload("memory://b/out", deleting()).await.unwrap();
+    write(&out, "a", "1");
+    session.flush().await.unwrap();
+    empty(&out);
+    fs::create_dir(out.join("new")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", out.join("link")).unwrap();
+    let ending = session.close().await;
+    let ended = &ending.uploads[0];
+    assert_eq!((ended.withheld(), ended.is_uploaded()), (1, false), "{ending:?}");
+    assert_eq!(ended.left_out.iter().map(|left| left.key.as_str()).collect::<Vec<_>>(), ["link"]);
+    assert_eq!(world.keys().await, ["out/a", "out/new/"]);
 }
 
 #[tokio::test]

@@ -156,32 +156,44 @@ impl Deletes {
         if self.mode == RemoteDelete::Mirror { transfer } else { transfer.deleting_only_seen() }
     }
 
-    /// Returns true if a guard refused the deletes because there are too many or because a listing cannot be trusted.
-    /// The copies should then be made anyway: waiting for a decision by the user could lose output together with its
-    /// machine.
-    pub(super) fn are_refused_alone(&self, report: &Report) -> bool {
-        let Some(Stop::Refused(refusal)) = &report.stopped else { return false };
-        let is_about_deletes = matches!(refusal, Refusal::TooManyDeletes { .. } | Refusal::Unreliable { .. });
-        self.mode == RemoteDelete::Seen && is_about_deletes
+    /// Returns the refusal if a guard refused only the deletes: there are too many, a listing cannot be trusted, or the
+    /// directory has no file any more. The copies should then be made anyway: waiting for a decision by the user could
+    /// lose output together with its machine.
+    pub(super) fn refused_alone(&self, report: &mut Report) -> Option<Refusal> {
+        match report.stopped.take() {
+            Some(Stop::Refused(refusal)) if self.mode == RemoteDelete::Seen && is_about_deletes(&refusal) => {
+                Some(refusal)
+            }
+            other => {
+                report.stopped = other;
+                None
+            }
+        }
     }
 
-    /// Removes the refusal from the report of an upload whose directory was emptied. There was nothing to copy, and
-    /// withholding the deletes loses nothing.
-    pub(super) fn without_refusal(&self, registration: &Registration, mut report: Report) -> Report {
-        let emptied = |refusal: &Refusal| matches!(refusal, Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. });
-        let is_emptied = matches!(&report.stopped, Some(Stop::Refused(refusal)) if emptied(refusal));
-        if self.mode == RemoteDelete::Seen && is_emptied {
-            report.stopped = None;
-            report.withheld = self.doomed.count();
-            let state = if registration.local.exists() { "empty" } else { "gone" };
-            report.warnings.push(format!(
-                "'{}' is {state} now, so the objects of its missing files were not deleted: {}",
-                registration.local.display(),
-                files(report.withheld),
-            ));
+    /// Adds a refusal of the deletes to the report of an upload without them. A directory that was emptied is not an
+    /// error, because withholding the deletes loses nothing.
+    pub(super) fn add_refusal(&self, registration: &Registration, refusal: Refusal, report: &mut Report) {
+        report.withheld = self.doomed.count();
+        if !is_about_emptiness(&refusal) {
+            report.stopped = report.stopped.take().or(Some(Stop::Refused(refusal)));
+            return;
         }
-        report
+        let state = if registration.local.exists() { "has no file" } else { "is gone" };
+        report.warnings.push(format!(
+            "'{}' {state} now, so the objects of its missing files were not deleted: {}",
+            registration.local.display(),
+            files(report.withheld),
+        ));
     }
+}
+
+fn is_about_deletes(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::TooManyDeletes { .. } | Refusal::Unreliable { .. }) || is_about_emptiness(refusal)
+}
+
+fn is_about_emptiness(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. })
 }
 
 /// Returns true if an object has not changed since both sides were last known to be equal.

@@ -146,17 +146,15 @@ pub(super) async fn upload_watched(
         }
     };
     let mut report = perform(deletes.allow(options.clone(), registration)).await;
-    if deletes.are_refused_alone(&report) {
-        let refused = report.stopped;
+    if let Some(refusal) = deletes.refused_alone(&mut report) {
         report = perform(options).await;
-        report.stopped = report.stopped.or(refused);
+        deletes.add_refusal(registration, refusal, &mut report);
     }
     let is_hurried = inner.course.has_deadline() && matches!(report.stopped, Some(Stop::Cancelled));
     if is_hurried && watch.is_some_and(Watch::is_done) {
         // The time was over after all copies had been made. Only deletes remain, which are counted.
         report.stopped = None;
     }
-    let report = deletes.without_refusal(registration, report);
     finished(inner, registration, held, &ends, report).map(Some)
 }
 

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use pos3_core::{Event, Key};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::inner::{Inner, absolute};
 use super::registration::Registration;
@@ -34,13 +35,13 @@ pub(super) const MARKS: &str = ".pos3-unsaved";
 const ELSEWHERE: &str = "unsaved";
 
 /// The mark of a running session. Its files are locked until it is dropped, so other processes see that the session
-/// still runs.
+/// still runs. Processes that [inherit](inherited) the locks keep them until they end.
 #[derive(Debug)]
 pub(super) struct Mark {
     files: Vec<PathBuf>,
     /// The marks that ended sessions left at this path and below it. They are removed with this one.
     left: Vec<PathBuf>,
-    _locks: Vec<File>,
+    locks: Vec<File>,
 }
 
 /// The parts of a directory that have unsaved output.
@@ -97,12 +98,12 @@ pub(super) async fn mark(inner: &Inner, registration: &Registration) {
         return;
     }
     let names = Names::of(registration, &registration.local);
-    let mut made = Mark { files: Vec::new(), left: Vec::new(), _locks: Vec::new() };
+    let mut made = Mark { files: Vec::new(), left: Vec::new(), locks: Vec::new() };
     for place in places(inner, &names) {
         match place.and_then(|place| place.mark()) {
             Ok((file, lock)) => {
                 made.files.push(file);
-                made._locks.push(lock);
+                made.locks.push(lock);
             }
             Err(error) => warn(
                 inner,
@@ -120,13 +121,24 @@ pub(super) async fn mark(inner: &Inner, registration: &Registration) {
     }
 }
 
+/// Sets whether processes that are started from now on inherit the locks of a mark. As long as such a process runs, it may
+/// write output, so its mark must not be treated as that of an ended session.
+pub(super) fn inherited(registration: &Registration, by_children: bool) {
+    let flags = if by_children { FdFlags::empty() } else { FdFlags::CLOEXEC };
+    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    for lock in mark.iter().flat_map(|mark| &mark.locks) {
+        // If this fails, the mark of a killed session can be removed while its program still runs.
+        let _not_inherited = fcntl_setfd(lock, flags);
+    }
+}
+
 /// Removes the mark of an output whose upload has stored everything, unless excluded files are not known to be stored.
 pub(super) async fn saved(registration: &Registration) {
     if !registration.kind.exclude().is_empty() && !unknown::are_none(registration).await {
         return;
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(Mark { files, left, _locks }) = mark {
+    if let Some(Mark { files, left, locks }) = mark {
         left.iter().chain(&files).for_each(|file| directory::remove(file));
     }
 }

@@ -94,7 +94,7 @@ impl Account<'_> {
             (None, Left::Some(_)) => "processes of the program still run",
             (None, Left::Unknown) => "processes of the program may still run",
             (None, Left::None) => {
-                "the directory is empty (only the run that empties it deletes them, with --allow-empty)"
+                "the directory has no file (only the run that empties it deletes them, with --allow-empty)"
             }
         }
     }
