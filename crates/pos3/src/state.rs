@@ -9,6 +9,7 @@
 
 mod database;
 mod directory;
+mod disks;
 mod error;
 mod lock;
 mod notes;
@@ -39,6 +40,7 @@ pub use opening::{Patience, StateHome, SyncState};
 
 use database::Database;
 use directory::OpenDirectory;
+use disks::DiskRecorder;
 use lock::Lock;
 use notes::Notes;
 use pair::{Pair, Place};
@@ -66,6 +68,7 @@ pub struct State {
 struct Store {
     writer: Writer,
     database: Arc<Database>,
+    disks: DiskRecorder,
     path: PathBuf,
     warning: Option<String>,
     _lock: Lock,
@@ -236,7 +239,7 @@ impl Store {
         let database = Arc::new(database);
         let writer = Writer::start(database.clone(), path.clone())
             .map_err(|source| StateError::Io { path: path.clone(), source })?;
-        Ok(Self { writer, database, path, warning, _lock: lock })
+        Ok(Self { writer, database, disks: DiskRecorder::new(pair.clone()), path, warning, _lock: lock })
     }
 }
 

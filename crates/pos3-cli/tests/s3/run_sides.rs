@@ -283,6 +283,37 @@ fn what_a_failed_run_left_replaces_nothing_that_others_stored_since_then() {
     }
 }
 
+/// A home directory on the network, and a cache at the same path on a disk of each machine.
+#[test]
+fn a_state_that_machines_share_makes_no_file_of_one_of_them_newer() {
+    let write = |text: &str| format!(r#"echo {text} > "$POS3_PATH_C/model""#);
+    type Touch = fn(&Cloud);
+    let chmod: Touch = |cloud| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(local(cloud, "model"), mode).unwrap();
+    };
+    let failed_run: Touch = |cloud| {
+        let script = r#"echo v1-and-more > "$POS3_PATH_C/model"; exit 3"#;
+        assert_eq!(run(cloud, &sh(&["--upload", "c=s3://data/c"], script)).code, Some(3));
+    };
+    for (touch, here) in [(chmod, "v1\n"), (failed_run, "v1-and-more\n")] {
+        let cloud = Cloud::new(&[]).with_objects(&[("c/model", "base")]);
+        let exchange = |from: &str, to: &str| {
+            fs::rename(cloud.program.path("cache"), cloud.program.path(from)).unwrap();
+            fs::create_dir_all(cloud.program.path(to)).unwrap();
+            fs::rename(cloud.program.path(to), cloud.program.path("cache")).unwrap();
+        };
+        assert_eq!(run(&cloud, &sh(&SYNC, &write("v1"))).code, Some(0));
+        exchange("one", "two");
+        assert_eq!(run(&cloud, &sh(&SYNC, &write("v2"))).code, Some(0));
+        exchange("two", "one");
+        touch(&cloud);
+        let ended = run(&cloud, &sh(&SYNC, "true"));
+        assert_eq!((ended.code, stored(&cloud, "c/model").as_deref()), (Some(1), Some("v2\n")), "{ended:?}");
+        assert_eq!(fs::read_to_string(local(&cloud, "model")).unwrap(), here);
+    }
+}
+
 #[test]
 fn a_place_that_is_a_local_path_is_named() {
     let cloud = Cloud::new(&[("in/a", "1")]);

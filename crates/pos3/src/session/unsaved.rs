@@ -138,7 +138,7 @@ pub(super) async fn saved(registration: &Registration) {
         return;
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(Mark { files, left, locks }) = mark {
+    if let Some(Mark { files, left, locks: _locks }) = mark {
         left.iter().chain(&files).for_each(|file| directory::remove(file));
     }
 }

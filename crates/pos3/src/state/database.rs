@@ -11,8 +11,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::directory::OpenDirectory;
+use super::disks::Disks;
 use super::error::StateError;
 use super::pair::{Pair, Place};
+use super::record;
 use super::unflushed::Unflushed;
 
 /// A table of bytes. Keys are stored as bytes too, because the database panics if damaged text is not UTF-8.
@@ -25,6 +27,7 @@ const LEFT: &[u8] = b"left";
 const RIGHT: &[u8] = b"right";
 const CREATED: &[u8] = b"created";
 const LAST_USED: &[u8] = b"last used";
+pub(super) const DISKS: &[u8] = b"disks";
 
 /// The manifest rows, by key.
 pub(super) const ROWS: Table = TableDefinition::new("rows");
@@ -113,6 +116,7 @@ impl Database {
         let now = SystemTime::now();
         let transaction = database.begin_write().map_err(redb::Error::from)?;
         let mut times = (now, None);
+        let mut is_on_other_disk = false;
         {
             let mut header = transaction.open_table(HEADER).map_err(redb::Error::from)?;
             if let Some(format) = header.get(FORMAT)? {
@@ -122,12 +126,19 @@ impl Database {
                 let time =
                     |value: Option<redb::AccessGuard<'_, &'static [u8]>>| value.and_then(|at| read_time(at.value()));
                 times = (time(header.get(CREATED)?).unwrap_or(now), time(header.get(LAST_USED)?));
+                let recorded = header.get(DISKS)?.and_then(|disks| record::read_disks(DISKS, disks.value()));
+                is_on_other_disk = recorded.is_some_and(|recorded| Disks::of(pair).differ_from(&recorded));
             }
             header.insert(FORMAT, &CURRENT.to_le_bytes()[..])?;
             header.insert(LEFT, pair.left().as_bytes())?;
             header.insert(RIGHT, pair.right().as_bytes())?;
             header.insert(CREATED, &time(times.0)[..])?;
             header.insert(LAST_USED, &time(now)[..])?;
+        }
+        if is_on_other_disk {
+            for table in [ROWS, STARTED] {
+                transaction.delete_table(table).map_err(redb::Error::from)?;
+            }
         }
         // Creates the missing tables, so that readers find all of them in a new file too.
         for table in [ROWS, STARTED, LEFT_NOTES, RIGHT_NOTES] {

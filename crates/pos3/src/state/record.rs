@@ -5,6 +5,7 @@ use pos3_core::{Checksum, Digest, Fingerprint, Key, Row, Side, StartedWrite, Unf
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::disks::Disks;
 use super::pair::{Direction, Place};
 use crate::hidden::MountPoints;
 
@@ -93,6 +94,16 @@ pub(super) fn mount_points(field: &[u8], points: &MountPoints) -> Option<Vec<u8>
 
 /// Decodes mount points; returns `None` if they are damaged.
 pub(super) fn read_mount_points(field: &[u8], value: &[u8]) -> Option<MountPoints> {
+    unsealed(field, value)
+}
+
+/// Encodes the disks of a pair for a field of the header.
+pub(super) fn disks(field: &[u8], disks: &Disks) -> Option<Vec<u8>> {
+    sealed(field, disks)
+}
+
+/// Decodes the disks of a pair; returns `None` if they are damaged.
+pub(super) fn read_disks(field: &[u8], value: &[u8]) -> Option<Disks> {
     unsealed(field, value)
 }
 

@@ -83,7 +83,7 @@ impl Manifest for Rows {
                 Some(Change::AddStarted { key, write })
             }
         });
-        self.store.writer.write(changes.collect()).await
+        self.store.writer.write(self.store.disks.change().into_iter().chain(changes).collect()).await
     }
 }
 

@@ -81,6 +81,38 @@ async fn rows_and_notes_are_there_after_the_file_was_closed() {
     assert_eq!(state.journal().all().await, [("k".into(), unfinished("second"))]);
 }
 
+/// Two machines can share a state directory and have the same path, each on its own disk.
+#[tokio::test]
+async fn rows_of_another_disk_are_dropped() {
+    let world = World::new();
+    let place = |name: &str| world.root.path().join(name);
+    // The path does not exist before the first run has written there.
+    let state = world.open("disk/data", "b").await;
+    fs::create_dir_all(place("disk/data")).unwrap();
+    set(&state, ["k".to_owned()]).await;
+    state.journal().save(&"k".into(), &unfinished("first")).await;
+    drop(state);
+    fs::remove_dir(place("disk/data")).unwrap();
+    fs::create_dir(place("disk/data")).unwrap();
+    assert_eq!(rows(&world.open("disk/data", "b").await).await.unwrap(), [row("k")], "a program removed the directory");
+    fs::rename(place("disk"), place("disk of one")).unwrap();
+    assert_eq!(rows(&world.open("disk/data", "b").await).await.unwrap(), [row("k")], "the disk is not mounted");
+
+    fs::create_dir_all(place("disk/data")).unwrap();
+    let other = world.open("b", "disk/data").await;
+    assert_eq!(rows(&other).await.unwrap(), []);
+    assert_eq!(other.journal().all().await, [], "those of the other direction");
+    other.manifest().apply(vec![RowChange::Equal(row("l"))]).await.unwrap();
+    drop(other);
+    assert_eq!(rows(&world.open("b", "disk/data").await).await.unwrap(), [row("l")]);
+
+    fs::rename(place("disk"), place("disk of the other")).unwrap();
+    fs::rename(place("disk of one"), place("disk")).unwrap();
+    let one = world.open("disk/data", "b").await;
+    assert_eq!(rows(&one).await.unwrap(), []);
+    assert_eq!(one.journal().load(&"k".into()).await, Some(unfinished("first")), "notes belong to the target");
+}
+
 #[tokio::test]
 async fn the_opposite_sync_sees_the_rows_turned_and_notes_of_its_own() {
     let world = World::new();

@@ -14,6 +14,7 @@ use redb::ReadableTable;
 use tokio::sync::oneshot;
 
 use super::database::{self, Database, ROWS, STARTED};
+use super::disks::Disks;
 use super::pair::Place;
 use super::record;
 
@@ -47,6 +48,7 @@ pub(super) enum Change {
         place: Place,
         value: Option<Vec<u8>>,
     },
+    SetDisks(Disks),
 }
 
 /// Changes that are committed together, and the channel that reports the result.
@@ -152,6 +154,11 @@ fn commit(database: &Database, requests: &[Request]) -> Result<(), redb::Error> 
                     Some(value) => header.insert(field, value.as_slice())?,
                     None => header.remove(field)?,
                 };
+            }
+            Change::SetDisks(disks) => {
+                if let Some(value) = record::disks(database::DISKS, disks) {
+                    transaction.open_table(database::HEADER)?.insert(database::DISKS, value.as_slice())?;
+                }
             }
         }
     }
