@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Digest, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
-    ListOptions, Operation, PutOptions, RemoteStore, Result, StoreError, Unfinished, Usage,
+    Backend, Capabilities, Content, DeleteKey, Digest, Download, Entry, EntryStream, ErrorKind, Fingerprint,
+    GetOptions, Key, ListOptions, Operation, PutOptions, RemoteStore, Result, StoreError, Stored, Unfinished, Usage,
 };
 
 /// A store of `entries` small objects that are generated while they are listed. Deleted objects are listed again.
@@ -50,6 +50,10 @@ impl RemoteStore for SyntheticStore {
         Capabilities::new().with_conditional_delete(true)
     }
 
+    fn backend(&self, _key: &Key) -> Option<Backend<'_>> {
+        None
+    }
+
     fn usage(&self) -> Usage {
         Usage::default()
     }
@@ -67,7 +71,7 @@ impl RemoteStore for SyntheticStore {
         Err(read_only(Operation::Read))
     }
 
-    async fn put(&self, _key: &Key, _content: Content, _options: PutOptions) -> Result<Entry> {
+    async fn put(&self, _key: &Key, _content: Content, _options: PutOptions) -> Result<Stored> {
         Err(read_only(Operation::Write))
     }
 

@@ -1,7 +1,7 @@
 //! A custom backend: a hash map. Its listings have no order, and its capabilities state that.
 //!
 //! `cargo run -p pos3-core --features conformance --example custom_store` syncs from it; `cargo test` on the same
-//! target runs the conformance suite on it. Implement the ten methods and report `capabilities` truthfully; the engine
+//! target runs the conformance suite on it. Implement the required methods and report `capabilities` truthfully; the engine
 //! does the rest.
 
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
-    ListOptions, MemoryStore, Operation, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, SyncJob,
+    Backend, Capabilities, Content, DeleteKey, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
+    ListOptions, MemoryStore, Operation, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, Stored, SyncJob,
     SyncOptions, Tree, Unfinished, Usage,
 };
 
@@ -38,6 +38,10 @@ impl RemoteStore for HashStore {
     /// Unordered listings, no conditional puts, cheap reads: the engine sorts, and relies on nothing else.
     fn capabilities(&self) -> Capabilities {
         Capabilities::new().with_ordered(false).with_local_reads(true).with_conditional_delete(true)
+    }
+
+    fn backend(&self, key: &Key) -> Option<Backend<'_>> {
+        Some(Backend::new(self, key))
     }
 
     fn usage(&self) -> Usage {
@@ -74,7 +78,7 @@ impl RemoteStore for HashStore {
         Ok(Download::new(entry, body).with_checked(true))
     }
 
-    async fn put(&self, key: &Key, content: Content, _options: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, _options: PutOptions) -> Result<Stored> {
         // Read all bytes first, so that damaged content never replaces an existing object.
         let bytes = content.read_to_bytes(0..content.size()).await?;
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
@@ -83,7 +87,7 @@ impl RemoteStore for HashStore {
         let entry = entry.with_modified(SystemTime::now()).with_fingerprint(Fingerprint::new(version.to_le_bytes()));
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         objects.insert(key.clone(), (entry.clone(), bytes));
-        Ok(entry)
+        Ok(Stored::new(entry).with_verified(content.is_checked()))
     }
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {

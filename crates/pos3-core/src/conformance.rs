@@ -172,6 +172,7 @@ macro_rules! conformance {
             delete_answers_per_key
             delete_spares_what_changed
             copy_keeps_content
+            copy_through_a_wrapper_stays_inside_the_store
             keys_round_trip
             bad_key_hurts_only_itself
             unfinished_puts_can_be_abandoned

@@ -79,9 +79,9 @@ pub use report::{FailedAction, Failure, FailureKind, Failures, Incomplete, NotBe
 pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{
-    Budget, ByteStream, Capabilities, Content, ContentFacts, DeleteKey, Download, EntryStream, Expect, GetOptions,
-    KeyRule, ListOptions, Meter, OTHER_DIGEST, Opened, Pace, PutOptions, PutWitness, RemoteStore, RemoteStoreExt,
-    Reservation, Result, Seen, Slot, Usage, collect_exactly, open_file_limit,
+    Backend, Budget, ByteStream, Capabilities, Content, ContentFacts, DeleteKey, Download, EntryStream, Expect,
+    GetOptions, KeyRule, ListOptions, Meter, OTHER_DIGEST, Opened, Pace, PutOptions, PutWitness, RemoteStore,
+    RemoteStoreExt, Reservation, Result, Seen, Slot, Stored, Usage, collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;
 pub use text::{Printable, Url, is_deceptive, printable, redacted, without_userinfo};

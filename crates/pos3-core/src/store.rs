@@ -4,6 +4,7 @@
 //! would go unnoticed. Convenience methods are in [`RemoteStoreExt`], which a backend cannot implement. Each clause of the
 //! contract below has a test of the same name in the conformance suite ([`conformance!`](crate::conformance!)).
 
+mod backend;
 mod budget;
 mod capabilities;
 mod content;
@@ -14,12 +15,12 @@ mod opened;
 mod options;
 mod pace;
 mod space;
+mod stored;
 mod usage;
 mod witness;
 
 pub(crate) mod memory;
 
-use std::any::Any;
 use std::fmt::{Debug, Display};
 
 use async_trait::async_trait;
@@ -31,6 +32,7 @@ use crate::error::StoreError;
 use crate::journal::Unfinished;
 use crate::key::Key;
 
+pub use backend::Backend;
 pub use budget::{Budget, Reservation, Slot};
 pub use capabilities::{Capabilities, KeyRule};
 pub use content::{Content, Meter, OTHER_DIGEST, collect_exactly};
@@ -40,6 +42,7 @@ pub use files::open_file_limit;
 pub use opened::Opened;
 pub use options::{Expect, GetOptions, ListOptions, PutOptions};
 pub use pace::Pace;
+pub use stored::Stored;
 pub use usage::Usage;
 pub use witness::{ContentFacts, PutWitness};
 
@@ -106,6 +109,8 @@ impl Debug for Download {
 /// * `delete_spares_what_changed`: an object that does not match [`DeleteKey::unless_changed`] is not deleted, and its
 ///   result is `Precondition` (where [`Capabilities::conditional_delete`] is true).
 /// * `copy_keeps_content`: a copy has the same content (where [`Capabilities::server_copy`] is true).
+/// * `copy_through_a_wrapper_stays_inside_the_store`: content of this store is put into this store without being read,
+///   also if both are used through a wrapper (where [`Capabilities::server_copy`] is true).
 /// * `keys_round_trip`: every listed key can be read, replaced and deleted, for all keys that the store's [`KeyRule`]
 ///   allows.
 /// * `bad_key_hurts_only_itself`: a key that the store cannot store is refused with `InvalidKey`, and nothing else happens.
@@ -113,13 +118,23 @@ impl Debug for Download {
 ///   behind is not an entry of any listing.
 /// * `usage_counts_requests`: [`usage`](Self::usage) grows with every request.
 ///
-/// The supertrait `Any` lets a store recognise another of its own type behind [`Content::origin`]. So the kernel copies
-/// from file to file, and the server from object to object, and the engine does not know about either.
+/// A **wrapper** is a store that passes calls to another one, for example to limit or count them. It must forward every
+/// method, also those with a default; `#[deny(clippy::missing_trait_methods)]` on its `impl` checks that.
 #[async_trait]
-pub trait RemoteStore: Any + Debug + Display + Send + Sync {
+pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
     /// Returns what this store can do, as data. Only facts that the store learns from responses change over its lifetime:
     /// its clock, and whether its server honours conditions.
     fn capabilities(&self) -> Capabilities;
+
+    /// Returns the store that has the object at `key`, and its key there. A store recognises another of its own type by
+    /// it. So the kernel copies from file to file, and the server from object to object, and the engine does not know
+    /// about either.
+    ///
+    /// A backend returns itself: `Some(Backend::new(self, key))`. A wrapper returns the backend of the store that it wraps,
+    /// for the key under which it stores the object there. It returns `None` if content must be read through it: because
+    /// the content or the fingerprints that it returns differ from those of the wrapped store, or because it checks or
+    /// changes each read. Content without a backend is read and sent.
+    fn backend(&self, key: &Key) -> Option<Backend<'_>>;
 
     /// Returns the number of requests sent so far, by kind. It is empty for a store that sends none.
     fn usage(&self) -> Usage;
@@ -149,11 +164,14 @@ pub trait RemoteStore: Any + Debug + Display + Send + Sync {
         Ok(None)
     }
 
-    /// Stores content under `key` and returns the new entry.
+    /// Stores content under `key`. Returns the new entry, and whether a checksum verified it: the response of a server
+    /// to what it received, or the checksum or digest that the content's store reports ([`Content::is_checked`]).
+    ///
+    /// If the content comes from a store of the same type ([`Content::origin_as`]), the store copies it without reading it.
     ///
     /// The store decides how it splits the content, how many parts it sends in parallel, within
     /// [`PutOptions::budget`], and what it retries.
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry>;
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored>;
 
     /// Deletes keys and returns a result for each, in the given order. Deleting a missing key succeeds.
     ///

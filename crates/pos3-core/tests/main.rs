@@ -9,3 +9,4 @@ mod model;
 mod same_place;
 mod semantics;
 mod truth;
+mod wrappers;

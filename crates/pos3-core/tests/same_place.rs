@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Deletion, Download, Entry, EntryStream, GetOptions, Guards, Key, ListOptions,
-    MaxDelete, MemoryStore, PutOptions, Refusal, RemoteStore, RemoteStoreExt, Report, Result, Stop, SyncJob,
-    SyncOptions, Tree, Unfinished, Usage,
+    Backend, Capabilities, Content, DeleteKey, Deletion, Download, Entry, EntryStream, GetOptions, Guards, Key,
+    ListOptions, MaxDelete, MemoryStore, PutOptions, Refusal, RemoteStore, RemoteStoreExt, Report, Result, Stop,
+    Stored, SyncJob, SyncOptions, Tree, Unfinished, Usage,
 };
 
 /// A server that keeps its objects in another store, as a gateway to a directory does.
@@ -19,6 +19,9 @@ pub(crate) struct Gateway(pub(crate) Arc<MemoryStore>);
 impl RemoteStore for Gateway {
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities().with_local_reads(false).with_keeps_modified(false)
+    }
+    fn backend(&self, _: &Key) -> Option<Backend<'_>> {
+        None
     }
     fn usage(&self) -> Usage {
         Usage::default()
@@ -32,7 +35,7 @@ impl RemoteStore for Gateway {
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         self.0.get(key, options).await
     }
-    async fn put(&self, key: &Key, content: Content, _: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, _: PutOptions) -> Result<Stored> {
         self.0.put(key, content, PutOptions::default()).await
     }
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
@@ -141,6 +144,9 @@ impl RemoteStore for Directory {
     fn capabilities(&self) -> Capabilities {
         self.within.0.capabilities().with_local_reads(true)
     }
+    fn backend(&self, _: &Key) -> Option<Backend<'_>> {
+        None
+    }
     fn usage(&self) -> Usage {
         Usage::default()
     }
@@ -156,8 +162,9 @@ impl RemoteStore for Directory {
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         self.within.get(&self.whole(key), options).await
     }
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
-        Ok(Entry { key: key.clone(), ..self.within.put(&self.whole(key), content, options).await? })
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
+        let stored = self.within.put(&self.whole(key), content, options).await?;
+        Ok(stored.map_entry(|entry| Entry { key: key.clone(), ..entry }))
     }
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let whole = |asked: &DeleteKey| asked.clone().with_key(self.whole(&asked.key));

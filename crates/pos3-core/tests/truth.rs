@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pos3_core::{
-    Action, Capabilities, Content, Deletable, DeleteKey, Deletion, Download, Entry, EntryStream, ErrorKind,
+    Action, Backend, Capabilities, Content, Deletable, DeleteKey, Deletion, Download, Entry, EntryStream, ErrorKind,
     FailureKind, Filter, GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Operation,
-    Overwritable, Preconditions, Protection, PutOptions, RemoteStore, RemoteStoreExt, Result, Side, SkipReason,
+    Overwritable, Preconditions, Protection, PutOptions, RemoteStore, RemoteStoreExt, Result, Side, SkipReason, Stored,
     SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
 };
 
@@ -62,6 +62,9 @@ impl RemoteStore for Told {
     fn capabilities(&self) -> Capabilities {
         self.capabilities.clone()
     }
+    fn backend(&self, _: &Key) -> Option<Backend<'_>> {
+        None
+    }
     fn usage(&self) -> Usage {
         self.inner.usage()
     }
@@ -83,14 +86,14 @@ impl RemoteStore for Told {
         self.interfere(self.before_get.as_ref(), call).await?;
         self.inner.get(key, options).await
     }
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
         let call = {
             let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
             calls.1 += 1;
             calls.1
         };
         self.interfere(self.before_put.as_ref(), call).await?;
-        Ok(self.show(self.inner.put(key, content, options).await?))
+        Ok(self.inner.put(key, content, options).await?.map_entry(|entry| self.show(entry)))
     }
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         self.inner.delete(keys).await

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions, Operation,
-    PutOptions, RemoteStore, Result, Unfinished, Usage,
+    Backend, Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions,
+    Operation, PutOptions, RemoteStore, Result, Stored, Unfinished, Usage,
 };
 
 use crate::blocking::blocking;
@@ -122,6 +122,10 @@ impl RemoteStore for LocalStore {
             .with_keeps_modified(true)
     }
 
+    fn backend(&self, key: &Key) -> Option<Backend<'_>> {
+        Some(Backend::new(self, key))
+    }
+
     fn usage(&self) -> Usage {
         Usage::default()
     }
@@ -139,7 +143,7 @@ impl RemoteStore for LocalStore {
         read::get(self.root(), key.clone(), options).await
     }
 
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
         write::put(self.root(), key.clone(), content, options).await
     }
 

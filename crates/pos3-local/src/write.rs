@@ -14,7 +14,7 @@ mod resume;
 
 use std::sync::Arc;
 
-use pos3_core::{Content, Entry, Expect, Key, Kind, Operation, PutOptions, Result, UnsafeKey};
+use pos3_core::{Content, Entry, Expect, Key, Kind, Operation, PutOptions, Result, Stored, UnsafeKey};
 use rustix::fd::AsFd;
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
@@ -36,18 +36,17 @@ pub(crate) use copy::{copy, rename};
 const SMALL: u64 = 1 << 20;
 
 /// Stores `content` under `key`.
-pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
+pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Stored> {
     key.check_path().map_err(|rule| unfit(Operation::Write, &key, rule))?;
     leftover::sweep(&root);
     if key.is_marker() {
-        return put_marker(root, key, content.size(), options).await;
+        return Ok(Stored::new(put_marker(root, key, content.size(), options).await?));
     }
     if let Some((source, entry)) = content.origin_as::<LocalStore>() {
-        let source = copy::Source { root: source.root(), key: entry.key.clone(), seen: entry.fingerprint.clone() };
+        let source = copy::Source { root: source.root(), key: entry.key, seen: entry.fingerprint };
         let copied = copy::put_from_file(source, root, key, content.size(), options).await?;
         content.count(copied.size);
-        content.mark_verified();
-        return Ok(copied);
+        return Ok(Stored::new(copied).with_verified(true));
     }
     if content.size() <= SMALL {
         put_small(root, key, content, options).await
@@ -56,11 +55,11 @@ pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
     }
 }
 
-async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
+async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Stored> {
     let _reservation = options.budget.reserve(content.size()).await;
     let bytes = content.read_to_bytes(0..content.size()).await?;
     content.compare_whole(&bytes).await?;
-    blocking(Operation::Write, move |waited| {
+    let entry = blocking(Operation::Write, move |waited| {
         let place = Place::open(&root, key, &options)?;
         let partial = place.make_partial()?;
         partial
@@ -68,7 +67,8 @@ async fn put_small(root: Arc<Root>, key: Key, content: Content, options: PutOpti
             .map_err(|errno| failed(Operation::Write, place.key(), errno))?;
         place.put(&partial, bytes.len() as u64, waited)
     })
-    .await
+    .await?;
+    Ok(Stored::new(entry).with_verified(content.is_checked()))
 }
 
 /// Creates a directory. An existing directory is not an error.

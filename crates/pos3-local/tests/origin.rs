@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
 use pos3_core::{
-    Capabilities, Checksummer, Content, DeleteKey, Download, EntryStream, ErrorKind, GetOptions, MemoryStore,
-    Operation, PutOptions, Result, StoreError, Unfinished, Usage,
+    Backend, Capabilities, Checksummer, Content, DeleteKey, Download, EntryStream, ErrorKind, GetOptions, MemoryStore,
+    Operation, PutOptions, Result, StoreError, Stored, Unfinished, Usage,
 };
 
 /// What happens to the reads after the first few.
@@ -84,7 +84,7 @@ impl Origin {
     pub(crate) async fn content(self: &Arc<Self>, bytes: Vec<u8>) -> Content {
         let stored =
             PutOptions::default().with_modified(Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_251_600)));
-        let entry = self.put(&key("source"), bytes.into(), stored).await.unwrap();
+        let entry = self.put(&key("source"), bytes.into(), stored).await.unwrap().entry;
         Content::stored(self.clone(), self.told(entry))
     }
 
@@ -106,6 +106,11 @@ impl RemoteStore for Origin {
         self.inner.capabilities().with_local_reads(false)
     }
 
+    /// Its reads are counted and spoiled, so all content is read through it.
+    fn backend(&self, _key: &Key) -> Option<Backend<'_>> {
+        None
+    }
+
     fn usage(&self) -> Usage {
         self.inner.usage()
     }
@@ -125,6 +130,7 @@ impl RemoteStore for Origin {
         let range = options.range.clone();
         let is_whole = range.is_none();
         let mut download = self.inner.get(key, options).await?.with_checked(self.knows_md5 && is_whole);
+        download.entry = self.told(download.entry);
         let range = range.unwrap_or(0..download.entry.size);
         let nth = {
             let mut reads = self.reads.lock().unwrap();
@@ -148,7 +154,7 @@ impl RemoteStore for Origin {
         Ok(download)
     }
 
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
         self.inner.put(key, content, options).await
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::origin::{Origin, Then};
 use std::time::Duration;
 
-use pos3_core::{Budget, Content, ErrorKind, Journal, MemoryJournal, Operation, PutOptions};
+use pos3_core::{Budget, Content, ErrorKind, Journal, MemoryJournal, Operation, PutOptions, Stored};
 
 pub(crate) const MIB: u64 = 1 << 20;
 
@@ -27,7 +27,7 @@ pub(crate) fn options(journal: &Arc<impl Journal>) -> PutOptions {
     PutOptions::default().with_journal(Some(journal.clone())).with_budget(Budget::new(1, 1 << 30))
 }
 
-async fn put(world: &World, content: &Content, options: PutOptions) -> pos3_core::Result<Entry> {
+async fn put(world: &World, content: &Content, options: PutOptions) -> pos3_core::Result<Stored> {
     let budget = options.budget.clone();
     let _callers = budget.slot().await;
     world.store().put(&key("d/f"), content.clone(), options).await
@@ -172,7 +172,8 @@ async fn ranges_that_were_damaged_on_the_way_are_found_before_the_file_has_its_n
         let origin = Arc::new(Origin::new().damaging(damaged).with_checksums(knows_checksums));
         let content = origin.content(pattern(3)).await;
         let stored = put(&world, &content, options(&journal)).await;
-        assert_eq!(content.is_verified(), damaged.is_none() && knows_checksums);
+        let is_verified = stored.as_ref().is_ok_and(|stored| stored.verified);
+        assert_eq!(is_verified, damaged.is_none() && knows_checksums);
         assert_eq!(stored.is_ok(), damaged.is_none());
         if let Err(error) = stored {
             assert!(error.kind() == ErrorKind::Integrity && error.is_temporary(), "{error}");
@@ -196,7 +197,7 @@ async fn content_that_only_an_md5_is_known_of_is_compared_with_it_when_it_is_wri
             stored = put(&world, &content, options(&journal)).await;
             assert_eq!(origin.reads().len(), 3, "what had arrived is not fetched again");
         }
-        assert_eq!((stored.is_ok(), content.is_verified()), (is_whole, is_whole));
+        assert_eq!(stored.ok().map(|stored| stored.verified), is_whole.then_some(true));
         is_done(&world, &journal, &pattern(0)).await;
     }
 }
@@ -208,8 +209,8 @@ async fn what_was_noted_counts_for_the_checksum_of_the_whole() {
     let content = origin.content(pattern(0)).await;
     put(&world, &content, options(&journal)).await.unwrap_err();
     origin.recover();
-    put(&world, &content, options(&journal)).await.unwrap();
-    assert!(content.is_verified());
+    let stored = put(&world, &content, options(&journal)).await.unwrap();
+    assert!(stored.verified);
     assert_eq!(origin.reads().len(), 3);
     is_done(&world, &journal, &pattern(0)).await;
 }

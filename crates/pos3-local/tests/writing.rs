@@ -29,8 +29,8 @@ async fn time_is_kept_to_the_nanosecond_and_mode_of_the_replaced_file_too() {
     for (name, content) in [("old", b"new".to_vec()), ("large", pattern(LARGE)), ("dir/", Vec::new())] {
         let options = PutOptions::default().with_modified(Some(time));
         let put = world.store().put(&key(name), content.into(), options).await.unwrap();
-        assert_eq!(put.modified, Some(time), "{name}");
-        assert_eq!(world.store().head(&key(name)).await.unwrap(), put, "{name}");
+        assert_eq!(put.entry.modified, Some(time), "{name}");
+        assert_eq!(world.store().head(&key(name)).await.unwrap(), put.entry, "{name}");
     }
     assert_eq!(fs::metadata(world.path("old")).unwrap().mode() & 0o7777, 0o640);
 }
@@ -155,7 +155,7 @@ async fn expectations_hold_until_the_rename_for_large_content_too() {
     let first = put(pattern(LARGE), Expect::Absent).await.unwrap();
     assert_eq!(put(pattern(LARGE), Expect::Absent).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     fs::write(world.path("f"), "mine").unwrap();
-    let stale = Expect::Unchanged(first.fingerprint.unwrap());
+    let stale = Expect::Unchanged(first.entry.fingerprint.unwrap());
     assert_eq!(put(pattern(LARGE), stale.clone()).await.unwrap_err().kind(), ErrorKind::Precondition);
     assert_eq!(fs::read(world.path("f")).unwrap(), b"mine");
     fs::remove_file(world.path("f")).unwrap();
@@ -309,6 +309,9 @@ macro_rules! forward {
             fn capabilities(&self) -> pos3_core::Capabilities {
                 self.0.capabilities().with_local_reads($local)
             }
+            fn backend(&self, _: &Key) -> Option<pos3_core::Backend<'_>> {
+                None
+            }
             fn usage(&self) -> pos3_core::Usage {
                 self.0.usage()
             }
@@ -322,7 +325,12 @@ macro_rules! forward {
                 let get: fn(pos3_core::Download) -> pos3_core::Download = $get;
                 Ok(get(self.0.get(key, options).await?))
             }
-            async fn put(&self, key: &Key, content: Content, options: PutOptions) -> pos3_core::Result<Entry> {
+            async fn put(
+                &self,
+                key: &Key,
+                content: Content,
+                options: PutOptions,
+            ) -> pos3_core::Result<pos3_core::Stored> {
                 self.0.put(key, content, options).await
             }
             async fn delete(&self, keys: &[DeleteKey]) -> Vec<pos3_core::Result<()>> {

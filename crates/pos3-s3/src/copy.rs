@@ -14,7 +14,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::HeaderName;
 use pos3_core::{
-    Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, Operation, PutOptions, Result, StoreError,
+    Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, Operation, PutOptions, Result, StoreError, Stored,
 };
 
 use crate::bucket::{Bucket, check_key};
@@ -128,7 +128,7 @@ impl Bucket {
         content: &Content,
         options: &PutOptions,
         headers: &ObjectHeaders,
-    ) -> Result<Option<Entry>> {
+    ) -> Result<Option<Stored>> {
         let Some((store, entry)) = content.origin_as::<S3Store>() else { return Ok(None) };
         let source = store.shared();
         let config = self.client.config();
@@ -137,15 +137,12 @@ impl Bucket {
             return Ok(None);
         }
         let in_parts = conditional && entry.size > config.multipart_threshold;
-        let source = CopySource::new(source, entry);
+        let source = CopySource::new(source, &entry);
         let limit = if in_parts { Limit { size: 0, part: config.part_size } } else { self.copy_limit() };
         match self.copy_from(source, key, options, headers, limit).await {
             Ok((copied, proven)) => {
                 content.count(entry.size);
-                if proven {
-                    content.mark_verified();
-                }
-                Ok(Some(copied))
+                Ok(Some(Stored::new(copied).with_verified(proven)))
             }
             // The credentials may permit reading and writing, but not copying.
             Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => Ok(None),

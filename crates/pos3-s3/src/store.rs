@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use futures::StreamExt;
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, ListOptions, Operation,
-    PutOptions, RemoteStore, Result, Unfinished, Usage,
+    Backend, Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, ListOptions, Operation,
+    PutOptions, RemoteStore, Result, Stored, Unfinished, Usage,
 };
 
 use crate::bucket::Bucket;
@@ -58,6 +58,10 @@ impl RemoteStore for S3Store {
             .with_delete_batch(BATCH)
     }
 
+    fn backend(&self, key: &Key) -> Option<Backend<'_>> {
+        Some(Backend::new(self, key))
+    }
+
     fn usage(&self) -> Usage {
         self.0.counters.usage()
     }
@@ -83,7 +87,7 @@ impl RemoteStore for S3Store {
         self.0.part_size(entry).await
     }
 
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
         self.0.put(key, content, options).await
     }
 

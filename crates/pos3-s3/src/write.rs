@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use pos3_core::{
     Checksum, Content, ContentFacts, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError,
+    Stored,
 };
 
 use crate::bucket::{Bucket, check_key, header};
@@ -31,11 +32,11 @@ pub(crate) use multipart::{PartSource, Upload, part_size_for};
 
 impl Bucket {
     /// Stores content by the most suitable method.
-    pub(crate) async fn put(self: &Arc<Self>, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+    pub(crate) async fn put(self: &Arc<Self>, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
         check_key(Operation::Write, key)?;
         let headers = description::told(&options).map_err(|failure| self.error(Operation::Write, key, failure))?;
-        if let Some(entry) = self.put_by_copy(key, &content, &options, &headers).await? {
-            return Ok(entry);
+        if let Some(copied) = self.put_by_copy(key, &content, &options, &headers).await? {
+            return Ok(copied);
         }
         let headers = with_content_type(headers, key);
         if content.size() > self.client.config().multipart_threshold {
@@ -51,7 +52,7 @@ impl Bucket {
         content: &Content,
         options: &PutOptions,
         headers: ObjectHeaders,
-    ) -> Result<Entry> {
+    ) -> Result<Stored> {
         let size = content.size();
         let _held = options.budget.reserve(size).await;
         let body = content.read_to_bytes(0..size).await?;
@@ -64,10 +65,7 @@ impl Bucket {
             witness.about_to_store(ContentFacts { digest: Some(digest), checksum: Some(checksum) }).await;
         }
         let (entry, proven) = self.put_bytes(whole).await?;
-        if proven && (is_near(content) || content.is_verified()) {
-            content.mark_verified();
-        }
-        Ok(entry)
+        Ok(Stored::new(entry).with_verified(proven && (is_near(content) || content.is_checked())))
     }
 
     /// Stores bytes, and returns whether it is verified that the server received them undamaged. If the server turns

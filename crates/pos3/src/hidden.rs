@@ -5,11 +5,10 @@
 //! of earlier listings. Within a process it compares devices and mounts. Between runs it compares the paths of mount
 //! points, because the numbers of devices and mounts change. A target directory may be a source later, so its mount points are recorded, too.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pos3_core::{Deletable, Key, Protection, Tree};
+use pos3_core::{Deletable, Key, Protection, RemoteStoreExt, Tree};
 use pos3_local::{FileSystem, FileSystems, LocalStore, Mounts};
 use serde::{Deserialize, Serialize};
 
@@ -173,10 +172,12 @@ impl Change {
     }
 }
 
-/// Returns the file systems of a local directory.
+/// Returns the file systems of a local directory. Their paths are those of the directory, so a wrapper with other keys has
+/// none.
 fn mounts(side: &Tree) -> Option<Mounts> {
-    let store: &dyn Any = &**side.store();
-    store.downcast_ref::<LocalStore>().map(LocalStore::mounts)
+    let root = Key::from("");
+    let (store, key) = side.store().backend_as::<LocalStore>(&root)?;
+    (key == root).then(|| store.mounts())
 }
 
 #[cfg(test)]

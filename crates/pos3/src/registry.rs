@@ -6,13 +6,12 @@
 mod file;
 mod memory;
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pos3_core::RemoteStore;
+use pos3_core::{Key, RemoteStore, RemoteStoreExt};
 use pos3_local::{LocalStore, OwnFiles};
 
 use crate::error::Error;
@@ -133,8 +132,7 @@ impl Registry {
     /// Returns the store that contains a location.
     pub(crate) async fn store(&self, location: &Location, role: Role) -> Result<Arc<dyn RemoteStore>, Error> {
         let opened = self.provider(location)?.open(location, role).await?;
-        let store: &dyn Any = &*opened;
-        if let Some(store) = store.downcast_ref::<LocalStore>() {
+        if let Some(store) = local_store(&*opened) {
             store.protect_own(&self.own_files);
         }
         Ok(opened)
@@ -184,6 +182,11 @@ impl Registry {
             known: self.schemes().collect::<Vec<_>>().join(", "),
         })
     }
+}
+
+/// Returns the local directory that has the data of a store, behind any wrappers.
+pub(crate) fn local_store(store: &dyn RemoteStore) -> Option<&LocalStore> {
+    store.backend_as::<LocalStore>(&Key::from("")).map(|(store, _)| store)
 }
 
 impl Default for Registry {

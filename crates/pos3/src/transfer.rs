@@ -5,7 +5,6 @@
 
 mod contention;
 
-use std::any::Any;
 use std::time::Duration;
 
 use pos3_core::{
@@ -14,6 +13,7 @@ use pos3_core::{
 use pos3_local::LocalStore;
 
 use crate::hidden::{self, Hidden, MountPoints, Standing};
+use crate::registry::local_store;
 use crate::state::{State, SyncState};
 
 /// A transfer that has not been started.
@@ -267,11 +267,8 @@ fn refused_as_empty(stop: &Stop) -> bool {
 /// Makes the listings of two local directories detect each other. This is the last check, if the table of mounts shows
 /// no overlap.
 fn keep_apart(source: &Tree, target: &Tree) {
-    let local = |tree: &Tree| {
-        let store: &dyn Any = &**tree.store();
-        store.downcast_ref::<LocalStore>().cloned()
-    };
-    if let (Some(source), Some(target)) = (local(source), local(target)) {
-        LocalStore::keep_apart(&source, &target);
+    let stores = (local_store(&**source.store()), local_store(&**target.store()));
+    if let (Some(source), Some(target)) = stores {
+        LocalStore::keep_apart(source, target);
     }
 }

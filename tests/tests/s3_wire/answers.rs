@@ -12,10 +12,8 @@ const LARGE: usize = 20 << 20;
 
 /// Stores bytes where nothing is, and returns whether they were proven to have arrived.
 async fn put(store: &S3Store, bytes: &[u8]) -> Result<bool, pos3_core::StoreError> {
-    let content = Content::from(bytes.to_vec());
     let absent = PutOptions::default().with_expect(Expect::Absent);
-    store.put(&Key::from("k"), content.clone(), absent).await?;
-    Ok(content.is_verified())
+    Ok(store.put(&Key::from("k"), Content::from(bytes.to_vec()), absent).await?.verified)
 }
 
 fn stored(server: &S3Server) -> Option<bytes::Bytes> {

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::TryStreamExt;
 use pos3_core::{
-    Checksum, Checksummer, Content, ErrorKind, GetOptions, Key, ListOptions, MemoryStore, RemoteStore, RemoteStoreExt,
-    StoreError,
+    Checksum, Checksummer, Content, ErrorKind, GetOptions, Key, ListOptions, MemoryStore, PutOptions, RemoteStore,
+    RemoteStoreExt, StoreError,
 };
 use pos3_local::LocalStore;
 use pos3_s3::{Checksums, Etags, PayloadSigning, S3Config, S3Store};
@@ -46,9 +46,7 @@ fn sum(bytes: &[u8]) -> Checksum {
 
 /// Stores bytes and returns whether they were proven to have arrived.
 async fn put(store: &S3Store, key: &str, bytes: &[u8]) -> bool {
-    let content = Content::from(bytes.to_vec());
-    store.write(&Key::from(key), content.clone()).await.unwrap();
-    content.is_verified()
+    store.put(&Key::from(key), Content::from(bytes.to_vec()), PutOptions::default()).await.unwrap().verified
 }
 
 fn stored(server: &S3Server, key: &str) -> StoredObject {
@@ -273,9 +271,8 @@ async fn parts_of_another_store_are_compared_with_its_checksum() {
     assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Integrity, true), "{error}");
     assert_eq!((to.keys(BUCKET), to.open_uploads(BUCKET)), (vec![], vec![]));
 
-    let content = content();
-    target.write(&Key::from("k"), content.clone()).await.unwrap();
-    assert!(content.is_verified() && stored(&to, "k").bytes == bytes);
+    let written = target.put(&Key::from("k"), content(), PutOptions::default()).await.unwrap();
+    assert!(written.verified && stored(&to, "k").bytes == bytes);
 }
 
 #[tokio::test]
@@ -314,10 +311,11 @@ async fn large_files_that_have_only_an_md5_are_compared_with_it() {
             let source = Arc::new(store(&server));
             let listed = source.list("", ListOptions::default()).try_next().await.unwrap().unwrap();
             let content = Content::stored(source.clone(), listed);
-            let stored = target.write(&Key::from("k"), content.clone()).await;
+            let stored = target.put(&Key::from("k"), content, PutOptions::default()).await;
+            let is_verified = stored.as_ref().is_ok_and(|stored| stored.verified);
             let refused = is_certain && is_damaged;
             assert_eq!(stored.err().map(|error| error.kind()), refused.then_some(ErrorKind::Integrity), "{etag}");
-            assert_eq!(content.is_verified(), is_told && !is_damaged, "{etag}");
+            assert_eq!(is_verified, is_told && !is_damaged, "{etag}");
             assert_eq!(directory.path().join("k").exists(), !refused, "{etag}: a bad file has no name");
             assert_eq!(server.requests().of(Operation::GetObject), 3, "{etag}");
         }
@@ -353,10 +351,11 @@ async fn downloaded(server: &S3Server) -> (Result<Vec<u8>, StoreError>, bool) {
     let source = Arc::new(store(server));
     let listed = source.list("", ListOptions::default()).try_next().await.unwrap().unwrap();
     let content = Content::stored(source, listed);
-    let written = target.write(&Key::from("k"), content.clone()).await;
+    let written = target.put(&Key::from("k"), content, PutOptions::default()).await;
     let file = std::fs::read(directory.path().join("k"));
     assert_eq!(written.is_ok(), file.is_ok(), "only what is whole has its name");
-    (written.map(|_| file.unwrap()), content.is_verified())
+    let is_verified = written.as_ref().is_ok_and(|stored| stored.verified);
+    (written.map(|_| file.unwrap()), is_verified)
 }
 
 #[tokio::test]
@@ -414,8 +413,9 @@ async fn an_etag_that_is_no_md5_is_a_failure_that_is_named_and_can_be_allowed() 
             let target = LocalStore::new(directory.path()).unwrap();
             let listed = source.list("", ListOptions::default()).try_next().await.unwrap().unwrap();
             let content = Content::stored(source, listed);
-            let written = target.write(&Key::from("k"), content.clone()).await;
-            (written.map(|_| std::fs::read(directory.path().join("k")).unwrap()), content.is_verified())
+            let written = target.put(&Key::from("k"), content, PutOptions::default()).await;
+            let is_verified = written.as_ref().is_ok_and(|stored| stored.verified);
+            (written.map(|_| std::fs::read(directory.path().join("k")).unwrap()), is_verified)
         };
         // A large object is not compared by the store, and a small one is read again by it.
         let (mut error, _) = read(shared.clone()).await;

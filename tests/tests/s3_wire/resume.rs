@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pos3_core::{
     Budget, Content, Entry, ErrorKind, Expect, Journal, Key, MemoryJournal, MemoryStore, PutOptions, RemoteStore,
-    RemoteStoreExt, Result, Unfinished,
+    RemoteStoreExt, Result, Stored, Unfinished,
 };
 use pos3_local::LocalStore;
 use pos3_s3::{Checksums, S3Config, S3Store};
@@ -61,7 +61,7 @@ impl Stage {
         Self { server, source, entry, bytes, journal: Arc::new(journal) }
     }
 
-    async fn put(&self, store: &S3Store) -> Result<Entry> {
+    async fn put(&self, store: &S3Store) -> Result<Stored> {
         // One part at a time, so that it is known which are there.
         let budget = Budget::new(1, 64 << 20);
         let _callers = budget.slot().await;
@@ -116,7 +116,7 @@ async fn a_finished_part_is_not_sent_again() {
             }
             assert_eq!(stage.server.open_uploads(BUCKET), ["large"]);
             let content = stage.put(&store_with(config())).await.unwrap();
-            assert_eq!((content.size, stage.sent()), (SIZE as u64, PARTS - 3), "{checksums:?}");
+            assert_eq!((content.entry.size, stage.sent()), (SIZE as u64, PARTS - 3), "{checksums:?}");
             assert_eq!(stage.server.requests().of(Operation::CreateMultipartUpload), 0);
             let summed = stage.server.object(BUCKET, "large").unwrap().checksums.len();
             assert_eq!(summed, usize::from(checksums == Checksums::Auto), "{checksums:?}");

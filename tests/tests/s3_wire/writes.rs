@@ -186,7 +186,7 @@ async fn expectations_hold_and_survive_a_lost_answer() {
     let key = Key::from("k");
     let absent = || PutOptions::default().with_expect(Expect::Absent);
     server.fault(Fault::on(Operation::PutObject).answer(Answer::ResetAfterPerforming));
-    let first = store.put(&key, "one".into(), absent()).await.unwrap();
+    let first = store.put(&key, "one".into(), absent()).await.unwrap().entry;
     assert_eq!(store.put(&key, "two".into(), absent()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
 
     let seen = Expect::Unchanged(first.fingerprint.unwrap());

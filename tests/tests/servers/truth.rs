@@ -25,8 +25,7 @@ async fn proven(server: &'static Server) -> Option<[bool; 4]> {
     for (index, size) in [SIZE, SIZE, 1000, 1000].into_iter().enumerate() {
         let content = Content::from(bytes()[..size].to_vec());
         let key = subject.key(&format!("k{index}"));
-        subject.store.write(&key, content.clone()).await.unwrap();
-        proven[index] = content.is_verified();
+        proven[index] = subject.store.put(&key, content, PutOptions::default()).await.unwrap().verified;
         assert!(subject.store.read(&key).await.unwrap() == bytes()[..size], "{}", server.name);
     }
     Some(proven)

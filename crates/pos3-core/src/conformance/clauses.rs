@@ -7,10 +7,11 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::{LONGEST_KEY, Subject};
 use crate::entry::{Entry, Kind};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Operation};
 use crate::key::Key;
 use crate::store::{
-    Content, DeleteKey, Expect, GetOptions, KeyRule, ListOptions, PutOptions, RemoteStoreExt, collect_exactly,
+    Content, DeleteKey, Expect, GetOptions, KeyRule, ListOptions, PutOptions, RemoteStore, RemoteStoreExt,
+    collect_exactly,
 };
 
 async fn write(subject: &Subject, name: &str, content: impl Into<Content>) -> Entry {
@@ -180,7 +181,7 @@ pub async fn put_expectation(subject: &Subject) {
     let put = async |content: &'static str, expect| {
         subject.store.put(&key, content.into(), PutOptions::default().with_expect(expect)).await
     };
-    let first = put("first", Expect::Absent).await.unwrap();
+    let first = put("first", Expect::Absent).await.unwrap().entry;
     assert_eq!(put("again", Expect::Absent).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     let seen = first.fingerprint.unwrap();
     put("second!", Expect::Unchanged(seen.clone())).await.unwrap();
@@ -197,7 +198,7 @@ pub async fn put_large_content(subject: &Subject) {
     let entry = source.write(&Key::from("large"), content.clone().into()).await.unwrap();
     let stored =
         subject.store.put(&subject.key("k"), Content::stored(source, entry), PutOptions::default()).await.unwrap();
-    assert_eq!(stored.size, u64::from(size));
+    assert_eq!(stored.entry.size, u64::from(size));
     assert!(subject.store.read(&subject.key("k")).await.unwrap() == content, "the content differs");
 }
 
@@ -262,6 +263,25 @@ pub async fn copy_keeps_content(subject: &Subject) {
     assert_eq!(subject.store.read(&subject.key("from")).await.unwrap(), "content");
     let error = subject.store.copy(&subject.key("missing"), &subject.key("to")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+/// Content of this store is put into this store without being read, also if both are used through a wrapper.
+pub async fn copy_through_a_wrapper_stays_inside_the_store(subject: &Subject) {
+    if !subject.store.capabilities().server_copy {
+        return;
+    }
+    for (name, size) in [("small", 7), ("large", 20 << 20)] {
+        let wrapper = || std::sync::Arc::new(super::FaultStore::over_shared(subject.store.clone()));
+        let (source, target) = (wrapper(), wrapper());
+        let (from, to) = (subject.key(name), subject.key(&format!("copy of {name}")));
+        let content = vec![7; size];
+        source.write(&from, content.clone().into()).await.unwrap();
+        let entry = source.head(&from).await.unwrap();
+        let copied = target.put(&to, Content::stored(source.clone(), entry), PutOptions::default()).await.unwrap();
+        assert_eq!(copied.entry.size, content.len() as u64);
+        assert_eq!(source.calls(Operation::Read) + target.calls(Operation::Read), 0, "{name}: the content was read");
+        assert!(subject.store.read(&to).await.unwrap() == content, "{name}: the content differs");
+    }
 }
 
 /// A listed key can be read, replaced and deleted, for every key that the store admits.

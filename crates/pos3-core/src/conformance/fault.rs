@@ -13,8 +13,8 @@ use crate::error::{ErrorKind, Operation, StoreError};
 use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
-    ByteStream, Capabilities, Content, DeleteKey, Download, EntryStream, GetOptions, ListOptions, PutOptions,
-    RemoteStore, RemoteStoreExt, Result, Usage,
+    Backend, ByteStream, Capabilities, Content, DeleteKey, Download, EntryStream, GetOptions, ListOptions, PutOptions,
+    RemoteStore, RemoteStoreExt, Result, Stored, Usage,
 };
 
 /// The content that another writer stores in [`FaultStore::written_by_others_at`].
@@ -135,6 +135,10 @@ impl FaultStore {
         }
     }
 
+    fn spoils_reads(&self) -> bool {
+        self.body_length.is_some() || self.vanishing.is_some() || self.failing.contains_key(&Operation::Read)
+    }
+
     fn count_fault(&self, happened: bool) {
         self.faults.fetch_add(u64::from(happened), Ordering::Relaxed);
     }
@@ -154,14 +158,24 @@ fn broken(operation: Operation, faults: &AtomicU64) -> StoreError {
     StoreError::new(ErrorKind::Unavailable, operation).with_message("broken on purpose")
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl RemoteStore for FaultStore {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }
 
+    /// A store whose reads have faults has no backend, because a copy inside the store would avoid the faults.
+    fn backend(&self, key: &Key) -> Option<Backend<'_>> {
+        if self.spoils_reads() { None } else { self.inner.backend(key) }
+    }
+
     fn usage(&self) -> Usage {
         self.inner.usage()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.inner.trouble()
     }
 
     fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
@@ -196,7 +210,7 @@ impl RemoteStore for FaultStore {
         self.inner.part_size(entry).await
     }
 
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
         let call = self.enter(Operation::Write)?;
         if self.others_write == Some(call) && !key.is_marker() {
             let written = self.inner.put(key, Content::from(THEIRS), PutOptions::default()).await;
@@ -227,6 +241,10 @@ impl RemoteStore for FaultStore {
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
         self.inner.copy(from, to).await
+    }
+
+    async fn rename(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.inner.rename(from, to).await
     }
 }
 

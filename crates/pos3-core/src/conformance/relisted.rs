@@ -11,8 +11,8 @@ use crate::entry::{Entry, Fingerprint};
 use crate::journal::Unfinished;
 use crate::key::Key;
 use crate::store::{
-    Capabilities, Content, DeleteKey, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore, Result,
-    Usage,
+    Backend, Capabilities, Content, DeleteKey, Download, EntryStream, GetOptions, ListOptions, PutOptions, RemoteStore,
+    Result, Stored, Usage,
 };
 
 /// The additional entry of a listing. A number selects an entry, modulo the number of entries.
@@ -109,6 +109,7 @@ fn shuffle(entries: &mut [Entry], seed: u64) {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl RemoteStore for RelistedStore {
     fn capabilities(&self) -> Capabilities {
@@ -119,8 +120,16 @@ impl RemoteStore for RelistedStore {
         }
     }
 
+    fn backend(&self, key: &Key) -> Option<Backend<'_>> {
+        self.inner.backend(key)
+    }
+
     fn usage(&self) -> Usage {
         self.inner.usage()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.inner.trouble()
     }
 
     fn list(&self, prefix: &str, options: ListOptions) -> EntryStream {
@@ -151,7 +160,7 @@ impl RemoteStore for RelistedStore {
         self.inner.part_size(entry).await
     }
 
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
         self.inner.put(key, content, options).await
     }
 
@@ -169,6 +178,10 @@ impl RemoteStore for RelistedStore {
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
         self.inner.copy(from, to).await
+    }
+
+    async fn rename(&self, from: &Key, to: &Key) -> Result<Entry> {
+        self.inner.rename(from, to).await
     }
 }
 

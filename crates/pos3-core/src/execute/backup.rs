@@ -93,7 +93,7 @@ async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()>
         match backup.store().put(&key, run.target.content(seen), options).await {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
-            Ok(kept) => return refuse_appeared(backup, &Entry { key: name, ..kept }, &absent).await,
+            Ok(kept) => return refuse_appeared(backup, &Entry { key: name, ..kept.entry }, &absent).await,
         }
     }
     let message = format!("'{backup}' has {NAMES} backups of it from this second");

@@ -14,7 +14,7 @@ use crate::manifest::{Row, RowChange, Starting};
 use crate::options::{Preconditions, Verify};
 use crate::plan::{Action, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind};
-use crate::store::{Content, Expect, PutOptions, PutWitness, Result, Slot};
+use crate::store::{Expect, PutOptions, PutWitness, Result, Slot, Stored};
 
 /// The pauses before pos3 reads a source file again that changed while it was read.
 const PAUSES: [Duration; 4] =
@@ -44,7 +44,7 @@ pub(super) enum Copied {
 }
 
 /// The stored entry and the source entry it was made from.
-struct Stored {
+struct Made {
     source: Entry,
     target: Entry,
     /// A digest of the content, if a store reported one.
@@ -91,10 +91,10 @@ impl Copy {
         let (tree, source) = (&self.run.target, &self.source);
         let target = tree.store().rename(&tree.key(staged), &tree.key(&source.key)).await?;
         // Staging counted whether it was verified.
-        Ok(self.done(Stored { source: source.clone(), target, digest: None, md5: None, verified: true }, slot).await)
+        Ok(self.done(Made { source: source.clone(), target, digest: None, md5: None, verified: true }, slot).await)
     }
 
-    async fn done(&self, stored: Stored, slot: Slot) -> Copied {
+    async fn done(&self, stored: Made, slot: Slot) -> Copied {
         let row = if self.run.recorder.is_some() { self.row(&stored).await } else { None };
         drop(slot);
         if !stored.verified && self.run.options.verify == Verify::Require {
@@ -120,7 +120,7 @@ impl Copy {
 
     /// Returns the manifest row of a copy. If a later run will have to know whether a file still has this content, the row
     /// has a digest of it that does not depend on the store. The file may have to be read once more for that.
-    async fn row(&self, stored: &Stored) -> Option<Row> {
+    async fn row(&self, stored: &Made) -> Option<Row> {
         let row = Row { digest: stored.digest, ..Row::of(&stored.source, &stored.target)? };
         if !self.run.options.overwritable.needs_evidence() {
             return Some(row);
@@ -144,7 +144,7 @@ impl Copy {
         Copied::Failed(failure)
     }
 
-    async fn copy(&self, source: &Entry, target: Option<&Entry>, slot: &mut Slot) -> Result<Stored> {
+    async fn copy(&self, source: &Entry, target: Option<&Entry>, slot: &mut Slot) -> Result<Made> {
         let Run { options, target: tree, .. } = &*self.run;
         if options.preconditions == Preconditions::Strict {
             precondition::hold(&self.run.source, source, Operation::LookUp).await?;
@@ -174,7 +174,7 @@ impl Copy {
     }
 
     /// Stores the content for a replacement, whose source must still be what the plan saw.
-    async fn put_staged(&self, source: &Entry, staged: &Key) -> Result<Stored> {
+    async fn put_staged(&self, source: &Entry, staged: &Key) -> Result<Made> {
         if self.run.options.preconditions == Preconditions::Strict {
             precondition::hold(&self.run.source, source, Operation::LookUp).await?;
         }
@@ -189,7 +189,7 @@ impl Copy {
         }
     }
 
-    async fn put(&self, source: &Entry, target: Option<&Entry>, name: &Key) -> Result<Stored> {
+    async fn put(&self, source: &Entry, target: Option<&Entry>, name: &Key) -> Result<Made> {
         let Run { source: from, target: to, options, .. } = &*self.run;
         let observer = options.observer.clone();
         let content = from.content(source).with_pace(options.pace.clone());
@@ -208,14 +208,14 @@ impl Copy {
         let put = put.with_witness(starting.clone().map(|starting| starting as Arc<dyn PutWitness>));
         let stored = to.store().put(&to.key(name), content.clone(), put).await?;
         let is_read = !from.is_local() && to.is_local();
-        let verified = self.is_verified(&content);
+        let verified = self.is_verified(source, &stored);
         let digest = match is_read {
             // What nothing has compared with the digest may have another one.
             true => content.digest().filter(|_| verified),
-            false => source.digest.or(stored.digest),
+            false => source.digest.or(stored.entry.digest),
         };
         let md5 = starting.and_then(|starting| starting.md5());
-        Ok(Stored { source: source.clone(), target: stored, digest, md5, verified })
+        Ok(Made { source: source.clone(), target: stored.entry, digest, md5, verified })
     }
 
     /// Returns what records this write before it happens, where a policy depends on which side changed.
@@ -228,8 +228,8 @@ impl Copy {
 
     /// Returns true if a checksum verified the content. Content that stayed on this machine and empty content need
     /// none.
-    fn is_verified(&self, content: &Content) -> bool {
-        content.size() == 0 || content.is_verified() || (self.run.source.is_local() && self.run.target.is_local())
+    fn is_verified(&self, source: &Entry, stored: &Stored) -> bool {
+        source.size == 0 || stored.verified || (self.run.source.is_local() && self.run.target.is_local())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Content to store: data of known length whose ranges can be read, more than once if needed.
 //!
 //! So a store can split content into parts, send them in parallel and retry each one, without holding a whole object in
-//! memory. Content also names its origin, so a store can recognise its own type and copy without reading the data.
+//! memory. Content also names its origin, so a store can recognise its own type, behind any wrappers, and copy without
+//! reading the data.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,7 +13,7 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, Result};
+use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, RemoteStoreExt, Result};
 use crate::digest::{Agreement, Digester};
 use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
@@ -28,7 +29,7 @@ pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
 pub struct Content {
     source: Source,
     meter: Option<Meter>,
-    verified: Arc<AtomicBool>,
+    checked: Arc<AtomicBool>,
     unnamed: Arc<AtomicBool>,
     digest: Arc<OnceLock<Option<Digest>>>,
     modified: Arc<OnceLock<SystemTime>>,
@@ -48,7 +49,7 @@ impl Content {
         Self {
             source: Source::Stored { store, entry: Arc::new(entry), opened: Opened::default() },
             meter: None,
-            verified: Arc::default(),
+            checked: Arc::default(),
             unnamed: Arc::default(),
             digest: Arc::default(),
             modified: Arc::default(),
@@ -93,11 +94,12 @@ impl Content {
         }
     }
 
-    /// Returns the store and the entry of this content, if that store is an `S`.
-    pub fn origin_as<S: RemoteStore>(&self) -> Option<(&S, &Entry)> {
+    /// Returns the store that has this content and the entry with its key there, if that store is an `S`. Wrappers around
+    /// it make no difference, unless one of them requires that content is read through it ([`RemoteStore::backend`]).
+    pub fn origin_as<S: RemoteStore>(&self) -> Option<(&S, Entry)> {
         let (store, entry) = self.origin()?;
-        let any: &dyn std::any::Any = &**store;
-        any.downcast_ref::<S>().map(|store| (store, entry))
+        let (store, key) = store.backend_as::<S>(&entry.key)?;
+        Some((store, Entry { key, ..entry.clone() }))
     }
 
     /// Returns the entry as its store returns it for this one object, which may be more exact than the listing: it may
@@ -123,14 +125,14 @@ impl Content {
         Ok(Some(Entry { digest, fingerprint: found.fingerprint.clone().or(entry.fingerprint.clone()), ..found }))
     }
 
-    /// Records that the transferred bytes matched a checksum at the receiving end.
-    pub fn mark_verified(&self) {
-        self.verified.store(true, Ordering::Release);
+    fn mark_checked(&self) {
+        self.checked.store(true, Ordering::Release);
     }
 
-    /// Returns true if the bytes matched a checksum at the receiving end.
-    pub fn is_verified(&self) -> bool {
-        self.verified.load(Ordering::Acquire)
+    /// Returns true if the content was read as a whole from another machine and compared with a checksum or digest of its
+    /// store: by the store while it was read, or by [`compare_whole`](Self::compare_whole). If they differ, the read fails.
+    pub fn is_checked(&self) -> bool {
+        self.checked.load(Ordering::Acquire)
     }
 
     /// Returns true if the store returned a range without the fingerprint of the object. Only a digest can then verify
@@ -150,23 +152,23 @@ impl Content {
         }
     }
 
-    /// Compares content that was read as a whole, if nothing has verified it, with the digest that its store reported: the
+    /// Compares content that was read as a whole, if it is not checked yet, with the digest that its store reported: the
     /// ETag of an object in parts is not a checksum of the whole, so the store could not verify it. If no common part size
-    /// matches, requests the part size. Marks the content as verified if it matches.
+    /// matches, requests the part size. The content is [checked](Self::is_checked) if it matches.
     ///
     /// # Errors
     ///
     /// Returns `Integrity` if the bytes differ, and the errors of [`part_size`](Self::part_size).
     pub async fn compare_whole(&self, bytes: &Bytes) -> Result<()> {
         let is_near = self.origin().is_none_or(|(store, _)| store.capabilities().local_reads);
-        let Some(known) = self.digest().filter(|_| !is_near && !self.is_verified()) else { return Ok(()) };
+        let Some(known) = self.digest().filter(|_| !is_near && !self.is_checked()) else { return Ok(()) };
         let mut agreement = agreement(Digester::new(known, self.size()), bytes).await;
         if agreement == Agreement::Unknown {
             let part_size = self.part_size().await?;
             agreement = self::agreement(part_size.and_then(|size| Digester::of_parts(known, size)), bytes).await;
         }
         match agreement {
-            Agreement::Same => self.mark_verified(),
+            Agreement::Same => self.mark_checked(),
             Agreement::Unknown => {}
             Agreement::Different => return Err(self.other_digest()),
         }
@@ -222,7 +224,7 @@ impl Content {
                     self.unnamed.store(true, Ordering::Release);
                 }
                 if is_whole && download.checked && !store.capabilities().local_reads {
-                    self.mark_verified();
+                    self.mark_checked();
                 }
                 download.body
             }
@@ -344,7 +346,7 @@ impl From<Bytes> for Content {
         Self {
             source: Source::Bytes(bytes),
             meter: None,
-            verified: Arc::default(),
+            checked: Arc::default(),
             unnamed: Arc::default(),
             digest: Arc::default(),
             modified: Arc::default(),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 
-use super::{Content, DeleteKey, GetOptions, ListOptions, PutOptions, RemoteStore, Result, collect_exactly};
+use super::{Backend, Content, DeleteKey, GetOptions, ListOptions, PutOptions, RemoteStore, Result, collect_exactly};
 use crate::entry::Entry;
 use crate::key::Key;
 
@@ -19,7 +19,7 @@ pub trait RemoteStoreExt: RemoteStore {
 
     /// Stores an object from memory.
     async fn write(&self, key: &Key, content: Content) -> Result<Entry> {
-        self.put(key, content, PutOptions::default()).await
+        Ok(self.put(key, content, PutOptions::default()).await?.entry)
     }
 
     /// Deletes one key. Succeeds if the key is missing.
@@ -31,6 +31,11 @@ pub trait RemoteStoreExt: RemoteStore {
     async fn remove_all(&self, keys: &[Key]) -> Vec<Result<()>> {
         let keys: Vec<DeleteKey> = keys.iter().cloned().map(DeleteKey::new).collect();
         self.delete(&keys).await
+    }
+
+    /// Returns the store of type `S` that has the object at `key`, behind any wrappers, and its key there.
+    fn backend_as<S: RemoteStore>(&self, key: &Key) -> Option<(&S, Key)> {
+        self.backend(key).and_then(Backend::into_store)
     }
 
     /// Lists all entries under a prefix into memory.

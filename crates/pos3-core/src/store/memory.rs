@@ -12,8 +12,8 @@ use futures::{StreamExt, stream};
 use md5::{Digest as _, Md5};
 
 use super::{
-    Capabilities, Content, DeleteKey, Download, EntryStream, Expect, GetOptions, ListOptions, PutOptions, RemoteStore,
-    Result, Usage,
+    Backend, Capabilities, Content, DeleteKey, Download, EntryStream, Expect, GetOptions, ListOptions, PutOptions,
+    RemoteStore, Result, Stored, Usage,
 };
 use crate::entry::{Availability, Digest, Entry, Fingerprint, Kind};
 use crate::error::{ErrorKind, Operation, StoreError};
@@ -64,6 +64,16 @@ impl MemoryStore {
         let state = self.state();
         state.objects.get(key).cloned().ok_or_else(|| StoreError::new(ErrorKind::NotFound, operation).with_key(key))
     }
+
+    /// Returns the content of an entry, which must be the current one.
+    fn listed(&self, entry: &Entry) -> Result<Bytes> {
+        let object = self.find(&entry.key, Operation::Read)?;
+        let is_seen = entry.fingerprint.is_none() || entry.fingerprint == object.entry.fingerprint;
+        if is_seen && entry.size == object.entry.size {
+            return Ok(object.content);
+        }
+        Err(StoreError::new(ErrorKind::Precondition, Operation::Read).with_key(&entry.key))
+    }
 }
 
 /// Replaces entries deeper than one level below `prefix` with their directory, which appears once.
@@ -93,6 +103,10 @@ impl RemoteStore for MemoryStore {
             .with_conditional_delete(true)
             .with_delete_batch(DELETE_BATCH)
             .with_keeps_modified(true)
+    }
+
+    fn backend(&self, key: &Key) -> Option<Backend<'_>> {
+        Some(Backend::new(self, key))
     }
 
     fn usage(&self) -> Usage {
@@ -129,8 +143,14 @@ impl RemoteStore for MemoryStore {
         Ok(Download::new(object.entry, body).with_checked(true))
     }
 
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Entry> {
-        let bytes = content.read_to_bytes(0..content.size()).await?;
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
+        let (bytes, is_copy) = match content.origin_as::<Self>() {
+            Some((store, entry)) => (store.listed(&entry)?, true),
+            None => (content.read_to_bytes(0..content.size()).await?, false),
+        };
+        if is_copy {
+            content.count(content.size());
+        }
         let mut state = self.state();
         state.usage.add("put", 1);
         expect(state.objects.get(key), &options.expect, key)?;
@@ -146,7 +166,7 @@ impl RemoteStore for MemoryStore {
             availability: Availability::Ready,
         };
         state.objects.insert(key.clone(), Object { content: bytes, entry: entry.clone() });
-        Ok(entry)
+        Ok(Stored::new(entry).with_verified(is_copy || content.is_checked()))
     }
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
@@ -175,7 +195,7 @@ impl RemoteStore for MemoryStore {
     async fn copy(&self, from: &Key, to: &Key) -> Result<Entry> {
         self.state().usage.add("copy", 1);
         let object = self.find(from, Operation::Copy)?;
-        self.put(to, Content::from(object.content), PutOptions::default()).await
+        Ok(self.put(to, Content::from(object.content), PutOptions::default()).await?.entry)
     }
 }
 

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use pos3_core::{
-    Agreement, Checksum, Checksummer, Content, Digest, Digester, Entry, ErrorKind, Key, Operation, PutOptions, Result,
-    StoreError,
+    Agreement, Checksum, Checksummer, Content, Digest, Digester, ErrorKind, Key, Operation, PutOptions, Result,
+    StoreError, Stored,
 };
 use tokio::sync::Mutex;
 
@@ -37,7 +37,7 @@ struct Opened {
 }
 
 /// Stores content range by range.
-pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Entry> {
+pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Stored> {
     let arrived = Arrived::of(content.size());
     let resumable = Resumable::of(&key, &content, &options, &arrived);
     let Opened { place, partial, noted } = open(root, &key, &options, resumable.as_ref()).await?;
@@ -51,9 +51,10 @@ pub(super) async fn put(root: Arc<Root>, key: Key, content: Content, options: Pu
         writing: Arc::default(),
     };
     let stored = match put.fetch(noted).await {
-        Ok(()) => {
+        Ok(verified) => {
             let (partial, size) = (partial.clone(), content.size());
-            blocking(Operation::Write, move |waited| place.put(&partial, size, waited)).await
+            let entry = blocking(Operation::Write, move |waited| place.put(&partial, size, waited)).await;
+            entry.map(|entry| Stored::new(entry).with_verified(verified))
         }
         Err(error) => Err(error),
     };
@@ -113,8 +114,8 @@ struct Put<'a> {
 }
 
 impl Put<'_> {
-    /// Fetches the whole content into the file.
-    async fn fetch(&self, noted: Option<Ranges>) -> Result<()> {
+    /// Fetches the whole content into the file, and returns whether it is verified.
+    async fn fetch(&self, noted: Option<Ranges>) -> Result<bool> {
         let known = self.look_up().await?;
         let sum = known.sum.map_or_else(Checksummer::crc64_nvme, |checksum| Checksummer::like(&checksum));
         if let Some(noted) = noted {
@@ -162,11 +163,11 @@ impl Put<'_> {
         self.content.origin().is_some_and(|(store, _)| !store.capabilities().local_reads)
     }
 
-    /// Compares the content that arrived with the known digests and checksums. If it arrived in one response, its digest
-    /// is that of the response.
-    async fn compare(&self, known: Known) -> Result<()> {
+    /// Compares the content that arrived with the known digests and checksums, and returns whether it is verified. If it
+    /// arrived in one response, its digest is that of the response.
+    async fn compare(&self, known: Known) -> Result<bool> {
         let known = match known {
-            Known { sum: None, digest: None } if self.comes_from_afar() && !self.content.is_verified() => {
+            Known { sum: None, digest: None } if self.comes_from_afar() && !self.content.is_checked() => {
                 Known { sum: None, digest: self.content.digest() }
             }
             known => known,
@@ -179,20 +180,17 @@ impl Put<'_> {
             Known { sum: None, digest: None } => Agreement::Unknown,
         };
         match agreement {
-            Agreement::Same => self.content.mark_verified(),
-            Agreement::Different if !is_sum => return Err(self.content.other_digest().with_key(self.key)),
-            Agreement::Different => {
-                return Err(StoreError::new(ErrorKind::Integrity, Operation::Write)
-                    .with_key(self.key)
-                    .with_message("the checksum of the received content differs from the stored one")
-                    .temporary());
-            }
+            Agreement::Same => Ok(true),
+            Agreement::Different if !is_sum => Err(self.content.other_digest().with_key(self.key)),
+            Agreement::Different => Err(StoreError::new(ErrorKind::Integrity, Operation::Write)
+                .with_key(self.key)
+                .with_message("the checksum of the received content differs from the stored one")
+                .temporary()),
             Agreement::Unknown if self.content.is_unnamed() => {
-                return Err(self.content.unnamed(Operation::Write).with_key(self.key));
+                Err(self.content.unnamed(Operation::Write).with_key(self.key))
             }
-            Agreement::Unknown => {}
+            Agreement::Unknown => Ok(self.content.is_checked()),
         }
-        Ok(())
     }
 
     /// Compares the written content with the digest. If no common part size matches, requests the part size from the

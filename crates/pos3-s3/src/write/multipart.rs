@@ -13,7 +13,7 @@ mod resume;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pos3_core::{Checksum, Content, Entry, ErrorKind, Key, Operation, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Content, Entry, ErrorKind, Key, Operation, PutOptions, Result, StoreError, Stored};
 
 use super::{Misstored, ObjectHeaders, REPEATS};
 use crate::bucket::Bucket;
@@ -86,6 +86,14 @@ pub(crate) struct Finished {
     pub(crate) entry: Entry,
     /// Its checksum, if the server returned it.
     pub(crate) sum: Option<Checksum>,
+    /// A checksum verified the content. False for a copy, which the caller verifies.
+    verified: bool,
+}
+
+impl Finished {
+    fn stored(self) -> Stored {
+        Stored::new(self.entry).with_verified(self.verified)
+    }
 }
 
 /// The response to the creation of an upload.
@@ -104,11 +112,11 @@ impl Bucket {
         content: Content,
         options: &PutOptions,
         headers: ObjectHeaders,
-    ) -> Result<Entry> {
+    ) -> Result<Stored> {
         let mut options = options.clone();
         for _ in 0..REPEATS {
             match self.put_parts_once(key, &content, &options, &headers).await? {
-                Ok(entry) => return Ok(entry),
+                Ok(stored) => return Ok(stored),
                 Err(misstored) => {
                     options.expect =
                         misstored.next(&options.expect).ok_or_else(|| misstored.error(Operation::Write, key))?;
@@ -125,7 +133,7 @@ impl Bucket {
         content: &Content,
         options: &PutOptions,
         headers: &ObjectHeaders,
-    ) -> Result<Result<Entry, Misstored>> {
+    ) -> Result<Result<Stored, Misstored>> {
         let size = content.size();
         let part_size = part_size_for(size, self.client.config().part_size);
         let part_size = part_size.map_err(|failure| self.error(Operation::Write, key, failure))?;
@@ -141,7 +149,7 @@ impl Bucket {
         };
         let source = PartSource::Content(content.clone());
         let failed = match upload.finish(&source, size, part_size, options).await {
-            Ok(finished) => return Ok(Ok(finished.entry)),
+            Ok(finished) => return Ok(Ok(finished.stored())),
             Err(error) => error,
         };
         if let Some(misstored) = upload.misstored() {
@@ -158,7 +166,7 @@ impl Bucket {
                 }
                 let finished = finished?;
                 self.client.learn(usual, *plainer);
-                Ok(Ok(finished.entry))
+                Ok(Ok(finished.stored()))
             }
             _ => Err(failed),
         }

@@ -3,7 +3,8 @@ use std::fmt;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use pos3_core::{
-    Capabilities, Content, DeleteKey, Download, GetOptions, MemoryStore, PutOptions, RemoteStoreExt, Unfinished, Usage,
+    Backend, Capabilities, Content, DeleteKey, Download, GetOptions, MemoryStore, PutOptions, RemoteStoreExt, Stored,
+    Unfinished, Usage,
 };
 
 use super::*;
@@ -178,6 +179,10 @@ impl RemoteStore for Limited {
         self.store.capabilities()
     }
 
+    fn backend(&self, key: &Key) -> Option<Backend<'_>> {
+        self.store.backend(key)
+    }
+
     fn usage(&self) -> Usage {
         self.store.usage()
     }
@@ -200,7 +205,7 @@ impl RemoteStore for Limited {
         self.store.get(key, options).await
     }
 
-    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Answer<Entry> {
+    async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Answer<Stored> {
         self.store.put(key, content, options).await
     }
 

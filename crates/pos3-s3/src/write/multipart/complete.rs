@@ -51,14 +51,11 @@ impl Upload {
         }
         let (completed, proven) = self.complete_as(parts, sum, size, options).await?;
         let PartSource::Content(content) = source else {
-            return Ok(Finished { entry: completed.entry, sum: completed.sum });
+            return Ok(Finished { entry: completed.entry, sum: completed.sum, verified: false });
         };
         let confirmed = self.confirm(content, parts, sum, completed, proven).await;
         let (entry, proven) = confirmed.map_err(|misstored| self.note_misstored(misstored))?;
-        if proven && arrived {
-            content.mark_verified();
-        }
-        Ok(Finished { entry, sum })
+        Ok(Finished { entry, sum, verified: proven && (arrived || content.is_checked()) })
     }
 
     /// Returns the checksum of the whole object, combined from those of the parts, if all of them are known.
