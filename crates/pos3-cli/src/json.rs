@@ -12,7 +12,7 @@ use serde::ser::{Error, SerializeSeq, Serializer};
 use crate::output;
 
 pub(crate) use growing::Growing;
-pub(crate) use sync::SyncFields;
+pub(crate) use sync::{Skipped, SyncFields};
 
 /// Returns the number of requests of each kind.
 pub(crate) fn requests(usage: &Usage) -> BTreeMap<&'static str, u64> {

@@ -185,3 +185,52 @@ fn a_directory_is_excluded_however_its_pattern_is_written() {
         assert!(explained.out.contains(&format!("excluded by --exclude '{pattern}'")), "{explained:?}");
     }
 }
+
+#[test]
+fn a_link_that_leads_nowhere_is_named_once_whatever_the_target_has() {
+    for target in [&[][..], &["link"], &["link/"], &["link/file"], &["link -> nowhere"]] {
+        let program = Program::new().with(&[("from/x", "1"), ("to/x", "1")]);
+        std::os::unix::fs::symlink("nowhere", program.path("from/link")).unwrap();
+        for entry in target {
+            let path = program.path("to").join(entry);
+            match entry.split_once(" -> ") {
+                Some((link, to)) => std::os::unix::fs::symlink(to, program.path("to").join(link)).unwrap(),
+                None if entry.ends_with('/') => fs::create_dir(path).unwrap(),
+                None => {
+                    fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    fs::write(path, "1").unwrap();
+                }
+            }
+        }
+        for options in [&["--follow-symlinks"][..], &["--follow-symlinks", "--delete"], &[]] {
+            let ended = program.run(&[&["sync", "from", "to"], options].concat());
+            assert_eq!(ended.code, Some(i32::from(!options.is_empty())), "{target:?} {ended:?}");
+            assert!(ended.err.contains("skipped    1\n"), "{target:?} {options:?} {}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_run_staged_is_not_synced_and_not_backed_up() {
+    let staged = [".pos3-new.1f-18ab.0", "sub/.pos3-new.1f-18ab.1"];
+    let users = ".pos3-new.txt";
+    let program = Program::new().with(&[("from/sub/x", "1"), ("from/.pos3-new.txt", "mine")]);
+    for name in staged {
+        fs::write(program.path("from").join(name), "staged").unwrap();
+    }
+    let up = program.run(&["sync", "from", "to"]);
+    assert_eq!(up.code, Some(0), "{up:?}");
+    assert_eq!(program.files("to"), expected(&[(users, "mine"), ("sub/x", "1")]));
+
+    // Nothing but a run with --delete removes it from a target, and no backup contains it.
+    for name in staged {
+        fs::write(program.path("to").join(name), "staged").unwrap();
+    }
+    fs::write(program.path("to/old"), "precious").unwrap();
+    assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
+    assert!(program.path("to").join(staged[1]).exists());
+    let mirrored = program.run(&["sync", "from", "to", "--delete", "--max-delete", "100%", "--backup-dir", "kept"]);
+    assert_eq!(mirrored.code, Some(0), "{mirrored:?}");
+    assert_eq!(program.files("to"), expected(&[(users, "mine"), ("sub/x", "1")]));
+    assert_eq!(program.files("kept"), expected(&[("old", "precious")]));
+}

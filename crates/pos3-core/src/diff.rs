@@ -38,13 +38,24 @@ pub enum Diff {
         /// Why it is protected.
         why: Protection,
     },
+    /// Only the target has the key, and in the source it would be below a protected directory.
+    Hidden {
+        /// The target's entry.
+        target: Entry,
+        /// The protected directory in the source.
+        by: Key,
+        /// Why it is protected.
+        why: Protection,
+    },
 }
 
 impl Diff {
     /// Returns the key of the difference.
     pub fn key(&self) -> &Key {
         match self {
-            Self::SourceOnly(entry) | Self::TargetOnly { target: entry, .. } => &entry.key,
+            Self::SourceOnly(entry) | Self::TargetOnly { target: entry, .. } | Self::Hidden { target: entry, .. } => {
+                &entry.key
+            }
             Self::Both { source, .. } | Self::Shielded { source, .. } => &source.key,
         }
     }
@@ -53,7 +64,7 @@ impl Diff {
     pub(crate) fn entries(&self) -> (Option<&Entry>, Option<&Entry>) {
         match self {
             Self::SourceOnly(source) | Self::Shielded { source, .. } => (Some(source), None),
-            Self::TargetOnly { target, .. } => (None, Some(target)),
+            Self::TargetOnly { target, .. } | Self::Hidden { target, .. } => (None, Some(target)),
             Self::Both { source, target } => (Some(source), Some(target)),
         }
     }
@@ -105,25 +116,21 @@ impl Merge {
     ///
     /// Returns the first failure of either listing. The keys that were not listed are then unknown, not absent.
     pub async fn next(&mut self) -> Result<Option<Diff>, ListingFailed> {
-        loop {
-            let (source, target) = tokio::join!(self.source.fill(), self.target.fill());
-            source?;
-            target?;
-            let order = match (self.source.key(), self.target.key()) {
-                (None, None) => return Ok(None),
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some(source), Some(target)) => source.cmp(target),
-            };
-            let (source, target) = match order {
-                std::cmp::Ordering::Less => (self.source.take(), None),
-                std::cmp::Ordering::Greater => (None, self.target.take()),
-                std::cmp::Ordering::Equal => (self.source.take(), self.target.take()),
-            };
-            if let Some(diff) = self.differ(source, target) {
-                return Ok(Some(diff));
-            }
-        }
+        let (source, target) = tokio::join!(self.source.fill(), self.target.fill());
+        source?;
+        target?;
+        let order = match (self.source.key(), self.target.key()) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(source), Some(target)) => source.cmp(target),
+        };
+        let (source, target) = match order {
+            std::cmp::Ordering::Less => (self.source.take(), None),
+            std::cmp::Ordering::Greater => (None, self.target.take()),
+            std::cmp::Ordering::Equal => (self.source.take(), self.target.take()),
+        };
+        Ok(self.differ(source, target))
     }
 
     fn differ(&self, source: Option<Entry>, target: Option<Entry>) -> Option<Diff> {
@@ -133,8 +140,10 @@ impl Merge {
                 Some((by, why)) => Diff::Shielded { source, by, why },
                 None => Diff::SourceOnly(source),
             }),
-            (None, Some(target)) if self.source.shield(&target.key).is_some() => None,
             (None, Some(target)) => {
+                if let Some((by, why)) = self.source.shield(&target.key) {
+                    return Some(Diff::Hidden { target, by, why });
+                }
                 let inside = |key: &Key| target.key.is_marker() && key.as_str().starts_with(target.key.as_str());
                 let source_inside = self.source.key().is_some_and(inside);
                 Some(Diff::TargetOnly { target, source_inside })

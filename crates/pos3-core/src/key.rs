@@ -20,6 +20,9 @@ pub const RESUMABLE_INFIX: &str = "resume.";
 /// The prefix of the names of files that this project moves away from their own names; see [`is_moved_name`].
 pub const MOVED_PREFIX: &str = ".pos3-moved.";
 
+/// The prefix of the names of new content that waits until its own name is free; see [`is_staged_name`].
+pub(crate) const STAGED_PREFIX: &str = ".pos3-new.";
+
 /// The number of hexadecimal digits after [`MOVED_PREFIX`].
 pub const MOVED_DIGITS: usize = 40;
 
@@ -43,15 +46,30 @@ pub fn is_moved_name(name: &str) -> bool {
     are_digits(digits) && (own.is_empty() || own.strip_prefix('.').is_some_and(|own| !own.is_empty()))
 }
 
+/// Returns true for the name of new content that waits until its own name is free: [`STAGED_PREFIX`], two hexadecimal
+/// numbers with `-` between them, `.`, and a decimal number. The source still has such content, so it is not synced from
+/// a source and not backed up.
+pub(crate) fn is_staged_name(name: &str) -> bool {
+    let parts = || {
+        let (process, rest) = name.strip_prefix(STAGED_PREFIX)?.split_once('-')?;
+        let (time, number) = rest.split_once('.')?;
+        Some([process, time, number])
+    };
+    parts().is_some_and(|[process, time, number]| {
+        [process, time, number].iter().all(|digits| !digits.is_empty() && are_digits(digits))
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
 fn are_digits(text: &str) -> bool {
     text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The longest file name, in bytes, that common file systems accept (`NAME_MAX`).
-const LONGEST_FILE_NAME: usize = 255;
+pub(crate) const LONGEST_FILE_NAME: usize = 255;
 
 /// The longest path, in bytes, that common file systems accept, leaving room for the root (`PATH_MAX` is 4096).
-const LONGEST_PATH: usize = 3072;
+pub(crate) const LONGEST_PATH: usize = 3072;
 
 /// The exact name of an object: an opaque UTF-8 string in byte order, cheap to clone.
 ///
@@ -79,6 +97,11 @@ impl Key {
     /// Returns true if this key is below `file/`. Then `file` would have to be a directory, and cannot also be a file.
     pub fn is_inside(&self, file: &str) -> bool {
         self.0.len() > file.len() && self.0.starts_with(file) && self.0.as_bytes()[file.len()] == b'/'
+    }
+
+    /// Returns true if the last part of this key is the name of staged content; see [`is_staged_name`].
+    pub(crate) fn is_staged(&self) -> bool {
+        is_staged_name(self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name))
     }
 
     /// Returns this key with `prefix` before it.
@@ -189,6 +212,30 @@ impl fmt::Debug for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_exactly_the_names_that_a_run_gives_to_staged_content_are_reserved_for_it() {
+        for name in [".pos3-new.1f-18ab.0", "a/b/.pos3-new.0-0.12"] {
+            assert!(Key::from(name).is_staged(), "{name}");
+            assert_eq!(Key::from(name).check_path(), Ok(()), "it must be possible to write it");
+        }
+        for name in [
+            ".pos3-new.1f-18ab.0/",
+            ".pos3-new.1f-18ab.0/x",
+            "x.pos3-new.1f-18ab.0",
+            ".pos3-new.1f-18ab.0.txt",
+            ".pos3-new.1f-18ab.a",
+            ".pos3-new.1f-18ab.",
+            ".pos3-new.1F-18ab.0",
+            ".pos3-new.-18ab.0",
+            ".pos3-new.1f-.0",
+            ".pos3-new.AbC123",
+            ".pos3-new.",
+            ".pos3-new.1f.18ab-0",
+        ] {
+            assert!(!Key::from(name).is_staged(), "{name}");
+        }
+    }
 
     #[test]
     fn a_key_is_ordered_by_its_bytes() {

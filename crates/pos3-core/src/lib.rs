@@ -69,8 +69,8 @@ pub use key::{
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 pub use options::{
-    Archived, ByContent, Deletable, Deletion, Objection, OtherShapes, Overwritable, PendingWrite, Preconditions,
-    SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
+    Archived, ByContent, Deletable, Deletion, HiddenEntries, Objection, OtherShapes, Overwritable, PendingWrite,
+    Preconditions, SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
 };
 pub use plan::{
     Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipEffect, SkipReason, Tally,

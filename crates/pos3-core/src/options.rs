@@ -60,6 +60,9 @@ pub struct SyncOptions {
     pub unmatched_patterns: UnmatchedPatterns,
     /// Whether an upload reports names of another shape in the target. Default: [`OtherShapes::Reported`].
     pub other_shapes: OtherShapes,
+    /// Whether a plan reports entries of the target that a protected entry of the source hides. Default:
+    /// [`HiddenEntries::Untouched`].
+    pub hidden_entries: HiddenEntries,
     /// How archived objects of the source that need to be copied are treated. Default: [`Archived::Missing`].
     pub archived: Archived,
 }
@@ -85,6 +88,7 @@ impl Default for SyncOptions {
             withheld_deletes: WithheldDeletes::default(),
             unmatched_patterns: UnmatchedPatterns::default(),
             other_shapes: OtherShapes::default(),
+            hidden_entries: HiddenEntries::default(),
             archived: Archived::default(),
         }
     }
@@ -120,6 +124,16 @@ pub enum OtherShapes {
     Reported,
     /// This is for runs that are not the last word, such as an upload in the background whose deletes come later.
     Ignored,
+}
+
+/// Whether a plan reports entries of the target at and below a protected entry of the source, such as a symbolic link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HiddenEntries {
+    /// It does not: they stay as they are, and the entry of the source is reported.
+    #[default]
+    Untouched,
+    /// It does. This is for a comparison, which must not call sides equal if it could not compare them.
+    Reported,
 }
 
 /// How archived objects of the source are treated.
@@ -281,6 +295,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_other_shapes(mut self, other_shapes: OtherShapes) -> Self {
         self.other_shapes = other_shapes;
+        self
+    }
+
+    /// Sets whether entries of the target that a protected entry of the source hides are reported.
+    #[must_use]
+    pub fn with_hidden_entries(mut self, hidden_entries: HiddenEntries) -> Self {
+        self.hidden_entries = hidden_entries;
         self
     }
 

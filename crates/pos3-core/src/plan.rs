@@ -118,6 +118,15 @@ pub enum SkipReason {
         /// Why it is protected.
         why: Protection,
     },
+    /// The target has the entry, and the source has a protected entry there, or at a directory above it. It is only
+    /// reported with [`HiddenEntries::Reported`](crate::HiddenEntries::Reported).
+    #[error("the target has it, but the source has '{by}', and {why}")]
+    Hidden {
+        /// The protected entry of the source.
+        by: Key,
+        /// Why it is protected.
+        why: Protection,
+    },
     /// The target cannot store the key.
     #[error("the key cannot be a file name: {0}")]
     Unsafe(UnsafeKey),
@@ -183,6 +192,7 @@ impl SkipReason {
             Self::Source(Protection::LinkLoop | Protection::Special(_))
             | Self::Archived(Archived::Missing | Archived::Requested)
             | Self::TargetOnly(_)
+            | Self::Hidden { .. }
             | Self::OtherShape(_)
             | Self::NotInSource(_) => SkipEffect::Unclean,
             Self::Source(
@@ -256,6 +266,7 @@ mod tests {
             (SkipReason::Source(special()), SkipEffect::Unclean),
             (SkipReason::Source(Protection::LinkLoop), SkipEffect::Unclean),
             (SkipReason::TargetOnly(unreadable()), SkipEffect::Unclean),
+            (SkipReason::Hidden { by: key(), why: Protection::Symlink }, SkipEffect::Unclean),
             (SkipReason::OtherShape(key()), SkipEffect::Unclean),
             (SkipReason::NotInSource(UnsafeKey::EmptySegment), SkipEffect::Unclean),
             (SkipReason::Source(Protection::NotUtf8), SkipEffect::WithholdsDeletes),

@@ -13,7 +13,9 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-/// The start of the names of new files before they have their final names. A longer one could exceed the limit of names.
+/// The start of the names of new files before they have their final names. A longer one could exceed the limit of names. A
+/// killed process may leave the earlier file of the user at such a name, so none of them is a name that pos3 removes or
+/// leaves out.
 const STAGED: &str = ".pos3-new.";
 
 /// A regular file as it was at one moment, or the absence of one.

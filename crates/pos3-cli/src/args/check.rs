@@ -2,7 +2,8 @@
 
 use clap::Args;
 use pos3::{
-    Archived, Compare, Deletion, Guards, Location, MaxDelete, OtherShapes, Symlinks, SyncOptions, WithheldDeletes,
+    Archived, Compare, Deletion, Guards, HiddenEntries, Location, MaxDelete, OtherShapes, Symlinks, SyncOptions,
+    WithheldDeletes,
 };
 
 use super::filter::{FilterArgs, FilterArgsError};
@@ -89,6 +90,7 @@ impl CheckArgs {
             .with_guards(everything)
             .with_withheld_deletes(WithheldDeletes::Planned)
             .with_other_shapes(OtherShapes::Ignored)
+            .with_hidden_entries(HiddenEntries::Reported)
             .with_archived(Archived::Requested)
             .with_filter(self.filter.filter()?)
             .with_budget(self.concurrency.budget()))

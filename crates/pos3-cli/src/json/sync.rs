@@ -91,7 +91,7 @@ impl<'a> SyncFields<'a> {
             withheld_deletes: report.withheld,
             not_begun: Some(report.not_begun.known()).filter(|count| *count > 0),
             extra: report.tally.extra,
-            skipped: Skipped(&report.skipped),
+            skipped: Skipped(Some(&report.skipped)),
             failed: Failed(&report.failed),
             elapsed_seconds: report.elapsed.as_secs_f64(),
             requests: requests(&report.usage),
@@ -101,12 +101,12 @@ impl<'a> SyncFields<'a> {
     }
 }
 
-/// The skipped keys, written one by one.
-struct Skipped<'a>(&'a Skips);
+/// The skipped keys, written one by one; none if the command failed before it knew them.
+pub(crate) struct Skipped<'a>(pub(crate) Option<&'a Skips>);
 
 impl Serialize for Skipped<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let rows = self.0.iter().map(|row| {
+        let rows = self.0.into_iter().flat_map(Skips::iter).map(|row| {
             let (key, why) = row?;
             Ok(SkippedJson { key, reason: why.to_string(), by_policy: why.is_policy() })
         });

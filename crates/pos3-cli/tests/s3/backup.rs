@@ -112,3 +112,80 @@ fn what_no_checksum_covers_is_a_failure_where_that_was_asked_for() {
     let (code, told) = cloud.json(&["sync", "s3://data/opaque", "out", "--verify"]);
     assert_eq!((code, &told["failed"][0]["kind"]), (1, &"unverified".into()), "{told}");
 }
+
+/// Returns the paths and contents of the files below a directory, in the order of the paths.
+fn files(below: &std::path::Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![below.to_owned()];
+    while let Some(directory) = open.pop() {
+        for path in fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => open.push(path),
+                false => {
+                    let name = path.strip_prefix(below).unwrap().display().to_string();
+                    found.push((name, fs::read_to_string(path).unwrap()));
+                }
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_file_and_a_directory_of_one_name_are_both_backed_up() {
+    let cloud = Cloud::new(&[("s/k", "k"), ("t/d", "a file"), ("t/e/x", "in a directory")]);
+    let path = |name: &str| cloud.program.path(name);
+    let sync = || cloud.run(&["sync", "s", "t", "--delete", "--max-delete", "100%", "--backup-dir", "b"]);
+    let ended = sync();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for content in ["one", "two"] {
+        fs::create_dir_all(path("t/d/sub")).unwrap();
+        fs::write(path("t/d/x"), content).unwrap();
+        fs::write(path("t/d/sub/y"), content).unwrap();
+        fs::write(path("t/e"), content).unwrap();
+        let ended = sync();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    assert_eq!(files(&path("t")), [("k".to_owned(), "k".to_owned())]);
+    let kept = files(&path("b"));
+    let contents = |is_wanted: &dyn Fn(&str) -> bool| {
+        let wanted = kept.iter().filter(|(name, _)| is_wanted(name));
+        let mut contents: Vec<_> = wanted.map(|(_, content)| content.as_str()).collect();
+        contents.sort_unstable();
+        contents
+    };
+    assert_eq!(contents(&|name| name == "d"), ["a file"], "{kept:?}");
+    assert_eq!(contents(&|name| name.starts_with("d.~2") && name.ends_with("~/x")), ["one", "two"], "{kept:?}");
+    assert_eq!(contents(&|name| name.starts_with("d.~2") && name.ends_with("~/sub/y")), ["one", "two"], "{kept:?}");
+    assert_eq!(contents(&|name| name == "e/x"), ["in a directory"], "{kept:?}");
+    assert_eq!(contents(&|name| name.starts_with("e.~2")), ["one", "two"], "{kept:?}");
+}
+
+#[test]
+fn a_backup_of_a_name_that_is_as_long_as_can_be_gets_a_shorter_one() {
+    let long = ["a", "b"].map(|last| format!("{}{last}", "x".repeat(254)));
+    let cloud = Cloud::new(&[("s/k", "k")]);
+    fs::create_dir(cloud.program.path("t")).unwrap();
+    for content in ["one", "two", "three"] {
+        for name in &long {
+            fs::write(cloud.program.path("t").join(name), format!("{content} {}", &name[254..])).unwrap();
+        }
+        let ended = cloud.run(&["sync", "s", "t", "--delete", "--max-delete", "100%", "--backup-dir", "b"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let mut kept: Vec<_> = files(&cloud.program.path("b")).into_iter().map(|(_, content)| content).collect();
+    kept.sort();
+    assert_eq!(kept, ["one a", "one b", "three a", "three b", "two a", "two b"]);
+}
+
+#[test]
+fn a_backup_that_fails_for_another_reason_than_an_older_one_says_so() {
+    let cloud = Cloud::new(&[("s/k", "k"), ("t/d/x", "1"), ("b/other", "1"), ("elsewhere/y", "1")]);
+    std::os::unix::fs::symlink("../elsewhere", cloud.program.path("b/d")).unwrap();
+    let ended = cloud.run(&["sync", "s", "t", "--delete", "--max-delete", "100%", "--backup-dir", "b"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("'d' is a symbolic link"), "{}", ended.err);
+    assert!(!ended.err.contains("100 backups"), "{}", ended.err);
+    assert_eq!(fs::read_to_string(cloud.program.path("t/d/x")).unwrap(), "1");
+}

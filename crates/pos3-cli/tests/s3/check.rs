@@ -1,6 +1,8 @@
 //! `check`: compares, and changes nothing.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
 use pos3_tests::server::{Checksums, Etags, Operation, StoredObject};
@@ -183,4 +185,78 @@ fn parts_of_any_size_are_compared_with_the_help_of_the_server() {
     let checked = cloud.run(&["check", "d", "s3://data/d"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.out.starts_with("! big ("), "{checked:?}");
+}
+
+#[test]
+fn what_a_link_hides_on_one_side_is_not_called_equal_in_either_direction() {
+    let cloud = Cloud::new(&[("d/x", "1"), ("real/inside", "2")]).with_objects(&[
+        ("d/x", "1"),
+        ("d/l", "different"),
+        ("d/ld/other", "different"),
+        ("d/ld/sub/deep", "different"),
+    ]);
+    let in_source = |name: &str| cloud.program.path("d").join(name);
+    symlink("x", in_source("l")).unwrap();
+    symlink("../real", in_source("ld")).unwrap();
+    symlink("nowhere", in_source("alone")).unwrap();
+
+    let ended = cloud.run(&["check", "d", "s3://data/d"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let expected = "! l (the target has it, but the source has 'l', and it is a symbolic link)\n\
+                    ! ld/other (the target has it, but the source has 'ld/', and it is a symbolic link)\n\
+                    ! ld/sub/deep (the target has it, but the source has 'ld/', and it is a symbolic link)\n";
+    assert_eq!(ended.out, expected, "{ended:?}");
+    assert!(ended.err.starts_with("1 equal, 3 could not be compared, 2 left out\n"), "{}", ended.err);
+    let back = cloud.run(&["check", "s3://data/d", "d"]);
+    let paths =
+        |out: &str| out.lines().map(|line| line.split(" (").next().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+    assert_eq!((back.code, paths(&back.out)), (Some(1), paths(&ended.out)), "{back:?}");
+
+    let (code, told) = cloud.json(&["check", "d", "s3://data/d"]);
+    assert_eq!((code, &told["unknown"], &told["left_out"]), (1, &3.into(), &2.into()), "{told}");
+    let left_out = |key| serde_json::json!({"key": key, "reason": "it is a symbolic link", "by_policy": true});
+    assert_eq!(told["skipped"], serde_json::json!([left_out("alone"), left_out("ld")]), "{told}");
+
+    // What the filter excludes is on neither side.
+    let ended = cloud.run(&["check", "d", "s3://data/d", "--exclude", "l", "--exclude", "ld/**"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "{ended:?}");
+}
+
+#[test]
+fn links_that_hide_nothing_are_left_out_and_no_failure() {
+    let cloud = Cloud::new(&[("a/x", "1"), ("b/x", "1")]).with_objects(&[("d/x", "1")]);
+    for side in ["a", "b"] {
+        symlink("x", cloud.program.path(side).join("l")).unwrap();
+        symlink(".", cloud.program.path(side).join("ld")).unwrap();
+    }
+    for (from, to, left_out) in [("a", "s3://data/d", 2), ("s3://data/d", "a", 0)] {
+        let (code, told) = cloud.json(&["check", from, to]);
+        assert_eq!((code, &told["left_out"]), (0, &left_out.into()), "{told}");
+    }
+    let ended = cloud.run(&["check", "a", "b"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "a link on both sides: {ended:?}");
+    fs::remove_file(cloud.program.path("b/ld")).unwrap();
+    fs::create_dir(cloud.program.path("b/ld")).unwrap();
+    fs::write(cloud.program.path("b/ld/y"), "2").unwrap();
+    for (from, to) in [("a", "b"), ("b", "a")] {
+        let ended = cloud.run(&["check", from, to, "-q"]);
+        assert_eq!((ended.code, ended.out.contains("! ld/y (")), (Some(1), true), "{from} {to} {ended:?}");
+    }
+}
+
+#[test]
+fn what_any_entry_that_is_not_read_hides_is_not_called_equal() {
+    let cloud = Cloud::new(&[("d/x", "1"), ("d/locked/in", "2")]).with_objects(&[
+        ("d/x", "1"),
+        ("d/fifo", "1"),
+        ("d/locked/in", "3"),
+    ]);
+    let fifo = cloud.program.path("d/fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    fs::write(cloud.program.path("d").join(std::ffi::OsStr::from_bytes(b"n\xff")), "1").unwrap();
+    for (from, to) in [("d", "s3://data/d"), ("s3://data/d", "d")] {
+        let ended = cloud.run(&["check", from, to]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.out.contains("! fifo ("), "{ended:?}");
+    }
 }

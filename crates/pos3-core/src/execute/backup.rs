@@ -4,7 +4,9 @@
 //! anything, not even an older backup. If the backup location were the source or the target under another name, backups
 //! would not protect anything. So the run checks that its first backup does not appear on either side.
 
-use std::time::{Duration, SystemTime};
+mod names;
+
+use std::time::SystemTime;
 
 use futures::future::join_all;
 use tokio::sync::OnceCell;
@@ -16,6 +18,7 @@ use crate::error::{ErrorKind, Operation, Reach, StoreError};
 use crate::key::Key;
 use crate::store::{Expect, PutOptions, RemoteStore, Result};
 use crate::tree::Tree;
+use names::Names;
 
 /// The largest number of names to try for one backup.
 const NAMES: u32 = 100;
@@ -47,9 +50,12 @@ struct Alias<'r> {
     key: Key,
 }
 
-/// Copies an entry of the target to the backup tree, if there is one.
+/// Copies an entry of the target to the backup tree, if there is one. Content that an earlier run staged is not copied: the
+/// source has it.
 pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
-    let Some(backup) = run.options.backup.as_ref().filter(|_| seen.is_file()) else { return Ok(()) };
+    let Some(backup) = run.options.backup.as_ref().filter(|_| seen.is_file() && !seen.key.is_staged()) else {
+        return Ok(());
+    };
     keep_apart(run, backup, seen).await.map_err(|error| {
         let message = format!("it could not be backed up to '{backup}', so it was not changed");
         let failed = StoreError::new(kind_of(&error), Operation::BackUp).with_reach(error.reach());
@@ -80,7 +86,10 @@ async fn keep_apart(run: &Run, backup: &Tree, seen: &Entry) -> Result<()> {
 
 /// Copies an entry to the first free name.
 async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()> {
-    for name in names(&seen.key, run.keeping.begun) {
+    let mut names = Names::new(&seen.key, backup, run.keeping.begun);
+    let mut refused = None;
+    for number in 0..NAMES {
+        let name = names.candidate(number);
         let key = backup.key(&name);
         if is_taken(&**backup.store(), &key).await? {
             continue;
@@ -91,45 +100,18 @@ async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()>
             .with_modified(seen.modified)
             .with_budget(run.options.budget.clone());
         match backup.store().put(&key, run.target.content(seen), options).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                names.avoid_files(backup).await?;
+                refused = Some(error);
+            }
             Err(error) => return Err(error),
             Ok(kept) => return refuse_appeared(backup, &Entry { key: name, ..kept.entry }, &absent).await,
         }
     }
-    let message = format!("'{backup}' has {NAMES} backups of it from this second");
-    Err(StoreError::new(ErrorKind::AlreadyExists, Operation::Write).with_key(&seen.key).with_message(message))
-}
-
-/// Returns the names for the backup of a key: first its own, then names with the time at which the run began.
-fn names(key: &Key, begun: SystemTime) -> impl Iterator<Item = Key> {
-    let seconds = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let stamp = stamp(seconds);
-    (0..NAMES).map(move |number| match number {
-        0 => key.clone(),
-        1 => Key::from(format!("{key}.~{stamp}~")),
-        number => Key::from(format!("{key}.~{stamp}-{number}~")),
-    })
-}
-
-/// Returns seconds since 1970 as a date and a time: `20261129T234507Z`.
-fn stamp(seconds: u64) -> String {
-    let (mut day, second) = (seconds / 86_400, seconds % 86_400);
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while day >= 365 + u64::from(is_leap(year)) {
-        day -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let mut month = 1;
-    for length in [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    let (hour, minute) = (second / 3_600, second / 60 % 60);
-    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{:02}Z", day + 1, second % 60)
+    Err(refused.unwrap_or_else(|| {
+        let message = format!("'{backup}' has {NAMES} backups of it from this second");
+        StoreError::new(ErrorKind::AlreadyExists, Operation::Write).with_key(&seen.key).with_message(message)
+    }))
 }
 
 /// Returns true if an entry exists at a key. Credentials that may write backups may not be allowed to look them up. Then
@@ -171,24 +153,4 @@ async fn refuse_appeared(backup: &Tree, kept: &Entry, absent: &[Alias<'_>]) -> R
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_older_backup_makes_the_next_one_have_the_time_in_its_name() {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let names = |seconds| names(&Key::from("a/b.txt"), at(seconds)).take(3).collect::<Vec<_>>();
-        assert_eq!(
-            names(1_709_251_199).iter().map(Key::as_str).collect::<Vec<_>>(),
-            ["a/b.txt", "a/b.txt.~20240229T235959Z~", "a/b.txt.~20240229T235959Z-2~"]
-        );
-        for (seconds, text) in
-            [(0, "19700101T000000Z"), (951_782_400, "20000229T000000Z"), (1_798_761_599, "20261231T235959Z")]
-        {
-            assert_eq!(stamp(seconds), text);
-        }
-    }
 }

@@ -10,16 +10,13 @@ use super::copy::Copy;
 use super::delete::Outcome;
 use super::{Course, Executor, failure};
 use crate::error::{ErrorKind, Operation};
-use crate::key::Key;
+use crate::key::{Key, STAGED_PREFIX};
 use crate::plan::{Action, Plan, SkipReason};
 use crate::report::{FailedAction, FailureKind, Stop};
 use crate::spill::SpillError;
 use crate::store::DeleteKey;
 
-/// The prefix of the names of staged content.
-const PREFIX: &str = ".pos3-new.";
-
-/// The names for the content that one run stages.
+/// The names for the content that one run stages. All of them are [staged](Key::is_staged).
 #[derive(Debug)]
 pub(super) struct Names(String);
 
@@ -37,7 +34,7 @@ impl Names {
         let Action::Replace { source, obstacle } = action else { return None };
         let parent = obstacle.as_str().trim_end_matches('/').rsplit_once('/');
         let parent = parent.map(|(parent, _)| format!("{parent}/")).unwrap_or_default();
-        source.is_file().then(|| Key::from(format!("{parent}{PREFIX}{}.{number}", self.0)))
+        source.is_file().then(|| Key::from(format!("{parent}{STAGED_PREFIX}{}.{number}", self.0)))
     }
 }
 
@@ -146,6 +143,23 @@ impl Executor {
             }
             // If this fails, the next run with deletes removes it.
             let _ignored = tree.store().delete(&batch).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Entry;
+
+    #[test]
+    fn every_name_for_staged_content_is_reserved_for_it() {
+        for (obstacle, parent) in [("a", ""), ("a/", ""), ("d/sub/a", "d/sub/"), ("d/sub/a/", "d/sub/")] {
+            let action = Action::Replace { source: Entry::file("ignored", 1), obstacle: Key::from(obstacle) };
+            for number in [0, 9, 10, usize::MAX] {
+                let name = Names::default().of(number, &action).unwrap();
+                assert!(name.is_staged() && name.as_str().starts_with(parent), "{name}");
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ impl Policy {
             Diff::Shielded { source, by, why } if source.has_content() => {
                 Decision::Act(Action::Skip { key: source.key, why: SkipReason::Shielded { by, why } })
             }
-            Diff::Shielded { .. } => Decision::Nothing,
+            Diff::Shielded { .. } | Diff::Hidden { .. } => Decision::Nothing,
         }
     }
 

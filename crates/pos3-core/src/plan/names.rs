@@ -29,7 +29,7 @@ struct Open {
 #[derive(Debug)]
 enum Holder {
     /// One of the sides has a protected entry there.
-    Protected,
+    Protected { in_source: bool },
     /// The source has a file. Its copy is held back if the target has no such file.
     Source { held: Option<Box<Entry>> },
     /// Only the target has a file.
@@ -62,7 +62,7 @@ impl Names {
         let over = self.open.extract_if(.., |open| is_over(open));
         over.filter_map(|open| match open.holder {
             Holder::Source { held } => held.map(|entry| *entry),
-            Holder::Protected | Holder::Target | Holder::Kept => None,
+            Holder::Protected { .. } | Holder::Target | Holder::Kept => None,
         })
         .collect()
     }
@@ -79,7 +79,7 @@ impl Names {
         // would not make the copy possible.
         let above = above.find(|open| matches!(open.holder, Holder::Source { .. })).unwrap_or(first);
         match above.holder {
-            Holder::Protected => None,
+            Holder::Protected { .. } => None,
             Holder::Target => Some(self.replace(source.clone(), above.name.clone())),
             Holder::Source { .. } | Holder::Kept => Some(clashes(source.key.clone(), above.name.clone())),
         }
@@ -90,7 +90,7 @@ impl Names {
         let (target, source_inside) = match diff {
             Diff::TargetOnly { target, source_inside } => (target, *source_inside),
             Diff::Both { target, .. } => (target, true),
-            Diff::SourceOnly(_) | Diff::Shielded { .. } => return None,
+            Diff::SourceOnly(_) | Diff::Shielded { .. } | Diff::Hidden { .. } => return None,
         };
         let is_in_the_way = |open: &Open| {
             matches!(open.holder, Holder::Source { held: Some(_) }) && target.key.is_inside(open.name.as_str())
@@ -120,17 +120,17 @@ impl Names {
     pub(super) fn remember(&mut self, diff: &Diff) {
         let (entry, holder) = match diff {
             Diff::Both { source, target } if is_protected(source) || is_protected(target) => {
-                (source, Holder::Protected)
+                (source, Holder::Protected { in_source: is_protected(source) })
             }
-            Diff::SourceOnly(entry) | Diff::TargetOnly { target: entry, .. } if is_protected(entry) => {
-                (entry, Holder::Protected)
-            }
+            Diff::SourceOnly(entry) if is_protected(entry) => (entry, Holder::Protected { in_source: true }),
+            Diff::TargetOnly { target, .. } if is_protected(target) => (target, Holder::Protected { in_source: false }),
             Diff::Both { source, .. } => (source, Holder::Source { held: None }),
             Diff::TargetOnly { target, .. } => (target, Holder::Target),
-            Diff::SourceOnly(_) | Diff::Shielded { .. } => return,
+            Diff::SourceOnly(_) | Diff::Shielded { .. } | Diff::Hidden { .. } => return,
         };
-        let is_name = !entry.key.is_marker() && (matches!(holder, Holder::Protected) || entry.kind == Kind::File);
-        if is_name && (self.on_disk || matches!(holder, Holder::Protected)) {
+        let is_name =
+            !entry.key.is_marker() && (matches!(holder, Holder::Protected { .. }) || entry.kind == Kind::File);
+        if is_name && (self.on_disk || matches!(holder, Holder::Protected { .. })) {
             self.open.push(Open { name: entry.key.clone(), holder });
         }
     }
@@ -160,11 +160,13 @@ impl Names {
         None
     }
 
-    /// Returns true for `link/` if `link` is protected too: it is one entry, listed under both of its possible names.
+    /// Returns true for `link/` if the source's `link` is protected too: it is one entry, listed under both of its possible
+    /// names.
     pub(super) fn is_second_name(&self, key: &Key) -> bool {
         key.is_marker()
             && self.open.iter().any(|open| {
-                matches!(open.holder, Holder::Protected) && key.as_str().strip_suffix('/') == Some(open.name.as_str())
+                matches!(open.holder, Holder::Protected { in_source: true })
+                    && key.as_str().strip_suffix('/') == Some(open.name.as_str())
             })
     }
 }

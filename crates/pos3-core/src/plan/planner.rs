@@ -4,6 +4,7 @@
 
 mod contents;
 mod ending;
+mod hidden;
 mod only_target;
 mod records;
 
@@ -25,7 +26,9 @@ use crate::filter::{Filter, Stray};
 use crate::key::Key;
 use crate::listing::{Listing, Order};
 use crate::manifest::{Recorder, Row, Rows};
-use crate::options::{Deletable, Deletion, Objection, Overwritable, SyncOptions, UnmatchedPatterns, WithheldDeletes};
+use crate::options::{
+    Deletable, Deletion, HiddenEntries, Objection, Overwritable, SyncOptions, UnmatchedPatterns, WithheldDeletes,
+};
 use crate::spill::{self, Spill, SpillError};
 use crate::store::Budget;
 use crate::tree::Tree;
@@ -81,6 +84,7 @@ pub struct Planner {
     permission: Permission,
     withheld_deletes: WithheldDeletes,
     unmatched_patterns: UnmatchedPatterns,
+    hidden: HiddenEntries,
     source_files: u64,
     tally: Tally,
     warnings: Vec<String>,
@@ -122,8 +126,11 @@ impl Planner {
             target: target.store().capabilities(),
             archived: options.archived,
         };
+        let from = listings.0;
+        // A user who names one file means this file, whatever its name.
+        let from = if source.single().is_none() { from.without_staged() } else { from };
         Self {
-            merge: Some(Merge::new(listings.0, listings.1)),
+            merge: Some(Merge::new(from, listings.1)),
             rows: options.manifest.as_ref().map(Rows::of),
             recorder: None,
             source: source.clone(),
@@ -150,6 +157,7 @@ impl Planner {
             permission: Permission::new(),
             withheld_deletes: options.withheld_deletes,
             unmatched_patterns: options.unmatched_patterns,
+            hidden: options.hidden_entries,
             source_files: 0,
             tally: Tally::default(),
             warnings: Vec::new(),
@@ -224,6 +232,7 @@ impl Planner {
         while !matches!(self.waiting.front(), Some(Waiting::Made(_))) && self.waiting.len() < self.budget.reads() {
             let Some(merge) = &mut self.merge else { return Ok(()) };
             match merge.next().await.map_err(PlanError::Listing)? {
+                Some(Diff::Hidden { .. }) if self.hidden == HiddenEntries::Untouched => {}
                 Some(diff) => {
                     self.count(&diff);
                     let decision = self.decide(diff).await?;
@@ -239,13 +248,14 @@ impl Planner {
         self.note_unseen(&diff).await;
         let held = self.names.pass(diff.key());
         held.into_iter().try_for_each(|source| self.queue(new(source)))?;
-        if let Diff::SourceOnly(Entry { key, kind: Kind::Protected(_), .. }) = &diff
-            && self.names.is_second_name(key)
-        {
-            return Ok(Decision::Nothing);
-        }
         if let Some(action) = self.names.directory_found(&diff) {
             self.queue(action)?;
+        }
+        let hidden = if self.hidden == HiddenEntries::Reported { hidden::report(&diff) } else { None };
+        if let (Some(Entry { key, kind: Kind::Protected(_), .. }), _) = diff.entries()
+            && self.names.is_second_name(key)
+        {
+            return Ok(hidden.map_or(Decision::Nothing, Decision::Act));
         }
         if let Some(action) = self.names.clash(&diff)
             && self.can_be_named(&action)
@@ -275,7 +285,7 @@ impl Planner {
             Diff::SourceOnly(entry) | Diff::Both { source: entry, .. } | Diff::TargetOnly { target: entry, .. } => {
                 self.shapes.are_reported().then(|| entry.clone())
             }
-            Diff::Shielded { .. } => None,
+            Diff::Shielded { .. } | Diff::Hidden { .. } => None,
         };
         let only_target = matches!(diff, Diff::TargetOnly { .. });
         let is_newer_there = objection == Objection::Stay(SkipReason::Newer);
@@ -294,6 +304,7 @@ impl Planner {
             Decision::Extra(entry) => self.unless_kept(entry, row.as_ref()),
             decision => decision,
         };
+        let decision = hidden.map_or(decision, Decision::Act);
         self.report_other_shape(entry.as_ref(), only_target, &decision)?;
         Ok(decision)
     }

@@ -87,6 +87,7 @@ fn kind(why: &SkipReason) -> (Discriminant<SkipReason>, Option<Discriminant<Prot
         SkipReason::Source(why)
         | SkipReason::Target(why)
         | SkipReason::TargetOnly(why)
+        | SkipReason::Hidden { why, .. }
         | SkipReason::Shielded { why, .. } => Some(discriminant(why)),
         _ => None,
     };

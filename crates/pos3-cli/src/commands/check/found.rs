@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pos3::{Action, Change, Key, Plan, SkipReason, Sorted, Sorter, SpillError, Tally, Usage};
+use pos3::{Action, Change, Key, Plan, SkipReason, Skips, Sorted, Sorter, SpillError, Tally, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::args::CheckArgs;
@@ -34,7 +34,7 @@ pub(super) struct Found {
     differences: Sorted<Difference>,
     counts: BTreeMap<Sign, u64>,
     /// Keys that are skipped by policy, such as symbolic links.
-    pub(super) left_out: u64,
+    pub(super) left_out: Skips,
     pub(super) tally: Tally,
     pub(super) warnings: Vec<String>,
     pub(super) usage: Usage,
@@ -44,15 +44,15 @@ impl Found {
     /// Reads the differences from a plan.
     pub(super) fn new(plan: &Plan, usage: Usage, args: &CheckArgs) -> Result<Self, SpillError> {
         let mut differences = Sorter::new();
-        let (mut counts, mut left_out) = (BTreeMap::new(), 0);
+        let (mut counts, mut left_out) = (BTreeMap::new(), Skips::default());
         for action in plan.actions() {
             let action = action?;
             match judge(&action, args) {
-                Judgement::Difference(sign, reason) => {
-                    *counts.entry(sign).or_default() += 1;
-                    differences.push(Difference { path: action.key().clone(), sign, reason })?;
+                Judgement::Difference(difference) => {
+                    *counts.entry(difference.sign).or_default() += 1;
+                    differences.push(difference)?;
                 }
-                Judgement::LeftOut => left_out += 1,
+                Judgement::LeftOut(key, why) => left_out.push((key, why)),
                 Judgement::NoDifference => {}
             }
         }
@@ -80,9 +80,9 @@ impl Found {
 
 /// What an action says about its path.
 enum Judgement {
-    Difference(Sign, Option<String>),
+    Difference(Difference),
     /// It is skipped by policy.
-    LeftOut,
+    LeftOut(Key, SkipReason),
     NoDifference,
 }
 
@@ -94,11 +94,11 @@ fn judge(action: &Action, args: &CheckArgs) -> Judgement {
         Action::Delete { target } if target.has_content() => (Sign::TargetOnly, None),
         // The files in a directory are differences of their own.
         Action::Delete { .. } => return Judgement::NoDifference,
-        Action::Skip { why, .. } if why.is_policy() => return Judgement::LeftOut,
+        Action::Skip { key, why } if why.is_policy() => return Judgement::LeftOut(key.clone(), why.clone()),
         Action::Skip { why: SkipReason::Unsafe(_), .. } => (Sign::SourceOnly, None),
         Action::Skip { why, .. } => (Sign::Unknown, Some(why.to_string())),
     };
-    Judgement::Difference(sign, reason)
+    Judgement::Difference(Difference { path: action.key().clone(), sign, reason })
 }
 
 fn incomparable(args: &CheckArgs) -> String {

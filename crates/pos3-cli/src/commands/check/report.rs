@@ -24,7 +24,9 @@ pub(super) struct Fields<'a> {
     source_only: u64,
     differing: u64,
     unknown: u64,
+    left_out: u64,
     differences: Differences<'a>,
+    skipped: json::Skipped<'a>,
     elapsed_seconds: f64,
     requests: BTreeMap<&'static str, u64>,
 }
@@ -48,7 +50,9 @@ impl<'a> Fields<'a> {
             source_only: found.count(Sign::SourceOnly),
             differing: found.count(Sign::Differs),
             unknown: found.count(Sign::Unknown),
+            left_out: found.left_out.len(),
             differences: Differences(Some(found)),
+            skipped: json::Skipped(Some(&found.left_out)),
             requests: json::requests(&found.usage),
             ..Self::of_nothing(args, invocation)
         }
@@ -64,7 +68,9 @@ impl<'a> Fields<'a> {
             source_only: 0,
             differing: 0,
             unknown: 0,
+            left_out: 0,
             differences: Differences(None),
+            skipped: json::Skipped(None),
             elapsed_seconds: invocation.elapsed().as_secs_f64(),
             requests: BTreeMap::new(),
         }
@@ -108,8 +114,8 @@ pub(super) fn summary(args: &CheckArgs, found: &Found, invocation: &Invocation) 
             counts.push(format!("{} {label}", size::count(count)));
         }
     }
-    if found.left_out > 0 {
-        counts.push(format!("{} left out", size::count(found.left_out)));
+    if !found.left_out.is_empty() {
+        counts.push(format!("{} left out", size::count(found.left_out.len())));
     }
     if found.tally.source == 0 {
         counts.push(format!("nothing was found in the source '{}'", args.from));

@@ -67,7 +67,7 @@ impl Planner {
         let is_protected = match diff {
             Diff::SourceOnly(entry) | Diff::TargetOnly { target: entry, .. } => is_protected(entry),
             Diff::Both { source, target } => is_protected(source) || is_protected(target),
-            Diff::Shielded { .. } => false,
+            Diff::Shielded { .. } | Diff::Hidden { .. } => false,
         };
         let key = diff.key();
         let is_below = self.unseen.as_ref().is_some_and(|last| key.as_str().starts_with(last.as_str()));
