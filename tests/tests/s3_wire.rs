@@ -12,6 +12,7 @@ mod limits;
 mod listings;
 mod messages;
 mod reads;
+mod refused_conditions;
 mod regions;
 mod resume;
 mod stalls;

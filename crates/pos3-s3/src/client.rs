@@ -302,7 +302,7 @@ impl S3Client {
         let limit = self.config().idle_timeout.min(LONGEST_REFUSAL);
         let body = timeout(limit, collect(body, self.floor(limit), LARGEST_REFUSAL)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        let failure = Failure::Refused(Box::new(Refusal::new(head.status, &head.headers, &body)));
+        let failure = Refusal::new(head.status, &head.headers, &body).of(request.operation);
         slot.failed(&failure);
         Err(failure)
     }

@@ -149,7 +149,7 @@ impl Bucket {
             Err(error)
                 if conditional
                     && !in_parts
-                    && error.kind() == ErrorKind::Precondition
+                    && matches!(error.kind(), ErrorKind::Precondition | ErrorKind::NotFound)
                     && error.operation() == Operation::Copy =>
             {
                 Ok(None)
@@ -258,7 +258,9 @@ impl Bucket {
         attempts: &mut Attempts,
     ) -> Result<Copied, Failure> {
         let request = source.of(self.object_request(S3Operation::CopyObject, to, &[])?)?;
-        let mut request = expecting(request, &options.expect, self.client.manner(&options.expect))?;
+        let manner = self.client.manner(&options.expect);
+        let is_unguarded = self.client.is_unguarded(&options.expect, manner);
+        let mut request = expecting(request, &options.expect, manner)?;
         if !headers.is_empty() {
             request.headers.extend(with_content_type(headers.clone(), to));
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;
@@ -274,9 +276,10 @@ impl Bucket {
             Ok(Copied { entry, sum: checksum::read_crc64_nvme(&sum) })
         };
         loop {
-            if attempts.needs_a_look(&options.expect) {
-                let sent = source.sent(attempts).await?;
-                if let Some(entry) = self.look_before_repeat(to, &sent, &options.expect, attempts).await? {
+            let is_repeat = attempts.needs_a_look(&options.expect);
+            if is_repeat || is_unguarded {
+                let sent = if is_repeat { Some(source.sent(attempts).await?) } else { None };
+                if let Some(entry) = self.look_before(to, sent.as_ref(), &options.expect, attempts).await? {
                     return Ok(Copied { sum: entry.checksum, entry });
                 }
             }

@@ -178,7 +178,6 @@ impl Bucket {
                 Err(error.with_message("the response of the server does not mention the key"))
             }
             Some(Ok(())) => Ok(()),
-            Some(Err(Failure::Refused(refusal))) if refusal.is_missing_key() => Ok(()),
             Some(Err(failure)) => Err(self.error(Operation::Delete, key, failure.repeat())),
         }
     }

@@ -4,6 +4,7 @@
 mod carry;
 mod confirm;
 mod description;
+mod misjudged;
 mod multipart;
 
 use std::sync::Arc;
@@ -17,7 +18,6 @@ use pos3_core::{
 
 use crate::bucket::{Bucket, check_key, header};
 use crate::client::Answer;
-use crate::client::config::ConditionalWrites;
 use crate::client::habits::{Manner, Protection};
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
@@ -28,6 +28,7 @@ use carry::{Evidence, is_near, md5_of};
 
 pub(crate) use confirm::{Found, Misstored, REPEATS};
 pub(crate) use description::{ObjectHeaders, with_content_type};
+pub(crate) use misjudged::Doubt;
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
 
 impl Bucket {
@@ -146,10 +147,12 @@ impl Bucket {
             entry.digest = digest.filter(|digest| etag::is_possible(digest, entry.size));
             Ok((entry, proof.check(&answer.headers)?))
         };
+        let is_unguarded = self.client.is_unguarded(&whole.expect, manner);
         loop {
-            if attempts.needs_a_look(&whole.expect) {
-                let sent = Sent::of(whole.body).await;
-                if let Some(entry) = self.look_before_repeat(whole.key, &sent, &whole.expect, attempts).await? {
+            let is_repeat = attempts.needs_a_look(&whole.expect);
+            if is_repeat || is_unguarded {
+                let sent = if is_repeat { Some(Sent::of(whole.body).await) } else { None };
+                if let Some(entry) = self.look_before(whole.key, sent.as_ref(), &whole.expect, attempts).await? {
                     return Ok((entry, Evidence::Proven));
                 }
             }
@@ -163,44 +166,36 @@ impl Bucket {
     /// Handles a put that the server refused because of its condition; returns the error of any other failure.
     ///
     /// An earlier attempt may have written the object and lost its response, so that the condition is no longer met.
-    /// The put has then succeeded. Or the server refuses a condition that is in fact met; the put is then repeated
-    /// without it.
+    /// The put has then succeeded. Or the object is as expected: another writer has restored it, or the server misjudges
+    /// conditions. The put is then repeated.
     async fn put_anyway(
         &self,
         whole: &Whole<'_>,
         usual: Manner,
-        attempts: &Attempts,
-        failure: Failure,
+        attempts: &mut Attempts,
+        mut failure: Failure,
     ) -> Result<(Entry, bool)> {
-        let error = self.expectation_error(whole.key, failure, &whole.expect);
-        if !is_expectation(error.kind()) {
-            return Err(error);
+        let (mut manner, mut doubt) = (usual, Doubt::default());
+        loop {
+            let is_about_condition = failure.refusal().is_some_and(Refusal::is_about_condition);
+            let error = self.expectation_error(whole.key, failure, &whole.expect);
+            if !is_expectation(error.kind()) {
+                return Err(error);
+            }
+            if attempts.may_be_done() {
+                let sent = Sent::of(whole.body).await;
+                return self.settle(whole.key, &sent, &whole.expect, error).await.map(|entry| (entry, true));
+            }
+            if !is_about_condition {
+                return Err(error);
+            }
+            manner = self.after_refusal(whole.key, &whole.expect, manner, &mut doubt).await.ok_or(error)?;
+            attempts.renew();
+            failure = match self.put_once(whole, manner, attempts).await {
+                Ok((entry, evidence)) => return Ok((entry, evidence == Evidence::Proven)),
+                Err(failure) => failure,
+            };
         }
-        if attempts.may_be_done() {
-            let sent = Sent::of(whole.body).await;
-            return self.settle(whole.key, &sent, &whole.expect, error).await.map(|entry| (entry, true));
-        }
-        if !self.condition_was_misjudged(whole.key, &whole.expect, usual).await {
-            return Err(error);
-        }
-        let manner = Manner { conditional: false, ..usual };
-        let put = self.put_once(whole, manner, &mut self.client.attempts()).await;
-        let (entry, evidence) = put.map_err(|failure| self.error(Operation::Write, whole.key, failure))?;
-        Ok((entry, evidence == Evidence::Proven))
-    }
-
-    /// Returns true if a server refused a conditional write although the object is unchanged, and records that. Some
-    /// servers respond to `If-Match` with 412 whatever ETag it names.
-    async fn condition_was_misjudged(&self, key: &Key, expect: &Expect, usual: Manner) -> bool {
-        let Expect::Unchanged(seen) = expect else { return false };
-        if !usual.conditional || self.client.config().conditional_writes != ConditionalWrites::Auto {
-            return false;
-        }
-        let misjudged = self.head(key).await.is_ok_and(|entry| entry.fingerprint.as_ref() == Some(seen));
-        if misjudged {
-            self.client.lacks_conditions();
-        }
-        misjudged
     }
 
     /// Returns the error of a write. A failed condition becomes the kind that fits the expectation.
@@ -242,24 +237,26 @@ impl Bucket {
 }
 
 impl Bucket {
-    /// Looks for the object of a write that the server may have executed, before the write is repeated: a server that
-    /// ignores conditions would overwrite what another writer has stored meanwhile. Returns the object if the write has
-    /// been executed, and `None` if the write may be repeated.
+    /// Looks up the object right before a write that its condition may not protect: the server may ignore conditions, or
+    /// does not support them. Without the lookup, the write would overwrite what another writer has stored meanwhile.
+    ///
+    /// `sent` is the content of an earlier attempt, which the server may have executed. Returns the object if the object
+    /// has that content, and `None` if the write may be sent.
     ///
     /// # Errors
     ///
     /// Fails with [`Failure::Changed`] if there is an object that the caller does not expect, or if the expected one is
     /// gone. Fails if the lookup fails for so long that the write would not be repeated either.
-    pub(crate) async fn look_before_repeat(
+    pub(crate) async fn look_before(
         &self,
         key: &Key,
-        sent: &Sent,
+        sent: Option<&Sent>,
         expect: &Expect,
         attempts: &mut Attempts,
     ) -> Result<Option<Entry>, Failure> {
         let found = loop {
             match self.head_once(key).await {
-                Ok(found) if sent.is(&found) => return Ok(Some(found)),
+                Ok(found) if sent.is_some_and(|sent| sent.is(&found)) => return Ok(Some(found)),
                 Ok(found) => break Some(found),
                 Err(failure) if failure.refusal().is_some_and(Refusal::is_missing_key) => break None,
                 Err(failure) if failure.is_temporary() => self.client.again(attempts, failure).await?,

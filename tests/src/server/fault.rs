@@ -41,6 +41,13 @@ pub enum Answer {
     },
     /// Status 200 with a web page, as a proxy or the login page of a network answers. The request is not executed.
     WebPage,
+    /// This status with this body and without an S3 error, as a proxy answers. The request is not executed.
+    Page {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The body, which may be empty.
+        body: &'static str,
+    },
     /// The connection is reset. The request is not executed.
     Reset,
     /// The request is executed, then the connection is reset. The client cannot know whether it was executed.
@@ -96,6 +103,14 @@ pub enum Answer {
         key: &'static str,
         /// The content.
         content: &'static str,
+    },
+    /// Right before the request is performed, another client replaces or deletes its object. Right after it, that client
+    /// restores the object.
+    Restored {
+        /// The content during the request, or `None` if there is no object.
+        meanwhile: Option<&'static str>,
+        /// Whether the restored object has its earlier time, as after the removal of a version.
+        keeps_time: bool,
     },
     /// Right after the request is performed, another client stores this content at its key.
     Overwritten {

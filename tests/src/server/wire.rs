@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::BytesMut;
@@ -159,6 +159,12 @@ impl Wire {
                 let page = "<!DOCTYPE html>\n<html><body><p>Please sign in<br></body></html>\n".to_owned();
                 return Ok(Response::new(WireBody::new(page.into(), Damage::None, in_flight)));
             }
+            Some(Answer::Page { status, body }) => {
+                request.into_body().collect().await.map_err(io::Error::other)?;
+                let mut response = Response::new(WireBody::new(body.to_owned().into(), Damage::None, in_flight));
+                *response.status_mut() = status;
+                return Ok(response);
+            }
             Some(Answer::Reset) => return break_connection(reset),
             Some(Answer::ResetAfterPerforming) => {
                 self.perform(request, &target).await?;
@@ -208,6 +214,18 @@ impl Wire {
                     bucket.objects.insert(key.to_owned(), Arc::new(object));
                 }
                 Damage::None
+            }
+            Some(Answer::Restored { meanwhile, keeps_time }) => {
+                let bucket = operation::bucket_of(request.uri(), request.headers());
+                let other = meanwhile.map(|content| StoredObject::new(content.into(), Properties::default()));
+                let earlier = self.exchange_object(&bucket, &target.key, other);
+                let response = self.perform(request, &target).await?;
+                let restored = earlier.map(|object| StoredObject {
+                    modified: if keeps_time { object.modified } else { SystemTime::now() },
+                    ..object
+                });
+                self.exchange_object(&bucket, &target.key, restored);
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
             }
             Some(Answer::Overwritten { content, answered }) => {
                 let bucket = operation::bucket_of(request.uri(), request.headers());
@@ -276,6 +294,17 @@ impl Wire {
         };
         let response = self.perform(request, &target).await?;
         Ok(response.map(|body| WireBody::new(body, damage, in_flight)))
+    }
+
+    /// Stores or removes an object without a request, and returns the earlier one.
+    fn exchange_object(&self, bucket: &str, key: &str, object: Option<StoredObject>) -> Option<StoredObject> {
+        let mut world = self.state.write();
+        let objects = &mut world.buckets.get_mut(bucket)?.objects;
+        let earlier = match object {
+            Some(object) => objects.insert(key.to_owned(), Arc::new(object)),
+            None => objects.remove(key),
+        };
+        earlier.map(|object| object.as_ref().clone())
     }
 
     /// Returns the normal response of this server.

@@ -1,6 +1,7 @@
 //! Deletes in batches, and their answers.
 
-use pos3_core::{ErrorKind, Key, RemoteStore, RemoteStoreExt};
+use http::StatusCode;
+use pos3_core::{DeleteKey, ErrorKind, Key, RemoteStore, RemoteStoreExt};
 use pos3_tests::server::{Answer, Fault, Operation};
 
 use super::{BUCKET, config, server, store, store_with};
@@ -103,4 +104,66 @@ async fn a_server_without_batches_is_asked_key_by_key() {
     assert_eq!(answers[3].as_ref().unwrap_err().kind(), ErrorKind::InvalidKey);
     assert!(store.remove_all(&keys(3)).await.iter().all(Result::is_ok), "what is gone is deleted");
     assert_eq!(store.usage().to_string(), "6 DeleteObject, 1 DeleteObjects");
+}
+
+/// The ways in which a whole request is refused with 404.
+fn not_found() -> Vec<Answer> {
+    let status = StatusCode::NOT_FOUND;
+    let mut answers = ["", "<html>no such page</html>"].map(|body| Answer::Page { status, body }).to_vec();
+    answers.extend(["NoSuchKey", "NotFound", "NoSuchBucket"].map(|code| Answer::Error { status, code }));
+    answers
+}
+
+#[tokio::test]
+async fn a_whole_request_that_is_answered_404_deletes_nothing() {
+    for answer in not_found() {
+        for is_conditional in [true, false] {
+            let server = server();
+            server.put(BUCKET, "k0", "");
+            server.put(BUCKET, "k1", "");
+            server.fault(Fault::on(Operation::DeleteObjects).always().answer(answer.clone()));
+            let store = store_with(config(&server).with_attempts(2));
+            let mut asked: Vec<DeleteKey> = keys(2).into_iter().map(DeleteKey::new).collect();
+            if is_conditional {
+                let entries = store.list_all("").await.unwrap();
+                asked = entries.iter().map(|entry| DeleteKey::new(entry.key.clone()).unless_changed(entry)).collect();
+            }
+            assert!(store.delete(&asked).await.iter().all(Result::is_err), "{answer:?} {is_conditional}");
+            assert_eq!(server.keys(BUCKET), ["k0", "k1"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_404_that_comes_once_and_not_from_s3_is_overcome() {
+    for answer in not_found().into_iter().take(2) {
+        let server = server();
+        server.put(BUCKET, "k0", "");
+        server.fault(Fault::on(Operation::DeleteObjects).answer(answer.clone()));
+        assert!(store(&server).remove_all(&keys(1)).await.iter().all(Result::is_ok), "{answer:?}");
+        assert_eq!(server.keys(BUCKET), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_404_to_a_single_delete_is_a_success_only_if_the_object_is_gone() {
+    for answer in not_found().into_iter().take(4) {
+        for is_there in [true, false] {
+            let server = server();
+            let key = Key::from("bell\u{7}");
+            if is_there {
+                server.put(BUCKET, key.as_str(), "");
+            }
+            server.fault(Fault::on(Operation::DeleteObject).always().answer(answer.clone()));
+            let store = store_with(config(&server).with_attempts(2));
+            let deleted = store.remove_all(std::slice::from_ref(&key)).await.remove(0);
+            assert_eq!(deleted.is_err(), is_there, "{answer:?} {deleted:?}");
+            assert_eq!(server.object(BUCKET, key.as_str()).is_some(), is_there);
+
+            server.clear_faults();
+            server.fault(Fault::on(Operation::DeleteObject).answer(answer.clone()));
+            store.remove_all(&[key]).await.remove(0).unwrap();
+            assert_eq!(server.keys(BUCKET), [""; 0], "{answer:?}");
+        }
+    }
 }

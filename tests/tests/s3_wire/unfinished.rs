@@ -65,3 +65,18 @@ async fn a_list_of_uploads_that_breaks_is_an_error() {
     server.fault(Fault::on(Operation::ListMultipartUploads).nth(2).answer(Answer::CutBody { after: 100 }));
     assert_eq!(store(&server).unfinished("").await.unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn a_404_that_is_not_from_s3_aborts_no_upload() {
+    for body in ["", "<html>no such page</html>"] {
+        let server = server_with(&["a"]);
+        let page = Answer::Page { status: http::StatusCode::NOT_FOUND, body };
+        server.fault(Fault::on(Operation::AbortMultipartUpload).always().answer(page));
+        let store = store_with(config(&server).with_attempts(2));
+        let uploads = store.unfinished("").await.unwrap();
+        assert!(store.abandon(&uploads).await.remove(0).is_err(), "{body}");
+        server.clear_faults();
+        store.abandon(&uploads).await.remove(0).unwrap();
+        assert_eq!(server.open_uploads(BUCKET), [""; 0]);
+    }
+}

@@ -105,6 +105,12 @@ impl S3Client {
         self.config().conditional_writes == ConditionalWrites::Auto
     }
 
+    /// Returns true if a write with this expectation has no condition because the server does not support conditions.
+    /// Only a lookup right before the write then protects the objects of other writers.
+    pub(crate) fn is_unguarded(&self, expect: &Expect, manner: Manner) -> bool {
+        *expect != Expect::Anything && !manner.conditional && self.may_drop_conditions()
+    }
+
     /// Records that the server deletes only without conditions. This needs no warning: pos3 looks up each object before
     /// the delete anyway, and a server that silently ignores conditions is no better.
     pub(crate) fn lacks_conditional_deletes(&self) {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use futures::{StreamExt, stream};
-use pos3_core::{DeleteKey, ErrorKind, Key, Seen};
+use pos3_core::{DeleteKey, Entry, ErrorKind, Key, Seen, StoreError};
 
 use crate::bucket::Bucket;
 use crate::error::Failure;
@@ -97,23 +97,28 @@ impl Bucket {
 
     /// Looks up one key: by a HEAD, or by a listing if only listings are permitted.
     pub(super) async fn look_at_key(&self, key: &Key, seen: &Seen) -> Standing {
-        let found = match self.head(key).await {
-            Ok(found) => Some(found),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
+        match self.find(key).await {
+            Ok(Some(found)) if seen.is(&found) => Standing::AsSeen,
+            Ok(Some(_)) => Standing::Changed,
+            Ok(None) => Standing::Gone,
+            Err(error) => Standing::Unknown(error.into()),
+        }
+    }
+
+    /// Returns the object at a key, if there is one.
+    pub(super) async fn find(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        match self.head(key).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == ErrorKind::Denied => {
                 let name = key.as_str();
                 let start = predecessor(name).filter(|start| start.starts_with(directory(name)));
                 match self.page_after(directory(name), start.map(Key::from), 1).await {
-                    Ok(page) => page.into_iter().find(|entry| entry.key == *key),
-                    Err(_) => return Standing::Unknown(error.into()),
+                    Ok(page) => Ok(page.into_iter().find(|entry| entry.key == *key)),
+                    Err(_) => Err(error),
                 }
             }
-            Err(error) => return Standing::Unknown(error.into()),
-        };
-        match found {
-            Some(found) if seen.is(&found) => Standing::AsSeen,
-            Some(_) => Standing::Changed,
-            None => Standing::Gone,
+            Err(error) => Err(error),
         }
     }
 }

@@ -73,8 +73,18 @@ impl Bucket {
             request = request.header(IF_MATCH, &etag)?;
         }
         match self.client.exchange_once(&self.counters, &request, |_| Ok(())).await {
-            Err(failure) if failure.refusal().is_some_and(|refusal| refusal.code == "NoSuchKey") => Ok(()),
+            Err(failure) if failure.refusal().is_some_and(Refusal::is_missing_key) => {
+                self.confirm_gone(&asked.key).await
+            }
             deleted => deleted,
+        }
+    }
+
+    /// Verifies that an object does not exist, because the response 404 to its delete may come from a proxy.
+    async fn confirm_gone(&self, key: &Key) -> Result<(), Failure> {
+        match self.find(key).await? {
+            None => Ok(()),
+            Some(_) => Err(Failure::Garbled("the response states that the object is missing, but it exists".into())),
         }
     }
 }

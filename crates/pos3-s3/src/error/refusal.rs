@@ -3,11 +3,13 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use pos3_core::{ErrorKind, printable, without_userinfo};
 
+use super::Failure;
 use crate::client::time::parse_http_date;
 use crate::client::xml;
+use crate::operation::S3Operation;
 
 /// The response of a server that refused a request. It is a cause of a [`StoreError`](pos3_core::StoreError).
 #[derive(Clone, Debug)]
@@ -102,6 +104,26 @@ impl Refusal {
         self.code == "PreconditionFailed"
             || self.code.starts_with("412")
             || self.status == StatusCode::PRECONDITION_FAILED
+    }
+
+    /// Returns true if the server may have refused a write because its condition does not hold.
+    pub(crate) fn is_about_condition(&self) -> bool {
+        self.is_failed_condition() || (self.is_missing_key() && self.code != "NoSuchUpload")
+    }
+
+    /// Returns the failure of a request that was refused.
+    ///
+    /// If a write or delete is refused with a status about its target, but without S3's code, the response may come from
+    /// a proxy. So it does not show that the target is missing or has changed. The caller of a DeleteObject with status
+    /// 404 looks up the object.
+    pub(crate) fn of(self, operation: S3Operation) -> Failure {
+        let is_read = matches!(operation.method(), Method::GET | Method::HEAD);
+        let is_looked_up = operation == S3Operation::DeleteObject && self.is_missing_key();
+        if is_read || is_looked_up || !self.code.is_empty() || !matches!(self.status(), 404 | 409 | 412) {
+            return Failure::Refused(Box::new(self));
+        }
+        let status = self.status();
+        Failure::Garbled(format!("the response has status {status} and no S3 error code, so it may come from a proxy"))
     }
 
     /// Returns true if there is no object at the key.

@@ -15,11 +15,11 @@ use crate::client::retry::Attempts;
 use crate::client::sign::Payload;
 use crate::client::xml;
 use crate::copy::LONG;
-use crate::error::Failure;
+use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::operation::S3Operation;
 use crate::write::carry::is_near;
-use crate::write::{REPEATS, Sent, expecting, written};
+use crate::write::{Doubt, REPEATS, Sent, expecting, written};
 
 /// An upload that the server has reported as completed.
 pub(super) struct Completed {
@@ -137,12 +137,12 @@ impl Upload {
             self.bucket.client.lacks_checksums("miscalculates");
             return entry.map(|completed| (completed, true)).map_err(|failure| self.failed(failure, options));
         }
-        self.complete_anyway(parts, sum, size, options, manner, &attempts, failure).await
+        self.complete_anyway(parts, sum, size, options, manner, &mut attempts, failure).await
     }
 
     /// Handles a completion that failed. An earlier attempt may have completed the upload and lost its response; then
-    /// it has succeeded. Or the server refuses a condition that is in fact met; the completion is then repeated without
-    /// it.
+    /// it has succeeded. Or the object is as expected: another writer has restored it, or the server misjudges
+    /// conditions. The completion is then repeated.
     #[expect(clippy::too_many_arguments, reason = "they are the completion that failed")]
     async fn complete_anyway(
         &self,
@@ -151,31 +151,35 @@ impl Upload {
         size: u64,
         options: &PutOptions,
         usual: Manner,
-        attempts: &Attempts,
-        failure: Failure,
+        attempts: &mut Attempts,
+        mut failure: Failure,
     ) -> Result<(Completed, bool)> {
-        let gone = failure.refusal().is_some_and(|refusal| {
-            matches!(refusal.code.as_str(), "NoSuchUpload" | "PreconditionFailed") || refusal.status.as_u16() == 404
-        });
-        let error = self.failed(failure, options);
-        // A completed upload no longer exists, so an earlier attempt may have completed it.
-        if gone && attempts.may_be_done() {
-            let completed = self.settled(parts, sum, size, options, error).await?;
-            return Ok((completed, parts.iter().all(|part| part.proven)));
+        let (mut manner, mut doubt) = (usual, Doubt::default());
+        let proven = parts.iter().all(|part| part.proven);
+        loop {
+            let gone = failure.refusal().is_some_and(|refusal| {
+                matches!(refusal.code.as_str(), "NoSuchUpload" | "PreconditionFailed") || refusal.status.as_u16() == 404
+            });
+            let is_about_condition = failure.refusal().is_some_and(Refusal::is_about_condition);
+            let error = self.failed(failure, options);
+            // A completed upload no longer exists, so an earlier attempt may have completed it.
+            if gone && attempts.may_be_done() {
+                return Ok((self.settled(parts, sum, size, options, error).await?, proven));
+            }
+            if error.kind() != ErrorKind::Precondition || !is_about_condition {
+                return Err(error);
+            }
+            let next = self.bucket.after_refusal(&self.key, &options.expect, manner, &mut doubt).await;
+            manner = next.ok_or(error)?;
+            attempts.renew();
+            failure = match self.send_complete(parts, sum, size, options, manner, attempts).await {
+                Ok(completed) => {
+                    let is_told = sum.is_some() && completed.sum == sum;
+                    return Ok((completed, proven || is_told));
+                }
+                Err(failure) => failure,
+            };
         }
-        if error.kind() != ErrorKind::Precondition
-            || !self.bucket.condition_was_misjudged(&self.key, &options.expect, usual).await
-        {
-            return Err(error);
-        }
-        let manner = Manner { conditional: false, ..usual };
-        let attempts = &mut self.bucket.client.attempts();
-        let completed = self
-            .send_complete(parts, sum, size, options, manner, attempts)
-            .await
-            .map_err(|failure| self.failed(failure, options))?;
-        let is_told = sum.is_some() && completed.sum == sum;
-        Ok((completed, is_told))
     }
 
     /// Returns the completed object if the server has executed the completion. Otherwise, returns the error.
@@ -226,9 +230,12 @@ impl Upload {
             Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
         };
         let sent = Sent { digest: digest_of_parts(parts), checksum: self.sum(parts), size };
+        let is_unguarded = self.bucket.client.is_unguarded(&options.expect, manner);
         loop {
-            if attempts.needs_a_look(&options.expect)
-                && let Some(entry) = self.bucket.look_before_repeat(&self.key, &sent, &options.expect, attempts).await?
+            let is_repeat = attempts.needs_a_look(&options.expect);
+            let sent = Some(&sent).filter(|_| is_repeat);
+            if (is_repeat || is_unguarded)
+                && let Some(entry) = self.bucket.look_before(&self.key, sent, &options.expect, attempts).await?
             {
                 return Ok(Completed { sum: entry.checksum, entry, is_encrypted: false, is_seen: true });
             }
