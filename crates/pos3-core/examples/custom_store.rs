@@ -84,7 +84,8 @@ impl RemoteStore for HashStore {
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
         let size = bytes.len() as u64;
         let entry = if key.is_marker() { Entry::marker(key.clone(), size) } else { Entry::file(key.clone(), size) };
-        let entry = entry.with_modified(SystemTime::now()).with_fingerprint(Fingerprint::new(version.to_le_bytes()));
+        let entry =
+            entry.with_modified(SystemTime::now()).with_fingerprint(Fingerprint::tagged(0xf5, &version.to_le_bytes()));
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         objects.insert(key.clone(), (entry.clone(), bytes));
         Ok(Stored::new(entry).with_verified(content.is_checked()))

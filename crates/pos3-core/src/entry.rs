@@ -187,6 +187,10 @@ pub enum Protection {
 ///
 /// On S3 it is the ETag as sent; on a disk it is made of size, times and inode. Only the store that created a token can
 /// interpret it. Tokens of different stores are never compared.
+///
+/// A token shows which kind of store created it, so that no store interprets the token of another one. The token of a
+/// server is text. Every other kind of store [tags](Self::tagged) its tokens with a byte of its own that occurs in no
+/// text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Box<[u8]>);
 
@@ -194,6 +198,17 @@ impl Fingerprint {
     /// Returns a token that consists of these bytes.
     pub fn new(token: impl Into<Box<[u8]>>) -> Self {
         Self(token.into())
+    }
+
+    /// Returns a token of a kind of store with this tag: a byte that occurs in no UTF-8 text, such as 0xf5 to 0xff. Local
+    /// files have 0xff, and [`MemoryStore`](crate::MemoryStore) has 0xfe.
+    pub fn tagged(tag: u8, token: &[u8]) -> Self {
+        Self([&[tag], token].concat().into())
+    }
+
+    /// Returns the bytes after the tag, or `None` if the token has another tag or none.
+    pub fn untagged(&self, tag: u8) -> Option<&[u8]> {
+        self.0.strip_prefix(&[tag])
     }
 
     /// Returns the token's bytes.

@@ -15,8 +15,15 @@ pub(crate) struct Identity {
     inode: i128,
 }
 
-/// The fingerprint of every directory, whose content is always empty.
-const DIRECTORY: &str = "directory";
+/// The tag of the fingerprints of local files and directories. Without it, a token of 32 bytes of another store, such as an
+/// ETag, could be read as the size and times of a file.
+const TAG: u8 = 0xff;
+
+/// The length of a file's token without its tag.
+const LENGTH: usize = 32;
+
+/// The token of every directory, whose content is always empty.
+const DIRECTORY: &[u8] = b"directory";
 
 const NANOS: i128 = 1_000_000_000;
 
@@ -41,7 +48,7 @@ pub(crate) fn marker(key: Key, stat: &Stat) -> Entry {
         kind: Kind::Marker,
         size: 0,
         modified: modified(stat),
-        fingerprint: Some(Fingerprint::from(DIRECTORY)),
+        fingerprint: Some(Fingerprint::tagged(TAG, DIRECTORY)),
         digest: None,
         checksum: None,
         availability: Availability::Ready,
@@ -52,7 +59,7 @@ pub(crate) fn marker(key: Key, stat: &Stat) -> Entry {
 ///
 /// The device is not included, because its number may change after a restart.
 pub(crate) fn fingerprint(stat: &Stat) -> Fingerprint {
-    let mut token = [0; 32];
+    let mut token = [0; LENGTH];
     let fields = [
         size(stat),
         nanos(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
@@ -62,7 +69,20 @@ pub(crate) fn fingerprint(stat: &Stat) -> Fingerprint {
     for (place, field) in token.chunks_exact_mut(8).zip(fields) {
         place.copy_from_slice(&field.to_le_bytes());
     }
-    Fingerprint::new(token)
+    Fingerprint::tagged(TAG, &token)
+}
+
+/// Returns the fingerprint of a local file or directory as this version writes it. Versions without tags have stored it
+/// in sync states and plan files. Other fingerprints are returned as they are.
+///
+/// The caller must know that the fingerprint is that of a local file, because an ETag may have the same length.
+pub fn with_tag(fingerprint: Fingerprint) -> Fingerprint {
+    let token = fingerprint.as_bytes();
+    if token.len() == LENGTH || token == DIRECTORY { Fingerprint::tagged(TAG, token) } else { fingerprint }
+}
+
+fn token(fingerprint: &Fingerprint) -> Option<&[u8; LENGTH]> {
+    fingerprint.untagged(TAG)?.try_into().ok()
 }
 
 /// Returns the time of the last change of any kind of the file with this fingerprint, or `None` for a fingerprint of
@@ -71,15 +91,13 @@ pub(crate) fn fingerprint(stat: &Stat) -> Fingerprint {
 /// No program can set this time. So of two states of one file, the later one has the later time, unless the clock was
 /// set back.
 pub fn last_change(fingerprint: &Fingerprint) -> Option<SystemTime> {
-    let token: &[u8; 32] = fingerprint.as_bytes().try_into().ok()?;
-    let nanos = i64::from_le_bytes(token[16..24].try_into().ok()?);
+    let nanos = i64::from_le_bytes(token(fingerprint)?[16..24].try_into().ok()?);
     time(0, nanos.into())
 }
 
 /// Returns the size in bytes of the file with this fingerprint, or `None` for a fingerprint of another store.
 pub fn length(fingerprint: &Fingerprint) -> Option<u64> {
-    let token: &[u8; 32] = fingerprint.as_bytes().try_into().ok()?;
-    Some(u64::from_le_bytes(token[..8].try_into().ok()?))
+    Some(u64::from_le_bytes(token(fingerprint)?[..8].try_into().ok()?))
 }
 
 /// Returns the size in bytes.
@@ -173,9 +191,32 @@ mod tests {
 
     #[test]
     fn only_a_fingerprint_of_a_file_tells_a_time() {
-        for other in ["", DIRECTORY, "0123456789abcdef0123456789abcdef-7"] {
-            assert_eq!(last_change(&Fingerprint::from(other)), None, "{other}");
-            assert_eq!(length(&Fingerprint::from(other)), None, "{other}");
+        let etag = "0123456789abcdef0123456789abcdef";
+        assert_eq!(etag.len(), LENGTH, "as long as the token of a file");
+        let texts = ["", "directory", etag, "0123456789abcdef0123456789abcdef-7"].map(Fingerprint::from);
+        let others = [
+            Fingerprint::tagged(TAG, DIRECTORY),
+            Fingerprint::tagged(0xfe, &[0; LENGTH]),
+            Fingerprint::new([0; LENGTH]),
+        ];
+        for other in texts.into_iter().chain(others) {
+            assert_eq!((last_change(&other), length(&other)), (None, None), "{other}");
         }
+    }
+
+    #[test]
+    fn a_fingerprint_without_a_tag_gets_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(directory.path().join("f")).unwrap();
+        // The first byte of the token is that of the size. With 255, it looks like the tag.
+        for size in [0, 1, 255, 256] {
+            file.set_len(size).unwrap();
+            let now = fingerprint(&rustix::fs::fstat(&file).unwrap());
+            let earlier = Fingerprint::new(&now.as_bytes()[1..]);
+            assert_eq!((with_tag(earlier), with_tag(now.clone())), (now.clone(), now), "{size}");
+        }
+        let stat = rustix::fs::stat(directory.path()).unwrap();
+        let now = marker(Key::from("d/"), &stat).fingerprint.unwrap();
+        assert_eq!((with_tag("directory".into()), with_tag(now.clone())), (now.clone(), now));
     }
 }

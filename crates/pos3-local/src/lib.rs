@@ -29,7 +29,7 @@ mod take_out;
 mod tick;
 mod write;
 
-pub use facts::{last_change, length};
+pub use facts::{last_change, length, with_tag};
 pub use mounts::{FileSystem, FileSystems, Mounts};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use own_files::OwnFiles;

@@ -229,7 +229,7 @@ impl State {
     }
 
     fn rows(&self) -> Rows {
-        Rows::new(self.store.clone(), self.pair.direction())
+        Rows::new(self.store.clone(), self.pair.clone())
     }
 }
 

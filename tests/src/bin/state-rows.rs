@@ -39,7 +39,7 @@ fn row(number: u64) -> Row {
     Row {
         key: format!("directory-{:07}/some-usual-file-name-{:04}.parquet", number / 1000, number % 1000).into(),
         source: Fingerprint::new(format!("{number:064x}").into_bytes()),
-        target: Fingerprint::from(format!("{:032x}", number.wrapping_mul(31)).as_str()),
+        target: Fingerprint::tagged(0xff, format!("{:032x}", number.wrapping_mul(31)).as_bytes()),
         digest: Some(Digest::Md5([a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h])),
     }
 }

@@ -20,6 +20,9 @@ use crate::error::{ErrorKind, Operation, StoreError};
 use crate::journal::Unfinished;
 use crate::key::Key;
 
+/// The tag of the fingerprints.
+const TAG: u8 = 0xfe;
+
 /// The number of keys per delete request, as on S3.
 const DELETE_BATCH: usize = 1000;
 
@@ -160,7 +163,7 @@ impl RemoteStore for MemoryStore {
             kind: if key.is_marker() { Kind::Marker } else { Kind::File },
             size: bytes.len() as u64,
             modified: Some(options.modified.unwrap_or_else(SystemTime::now)),
-            fingerprint: Some(Fingerprint::from(format!("put-{}", state.puts).as_str())),
+            fingerprint: Some(Fingerprint::tagged(TAG, &state.puts.to_le_bytes())),
             digest: Some(Digest::Md5(Md5::digest(&bytes).into())),
             checksum: None,
             availability: Availability::Ready,

@@ -8,11 +8,13 @@ use std::fmt::Display;
 use std::io::{BufRead, Read};
 
 use pos3_core::{Action, Deletion, Entry, Key, KeyRule, Kind, Plan, Sorter};
+use pos3_local::with_tag;
 use serde::Deserialize;
 
 use super::header::{Begin, FORMAT, HeaderRecord, VERSION};
 use super::record::ActionRecord;
 use super::{PlanFileError, PlanHeader, Shard};
+use crate::location::Location;
 
 /// The longest line that is read, in bytes. Even the longest keys need far less.
 const LONGEST: u64 = 16 << 20;
@@ -65,6 +67,7 @@ impl<R: BufRead> PlanReader<R> {
         while let Some(line) = self.lines.next()? {
             let record: ActionRecord = self.lines.parse(&line)?;
             let action = record.into_action().map_err(|problem| self.lines.error(&problem))?;
+            let action = self.current(action);
             let checked = self.check(&action, rule).and_then(|()| order.admit(&action));
             checked.map_err(|problem| self.lines.error(&problem))?;
             keys.push((action.key().clone(), self.lines.number))?;
@@ -97,6 +100,25 @@ impl<R: BufRead> PlanReader<R> {
                 Err(PlanFileError::line(expected + 2, &problem))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Returns an action with the fingerprints of local files as this version writes them. Earlier versions wrote them
+    /// without a tag.
+    fn current(&self, action: Action) -> Action {
+        let of = |location: &Location, entry: Entry| match location.path() {
+            Some(_) => Entry { fingerprint: entry.fingerprint.map(with_tag), ..entry },
+            None => entry,
+        };
+        let source = |entry| of(&self.header.source, entry);
+        let target = |entry| of(&self.header.target, entry);
+        match action {
+            Action::Copy { source: from, target: to, why } => {
+                Action::Copy { source: source(from), target: to.map(target), why }
+            }
+            Action::Delete { target: to } => Action::Delete { target: target(to) },
+            Action::Replace { source: from, obstacle } => Action::Replace { source: source(from), obstacle },
+            Action::Skip { .. } => action,
         }
     }
 

@@ -149,6 +149,33 @@ fn what_this_program_would_not_write_is_refused_with_its_line() {
 }
 
 #[test]
+fn the_fingerprints_of_local_files_of_an_earlier_version_get_their_tag() {
+    let etag = "0123456789abcdef0123456789abcdef";
+    let earlier = text().replace("\\\"e\\\"", etag);
+    let both = earlier.replace("\"target\":\"s3://b/to\"", "\"target\":\"/to\"");
+    let local = pos3_core::Fingerprint::tagged(0xff, etag.as_bytes());
+    for (text, expected) in [(earlier, pos3_core::Fingerprint::from(etag)), (both, local.clone())] {
+        let mut found = 0;
+        for action in read(&text).unwrap() {
+            let (source, target) = match action {
+                Action::Copy { source, target, .. } => (Some(source), target),
+                Action::Delete { target } => (None, Some(target)),
+                Action::Replace { source, .. } => (Some(source), None),
+                Action::Skip { .. } => (None, None),
+            };
+            for (entry, expected) in [(source, &local), (target, &expected)] {
+                let Some(entry) = entry.filter(|entry| ["c", "d", "d/x"].contains(&entry.key.as_str())) else {
+                    continue;
+                };
+                assert_eq!(entry.fingerprint.as_ref(), Some(expected), "{}", entry.key);
+                found += 1;
+            }
+        }
+        assert_eq!(found, 4);
+    }
+}
+
+#[test]
 fn a_local_file_that_a_plan_does_not_identify_is_refused_with_its_line() {
     let local = text().replace("\"target\":\"s3://b/to\"", "\"target\":\"/to\"");
     assert!(read(&local).is_ok());

@@ -12,11 +12,8 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::pair::Pair;
+use super::pair::{LOCAL, Pair};
 use super::writer::Change;
-
-/// The prefix of the names of local places.
-const LOCAL: &str = "file://";
 
 /// The disks of both places.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

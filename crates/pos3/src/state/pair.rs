@@ -1,7 +1,11 @@
 //! Two places, in an order that does not depend on the direction of the sync.
 
-use pos3_core::Side;
+use pos3_core::{Fingerprint, Side};
+use pos3_local::with_tag;
 use sha2::{Digest, Sha256};
+
+/// The prefix of the names of local places.
+pub(super) const LOCAL: &str = "file://";
 
 /// The maximum number of characters of a place's name in a file name.
 const NAME: usize = 40;
@@ -60,6 +64,16 @@ impl Pair {
         self.direction
     }
 
+    /// Returns a fingerprint of this side as this version writes it. Earlier versions wrote those of local files without a
+    /// tag.
+    pub(super) fn current(&self, side: Side, fingerprint: Fingerprint) -> Fingerprint {
+        let place = match self.direction.place(side) {
+            Place::Left => &self.left,
+            Place::Right => &self.right,
+        };
+        if place.starts_with(LOCAL) { with_tag(fingerprint) } else { fingerprint }
+    }
+
     /// Returns the name of the pair's files without an extension. It has the last segments of both places, for users,
     /// and a hash of both places.
     pub(super) fn file_stem(&self) -> String {
@@ -100,6 +114,22 @@ mod tests {
         for (source, target) in [("file:///d/", "s3:/b/d/x/"), ("file:///d", "/s3:/b/d/"), ("file:///e/d/", "s3:/b/d/")]
         {
             assert_ne!(pair(source, target).file_stem(), up.file_stem(), "{source} {target}");
+        }
+    }
+
+    #[test]
+    fn only_fingerprints_of_a_local_side_get_the_tag_that_earlier_versions_did_not_write() {
+        let token = || Fingerprint::from("0123456789abcdef0123456789abcdef");
+        let tagged = Fingerprint::tagged(0xff, token().as_bytes());
+        for (one, other, local) in [
+            ("file:///d/", "s3:/b/d/", [true, false]),
+            ("s3:/b/file:/", "file:///d/", [false, true]),
+            ("file:///d/", "file:///e/", [true, true]),
+            ("files://d/", "http://127.0.0.1:9000/file:/", [false, false]),
+        ] {
+            let pair = pair(one, other);
+            let found = [Side::Source, Side::Target].map(|side| pair.current(side, token()));
+            assert_eq!(found, local.map(|is_local| if is_local { tagged.clone() } else { token() }), "{one} {other}");
         }
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use pos3_core::{Key, Manifest, ManifestError, Row, RowChange, StartedWrite};
+use pos3_core::{Key, Manifest, ManifestError, Row, RowChange, Side, StartedWrite};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::Store;
 use super::database::{ROWS, STARTED};
-use super::pair::Direction;
+use super::pair::Pair;
 use super::record;
 use super::writer::Change;
 
@@ -23,12 +23,12 @@ type Range = redb::Range<'static, &'static [u8], &'static [u8]>;
 #[derive(Debug)]
 pub(super) struct Rows {
     store: Arc<Store>,
-    direction: Direction,
+    pair: Pair,
 }
 
 impl Rows {
-    pub(super) fn new(store: Arc<Store>, direction: Direction) -> Self {
-        Self { store, direction }
+    pub(super) fn new(store: Arc<Store>, pair: Pair) -> Self {
+        Self { store, pair }
     }
 
     /// Returns the number of rows, including damaged ones.
@@ -45,8 +45,8 @@ impl Manifest for Rows {
             Ok(transaction) => transaction,
             Err(error) => return stream::iter([Err(failed(&error))]).boxed(),
         };
-        let (store, direction) = (self.store.clone(), self.direction);
-        let cursor = Cursor { range: None, last: None, transaction, direction, _store: store };
+        let (store, pair) = (self.store.clone(), self.pair.clone());
+        let cursor = Cursor { range: None, last: None, transaction, pair, _store: store };
         stream::try_unfold(Some(cursor), async |cursor| {
             let Some(cursor) = cursor else { return Ok(None) };
             blocking(move || cursor.next()).await.map(Some)
@@ -57,7 +57,7 @@ impl Manifest for Rows {
     }
 
     async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError> {
-        let (store, direction) = (self.store.clone(), self.direction);
+        let (store, pair) = (self.store.clone(), self.pair.clone());
         blocking(move || {
             let table = store.database.read()?.open_table(STARTED)?;
             let mut started = Vec::new();
@@ -65,7 +65,9 @@ impl Manifest for Rows {
                 let (key, value) = stored?;
                 let Some(name) = record::read_key(key.value()) else { continue };
                 let writes = record::read_started(key.value(), value.value()).unwrap_or_default();
-                started.extend(writes.into_iter().map(|write| write.at(name.clone(), direction)));
+                started.extend(
+                    writes.into_iter().map(|write| current_write(&pair, write.at(name.clone(), pair.direction()))),
+                );
             }
             Ok(started)
         })
@@ -75,11 +77,11 @@ impl Manifest for Rows {
     async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
         let changes = changes.into_iter().filter_map(|change| match change {
             RowChange::Equal(row) => {
-                record::row(&row, self.direction).map(|value| Change::SetRow { key: row.key, value })
+                record::row(&row, self.pair.direction()).map(|value| Change::SetRow { key: row.key, value })
             }
             RowChange::Forget(key) => Some(Change::RemoveRow(key)),
             RowChange::Started(write) => {
-                let (key, write) = record::Started::of(write, self.direction);
+                let (key, write) = record::Started::of(write, self.pair.direction());
                 Some(Change::AddStarted { key, write })
             }
         });
@@ -92,7 +94,7 @@ struct Cursor {
     range: Option<Range>,
     last: Option<Key>,
     transaction: ReadTransaction,
-    direction: Direction,
+    pair: Pair,
     _store: Arc<Store>,
 }
 
@@ -107,17 +109,30 @@ impl Cursor {
         while rows.len() < CHUNK {
             let Some(stored) = range.next() else { return Ok((rows, None)) };
             let (key, value) = stored?;
-            let Some(row) = record::read_row(key.value(), value.value(), self.direction) else { continue };
+            let Some(row) = record::read_row(key.value(), value.value(), self.pair.direction()) else { continue };
             // Only damage can make keys go backwards. Without this check, the reader could loop forever.
             if self.last.as_ref().is_some_and(|last| *last >= row.key) {
                 return Err(redb::Error::Corrupted("its rows are out of order".to_owned()));
             }
             self.last = Some(row.key.clone());
-            rows.push(row);
+            rows.push(current_row(&self.pair, row));
         }
         self.range = Some(range);
         Ok((rows, Some(self)))
     }
+}
+
+fn current_row(pair: &Pair, row: Row) -> Row {
+    let Row { key, source, target, digest } = row;
+    Row { key, source: pair.current(Side::Source, source), target: pair.current(Side::Target, target), digest }
+}
+
+fn current_write(pair: &Pair, write: StartedWrite) -> StartedWrite {
+    let read = match write.written {
+        Side::Source => Side::Target,
+        Side::Target => Side::Source,
+    };
+    StartedWrite { read: pair.current(read, write.read), ..write }
 }
 
 /// Runs a read on a thread that may wait for the disk. A panic of the database means that the file is damaged and

@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use pos3_core::{Checksum, Digest, Fingerprint, Row, Side, StartedWrite, Unfinished};
+use pos3_core::{Checksum, Digest, Fingerprint, RemoteStore, Row, Side, StartedWrite, Unfinished};
 use redb::ReadableDatabase;
 use tempfile::TempDir;
 
@@ -393,6 +393,59 @@ async fn a_file_of_an_older_format_or_of_other_places_is_begun_anew() {
         assert!(state.warning().is_some(), "{key}");
         assert_eq!(rows(&state).await.unwrap(), [], "{key}");
     }
+}
+
+fn without_tag(fingerprint: &Fingerprint) -> Fingerprint {
+    let token = fingerprint.untagged(0xff).unwrap();
+    assert_eq!(token.len(), 32);
+    Fingerprint::new(token)
+}
+
+#[tokio::test]
+async fn rows_of_a_version_without_tags_are_still_rows_of_the_same_files() {
+    let world = World::new();
+    let (from, to) = (world.location("a"), world.location("b"));
+    // The files differ in their content alone. A row that matches them says that they are equal.
+    for (name, content) in [("a", "1111"), ("b", "2222")] {
+        let path = world.root.path().join(name).join("k");
+        fs::write(&path, content).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+    }
+    let entry = async |location: &Location| {
+        let store = pos3_local::LocalStore::new(location.path().unwrap()).unwrap();
+        store.head(&"k".into()).await.unwrap()
+    };
+    let row = Row::of(&entry(&from).await, &entry(&to).await).unwrap();
+    let earlier = Row { source: without_tag(&row.source), target: without_tag(&row.target), ..row.clone() };
+    let write = |written, read: &Fingerprint| StartedWrite {
+        key: "l".into(),
+        written,
+        read: read.clone(),
+        size: 4,
+        digest: Some(Digest::Md5([7; 16])),
+        checksum: None,
+    };
+    let state = world.open("a", "b").await;
+    let started = [(Side::Target, &earlier.source), (Side::Source, &earlier.target)];
+    let started = started.map(|(written, read)| RowChange::Started(write(written, read)));
+    state.manifest().apply([vec![RowChange::Equal(earlier)], started.to_vec()].concat()).await.unwrap();
+    drop(state);
+
+    let state = world.open("a", "b").await;
+    assert_eq!(rows(&state).await.unwrap(), std::slice::from_ref(&row));
+    let started = [write(Side::Target, &row.source), write(Side::Source, &row.target)];
+    assert_eq!(state.manifest().started().await.unwrap(), started);
+    let sync = crate::Sync::open(&Registry::default(), &from, &to, pos3_core::SyncOptions::default()).await.unwrap();
+    let report = sync.with_state(state).run().await.unwrap().into_result().unwrap();
+    assert_eq!((report.copied, report.tally.unchanged), (0, 1), "the row decides, so nothing is read");
+
+    let options = pos3_core::SyncOptions::default();
+    let state = world.open("a", "b").await;
+    state.forget_all().await.unwrap();
+    let sync = crate::Sync::open(&Registry::default(), &from, &to, options).await.unwrap();
+    let report = sync.with_state(state).run().await.unwrap().into_result().unwrap();
+    assert_eq!(report.copied, 1, "without the row, the content decides");
 }
 
 #[tokio::test]

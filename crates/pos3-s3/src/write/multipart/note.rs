@@ -111,9 +111,17 @@ impl Origin {
 
     /// Returns the state in a note, if the note is about an upload with the same properties.
     pub(super) fn recognise(&self, noted: &Unfinished) -> Option<State> {
-        let Noted::V1(state) = postcard::from_bytes(&noted.state).ok()?;
+        let Noted::V1(mut state) = postcard::from_bytes(&noted.state).ok()?;
+        if is_without_tag(&state.source, &self.source) {
+            state.source.clone_from(&self.source);
+        }
         (self.state(state.protection(Protection::None), state.parts.clone()) == state).then_some(state)
     }
+}
+
+/// Returns true if this is the fingerprint of the source as earlier versions noted it: without the tag of a local file.
+fn is_without_tag(noted: &[u8], source: &[u8]) -> bool {
+    matches!(source.split_first(), Some((0xf5..=0xff, token)) if token == noted)
 }
 
 impl State {
@@ -191,5 +199,39 @@ impl Note {
 impl Debug for Note {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Note").field("key", &self.origin.key).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pos3_core::{Fingerprint, MemoryJournal};
+
+    use super::*;
+
+    #[test]
+    fn an_upload_of_a_version_without_tags_is_resumed() {
+        let of = |source: &Fingerprint| Origin {
+            journal: Arc::new(MemoryJournal::default()),
+            key: Key::from("k"),
+            size: 20 << 20,
+            part_size: 8 << 20,
+            source: source.as_bytes().to_vec(),
+            headers: Vec::new(),
+        };
+        let noted = |source: &Fingerprint| {
+            let state = of(source).state(Protection::Crc64Nvme, Vec::new());
+            Unfinished { id: "id".into(), since: None, state: postcard::to_stdvec(&Noted::V1(state)).unwrap() }
+        };
+        let (local, etag) = (Fingerprint::tagged(0xff, &[7; 32]), Fingerprint::from("abc"));
+        for (now, earlier, is_same) in [
+            (&local, &local, true),
+            (&local, &Fingerprint::new([7; 32]), true),
+            (&local, &Fingerprint::new([8; 32]), false),
+            (&etag, &etag, true),
+            (&etag, &Fingerprint::from("bc"), false),
+        ] {
+            let found = of(now).recognise(&noted(earlier));
+            assert_eq!(found.map(|state| state.source), is_same.then(|| now.as_bytes().to_vec()), "{now} {earlier}");
+        }
     }
 }

@@ -100,7 +100,7 @@ fn a_file_with_another_fingerprint_and_the_same_content_has_not_changed() {
     let (touched, theirs) = (entry("f2", 20), entry("e2", 20));
     let opaque = |file: &str| Row { digest: None, ..row(file, "e1") };
     let other = Row { digest: Some(Digest::Md5([2; 16])), ..row("f0", "e0") };
-    let longer = Row { source: Fingerprint::new([9; 32]), ..row("f1", "e1") };
+    let longer = Row { source: Fingerprint::tagged(0xff, &[9; 32]), ..row("f1", "e1") };
     let unchanged = [Some(Newer), None, Some(Newer)];
     let changed = [None, Some(Conflict), None];
     let unclear = [Some(Conflict), Some(Conflict), Some(Conflict)];
