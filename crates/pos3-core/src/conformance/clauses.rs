@@ -1,5 +1,4 @@
-//! One function per clause of the contract of [`RemoteStore`](crate::RemoteStore). Each panics if the store violates
-//! it.
+//! One function per clause of the contract of [`RemoteStore`]. Each panics if the store violates it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these functions are tests")]
 
 use bytes::Bytes;
