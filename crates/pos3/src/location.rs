@@ -258,8 +258,13 @@ impl RemoteLocation {
 
 /// Returns the prefix of all keys below a key, which is treated as a directory.
 pub(crate) fn as_prefix(key: &str) -> String {
-    let slash = if key.is_empty() || key.ends_with('/') { "" } else { "/" };
+    let slash = if is_prefix(key) { "" } else { "/" };
     format!("{key}{slash}")
+}
+
+/// Returns true if a key cannot name an object, because it is empty or ends in `/`.
+pub(crate) fn is_prefix(key: &str) -> bool {
+    key.is_empty() || key.ends_with('/')
 }
 
 impl FromStr for Location {

@@ -16,7 +16,7 @@ use pos3_core::{
 };
 
 use crate::error::Error;
-use crate::location::{Location, as_prefix};
+use crate::location::{Location, as_prefix, is_prefix};
 use crate::registry::{Registry, Role, resolve};
 
 /// What is at a location.
@@ -344,11 +344,6 @@ impl From<Entry> for Resolved {
     fn from(object: Entry) -> Self {
         Self::Object(Box::new(object))
     }
-}
-
-/// Returns true if a key cannot name an object, because it is empty or ends in `/`.
-pub(crate) fn is_prefix(key: &str) -> bool {
-    key.is_empty() || key.ends_with('/')
 }
 
 /// Returns true if a location cannot be one object or file, because it is a bucket or ends in `/`.

@@ -40,7 +40,6 @@ pub use opening::{Patience, StateHome, SyncState};
 
 use database::Database;
 use directory::OpenDirectory;
-use disks::DiskRecorder;
 use lock::Lock;
 use notes::Notes;
 use pair::{Pair, Place};
@@ -68,7 +67,6 @@ pub struct State {
 struct Store {
     writer: Writer,
     database: Arc<Database>,
-    disks: DiskRecorder,
     path: PathBuf,
     warning: Option<String>,
     _lock: Lock,
@@ -239,7 +237,7 @@ impl Store {
         let database = Arc::new(database);
         let writer = Writer::start(database.clone(), path.clone())
             .map_err(|source| StateError::Io { path: path.clone(), source })?;
-        Ok(Self { writer, database, disks: DiskRecorder::new(pair.clone()), path, warning, _lock: lock })
+        Ok(Self { writer, database, path, warning, _lock: lock })
     }
 }
 

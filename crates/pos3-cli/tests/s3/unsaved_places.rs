@@ -57,7 +57,7 @@ fn the_marks_of_a_cache_root_move_with_it() {
         let local = format!("{root}/_/data/p/c");
         assert_kept(&cloud, "another", file, &["download", "s3://data/p/c", "--local", &local]);
     }
-    // What is stored keeps no mark.
+    // After everything is stored, there is no mark.
     let stored = with_root(&cloud, "link", &["upload", "s3://data/p/c", "-q"]);
     assert_eq!((stored.code, marks(&cloud.program.path("moved/.pos3-unsaved"))), (Some(0), 0), "{stored:?}");
 }
@@ -146,13 +146,13 @@ fn a_mark_where_others_can_write_keeps_files_and_is_never_removed() {
     assert_kept(&cloud, "cache", "shared/_/data/p/c/f", &line);
     let stored = cloud.run(&["upload", "s3://data/p/c", "--local", "shared/_/data/p/c", "-q"]);
     assert_eq!((stored.code, marks(&directory)), (Some(0), 1), "{stored:?}");
-    // What is known to be stored is downloaded as usual.
+    // Files that are known to be stored are downloaded as usual.
     cloud.server.put(BUCKET, "p/c/f", "theirs\n");
     let ended = cloud.run(&line);
     let found = fs::read_to_string(cloud.program.path("shared/_/data/p/c/f")).unwrap();
     assert_eq!((ended.code, found.as_str()), (Some(0), "theirs\n"), "{ended:?}");
     assert_eq!(marks(&directory), 1);
-    // What is no directory of marks may hide one.
+    // Another kind of file may hide a directory of marks.
     fs::remove_dir_all(&directory).unwrap();
     fs::write(&directory, "").unwrap();
     fs::write(cloud.program.path("shared/_/data/p/c/f"), "ours\n").unwrap();

@@ -37,6 +37,10 @@ fn header() -> PlanHeader {
     header.with_deletion(Deletion::Mirror).with_filter(filter()).with_options("--delete")
 }
 
+fn header_of_directories() -> PlanHeader {
+    PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap()
+}
+
 fn filter() -> Filter {
     let filter = Filter::builder().exclude("*.tmp").and_then(|filter| filter.include("k.tmp"));
     let filter = filter.and_then(|filter| filter.ignore_file("f", "*.log\n")).unwrap();
@@ -254,8 +258,7 @@ fn a_part_is_written_as_it_is_read() {
 fn a_file_is_whole_or_as_it_was() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("plan.jsonl");
-    let header =
-        PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    let header = header_of_directories();
     save_plan(&path, &header, &plan()).unwrap();
     let whole = std::fs::read_to_string(&path).unwrap();
     let bad = Action::Delete { target: Entry::protected("x", pos3_core::Protection::Symlink) };
@@ -268,8 +271,7 @@ fn a_file_is_whole_or_as_it_was() {
 fn a_file_that_is_not_a_plan_is_never_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.bin");
-    let header =
-        PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    let header = header_of_directories();
     let whole = text();
     let (longer, cut) = (format!("{whole}my notes\n"), &whole[..whole.len() - 1 - whole.lines().last().unwrap().len()]);
     let first = format!("{}\nmy notes\n", whole.lines().next().unwrap());
@@ -289,8 +291,7 @@ fn a_file_that_is_not_a_plan_is_never_replaced() {
 fn a_file_that_changes_while_the_plan_is_written_stays() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("plan.jsonl");
-    let header =
-        PlanHeader::new(&Registry::default(), &"/from".parse().unwrap(), &"/to".parse().unwrap(), &plan()).unwrap();
+    let header = header_of_directories();
     save_plan(&path, &header, &plan()).unwrap();
     let whole = std::fs::read_to_string(&path).unwrap();
     std::fs::write(directory.path().join("plan.jsonl.1"), "another").unwrap();

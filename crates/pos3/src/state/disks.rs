@@ -7,13 +7,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
 use super::pair::{LOCAL, Pair};
-use super::writer::Change;
 
 /// The disks of both places.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,13 +29,6 @@ struct Parent {
     created: Option<(u64, u32)>,
 }
 
-/// Records the disks together with the first rows of a run, because the local place may not exist before.
-#[derive(Debug)]
-pub(super) struct DiskRecorder {
-    pair: Pair,
-    is_done: AtomicBool,
-}
-
 impl Disks {
     /// Returns the disks that the places of a pair are on now.
     pub(super) fn of(pair: &Pair) -> Self {
@@ -48,18 +39,6 @@ impl Disks {
     pub(super) fn differ_from(&self, recorded: &Self) -> bool {
         let differ = |now: Option<Parent>, then: Option<Parent>| now.zip(then).is_some_and(|(now, then)| now != then);
         differ(self.left, recorded.left) || differ(self.right, recorded.right)
-    }
-}
-
-impl DiskRecorder {
-    pub(super) fn new(pair: Pair) -> Self {
-        Self { pair, is_done: AtomicBool::new(false) }
-    }
-
-    /// Returns the change that records the disks, for the first call.
-    pub(super) fn change(&self) -> Option<Change> {
-        let is_first = !self.is_done.swap(true, Ordering::Relaxed);
-        is_first.then(|| Change::SetDisks(Disks::of(&self.pair)))
     }
 }
 

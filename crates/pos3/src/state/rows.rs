@@ -10,6 +10,7 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::Store;
 use super::database::{ROWS, STARTED};
+use super::disks::Disks;
 use super::pair::Pair;
 use super::record;
 use super::writer::Change;
@@ -85,7 +86,12 @@ impl Manifest for Rows {
                 Some(Change::AddStarted { key, write })
             }
         });
-        self.store.writer.write(self.store.disks.change().into_iter().chain(changes).collect()).await
+        let mut changes: Vec<_> = changes.collect();
+        // Before the first row, the local place may not exist.
+        if changes.iter().any(|change| matches!(change, Change::SetRow { .. })) {
+            changes.push(Change::SetDisks(Disks::of(&self.pair)));
+        }
+        self.store.writer.write(changes).await
     }
 }
 

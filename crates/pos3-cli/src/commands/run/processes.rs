@@ -117,7 +117,7 @@ pub(super) fn all() -> Option<Vec<Process>> {
     Some(ids.filter_map(Process::read).collect())
 }
 
-/// Returns the running processes below pos3, without those that are left out and without what is below them.
+/// Returns the running descendants of pos3, except those that are not of the program, and their descendants.
 fn below_this(processes: &[Process], is_left_out: impl Fn(&Process) -> bool) -> Vec<&Process> {
     let mut found: Vec<&Process> = Vec::new();
     let mut parents = vec![this()];
