@@ -1,13 +1,12 @@
-//! What the client costs: CPU per object, CPU and memory per gibibyte, requests by kind.
+//! The cost of the client: CPU per object, CPU and memory per gibibyte, requests by kind.
 //!
-//! `cargo bench -p pos3-tests` prints a table. The command line runs as a person would run it, against a server in another
-//! process that does next to nothing, so that the client is what is measured. CPU is user and system time of the whole
-//! process, from start to exit; times of day are shown, but on a small machine they measure the server as well.
+//! `cargo bench -p pos3-tests` prints a table. It runs `pos3-cli` as a user would, against a server in another process that
+//! stores only names and sizes, so that the cost of the client dominates. CPU is the user and system time of the whole
+//! process, from start to exit. On a small machine, the wall time includes the work of the server.
 //!
-//! Each row is the cheapest of several runs, each into a directory or prefix of its own: deleting many files makes creating
-//! others dear for a while. Rows in brackets are the floor: the same files written by a plain loop in a process of its own.
-//! It runs right before each download, so both find the machine's memory in the same state; memory that the system has to
-//! fetch first can cost more than all the rest.
+//! Each row is the cheapest of several runs. Each run writes to its own directory or prefix, because deleting many files
+//! makes it slower to create others for a while. Rows in brackets are the floor: a loop in its own process writes the same
+//! files. The floor is measured right before each download, so that both find the memory of the machine in the same state.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -31,10 +30,10 @@ const FILES: u64 = 10_000;
 const FILE: usize = 4096;
 const GIB: u64 = 1 << 30;
 
-/// Files of the tree that nothing is to be done with.
+/// The number of files in the unchanged tree.
 const MANY: u64 = 200_000;
 
-/// How often each row is measured.
+/// The number of runs for each row.
 const RUNS: usize = 3;
 
 fn main() {
@@ -61,17 +60,17 @@ fn main() {
     large_file(&cli, directory.path());
 }
 
-/// The argument that asks for the memory that many differences take, and for nothing else.
+/// The argument that selects only the memory for many differences.
 const DIFFERENCES: &str = "differences";
 
-/// The argument that asks for the time of small files over a long round trip, and for nothing else.
+/// The argument that selects only the time for small files over a long round trip.
 const LATENCY: &str = "latency";
 
-/// Arguments with which this program writes the files itself.
+/// The arguments with which this program runs itself to measure the floor.
 const SMALL_FLOOR: &str = "--write-small-files";
 const LARGE_FLOOR: &str = "--write-large-file";
 
-/// 10,000 files of 4 KiB: up, down, and nothing to do, which what is remembered tells, or the times.
+/// Uploads and downloads 10,000 files of 4 KiB. Then syncs the unchanged files, once with and once without the sync state.
 fn small_files(cli: &Path, directory: &Path) {
     let server = Server::null(directory);
     let source = directory.join("small");
@@ -90,11 +89,11 @@ fn small_files(cli: &Path, directory: &Path) {
     per_object("10,000 x 4 KiB up", &up, FILES);
     per_object("10,000 x 4 KiB down", &down, FILES);
     per_object("[10,000 x 4 KiB, a plain loop]", &floor, FILES);
-    per_object("nothing to do, remembered", &still, FILES);
-    per_object("nothing to do, by time", &still_by_time, FILES);
+    per_object("unchanged, with sync state", &still, FILES);
+    per_object("unchanged, by time", &still_by_time, FILES);
 }
 
-/// Nothing to do in a large tree: what it costs to remember it, beside one walk and one listing.
+/// Syncs a large unchanged tree with the sync state. The floor is one walk and one listing.
 fn many_files(cli: &Path, directory: &Path) {
     let server = Server::null(directory);
     let source = directory.join("many");
@@ -107,18 +106,18 @@ fn many_files(cli: &Path, directory: &Path) {
         still.push(sync(&[]));
         floor.push(sync(&["--no-manifest", "--size-only"]));
     }
-    per_object("200,000 files, remembered", &still, MANY);
+    per_object("200,000 files, with sync state", &still, MANY);
     per_object("[200,000 files, walked and listed]", &floor, MANY);
 }
 
-/// 10,000 files that were uploaded from here by somebody who remembers nothing: their times differ from the objects', so
+/// Syncs 10,000 unchanged files after an upload, without the sync state. Their times differ from those of the objects, so
 /// they are hashed.
 fn digests(cli: &Path, directory: &Path) {
     let server = Server::real(directory);
     let source = directory.join("small");
     let sync = || server.run(cli, &["sync", text(&source), "s3://bench/small", "-q", "--no-manifest"]);
     sync();
-    per_object("nothing to do, by digest", &(0..RUNS).map(|_| sync()).collect::<Vec<_>>(), FILES);
+    per_object("unchanged, by digest", &(0..RUNS).map(|_| sync()).collect::<Vec<_>>(), FILES);
 }
 
 fn large_file(cli: &Path, directory: &Path) {

@@ -18,7 +18,7 @@ pub(super) const SEAWEEDFS: Server = Server {
     variable: "POS3_TEST_SEAWEEDFS",
     clauses: &[
         ("list_is_in_byte_order", "it lists directory by directory: `a/x` before `a-b`"),
-        ("list_start_after", "`start-after=b` leaves out everything below `b/`"),
+        ("list_start_after", "`start-after=b` omits everything below `b/`"),
     ],
     keys: &[
         ("a//b", "it is stored as `a/b`"),
@@ -43,7 +43,7 @@ pub(super) const MOTO: Server = Server {
 pub(super) const RADOSGW: Server = Server {
     name: "radosgw",
     variable: "POS3_TEST_RADOSGW",
-    clauses: &[("put_expectation", "`If-Match` with the right entity tag is answered 412")],
+    clauses: &[("put_expectation", "`If-Match` with the right ETag gets status 412")],
     keys: &[],
 };
 
