@@ -95,7 +95,7 @@ fn deleting() -> UploadOptions {
 
 /// Returns options of an upload that makes the remote place like the directory.
 fn mirror_up() -> UploadOptions {
-    upload().with_delete(RemoteDelete::Mirror)
+    upload().with_delete(RemoteDelete::Extra)
 }
 
 fn patterns(patterns: &[&str]) -> Vec<String> {

@@ -45,7 +45,7 @@ fn job(source: Arc<dyn RemoteStore>, target: Arc<dyn RemoteStore>, deletion: Del
 }
 
 async fn mirror(source: Arc<dyn RemoteStore>, target: Arc<dyn RemoteStore>) -> Report {
-    job(source, target, Deletion::Mirror).run().await
+    job(source, target, Deletion::Extra).run().await
 }
 
 async fn keys(store: &MemoryStore) -> Vec<String> {
@@ -217,7 +217,7 @@ async fn deleting_removes_files_then_the_directories_they_leave_empty() {
     let target =
         directory(&[("keep/a", "1"), ("gone/deep/er/b", "2"), ("gone/c", "3"), ("keep/sub/d", "4"), ("bare/", "")]);
     let store = bucket(&[("keep/a", "1")]).await;
-    let plan = job(store.clone(), disk(target.path()), Deletion::Mirror).plan().await.unwrap();
+    let plan = job(store.clone(), disk(target.path()), Deletion::Extra).plan().await.unwrap();
     assert!(plan.counts().deletes + plan.counts().directories > 0);
     assert_eq!(paths(target.path()).len(), 10, "a plan touches nothing");
     let report = mirror(store, disk(target.path())).await.into_result().unwrap();
@@ -229,7 +229,7 @@ async fn deleting_removes_files_then_the_directories_they_leave_empty() {
 async fn an_excluded_file_keeps_its_directory() {
     let target = directory(&[("d/keep.log", "1"), ("d/x", "2")]);
     let filter = pos3_core::Filter::builder().exclude("*.log").unwrap().build().unwrap();
-    let options = SyncOptions::default().with_deletion(Deletion::Mirror).with_filter(filter);
+    let options = SyncOptions::default().with_deletion(Deletion::Extra).with_filter(filter);
     let job = SyncJob::new(Tree::new(bucket(&[("y", "1")]).await), Tree::new(disk(target.path())), options);
     assert!(job.run().await.is_clean());
     assert_eq!(paths(target.path()), ["d/", "d/keep.log", "y"]);

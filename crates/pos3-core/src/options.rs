@@ -173,16 +173,16 @@ pub enum Verify {
     Require,
 }
 
-/// Whether entries that exist only in the target are deleted.
+/// Whether extra entries are deleted: those that exist only in the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Deletion {
-    /// Nothing is deleted.
+    /// Keeps them: nothing is deleted.
     #[default]
     Keep,
-    /// They are deleted after all copies, if nothing failed.
+    /// Deletes extra entries after all copies, if nothing failed.
     ///
     /// The whole plan is then made before anything is changed, so a refused plan leaves both sides untouched.
-    Mirror,
+    Extra,
 }
 
 impl SyncOptions {

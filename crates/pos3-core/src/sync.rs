@@ -155,7 +155,7 @@ impl SyncJob {
         match (work, self.options.deletion) {
             (Work::Perform(plan), _) => self.perform(*plan, report, recorder).await,
             (Work::Run, Deletion::Keep) => self.stream(report, recorder).await,
-            (Work::Run, Deletion::Mirror) => self.plan_and_perform(|_| {}, report, recorder).await,
+            (Work::Run, Deletion::Extra) => self.plan_and_perform(|_| {}, report, recorder).await,
             (Work::Show(see), _) => self.plan_and_perform(see, report, recorder).await,
         }
     }

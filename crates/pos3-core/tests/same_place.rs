@@ -72,7 +72,7 @@ pub(crate) async fn keys(store: &MemoryStore) -> Vec<String> {
 
 async fn mirror(source: Tree, target: Tree) -> Report {
     let guards = Guards::default().with_max_delete(MaxDelete::Percent(100));
-    SyncJob::new(source, target, SyncOptions::default().with_deletion(Deletion::Mirror).with_guards(guards)).run().await
+    SyncJob::new(source, target, SyncOptions::default().with_deletion(Deletion::Extra).with_guards(guards)).run().await
 }
 
 #[track_caller]

@@ -37,7 +37,7 @@ fn job(source: Arc<dyn RemoteStore>, target: Arc<dyn RemoteStore>, options: Sync
 }
 
 fn mirror() -> SyncOptions {
-    SyncOptions::default().with_deletion(Deletion::Mirror)
+    SyncOptions::default().with_deletion(Deletion::Extra)
 }
 
 /// Keys enough that the usual guard does not step in.
@@ -102,7 +102,7 @@ async fn deletes_come_after_copies_and_go_in_one_batch() {
 }
 
 #[tokio::test]
-async fn without_mirror_nothing_is_deleted_and_the_rest_is_counted() {
+async fn without_deletion_nothing_is_deleted_and_the_rest_is_counted() {
     let (source, target) = (store(&MANY).await, store(&[("x", "1")]).await);
     let report = job(source, target.clone(), SyncOptions::default()).run().await.into_result().unwrap();
     assert_eq!((report.deleted, report.tally.extra), (0, 1));
@@ -194,7 +194,7 @@ impl Observer for Disorders {
 #[tokio::test]
 async fn a_store_that_lies_about_its_order_is_noticed_and_sorted() {
     let objects: Vec<(String, String)> = (0..50).map(|n| (format!("k{n:02}"), format!("{n}"))).collect();
-    for deletion in [Deletion::Keep, Deletion::Mirror] {
+    for deletion in [Deletion::Keep, Deletion::Extra] {
         let (source, inner) = (store(&[]).await, store(&[("x", "1")]).await);
         for (key, content) in &objects {
             source.write(&Key::from(key.as_str()), content.clone().into_bytes().into()).await.unwrap();
@@ -209,7 +209,7 @@ async fn a_store_that_lies_about_its_order_is_noticed_and_sorted() {
         let said = noted.0.lock().unwrap().clone();
         assert_eq!((said.len(), report.warnings.len()), (2, 2), "once for each side: {said:?}");
         assert!(said[0].1.contains("came after 'k"), "both keys are named: {said:?}");
-        let expected = if deletion == Deletion::Mirror { 50 } else { 51 };
+        let expected = if deletion == Deletion::Extra { 50 } else { 51 };
         assert_eq!(contents(&*inner).await.len(), expected);
     }
 }

@@ -133,7 +133,7 @@ fn job(source: &Arc<Told>, target: &Arc<Told>, options: SyncOptions) -> SyncJob 
 }
 
 fn mirror() -> SyncOptions {
-    SyncOptions::default().with_deletion(Deletion::Mirror)
+    SyncOptions::default().with_deletion(Deletion::Extra)
 }
 
 async fn read(store: &Told, key: &str) -> Option<String> {

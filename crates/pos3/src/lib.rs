@@ -1,6 +1,6 @@
 //! S3 as simple as local files: syncs between any two locations.
 //!
-//! Users name a [`Location`], and a [`Registry`] selects the provider that opens it. [`Sync`] makes one location like
+//! Users name a [`Location`], and a [`Registry`] selects the provider that opens it. [`PreparedSync`] makes one location like
 //! another with the engine of [`pos3_core`]. The types of the engine that callers need are re-exported here.
 //!
 //! ```
@@ -72,7 +72,7 @@ pub use session::{
 pub use signal::{Signal, on_each_signal};
 pub use small_file::{read_small, read_small_text};
 pub use state::{Patience, State, StateDirectory, StateError, StateHome, SyncState, Wait};
-pub use sync::{Sync, sync};
+pub use sync::{PreparedSync, sync};
 pub use threads::startable_threads;
 
 pub use pos3_core::{

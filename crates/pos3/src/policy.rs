@@ -5,14 +5,14 @@
 
 use pos3_core::{ByContent, Deletable, Objection, Overwritable, PendingWrite, Side, SkipReason, SyncOptions};
 
-/// Whose data wins if the two sides of a sync differ; see [`Sync::with_policy`](crate::Sync::with_policy).
+/// Whose data wins if the two sides of a sync differ; see [`PreparedSync::with_policy`](crate::PreparedSync::with_policy).
 ///
 /// A sync makes the target like the source. If the target has other writers, that could replace newer data with older data.
-/// The [sync state](crate::Sync::with_state) records what both sides had when they were equal, so it shows which side has
+/// The [sync state](crate::PreparedSync::with_state) records what both sides had when they were equal, so it shows which side has
 /// changed since then.
 ///
 /// ```
-/// use pos3::{Conflict, Policy, Registry, SkipReason, StateDirectory, StateHome, Sync, SyncOptions, Wait};
+/// use pos3::{Conflict, Policy, Registry, SkipReason, StateDirectory, StateHome, PreparedSync, SyncOptions, Wait};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let disk = tempfile::tempdir()?;
@@ -23,7 +23,7 @@ use pos3_core::{ByContent, Deletable, Objection, Overwritable, PendingWrite, Sid
 /// # let (from, to) = (mine.to_str().unwrap().parse()?, shared.to_str().unwrap().parse()?);
 /// let upload = async || {
 ///     let state = home.open(&registry, (&from, &to), Wait::Fail, |_| {}).await;
-///     let sync = Sync::open(&registry, &from, &to, SyncOptions::default()).await?;
+///     let sync = PreparedSync::open(&registry, &from, &to, SyncOptions::default()).await?;
 ///     sync.with_state(state).with_policy(Policy::UnlessTheirs(Conflict::Skip)).run().await
 /// };
 /// std::fs::write(mine.join("a"), "mine")?;
@@ -114,7 +114,7 @@ mod tests {
     use pos3_core::{Deletion, Digest, Entry, Fingerprint, Guards, Key, Row};
 
     use super::*;
-    use crate::{Location, Registry, StateDirectory, StateHome, Sync, Wait};
+    use crate::{Location, PreparedSync, Registry, StateDirectory, StateHome, Wait};
 
     #[test]
     fn only_the_data_of_other_writers_stays() {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mirror_that_keeps_the_data_of_others_deletes_only_its_own() {
+    async fn a_sync_that_keeps_the_data_of_others_deletes_only_its_own() {
         let disk = tempfile::tempdir().unwrap();
         let (mine, shared) = (disk.path().join("mine"), disk.path().join("shared"));
         fs::create_dir(&mine).unwrap();
@@ -160,9 +160,9 @@ mod tests {
         let registry = Registry::default();
         let run = async || {
             let guards = Guards::default().with_allow_empty(true);
-            let options = SyncOptions::default().with_deletion(Deletion::Mirror).with_guards(guards);
+            let options = SyncOptions::default().with_deletion(Deletion::Extra).with_guards(guards);
             let state = home.open(&registry, (&from, &to), Wait::Fail, |_| {}).await;
-            let sync = Sync::open(&registry, &from, &to, options).await.unwrap();
+            let sync = PreparedSync::open(&registry, &from, &to, options).await.unwrap();
             sync.with_state(state).with_policy(Policy::UnlessTheirs(Conflict::Skip)).run().await.unwrap()
         };
         assert_eq!(run().await.copied, 3);

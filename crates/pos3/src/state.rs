@@ -54,7 +54,7 @@ const BATCH: usize = 4096;
 
 /// The sync state of one pair of locations. It stays open and locked for this process until the last clone is dropped.
 ///
-/// A sync from A to B and one from B to A share it. [`Sync::with_state`](crate::Sync::with_state) makes a sync use it.
+/// A sync from A to B and one from B to A share it. [`PreparedSync::with_state`](crate::PreparedSync::with_state) makes a sync use it.
 #[derive(Clone, Debug)]
 pub struct State {
     pair: Pair,

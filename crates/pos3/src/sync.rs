@@ -19,7 +19,7 @@ use crate::transfer::{Transfer, found_nothing, planned_nothing};
 
 /// A sync between two locations that has been opened and checked, but not started.
 #[derive(Debug)]
-pub struct Sync {
+pub struct PreparedSync {
     from: OpenLocation,
     to: OpenLocation,
     transfer: Transfer,
@@ -55,10 +55,10 @@ enum Caution {
 ///
 /// Returns an error if the sync cannot start. Later failures are in the report.
 pub async fn sync(registry: &Registry, from: &Location, to: &Location, options: SyncOptions) -> Result<Report, Error> {
-    Sync::open(registry, from, to, options).await?.run().await
+    PreparedSync::open(registry, from, to, options).await?.run().await
 }
 
-impl Sync {
+impl PreparedSync {
     /// Opens both locations as directories and checks that they can be synced.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Sync {
         let opened_to = registry.open(to, Role::Target).await?;
         let target = opened_to.directory()?;
         refuse_overlap(registry, from, to)?;
-        let may_empty = options.deletion == Deletion::Mirror && options.guards.allow_empty;
+        let may_empty = options.deletion == Deletion::Extra && options.guards.allow_empty;
         Ok(Self {
             from: opened_from,
             to: opened_to,

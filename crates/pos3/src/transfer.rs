@@ -242,7 +242,7 @@ impl Transfer {
 
     /// Returns the standing of a mount point that this transfer finds for the first time.
     fn standing(&self) -> Standing {
-        let deletes_any = self.options.deletion == Deletion::Mirror && self.deletes == DeletedFiles::Any;
+        let deletes_any = self.options.deletion == Deletion::Extra && self.deletes == DeletedFiles::Any;
         if deletes_any { Standing::Known } else { Standing::New }
     }
 }

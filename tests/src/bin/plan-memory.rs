@@ -29,7 +29,7 @@ async fn main() -> Result<(), Error> {
 
 fn mirror(source: SyntheticStore, target: SyntheticStore) -> SyncJob {
     let guards = Guards::default().with_max_delete(MaxDelete::Percent(100));
-    let options = SyncOptions::default().with_deletion(Deletion::Mirror).with_guards(guards);
+    let options = SyncOptions::default().with_deletion(Deletion::Extra).with_guards(guards);
     SyncJob::new(Tree::new(Arc::new(source)), Tree::new(Arc::new(target)), options)
 }
 

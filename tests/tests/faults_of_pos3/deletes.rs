@@ -105,7 +105,7 @@ async fn one_file_uploaded_into_a_prefix_leaves_its_neighbours() {
 #[tokio::test]
 async fn what_others_store_while_a_session_runs_survives_its_end() {
     let world = World::with(&[("run/first", "x")]);
-    for delete in [RemoteDelete::Never, RemoteDelete::Seen, RemoteDelete::Mirror] {
+    for delete in [RemoteDelete::Never, RemoteDelete::Seen, RemoteDelete::Extra] {
         let session = world.session();
         let options = SyncBothOptions::from(upload().with_delete(delete));
         let run = session.sync("s3://bucket/run", options).await.unwrap();
@@ -117,7 +117,7 @@ async fn what_others_store_while_a_session_runs_survives_its_end() {
         let ending = session.close().await;
         assert!(world.keys().contains(&"run/theirs".to_owned()), "{delete:?}: {ending:?}");
         assert!(world.keys().contains(&"run/ours".to_owned()), "{delete:?}: {ending:?}");
-        if delete != RemoteDelete::Mirror {
+        if delete != RemoteDelete::Extra {
             assert_eq!(world.object("run/first").unwrap(), theirs, "{delete:?}");
         }
         world.server.remove(super::BUCKET, "run/theirs");
@@ -128,7 +128,7 @@ async fn what_others_store_while_a_session_runs_survives_its_end() {
 #[tokio::test]
 async fn a_fresh_machine_empties_no_prefix() {
     let world = World::with(&[("run/1", "a"), ("run/2", "b")]);
-    for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
+    for delete in [RemoteDelete::Seen, RemoteDelete::Extra] {
         let session = world.session();
         let run = session.upload("s3://bucket/run", upload().with_delete(delete)).await.unwrap();
         assert!(contents(&run).is_empty());

@@ -10,7 +10,7 @@ use super::stores::{local, memory, s3};
 /// Returns a plan as a file gives it back.
 fn through_a_file(plan: &Plan, rule: KeyRule) -> Plan {
     let place = "memory://anywhere".parse().unwrap();
-    let header = PlanHeader::new(&Registry::default(), &place, &place, plan).unwrap().with_deletion(Deletion::Mirror);
+    let header = PlanHeader::new(&Registry::default(), &place, &place, plan).unwrap().with_deletion(Deletion::Extra);
     let mut file = Vec::new();
     pos3::write_plan(&mut file, &header, plan).unwrap();
     let reader = PlanReader::open(&file[..]).unwrap();

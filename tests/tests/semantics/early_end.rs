@@ -17,7 +17,7 @@ async fn a_full_disk_ends_a_download() {
         store.write(&Key::from(format!("{number:03}")), vec![b'x'; 64 << 10].into()).await.unwrap();
     }
     fs::write(target.path().join("old"), "kept").unwrap();
-    let options = SyncOptions::default().with_deletion(Deletion::Mirror).with_budget(Budget::new(4, 1 << 20));
+    let options = SyncOptions::default().with_deletion(Deletion::Extra).with_budget(Budget::new(4, 1 << 20));
     let job = SyncJob::new(Tree::new(store.clone()), Tree::new(disk(target.path())), options);
     let report = job.run().await;
     let is_kept = target.path().join("old").exists();

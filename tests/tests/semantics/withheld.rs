@@ -31,7 +31,7 @@ impl Observer for When {
 }
 
 fn options() -> SyncOptions {
-    SyncOptions::default().with_deletion(Deletion::Mirror)
+    SyncOptions::default().with_deletion(Deletion::Extra)
 }
 
 fn run_with(source: Arc<dyn RemoteStore>, target: Arc<dyn RemoteStore>, options: SyncOptions) -> SyncJob {

@@ -26,7 +26,7 @@ impl Observer for Disordered {
 
 async fn mirror(source: Tree, target: Tree) -> (Report, Vec<Side>) {
     let seen = Arc::new(Disordered::default());
-    let options = SyncOptions::default().with_deletion(Deletion::Mirror).with_observer(seen.clone());
+    let options = SyncOptions::default().with_deletion(Deletion::Extra).with_observer(seen.clone());
     let report = SyncJob::new(source, target, options).run().await.into_result().unwrap();
     let sides = seen.0.lock().unwrap().clone();
     (report, sides)

@@ -65,7 +65,7 @@ pub(super) fn remote(subject: &Subject) -> Tree {
 }
 
 async fn sync(source: Tree, target: Tree) -> Report {
-    let options = SyncOptions::default().with_deletion(Deletion::Mirror);
+    let options = SyncOptions::default().with_deletion(Deletion::Extra);
     SyncJob::new(source, target, options).run().await.into_result().unwrap()
 }
 

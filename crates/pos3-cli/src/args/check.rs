@@ -86,7 +86,7 @@ impl CheckArgs {
         let everything = everything.with_allow_unmatched(true);
         Ok(SyncOptions::default()
             .with_compare(if self.download { Compare::Content } else { Compare::Digest })
-            .with_deletion(Deletion::Mirror)
+            .with_deletion(Deletion::Extra)
             .with_guards(everything)
             .with_withheld_deletes(WithheldDeletes::Planned)
             .with_other_shapes(OtherShapes::Ignored)

@@ -92,7 +92,7 @@ impl JobArgs {
         let guards = Guards::default().with_allow_empty(allow_empty).with_max_delete(max_delete.unwrap_or_default());
         Ok(SyncOptions::default()
             .with_compare(self.compare.compare())
-            .with_deletion(if delete { Deletion::Mirror } else { Deletion::Keep })
+            .with_deletion(if delete { Deletion::Extra } else { Deletion::Keep })
             .with_guards(guards)
             .with_filter(self.filter.filter()?)
             .with_archived(if self.skip_archived { Archived::LeftOut } else { Archived::Missing })
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn nothing_is_deleted_unless_it_was_asked_for() {
         assert_eq!(parse(&["--allow-empty", "--max-delete", "100%"]).unwrap().deletion, Deletion::Keep);
-        assert_eq!(parse(&["--delete"]).unwrap().deletion, Deletion::Mirror);
+        assert_eq!(parse(&["--delete"]).unwrap().deletion, Deletion::Extra);
         assert!(!parse(&["--delete"]).unwrap().guards.allow_empty);
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use pos3::{Error, Location, PlanFileError, PlanHeader, PlanReader, Stop, Sync, SyncOptions};
+use pos3::{Error, Location, PlanFileError, PlanHeader, PlanReader, PreparedSync, Stop, SyncOptions};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
@@ -74,11 +74,16 @@ async fn perform(
     Ok(Outcome { report: sync.execute(plan).await?, plan: None })
 }
 
-async fn open(args: &ApplyArgs, header: &PlanHeader, options: SyncOptions, warnings: &Warnings) -> Result<Sync, Error> {
+async fn open(
+    args: &ApplyArgs,
+    header: &PlanHeader,
+    options: SyncOptions,
+    warnings: &Warnings,
+) -> Result<PreparedSync, Error> {
     let sides = [&header.source, &header.target];
     let locations: Vec<&Location> = sides.into_iter().chain(&args.safety.backup_dir).collect();
     let registry = limited_registry(&args.s3, warnings, header.symlinks, &locations, args.concurrency)?;
-    let sync = Sync::of_plan(&registry, header, options).await?.with_missing_source(args.allow_empty);
+    let sync = PreparedSync::of_plan(&registry, header, options).await?.with_missing_source(args.allow_empty);
     with_backup(sync, &registry, args.safety.backup_dir.as_ref()).await
 }
 

@@ -5,7 +5,7 @@
 mod found;
 mod report;
 
-use pos3::{CancellationToken, Error, FileProvider, Stop, Sync, SyncOptions};
+use pos3::{CancellationToken, Error, FileProvider, PreparedSync, Stop, SyncOptions};
 use serde::Serialize;
 
 use super::limited_registry;
@@ -78,9 +78,9 @@ async fn open(
     options: SyncOptions,
     warnings: &Warnings,
     cancel: CancellationToken,
-) -> Result<Sync, Error> {
+) -> Result<PreparedSync, Error> {
     let registry = limited_registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to], args.concurrency)?;
     let registry = registry.with("file", FileProvider::default().with_symlinks_of_both(args.symlinks()));
-    let sync = Sync::open(&registry, &args.from, &args.to, options).await?;
+    let sync = PreparedSync::open(&registry, &args.from, &args.to, options).await?;
     Ok(sync.with_missing_source(args.allow_empty).with_missing_target(args.allow_empty).with_cancel(cancel))
 }

@@ -5,7 +5,7 @@ mod lines;
 pub(super) mod meant;
 mod words;
 
-use pos3::{Error, Explanation, Key, Outcome, Stop, Sync, SyncOptions};
+use pos3::{Error, Explanation, Key, Outcome, PreparedSync, Stop, SyncOptions};
 use serde::Serialize;
 
 use super::{limited_registry, state};
@@ -66,7 +66,7 @@ async fn perform(
 ) -> Result<Result<Explanation, Stop>, Error> {
     let (from, to) = (&args.job.from, &args.job.to);
     let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to], args.job.concurrency)?;
-    let sync = Sync::open(&registry, from, to, options).await?;
+    let sync = PreparedSync::open(&registry, from, to, options).await?;
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
     let sync = sync.with_state(state);
     let mut first = None;

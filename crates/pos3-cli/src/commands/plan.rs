@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pos3::{Error, PlanFileError, PlanHeader, Registry, Stop, Sync, SyncOptions, redacted, without_userinfo};
+use pos3::{Error, PlanFileError, PlanHeader, PreparedSync, Registry, Stop, SyncOptions, redacted, without_userinfo};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
@@ -62,7 +62,7 @@ async fn perform(
     if let Some(path) = args.file() {
         registry.own_files().add(path);
     }
-    let opened = signals.unless_signalled(Sync::open(&registry, from, to, options)).await;
+    let opened = signals.unless_signalled(PreparedSync::open(&registry, from, to, options)).await;
     let Some(sync) = opened else { return Ok((Outcome::of_plan(Err(Stop::Cancelled)), registry)) };
     let sync = sync?.with_cancel(signals.cancel());
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pos3::{Error, Location, Registry, Stop, Sync, SyncOptions};
+use pos3::{Error, Location, PreparedSync, Registry, Stop, SyncOptions};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
@@ -54,7 +54,7 @@ async fn perform(
     let (from, to) = (&args.job.from, &args.job.to);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
     let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &locations, args.job.concurrency)?;
-    let Some(sync) = signals.unless_signalled(Sync::open(&registry, from, to, options)).await else {
+    let Some(sync) = signals.unless_signalled(PreparedSync::open(&registry, from, to, options)).await else {
         return Ok(Outcome::of_plan(Err(Stop::Cancelled)));
     };
     let sync = sync?.with_cancel(signals.cancel());
@@ -68,7 +68,11 @@ async fn perform(
 }
 
 /// Makes a sync back up the files that it overwrites or deletes, if there is a location for them.
-pub(super) async fn with_backup(sync: Sync, registry: &Registry, backup: Option<&Location>) -> Result<Sync, Error> {
+pub(super) async fn with_backup(
+    sync: PreparedSync,
+    registry: &Registry,
+    backup: Option<&Location>,
+) -> Result<PreparedSync, Error> {
     match backup {
         Some(backup) => sync.with_backup(registry, backup).await,
         None => Ok(sync),
@@ -76,7 +80,7 @@ pub(super) async fn with_backup(sync: Sync, registry: &Registry, backup: Option<
 }
 
 /// Makes the plan, and a report of it.
-pub(super) async fn plan(sync: &Sync) -> Result<Outcome, Error> {
+pub(super) async fn plan(sync: &PreparedSync) -> Result<Outcome, Error> {
     let begin = Instant::now();
     let mut outcome = Outcome::of_plan(sync.plan().await?);
     outcome.report.usage = sync.usage();

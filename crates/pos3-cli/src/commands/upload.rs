@@ -52,7 +52,7 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
     let mut options = UploadOptions::default()
         .with_interval(None)
         .with_symlinks(symlinks)
-        .with_delete(if args.delete { RemoteDelete::Mirror } else { RemoteDelete::Never })
+        .with_delete(if args.delete { RemoteDelete::Extra } else { RemoteDelete::Never })
         .with_overwrite(RemoteOverwrite::Always)
         .with_guards(args.guards())
         .with_exclude(&args.session.exclude);

@@ -111,7 +111,7 @@ impl Names {
 
     fn replace(&self, source: Entry, obstacle: Key) -> Action {
         match self.deletion {
-            Deletion::Mirror => Action::Replace { source, obstacle },
+            Deletion::Extra => Action::Replace { source, obstacle },
             Deletion::Keep => clashes(source.key, obstacle),
         }
     }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_file_and_its_own_directory_clash_across_what_sorts_between() {
-        let mut names = Names::new(KeyRule::FilePath, Deletion::Mirror);
+        let mut names = Names::new(KeyRule::FilePath, Deletion::Extra);
         let keys = ["a", "a-b", "a-b/y", "a.txt", "a/", "a/x", "a0", "b/x", "b/x/y", "c/d"];
         let (copies, clashing) = walk(&mut names, &keys);
         let expected = [("a-b/y", "a-b"), ("a/", "a"), ("a/x", "a"), ("b/x/y", "b/x")]
@@ -217,13 +217,13 @@ mod tests {
 
     #[test]
     fn an_object_store_holds_both() {
-        let (copies, clashing) = walk(&mut Names::new(KeyRule::Any, Deletion::Mirror), &["a", "a/x"]);
+        let (copies, clashing) = walk(&mut Names::new(KeyRule::Any, Deletion::Extra), &["a", "a/x"]);
         assert_eq!((copies.len(), clashing.len()), (2, 0));
     }
 
     #[test]
     fn a_kind_is_replaced_only_where_deleting_is_allowed() {
-        for deletion in [Deletion::Mirror, Deletion::Keep] {
+        for deletion in [Deletion::Extra, Deletion::Keep] {
             let mut names = Names::new(KeyRule::FilePath, deletion);
             let kind = |action: Action| match action {
                 Action::Replace { obstacle, .. } => format!("replaces {obstacle}"),
@@ -238,10 +238,10 @@ mod tests {
             names.remember(&Diff::TargetOnly { target: Entry::file("d", 1), source_inside: false });
             let below = names.clash(&Diff::SourceOnly(Entry::file("d/x", 1))).map(kind).unwrap();
             match deletion {
-                Deletion::Mirror => assert_eq!((found.as_str(), below.as_str()), ("replaces f/", "replaces d")),
+                Deletion::Extra => assert_eq!((found.as_str(), below.as_str()), ("replaces f/", "replaces d")),
                 Deletion::Keep => assert!(found.contains("'f/' exists") && below.contains("'d' exists")),
             }
-            if deletion == Deletion::Mirror {
+            if deletion == Deletion::Extra {
                 // The replaced file would have to be a directory too, and no delete can make that possible.
                 names.remember_replacement(&Entry::file("d/x", 1));
                 let clashing = names.clash(&Diff::SourceOnly(Entry::file("d/x/y", 1))).map(kind).unwrap();

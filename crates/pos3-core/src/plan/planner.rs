@@ -110,7 +110,7 @@ impl Planner {
     /// Starts to list both trees. `order` says how each listing gets its order: the source's, the target's.
     pub fn new(source: &Tree, target: &Tree, options: &SyncOptions, order: (Order, Order)) -> Self {
         let watched = match options.deletion {
-            Deletion::Mirror => options.filter.watched(),
+            Deletion::Extra => options.filter.watched(),
             Deletion::Keep => options.filter.clone(),
         };
         let list = |tree: &Tree, order| Listing::open(tree, &watched, order);
@@ -331,7 +331,7 @@ impl Planner {
         match decision {
             Decision::Nothing => {}
             Decision::Unchanged { key, proof, learned } => self.count_unchanged(&key, proof, learned).await,
-            Decision::Extra(entry) if self.deletion == Deletion::Mirror => {
+            Decision::Extra(entry) if self.deletion == Deletion::Extra => {
                 if entry.has_content() {
                     self.watched.note_delete(&entry.key, &mut self.stray);
                 }

@@ -34,7 +34,7 @@ fn header() -> PlanHeader {
     let (from, to) = ("/from".parse().unwrap(), "s3://b/to".parse().unwrap());
     let registry = Registry::default().with("s3", crate::S3Provider::new(crate::S3Settings::default()));
     let header = PlanHeader::new(&registry, &from, &to, &plan()).unwrap();
-    header.with_deletion(Deletion::Mirror).with_filter(filter()).with_options("--delete")
+    header.with_deletion(Deletion::Extra).with_filter(filter()).with_options("--delete")
 }
 
 fn header_of_directories() -> PlanHeader {
@@ -69,7 +69,7 @@ fn a_plan_comes_back_as_it_was_written() {
     let reader = PlanReader::open(text().as_bytes().to_owned().leak() as &[u8]).unwrap();
     let header = reader.header().clone();
     assert_eq!((header.source.to_string(), header.target.to_string()), ("/from".into(), "s3://b/to".into()));
-    assert_eq!((header.deletion, header.symlinks), (Deletion::Mirror, Symlinks::Skip));
+    assert_eq!((header.deletion, header.symlinks), (Deletion::Extra, Symlinks::Skip));
     assert_eq!((header.tally, &header.warnings), (plan().tally, &plan().warnings));
     assert_eq!((header.source_server, header.target_server), (None, Some("s3.amazonaws.com".into())));
     assert_eq!(header.filter, filter());

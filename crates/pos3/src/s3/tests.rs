@@ -3,7 +3,7 @@
 use super::*;
 use crate::registry::Registry;
 use crate::resolve::OpenLocation;
-use crate::sync::Sync;
+use crate::sync::PreparedSync;
 
 const SERVER: &str = "http://127.0.0.1:1";
 
@@ -69,7 +69,8 @@ async fn nested_prefixes_of_one_server_are_refused() {
         ("s3://name@bucket/a", "s3://bucket/a/b", true),
         ("s3://host@bucket/a", "s3://bucket/a/b", true),
     ] {
-        let opened = Sync::open(&registry, &from.parse().unwrap(), &to.parse().unwrap(), Default::default()).await;
+        let opened =
+            PreparedSync::open(&registry, &from.parse().unwrap(), &to.parse().unwrap(), Default::default()).await;
         assert_eq!(matches!(opened, Err(Error::Overlap { .. })), overlap, "{from} {to}: {opened:?}");
     }
 }

@@ -243,7 +243,7 @@ async fn an_end_that_is_only_stopped_returns_its_report() {
 
 #[tokio::test(start_paused = true)]
 async fn an_absent_file_keeps_its_object_until_a_clean_end() {
-    for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
+    for delete in [RemoteDelete::Seen, RemoteDelete::Extra] {
         let (_disk, store, session) = world();
         let out = session.upload("memory://b/out", every_minute().with_delete(delete)).await.unwrap();
         fs::write(out.join("model"), "1").unwrap();

@@ -81,7 +81,7 @@ async fn nothing_is_deleted_remotely_unless_that_was_asked_for() {
 /// A program may flush between any two steps of its work.
 #[tokio::test]
 async fn a_flush_deletes_nothing() {
-    for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
+    for delete in [RemoteDelete::Seen, RemoteDelete::Extra] {
         let world = World::new();
         let session = world.session();
         let out = session.upload("memory://b/out", upload().with_delete(delete)).await.unwrap();
@@ -111,11 +111,11 @@ async fn what_a_session_fetched_and_the_program_removed_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_mirror_of_a_directory_that_was_emptied_is_refused() {
+async fn deletes_of_extra_objects_are_refused_for_a_directory_that_was_emptied() {
     for left in [None, Some("lost+found")] {
         let world = World::new();
         let session = world.session();
-        let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Mirror)).await.unwrap();
+        let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Extra)).await.unwrap();
         write(&out, "a", "1");
         session.flush().await.unwrap();
         empty(&out);

@@ -2,7 +2,7 @@
 //!
 //! The sync state also contains files of earlier runs that this session never saw, and a new directory must not delete
 //! them. So a session deletes only files that it saw. Objects that other writers store meanwhile must survive, even
-//! with [`RemoteDelete::Mirror`]. Programs also remove files to write them again, so only a clean end deletes: before it,
+//! with [`RemoteDelete::Extra`]. Programs also remove files to write them again, so only a clean end deletes: before it,
 //! an absent file is not evidence.
 
 use std::sync::{Arc, OnceLock};
@@ -132,7 +132,7 @@ impl Deletes {
                 // object.
                 Box::new(move |target, row| is_ours(target, row, &known) && here.has(&target.key))
             }
-            RemoteDelete::Mirror => match evidence.there.get().cloned() {
+            RemoteDelete::Extra => match evidence.there.get().cloned() {
                 // Everything except objects that appeared after the registration.
                 Some(there) => Box::new(move |target, row| is_ours(target, row, &known) || there.has(&target.key)),
                 // There is no registration: this is only a plan of what a new registration would do.
@@ -147,13 +147,14 @@ impl Deletes {
             }
             may_go
         });
-        options.with_deletion(Deletion::Mirror).with_deletable(deletable)
+        options.with_deletion(Deletion::Extra).with_deletable(deletable)
     }
 
-    /// Adds the evidence about hidden files to an upload. Only a mirror also deletes files that this session never saw.
+    /// Adds the evidence about hidden files to an upload. Only
+    /// [`RemoteDelete::Extra`] also deletes files that this session never saw.
     pub(super) fn guard(&self, transfer: Transfer, evidence: &Evidence) -> Transfer {
         let transfer = transfer.with_hidden(evidence.hidden.clone());
-        if self.mode == RemoteDelete::Mirror { transfer } else { transfer.deleting_only_seen() }
+        if self.mode == RemoteDelete::Extra { transfer } else { transfer.deleting_only_seen() }
     }
 
     /// Returns the refusal if a guard refused only the deletes: there are too many, a listing cannot be trusted, or the

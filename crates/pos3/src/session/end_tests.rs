@@ -62,7 +62,7 @@ async fn a_download_that_still_runs_at_the_end_is_stopped_and_its_output_is_uplo
         let local = world.path("cache/_/b/c");
         fs::create_dir_all(&local).unwrap();
         write(&local, "mine", "2");
-        let options = upload().with_interval(None).with_delete(RemoteDelete::Mirror).with_sync_on_error(true);
+        let options = upload().with_interval(None).with_delete(RemoteDelete::Extra).with_sync_on_error(true);
         let options = SyncBothOptions::from(options);
         let mut sync = std::pin::pin!(session.sync("memory://b/c", options));
         assert!(tokio::time::timeout(Duration::from_secs(2), &mut sync).await.is_err(), "it takes hours");

@@ -23,10 +23,10 @@ pub enum RemoteDelete {
     /// directory that was emptied only if the guards [allow](Guards::allow_empty) it. If the guards refuse the number
     /// of deletes, pos3 deletes nothing, uploads everything, and returns an error.
     Seen,
-    /// Deletes every object without a local file, except those that appeared after the registration. So the remote
+    /// Deletes every extra object: one without a local file, unless it appeared after the registration. So the remote
     /// location becomes like the directory. By default, all deletes are refused if the directory is empty, or if they
     /// are more than half of 20 or more objects. The registration lists the remote location once.
-    Mirror,
+    Extra,
 }
 
 /// Whether the local copy of an output is a directory or a file.

@@ -1,7 +1,7 @@
 //! Determines the two trees of a transfer from a registration.
 //!
-//! Both sides must agree on whether they are one object or a prefix. Otherwise, a single file could be mirrored over a
-//! whole prefix.
+//! Both sides must agree on whether they are one object or a prefix. Otherwise, a single file could replace a whole
+//! prefix.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -184,7 +184,7 @@ async fn nothing_is_sent_before_the_end_without_an_interval() {
 #[tokio::test]
 async fn a_fresh_or_empty_directory_empties_nothing() {
     let world = World::with(&[("out/old-1", "x"), ("out/old-2", "x")]).await;
-    for delete in [RemoteDelete::Seen, RemoteDelete::Mirror] {
+    for delete in [RemoteDelete::Seen, RemoteDelete::Extra] {
         let session = world.session();
         session.upload("memory://b/out", upload().with_delete(delete)).await.unwrap();
         let ended = session.close().await;
@@ -210,10 +210,10 @@ async fn only_what_was_seen_is_deleted_and_what_others_store_survives() {
 }
 
 #[tokio::test]
-async fn a_mirror_spares_what_appeared_after_the_registration() {
+async fn deletes_of_extra_objects_spare_what_appeared_after_the_registration() {
     let world = World::with(&[("out/old", "x"), ("out/same", "1")]).await;
     let session = world.session();
-    let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Mirror)).await.unwrap();
+    let out = session.upload("memory://b/out", upload().with_delete(RemoteDelete::Extra)).await.unwrap();
     write(&out, "same", "1");
     world.put("out/theirs", "x").await;
     session.close().await.into_result().unwrap();
@@ -226,7 +226,7 @@ async fn a_single_file_is_uploaded_and_its_siblings_stay() {
     let file = world.path("x.json");
     fs::write(&file, "{}").unwrap();
     let session = world.session();
-    let mirror = upload().with_local(file).with_delete(RemoteDelete::Mirror);
+    let mirror = upload().with_local(file).with_delete(RemoteDelete::Extra);
     session.upload("memory://b/dir/", mirror.clone()).await.unwrap();
     session.flush().await.unwrap();
     assert_eq!(world.keys().await, ["dir/other", "dir/x.json"]);
@@ -332,7 +332,7 @@ async fn a_plan_is_what_the_run_does() {
 
     assert_eq!(session.download("memory://b/x/a", one).await.unwrap(), local);
     fs::write(&local, "22").unwrap();
-    let named = upload().with_local(local.clone()).with_delete(RemoteDelete::Mirror);
+    let named = upload().with_local(local.clone()).with_delete(RemoteDelete::Extra);
     let plan = session.plan_upload("memory://b/y", named).await.unwrap();
     assert_eq!(
         plan.copies().map(Result::unwrap).collect::<Vec<_>>(),
@@ -360,7 +360,7 @@ async fn what_a_session_that_is_stopped_did_not_upload_is_named() {
 #[tokio::test]
 async fn guards_can_be_set_for_each_registration() {
     let world = World::with(&[("out/a", "1"), ("out/b", "2")]).await;
-    let mirror = |guards| upload().with_delete(RemoteDelete::Mirror).with_guards(guards);
+    let mirror = |guards| upload().with_delete(RemoteDelete::Extra).with_guards(guards);
     for (guards, left) in [
         (Guards::default(), 2),
         (Guards::default().with_allow_empty(true).with_max_delete(MaxDelete::Count(1)), 2),

@@ -191,7 +191,7 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     let is_stored = |file: &Entry| !looks_at_files || registration.memory.known.has_local(file);
     let taken = async {
         registration.evidence.take_local(&local, is_stored).await?;
-        if delete == RemoteDelete::Mirror {
+        if delete == RemoteDelete::Extra {
             registration.evidence.take_remote(&remote).await?;
         }
         Ok(())
@@ -269,7 +269,7 @@ async fn missing(inner: &Inner, registration: &Registration) -> SessionError {
 }
 
 fn download_options(inner: &Inner, registration: &Registration, delete: bool) -> Result<SyncOptions, SessionError> {
-    let deletion = if delete { Deletion::Mirror } else { Deletion::Keep };
+    let deletion = if delete { Deletion::Extra } else { Deletion::Keep };
     Ok(options(inner, registration)?.with_deletion(deletion))
 }
 

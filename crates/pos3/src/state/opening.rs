@@ -52,7 +52,7 @@ impl StateHome {
     /// calls `waiting` before the transfer waits.
     ///
     /// ```
-    /// use pos3::{Patience, Registry, StateDirectory, StateHome, Sync, SyncOptions, Wait};
+    /// use pos3::{Patience, Registry, StateDirectory, StateHome, PreparedSync, SyncOptions, Wait};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let disk = tempfile::tempdir()?;
@@ -64,7 +64,7 @@ impl StateHome {
     /// let home = StateHome::Directory(StateDirectory::new(disk.path().join("state")));
     ///
     /// let state = home.open(&registry, (&from, &to), Wait::Fail, |locked| eprintln!("{locked}")).await;
-    /// let sync = Sync::open(&registry, &from, &to, SyncOptions::default()).await?.with_state(state);
+    /// let sync = PreparedSync::open(&registry, &from, &to, SyncOptions::default()).await?.with_state(state);
     /// assert_eq!(sync.run().await?.copied, 1);
     /// # Ok(()) }
     /// ```

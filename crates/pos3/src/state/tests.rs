@@ -436,14 +436,15 @@ async fn rows_of_a_version_without_tags_are_still_rows_of_the_same_files() {
     assert_eq!(rows(&state).await.unwrap(), std::slice::from_ref(&row));
     let started = [write(Side::Target, &row.source), write(Side::Source, &row.target)];
     assert_eq!(state.manifest().started().await.unwrap(), started);
-    let sync = crate::Sync::open(&Registry::default(), &from, &to, pos3_core::SyncOptions::default()).await.unwrap();
+    let sync =
+        crate::PreparedSync::open(&Registry::default(), &from, &to, pos3_core::SyncOptions::default()).await.unwrap();
     let report = sync.with_state(state).run().await.unwrap().into_result().unwrap();
     assert_eq!((report.copied, report.tally.unchanged), (0, 1), "the row decides, so nothing is read");
 
     let options = pos3_core::SyncOptions::default();
     let state = world.open("a", "b").await;
     state.forget_all().await.unwrap();
-    let sync = crate::Sync::open(&Registry::default(), &from, &to, options).await.unwrap();
+    let sync = crate::PreparedSync::open(&Registry::default(), &from, &to, options).await.unwrap();
     let report = sync.with_state(state).run().await.unwrap().into_result().unwrap();
     assert_eq!(report.copied, 1, "without the row, the content decides");
 }

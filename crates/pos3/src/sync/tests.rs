@@ -14,7 +14,7 @@ async fn run(registry: &Registry, from: &str, to: &str, options: SyncOptions) ->
 }
 
 fn mirror() -> SyncOptions {
-    SyncOptions::default().with_deletion(Deletion::Mirror)
+    SyncOptions::default().with_deletion(Deletion::Extra)
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_source_that_is_one_object_deletes_nothing() {
         let error = run(&registry, "memory://s/data", "memory://t", options.clone()).await.unwrap_err();
         assert!(matches!(&error, Error::SourceIsFile { .. }), "{error}");
         let (from, to) = ("memory://s/data".parse().unwrap(), "memory://t".parse().unwrap());
-        let planned = Sync::open(&registry, &from, &to, options).await.unwrap().plan().await;
+        let planned = PreparedSync::open(&registry, &from, &to, options).await.unwrap().plan().await;
         assert!(matches!(planned, Err(Error::SourceIsFile { .. })));
     }
     assert_eq!(memory.store("t").read(&Key::from("keep")).await.unwrap(), "keep");
@@ -100,7 +100,7 @@ async fn a_prefix_without_a_key_is_no_source_unless_that_is_allowed() {
     let filter = pos3_core::Filter::builder().exclude("*.tmp").unwrap().build().unwrap();
     let open = async |from: &str| {
         let options = SyncOptions::default().with_filter(filter.clone());
-        Sync::open(&registry, &from.parse().unwrap(), &"memory://t".parse().unwrap(), options).await.unwrap()
+        PreparedSync::open(&registry, &from.parse().unwrap(), &"memory://t".parse().unwrap(), options).await.unwrap()
     };
     for from in ["memory://s/marked", "memory://s/hidden", "memory://empty"] {
         assert_eq!(open(from).await.run().await.unwrap().copied, 0, "{from}");
@@ -129,7 +129,7 @@ async fn an_old_plan_with_deletes_is_refused_where_the_source_has_no_file_that_c
     let filter = pos3_core::Filter::builder().exclude("*.tmp").unwrap().build().unwrap();
     let options = mirror().with_filter(filter).with_preconditions(Preconditions::Strict);
     let (source, target) = (from.to_str().unwrap().parse().unwrap(), to.to_str().unwrap().parse().unwrap());
-    let sync = Sync::open(&Registry::default(), &source, &target, options).await.unwrap();
+    let sync = PreparedSync::open(&Registry::default(), &source, &target, options).await.unwrap();
     let plan = sync.plan().await.unwrap().unwrap();
     assert_eq!(plan.counts().deletes, 1);
 

@@ -53,7 +53,7 @@ fn patterns() -> impl Strategy<Value = Vec<(Effect, &'static str)>> {
 }
 
 pub(super) fn case() -> impl Strategy<Value = Case> {
-    let deletion = prop::sample::select(vec![Deletion::Keep, Deletion::Mirror]);
+    let deletion = prop::sample::select(vec![Deletion::Keep, Deletion::Extra]);
     (objects(), objects(), link(), link(), patterns(), deletion, fault()).prop_map(
         |(source, target, source_link, target_link, patterns, deletion, fault)| Case {
             source,

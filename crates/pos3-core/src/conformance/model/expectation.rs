@@ -57,7 +57,7 @@ impl Before<'_> {
         wanted
     }
 
-    /// Returns true if a mirror deletes this key because only the target has it, as far as this is known.
+    /// Returns true if a sync with deletes deletes this key because only the target has it, as far as this is known.
     pub(super) fn is_extra(&self, key: &str) -> bool {
         self.is_only_in_target(key) && !self.is_impossible_in_source(key)
     }
@@ -70,7 +70,7 @@ impl Before<'_> {
     }
 
     fn is_only_in_target(&self, key: &str) -> bool {
-        self.deletion == Deletion::Mirror && self.filter.admits(key) && !self.is_in_source(key)
+        self.deletion == Deletion::Extra && self.filter.admits(key) && !self.is_in_source(key)
     }
 
     fn is_in_source(&self, key: &str) -> bool {

@@ -15,7 +15,7 @@ pub(super) async fn a_source_without_files_deletes_nothing(
     pair: &impl Fn() -> (Participant, Participant),
     case: &Case,
 ) -> TestCaseResult {
-    let mut case = Case { deletion: Deletion::Mirror, ..case.clone() };
+    let mut case = Case { deletion: Deletion::Extra, ..case.clone() };
     case.source.retain(|key, _| key.ends_with('/'));
     case.source.values_mut().for_each(String::clear);
     let stage = Stage::set(&case, pair()).await;

@@ -62,7 +62,7 @@ impl Planner {
         if let Some(ends) = self.merge.take().and_then(Merge::finish) {
             self.warn(Side::Source, &ends.0);
             self.warn(Side::Target, &ends.1);
-            if self.deletion == Deletion::Mirror {
+            if self.deletion == Deletion::Extra {
                 self.make_room().await?;
                 let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
                 let counts = (self.tally, self.source_files);

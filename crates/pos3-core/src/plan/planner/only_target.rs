@@ -33,7 +33,7 @@ impl Planner {
     /// Decides whether an entry that only the target has stays, although others are deleted.
     pub(super) fn unless_kept(&mut self, entry: Entry, row: Option<&Row>) -> Decision {
         let is_allowed = self.deletable.allows(&entry, row);
-        let would_go = is_allowed && self.deletion == Deletion::Mirror;
+        let would_go = is_allowed && self.deletion == Deletion::Extra;
         let hidden = if would_go { self.deletable.hidden(&entry.key) } else { None };
         let impossible = if would_go { self.policy.source.keys.check(&entry).err() } else { None };
         if is_allowed && hidden.is_none() && impossible.is_none() {
@@ -51,15 +51,13 @@ impl Planner {
                 Decision::Act(Action::Skip { key: entry.key, why: SkipReason::Source(why) })
             }
             Some(_) => Decision::Nothing,
-            None => {
-                match self.deletable.reason().filter(|_| entry.has_content() && self.deletion == Deletion::Mirror) {
-                    Some(why) => Decision::Act(Action::Skip { key: entry.key, why: why.clone() }),
-                    None => {
-                        self.tally.extra += files;
-                        Decision::Nothing
-                    }
+            None => match self.deletable.reason().filter(|_| entry.has_content() && self.deletion == Deletion::Extra) {
+                Some(why) => Decision::Act(Action::Skip { key: entry.key, why: why.clone() }),
+                None => {
+                    self.tally.extra += files;
+                    Decision::Nothing
                 }
-            }
+            },
         }
     }
 }
