@@ -1,4 +1,4 @@
-//! The documents say what is tested, and it is.
+//! Checks that the tests that the documents name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,6 +43,7 @@ fn every_heading_of_semantics_names_tests_that_exist() {
     for section in semantics.split("\n## ").skip(1) {
         let heading = section.lines().next().unwrap();
         let (_, named) = section.split_once("Tested by").unwrap_or_else(|| panic!("'{heading}' names no test"));
+        assert!(!named.contains("Tested by"), "'{heading}' has more than one list of tests");
         assert_tests_exist(&code, heading, named);
     }
 }
