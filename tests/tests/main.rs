@@ -5,6 +5,7 @@
 mod contract;
 mod docs;
 mod faults_of_pos3;
+mod layers;
 mod memory;
 mod model;
 mod s3_wire;

@@ -3,12 +3,11 @@
 //! An entry that is protected on one side (unreadable, a symbolic link, a device) shields the same keys on the other
 //! side. pos3 never treats it as absent, so a failed `opendir` cannot cause a mass delete.
 
-use serde::{Deserialize, Serialize};
-
 use crate::entry::{Entry, Kind, Protection};
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::listing::{Complete, Listing};
+use crate::side::Side;
 
 /// A difference at one key.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,25 +65,6 @@ impl Diff {
             Self::SourceOnly(source) | Self::Shielded { source, .. } => (Some(source), None),
             Self::TargetOnly { target, .. } | Self::Hidden { target, .. } => (None, Some(target)),
             Self::Both { source, target } => (Some(source), Some(target)),
-        }
-    }
-}
-
-/// A side of a sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Side {
-    /// The side that is read.
-    Source,
-    /// The side that is made equal to the source.
-    Target,
-}
-
-impl Side {
-    /// Returns the side's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Target => "target",
         }
     }
 }

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::compare::Proof;
-use crate::diff::Side;
+use crate::action::Action;
+use crate::evidence::Proof;
 use crate::key::Key;
-use crate::plan::Action;
 use crate::report::Failure;
+use crate::side::Side;
 use crate::tree::Tree;
 
 /// A step of a run.

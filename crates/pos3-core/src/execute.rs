@@ -10,6 +10,7 @@ mod ledger;
 mod precondition;
 mod replace;
 mod same_place;
+mod starting;
 mod streak;
 
 use std::sync::{Arc, OnceLock};
@@ -19,13 +20,14 @@ use futures::{Stream, StreamExt, stream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::action::Action;
 use crate::entry::Entry;
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::key::Key;
 use crate::manifest::Recorder;
 use crate::options::SyncOptions;
-use crate::plan::{Action, Plan};
+use crate::plan::Plan;
 use crate::report::{FailedAction, Failure, FailureKind, NotBegun, Report, Stop};
 use crate::spill::SpillError;
 use crate::store::{Budget, Slot};

@@ -10,16 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 
-use crate::compare::Proof;
-use crate::diff::{ListingFailed, Side};
+use crate::action::Action;
+use crate::diff::ListingFailed;
 use crate::entry::{Entry, Kind, Protection};
 use crate::event::{Event, Observe, Observer};
+use crate::evidence::Proof;
 use crate::filter::FilterRule;
 use crate::key::Key;
 use crate::listing::Listing;
 use crate::manifest::{Manifest, Row};
-use crate::options::{OtherShapes, SyncOptions, WithheldDeletes};
-use crate::plan::{Action, Guards, MaxDelete, PlanError, Planner};
+use crate::options::{Guards, MaxDelete, OtherShapes, SyncOptions, WithheldDeletes};
+use crate::plan::{PlanError, Planner};
+use crate::side::Side;
 use crate::tree::Tree;
 
 /// What a sync would do with one key, and the facts about it.

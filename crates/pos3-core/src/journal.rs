@@ -4,7 +4,6 @@
 //! it resumes, it checks that the source is unchanged and that the parts still exist. A lost note only costs time, and
 //! leaves an upload that [`RemoteStore::unfinished`](crate::RemoteStore::unfinished) still lists.
 
-mod expiry;
 mod memory;
 
 use std::fmt;
@@ -15,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
-pub(crate) use expiry::give_up_expired;
 pub use memory::MemoryJournal;
 
 /// A put that was started and neither finished nor aborted.

@@ -27,6 +27,7 @@
 //! * Keys are exact. If a key cannot be a file name on a disk, pos3 refuses that key alone.
 //! * Memory is bounded, however large the trees and the differences are: plans and reports spill to temporary files.
 
+mod action;
 mod checksum;
 mod compare;
 #[cfg(feature = "conformance")]
@@ -36,9 +37,11 @@ mod digest;
 mod entry;
 mod error;
 mod event;
+mod evidence;
 mod execute;
 mod explain;
 mod filter;
+mod hash;
 mod journal;
 mod key;
 mod listing;
@@ -46,19 +49,22 @@ mod manifest;
 mod options;
 mod plan;
 mod report;
+mod side;
 mod spill;
 mod store;
 mod sync;
 mod text;
 mod tree;
 
+pub use action::{Action, Archived, SkipEffect, SkipReason};
 pub use checksum::Checksummer;
-pub use compare::{Change, Compare, Proof};
-pub use diff::{Diff, ListingFailed, Merge, Side};
+pub use compare::Compare;
+pub use diff::{Diff, ListingFailed, Merge};
 pub use digest::{Agreement, Digester};
 pub use entry::{Availability, Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};
 pub use error::{ErrorKind, Operation, Reach, StoreError, one_line};
 pub use event::{Event, Observe, Observer};
+pub use evidence::{Change, Proof};
 pub use execute::Executor;
 pub use explain::{Explanation, Outcome};
 pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule};
@@ -69,13 +75,14 @@ pub use key::{
 pub use listing::{Complete, Doubts, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 pub use options::{
-    Archived, ByContent, Deletable, Deletion, HiddenEntries, Objection, OtherShapes, Overwritable, PendingWrite,
-    Preconditions, SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
+    ByContent, Deletable, Deletion, Guards, HiddenEntries, MaxDelete, Objection, OtherShapes, Overwritable,
+    PendingWrite, Preconditions, SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
 };
-pub use plan::{
-    Action, Guards, MaxDelete, Plan, PlanCounts, PlanError, Planner, Policy, Refusal, SkipEffect, SkipReason, Tally,
+pub use plan::{Plan, PlanCounts, PlanError, Planner, Policy};
+pub use report::{
+    FailedAction, Failure, FailureKind, Failures, Incomplete, NotBegun, Refusal, Report, Skips, Stop, Tally,
 };
-pub use report::{FailedAction, Failure, FailureKind, Failures, Incomplete, NotBegun, Report, Skips, Stop};
+pub use side::Side;
 pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{

@@ -24,7 +24,6 @@ pub use memory::MemoryManifest;
 pub(crate) use recorder::Recorder;
 pub(crate) use rows::Rows;
 pub use started::StartedWrite;
-pub(crate) use started::Starting;
 
 /// One key at which source and target were known to be equal, and their fingerprints at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,20 +1,20 @@
 //! The options of a sync and all their defaults.
 
+mod guards;
 mod policy;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use crate::action::Archived;
 use crate::compare::Compare;
 use crate::event::Observe;
 use crate::filter::Filter;
 use crate::journal::Journal;
 use crate::manifest::Manifest;
-use crate::plan::Guards;
 use crate::store::{Budget, Pace};
 use crate::tree::Tree;
 
+pub use guards::{Guards, MaxDelete};
 pub use policy::{ByContent, Deletable, Objection, Overwritable, PendingWrite};
 
 /// Options of a sync.
@@ -134,19 +134,6 @@ pub enum HiddenEntries {
     Untouched,
     /// It does. This is for a comparison, which must not call sides equal if it could not compare them.
     Reported,
-}
-
-/// How archived objects of the source are treated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Archived {
-    /// As missing copies: the run is not clean.
-    #[default]
-    Missing,
-    /// As intentionally left out: pos3 reports them, and the run is clean.
-    LeftOut,
-    /// As any other object: pos3 requests the content, and the store refuses it unless the object has been restored.
-    Requested,
 }
 
 /// How strictly a side must still match the plan when an action is executed.

@@ -4,22 +4,25 @@
 //! used, and [`Report::into_result`] returns an error unless the whole run was clean.
 
 mod failures;
+mod refusal;
 mod skips;
+mod tally;
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::Side;
 use crate::error::StoreError;
 use crate::key::Key;
-use crate::plan::{Action, Plan, Refusal, Tally};
+use crate::side::Side;
 use crate::spill::SpillError;
 use crate::store::Usage;
 
 pub use failures::Failures;
+pub use refusal::Refusal;
 pub use skips::Skips;
+pub use tally::Tally;
 
 /// The result of a sync.
 #[must_use = "a report contains the failures"]
@@ -178,20 +181,6 @@ impl FailureKind {
 }
 
 impl Report {
-    /// Returns the report of a plan that was not executed.
-    pub fn of_plan(plan: &Plan) -> Self {
-        let (tally, warnings) = (plan.tally, plan.warnings.clone());
-        let mut report = Self { tally, withheld: tally.withheld, warnings, ..Self::default() };
-        for action in plan.actions().take_while(|action| !matches!(action, Ok(Action::Delete { .. }))) {
-            match action {
-                Ok(Action::Skip { key, why }) => report.skipped.push((key, why)),
-                Ok(Action::Copy { .. } | Action::Replace { .. } | Action::Delete { .. }) => {}
-                Err(error) => report.stopped = Some(Stop::Spill(error)),
-            }
-        }
-        report
-    }
-
     /// Returns true if every action that was due was completed. Entries that are skipped by policy do not count.
     pub fn is_clean(&self) -> bool {
         self.stopped.is_none() && self.failed.is_empty() && !self.skipped.any(|why| !why.is_policy())

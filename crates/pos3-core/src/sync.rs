@@ -1,24 +1,28 @@
 //! One sync from end to end: list, plan, execute, report.
 
+mod expiry;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::stream;
 use tokio_util::sync::CancellationToken;
 
-use crate::diff::{ListingFailed, Side};
+use crate::diff::ListingFailed;
 use crate::error::ErrorKind;
 use crate::event::Event;
 use crate::execute::{Executor, GRACE, Sequence};
 use crate::explain::{Explanation, explain};
-use crate::journal::give_up_expired;
 use crate::key::Key;
 use crate::listing::Order;
 use crate::manifest::Recorder;
 use crate::options::{Deletion, SyncOptions};
-use crate::plan::{Plan, PlanError, Planner, Refusal};
-use crate::report::{Report, Stop};
+use crate::plan::{Plan, PlanError, Planner};
+use crate::report::{Refusal, Report, Stop};
+use crate::side::Side;
 use crate::store::Usage;
 use crate::tree::Tree;
+
+use expiry::give_up_expired;
 
 /// A sync of one tree into another.
 ///

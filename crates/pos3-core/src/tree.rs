@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
-use crate::compare::comparable;
 use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
+use crate::hash::comparable;
 use crate::key::Key;
 use crate::store::{Content, EntryStream, ListOptions, RemoteStore, Result};
 

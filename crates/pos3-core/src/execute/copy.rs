@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::starting::Starting;
 use super::{Run, backup, failure, precondition};
-use crate::compare::comparable;
-use crate::diff::Side;
+use crate::action::{Action, SkipReason};
 use crate::entry::{Digest, Entry, Kind};
 use crate::error::{ErrorKind, Operation, Reach, StoreError};
 use crate::event::Event;
+use crate::hash::comparable;
 use crate::key::Key;
-use crate::manifest::{Row, RowChange, Starting};
+use crate::manifest::{Row, RowChange};
 use crate::options::{Preconditions, Verify};
-use crate::plan::{Action, SkipReason};
 use crate::report::{FailedAction, Failure, FailureKind};
+use crate::side::Side;
 use crate::store::{Expect, PutOptions, PutWitness, Result, Slot, Stored};
 
 /// The pauses before pos3 reads a source file again that changed while it was read.

@@ -5,14 +5,15 @@ use futures::{StreamExt, stream};
 
 use super::ledger::Ledger;
 use super::{Run, Signals, backup, failure, precondition};
-use crate::diff::Side;
+use crate::action::Action;
 use crate::entry::Entry;
 use crate::error::{ErrorKind, Operation, StoreError};
 use crate::event::Event;
 use crate::manifest::RowChange;
 use crate::options::Preconditions;
-use crate::plan::{Action, Permit, Plan};
+use crate::plan::{Permit, Plan};
 use crate::report::{FailedAction, FailureKind, Stop};
+use crate::side::Side;
 use crate::store::{DeleteKey, Result, Slot};
 
 /// Whether everything was done, or something failed or was withheld.

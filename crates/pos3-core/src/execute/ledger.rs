@@ -4,8 +4,9 @@ use tokio::task::JoinError;
 
 use super::copy::Copied;
 use super::streak::Streak;
+use crate::action::SkipReason;
 use crate::key::Key;
-use crate::plan::{Permission, SkipReason};
+use crate::plan::Permission;
 use crate::report::{FailedAction, Failure, Report};
 
 /// The results of a run so far.

@@ -13,8 +13,8 @@ use super::Run;
 use crate::entry::{Entry, Kind};
 use crate::error::ErrorKind;
 use crate::key::Key;
-use crate::plan::{Plan, Refusal};
-use crate::report::Stop;
+use crate::plan::Plan;
+use crate::report::{Refusal, Stop};
 use crate::spill::SpillError;
 use crate::tree::Tree;
 

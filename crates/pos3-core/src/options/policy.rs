@@ -6,13 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::diff::Side;
+use crate::action::SkipReason;
 use crate::digest::Agreement;
 use crate::entry::{Digest, Entry, Protection};
 use crate::error::{ErrorKind, StoreError};
 use crate::key::Key;
 use crate::manifest::Row;
-use crate::plan::SkipReason;
+use crate::side::Side;
 
 /// Decides whether an entry that only the target has may be deleted, from the entry and its manifest row.
 type MayDelete = dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync;

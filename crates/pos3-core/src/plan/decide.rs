@@ -2,13 +2,14 @@
 //!
 //! Only this module evaluates kinds, unsafe keys and protection.
 
-use super::{Action, SkipReason};
-use crate::compare::{self, Change, Compare, Known, Proof, Reading, Subject, Verdict};
+use crate::action::{Action, Archived, SkipReason};
+use crate::compare::{self, Compare, Known, Reading, Subject, Verdict};
 use crate::diff::Diff;
 use crate::entry::{Availability, Entry, Kind, Protection};
+use crate::evidence::{Change, Proof};
 use crate::key::Key;
 use crate::manifest::Row;
-use crate::options::{Archived, ByContent, Objection};
+use crate::options::{ByContent, Objection};
 use crate::store::{Capabilities, KeyRule};
 
 /// The rules and capabilities that decisions depend on.

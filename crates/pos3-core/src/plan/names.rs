@@ -4,7 +4,7 @@
 //! two. So this module remembers each file until its directory can no longer come, and holds back copies of new files
 //! meanwhile. Only a few names are remembered at a time.
 
-use super::{Action, SkipReason};
+use crate::action::{Action, SkipReason};
 use crate::diff::Diff;
 use crate::entry::{Entry, Kind};
 use crate::key::Key;

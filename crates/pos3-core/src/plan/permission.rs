@@ -4,7 +4,7 @@
 //! deleting the old name would remove the last copy of the content. So each plan and each run starts with one
 //! permission, and everything that fails revokes it for good.
 
-use super::{SkipEffect, SkipReason};
+use crate::action::{SkipEffect, SkipReason};
 
 /// Whether deletes are still allowed.
 #[derive(Debug)]
@@ -41,5 +41,58 @@ impl Permission {
     /// Returns the permission, or `None` if it was revoked or already claimed.
     pub(crate) fn claim(&mut self) -> Option<Permit> {
         self.0.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Archived;
+    use crate::entry::Protection;
+    use crate::key::{Key, UnsafeKey};
+
+    #[test]
+    fn a_copy_that_is_missing_withholds_deletes_whatever_the_reason() {
+        let unreadable = || Protection::Unreadable("permission denied".into());
+        let special = || Protection::Special("FIFO".into());
+        let key = || Key::from("k");
+        for (why, effect) in [
+            (SkipReason::Source(Protection::Symlink), SkipEffect::None),
+            (SkipReason::Source(Protection::Own), SkipEffect::None),
+            (SkipReason::Target(Protection::Own), SkipEffect::WithholdsDeletes),
+            (SkipReason::Newer, SkipEffect::None),
+            (SkipReason::NewerLink, SkipEffect::None),
+            (SkipReason::Removed, SkipEffect::None),
+            (SkipReason::Archived(Archived::LeftOut), SkipEffect::None),
+            (SkipReason::Archived(Archived::Missing), SkipEffect::Unclean),
+            (SkipReason::Source(special()), SkipEffect::Unclean),
+            (SkipReason::Source(Protection::LinkLoop), SkipEffect::Unclean),
+            (SkipReason::TargetOnly(unreadable()), SkipEffect::Unclean),
+            (SkipReason::Hidden { by: key(), why: Protection::Symlink }, SkipEffect::Unclean),
+            (SkipReason::OtherShape(key()), SkipEffect::Unclean),
+            (SkipReason::NotInSource(UnsafeKey::EmptySegment), SkipEffect::Unclean),
+            (SkipReason::Source(Protection::NotUtf8), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(unreadable()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(Protection::Ambiguous), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(Protection::Vanished), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(Protection::Moved("it is 'x'".into())), SkipEffect::WithholdsDeletes),
+            (SkipReason::TargetOnly(Protection::Moved("it is 'x'".into())), SkipEffect::Unclean),
+            (SkipReason::Target(Protection::Symlink), SkipEffect::WithholdsDeletes),
+            (SkipReason::Target(special()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Shielded { by: key(), why: Protection::Symlink }, SkipEffect::WithholdsDeletes),
+            (SkipReason::Unsafe(UnsafeKey::DotSegment), SkipEffect::WithholdsDeletes),
+            (SkipReason::Clash(key()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Occupied(key()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Conflict, SkipEffect::WithholdsDeletes),
+            (SkipReason::Later, SkipEffect::WithholdsDeletes),
+            (SkipReason::Unsaved, SkipEffect::WithholdsDeletes),
+            (SkipReason::Vanished, SkipEffect::WithholdsDeletes),
+        ] {
+            assert_eq!(why.effect(), effect, "{why}");
+            let mut permission = Permission::new();
+            permission.after_skip(&why);
+            assert_eq!(permission.claim().is_some(), effect != SkipEffect::WithholdsDeletes, "{why}");
+            assert_eq!(why.is_policy(), effect == SkipEffect::None, "{why}");
+        }
     }
 }

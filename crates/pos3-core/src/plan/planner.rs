@@ -12,23 +12,29 @@ use std::collections::VecDeque;
 
 use tokio_util::task::AbortOnDropHandle;
 
+use super::Permission;
 use super::decide::{Decision, Policy};
-use super::guard::{Deletes, Extra, Guards, Refusal};
+use super::guard::{Deletes, Extra};
 use super::names::Names;
 use super::room::Room;
 use super::shapes::Shapes;
-use super::{Action, Permission, SkipReason, Tally};
-use crate::compare::{Change, Known, Own, Proof};
-use crate::diff::{Diff, ListingFailed, Merge, Side};
+use crate::action::{Action, SkipReason};
+use crate::compare::Known;
+use crate::diff::{Diff, ListingFailed, Merge};
 use crate::entry::{Entry, Kind, Protection};
 use crate::event::{Event, Observe};
+use crate::evidence::{Change, Proof};
 use crate::filter::{Filter, Stray};
+use crate::hash::Own;
 use crate::key::Key;
 use crate::listing::{Listing, Order};
 use crate::manifest::{Recorder, Row, Rows};
 use crate::options::{
-    Deletable, Deletion, HiddenEntries, Objection, Overwritable, SyncOptions, UnmatchedPatterns, WithheldDeletes,
+    Deletable, Deletion, Guards, HiddenEntries, Objection, Overwritable, SyncOptions, UnmatchedPatterns,
+    WithheldDeletes,
 };
+use crate::report::{Refusal, Tally};
+use crate::side::Side;
 use crate::spill::{self, Spill, SpillError};
 use crate::store::Budget;
 use crate::tree::Tree;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 
-use super::{Action, SkipEffect, SkipReason};
+use crate::action::{Action, SkipEffect, SkipReason};
 use crate::entry::{Kind, Protection};
 use crate::filter::Filter;
 use crate::key::Key;

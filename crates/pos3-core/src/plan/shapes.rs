@@ -6,11 +6,11 @@
 use futures::future::join_all;
 use futures::{StreamExt, join};
 
-use super::{Action, SkipReason};
-use crate::diff::Side;
+use crate::action::{Action, SkipReason};
 use crate::entry::{Entry, Kind};
 use crate::key::Key;
 use crate::options::OtherShapes;
+use crate::side::Side;
 use crate::store::{KeyRule, ListOptions};
 use crate::tree::Tree;
 

@@ -1,7 +1,9 @@
 //! A complete plan, in memory and temporary files.
 
-use super::{Action, PlanError, Planner, Tally};
+use super::{PlanError, Planner};
+use crate::action::Action;
 use crate::entry::Entry;
+use crate::report::{Report, Stop, Tally};
 use crate::spill::{HELD, Spill, SpillError};
 
 /// A collected plan. Deletes come after the copies, and replacements come last.
@@ -138,6 +140,22 @@ impl Plan {
     /// Returns true if there are no actions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Report {
+    /// Returns the report of a plan that was not executed.
+    pub fn of_plan(plan: &Plan) -> Self {
+        let (tally, warnings) = (plan.tally, plan.warnings.clone());
+        let mut report = Self { tally, withheld: tally.withheld, warnings, ..Self::default() };
+        for action in plan.actions().take_while(|action| !matches!(action, Ok(Action::Delete { .. }))) {
+            match action {
+                Ok(Action::Skip { key, why }) => report.skipped.push((key, why)),
+                Ok(Action::Copy { .. } | Action::Replace { .. } | Action::Delete { .. }) => {}
+                Err(error) => report.stopped = Some(Stop::Spill(error)),
+            }
+        }
+        report
     }
 }
 

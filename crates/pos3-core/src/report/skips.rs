@@ -2,9 +2,9 @@
 
 use std::mem::{Discriminant, discriminant};
 
+use crate::action::SkipReason;
 use crate::entry::Protection;
 use crate::key::Key;
-use crate::plan::SkipReason;
 use crate::spill::{Spill, SpillError};
 
 /// The skipped keys, each with its reason.

@@ -5,8 +5,7 @@ use proptest::prelude::*;
 use super::fault::{Fault, fault};
 use super::world::Objects;
 use crate::filter::Filter;
-use crate::options::{Deletion, SyncOptions};
-use crate::plan::{Guards, MaxDelete};
+use crate::options::{Deletion, Guards, MaxDelete, SyncOptions};
 
 /// One case.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Objects, World, above, is_below};
-use crate::diff::Side;
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::options::Deletion;
+use crate::side::Side;
 use crate::store::KeyRule;
 
 /// Two trees before a run, and the options of the run.

@@ -9,10 +9,10 @@ use proptest::test_runner::TestCaseResult;
 use super::case::Case;
 use super::check::Stage;
 use super::participant::Participant;
+use crate::action::{Action, SkipReason};
 use crate::event::{Event, Observer};
 use crate::explain::Outcome;
 use crate::key::Key;
-use crate::plan::{Action, SkipReason};
 use crate::sync::SyncJob;
 
 /// The keys that were equal.

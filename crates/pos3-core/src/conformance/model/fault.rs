@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::participant::{Consequence, Participant, Trouble};
 use crate::conformance::{FaultStore, RelistedStore, Surplus};
-use crate::diff::Side;
 use crate::error::Operation;
 use crate::event::{Event, Observer};
 use crate::options::SyncOptions;
 use crate::report::Report;
+use crate::side::Side;
 use crate::sync::SyncJob;
 use crate::tree::Tree;
 

@@ -7,8 +7,7 @@ use super::case::Case;
 use super::check::Stage;
 use super::participant::Participant;
 use super::world::World;
-use crate::options::Deletion;
-use crate::plan::{Guards, MaxDelete};
+use crate::options::{Deletion, Guards, MaxDelete};
 use crate::sync::SyncJob;
 
 pub(super) async fn a_source_without_files_deletes_nothing(

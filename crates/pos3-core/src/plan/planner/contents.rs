@@ -2,15 +2,17 @@
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::compare::{Change, Compared, Own, Proof, Reading, Sameness, Unread, agreement, comparable, same_content};
-use crate::diff::Side;
+use crate::action::{Action, SkipReason};
+use crate::compare::{Compared, Reading, Sameness, Unread, same_content};
 use crate::digest::Agreement;
 use crate::entry::{Digest, Entry, Protection};
 use crate::error::ErrorKind;
+use crate::evidence::{Change, Proof};
+use crate::hash::{Own, agreement, comparable};
 use crate::key::Key;
 use crate::manifest::Row;
 use crate::options::{ByContent, Objection};
-use crate::plan::{Action, SkipReason};
+use crate::side::Side;
 use crate::tree::Tree;
 
 /// The result of reading contents.

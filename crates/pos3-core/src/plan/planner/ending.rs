@@ -3,13 +3,15 @@
 //! They are known only after both listings have completed. No other module yields them.
 
 use super::{Last, PlanError, Planner, new};
-use crate::diff::{ListingFailed, Merge, Side};
+use crate::action::Action;
+use crate::diff::{ListingFailed, Merge};
 use crate::listing::Complete;
 use crate::options::{Deletion, UnmatchedPatterns, WithheldDeletes};
-use crate::plan::Action;
-use crate::plan::guard::{Deletes, Extra, Refusal};
+use crate::plan::guard::{Deletes, Extra};
 use crate::plan::room::Unreplaced;
 use crate::plan::shapes;
+use crate::report::Refusal;
+use crate::side::Side;
 use crate::spill::{Spill, SpillError};
 
 impl Planner {

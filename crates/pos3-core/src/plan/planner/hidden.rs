@@ -1,8 +1,8 @@
 //! Reports entries of the target that a comparison cannot compare, because a protected entry of the source hides them.
 
+use crate::action::{Action, SkipReason};
 use crate::diff::Diff;
 use crate::entry::{Entry, Kind, Protection};
-use crate::plan::{Action, SkipReason};
 
 /// Returns the report of an entry of the target that a protected entry of the source hides. If both sides have a symbolic
 /// link, neither side has content, so nothing is hidden.

@@ -1,12 +1,12 @@
 //! Entries that only the target has: which of them stay, and which prevent others from being downloaded.
 
 use super::Planner;
-use crate::diff::Side;
+use crate::action::{Action, SkipReason};
 use crate::entry::Entry;
 use crate::manifest::Row;
 use crate::options::Deletion;
 use crate::plan::decide::Decision;
-use crate::plan::{Action, SkipReason};
+use crate::side::Side;
 use crate::spill::SpillError;
 
 impl Planner {

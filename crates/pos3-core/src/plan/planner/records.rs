@@ -1,10 +1,14 @@
 //! Reads and updates manifest rows while a plan is made.
 
 use super::Planner;
-use crate::diff::{Diff, Side};
+use crate::diff::Diff;
+use crate::digest::Agreement;
 use crate::entry::{Entry, Kind};
+use crate::hash::agreement;
 use crate::key::Key;
 use crate::manifest::{Recorder, Row, RowChange, StartedWrite};
+use crate::side::Side;
+use crate::tree::Tree;
 
 impl Planner {
     /// Returns the manifest row of a key. Rows of keys before it, which neither side has, are out of date and removed.
@@ -34,7 +38,7 @@ impl Planner {
             if recorded.is_some() && written.fingerprint.as_ref() == recorded {
                 return None;
             }
-            if let Some(found) = write.row(tree, written).await {
+            if let Some(found) = stored_row(write, tree, written).await {
                 if let (Some(rows), Some(_)) = (&mut self.rows, &self.recorder) {
                     rows.record(found.clone()).await;
                 }
@@ -80,6 +84,32 @@ impl Planner {
     pub(super) async fn next_recorded(&mut self) -> Option<Key> {
         self.rows.as_mut()?.next().await
     }
+}
+
+/// Returns the row of a started write if the written side, which has this entry, has the content that was to be written.
+///
+/// The facts in the listing usually decide. If they do not, the store is asked for those of this one entry, and a local
+/// file is read.
+async fn stored_row(write: &StartedWrite, tree: &Tree, entry: &Entry) -> Option<Row> {
+    if !entry.has_content() || entry.size != write.size {
+        return None;
+    }
+    let is_it = |found: &Entry| {
+        let by_digest = write.digest.is_some() && found.digest == write.digest;
+        by_digest || (write.checksum.is_some() && found.checksum == write.checksum)
+    };
+    let is_stored = is_it(entry) || {
+        let content = tree.content(entry);
+        let is_told = content.look_up().await.ok().flatten().is_some_and(|found| is_it(&found));
+        let digests = write.digest.as_slice();
+        is_told || (tree.is_local() && matches!(agreement(&content, digests).await, Ok(Agreement::Same)))
+    };
+    let written = entry.fingerprint.clone().filter(|_| is_stored)?;
+    let (source, target) = match write.written {
+        Side::Source => (written, write.read.clone()),
+        Side::Target => (write.read.clone(), written),
+    };
+    Some(Row { key: write.key.clone(), source, target, digest: write.digest })
 }
 
 /// Records a pair that is known to be equal, or to have been.

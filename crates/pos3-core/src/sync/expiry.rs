@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Journal, Unfinished};
+use crate::journal::{Journal, Unfinished};
 use crate::key::Key;
 use crate::store::RemoteStore;
 
@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_hours(7 * 24);
 
 /// Aborts the unfinished puts at `store` that are older than the limit, and removes their notes. If a put cannot be
 /// aborted, its note stays, so the next run tries again.
-pub(crate) async fn give_up_expired(journal: &dyn Journal, store: &dyn RemoteStore, now: SystemTime) {
+pub(super) async fn give_up_expired(journal: &dyn Journal, store: &dyn RemoteStore, now: SystemTime) {
     let expired: Vec<(Key, Unfinished)> =
         journal.all().await.into_iter().filter(|(_, put)| is_expired(put, now)).collect();
     if expired.is_empty() {

@@ -4,14 +4,13 @@ use std::mem::discriminant;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use md5::{Digest as _, Md5};
 
-use super::Proof;
-use crate::checksum::Checksummer;
-use crate::diff::Side;
 use crate::digest::{Agreement, Digester};
-use crate::entry::{Checksum, Digest, Entry};
+use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, StoreError};
+use crate::evidence::Proof;
+use crate::hash::{Own, Read, md5, read, sum};
+use crate::side::Side;
 use crate::store::{ByteStream, Content, Result};
 use crate::tree::Tree;
 
@@ -42,13 +41,6 @@ pub(crate) enum Sameness {
     Different,
     /// There is no digest or checksum to compare them by.
     Unknown,
-}
-
-/// Whether the digest of a content is computed that is read anyway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Own {
-    Wanted,
-    NotNeeded,
 }
 
 /// The result of comparing contents, and the MD5 of the local one if it was wanted and the content was read for it.
@@ -230,84 +222,4 @@ impl Body {
         }
         Ok(())
     }
-}
-
-/// Compares a content with several digests. It matches one of them, or none, or some of them cannot be compared. If none of
-/// them can be compared, nothing is read.
-///
-/// # Errors
-///
-/// Returns the errors of reading the content.
-pub(crate) async fn agreement(content: &Content, digests: &[Digest]) -> Result<Agreement> {
-    let mut digesters: Vec<_> = digests.iter().filter_map(|digest| Digester::new(*digest, content.size())).collect();
-    if digesters.is_empty() {
-        return Ok(Agreement::Unknown);
-    }
-    let is_each_comparable = digesters.len() == digests.len();
-    let mut body = content.read(0..content.size()).await?;
-    while let Some(chunk) = body.try_next().await? {
-        digesters.iter_mut().for_each(|digester| digester.update(&chunk));
-    }
-    let found: Vec<_> = digesters.into_iter().map(Digester::finish).collect();
-    Ok(if found.contains(&Agreement::Same) {
-        Agreement::Same
-    } else if is_each_comparable && found.iter().all(|one| *one == Agreement::Different) {
-        Agreement::Different
-    } else {
-        Agreement::Unknown
-    })
-}
-
-/// Returns the digest that later contents of a file can be compared with: its own MD5. An MD5 that a store reports may be one
-/// in form only, and the digest of parts of unknown size cannot show that a content is another one. Returns `None` if the file
-/// cannot be read as it was listed.
-pub(crate) async fn comparable(content: Content) -> Option<Digest> {
-    md5(content).await.ok().map(Digest::Md5)
-}
-
-async fn md5(content: Content) -> Result<[u8; 16]> {
-    let mut hash = Md5::new();
-    let mut body = content.read(0..content.size()).await?;
-    while let Some(chunk) = body.try_next().await? {
-        hash.update(&chunk);
-    }
-    Ok(hash.finalize().into())
-}
-
-/// The result of reading a content.
-struct Read {
-    agreement: Agreement,
-    /// The CRC-64/NVME of the content, which costs little in addition to a digest.
-    sum: Checksum,
-    /// Its MD5, if that was wanted.
-    md5: Option<[u8; 16]>,
-}
-
-/// Reads a content and compares it with a digest.
-async fn read(content: Content, known: Option<Digest>, own: Own) -> Result<Read> {
-    let mut md5 = (own == Own::Wanted).then(Md5::new);
-    let mut digester = known.and_then(|known| Digester::new(known, content.size()));
-    let mut sum = Checksummer::crc64_nvme();
-    let mut body = content.read(0..content.size()).await?;
-    while let Some(chunk) = body.try_next().await? {
-        sum.update(&chunk);
-        if let Some(digester) = &mut digester {
-            digester.update(&chunk);
-        }
-        if let Some(md5) = &mut md5 {
-            md5.update(&chunk);
-        }
-    }
-    let agreement = digester.map_or(Agreement::Unknown, Digester::finish);
-    Ok(Read { agreement, sum: sum.finish(), md5: md5.map(|md5| md5.finalize().into()) })
-}
-
-/// Returns the checksum of a content, of the same kind as `like`.
-async fn sum(content: Content, like: &Checksum) -> Result<Checksum> {
-    let mut sum = Checksummer::like(like);
-    let mut body = content.read(0..content.size()).await?;
-    while let Some(chunk) = body.try_next().await? {
-        sum.update(&chunk);
-    }
-    Ok(sum.finish())
 }
