@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::ls::Depth;
+use crate::ls::{Depth, Listed};
 use crate::session::{
     Arrivals, DownloadOptions, Ending, MirrorBuilder, ScopeError, Session as AsyncSession, SessionBuilder,
     SessionError, Status, SyncBothOptions, TransferPlan, UploadOptions, Urgency, Work,
@@ -92,7 +92,7 @@ impl Session {
     /// # Errors
     ///
     /// Returns the same errors.
-    pub fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<String>, SessionError> {
+    pub fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<Listed>, SessionError> {
         self.runtime.block_on(self.session.ls(prefix, depth))
     }
 

@@ -53,7 +53,7 @@ mod transfer;
 pub use error::Error;
 pub use json::write_json;
 pub use location::{Location, LocationError, RemoteLocation};
-pub use ls::{Depth, Found, ls};
+pub use ls::{Depth, Found, Listed, ls};
 pub use place::Place;
 pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
 pub use policy::{Conflict, Policy};
@@ -65,9 +65,9 @@ pub use resolve::{OpenLocation, Resolved};
 pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Provider, S3Settings, S3SettingsError};
 pub use seen_file::{Replaced, SeenFile};
 pub use session::{
-    ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, RemoteDelete,
-    RemoteOverwrite, ScopeError, Session, SessionBuilder, SessionError, Shape, Status, SyncBothOptions, TransferPlan,
-    UploadOptions, Urgency,
+    ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, Registered,
+    RegistrationKind, RemoteDelete, RemoteOverwrite, ScopeError, Session, SessionBuilder, SessionError,
+    SessionObserver, Shape, Status, SyncBothOptions, Totals, TransferPlan, UploadOptions, Urgency,
 };
 pub use signal::{Signal, on_each_signal};
 pub use small_file::{read_small, read_small_text};

@@ -198,16 +198,34 @@ impl Location {
         Some((Self::Remote(remote.with_key(&key[..above])), &key[above..]))
     }
 
+    /// Returns the location of a relative key below this location, which is treated as a directory.
+    #[must_use]
+    pub fn join(&self, key: &Key) -> Self {
+        match self {
+            Self::Local(path) => {
+                let mut path = path.clone().into_os_string();
+                if !path.as_encoded_bytes().ends_with(b"/") {
+                    path.push("/");
+                }
+                path.push(key.as_str());
+                Self::Local(path.into())
+            }
+            Self::Remote(remote) => Self::Remote(remote.with_key(key.under(&remote.prefix()).as_str())),
+        }
+    }
+
     /// Returns the text of the location of a relative key below this location, which is treated as a directory. Control
     /// characters are escaped, so that a key cannot forge a line of output.
     pub fn child(&self, key: &Key) -> String {
+        self.join(key).escaped()
+    }
+
+    /// Returns the text with control characters escaped. Unlike the output of `Display`, it need not parse to the same
+    /// location.
+    pub(crate) fn escaped(&self) -> String {
         match self {
-            Self::Local(path) => {
-                let path = path.to_string_lossy();
-                let slash = if path.ends_with('/') { "" } else { "/" };
-                Key::from(format!("{path}{slash}{}", key.as_str())).to_string()
-            }
-            Self::Remote(remote) => format!("{}{}", remote.root(), key.under(&remote.prefix())),
+            Self::Local(path) => Key::from(path.to_string_lossy().into_owned()).to_string(),
+            Self::Remote(remote) => format!("{}{}", remote.root(), Key::from(remote.key())),
         }
     }
 }

@@ -3,12 +3,13 @@
 //! If a location names one file or object, the listing has that entry. If it names a directory or prefix, the listing
 //! has its contents.
 
+use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
 
 use futures::future::ready;
 use futures::{StreamExt, stream};
-use pos3_core::{Doubts, Entries, Entry, EntryStream, Kind, ListOptions, Protection, StoreError, Tree};
+use pos3_core::{Doubts, Entries, Entry, EntryStream, Key, Kind, ListOptions, Protection, StoreError, Tree};
 
 use crate::error::Error;
 use crate::location::Location;
@@ -36,6 +37,30 @@ pub struct Found {
     pub entries: EntryStream,
     /// The defects found in the part of the listing that has been read so far.
     pub doubts: Doubts,
+}
+
+/// An entry and its location, as [`Session::ls`](crate::Session::ls) returns it. Its text is the URL or the path, with
+/// control characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The URL with the profile, or the absolute path. That of a directory ends in `/`.
+    pub location: Location,
+    /// The kind, size, time and other facts of the listing. The key is relative to the listed directory, or to the
+    /// directory of a single file.
+    pub entry: Entry,
+}
+
+impl Listed {
+    pub(crate) fn new(directory: &Location, key: Key, entry: Entry) -> Self {
+        Self { location: directory.join(&key), entry: Entry { key, ..entry } }
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.location.escaped())
+    }
 }
 
 /// Lists a location. `s3://bucket/x/` lists the contents of `x/`. `s3://bucket/x` returns the object `x` if it exists,
@@ -137,7 +162,7 @@ mod tests {
     use std::fs;
 
     use futures::TryStreamExt;
-    use pos3_core::{Entry, Key, RemoteStoreExt};
+    use pos3_core::RemoteStoreExt;
 
     use super::*;
     use crate::registry::MemoryProvider;

@@ -13,6 +13,7 @@ mod layout;
 mod left_out;
 mod memory;
 mod mirror;
+mod observer;
 mod options;
 mod place;
 mod plan;
@@ -37,7 +38,7 @@ use futures::future::join_all;
 use futures::{FutureExt, TryStreamExt};
 
 use crate::location::Location;
-use crate::ls::{Depth, ls};
+use crate::ls::{Depth, Listed, ls};
 use crate::resolve::{PathKind, names_prefix};
 
 pub use builder::SessionBuilder;
@@ -45,6 +46,7 @@ pub use ending::{Ended, Ending};
 pub use error::{ConflictingPair, SessionError};
 pub use left_out::{LeftOut, Link};
 pub use mirror::{Mirror, MirrorBuilder};
+pub use observer::{Registered, RegistrationKind, SessionObserver};
 pub use options::{DownloadOptions, RemoteDelete, RemoteOverwrite, Shape, SyncBothOptions, UploadOptions};
 pub use plan::TransferPlan;
 pub use scope::ScopeError;
@@ -52,7 +54,7 @@ pub use scope::ScopeError;
 pub(crate) use scope::Work;
 #[cfg(feature = "blocking")]
 pub(crate) use signals::Arrivals;
-pub use status::Status;
+pub use status::{Status, Totals};
 pub use urgency::Urgency;
 
 use deletes::Occasion;
@@ -166,14 +168,31 @@ impl Session {
         self.begin(&registration).await
     }
 
-    /// Lists a location as URLs with their profile, or as absolute paths. Directories end in `/`. With
-    /// [`Depth::Recursive`], each directory precedes its contents. If the location is one object or file, the result is
-    /// that item.
+    /// Lists a location. With [`Depth::Recursive`], each directory precedes its contents. If the location is one object or
+    /// file, the result is that item. [`pos3::ls`](crate::ls) lists without a session, as a stream.
+    ///
+    /// ```
+    /// use pos3::{Depth, Kind, Session, UploadOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cache = tempfile::tempdir()?;
+    /// let session = Session::builder().cache_root(cache.path()).open()?;
+    /// let out = session.upload("memory://bucket/run", UploadOptions::default()).await?;
+    /// std::fs::write(out.join("model.bin"), "weights")?;
+    /// session.flush().await?;
+    ///
+    /// for listed in session.ls("memory://bucket/run/", Depth::Level).await? {
+    ///     assert_eq!(listed.location.to_string(), "memory://bucket/run/model.bin");
+    ///     assert_eq!((listed.entry.kind, listed.entry.size), (Kind::File, 7));
+    /// }
+    /// # session.close().await.into_result()?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
     /// Fails if the location cannot be listed, or if a local path does not exist.
-    pub async fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<String>, SessionError> {
+    pub async fn ls(&self, prefix: &str, depth: Depth) -> Result<Vec<Listed>, SessionError> {
         self.check_open()?;
         let location = match self.inner.locate(prefix, None)? {
             Location::Local(path) => Location::Local(absolute(&path)?),
@@ -183,9 +202,10 @@ impl Session {
         let failed = |source| crate::error::Error::Store { location: location.to_string(), source };
         let entries: Vec<_> = found.entries.try_collect().await.map_err(failed)?;
         self.inner.warn(&found.doubts.warnings(format_args!("'{location}'")));
-        let relative = entries.iter().filter_map(|entry| found.tree.relative(&entry.key));
+        let relative = entries.into_iter().filter_map(|entry| Some((found.tree.relative(&entry.key)?, entry)));
         // The relative key of the directory's own marker is empty.
-        Ok(relative.filter(|key| !key.as_str().is_empty()).map(|key| found.directory.child(&key)).collect())
+        let relative = relative.filter(|(key, _)| !key.as_str().is_empty());
+        Ok(relative.map(|(key, entry)| Listed::new(&found.directory, key, entry)).collect())
     }
 
     /// Plans a [`download`](Self::download) without executing it.
@@ -257,7 +277,8 @@ impl Session {
 
     /// Returns the status of every registration, in the order of registration.
     pub fn status(&self) -> Vec<Status> {
-        self.inner.registrations().iter().map(|registration| Status::of(registration)).collect()
+        let is_open = !self.inner.course.is_closed();
+        self.inner.registrations().iter().map(|registration| Status::of(registration, is_open)).collect()
     }
 
     /// Calls `start`, which starts a process that writes to the outputs. The outputs stay marked as unsaved until this
@@ -355,6 +376,8 @@ mod clock_tests;
 mod delete_tests;
 #[cfg(test)]
 mod end_tests;
+#[cfg(test)]
+mod observer_tests;
 #[cfg(test)]
 mod registration_tests;
 #[cfg(test)]

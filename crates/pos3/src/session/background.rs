@@ -101,7 +101,7 @@ pub(super) fn tell_of_failures(inner: &Inner, registration: &Registration) {
         }
         _ => return,
     };
-    inner.tell(&Event::Warning(&warning));
+    inner.tell(Some(registration), &Event::Warning(&warning));
 }
 
 /// Records the outcome of an upload.
@@ -109,7 +109,7 @@ pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Re
     let mut history = registration.history();
     match outcome {
         Ok(_) => {
-            history.last_success = Some(SystemTime::now());
+            history.last_upload = Some(SystemTime::now());
             history.failures = 0;
             history.last_error = None;
         }

@@ -11,6 +11,7 @@ use super::Session;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::memory::Remembers;
+use super::observer::{SessionObserver, Undistinguished};
 use super::signals::Signals;
 use super::urgency::Course;
 use crate::registry::Registry;
@@ -32,7 +33,7 @@ pub struct SessionBuilder {
     registry: Registry,
     cache_root: PathBuf,
     remembers: Remembers,
-    observer: Option<Arc<dyn Observer>>,
+    observer: Option<Arc<dyn SessionObserver>>,
     budget: Budget,
     default_profile: Option<String>,
     upload_rate: Option<f64>,
@@ -111,9 +112,16 @@ impl SessionBuilder {
         self
     }
 
-    /// Sets the observer of events. Default: none.
+    /// Sets the observer of the events of all registrations. Default: none.
     #[must_use]
-    pub fn observer(mut self, observer: impl Observer) -> Self {
+    pub fn observer(self, observer: impl Observer) -> Self {
+        self.session_observer(Undistinguished(observer))
+    }
+
+    /// Sets the observer of events, which receives each event with its registration. It replaces
+    /// [`observer`](Self::observer).
+    #[must_use]
+    pub fn session_observer(mut self, observer: impl SessionObserver) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }

@@ -49,7 +49,7 @@ async fn the_first_upload_comes_after_one_interval() {
     assert!(!has(&store, "out/a").await);
     pass(MINUTE.mul_f64(0.2)).await;
     assert!(has(&store, "out/a").await);
-    assert!(session.status()[0].last_success.is_some());
+    assert!(session.status()[0].last_upload.is_some());
     session.close().await.into_result().unwrap();
 }
 
@@ -124,7 +124,7 @@ async fn a_directory_that_is_still_empty_is_no_failure() {
     pass(MINUTE * 4).await;
     let status = session.status()[0].clone();
     assert!(store.usage().get("list") >= 3, "it was looked at");
-    assert!(status.failures == 0 && status.last_error.is_none() && status.last_success.is_some(), "{status:?}");
+    assert!(status.failures == 0 && status.last_error.is_none() && status.last_upload.is_some(), "{status:?}");
     assert!(status.last_report.unwrap().warnings.is_empty());
     session.close().await.into_result().unwrap();
     assert!(has(&store, "out/old").await);
@@ -288,4 +288,54 @@ async fn an_emptied_directory_deletes_only_where_it_is_allowed_or_has_contents_a
         assert_eq!(ending.uploads[0].withheld(), u64::from(!is_deleted), "{allowed} {contents:?}");
         assert_eq!(has(&store, "out/a").await, !is_deleted, "{allowed} {contents:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_shows_the_next_upload_and_the_totals_of_both_directions() {
+    let (_disk, store, session) = world();
+    store.write(&Key::from("both/in"), "abc".into()).await.unwrap();
+    let both = session.sync("memory://b/both", deleting().into()).await.unwrap();
+    let status = || session.status()[0].clone();
+    let next_upload = || status().next_upload.unwrap().duration_since(std::time::SystemTime::now()).unwrap();
+    assert_eq!((status().kind, status().location.as_str()), (RegistrationKind::Sync, "memory://b/both"));
+    assert_eq!((status().downloaded, status().uploaded), (totals(1, 3, 0), totals(0, 0, 0)));
+    assert!(status().last_download.is_some() && status().last_upload.is_none());
+    let due = next_upload();
+    assert!(due > MINUTE.mul_f64(0.9) && due <= MINUTE.mul_f64(1.05), "{due:?}");
+    pass(MINUTE / 2).await;
+    assert!(next_upload() < due - MINUTE.mul_f64(0.4), "{:?} after {due:?}", next_upload());
+
+    fs::write(both.join("out"), "12345").unwrap();
+    pass(MINUTE).await;
+    assert_eq!((status().downloaded, status().uploaded), (totals(1, 3, 0), totals(1, 5, 0)));
+    assert!(status().last_upload.is_some() && next_upload() <= MINUTE.mul_f64(1.05));
+    fs::write(both.join("out"), "123456").unwrap();
+    session.flush().await.unwrap();
+    assert_eq!(status().uploaded, totals(2, 11, 0), "each upload of the same file counts");
+
+    fs::remove_file(both.join("in")).unwrap();
+    session.close().await.into_result().unwrap();
+    assert_eq!((status().uploaded, status().next_upload), (totals(2, 11, 1), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_without_background_uploads_has_no_next_upload() {
+    let (disk, store, session) = world();
+    store.write(&Key::from("data/in"), "abc".into()).await.unwrap();
+    let local = disk.path().join("data");
+    fs::create_dir(&local).unwrap();
+    fs::write(local.join("extra"), "1").unwrap();
+    let options = DownloadOptions::default().with_local(local).with_delete(true);
+    session.download("memory://b/data", options).await.unwrap();
+    session.upload("memory://b/out", every_minute().with_interval(None).with_sync_on_error(true)).await.unwrap();
+    let [download, upload] = session.status().try_into().unwrap();
+    assert_eq!((download.kind, download.downloaded), (RegistrationKind::Download, totals(1, 3, 1)));
+    assert_eq!((download.next_upload, upload.next_upload), (None, None));
+    let ending = session.give_up().await;
+    assert!(ending.is_complete(), "{ending:?}");
+    assert!(session.status()[1].last_upload.is_some(), "the upload of an end by an error was complete, too");
+}
+
+fn totals(files: u64, bytes: u64, deleted: u64) -> Totals {
+    Totals { files, bytes, deleted }
 }

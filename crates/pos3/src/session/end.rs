@@ -91,7 +91,7 @@ impl Drop for Dropped {
                  may not be uploaded"
             );
             tracing::error!("{warning}");
-            self.0.tell(&Event::Warning(&warning));
+            self.0.tell(Some(&upload), &Event::Warning(&warning));
         }
     }
 }

@@ -94,9 +94,9 @@ impl Ended {
         Self {
             local: registration.local.clone(),
             report: None,
-            uploaded: history.uploaded,
-            uploaded_bytes: history.uploaded_bytes,
-            deleted: history.deleted,
+            uploaded: history.uploaded.files,
+            uploaded_bytes: history.uploaded.bytes,
+            deleted: history.uploaded.deleted,
             error: Some(SessionError::CutShort { location: location.clone() }),
             uploaded_at_end: 0,
             uploaded_bytes_at_end: 0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pos3_core::{FilterError, Incomplete, SkipReason, Stop, one_line};
 
+use super::observer::RegistrationKind;
 use crate::error::Error;
 
 /// Why a session or one of its registrations failed. Cloning is cheap: callers that share a registration receive the
@@ -18,8 +19,8 @@ pub enum SessionError {
     /// The same location is registered with other options.
     #[error("{what} of '{location}' is already registered with different options")]
     Different {
-        /// `download`, `upload` or `sync`.
-        what: &'static str,
+        /// The kind of both registrations.
+        what: RegistrationKind,
         /// The location.
         location: String,
     },
@@ -28,12 +29,12 @@ pub enum SessionError {
     RemoteConflict {
         /// The rejected location.
         new: String,
-        /// `download`, `upload` or `sync`.
-        new_kind: &'static str,
+        /// Its kind.
+        new_kind: RegistrationKind,
         /// The registered location.
         old: String,
-        /// `download`, `upload` or `sync`.
-        old_kind: &'static str,
+        /// Its kind.
+        old_kind: RegistrationKind,
     },
     /// Two registrations share local files.
     #[error("'{new}' would be stored in '{}', which overlaps with '{}' of '{old}'", new_path.display(), old_path.display())]

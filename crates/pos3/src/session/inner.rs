@@ -15,6 +15,7 @@ use super::end::EndingUnderWay;
 use super::error::SessionError;
 use super::layout;
 use super::memory::Remembers;
+use super::observer::{OfRegistration, SessionObserver};
 use super::options::excluding;
 use super::place::unusable;
 use super::registration::{Kind, Registration};
@@ -31,7 +32,7 @@ pub(super) struct Inner {
     pub(super) registry: Registry,
     pub(super) cache_root: PathBuf,
     pub(super) remembers: Remembers,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) observer: Option<Arc<dyn SessionObserver>>,
     pub(super) budget: Budget,
     pub(super) default_profile: Option<String>,
     pub(super) upload_pace: Option<Pace>,
@@ -113,7 +114,7 @@ impl Inner {
         let warning = format!("'{location}': '{}' is a symbolic link, so '{local}' is uploaded", path.display());
         if self.is_news(&warning) {
             tracing::warn!("{warning}");
-            self.tell(&Event::Warning(&warning));
+            self.tell(Some(registration), &Event::Warning(&warning));
         }
         Ok(())
     }
@@ -148,10 +149,17 @@ impl Inner {
         if occasion.is_last() { self.course.last_uploads() } else { self.course.other_uploads() }
     }
 
-    pub(super) fn tell(&self, event: &Event<'_>) {
+    /// Passes an event to the observer, with the registration that it belongs to.
+    pub(super) fn tell(&self, registration: Option<&Registration>, event: &Event<'_>) {
         if let Some(observer) = &self.observer {
-            observer.event(event);
+            observer.session_event(registration.map(Registration::registered).as_ref(), event);
         }
+    }
+
+    /// Returns the observer of the transfers of a registration.
+    pub(super) fn observer_of(&self, registration: &Registration) -> Option<Arc<dyn Observer>> {
+        let observer = self.observer.clone()?;
+        Some(Arc::new(OfRegistration { registration: registration.registered(), observer }))
     }
 
     /// Returns true the first time it is called with a warning.
@@ -168,7 +176,7 @@ impl Inner {
     pub(super) fn warn(&self, warnings: &[String]) {
         for warning in warnings.iter().filter(|warning| self.is_news(warning)) {
             tracing::warn!("{warning}");
-            self.tell(&Event::Warning(warning));
+            self.tell(None, &Event::Warning(warning));
         }
     }
 

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
     let before = registration.history().clone();
     let is_gone = std::fs::symlink_metadata(&registration.local).is_err_and(|error| error.kind() == NotFound);
-    let watch = Watch::new(inner.observer.clone(), inner.budget.clone());
+    let watch = Watch::new(inner.observer_of(registration), inner.budget.clone());
     let occasion = match how {
         End::Clean => Occasion::End,
         End::Error => Occasion::Failure,
@@ -43,7 +43,7 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
         outcome = upload_patiently(inner, registration, occasion, &watch, &mut cause) => outcome,
         () = abandoned(inner) => Err(transfer::stopped(registration, Stop::Cancelled)),
     };
-    if how == End::Clean {
+    if how == End::Clean || outcome.is_ok() {
         background::record(registration, &outcome);
     }
     let undone = watch.undone();
@@ -87,12 +87,12 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
     }
     let history = registration.history().clone();
     let ended = Ended {
-        uploaded_at_end: history.uploaded.saturating_sub(before.uploaded),
-        uploaded_bytes_at_end: history.uploaded_bytes.saturating_sub(before.uploaded_bytes),
+        uploaded_at_end: history.uploaded.files.saturating_sub(before.uploaded.files),
+        uploaded_bytes_at_end: history.uploaded.bytes.saturating_sub(before.uploaded.bytes),
         is_planned,
-        uploaded: history.uploaded,
-        uploaded_bytes: history.uploaded_bytes,
-        deleted: history.deleted,
+        uploaded: history.uploaded.files,
+        uploaded_bytes: history.uploaded.bytes,
+        deleted: history.uploaded.deleted,
         location: registration.location.to_string(),
         local: registration.local.clone(),
         report,

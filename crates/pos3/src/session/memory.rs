@@ -117,7 +117,7 @@ impl Held {
         let waiting = |locked: &StateError| {
             let holder = locked.holder();
             tracing::info!(location, holder, "waiting for another process");
-            inner.tell(&Event::Waiting(&location, holder));
+            inner.tell(Some(registration), &Event::Waiting(&location, holder));
             awaited.get_or_init(|| holder);
             is_waiting.cancel();
         };

@@ -6,31 +6,39 @@ use std::time::{Duration, Instant};
 
 use pos3_core::{Action, Budget, Event, Key, Observer, Plan};
 
+use super::known::Way;
 use super::registration::History;
 
 /// If a copy takes less than this during a hurried end, one more may be in flight.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// Adds events to the history of a registration and passes them on.
+/// Adds the events of a transfer in this direction to the history of its registration, and passes them on.
 pub(super) struct Counting {
     pub(super) history: Arc<Mutex<History>>,
-    pub(super) next: Arc<dyn Observer>,
+    pub(super) way: Way,
+    pub(super) next: Option<Arc<dyn Observer>>,
 }
 
 impl Observer for Counting {
     fn event(&self, event: &Event<'_>) {
         if let Event::Done(action) = event {
             let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+            let totals = match self.way {
+                Way::Up => &mut history.uploaded,
+                Way::Down => &mut history.downloaded,
+            };
             match action {
                 Action::Copy { source, .. } | Action::Replace { source, .. } => {
-                    history.uploaded += 1;
-                    history.uploaded_bytes += source.size;
+                    totals.files += 1;
+                    totals.bytes += source.size;
                 }
-                Action::Delete { target } => history.deleted += u64::from(target.has_content()),
+                Action::Delete { target } => totals.deleted += u64::from(target.has_content()),
                 Action::Skip { .. } => {}
             }
         }
-        self.next.event(event);
+        if let Some(next) = &self.next {
+            next.event(event);
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use pos3_local::Symlinks;
 use super::deletes::Evidence;
 use super::error::SessionError;
 use super::memory::Memory;
+use super::observer::{Registered, RegistrationKind};
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
+use super::status::Totals;
 use super::unsaved::Mark;
 use crate::location::Location;
 use crate::place::{Place, paths_overlap};
@@ -30,11 +32,12 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn name(&self) -> &'static str {
+    /// Returns the kind without the options.
+    pub(super) fn kind(&self) -> RegistrationKind {
         match self {
-            Self::Download(_) => "download",
-            Self::Upload(_) => "upload",
-            Self::Sync(_) => "sync",
+            Self::Download(_) => RegistrationKind::Download,
+            Self::Upload(_) => RegistrationKind::Upload,
+            Self::Sync(_) => RegistrationKind::Sync,
         }
     }
 
@@ -141,18 +144,18 @@ pub(super) struct Registration {
     pub(super) history: Arc<Mutex<History>>,
 }
 
-/// The results of the uploads of a registration.
+/// The results of the transfers of a registration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    pub(super) last_success: Option<SystemTime>,
+    /// The time of the last complete upload.
+    pub(super) last_upload: Option<SystemTime>,
+    /// The time of the last complete download.
+    pub(super) last_download: Option<SystemTime>,
     /// The report of the last complete transfer.
     pub(super) last_report: Option<Arc<Report>>,
-    /// The number of completed uploads of files, and their size in bytes.
-    pub(super) uploaded: u64,
-    pub(super) uploaded_bytes: u64,
-    /// The number of deleted objects.
-    pub(super) deleted: u64,
-    /// The number of consecutive failures.
+    pub(super) uploaded: Totals,
+    pub(super) downloaded: Totals,
+    /// The number of consecutive failed uploads.
     pub(super) failures: u32,
     pub(super) last_error: Option<SessionError>,
     pub(super) due: Option<tokio::time::Instant>,
@@ -181,6 +184,12 @@ impl Registration {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns this registration as observers see it.
+    pub(super) fn registered(&self) -> Registered {
+        let (location, local) = (self.location.to_string(), self.local.clone());
+        Registered { location, local, kind: self.kind.kind() }
+    }
+
     /// Returns true if `other` is an identical registration.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.place == other.place && self.local == other.local && self.kind.normal() == other.kind.normal()
@@ -195,16 +204,16 @@ impl Registration {
     pub(super) fn conflict(&self, old: &Self) -> Option<SessionError> {
         let same_kind = std::mem::discriminant(&self.kind) == std::mem::discriminant(&old.kind);
         if self.place == old.place && same_kind {
-            let different = SessionError::Different { what: self.kind.name(), location: self.location.to_string() };
+            let different = SessionError::Different { what: self.kind.kind(), location: self.location.to_string() };
             return (!self.is_same(old)).then_some(different);
         }
         let writes = self.kind.upload().is_some() || old.kind.upload().is_some();
         if writes && self.place.overlaps(&old.place) {
             return Some(SessionError::RemoteConflict {
                 new: self.location.to_string(),
-                new_kind: self.kind.name(),
+                new_kind: self.kind.kind(),
                 old: old.location.to_string(),
-                old_kind: old.kind.name(),
+                old_kind: old.kind.kind(),
             });
         }
         let shared = paths_overlap(&self.local, &old.local);
@@ -226,6 +235,6 @@ impl Registration {
 
 impl std::fmt::Debug for Registration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} at {}", self.kind.name(), self.location, self.local.display())
+        write!(f, "{} {} at {}", self.kind.kind(), self.location, self.local.display())
     }
 }

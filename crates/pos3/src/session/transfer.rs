@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use futures::FutureExt;
 use pos3_core::{
@@ -17,6 +18,7 @@ use pos3_core::{
 use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::inner::Inner;
+use super::known::Way;
 use super::left_out;
 use super::memory::{Held, Warning};
 use super::options::{RemoteDelete, RemoteOverwrite, Shape, UploadOptions, excluding};
@@ -49,7 +51,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     ends.copy.clear_way()?;
     let local_path = ends.copy.path().to_owned();
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
-    let mut options = observed(options, inner.observer.clone());
+    let mut options = observed(options, counting(&registration, Way::Down, inner.observer_of(&registration)));
     let unsaved = unsaved::below(&inner, &registration, &local_path);
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
@@ -73,6 +75,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         held.warnings.extend(unsaved.warnings().into_iter().map(Warning::from));
     }
     finished(&inner, &registration, held, &ends, report)?;
+    registration.history().last_download = Some(SystemTime::now());
     Ok(ends.copy.into_path())
 }
 
@@ -116,9 +119,9 @@ pub(super) async fn upload_watched(
     };
     let next = registration.evidence.watching(match watch {
         Some(watch) => Some(Arc::new(watch.clone())),
-        None => inner.observer.clone(),
+        None => inner.observer_of(registration),
     });
-    let observer: Arc<dyn Observer> = Arc::new(Counting { history: registration.history.clone(), next });
+    let observer = counting(registration, Way::Up, Some(next));
     let options = upload_options(inner, registration)?;
     let other_shapes = match occasion {
         // The program may still remove the object, or the end may delete it.
@@ -127,7 +130,7 @@ pub(super) async fn upload_watched(
     };
     let unmatched_patterns = if occasion.is_last() { UnmatchedPatterns::Reported } else { UnmatchedPatterns::Ignored };
     let options = options.with_other_shapes(other_shapes).with_unmatched_patterns(unmatched_patterns);
-    let options = observed(options, Some(observer)).with_pace(inner.upload_pace.clone());
+    let options = observed(options, observer).with_pace(inner.upload_pace.clone());
     let mut options = held.remember_upload(options, &registration.memory);
     if is_gone {
         // Only an existing directory may delete everything.
@@ -225,7 +228,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Some(ends) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
-            let options = observed(upload_options(inner, registration)?, inner.observer.clone());
+            let options = observed(upload_options(inner, registration)?, inner.observer_of(registration));
             let deletes = Deletes::new(registration, Occasion::End);
             let options = held.remember_upload(deletes.allow(options, registration), &registration.memory);
             let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
@@ -235,7 +238,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let held = Held::peek(inner, &registration.location, &local).await;
             let Ends { remote, local, copy } = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
-            let options = observed(options, inner.observer.clone());
+            let options = observed(options, inner.observer_of(registration));
             let found = unsaved::below(inner, registration, copy.path());
             let options = keeping_output(options, registration, &found);
             unsaved = Some(found);
@@ -302,6 +305,11 @@ fn options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, Se
     Ok(SyncOptions::default().with_filter(filter).with_guards(guards).with_budget(inner.budget.clone()))
 }
 
+/// Returns an observer that adds the effect of a transfer to the totals of its registration, and passes events on.
+fn counting(registration: &Registration, way: Way, next: Option<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
+    Some(Arc::new(Counting { history: registration.history.clone(), way, next }))
+}
+
 fn observed(options: SyncOptions, observer: Option<Arc<dyn Observer>>) -> SyncOptions {
     match observer {
         Some(observer) => options.with_observer(observer),
@@ -322,12 +330,12 @@ fn finished(
     for warning in &report.warnings {
         if inner.is_news(&format!("{location} {warning}")) {
             tracing::warn!(location, "{warning}");
-            inner.tell(&Event::Warning(&format!("'{location}': {warning}")));
+            inner.tell(Some(registration), &Event::Warning(&format!("'{location}': {warning}")));
         }
     }
     for warning in held.warnings.into_iter().filter(|warning| inner.is_news(&warning.about)) {
         tracing::warn!("{}", warning.text);
-        inner.tell(&Event::Warning(&warning.text));
+        inner.tell(Some(registration), &Event::Warning(&warning.text));
         report.warnings.push(warning.text);
     }
     let conflicts = conflicts(ends, &report);

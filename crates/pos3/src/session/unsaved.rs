@@ -107,6 +107,7 @@ pub(super) async fn mark(inner: &Inner, registration: &Registration) {
             }
             Err(error) => warn(
                 inner,
+                registration,
                 &format!(
                     "'{}' cannot be marked as unsaved output, so a later download may overwrite what this session does \
                      not upload: {error}",
@@ -177,10 +178,10 @@ fn warning_of(unreadable: &Path) -> String {
     )
 }
 
-fn warn(inner: &Inner, warning: &str) {
+fn warn(inner: &Inner, registration: &Registration, warning: &str) {
     if inner.is_news(warning) {
         tracing::warn!("{warning}");
-        inner.tell(&Event::Warning(warning));
+        inner.tell(Some(registration), &Event::Warning(warning));
     }
 }
 

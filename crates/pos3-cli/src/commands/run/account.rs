@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitStatus;
 
-use pos3::{Ended, Ending, Location, Signal, Status};
+use pos3::{Ended, Ending, Location, RegistrationKind, Signal, Status};
 
 use super::inputs::Input;
 use super::outputs::Output;
@@ -84,7 +84,10 @@ impl Account<'_> {
             place,
             path,
             ended: self.ending.uploads.iter().find(|ended| ended.local == *path),
-            status: self.statuses.iter().find(|status| status.local == *path && status.kind != "download"),
+            status: self
+                .statuses
+                .iter()
+                .find(|status| status.local == *path && status.kind != RegistrationKind::Download),
         })
     }
 

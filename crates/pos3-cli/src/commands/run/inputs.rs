@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pos3::{Report, Shape, SkipReason, Status};
+use pos3::{RegistrationKind, Report, Shape, SkipReason, Status};
 
 use super::LocalPlace;
 use crate::args::{Place, RunArgs, Use};
@@ -23,7 +23,8 @@ pub(super) struct Input<'a> {
 /// Returns the downloads of all inputs.
 pub(super) fn inputs<'a>(args: &RunArgs, paths: &[LocalPlace<'a>], registrations: &[Status]) -> Vec<Input<'a>> {
     let inputs = paths.iter().filter(|(kind, ..)| *kind != Use::Upload).filter_map(|(kind, place, path)| {
-        let status = registrations.iter().find(|status| status.local == *path && status.kind != "upload")?;
+        let status =
+            registrations.iter().find(|status| status.local == *path && status.kind != RegistrationKind::Upload)?;
         let (deletes, is_output) = (args.delete_local, *kind == Use::Sync);
         Some(Input { place, deletes, is_output, path: path.clone(), report: status.last_report.clone()? })
     });

@@ -70,7 +70,7 @@ impl<'a> Output<'a> {
 
     fn words_of_no_upload(&self) -> Text {
         let (name, url, path) = (&self.place.name, self.place.url(), self.path.display());
-        let before = match self.status.map_or(0, |status| status.uploaded) {
+        let before = match self.status.map_or(0, |status| status.uploaded.files) {
             0 => String::new(),
             uploads => format!("; {} before", size::counted(uploads, "upload")),
         };
