@@ -16,6 +16,7 @@ mod refused_conditions;
 mod regions;
 mod resume;
 mod stalls;
+mod stray_refusals;
 mod streams;
 mod tls;
 mod unfinished;

@@ -1,11 +1,10 @@
 //! The common part of all requests about one bucket: its address, the request counters and the capabilities of its
 //! server.
 
-use std::sync::atomic::AtomicBool;
-
 use http::HeaderMap;
 use pos3_core::{Key, Operation, StoreError};
 
+use crate::client::habits::lack::Lack;
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::client::uri::BucketUri;
@@ -20,8 +19,8 @@ pub(crate) struct Bucket {
     pub(crate) name: String,
     pub(crate) uri: BucketUri,
     pub(crate) counters: Counters,
-    /// Set when the server has reported that it does not support DeleteObjects.
-    pub(crate) deletes_singly: AtomicBool,
+    /// Deletes of many keys in one request.
+    pub(crate) batches: Lack,
 }
 
 /// A query, sorted by name.

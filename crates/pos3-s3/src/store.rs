@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -13,6 +12,7 @@ use pos3_core::{
 
 use crate::bucket::Bucket;
 use crate::client::S3Client;
+use crate::client::habits::lack::Lack;
 use crate::client::uri::BucketUri;
 use crate::delete::BATCH;
 use crate::list::Listing;
@@ -29,7 +29,7 @@ impl S3Store {
             name: name.to_owned(),
             uri,
             counters: Counters::default(),
-            deletes_singly: AtomicBool::new(false),
+            batches: Lack::default(),
         }))
     }
 

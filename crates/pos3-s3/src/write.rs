@@ -18,7 +18,7 @@ use pos3_core::{
 
 use crate::bucket::{Bucket, check_key, header};
 use crate::client::Answer;
-use crate::client::habits::{Manner, Protection};
+use crate::client::habits::{Manner, Protection, lack};
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::error::{Failure, Refusal};
@@ -110,15 +110,17 @@ impl Bucket {
         let mut manners = self.client.manners(self.client.manner(&whole.expect));
         let put = loop {
             let put = self.put_once(whole, manners.current(), attempts).await;
-            if let Some(put) = manners.judge(put) {
+            if let Some(put) = manners.judge(put).await {
                 break put;
             }
         };
         let manner = manners.current();
         match put {
             Ok((entry, evidence)) => {
-                if evidence != Evidence::Proven && manner.protection == Protection::Crc64Nvme {
-                    self.client.lacks_checksums("ignores");
+                // A response without an ETag does not identify an object, so it may come from a proxy.
+                let is_of_object = entry.fingerprint.is_some();
+                if evidence != Evidence::Proven && is_of_object && manner.protection == Protection::Crc64Nvme {
+                    self.client.lacks_checksums("ignores", lack::Evidence::sufficient());
                 }
                 Ok((entry, evidence == Evidence::Proven))
             }

@@ -16,12 +16,15 @@ pub(super) fn refusal(method: &Method, headers: &HeaderMap, settings: &Settings)
         return None;
     }
     let conditional = [header::IF_MATCH, header::IF_NONE_MATCH].iter().any(|name| headers.contains_key(name));
+    let has_checksum = headers.keys().any(is_checksum);
     let refused = match (settings.conditional_writes, settings.checksums) {
         (ConditionalWrites::IfMatchFails, _) if headers.contains_key(header::IF_MATCH) => {
             return Some((StatusCode::PRECONDITION_FAILED, "PreconditionFailed"));
         }
+        (ConditionalWrites::RefusedWithoutCode, _) if conditional => return Some((StatusCode::BAD_REQUEST, "")),
+        (_, Checksums::RefusedWithoutCode) if has_checksum => return Some((StatusCode::BAD_REQUEST, "")),
         (ConditionalWrites::Refused, _) if conditional => true,
-        (_, Checksums::Refused) => headers.keys().any(is_checksum),
+        (_, Checksums::Refused) => has_checksum,
         _ => false,
     };
     refused.then_some((StatusCode::NOT_IMPLEMENTED, "NotImplemented"))

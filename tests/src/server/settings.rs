@@ -166,6 +166,8 @@ pub enum ConditionalWrites {
     Ignored,
     /// The write is refused with 501 `NotImplemented`, as on Swift.
     Refused,
+    /// The write is refused with 400 and without an S3 error code.
+    RefusedWithoutCode,
     /// `If-Match` always fails with 412, as on older Ceph releases. Other conditions are respected.
     IfMatchFails,
 }
@@ -194,6 +196,8 @@ pub enum Checksums {
     Ignored,
     /// The upload is refused with 501 `NotImplemented`, as on Swift.
     Refused,
+    /// The upload is refused with 400 and without an S3 error code.
+    RefusedWithoutCode,
 }
 
 /// The form of the ETag in the response to a copy.

@@ -1,7 +1,11 @@
 //! The capabilities that a server has been found to lack, so that the client does not use them again.
 //!
 //! Servers that implement S3 differ in the newer parts of the protocol: checksums in headers and conditional writes.
-//! When a server refuses or ignores one of them, the client warns once and continues without it.
+//! When a server refuses or ignores one of them, the client warns once and continues without it. [`lack`] decides which
+//! responses are sufficient evidence for that.
+
+pub(crate) mod lack;
+mod manners;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,8 +16,8 @@ use pos3_core::{Digest, Expect};
 
 use super::S3Client;
 use super::config::{Checksums, ConditionalWrites, Etags};
-use crate::error::Failure;
 use crate::etag;
+use lack::{Evidence, Lack, News};
 
 /// The number of objects that must have correct content although their ETags look like the MD5 of other content. After
 /// that, ETags of this server are no longer treated as MD5. A single one could be an accident.
@@ -47,14 +51,14 @@ pub(crate) struct Manner {
 /// The capabilities that a server lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Habits {
-    lacks_checksums: AtomicBool,
-    lacks_conditions: AtomicBool,
-    lacks_conditional_deletes: AtomicBool,
+    checksums: Lack,
+    conditions: Lack,
+    conditional_deletes: Lack,
     /// The number of objects with correct content whose ETag looks like the MD5 of other content.
     opaque_etags: AtomicU32,
     /// The received contents that differ from the MD5s in their ETags, which are the keys.
     contradicted: Mutex<HashMap<[u8; 16], Received>>,
-    lacks_tags: AtomicBool,
+    tags: Lack,
     /// The warning about lost tags has been given.
     told_of_tags: AtomicBool,
 }
@@ -70,7 +74,7 @@ impl S3Client {
     /// Returns how content is protected.
     pub(crate) fn protection(&self) -> Protection {
         match self.config().checksums {
-            Checksums::Auto if self.0.habits.lacks_checksums.load(Ordering::Relaxed) => Protection::Md5,
+            Checksums::Auto if self.0.habits.checksums.is_known() => Protection::Md5,
             Checksums::Auto | Checksums::Crc64Nvme => Protection::Crc64Nvme,
             Checksums::Md5 => Protection::Md5,
             Checksums::Off => Protection::None,
@@ -87,7 +91,7 @@ impl S3Client {
         match self.config().conditional_writes {
             ConditionalWrites::Off => false,
             ConditionalWrites::On => true,
-            ConditionalWrites::Auto => !self.0.habits.lacks_conditions.load(Ordering::Relaxed),
+            ConditionalWrites::Auto => !self.0.habits.conditions.is_known(),
         }
     }
 
@@ -96,7 +100,7 @@ impl S3Client {
         match self.config().conditional_writes {
             ConditionalWrites::Off => false,
             ConditionalWrites::On => true,
-            ConditionalWrites::Auto => !self.0.habits.lacks_conditional_deletes.load(Ordering::Relaxed),
+            ConditionalWrites::Auto => !self.0.habits.conditional_deletes.is_known(),
         }
     }
 
@@ -113,8 +117,13 @@ impl S3Client {
 
     /// Records that the server deletes only without conditions. This needs no warning: pos3 looks up each object before
     /// the delete anyway, and a server that silently ignores conditions is no better.
-    pub(crate) fn lacks_conditional_deletes(&self) {
-        self.0.habits.lacks_conditional_deletes.store(true, Ordering::Relaxed);
+    pub(crate) fn lacks_conditional_deletes(&self, evidence: Evidence) {
+        self.0.habits.conditional_deletes.record(evidence);
+    }
+
+    /// Records that the server executed a delete with a condition.
+    pub(crate) fn has_conditional_deletes(&self) {
+        self.0.habits.conditional_deletes.refute();
     }
 
     /// Returns the features of a write with this expectation.
@@ -137,21 +146,23 @@ impl S3Client {
         plainer
     }
 
-    /// Records that the server accepted a request with fewer features after refusing the usual ones.
-    pub(crate) fn learn(&self, usual: Manner, plainer: Manner) {
-        if usual.protection != plainer.protection {
-            self.lacks_checksums("refuses");
+    /// Records that the server accepted a request with fewer features, or with the usual ones.
+    pub(crate) fn learn(&self, usual: Manner, accepted: Manner, evidence: Evidence) {
+        match (usual.protection, accepted.protection) {
+            (Protection::Crc64Nvme, Protection::Crc64Nvme) => self.0.habits.checksums.refute(),
+            (usual, accepted) if usual != accepted => self.lacks_checksums("refuses", evidence),
+            _ => {}
         }
-        if usual.conditional && !plainer.conditional {
-            self.lacks_conditions();
+        match (usual.conditional, accepted.conditional) {
+            (true, true) => self.0.habits.conditions.refute(),
+            (true, false) => self.lacks_conditions(evidence),
+            (false, _) => {}
         }
     }
 
     /// Records that the server does not verify CRC-64/NVME. `does` is the verb for the warning, such as `refuses`.
-    pub(crate) fn lacks_checksums(&self, does: &str) {
-        let is_news =
-            self.config().checksums == Checksums::Auto && !self.0.habits.lacks_checksums.swap(true, Ordering::Relaxed);
-        if is_news {
+    pub(crate) fn lacks_checksums(&self, does: &str, evidence: Evidence) {
+        if self.config().checksums == Checksums::Auto && self.0.habits.checksums.record(evidence) == News::Known {
             self.warn(&format!(
                 "the server at {} {does} CRC-64/NVME checksums: MD5 is used, which costs more",
                 self.endpoint()
@@ -160,15 +171,21 @@ impl S3Client {
     }
 
     /// Records that the server does not respect conditions on writes.
-    pub(crate) fn lacks_conditions(&self) {
-        let is_news = self.config().conditional_writes == ConditionalWrites::Auto
-            && !self.0.habits.lacks_conditions.swap(true, Ordering::Relaxed);
-        if is_news {
-            self.warn(&format!(
+    pub(crate) fn lacks_conditions(&self, evidence: Evidence) {
+        if self.config().conditional_writes != ConditionalWrites::Auto {
+            return;
+        }
+        match self.0.habits.conditions.record(evidence) {
+            News::None => {}
+            News::Suspected => self.warn(&format!(
+                "the server at {} refused a conditional write, which was then sent without its condition",
+                self.endpoint()
+            )),
+            News::Known => self.warn(&format!(
                 "the server at {} does not support conditional writes: an object that appears during a write is \
                  overwritten",
                 self.endpoint()
-            ));
+            )),
         }
     }
 
@@ -207,12 +224,20 @@ impl S3Client {
 
     /// Returns true unless the server is known not to support tags.
     pub(crate) fn has_tags(&self) -> bool {
-        !self.0.habits.lacks_tags.load(Ordering::Relaxed)
+        !self.0.habits.tags.is_known()
     }
 
-    /// Records that the server does not support tags.
-    pub(crate) fn lacks_tags(&self) {
-        self.0.habits.lacks_tags.store(true, Ordering::Relaxed);
+    /// Records that the server refused to return tags. If it may have some nevertheless, this warns that a copy loses
+    /// them.
+    pub(crate) fn lacks_tags(&self, evidence: Evidence) {
+        if self.0.habits.tags.record(evidence) == News::Suspected {
+            self.loses_tags("cannot be read");
+        }
+    }
+
+    /// Records that the server returned tags.
+    pub(crate) fn returns_tags(&self) {
+        self.0.habits.tags.refute();
     }
 
     /// Warns once that copies lose their tags. `why` completes the sentence "tags …", for example `may not be read`.
@@ -229,58 +254,4 @@ impl S3Client {
     pub(crate) fn warn(&self, warning: &str) {
         self.config().warnings.tell(warning);
     }
-}
-
-/// The sequence of features to try for one request, from the usual ones to fewer, until the server supports them.
-#[derive(Debug)]
-pub(crate) struct Manners<'c> {
-    client: &'c S3Client,
-    usual: Manner,
-    current: Manner,
-    plainer: Vec<Manner>,
-    unknown: Option<Failure>,
-}
-
-impl S3Client {
-    /// Returns the sequence that starts with `usual`.
-    pub(crate) fn manners(&self, usual: Manner) -> Manners<'_> {
-        let mut plainer = self.plainer(usual);
-        plainer.reverse();
-        Manners { client: self, usual, current: usual, plainer, unknown: None }
-    }
-}
-
-impl Manners<'_> {
-    /// Returns the features to use now.
-    pub(crate) fn current(&self) -> Manner {
-        self.current
-    }
-
-    /// Evaluates the result of a request. Returns `None` if the request must be sent again with fewer features. If the
-    /// server refuses all of them, the first failure is returned.
-    pub(crate) fn judge<T>(&mut self, asked: Result<T, Failure>) -> Option<Result<T, Failure>> {
-        match asked {
-            Err(failure) if is_unknown(&failure) => {
-                let first = self.unknown.take().unwrap_or(failure);
-                let Some(plainer) = self.plainer.pop() else { return Some(Err(first)) };
-                self.unknown = Some(first);
-                self.current = plainer;
-                None
-            }
-            Err(failure) => Some(Err(failure)),
-            Ok(value) => {
-                self.client.learn(self.usual, self.current);
-                Some(Ok(value))
-            }
-        }
-    }
-}
-
-/// Returns true if the server may have refused the request because of a header that it does not support.
-pub(crate) fn is_unknown(failure: &Failure) -> bool {
-    failure.refusal().is_some_and(|refusal| {
-        let unknown = ["NotImplemented", "InvalidRequest", "InvalidArgument", "MethodNotAllowed"];
-        unknown.contains(&refusal.code.as_str())
-            || (refusal.code.is_empty() && matches!(refusal.status.as_u16(), 400 | 405 | 501))
-    })
 }

@@ -11,6 +11,7 @@ use pos3_core::{Digest, Entry, Operation};
 use super::{Copied, CopySource};
 use crate::bucket::Bucket;
 use crate::client::habits::Protection;
+use crate::client::habits::lack::Evidence;
 use crate::write::{Found, Misstored};
 
 /// The result of comparing a copy with its source.
@@ -75,7 +76,7 @@ impl Bucket {
                 if comparison == Comparison::OtherEtag {
                     self.client.lacks_digests();
                 } else {
-                    self.client.lacks_checksums("miscalculates");
+                    self.client.lacks_checksums("miscalculates", Evidence::sufficient());
                 }
                 Ok((Entry { digest: None, checksum: None, ..copy }, true))
             }

@@ -6,7 +6,7 @@ use pos3_core::{Checksum, Key, Result};
 use super::CopySource;
 use crate::bucket::Bucket;
 use crate::client::Answer;
-use crate::client::habits::is_unknown;
+use crate::client::habits::lack::{Trial, is_unknown};
 use crate::client::uri::encode_value;
 use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
@@ -23,9 +23,16 @@ impl CopySource<'_> {
             return Ok(None);
         }
         let request = self.bucket.object_request(S3Operation::GetObjectTagging, self.key, &[("tagging", "")])?;
-        let failure = match self.bucket.exchange(&request, written_tags).await {
-            Ok(tags) => return Ok(Some(tags).filter(|tags| !tags.is_empty())),
-            Err(failure) => failure,
+        let mut trial = Trial::new();
+        let failure = loop {
+            match self.bucket.exchange(&request, written_tags).await {
+                Ok(tags) => {
+                    client.returns_tags();
+                    return Ok(Some(tags).filter(|tags| !tags.is_empty()));
+                }
+                Err(failure) if trial.repeats(&failure, client.config().longest_pause).await => {}
+                Err(failure) => break failure,
+            }
         };
         match failure.refusal().map(|refusal| refusal.status.as_u16()) {
             Some(403) => {
@@ -35,7 +42,7 @@ impl CopySource<'_> {
             // A server that does not support tags cannot lose any.
             Some(404) => Ok(None),
             _ if is_unknown(&failure) => {
-                client.lacks_tags();
+                client.lacks_tags(trial.evidence());
                 Ok(None)
             }
             _ => Err(failure),
@@ -54,9 +61,13 @@ impl CopySource<'_> {
         let Some(tags) = self.tags().await? else { return begin(headers.clone()).await };
         let mut tagged = headers.clone();
         tagged.push((TAGGING, http::HeaderValue::from_str(&tags)?));
-        let failure = match begin(tagged).await {
-            Ok(upload) => return Ok(upload),
-            Err(failure) => failure,
+        let mut trial = Trial::new();
+        let failure = loop {
+            match begin(tagged.clone()).await {
+                Ok(upload) => return Ok(upload),
+                Err(failure) if trial.repeats(&failure, target.client.config().longest_pause).await => {}
+                Err(failure) => break failure,
+            }
         };
         let is_denied = failure.refusal().is_some_and(|refusal| refusal.status.as_u16() == 403);
         if !is_denied && !is_unknown(&failure) {

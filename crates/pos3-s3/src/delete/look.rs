@@ -29,6 +29,15 @@ pub(super) enum Standing {
     Unknown(Failure),
 }
 
+/// How keys are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// By pages of a listing, if that is cheaper.
+    Together,
+    /// One by one.
+    Singly,
+}
+
 /// The keys to look up, in byte order, with their known objects.
 type Wanted<'k> = BTreeMap<&'k str, (&'k Key, &'k Seen)>;
 
@@ -41,13 +50,15 @@ impl Bucket {
     /// # Errors
     ///
     /// Fails if the listing failed in a way that would also fail for single keys.
-    pub(super) async fn look<'k>(&self, keys: &[&'k DeleteKey]) -> Result<Standings<'k>, Failure> {
+    pub(super) async fn look<'k>(&self, keys: &[&'k DeleteKey], look: Look) -> Result<Standings<'k>, Failure> {
         let mut wanted: Wanted<'_> = keys
             .iter()
             .filter_map(|asked| Some((asked.key.as_str(), (&asked.key, asked.unless_changed.as_ref()?))))
             .collect();
         let mut standings = Standings::new();
-        self.look_by_pages(&mut wanted, &mut standings).await?;
+        if look == Look::Together {
+            self.look_by_pages(&mut wanted, &mut standings).await?;
+        }
         let looks: Vec<_> = wanted.into_values().map(|(key, seen)| self.look_singly(key, seen)).collect();
         standings.extend(stream::iter(looks).buffer_unordered(self.client.config().fan_out).collect::<Vec<_>>().await);
         Ok(standings)

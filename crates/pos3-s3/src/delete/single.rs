@@ -6,8 +6,8 @@ use pos3_core::{DeleteKey, ErrorKind, Key, Operation, Result, StoreError};
 
 use super::document::{Conditions, etag_of};
 use super::look::Standing;
+use super::trial::ConditionTrial;
 use crate::bucket::{Bucket, check_key};
-use crate::client::habits::is_unknown;
 use crate::error::{Failure, Refusal};
 use crate::operation::S3Operation;
 
@@ -25,9 +25,18 @@ impl Bucket {
             return Err(error.with_message("a server that normalizes paths would treat this key as the bucket itself"));
         }
         let mut attempts = self.client.attempts();
+        let mut trial = ConditionTrial::new(&self.client, etag_of(asked).is_some());
         loop {
-            let failure = match self.delete_one_seen(asked).await {
-                Ok(()) => return Ok(()),
+            let failure = match self.is_as_seen(asked).await {
+                Ok(false) => return Ok(()),
+                Ok(true) => match self.delete_one_once(asked, trial.conditions()).await {
+                    Ok(()) => {
+                        trial.succeeded();
+                        return Ok(());
+                    }
+                    Err(failure) if trial.goes_on(&failure).await => continue,
+                    Err(failure) => trial.first(failure),
+                },
                 Err(failure) => failure,
             };
             self.client
@@ -37,34 +46,15 @@ impl Bucket {
         }
     }
 
-    /// Looks up an object and deletes it if it has not changed.
-    async fn delete_one_seen(&self, asked: &DeleteKey) -> Result<(), Failure> {
-        let Some(seen) = &asked.unless_changed else { return self.delete_one_once(asked, Conditions::Unsent).await };
+    /// Looks up an object that may only be deleted if it has not changed. Returns false if it does not exist any more.
+    async fn is_as_seen(&self, asked: &DeleteKey) -> Result<bool, Failure> {
+        let Some(seen) = &asked.unless_changed else { return Ok(true) };
         match self.look_at_key(&asked.key, seen).await {
-            Standing::AsSeen => {}
-            Standing::Changed => return Err(Failure::Changed),
-            Standing::Gone => return Ok(()),
-            Standing::Unknown(failure) => return Err(failure),
+            Standing::AsSeen => Ok(true),
+            Standing::Gone => Ok(false),
+            Standing::Changed => Err(Failure::Changed),
+            Standing::Unknown(failure) => Err(failure),
         }
-        if etag_of(asked).is_none() || !self.client.conditional_deletes() {
-            return self.delete_one_once(asked, Conditions::Unsent).await;
-        }
-        let failure = match self.delete_one_once(asked, Conditions::Sent).await {
-            Err(failure) if failure.refusal().is_some_and(may_be_about_condition) || is_unknown(&failure) => failure,
-            deleted => return deleted,
-        };
-        if failure.refusal().is_some_and(Refusal::is_failed_condition) {
-            match self.look_at_key(&asked.key, seen).await {
-                Standing::AsSeen => {}
-                Standing::Gone => return Ok(()),
-                Standing::Changed | Standing::Unknown(_) => return Err(Failure::Changed),
-            }
-        }
-        if !self.client.may_drop_conditions() || self.delete_one_once(asked, Conditions::Unsent).await.is_err() {
-            return Err(failure);
-        }
-        self.client.lacks_conditional_deletes();
-        Ok(())
     }
 
     async fn delete_one_once(&self, asked: &DeleteKey, conditions: Conditions) -> Result<(), Failure> {
@@ -87,10 +77,6 @@ impl Bucket {
             Some(_) => Err(Failure::Garbled("the response states that the object is missing, but it exists".into())),
         }
     }
-}
-
-fn may_be_about_condition(refusal: &Refusal) -> bool {
-    refusal.is_failed_condition() || matches!(refusal.kind(), ErrorKind::Denied | ErrorKind::Unsupported)
 }
 
 /// Returns true if the normalized path of the key is the bucket itself or lies above it. `DELETE` of that path would

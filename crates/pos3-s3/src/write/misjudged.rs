@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::bucket::{Bucket, header};
 use crate::client::habits::Manner;
+use crate::client::habits::lack::Evidence;
 use crate::client::time::parse_http_date;
 
 /// The number of refusals between equal lookups after which the server is known to misjudge conditions. A single one
@@ -83,7 +84,7 @@ impl Bucket {
             doubt.since = look.modified.filter(|_| look.until_settled() == Some(Duration::ZERO));
         }
         if doubt.refusals == REFUSALS {
-            self.client.lacks_conditions();
+            self.client.lacks_conditions(Evidence::sufficient());
         }
         Some(Manner { conditional: self.client.conditional(), ..manner })
     }

@@ -10,8 +10,7 @@ mod note;
 mod parts;
 mod resume;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pos3_core::{Checksum, Content, Entry, ErrorKind, Key, Operation, PutOptions, Result, StoreError, Stored};
 
@@ -19,6 +18,7 @@ use super::{Misstored, ObjectHeaders, REPEATS};
 use crate::bucket::Bucket;
 use crate::checksum::{ALGORITHM, FULL_OBJECT, KIND};
 use crate::client::config::LARGEST_PART;
+use crate::client::habits::lack::Evidence;
 use crate::client::habits::{Manner, Protection};
 use crate::client::retry::Attempts;
 use crate::copy::CopySource;
@@ -69,8 +69,8 @@ pub(crate) struct Upload {
     /// The parts that the server already has, by index.
     there: Vec<(usize, Part)>,
     note: Option<Note>,
-    /// Set when the server refuses a part because of a header that it may not support.
-    rejected: AtomicBool,
+    /// Set when the server refuses a part, maybe because of a header that it does not support.
+    rejected: Mutex<Option<Evidence>>,
     /// Set when the completion succeeded, but the object does not have the content that was sent.
     misstored: Mutex<Option<Misstored>>,
 }
@@ -156,16 +156,16 @@ impl Bucket {
             return Ok(Err(misstored));
         }
         let usual = Manner { protection, conditional: false };
-        match self.client.plainer(usual).first() {
+        match (self.client.plainer(usual).first(), upload.rejected()) {
             // The checksum type is fixed when an upload is created, so fewer features need a new upload.
-            Some(plainer) if upload.rejected.load(Ordering::Relaxed) => {
+            (Some(plainer), Some(evidence)) => {
                 let mut upload = self.begin(key, headers, plainer.protection, origin).await?;
                 let finished = upload.finish(&source, size, part_size, options).await;
                 if let Some(misstored) = upload.misstored() {
                     return Ok(Err(misstored));
                 }
                 let finished = finished?;
-                self.client.learn(usual, *plainer);
+                self.client.learn(usual, *plainer, evidence);
                 Ok(Ok(finished.stored()))
             }
             _ => Err(failed),
@@ -183,14 +183,14 @@ impl Bucket {
         let mut manners = self.client.manners(usual);
         let created = loop {
             let created = self.create_upload(key, headers, manners.current().protection).await;
-            if let Some(created) = manners.judge(created) {
+            if let Some(created) = manners.judge(created).await {
                 break created;
             }
         };
         let Created { id, knows_checksums } = created.map_err(|failure| self.error(Operation::Write, key, failure))?;
         let mut protection = manners.current().protection;
         if protection == Protection::Crc64Nvme && !knows_checksums {
-            self.client.lacks_checksums("ignores");
+            self.client.lacks_checksums("ignores", Evidence::sufficient());
             protection = self.client.protection();
         }
         let mut upload = Upload::new(self.clone(), key, id, protection);
@@ -238,7 +238,7 @@ impl Upload {
         let mut manners = bucket.client.manners(Manner { protection: usual, conditional: false });
         let created = loop {
             let created = bucket.create_upload(key, headers, manners.current().protection).await;
-            if let Some(created) = manners.judge(created) {
+            if let Some(created) = manners.judge(created).await {
                 break created?;
             }
         };
@@ -246,8 +246,13 @@ impl Upload {
     }
 
     fn new(bucket: Arc<Bucket>, key: &Key, id: String, protection: Protection) -> Self {
-        let (there, rejected, misstored) = (Vec::new(), AtomicBool::new(false), Mutex::default());
+        let (there, rejected, misstored) = (Vec::new(), Mutex::default(), Mutex::default());
         Self { bucket, key: key.clone(), id, protection, state: State::Open, there, note: None, rejected, misstored }
+    }
+
+    /// Returns the evidence in the refusal of a part that the server may lack a feature.
+    fn rejected(&self) -> Option<Evidence> {
+        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends all parts and completes the upload. If that fails, the upload is aborted, unless its note is kept for a

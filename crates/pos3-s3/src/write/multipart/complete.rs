@@ -10,6 +10,7 @@ use super::parts::Part;
 use super::{Finished, PartSource, Upload};
 use crate::checksum::{self, CRC64NVME, FULL_OBJECT, KIND};
 use crate::client::Answer;
+use crate::client::habits::lack::Evidence;
 use crate::client::habits::{Manner, Protection};
 use crate::client::retry::Attempts;
 use crate::client::sign::Payload;
@@ -104,7 +105,7 @@ impl Upload {
         let mut repeats = REPEATS;
         let asked = loop {
             let asked = self.send_complete(parts, sum, size, options, manners.current(), &mut attempts).await;
-            match manners.judge(asked) {
+            match manners.judge(asked).await {
                 Some(Err(failure)) if failure.tells_nothing() && repeats > 0 => {
                     match self.settled(parts, sum, size, options, self.failed(failure, options)).await {
                         Ok(completed) => return Ok((completed, proven)),
@@ -121,7 +122,7 @@ impl Upload {
             Ok(completed) => {
                 let was_sent = sum.is_some() && manner.protection == Protection::Crc64Nvme;
                 if was_sent && completed.sum.is_none() && !proven {
-                    self.bucket.client.lacks_checksums("ignores");
+                    self.bucket.client.lacks_checksums("ignores", Evidence::sufficient());
                 }
                 let is_told = sum.is_some() && completed.sum == sum;
                 return Ok((completed, proven || is_told));
@@ -133,9 +134,10 @@ impl Upload {
         if failure.is_wrong_digest() && proven {
             let plain = Manner { protection: Protection::None, ..usual };
             let attempts = &mut self.bucket.client.attempts();
-            let entry = self.send_complete(parts, None, size, options, plain, attempts).await;
-            self.bucket.client.lacks_checksums("miscalculates");
-            return entry.map(|completed| (completed, true)).map_err(|failure| self.failed(failure, options));
+            let completed = self.send_complete(parts, None, size, options, plain, attempts).await;
+            let completed = completed.map_err(|failure| self.failed(failure, options))?;
+            self.bucket.client.lacks_checksums("miscalculates", Evidence::sufficient());
+            return Ok((completed, true));
         }
         self.complete_anyway(parts, sum, size, options, manner, &mut attempts, failure).await
     }

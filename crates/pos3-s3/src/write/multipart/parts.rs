@@ -3,16 +3,18 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use pos3_core::{Checksum, Content, Operation, PutOptions, Reservation, Result, Slot, StoreError};
+use pos3_core::{Checksum, Content, Operation, PutOptions, Reservation, Result, Slot};
 
 use super::{PartSource, Upload};
 use crate::bucket::header;
-use crate::client::habits::is_unknown;
-use crate::client::stream;
+use crate::client::habits::Manner;
+use crate::client::habits::lack::{Trial, is_unknown};
+use crate::client::{Answer, stream};
 use crate::copy::CopySource;
 use crate::error::Failure;
 use crate::operation::S3Operation;
@@ -121,14 +123,8 @@ impl Upload {
             PartSource::Content(content) => self.upload_part(&query, content, range).await,
             PartSource::Copy(source) => self.copy_part(&query, source, range).await,
         };
-        Ok(Sent { index, part: part.map_err(|failure| self.part_failed(failure))?, slot })
-    }
-
-    fn part_failed(&self, failure: Failure) -> StoreError {
-        if is_unknown(&failure) {
-            self.rejected.store(true, Ordering::Relaxed);
-        }
-        self.bucket.error(Operation::Write, &self.key, failure)
+        let part = part.map_err(|failure| self.bucket.error(Operation::Write, &self.key, failure))?;
+        Ok(Sent { index, part, slot })
     }
 
     /// Returns the number of bytes of a part that are in memory while it is sent.
@@ -148,21 +144,37 @@ impl Upload {
         // A wrong MD5 ETag may come from damage, which does not happen again when the part is resent. If it is wrong
         // again, the server's ETags are not MD5s, and the part is accepted as contradicted.
         let was_contradicted = AtomicBool::new(!self.bucket.client.has_digests());
-        self.bucket
-            .exchange(&request, |answer| {
-                let etag = header(&answer.headers, "etag").to_owned();
-                if etag.is_empty() {
-                    return Err(Failure::Garbled("the response has no ETag of a part".into()));
+        let read = |answer: &Answer| {
+            let etag = header(&answer.headers, "etag").to_owned();
+            if etag.is_empty() {
+                return Err(Failure::Garbled("the response has no ETag of a part".into()));
+            }
+            let evidence = proof.check(&answer.headers)?;
+            if evidence == Evidence::Contradicted && !was_contradicted.swap(true, Ordering::Relaxed) {
+                return Err(Failure::Garbled("the MD5 of a stored part differs from that of the sent part".into()));
+            }
+            let proven = evidence == Evidence::Proven;
+            let contradicted = evidence == Evidence::Contradicted && self.bucket.client.has_digests();
+            Ok(Part { etag, size, sum: proof.checksum(), proven, contradicted })
+        };
+        let mut trial = Trial::new();
+        loop {
+            match self.bucket.exchange(&request, read).await {
+                Err(failure) if self.has_plainer() && is_unknown(&failure) => {
+                    if !trial.repeats(&failure, self.bucket.client.config().longest_pause).await {
+                        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(trial.evidence());
+                        return Err(failure);
+                    }
                 }
-                let evidence = proof.check(&answer.headers)?;
-                if evidence == Evidence::Contradicted && !was_contradicted.swap(true, Ordering::Relaxed) {
-                    return Err(Failure::Garbled("the MD5 of a stored part differs from that of the sent part".into()));
-                }
-                let proven = evidence == Evidence::Proven;
-                let contradicted = evidence == Evidence::Contradicted && self.bucket.client.has_digests();
-                Ok(Part { etag, size, sum: proof.checksum(), proven, contradicted })
-            })
-            .await
+                sent => return sent,
+            }
+        }
+    }
+
+    /// Returns true if the content can be sent to a server that does not support the usual checksums.
+    fn has_plainer(&self) -> bool {
+        let usual = Manner { protection: self.protection, conditional: false };
+        !self.bucket.client.plainer(usual).is_empty()
     }
 
     async fn copy_part(
