@@ -7,10 +7,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::blocking::Waited;
+use crate::directory;
 use crate::error::{changed, displaced, failed, stuck, unfit};
 use crate::facts;
 use crate::leftover::Leftover;
-use crate::list;
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
@@ -93,7 +93,7 @@ fn remove_directory(above: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
 
 /// Removes unfinished files of dead writers if the directory contains nothing else.
 fn remove_leftovers(directory: BorrowedFd<'_>) -> Result<(), Errno> {
-    for name in list::leftovers(directory)? {
+    for name in directory::leftovers(directory)? {
         if let Some(leftover) = Leftover::take(directory, &name)?.filter(|leftover| leftover.is_stale(&name)) {
             leftover.remove(directory, &name)?;
         }

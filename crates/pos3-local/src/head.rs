@@ -5,15 +5,12 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
+use crate::directory::is_empty;
 use crate::error::{failed, unfit};
 use crate::facts;
-use crate::list::is_empty;
 use crate::options::Symlinks;
-use crate::path;
+use crate::path::{self, BROKEN_LINK};
 use crate::root::Root;
-
-/// Why a followed link cannot be read.
-pub(crate) const BROKEN_LINK: &str = "it is a broken symbolic link";
 
 /// Returns the entry at `key`: a file or, if the key ends in `/`, a directory. The entry is protected if it is in a
 /// listing.

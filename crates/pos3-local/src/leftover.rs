@@ -4,9 +4,6 @@
 //! process or another. Otherwise, they would accumulate, or a file that is being written would be removed. So a writer
 //! locks its file (`flock`). The lock ends with the writer, so a file that can be locked has no writer.
 
-mod seen;
-mod unfinished;
-
 use std::time::{Duration, SystemTime};
 
 use pos3_core::{PARTIAL_PREFIX, RESUMABLE_INFIX};
@@ -15,9 +12,6 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::facts;
-
-pub(crate) use seen::{Seen, sweep};
-pub(crate) use unfinished::{abandon, unfinished};
 
 /// The maximum time between the creation and the locking of a file.
 const UNLOCKED: Duration = Duration::from_secs(1);
@@ -125,7 +119,8 @@ impl Leftover {
         self.file
     }
 
-    fn modified(&self) -> Option<SystemTime> {
+    /// Returns the time at which the content was last changed.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
         facts::modified(&self.stat)
     }
 }

@@ -12,6 +12,7 @@ compile_error!("pos3-local needs a Unix system: it resolves names relative to op
 
 mod blocking;
 mod delete;
+mod directory;
 mod error;
 mod facts;
 mod head;
@@ -23,10 +24,13 @@ mod options;
 mod own_files;
 mod path;
 mod read;
+mod rename;
 mod root;
 mod store;
+mod sweep;
 mod take_out;
 mod tick;
+mod unfinished;
 mod write;
 
 pub use facts::{last_change, length, with_tag};

@@ -4,7 +4,6 @@
 //! threads, waiting walks would leave none for the work that they wait for. The stream ends without an error only if
 //! the walk was complete. So a failed walk never looks like a short listing.
 
-mod directory;
 mod level;
 mod walk;
 
@@ -16,8 +15,6 @@ use pos3_core::{Entry, EntryStream, ListOptions, Operation, Result};
 use crate::blocking::{Working, begin};
 use crate::root::Root;
 use walk::Walk;
-
-pub(crate) use directory::{ReadBuffer, Step, is_empty, leftovers, partial};
 
 type Batch = Vec<Result<Entry>>;
 

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::facts;
 use crate::leftover::{self, Lock};
-use crate::take_out::rename_exclusive;
+use crate::rename::rename_exclusive;
 
 /// The longest file name, in bytes.
 const LONGEST: usize = 255;

@@ -140,6 +140,9 @@ pub(crate) fn identities_above(directory: BorrowedFd<'_>) -> Vec<Identity> {
     identities
 }
 
+/// Why a followed link cannot be read.
+pub(crate) const BROKEN_LINK: &str = "it is a broken symbolic link";
+
 /// Returns true if a segment of `path` is a broken link. What lies below it is then unknown.
 pub(crate) fn has_broken_link(root: BorrowedFd<'_>, path: &str) -> bool {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);

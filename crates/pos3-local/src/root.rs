@@ -3,6 +3,8 @@
 //! Its path may contain symbolic links. They are either resolved once or, if the path is already resolved, never
 //! followed. So a link that is changed later cannot redirect a running sync to another directory.
 
+mod seen;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,11 +17,12 @@ use rustix::io::Errno;
 
 use crate::error;
 use crate::facts::{self, Identity};
-use crate::leftover::Seen;
 use crate::mounts::Mounts;
 use crate::options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 use crate::own_files::{OwnFiles, Present};
 use crate::path;
+
+use seen::Seen;
 
 /// Returns a text about an entry that is at `path`, or above it, where a directory is needed, with the remedy. Returns
 /// `None` if there is none.

@@ -15,7 +15,8 @@ use crate::mounts::Mounts;
 use crate::options::{LocalOptions, Symlinks};
 use crate::own_files::OwnFiles;
 use crate::root::Root;
-use crate::{delete, head, leftover, list, read, write};
+use crate::sweep::sweep;
+use crate::{delete, head, list, read, unfinished, write};
 
 /// The number of keys that are deleted by one call on one thread.
 const DELETE_BATCH: usize = 1000;
@@ -144,12 +145,17 @@ impl RemoteStore for LocalStore {
     }
 
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
-        write::put(self.root(), key.clone(), content, options).await
+        let origin = content.origin_as::<Self>().map(|(store, entry)| write::Source {
+            root: store.root(),
+            key: entry.key,
+            seen: entry.fingerprint,
+        });
+        write::put(self.root(), key.clone(), content, origin, options).await
     }
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let (root, asked) = (self.root(), keys.to_vec());
-        leftover::sweep(&root);
+        sweep(&root);
         match blocking(Operation::Delete, move |waited| Ok(delete::delete(&root, &asked, waited))).await {
             Ok(answers) => answers,
             Err(error) => delete::ended(keys.iter().map(|asked| &asked.key), &error),
@@ -158,12 +164,12 @@ impl RemoteStore for LocalStore {
 
     async fn unfinished(&self, prefix: &str) -> Result<Vec<(Key, Unfinished)>> {
         let (root, prefix) = (self.root(), prefix.to_owned());
-        blocking(Operation::List, move |waited| leftover::unfinished(&root, &prefix, waited)).await
+        blocking(Operation::List, move |waited| unfinished::unfinished(&root, &prefix, waited)).await
     }
 
     async fn abandon(&self, puts: &[(Key, Unfinished)]) -> Vec<Result<()>> {
         let (root, asked) = (self.root(), puts.to_vec());
-        match blocking(Operation::Abort, move |waited| Ok(leftover::abandon(&root, &asked, waited))).await {
+        match blocking(Operation::Abort, move |waited| Ok(unfinished::abandon(&root, &asked, waited))).await {
             Ok(answers) => answers,
             Err(error) => delete::ended(puts.iter().map(|(key, _)| key), &error),
         }

@@ -5,9 +5,10 @@
 //! back. If the process dies in between, the name says what the file is ([`moved`]), and a later run finishes this.
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{AtFlags, FileType, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
+use crate::rename::{exchange_names, rename_exclusive};
 use crate::{facts, moved};
 
 /// The number of names to try for a moved file.
@@ -202,45 +203,13 @@ fn unlink(directory: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
 fn exchange(directory: BorrowedFd<'_>, one: &str, other: &str) -> Result<(), Errno> {
     #[cfg(test)]
     tests::before_step();
-    rename_with(directory, one, directory, other, RenameFlags::EXCHANGE)
+    exchange_names(directory, one, other)
 }
 
 fn rename_to_free(directory: BorrowedFd<'_>, from: &str, to: &str) -> Result<(), Errno> {
     #[cfg(test)]
     tests::before_step();
     rename_exclusive(directory, from, directory, to)
-}
-
-/// Renames a file only if the new name is free.
-pub(crate) fn rename_exclusive(
-    from: BorrowedFd<'_>,
-    name: &str,
-    to: BorrowedFd<'_>,
-    new_name: &str,
-) -> Result<(), Errno> {
-    rename_with(from, name, to, new_name, RenameFlags::NOREPLACE)
-}
-
-#[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn rename_with(
-    from: BorrowedFd<'_>,
-    name: &str,
-    to: BorrowedFd<'_>,
-    new_name: &str,
-    flags: RenameFlags,
-) -> Result<(), Errno> {
-    rustix::fs::renameat_with(from, name, to, new_name, flags)
-}
-
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn rename_with(
-    _from: BorrowedFd<'_>,
-    _name: &str,
-    _to: BorrowedFd<'_>,
-    _new_name: &str,
-    _flags: RenameFlags,
-) -> Result<(), Errno> {
-    Err(Errno::NOSYS)
 }
 
 #[cfg(test)]

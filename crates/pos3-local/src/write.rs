@@ -23,27 +23,31 @@ use crate::blocking::{Waited, blocking};
 use crate::error::{changed, failed, unfit};
 use crate::facts;
 use crate::head::directory_entry;
-use crate::leftover;
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
-use crate::store::LocalStore;
+use crate::sweep::sweep;
 use place::Place;
 
-pub(crate) use copy::{copy, rename};
+pub(crate) use copy::{Source, copy, rename};
 
 /// The largest content that is read into memory and written in one step.
 const SMALL: u64 = 1 << 20;
 
-/// Stores `content` under `key`.
-pub(crate) async fn put(root: Arc<Root>, key: Key, content: Content, options: PutOptions) -> Result<Stored> {
+/// Stores `content` under `key`. If it is the content of a local file, `origin`, the kernel copies it.
+pub(crate) async fn put(
+    root: Arc<Root>,
+    key: Key,
+    content: Content,
+    origin: Option<Source>,
+    options: PutOptions,
+) -> Result<Stored> {
     key.check_path().map_err(|rule| unfit(Operation::Write, &key, rule))?;
-    leftover::sweep(&root);
+    sweep(&root);
     if key.is_marker() {
         return Ok(Stored::new(put_marker(root, key, content.size(), options).await?));
     }
-    if let Some((source, entry)) = content.origin_as::<LocalStore>() {
-        let source = copy::Source { root: source.root(), key: entry.key, seen: entry.fingerprint };
+    if let Some(source) = origin {
         let copied = copy::put_from_file(source, root, key, content.size(), options).await?;
         content.count(copied.size);
         return Ok(Stored::new(copied).with_verified(true));

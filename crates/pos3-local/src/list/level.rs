@@ -10,12 +10,12 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::directory::{ReadBuffer, Step, is_listed, moved, partial};
+use crate::directory::{ReadBuffer, Step, is_listed, moved, partial};
 use crate::error::words;
 use crate::facts;
-use crate::head::BROKEN_LINK;
 use crate::moved;
 use crate::options::Symlinks;
+use crate::path::BROKEN_LINK;
 
 /// The kind of a name when its directory was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
 use super::Batch;
-use super::directory::ReadBuffer;
 use super::level::{Found, Names};
 use crate::blocking::Waited;
+use crate::directory::ReadBuffer;
 use crate::error::{changed, failed, unfit, words};
 use crate::facts::{self, Identity};
 use crate::mounts::FileSystem;

@@ -20,10 +20,10 @@ use crate::root::Root;
 const STRIDE: u64 = 16 << 20;
 
 /// The file to copy from, and its expected entry.
-pub(super) struct Source {
-    pub(super) root: Arc<Root>,
-    pub(super) key: Key,
-    pub(super) seen: Option<Fingerprint>,
+pub(crate) struct Source {
+    pub(crate) root: Arc<Root>,
+    pub(crate) key: Key,
+    pub(crate) seen: Option<Fingerprint>,
 }
 
 /// Copies a file that must match its expected entry and the announced size.

@@ -13,8 +13,9 @@ use crate::blocking::Waited;
 use crate::error::{changed, displaced, failed, stuck};
 use crate::facts;
 use crate::path;
+use crate::rename::rename_exclusive;
 use crate::root::Root;
-use crate::take_out::{self, Taken, rename_exclusive};
+use crate::take_out::{self, Taken};
 
 /// An open directory and the final name of a file in it.
 pub(super) struct Place {

@@ -40,13 +40,13 @@ pub(crate) fn partial(name: &CStr, kind: FileType) -> Option<&str> {
 }
 
 /// Returns the name if it is that of a file that pos3 moved away. The file system may not report the type of the file.
-pub(super) fn moved(name: &CStr, kind: FileType) -> Option<&str> {
+pub(crate) fn moved(name: &CStr, kind: FileType) -> Option<&str> {
     let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
     name.to_str().ok().filter(|name| is_file && is_moved_name(name))
 }
 
 /// Returns true for the name of an entry, and false for an unfinished file of pos3.
-pub(super) fn is_listed(name: &CStr, kind: FileType) -> bool {
+pub(crate) fn is_listed(name: &CStr, kind: FileType) -> bool {
     !matches!(name.to_bytes(), b"." | b"..") && partial(name, kind).is_none()
 }
 

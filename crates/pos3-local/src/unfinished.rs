@@ -5,10 +5,10 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::Leftover;
 use crate::blocking::Waited;
+use crate::directory::{ReadBuffer, Step, partial};
 use crate::error::{failed, unfit};
-use crate::list::{ReadBuffer, Step, partial};
+use crate::leftover::Leftover;
 use crate::options::Symlinks;
 use crate::path::{self, PathError};
 use crate::root::Root;
