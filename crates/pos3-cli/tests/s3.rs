@@ -37,6 +37,7 @@ mod run_lost_answers;
 mod run_outputs;
 mod run_processes;
 mod run_report;
+mod run_restored;
 mod run_sides;
 mod run_signals;
 mod run_terminal;

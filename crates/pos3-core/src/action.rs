@@ -133,6 +133,10 @@ pub enum SkipReason {
          upload"
     )]
     Later,
+    /// Only one side was changed since both sides were equal, but its file was modified before the one that both sides
+    /// had. So it may be an earlier copy.
+    #[error("only one file has changed since both were equal, but it is the older one, for example from a backup")]
+    Older,
     /// The target has a symbolic link, which is newer: it was created since both sides were equal, and the source's entry
     /// has not changed.
     #[error("the target has a symbolic link in its place, which is newer: it was created since both sides were equal")]
@@ -189,6 +193,7 @@ impl SkipReason {
             | Self::Occupied(_)
             | Self::Conflict
             | Self::Later
+            | Self::Older
             | Self::Unsaved
             | Self::Vanished => SkipEffect::WithholdsDeletes,
         }
@@ -196,7 +201,7 @@ impl SkipReason {
 
     /// Returns true if both sides have data that the other one lacks, so a user must choose.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict | Self::Later | Self::Unsaved)
+        matches!(self, Self::Conflict | Self::Later | Self::Older | Self::Unsaved)
     }
 
     /// Returns true if the key names an entry that only the target has, so no copy of it is missing.

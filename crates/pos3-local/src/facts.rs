@@ -91,7 +91,19 @@ fn token(fingerprint: &Fingerprint) -> Option<&[u8; LENGTH]> {
 /// No program can set this time. So of two states of one file, the later one has the later time, unless the clock was
 /// set back.
 pub fn last_change(fingerprint: &Fingerprint) -> Option<SystemTime> {
-    let nanos = i64::from_le_bytes(token(fingerprint)?[16..24].try_into().ok()?);
+    nanos_at(fingerprint, 16)
+}
+
+/// Returns the time of the last change of the content of the file with this fingerprint, or `None` for a fingerprint of
+/// another store.
+///
+/// Programs can set this time. Copying with times, as a backup does, preserves it.
+pub fn last_modification(fingerprint: &Fingerprint) -> Option<SystemTime> {
+    nanos_at(fingerprint, 8)
+}
+
+fn nanos_at(fingerprint: &Fingerprint, place: usize) -> Option<SystemTime> {
+    let nanos = i64::from_le_bytes(token(fingerprint)?[place..place + 8].try_into().ok()?);
     time(0, nanos.into())
 }
 
@@ -185,6 +197,7 @@ mod tests {
             let stat = rustix::fs::fstat(&file).unwrap();
             assert_eq!(modified(&stat), Some(time));
             assert_eq!(last_change(&fingerprint(&stat)), status_changed(&stat));
+            assert_eq!(last_modification(&fingerprint(&stat)), Some(time));
             assert_eq!(length(&fingerprint(&stat)), Some(size(&stat)));
         }
     }
@@ -200,7 +213,8 @@ mod tests {
             Fingerprint::new([0; LENGTH]),
         ];
         for other in texts.into_iter().chain(others) {
-            assert_eq!((last_change(&other), length(&other)), (None, None), "{other}");
+            let found = (last_change(&other), last_modification(&other), length(&other));
+            assert_eq!(found, (None, None, None), "{other}");
         }
     }
 

@@ -33,7 +33,7 @@ mod tick;
 mod unfinished;
 mod write;
 
-pub use facts::{last_change, length, with_tag};
+pub use facts::{last_change, last_modification, length, with_tag};
 pub use mounts::{FileSystem, FileSystems, Mounts};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use own_files::OwnFiles;

@@ -85,6 +85,7 @@ mod tests {
             (SkipReason::Occupied(key()), SkipEffect::WithholdsDeletes),
             (SkipReason::Conflict, SkipEffect::WithholdsDeletes),
             (SkipReason::Later, SkipEffect::WithholdsDeletes),
+            (SkipReason::Older, SkipEffect::WithholdsDeletes),
             (SkipReason::Unsaved, SkipEffect::WithholdsDeletes),
             (SkipReason::Vanished, SkipEffect::WithholdsDeletes),
         ] {

@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use pos3_core::{Digest, Entry, Fingerprint, Key, Manifest, ManifestError, Row, RowChange, StartedWrite};
-use pos3_local::length;
+use pos3_local::{last_change, last_modification, length};
 
 /// The latest pair of fingerprints that was equal, for each key.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +31,13 @@ struct Pair {
     content: Recorded,
 }
 
-/// The size and digest of content that both sides had.
+/// The known facts about content that both sides had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recorded {
     pub(super) size: Option<u64>,
     pub(super) digest: Option<Digest>,
+    /// The time at which the local file was modified.
+    pub(super) modified: Option<SystemTime>,
 }
 
 /// The direction of a transfer, which determines the local side of its manifest rows.
@@ -78,8 +81,20 @@ impl<'a> Sides<'a> {
 impl Recorded {
     /// Returns the content that a manifest row of a transfer in this direction describes.
     pub(super) fn of_row(row: &Row, way: Way) -> Self {
-        Self { size: Sides::of_row(row, way).local.and_then(length), digest: row.digest }
+        let local = Sides::of_row(row, way).local;
+        Self { size: local.and_then(length), digest: row.digest, modified: local.and_then(modified) }
     }
+
+    /// Returns true if the file may still have this content by its size.
+    pub(super) fn may_be(&self, file: &Entry) -> bool {
+        self.size.is_none_or(|size| size == file.size)
+    }
+}
+
+/// Returns the time at which a file was modified. A time in the future, which the clock of a server may have set, is
+/// replaced by that of the last change: a later write may be earlier than such a time.
+fn modified(file: &Fingerprint) -> Option<SystemTime> {
+    last_modification(file).into_iter().chain(last_change(file)).min()
 }
 
 impl Known {

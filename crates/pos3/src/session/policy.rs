@@ -4,8 +4,10 @@
 //! data, and unchanged data is never newer. All these decisions of a session are made here, from one table of the known
 //! states of both sides.
 
+use std::time::SystemTime;
+
 use pos3_core::{ByContent, Digest, Entry, Kind, Objection, Overwritable, PendingWrite, Protection, Side, SkipReason};
-use pos3_local::last_change;
+use pos3_local::{last_change, last_modification};
 
 use super::known::{Known, Match, Recorded, Sides, Way};
 use super::options::RemoteOverwrite;
@@ -40,6 +42,9 @@ enum Changed {
     Unknown,
     Neither,
     Local,
+    /// Only the file has changed, and it was modified before the known one. So it may be an earlier copy, for example
+    /// from a backup. Only its content shows whether it has changed. The digests are those of the known contents.
+    LocalToOlder(Vec<Digest>),
     Remote,
     Both,
     /// The object has changed, and the local file has another fingerprint. Only its content shows whether it has
@@ -72,10 +77,11 @@ impl Policy {
                 Changed::Neither | Changed::Remote => None,
                 Changed::Local => Some(SkipReason::Newer),
                 Changed::Both | Changed::RemoteAndPerhapsLocal(_) | Changed::Back => Some(SkipReason::Conflict),
+                Changed::LocalToOlder(_) => Some(SkipReason::Older),
                 // It may be output that was never uploaded, however old it is.
                 Changed::Unknown => Some(SkipReason::Later),
             };
-            objection(self.changed(write, file, Some(object), Way::Down), Side::Target, why)
+            objection(self.changed(write, file, Some(object), (Way::Down, modified(file))), Side::Target, why)
         })
     }
 
@@ -91,7 +97,7 @@ impl Policy {
                 Changed::Neither | Changed::Remote => None,
                 _ => Some(SkipReason::Unsaved),
             };
-            objection(self.changed(write, file, Some(object), Way::Down), Side::Target, why)
+            objection(self.changed(write, file, Some(object), (Way::Down, modified(file))), Side::Target, why)
         })
     }
 
@@ -111,16 +117,23 @@ impl Policy {
                 (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
                 // A file from before the session is not output of this program.
                 (Changed::Both, Some(_), _) if origin == Origin::Before => Some(SkipReason::Conflict),
+                // The program may write a file with any time, for example from an archive.
+                (Changed::LocalToOlder(_), Some(_), _) if origin == Origin::Before => Some(SkipReason::Older),
                 // The times of the two sides decide nothing: `chmod` or `mv` makes any file later than the object.
                 (Changed::Unknown, Some(_), _) if origin == Origin::Before => Some(SkipReason::Later),
                 // The program of this session never had the object, so it did not mean to replace it.
                 (Changed::Unknown, Some(_), Reach::TwoWay) => Some(SkipReason::Later),
                 _ => None,
             };
-            let changed = self.changed(write, file, object, Way::Up);
-            match self.at_begin.origin(file) {
-                Origin::Either { digest } if object.is_some() => {
-                    let from_before = why(&changed.if_certain(), Origin::Before);
+            let origin = self.at_begin.origin(file);
+            let modified = match origin {
+                Origin::Either { modified, .. } => modified,
+                Origin::Program | Origin::Before => modified(file),
+            };
+            let changed = self.changed(write, file, object, (Way::Up, modified));
+            match origin {
+                Origin::Either { digest, .. } if object.is_some() => {
+                    let from_before = why(&changed.with_content(digest), Origin::Before);
                     by_origin(
                         objection(changed, Side::Source, |changed| why(changed, Origin::Program)),
                         from_before,
@@ -133,8 +146,15 @@ impl Policy {
     }
 
     /// Returns which sides have changed, based on the manifest row and on the pairs that the session knows. Either of
-    /// them may be missing or be from another machine. A file that matches one of them has not changed.
-    fn changed(&self, write: &PendingWrite<'_>, file: &Entry, object: Option<&Entry>, way: Way) -> Changed {
+    /// them may be missing or be from another machine. A file that matches one of them has not changed. `modified` is the
+    /// time at which the content of the file was modified.
+    fn changed(
+        &self,
+        write: &PendingWrite<'_>,
+        file: &Entry,
+        object: Option<&Entry>,
+        (way, modified): (Way, Option<SystemTime>),
+    ) -> Changed {
         let object = object.and_then(|object| object.fingerprint.as_ref());
         let now = Sides { local: file.fingerprint.as_ref(), remote: object };
         let then = write.row.map(|row| Sides::of_row(row, way));
@@ -156,30 +176,56 @@ impl Policy {
         }
         match (matches().next(), matches().any(|known| known.remote)) {
             (None, _) => Changed::Unknown,
-            (Some(_), true) => Changed::Local,
+            (Some(_), true) => self.local(write, file, (way, modified)),
             (Some(_), false) => self.perhaps_both(write, file, way),
+        }
+    }
+
+    /// Returns the state of a key whose object has not changed and whose file has another fingerprint.
+    fn local(&self, write: &PendingWrite<'_>, file: &Entry, (way, modified): (Way, Option<SystemTime>)) -> Changed {
+        let recorded = self.recorded(write, file, way);
+        let known = || recorded.iter().filter_map(|recorded| recorded.modified);
+        match modified {
+            Some(modified) if known().any(|known| modified < known) => {
+                Changed::LocalToOlder(Contents::of(&recorded, file).digests)
+            }
+            _ => Changed::Local,
         }
     }
 
     /// Returns the state of a key whose object has changed and whose file has another fingerprint.
     fn perhaps_both(&self, write: &PendingWrite<'_>, file: &Entry, way: Way) -> Changed {
-        let recorded = write.row.map(|row| Recorded::of_row(row, way));
-        let contents = [self.known.content(&file.key), recorded].into_iter().flatten();
-        let contents: Vec<_> = contents.filter(|content| content.size.is_none_or(|size| size == file.size)).collect();
-        if contents.is_empty() {
-            return Changed::Both;
+        let recorded = self.recorded(write, file, way);
+        if recorded.iter().any(|recorded| recorded.may_be(file)) {
+            Changed::RemoteAndPerhapsLocal(Contents::of(&recorded, file))
+        } else {
+            Changed::Both
         }
+    }
+
+    /// Returns what is known about the contents that both sides had.
+    fn recorded(&self, write: &PendingWrite<'_>, file: &Entry, way: Way) -> Vec<Recorded> {
+        let of_row = write.row.map(|row| Recorded::of_row(row, way));
+        [self.known.content(&file.key), of_row].into_iter().flatten().collect()
+    }
+}
+
+impl Contents {
+    /// Returns those of the recorded contents that the file may still have by its size.
+    fn of(recorded: &[Recorded], file: &Entry) -> Self {
+        let contents: Vec<_> = recorded.iter().filter(|recorded| recorded.may_be(file)).collect();
         let mut digests: Vec<_> = contents.iter().filter_map(|content| content.digest).collect();
         let is_complete = digests.len() == contents.len();
         digests.dedup();
-        Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete })
+        Self { digests, is_complete }
     }
 }
 
 impl Changed {
-    /// Returns the state if the file has changed for certain.
-    fn if_certain(&self) -> Self {
+    /// Returns the state if the content of the file has this digest. Without one, it is treated as changed.
+    fn with_content(&self, digest: Option<Digest>) -> Self {
         match self {
+            Self::LocalToOlder(known) if digest.is_some_and(|digest| known.contains(&digest)) => Self::Local,
             Self::RemoteAndPerhapsLocal(_) => Self::Both,
             other => other.clone(),
         }
@@ -205,9 +251,20 @@ fn by_origin(from_program: Objection, from_before: Option<SkipReason>, digest: O
 /// for this state applies.
 fn objection(changed: Changed, local: Side, why: impl Fn(&Changed) -> Option<SkipReason>) -> Objection {
     let undecided = why(&changed);
-    let Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete }) = changed else { return undecided.into() };
-    let different = if is_complete { why(&Changed::Both) } else { undecided.clone() };
-    ByContent { side: local, digests, same: why(&Changed::Remote), different, unknown: undecided }.into()
+    let (digests, same, different) = match changed {
+        Changed::RemoteAndPerhapsLocal(Contents { digests, is_complete }) => {
+            let different = if is_complete { why(&Changed::Both) } else { undecided.clone() };
+            (digests, why(&Changed::Remote), different)
+        }
+        Changed::LocalToOlder(digests) => (digests, why(&Changed::Local), undecided.clone()),
+        _ => return undecided.into(),
+    };
+    ByContent { side: local, digests, same, different, unknown: undecided }.into()
+}
+
+/// Returns the time at which the content of the file was modified.
+fn modified(file: &Entry) -> Option<SystemTime> {
+    file.fingerprint.as_ref().and_then(last_modification)
 }
 
 /// Returns true if the local file was last changed before the known one.

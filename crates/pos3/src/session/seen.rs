@@ -6,8 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use pos3_core::{Digest, Entries, Entry, Key, ListOptions, StoreError, Tree};
+use pos3_local::last_modification;
 
 /// A set of keys and files that several tasks add to.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +87,7 @@ pub(super) struct Beginning {
 pub(super) struct Leftover {
     size: u64,
     digest: Option<Digest>,
+    modified: Option<SystemTime>,
 }
 
 /// Where the current content of a file is from.
@@ -96,7 +99,11 @@ pub(super) enum Origin {
     Before,
     /// It is from before the session if it has this digest, and otherwise from the program. Without a digest, this is
     /// unknown.
-    Either { digest: Option<Digest> },
+    Either {
+        digest: Option<Digest>,
+        /// The time at which the file had been modified when the session began.
+        modified: Option<SystemTime>,
+    },
 }
 
 impl Beginning {
@@ -104,7 +111,8 @@ impl Beginning {
     pub(super) fn take(&self, file: &Entry, digest: Option<Digest>, is_leftover: bool) {
         self.files.note_file(file);
         if is_leftover {
-            let leftover = Leftover { size: file.size, digest };
+            let modified = file.fingerprint.as_ref().and_then(last_modification);
+            let leftover = Leftover { size: file.size, digest, modified };
             self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).insert(file.key.clone(), leftover);
         }
     }
@@ -116,7 +124,7 @@ impl Beginning {
         }
         let leftover = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).get(&file.key).copied();
         match leftover {
-            Some(then) if then.size == file.size => Origin::Either { digest: then.digest },
+            Some(Leftover { size, digest, modified }) if size == file.size => Origin::Either { digest, modified },
             Some(_) | None => Origin::Program,
         }
     }

@@ -237,3 +237,119 @@ async fn what_a_transfer_records_is_known_without_the_database() {
     noting.apply(vec![RowChange::Forget(Key::from("k"))]).await.unwrap();
     assert_eq!(known.compare(&Key::from("k"), sides), None);
 }
+
+/// Returns the fingerprint of a local file of one byte with these times.
+fn local(modified: u64, changed: u64) -> Fingerprint {
+    let nanos =
+        |seconds| u64::try_from(at(seconds).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos()).unwrap();
+    let fields = [1, nanos(modified), nanos(changed), 7];
+    Fingerprint::tagged(0xff, &fields.map(u64::to_le_bytes).concat())
+}
+
+#[test]
+fn a_file_that_was_replaced_by_an_older_one_before_the_session_replaces_nothing() {
+    use SkipReason::{Conflict, Newer, Older};
+    let file = |fingerprint: &Fingerprint| Entry { fingerprint: Some(fingerprint.clone()), ..entry("", 10) };
+    let then = local(10, 10);
+    let known = || Row { source: then.clone(), ..row("", "e1") };
+    let (unchanged, theirs) = (entry("e1", 10), entry("e2", 20));
+    let restored = || local(5, 30);
+    let older = Some(Older);
+    // The answers if the content is the known one, is another one, and cannot be determined.
+    type Answers = [Option<SkipReason>; 3];
+    let same = |answer: Option<SkipReason>| [answer.clone(), answer.clone(), answer];
+    let table: [(&str, Fingerprint, &Entry, Row, Answers, Answers); 6] = [
+        (
+            "an older copy",
+            restored(),
+            &unchanged,
+            known(),
+            [None, older.clone(), older.clone()],
+            [Some(Newer), older.clone(), older.clone()],
+        ),
+        (
+            "an older copy, and no digest is known",
+            restored(),
+            &unchanged,
+            Row { digest: None, ..known() },
+            same(older.clone()),
+            same(older.clone()),
+        ),
+        ("a file of the same time", local(10, 30), &unchanged, known(), same(None), same(Some(Newer))),
+        ("a later file", local(20, 30), &unchanged, known(), same(None), same(Some(Newer))),
+        (
+            "the known file has a time in the future",
+            local(25, 30),
+            &unchanged,
+            Row { source: local(1000, 10), ..known() },
+            same(None),
+            same(Some(Newer)),
+        ),
+        (
+            "an older copy, and another writer changed the object",
+            restored(),
+            &theirs,
+            known(),
+            [Some(Newer), Some(Conflict), Some(Conflict)],
+            [None, Some(Conflict), Some(Conflict)],
+        ),
+    ];
+    let answers = |objection| match objection {
+        Objection::ByContent(question) => [question.same, question.different, question.unknown],
+        Objection::Stay(why) => same(Some(why)),
+        _ => same(None),
+    };
+    for (what, now, object, row, uploaded, downloaded) in table {
+        for own in [false, true] {
+            let policy = || {
+                let pairs = Known::default();
+                if own {
+                    pairs.note(&row, Way::Up);
+                }
+                Policy { known: pairs, at_begin: Beginning::default(), behind_links: Noted::default() }
+            };
+            let recorded = (!own).then_some(&row);
+            let before = policy();
+            before.at_begin.take(&file(&now), None, true);
+            for reach in [Reach::OneWay, Reach::TwoWay] {
+                let rule = before.clone().upload(reach, RemoteOverwrite::UnlessTheirs);
+                assert_eq!(answers(rule.objection(&file(&now), Some(object), recorded)), uploaded, "{what} {own}");
+                let always = before.clone().upload(reach, RemoteOverwrite::Always);
+                assert_eq!(answers(always.objection(&file(&now), Some(object), recorded)), same(None), "{what} {own}");
+                // The program of this session restored it.
+                let rule = policy().upload(reach, RemoteOverwrite::UnlessTheirs);
+                let by_program = answers(rule.objection(&file(&now), Some(object), recorded));
+                assert_eq!(by_program[1], None, "{what} {own}");
+            }
+            let reversed = recorded.cloned().map(Row::reversed);
+            let download = policy().download().objection(object, Some(&file(&now)), reversed.as_ref());
+            assert_eq!(answers(download), downloaded, "{what} {own}");
+        }
+    }
+}
+
+#[test]
+fn a_restored_file_stays_the_older_one_when_the_session_touches_it() {
+    use SkipReason::Older;
+    let md5 = |byte| Some(Digest::Md5([byte; 16]));
+    let known = Row { source: local(10, 10), ..row("", "e1") };
+    let file = |fingerprint| Entry { fingerprint: Some(fingerprint), ..entry("", 10) };
+    for (digest, expected) in [
+        // The answers if the content is that of the beginning, is different, and cannot be determined.
+        (md5(7), [Some(Older), None, Some(Older)]),
+        // The restored file has the known content.
+        (md5(1), [None, None, None]),
+        (None, [Some(Older), Some(Older), Some(Older)]),
+    ] {
+        let at_begin = Beginning::default();
+        at_begin.take(&file(local(5, 30)), digest, true);
+        let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
+        let rule = policy.upload(Reach::OneWay, RemoteOverwrite::UnlessTheirs);
+        let found = match rule.objection(&file(local(40, 40)), Some(&entry("e1", 10)), Some(&known)) {
+            Objection::ByContent(question) => [question.same, question.different, question.unknown],
+            Objection::Stay(why) => [Some(why.clone()), Some(why.clone()), Some(why)],
+            _ => [None, None, None],
+        };
+        assert_eq!(found, expected, "{digest:?}");
+    }
+}
