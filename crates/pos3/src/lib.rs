@@ -66,7 +66,7 @@ pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Provider, S3Setti
 pub use seen_file::{Replaced, SeenFile};
 pub use session::{
     ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, Registered,
-    RegistrationKind, RemoteDelete, RemoteOverwrite, ScopeError, Session, SessionBuilder, SessionError,
+    RegistrationKind, RemoteDelete, ScopeError, Session, SessionBuilder, SessionError,
     SessionObserver, Shape, Status, SyncBothOptions, Totals, TransferPlan, UploadOptions, Urgency,
 };
 pub use signal::{Signal, on_each_signal};

@@ -1,11 +1,13 @@
 //! Whose data wins if the two sides of a sync differ: [`Policy`] and [`Conflict`].
 //!
-//! These are the rules of one run between two locations. A session knows more, such as the files from before it began; its
-//! rules are in `session/policy.rs`.
+//! `Policy::add_to` has the rules of one run between two locations. A session knows more, such as the files from before it
+//! began; how it applies a policy is in `session/policy.rs`.
 
 use pos3_core::{ByContent, Deletable, Objection, Overwritable, PendingWrite, Side, SkipReason, SyncOptions};
 
-/// Whose data wins if the two sides of a sync differ; see [`PreparedSync::with_policy`](crate::PreparedSync::with_policy).
+/// Whose data wins if the two sides of a sync differ; see
+/// [`PreparedSync::with_policy`](crate::PreparedSync::with_policy) and
+/// [`UploadOptions::policy`](crate::UploadOptions::policy).
 ///
 /// A sync makes the target like the source. If the target has other writers, that could replace newer data with older data.
 /// The [sync state](crate::PreparedSync::with_state) records what both sides had when they were equal, so it shows which side has
@@ -99,7 +101,8 @@ impl Conflict {
         ByContent { side: Side::Source, digests, same, different, unknown: both }.into()
     }
 
-    fn reason(self, why: SkipReason) -> Option<SkipReason> {
+    /// Returns why a key in conflict is not written, or `None` if the source wins.
+    pub(crate) fn reason(self, why: SkipReason) -> Option<SkipReason> {
         match self {
             Self::Skip => Some(why),
             Self::SourceWins => None,

@@ -47,7 +47,7 @@ pub use error::{ConflictingPair, SessionError};
 pub use left_out::{LeftOut, Link};
 pub use mirror::{Mirror, MirrorBuilder};
 pub use observer::{Registered, RegistrationKind, SessionObserver};
-pub use options::{DownloadOptions, RemoteDelete, RemoteOverwrite, Shape, SyncBothOptions, UploadOptions};
+pub use options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
 pub use plan::TransferPlan;
 pub use scope::ScopeError;
 #[cfg(feature = "blocking")]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use pos3::{Key, Mirror, RemoteOverwrite, Session, SessionError, SkipReason, SyncBothOptions};
+use pos3::{Conflict, Key, Mirror, Policy, Session, SessionError, SkipReason, SyncBothOptions};
 
 use super::{BUCKET, World, upload, write};
 
@@ -121,7 +121,7 @@ async fn the_next_run_leaves_it_too_until_the_file_changes_or_overwriting_is_ask
     };
     assert_eq!(again(upload()).await, (1, "theirs".to_owned()));
     assert_eq!(again(upload()).await, (1, "theirs".to_owned()));
-    assert_eq!(again(upload().with_overwrite(RemoteOverwrite::Always)).await, (0, "ours".to_owned()));
+    assert_eq!(again(upload().with_policy(Policy::SourceWins)).await, (0, "ours".to_owned()));
     world.put("run/model", "theirs again");
     // Nobody knows whether this file or the object is the one to keep, for no session saw it change.
     write(&run, "model", "ours again");
@@ -130,6 +130,10 @@ async fn the_next_run_leaves_it_too_until_the_file_changes_or_overwriting_is_ask
     let error = session.close().await.into_result().unwrap_err();
     assert!(error.to_string().contains("model"), "{error}");
     assert_eq!((world.object("run/model").unwrap(), read(&run, "model")), ("theirs again".into(), "ours again".into()));
+    let file_wins = upload().with_policy(Policy::UnlessTheirs(Conflict::SourceWins));
+    assert_eq!(again(file_wins.clone()).await, (0, "ours again".to_owned()));
+    world.put("run/model", "theirs, unlike ours");
+    assert_eq!(again(file_wins).await, (1, "theirs, unlike ours".to_owned()), "the file did not change");
     // What the program writes while the session runs is its output.
     let session = world.session();
     session.upload(URL, upload()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pos3::{RemoteDelete, RemoteOverwrite, Session, SessionError, Symlinks, UploadOptions};
+use pos3::{Policy, RemoteDelete, Session, SessionError, Symlinks, UploadOptions};
 use serde::Serialize;
 
 use super::transfer::Transfer;
@@ -53,7 +53,7 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
         .with_interval(None)
         .with_symlinks(symlinks)
         .with_delete(if args.delete { RemoteDelete::Extra } else { RemoteDelete::Never })
-        .with_overwrite(RemoteOverwrite::Always)
+        .with_policy(Policy::SourceWins)
         .with_guards(args.guards())
         .with_exclude(&args.session.exclude);
     options.local.clone_from(&args.local);

@@ -7,6 +7,7 @@ use pos3_core::{Filter, Guards};
 use pos3_local::Symlinks;
 
 use super::error::SessionError;
+use crate::policy::{Conflict, Policy};
 
 /// The default interval of background uploads.
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -41,19 +42,6 @@ pub enum Shape {
     /// One file, which the program creates. pos3 creates the directory that contains it. If an empty directory has its
     /// path, pos3 removes it.
     File,
-}
-
-/// Which objects an upload may overwrite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RemoteOverwrite {
-    /// All, with two exceptions. An object stays if another writer has replaced it and its local file has not changed
-    /// since its last transfer; [`Ended::left_to_others`](super::Ended::left_to_others) names those. An object of which
-    /// no earlier state is known is in conflict with a file that existed before the session and differs. In a
-    /// [`sync`](super::Session::sync), it is in conflict with every file that differs.
-    #[default]
-    UnlessTheirs,
-    /// All. The remote location becomes like the directory.
-    Always,
 }
 
 /// Options of [`Session::download`](super::Session::download).
@@ -94,8 +82,17 @@ pub struct UploadOptions {
     pub interval: Option<Duration>,
     /// Which objects may be deleted. Default: [`RemoteDelete::Never`].
     pub delete: RemoteDelete,
-    /// Which objects may be overwritten. Default: [`RemoteOverwrite::UnlessTheirs`].
-    pub overwrite: RemoteOverwrite,
+    /// Whose data wins if a file and its object differ; the source is the local side. Default: [`Policy::UnlessTheirs`]
+    /// with [`Conflict::Skip`].
+    ///
+    /// A session knows more than a single run, so it finds fewer conflicts. A file that the program of the session wrote
+    /// replaces its object, even if another writer has changed it. In a [`sync`](super::Session::sync), it does so only
+    /// if an earlier state of the pair is known. [`Ended::left_to_others`](super::Ended::left_to_others) names the files
+    /// that were skipped because only their objects have changed.
+    ///
+    /// The policy applies to the uploads of a `sync`. Its download always keeps the files of a conflict, and a key that
+    /// another writer has removed is not written again before its file changes.
+    pub policy: Policy,
     /// Limits on deletes. Default: an empty directory deletes nothing, and if there are 20 objects or more, at most
     /// half of them are deleted.
     pub guards: Guards,
@@ -133,7 +130,7 @@ impl Default for UploadOptions {
             symlinks: Symlinks::default(),
             interval: Some(INTERVAL),
             delete: RemoteDelete::default(),
-            overwrite: RemoteOverwrite::default(),
+            policy: Policy::UnlessTheirs(Conflict::Skip),
             guards: Guards::default(),
             sync_on_error: false,
             priority: 0,
@@ -210,8 +207,8 @@ macro_rules! with_upload {
             with_interval($($at.)?interval: impl Into<Option<Duration>>);
             /// Sets which objects may be deleted.
             with_delete($($at.)?delete: RemoteDelete);
-            /// Sets which objects may be overwritten.
-            with_overwrite($($at.)?overwrite: RemoteOverwrite);
+            /// Sets whose data wins if a file and its object differ; see [`UploadOptions::policy`].
+            with_policy($($at.)?policy: Policy);
             /// Sets whether to upload this output even if the session ends by an error or a signal.
             with_sync_on_error($($at.)?sync_on_error: bool);
             /// Sets the priority if time is short; the highest number is uploaded first.

@@ -2,7 +2,8 @@
 //!
 //! Both sides have writers: the local program, and other machines. A transfer must never replace newer data with older
 //! data, and unchanged data is never newer. All these decisions of a session are made here, from one table of the known
-//! states of both sides.
+//! states of both sides. A session knows more than a single run, such as the files from before it began. So it finds out
+//! by rules of its own which side has changed; the [`Policy`] is the same.
 
 use std::time::SystemTime;
 
@@ -10,14 +11,14 @@ use pos3_core::{ByContent, Digest, Entry, Kind, Objection, Overwritable, Pending
 use pos3_local::{last_change, last_modification};
 
 use super::known::{Known, Match, Recorded, Sides, Way};
-use super::options::RemoteOverwrite;
 use super::registration::Registration;
 use super::seen::{Beginning, Noted, Origin};
 use super::unsaved::Unsaved;
+use crate::policy::{Conflict, Policy};
 
-/// The evidence that decides between the two sides of a registration.
+/// The evidence that shows which side of a registration has changed, with the rules that follow from it.
 #[derive(Clone)]
-pub(super) struct Policy {
+pub(super) struct Rules {
     /// The pairs that the session itself knows.
     pub(super) known: Known,
     /// The local files, with their fingerprints, that existed when the session began.
@@ -63,7 +64,7 @@ struct Contents {
     is_complete: bool,
 }
 
-impl Policy {
+impl Rules {
     pub(super) fn new(registration: &Registration) -> Self {
         let (known, evidence) = (registration.memory.known.clone(), &registration.evidence);
         Self { known, at_begin: evidence.at_begin(), behind_links: evidence.behind_links.clone() }
@@ -102,28 +103,20 @@ impl Policy {
     }
 
     /// Returns the rule that decides which objects an upload may write.
-    pub(super) fn upload(self, reach: Reach, overwrite: RemoteOverwrite) -> Overwritable {
+    pub(super) fn upload(self, reach: Reach, policy: Policy) -> Overwritable {
         Overwritable::judged(move |write| {
             let (file, object) = (write.source, write.target);
             if file.kind == Kind::Protected(Protection::Symlink) && object.is_some_and(Entry::has_content) {
                 self.behind_links.note(file.key.as_str());
             }
-            let why = |changed: &Changed, origin: Origin| match (changed, object, reach) {
+            let why = |changed: &Changed, origin: Origin| match (changed, object, policy) {
                 // The file has not changed since its last transfer, so it is not output of the program.
-                (Changed::Remote, None, Reach::TwoWay) => Some(SkipReason::Removed),
-                _ if overwrite == RemoteOverwrite::Always => None,
-                (Changed::Remote, Some(_), _) => Some(SkipReason::Newer),
-                // Data that may be unchanged never replaces the data of another writer.
-                (Changed::Back | Changed::RemoteAndPerhapsLocal(_), Some(_), _) => Some(SkipReason::Conflict),
-                // A file from before the session is not output of this program.
-                (Changed::Both, Some(_), _) if origin == Origin::Before => Some(SkipReason::Conflict),
-                // The program may write a file with any time, for example from an archive.
-                (Changed::LocalToOlder(_), Some(_), _) if origin == Origin::Before => Some(SkipReason::Older),
-                // The times of the two sides decide nothing: `chmod` or `mv` makes any file later than the object.
-                (Changed::Unknown, Some(_), _) if origin == Origin::Before => Some(SkipReason::Later),
-                // The program of this session never had the object, so it did not mean to replace it.
-                (Changed::Unknown, Some(_), Reach::TwoWay) => Some(SkipReason::Later),
-                _ => None,
+                (Changed::Remote, None, _) if reach == Reach::TwoWay => Some(SkipReason::Removed),
+                (_, None, _) | (_, _, Policy::SourceWins) => None,
+                (Changed::Remote, Some(_), Policy::UnlessTheirs(_)) => Some(SkipReason::Newer),
+                (_, Some(_), Policy::UnlessTheirs(conflict)) => {
+                    changed.conflict(origin, reach).and_then(|why| conflict.reason(why))
+                }
             };
             let origin = self.at_begin.origin(file);
             let modified = match origin {
@@ -132,7 +125,7 @@ impl Policy {
             };
             let changed = self.changed(write, file, object, (Way::Up, modified));
             match origin {
-                Origin::Either { digest, .. } if object.is_some() => {
+                Origin::Either { digest, .. } if object.is_some() && policy == Policy::UnlessTheirs(Conflict::Skip) => {
                     let from_before = why(&changed.with_content(digest), Origin::Before);
                     by_origin(
                         objection(changed, Side::Source, |changed| why(changed, Origin::Program)),
@@ -222,6 +215,24 @@ impl Contents {
 }
 
 impl Changed {
+    /// Returns why an existing object and its file are in conflict, or `None` if the file is output of the program, or
+    /// no other writer has changed the object.
+    fn conflict(&self, origin: Origin, reach: Reach) -> Option<SkipReason> {
+        match self {
+            // Data that may be unchanged never replaces the data of another writer.
+            Self::Back | Self::RemoteAndPerhapsLocal(_) => Some(SkipReason::Conflict),
+            // A file from before the session is not output of this program.
+            Self::Both if origin == Origin::Before => Some(SkipReason::Conflict),
+            // The program may write a file with any time, for example from an archive.
+            Self::LocalToOlder(_) if origin == Origin::Before => Some(SkipReason::Older),
+            // The times of the two sides decide nothing: `chmod` or `mv` makes any file later than the object.
+            Self::Unknown if origin == Origin::Before => Some(SkipReason::Later),
+            // The program of this session never had the object, so it did not mean to replace it.
+            Self::Unknown if reach == Reach::TwoWay => Some(SkipReason::Later),
+            _ => None,
+        }
+    }
+
     /// Returns the state if the content of the file has this digest. Without one, it is treated as changed.
     fn with_content(&self, digest: Option<Digest>) -> Self {
         match self {

@@ -21,15 +21,16 @@ use super::inner::Inner;
 use super::known::Way;
 use super::left_out;
 use super::memory::{Held, Warning};
-use super::options::{RemoteDelete, RemoteOverwrite, Shape, UploadOptions, excluding};
+use super::options::{RemoteDelete, Shape, UploadOptions, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
-use super::policy::{Policy, Reach};
+use super::policy::{Reach, Rules};
 use super::progress::{Counting, Watch};
 use super::registration::{Kind, Registration};
 use super::unsaved::{self, Unsaved};
 use crate::error::Error;
 use crate::location::Location;
+use crate::policy::Policy;
 use crate::transfer::{Transfer, found_nothing, planned_nothing};
 
 /// The largest number of conflicting pairs that an error contains.
@@ -55,8 +56,8 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let unsaved = unsaved::below(&inner, &registration, &local_path);
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
-        let policy = Policy::new(&registration);
-        options = options.with_overwritable(policy.download()).with_deletable(Deletable::known());
+        let rules = Rules::new(&registration);
+        options = options.with_overwritable(rules.download()).with_deletable(Deletable::known());
     } else {
         options = keeping_output(options, &registration, &unsaved);
     }
@@ -176,11 +177,11 @@ async fn unless_cancelled<T>(
 
 /// Records the current files and objects if they decide later which objects may be deleted or overwritten.
 pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
-    let Some(UploadOptions { delete, overwrite, .. }) = registration.kind.upload() else { return Ok(()) };
+    let Some(UploadOptions { delete, policy, .. }) = registration.kind.upload() else { return Ok(()) };
     let is_directory = registration.local.is_dir();
     // For a single object, there is nothing else to delete.
     let delete = if is_directory { *delete } else { RemoteDelete::Never };
-    let looks_for_theirs = *overwrite == RemoteOverwrite::UnlessTheirs;
+    let looks_for_theirs = *policy != Policy::SourceWins;
     // If the work has already begun, the files may be output of the program.
     let looks_at_files =
         looks_for_theirs && !registration.begun.load(Ordering::Acquire) && has_files(&registration.local);
@@ -278,7 +279,7 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
 
 /// Prevents a download from changing output that is not known to be stored.
 fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &Unsaved) -> SyncOptions {
-    let overwritable = Policy::new(registration).keeping_output(unsaved.clone());
+    let overwritable = Rules::new(registration).keeping_output(unsaved.clone());
     let overwritable = if unsaved.is_none_known() { overwritable.without_evidence() } else { overwritable };
     let deletable = {
         let unsaved = unsaved.clone();
@@ -291,11 +292,11 @@ fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &U
 
 fn upload_options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
     let options = options(inner, registration)?;
-    let policy = Policy::new(registration);
+    let rules = Rules::new(registration);
     Ok(match &registration.kind {
         Kind::Download(_) => options,
-        Kind::Upload(upload) => options.with_overwritable(policy.upload(Reach::OneWay, upload.overwrite)),
-        Kind::Sync(sync) => options.with_overwritable(policy.upload(Reach::TwoWay, sync.upload.overwrite)),
+        Kind::Upload(upload) => options.with_overwritable(rules.upload(Reach::OneWay, upload.policy)),
+        Kind::Sync(sync) => options.with_overwritable(rules.upload(Reach::TwoWay, sync.upload.policy)),
     })
 }
 

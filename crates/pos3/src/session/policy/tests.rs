@@ -7,6 +7,9 @@ use pos3_core::{Agreement, Fingerprint, Key, Row, RowChange};
 
 use super::*;
 
+/// The default of a session.
+const KEPT: Policy = Policy::UnlessTheirs(Conflict::Skip);
+
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_251_600 + seconds)
 }
@@ -28,33 +31,45 @@ fn decisions(
     (recorded, own): (Option<&Row>, Option<&Row>),
     content: Agreement,
 ) -> [Option<SkipReason>; 3] {
-    let policy = || {
+    let rules = || {
         let known = Known::default();
         own.iter().for_each(|own| known.note(own, Way::Up));
-        Policy { known, at_begin: Beginning::default(), behind_links: Noted::default() }
+        Rules { known, at_begin: Beginning::default(), behind_links: Noted::default() }
     };
-    let answered = |objection| match objection {
-        Objection::Stay(why) => Some(why),
-        Objection::ByContent(question) => match content {
-            Agreement::Same => question.same,
-            Agreement::Different => question.different,
-            Agreement::Unknown => question.unknown,
-        },
-        _ => None,
+    let answered = |objection| {
+        let [same, different, unknown] = answers(objection);
+        match content {
+            Agreement::Same => same,
+            Agreement::Different => different,
+            Agreement::Unknown => unknown,
+        }
     };
     let upload = |reach| {
-        let rule = policy().upload(reach, RemoteOverwrite::UnlessTheirs);
+        let rule = rules().upload(reach, KEPT);
         answered(rule.objection(file, object, recorded))
     };
     let reversed = recorded.cloned().map(Row::reversed);
     let download =
-        object.and_then(|object| answered(policy().download().objection(object, Some(file), reversed.as_ref())));
+        object.and_then(|object| answered(rules().download().objection(object, Some(file), reversed.as_ref())));
     [upload(Reach::TwoWay), download, upload(Reach::OneWay)]
+}
+
+fn same(answer: Option<SkipReason>) -> [Option<SkipReason>; 3] {
+    [answer.clone(), answer.clone(), answer]
+}
+
+/// Returns the answers if the content is the same, is different, and cannot be determined.
+fn answers(objection: Objection) -> [Option<SkipReason>; 3] {
+    match objection {
+        Objection::ByContent(question) => [question.same, question.different, question.unknown],
+        Objection::Stay(why) => same(Some(why)),
+        _ => same(None),
+    }
 }
 
 #[test]
 fn the_side_that_somebody_changed_wins() {
-    use SkipReason::{Conflict, Later, Newer, Removed};
+    use SkipReason::{Conflict as Both, Later, Newer, Removed};
     let (f1, f2, e1, e2) = (entry("f1", 10), entry("f2", 10), entry("e1", 10), entry("e2", 10));
     let (early, late) = (entry("e2", 5), entry("e2", 20));
     let known = || Some(row("f1", "e1"));
@@ -79,7 +94,7 @@ fn the_side_that_somebody_changed_wins() {
             [Some(Newer), None, Some(Newer)],
         ),
         ("the file was changed", &f2, Some(&e1), known(), none(), [None, Some(Newer), None]),
-        ("both were changed", &f2, Some(&e2), known(), none(), [None, Some(Conflict), None]),
+        ("both were changed", &f2, Some(&e2), known(), none(), [None, Some(Both), None]),
         ("nothing is known, the file is later", &f1, Some(&early), none(), none(), [Some(Later), Some(Later), None]),
         ("nothing is known, the object is later", &f1, Some(&late), none(), none(), [Some(Later), Some(Later), None]),
         ("nothing is known, the times do not tell", &f1, Some(&e1), none(), none(), [Some(Later), Some(Later), None]),
@@ -96,14 +111,14 @@ fn the_side_that_somebody_changed_wins() {
 
 #[test]
 fn a_file_with_another_fingerprint_and_the_same_content_has_not_changed() {
-    use SkipReason::{Conflict, Newer, Removed};
+    use SkipReason::{Conflict as Both, Newer, Removed};
     let (touched, theirs) = (entry("f2", 20), entry("e2", 20));
     let opaque = |file: &str| Row { digest: None, ..row(file, "e1") };
     let other = Row { digest: Some(Digest::Md5([2; 16])), ..row("f0", "e0") };
     let longer = Row { source: Fingerprint::tagged(0xff, &[9; 32]), ..row("f1", "e1") };
     let unchanged = [Some(Newer), None, Some(Newer)];
-    let changed = [None, Some(Conflict), None];
-    let unclear = [Some(Conflict), Some(Conflict), Some(Conflict)];
+    let changed = [None, Some(Both), None];
+    let unclear = [Some(Both), Some(Both), Some(Both)];
     let table = [
         ("the same content", Some(&theirs), (Some(row("f1", "e1")), None), Agreement::Same, unchanged.clone()),
         (
@@ -139,21 +154,21 @@ fn a_file_with_another_fingerprint_and_the_same_content_has_not_changed() {
 fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("f1", 10), None, false);
-    let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
+    let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
     let later = Objection::Stay(SkipReason::Later);
     for reach in [Reach::OneWay, Reach::TwoWay] {
-        let rule = |overwrite| policy.clone().upload(reach, overwrite);
+        let rule = |policy| rules.clone().upload(reach, policy);
         // The object is later, as old, and older.
         for age in [20, 10, 5] {
             let (file, object) = (entry("f1", 10), entry("e1", age));
-            let usual = rule(RemoteOverwrite::UnlessTheirs);
+            let usual = rule(KEPT);
             assert_eq!(usual.objection(&file, Some(&object), None), later, "{reach:?} {age}");
             assert_eq!(usual.objection(&file, None, None), Objection::None, "{reach:?}");
-            let always = rule(RemoteOverwrite::Always).objection(&file, Some(&object), None);
+            let always = rule(Policy::SourceWins).objection(&file, Some(&object), None);
             assert_eq!(always, Objection::None, "{reach:?} {age}");
         }
     }
-    let made = policy.upload(Reach::OneWay, RemoteOverwrite::UnlessTheirs);
+    let made = rules.upload(Reach::OneWay, KEPT);
     assert_eq!(made.objection(&entry("f2", 10), Some(&entry("e1", 20)), None), Objection::None);
 }
 
@@ -161,7 +176,7 @@ fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replace
 fn a_file_that_was_here_before_the_session_replaces_no_object_that_changed_since_both_were_equal() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("f2", 10), None, false);
-    let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
+    let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
     let known = row("f1", "e1");
     for (file, object, expected) in [
         ("f2", Some("e2"), Some(SkipReason::Conflict)),
@@ -172,44 +187,34 @@ fn a_file_that_was_here_before_the_session_replaces_no_object_that_changed_since
     ] {
         let (file, object) = (entry(file, 10), object.map(|object| entry(object, 20)));
         for reach in [Reach::OneWay, Reach::TwoWay] {
-            let answer = |overwrite| match policy.clone().upload(reach, overwrite).objection(
-                &file,
-                object.as_ref(),
-                Some(&known),
-            ) {
-                Objection::ByContent(question) => question.different,
-                Objection::Stay(why) => Some(why),
-                _ => None,
+            let answer = |policy| {
+                answers(rules.clone().upload(reach, policy).objection(&file, object.as_ref(), Some(&known)))[1].clone()
             };
-            assert_eq!(answer(RemoteOverwrite::UnlessTheirs), expected, "{file:?} {object:?}");
-            assert_eq!(answer(RemoteOverwrite::Always), None);
+            assert_eq!(answer(KEPT), expected, "{file:?} {object:?}");
+            assert_eq!(answer(Policy::SourceWins), None);
         }
     }
 }
 
 #[test]
 fn the_content_of_a_leftover_decides_whether_the_program_wrote_it() {
-    use SkipReason::{Conflict, Later};
+    use SkipReason::{Conflict as Both, Later};
     let digest = Digest::Md5([7; 16]);
     let known = row("f1", "e1");
     for (digest, row, age, expected) in [
         // The answers if the content is the same, is different, and cannot be determined.
         (Some(digest), None, 20, [Some(Later), None, Some(Later)]),
         (Some(digest), None, 5, [Some(Later), None, Some(Later)]),
-        (Some(digest), Some(&known), 20, [Some(Conflict), None, Some(Conflict)]),
+        (Some(digest), Some(&known), 20, [Some(Both), None, Some(Both)]),
         (None, None, 20, [Some(Later), Some(Later), Some(Later)]),
-        (None, Some(&known), 20, [Some(Conflict), Some(Conflict), Some(Conflict)]),
+        (None, Some(&known), 20, [Some(Both), Some(Both), Some(Both)]),
     ] {
         let at_begin = Beginning::default();
         at_begin.take(&entry("f2", 10), digest, true);
-        let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
+        let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
         // `chmod` gives the file another fingerprint and a later time.
-        let rule = policy.upload(Reach::OneWay, RemoteOverwrite::UnlessTheirs);
-        let found = match rule.objection(&entry("f3", 30), Some(&entry("e2", age)), row) {
-            Objection::ByContent(question) => [question.same, question.different, question.unknown],
-            Objection::Stay(why) => [Some(why.clone()), Some(why.clone()), Some(why)],
-            _ => [None, None, None],
-        };
+        let rule = rules.upload(Reach::OneWay, KEPT);
+        let found = answers(rule.objection(&entry("f3", 30), Some(&entry("e2", age)), row));
         assert_eq!(found, expected, "{digest:?} {row:?} {age}");
     }
 }
@@ -217,9 +222,53 @@ fn the_content_of_a_leftover_decides_whether_the_program_wrote_it() {
 #[test]
 fn objects_are_written_over_where_that_was_asked_for() {
     let (file, object) = (entry("f1", 10), entry("e2", 20));
-    let policy = Policy { known: Known::default(), at_begin: Beginning::default(), behind_links: Noted::default() };
-    let rule = policy.upload(Reach::OneWay, RemoteOverwrite::Always);
+    let rules = Rules { known: Known::default(), at_begin: Beginning::default(), behind_links: Noted::default() };
+    let rule = rules.upload(Reach::OneWay, Policy::SourceWins);
     assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
+}
+
+#[test]
+fn the_file_wins_every_conflict_where_that_was_asked_for_and_nothing_else() {
+    use SkipReason::{Conflict as Both, Later, Newer};
+    let at_begin = Beginning::default();
+    at_begin.take(&entry("before", 10), None, false);
+    at_begin.take(&entry("leftover", 10), Some(Digest::Md5([7; 16])), true);
+    let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
+    let (known, opaque) = (row("f1", "e1"), Row { digest: None, ..row("f1", "e1") });
+    let stored = row("before", "e1");
+    for (what, file, object, row, skips, wins) in [
+        // The answers if the content is the same, is different, and cannot be determined.
+        ("only the object changed", "before", Some("e2"), Some(&stored), same(Some(Newer)), same(Some(Newer))),
+        (
+            "both changed, before the session",
+            "before",
+            Some("e2"),
+            Some(&known),
+            [Some(Newer), Some(Both), Some(Both)],
+            [Some(Newer), None, None],
+        ),
+        (
+            "the same, and touched since",
+            "touched",
+            Some("e2"),
+            Some(&known),
+            [Some(Both), None, Some(Both)],
+            [Some(Newer), None, None],
+        ),
+        ("nothing is known", "before", Some("e2"), None, same(Some(Later)), same(None)),
+        ("only the file changed", "before", Some("e1"), Some(&known), same(None), same(None)),
+        ("the object was removed and the file changed", "before", None, Some(&opaque), same(None), same(None)),
+    ] {
+        let (file, object) = (entry(file, 10), object.map(|object| entry(object, 20)));
+        for reach in [Reach::OneWay, Reach::TwoWay] {
+            let found = |conflict| {
+                let rule = rules.clone().upload(reach, Policy::UnlessTheirs(conflict));
+                answers(rule.objection(&file, object.as_ref(), row))
+            };
+            assert_eq!(found(Conflict::Skip), skips, "{what}, {reach:?}");
+            assert_eq!(found(Conflict::SourceWins), wins, "{what}, {reach:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -257,7 +306,6 @@ fn a_file_that_was_replaced_by_an_older_one_before_the_session_replaces_nothing(
     let older = Some(Older);
     // The answers if the content is the known one, is another one, and cannot be determined.
     type Answers = [Option<SkipReason>; 3];
-    let same = |answer: Option<SkipReason>| [answer.clone(), answer.clone(), answer];
     let table: [(&str, Fingerprint, &Entry, Row, Answers, Answers); 6] = [
         (
             "an older copy",
@@ -294,35 +342,30 @@ fn a_file_that_was_replaced_by_an_older_one_before_the_session_replaces_nothing(
             [None, Some(Conflict), Some(Conflict)],
         ),
     ];
-    let answers = |objection| match objection {
-        Objection::ByContent(question) => [question.same, question.different, question.unknown],
-        Objection::Stay(why) => same(Some(why)),
-        _ => same(None),
-    };
     for (what, now, object, row, uploaded, downloaded) in table {
         for own in [false, true] {
-            let policy = || {
+            let rules = || {
                 let pairs = Known::default();
                 if own {
                     pairs.note(&row, Way::Up);
                 }
-                Policy { known: pairs, at_begin: Beginning::default(), behind_links: Noted::default() }
+                Rules { known: pairs, at_begin: Beginning::default(), behind_links: Noted::default() }
             };
             let recorded = (!own).then_some(&row);
-            let before = policy();
+            let before = rules();
             before.at_begin.take(&file(&now), None, true);
             for reach in [Reach::OneWay, Reach::TwoWay] {
-                let rule = before.clone().upload(reach, RemoteOverwrite::UnlessTheirs);
+                let rule = before.clone().upload(reach, KEPT);
                 assert_eq!(answers(rule.objection(&file(&now), Some(object), recorded)), uploaded, "{what} {own}");
-                let always = before.clone().upload(reach, RemoteOverwrite::Always);
+                let always = before.clone().upload(reach, Policy::SourceWins);
                 assert_eq!(answers(always.objection(&file(&now), Some(object), recorded)), same(None), "{what} {own}");
                 // The program of this session restored it.
-                let rule = policy().upload(reach, RemoteOverwrite::UnlessTheirs);
+                let rule = rules().upload(reach, KEPT);
                 let by_program = answers(rule.objection(&file(&now), Some(object), recorded));
                 assert_eq!(by_program[1], None, "{what} {own}");
             }
             let reversed = recorded.cloned().map(Row::reversed);
-            let download = policy().download().objection(object, Some(&file(&now)), reversed.as_ref());
+            let download = rules().download().objection(object, Some(&file(&now)), reversed.as_ref());
             assert_eq!(answers(download), downloaded, "{what} {own}");
         }
     }
@@ -343,13 +386,9 @@ fn a_restored_file_stays_the_older_one_when_the_session_touches_it() {
     ] {
         let at_begin = Beginning::default();
         at_begin.take(&file(local(5, 30)), digest, true);
-        let policy = Policy { known: Known::default(), at_begin, behind_links: Noted::default() };
-        let rule = policy.upload(Reach::OneWay, RemoteOverwrite::UnlessTheirs);
-        let found = match rule.objection(&file(local(40, 40)), Some(&entry("e1", 10)), Some(&known)) {
-            Objection::ByContent(question) => [question.same, question.different, question.unknown],
-            Objection::Stay(why) => [Some(why.clone()), Some(why.clone()), Some(why)],
-            _ => [None, None, None],
-        };
+        let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
+        let rule = rules.upload(Reach::OneWay, KEPT);
+        let found = answers(rule.objection(&file(local(40, 40)), Some(&entry("e1", 10)), Some(&known)));
         assert_eq!(found, expected, "{digest:?}");
     }
 }
