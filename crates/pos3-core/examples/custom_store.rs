@@ -15,8 +15,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use pos3_core::{
     Backend, Capabilities, Content, DeleteKey, Download, Entry, EntryStream, ErrorKind, Fingerprint, GetOptions, Key,
-    ListOptions, MemoryStore, Operation, PutOptions, RemoteStore, RemoteStoreExt, Result, StoreError, Stored, SyncJob,
-    SyncOptions, Tree, Unfinished, Usage,
+    ListOptions, MemoryStore, Operation, PutOptions, Reads, RemoteStore, RemoteStoreExt, Result, StoreError, Stored,
+    SyncJob, SyncOptions, Tree, Unfinished, Usage,
 };
 
 /// Objects in a hash map.
@@ -35,9 +35,10 @@ impl HashStore {
 
 #[async_trait]
 impl RemoteStore for HashStore {
-    /// Unordered listings, no conditional puts, cheap reads: the engine sorts, and relies on nothing else.
+    /// Unordered listings, no conditional puts, reads without requests: the engine sorts, and relies on nothing else. The
+    /// namespace is flat by default, so `a` and `a/x` can both be objects.
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().with_ordered(false).with_local_reads(true).with_conditional_delete(true)
+        Capabilities::new().with_ordered(false).with_reads(Reads::Local).with_conditional_delete(true)
     }
 
     fn backend(&self, key: &Key) -> Option<Backend<'_>> {

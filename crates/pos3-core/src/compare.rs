@@ -8,7 +8,7 @@ mod contents;
 use crate::entry::{Digest, Entry};
 use crate::evidence::{Change, Proof};
 use crate::manifest::Row;
-use crate::store::Capabilities;
+use crate::store::{Capabilities, Reads};
 
 pub(crate) use contents::{Compared, Reading, Sameness, Unread, same_content};
 
@@ -142,7 +142,7 @@ fn times_prove_equality(source: Subject<'_>, target: Subject<'_>) -> bool {
 fn by_digest(source: Subject<'_>, target: Subject<'_>, digests: (Option<Digest>, Option<Digest>)) -> Verdict {
     match digests {
         (Some(a), Some(b)) if a == b => Verdict::Same(Proof::Digest),
-        _ if source.store.local_reads || target.store.local_reads => Verdict::NeedsDigest,
+        _ if [source, target].iter().any(|side| side.store.reads == Reads::Local) => Verdict::NeedsDigest,
         _ => Verdict::NeedsChecksum,
     }
 }
@@ -172,7 +172,7 @@ mod tests {
         use Change::{Always, Modified, Size};
         use Verdict::{Changed, NeedsChecksum, NeedsContent, NeedsDigest};
         let same = Verdict::Same;
-        let disk = Capabilities::new().with_keeps_modified(true).with_local_reads(true);
+        let disk = Capabilities::new().with_keeps_modified(true).with_reads(Reads::Local);
         let s3 = Capabilities::new();
         let (up, down, across) = ((&disk, &s3), (&s3, &disk), (&s3, &s3));
         let table = [
@@ -212,7 +212,7 @@ mod tests {
         use Change::Content;
         use Verdict::{Changed, NeedsDigest};
         let same = Verdict::Same;
-        let disk = Capabilities::new().with_keeps_modified(true).with_local_reads(true);
+        let disk = Capabilities::new().with_keeps_modified(true).with_reads(Reads::Local);
         let s3 = Capabilities::new();
         let row = |digest| Row { key: "k".into(), source: "f".into(), target: "e".into(), digest };
         let (known, opaque) = (row(Some(A)), row(None));

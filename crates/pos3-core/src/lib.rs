@@ -87,7 +87,7 @@ pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{
     Backend, Budget, ByteStream, Capabilities, Content, ContentFacts, DeleteKey, Download, EntryStream, Expect,
-    GetOptions, KeyRule, ListOptions, Meter, OTHER_DIGEST, Opened, Pace, PutOptions, PutWitness, RemoteStore,
+    GetOptions, ListOptions, Meter, Namespace, OTHER_DIGEST, Opened, Pace, PutOptions, PutWitness, Reads, RemoteStore,
     RemoteStoreExt, Reservation, Result, Seen, Slot, Stored, Usage, collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;

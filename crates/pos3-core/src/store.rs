@@ -34,7 +34,7 @@ use crate::key::Key;
 
 pub use backend::Backend;
 pub use budget::{Budget, Reservation, Slot};
-pub use capabilities::{Capabilities, KeyRule};
+pub use capabilities::{Capabilities, Namespace, Reads};
 pub use content::{Content, Meter, OTHER_DIGEST, collect_exactly};
 pub use delete::{DeleteKey, Seen};
 pub use ext::RemoteStoreExt;
@@ -111,7 +111,7 @@ impl Debug for Download {
 /// * `copy_keeps_content`: a copy has the same content (where [`Capabilities::server_copy`] is true).
 /// * `copy_through_a_wrapper_stays_inside_the_store`: content of this store is put into this store without being read,
 ///   also if both are used through a wrapper (where [`Capabilities::server_copy`] is true).
-/// * `keys_round_trip`: every listed key can be read, replaced and deleted, for all keys that the store's [`KeyRule`]
+/// * `keys_round_trip`: every listed key can be read, replaced and deleted, for all keys that the store's [`Namespace`]
 ///   allows.
 /// * `bad_key_hurts_only_itself`: a key that the store cannot store is refused with `InvalidKey`, and nothing else happens.
 /// * `unfinished_puts_can_be_abandoned`: after `abandon`, `unfinished` no longer returns the put. What a failed put leaves

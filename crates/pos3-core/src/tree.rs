@@ -9,7 +9,7 @@ use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
 use crate::hash::comparable;
 use crate::key::Key;
-use crate::store::{Content, EntryStream, ListOptions, RemoteStore, Result};
+use crate::store::{Content, EntryStream, ListOptions, Reads, RemoteStore, Result};
 
 /// One side of a sync: a store and either everything below a prefix, or one object. The engine uses keys relative to
 /// it.
@@ -51,9 +51,9 @@ impl Tree {
         &self.store
     }
 
-    /// Returns true if the content can be read without a request.
+    /// Returns true if the content is on this machine ([`Reads::Local`]).
     pub fn is_local(&self) -> bool {
-        self.store.capabilities().local_reads
+        self.store.capabilities().reads == Reads::Local
     }
 
     /// Returns the prefix that is put before every key. It is empty for a tree of one object.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pos3_core::conformance::{Model, Participant, RelistedStore, Subject};
-use pos3_core::{KeyRule, MemoryStore, Plan};
+use pos3_core::{MemoryStore, Namespace, Plan};
 
 fn memory() -> Participant {
     Participant::new(Subject::new(Arc::new(MemoryStore::new())))
@@ -19,7 +19,7 @@ pos3_core::model!(memory_to_unordered, 64, || (memory(), unordered()));
 pos3_core::model!(unordered_to_memory, 64, || (unordered(), memory()));
 
 /// Returns a plan of which every action is in a temporary file.
-fn spilled(plan: &Plan, _rule: KeyRule) -> Plan {
+fn spilled(plan: &Plan, _rule: Namespace) -> Plan {
     let mut spilled = Plan::with_memory(0);
     plan.actions().for_each(|action| spilled.push(&action.unwrap()).unwrap());
     assert!(spilled.actions().map(Result::unwrap).eq(plan.actions().map(Result::unwrap)));

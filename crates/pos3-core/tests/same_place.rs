@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use pos3_core::{
     Backend, Capabilities, Content, DeleteKey, Deletion, Download, Entry, EntryStream, GetOptions, Guards, Key,
-    ListOptions, MaxDelete, MemoryStore, PutOptions, Refusal, RemoteStore, RemoteStoreExt, Report, Result, Stop,
+    ListOptions, MaxDelete, MemoryStore, PutOptions, Reads, Refusal, RemoteStore, RemoteStoreExt, Report, Result, Stop,
     Stored, SyncJob, SyncOptions, Tree, Unfinished, Usage,
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Gateway(pub(crate) Arc<MemoryStore>);
 #[async_trait]
 impl RemoteStore for Gateway {
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities().with_local_reads(false).with_keeps_modified(false)
+        self.0.capabilities().with_reads(Reads::Remote).with_keeps_modified(false)
     }
     fn backend(&self, _: &Key) -> Option<Backend<'_>> {
         None
@@ -142,7 +142,7 @@ impl Directory {
 #[async_trait]
 impl RemoteStore for Directory {
     fn capabilities(&self) -> Capabilities {
-        self.within.0.capabilities().with_local_reads(true)
+        self.within.0.capabilities().with_reads(Reads::Local)
     }
     fn backend(&self, _: &Key) -> Option<Backend<'_>> {
         None

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use pos3_core::{
     Action, Backend, Capabilities, Content, Deletable, DeleteKey, Deletion, Download, Entry, EntryStream, ErrorKind,
-    FailureKind, Filter, GetOptions, Key, KeyRule, ListOptions, Manifest, MemoryManifest, MemoryStore, Operation,
-    Overwritable, Preconditions, Protection, PutOptions, RemoteStore, RemoteStoreExt, Result, Side, SkipReason, Stored,
-    SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
+    FailureKind, Filter, GetOptions, Key, ListOptions, Manifest, MemoryManifest, MemoryStore, Namespace, Operation,
+    Overwritable, Preconditions, Protection, PutOptions, Reads, RemoteStore, RemoteStoreExt, Result, Side, SkipReason,
+    Stored, SyncJob, SyncOptions, Tree, Unfinished, Usage, Verify,
 };
 
 /// What happens right before the nth read or write of a store (from 1).
@@ -31,13 +31,18 @@ impl Told {
 
     /// Like a disk: names are paths, reading is cheap, and nothing is hashed in a listing.
     fn disk() -> Self {
-        let capabilities = MemoryStore::new().capabilities().with_keys(KeyRule::FilePath);
+        let capabilities = MemoryStore::new().capabilities().with_namespace(Namespace::Hierarchical);
         Self { digests: false, ..Self::new(capabilities) }
     }
 
     /// Like a bucket: reading costs requests, times are its own.
     fn bucket() -> Self {
-        Self::new(MemoryStore::new().capabilities().with_local_reads(false).with_keeps_modified(false))
+        Self::new(MemoryStore::new().capabilities().with_reads(Reads::Remote).with_keeps_modified(false))
+    }
+
+    /// Like a server with directories: names are paths, and reading costs requests.
+    fn file_server() -> Self {
+        Self::new(Self::bucket().capabilities.with_namespace(Namespace::Hierarchical))
     }
 
     fn without_digests(mut self) -> Self {
@@ -498,4 +503,20 @@ async fn a_policy_can_keep_a_removed_key_from_being_created_again() {
         "reported, and no failure"
     );
     assert_eq!((read(&bucket, "kept").await, read(&bucket, "new").await.as_deref()), (None, Some("1")));
+}
+
+#[tokio::test]
+async fn directories_are_looked_up_where_there_are_any_however_they_are_read() {
+    let looked_up = async |source: Told, target: Told| {
+        let content = [("d/x", "1")];
+        let (source, target) = (filled(source, &content).await, filled(target, &content).await);
+        let before = source.inner.usage().get("head");
+        job(&source, &target, SyncOptions::default()).explain(&Key::from("d/x")).await.unwrap();
+        source.inner.usage().get("head") - before
+    };
+    let in_memory = || Told::new(MemoryStore::new().capabilities());
+    assert_eq!(looked_up(in_memory(), Told::bucket()).await, 1, "d/x");
+    assert_eq!(looked_up(in_memory(), Told::file_server()).await, 2, "d and d/x");
+    assert_eq!(looked_up(Told::file_server(), Told::bucket()).await, 4, "d, d/, d/x and d/x/");
+    assert_eq!(looked_up(Told::disk(), Told::bucket()).await, 4, "the same on a disk");
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pos3_core::{
-    Backend, Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, KeyRule, ListOptions,
-    Operation, PutOptions, RemoteStore, Result, Stored, Unfinished, Usage,
+    Backend, Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, ListOptions, Namespace,
+    Operation, PutOptions, Reads, RemoteStore, Result, Stored, Unfinished, Usage,
 };
 
 use crate::blocking::blocking;
@@ -114,8 +114,8 @@ impl RemoteStore for LocalStore {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new()
             .with_ordered(true)
-            .with_keys(KeyRule::FilePath)
-            .with_local_reads(true)
+            .with_namespace(Namespace::Hierarchical)
+            .with_reads(Reads::Local)
             .with_conditional_delete(true)
             .with_conditional_put(true)
             .with_server_copy(true)

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt;
 use pos3_core::{
     Backend, Capabilities, Checksummer, Content, DeleteKey, Download, EntryStream, ErrorKind, GetOptions, MemoryStore,
-    Operation, PutOptions, Result, StoreError, Stored, Unfinished, Usage,
+    Operation, PutOptions, Reads, Result, StoreError, Stored, Unfinished, Usage,
 };
 
 /// What happens to the reads after the first few.
@@ -103,7 +103,7 @@ impl std::fmt::Display for Origin {
 #[async_trait::async_trait]
 impl RemoteStore for Origin {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities().with_local_reads(false)
+        self.inner.capabilities().with_reads(Reads::Remote)
     }
 
     /// Its reads are counted and spoiled, so all content is read through it.

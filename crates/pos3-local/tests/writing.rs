@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use pos3_core::conformance::FaultStore;
-use pos3_core::{Budget, Content, DeleteKey, ErrorKind, Expect, GetOptions, Journal, MemoryStore, PutOptions};
+use pos3_core::{Budget, Content, DeleteKey, ErrorKind, Expect, GetOptions, Journal, MemoryStore, PutOptions, Reads};
 
 const LARGE: usize = (20 << 20) + 3;
 
@@ -297,7 +297,7 @@ struct Remote(MemoryStore);
 struct Stalling(MemoryStore);
 
 macro_rules! forward {
-    ($store:ident, $local:literal, $get:expr) => {
+    ($store:ident, $reads:expr, $get:expr) => {
         impl std::fmt::Display for $store {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
@@ -307,7 +307,7 @@ macro_rules! forward {
         #[async_trait::async_trait]
         impl RemoteStore for $store {
             fn capabilities(&self) -> pos3_core::Capabilities {
-                self.0.capabilities().with_local_reads($local)
+                self.0.capabilities().with_reads($reads)
             }
             fn backend(&self, _: &Key) -> Option<pos3_core::Backend<'_>> {
                 None
@@ -349,5 +349,8 @@ macro_rules! forward {
     };
 }
 
-forward!(Remote, false, |download| download);
-forward!(Stalling, false, |download| pos3_core::Download { body: Box::pin(futures::stream::pending()), ..download });
+forward!(Remote, Reads::Remote, |download| download);
+forward!(Stalling, Reads::Remote, |download| pos3_core::Download {
+    body: Box::pin(futures::stream::pending()),
+    ..download
+});

@@ -66,8 +66,8 @@ pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Provider, S3Setti
 pub use seen_file::{Replaced, SeenFile};
 pub use session::{
     ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, Registered,
-    RegistrationKind, RemoteDelete, ScopeError, Session, SessionBuilder, SessionError,
-    SessionObserver, Shape, Status, SyncBothOptions, Totals, TransferPlan, UploadOptions, Urgency,
+    RegistrationKind, RemoteDelete, ScopeError, Session, SessionBuilder, SessionError, SessionObserver, Shape, Status,
+    SyncBothOptions, Totals, TransferPlan, UploadOptions, Urgency,
 };
 pub use signal::{Signal, on_each_signal};
 pub use small_file::{read_small, read_small_text};
@@ -79,7 +79,7 @@ pub use pos3_core::{
     Action, Archived, Availability, Budget, CancellationToken, Capabilities, Change, Checksum, Compare, Deletion,
     Digest, Doubts, Effect, Entry, ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind, Failures, Filter,
     FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule, Fingerprint, Guards, HiddenEntries, Incomplete,
-    Journal, Key, KeyRule, Kind, Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, NotBegun,
+    Journal, Key, Kind, Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, Namespace, NotBegun,
     OTHER_DIGEST, Observer, Operation, OtherShapes, Outcome, Plan, PlanCounts, Preconditions, Proof, Protection,
     Refusal, RemoteStore, Report, Row, RowChange, Side, SkipEffect, SkipReason, Skips, Sorted, Sorter, Spill,
     SpillError, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Url, Usage, Verify, WithheldDeletes,

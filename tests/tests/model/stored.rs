@@ -1,6 +1,6 @@
 //! Plans that went through a file do what they would have done.
 
-use pos3::{KeyRule, Plan, PlanHeader, PlanReader, Registry, Shard};
+use pos3::{Namespace, Plan, PlanHeader, PlanReader, Registry, Shard};
 use pos3_core::Deletion;
 use pos3_core::conformance::Model;
 
@@ -8,13 +8,13 @@ use super::pair;
 use super::stores::{local, memory, s3};
 
 /// Returns a plan as a file gives it back.
-fn through_a_file(plan: &Plan, rule: KeyRule) -> Plan {
+fn through_a_file(plan: &Plan, namespace: Namespace) -> Plan {
     let place = "memory://anywhere".parse().unwrap();
     let header = PlanHeader::new(&Registry::default(), &place, &place, plan).unwrap().with_deletion(Deletion::Extra);
     let mut file = Vec::new();
     pos3::write_plan(&mut file, &header, plan).unwrap();
     let reader = PlanReader::open(&file[..]).unwrap();
-    let read = reader.plan(rule, Shard::default()).unwrap();
+    let read = reader.plan(namespace, Shard::default()).unwrap();
     assert!(read.actions().map(Result::unwrap).eq(plan.actions().map(Result::unwrap)));
     assert_eq!((&read.warnings, read.counts()), (&plan.warnings, plan.counts()));
     read

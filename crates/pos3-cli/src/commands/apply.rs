@@ -66,7 +66,7 @@ async fn perform(
         return Ok(Outcome::of_plan(Err(Stop::Cancelled)));
     };
     let sync = sync?.with_cancel(signals.cancel());
-    let plan = reader.plan(sync.target_capabilities().keys, args.shard);
+    let plan = reader.plan(sync.target_capabilities().namespace, args.shard);
     let plan = plan.map_err(|error| CommandError::of_rejected_plan(&args.plan, &error))?;
     if args.dry_run {
         return Ok(Outcome::of_plan(Ok(plan)));

@@ -9,7 +9,7 @@ use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, Operation};
 use crate::key::Key;
 use crate::store::{
-    Content, DeleteKey, Expect, GetOptions, KeyRule, ListOptions, PutOptions, RemoteStore, RemoteStoreExt,
+    Content, DeleteKey, Expect, GetOptions, ListOptions, Namespace, PutOptions, RemoteStore, RemoteStoreExt,
     collect_exactly,
 };
 
@@ -285,53 +285,55 @@ pub async fn copy_through_a_wrapper_stays_inside_the_store(subject: &Subject) {
 
 /// A listed key can be read, replaced and deleted, for every key that the store admits.
 pub async fn keys_round_trip(subject: &Subject) {
-    let rule = subject.store.capabilities().keys;
+    let namespace = subject.store.capabilities().namespace;
     let longest = "x".repeat(1024 - subject.prefix.len());
     let mut admitted: Vec<&str> = subject.odd_keys();
     admitted.extend(subject.takes(LONGEST_KEY).then_some(longest.as_str()));
-    admitted.retain(|name| admits(rule, name));
+    admitted.retain(|name| admits(namespace, name));
     admitted.sort_unstable();
     for name in &admitted {
-        let content = if rule == KeyRule::FilePath && name.ends_with('/') { "" } else { name };
+        let content = if namespace == Namespace::Hierarchical && name.ends_with('/') { "" } else { name };
         write(subject, name, content.as_bytes().to_vec()).await;
     }
     let mut listed = names(subject, "", ListOptions::default()).await;
     listed.sort_unstable();
     // On a disk, a directory with contents is not a placeholder.
-    admitted.retain(|name| rule == KeyRule::Any || !name.ends_with('/') || listed.iter().any(|listed| listed == name));
+    admitted.retain(|name| {
+        namespace == Namespace::Flat || !name.ends_with('/') || listed.iter().any(|listed| listed == name)
+    });
     assert_eq!(listed, admitted);
     for name in &admitted {
         let key = subject.key(name);
-        if rule == KeyRule::Any || !key.is_marker() {
+        if namespace == Namespace::Flat || !key.is_marker() {
             assert_eq!(subject.store.read(&key).await.unwrap(), name.as_bytes(), "{name:?}");
         }
     }
     for (index, name) in admitted.iter().enumerate() {
         subject.store.remove(&subject.key(name)).await.unwrap();
         let mut left = names(subject, "", ListOptions::default()).await;
-        left.retain(|name| rule == KeyRule::Any || !name.ends_with('/'));
+        left.retain(|name| namespace == Namespace::Flat || !name.ends_with('/'));
         let mut expected = admitted[index + 1..].to_vec();
-        expected.retain(|name| rule == KeyRule::Any || !name.ends_with('/'));
+        expected.retain(|name| namespace == Namespace::Flat || !name.ends_with('/'));
         left.sort_unstable();
         assert_eq!(left, expected, "after deleting {name:?}");
     }
 }
 
 /// A disk cannot store `dir` together with `dir/`, keys that are not paths, or very long names.
-fn admits(rule: KeyRule, name: &str) -> bool {
-    rule == KeyRule::Any || (name != "dir" && Key::from(name).check_path().is_ok())
+fn admits(namespace: Namespace, name: &str) -> bool {
+    namespace == Namespace::Flat || (name != "dir" && Key::from(name).check_path().is_ok())
 }
 
 /// If a store cannot store a key, only that put is refused.
 pub async fn bad_key_hurts_only_itself(subject: &Subject) {
     write(subject, "good", "x").await;
     let too_long = "y".repeat(5000);
-    let rule = subject.store.capabilities().keys;
+    let namespace = subject.store.capabilities().namespace;
     let mut refused: Vec<&str> = subject.odd_keys();
     refused.push(&too_long);
-    refused.retain(|name| match rule {
-        KeyRule::Any => *name == too_long,
-        KeyRule::FilePath => Key::from(*name).check_path().is_err(),
+    refused.retain(|name| match namespace {
+        Namespace::Flat => *name == too_long,
+        Namespace::Hierarchical => Key::from(*name).check_path().is_err(),
     });
     for name in refused {
         match subject.store.write(&subject.key(name), "x".into()).await {

@@ -20,7 +20,7 @@ use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 pub use participant::{Consequence, Participant, Trouble};
 
 use crate::plan::Plan;
-use crate::store::KeyRule;
+use crate::store::Namespace;
 
 use case::Case;
 
@@ -57,7 +57,7 @@ impl Model {
         self.executing_a_stored_plan_is_running(pair, |plan, _| plan.clone());
     }
 
-    /// Checks the same for a plan that was stored: `way` stores it and reads it again, for a target with this rule.
+    /// Checks the same for a plan that was stored: `way` stores it and reads it again, for a target with this namespace.
     ///
     /// # Panics
     ///
@@ -65,7 +65,7 @@ impl Model {
     pub fn executing_a_stored_plan_is_running(
         self,
         pair: impl Fn() -> (Participant, Participant),
-        way: impl Fn(&Plan, KeyRule) -> Plan,
+        way: impl Fn(&Plan, Namespace) -> Plan,
     ) {
         self.run(&async |case| check::executing_a_collected_plan_is_running(&pair, case, &way).await);
     }
@@ -102,7 +102,7 @@ impl Model {
 /// Expands to a module of tests that compare syncs from one store to another with two maps.
 ///
 /// The arguments are a name, the number of random cases, and a function that creates the pair for each case. Both
-/// stores must return digests or be cheap to read ([`Capabilities::local_reads`](crate::Capabilities::local_reads)).
+/// stores must return digests or be cheap to read ([`Reads::Local`](crate::Reads::Local)).
 /// Otherwise, a second run could not detect that the files are equal. The runtime of the stores is `tokio` with timers.
 /// The caller needs no dependency except this crate.
 ///

@@ -14,7 +14,7 @@ use crate::options::Preconditions;
 use crate::plan::{Permit, Plan};
 use crate::report::{FailedAction, FailureKind, Stop};
 use crate::side::Side;
-use crate::store::{DeleteKey, Result, Slot};
+use crate::store::{DeleteKey, Namespace, Result, Slot};
 
 /// Whether everything was done, or something failed or was withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub(super) async fn run(
 fn widest(run: &Run) -> usize {
     let capabilities = run.target.store().capabilities();
     match capabilities.delete_batch {
-        _ if !capabilities.is_flat() => 1,
+        _ if capabilities.namespace == Namespace::Hierarchical => 1,
         0 | 1 => run.options.budget.concurrency(),
         _ => run.options.budget.delete_batches(),
     }

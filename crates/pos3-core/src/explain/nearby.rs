@@ -12,7 +12,7 @@ use crate::entry::{Entry, Kind, Protection};
 use crate::error::{ErrorKind, Operation, StoreError};
 use crate::filter::Filter;
 use crate::key::Key;
-use crate::store::{KeyRule, ListOptions, Result};
+use crate::store::{ListOptions, Namespace, Result};
 use crate::tree::Tree;
 
 /// Returns the entries of `tree` that can affect a key in a sync to `target`, in order.
@@ -21,14 +21,14 @@ use crate::tree::Tree;
 ///
 /// Returns the error of a store. On a disk, an unreadable entry is a protected entry instead, as in a listing.
 pub(super) async fn of(tree: &Tree, target: &Tree, filter: &Filter, key: &Key) -> Result<Vec<Entry>> {
-    let capabilities = tree.store().capabilities();
-    let names_matter = capabilities.local_reads || target.store().capabilities().keys == KeyRule::FilePath;
-    let side = Nearby { tree, filter, is_local: capabilities.local_reads };
+    let has_directories = |tree: &Tree| tree.store().capabilities().namespace == Namespace::Hierarchical;
+    let names_matter = has_directories(tree) || has_directories(target);
+    let side = Nearby { tree, filter, has_directories: has_directories(tree) };
     let mut found = Found::default();
     for name in above(key).into_iter().filter(|_| names_matter) {
         let at_name = side.at_name(&name).await?;
         let is_obstacle = |entry: &Entry| matches!(entry.kind, Kind::File | Kind::Protected(_));
-        let blocks = capabilities.keys == KeyRule::FilePath && at_name.iter().any(is_obstacle);
+        let blocks = side.has_directories && at_name.iter().any(is_obstacle);
         found.add(at_name);
         if blocks {
             // Nothing can be below this entry.
@@ -37,7 +37,7 @@ pub(super) async fn of(tree: &Tree, target: &Tree, filter: &Filter, key: &Key) -
     }
     match key.as_str().strip_suffix('/') {
         Some(name) if names_matter => found.add(side.at_name(&Key::from(name)).await?),
-        None if side.is_local => found.add(side.at_name(key).await?),
+        None if side.has_directories => found.add(side.at_name(key).await?),
         _ => {}
     }
     if !found.0.contains_key(key) {
@@ -64,7 +64,7 @@ impl Found {
 struct Nearby<'a> {
     tree: &'a Tree,
     filter: &'a Filter,
-    is_local: bool,
+    has_directories: bool,
 }
 
 impl Nearby<'_> {
@@ -72,16 +72,16 @@ impl Nearby<'_> {
         match self.tree.look_up(key, Operation::LookUp).await {
             Ok(entry) => Ok(Some(entry)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidKey) => Ok(None),
-            Err(error) if self.is_local => Ok(Some(unreadable(key, &error))),
+            Err(error) if self.tree.is_local() => Ok(Some(unreadable(key, &error))),
             Err(error) => Err(error),
         }
     }
 
-    /// Returns the entries at a name that a key needs as a directory: a file, and on a local store also the directory
-    /// itself.
+    /// Returns the entries at a name that a key needs as a directory: a file, and in a hierarchical namespace also the
+    /// directory itself.
     async fn at_name(&self, name: &Key) -> Result<Vec<Entry>> {
         let mut found: Vec<Entry> = self.look_up(name).await?.into_iter().collect();
-        if self.is_local {
+        if self.has_directories {
             found.extend(self.look_up(&Key::from(format!("{}/", name.as_str()))).await?);
         }
         Ok(found)
@@ -103,14 +103,14 @@ impl Nearby<'_> {
                     let inside = relative.filter(|relative| relative.as_str().starts_with(directory.as_str()));
                     // A server may return entries from elsewhere.
                     let Some(relative) = inside else { continue };
-                    let is_itself = relative == directory && (key.is_marker() || self.is_local);
+                    let is_itself = relative == directory && (key.is_marker() || self.has_directories);
                     if !is_itself && self.filter.admits(relative.as_str()) {
                         return Ok(Some(Entry { key: relative, ..entry }));
                     }
                 }
                 Ok(None) => return Ok(None),
                 // On a disk what cannot be listed is a protected entry. Elsewhere there is no such bucket.
-                Err(_) if self.is_local => return Ok(None),
+                Err(_) if self.tree.is_local() => return Ok(None),
                 Err(error) => return Err(error),
             }
         }

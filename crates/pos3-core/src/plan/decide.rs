@@ -10,7 +10,7 @@ use crate::evidence::{Change, Proof};
 use crate::key::Key;
 use crate::manifest::Row;
 use crate::options::{ByContent, Objection};
-use crate::store::{Capabilities, KeyRule};
+use crate::store::{Capabilities, Namespace};
 
 /// The rules and capabilities that decisions depend on.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Policy {
     }
 
     fn copy(&self, source: Entry, target: Option<Entry>, why: Change) -> Decision {
-        match self.target.keys.check(&source) {
+        match self.target.namespace.check(&source) {
             Ok(()) => Decision::Act(Action::Copy { source, target, why }),
             Err(danger) => skip(source.key, SkipReason::Unsafe(danger)),
         }
@@ -84,7 +84,7 @@ impl Policy {
 
     fn target_only(&self, target: Entry, source_inside: bool) -> Decision {
         // If directories are real, a directory in which the source has an entry must stay.
-        let needed = source_inside && self.target.keys == KeyRule::FilePath;
+        let needed = source_inside && self.target.namespace == Namespace::Hierarchical;
         match target.kind {
             Kind::Protected(Protection::Symlink | Protection::Own) => Decision::Nothing,
             Kind::Protected(why) => skip(target.key, SkipReason::TargetOnly(why)),
@@ -101,7 +101,7 @@ impl Policy {
             }
             (_, Kind::Protected(why)) => skip(source.key, SkipReason::Target(why.clone())),
             (Kind::Directory, _) => Decision::Nothing,
-            (_, Kind::Directory) => match self.target.keys.check(&source) {
+            (_, Kind::Directory) => match self.target.namespace.check(&source) {
                 Ok(()) => unchanged(source, Proof::Kind),
                 Err(danger) => skip(source.key, SkipReason::Unsafe(danger)),
             },
@@ -155,9 +155,10 @@ fn skip(key: Key, why: SkipReason) -> Decision {
 mod tests {
     use super::*;
     use crate::key::UnsafeKey;
+    use crate::store::Reads;
 
     fn disk() -> Capabilities {
-        Capabilities::new().with_keys(KeyRule::FilePath).with_keeps_modified(true).with_local_reads(true)
+        Capabilities::new().with_namespace(Namespace::Hierarchical).with_keeps_modified(true).with_reads(Reads::Local)
     }
 
     fn policy(compare: Compare, source: Capabilities, target: Capabilities) -> Policy {

@@ -9,7 +9,7 @@ use crate::diff::Diff;
 use crate::entry::{Entry, Kind};
 use crate::key::Key;
 use crate::options::Deletion;
-use crate::store::KeyRule;
+use crate::store::Namespace;
 
 /// The files whose names later keys may still use as directories.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ enum Holder {
 }
 
 impl Names {
-    /// Returns an empty set of names, for a target with this key rule.
-    pub(super) fn new(keys: KeyRule, deletion: Deletion) -> Self {
-        Self { on_disk: keys == KeyRule::FilePath, deletion, open: Vec::new() }
+    /// Returns an empty set of names, for a target with this namespace.
+    pub(super) fn new(namespace: Namespace, deletion: Deletion) -> Self {
+        Self { on_disk: namespace == Namespace::Hierarchical, deletion, open: Vec::new() }
     }
 
     /// Forgets the names whose directory can no longer come, and returns the copies that were held back for them.
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_file_and_its_own_directory_clash_across_what_sorts_between() {
-        let mut names = Names::new(KeyRule::FilePath, Deletion::Extra);
+        let mut names = Names::new(Namespace::Hierarchical, Deletion::Extra);
         let keys = ["a", "a-b", "a-b/y", "a.txt", "a/", "a/x", "a0", "b/x", "b/x/y", "c/d"];
         let (copies, clashing) = walk(&mut names, &keys);
         let expected = [("a-b/y", "a-b"), ("a/", "a"), ("a/x", "a"), ("b/x/y", "b/x")]
@@ -217,14 +217,14 @@ mod tests {
 
     #[test]
     fn an_object_store_holds_both() {
-        let (copies, clashing) = walk(&mut Names::new(KeyRule::Any, Deletion::Extra), &["a", "a/x"]);
+        let (copies, clashing) = walk(&mut Names::new(Namespace::Flat, Deletion::Extra), &["a", "a/x"]);
         assert_eq!((copies.len(), clashing.len()), (2, 0));
     }
 
     #[test]
     fn a_kind_is_replaced_only_where_deleting_is_allowed() {
         for deletion in [Deletion::Extra, Deletion::Keep] {
-            let mut names = Names::new(KeyRule::FilePath, deletion);
+            let mut names = Names::new(Namespace::Hierarchical, deletion);
             let kind = |action: Action| match action {
                 Action::Replace { obstacle, .. } => format!("replaces {obstacle}"),
                 Action::Skip { why, .. } => why.to_string(),

@@ -141,8 +141,8 @@ impl Planner {
             recorder: None,
             source: source.clone(),
             target: target.clone(),
-            names: Names::new(policy.target.keys, options.deletion),
-            shapes: Shapes::new(policy.source.keys, policy.target.keys, options.other_shapes),
+            names: Names::new(policy.target.namespace, options.deletion),
+            shapes: Shapes::new(policy.source.namespace, policy.target.namespace, options.other_shapes),
             unseen: None,
             policy,
             deletion: options.deletion,
@@ -316,7 +316,7 @@ impl Planner {
     }
 
     fn can_be_named(&self, action: &Action) -> bool {
-        !matches!(action, Action::Replace { source, .. } if self.policy.target.keys.check(source).is_err())
+        !matches!(action, Action::Replace { source, .. } if self.policy.target.namespace.check(source).is_err())
     }
 
     fn count(&mut self, diff: &Diff) {

@@ -11,7 +11,7 @@ use crate::entry::{Entry, Kind};
 use crate::key::Key;
 use crate::options::OtherShapes;
 use crate::side::Side;
-use crate::store::{KeyRule, ListOptions};
+use crate::store::{ListOptions, Namespace};
 use crate::tree::Tree;
 
 /// The files whose names later keys may still use as directories.
@@ -31,8 +31,8 @@ struct Open {
 
 impl Shapes {
     /// Returns an empty set of names. Nothing is reported unless only the target can hold both.
-    pub(super) fn new(source: KeyRule, target: KeyRule, other_shapes: OtherShapes) -> Self {
-        let can_differ = source == KeyRule::FilePath && target != KeyRule::FilePath;
+    pub(super) fn new(source: Namespace, target: Namespace, other_shapes: OtherShapes) -> Self {
+        let can_differ = source == Namespace::Hierarchical && target != Namespace::Hierarchical;
         Self { are_reported: can_differ && other_shapes == OtherShapes::Reported, open: Vec::new() }
     }
 
@@ -128,7 +128,7 @@ mod tests {
             // The target alone may hold both, and so may names that only begin alike.
             (&[">m", ">m/w", "<n", "<n-b/x", ">n0/x"], &[]),
         ] {
-            let mut shapes = Shapes::new(KeyRule::FilePath, KeyRule::Any, OtherShapes::Reported);
+            let mut shapes = Shapes::new(Namespace::Hierarchical, Namespace::Flat, OtherShapes::Reported);
             let found = reported(&mut shapes, entries);
             let found: Vec<_> = found.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
             assert_eq!(found, expected, "{entries:?}");
@@ -138,9 +138,9 @@ mod tests {
     #[test]
     fn nothing_is_reported_where_both_sides_are_of_one_kind_or_where_nobody_asks() {
         for (source, target, other_shapes) in [
-            (KeyRule::Any, KeyRule::Any, OtherShapes::Reported),
-            (KeyRule::FilePath, KeyRule::FilePath, OtherShapes::Reported),
-            (KeyRule::FilePath, KeyRule::Any, OtherShapes::Ignored),
+            (Namespace::Flat, Namespace::Flat, OtherShapes::Reported),
+            (Namespace::Hierarchical, Namespace::Hierarchical, OtherShapes::Reported),
+            (Namespace::Hierarchical, Namespace::Flat, OtherShapes::Ignored),
         ] {
             assert_eq!(reported(&mut Shapes::new(source, target, other_shapes), &[">m", "<m/w"]), []);
         }

@@ -5,15 +5,26 @@ use crate::key::UnsafeKey;
 
 /// The abilities of a store. Create it with [`Capabilities::new`] and the `with_` methods, so that fields can be added
 /// later.
+///
+/// | capability | default | the engine uses it to decide |
+/// | --- | --- | --- |
+/// | [`ordered`](Self::ordered) | `true` | whether it sorts the listings |
+/// | [`namespace`](Self::namespace) | [`Namespace::Flat`] | which keys can be stored and which names exclude each other, whether the entries above a key matter, and whether deletes have an order |
+/// | [`reads`](Self::reads) | [`Reads::Remote`] | whether it hashes content or asks for the facts about an entry, whether content must be verified, and whether a lookup before a delete is free |
+/// | [`conditional_put`](Self::conditional_put) | `false` | whether the condition of a `put` suffices if it is not allowed to look up the key |
+/// | [`server_copy`](Self::server_copy) | `false` | nothing; [`RemoteStore::copy`](super::RemoteStore::copy) is for other callers |
+/// | [`conditional_delete`](Self::conditional_delete) | `false` | whether it looks up the target before a `delete` |
+/// | [`delete_batch`](Self::delete_batch) | 1 | how many keys it deletes with one call |
+/// | [`keeps_modified`](Self::keeps_modified) | `false` | whether equal times are evidence of equal content |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
     /// Listings come in byte order of the full key. If false, the engine sorts them.
     pub ordered: bool,
-    /// The keys that the store can hold.
-    pub keys: KeyRule,
-    /// Reading content takes no request, so hashing it for a comparison is cheap.
-    pub local_reads: bool,
+    /// How keys depend on each other, and which keys the store can hold.
+    pub namespace: Namespace,
+    /// Where content is read from.
+    pub reads: Reads,
     /// `put` checks [`Expect`](super::Expect) atomically.
     pub conditional_put: bool,
     /// `copy` is supported.
@@ -28,24 +39,18 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Returns the capabilities of a plain object store: ordered listings, any key, no conditional puts, no server-side
-    /// copy, one delete per request.
+    /// Returns the capabilities of a plain object store behind a network: the defaults of the [table](Capabilities).
     pub fn new() -> Self {
         Self {
             ordered: true,
-            keys: KeyRule::Any,
-            local_reads: false,
+            namespace: Namespace::Flat,
+            reads: Reads::Remote,
             conditional_put: false,
             server_copy: false,
             conditional_delete: false,
             delete_batch: 1,
             keeps_modified: false,
         }
-    }
-
-    /// Returns true if keys are independent of each other, so the order of deletes does not matter.
-    pub fn is_flat(&self) -> bool {
-        self.keys == KeyRule::Any
     }
 
     /// Sets whether listings come in byte order.
@@ -55,17 +60,17 @@ impl Capabilities {
         self
     }
 
-    /// Sets which keys the store can hold.
+    /// Sets how keys depend on each other.
     #[must_use]
-    pub fn with_keys(mut self, keys: KeyRule) -> Self {
-        self.keys = keys;
+    pub fn with_namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
         self
     }
 
-    /// Sets whether reading content takes no request.
+    /// Sets where content is read from.
     #[must_use]
-    pub fn with_local_reads(mut self, local_reads: bool) -> Self {
-        self.local_reads = local_reads;
+    pub fn with_reads(mut self, reads: Reads) -> Self {
+        self.reads = reads;
         self
     }
 
@@ -111,18 +116,33 @@ impl Default for Capabilities {
     }
 }
 
-/// The keys that a store can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the content of a store is read from. This does not depend on its [namespace](Namespace): a network file system
+/// with an API of its own has directories and remote reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum KeyRule {
-    /// Any key is only a name; `a` and `a/x` can both be objects.
-    Any,
-    /// Keys are file paths: [`Key::check_path`](crate::Key::check_path) decides, a marker becomes a directory and
-    /// cannot have content, and a file cannot also be a directory.
-    FilePath,
+pub enum Reads {
+    /// This machine. Reads and lookups take no request, so the engine hashes content to compare it instead of asking for
+    /// the facts about one entry. No network can damage what is read, so it needs no verification.
+    Local,
+    /// A server. Each read and each lookup is a request, and content must be verified.
+    #[default]
+    Remote,
 }
 
-impl KeyRule {
+/// How the keys of a store depend on each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Namespace {
+    /// A key is only a name. Any key is possible, and `a` and `a/x` can both be objects.
+    #[default]
+    Flat,
+    /// Keys are paths in directories that exist. [`Key::check_path`](crate::Key::check_path) decides which keys are
+    /// possible. A marker becomes a directory and cannot have content, and a file and a directory cannot have the same
+    /// name. A directory is deleted only after everything in it.
+    Hierarchical,
+}
+
+impl Namespace {
     /// Checks that this entry can be stored under its key.
     ///
     /// # Errors
@@ -130,9 +150,9 @@ impl KeyRule {
     /// Returns why it cannot.
     pub fn check(self, entry: &Entry) -> Result<(), UnsafeKey> {
         match self {
-            Self::Any => Ok(()),
-            Self::FilePath if entry.kind == Kind::Marker && entry.size > 0 => Err(UnsafeKey::MarkerWithContent),
-            Self::FilePath => entry.key.check_path(),
+            Self::Flat => Ok(()),
+            Self::Hierarchical if entry.kind == Kind::Marker && entry.size > 0 => Err(UnsafeKey::MarkerWithContent),
+            Self::Hierarchical => entry.key.check_path(),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{ByteStream, GetOptions, Opened, Pace, RemoteStore, RemoteStoreExt, Result};
+use super::{ByteStream, GetOptions, Opened, Pace, Reads, RemoteStore, RemoteStoreExt, Result};
 use crate::digest::{Agreement, Digester};
 use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
@@ -94,6 +94,11 @@ impl Content {
         }
     }
 
+    /// Returns where this content is read from. Bytes in memory are [`Reads::Local`].
+    pub fn reads(&self) -> Reads {
+        self.origin().map_or(Reads::Local, |(store, _)| store.capabilities().reads)
+    }
+
     /// Returns the store that has this content and the entry with its key there, if that store is an `S`. Wrappers around
     /// it make no difference, unless one of them requires that content is read through it ([`RemoteStore::backend`]).
     pub fn origin_as<S: RemoteStore>(&self) -> Option<(&S, Entry)> {
@@ -111,7 +116,7 @@ impl Content {
     /// Returns the errors of [`RemoteStore::head`], and `Precondition` if the content has changed since it was listed.
     pub async fn look_up(&self) -> Result<Option<Entry>> {
         let Source::Stored { store, entry, .. } = &self.source else { return Ok(None) };
-        if entry.checksum.is_some() || store.capabilities().local_reads {
+        if entry.checksum.is_some() || self.reads() == Reads::Local {
             return Ok(Some(entry.as_ref().clone()));
         }
         let found = store.head(&entry.key).await?;
@@ -160,8 +165,8 @@ impl Content {
     ///
     /// Returns `Integrity` if the bytes differ, and the errors of [`part_size`](Self::part_size).
     pub async fn compare_whole(&self, bytes: &Bytes) -> Result<()> {
-        let is_near = self.origin().is_none_or(|(store, _)| store.capabilities().local_reads);
-        let Some(known) = self.digest().filter(|_| !is_near && !self.is_checked()) else { return Ok(()) };
+        let may_differ = self.reads() == Reads::Remote && !self.is_checked();
+        let Some(known) = self.digest().filter(|_| may_differ) else { return Ok(()) };
         let mut agreement = agreement(Digester::new(known, self.size()), bytes).await;
         if agreement == Agreement::Unknown {
             let part_size = self.part_size().await?;
@@ -217,13 +222,13 @@ impl Content {
                 }
                 let download = store.get(&entry.key, options).await?;
                 self.check_version(entry, &download.entry)?;
-                if !store.capabilities().local_reads {
+                if self.reads() == Reads::Remote {
                     self.digest.get_or_init(|| download.entry.digest);
                 }
                 if !is_whole && entry.fingerprint.is_some() && download.entry.fingerprint.is_none() {
                     self.unnamed.store(true, Ordering::Release);
                 }
-                if is_whole && download.checked && !store.capabilities().local_reads {
+                if is_whole && download.checked && self.reads() == Reads::Remote {
                     self.mark_checked();
                 }
                 download.body

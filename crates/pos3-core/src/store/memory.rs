@@ -13,7 +13,7 @@ use md5::{Digest as _, Md5};
 
 use super::{
     Backend, Capabilities, Content, DeleteKey, Download, EntryStream, Expect, GetOptions, ListOptions, PutOptions,
-    RemoteStore, Result, Stored, Usage,
+    Reads, RemoteStore, Result, Stored, Usage,
 };
 use crate::entry::{Availability, Digest, Entry, Fingerprint, Kind};
 use crate::error::{ErrorKind, Operation, StoreError};
@@ -100,7 +100,7 @@ fn shallow(entries: impl Iterator<Item = Entry>, prefix: &str) -> Vec<Entry> {
 impl RemoteStore for MemoryStore {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new()
-            .with_local_reads(true)
+            .with_reads(Reads::Local)
             .with_conditional_put(true)
             .with_server_copy(true)
             .with_conditional_delete(true)

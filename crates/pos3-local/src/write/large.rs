@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use pos3_core::{
-    Agreement, Checksum, Checksummer, Content, Digest, Digester, ErrorKind, Key, Operation, PutOptions, Result,
+    Agreement, Checksum, Checksummer, Content, Digest, Digester, ErrorKind, Key, Operation, PutOptions, Reads, Result,
     StoreError, Stored,
 };
 use tokio::sync::Mutex;
@@ -160,7 +160,7 @@ impl Put<'_> {
     }
 
     fn comes_from_afar(&self) -> bool {
-        self.content.origin().is_some_and(|(store, _)| !store.capabilities().local_reads)
+        self.content.reads() == Reads::Remote
     }
 
     /// Compares the content that arrived with the known digests and checksums, and returns whether it is verified. If it

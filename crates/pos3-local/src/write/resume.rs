@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use pos3_core::{Content, Fingerprint, Journal, Key, PutOptions, Unfinished};
+use pos3_core::{Content, Fingerprint, Journal, Key, PutOptions, Reads, Unfinished};
 use serde::{Deserialize, Serialize};
 
 use super::ranges::{Arrived, Ranges};
@@ -70,7 +70,7 @@ impl Resumable {
     pub(super) fn of(key: &Key, content: &Content, options: &PutOptions, arrived: &Arrived) -> Option<Self> {
         let journal = options.journal.clone()?;
         let (store, entry) = content.origin()?;
-        if content.size() <= SMALL || store.capabilities().local_reads {
+        if content.size() <= SMALL || content.reads() == Reads::Local {
             return None;
         }
         let origin = Origin {

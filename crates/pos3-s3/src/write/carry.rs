@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use http::HeaderMap;
 use md5::{Digest as _, Md5};
-use pos3_core::{Checksum, Content, Digest};
+use pos3_core::{Checksum, Content, Digest, Reads};
 
 use crate::bucket::Bucket;
 use crate::checksum::{self, CONTENT_MD5, CRC64NVME};
@@ -152,7 +152,7 @@ impl Bucket {
 
 /// Returns true if the content can be read without a request, so that no network can damage it.
 pub(crate) fn is_near(content: &Content) -> bool {
-    content.origin().is_none_or(|(store, _)| store.capabilities().local_reads)
+    content.reads() == Reads::Local
 }
 
 /// Returns the MD5 of bytes.

@@ -1,13 +1,13 @@
 //! Reads a whole plan file before anything is executed.
 //!
 //! A plan file may come from anywhere, and it contains deletes. So the reader does not guess: anything that pos3 would
-//! not write is an error with the number of the line, and every key is checked again against the key rule of the
+//! not write is an error with the number of the line, and every key is checked again against the namespace of the
 //! target's store.
 
 use std::fmt::Display;
 use std::io::{BufRead, Read};
 
-use pos3_core::{Action, Deletion, Entry, Key, KeyRule, Kind, Plan, Sorter};
+use pos3_core::{Action, Deletion, Entry, Key, Kind, Namespace, Plan, Sorter};
 use pos3_local::with_tag;
 use serde::Deserialize;
 
@@ -55,9 +55,9 @@ impl<R: BufRead> PlanReader<R> {
     ///
     /// # Errors
     ///
-    /// Returns an error if an action cannot be executed at a target with this key rule, if the number of actions
+    /// Returns an error if an action cannot be executed at a target with this namespace, if the number of actions
     /// differs from the header, or if a temporary file cannot be used.
-    pub fn plan(mut self, rule: KeyRule, shard: Shard) -> Result<Plan, PlanFileError> {
+    pub fn plan(mut self, namespace: Namespace, shard: Shard) -> Result<Plan, PlanFileError> {
         let mut plan = Plan::default();
         plan.tally = self.header.tally;
         plan.warnings.clone_from(&self.header.warnings);
@@ -68,7 +68,7 @@ impl<R: BufRead> PlanReader<R> {
             let record: ActionRecord = self.lines.parse(&line)?;
             let action = record.into_action().map_err(|problem| self.lines.error(&problem))?;
             let action = self.current(action);
-            let checked = self.check(&action, rule).and_then(|()| order.admit(&action));
+            let checked = self.check(&action, namespace).and_then(|()| order.admit(&action));
             checked.map_err(|problem| self.lines.error(&problem))?;
             keys.push((action.key().clone(), self.lines.number))?;
             found += 1;
@@ -128,8 +128,8 @@ impl<R: BufRead> PlanReader<R> {
         self.header.target.path().is_some() && target.kind == Kind::File && target.fingerprint.is_none()
     }
 
-    fn check(&self, action: &Action, rule: KeyRule) -> Result<(), String> {
-        let fits = |entry: &Entry| match rule.check(entry) {
+    fn check(&self, action: &Action, namespace: Namespace) -> Result<(), String> {
+        let fits = |entry: &Entry| match namespace.check(entry) {
             _ if entry.key.as_str().is_empty() => Err("an action without a key".to_owned()),
             Ok(()) => Ok(()),
             Err(why) => Err(format!("the target cannot store '{}': {why}", entry.key)),

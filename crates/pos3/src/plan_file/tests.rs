@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use pos3_core::{Action, Change, Deletion, Digest, Entry, Filter, Key, KeyRule, Plan, SkipReason, Tally};
+use pos3_core::{Action, Change, Deletion, Digest, Entry, Filter, Key, Namespace, Plan, SkipReason, Tally};
 
 use super::*;
 use crate::{Registry, Symlinks};
@@ -54,7 +54,7 @@ fn text() -> String {
 }
 
 fn read(text: &str) -> Result<Vec<Action>, PlanFileError> {
-    Ok(actions(&PlanReader::open(text.as_bytes())?.plan(KeyRule::FilePath, Shard::default())?))
+    Ok(actions(&PlanReader::open(text.as_bytes())?.plan(Namespace::Hierarchical, Shard::default())?))
 }
 
 /// Returns the error for the text with `from` replaced by `to`.
@@ -73,7 +73,7 @@ fn a_plan_comes_back_as_it_was_written() {
     assert_eq!((header.tally, &header.warnings), (plan().tally, &plan().warnings));
     assert_eq!((header.source_server, header.target_server), (None, Some("s3.amazonaws.com".into())));
     assert_eq!(header.filter, filter());
-    let read = reader.plan(KeyRule::FilePath, Shard::default()).unwrap();
+    let read = reader.plan(Namespace::Hierarchical, Shard::default()).unwrap();
     assert_eq!(actions(&read), actions(&plan()));
     assert_eq!((read.tally, &read.warnings, read.len()), (plan().tally, &plan().warnings, 8));
 }

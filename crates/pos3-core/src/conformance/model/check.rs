@@ -20,7 +20,7 @@ use crate::key::Key;
 use crate::options::SyncOptions;
 use crate::plan::Plan;
 use crate::report::{FailedAction, Failure, Report, Stop};
-use crate::store::{KeyRule, RemoteStore};
+use crate::store::{Namespace, Reads, RemoteStore};
 use crate::sync::SyncJob;
 use crate::tree::Tree;
 
@@ -142,7 +142,7 @@ fn nothing_was_harmed(stage: &Stage<'_>, before: &World, after: &World, report: 
     let filter = stage.case.filter();
     let maps = stage.before(before, &filter);
     let wanted = maps.wanted();
-    let is_disk = after.rule == KeyRule::FilePath;
+    let is_disk = after.namespace == Namespace::Hierarchical;
     let mentions = |directory: &str| before.objects.keys().chain(wanted.keys()).any(|key| key.starts_with(directory));
     for (key, content) in &after.objects {
         let theirs = matches!(stage.case.fault, Fault::Written(_)) && content == THEIRS;
@@ -185,9 +185,10 @@ async fn a_second_run_does_nothing(stage: &Stage<'_>, repaired: &World, first: &
     if first.is_clean() {
         for (side, store) in [("source", &from), ("target", &to)] {
             let capabilities = store.capabilities();
-            let reads = if capabilities.local_reads { 0 } else { store.calls(Operation::Read) };
+            let reads = if capabilities.reads == Reads::Local { 0 } else { store.calls(Operation::Read) };
             // On a disk, each run tries to delete a directory that still contains excluded entries.
-            let deletes = if capabilities.keys == KeyRule::FilePath { 0 } else { store.calls(Operation::Delete) };
+            let deletes =
+                if capabilities.namespace == Namespace::Hierarchical { 0 } else { store.calls(Operation::Delete) };
             let others = [Operation::LookUp, Operation::Write].map(|operation| store.calls(operation));
             prop_assert_eq!((reads, deletes, others), (0, 0, [0; 2]), "more than a listing of the {}", side);
         }
@@ -198,13 +199,13 @@ async fn a_second_run_does_nothing(stage: &Stage<'_>, repaired: &World, first: &
 pub(super) async fn executing_a_collected_plan_is_running(
     pair: &impl Fn() -> (Participant, Participant),
     case: &Case,
-    way: &impl Fn(&Plan, KeyRule) -> Plan,
+    way: &impl Fn(&Plan, Namespace) -> Plan,
 ) -> TestCaseResult {
     let (one, other) = (Stage::set(case, pair()).await, Stage::set(case, pair()).await);
     let before = other.target().await;
     let direct = one.job().run().await;
     let job = other.job();
-    let plan = way(&job.plan().await.unwrap(), before.rule);
+    let plan = way(&job.plan().await.unwrap(), before.namespace);
     prop_assert_eq!(&other.target().await, &before, "a plan touches nothing");
     let planned = job.execute(plan).await;
     prop_assert_eq!(one.target().await, other.target().await);

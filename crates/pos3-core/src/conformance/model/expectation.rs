@@ -7,7 +7,7 @@ use crate::filter::Filter;
 use crate::key::Key;
 use crate::options::Deletion;
 use crate::side::Side;
-use crate::store::KeyRule;
+use crate::store::Namespace;
 
 /// Two trees before a run, and the options of the run.
 pub(super) struct Before<'a> {
@@ -66,7 +66,7 @@ impl Before<'_> {
     fn is_impossible_in_source(&self, key: &str) -> bool {
         let has_content = self.target.objects.get(key).is_some_and(|content| !content.is_empty());
         let is_impossible = Key::from(key).check_path().is_err() || (key.ends_with('/') && has_content);
-        self.source.rule == KeyRule::FilePath && is_impossible
+        self.source.namespace == Namespace::Hierarchical && is_impossible
     }
 
     fn is_only_in_target(&self, key: &str) -> bool {
@@ -81,7 +81,7 @@ impl Before<'_> {
     /// Returns the entries that stay in the target and clash with one of the source, where the source is a disk and the
     /// target can hold both. Each name that is a file on one side is reported with one entry below it on the other.
     fn of_other_shape(&self) -> BTreeSet<String> {
-        if self.source.rule != KeyRule::FilePath || self.target.rule == KeyRule::FilePath {
+        if self.source.namespace != Namespace::Hierarchical || self.target.namespace == Namespace::Hierarchical {
             return BTreeSet::new();
         }
         let stays =
@@ -123,7 +123,7 @@ impl Before<'_> {
         if deletes == Deletes::Done {
             files.extend(with(Fate::Replaces).map(|key| (key.clone(), self.source.objects[&key].clone())));
         }
-        if self.target.rule == KeyRule::FilePath {
+        if self.target.namespace == Namespace::Hierarchical {
             self.settle_directories(&mut files, deletes);
         }
         Expectation { objects: files, told }
@@ -144,7 +144,7 @@ impl Before<'_> {
     }
 
     fn fate(&self, key: &str, content: &str, wanted: &Objects) -> Fate {
-        if self.target.rule == KeyRule::Any {
+        if self.target.namespace == Namespace::Flat {
             return Fate::Copied;
         }
         let is_file = |key: &str| !key.ends_with('/') && Key::from(key).check_path().is_ok();

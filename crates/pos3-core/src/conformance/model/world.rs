@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use crate::entry::Kind;
 use crate::error::ErrorKind;
 use crate::key::Key;
-use crate::store::{KeyRule, RemoteStoreExt};
+use crate::store::{Namespace, RemoteStoreExt};
 use crate::tree::Tree;
 
 /// Contents by key. A key that ends in `/` is a marker, which is an empty directory on a disk.
@@ -19,7 +19,7 @@ const REQUESTS: usize = 32;
 /// The content of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct World {
-    pub(super) rule: KeyRule,
+    pub(super) namespace: Namespace,
     pub(super) objects: Objects,
     pub(super) links: BTreeSet<String>,
 }
@@ -33,14 +33,14 @@ impl World {
         let relative = |key: &Key| tree.relative(key).unwrap().as_str().to_owned();
         let is_link = |kind: &Kind| matches!(kind, Kind::Protected(_));
         let links = entries.iter().filter(|entry| is_link(&entry.kind) && !entry.key.is_marker());
-        let rule = tree.store().capabilities().keys;
+        let namespace = tree.store().capabilities().namespace;
         let contents = entries.iter().filter(|entry| entry.has_content()).map(async |entry| {
-            let is_directory = rule == KeyRule::FilePath && entry.kind == Kind::Marker;
+            let is_directory = namespace == Namespace::Hierarchical && entry.kind == Kind::Marker;
             let content = if is_directory { "".into() } else { tree.store().read(&entry.key).await.unwrap() };
             (relative(&entry.key), String::from_utf8(content.to_vec()).unwrap())
         });
         Self {
-            rule,
+            namespace,
             links: links.map(|entry| relative(&entry.key)).collect(),
             objects: stream::iter(contents).buffer_unordered(REQUESTS).collect().await,
         }
@@ -48,9 +48,9 @@ impl World {
 
     /// Returns every existing directory, on a disk both empty and other ones.
     pub(super) fn directories(&self) -> BTreeSet<String> {
-        match self.rule {
-            KeyRule::Any => BTreeSet::new(),
-            KeyRule::FilePath => self.objects.keys().flat_map(|key| above(key)).collect(),
+        match self.namespace {
+            Namespace::Flat => BTreeSet::new(),
+            Namespace::Hierarchical => self.objects.keys().flat_map(|key| above(key)).collect(),
         }
     }
 
@@ -72,7 +72,7 @@ pub(super) fn above(key: &str) -> impl Iterator<Item = String> + '_ {
 
 /// Stores objects, as far as the store can hold them: a disk refuses some keys, and the later of two that clash.
 pub(super) async fn fill(tree: &Tree, objects: &Objects) {
-    let is_disk = tree.store().capabilities().keys == KeyRule::FilePath;
+    let is_disk = tree.store().capabilities().namespace == Namespace::Hierarchical;
     let writes = objects.iter().map(async |(key, content)| {
         let written =
             tree.store().write(&tree.key(&Key::from(key.as_str())), content.clone().into_bytes().into()).await;
@@ -87,7 +87,7 @@ pub(super) async fn fill(tree: &Tree, objects: &Objects) {
 
 /// Like [`fill`], if other entries may have the same paths. A disk then preserves those.
 pub(super) async fn overwrite(tree: &Tree, objects: &Objects) {
-    let is_disk = tree.store().capabilities().keys == KeyRule::FilePath;
+    let is_disk = tree.store().capabilities().namespace == Namespace::Hierarchical;
     for (key, content) in objects {
         let written =
             tree.store().write(&tree.key(&Key::from(key.as_str())), content.clone().into_bytes().into()).await;

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
 use crate::key::{Key, LONGEST_FILE_NAME, LONGEST_PATH};
-use crate::store::{KeyRule, Result};
+use crate::store::{Namespace, Result};
 use crate::tree::Tree;
 
 /// The longest key, in bytes, that S3 accepts.
@@ -14,7 +14,7 @@ const LONGEST_KEY: usize = 1024;
 pub(super) struct Names<'k> {
     key: &'k Key,
     stamp: String,
-    keys: KeyRule,
+    namespace: Namespace,
     /// The length of the backup location in the keys of its store.
     prefix: usize,
     /// The end of the part of the key that gets the time.
@@ -25,8 +25,8 @@ impl<'k> Names<'k> {
     pub(super) fn new(key: &'k Key, backup: &Tree, begun: SystemTime) -> Self {
         let prefix = backup.key(key).as_str().len().saturating_sub(key.as_str().len());
         let seconds = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let keys = backup.store().capabilities().keys;
-        Self { key, stamp: stamp(seconds), keys, prefix, end: key.as_str().len() }
+        let namespace = backup.store().capabilities().namespace;
+        Self { key, stamp: stamp(seconds), namespace, prefix, end: key.as_str().len() }
     }
 
     /// Returns the name with this number.
@@ -38,9 +38,9 @@ impl<'k> Names<'k> {
         };
         let (path, below) = self.key.as_str().split_at(self.end);
         let (parent, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
-        let (longest_name, longest) = match self.keys {
-            KeyRule::FilePath => (LONGEST_FILE_NAME, LONGEST_PATH),
-            KeyRule::Any => (LONGEST_KEY, LONGEST_KEY),
+        let (longest_name, longest) = match self.namespace {
+            Namespace::Hierarchical => (LONGEST_FILE_NAME, LONGEST_PATH),
+            Namespace::Flat => (LONGEST_KEY, LONGEST_KEY),
         };
         let room = longest_name.min(longest.saturating_sub(self.prefix + parent.len() + below.len()));
         Key::from(format!("{parent}{}{suffix}{below}", shortened(name, room.saturating_sub(suffix.len()))))
@@ -49,7 +49,7 @@ impl<'k> Names<'k> {
     /// Looks for an older backup that is a file where this backup needs a directory. If there is one, the directory gets
     /// the time. Without this, the backup could never be made.
     pub(super) async fn avoid_files(&mut self, backup: &Tree) -> Result<()> {
-        if self.keys != KeyRule::FilePath || self.end != self.key.as_str().len() {
+        if self.namespace != Namespace::Hierarchical || self.end != self.key.as_str().len() {
             return Ok(());
         }
         for (end, _) in self.key.as_str().match_indices('/') {
@@ -104,15 +104,15 @@ mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
 
-    fn names<'k>(key: &'k Key, keys: KeyRule, seconds: u64) -> Names<'k> {
+    fn names<'k>(key: &'k Key, namespace: Namespace, seconds: u64) -> Names<'k> {
         let begun = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        Names { keys, ..Names::new(key, &Tree::new(Arc::new(MemoryStore::new())), begun) }
+        Names { namespace, ..Names::new(key, &Tree::new(Arc::new(MemoryStore::new())), begun) }
     }
 
     #[test]
     fn an_older_backup_makes_the_next_one_have_the_time_in_its_name() {
         let key = Key::from("a/b.txt");
-        let names = names(&key, KeyRule::Any, 1_709_251_199);
+        let names = names(&key, Namespace::Flat, 1_709_251_199);
         assert_eq!(
             [0, 1, 2].map(|number| names.candidate(number).as_str().to_owned()),
             ["a/b.txt", "a/b.txt.~20240229T235959Z~", "a/b.txt.~20240229T235959Z-2~"]
@@ -127,14 +127,14 @@ mod tests {
     #[test]
     fn the_time_is_put_on_the_directory_that_is_in_the_way() {
         let key = Key::from("a/b/c");
-        let names = Names { end: 3, ..names(&key, KeyRule::FilePath, 0) };
+        let names = Names { end: 3, ..names(&key, Namespace::Hierarchical, 0) };
         assert_eq!(names.candidate(1).as_str(), "a/b.~19700101T000000Z~/c");
         assert_eq!(names.candidate(2).as_str(), "a/b.~19700101T000000Z-2~/c");
     }
 
     #[test]
     fn a_name_with_a_time_is_never_too_long_and_long_names_stay_apart() {
-        for (keys, longest) in [(KeyRule::FilePath, LONGEST_FILE_NAME), (KeyRule::Any, LONGEST_KEY)] {
+        for (keys, longest) in [(Namespace::Hierarchical, LONGEST_FILE_NAME), (Namespace::Flat, LONGEST_KEY)] {
             for length in longest - 40..=longest {
                 for letter in ["x", "ü"] {
                     let name = |last| format!("{}{last}", letter.repeat((length - 1) / letter.len()));
@@ -151,13 +151,16 @@ mod tests {
             }
         }
         let short = Key::from("x".repeat(LONGEST_FILE_NAME - 19));
-        assert_eq!(names(&short, KeyRule::FilePath, 0).candidate(1), Key::from(format!("{short}.~19700101T000000Z~")));
+        assert_eq!(
+            names(&short, Namespace::Hierarchical, 0).candidate(1),
+            Key::from(format!("{short}.~19700101T000000Z~"))
+        );
     }
 
     #[test]
     fn a_path_with_a_time_is_never_too_long() {
         let key = Key::from(format!("{}{}", "d/".repeat(1500), "x".repeat(LONGEST_PATH - 3000)));
         assert_eq!(key.check_path(), Ok(()));
-        assert_eq!(names(&key, KeyRule::FilePath, 0).candidate(99).check_path(), Ok(()));
+        assert_eq!(names(&key, Namespace::Hierarchical, 0).candidate(99).check_path(), Ok(()));
     }
 }

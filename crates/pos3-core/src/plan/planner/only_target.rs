@@ -35,7 +35,7 @@ impl Planner {
         let is_allowed = self.deletable.allows(&entry, row);
         let would_go = is_allowed && self.deletion == Deletion::Extra;
         let hidden = if would_go { self.deletable.hidden(&entry.key) } else { None };
-        let impossible = if would_go { self.policy.source.keys.check(&entry).err() } else { None };
+        let impossible = if would_go { self.policy.source.namespace.check(&entry).err() } else { None };
         if is_allowed && hidden.is_none() && impossible.is_none() {
             return Decision::Extra(entry);
         }
