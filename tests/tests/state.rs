@@ -1,4 +1,5 @@
-//! What is remembered survives the death of the process, and takes no memory that grows with it.
+//! The sync state survives the death of the process, and the memory that it needs does not grow with the number of
+//! rows.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! The command line as a whole: the table of commands, and how arguments become one of them.
+//! The table of commands, and the function that parses the arguments into one of them.
 
 mod asked;
 mod usage;
@@ -80,7 +80,7 @@ Exit codes:
   130  ended by Ctrl-C (143: SIGTERM, 129: SIGHUP, 131: SIGQUIT); after the
        signal, nothing was deleted";
 
-/// Sync directories with S3, safely.
+/// The command line of pos3.
 #[derive(Debug, Parser)]
 #[command(name = "pos3-cli", version, about, after_help = HELP, max_term_width = 80)]
 pub(crate) struct Cli {

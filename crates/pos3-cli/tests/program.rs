@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 pub(crate) struct Program {
     directory: TempDir,
-    /// What is remembered between runs; never the developer's own.
+    /// The directory of the sync state, so that tests never use the developer's own.
     state: TempDir,
 }
 

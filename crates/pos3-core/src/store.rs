@@ -1,8 +1,9 @@
 //! The interface that every backend implements: [`RemoteStore`].
 //!
-//! It has few methods. Those that change or read data have no default, because a default that is wrong for a backend
-//! would go unnoticed. Convenience methods are in [`RemoteStoreExt`], which a backend cannot implement. Each clause of the
-//! contract below has a test of the same name in the conformance suite ([`conformance!`](crate::conformance!)).
+//! It has few methods. Methods that every backend must implement in its own way have no default, because a wrong
+//! default would go unnoticed. Convenience methods are in [`RemoteStoreExt`], which a backend cannot implement. Each
+//! clause of the contract below has a test of the same name in the conformance suite
+//! ([`conformance!`](crate::conformance!)).
 
 mod backend;
 mod budget;
@@ -104,7 +105,7 @@ impl Debug for Download {
 /// * `put_replaces`, `put_is_atomic`: readers see the whole new content or none of it, even if the put fails midway.
 /// * `put_expectation`: if an [`Expect`] is not met, nothing changes (where [`Capabilities::conditional_put`] is true).
 /// * `put_large_content`: content larger than any internal part size is stored completely.
-/// * `fingerprint_changes_with_content`: different content under the same key has a different fingerprint.
+/// * `fingerprint_changes_with_content`: if the content under a key changes, its fingerprint changes.
 /// * `delete_missing_is_ok`, `delete_answers_per_key`: each key has its own result. Deleting a missing key succeeds.
 /// * `delete_spares_what_changed`: an object that does not match [`DeleteKey::unless_changed`] is not deleted, and its
 ///   result is `Precondition` (where [`Capabilities::conditional_delete`] is true).
@@ -114,8 +115,8 @@ impl Debug for Download {
 /// * `keys_round_trip`: every listed key can be read, replaced and deleted, for all keys that the store's [`Namespace`]
 ///   allows.
 /// * `bad_key_hurts_only_itself`: a key that the store cannot store is refused with `InvalidKey`, and nothing else happens.
-/// * `unfinished_puts_can_be_abandoned`: after `abandon`, `unfinished` no longer returns the put. What a failed put leaves
-///   behind is not an entry of any listing.
+/// * `unfinished_puts_can_be_abandoned`: after `abandon`, `unfinished` no longer returns the put. The remains of a
+///   failed put are not in any listing.
 /// * `usage_counts_requests`: [`usage`](Self::usage) grows with every request.
 ///
 /// A **wrapper** is a store that passes calls to another one, for example to limit or count them. It must forward every
@@ -126,9 +127,9 @@ pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
     /// its clock, and whether its server honours conditions.
     fn capabilities(&self) -> Capabilities;
 
-    /// Returns the store that has the object at `key`, and its key there. A store recognises another of its own type by
-    /// it. So the kernel copies from file to file, and the server from object to object, and the engine does not know
-    /// about either.
+    /// Returns the store that has the object at `key`, and its key there. With it, a store recognises content of
+    /// another store of its own type and copies it without reading it: the kernel copies from file to file, or the
+    /// server from object to object. The engine is not involved.
     ///
     /// A backend returns itself: `Some(Backend::new(self, key))`. A wrapper returns the backend of the store that it wraps,
     /// for the key under which it stores the object there. It returns `None` if content must be read through it: because
@@ -139,8 +140,8 @@ pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
     /// Returns the number of requests sent so far, by kind. It is empty for a store that sends none.
     fn usage(&self) -> Usage;
 
-    /// Returns why the store's last request failed, while requests fail and are retried. A transfer that is stopped
-    /// meanwhile reports it as the cause.
+    /// Returns why the last request failed, while the store retries requests. A transfer that is stopped meanwhile
+    /// reports it as the cause.
     fn trouble(&self) -> Option<String> {
         None
     }
@@ -154,8 +155,9 @@ pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
     /// Reads content or a range of it.
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download>;
 
-    /// Returns the size of the parts in which an entry's content was stored, if the store knows it and only the last part
-    /// has another size. With it, a [`Digest::Md5OfParts`](crate::Digest::Md5OfParts) can be compared whatever the size is.
+    /// Returns the size of the parts in which an entry's content was stored, if the store knows it and all parts but
+    /// the last have that size. With it, a [`Digest::Md5OfParts`](crate::Digest::Md5OfParts) with parts of any size can
+    /// be compared.
     ///
     /// # Errors
     ///

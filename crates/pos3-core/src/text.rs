@@ -116,8 +116,8 @@ pub fn without_userinfo(url: &str) -> Cow<'_, str> {
 /// Returns any text with `***` in place of the userinfo of every URL in it, well formed or not.
 ///
 /// Messages repeat arguments, variables and texts of servers. A URL begins at `://`; `http`, `https` and `s3` are also
-/// recognised with one slash, because a path with such a name is written like that. It ends at a blank or a quote,
-/// unless the text before can only be the beginning of a password.
+/// recognised with one slash, because that is how a URL looks after it was treated as a path. The URL ends at a blank
+/// or a quote, unless the text before that can only be the beginning of a password.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;
@@ -141,7 +141,7 @@ struct UrlStart<'t> {
     start: usize,
 }
 
-/// Schemes whose URLs may contain secret userinfo, or that a user may give to this program with a secret.
+/// The schemes of URLs that may contain secret userinfo.
 const SCHEMES_OF_SECRETS: [&str; 3] = ["http", "https", "s3"];
 
 fn next_url(text: &str) -> Option<UrlStart<'_>> {

@@ -1,4 +1,4 @@
-//! What a run keeps before it overwrites or deletes, where the backup location is not what its name says.
+//! Tests of backups whose location is the source or the target under another name, or contains older backups.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ async fn a_backup_that_is_the_target_or_the_source_under_another_name_loses_noth
         let backup = gateway(if of_target { &to } else { &from }).at(prefix);
         let report = mirror(gateway(&from), gateway(&to).at("d/"), backup).await;
         if (of_target, prefix) == (true, "") {
-            // Only what is above the target's prefix: the backups lie beside it.
+            // The backup location is above the target's prefix, so the backups are outside the target.
             assert_eq!(report.into_result().unwrap().deleted, 2);
             assert_eq!(keys(&to).await, ["d/new", "d/x", "gone", "gone-too", "x"]);
             continue;

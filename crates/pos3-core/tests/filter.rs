@@ -1,9 +1,9 @@
-//! Patterns that match from the right, against a second reading of their rules that is as plain as can be.
+//! Compares patterns that match from the right with a second, deliberately simple implementation of their rules.
 
 use pos3_core::Filter;
 use proptest::prelude::*;
 
-/// A set at the begin of a pattern: whether it has the letter, and what follows it.
+/// Reads a set at the start of a pattern. Returns whether the set contains the letter, and the rest of the pattern.
 fn set(pattern: &[char], letter: char) -> Option<(bool, &[char])> {
     let ['[', text @ ..] = pattern else { return None };
     let negated = text.first() == Some(&'!');
@@ -49,7 +49,7 @@ fn names_are(pattern: &[&str], names: &[&str]) -> bool {
     }
 }
 
-/// True if some end of some beginning of the path is what the pattern says.
+/// Returns true if the pattern matches consecutive names of the path.
 fn is_excluded(pattern: &str, path: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').filter(|name| !["", "."].contains(name)).collect();
     let names: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();

@@ -1,4 +1,4 @@
-//! The engine's integration tests: the contract on the stores that live here, and the semantics of a sync.
+//! The engine's integration tests: the store contract, tested on the stores of this crate, and the semantics of a sync.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod backup;

@@ -1,7 +1,7 @@
-//! Decides what is at a location: one object, a prefix, or nothing.
+//! Resolves a location to one object, a prefix, or nothing.
 //!
-//! A key without a trailing slash may be an object or a prefix. So the answer needs requests, and not every user may
-//! send all of them. If each entry point decided this itself, one of them would miss what another one finds.
+//! A key without a trailing slash may be an object or a prefix. So this needs requests, and not every user has the
+//! permissions for all of them. If each entry point did this itself, they would disagree about the same location.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::location::{Location, as_prefix, is_prefix};
 use crate::registry::{Registry, Role, resolve};
 
-/// What is at a location.
+/// The result of resolving a location.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolved {
     /// One object or one local file, with its key in the [store](OpenLocation::store).
@@ -33,7 +33,7 @@ pub enum Resolved {
 
 /// A location with its open store, as [`Registry::open`](crate::Registry::open) returns it.
 ///
-/// The methods decide what is at the location, by these rules:
+/// The methods resolve the location by these rules:
 ///
 /// * A location with a trailing slash is a prefix. Without one, it is the object of this name if it exists, and
 ///   otherwise everything below the name.
@@ -181,7 +181,7 @@ impl OpenLocation {
         }
     }
 
-    /// Determines what is at the location. An object comes before a prefix of the same name.
+    /// Resolves the location. An object takes precedence over a prefix of the same name.
     ///
     /// # Errors
     ///
@@ -196,8 +196,8 @@ impl OpenLocation {
         }
     }
 
-    /// Determines what is at a location that is meant as a directory. A prefix comes before an object of the same name,
-    /// and an object is found even if the location has a trailing slash that the object lacks.
+    /// Resolves a location that is meant as a directory. A prefix takes precedence over an object of the same name, and
+    /// an object is found even if the location has a trailing slash that the object lacks.
     ///
     /// # Errors
     ///
@@ -240,8 +240,8 @@ impl OpenLocation {
         first.map(|first| first.is_some()).map_err(|source| self.failed(source))
     }
 
-    /// Determines what is at a location while its keys are already being listed, so that neither request has to wait for
-    /// the other. If the listing fails, the location is a prefix, and the reader of the listing gets the error.
+    /// Resolves a location while its keys are already being listed, so that neither request has to wait for the other.
+    /// If the listing fails, the location is a prefix, and the reader of the listing gets the error.
     pub(crate) async fn resolve_beside(&self, listed: Pin<&mut Peekable<EntryStream>>) -> Result<Resolved, Error> {
         let At::Key(key) = &self.at else { return self.resolve().await };
         let head = async { if is_prefix(key) { Ok(None) } else { self.head(key).await } };

@@ -145,8 +145,8 @@ impl Session {
         self.begin(&registration).await
     }
 
-    /// Downloads a location and uploads it from then on, as one registration. A location without a key is treated as
-    /// new.
+    /// Downloads a location once, and then uploads its local copy like [`upload`](Self::upload), as one registration. A
+    /// location without a key is treated as new.
     ///
     /// # Errors
     ///
@@ -212,8 +212,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails if the plan cannot be made, if the location has no key (unless `allow_missing` is set), or for a local
-    /// path, because nothing would be copied.
+    /// Fails if the plan cannot be made, if the location has no key (unless `allow_missing` is set), or if `remote` is
+    /// a local path, because nothing would be copied.
     pub async fn plan_download(&self, remote: &str, options: DownloadOptions) -> Result<TransferPlan, SessionError> {
         self.plan(remote, &Kind::Download(options)).await
     }
@@ -222,7 +222,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails if the plan cannot be made, if the local path does not exist, or for a local path instead of a URL.
+    /// Fails if the plan cannot be made, if the local path does not exist, or if `remote` is a local path, because
+    /// nothing would be copied.
     pub async fn plan_upload(&self, remote: &str, options: UploadOptions) -> Result<TransferPlan, SessionError> {
         self.plan(remote, &Kind::Upload(options)).await
     }
@@ -281,11 +282,11 @@ impl Session {
         self.inner.registrations().iter().map(|registration| Status::of(registration, is_open)).collect()
     }
 
-    /// Calls `start`, which starts a process that writes to the outputs. The outputs stay marked as unsaved until this
-    /// process and its children have ended, even if this process is killed before. So an upload by another session does
-    /// not remove the mark while they may still write.
+    /// Calls `start`, which starts a process that writes to the outputs. The outputs stay marked as unsaved until that
+    /// process and its children have ended, even if the calling process is killed before. So an upload by another
+    /// session does not remove the mark while they may still write.
     ///
-    /// Other processes that this program starts during the call have the same effect.
+    /// The same applies to any other process that the calling process starts during the call.
     pub fn start_writer<T>(&self, start: impl FnOnce() -> T) -> T {
         let uploads = self.inner.uploads();
         uploads.iter().for_each(|registration| unsaved::inherited(registration, true));

@@ -323,8 +323,7 @@ impl PreparedSync {
     }
 }
 
-/// Determines what is at a side of a sync. If its listing fails, the sync reports that error when it reads the listing
-/// itself.
+/// Resolves one side of a sync. If its listing fails, the sync reports that error when it reads the listing itself.
 async fn resolved(side: &OpenLocation) -> Result<Resolved, Error> {
     match side.resolve_directory().await {
         Err(Error::Store { source, .. }) if source.operation() == Operation::List => Ok(Resolved::Prefix),

@@ -25,8 +25,8 @@ Each line has the format of 'rclone check --combined -', a sign and a path:
   *  different contents
   !  could not be compared
 
-Exit codes: 0 no differences, 3 differences, 1 a file could not be read or
-compared.";
+Exit codes: 0 no differences; 3 differences; 1 a file could not be read or
+compared, or a location does not exist.";
 
 /// The arguments of `pos3-cli check`.
 #[derive(Args, Clone, Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) download: bool,
 
-    /// Print files that are the same, too
+    /// Also print files that are the same
     #[arg(long, conflicts_with = "json")]
     pub(crate) all: bool,
 

@@ -32,7 +32,7 @@ pub(crate) struct CleanupArgs {
     #[arg(value_parser = location())]
     pub(crate) location: Location,
 
-    /// Skip uploads that started less than AGE ago (90s, 30m, 12h, 7d); 0s skips none
+    /// Skip uploads that were started less than AGE ago (90s, 30m, 12h, 7d); 0s skips none
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
     pub(crate) older_than: Duration,
 

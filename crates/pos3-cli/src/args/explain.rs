@@ -11,7 +11,7 @@ Examples:
     --exclude-from .gitignore
   pos3-cli explain ./data s3://bucket/data empty/ --json
 
-Use the options of the sync in question. PATH is relative to both locations; a
+Use the same options as for the sync. PATH is relative to both locations; a
 directory ends in '/'.
 
 pos3 sends a few requests and does not list the locations. It reads a local file

@@ -75,7 +75,7 @@ struct DeleteArgs {
     #[arg(long, value_name = "N|P%", value_parser = max_delete)]
     max_delete: Option<MaxDelete>,
 
-    /// Accept a source prefix without keys; with --delete, allow an empty source to delete everything in the target
+    /// Treat a source prefix without keys as empty; allow --delete to empty the target if the source is empty
     #[arg(long)]
     allow_empty: bool,
 }

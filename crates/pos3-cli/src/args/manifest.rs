@@ -17,8 +17,9 @@ The sync state of two locations records which files were equal, so that the next
 sync does not read them again. It has one manifest row for each of these files.
 Both directions of a sync share it.
 
-The sync state is a cache. Deleting it makes the next sync compare more files,
-but loses no data.";
+The sync state is a cache: without it, the next sync compares more files. It
+also records mount points, so that 'sync --delete' does not delete the objects
+of a disk that is not mounted.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -26,12 +27,15 @@ Examples:
   pos3-cli manifest show ./data s3://bucket/data --json
 
 Each line is a file that was equal in both locations: the checksum of its
-content if one is known, and its key.";
+content, or '-' if none is known, and its key.";
 
 const FORGET_EXAMPLES: &str = "\
 Examples:
   pos3-cli manifest forget ./data s3://bucket/data reports/2024 a.txt
-  pos3-cli manifest forget ./data s3://bucket/data --all";
+  pos3-cli manifest forget ./data s3://bucket/data --all
+
+pos3 also forgets the mount points at the paths and below them. 'sync --delete'
+then treats the files of a disk that is not mounted there as deleted.";
 
 /// The arguments of `pos3-cli manifest`.
 #[derive(Args, Clone, Debug)]

@@ -23,8 +23,8 @@ Examples:
     -- sh -c 'train > \"$POS3_PATH_MODEL\"'
 
 Paths:
-  The program finds each local path in its environment: '--download data=…' sets
-  POS3_PATH_DATA. A local path instead of a URL is used in place.
+  The environment of the program contains each local path: '--download data=…'
+  sets POS3_PATH_DATA. pos3 uses a local path instead of a URL in place.
   The path of --upload and --sync is a directory, which pos3 creates, unless
   --sync downloads a single object. The path of --upload-file and --sync-file is
   a file, which the program creates.
@@ -41,11 +41,12 @@ Uploads:
 Deletes:
   --delete-remote deletes an object only if this machine uploaded or downloaded
   it, no other writer has changed it since then, and the program removed the
-  local file. pos3 deletes only after the program has succeeded and no process
-  that it started runs (Linux; on other systems, it never deletes). If more deletes than --max-delete are due, pos3 deletes
-  nothing and exits with 1.
-  With --allow-empty, an output directory that the program emptied deletes all
-  its objects (--delete-remote), and an empty URL deletes all local files
+  local file. pos3 deletes only after the program has succeeded and all of its
+  processes have ended (Linux; on other systems, pos3 never deletes). If
+  --max-delete does not allow that many deletes, pos3 deletes nothing and exits
+  with 1.
+  With --allow-empty, pos3 also deletes all objects of an output directory that
+  the program emptied (--delete-remote), and all local files of an empty URL
   (--sync with --delete-local). Otherwise, pos3 deletes nothing in these cases.
 
 Signals:
@@ -123,7 +124,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N|P%", value_parser = max_delete, help_heading = "What to delete")]
     max_delete: Option<MaxDelete>,
 
-    /// Allow an empty directory or URL to delete everything on its other side
+    /// Allow --delete-local and --delete-remote to delete everything if the other side is empty
     #[arg(long, help_heading = "What to delete")]
     allow_empty: bool,
 

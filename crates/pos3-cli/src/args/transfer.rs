@@ -96,7 +96,7 @@ pub(crate) struct TransferArgs {
     #[arg(long, value_name = "N|P%", value_parser = max_delete, help_heading = "What to delete")]
     max_delete: Option<MaxDelete>,
 
-    /// Allow an empty source to delete everything in the target
+    /// Allow --delete to empty the target if the source is empty
     #[arg(long, help_heading = "What to delete")]
     pub(crate) allow_empty: bool,
 

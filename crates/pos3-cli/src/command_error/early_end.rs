@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::hints;
 use crate::lines::Lines;
 
-/// What the run was for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To make the target like the source. Something may have changed.

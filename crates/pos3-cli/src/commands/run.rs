@@ -1,7 +1,7 @@
 //! `pos3-cli run`: runs a program between its inputs and its outputs.
 //!
-//! When the program has ended, its outputs are uploaded as a session uploads them. A signal goes to the program first, and
-//! concerns pos3 only after the program has ended.
+//! When the program has ended, the session uploads its outputs. pos3 passes signals on to the program, and acts on them
+//! itself only after the program has ended.
 
 mod account;
 mod error;
@@ -44,16 +44,16 @@ const COMMAND: &str = "run";
 /// The interval at which pos3 checks whether the processes that the program started have ended.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// The time that processes may take which end together with the program.
+/// How long processes that end together with the program may run after it.
 const SETTLING: Duration = Duration::from_millis(500);
 
 /// The maximum number of processes that a warning names.
 const NAMED: usize = 10;
 
-/// A place and the local path where it is.
+/// An input or output and its local path.
 type LocalPlace<'a> = (Use, &'a Place, PathBuf);
 
-/// A run from its inputs to its account.
+/// A run, from the download of its inputs to its report.
 struct Run<'a> {
     args: &'a RunArgs,
     invocation: &'a Invocation,
@@ -122,7 +122,7 @@ async fn perform<'a>(args: &'a RunArgs, invocation: &'a Invocation) -> Result<Ac
 }
 
 impl<'a> Run<'a> {
-    /// Runs the program, and then ends the session in the way that the program's end requires.
+    /// Runs the program, and then ends the session according to the program's result.
     async fn work(&mut self, mirror: Mirror) -> Result<Account<'a>, CommandError> {
         let paths = mirror::paths(self.args, &mirror).map_err(|error| error::of_session(&error))?;
         let inputs = inputs::inputs(self.args, &paths, &mirror.session().status());
@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
         Ok(Account { args, invocation, paths, inputs, status, signal, left, statuses, ending })
     }
 
-    /// Drops each SIGUSR1 and SIGUSR2 that came before the program was started.
+    /// Ignores each SIGUSR1 and SIGUSR2 that arrived before the program was started.
     fn drop_early_notices(&mut self) {
         if self.notices.try_recv().is_ok() {
             say("a SIGUSR1 or SIGUSR2 came before the program was started, and is not passed on");

@@ -67,7 +67,7 @@ fn two_thousand_unchanged_files_cost_listings_and_no_look_inside() {
     }
 }
 
-/// What can happen to what is remembered.
+/// How a test changes the sync state before a run.
 #[derive(Clone, Copy, Debug)]
 enum Memory {
     Kept,

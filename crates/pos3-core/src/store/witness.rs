@@ -1,7 +1,7 @@
-//! Tells a caller what a put is about to store, before the store can have it.
+//! Gives the caller of a put the facts about its content before the store can have the content.
 //!
-//! A process that is killed right after the server stored an object never gets the answer. A caller that recorded these
-//! facts can recognise the object later.
+//! If a process is killed right after the server has stored an object, it never receives the response. If it recorded
+//! these facts, a later process can recognise the object.
 
 use std::fmt::Debug;
 
@@ -18,7 +18,7 @@ pub struct ContentFacts {
     pub checksum: Option<Checksum>,
 }
 
-/// Learns what a put is about to store.
+/// Receives the facts about the content of a put before the content is stored.
 #[async_trait]
 pub trait PutWitness: Debug + Send + Sync + 'static {
     /// Is called at most once, before the content can be visible under its name. The put waits until it returns.

@@ -1,4 +1,4 @@
-//! The names of moved files, and what is done with the files.
+//! Tests of the names of moved files, and of how later listings and writes treat such files.
 
 use std::fs;
 use std::path::Path;

@@ -58,7 +58,7 @@ async fn a_slash_at_the_end_names_a_prefix_and_an_object_comes_first_without_one
     }
 }
 
-/// Returns what is at a location, and the numbers of HEADs and listings.
+/// Resolves a location. Also returns the numbers of HEADs and listings.
 async fn counted(store: &MemoryStore, looking: impl Future<Output = Result<Resolved, Error>>) -> (Resolved, u64, u64) {
     let of = |usage: &Usage, kind: &str| usage.iter().find(|(name, _)| *name == kind).map_or(0, |(_, count)| count);
     let before = store.usage();

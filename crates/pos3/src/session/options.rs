@@ -12,17 +12,17 @@ use crate::policy::{Conflict, Policy};
 /// The default interval of background uploads.
 const INTERVAL: Duration = Duration::from_secs(300);
 
-/// Which objects an upload may delete. Only a clean end of the session deletes. So an output that is removed and written
-/// again keeps its object.
+/// Which objects an upload may delete. Only a clean end of the session deletes. So an output that the program removes
+/// and writes again keeps its object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RemoteDelete {
     /// None.
     #[default]
     Never,
     /// Deletes an object under three conditions: this session saw its file locally and the file is gone, this machine
-    /// uploaded or downloaded it, and no other writer has changed it since then. A new directory deletes nothing, and a
-    /// directory that was emptied only if the guards [allow](Guards::allow_empty) it. If the guards refuse the number
-    /// of deletes, pos3 deletes nothing, uploads everything, and returns an error.
+    /// uploaded or downloaded it, and no other writer has changed it since then. For a new directory, pos3 deletes
+    /// nothing. For a directory that was emptied, it deletes only if the guards [allow](Guards::allow_empty) it. If the
+    /// guards refuse the number of deletes, pos3 deletes nothing, uploads everything, and returns an error.
     Seen,
     /// Deletes every extra object: one without a local file, unless it appeared after the registration. So the remote
     /// location becomes like the directory. By default, all deletes are refused if the directory is empty, or if they
@@ -108,8 +108,8 @@ pub struct UploadOptions {
     pub profile: Option<String>,
 }
 
-/// Options of [`Session::sync`](super::Session::sync), which downloads once and then uploads: those of an upload, and
-/// whether the download deletes local files. By default, it does not.
+/// Options of [`Session::sync`](super::Session::sync), which downloads once and then uploads: the options of an upload,
+/// and whether the download deletes local files (default: no).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyncBothOptions {
     pub(super) delete_local: bool,

@@ -1,4 +1,4 @@
-//! The journal of one direction: the notes on unfinished writes at the target's place.
+//! The journal of one direction of a sync: the notes on unfinished writes to its target.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::record;
 use super::rows::blocking;
 use super::writer::Change;
 
-/// The notes on unfinished writes at one place.
+/// The notes on unfinished writes to one of the two locations.
 #[derive(Debug)]
 pub(super) struct Notes {
     store: Arc<Store>,

@@ -78,10 +78,10 @@ impl Found {
     }
 }
 
-/// What an action says about its path.
+/// The difference that an action shows at its path, if any.
 enum Judgement {
     Difference(Difference),
-    /// It is skipped by policy.
+    /// The key is skipped by policy, such as a symbolic link.
     LeftOut(Key, SkipReason),
     NoDifference,
 }

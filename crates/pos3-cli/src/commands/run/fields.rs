@@ -26,7 +26,7 @@ pub(super) struct Fields<'a> {
     complete: bool,
     inputs: Vec<InputJson<'a>>,
     uploads: Vec<UploadJson<'a>>,
-    /// The places that are local paths, so pos3 downloads and uploads nothing for them.
+    /// The inputs and outputs that are local paths. pos3 downloads and uploads nothing for them.
     local: Vec<LocalJson<'a>>,
 }
 
@@ -48,7 +48,7 @@ struct UploadJson<'a> {
     url: String,
     path: String,
     uploaded: bool,
-    /// The uploads of the whole session and their bytes. A file that was uploaded twice counts twice.
+    /// The uploads of the whole session and their bytes. If a file was uploaded twice, it is counted twice.
     files: u64,
     bytes: u64,
     /// The objects that the session deleted.

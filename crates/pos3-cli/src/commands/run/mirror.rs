@@ -1,4 +1,4 @@
-//! The session of a run: its inputs are downloaded when it is entered.
+//! Creates the session of a run and downloads its inputs.
 
 use pos3::{DownloadOptions, Mirror, RemoteDelete, SessionBuilder, SessionError, SyncBothOptions, UploadOptions};
 
@@ -9,7 +9,7 @@ use crate::commands::session::Sessions;
 use crate::commands::state_files;
 use crate::warnings::Warnings;
 
-/// Registers every place and downloads the inputs.
+/// Registers every input and output, and downloads the inputs.
 pub(super) async fn enter(args: &RunArgs, warnings: &Warnings, audience: &Audience) -> Result<Mirror, SessionError> {
     let locations: Vec<_> = args.places().map(|(_, place)| &place.location).collect();
     let own = state_files();
@@ -21,7 +21,7 @@ pub(super) async fn enter(args: &RunArgs, warnings: &Warnings, audience: &Audien
     declare(args, builder).await
 }
 
-/// Returns every place and its local path.
+/// Returns every input and output with its local path.
 pub(super) fn paths<'a>(args: &'a RunArgs, mirror: &Mirror) -> Result<Vec<LocalPlace<'a>>, SessionError> {
     args.places().map(|(kind, place)| Ok((kind, place, mirror.path(&place.name)?.to_owned()))).collect()
 }

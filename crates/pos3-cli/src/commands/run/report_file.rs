@@ -1,8 +1,9 @@
 //! The file of `run --json-report`, which always contains a report of the current run.
 //!
-//! A program could mistake the report of an earlier run for that of this run. So pos3 replaces the file before it downloads
-//! the inputs, by a report in the state `running`. This also verifies that the file can be written. When the run ends, pos3
-//! replaces it again, unless the program wrote to it. Each replacement is atomic where the directory allows it.
+//! A program could mistake the report of an earlier run for that of this run. So before pos3 downloads the inputs, it
+//! replaces the file with a report in the state `running`. This also verifies that the file can be written. When the
+//! run ends, pos3 replaces it again, unless the program wrote to it. Each replacement is atomic where the directory
+//! allows it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
@@ -27,7 +28,7 @@ pub(super) struct ReportFile {
     place: Place,
 }
 
-/// How the report is written. The file is as pos3 left it.
+/// How the report is written. [`SeenFile`] identifies the file as pos3 left it.
 enum Place {
     /// To a new file in the same directory, which then gets the name of the old one.
     Beside(SeenFile),
@@ -49,7 +50,7 @@ pub(super) enum State {
     Ended,
 }
 
-/// The fields that every report has. Others follow.
+/// The fields that every report begins with.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "most fields only have to be there")]
 struct Earlier {
@@ -62,11 +63,13 @@ struct Earlier {
     complete: bool,
 }
 
-/// Writes the last report. Its argument is the error that the report itself had to be written elsewhere, if that is so.
+/// Writes the last report. If the report could not be written to its file, the argument is that error, which the report
+/// then contains.
 type WriteReport<'a> = &'a dyn Fn(Option<&CommandError>, &mut Out<'_>) -> io::Result<()>;
 
 impl ReportFile {
-    /// Opens the file and replaces the report in it by that of a run that has not ended. A file with other content stays.
+    /// Opens the file and replaces its report with that of a run that has not ended. Fails if the file has other
+    /// content.
     pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let failed = |error: &io::Error| unwritten(&path, error);
@@ -117,7 +120,7 @@ impl ReportFile {
     }
 }
 
-/// Writes the report to another file beside one that the program changed. Returns the error that names it.
+/// Writes the report to a new file next to the one that the program changed. Returns an error that names the new file.
 fn write_beside(path: &Path, changed: &SeenFile, write: WriteReport<'_>) -> CommandError {
     let why = format!("the file '{}' was changed during the run, and stays", path.display());
     for name in changed.other_names() {
@@ -132,7 +135,8 @@ fn write_beside(path: &Path, changed: &SeenFile, write: WriteReport<'_>) -> Comm
     write_to_stderr(&CommandError::failed(why), write)
 }
 
-/// Writes the report to stderr, because it could not be written to a file. Returns the error that states both.
+/// Writes the report to stderr, because it could not be written to a file. Returns an error that states this and the
+/// reason.
 fn write_to_stderr(why: &CommandError, write: WriteReport<'_>) -> CommandError {
     let error = CommandError::failed(format!("{}; the report is on stderr", why.message));
     output::notes(|out| write(Some(&error), out));
@@ -163,7 +167,7 @@ fn text(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<Vec<u8
     Ok(text)
 }
 
-/// Replaces the file and returns what it is then, or `None` if another process has changed it.
+/// Replaces the file and returns its new identity, or `None` if another process has changed it.
 fn replace(seen: &SeenFile, text: &[u8]) -> io::Result<Option<SeenFile>> {
     match seen.replace(stage(seen, text)?)? {
         Replaced::Done(file) => seen.after(&file).map(Some),
