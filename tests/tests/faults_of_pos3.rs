@@ -1,7 +1,7 @@
-//! What is wrong with the Python program whose words the session took over, and is not wrong here.
+//! The faults of the Python program whose interface the session preserves: this implementation does not have them.
 //!
-//! `docs/FAULTS.md` has the numbers, and names for each fault the test that shows ours does not have it; a test of the
-//! documents checks that the names are right. All run against a server that checks signatures, and on real directories.
+//! `docs/FAULTS.md` numbers the faults and names the tests for each of them. A docs test checks these names. All tests
+//! use real directories and a server that checks signatures.
 
 mod cost;
 mod deletes;

@@ -1,4 +1,4 @@
-//! Memory does not grow with the trees.
+//! The memory of a run does not grow with the trees.
 
 use std::process::Command;
 

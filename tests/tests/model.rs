@@ -1,4 +1,4 @@
-//! Random trees, links, filters and faults on every pair of stores that differ in kind, against two maps.
+//! Random trees, links, filters and faults on every pair of kinds of stores, compared with a model of two maps.
 
 #[path = "../../crates/pos3-core/examples/custom_store.rs"]
 #[allow(dead_code, reason = "the example's own `main` is not called here")]

@@ -1,4 +1,4 @@
-//! The S3 client on the wire: what it sends, what it costs, and what it makes of servers and networks that fail.
+//! The S3 client on the wire: the requests that it sends, and how it handles failures of servers and networks.
 
 mod answers;
 mod checksums;

@@ -1,5 +1,4 @@
-//! What a sync between real directories and an object store in memory does: the parts of `docs/SEMANTICS.md` that need a
-//! disk.
+//! A sync between real directories and an object store in memory: the parts of `docs/SEMANTICS.md` that need a disk.
 
 mod early_end;
 mod withheld;

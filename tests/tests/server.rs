@@ -1,4 +1,4 @@
-//! The test servers keep their promises: what a client is tested against must itself be right.
+//! Tests of the test servers themselves, because a faulty server would make the other tests worthless.
 
 mod client;
 mod faults;

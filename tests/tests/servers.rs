@@ -1,8 +1,8 @@
-//! The S3 store on servers that others wrote, and on ours: a client tested only against its own author's idea of S3 would
-//! be wrong with him.
+//! The S3 store on third-party servers and on our own. A client that is tested only on its author's server repeats the
+//! author's mistakes.
 //!
-//! `tests/servers/run` starts the servers and tells where they are; the tests of one that was not started say so and pass.
-//! What is known to be wrong with each is in [`quirks`] and, for people, in `docs/SERVERS.md`.
+//! `tests/servers/run` starts the servers and sets variables with their addresses. If a server was not started, its
+//! tests print this and pass. The known deviations of each server are in [`quirks`] and in `docs/SERVERS.md`.
 
 mod disorder;
 mod quirks;

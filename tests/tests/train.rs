@@ -1,4 +1,4 @@
-//! `examples/train.rs` as a process of its own, against a server of this one: what a machine that disappears leaves in S3.
+//! Runs `examples/train.rs` as a separate process: which checkpoints are in S3 if its machine disappears.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The real binary, run as people run it: what it writes to stdout and stderr, its exit code, and what is on the disk.
+//! Runs the real binary as users run it: checks stdout, stderr, the exit code and the files on the disk.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod ls;

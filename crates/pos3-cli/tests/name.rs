@@ -1,4 +1,4 @@
-//! The program calls itself by the name it was started with.
+//! The program's messages contain the name under which it was started.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

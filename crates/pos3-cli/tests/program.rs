@@ -1,4 +1,4 @@
-//! A working directory and the binary, run inside it without anything of the caller's environment.
+//! Runs the binary in a temporary working directory, without the environment of the caller.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The binary against a real S3 server: real signatures, real files, real signals; what a person sees must be what the
-//! server saw.
+//! Runs the binary against an S3 server that checks signatures, with real files and signals. The output must agree with
+//! the requests that the server received.
 
 mod archived;
 mod backup;

@@ -1,4 +1,4 @@
-//! Data that cannot be written, whatever the command.
+//! Data that cannot be written to stdout, in every command.
 
 use std::fs::File;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! Temporary files that cannot be made or written: plans and reports too large for memory need them.
+//! Temporary files of large plans and reports that cannot be created or written.
 
 use std::fs;
 use std::os::unix::fs::symlink;

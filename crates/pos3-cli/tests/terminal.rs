@@ -1,4 +1,4 @@
-//! Nothing that others wrote reaches a terminal as it is.
+//! Text from other sources reaches a terminal only escaped.
 
 use std::fs;
 use std::path::Path;

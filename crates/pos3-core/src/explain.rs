@@ -24,7 +24,7 @@ use crate::plan::{PlanError, Planner};
 use crate::side::Side;
 use crate::tree::Tree;
 
-/// What a sync would do with one key, and the facts about it.
+/// The action of a sync for one key, and the facts that determine it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The relative key.
@@ -37,13 +37,13 @@ pub struct Explanation {
     pub target: Option<Entry>,
     /// The row of the key in the manifest. `None` also if there is no manifest.
     pub remembered: Option<Row>,
-    /// An entry that exists for the run and lies in the directory that the key is, or would be.
+    /// An entry that the run includes in the directory that the key is, or would be.
     pub inside: Option<Key>,
-    /// What the sync would do.
+    /// The action of the sync.
     pub outcome: Outcome,
 }
 
-/// What a sync would do with one key. Guards apply to whole plans, so a guard may still refuse the plan.
+/// The action of a sync for one key. Guards apply to whole plans, so a guard may still refuse the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -34,7 +34,7 @@ pub use rule::{FilterLine, FilterRule};
 #[derive(Clone, Default)]
 pub struct Filter {
     rules: Option<Arc<Rules>>,
-    /// What the patterns matched in one run, where that is watched.
+    /// The patterns that matched a key in one run, if they are recorded.
     met: Option<Arc<Met>>,
 }
 

@@ -1,4 +1,4 @@
-//! Random trees, filters and faults on the store in memory, against two maps.
+//! Random trees, filters and faults on the memory store, compared with a model of two maps.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One store behind two names, where only what happens shows it.
+//! One store behind two names, which only the run itself reveals.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What a sync does and refuses to do, on stores in memory. The headings are those of `docs/SEMANTICS.md`; what needs a
-//! real disk or a real server is tested there.
+//! The semantics of a sync on stores in memory, under the headings of `docs/SEMANTICS.md`. Behaviour that needs a disk
+//! or a server is tested in the crates above.
 
 use std::sync::{Arc, Mutex};
 

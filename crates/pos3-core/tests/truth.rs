@@ -1,4 +1,4 @@
-//! What a sync knows of what changed, and what it does when things change under its hands.
+//! A sync detects changes since the last run, and changes that happen while it runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

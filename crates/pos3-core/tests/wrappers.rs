@@ -1,4 +1,4 @@
-//! Wrappers around stores: a copy stays inside the store, with the key that the object has there.
+//! A copy through wrappers stays inside the store, under the key that the object has there.
 
 use std::fmt;
 use std::sync::Arc;

@@ -44,12 +44,12 @@ pub(crate) struct Moved<'n> {
     own: Option<&'n str>,
 }
 
-/// What a moved file is.
+/// The status of a moved file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// It may still be compared by the process that moved it.
     Moving,
-    /// The new file of a writer, which has not been put in its place.
+    /// The new file of a writer, which does not have its final name yet.
     New,
     /// The expected file, which another one has replaced.
     Replaced,

@@ -91,7 +91,7 @@ fn compare_replaced(
         }
         // Another process wrote to the new file while it had the name.
         Ok(out) if facts::identity(&out) == facts::identity(new) => keep(directory, aside, name),
-        // Another process put a third file in the place of the new one. Its file stays there.
+        // Another process has replaced the new file with a third one, which stays.
         Ok(_) => match exchange(directory, aside, name) {
             Ok(()) => keep(directory, aside, name),
             Err(Errno::NOENT) => move_back(directory, aside, name),

@@ -1,4 +1,4 @@
-//! Only what a key names is deleted.
+//! A delete removes only the entry that its key names.
 
 use super::*;
 use std::time::{Duration, SystemTime};

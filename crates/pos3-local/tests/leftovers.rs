@@ -1,4 +1,4 @@
-//! What dead writers left is shown, given up and removed; what living ones write is not touched.
+//! Unfinished files of dead writers are listed and removed; those of running writers are not touched.
 
 use super::*;
 use std::fs::{File, FileTimes};

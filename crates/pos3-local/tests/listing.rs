@@ -1,4 +1,4 @@
-//! What a listing gives, and where it stops.
+//! The entries of a listing, and the errors that end it.
 
 use super::*;
 use futures::StreamExt;

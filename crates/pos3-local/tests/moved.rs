@@ -1,4 +1,5 @@
-//! What a killed run moved away is neither read, replaced nor deleted as an entry, and hides nothing.
+//! A file that a killed run moved to a reserved name is not read, replaced or deleted as an entry, and hides no other
+//! entry.
 
 use super::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The order of keys is that of their bytes, whatever the names.
+//! Keys are listed in the order of their bytes, whatever their names.
 
 use std::collections::BTreeSet;
 use std::fs;

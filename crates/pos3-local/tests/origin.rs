@@ -1,4 +1,4 @@
-//! A store far away: its reads cost requests, are counted, and fail, stall or arrive damaged when asked to.
+//! A remote store for tests: it counts its reads, which can fail, stall or return damaged content.
 
 use super::*;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What other processes do, and what is left when one is killed. The others are this test's own binary.
+//! Concurrent processes, and the files that remain when one is killed. The other processes run this test's own binary.
 
 use super::*;
 use crate::origin::{Origin, Then};

@@ -1,4 +1,4 @@
-//! What is there but must not be touched is listed as such, never left out.
+//! Entries that pos3 must not touch are listed as protected, never left out.
 
 use super::*;
 use std::ffi::OsStr;

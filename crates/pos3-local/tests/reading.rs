@@ -1,4 +1,4 @@
-//! Content is what the file was when it was opened, or an error.
+//! A read returns the content that the file had when it was opened, or an error.
 
 use super::*;
 use std::os::unix::fs::MetadataExt;

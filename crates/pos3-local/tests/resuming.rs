@@ -1,4 +1,4 @@
-//! A large put that ended early is gone on with, on what is truly there.
+//! A later put resumes a large put that ended early, after it has verified the data that is there.
 
 use super::*;
 use crate::origin::{Origin, Then};

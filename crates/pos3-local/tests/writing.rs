@@ -1,4 +1,4 @@
-//! Writes are whole, exact, and stay where they belong.
+//! A write stores exactly the given content, completely or not at all, and only at its key.
 
 use super::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

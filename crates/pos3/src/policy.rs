@@ -58,7 +58,7 @@ pub enum Policy {
     UnlessTheirs(Conflict),
 }
 
-/// What happens to a key that both sides have changed since they were equal, or that differs and has no row in the sync
+/// How to handle a key that both sides have changed since they were equal, or that differs and has no row in the sync
 /// state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

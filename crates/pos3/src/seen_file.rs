@@ -148,7 +148,7 @@ impl SeenFile {
         // The file at the temporary name may belong to another process now, so an early return must not remove it.
         let (file, staged) = new.keep().map_err(|failed| failed.error)?;
         if found.is_at(&staged) {
-            // If this fails, a file that nobody needs stays beside the new one.
+            // If this fails, an unneeded file remains beside the new one.
             let _ignored = std::fs::remove_file(&staged);
             return Ok(Replaced::Done(file));
         }

@@ -26,7 +26,7 @@ pub(crate) struct Transfer {
     options: SyncOptions,
     /// The sync state that contains the mount points of earlier runs.
     state: Option<State>,
-    /// What is known about files that a mount hides. If there is nothing, each run starts anew.
+    /// The known files that a mount hides. If this is `None`, each run determines them again.
     hidden: Option<Hidden>,
     deletes: DeletedFiles,
     contention: Contention,
@@ -42,7 +42,7 @@ enum DeletedFiles {
     Seen,
 }
 
-/// What a transfer does if its files change while it runs.
+/// How a transfer reacts if its files change while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contention {
     /// It reports them.
@@ -51,7 +51,7 @@ enum Contention {
     Repeated,
 }
 
-/// What may end a transfer early.
+/// The conditions that end a transfer early.
 #[derive(Debug, Default)]
 struct Ending {
     cancel: CancellationToken,

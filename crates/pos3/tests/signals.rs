@@ -1,5 +1,5 @@
-//! Real signals to this very process while a session works. It is the only test of this binary: a signal is everybody's
-//! who listens in a process.
+//! Sends real signals to this process while a session works. It is the only test in this binary, because a signal
+//! affects all tests in a process.
 #![cfg(all(unix, feature = "blocking"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

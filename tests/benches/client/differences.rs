@@ -1,6 +1,6 @@
-//! What memory each command takes for many differences: `cargo bench -p pos3-tests -- differences`.
+//! Measures the memory of each command for many differences: `cargo bench -p pos3-tests -- differences`.
 //!
-//! The numbers of differences can be given: `-- differences 100000 1000000`.
+//! Optional arguments are the numbers of differences: `-- differences 100000 1000000`.
 
 use std::path::Path;
 

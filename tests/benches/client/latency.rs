@@ -1,6 +1,6 @@
-//! What many small files take over a connection with a long round trip: `cargo bench -p pos3-tests -- latency`.
+//! Measures many small files over a connection with a long round trip: `cargo bench -p pos3-tests -- latency`.
 //!
-//! The time depends on how many requests are in flight, hardly on the CPU. So the table shows wall time.
+//! The time depends on the number of requests in flight, and hardly on the CPU. So the table shows wall time.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Runs a command in a fresh process of this benchmark, whose only child it is: what the kernel says of the children is
-//! then what the command used.
+//! Runs a command as the only child of a new process of this benchmark, so that the kernel's figures for children are
+//! those of the command.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

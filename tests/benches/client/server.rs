@@ -1,4 +1,4 @@
-//! The servers that the client is measured against, each in a process of its own.
+//! The servers for the benchmarks, each in a separate process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

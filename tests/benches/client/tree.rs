@@ -1,4 +1,4 @@
-//! The files that are moved.
+//! The files that the benchmarks transfer.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! What it costs, and that many callers cost no more than one.
+//! The number of requests, and that many callers share one transfer.
 
 use std::sync::Arc;
 

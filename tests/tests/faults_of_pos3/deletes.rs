@@ -1,4 +1,4 @@
-//! What goes, and above all what does not.
+//! The files and objects that are deleted, and those that must not be.
 
 use std::fs;
 use std::os::unix::fs::symlink;

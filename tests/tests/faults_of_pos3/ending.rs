@@ -1,4 +1,4 @@
-//! One thing that goes wrong takes nothing else with it.
+//! One failure does not prevent the other uploads at the end of a session.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What is excluded is left alone on both sides.
+//! Excluded entries are not changed on either side.
 
 use pos3::SessionError;
 

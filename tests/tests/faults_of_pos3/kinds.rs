@@ -1,4 +1,4 @@
-//! Files, directories and markers where the other side has another kind, and plans that say all of it.
+//! Files, directories and markers that have another kind on the other side, and plans that show every change.
 
 use std::fs;
 use std::sync::{Arc, Mutex};

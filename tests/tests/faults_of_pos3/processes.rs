@@ -1,4 +1,5 @@
-//! Many processes of one machine, one cache: one transfer, and the death of one of them is no matter of the others.
+//! Many processes of one machine share a cache: they make one transfer, and the death of one process does not affect
+//! the others.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

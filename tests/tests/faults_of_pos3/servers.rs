@@ -1,4 +1,4 @@
-//! Two users' buckets on two servers in one session: each with its own keys, none with the other's.
+//! The buckets of two users on two servers in one session: each server gets only its own keys.
 
 use std::fs;
 

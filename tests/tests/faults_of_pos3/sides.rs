@@ -1,4 +1,4 @@
-//! Whose data wins: what other writers stored, what nobody touched, and what is left when the state is lost.
+//! Whose data wins: objects of other writers, unchanged files, and the loss of the sync state.
 
 use std::fs;
 use std::path::Path;

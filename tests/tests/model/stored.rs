@@ -1,4 +1,4 @@
-//! Plans that went through a file do what they would have done.
+//! A plan that was written to a file and read again has the same effect.
 
 use pos3::{Namespace, Plan, PlanHeader, PlanReader, Registry, Shard};
 use pos3_core::Deletion;

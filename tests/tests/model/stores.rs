@@ -1,4 +1,4 @@
-//! The stores of the model: each empty, with what only it can hold and what only it can suffer.
+//! The stores of the model, with the entries and the faults that only each of them can have.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Answers of success to writes that did not happen as asked, and servers whose ETags only look like digests.
+//! Success responses to writes that were not executed as requested, and servers whose ETags only look like digests.
 
 use http::StatusCode;
 use pos3_core::{Content, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};

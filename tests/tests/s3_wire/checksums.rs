@@ -1,4 +1,4 @@
-//! Content that is damaged on its way, in both directions, and servers that know no checksums.
+//! Content that is damaged in transit, in both directions, and servers that do not support checksums.
 
 use std::sync::{Arc, Mutex};
 

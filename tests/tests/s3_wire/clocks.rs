@@ -1,4 +1,4 @@
-//! A machine whose clock is wrong: the server's time is taken from its refusal, and nothing fails.
+//! A client with a wrong clock: it takes the server's time from the refusal, and no request fails.
 
 use pos3_core::{ErrorKind, Key, RemoteStore, RemoteStoreExt};
 use pos3_tests::server::{Operation, S3Server};

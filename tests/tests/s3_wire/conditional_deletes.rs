@@ -1,4 +1,4 @@
-//! Deletes of objects that another client writes meanwhile: they stay, whatever the server makes of conditions.
+//! Objects that another client writes during a delete are kept, whether or not the server supports conditions.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Writes that expect something of their target, on servers that honour it, refuse it, or get it wrong.
+//! Conditional writes, on servers that support conditions, refuse them, or evaluate them incorrectly.
 
 use std::sync::{Arc, Mutex};
 

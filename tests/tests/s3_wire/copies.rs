@@ -1,4 +1,4 @@
-//! Copies that stay inside the server, and those that cannot.
+//! Copies inside the server, and copies that the client has to send itself.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Deletes in batches, and their answers.
+//! Deletes in batches, and the responses to them.
 
 use http::StatusCode;
 use pos3_core::{DeleteKey, ErrorKind, Key, RemoteStore, RemoteStoreExt};

@@ -1,4 +1,4 @@
-//! Uploads of ours that nobody came back to are given up, and nobody else's.
+//! Old unfinished uploads of this client are aborted, and those of other clients are not.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! How many requests are in flight: as many as the server handles quickly, and never more than the maximum.
+//! The number of requests in flight: as many as the server handles quickly, and never more than the maximum.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Listings over several pages, cut, refused, and in their odd corners.
+//! Listings with several pages, interrupted or refused listings, and edge cases.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a person is told when something is set up wrong.
+//! The messages for invalid configurations.
 
 use std::sync::Arc;
 use std::time::Duration;

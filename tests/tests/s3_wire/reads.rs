@@ -1,4 +1,4 @@
-//! GET and HEAD when bodies are cut, stall, or are not what was asked for.
+//! GET and HEAD with responses that are cut, stall, or do not match the request.
 
 use std::sync::Arc;
 use std::time::Duration;

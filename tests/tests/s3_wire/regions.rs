@@ -1,4 +1,4 @@
-//! A bucket in another region than the configured one: the refusal says where it is, and that is enough.
+//! A bucket in another region than the configured one: the client takes the region from the refusal.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

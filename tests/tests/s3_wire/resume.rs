@@ -1,4 +1,4 @@
-//! Uploads that were stopped midway and are gone on with: what is sent again, and what must not be.
+//! Interrupted uploads are resumed: which parts are sent again, and which must not be.
 
 use std::sync::Arc;
 use std::time::Duration;

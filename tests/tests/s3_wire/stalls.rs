@@ -1,4 +1,4 @@
-//! A server that stops reading, and answers that come too slowly.
+//! Servers that stop reading, and responses that arrive too slowly.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

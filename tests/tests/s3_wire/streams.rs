@@ -1,4 +1,4 @@
-//! Parts that are read while they are sent: what is in memory, what is counted, and what a source that fails does.
+//! Parts that are read while they are sent: memory, counts, and sources that fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

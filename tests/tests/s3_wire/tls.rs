@@ -1,4 +1,4 @@
-//! https: encrypted, and only with servers that a trusted authority vouches for.
+//! https: connections are encrypted, and only to servers with a trusted certificate.
 
 use pos3_core::{ErrorKind, Key, RemoteStore, RemoteStoreExt};
 use pos3_s3::{S3Client, S3Config, S3ConfigError};

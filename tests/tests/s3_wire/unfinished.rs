@@ -1,4 +1,4 @@
-//! Multipart uploads that nobody finished: found whatever their keys, and given up once.
+//! Unfinished multipart uploads are found under any key, and aborted once.
 
 use pos3_core::conformance::ODD_KEYS;
 use pos3_core::{ErrorKind, Key, RemoteStore, Unfinished};

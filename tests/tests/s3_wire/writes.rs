@@ -1,4 +1,4 @@
-//! PUT and multipart uploads: exact keys, exact content, what they cost, and what they leave behind when they fail.
+//! PUT and multipart uploads: exact keys and content, the number of requests, and what remains after a failure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

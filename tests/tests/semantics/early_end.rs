@@ -1,4 +1,4 @@
-//! Failures that every further action would meet, where a real disk is needed.
+//! Failures that every further action would meet, if they need a real disk.
 
 use pos3_core::{Budget, ErrorKind, NotBegun, Stop};
 

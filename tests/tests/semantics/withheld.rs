@@ -1,4 +1,4 @@
-//! What withholds deletes: every copy that was not made, for whatever reason, and a source without a single file.
+//! Every copy that was not made, for any reason, and a source without files withhold deletes.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! A signed request and its raw answer: the smallest S3 client, independent of the one under test.
+//! A minimal S3 client that sends a signed request and returns the raw response. It shares no code with the client
+//! under test.
 
 use std::{fmt::Write as _, net::SocketAddr, time::SystemTime};
 

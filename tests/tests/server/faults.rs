@@ -1,4 +1,4 @@
-//! Faults happen as described, and to the requests named.
+//! Faults occur as described, and only in the selected requests.
 
 use std::{
     error::Error,

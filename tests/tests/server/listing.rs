@@ -1,4 +1,4 @@
-//! Listings, page by page.
+//! Listings with several pages.
 
 use pos3_tests::server::{ListingOrder, Operation, S3Server};
 

@@ -1,4 +1,4 @@
-//! The null server answers well enough for a client to be measured against it.
+//! The null server supports what the benchmarks of clients need.
 
 use std::{
     io::{BufRead as _, BufReader},

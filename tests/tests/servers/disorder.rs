@@ -1,7 +1,7 @@
-//! A server that lists directory by directory is noticed, and nothing is deleted wrongly.
+//! A server that lists directory by directory is detected, and no wrong file is deleted.
 //!
-//! `so/a/b` before `so/a b` is the other way round in byte order. A merge that took such a listing for ordered would find
-//! `so/a b` missing on one side and delete it on the other.
+//! Such a server lists `so/a/b` before `so/a b`, but the byte order is the reverse. A merge that trusted the listing
+//! would miss `so/a b` on one side and delete it on the other.
 
 use std::fs;
 use std::sync::{Arc, Mutex};

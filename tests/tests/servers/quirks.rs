@@ -1,4 +1,4 @@
-//! What is known to be wrong with servers of others, each seen there, and what is therefore not tested on them.
+//! The known deviations of third-party servers, each observed there, and the tests that are therefore skipped.
 
 /// A server of others and what is known to be wrong with it.
 pub(super) struct Server {

@@ -1,6 +1,6 @@
 //! A transport that connects to one address whatever host a request names.
 //!
-//! Not every system resolves `data.localhost`. It is also the proof that an embedder's own transport can be used.
+//! Not every system resolves `data.localhost`. This transport also shows that an embedder can use its own.
 
 use std::net::SocketAddr;
 

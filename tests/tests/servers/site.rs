@@ -1,4 +1,4 @@
-//! Where the servers are, and a store on each.
+//! The addresses of the servers, and a store on each.
 
 use std::env::var;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! A directory of real files goes up to each server and comes back.
+//! A directory of real files is uploaded to each server and downloaded again.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Checksums and uploads that are gone on with, on servers that others wrote.
+//! Checksums and resumed uploads on third-party servers.
 
 use std::sync::Arc;
 use std::time::Duration;

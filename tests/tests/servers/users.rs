@@ -1,4 +1,5 @@
-//! Two users with buckets on two servers, in one session: one server is of others, and neither takes the other's keys.
+//! Two users with buckets on two servers in one session. One server is a third-party server, and neither accepts the
+//! other's keys.
 
 use std::fs;
 use std::path::Path;

@@ -28,7 +28,7 @@ pub(super) struct Account<'a> {
     pub(super) plans: Plans,
 }
 
-/// What the command does with its plan.
+/// How the command uses its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plans {
     Executed,

@@ -71,8 +71,8 @@ async fn watch(terminal: Terminal) {
     }
 }
 
-/// Returns the counts, or `None` if silence is nobody's concern: the terminal is another program's, or the reader of stdout
-/// is slow. Output counts as activity, because commands such as `ls` have no events.
+/// Returns the counts, or `None` if a lack of progress must not be reported: another program uses the terminal, or the
+/// reader of stdout is slow. Output counts as activity, because commands such as `ls` have no events.
 fn now(terminal: Terminal, nothing: &Counters) -> Option<Now> {
     if output::is_writing() {
         return None;

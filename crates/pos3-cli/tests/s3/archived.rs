@@ -1,4 +1,4 @@
-//! Objects in an archive: known from the listing, skipped without a request, and no reason to keep what is gone.
+//! Archived objects: pos3 recognises them in the listing and skips them without a request, and other deletes are made.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `check`: compares, and changes nothing.
+//! `check` compares, and changes nothing.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,4 @@
-//! `cleanup`: unfinished uploads.
+//! `cleanup` lists and aborts unfinished uploads.
 
 use super::{BUCKET, Cloud};
 

@@ -1,4 +1,4 @@
-//! The standard places of AWS credentials, each served on loopback; what they give must really sign requests.
+//! The standard sources of AWS credentials, each served on loopback. Requests signed with their keys must succeed.
 
 mod expiry;
 mod failures;

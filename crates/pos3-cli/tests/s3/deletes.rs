@@ -1,4 +1,4 @@
-//! `--delete` when something is wrong: nothing is deleted, the exit code is not 0, the message names the cause.
+//! `--delete` after a failure: nothing is deleted, the exit code is not 0, and the message names the cause.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

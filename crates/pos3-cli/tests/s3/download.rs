@@ -1,4 +1,4 @@
-//! `download`: what the Python program promises where it is sound, and what ours promises besides.
+//! `download`: the behaviour that it shares with the Python program, and its own.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! An endpoint that is written wrong, and one that does not answer.
+//! Endpoints that are invalid, and endpoints that do not respond.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! `explain`: one path, and what decides it.
+//! `explain` shows the decision about one path and its evidence.
 
 use std::fs;
 

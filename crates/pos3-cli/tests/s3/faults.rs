@@ -1,4 +1,4 @@
-//! Damage and loss on the way, one row each: what arrives is whole or does not arrive, and nothing good is lost.
+//! Damage and loss in transit, one table row each: a file or object is complete or absent, and no good data is lost.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `run` when the terminal or the connection goes away: the program is told, and its outputs are kept.
+//! `run` when the terminal or the connection is closed: the program gets the signal, and its outputs are uploaded.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! Servers and credential processes whose texts are meant for the terminal.
+//! Servers and credential processes whose texts try to control the terminal.
 
 use http::StatusCode;
 use pos3_tests::server::{Answer, Fault, Operation, WrongRegion};

@@ -1,4 +1,4 @@
-//! Keys that break others: each is synced exactly or refused for itself, and the rest is synced.
+//! Unusual keys: pos3 syncs or refuses each one exactly, and syncs all others.
 
 use std::fs;
 

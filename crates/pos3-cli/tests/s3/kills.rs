@@ -1,4 +1,4 @@
-//! Sudden death: whenever a run is killed, nothing torn is to be seen, nothing is lost, and the next one goes on.
+//! A run that is killed at any moment leaves no torn file or object and loses nothing, and the next run continues.
 
 use std::collections::BTreeMap;
 use std::fs;

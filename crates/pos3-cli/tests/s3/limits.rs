@@ -1,4 +1,4 @@
-//! Few open files, few threads, no room for temporary files: a run adapts, or says what it lacks.
+//! Few open files, few threads, no room for temporary files: a run adapts, or names the limit.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

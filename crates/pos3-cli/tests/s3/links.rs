@@ -1,4 +1,5 @@
-//! Outputs of `run` that contain or become symbolic links: what is not uploaded is named, and no link leads elsewhere.
+//! Outputs of `run` that contain or become symbolic links: pos3 names what it does not upload, and follows no link out
+//! of the output.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Listings that are wrong although they look whole: no command deletes because of them, and what can be made good is.
+//! Complete listings with wrong contents: no command deletes because of them, and pos3 repairs what it can.
 
 use std::fs;
 use std::time::{Duration, Instant};

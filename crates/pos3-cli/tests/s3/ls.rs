@@ -1,4 +1,4 @@
-//! `ls`: what it prints is what every command takes.
+//! Every command accepts the lines that `ls` prints.
 
 use std::fs;
 

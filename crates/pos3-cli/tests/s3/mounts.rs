@@ -1,4 +1,4 @@
-//! File systems that are mounted or unmounted in a source: they hide files, and hidden files are not deleted.
+//! File systems that are mounted or unmounted in a source: pos3 does not delete the objects of hidden files.
 
 use std::process::Command;
 

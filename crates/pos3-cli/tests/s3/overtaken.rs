@@ -1,4 +1,4 @@
-//! Deletes of objects that another client replaces while a command runs: they stay, and the exit code says so.
+//! Objects that another client replaces while a command would delete them: pos3 keeps them, and the exit code is 1.
 
 use pos3_tests::server::{Answer, ConditionalDeletes, Fault, Operation};
 

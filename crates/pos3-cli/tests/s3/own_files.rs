@@ -1,4 +1,4 @@
-//! Files that the program itself writes into a directory that it lists.
+//! Files that a command itself writes into a directory that it lists.
 
 use std::fs::{self, File};
 

@@ -1,4 +1,4 @@
-//! Users who may not send every request: a policy often allows the keys below one prefix and nothing else.
+//! Users without permission for every request: a policy often allows only the keys below one prefix.
 
 use pos3_tests::server::{Answer, Fault, Operation};
 

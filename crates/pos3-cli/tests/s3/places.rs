@@ -1,4 +1,4 @@
-//! One place under two names: whatever shows that it is one, nothing in it is lost.
+//! One location under two names: however pos3 detects this, nothing at the location is lost.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

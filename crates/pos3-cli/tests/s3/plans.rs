@@ -1,4 +1,4 @@
-//! Plans as files: made here, looked at, and done as far as they still hold, by one run or by several.
+//! Plan files: written by one run, reviewed, and executed by one or several later runs as far as they are still valid.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Profiles: two servers with different keys in one command, and no key on the wrong server.
+//! Two servers with different keys in one command: pos3 sends no key to the wrong server.
 
 use std::fs;
 

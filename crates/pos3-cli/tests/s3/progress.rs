@@ -1,4 +1,5 @@
-//! Progress where stderr is no terminal: a line now and then, whose counts fit what the server saw, and one when nothing moves.
+//! Progress when stderr is not a terminal: periodic lines whose counts agree with the server, and a line when there is
+//! no progress.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;

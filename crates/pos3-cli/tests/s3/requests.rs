@@ -1,4 +1,4 @@
-//! The bill: what a sync costs is what it says it costs, and no more than it must.
+//! A sync sends the documented number of requests, and no more than necessary.
 
 use super::{BUCKET, Cloud, requests};
 

@@ -1,4 +1,4 @@
-//! A file that is rewritten all the time while it is uploaded.
+//! A file that is continuously rewritten during its upload.
 
 use std::fs;
 use std::io::{Seek, Write};

@@ -1,4 +1,4 @@
-//! `run`: a real program, real signals, and what is in S3 afterwards.
+//! `run` with real programs and signals, and the objects in S3 afterwards.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

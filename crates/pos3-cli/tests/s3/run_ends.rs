@@ -1,4 +1,4 @@
-//! `run`: last uploads that meet a server which is away, credentials which have expired, a lock, or too little time.
+//! `run`: last uploads with an unavailable server, expired credentials, a locked sync state, or too little time.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,5 @@
-//! `run` is killed after the server stored an object and before the answer arrived. The next run knows that the object is
-//! its own.
+//! `run` is killed after the server has stored an object and before the response arrives. The next run recognises the
+//! object as its own.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `run`: outputs that are not what they were, that are gone, or that could not be uploaded.
+//! `run`: outputs that changed their shape, that are missing, or that could not be uploaded.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `run --json-report`: the file is that of this run, and nothing that others wrote there is lost.
+//! `run --json-report`: the file contains the report of this run, and pos3 overwrites no data of other writers there.
 
 use std::fs;
 

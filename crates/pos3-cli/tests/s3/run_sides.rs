@@ -1,5 +1,5 @@
-//! `run`: whose data wins. What nobody touched replaces nothing, what was not uploaded is not overwritten, and what is
-//! removed for a moment is not deleted.
+//! `run`: which side wins. An unchanged file replaces nothing, output that was not uploaded is not overwritten, and the
+//! object of a file that is removed and written again is not deleted.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `run`: signals that arrive twice, signals that are not requests to end, and processes that outlive the program or pos3.
+//! `run`: signals that arrive twice, signals that do not end a run, and processes that outlive the program or pos3.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

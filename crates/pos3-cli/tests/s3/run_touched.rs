@@ -1,4 +1,4 @@
-//! `run`: files to which something happened that changed no content replace nothing that others stored.
+//! `run`: a file whose metadata changed, but not its content, replaces no object of another writer.
 
 use std::fs;
 use std::io::BufRead;

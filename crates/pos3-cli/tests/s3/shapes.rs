@@ -1,4 +1,4 @@
-//! Outputs of `run` that are one file, and downloads of one object: what is a file, what a directory, and where it is.
+//! Outputs of `run` that are one file, and downloads of one object: which paths are files, and which are directories.
 
 use std::fs;
 

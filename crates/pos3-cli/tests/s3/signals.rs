@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: a graceful end, the right exit code, and no delete.
+//! Ctrl-C and SIGTERM end a command gracefully, with the right exit code and without deletes.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

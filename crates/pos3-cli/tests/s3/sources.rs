@@ -1,4 +1,4 @@
-//! A source that does not exist: a typo must not look like a directory that is empty.
+//! A source that does not exist is not treated as an empty one.
 
 use super::{BUCKET, Cloud};
 use crate::program::expected;

@@ -1,4 +1,5 @@
-//! https on the command line: whom to trust is said by an option or the environment, and distrust says what to do.
+//! https with a private certificate authority, given by an option or the environment. The hint for an untrusted
+//! certificate names both.
 
 use std::fs;
 

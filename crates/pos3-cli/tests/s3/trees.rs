@@ -1,4 +1,4 @@
-//! Whole trees, up and back.
+//! Whole trees are uploaded and downloaded again.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What a run knows of what changed since the last one: without reading what did not, and without missing what did.
+//! A second run finds every change, and reads no file that did not change.
 
 use std::fs::{self, FileTimes};
 use std::os::fd::AsFd;

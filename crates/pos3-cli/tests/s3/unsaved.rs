@@ -1,4 +1,4 @@
-//! Marks of unsaved output: no download overwrites or deletes what a session did not upload, whatever else happened.
+//! Marks of unsaved output: no download overwrites or deletes output that was not uploaded, whatever else happened.
 
 use std::fs;
 use std::time::Duration;

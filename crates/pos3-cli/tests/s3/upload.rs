@@ -1,4 +1,4 @@
-//! `upload`: one upload of what is there, silent on stdout.
+//! `upload` uploads once, and prints nothing to stdout.
 
 use std::fs;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! What a person may want to know although nothing failed: said once, by every command, and to programs too.
+//! Warnings: every command prints each one once, and includes it in its JSON.
 
 use std::fs;
 

@@ -28,7 +28,7 @@ pub enum Surplus {
     Foreign,
 }
 
-/// What is wrong with the listings of a store.
+/// The defect of the listings.
 #[derive(Clone, Copy, Debug)]
 enum Wrong {
     /// They come in an order that a seed determines.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What was being done when it failed. Its `Display` is the verb in an error message: "cannot look up 'a'".
+/// The operation that failed. Its `Display` is the verb in an error message: "cannot look up 'a'".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Operation {

@@ -211,7 +211,7 @@ impl Copy {
         let is_read = !from.is_local() && to.is_local();
         let verified = self.is_verified(source, &stored);
         let digest = match is_read {
-            // What nothing has compared with the digest may have another one.
+            // If the content was not verified, it may have another digest.
             true => content.digest().filter(|_| verified),
             false => source.digest.or(stored.entry.digest),
         };

@@ -28,7 +28,8 @@ pub struct FilterLine {
     pub number: usize,
 }
 
-/// What a rule of the matcher remembers of its line. The matcher has room for one path, so it is encoded as one string.
+/// The line that a rule of the matcher comes from. The matcher stores only one path for each rule, so the line is
+/// encoded as one string.
 pub(super) struct Origin<'a> {
     pub(super) name: &'a str,
     pub(super) number: usize,

@@ -7,7 +7,7 @@
 use regex_automata::meta::Regex;
 use regex_syntax::escape_into;
 
-/// What a pattern is compared with.
+/// The text that a pattern is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// A whole key: wildcards also match `/`, and a `[` that is not closed is an error.

@@ -102,13 +102,13 @@ enum Waiting {
     Reading(AbortOnDropHandle<Judged>),
 }
 
-/// What comes after the copies.
+/// The deletes and replacements, which follow the copies.
 enum Last {
-    /// It is not known yet.
+    /// The plan is not complete yet.
     Open,
-    /// It is known, and nobody has asked for it.
+    /// They are known, but not returned yet.
     Decided(Deletes),
-    /// It is given out.
+    /// They are being returned.
     Given(Box<(spill::Iter<Entry>, spill::Iter<Action>)>),
 }
 

@@ -52,15 +52,15 @@ pub enum Refusal {
         /// The key that appears in both, relative to the target.
         key: Key,
     },
-    /// Something that was written to the target shows up in the source: they are one place under two names.
+    /// An object that was written to the target also appears in the source: they are one location under two names.
     #[error(
         "the source and the target overlap under two names: '{key}', which this run wrote to the target, also appears \
          in the source; '{path}' is left there"
     )]
     WroteIntoSource {
-        /// What was written, relative to the target.
+        /// The key of the object, relative to the target.
         key: Key,
-        /// Where it is.
+        /// The location of the object.
         path: String,
     },
     /// A directory of one side is, or lies in, the directory of the other side.

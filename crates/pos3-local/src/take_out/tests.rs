@@ -1,4 +1,4 @@
-//! Kills and other programs at every step of a replacement and a delete.
+//! Kills the process, or lets other programs write, at every step of a replacement and of a delete.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ use crate::store::LocalStore;
 const NAME: &str = "a";
 const STAGED: &str = ".pos3-partial.0000000000000001";
 
-/// What happens before a step.
+/// An event before a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
     /// Another program replaces the file.
@@ -58,7 +58,7 @@ thread_local! {
     static SCRIPT: RefCell<Option<Script>> = const { RefCell::new(None) };
 }
 
-/// What a child process of a test does at its steps.
+/// The instructions for a child process of a test.
 struct Orders {
     root: PathBuf,
     dies_at: usize,

@@ -124,7 +124,7 @@ impl Place {
         }
     }
 
-    /// Puts a complete file in the place of the file that was there `before`, and only of that file.
+    /// Replaces the file `before`, and no other file, with a complete new file.
     fn exchange(&self, partial: &Partial, before: &Stat, written: &Stat) -> Result<()> {
         match take_out::replace(self.directory.as_fd(), self.name(), before, partial.name(), written) {
             Ok(Taken::Done) => {

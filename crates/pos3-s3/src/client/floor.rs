@@ -1,7 +1,7 @@
 //! Detects responses that are too slow.
 //!
-//! A body that sends one byte per second never stalls, but would take hours. Only the time in which the client waits
-//! for the server counts. So a slow or throttled reader causes no failure.
+//! A body that sends one byte per second never stalls, but would take hours. The client measures only the time in which
+//! it waits for the server. So a slow or throttled reader causes no failure.
 
 use std::future::Future;
 use std::time::Duration;

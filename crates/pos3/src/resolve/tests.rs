@@ -30,7 +30,7 @@ async fn a_slash_at_the_end_names_a_prefix_and_an_object_comes_first_without_one
         store.write(&Key::from(key), "x".into()).await.unwrap();
     }
     let registry = Registry::default().with("memory", memory);
-    // What it is, and what it is as a directory, each with the numbers of HEADs and listings.
+    // The result for the location, and for the location as a directory, each with the numbers of HEADs and listings.
     for (location, resolved, directory) in [
         ("memory://m", (PREFIX, 0, 0), (PREFIX, 0, 0)),
         ("memory://m/", (PREFIX, 0, 0), (PREFIX, 0, 0)),

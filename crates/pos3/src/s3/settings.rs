@@ -91,7 +91,7 @@ pub enum S3SettingsError {
     Number {
         /// The variable.
         variable: &'static str,
-        /// What it must be, such as a number of seconds.
+        /// The expected value, such as "a number of seconds".
         what: &'static str,
     },
     /// The file of trusted certificates cannot be read.

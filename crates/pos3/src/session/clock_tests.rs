@@ -1,4 +1,4 @@
-//! The background task, on a clock that only moves when nothing else does.
+//! The background task, with a paused clock that advances only when all tasks wait.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an upload does about deletes that were not meant.
+//! Uploads do not delete objects whose deletion was not intended.
 
 use std::fs;
 use std::path::Path;
@@ -49,7 +49,7 @@ async fn a_directory_that_was_emptied_is_told_and_no_error() {
     assert_eq!(told, [expected], "once");
 }
 
-/// What remains in such a directory is uploaded and reported as usual.
+/// Entries that remain in such a directory are uploaded and reported as usual.
 #[tokio::test]
 async fn what_is_left_in_a_directory_without_files_is_told() {
     let world = World::new();
@@ -126,7 +126,7 @@ async fn deletes_of_extra_objects_are_refused_for_a_directory_that_was_emptied()
     }
 }
 
-/// What a program made could be lost with its machine while a person decides about the deletes.
+/// Output could be lost with the machine while a user decides about the deletes.
 #[tokio::test]
 async fn deletes_that_are_too_many_are_an_error_and_keep_no_copy_back() {
     let world = World::new();

@@ -10,7 +10,7 @@ use super::end::End;
 use super::tests::{World, upload, write};
 use super::*;
 
-/// Keeps the warnings that a session tells.
+/// Collects the warnings of a session.
 #[derive(Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<Vec<String>>>);
 

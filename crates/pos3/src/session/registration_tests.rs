@@ -1,4 +1,4 @@
-//! What can be registered, what is the same, and what goes against what.
+//! Which registrations are allowed, which are identical, and which are in conflict.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Sessions between a temporary directory and stores in memory, with a clock that only moves when nothing else does.
+//! Sessions between a temporary directory and stores in memory, with a paused clock that advances only when all tasks
+//! wait.
 
 use std::fs;
 use std::path::Path;

@@ -128,7 +128,7 @@ struct Database<'a> {
     if_missing: IfMissing,
 }
 
-/// What to do if there is no database yet.
+/// Whether to create the database if there is none yet.
 enum IfMissing {
     Create,
     Leave,

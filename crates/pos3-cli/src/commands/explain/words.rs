@@ -6,7 +6,7 @@ use super::lines::rule;
 use crate::args::ExplainArgs;
 use crate::lines::Lines;
 
-/// What a sync would do, and why.
+/// The action of a sync and the reason for it, as text.
 pub(super) struct Words {
     /// One word for programs.
     pub(super) outcome: &'static str,

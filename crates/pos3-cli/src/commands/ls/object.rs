@@ -75,7 +75,7 @@ impl Object {
         });
     }
 
-    /// Returns false if nobody reads the object to its end.
+    /// Returns false if the reader has closed stdout.
     pub(super) fn has_reader(&self) -> bool {
         self.reader == Reader::There
     }

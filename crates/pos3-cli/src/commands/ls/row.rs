@@ -64,7 +64,7 @@ impl Row {
                 };
                 let size = if *human_readable { size::bytes(entry.size) } else { entry.size.to_string() };
                 match &entry.kind {
-                    // What is in it is listed too.
+                    // The contents of the directory are listed as well.
                     Kind::Directory if *depth == Depth::Recursive => Ok(()),
                     Kind::Directory => writeln!(out, "{:>30} {name}", "PRE"),
                     Kind::Marker if *depth == Depth::Level => writeln!(out, "{:>30} {name}", "PRE"),

@@ -1,4 +1,4 @@
-//! Credentials that end while they are used: replaced before that, and once for all requests.
+//! Credentials that expire during a run: pos3 replaces them in time, and once for all requests.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What a person reads who has no credentials, or thought to have some: where they were looked for, and what to do.
+//! The messages for missing or invalid credentials: where pos3 looked for them, and how to fix this.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! Which profile is meant, how its files are read, and that nothing else is used in its place.
+//! Which AWS profile is selected, how its files are parsed, and that pos3 never falls back to other credentials.
 
 use std::fs;
 use std::net::TcpListener;

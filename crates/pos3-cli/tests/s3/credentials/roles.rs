@@ -1,4 +1,4 @@
-//! Roles of an AWS profile, assumed with keys from each of the places that they may come from.
+//! Roles of an AWS profile, assumed with keys from each possible source.
 
 use super::{Account, SECRET};
 

@@ -1,4 +1,4 @@
-//! Whoever gives credentials is trusted like the store they are for: by the certificates that were named, and no others.
+//! TLS to the sources of credentials: pos3 trusts only the configured certificates, as for the store.
 
 use pos3_tests::credentials::CredentialServer;
 use pos3_tests::server::S3Server;

@@ -1,8 +1,8 @@
 //! The standard sources of AWS credentials besides the environment. The AWS SDK queries each one through our transport.
 //!
 //! The order is: the AWS profile with its keys, SSO session, role (`source_profile`, `credential_source`) or process; a
-//! web identity; a container; the instance. This module defines the order instead of the SDK's chain. The SDK goes on
-//! to the next source if `AWS_PROFILE` or the source of a role names a profile that does not exist. A misspelt name
+//! web identity; a container; the instance. This module defines the order instead of the SDK's chain. The SDK continues
+//! with the next source if `AWS_PROFILE` or the source of a role names a profile that does not exist. A misspelt name
 //! would then use the credentials of the machine, and possibly another user's bucket. Each source is created anew for
 //! each load, because the files may have changed.
 

@@ -35,12 +35,12 @@ pub(in crate::s3) struct CredentialProcess {
     pub(in crate::s3) command: String,
 }
 
-/// What becomes of the process of one profile.
+/// Whether the SDK runs the process of one profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
-    /// The SDK never asks it, or reports what is wrong with the profile.
+    /// The SDK never calls it, or reports an error in the profile.
     No,
-    /// The SDK asks the custom source.
+    /// The SDK calls the custom source.
     Yes,
     /// The same, for a role that names its own profile as the source of its keys.
     OfItself,

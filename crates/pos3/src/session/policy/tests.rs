@@ -1,4 +1,4 @@
-//! One table of decisions, and the files from before a session.
+//! The table of decisions, and the files that existed before a session.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -102,7 +102,7 @@ fn shell(line: &str) -> Command {
     command
 }
 
-/// What becomes of output after the first bytes.
+/// How output beyond the limit is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
     Refused,
@@ -240,7 +240,7 @@ mod tests {
             assert!(why.contains("it failed with exit status: 7. Stderr: broken\n"), "{why}");
         }
         assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-        // What the process itself started may print the rest.
+        // A child of the process may print the rest.
         let (half, rest) = answer.split_at(20);
         let credentials = process(&format!("printf '{half}'; (sleep 1; echo '{rest}') &")).credentials().await.unwrap();
         assert_eq!(credentials.access_key_id(), "id");
