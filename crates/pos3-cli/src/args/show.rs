@@ -40,7 +40,7 @@ pub(crate) enum Detail {
 }
 
 impl Show {
-    /// Returns what a command shows that has no progress and only the options `--json` and `--quiet`.
+    /// Returns the output settings of a command that has no progress and only the options `--json` and `--quiet`.
     pub(crate) fn without_progress(json: bool, quiet: bool) -> Self {
         let detail = if quiet { Detail::Quiet } else { Detail::Usual };
         Self { json, detail, progress: false }

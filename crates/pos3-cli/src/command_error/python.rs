@@ -26,8 +26,8 @@ impl Direction {
 }
 
 impl CommandError {
-    /// Returns the error of such a command that could not start. An invalid location or profile is a failure there, and
-    /// not a usage error.
+    /// Returns the error of one of these commands that could not start. An invalid location or profile is a failure
+    /// (code 1), not a usage error.
     pub(crate) fn of_python_command(error: &Error) -> Self {
         let exit = match error {
             Error::Location(_) | Error::UnknownProfile { .. } | Error::Profile { .. } | Error::SourceIsFile { .. } => {

@@ -1,4 +1,4 @@
-//! `pos3-cli manifest`: shows or forgets the sync state of two locations.
+//! `pos3-cli manifest`: shows or removes the sync state of two locations.
 
 mod show;
 
@@ -42,8 +42,8 @@ impl Execute for ManifestArgs {
     }
 }
 
-/// Returns the number of files that were forgotten. A path of which nothing is recorded is an error: it is probably
-/// misspelt.
+/// Returns the number of files whose rows were removed. A path for which nothing is recorded is an error: it is
+/// probably misspelt.
 async fn forget(args: &ManifestForgetArgs, invocation: &Invocation) -> Result<u64, CommandError> {
     let sides = [&args.pair.from, &args.pair.to];
     let meant = |path: &String| meant::keys(path, sides, &args.pair.s3).map(|keys| (path.clone(), keys));
@@ -70,7 +70,7 @@ async fn forget(args: &ManifestForgetArgs, invocation: &Invocation) -> Result<u6
     Err(CommandError::failed(format!("nothing is recorded of {}{others}", unknown.join(" and "))))
 }
 
-/// Forgets the first of these keys of which something is recorded.
+/// Removes the row of the first of these keys that has one.
 async fn forget_first(state: Option<&State>, keys: &[Key]) -> Result<Option<u64>, CommandError> {
     let Some(state) = state else { return Ok(None) };
     for key in keys {

@@ -187,8 +187,8 @@ impl Overwritable {
         Self { judge: Some(Arc::new(judge)), needs_no_evidence: false }
     }
 
-    /// Makes a rule cheaper that rarely objects: no content is read and nothing is recorded only to know later whether a
-    /// side has changed. Without that, a later objection has to be more cautious.
+    /// Makes a rule that rarely objects cheaper: the run reads no content and records nothing only to show a later run
+    /// whether a side has changed. A later run then has less evidence and reports more conflicts.
     #[must_use]
     pub fn without_evidence(mut self) -> Self {
         self.needs_no_evidence = true;

@@ -170,7 +170,7 @@ impl Planner {
         }
     }
 
-    /// Lets what comparing teaches be remembered.
+    /// Sets the recorder of keys that turn out to be equal.
     pub(crate) fn with_recorder(mut self, recorder: Option<Recorder>) -> Self {
         self.recorder = recorder;
         self

@@ -1,7 +1,7 @@
 //! The store behind any wrappers, for copies that do not read the data.
 //!
-//! A store recognises another of its own type by it. Without this module, a wrapper such as a limiter would turn a copy
-//! inside the server into a download and an upload.
+//! With it, a store recognises content of another store of its own type. Without this module, a wrapper such as a
+//! limiter would turn a copy inside the server into a download and an upload.
 
 use std::any::Any;
 

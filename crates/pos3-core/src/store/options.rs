@@ -102,7 +102,7 @@ pub struct PutOptions {
     /// Where a store may save what it needs to resume this put after a kill. Without a journal, an aborted put leaves
     /// nothing behind.
     pub journal: Option<Arc<dyn Journal>>,
-    /// Learns what is about to be stored, if the store knows that before it stores it.
+    /// Receives the facts about the content before it is stored, if the store knows them by then.
     pub witness: Option<Arc<dyn PutWitness>>,
 }
 

@@ -211,7 +211,7 @@ impl Shared {
 }
 
 impl Slot {
-    /// Returns whether the request waits for the server, to be updated by the one who knows.
+    /// Returns the record of whether the request waits for the server. The code that handles the request updates it.
     pub(crate) fn activity(&self) -> &Activity {
         &self.activity
     }

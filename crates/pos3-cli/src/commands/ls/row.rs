@@ -22,7 +22,7 @@ pub(super) struct Row {
 
 #[derive(Clone, Debug)]
 enum Form {
-    /// The location, which any command takes.
+    /// The location, which every command accepts.
     Location,
     /// Time, size, and the name in the directory, or the whole key below it.
     Long { depth: Depth, human_readable: bool, zone: TimeZone },
@@ -41,7 +41,7 @@ pub(super) struct EntryJson {
 }
 
 impl Row {
-    /// Returns rows of what lies in a directory, which is this tree.
+    /// Returns the rows for the contents of a directory, which is this tree.
     pub(super) fn new(args: &LsArgs, directory: Location, tree: Tree) -> Self {
         let form = if args.is_long() {
             Form::Long { depth: args.depth(), human_readable: args.human_readable, zone: TimeZone::system() }
@@ -51,7 +51,7 @@ impl Row {
         Self { tree, directory, form }
     }
 
-    /// Writes an entry; nothing for the directory's own marker, which is the location that was asked for.
+    /// Writes an entry. Writes nothing for the directory's own marker, because it is the listed location itself.
     pub(super) fn write(&self, out: &mut Out<'_>, entry: &Entry) -> io::Result<()> {
         let relative = self.relative(entry);
         match &self.form {
@@ -91,7 +91,7 @@ impl Row {
         EntryJson { key: entry.key.clone(), location: location.to_string(), kind, size: entry.size, modified, why }
     }
 
-    /// Returns the key below the directory; what is listed lies in it.
+    /// Returns the key relative to the directory that is listed.
     fn relative(&self, entry: &Entry) -> Key {
         self.tree.relative(&entry.key).unwrap_or_else(|| entry.key.clone())
     }

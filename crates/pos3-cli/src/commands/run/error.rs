@@ -32,7 +32,7 @@ fn add_conflicts(error: &SessionError, text: &mut Text) {
     }
 }
 
-/// Returns the hint for an error that needs another one here than in other commands.
+/// Returns the hint for an error whose hint differs from that of other commands.
 fn hint(error: &SessionError) -> Option<String> {
     match error {
         SessionError::Transfer { report, .. } => match &report.0.stopped {
@@ -47,7 +47,8 @@ fn hint(error: &SessionError) -> Option<String> {
     }
 }
 
-/// Returns the hint about keys that cannot be copied because the other side has something of another kind there.
+/// Returns the hint about keys that cannot be copied because the other side has an entry of another kind at the same
+/// path.
 fn for_skips(report: &Report) -> Option<String> {
     let skips = |is_wanted: fn(&SkipReason) -> bool| report.skipped.any(is_wanted);
     let hint = if skips(SkipReason::is_conflict) {

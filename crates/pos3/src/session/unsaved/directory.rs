@@ -152,8 +152,8 @@ impl Directory {
     }
 }
 
-/// Removes a mark, unless other users can write to its directory. A mark that stays costs decisions by the user, but no
-/// data.
+/// Removes a mark, unless other users can write to its directory. If a mark remains, users may have to resolve
+/// conflicts, but no data is lost.
 pub(super) fn remove(file: &Path) {
     let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else { return };
     if let Ok(Some(directory)) = Directory::open(directory, directory)
