@@ -24,7 +24,7 @@ pub(crate) trait Execute {
     /// Returns its name, as users type it and as its JSON has it.
     fn name(&self) -> &'static str;
 
-    /// Returns what it shows, and in which form.
+    /// Returns how much the command prints, and in which format.
     fn show(&self) -> Show;
 
     /// Executes it. The caller reports an error; a command that fails after it has printed something reports the error

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 /// The most threads that drive requests: enough for any network card, few enough not to wake each other up all the time.
 const MOST_WORKERS: usize = 8;
 
-/// Threads for what blocks, which are enough for any run: more are started where the system has them.
+/// The number of threads for blocking work that is enough for any run. If the system allows it, more are started.
 const ENOUGH: usize = 16;
 
 /// The fewest threads that a run needs besides its first: one for what blocks, one for the state, and one that another

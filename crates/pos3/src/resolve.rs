@@ -308,7 +308,7 @@ impl OpenLocation {
         }
     }
 
-    /// Returns what a location is that has neither an object nor a key.
+    /// Resolves a location that has neither an object nor a key.
     fn nothing(&self) -> Resolved {
         match &self.at {
             At::Key(key) if key.is_empty() => Resolved::Prefix,

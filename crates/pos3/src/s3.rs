@@ -29,7 +29,7 @@ use warnings::Warnings;
 
 pub use settings::{CredentialsFailure, Looked, S3Settings, S3SettingsError};
 
-/// The environment variable that is set for each `credential_process`, and so for what such a process starts.
+/// The environment variable that is set for each `credential_process`. The processes that it starts inherit it.
 pub const CREDENTIAL_PROCESS: &str = "POS3_CREDENTIAL_PROCESS";
 
 /// Opens buckets, with the settings of a profile or with the default settings.

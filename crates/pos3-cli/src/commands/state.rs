@@ -7,7 +7,7 @@ use crate::output;
 use crate::signals::Signals;
 use crate::warnings::Warnings;
 
-/// Returns what to do when another run uses the sync state and this one waits.
+/// Returns how to report that this run waits for another run that uses the sync state.
 pub(super) fn note_wait(wait: Wait) -> impl FnOnce(&StateError) {
     move |locked| {
         if let Wait::For(time) = wait {

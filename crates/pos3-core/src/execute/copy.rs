@@ -219,7 +219,7 @@ impl Copy {
         Ok(Made { source: source.clone(), target: stored.entry, digest, md5, verified })
     }
 
-    /// Returns what records this write before it happens, where a policy depends on which side changed.
+    /// Returns the witness that records this write before it happens, if a policy depends on which side changed.
     fn starting(&self, source: &Entry, name: &Key) -> Option<Arc<Starting>> {
         let options = &self.run.options;
         let manifest =

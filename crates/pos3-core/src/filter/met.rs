@@ -42,7 +42,7 @@ const KEY: u8 = 2;
 pub(crate) struct Stray(BTreeMap<usize, Key>);
 
 impl Filter {
-    /// Returns this filter with a record of its own of what its patterns match.
+    /// Returns this filter with its own record of the patterns that match.
     pub(crate) fn watched(&self) -> Self {
         let met = self.rules.as_ref().map(|rules| Arc::new(Met::new(rules)));
         Self { rules: self.rules.clone(), met }

@@ -124,7 +124,7 @@ impl Planner {
         Self { watched, ..Self::over(source, target, options, listings) }
     }
 
-    /// Plans for what these listings show of the trees.
+    /// Plans a sync of the trees from these listings.
     pub(crate) fn over(source: &Tree, target: &Tree, options: &SyncOptions, listings: (Listing, Listing)) -> Self {
         let policy = Policy {
             compare: options.compare,
@@ -176,12 +176,12 @@ impl Planner {
         self
     }
 
-    /// Returns what has been counted so far.
+    /// Returns the counts so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Returns what was wrong so far but did not stop anything.
+    /// Returns the warnings so far.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -224,7 +224,7 @@ impl Planner {
         }
     }
 
-    /// Takes note of what an action that comes before the deletes means for them.
+    /// Records the effect on the deletes of an action that comes before them.
     fn passed(&mut self, action: Action) -> Action {
         let action = self.policy.if_ready(action);
         if let Action::Skip { why, .. } = &action {

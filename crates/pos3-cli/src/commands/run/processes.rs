@@ -131,7 +131,7 @@ fn below_this(processes: &[Process], is_left_out: impl Fn(&Process) -> bool) -> 
     found
 }
 
-/// Returns true for a process that returns credentials to pos3, and for what it started.
+/// Returns true for a `credential_process` of pos3, and for the processes that it started.
 fn is_for_credentials(id: i32) -> bool {
     let variables = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
     variables.split(|byte| *byte == 0).any(|variable| {

@@ -54,7 +54,7 @@ impl CredentialProcess {
         self.command.split_whitespace().next().unwrap_or_default()
     }
 
-    /// Returns what the process prints. A process that is not waited for any more is killed.
+    /// Returns the output of the process. If the future is dropped, the process is killed.
     async fn run(&self) -> Result<Vec<u8>, String> {
         let mut command = shell(&self.command);
         command.env(CREDENTIAL_PROCESS, "1");
