@@ -62,7 +62,7 @@ impl Signals {
         }
         // The terminal has shown the key on a line of its own.
         output::note("");
-        output::note("ending: waiting for what is in flight; once more to end at once");
+        output::note("ending: waiting for the transfers in flight; send the signal again to end immediately");
         self.cancel.cancel();
     }
 }

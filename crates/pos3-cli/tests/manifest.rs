@@ -31,7 +31,7 @@ fn end(mut child: Child) {
 fn what_was_equal_is_shown_and_forgotten() {
     let program = Program::new().with(&[("from/a b", "1"), ("from/d/x", "2"), ("from/d/y", "3")]);
     let none = program.run(&["manifest", "show", "from", "to"]);
-    assert_eq!((none.code, none.err.as_str()), (Some(0), "nothing is remembered of 'from' and 'to'\n"));
+    assert_eq!((none.code, none.err.as_str()), (Some(0), "there is no sync state of 'from' and 'to'\n"));
     assert_eq!(files(&program, "redb"), Vec::<PathBuf>::new(), "showing makes nothing");
 
     assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
@@ -85,7 +85,7 @@ fn a_second_run_of_the_pair_is_told_who_has_it_and_a_dry_run_goes_without() {
 
     let planned = program.run(&["sync", "from", "s3://bucket", "-n", "--endpoint-url", &url, "--no-sign-request"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    let warning = format!("warning: this run uses and remembers nothing of other runs: {uses}\n");
+    let warning = format!("warning: this run does not use the sync state: {uses}\n");
     assert!(planned.err.contains(&warning), "{}", planned.err);
     assert_eq!(planned.out, "(dryrun) upload: from/a to s3://bucket/a\n");
     end(child);
@@ -164,7 +164,7 @@ fn a_sync_is_right_without_what_was_remembered() {
         fs::remove_file(&file).unwrap();
         fs::create_dir(file).unwrap();
     });
-    assert!(in_the_way.err.contains("uses and remembers nothing of other runs: cannot use '"), "{}", in_the_way.err);
+    assert!(in_the_way.err.contains("does not use the sync state: cannot use '"), "{}", in_the_way.err);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn the_second_signal_ends_at_once_with_its_code() {
         kill(signal, &child);
         let mut err = BufReader::new(child.stderr.take().unwrap());
         let mut told = String::new();
-        while !told.contains("ending: waiting for what is in flight") {
+        while !told.contains("ending: waiting for the transfers in flight") {
             assert_ne!(err.read_line(&mut told).unwrap(), 0, "{told}");
         }
         kill(signal, &child);

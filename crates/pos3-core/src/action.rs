@@ -87,7 +87,7 @@ pub enum SkipReason {
     TargetOnly(Protection),
     /// Only the target has the key, and the source could never have it, so its absence from the source means nothing.
     #[error(
-        "only the target has it, and the source cannot have a file of this name, so it stays: {0} (to delete it, use a tool that deletes single objects)"
+        "only the target has it, and the source cannot have a file of this name, so pos3 keeps it: {0} (to delete it, use a tool that deletes single objects)"
     )]
     NotInSource(UnsafeKey),
     /// In the target, the key would be below a protected directory.

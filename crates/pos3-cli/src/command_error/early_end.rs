@@ -38,7 +38,7 @@ impl CommandError {
             }
             Stop::Refused(refusal) if purpose == Purpose::Comparison => format!("cannot compare: {refusal}"),
             Stop::Refused(refusal) => {
-                let unchanged = if copied > 0 { "nothing was deleted" } else { "nothing was touched" };
+                let unchanged = if copied > 0 { "nothing was deleted" } else { "nothing was changed" };
                 format!("refused, {unchanged}: {refusal} (source '{from}', target '{to}')")
             }
             Stop::Spill(error) => {
@@ -51,7 +51,7 @@ impl CommandError {
             }
             Stop::Fatal(failure) => format!("the run ended early: {}", Lines::new(from, to).failure(failure)),
             Stop::Cancelled if purpose == Purpose::Sync => "ended by a signal; nothing more was deleted".to_owned(),
-            Stop::Cancelled => "ended by a signal; nothing was touched".to_owned(),
+            Stop::Cancelled => "ended by a signal; nothing was changed".to_owned(),
             other => format!("the run ended early: {other:?}"),
         };
         Self::new(Exit::of_stop(stop, signal), message).with_hint(hints::for_stop(stop))

@@ -19,7 +19,7 @@ impl CommandError {
             _ => {
                 let hint =
                     matches!(error, PlanFileError::Version(_)).then_some("make the plan again with this program");
-                Self::new(Exit::Refused, format!("refused, nothing was touched: the plan '{plan}': {error}"))
+                Self::new(Exit::Refused, format!("refused, nothing was changed: the plan '{plan}': {error}"))
                     .with_hint(hint.map(str::to_owned))
             }
         }

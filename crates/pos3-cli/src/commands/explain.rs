@@ -36,7 +36,7 @@ impl Execute for ExplainArgs {
         let explanation = explanation.map_err(|stop| stopped(self, &stop))?;
         let words = Words::new(self, &explanation, deletion);
         if explanation.key.as_str() != self.path.strip_prefix("./").unwrap_or(&self.path) {
-            output::note(&format!("'{}' is taken for the path '{}' below both locations", self.path, explanation.key));
+            output::note(&format!("'{}' is treated as the path '{}' below both locations", self.path, explanation.key));
         }
         output::data(|out| {
             if self.json {

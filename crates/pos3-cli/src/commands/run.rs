@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
                 _signal = self.arrivals.next() => match self.arrivals.count() {
                     1 => {
                         let seconds = self.args.deadline.as_secs();
-                        say(&format!("uploads end within {seconds} s; once more to end at once"));
+                        say(&format!("uploads end within {seconds} s; send the signal again to end immediately"));
                         session.urge(Urgency::Hurry);
                     }
                     _ => session.urge(Urgency::Abandon),

@@ -18,7 +18,7 @@ pub(super) fn note_wait(wait: Wait) -> impl FnOnce(&StateError) {
 
 /// Returns the warning of a run that cannot use the sync state.
 pub(super) fn unusable(why: &str) -> String {
-    format!("this run uses and remembers nothing of other runs: {why}")
+    format!("this run does not use the sync state: {why}")
 }
 
 /// Opens the sync state for a run. Only a lock and a newer version are errors, because the user must decide about them. In

@@ -66,7 +66,10 @@ fn what_no_digest_tells_is_told_by_reading_both_sides() {
     cloud.server.put(BUCKET, "two/big", "x".repeat(17 << 20));
     let ended = cloud.run(&["check", "s3://data/one", "s3://data/two"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert_eq!(ended.out, "! big (no digest that both sides know: --download would tell)\n");
+    assert_eq!(
+        ended.out,
+        "! big (no digest on both sides that can be compared; use --download to compare the content)\n"
+    );
     cloud.server.reset_requests();
     let (code, told) = cloud.json(&["check", "s3://data/one", "s3://data/two", "--download"]);
     assert_eq!((code, &told["equal"]), (0, &1.into()));

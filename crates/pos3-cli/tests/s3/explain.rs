@@ -69,7 +69,7 @@ fn what_is_remembered_is_part_of_the_answer() {
     assert_ne!(reason, "neither side changed since they were equal");
     fs::write(cloud.program.path("d/a"), "two").unwrap();
     let ended = cloud.run(&["explain", "d", "s3://data/d", "a"]);
-    assert!(ended.out.contains("remembered  both sides were equal; the source changed since\n"), "{}", ended.out);
+    assert!(ended.out.contains("sync state  both sides were equal; the source changed since\n"), "{}", ended.out);
     assert!(ended.out.contains("because     content differs\n"), "{}", ended.out);
 }
 

@@ -108,7 +108,7 @@ fn a_server_behind_an_unknown_name_shows_itself_by_what_would_be_deleted() {
         }
         let ended = if make[0] == "plan" { run(&cloud, &["apply", "plan", "-q"]) } else { ended };
         assert_eq!(ended.code, Some(4), "{ended:?}");
-        assert!(ended.err.contains("refused, nothing was touched: the source and the target overlap"), "{}", ended.err);
+        assert!(ended.err.contains("refused, nothing was changed: the source and the target overlap"), "{}", ended.err);
         assert_eq!(keys(&cloud), before);
     }
 }

@@ -35,7 +35,10 @@ fn a_signal_while_the_last_outputs_go_leaves_them_the_deadline_and_deletes_nothi
         kill("-TERM", &child);
         let ended = Ended::from(child.wait_with_output().unwrap());
         assert_eq!(ended.code, Some(code), "{ended:?}");
-        assert!(ended.err.contains("pos3-cli run: uploads end within 1 s; once more to end at once\n"), "{ended:?}");
+        assert!(
+            ended.err.contains("pos3-cli run: uploads end within 1 s; send the signal again to end immediately\n"),
+            "{ended:?}"
+        );
         assert!(ended.err.contains("pos3-cli run: the program succeeded, after SIGTERM\n"), "{ended:?}");
         assert_eq!(cloud.server.keys(BUCKET), keys, "{ended:?}");
         let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();

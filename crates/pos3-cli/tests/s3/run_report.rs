@@ -123,7 +123,7 @@ fn what_the_program_writes_to_the_file_of_the_report_stays() {
             let script = format!(r#"cd "$PWD"; {write}; {keep}; {end}"#);
             let ended = run(&cloud, &sh(&[&["--upload", "out=s3://data/out"][..], &REPORT].concat(), &script));
             assert_eq!(ended.code, Some(code), "{write}: {ended:?}");
-            let said = "the file 'report' was changed during the run, and stays; the report is in '";
+            let said = "the file 'report' was changed during the run and was not replaced; the report is in '";
             assert!(ended.err.contains(said) && ended.err.contains("report.1'\n"), "{write}: {}", ended.err);
             let beside = read(&cloud, "report.1");
             assert_eq!((&beside["state"], &beside["exit_code"]), (&json!("ended"), &json!(code)), "{write}: {beside}");

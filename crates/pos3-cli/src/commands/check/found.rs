@@ -105,7 +105,7 @@ fn incomparable(args: &CheckArgs) -> String {
     if args.download {
         "the target could not be read".to_owned()
     } else {
-        "no digest that both sides know: --download would tell".to_owned()
+        "no digest on both sides that can be compared; use --download to compare the content".to_owned()
     }
 }
 

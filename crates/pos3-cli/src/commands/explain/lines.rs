@@ -22,7 +22,7 @@ pub(super) fn write(out: &mut Out<'_>, args: &ExplainArgs, explanation: &Explana
     writeln!(out, "filter      {filter}")?;
     side(out, "source", from, key, source.as_ref())?;
     side(out, "target", to, key, target.as_ref())?;
-    writeln!(out, "remembered  {}", remembered(explanation))?;
+    writeln!(out, "sync state  {}", remembered(explanation))?;
     writeln!(out, "would       {}", words.would)?;
     writeln!(out, "because     {}", words.reason)
 }
@@ -42,7 +42,7 @@ pub(super) fn kind(entry: &Entry) -> String {
         Kind::File => "a file".to_owned(),
         Kind::Marker => "an empty directory".to_owned(),
         Kind::Directory => "a directory".to_owned(),
-        Kind::Protected(why) => format!("not touched, {why}"),
+        Kind::Protected(why) => format!("protected, {why}"),
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn show(args: &ManifestShowArgs, invocation: &Invocation) -> Re
         Some(state) if !args.json => write_lines(state, invocation).await,
         None if !args.json => {
             let (from, to) = (&args.pair.from, &args.pair.to);
-            output::note(&format!("nothing is remembered of '{from}' and '{to}'"));
+            output::note(&format!("there is no sync state of '{from}' and '{to}'"));
             Ok(())
         }
         state => write_json(&args.pair, state, invocation).await,

@@ -122,7 +122,7 @@ impl ReportFile {
 
 /// Writes the report to a new file next to the one that the program changed. Returns an error that names the new file.
 fn write_beside(path: &Path, changed: &SeenFile, write: WriteReport<'_>) -> CommandError {
-    let why = format!("the file '{}' was changed during the run, and stays", path.display());
+    let why = format!("the file '{}' was changed during the run and was not replaced", path.display());
     for name in changed.other_names() {
         let error = CommandError::failed(format!("{why}; the report is in '{}'", name.display()));
         let staged = text(|out| write(Some(&error), out)).and_then(|text| stage(changed, &text));
