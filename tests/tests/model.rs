@@ -11,7 +11,7 @@ use pos3_core::model;
 
 use stores::{custom, local, memory, s3, s3_twice};
 
-/// Returns what makes a pair anew from what makes each of its stores.
+/// Returns a function that creates a new pair of stores from the functions that create each store.
 fn pair(source: impl Fn() -> Participant, target: impl Fn() -> Participant) -> impl Fn() -> (Participant, Participant) {
     move || (source(), target())
 }

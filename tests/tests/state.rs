@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_state-rows");
 
-/// Returns the numbers and words that a run told on its last line, by name.
+/// Returns the numbers and words on the last line of a run, by name.
 fn run(arguments: &[&str], directory: &Path) -> HashMap<String, String> {
     let mut command = Command::new(PROGRAM);
     command.arg(arguments[0]).arg(directory).args(&arguments[1..]);

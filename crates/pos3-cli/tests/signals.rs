@@ -10,7 +10,7 @@ use crate::program::{Ended, Program};
 const EMPTY_LISTING: &str = "<ListBucketResult><Name>bucket</Name><Prefix></Prefix><KeyCount>0</KeyCount>\
                              <MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>";
 
-/// Starts a server that lists nothing and never answers a PUT, of which it tells.
+/// Starts a server that lists nothing and never responds to a PUT, but reports each PUT to the test.
 pub(crate) fn stuck_server() -> (String, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -70,7 +70,7 @@ fn line() -> impl Strategy<Value = String> {
     );
     (ends, body)
         .prop_map(|((begin, end), body)| format!("{begin}{body}{end}"))
-        // An error here, and of use to nobody in git: an empty name, and a '/' in a set.
+        // An error here, and useless in git: an empty name, and a '/' in a set.
         .prop_filter("two slashes", |line| !line.contains("//"))
         // git itself gives no meaning to these.
         .prop_filter("two stars in a name", |line| line.split('/').all(|name| name == "**" || !name.contains("**")))

@@ -368,7 +368,7 @@ async fn a_copy_that_no_checksum_covers_is_counted_and_can_be_refused() {
     let checked = job(&source, &filled(Told::disk(), &[]).await, SyncOptions::default()).run().await;
     assert_eq!((checked.copied, checked.unverified), (2, 0), "the memory store checks what it sends");
 
-    // A bucket that nobody can ask for a checksum: what is put there is not known to have arrived.
+    // A bucket that returns no checksums, so a put cannot be verified.
     let disk = filled(Told::disk(), &objects).await;
     let loose = job(&disk, &filled(Told::bucket(), &[]).await, SyncOptions::default()).run().await;
     assert_eq!((loose.copied, loose.unverified), (2, 2));

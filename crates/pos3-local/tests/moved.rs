@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pos3_core::{Content, ErrorKind, PutOptions};
 
-/// The name of a moved file whose state nobody knows: it belongs to another program.
+/// The name of a moved file of unknown status, which is treated as another program's file.
 fn moved(own: &str) -> String {
     format!(".pos3-moved.0123456789abcdef0123456789abcdef01234567.{own}")
 }

@@ -65,7 +65,7 @@ fn two_signals_while_the_work_keeps_its_thread_busy_are_one() {
         signal_this_process("-QUIT");
         signal_this_process("-TERM");
     };
-    // On a thread that waits, and on the one that also serves the runtime: there nobody has heard of them yet.
+    // On a thread that waits, and on the thread that also serves the runtime, which has not received the signals yet.
     let session = Session::open(builder()).unwrap();
     let waiting = session.scope(|session| {
         let out = session.upload("memory://bucket/waiting", UploadOptions::default()).unwrap();

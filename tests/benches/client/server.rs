@@ -65,7 +65,7 @@ impl Server {
         Run { requests: spent.join(", "), ..run }
     }
 
-    /// Returns the requests so far by operation; only the null server tells.
+    /// Returns the requests so far by operation. Only the null server counts them.
     fn requests(&self) -> Vec<(String, u64)> {
         if !self.counts {
             return Vec::new();

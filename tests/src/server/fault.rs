@@ -259,7 +259,7 @@ impl FaultPattern {
 /// ```
 /// use pos3_tests::server::{Answer, Fault, Operation};
 ///
-/// // The second and third get of a key under `logs/` are told to slow down.
+/// // The second and third get of a key under `logs/` get `SlowDown`.
 /// let fault = Fault::on(Operation::GetObject).key_contains("logs/").nth(2).times(2).answer(Answer::slow_down());
 /// ```
 #[derive(Debug, Clone)]

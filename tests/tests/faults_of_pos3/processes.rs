@@ -29,7 +29,7 @@ fn content(number: usize) -> String {
     format!("{number} ").repeat(20_000)
 }
 
-/// Starts a session that is told nothing but its cache root: all else is as its user's environment has it.
+/// Starts a session with only a cache root; all other settings come from the environment.
 fn start(world: &World) -> Child {
     command(world).env("HOME", world.path("home")).spawn().unwrap()
 }
@@ -145,11 +145,11 @@ fn a_process_that_is_killed_blocks_no_other() {
     assert_eq!(fetched, 1, "what the first had brought is not fetched again");
 }
 
-/// A directory in which nothing can be made is one thing to be told of, not one for each place.
+/// An unusable state directory causes one warning, not one for each location.
 #[tokio::test]
 async fn a_session_that_can_remember_nothing_warns_once_for_all_its_places() {
     let world = World::with(&[("one/a", "1"), ("two/a", "1")]);
-    // A directory in which nobody can make a file, whoever it is: each place fails with a name of its own.
+    // A directory in which no user can create a file. The error of each location has another file name.
     let session = world.builder().state(StateDirectory::new("/proc")).open().unwrap();
     for url in ["s3://bucket/one", "s3://bucket/two"] {
         session.download(url, download()).await.unwrap();

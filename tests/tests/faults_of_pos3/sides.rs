@@ -202,7 +202,7 @@ async fn a_key_that_another_writer_removed_is_not_uploaded_again() {
         assert_eq!(left(&session).await, [(Key::from("gone"), SkipReason::Removed)]);
         assert_eq!((world.keys(), read(&run, "gone").as_str()), (vec!["run/kept".to_owned()], "1"));
     }
-    // Written anew it is output; and where local deletes are asked for it goes.
+    // A file that is written again is output. With local deletes, an unchanged file is deleted.
     let session = world.session();
     session.sync(URL, both()).await.unwrap();
     write(&run, "gone", "2");
@@ -312,7 +312,7 @@ async fn whatever_is_lost_no_output_is_overwritten_that_was_not_uploaded_and_not
                 let (was, is, local) =
                     (&before[which], world.object(key), fs::read_to_string(run.join(["a", "b"][which])).ok());
                 let is_uploaded = did > 4 && is != *was;
-                // What is gone on one side and not remembered is new on the other.
+                // An entry without a row that is missing on one side is treated as new on the other.
                 assert!(
                     !is_uploaded || was.is_none() || is == unsaved[which],
                     "{seed} {step}: {was:?} became {is:?} for {unsaved:?}"

@@ -292,7 +292,7 @@ async fn large_files_that_have_only_an_md5_are_compared_with_it() {
     };
     assert!(in_parts.ends_with("-3"), "{in_parts}");
     let in_unusual_parts = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-3".to_owned();
-    // Where the parts are unknown, what is damaged cannot be told from what is whole: neither is verified.
+    // If the parts are unknown, damaged content cannot be distinguished from intact content, so neither is verified.
     for (object, is_told, is_certain) in [
         (of(None), true, true),
         (of(Some(in_parts)), true, false),

@@ -117,7 +117,7 @@ async fn a_name_that_vanishes_while_its_directory_is_walked_withholds_the_delete
     fs::create_dir(source.path().join("y")).unwrap();
     fs::write(source.path().join("y/inside"), "x").unwrap();
     fs::write(source.path().join("z.new"), "x").unwrap();
-    // The walk has read all names, has sent the first thousand and waits until somebody takes them.
+    // The walk has read all names, has sent the first thousand, and waits until they are received.
     let mut listing = disk(source.path()).list("", ListOptions::default());
     assert_eq!(listing.next().await.unwrap().unwrap().key.as_str(), "f0000");
     fs::rename(source.path().join("y"), source.path().join("b")).unwrap();

@@ -47,7 +47,7 @@ pub(super) const RADOSGW: Server = Server {
     keys: &[],
 };
 
-/// The document for people tells the same, word for word.
+/// `docs/SERVERS.md` contains the same text.
 #[test]
 fn every_quirk_is_documented() {
     let document = include_str!("../../../docs/SERVERS.md");

@@ -9,7 +9,7 @@ use pos3_tests::server::{Answer, Fault, ListingOrder, Operation};
 use super::{BUCKET, Cloud};
 use crate::program::Ended;
 
-/// Runs as somebody whom permissions bind: the owner of the working directory, or nobody if that is root.
+/// Runs as a user to whom permissions apply: the owner of the working directory, or `nobody` if that is root.
 fn run_bound(cloud: &Cloud, arguments: &[&str]) -> Ended {
     let mut command = cloud.command(arguments);
     let is_root = fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0).unwrap_or(false);

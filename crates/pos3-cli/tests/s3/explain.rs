@@ -86,7 +86,7 @@ fn an_explanation_costs_a_few_requests_however_large_the_trees_are() {
     let (code, _) = cloud.json(&["explain", "s3://data/d", "d", "a/b/c"]);
     let down = cloud.server.requests().total();
     assert_eq!(code, 0);
-    // Where the source does not have the path, one more tells whether there is a source at all.
+    // If the source does not have the path, one more request shows whether the source exists.
     assert!(up <= 2 && down <= 5, "{up} up, {down} down");
 }
 

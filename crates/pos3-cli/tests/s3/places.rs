@@ -51,7 +51,7 @@ fn one_server_under_two_names_is_refused_before_any_request() {
     assert_eq!(cloud.server.requests().total(), 0);
 }
 
-/// Passes every connection on to another address, as a proxy does whose name tells nothing of what is behind it.
+/// Forwards every connection to another address, like a proxy whose name does not show the server behind it.
 fn proxy_of(address: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let here = listener.local_addr().unwrap();

@@ -49,7 +49,7 @@ impl Two {
     }
 }
 
-/// The right keys of the far server, where nobody asked for them.
+/// The valid keys of the far server, in a place where pos3 must not look for them.
 const FAR_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "far-key"), ("AWS_SECRET_ACCESS_KEY", "far-secret")];
 
 #[test]

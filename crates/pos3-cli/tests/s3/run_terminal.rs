@@ -41,7 +41,7 @@ impl OnTerminal {
         use std::io::Read;
 
         let (mut text, mut chunk) = (String::new(), [0; 1024]);
-        // Where nobody has the terminal open any more, reading is an error.
+        // If no process has the terminal open any more, reading is an error.
         while let Ok(read @ 1..) = self.master.read(&mut chunk) {
             text.push_str(&String::from_utf8_lossy(&chunk[..read]));
             react(&text, &mut self.master);

@@ -12,7 +12,7 @@ const CHECKSUMS: &str = "CRC-64/NVME checksums: MD5 is used, which costs more";
 const CONDITIONS: &str = "does not support conditional writes: an object that appears during a write is overwritten";
 const CLOCK: &str = "the clock of this machine is wrong, so requests use the time of ";
 
-/// Returns the lines that a person sees.
+/// Returns the lines on stderr.
 fn warned(ended: &Ended) -> Vec<&str> {
     ended.err.lines().filter_map(|line| line.strip_prefix("warning: ")).collect()
 }

@@ -35,7 +35,7 @@ fn nothing_at_all() {
     assert!(hint.starts_with("hint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"), "{hint}");
 }
 
-/// A machine that is no instance: nobody is there, or somebody who never answers.
+/// A machine that is not an instance: no service listens, or a service that never responds.
 #[test]
 fn no_instance() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
