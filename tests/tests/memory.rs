@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-/// Returns the peak memory in KiB of a process of its own that is given a number, and tells the same of each thing it
-/// counts.
+/// Runs a program with a number as its argument and returns its peak memory in KiB. Checks that the program prints the
+/// same number for each of `counted`.
 fn peak(program: &str, number: u64, counted: &[&str]) -> u64 {
     let output = Command::new(program).arg(number.to_string()).output().unwrap();
     let line = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -66,7 +66,7 @@ fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns the text of an error, with its causes.
+/// Returns an error as `pos3-cli` prints it.
 fn told(error: &StoreError) -> String {
     let key = error.key().map(|key: &Key| format!(" '{key}'")).unwrap_or_default();
     format!("cannot {}{key}: {}", error.operation(), error.cause())
