@@ -171,8 +171,8 @@ fn a_sync_is_right_without_what_was_remembered() {
 fn a_state_directory_that_cannot_be_made_is_a_warning() {
     let program = Program::new().with(&[("from/a", "1"), ("file", "")]);
     for (variable, value, expected) in [
-        ("POS3_STATE_DIR", "file/state", "nothing of other runs: cannot use 'file/state': Not a directory"),
-        ("POS3_STATE_DIR", "", "nothing of other runs: none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set"),
+        ("POS3_STATE_DIR", "file/state", "does not use the sync state: cannot use 'file/state': Not a directory"),
+        ("POS3_STATE_DIR", "", "does not use the sync state: none of POS3_STATE_DIR, XDG_STATE_HOME and HOME is set"),
     ] {
         let output = program.command(&["sync", "from", "to"]).env(variable, value).output().unwrap();
         let ended = Ended::from(output);
