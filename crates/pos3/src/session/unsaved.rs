@@ -25,7 +25,7 @@ use super::unknown;
 use crate::location::Location;
 use crate::state::ends_with_the_process;
 use directory::{Directory, Found};
-use names::{Names, Part};
+use names::{Links, Names, Part};
 use nested::Nested;
 
 /// The directory of the marks in a cache root. It moves with the cache root, so its marks have relative paths.
@@ -117,7 +117,7 @@ pub(super) async fn mark(inner: &Inner, registration: &Registration) {
         }
     }
     if !made.files.is_empty() {
-        made.left = ended(&found(inner, &names), &names).collect();
+        made.left = ended(&found(inner, &names), &names, &mut Links::default()).collect();
         *mark = Some(made);
     }
 }
@@ -148,7 +148,8 @@ pub(super) async fn saved(registration: &Registration) {
 pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> Unsaved {
     let names = Names::of(registration, path);
     let found = found(inner, &names);
-    let ended = ended(&found, &names).collect();
+    let mut links = Links::default();
+    let ended = ended(&found, &names, &mut links).collect();
     let mut unreadable = Vec::new();
     // Many marks can have the same path, which is compared once.
     let mut roots = BTreeSet::new();
@@ -160,7 +161,7 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
     }
     let (mut everything, mut below) = (!unreadable.is_empty(), Vec::new());
     for root in roots {
-        match names.part(&root) {
+        match names.part(&root, &mut links) {
             Part::None => {}
             Part::Below(key) => below.push(key),
             Part::Everything => everything = true,
@@ -224,9 +225,9 @@ impl Place {
 }
 
 /// Returns the marks of ended sessions that have no path outside the names.
-fn ended(found: &[Found], names: &Names) -> impl Iterator<Item = PathBuf> {
-    let is_inside =
-        |found: &Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path)));
+fn ended(found: &[Found], names: &Names, links: &mut Links) -> impl Iterator<Item = PathBuf> {
+    let mut is_inside =
+        |found: &Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path, links)));
     found.iter().filter(move |found| !found.is_alive && is_inside(found)).map(|found| found.file.clone())
 }
 

@@ -1,5 +1,7 @@
-//! The names of one local path: [`Names`].
+//! The names of one local path: [`Names`], and the links in marked paths: [`Links`].
 
+use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use pos3_core::Key;
@@ -12,6 +14,12 @@ use crate::registry::resolve;
 /// be the only one that a mark has.
 #[derive(Debug)]
 pub(super) struct Names(Vec<PathBuf>);
+
+/// Resolves the links in many paths. Marks can be thousands, most of them in the same few directories, and each name of
+/// each directory costs a system call. So a directory is resolved once. The value is only used for a moment, because
+/// links can change.
+#[derive(Debug, Default)]
+pub(super) struct Links(HashMap<PathBuf, PathBuf>);
 
 /// The part of a path that a marked path has.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,14 +53,14 @@ impl Names {
     }
 
     /// Returns true if another path is this one or lies inside it.
-    pub(super) fn contain(&self, path: &Path) -> bool {
+    pub(super) fn contain(&self, path: &Path, links: &mut Links) -> bool {
         let is_inside = |path: &Path| self.iter().any(|name| path.starts_with(name));
-        is_inside(path) || is_inside(&resolve(path))
+        is_inside(path) || is_inside(&links.resolve(path))
     }
 
     /// Returns the part of this path that a marked path has.
-    pub(super) fn part(&self, marked: &Path) -> Part {
-        let resolved = resolve(marked);
+    pub(super) fn part(&self, marked: &Path, links: &mut Links) -> Part {
+        let resolved = links.resolve(marked);
         let pairs = || self.iter().flat_map(|name| [marked, &resolved].map(|marked| (name, marked)));
         if pairs().any(|(name, marked)| name.starts_with(marked)) {
             return Part::Everything;
@@ -67,10 +75,23 @@ impl Names {
     }
 }
 
+impl Links {
+    /// Returns the path with all symbolic links resolved, as far as it exists.
+    fn resolve(&mut self, path: &Path) -> PathBuf {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return resolve(path) };
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+            return resolve(path);
+        }
+        match self.0.get(directory) {
+            Some(resolved) => resolved.join(name),
+            None => self.0.entry(directory.to_owned()).or_insert(resolve(directory)).join(name),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
-    use std::fs;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
 
@@ -82,6 +103,7 @@ mod tests {
         let base = fs::canonicalize(disk.path()).unwrap();
         fs::create_dir_all(base.join("real/out")).unwrap();
         symlink("real", base.join("link")).unwrap();
+        let links = &mut Links::default();
         let names = Names(vec![base.join("moved/out"), base.join("link/out")]);
         let below = |key| Part::Below(Key::from(key));
         for (marked, expected) in [
@@ -93,13 +115,49 @@ mod tests {
             ("moved/out2", Part::None),
             ("other", Part::None),
         ] {
-            assert_eq!(names.part(&base.join(marked)), expected, "{marked}");
+            assert_eq!(names.part(&base.join(marked), links), expected, "{marked}");
         }
-        assert_eq!(names.part(&base.join("moved/out").join(OsStr::from_bytes(b"\xff"))), Part::Everything);
+        assert_eq!(names.part(&base.join("moved/out").join(OsStr::from_bytes(b"\xff")), links), Part::Everything);
         let names = Names(vec![base.join("real/out")]);
         for (marked, expected) in [("link", Part::Everything), ("link/out/a", below("a"))] {
-            assert_eq!(names.part(&base.join(marked)), expected, "{marked}");
+            assert_eq!(names.part(&base.join(marked), links), expected, "{marked}");
         }
-        assert!(names.contain(&base.join("link/out/a")) && !names.contain(&base.join("link")));
+        assert!(names.contain(&base.join("link/out/a"), links) && !names.contain(&base.join("link"), links));
+    }
+
+    #[test]
+    fn many_paths_of_a_directory_are_resolved_like_each_of_them() {
+        let disk = tempfile::tempdir().unwrap();
+        fs::create_dir_all(disk.path().join("real/a")).unwrap();
+        fs::write(disk.path().join("real/file"), "").unwrap();
+        symlink("real", disk.path().join("link")).unwrap();
+        symlink("../real/a", disk.path().join("real/inner")).unwrap();
+        symlink("nowhere", disk.path().join("dangling")).unwrap();
+        let mut links = Links::default();
+        for path in [
+            "link",
+            "link/a",
+            "link/file",
+            "link/file/x",
+            "link/inner",
+            "link/inner/x",
+            "link/none",
+            "link/none/x",
+            "link/..",
+            "link/../real",
+            "link/a/../none",
+            "none/../link",
+            "none/../link/a",
+            "dangling",
+            "dangling/x",
+            "link/a/",
+            "link/./a",
+            "",
+            "link/none",
+        ] {
+            let path = disk.path().join(path);
+            assert_eq!(links.resolve(&path), resolve(&path), "{}", path.display());
+        }
+        assert_eq!(links.resolve(Path::new("/")), Path::new("/"));
     }
 }

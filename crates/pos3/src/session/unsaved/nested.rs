@@ -10,7 +10,7 @@ use pos3_core::Key;
 
 use super::MARKS;
 use super::directory::{Directory, Found};
-use super::names::{Names, Part};
+use super::names::{Links, Names, Part};
 
 /// The marks below a directory, as far as they have been found.
 #[derive(Debug)]
@@ -72,6 +72,7 @@ impl Marked {
             Ok(Some(directory)) => directory.marks(),
             Err(_) => vec![Found::unreadable(path)],
         };
+        let mut links = Links::default();
         for Found { file, paths, .. } in marks {
             // A mark that cannot be read may be of any path in its cache root.
             let roots = paths.unwrap_or_else(|| {
@@ -79,7 +80,7 @@ impl Marked {
                 vec![base.to_owned()]
             });
             for root in roots {
-                match names.part(&root) {
+                match names.part(&root, &mut links) {
                     Part::None => {}
                     Part::Below(key) => self.below.push(key),
                     Part::Everything => self.everything = true,
