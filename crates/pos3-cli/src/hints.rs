@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::shell::quoted;
 use crate::{cli, name};
 
-pub(crate) use report::{for_report, for_stop, is_behind_link};
+pub(crate) use report::{Advice, for_report, for_stop, is_behind_link};
 pub(crate) use start::for_error;
 
 /// The option that limits the requests in flight.
@@ -44,12 +44,6 @@ const TRUST: &str = "for a certificate of a private authority, name that authori
 /// The hint about temporary files that cannot be used.
 pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: pos3 stores plans and reports there that \
                          are too large for memory";
-
-/// The option of 'sync' and 'plan' that leaves archived objects out.
-pub(crate) const SKIP_ARCHIVED: &str = "--skip-archived";
-
-/// The option of 'download', 'upload' and 'run' that leaves them out.
-pub(crate) const EXCLUDE: &str = "--exclude";
 
 /// The hint about archived objects.
 const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";

@@ -12,7 +12,7 @@ fn what_is_dangerous_is_refused_before_anything_is_touched() {
         (&["sync", "from", "from/sub"], "the source 'from' and the target 'from/sub' overlap"),
         (&["sync", "from", "."], "the source 'from' and the target '.' overlap"),
         (&["sync", "empty", "to", "--delete"], "the source is empty"),
-        (&["sync", "from", "to", "--delete", "--max-delete", "0"], "1 of the 1 files in the target would be deleted"),
+        (&["sync", "from", "to", "--delete", "--max-delete", "0"], "1 of 1 file in the target would be deleted"),
     ];
     for (arguments, expected_text) in table {
         for dry_run in [&[][..], &["-n"][..]] {

@@ -200,14 +200,12 @@ fn help_can_be_asked_for_in_every_usual_way() {
 }
 
 #[test]
-fn a_negative_number_is_a_value_and_said_to_be_wrong() {
+fn a_number_out_of_range_is_a_value_and_said_to_be_wrong() {
     let program = Program::new().with(&[("from/a", "1")]);
     for (arguments, why) in [
-        (
-            &["run", "--upload", "o=./o", "--interval", "-1", "--", "true"][..],
-            "a number of seconds that is not negative",
-        ),
-        (&["run", "--upload", "o=./o", "--grace", "-1", "--", "true"], "a number of seconds that is not negative"),
+        (&["run", "--upload", "o=./o", "--interval", "-1", "--", "true"][..], "a number of seconds between 0 and 1e19"),
+        (&["run", "--upload", "o=./o", "--interval", "1e30", "--", "true"], "a number of seconds between 0 and 1e19"),
+        (&["run", "--upload", "o=./o", "--grace", "-1", "--", "true"], "a number of seconds between 0 and 1e19"),
         (&["sync", "from", "to", "--lock-wait", "-1"], "a whole number of seconds, 0 or more"),
         (&["sync", "from", "to", "-j", "-1"], "a number from 1 to 10000"),
         (&["sync", "from", "to", "--max-delete", "-1"], "a number of files, or a share"),

@@ -147,6 +147,9 @@ pub enum SkipReason {
     /// The entry was removed from the target since both sides were equal, and the source's has not changed.
     #[error("it was removed from the target since both sides were equal")]
     Removed,
+    /// Only the target has the entry, and it was changed there since both sides were equal, so it is not deleted.
+    #[error("only the target has it, and it has changed since both sides were equal, so it stays")]
+    TargetChanged,
     /// The source's entry no longer existed when it was to be read.
     #[error("it vanished while the sync ran")]
     Vanished,
@@ -172,7 +175,8 @@ impl SkipReason {
             | Self::Archived(Archived::LeftOut)
             | Self::Newer
             | Self::NewerLink
-            | Self::Removed => SkipEffect::None,
+            | Self::Removed
+            | Self::TargetChanged => SkipEffect::None,
             Self::Source(Protection::LinkLoop | Protection::Special(_))
             | Self::Archived(Archived::Missing | Archived::Requested)
             | Self::TargetOnly(_)
@@ -206,7 +210,7 @@ impl SkipReason {
 
     /// Returns true if the key names an entry that only the target has, so no copy of it is missing.
     pub fn is_target_only(&self) -> bool {
-        matches!(self, Self::TargetOnly(_) | Self::NotInSource(_) | Self::OtherShape(_))
+        matches!(self, Self::TargetOnly(_) | Self::NotInSource(_) | Self::OtherShape(_) | Self::TargetChanged)
     }
 
     /// Returns true if the user's own policy leaves the key out: pos3 reports it, but the run is clean.

@@ -91,6 +91,6 @@ pub use store::{
     RemoteStoreExt, Reservation, Result, Seen, Slot, Stored, Usage, collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;
-pub use text::{Printable, Url, is_deceptive, printable, redacted, without_userinfo};
+pub use text::{Printable, Url, counted, is_deceptive, printable, redacted, without_userinfo};
 pub use tokio_util::sync::CancellationToken;
 pub use tree::Tree;

@@ -36,6 +36,11 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+/// Returns a count with its noun: `1 file`, `2 files`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Returns true for a character that a terminal interprets, that reorders the text around it, or that is invisible.
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()

@@ -13,7 +13,7 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(number) => {
-            Duration::try_from_secs_f64(number).map_err(|_| "give a number of seconds that is not negative".to_owned())
+            Duration::try_from_secs_f64(number).map_err(|_| "give a number of seconds between 0 and 1e19".to_owned())
         }
         Err(_) => humantime::parse_duration(text).map_err(|_| "give a number of seconds".to_owned()),
     }
@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn a_number_without_a_unit_is_in_seconds() {
-        for (text, milliseconds) in [("0.5", 500), ("90", 90_000), ("5m", 300_000), ("1h 30m", 5_400_000)] {
+        for (text, milliseconds) in
+            [("0.5", 500), ("90", 90_000), ("5m", 300_000), ("1h 30m", 5_400_000), ("1e16", 10_u64.pow(19))]
+        {
             assert_eq!(seconds(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         for text in ["-1", "nan", "inf", "1e300", "soon", "5x", ""] {

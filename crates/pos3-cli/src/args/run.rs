@@ -213,10 +213,10 @@ impl RunArgs {
         self.session.s3.add_profile(places.map(|place| &mut place.location));
     }
 
-    /// Returns the name of a place whose environment variable another place already uses.
-    pub(crate) fn duplicate(&self) -> Option<&str> {
-        let mut seen = std::collections::HashSet::new();
-        self.places().find(|(_, place)| !seen.insert(place.variable())).map(|(_, place)| place.name.as_str())
+    /// Returns two places that would have the same environment variable.
+    pub(crate) fn same_variable(&self) -> Option<(&Place, &Place)> {
+        let mut seen = std::collections::HashMap::new();
+        self.places().find_map(|(_, place)| seen.insert(place.variable(), place).map(|first| (first, place)))
     }
 }
 

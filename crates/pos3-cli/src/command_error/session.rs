@@ -54,7 +54,7 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
         SessionError::Transfer { report, conflicts, .. } => match (&report.0.stopped, conflicts.first()) {
             (Some(stop), _) => hints::for_stop(stop),
             (None, Some(pair)) if report.0.failed.is_empty() => Some(hints::for_conflict(pair)),
-            (None, _) => hints::for_report(&report.0, hints::EXCLUDE),
+            (None, _) => hints::for_report(&report.0, hints::Advice::OF_SESSIONS),
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
         SessionError::Missing { location } => Some(hints::for_nothing(location)),

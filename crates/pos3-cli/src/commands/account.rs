@@ -67,7 +67,7 @@ impl Account<'_> {
         output::notes(|out| summary::problems(out, report, &self.lines(), detail));
         if let Some(error) = &error {
             self.invocation.report(error);
-        } else if let Some(hint) = hints::for_report(report, hints::SKIP_ARCHIVED) {
+        } else if let Some(hint) = hints::for_report(report, hints::Advice::OF_PLANS) {
             output::note(&format!("hint: {hint}"));
         }
         if detail != Detail::Quiet {

@@ -95,8 +95,12 @@ impl Execute for RunArgs {
 }
 
 async fn perform<'a>(args: &'a RunArgs, invocation: &'a Invocation) -> Result<Account<'a>, CommandError> {
-    if let Some(name) = args.duplicate() {
-        return Err(CommandError::usage(format!("two places are named '{name}'")));
+    if let Some((first, second)) = args.same_variable() {
+        let (first, second, variable) = (&first.name, &second.name, first.variable());
+        return Err(CommandError::usage(match first == second {
+            true => format!("two places are named '{first}'"),
+            false => format!("'{first}' and '{second}' would have the same variable: {variable}"),
+        }));
     }
     program::check(&args.command)?;
     let (arrivals, notices) = (Arrivals::new(signals::each()), signals::user_defined());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Instant;
 
-use pos3::{Error, Location, Report, Session, SessionError, TransferPlan, Urgency};
+use pos3::{Error, Event, Location, Observer, Report, Session, SessionError, TransferPlan, Urgency};
 
 use super::session::Sessions;
 use crate::args::{Detail, Show, TransferArgs};
@@ -14,8 +14,9 @@ use crate::exit::Exit;
 use crate::invocation::Invocation;
 use crate::json::SyncFields;
 use crate::lines::Lines;
-use crate::progress::Progress;
+use crate::progress::{Progress, Watcher};
 use crate::signals::Signals;
+use crate::warnings::Warnings;
 use crate::{output, summary};
 
 /// A transfer.
@@ -31,6 +32,23 @@ pub(super) struct Transfer<'a> {
     /// The text of its actions. It learns from the events whether the transfer is one file.
     lines: Lines,
     signals: Signals,
+}
+
+/// The observer of the session. It also prints warnings that no report contains.
+struct Audience {
+    watcher: Watcher,
+    warnings: Warnings,
+    /// The text before the warnings of the report. There is only one location, so its name is not repeated.
+    prefix: String,
+}
+
+impl Observer for Audience {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Warning(warning) = event {
+            self.warnings.warn(warning.strip_prefix(&self.prefix).unwrap_or(warning));
+        }
+        self.watcher.event(event);
+    }
 }
 
 impl<'a> Transfer<'a> {
@@ -72,8 +90,10 @@ impl<'a> Transfer<'a> {
         work: impl AsyncFnOnce(&Session) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
         let progress = Progress::start(self.show());
-        let builder = self.sessions.builder().observer(progress.watcher(&self.lines, self.show()));
-        let session = builder.open()?;
+        let watcher = progress.watcher(&self.lines, self.show());
+        let audience =
+            Audience { watcher, warnings: self.invocation.warnings.clone(), prefix: format!("'{}': ", self.url()) };
+        let session = self.sessions.builder().observer(audience).open()?;
         let done = {
             let mut work = pin!(work(&session));
             tokio::select! {

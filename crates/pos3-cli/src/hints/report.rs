@@ -48,8 +48,27 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
     }
 }
 
-/// Returns the hint for the failures and skips of a report. `leave_out` is the option that excludes archived objects.
-pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
+/// What the hints of a command can advise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Advice {
+    /// The option that excludes archived objects.
+    leave_out: &'static str,
+    /// How to repeat what was not done because a side has changed.
+    repeat: &'static str,
+}
+
+impl Advice {
+    /// The advice of commands that make or execute plans.
+    pub(crate) const OF_PLANS: Self =
+        Self { leave_out: "--skip-archived", repeat: "check the changed files, then sync again, or make a new plan" };
+
+    /// The advice of commands that use a session.
+    pub(crate) const OF_SESSIONS: Self =
+        Self { leave_out: "--exclude", repeat: "check the changed files, then repeat the command" };
+}
+
+/// Returns the hint for the failures and skips of a report.
+pub(crate) fn for_report(report: &Report, Advice { leave_out, repeat }: Advice) -> Option<String> {
     let failed = report.failed.head().iter().find_map(|failure| for_store(&failure.error));
     failed.or_else(|| {
         if report.skipped.any(|why| matches!(why, SkipReason::Archived(Archived::Missing))) {
@@ -72,7 +91,7 @@ pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
                 "a disk cannot hold a file and a directory of one name; use --exclude to choose one, or --delete where \
                  only the target has the other"
             }
-            (false, false, true) => "check the changed files, then sync again, or make a new plan",
+            (false, false, true) => repeat,
             (false, false, false) => return None,
         };
         Some(advice.to_owned())
@@ -81,14 +100,25 @@ pub(crate) fn for_report(report: &Report, leave_out: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Operation, Side, StoreError};
+
     use super::*;
-    use crate::hints::SKIP_ARCHIVED;
 
     #[test]
     fn the_hint_about_a_clash_names_both_solutions() {
         let mut report = Report::default();
         report.skipped.push(("a".into(), SkipReason::Clash("a/".into())));
-        let hint = for_report(&report, SKIP_ARCHIVED).unwrap();
+        let hint = for_report(&report, Advice::OF_PLANS).unwrap();
         assert!(hint.contains("--exclude") && hint.contains("--delete"), "{hint}");
+    }
+
+    #[test]
+    fn a_hint_about_changed_files_names_a_plan_only_where_there_is_one() {
+        let mut report = Report::default();
+        let error = StoreError::new(ErrorKind::Precondition, Operation::Write);
+        let kind = FailureKind::Stale(Side::Target);
+        report.failed.push(Failure { key: "a".into(), action: FailedAction::Copy, kind, error });
+        let names_plan = |advice| for_report(&report, advice).unwrap().contains("plan");
+        assert!(names_plan(Advice::OF_PLANS) && !names_plan(Advice::OF_SESSIONS));
     }
 }

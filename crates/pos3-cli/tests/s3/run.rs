@@ -169,7 +169,11 @@ fn places_that_make_no_sense_are_code_two() {
     for (places, said) in [
         (&["--download", "data"][..], "write NAME=URL"),
         (&["--download", "a-b=s3://data/x"], "must consist of letters, digits and '_'"),
-        (&["--download", "a=s3://data/x", "--upload", "A=s3://data/y"], "two places are named 'A'"),
+        (
+            &["--download", "a=s3://data/x", "--upload", "A=s3://data/y"],
+            "'a' and 'A' would have the same variable: POS3_PATH_A",
+        ),
+        (&["--download", "a=s3://data/x", "--upload", "a=s3://data/y"], "two places are named 'a'"),
         (&["--upload", "a=s3://data/x", "--upload", "b=s3://data/x/y"], "overlaps with"),
         (&["--upload", "a=s3://data/x", "--interval", "0"], "must be greater than zero"),
     ] {
@@ -268,13 +272,25 @@ fn a_program_that_removes_too_much_loses_no_output() {
     let cloud = Cloud::new(&[]);
     (0..30).for_each(|number| cloud.server.put(BUCKET, &format!("out/{number:02}"), "x"));
     let script = r#"rm "$POS3_PATH_OUT"/*; echo 1 > "$POS3_PATH_OUT/new""#;
-    let places = ["--sync", "out=s3://data/out", "--delete-remote"];
+    let places = ["--sync", "out=s3://data/out", "--delete-remote", "--json-report", "report"];
     let ended = run(&cloud, &sh(&places, script));
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(
         ended.err.contains("hint: nothing was deleted; if so many deletes are intended, add --max-delete 30\n"),
         "{ended:?}"
     );
+    for said in [
+        "out: everything was uploaded to s3://data/out, but nothing was deleted: ",
+        "; 30 files not deleted\n",
+        "the program succeeded, but not everything was deleted\n",
+    ] {
+        assert!(ended.err.contains(said), "{said}: {}", ended.err);
+    }
+    assert!(!ended.err.contains("NOT EVERYTHING"), "{}", ended.err);
+    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+    let upload = &report["uploads"][0];
+    let found = (&report["complete"], &upload["uploaded"], &upload["withheld"], &report["exit_code"]);
+    assert_eq!(found, (&false.into(), &true.into(), &30.into(), &1.into()), "{report}");
     assert_eq!(cloud.server.keys(BUCKET).len(), 31);
     let ended = run(&cloud, &sh(&[&places[..], &["--max-delete", "100%"]].concat(), script));
     assert_eq!(ended.code, Some(0), "{ended:?}");

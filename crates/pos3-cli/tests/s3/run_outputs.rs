@@ -142,6 +142,30 @@ fn a_file_that_was_announced_and_not_made_is_an_error() {
 }
 
 #[test]
+fn a_local_output_of_one_file_that_was_not_made_is_an_error_too() {
+    for option in ["--upload-file", "--sync-file"] {
+        let cloud = Cloud::new(&[]);
+        let line = [&[option, "m=out/m"][..], &REPORT].concat();
+        let missing = || report(&cloud)["local"][0]["missing"].clone();
+        for script in ["true", r#"mkdir "$POS3_PATH_M""#] {
+            let ended = run(&cloud, &sh(&line, script));
+            assert_eq!(ended.code, Some(1), "{script}: {ended:?}");
+            let said = format!("m: there is no file {}\n", cloud.program.path("out/m").display());
+            assert!(ended.err.contains(&said), "{}", ended.err);
+            assert!(ended.err.contains("the program succeeded, but it did not create every output\n"), "{}", ended.err);
+            let found = (report(&cloud)["complete"].clone(), missing(), report(&cloud)["exit_code"].clone());
+            assert_eq!(found, (json!(false), json!(true), json!(1)), "{script}");
+        }
+        // A program that failed need not have made it.
+        let ended = run(&cloud, &sh(&line, "exit 7"));
+        assert_eq!((ended.code, missing()), (Some(7), json!(false)), "{ended:?}");
+        assert!(!ended.err.contains("there is no file"), "{}", ended.err);
+        let ended = run(&cloud, &sh(&line, r#"echo 1 > "$POS3_PATH_M""#));
+        assert_eq!((ended.code, missing()), (Some(0), json!(false)), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_directory_that_is_gone_is_not_complete_and_what_is_not_deleted_is_counted() {
     let cloud = Cloud::new(&[]);
     let ended =

@@ -1,11 +1,15 @@
 //! `run --json-report`: the file contains the report of this run, and pos3 overwrites no data of other writers there.
 
 use std::fs;
+use std::time::Duration;
 
+use pos3_tests::server::{Answer, Fault, Operation};
 use serde_json::{Value, json};
 
 use super::Cloud;
-use super::run::{run, sh};
+use super::run::{run, sh, start, wait_until};
+use crate::program::Ended;
+use crate::signals::kill;
 
 const REPORT: [&str; 2] = ["--json-report", "report"];
 
@@ -64,6 +68,23 @@ fn a_report_of_an_earlier_run_never_stays() {
         assert_eq!(report["exit_code"], json!(code), "{report}");
         let message = report["error"]["message"].as_str().unwrap();
         assert!(ended.err.contains(message), "{message}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_report_names_the_signal_that_came_before_the_program_started() {
+    for (signal, name, code) in [("-TERM", "SIGTERM", 143), ("-INT", "SIGINT", 130), ("-HUP", "SIGHUP", 129)] {
+        let cloud = Cloud::new(&[]).with_objects(&[("in/a", "1")]);
+        let stall = Answer::Delay(Duration::from_secs(600));
+        cloud.server.fault(Fault::on(Operation::GetObject).always().answer(stall));
+        let child = start(&cloud, &sh(&["--download", "in=s3://data/in", "--json-report", "report"], "echo started"));
+        wait_until("nothing is downloaded", || cloud.server.requests().of(Operation::GetObject) == 1);
+        kill(signal, &child);
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(code), ""), "{ended:?}");
+        let report = report(&cloud);
+        let found = (&report["state"], &report["signal"], &report["exit_code"]);
+        assert_eq!(found, (&json!("not_started"), &json!(name), &json!(code)), "{report}");
     }
 }
 

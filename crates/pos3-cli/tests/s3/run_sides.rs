@@ -99,6 +99,31 @@ fn output_that_was_not_uploaded_survives_the_loss_of_the_state_and_a_later_objec
 }
 
 #[test]
+fn an_object_that_another_writer_replaced_stays_and_is_named_when_the_program_removes_its_file() {
+    for kind in ["--sync", "--upload"] {
+        let cloud = Cloud::new(&[]);
+        let places = [kind, "c=s3://data/c", "--delete-remote", "--json-report", "report"];
+        let first = r#"for f in model theirs kept; do echo 1 > "$POS3_PATH_C/$f"; done"#;
+        assert_eq!(run(&cloud, &sh(&places, first)).code, Some(0));
+        let script = r#"echo ready; while [ ! -f "$PWD/go" ]; do sleep 0.02; done; rm "$POS3_PATH_C"/model "$POS3_PATH_C"/theirs"#;
+        let mut child = start(&cloud, &sh(&places, script));
+        let _out = wait_for(&mut child, "ready");
+        cloud.server.put(BUCKET, "c/theirs", "2\n");
+        // An object that this machine never had is not named.
+        cloud.server.put(BUCKET, "c/other", "x");
+        fs::write(cloud.program.path("go"), "").unwrap();
+        let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(0), "{kind}: {ended:?}");
+        assert_eq!(cloud.server.keys(BUCKET), ["c/kept", "c/other", "c/theirs"], "{kind}");
+        let said = "  not deleted, because another writer replaced it: s3://data/c/theirs\n";
+        assert!(ended.err.contains(said) && !ended.err.contains("c/other"), "{}", ended.err);
+        let left = report(&cloud)["uploads"][0]["left_to_others"].clone();
+        assert_eq!((left[0]["key"].clone(), left[1].clone()), (json!("theirs"), json!(null)), "{left}");
+        assert_eq!((stored(&cloud, "c/theirs").as_deref(), local(&cloud, "theirs").exists()), (Some("2\n"), false));
+    }
+}
+
+#[test]
 fn every_pair_in_conflict_is_named() {
     let cloud = Cloud::new(&[("cache/_/data/c/a", "ours"), ("cache/_/data/c/b", "ours")]);
     let cloud = cloud.with_objects(&[("c/a", "theirs"), ("c/b", "theirs")]);
@@ -318,7 +343,7 @@ fn a_state_that_machines_share_makes_no_file_of_one_of_them_newer() {
 fn a_place_that_is_a_local_path_is_named() {
     let cloud = Cloud::new(&[("in/a", "1")]);
     let places = ["--upload", "o=data/run-7", "--download", "i=in", "--sync", "s=both", "--upload-file", "f=data/file"];
-    let ended = run(&cloud, &sh(&[&places[..], &["--json-report", "report"]].concat(), "true"));
+    let ended = run(&cloud, &sh(&[&places[..], &["--json-report", "report"]].concat(), r#"echo 1 > "$POS3_PATH_F""#));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for line in [
         "o: data/run-7 is a local directory, nothing is uploaded\n",

@@ -11,6 +11,24 @@ use super::run::{run, sh, start, wait_until};
 use super::{BUCKET, Cloud};
 use crate::program::Ended;
 
+#[test]
+fn every_command_that_uploads_warns_of_a_mark_that_cannot_be_written() {
+    let cloud = Cloud::new(&[("out/a", "1")]);
+    assert_eq!(cloud.run(&["upload", "s3://data/out", "--local", "out", "-q"]).code, Some(0));
+    let marks = cloud.program.state().join("unsaved");
+    fs::remove_dir_all(&marks).unwrap();
+    fs::write(&marks, "").unwrap();
+    for line in
+        [&["upload", "s3://data/out", "--local", "out"][..], &["upload", "s3://data/out", "--local", "out", "--json"]]
+    {
+        let ended = cloud.run(line);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let said = format!("warning: '{}' cannot be marked as unsaved output, so", cloud.program.path("out").display());
+        assert_eq!(ended.err.matches(&said).count(), 1, "{ended:?}");
+        assert!(!line.contains(&"--json") || ended.out.contains("cannot be marked as unsaved output"), "{ended:?}");
+    }
+}
+
 const FAIL: &str = r#"echo ours > "$POS3_PATH_C/f"; exit 7"#;
 
 fn with_root(cloud: &Cloud, root: &str, line: &[&str]) -> Ended {

@@ -20,13 +20,16 @@ type MayDelete = dyn Fn(&Entry, Option<&Row>) -> bool + Send + Sync;
 /// Returns why the source may still have a key that its listing lacks, or `None`.
 type MayHide = dyn Fn(&Key) -> Option<Protection> + Send + Sync;
 
+/// Returns why a file that may not be deleted is skipped, or `None` to count it as extra.
+type WhyNot = dyn Fn(&Entry, Option<&Row>) -> Option<SkipReason> + Send + Sync;
+
 /// Decides which of the entries that only the target has may be deleted, if deletes are requested. The others stay and
 /// are counted as extra, or skipped for a [reason](Self::otherwise).
 #[derive(Clone, Default)]
 pub struct Deletable {
     may_delete: Option<Arc<MayDelete>>,
     may_hide: Option<Arc<MayHide>>,
-    otherwise: Option<SkipReason>,
+    otherwise: Option<Arc<WhyNot>>,
 }
 
 impl Deletable {
@@ -45,8 +48,17 @@ impl Deletable {
 
     /// Skips each file that may not be deleted for this reason, instead of counting it as extra.
     #[must_use]
-    pub fn otherwise(mut self, why: SkipReason) -> Self {
-        self.otherwise = Some(why);
+    pub fn otherwise(self, why: SkipReason) -> Self {
+        self.otherwise_if(move |_, _| Some(why.clone()))
+    }
+
+    /// Skips a file that may not be deleted if `why` returns a reason, instead of counting it as extra.
+    #[must_use]
+    pub fn otherwise_if(
+        mut self,
+        why: impl Fn(&Entry, Option<&Row>) -> Option<SkipReason> + Send + Sync + 'static,
+    ) -> Self {
+        self.otherwise = Some(Arc::new(why));
         self
     }
 
@@ -61,8 +73,8 @@ impl Deletable {
     }
 
     /// Returns the reason for skipping a file that may not be deleted, if there is one.
-    pub(crate) fn reason(&self) -> Option<&SkipReason> {
-        self.otherwise.as_ref()
+    pub(crate) fn reason(&self, target: &Entry, row: Option<&Row>) -> Option<SkipReason> {
+        self.otherwise.as_ref().and_then(|why| why(target, row))
     }
 
     /// Returns why the source may still have a key that its listing lacks, or `None`.

@@ -87,6 +87,7 @@ mod tests {
             (SkipReason::Later, SkipEffect::WithholdsDeletes),
             (SkipReason::Older, SkipEffect::WithholdsDeletes),
             (SkipReason::Unsaved, SkipEffect::WithholdsDeletes),
+            (SkipReason::TargetChanged, SkipEffect::None),
             (SkipReason::Vanished, SkipEffect::WithholdsDeletes),
         ] {
             assert_eq!(why.effect(), effect, "{why}");

@@ -2,13 +2,14 @@
 
 use crate::key::Key;
 use crate::side::Side;
+use crate::text::counted;
 
 /// Why the whole plan was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The source is empty, and the target is not.
-    #[error("the source is empty, so all {files} files of the target would be deleted")]
+    #[error("the source is empty, so {} would be deleted from the target", counted(*files, "file"))]
     SourceEmpty {
         /// The number of files in the target.
         files: u64,
@@ -22,13 +23,13 @@ pub enum Refusal {
         why: String,
     },
     /// The source has no files, only empty directories, empty markers, links or unreadable entries.
-    #[error("the source is empty except for directories and links, so {files} files of the target would be deleted")]
+    #[error("the source is empty except for directories and links, so {} would be deleted from the target", counted(*files, "file"))]
     NoSourceFile {
         /// The number of files that would be deleted.
         files: u64,
     },
     /// The plan deletes more files than allowed.
-    #[error("{deletes} of the {files} files in the target would be deleted, which is more than the allowed {limit}")]
+    #[error("{deletes} of {} in the target would be deleted, which is more than the allowed {limit}", counted(*files, "file"))]
     TooManyDeletes {
         /// The number of files that would be deleted.
         deletes: u64,

@@ -8,8 +8,8 @@
 use std::sync::{Arc, OnceLock};
 
 use pos3_core::{
-    Action, Deletable, Deletion, Entries, Entry, Event, Kind, ListOptions, Observer, Refusal, Report, Row, Stop,
-    StoreError, SyncOptions, Tree,
+    Action, Deletable, Deletion, Entries, Entry, Event, Kind, ListOptions, Observer, Refusal, Report, Row, SkipReason,
+    Stop, StoreError, SyncOptions, Tree, counted,
 };
 
 use super::known::{Known, Sides};
@@ -124,6 +124,7 @@ impl Deletes {
     /// Adds the permitted deletes to the options.
     pub(super) fn allow(&self, options: SyncOptions, registration: &Registration) -> SyncOptions {
         let (evidence, known) = (&registration.evidence, registration.memory.known.clone());
+        let theirs = changed_by_others(evidence.here.clone(), known.clone());
         let candidate: Candidate = match self.mode {
             RemoteDelete::Never => return options,
             RemoteDelete::Seen => {
@@ -147,7 +148,7 @@ impl Deletes {
             }
             may_go
         });
-        options.with_deletion(Deletion::Extra).with_deletable(deletable)
+        options.with_deletion(Deletion::Extra).with_deletable(deletable.otherwise_if(theirs))
     }
 
     /// Adds the evidence about hidden files to an upload. Only
@@ -184,7 +185,7 @@ impl Deletes {
         report.warnings.push(format!(
             "'{}' {state} now, so the objects of its missing files were not deleted: {}",
             registration.local.display(),
-            files(report.withheld),
+            counted(report.withheld, "file"),
         ));
     }
 }
@@ -204,8 +205,13 @@ fn is_ours(target: &Entry, row: Option<&Row>, known: &Known) -> bool {
         || known.compare(&target.key, now).is_some_and(|then| then.remote)
 }
 
-fn files(count: u64) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+/// Returns the rule that names the objects which are not deleted although the program removed their files, because
+/// another writer changed them.
+fn changed_by_others(here: Noted, known: Known) -> impl Fn(&Entry, Option<&Row>) -> Option<SkipReason> {
+    move |target, row| {
+        let was_stored = row.is_some() || known.content(&target.key).is_some();
+        (was_stored && here.has(&target.key)).then_some(SkipReason::TargetChanged)
+    }
 }
 
 struct Watching {

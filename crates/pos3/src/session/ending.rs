@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pos3_core::{Key, Report, SkipReason};
+use pos3_core::{Key, Report, SkipReason, Stop};
 
 use super::error::SessionError;
 use super::left_out::LeftOut;
@@ -74,9 +74,10 @@ impl Ended {
     }
 
     /// Returns true if all content was uploaded. A link to an entry of the same output has no content of its own. If
-    /// the output is gone, this returns false, because its content is unknown.
+    /// the output is gone, this returns false, because its content is unknown. If only the deletes were refused, this
+    /// returns true, although there is an error.
     pub fn is_uploaded(&self) -> bool {
-        self.error.is_none()
+        (self.error.is_none() || self.is_only_deletes())
             && !self.is_gone
             && self.missing.is_empty()
             && !self.left_out.iter().any(LeftOut::lacks_content)
@@ -85,6 +86,14 @@ impl Ended {
     /// Returns true if all content was uploaded and no delete was withheld.
     pub(super) fn is_done(&self) -> bool {
         self.is_uploaded() && self.withheld() == 0
+    }
+
+    /// Returns true if the error is a refusal of the deletes, and everything else was done.
+    fn is_only_deletes(&self) -> bool {
+        let Some(SessionError::Transfer { report, .. }) = &self.error else { return false };
+        let report = &report.0;
+        let is_refused = matches!(report.stopped, Some(Stop::Refused(_))) && report.withheld > 0;
+        is_refused && report.failed.is_empty() && !report.skipped.any(|why| !why.is_policy())
     }
 
     /// Returns the known facts about an upload whose end was cut short.
@@ -108,10 +117,10 @@ impl Ended {
         }
     }
 
-    /// Returns the number of objects that were not deleted because the end was hurried or the local directory was
-    /// empty.
+    /// Returns the number of objects that were not deleted because the end was hurried, the local directory was empty,
+    /// or the guards refused the deletes.
     pub fn withheld(&self) -> u64 {
-        self.report.as_ref().map_or(0, |report| report.withheld)
+        self.done().map_or(0, |report| report.withheld)
     }
 
     /// Returns the report of the last upload, even if not everything was uploaded.
@@ -124,9 +133,11 @@ impl Ended {
     }
 
     /// Returns the keys that were not uploaded because another writer replaced or removed the object, and the local
-    /// file has not changed since its last transfer.
+    /// file has not changed since its last transfer. It also returns those that were not deleted because another writer
+    /// replaced the object ([`SkipReason::TargetChanged`]).
     pub fn left_to_others(&self) -> impl Iterator<Item = (Key, SkipReason)> {
-        let is_theirs = |why: &SkipReason| matches!(why, SkipReason::Newer | SkipReason::Removed);
+        let is_theirs =
+            |why: &SkipReason| matches!(why, SkipReason::Newer | SkipReason::Removed | SkipReason::TargetChanged);
         // If the temporary file of a long report cannot be read, only the keys in memory are returned.
         let skipped =
             self.done().filter(|report| report.skipped.any(is_theirs)).map(|report| report.skipped.iter().flatten());

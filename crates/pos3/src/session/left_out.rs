@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pos3_core::{Key, Protection, Report, SkipReason};
+use pos3_core::{Key, Protection, Report, SkipReason, counted};
 
 use super::registration::Registration;
 
@@ -116,8 +116,7 @@ fn leading_out(registration: &Registration, report: &Report) -> Option<String> {
     let (local, target) = (registration.local.display(), target.display());
     let more = match elsewhere.len() - 1 {
         0 => String::new(),
-        1 => ", nor is that of 1 more link".to_owned(),
-        more => format!(", nor is that of {more} more links"),
+        more => format!(", nor is that of {}", counted(more as u64, "more link")),
     };
     Some(format!(
         "'{key}' in '{local}' is a symbolic link to '{target}', which is not followed: its content is not uploaded{more}"

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitStatus;
 
-use pos3::{Ended, Ending, Location, RegistrationKind, Signal, Status};
+use pos3::{Ended, Ending, Location, RegistrationKind, Shape, Signal, Status};
 
 use super::inputs::Input;
 use super::outputs::Output;
@@ -14,7 +14,7 @@ use crate::args::{Place, RunArgs, Use};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::Invocation;
-use crate::output;
+use crate::output::{self, Text};
 
 /// A run that has ended.
 pub(super) struct Account<'a> {
@@ -60,21 +60,42 @@ impl Account<'_> {
         let code = self.status.map_or(u8::MAX, program::code);
         match self.signal {
             _ if code != 0 => Exit::Program(code),
-            None if self.is_uploaded() && (self.left == Left::None || self.withheld() == 0) => Exit::Done,
-            Some(_) if self.is_uploaded() && self.withheld() == 0 => Exit::Done,
+            None if self.is_done() && (self.left == Left::None || self.withheld() == 0) => Exit::Done,
+            Some(_) if self.is_done() && self.withheld() == 0 => Exit::Done,
             Some(signal) => Exit::Signal(signal),
             None => Exit::Failed,
         }
     }
 
-    /// Returns true if every output exists and its content was uploaded.
+    /// Returns true if every output exists, the content of those that are remote was uploaded, and no delete was refused.
+    fn is_done(&self) -> bool {
+        self.what_is_not_done().is_none()
+    }
+
+    /// Returns the local paths of outputs of one file that the program should have created and did not.
+    fn not_made(&self) -> impl Iterator<Item = &LocalPlace<'_>> {
+        self.local().filter(|local| self.is_not_made(local))
+    }
+
+    /// Returns true if a local path should be a file that the program created, and is not.
+    pub(super) fn is_not_made(&self, (kind, place, path): &LocalPlace<'_>) -> bool {
+        let is_success = self.status.is_some_and(|status| status.success());
+        is_success && *kind != Use::Download && place.shape == Shape::File && !path.is_file()
+    }
+
+    /// Returns the places that are local paths, so pos3 downloads and uploads nothing for them.
+    pub(super) fn local(&self) -> impl Iterator<Item = &LocalPlace<'_>> {
+        self.paths.iter().filter(|(_, place, _)| !place.is_remote())
+    }
+
+    /// Returns true if every output that is remote exists and its content was uploaded.
     fn is_uploaded(&self) -> bool {
         self.outputs().all(|output| output.is_uploaded())
     }
 
     /// Returns true if every output was uploaded and nothing was left out.
     pub(super) fn is_complete(&self) -> bool {
-        self.is_uploaded() && self.outputs().all(|output| output.left_out().is_empty())
+        self.is_done() && self.outputs().all(|output| output.left_out().is_empty())
     }
 
     /// Returns the outputs that are remote.
@@ -113,12 +134,30 @@ impl Account<'_> {
         for output in self.outputs() {
             output::text(&output.words(self.why_withheld()));
         }
+        for (_, place, path) in self.not_made() {
+            output::text(&Text::of(format!("{}: there is no file {}", place.name, path.display())));
+        }
         let succeeded = self.status.is_some_and(|status| status.success());
         if !succeeded {
             let hints = self.paths.iter().filter_map(|(kind, place, path)| shape_hint(*kind, place, path));
             hints.for_each(|hint| output::note(&hint));
-        } else if !self.is_uploaded() && self.signal.is_none() {
-            output::command_error(COMMAND, "the program succeeded, but not everything was uploaded", None);
+        } else if self.signal.is_none()
+            && let Some(what) = self.what_is_not_done()
+        {
+            output::command_error(COMMAND, &format!("the program succeeded, but {what}"), None);
+        }
+    }
+
+    /// Returns what the program or pos3 did not do, if that makes a success a failure.
+    fn what_is_not_done(&self) -> Option<&'static str> {
+        if !self.is_uploaded() {
+            Some("not everything was uploaded")
+        } else if self.outputs().any(|output| output.has_error()) {
+            Some("not everything was deleted")
+        } else if self.not_made().next().is_some() {
+            Some("it did not create every output")
+        } else {
+            None
         }
     }
 }

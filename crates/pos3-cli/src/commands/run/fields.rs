@@ -1,7 +1,6 @@
 //! The JSON object of `run --json-report`.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 
 use pos3::{Ended, Key, LeftOut, Signal, SkipReason};
 use serde::Serialize;
@@ -34,6 +33,8 @@ pub(super) struct Fields<'a> {
 struct LocalJson<'a> {
     name: &'a str,
     path: String,
+    /// Whether the place is a file that the program should have created and did not.
+    missing: bool,
 }
 
 #[derive(Serialize)]
@@ -62,7 +63,8 @@ struct UploadJson<'a> {
     missing: Vec<&'a str>,
     /// Symbolic links that were not followed, special files, and files that cannot be read.
     left_out: Vec<LeftOutJson<'a>>,
-    /// Files that were not uploaded because another writer replaced or removed the object.
+    /// Files that were not uploaded because another writer replaced or removed the object, and objects that were not
+    /// deleted because another writer replaced them.
     left_to_others: Vec<LeftJson>,
     error: Option<CommandError>,
 }
@@ -116,12 +118,18 @@ pub(super) fn envelope<'a>(
         complete: account.is_complete(),
         inputs: account.inputs.iter().map(InputJson::from).collect(),
         uploads: account.outputs().map(UploadJson::from).collect(),
-        local: account.paths.iter().filter(|(_, place, _)| !place.is_remote()).map(LocalJson::from).collect(),
+        local: account.local().map(|local| LocalJson::of(local, account.is_not_made(local))).collect(),
     };
     account.invocation.envelope(exit, unwritten, fields)
 }
 
 impl Fields<'_> {
+    /// Returns the fields of a run that ended with this code before the program was started.
+    pub(super) fn not_started(exit: Exit) -> Self {
+        let signal = if let Exit::Signal(signal) = exit { Some(signal.name()) } else { None };
+        Self { signal, ..Self::of_state(State::NotStarted) }
+    }
+
     /// Returns the fields of a run whose program was not started or has not ended.
     pub(super) fn of_state(state: State) -> Self {
         Self {
@@ -192,9 +200,8 @@ impl<'a> From<&'a Input<'_>> for InputJson<'a> {
     }
 }
 
-impl<'a> From<&'a LocalPlace<'_>> for LocalJson<'a> {
-    fn from((_, place, path): &'a LocalPlace<'_>) -> Self {
-        let path: &PathBuf = path;
-        Self { name: &place.name, path: path.to_string_lossy().into_owned() }
+impl<'a> LocalJson<'a> {
+    fn of((_, place, path): &'a LocalPlace<'_>, missing: bool) -> Self {
+        Self { name: &place.name, path: path.to_string_lossy().into_owned(), missing }
     }
 }

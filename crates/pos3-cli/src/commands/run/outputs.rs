@@ -30,6 +30,11 @@ impl<'a> Output<'a> {
         self.ended.is_some_and(Ended::is_uploaded)
     }
 
+    /// Returns true if its last upload ended with an error.
+    pub(super) fn has_error(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.error.is_some())
+    }
+
     /// Returns the entries that were left out.
     pub(super) fn left_out(&self) -> &'a [LeftOut] {
         self.ended.map(|ended| ended.left_out.as_slice()).unwrap_or_default()
@@ -45,7 +50,7 @@ impl<'a> Output<'a> {
         let Some(ended) = self.ended else { return self.words_of_no_upload() };
         let mut text = Text::default();
         if ended.error.is_some() {
-            self.add_error(ended, why_withheld, &mut text);
+            self.add_error(ended, &mut text);
         }
         if ended.error.is_none() && ended.is_gone {
             text.line(self.words_of_missing_directory(ended));
@@ -60,7 +65,7 @@ impl<'a> Output<'a> {
                 "{}: {how} {}: {}",
                 self.place.name,
                 self.place.url(),
-                done(ended, report, why_withheld)
+                done(ended, report, Some(why_withheld))
             ));
         }
         self.add_left_out(&mut text);
@@ -91,17 +96,20 @@ impl<'a> Output<'a> {
         format!("{name}: nothing was uploaded to {url} at the end: {why}{withheld}")
     }
 
-    fn add_error(&self, ended: &Ended, why_withheld: &str, text: &mut Text) {
+    fn add_error(&self, ended: &Ended, text: &mut Text) {
         let Some(error) = ended.error.as_ref().map(error::of_session) else { return };
         let (name, url) = (&self.place.name, self.place.url());
-        text.line(format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", error.message));
+        text.line(match self.is_uploaded() {
+            true => format!("{name}: everything was uploaded to {url}, but nothing was deleted: {}", error.message),
+            false => format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", error.message),
+        });
         if let Some(report) = ended.done().filter(|_| ended.uploaded + ended.deleted > 0) {
-            text.line(format!("  {}", done(ended, report, why_withheld)));
+            text.line(format!("  {}", done(ended, report, None)));
         } else if ended.uploaded > 0 {
             text.line(format!("  {}", uploads(ended, ended.uploaded_at_end)));
         }
         self.add_missing(ended, text);
-        if !ended.is_gone {
+        if !ended.is_gone && !self.is_uploaded() {
             text.line(format!("  the files are in {}", self.path.display()));
         }
         if let Some(hint) = error.hint {
@@ -131,12 +139,16 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Names the files that were not uploaded because another writer replaced or removed the object.
+    /// Names the files that were not uploaded, and the objects that were not deleted, because of another writer.
     fn add_left_to_others(&self, text: &mut Text) {
         let mut left = self.ended.into_iter().flat_map(Ended::left_to_others);
         for (key, why) in left.by_ref().take(SHOWN) {
-            let what = if why == SkipReason::Removed { "removed" } else { "replaced" };
-            text.line(format!("  not uploaded, because another writer {what} it: {}", self.remote(&key)));
+            let what = match why {
+                SkipReason::Removed => "uploaded, because another writer removed it",
+                SkipReason::TargetChanged => "deleted, because another writer replaced it",
+                _ => "uploaded, because another writer replaced it",
+            };
+            text.line(format!("  not {what}: {}", self.remote(&key)));
         }
         add_more(left.count(), text);
     }
@@ -162,7 +174,7 @@ fn uploads(ended: &Ended, at_end: u64) -> String {
 }
 
 /// Returns the counts of an upload.
-fn done(ended: &Ended, report: &Report, why_withheld: &str) -> String {
+fn done(ended: &Ended, report: &Report, why_withheld: Option<&str>) -> String {
     let mut text = match report.tally.unchanged + report.copied {
         0 => "nothing to upload".to_owned(),
         there => format!("{} there", size::counted(there, "file")),
@@ -174,7 +186,8 @@ fn done(ended: &Ended, report: &Report, why_withheld: &str) -> String {
         text.push_str(&format!("; {} deleted", size::counted(ended.deleted, "file")));
     }
     if ended.withheld() > 0 {
-        text.push_str(&format!("; {} not deleted because {why_withheld}", size::counted(ended.withheld(), "file")));
+        let why = why_withheld.map(|why| format!(" because {why}")).unwrap_or_default();
+        text.push_str(&format!("; {} not deleted{why}", size::counted(ended.withheld(), "file")));
     }
     text
 }

@@ -99,7 +99,7 @@ impl ReportFile {
 
     /// Writes the report of a run whose program was not started.
     pub(super) fn refuse(self, invocation: &Invocation, error: &CommandError) -> Result<(), CommandError> {
-        let fields = || Fields::of_state(State::NotStarted);
+        let fields = || Fields::not_started(error.exit);
         self.finish(&|_, out| invocation.envelope(error.exit, Some(error), fields()).write(out))
     }
 

@@ -51,13 +51,16 @@ impl Planner {
                 Decision::Act(Action::Skip { key: entry.key, why: SkipReason::Source(why) })
             }
             Some(_) => Decision::Nothing,
-            None => match self.deletable.reason().filter(|_| entry.has_content() && self.deletion == Deletion::Extra) {
-                Some(why) => Decision::Act(Action::Skip { key: entry.key, why: why.clone() }),
-                None => {
-                    self.tally.extra += files;
-                    Decision::Nothing
+            None => {
+                let is_extra_file = entry.has_content() && self.deletion == Deletion::Extra;
+                match if is_extra_file { self.deletable.reason(&entry, row) } else { None } {
+                    Some(why) => Decision::Act(Action::Skip { key: entry.key, why }),
+                    None => {
+                        self.tally.extra += files;
+                        Decision::Nothing
+                    }
                 }
-            },
+            }
         }
     }
 }
