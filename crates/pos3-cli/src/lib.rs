@@ -18,13 +18,14 @@ mod output;
 mod progress;
 mod shell;
 mod signals;
-mod size;
 mod summary;
 mod tether;
 mod warnings;
 
 use std::process::ExitCode;
 use std::time::Duration;
+
+use pos3::human as size;
 
 use crate::command_error::{CommandError, ErrorPrefix};
 use crate::exit::Exit;

@@ -1,4 +1,4 @@
-//! The two streams: data on stdout, everything else on stderr. No other module prints.
+//! The two streams: data on stdout, everything else on stderr. No other module prints; only the bars are drawn by the library.
 //!
 //! If a reader closes its end (`pos3 ls … | head`), that is neither a failure nor a panic. Data that cannot be written is an
 //! error in every command: a full disk must not look like an empty listing.
@@ -11,16 +11,15 @@ use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, TryLockError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
-use pos3::OwnFiles;
+use pos3::{OwnFiles, ProgressObserver};
 
 use crate::name;
 
 pub(crate) use stdout::{Reader, data, end, is_writing, writes};
 pub(crate) use text::{Out, Text, message};
 
-/// The progress bar on the terminal, if there is one. It is global because all commands share the terminal.
-static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// The progress whose bars are on the terminal, if there are any. It is global because all commands share the terminal.
+static BARS: Mutex<Option<ProgressObserver>> = Mutex::new(None);
 
 /// Writes a path to stdout. It is exact, unless stdout is a terminal; then it is escaped.
 pub(crate) fn path(out: &mut Out<'_>, path: &Path) -> io::Result<()> {
@@ -38,21 +37,16 @@ pub(crate) fn add_own_files(own: &OwnFiles) {
     own.add_open(io::stderr());
 }
 
-/// Returns the target on which bars are drawn.
-pub(crate) fn draw_target() -> ProgressDrawTarget {
-    ProgressDrawTarget::stderr()
+/// Sets or removes the progress whose bars are on the terminal.
+pub(crate) fn set_bars(bars: Option<ProgressObserver>) {
+    *BARS.lock().unwrap_or_else(PoisonError::into_inner) = bars;
 }
 
-/// Sets or removes the bar on the terminal.
-pub(crate) fn set_bar(bar: Option<ProgressBar>) {
-    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
-}
-
-/// Writes lines to stderr, between two drawings of the bar. Errors are ignored, because there is no other place to report
+/// Writes lines to stderr, between two drawings of the bars. Errors are ignored, because there is no other place to report
 /// them.
 pub(crate) fn notes(make: impl FnOnce(&mut Out<'_>) -> io::Result<()>) {
-    match BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-        Some(bar) => bar.suspend(|| write(make)),
+    match BARS.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some(bars) => bars.suspend(|| write(make)),
         None => write(make),
     }
 }
@@ -84,8 +78,8 @@ pub(crate) fn panicked(panic: &PanicHookInfo<'_>) {
     let mut message = Text::of(format!("error: this is a defect in {}: {why}{place}", name::name()));
     message
         .line("hint: report it with the command line; what was being done may be incomplete, so run the command again");
-    // The thread may have panicked while it held the bar.
-    let is_taken = matches!(BAR.try_lock(), Err(TryLockError::WouldBlock));
+    // The thread may have panicked while it held the bars.
+    let is_taken = matches!(BARS.try_lock(), Err(TryLockError::WouldBlock));
     if is_taken { write(|out| out.text(&message)) } else { text(&message) }
 }
 

@@ -203,3 +203,9 @@ macro_rules! conformance_clauses {
         }
     };
 }
+
+impl std::fmt::Debug for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subject").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}

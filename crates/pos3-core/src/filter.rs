@@ -297,6 +297,12 @@ impl FilterError {
     }
 }
 
+impl fmt::Debug for FilterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FilterBuilder").field(&self.parts).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,12 +12,77 @@
 //!
 //! # Where to start
 //!
-//! * [`SyncJob`] runs a sync between two [`Tree`]s. [`SyncOptions`] configures it, and the [`Report`] contains the
-//!   result.
-//! * [`RemoteStore`] is the interface that a backend implements. `conformance!` (feature `conformance`) tests a backend
-//!   against every clause of the interface's contract. `examples/custom_store.rs` is a complete backend.
-//! * [`Planner`] and [`Plan`] describe a sync before anything is changed. [`Executor`] executes it.
-//! * [`MemoryStore`] is a strict store for tests.
+//! | to | use |
+//! | --- | --- |
+//! | make one [`Tree`] like another | [`SyncJob`], configured by [`SyncOptions`] |
+//! | see what happened | the [`Report`]; [`Report::into_result`] is an error unless the whole run was clean |
+//! | review a sync before anything is changed | [`SyncJob::plan`], which returns a [`Plan`], and [`SyncJob::execute`] |
+//! | find out why a key is copied, skipped or deleted | [`SyncJob::explain`] |
+//! | follow a run | an [`Observer`], which receives each [`Event`] |
+//! | leave keys out | a [`Filter`] |
+//! | compare with what earlier runs recorded, or resume transfers | a [`Manifest`] and a [`Journal`] |
+//! | sync a backend of your own | [`RemoteStore`], tested with `conformance!` (feature `conformance`) |
+//! | test your code | [`MemoryStore`], a strict store |
+//!
+//! The crate `pos3` adds locations, S3, directories, sessions and the sync state on disk.
+//!
+//! # A sync
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! use pos3_core::{Deletion, Event, Key, MemoryStore, Observer, RemoteStoreExt, SyncJob, SyncOptions, Tree};
+//!
+//! /// Keeps the keys of completed actions.
+//! #[derive(Clone, Default)]
+//! struct Done(Arc<Mutex<Vec<String>>>);
+//!
+//! impl Observer for Done {
+//!     fn event(&self, event: &Event<'_>) {
+//!         if let Event::Done(action) = event {
+//!             self.0.lock().unwrap().push(action.key().to_string());
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (source, target) = (Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new()));
+//! source.write(&Key::from("new.txt"), "hello".into()).await?;
+//! target.write(&Key::from("old.txt"), "hello".into()).await?;
+//!
+//! let done = Done::default();
+//! let options = SyncOptions::default().with_deletion(Deletion::Extra).with_observer(done.clone());
+//! let job = SyncJob::new(Tree::new(source), Tree::new(target.clone()), options);
+//! let plan = job.plan().await.expect("both sides can be listed");
+//! assert_eq!((plan.counts().copies, plan.counts().deletes), (1, 1));
+//!
+//! let report = job.execute(plan).await.into_result()?;
+//! assert_eq!((report.copied, report.deleted), (1, 1));
+//! assert_eq!(*done.0.lock().unwrap(), ["new.txt", "old.txt"]);
+//! # Ok(()) }
+//! ```
+//!
+//! # A backend of your own
+//!
+//! A backend implements the required methods of [`RemoteStore`] and states in its [`Capabilities`] what it can do. The
+//! engine adapts: it sorts a listing without an order, and never relies on a condition that the store does not check.
+//! `conformance!` expands to one test for each clause of the contract. `examples/custom_store.rs` is a complete backend
+//! with these tests. Convenience methods, such as `read` and `write`, are in [`RemoteStoreExt`].
+//!
+//! # Errors
+//!
+//! A [`StoreError`] has an [`ErrorKind`], by which callers decide, and the operation, the key and the cause, which users
+//! read. Its text does not contain its cause, which is its `source`; [`one_line`] returns the whole chain. The failure of
+//! one key does not end a run: it is in [`Report::failed`]. [`Report::stopped`] has the reason if the run ended early.
+//!
+//! ```
+//! use pos3_core::{ErrorKind, Key, MemoryStore, RemoteStore, one_line};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let error = MemoryStore::new().head(&Key::from("a.txt")).await.unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::NotFound);
+//! assert!(one_line(&error).contains("a.txt"));
+//! # }
+//! ```
 //!
 //! # Guarantees
 //!

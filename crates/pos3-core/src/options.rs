@@ -210,8 +210,8 @@ impl SyncOptions {
 
     /// Sets the rate limit for reading content.
     #[must_use]
-    pub fn with_pace(mut self, pace: Option<Pace>) -> Self {
-        self.pace = pace;
+    pub fn with_pace(mut self, pace: impl Into<Option<Pace>>) -> Self {
+        self.pace = pace.into();
         self
     }
 
@@ -238,8 +238,8 @@ impl SyncOptions {
 
     /// Sets where entries are copied to before they are overwritten or deleted.
     #[must_use]
-    pub fn with_backup(mut self, backup: Option<Tree>) -> Self {
-        self.backup = backup;
+    pub fn with_backup(mut self, backup: impl Into<Option<Tree>>) -> Self {
+        self.backup = backup.into();
         self
     }
 

@@ -11,7 +11,7 @@ use crate::same_place::{Gateway, keys, store};
 async fn mirror(source: Tree, target: Tree, backup: Tree) -> Report {
     let guards = Guards::default().with_max_delete(MaxDelete::Percent(100));
     let options = SyncOptions::default().with_deletion(Deletion::Extra).with_guards(guards);
-    SyncJob::new(source, target, options.with_backup(Some(backup))).run().await
+    SyncJob::new(source, target, options.with_backup(backup)).run().await
 }
 
 fn gateway(store: &Arc<MemoryStore>) -> Tree {

@@ -1,22 +1,4 @@
-//! S3 as simple as local files: syncs between any two locations.
-//!
-//! Users name a [`Location`], and a [`Registry`] selects the provider that opens it. [`PreparedSync`] makes one location like
-//! another with the engine of [`pos3_core`]. The types of the engine that callers need are re-exported here.
-//!
-//! ```
-//! use pos3::{Location, Registry, SyncOptions};
-//!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let directory = tempfile::tempdir()?;
-//! std::fs::write(directory.path().join("a.txt"), "hello")?;
-//!
-//! let from = Location::Local(directory.path().to_owned());
-//! let to = "memory://example/backup".parse()?;
-//! let report = pos3::sync(&Registry::default(), &from, &to, SyncOptions::default()).await?.into_result()?;
-//!
-//! assert_eq!(report.copied, 1);
-//! # Ok(()) }
-//! ```
+#![doc = include_str!("guide.md")]
 
 /// Compiles the Rust examples of the README with the documentation tests.
 #[cfg(all(doctest, feature = "s3"))]
@@ -27,6 +9,8 @@ struct Readme;
 pub mod blocking;
 mod error;
 mod hidden;
+#[cfg(feature = "progress")]
+pub mod human;
 #[cfg(feature = "s3")]
 mod ini;
 mod json;
@@ -37,6 +21,8 @@ mod plan_file;
 mod policy;
 #[cfg(feature = "s3")]
 mod profile;
+#[cfg(feature = "progress")]
+mod progress;
 mod registry;
 mod resolve;
 #[cfg(feature = "s3")]
@@ -59,6 +45,8 @@ pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, sa
 pub use policy::{Conflict, Policy};
 #[cfg(feature = "s3")]
 pub use profile::{Profile, ProfileError, Profiles};
+#[cfg(feature = "progress")]
+pub use progress::{Progress, ProgressCounts, ProgressObserver};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 pub use resolve::{OpenLocation, Resolved};
 #[cfg(feature = "s3")]

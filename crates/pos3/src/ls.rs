@@ -157,6 +157,12 @@ fn with_directories(entries: EntryStream, prefix: &str) -> EntryStream {
     entries.flatten().boxed()
 }
 
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("tree", &self.tree).field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

@@ -107,7 +107,7 @@ impl S3Provider {
     /// Each warning is passed once per profile, when the problem is detected. That may be during a transfer, on any
     /// thread.
     ///
-    /// ```no_run
+    /// ```
     /// use std::sync::{Arc, Mutex};
     ///
     /// use pos3::{Registry, S3Provider, S3Settings, Session};

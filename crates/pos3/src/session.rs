@@ -24,6 +24,7 @@ mod scope;
 mod seen;
 mod signals;
 mod status;
+mod totals;
 mod transfer;
 mod unknown;
 mod unsaved;
@@ -54,7 +55,8 @@ pub use scope::ScopeError;
 pub(crate) use scope::Work;
 #[cfg(feature = "blocking")]
 pub(crate) use signals::Arrivals;
-pub use status::{Status, Totals};
+pub use status::Status;
+pub use totals::Totals;
 pub use urgency::Urgency;
 
 use deletes::Occasion;
@@ -371,6 +373,8 @@ impl fmt::Debug for Session {
     }
 }
 
+#[cfg(test)]
+mod api_tests;
 #[cfg(test)]
 mod clock_tests;
 #[cfg(test)]

@@ -167,7 +167,7 @@ impl PreparedSync {
                 return Err(Error::BackupOverlaps { backup: backup.to_string(), side: side.to_string() });
             }
         }
-        self.transfer = self.transfer.map_options(|options| options.with_backup(Some(tree)));
+        self.transfer = self.transfer.map_options(|options| options.with_backup(tree));
         self.backup = Some(opened);
         Ok(self)
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use pos3::ProgressCounts;
 use tokio::time::Instant;
 
-use super::counters::Now;
 use crate::size;
 
 /// The time without progress before the first message. It is doubled after each message.
@@ -23,7 +23,7 @@ impl Standstill {
     }
 
     /// Returns a message if there was no progress for long enough.
-    pub(super) fn look(&mut self, counts: &Now, now: Instant) -> Option<String> {
+    pub(super) fn look(&mut self, counts: &ProgressCounts, now: Instant) -> Option<String> {
         if counts.activity != self.seen {
             *self = Self { seen: counts.activity, ..Self::new(now) };
             return None;
@@ -46,34 +46,34 @@ impl Standstill {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{Action, Change, Entry, Event};
+    use pos3::{Action, Change, Entry, Event, Observer, Progress, ProgressObserver};
 
-    use super::super::counters::Counters;
     use super::*;
 
     #[test]
     fn a_standstill_is_told_after_half_a_minute_and_then_less_and_less_often() {
-        let (counters, begin) = (Counters::default(), Instant::now());
+        let (counters, begin) = (Progress::hidden().observer(), Instant::now());
         let mut standstill = Standstill::new(begin);
-        let mut look =
-            |counters: &Counters, second: u64| standstill.look(&counters.now(), begin + Duration::from_secs(second));
+        let mut look = |counters: &ProgressObserver, second: u64| {
+            standstill.look(&counters.counts(), begin + Duration::from_secs(second))
+        };
         assert_eq!(look(&counters, 29), None);
         assert!(look(&counters, 30).unwrap().ends_with(": listing or comparing"));
         let copy = Action::Copy { source: Entry::file("a", 4096), target: None, why: Change::New };
-        counters.count(&Event::Decided(&copy));
-        counters.count(&Event::Started(&copy));
+        counters.event(&Event::Decided(&copy));
+        counters.event(&Event::Started(&copy));
         assert_eq!(look(&counters, 40), None);
         for (second, is_told) in [(69, false), (70, true), (99, false), (100, true), (159, false), (160, true)] {
             assert_eq!(look(&counters, second).is_some(), is_told, "{second}");
         }
         assert!(look(&counters, 280).unwrap().ends_with(": 1 file in flight"));
-        counters.count(&Event::Done(&copy));
+        counters.event(&Event::Done(&copy));
         let delete = Action::Delete { target: Entry::file("b", 1) };
-        counters.count(&Event::Decided(&delete));
-        counters.count(&Event::PlanComplete);
+        counters.event(&Event::Decided(&delete));
+        counters.event(&Event::PlanComplete);
         assert_eq!(look(&counters, 281), None);
         assert!(look(&counters, 400).unwrap().ends_with(": 1 delete left"));
-        counters.count(&Event::Moved(1));
+        counters.event(&Event::Moved(1));
         assert_eq!(look(&counters, 401), None);
         assert_eq!(look(&counters, 430), None);
         assert!(look(&counters, 431).is_some());

@@ -1,13 +1,13 @@
 //! Reports that nothing moves, in every command: a command that waits for a server must not look as if it hangs.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use pos3::{Progress, ProgressCounts, ProgressObserver};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::counters::{Counters, Now};
 use super::standstill::Standstill;
 use crate::args::{Detail, Show};
 use crate::output;
@@ -15,8 +15,8 @@ use crate::output;
 /// The interval between checks for a lack of progress.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The counts of the progress that is shown now. They are global because there is one terminal.
-static SHOWN: Mutex<Option<Arc<Counters>>> = Mutex::new(None);
+/// The progress that is shown now. It is global because there is one terminal.
+static SHOWN: Mutex<Option<ProgressObserver>> = Mutex::new(None);
 
 /// How often progress began or ended.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
@@ -49,14 +49,14 @@ impl Drop for Watch {
     }
 }
 
-/// Sets or removes the counts that are watched.
-pub(super) fn show(counters: Option<Arc<Counters>>) {
-    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+/// Sets or removes the progress that is watched.
+pub(super) fn show(progress: Option<ProgressObserver>) {
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     CHANGES.fetch_add(1, Relaxed);
 }
 
 async fn watch(terminal: Terminal) {
-    let nothing = Counters::default();
+    let nothing = Progress::hidden();
     let mut standstill = Standstill::new(Instant::now());
     loop {
         tokio::time::sleep(LOOK).await;
@@ -73,14 +73,14 @@ async fn watch(terminal: Terminal) {
 
 /// Returns the counts, or `None` if a lack of progress must not be reported: another program uses the terminal, or the
 /// reader of stdout is slow. Output counts as activity, because commands such as `ls` have no events.
-fn now(terminal: Terminal, nothing: &Counters) -> Option<Now> {
+fn now(terminal: Terminal, nothing: &Progress) -> Option<ProgressCounts> {
     if output::is_writing() {
         return None;
     }
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut now = match (shown, terminal) {
-        (Some(counters), _) => counters.now(),
-        (None, Terminal::Own) => nothing.now(),
+        (Some(progress), _) => progress.counts(),
+        (None, Terminal::Own) => nothing.counts(),
         (None, Terminal::Shared) => return None,
     };
     now.activity = now.activity.wrapping_add(output::writes()).wrapping_add(CHANGES.load(Relaxed) << 32);

@@ -82,7 +82,8 @@ fn a_terminal_shows_what_comes_and_what_goes_and_is_the_programs_in_between() {
     let (before, rest) = text.split_once("begun\r\n").unwrap();
     let (during, after) = rest.split_once("ended\r\n").unwrap();
     assert!(before.contains("data: 2 files (2 B) fetched"), "{text}");
-    assert!(before.contains('[') && after.contains('['), "bars: {text}");
+    let (bar_of_input, bar_of_output) = ("] s3://data/in: ", "] s3://data/out: ");
+    assert!(before.contains(bar_of_input) && after.contains(bar_of_output), "bars: {text}");
     assert_eq!(during, "", "one was uploaded without a word: {text}");
     assert!(
         after.contains("out: complete in s3://data/out: 2 files there; 2 uploads (4 B), 1 at the end\r\n"),

@@ -94,6 +94,12 @@ fn is_same(first: &Entry, second: &Entry) -> bool {
     facts(first) == facts(second) && (first.fingerprint.is_some() || first.modified == second.modified)
 }
 
+impl std::fmt::Debug for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entries").field("tree", &self.tree).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -406,3 +406,9 @@ fn is_behind_link(why: &SkipReason) -> bool {
 fn new(source: Entry) -> Action {
     Action::Copy { source, target: None, why: Change::New }
 }
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planner").field("source", &self.source).field("target", &self.target).finish_non_exhaustive()
+    }
+}

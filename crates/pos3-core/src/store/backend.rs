@@ -25,3 +25,9 @@ impl<'s> Backend<'s> {
         Some((self.store.downcast_ref()?, self.key))
     }
 }
+
+impl std::fmt::Debug for Backend<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backend").field("key", &self.key).finish_non_exhaustive()
+    }
+}

@@ -73,8 +73,8 @@ impl Content {
 
     /// Returns this content with a rate limit for reads, if `pace` is set.
     #[must_use]
-    pub fn with_pace(mut self, pace: Option<Pace>) -> Self {
-        self.pace = pace;
+    pub fn with_pace(mut self, pace: impl Into<Option<Pace>>) -> Self {
+        self.pace = pace.into();
         self
     }
 

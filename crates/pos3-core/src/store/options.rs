@@ -72,8 +72,8 @@ impl GetOptions {
 
     /// Requires that the object still has this fingerprint.
     #[must_use]
-    pub fn with_if_match(mut self, fingerprint: Option<Fingerprint>) -> Self {
-        self.if_match = fingerprint;
+    pub fn with_if_match(mut self, fingerprint: impl Into<Option<Fingerprint>>) -> Self {
+        self.if_match = fingerprint.into();
         self
     }
 
@@ -116,15 +116,15 @@ impl PutOptions {
 
     /// Sets the modification time to set.
     #[must_use]
-    pub fn with_modified(mut self, modified: Option<SystemTime>) -> Self {
-        self.modified = modified;
+    pub fn with_modified(mut self, modified: impl Into<Option<SystemTime>>) -> Self {
+        self.modified = modified.into();
         self
     }
 
     /// Sets the media type.
     #[must_use]
-    pub fn with_content_type(mut self, content_type: Option<String>) -> Self {
-        self.content_type = content_type;
+    pub fn with_content_type(mut self, content_type: impl Into<Option<String>>) -> Self {
+        self.content_type = content_type.into();
         self
     }
 

@@ -205,3 +205,37 @@ impl SessionBuilder {
         Ok(Session::of(Arc::new(inner), self.signals))
     }
 }
+
+impl std::fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionBuilder")
+            .field("cache_root", &self.cache_root)
+            .field("default_profile", &self.default_profile)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Mirror, UploadOptions};
+
+    #[test]
+    fn a_builder_takes_literals_and_shows_its_settings() {
+        let builder = Session::builder()
+            .cache_root("cache")
+            .state(None)
+            .concurrency(8)
+            .default_profile("lab")
+            .upload_limit(1e6)
+            .download_limit(None)
+            .deadline(Duration::from_secs(5))
+            .session_observer(|_: Option<&crate::Registered>, _: &pos3_core::Event<'_>| {});
+        let mirror = Mirror::builder(builder).upload("out", "memory://bucket/out", UploadOptions::default());
+        let text = format!("{mirror:?}");
+        for setting in ["\"cache\"", "\"lab\"", "5s", "memory://bucket/out"] {
+            assert!(text.contains(setting), "{setting}: {text}");
+        }
+    }
+}

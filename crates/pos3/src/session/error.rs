@@ -10,10 +10,13 @@ use crate::error::Error;
 
 /// Why a session or one of its registrations failed. Cloning is cheap: callers that share a registration receive the
 /// same error.
+///
+/// The text contains every cause, because one error may have several. So there is no [`source`](std::error::Error::source),
+/// and code that prints the whole chain prints each cause once.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// A location is invalid or cannot be opened. The text contains every cause.
+    /// A location is invalid or cannot be opened.
     #[error("{}", one_line(&**.0))]
     Open(Arc<Error>),
     /// The same location is registered with other options.
@@ -240,9 +243,13 @@ fn incomplete(incomplete: &Incomplete, conflicts: &[ConflictingPair]) -> String 
     let skipped = report.skipped.iter().flatten().find(|(_, why)| !why.is_policy());
     match (&report.stopped, report.failed.head().first(), skipped) {
         (Some(Stop::Listing { error, .. }), ..) => format!("{incomplete}: {}", error.cause()),
+        (Some(Stop::Spill(error)), ..) => format!("{incomplete}: {}", one_line(error)),
         (Some(_), ..) => incomplete.to_string(),
         (None, Some(failure), _) => format!("{incomplete}: {failure}"),
         (None, None, Some((key, why))) => format!("{incomplete}: '{key}' because {why}"),
         (None, None, None) => incomplete.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,11 +45,13 @@ pub struct Mirror {
 }
 
 /// Collects the declarations of a [`Mirror`].
+#[derive(Debug)]
 pub struct MirrorBuilder {
     session: SessionBuilder,
     specs: Vec<Spec>,
 }
 
+#[derive(Debug)]
 struct Spec {
     name: String,
     remote: String,

@@ -14,7 +14,7 @@ use super::error::SessionError;
 use super::memory::Memory;
 use super::observer::{Registered, RegistrationKind};
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
-use super::status::Totals;
+use super::totals::Totals;
 use super::unsaved::Mark;
 use crate::location::Location;
 use crate::place::{Place, paths_overlap};

@@ -109,7 +109,8 @@ impl<E: fmt::Display> fmt::Display for ScopeError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body { error, ending } => {
-                write!(f, "{error}")?;
+                // The alternate form of errors that box others, such as `anyhow::Error`, contains the causes.
+                write!(f, "{error:#}")?;
                 also(f, ending)
             }
             Self::Ending(error) => write!(f, "{error}"),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::error::SessionError;
 use super::observer::RegistrationKind;
 use super::registration::{History, Registration};
+use super::totals::Totals;
 
 /// The status of one registration.
 ///
@@ -60,18 +61,6 @@ pub struct Status {
     pub failures: u32,
     /// The error of the last failed upload, until an upload succeeds.
     pub last_error: Option<SessionError>,
-}
-
-/// The effect of all transfers in one direction. It includes the files that a failed transfer copied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Totals {
-    /// The number of copied files. Each copy of the same file counts.
-    pub files: u64,
-    /// The size of these copies in bytes.
-    pub bytes: u64,
-    /// The number of files or objects deleted in the target.
-    pub deleted: u64,
 }
 
 impl Status {

@@ -299,43 +299,6 @@ async fn a_dropped_session_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_listing_can_be_fed_back() {
-    let world = World::with(&[("x/1", "a"), ("x/sub/2", "b")]).await;
-    let session = world.session();
-    let names = async |location: &str, depth| {
-        let listed = session.ls(location, depth).await.unwrap();
-        assert!(listed.iter().all(|one| one.to_string() == one.location.to_string()), "{listed:?}");
-        listed.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(names("memory://b/x", Depth::Level).await, ["memory://b/x/1", "memory://b/x/sub/"]);
-    let all = ["memory://b/x/1", "memory://b/x/sub/", "memory://b/x/sub/2"];
-    assert_eq!(names("memory://b/x/", Depth::Recursive).await, all);
-    assert_eq!(names("memory://b/x/1", Depth::Level).await, ["memory://b/x/1"]);
-    assert_eq!(names("memory://b/none", Depth::Level).await, [""; 0]);
-    assert!(session.ls(world.path("none").to_str().unwrap(), Depth::Level).await.is_err());
-}
-
-#[tokio::test]
-async fn a_listing_has_the_facts_of_each_entry() {
-    let world = World::with(&[("x/1", "abc"), ("x/sub/2", "b")]).await;
-    fs::create_dir_all(world.path("here/sub")).unwrap();
-    write(&world.path("here"), "1", "abc");
-    let session = world.session();
-    let here = fs::canonicalize(world.path("here")).unwrap();
-    let here = Location::Local(here);
-    for directory in ["memory://b/x".parse().unwrap(), here.clone()] {
-        let listed = session.ls(&directory.to_string(), Depth::Level).await.unwrap();
-        let facts: Vec<_> =
-            listed.iter().map(|one| (one.entry.key.as_str(), one.entry.kind.clone(), one.entry.size)).collect();
-        assert_eq!(facts, [("1", pos3_core::Kind::File, 3), ("sub/", pos3_core::Kind::Directory, 0)], "{directory}");
-        assert!(listed[0].entry.modified.is_some(), "{directory}");
-        assert_eq!(listed[1].location, directory.join(&Key::from("sub/")));
-    }
-    let file = session.ls(&format!("{here}/1"), Depth::Level).await.unwrap();
-    assert_eq!((&file[0].location, file[0].entry.size), (&here.join(&Key::from("1")), 3));
-}
-
-#[tokio::test]
 async fn a_plan_is_what_the_run_does() {
     let world = World::with(&[("x/a", "1")]).await;
     let session = world.session();

@@ -17,7 +17,7 @@ pub(super) async fn enter(args: &RunArgs, warnings: &Warnings, audience: &Audien
         own.add(report);
     }
     let sessions = Sessions::new(&args.session, warnings, &locations)?.with_own_files(own);
-    let builder = sessions.builder().deadline(args.deadline).observer(audience.clone());
+    let builder = sessions.builder().deadline(args.deadline).session_observer(audience.clone());
     declare(args, builder).await
 }
 

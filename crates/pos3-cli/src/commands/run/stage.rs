@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pos3::{Event, Observer};
+use pos3::{Event, Registered, SessionObserver};
 
 use crate::args::Show;
 use crate::progress::{Progress, Watcher};
@@ -39,13 +39,13 @@ impl Audience {
     }
 }
 
-impl Observer for Audience {
-    fn event(&self, event: &Event<'_>) {
+impl SessionObserver for Audience {
+    fn session_event(&self, registration: Option<&Registered>, event: &Event<'_>) {
         if let Event::Warning(warning) = event {
             self.warnings.warn(warning);
         }
         if let Some(watcher) = &*self.watcher.lock().unwrap_or_else(PoisonError::into_inner) {
-            watcher.event(event);
+            watcher.session_event(registration, event);
         }
     }
 }

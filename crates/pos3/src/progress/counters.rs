@@ -1,12 +1,12 @@
-//! The counts of a run in progress.
+//! The counts of runs in progress.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use pos3::{Action, Event};
+use pos3_core::{Action, Event};
 
-use crate::size;
+use crate::human;
 
 /// The counts. Any thread can add to them.
 #[derive(Debug)]
@@ -26,20 +26,33 @@ pub(super) struct Counters {
     complete: AtomicBool,
 }
 
-/// The counts at one moment.
+/// The counts of a [`Progress`](super::Progress) at one moment. Their text is one line, such as
+/// `1/2 files, 1 unchanged, 4.0 KiB of 8.0 KiB, 1.0 KiB/s, 4.0 s left`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Now {
-    pub(super) bytes: u64,
-    pub(super) bytes_total: u64,
-    files: u64,
-    files_total: u64,
-    deletes: u64,
-    deletes_total: u64,
-    unchanged: u64,
-    pub(super) in_flight: u64,
-    pub(super) activity: u64,
-    complete: bool,
-    elapsed: Duration,
+#[non_exhaustive]
+pub struct ProgressCounts {
+    /// The number of bytes copied so far.
+    pub bytes: u64,
+    /// The number of bytes of all files to copy, as far as it is known.
+    pub bytes_total: u64,
+    /// The number of files that were copied or have failed.
+    pub files: u64,
+    /// The number of files to copy, as far as it is known.
+    pub files_total: u64,
+    /// The number of deletes that were made or have failed.
+    pub deletes: u64,
+    /// The number of deletes, as far as it is known.
+    pub deletes_total: u64,
+    /// The number of keys that were found to be equal on both sides.
+    pub unchanged: u64,
+    /// The number of files that are being copied.
+    pub in_flight: u64,
+    /// The number of events of any kind. If it grows, there is progress.
+    pub activity: u64,
+    /// Whether the totals are final.
+    pub is_planned: bool,
+    /// The time since the progress began.
+    pub elapsed: Duration,
 }
 
 impl Default for Counters {
@@ -99,11 +112,11 @@ impl Counters {
         }
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(super) fn now(&self) -> ProgressCounts {
         let bytes_total = self.bytes_total.load(Relaxed);
         // Bytes that were sent again were counted again. A copy inside a server moves no bytes.
         let bytes = self.bytes_moved.load(Relaxed).max(self.bytes_done.load(Relaxed)).min(bytes_total);
-        Now {
+        ProgressCounts {
             bytes,
             bytes_total,
             files: self.files_done.load(Relaxed),
@@ -113,36 +126,41 @@ impl Counters {
             unchanged: self.unchanged.load(Relaxed),
             in_flight: self.in_flight.load(Relaxed),
             activity: self.activity.load(Relaxed),
-            complete: self.complete.load(Relaxed),
+            is_planned: self.complete.load(Relaxed),
             elapsed: self.begin.elapsed(),
         }
     }
 }
 
-impl Now {
+impl ProgressCounts {
+    /// Returns true if everything that was planned was done or has failed.
+    pub fn is_done(&self) -> bool {
+        self.is_planned && self.files >= self.files_total && self.deletes >= self.deletes_total
+    }
+
     /// Returns the number of deletes that remain, if nothing else does.
-    pub(super) fn deletes_left(&self) -> Option<u64> {
+    pub fn deletes_left(&self) -> Option<u64> {
         let left = self.deletes_total.saturating_sub(self.deletes);
-        (self.complete && self.in_flight == 0 && self.files >= self.files_total && left > 0).then_some(left)
+        (self.is_planned && self.in_flight == 0 && self.files >= self.files_total && left > 0).then_some(left)
     }
 
     /// Returns the number of files done, such as `3/10 files`. A `+` after the total means that it may still grow.
     fn files(&self) -> String {
-        let open = if self.complete { "" } else { "+" };
-        let mut text = format!("{}/{}{open} files", size::count(self.files), size::count(self.files_total));
+        let open = if self.is_planned { "" } else { "+" };
+        let mut text = format!("{}/{}{open} files", human::count(self.files), human::count(self.files_total));
         if self.deletes_total > 0 {
-            let (done, total) = (size::count(self.deletes), size::count(self.deletes_total));
+            let (done, total) = (human::count(self.deletes), human::count(self.deletes_total));
             text.push_str(&format!(", {done}/{total} deletes"));
         }
         if self.unchanged > 0 {
-            text.push_str(&format!(", {} unchanged", size::count(self.unchanged)));
+            text.push_str(&format!(", {} unchanged", human::count(self.unchanged)));
         }
         text
     }
 
     /// Returns the remaining time at the average speed so far. It is known only when the totals are final.
     fn left(&self) -> Option<Duration> {
-        if !self.complete || self.bytes == 0 || self.bytes == self.bytes_total {
+        if !self.is_planned || self.bytes == 0 || self.bytes == self.bytes_total {
             return None;
         }
         let rest = (self.bytes_total - self.bytes) as f64 / self.bytes as f64;
@@ -150,17 +168,17 @@ impl Now {
     }
 }
 
-impl fmt::Display for Now {
+impl fmt::Display for ProgressCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.files_total == 0 && !self.complete {
-            return write!(f, "comparing, {} unchanged so far", size::count(self.unchanged));
+        if self.files_total == 0 && !self.is_planned {
+            return write!(f, "comparing, {} unchanged so far", human::count(self.unchanged));
         }
-        write!(f, "{}, {} of {}", self.files(), size::bytes(self.bytes), size::bytes(self.bytes_total))?;
-        if let Some(rate) = size::rate(self.bytes, self.elapsed).filter(|_| self.bytes > 0) {
+        write!(f, "{}, {} of {}", self.files(), human::bytes(self.bytes), human::bytes(self.bytes_total))?;
+        if let Some(rate) = human::rate(self.bytes, self.elapsed).filter(|_| self.bytes > 0) {
             write!(f, ", {rate}")?;
         }
         match self.left() {
-            Some(left) => write!(f, ", {} left", size::time(left)),
+            Some(left) => write!(f, ", {} left", human::time(left)),
             None => Ok(()),
         }
     }
@@ -168,7 +186,7 @@ impl fmt::Display for Now {
 
 #[cfg(test)]
 mod tests {
-    use pos3::{Change, Entry, Proof};
+    use pos3_core::{Change, Entry, Proof};
 
     use super::*;
 
@@ -189,7 +207,7 @@ mod tests {
         assert_eq!(counters.now().files(), "0/2+ files, 1 unchanged");
         counters.count(&Event::Done(&copy));
         counters.count(&Event::PlanComplete);
-        let now = Now { elapsed: Duration::from_secs(4), ..counters.now() };
+        let now = ProgressCounts { elapsed: Duration::from_secs(4), ..counters.now() };
         assert_eq!(now.to_string(), "1/2 files, 1 unchanged, 4.0 KiB of 8.0 KiB, 1.0 KiB/s, 4.0 s left");
         counters.count(&Event::Moved(1 << 20));
         assert_eq!(counters.now().bytes, 8192, "what is sent twice is no progress beyond the end");

@@ -1,4 +1,13 @@
-//! Sizes, rates, counts and times for users.
+//! Sizes, rates, counts and times as text for users.
+//!
+//! ```
+//! use std::time::Duration;
+//! use pos3::human;
+//!
+//! assert_eq!(human::bytes(1536), "1.5 KiB");
+//! assert_eq!(human::counted(10_000, "file"), "10,000 files");
+//! assert_eq!(human::time(Duration::from_secs(125)), "2 min 05 s");
+//! ```
 
 use std::time::Duration;
 
@@ -7,7 +16,7 @@ use indicatif::HumanCount;
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// Returns a number of bytes with a unit: `512 B`, `1.5 KiB`.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
@@ -22,23 +31,23 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// Returns bytes per second, or nothing if the duration is zero.
-pub(crate) fn rate(moved: u64, elapsed: Duration) -> Option<String> {
+pub fn rate(moved: u64, elapsed: Duration) -> Option<String> {
     let seconds = elapsed.as_secs_f64();
     (seconds > 0.0).then(|| format!("{}/s", bytes((moved as f64 / seconds) as u64)))
 }
 
 /// Returns a count with separators: `10,000`.
-pub(crate) fn count(count: u64) -> String {
+pub fn count(count: u64) -> String {
     HumanCount(count).to_string()
 }
 
 /// Returns a count with its noun: `1 file`, `2 files`.
-pub(crate) fn counted(number: u64, thing: &str) -> String {
+pub fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// Returns a duration: `40 ms`, `1.4 s`, `75 s`, `2 h 05 min`.
-pub(crate) fn time(elapsed: Duration) -> String {
+pub fn time(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     match seconds {
         0 => format!("{} ms", elapsed.as_millis()),
