@@ -10,6 +10,7 @@ mod ledger;
 mod precondition;
 mod replace;
 mod same_place;
+mod spelling;
 mod starting;
 mod streak;
 

@@ -137,7 +137,7 @@ pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{
     Key, MOVED_DIGITS, MOVED_PREFIX, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_moved_name, is_partial_name,
 };
-pub use listing::{Complete, Doubts, Entries, Listing, Order};
+pub use listing::{Complete, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 pub use options::{
     ByContent, Deletable, Deletion, Guards, HiddenEntries, MaxDelete, Objection, OtherShapes, Overwritable,
@@ -151,7 +151,7 @@ pub use side::Side;
 pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{
-    Backend, Budget, ByteStream, Capabilities, Content, ContentFacts, DeleteKey, Download, EntryStream, Expect,
+    Backend, Budget, ByteStream, Capabilities, Content, ContentFacts, DeleteKey, Doubts, Download, EntryStream, Expect,
     GetOptions, ListOptions, Meter, Namespace, OTHER_DIGEST, Opened, Pace, PutOptions, PutWitness, Reads, RemoteStore,
     RemoteStoreExt, Reservation, Result, Seen, Slot, Stored, Usage, collect_exactly, open_file_limit,
 };

@@ -4,7 +4,6 @@
 //! foreign key would delete good data. A [`Listing`] detects all four. Only a listing that was read to its end without
 //! error becomes a [`Complete`], and a plan can make deletes only from two of those without serious doubts.
 
-mod doubts;
 mod entries;
 mod sort;
 
@@ -14,10 +13,9 @@ use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, Operation, StoreError};
 use crate::filter::Filter;
 use crate::key::Key;
-use crate::store::ListOptions;
+use crate::store::{Doubts, ListOptions};
 use crate::tree::Tree;
 
-pub use doubts::Doubts;
 pub use entries::Entries;
 
 /// The entries below a tree's prefix, ordered, filtered and checked, with relative keys.
@@ -61,9 +59,11 @@ impl Complete {
 impl Listing {
     /// Starts listing a tree.
     pub fn open(tree: &Tree, filter: &Filter, order: Order) -> Self {
-        let listed = tree.list(ListOptions::default().with_prune(filter.clone()));
+        let options = ListOptions::default().with_prune(filter.clone());
+        let doubts = options.doubts.clone();
+        let listed = tree.list(options);
         let listed = if order == Order::Sorted { sort::sorted(listed) } else { listed };
-        Self::over(Entries::over(tree, listed), filter)
+        Self::over(Entries::over(tree, listed).noting(doubts), filter)
     }
 
     /// Returns the listing of a tree that contains exactly these entries, which have relative keys.

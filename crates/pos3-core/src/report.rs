@@ -151,6 +151,9 @@ impl Failure {
     /// Returns the cause as one line, without the action and the key.
     pub fn cause(&self) -> String {
         match self.kind {
+            FailureKind::Stale(Side::Source) if self.action == FailedAction::Delete => {
+                "the source has it again, so it was not deleted".to_owned()
+            }
             FailureKind::Changed => "it kept changing while it was read; the target is as it was".to_owned(),
             FailureKind::Stale(Side::Source) => {
                 "the source has changed since the plan was made, so it was skipped".to_owned()

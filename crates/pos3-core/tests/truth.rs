@@ -288,7 +288,7 @@ async fn a_strict_plan_deletes_nothing_that_the_source_has_again() {
     source.inner.write(&Key::from("back"), "again".into()).await.unwrap();
     let report = job.execute(plan).await;
     assert_eq!((report.deleted, report.failed.head()[0].kind), (1, FailureKind::Stale(Side::Source)));
-    assert_eq!(report.failed.head()[0].cause(), "the source has changed since the plan was made, so it was skipped");
+    assert_eq!(report.failed.head()[0].cause(), "the source has it again, so it was not deleted");
     assert_eq!(read(&target, "back").await.as_deref(), Some("x"));
 }
 

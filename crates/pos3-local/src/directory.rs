@@ -71,21 +71,29 @@ impl Default for ReadBuffer {
 
 #[cfg(target_os = "linux")]
 impl ReadBuffer {
-    /// Calls `visit` with every name. Reports every failure, even that the directory was removed meanwhile.
+    /// Calls `visit` with every name. Reports every failure, even that the directory was removed meanwhile. Returns the
+    /// position of the last name, or `None` if there was at most one. The position after the last name is useless: on some
+    /// file systems, no name ever comes after it.
     pub(crate) fn each(
         &mut self,
         directory: BorrowedFd<'_>,
         mut visit: impl FnMut(&CStr, FileType) -> Step,
-    ) -> Result<(), Errno> {
+    ) -> Result<Option<u64>, Errno> {
         let mut names = rustix::fs::RawDir::new(directory.as_fd(), &mut self.0);
+        let (mut here, mut next) = (None, None);
         while let Some(entry) = names.next() {
             match entry {
-                Ok(entry) if visit(entry.file_name(), entry.file_type()) == Step::Stop => break,
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(entry) => {
+                    (here, next) = (next, Some(entry.next_entry_cookie()));
+                    if visit(entry.file_name(), entry.file_type()) == Step::Stop {
+                        break;
+                    }
+                }
+                Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(())
+        Ok(here)
     }
 }
 
@@ -96,18 +104,18 @@ pub(crate) struct ReadBuffer;
 
 #[cfg(not(target_os = "linux"))]
 impl ReadBuffer {
-    /// Calls `visit` with every name.
+    /// Calls `visit` with every name. Returns `None`: the library does not return positions.
     pub(crate) fn each(
         &mut self,
         directory: BorrowedFd<'_>,
         mut visit: impl FnMut(&CStr, FileType) -> Step,
-    ) -> Result<(), Errno> {
+    ) -> Result<Option<u64>, Errno> {
         for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
             let entry = entry?;
             if visit(entry.file_name(), entry.file_type()) == Step::Stop {
                 break;
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

@@ -5,6 +5,7 @@
 //! the walk was complete. So a failed walk never looks like a short listing.
 
 mod level;
+mod settle;
 mod walk;
 
 use std::sync::Arc;

@@ -111,13 +111,16 @@ async fn slot(run: &Run, signals: Signals<'_>) -> Option<Slot> {
 
 /// Checks and backs up the entries of a batch. Returns the entries that failed, and those that may be deleted.
 ///
-/// An entry is looked up if the store does not support conditional deletes, or if a lookup takes no request. Every other
-/// store checks the condition itself.
+/// An entry of the target is looked up if the store does not support conditional deletes, or if a lookup takes no request.
+/// Every other store checks the condition itself. The source is looked up if that takes no request, too: a listing of a
+/// directory that changes can lack a file, and a file can come back.
 async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
     let capabilities = run.target.store().capabilities();
-    let is_strict = run.options.preconditions == Preconditions::Strict;
-    let looks = run.target.is_local() || !capabilities.conditional_delete;
-    if !looks && !is_strict && run.options.backup.is_none() {
+    let looks = Looks {
+        at_source: run.source.is_local() || run.options.preconditions == Preconditions::Strict,
+        at_target: run.target.is_local() || !capabilities.conditional_delete,
+    };
+    if !looks.at_source && !looks.at_target && run.options.backup.is_none() {
         return (Vec::new(), batch);
     }
     let preparing: Vec<_> = batch.iter().map(|entry| prepare_one(run, entry, looks)).collect();
@@ -134,12 +137,19 @@ async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
     (answers, ready)
 }
 
-async fn prepare_one(run: &Run, entry: &Entry, looks: bool) -> Result<()> {
+/// The sides on which an entry is looked up right before its delete.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    at_source: bool,
+    at_target: bool,
+}
+
+async fn prepare_one(run: &Run, entry: &Entry, looks: Looks) -> Result<()> {
     let _slot = run.options.budget.slot().await;
-    if looks && entry.has_content() {
+    if looks.at_target && entry.has_content() {
         precondition::hold_exactly(&run.target, entry, Operation::Delete).await?;
     }
-    if run.options.preconditions == Preconditions::Strict && entry.has_content() {
+    if looks.at_source && entry.has_content() {
         precondition::hold_absent(&run.source, &entry.key).await?;
     }
     backup::keep(run, entry).await

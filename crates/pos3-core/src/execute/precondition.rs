@@ -3,6 +3,7 @@
 //! If a store does not support conditional requests, the engine looks the entry up right before the action. It finds
 //! changes since the plan was made, but not a change between the lookup and the action.
 
+use super::spelling;
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, Operation, StoreError};
 use crate::key::Key;
@@ -41,6 +42,7 @@ pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
     match source.look_up(key, Operation::LookUp).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+        Ok(found) if spelling::is_other(source, &found).await? => Ok(()),
         Ok(_) => Err(StoreError::new(ErrorKind::Precondition, Operation::LookUp).with_key(key)),
     }
 }

@@ -8,10 +8,9 @@ use std::pin::Pin;
 use futures::stream::Peekable;
 use futures::{StreamExt, TryStreamExt};
 
-use super::doubts::Doubts;
 use crate::entry::{Entry, Kind, Protection};
 use crate::key::Key;
-use crate::store::{EntryStream, ListOptions, Result};
+use crate::store::{Doubts, EntryStream, ListOptions, Result};
 use crate::tree::Tree;
 
 /// The entries of a tree, with their relative keys.
@@ -28,7 +27,14 @@ pub struct Entries {
 impl Entries {
     /// Starts listing a tree.
     pub fn open(tree: &Tree, options: ListOptions) -> Self {
-        Self::over(tree, tree.list(options))
+        let doubts = options.doubts.clone();
+        Self::over(tree, tree.list(options)).noting(doubts)
+    }
+
+    /// Adds the defects to these, which the store notes its own in.
+    pub(super) fn noting(mut self, doubts: Doubts) -> Self {
+        self.doubts = doubts;
+        self
     }
 
     pub(super) fn over(tree: &Tree, listed: EntryStream) -> Self {

@@ -11,6 +11,7 @@ use crate::journal::Journal;
 use crate::key::Key;
 
 use super::budget::Budget;
+use super::doubts::Doubts;
 use super::opened::Opened;
 use super::witness::PutWitness;
 
@@ -25,6 +26,8 @@ pub struct ListOptions {
     /// Allows the store to skip whole directories that this filter excludes. It is only a hint: the listing may still
     /// contain excluded entries. The filter applies to keys without the prefix.
     pub prune: Filter,
+    /// Where the store notes the directories that changed whenever it read them.
+    pub doubts: Doubts,
 }
 
 impl ListOptions {

@@ -46,11 +46,16 @@ struct Name {
 }
 
 impl Names {
-    /// Reads the names of `directory`. Unfinished and moved files of pos3 are stored separately.
-    pub(super) fn read(directory: BorrowedFd<'_>, symlinks: Symlinks, buffer: &mut ReadBuffer) -> Result<Self, Errno> {
+    /// Reads the names of `directory`, from its present position. Unfinished and moved files of pos3 are stored
+    /// separately. Also returns the position of the last name.
+    pub(super) fn read(
+        directory: BorrowedFd<'_>,
+        symlinks: Symlinks,
+        buffer: &mut ReadBuffer,
+    ) -> Result<(Self, Option<u64>), Errno> {
         let mut names = Self::default();
         let (mut odd, mut away) = (Vec::new(), Vec::new());
-        buffer.each(directory, |name, kind| {
+        let last = buffer.each(directory, |name, kind| {
             if let Some(name) = partial(name, kind) {
                 names.unfinished.push(name.to_owned());
             } else if let Some(name) = moved(name, kind) {
@@ -68,7 +73,27 @@ impl Names {
             names.add_moved(directory, name, symlinks);
         }
         names.sort();
-        Ok(names)
+        Ok((names, last))
+    }
+
+    /// Adds the names of another reading of the same directory that are not among these. Returns true if there are any.
+    pub(super) fn add_missing(&mut self, other: Self) -> bool {
+        let known = |name: &str| self.sorted.binary_search_by(|own| self.text[own.start..own.end].cmp(name)).is_ok();
+        let missing: Vec<_> =
+            other.sorted.into_iter().filter(|name| !known(&other.text[name.start..name.end])).collect();
+        let is_any = !missing.is_empty();
+        for name in missing {
+            self.push(&other.text[name.start..name.end], "", name.found);
+        }
+        if is_any {
+            self.sort();
+        }
+        for name in other.unfinished {
+            if !self.unfinished.contains(&name) {
+                self.unfinished.push(name);
+            }
+        }
+        is_any
     }
 
     /// Returns true if all names have been visited.

@@ -10,11 +10,12 @@ use pos3_core::{
     Entry, ErrorKind, Key, ListOptions, Operation, Protection, Result, StoreError, UnsafeKey, open_file_limit,
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, OFlags};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::Batch;
 use super::level::{Found, Names};
+use super::settle::{self, Settled};
 use crate::blocking::Waited;
 use crate::directory::ReadBuffer;
 use crate::error::{changed, failed, unfit, words};
@@ -153,12 +154,9 @@ impl Walk {
         self.apart = self.root.apart();
         self.own = self.root.own();
         self.key.push_str(&base);
-        let mut names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)
-            .map_err(|errno| self.failed(errno))?;
-        self.note_unfinished(&names);
         let stat = rustix::fs::fstat(&directory).map_err(|errno| self.failed(errno))?;
+        let mut names = self.names(directory.as_fd(), &stat).map_err(|errno| self.failed(errno))?;
         let identity = facts::identity(&stat);
-        self.protect_own(&mut names, identity);
         if names.is_empty() && partial.is_empty() && !base.is_empty() && self.is_asked_for() {
             self.send(facts::marker(Key::from(base.as_str()), &stat));
         }
@@ -262,9 +260,7 @@ impl Walk {
         if self.root.symlinks() == Symlinks::Follow && self.is_inside(identity) {
             return Ok(Entry::protected(self.key.as_str(), Protection::LinkLoop));
         }
-        let mut names = Names::read(directory.as_fd(), self.root.symlinks(), &mut self.buffer)?;
-        self.note_unfinished(&names);
-        self.protect_own(&mut names, identity);
+        let names = self.names(directory.as_fd(), &stat)?;
         let file_system = FileSystem::of(directory.as_fd(), "", identity.device);
         if let Some(above) = self.levels.last().filter(|_| self.is_whole()) {
             self.root.mounts().enter(&self.key, file_system, above.file_system);
@@ -293,9 +289,16 @@ impl Walk {
         above.first().copied() != here && above.contains(&other)
     }
 
-    /// Records the unfinished files in the directory of the key.
-    fn note_unfinished(&self, names: &Names) {
+    /// Reads the names in the directory of the key, and records its unfinished files. `stat` is its status before.
+    fn names(&mut self, directory: BorrowedFd<'_>, stat: &Stat) -> Result<Names, Errno> {
+        let (links, buffer) = (self.root.symlinks(), &mut self.buffer);
+        let (mut names, settled) = settle::read(directory, stat, |directory| Names::read(directory, links, buffer))?;
+        if settled == Settled::No {
+            self.options.doubts.note_unsettled(&Key::from(self.key.as_str()));
+        }
         names.unfinished().iter().for_each(|name| self.root.seen().note(&self.key, name));
+        self.protect_own(&mut names, facts::identity(stat));
+        Ok(names)
     }
 
     /// Protects the names in the directory of the key that belong to the program, also if they do not exist yet.
@@ -374,14 +377,13 @@ impl Walk {
     fn here(&mut self, root: BorrowedFd<'_>) -> Result<(BorrowedFd<'_>, &str)> {
         let symlinks = self.root.symlinks();
         let Some(level) = self.levels.last_mut() else { return Err(failed_here(&self.key, Errno::BADF)) };
-        if level.directory.is_none() {
-            level.directory = Some(reopen(root, &self.key[..level.depth], level.identity, symlinks)?);
-        }
         let name = self.key[level.depth..].trim_end_matches('/');
-        match &level.directory {
-            Some(directory) => Ok((directory.as_fd(), name)),
-            None => Err(failed_here(&self.key, Errno::BADF)),
-        }
+        let directory = match level.directory.take() {
+            Some(directory) => directory,
+            None => reopen(root, &self.key[..level.depth], level.identity, symlinks)?,
+        };
+        let directory: &OwnedFd = level.directory.insert(directory);
+        Ok((directory.as_fd(), name))
     }
 
     fn failed(&self, errno: Errno) -> StoreError {

@@ -3,8 +3,9 @@
 //! They are known only after both listings have completed. No other module yields them.
 
 use super::{Last, PlanError, Planner, new};
-use crate::action::Action;
+use crate::action::{Action, SkipReason};
 use crate::diff::{ListingFailed, Merge};
+use crate::entry::Protection;
 use crate::listing::Complete;
 use crate::options::{Deletion, UnmatchedPatterns, WithheldDeletes};
 use crate::plan::guard::{Deletes, Extra};
@@ -64,6 +65,11 @@ impl Planner {
         if let Some(ends) = self.merge.take().and_then(Merge::finish) {
             self.warn(Side::Source, &ends.0);
             self.warn(Side::Target, &ends.1);
+            if let Some(key) = ends.0.doubts().unsettled() {
+                let why = Protection::Unreadable("it changed whenever it was listed, so files may be missing".into());
+                self.tally.source += 1;
+                self.queue(Action::Skip { key, why: SkipReason::Source(why) })?;
+            }
             if self.deletion == Deletion::Extra {
                 self.make_room().await?;
                 let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));

@@ -2,7 +2,7 @@
 //!
 //! A server may repeat a key at a page boundary, which is harmless if it is noticed. But a server that returns two
 //! different entries for a key, or keys outside the requested prefix, may also omit keys. So pos3 deletes nothing based
-//! on such a listing.
+//! on such a listing. A store reports what only it can know: a directory that changed whenever it was read.
 
 use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ struct Counts {
     repeated: Keys,
     conflicting: Keys,
     foreign: Keys,
+    unsettled: Keys,
 }
 
 /// The number of affected keys, with the first one as an example.
@@ -40,6 +41,11 @@ impl Keys {
     }
 }
 
+/// Returns a name for a directory, also for the root.
+fn directory(key: &Key) -> Key {
+    if key.as_str().is_empty() { Key::from("./") } else { key.clone() }
+}
+
 impl Display for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.count, &self.first) {
@@ -53,14 +59,20 @@ impl Display for Keys {
 impl Doubts {
     /// Returns one sentence per kind of defect. `of` names the listing, for example `the source 's3://bucket/a/'`.
     pub fn warnings(&self, of: impl Display) -> Vec<String> {
-        let Counts { repeated, conflicting, foreign } = &*self.counts();
+        let Counts { repeated, conflicting, foreign, unsettled } = &*self.counts();
         let told = [
             (repeated, "more than once: each is treated as one"),
             (conflicting, "more than once, with different contents: none of them is copied or deleted"),
             (foreign, "although they lie outside: they are ignored"),
         ];
         let told = told.iter().filter(|(keys, _)| keys.count > 0);
-        told.map(|(keys, what)| format!("the listing of {of} contains {keys} {what}")).collect()
+        let told = told.map(|(keys, what)| format!("the listing of {of} contains {keys} {what}"));
+        let lacks = unsettled.first.iter().map(|first| {
+            let others = unsettled.count - 1;
+            let others = if others == 0 { String::new() } else { format!(" and {others} others") };
+            format!("the listing of {of} may lack files: '{}'{others} changed whenever it was read", directory(first))
+        });
+        told.chain(lacks).collect()
     }
 
     /// Returns why pos3 must not delete anything based on this listing, or `None` if it may. Keys that are only
@@ -76,15 +88,25 @@ impl Doubts {
         }
     }
 
-    pub(super) fn add_repeated(&self, key: &Key) {
+    /// Returns the first directory that changed whenever it was read, so that the listing may lack files of it.
+    pub fn unsettled(&self) -> Option<Key> {
+        self.counts().unsettled.first.as_ref().map(directory)
+    }
+
+    /// Records a directory that changed whenever it was read. The key is empty for the root of the store.
+    pub fn note_unsettled(&self, directory: &Key) {
+        self.counts().unsettled.add(directory);
+    }
+
+    pub(crate) fn add_repeated(&self, key: &Key) {
         self.counts().repeated.add(key);
     }
 
-    pub(super) fn add_conflicting(&self, key: &Key) {
+    pub(crate) fn add_conflicting(&self, key: &Key) {
         self.counts().conflicting.add(key);
     }
 
-    pub(super) fn add_foreign(&self, key: &Key) {
+    pub(crate) fn add_foreign(&self, key: &Key) {
         self.counts().foreign.add(key);
     }
 
