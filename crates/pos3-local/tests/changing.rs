@@ -38,6 +38,7 @@ impl Drop for Writer {
 }
 
 /// A file system in memory, where a replaced file moves to the end of its directory, and any other one.
+#[allow(clippy::print_stderr, reason = "the output of a test states what it did not test")]
 fn directories() -> Vec<TempDir> {
     let memory = tempfile::tempdir_in("/dev/shm");
     if memory.is_err() {
