@@ -70,7 +70,7 @@ fn a_plan_whose_local_source_was_emptied_or_has_the_key_again_deletes_nothing() 
     std::fs::write(cloud.program.path("src/old"), "again").unwrap();
     let ended = cloud.run(&["apply", "plan"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("the source has changed since the plan was made"), "{}", ended.err);
+    assert!(ended.err.contains("the source has it again, so it was not deleted"), "{}", ended.err);
     assert_eq!(cloud.program.files("out").len(), 2);
 
     std::fs::remove_dir_all(cloud.program.path("src")).unwrap();
