@@ -35,7 +35,7 @@ pub struct Explanation {
     pub source: Option<Entry>,
     /// The target's entry, if there is one.
     pub target: Option<Entry>,
-    /// The row of the key in the manifest. `None` also if there is no manifest.
+    /// The row of the key in the manifest. `None` if there is no row, or no manifest.
     pub remembered: Option<Row>,
     /// An entry that the run includes in the directory that the key is, or would be.
     pub inside: Option<Key>,

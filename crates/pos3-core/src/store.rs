@@ -113,7 +113,7 @@ impl Debug for Download {
 ///   result is `Precondition` (where [`Capabilities::conditional_delete`] is true).
 /// * `copy_keeps_content`: a copy has the same content (where [`Capabilities::server_copy`] is true).
 /// * `copy_through_a_wrapper_stays_inside_the_store`: content of this store is put into this store without being read,
-///   also if both are used through a wrapper (where [`Capabilities::server_copy`] is true).
+///   even if both are used through a wrapper (where [`Capabilities::server_copy`] is true).
 /// * `keys_round_trip`: every listed key can be read, replaced and deleted, for all keys that the store's [`Namespace`]
 ///   allows.
 /// * `bad_key_hurts_only_itself`: a key that the store cannot store is refused with `InvalidKey`, and nothing else happens.
@@ -122,7 +122,7 @@ impl Debug for Download {
 /// * `usage_counts_requests`: [`usage`](Self::usage) grows with every request.
 ///
 /// A **wrapper** is a store that passes calls to another one, for example to limit or count them. It must forward every
-/// method, also those with a default; `#[deny(clippy::missing_trait_methods)]` on its `impl` checks that.
+/// method, even those with a default; `#[deny(clippy::missing_trait_methods)]` on its `impl` checks that.
 #[async_trait]
 pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
     /// Returns what this store can do, as data. Only facts that the store learns from responses change over its lifetime:

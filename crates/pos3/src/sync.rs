@@ -128,7 +128,7 @@ impl PreparedSync {
     /// runs between these two locations. A plan reads the sync state and does not change it.
     ///
     /// Without an open sync state, the sync compares as if it were empty: where a digest can decide, equal times are not
-    /// evidence of equal content. So pass the state also if it is [missing](SyncState::Missing) or
+    /// evidence of equal content. So pass the state even if it is [missing](SyncState::Missing) or
     /// [cannot be used](SyncState::Unusable). Otherwise, a plan would trust equal times and could miss differences that
     /// the sync finds.
     #[must_use]

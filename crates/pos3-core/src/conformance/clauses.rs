@@ -264,7 +264,7 @@ pub async fn copy_keeps_content(subject: &Subject) {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// Content of this store is put into this store without being read, also if both are used through a wrapper.
+/// Content of this store is put into this store without being read, even if both are used through a wrapper.
 pub async fn copy_through_a_wrapper_stays_inside_the_store(subject: &Subject) {
     if !subject.store.capabilities().server_copy {
         return;

@@ -301,7 +301,7 @@ impl Walk {
         Ok(names)
     }
 
-    /// Protects the names in the directory of the key that belong to the program, also if they do not exist yet.
+    /// Protects the names in the directory of the key that belong to the program, even if they do not exist yet.
     fn protect_own(&self, names: &mut Names, identity: Identity) {
         let above = self.levels.iter().map(|level| (level.identity, level.depth));
         for (identity, depth) in above.chain([(identity, self.key.len())]) {
