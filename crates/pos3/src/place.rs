@@ -9,6 +9,7 @@ mod mounts;
 use std::path::Path;
 
 use directory::Directory;
+use mounts::Mounts;
 
 /// The actual place of a location, for comparison with others. Two places are equal if their names are.
 #[derive(Clone, Debug)]
@@ -64,6 +65,25 @@ impl Eq for Place {}
 /// Returns true if one path is the other or lies inside it, whatever their names are, or if any file can be reached
 /// through both.
 pub(crate) fn paths_overlap(one: &Path, other: &Path) -> bool {
-    let (one, other) = (Directory::of(one), Directory::of(other));
-    one.inside(&other).is_some() || other.inside(&one).is_some() || one.meets(&other)
+    Overlaps::of(one).has(other)
+}
+
+/// Compares one path with others, as [`paths_overlap`] does. The table of mounts is read only once.
+#[derive(Debug)]
+pub(crate) struct Overlaps {
+    own: Directory,
+    mounts: Mounts,
+}
+
+impl Overlaps {
+    pub(crate) fn of(path: &Path) -> Self {
+        let mounts = Mounts::read();
+        Self { own: Directory::at(path, &mounts), mounts }
+    }
+
+    /// Returns true if the path overlaps with another one.
+    pub(crate) fn has(&self, other: &Path) -> bool {
+        let (own, other) = (&self.own, Directory::at(other, &self.mounts));
+        own.inside(&other).is_some() || other.inside(own).is_some() || own.meets(&other)
+    }
 }

@@ -33,13 +33,17 @@ struct Ancestor {
 
 impl Directory {
     pub(super) fn of(path: &Path) -> Self {
+        Self::at(path, &Mounts::read())
+    }
+
+    /// Returns the directory at a path, by this table of mounts.
+    pub(super) fn at(path: &Path, mounts: &Mounts) -> Self {
         let path = resolve(path);
         let above = path.ancestors().filter_map(|ancestor| {
             let facts = fs::metadata(ancestor).ok()?;
             let below = path.strip_prefix(ancestor).ok()?.to_owned();
             Some(Ancestor { device: facts.dev(), inode: facts.ino(), below })
         });
-        let mounts = Mounts::read();
         Self { above: above.collect(), here: mounts.at(&path), mounted: mounts.below(&path), path }
     }
 

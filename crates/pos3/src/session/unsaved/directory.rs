@@ -24,6 +24,9 @@ const NEW: &str = ".new";
 /// The longest mark that is read.
 const LONGEST: u64 = 64 << 10;
 
+/// The memory for a usual mark, which then needs one read.
+const USUAL: usize = 1 << 10;
+
 /// An open directory of marks.
 pub(super) struct Directory {
     path: PathBuf,
@@ -128,7 +131,7 @@ impl Directory {
             return None;
         }
         let read = opened.map_err(io::Error::from).and_then(|handle| {
-            let (file, mut content) = (File::from(handle), Vec::new());
+            let (file, mut content) = (File::from(handle), Vec::with_capacity(USUAL));
             (&file).take(LONGEST).read_to_end(&mut content)?;
             // The session holds an exclusive lock as long as it runs.
             Ok((content, file.try_lock_shared().is_err()))

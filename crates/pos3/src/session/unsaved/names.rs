@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pos3_core::Key;
 
 use super::super::registration::Registration;
-use crate::place::paths_overlap;
+use crate::place::Overlaps;
 use crate::registry::resolve;
 
 /// The names of one local path. A link in the path may be changed, or what it leads to may be moved, so each name may
@@ -15,11 +15,14 @@ use crate::registry::resolve;
 #[derive(Debug)]
 pub(super) struct Names(Vec<PathBuf>);
 
-/// Resolves the links in many paths. Marks can be thousands, most of them in the same few directories, and each name of
-/// each directory costs a system call. So a directory is resolved once. The value is only used for a moment, because
-/// links can change.
+/// Compares the names of one path with many marked paths. Marks can be thousands, most of them in the same few
+/// directories, and each name of each directory costs a system call. So a directory is resolved once, and the table of
+/// mounts is read once. The value is only used for a moment, because links and mounts can change.
 #[derive(Debug, Default)]
-pub(super) struct Links(HashMap<PathBuf, PathBuf>);
+pub(super) struct Links {
+    directories: HashMap<PathBuf, PathBuf>,
+    overlaps: Option<Overlaps>,
+}
 
 /// The part of a path that a marked path has.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +72,7 @@ impl Names {
             Some(Some(key)) => Part::Below(Key::from(key)),
             // A key cannot express this name.
             Some(None) => Part::Everything,
-            None if paths_overlap(marked, self.resolved()) => Part::Everything,
+            None if links.overlap(self.resolved(), marked) => Part::Everything,
             None => Part::None,
         }
     }
@@ -82,10 +85,15 @@ impl Links {
         if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
             return resolve(path);
         }
-        match self.0.get(directory) {
+        match self.directories.get(directory) {
             Some(resolved) => resolved.join(name),
-            None => self.0.entry(directory.to_owned()).or_insert(resolve(directory)).join(name),
+            None => self.directories.entry(directory.to_owned()).or_insert(resolve(directory)).join(name),
         }
+    }
+
+    /// Returns true if a marked path overlaps with the path whose names are compared.
+    fn overlap(&mut self, own: &Path, marked: &Path) -> bool {
+        self.overlaps.get_or_insert_with(|| Overlaps::of(own)).has(marked)
     }
 }
 
@@ -118,6 +126,7 @@ mod tests {
             assert_eq!(names.part(&base.join(marked), links), expected, "{marked}");
         }
         assert_eq!(names.part(&base.join("moved/out").join(OsStr::from_bytes(b"\xff")), links), Part::Everything);
+        let links = &mut Links::default();
         let names = Names(vec![base.join("real/out")]);
         for (marked, expected) in [("link", Part::Everything), ("link/out/a", below("a"))] {
             assert_eq!(names.part(&base.join(marked), links), expected, "{marked}");
