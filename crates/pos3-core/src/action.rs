@@ -58,6 +58,14 @@ impl Action {
         }
     }
 
+    /// Returns the report of a replacement that is withheld. Other actions are returned as they are.
+    pub(crate) fn into_withheld(self) -> Self {
+        match self {
+            Self::Replace { source, obstacle } => Self::Skip { key: source.key, why: SkipReason::Withheld(obstacle) },
+            action => action,
+        }
+    }
+
     /// Returns true for an action that runs after the copies, and that is counted as withheld if it is not executed.
     pub(crate) fn is_last(&self) -> bool {
         match self {
@@ -120,6 +128,9 @@ pub enum SkipReason {
     /// The target has a directory at this key, and an entry in that directory must not be deleted.
     #[error("the target has a directory in its place, and '{0}' in it must not be deleted")]
     Occupied(Key),
+    /// The entry would replace the target's entry at this key, and deletes are withheld.
+    #[error("the target has '{0}' in its place, and deletes are withheld")]
+    Withheld(Key),
     /// The target's entry was changed since both sides were equal, and the source's was not.
     #[error("the target is newer: it has changed since both sides were equal")]
     Newer,
@@ -195,6 +206,7 @@ impl SkipReason {
             | Self::Unsafe(_)
             | Self::Clash(_)
             | Self::Occupied(_)
+            | Self::Withheld(_)
             | Self::Conflict
             | Self::Later
             | Self::Older

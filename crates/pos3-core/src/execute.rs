@@ -340,6 +340,7 @@ impl Executor {
         let permit = if self.may_delete(&course) { course.ledger.permission.claim() } else { None };
         let Some(permit) = permit else {
             course.ledger.report.withheld += plan.counts().last();
+            self.report_withheld(&plan, &mut course);
             self.unstage(&plan).await;
             return;
         };

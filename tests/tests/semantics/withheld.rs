@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
-use pos3_core::{Action, Event, Filter, Guards, ListOptions, Observer, Preconditions, Refusal, Stop};
+use pos3_core::{Action, Event, Filter, Guards, ListOptions, Observer, Preconditions, Refusal, SkipReason, Stop};
 
 use super::*;
 
@@ -211,4 +211,50 @@ async fn what_may_not_be_deleted_gives_its_place_to_nothing() {
         assert_eq!(report.skipped.to_vec().unwrap()[0].0.as_str(), object, "{report:?}");
         assert_eq!(fs::read_to_string(target.path().join(on_disk)).unwrap(), "old");
     }
+}
+
+/// Every cause for withholding deletes: while the plan is made, before and while content is staged, and at a delete.
+#[tokio::test]
+async fn a_replacement_that_is_withheld_is_named_once_with_its_reason() {
+    let named = |report: &Report| {
+        let mut named: Vec<_> = report.skipped.iter().map(Result::unwrap).collect();
+        named.sort_by(|one, other| one.0.cmp(&other.0));
+        named
+    };
+    let withheld = |key: &str| (Key::from(key), SkipReason::Withheld(Key::from(format!("{key}/"))));
+
+    let store = bucket(&[("a", "new"), ("c/c", "1"), ("z", "1")]).await;
+    let target = directory(&[("a/old", "1")]);
+    symlink("elsewhere", target.path().join("c")).unwrap();
+    let job = run_with(store, disk(target.path()), options());
+    let planned = Report::of_plan(&job.plan().await.unwrap());
+    let report = job.run().await;
+    assert_eq!((report.copied, report.withheld), (1, 2), "{report:?}");
+    assert_eq!((&named(&report)[0], report.skipped.len()), (&withheld("a"), 2));
+    assert_eq!(named(&planned), named(&report));
+
+    // A copy before the deletes is not made.
+    let source = directory(&[("a", "new"), ("b", "new"), ("gone", "1"), ("z", "1")]);
+    let gone = source.path().join("gone");
+    let vanish = When::decided("gone", move || fs::remove_file(&gone).unwrap());
+    let target = directory(&[("a/old", "1"), ("b/old", "1")]);
+    let report = run_with(disk(source.path()), disk(target.path()), options().with_observer(vanish)).run().await;
+    let expected = [withheld("a"), withheld("b"), (Key::from("gone"), SkipReason::Vanished)];
+    assert_eq!((named(&report), report.copied, report.withheld), (expected.to_vec(), 1, 4), "{report:?}");
+
+    // The content of one replacement cannot be staged.
+    let source = directory(&[("a", "new"), ("b", "new"), ("z", "1")]);
+    let first = source.path().join("a");
+    let vanish = When::decided("b", move || fs::remove_file(&first).unwrap());
+    let report = run_with(disk(source.path()), disk(target.path()), options().with_observer(vanish)).run().await;
+    assert_eq!(named(&report), [(Key::from("a"), SkipReason::Vanished), withheld("b")], "{report:?}");
+
+    // A file in the way changes before its delete.
+    let source = directory(&[("a", "new"), ("z", "1")]);
+    let target = directory(&[("a/old", "1")]);
+    let old = target.path().join("a/old");
+    let change = When::decided("a/old", move || fs::write(&old, "changed").unwrap());
+    let report = run_with(disk(source.path()), disk(target.path()), options().with_observer(change)).run().await;
+    assert_eq!((named(&report), report.failed.len(), report.copied), (vec![withheld("a")], 1, 1), "{report:?}");
+    assert_eq!(paths(target.path()), ["a/", "a/old", "z"]);
 }

@@ -1,5 +1,7 @@
 //! Records the results of a run's actions, and their consequences for the remaining actions.
 
+use std::collections::BTreeSet;
+
 use tokio::task::JoinError;
 
 use super::copy::Copied;
@@ -18,12 +20,21 @@ pub(super) struct Ledger<'r> {
     pub(super) fatal: Option<Failure>,
     /// The number of replacements whose content is stored.
     pub(super) staged: usize,
+    /// The replacements that were reported because their content could not be stored.
+    pub(super) unstaged: BTreeSet<Key>,
     streak: Streak,
 }
 
 impl<'r> Ledger<'r> {
     pub(super) fn new(report: &'r mut Report) -> Self {
-        Self { report, permission: Permission::new(), fatal: None, staged: 0, streak: Streak::default() }
+        Self {
+            report,
+            permission: Permission::new(),
+            fatal: None,
+            staged: 0,
+            unstaged: BTreeSet::new(),
+            streak: Streak::default(),
+        }
     }
 
     /// Records the result of a copy. Every result except success may revoke the permission to delete.
@@ -50,6 +61,22 @@ impl<'r> Ledger<'r> {
     pub(super) fn deleted(&mut self, has_content: bool) {
         self.report.deleted += u64::from(has_content);
         self.streak.end();
+    }
+
+    /// Records a replacement that is not made, because not everything in its place was deleted.
+    pub(super) fn withhold(&mut self, key: &Key, obstacle: Option<Key>) {
+        self.report.withheld += 1;
+        if let Some(obstacle) = obstacle.filter(|_| self.report.stopped.is_none()) {
+            self.skip(key.clone(), SkipReason::Withheld(obstacle));
+        }
+    }
+
+    /// Records the replacements that were reported since there were so many failures and skips.
+    pub(super) fn note_unstaged(&mut self, (failed, skipped): (u64, u64)) {
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let failed = self.report.failed.iter().skip(count(failed)).filter_map(|failure| Some(failure.ok()?.key));
+        let skipped = self.report.skipped.iter().skip(count(skipped)).filter_map(|skip| Some(skip.ok()?.0));
+        self.unstaged = failed.chain(skipped).collect();
     }
 
     pub(super) fn skip(&mut self, key: Key, why: SkipReason) {

@@ -43,6 +43,7 @@ impl Names {
 struct Replacement {
     copy: Copy,
     staged: Option<Key>,
+    obstacle: Option<Key>,
 }
 
 impl Executor {
@@ -50,8 +51,8 @@ impl Executor {
         let run = self.run.clone();
         plan.replacements().iter().enumerate().filter_map(move |(number, action)| match action {
             Ok(action) => {
-                let staged = run.staged.of(number, &action);
-                Copy::of(&run, action).map(|copy| Ok(Replacement { copy, staged }))
+                let (staged, obstacle) = (run.staged.of(number, &action), action.obstacle().cloned());
+                Copy::of(&run, action).map(|copy| Ok(Replacement { copy, staged, obstacle }))
             }
             Err(error) => Some(Err(error)),
         })
@@ -61,13 +62,14 @@ impl Executor {
     /// reason, nothing may be deleted.
     pub(super) async fn stage(&self, plan: &Plan, course: &mut Course<'_>) {
         let mut begun_staging = 0;
+        let before = (course.ledger.report.failed.len(), course.ledger.report.skipped.len());
         for replacement in self.replacements(plan) {
             let begun = match replacement {
-                Ok(Replacement { copy, staged: Some(name) }) => {
+                Ok(Replacement { copy, staged: Some(name), .. }) => {
                     begun_staging += 1;
                     self.begin(course, copy.source.size, |slot| copy.stage(name, slot)).await
                 }
-                Ok(Replacement { copy, staged: None }) => {
+                Ok(Replacement { copy, staged: None, .. }) => {
                     self.look_at_source(&copy.source.key, course).await;
                     Ok(())
                 }
@@ -81,6 +83,23 @@ impl Executor {
         self.drain(course).await;
         if course.ledger.staged < begun_staging {
             course.ledger.permission.lose();
+        }
+        course.ledger.note_unstaged(before);
+    }
+
+    /// Reports the replacements of a run that deletes nothing. If it ended early, the report only has their number.
+    pub(super) fn report_withheld(&self, plan: &Plan, course: &mut Course<'_>) {
+        for action in plan.replacements().iter() {
+            if course.ledger.report.stopped.is_some() {
+                return;
+            }
+            match action.map(Action::into_withheld) {
+                Ok(Action::Skip { key, why }) if !course.ledger.unstaged.contains(&key) => {
+                    course.ledger.skip(key, why);
+                }
+                Ok(_) => {}
+                Err(error) => course.ledger.report.stopped = Some(Stop::Spill(error)),
+            }
         }
     }
 
@@ -100,7 +119,7 @@ impl Executor {
     pub(super) async fn place(&self, plan: &Plan, deleted: Outcome, course: &mut Course<'_>) -> Outcome {
         let mut placed = deleted;
         for replacement in self.replacements(plan) {
-            let Replacement { copy, staged } = match replacement {
+            let Replacement { copy, staged, obstacle } = match replacement {
                 Ok(replacement) => replacement,
                 Err(error) => {
                     course.ledger.report.stopped.get_or_insert(Stop::Spill(error));
@@ -112,7 +131,7 @@ impl Executor {
                 (Some(staged), _) => match copy.place(&staged, slot).await {
                     Ok(copied) => copied,
                     Err(_) if deleted == Outcome::Partly => {
-                        course.ledger.report.withheld += 1;
+                        course.ledger.withhold(&copy.source.key, obstacle);
                         continue;
                     }
                     Err(error) => {
@@ -122,7 +141,7 @@ impl Executor {
                 },
                 (None, Outcome::Whole) => copy.run(slot).await,
                 (None, Outcome::Partly) => {
-                    course.ledger.report.withheld += 1;
+                    course.ledger.withhold(&copy.source.key, obstacle);
                     continue;
                 }
             };

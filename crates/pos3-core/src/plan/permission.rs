@@ -83,6 +83,7 @@ mod tests {
             (SkipReason::Unsafe(UnsafeKey::DotSegment), SkipEffect::WithholdsDeletes),
             (SkipReason::Clash(key()), SkipEffect::WithholdsDeletes),
             (SkipReason::Occupied(key()), SkipEffect::WithholdsDeletes),
+            (SkipReason::Withheld(key()), SkipEffect::WithholdsDeletes),
             (SkipReason::Conflict, SkipEffect::WithholdsDeletes),
             (SkipReason::Later, SkipEffect::WithholdsDeletes),
             (SkipReason::Older, SkipEffect::WithholdsDeletes),

@@ -108,6 +108,8 @@ enum Last {
     Open,
     /// They are known, but not returned yet.
     Decided(Deletes),
+    /// They are withheld. Each replacement is reported.
+    Withheld(spill::Iter<Action>),
     /// They are being returned.
     Given(Box<(spill::Iter<Entry>, spill::Iter<Action>)>),
 }
@@ -218,7 +220,7 @@ impl Planner {
                 },
                 None => {
                     self.withhold();
-                    return Ok(None);
+                    return Ok(self.next_withheld()?);
                 }
             }
         }

@@ -126,6 +126,10 @@ fn is_as_expected(stage: &Stage<'_>, before: &World, after: &World, report: &Rep
         prop_assert_eq!(found, expected(likely), "found, and expected with deletes {:?}: {:?}", likely, report);
     }
     prop_assert_eq!(&after.links, &before.links);
+    let told = told(report);
+    let named = maps.wanted().keys().filter(|key| told.contains(*key)).count() as u64;
+    let counted = report.tally.unchanged + report.copied + named;
+    prop_assert_eq!(counted, maps.wanted().len() as u64, "every entry is unchanged, copied or named: {:?}", report);
     Ok(())
 }
 

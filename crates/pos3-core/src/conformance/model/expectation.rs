@@ -117,7 +117,8 @@ impl Before<'_> {
         let is_kept = |key: &&String| self.is_only_in_target(key) && self.is_impossible_in_source(key);
         let kept = self.target.objects.keys().filter(is_kept).cloned();
         let told = with(Fate::Refused).chain(with(Fate::Clashes)).chain(self.linked_directories()).chain(kept);
-        let told: BTreeSet<String> = told.chain(self.of_other_shape()).collect();
+        let withheld = with(Fate::Replaces).filter(|_| deletes == Deletes::Withheld);
+        let told: BTreeSet<String> = told.chain(self.of_other_shape()).chain(withheld).collect();
         let copied: Vec<String> = with(Fate::Copied).collect();
         files.extend(copied.into_iter().map(|key| (key.clone(), self.source.objects[&key].clone())));
         if deletes == Deletes::Done {

@@ -23,8 +23,14 @@ impl Planner {
             && let Last::Decided(deletes) = &self.last
         {
             self.tally.withheld += deletes.files() + self.replacing.len();
-            self.last = Last::Open;
+            self.last = Last::Withheld(self.replacing.iter());
         }
+    }
+
+    /// Returns the report of the next replacement that is withheld.
+    pub(super) fn next_withheld(&mut self) -> Result<Option<Action>, SpillError> {
+        let Last::Withheld(replacing) = &mut self.last else { return Ok(None) };
+        Ok(replacing.next().transpose()?.map(Action::into_withheld))
     }
 
     pub(super) fn next_last(&mut self) -> Result<Option<Action>, SpillError> {
@@ -45,7 +51,7 @@ impl Planner {
     pub(in crate::plan) fn into_last(self) -> Option<(Deletes, Spill<Action>)> {
         match self.last {
             Last::Decided(deletes) => Some((deletes, self.replacing)),
-            Last::Open | Last::Given(..) => None,
+            Last::Open | Last::Withheld(_) | Last::Given(..) => None,
         }
     }
 
