@@ -2,7 +2,7 @@
 //!
 //! A file can be rewritten between two reads. So pos3 takes its fingerprint before the first byte and after the last.
 //! If the content changed in between, the read ends with an error instead of the last piece. If a file has just
-//! changed, pos3 waits until a further change would be visible (see [`tick`]).
+//! changed, pos3 waits until a further change would be visible (see [`tick`](crate::tick)).
 //!
 //! All ranges of one content are read through one open file. So they belong to one file, even if another file has been
 //! renamed to its name meanwhile. A file that is read as a whole is closed after its last byte.
@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -28,7 +28,6 @@ use crate::facts;
 use crate::head;
 use crate::path;
 use crate::root::Root;
-use crate::tick;
 
 /// The largest content that is read in the same step as opening the file.
 const SMALL: u64 = 256 << 10;
@@ -125,7 +124,7 @@ impl OpenFile {
         let opened = root.open(Operation::Read)?;
         let file = path::open(opened.as_fd(), key.as_str(), path::READ, root.symlinks())
             .map_err(|error| error.reading(Operation::Read, key))?;
-        let stat = at_rest(&file, key, if_match)?;
+        let stat = at_rest(root, &file, key, if_match)?;
         let opened = Self { file, key: key.clone(), entry: facts::file(key.clone(), &stat) };
         opened.refuse_hidden_content()?;
         Ok(opened)
@@ -212,10 +211,10 @@ fn stream_of(file: Arc<OpenFile>, range: Range<u64>) -> ByteStream {
 }
 
 /// Returns the metadata of a regular file once any later change would be visible in its fingerprint.
-fn at_rest(file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Stat> {
+fn at_rest(root: &Root, file: &OwnedFd, key: &Key, if_match: Option<&Fingerprint>) -> Result<Stat> {
     let mut stat = look(file, key, if_match)?;
     for _ in 0..LOOKS {
-        let Some(wait) = tick::until_over(&stat, SystemTime::now()) else { return Ok(stat) };
+        let Some(wait) = root.clocks().until_over(&stat, (SystemTime::now(), Instant::now())) else { return Ok(stat) };
         thread::sleep(wait);
         let again = look(file, key, if_match)?;
         if facts::fingerprint(&again) == facts::fingerprint(&stat) {

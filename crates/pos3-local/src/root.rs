@@ -21,6 +21,7 @@ use crate::mounts::Mounts;
 use crate::options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 use crate::own_files::{OwnFiles, Present};
 use crate::path;
+use crate::tick::Clocks;
 
 use seen::Seen;
 
@@ -49,6 +50,8 @@ pub(crate) struct Root {
     own: OnceLock<OwnFiles>,
     /// The file systems that walks found.
     mounts: Mounts,
+    /// The clocks of the file systems.
+    clocks: Clocks,
 }
 
 impl Root {
@@ -67,6 +70,7 @@ impl Root {
             apart: OnceLock::new(),
             own: OnceLock::new(),
             mounts: Mounts::default(),
+            clocks: Clocks::default(),
         })
     }
 
@@ -90,6 +94,11 @@ impl Root {
     /// Returns the file systems that the latest complete walk found.
     pub(crate) fn mounts(&self) -> &Mounts {
         &self.mounts
+    }
+
+    /// Returns what is known of the clocks of the file systems.
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.clocks
     }
 
     /// Makes walks and lookups protect these files.

@@ -211,6 +211,7 @@ impl Walk {
                 if self.own.contains(&stat) {
                     return self.protected(Protection::Own);
                 }
+                self.root.clocks().note(&stat);
                 self.send(facts::file(Key::from(self.key.as_str()), &stat));
                 Ok(())
             }
