@@ -215,11 +215,14 @@ async fn a_file_that_was_made_during_the_last_upload_is_newer_than_its_object() 
     let world = World::with(&[]);
     let session = world.session();
     let run = session.sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap();
-    write(&run, "model", "one");
+    let write_before_the_upload = |content: &str, hours: u32| {
+        write(&run, "model", content);
+        let then = std::time::SystemTime::now() - hours * std::time::Duration::from_secs(3600);
+        fs::File::options().write(true).open(run.join("model")).unwrap().set_modified(then).unwrap();
+    };
+    write_before_the_upload("one", 2);
     session.flush().await.unwrap();
-    write(&run, "model", "two");
-    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
-    fs::File::options().write(true).open(run.join("model")).unwrap().set_modified(before).unwrap();
+    write_before_the_upload("two", 1);
     drop(session);
     let session = world.session();
     session.sync("s3://bucket/run", SyncBothOptions::default()).await.unwrap();
