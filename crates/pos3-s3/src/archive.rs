@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use pos3_core::Availability;
 
-use crate::bucket::header;
+use crate::headers::header;
 
 /// The storage classes whose objects must be restored before they can be read. `GLACIER_IR` can be read immediately.
 /// For `INTELLIGENT_TIERING`, listings do not report whether an object is archived.

@@ -1,16 +1,15 @@
 //! The common part of all requests about one bucket: its address, the request counters and the capabilities of its
 //! server.
 
-use http::HeaderMap;
 use pos3_core::{Key, Operation, StoreError};
 
 use crate::client::habits::lack::Lack;
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
-use crate::client::uri::BucketUri;
 use crate::client::{Answer, S3Client};
 use crate::error::Failure;
 use crate::operation::{Counters, S3Operation};
+use crate::uri::BucketUri;
 
 /// The data that a store shares with the tasks that it starts.
 #[derive(Debug)]
@@ -76,9 +75,4 @@ pub(crate) fn check_key(operation: Operation, key: &Key) -> Result<(), StoreErro
         return Err(error.with_message("an object's key cannot be empty"));
     }
     Ok(())
-}
-
-/// Returns the text of a header. It is empty if the header is missing or not readable text.
-pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::HeaderName;
 use pos3_core::{Checksum, Checksummer};
 
-use crate::bucket::header;
+use crate::headers::header;
 
 pub(crate) const CRC64NVME: HeaderName = HeaderName::from_static("x-amz-checksum-crc64nvme");
 pub(crate) const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-checksum-algorithm");

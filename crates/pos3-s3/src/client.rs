@@ -14,9 +14,6 @@ pub(crate) mod request;
 pub(crate) mod retry;
 pub(crate) mod sign;
 pub(crate) mod stream;
-pub(crate) mod time;
-pub(crate) mod uri;
-pub(crate) mod xml;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,9 +31,11 @@ use tokio::time::timeout;
 
 use crate::error::{Failure, Refusal};
 use crate::operation::Counters;
-use crate::store::S3Store;
+use crate::settings::{PayloadSigning, S3ConfigError, SlowestAnswer};
+use crate::uri::Endpoint;
+use crate::xml::{self, XmlError};
 use clock::Clock;
-use config::{PayloadSigning, S3Config, S3ConfigError, SlowestAnswer};
+use config::S3Config;
 use connect::Patience;
 use floor::Floor;
 use habits::Habits;
@@ -46,8 +45,6 @@ use request::{Body, Request};
 use retry::{Attempts, Brake, Server};
 use sign::Signer;
 use stream::Streamed;
-use uri::Endpoint;
-use xml::XmlError;
 
 pub use limit::RequestLimit;
 
@@ -137,17 +134,6 @@ impl S3Client {
             has_answered: AtomicBool::new(false),
             trouble: Mutex::default(),
         })))
-    }
-
-    /// Returns the store of a bucket. It does not check that the bucket exists.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if no bucket can have this name.
-    pub fn bucket(&self, name: &str) -> Result<S3Store, S3ConfigError> {
-        self.config().check_bucket(name)?;
-        let uri = self.0.endpoint.bucket(name, self.config().addressing_of(name))?;
-        Ok(S3Store::new(self.clone(), name, uri))
     }
 
     /// Returns the address of the server.

@@ -7,38 +7,26 @@
 mod confirm;
 mod tags;
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::HeaderName;
-use pos3_core::{
-    Checksum, Content, Digest, Entry, ErrorKind, Fingerprint, Key, Operation, PutOptions, Result, StoreError, Stored,
-};
+use pos3_core::{Checksum, Content, Entry, ErrorKind, Key, Operation, PutOptions, Result, StoreError, Stored};
 
 use crate::bucket::{Bucket, check_key};
 use crate::checksum;
 use crate::client::Answer;
-use crate::client::request::Request;
 use crate::client::retry::Attempts;
-use crate::client::time::parse_rfc3339;
-use crate::client::uri::encode_path;
+use crate::copy_source::CopySource;
 use crate::error::Failure;
 use crate::etag;
 use crate::operation::S3Operation;
-use crate::store::S3Store;
+use crate::time::parse_rfc3339;
 use crate::write::{ObjectHeaders, PartSource, REPEATS, Sent, expecting, part_size_for, with_content_type, written};
-
-/// How long a server may send nothing during a long operation, such as copying gigabytes or combining parts.
-pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
 
 /// The size of a part of a copy. It is large, because only the request has a cost.
 const COPY_PART: u64 = 256 << 20;
 
-const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
-const COPY_SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
-const COPY_SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
 const METADATA_DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive");
 
 /// The headers that describe an object. A copy in parts does not preserve them.
@@ -51,16 +39,6 @@ const DESCRIPTION: [&str; 7] = [
     "expires",
     "x-amz-website-redirect-location",
 ];
-
-/// An object on the same server, with its known fingerprint.
-#[derive(Clone, Copy)]
-pub(crate) struct CopySource<'s> {
-    bucket: &'s Arc<Bucket>,
-    key: &'s Key,
-    size: u64,
-    fingerprint: Option<&'s Fingerprint>,
-    digest: Option<Digest>,
-}
 
 /// The largest object that is copied by one request, and the part size for larger ones.
 #[derive(Clone, Copy)]
@@ -76,21 +54,7 @@ struct Copied {
     sum: Option<Checksum>,
 }
 
-impl<'s> CopySource<'s> {
-    fn new(bucket: &'s Arc<Bucket>, entry: &'s Entry) -> Self {
-        let digest = entry.digest;
-        Self { bucket, key: &entry.key, size: entry.size, fingerprint: entry.fingerprint.as_ref(), digest }
-    }
-
-    fn of(&self, request: Request) -> Result<Request, Failure> {
-        let path = format!("{}/{}", encode_path(&self.bucket.name), encode_path(self.key.as_str()));
-        let request = request.header(COPY_SOURCE, &path)?.patience(LONG);
-        match self.fingerprint {
-            Some(fingerprint) => request.header(COPY_SOURCE_IF_MATCH, &etag::quoted(fingerprint)),
-            None => Ok(request),
-        }
-    }
-
+impl CopySource<'_> {
     /// Returns what a copy of this object has. A source that has changed or cannot be looked up has no copy that could be
     /// recognized.
     async fn sent(&self, attempts: &mut Attempts) -> Result<Sent, Failure> {
@@ -104,10 +68,6 @@ impl<'s> CopySource<'s> {
         };
         let (digest, checksum) = from.map_or((None, None), |from| (from.digest, from.checksum));
         Ok(Sent { digest, checksum, size: self.size })
-    }
-
-    pub(crate) fn part_of(&self, request: Request, range: &Range<u64>) -> Result<Request, Failure> {
-        self.of(request)?.header(COPY_SOURCE_RANGE, &format!("bytes={}-{}", range.start, range.end - 1))
     }
 }
 
@@ -125,19 +85,18 @@ impl Bucket {
     pub(crate) async fn put_by_copy(
         self: &Arc<Self>,
         key: &Key,
+        (source, entry): (&Arc<Self>, &Entry),
         content: &Content,
         options: &PutOptions,
         headers: &ObjectHeaders,
     ) -> Result<Option<Stored>> {
-        let Some((store, entry)) = content.origin_as::<S3Store>() else { return Ok(None) };
-        let source = store.shared();
         let config = self.client.config();
         let conditional = self.client.manner(&options.expect).conditional;
         if !source.client.is_same(&self.client) {
             return Ok(None);
         }
         let in_parts = conditional && entry.size > config.multipart_threshold;
-        let source = CopySource::new(source, &entry);
+        let source = CopySource::new(source, entry);
         let limit = if in_parts { Limit { size: 0, part: config.part_size } } else { self.copy_limit() };
         match self.copy_from(source, key, options, headers, limit).await {
             Ok((copied, proven)) => {

@@ -14,8 +14,8 @@ use http::StatusCode;
 use object_store::client::{HttpError, HttpErrorKind};
 use pos3_core::{ErrorKind, StoreError};
 
-use crate::client::config::SlowestAnswer;
-use crate::client::xml::XmlError;
+use crate::settings::SlowestAnswer;
+use crate::xml::XmlError;
 
 pub use refusal::Refusal;
 pub use transport::{TransportError, TransportErrorKind};

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use pos3_core::{Digest, Fingerprint};
 
-use crate::bucket::header;
+use crate::headers::header;
 
 /// Returns the token in an ETag as received, if there is one.
 pub(crate) fn fingerprint(etag: &str) -> Option<Fingerprint> {

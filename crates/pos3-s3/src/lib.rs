@@ -33,20 +33,24 @@ mod bucket;
 mod checksum;
 mod client;
 mod copy;
+mod copy_source;
 mod delete;
 mod error;
 mod etag;
+mod headers;
 mod list;
 mod operation;
+mod put;
 mod read;
+mod settings;
 mod store;
+mod time;
 mod unfinished;
+mod uri;
 mod write;
+mod xml;
 
-pub use client::config::{
-    Addressing, Checksums, ConditionalWrites, Credentials, Etags, PayloadSigning, RenewableCredentials, S3Config,
-    S3ConfigError,
-};
+pub use client::config::{Credentials, RenewableCredentials, S3Config};
 pub use client::{RequestLimit, S3Client};
 pub use error::{Refusal, TransportError, TransportErrorKind};
 pub use object_store::aws::AwsCredential;
@@ -55,4 +59,5 @@ pub use object_store::client::{
     HttpService,
 };
 pub use object_store::{ClientOptions, CredentialProvider, StaticCredentialProvider};
+pub use settings::{Addressing, Checksums, ConditionalWrites, Etags, PayloadSigning, S3ConfigError};
 pub use store::S3Store;

@@ -22,16 +22,17 @@ use pos3_core::{
 };
 
 use crate::archive;
-use crate::bucket::{Bucket, check_key, header};
+use crate::bucket::{Bucket, check_key};
 use crate::checksum::{self, MODE};
 use crate::client::Answer;
 use crate::client::floor::Floor;
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
-use crate::client::time::parse_http_date;
 use crate::error::Failure;
 use crate::etag;
+use crate::headers::header;
 use crate::operation::S3Operation;
+use crate::time::parse_http_date;
 use proof::Proof;
 
 /// The number of bytes after which the counter of attempts is reset. Without this minimum, a read would never end if

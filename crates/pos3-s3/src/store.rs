@@ -13,17 +13,31 @@ use pos3_core::{
 use crate::bucket::Bucket;
 use crate::client::S3Client;
 use crate::client::habits::lack::Lack;
-use crate::client::uri::BucketUri;
 use crate::delete::BATCH;
 use crate::list::Listing;
 use crate::operation::Counters;
+use crate::settings::S3ConfigError;
+use crate::uri::BucketUri;
 
 /// A bucket that is accessed through an [`S3Client`]. A clone is cheap and shares the request counters.
 #[derive(Clone)]
 pub struct S3Store(Arc<Bucket>);
 
+impl S3Client {
+    /// Returns the store of a bucket. It does not check that the bucket exists.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no bucket can have this name.
+    pub fn bucket(&self, name: &str) -> Result<S3Store, S3ConfigError> {
+        self.config().check_bucket(name)?;
+        let uri = self.server().bucket(name, self.config().addressing_of(name))?;
+        Ok(S3Store::new(self.clone(), name, uri))
+    }
+}
+
 impl S3Store {
-    pub(crate) fn new(client: S3Client, name: &str, uri: BucketUri) -> Self {
+    fn new(client: S3Client, name: &str, uri: BucketUri) -> Self {
         Self(Arc::new(Bucket {
             client,
             name: name.to_owned(),
@@ -41,10 +55,6 @@ impl S3Store {
     /// Returns the client of this bucket.
     pub fn client(&self) -> &S3Client {
         &self.0.client
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Bucket> {
-        &self.0
     }
 }
 
@@ -88,7 +98,8 @@ impl RemoteStore for S3Store {
     }
 
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
-        self.0.put(key, content, options).await
+        let origin = content.origin_as::<Self>().map(|(store, entry)| (store.0.clone(), entry));
+        self.0.put(key, content, origin, options).await
     }
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {

@@ -11,13 +11,13 @@ use pos3_core::{Key, Operation, Result, StoreError, Unfinished};
 use crate::bucket::{Bucket, check_key};
 use crate::client::Answer;
 use crate::client::retry::Attempts;
-use crate::client::time::parse_rfc3339;
-use crate::client::uri::decode_listed;
-use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
 use crate::list::echo;
 use crate::list::progress::Progress;
 use crate::operation::S3Operation;
+use crate::time::parse_rfc3339;
+use crate::uri::decode_listed;
+use crate::xml::{self, Step, XmlError};
 
 /// One page of uploads.
 #[derive(Debug, Default, PartialEq)]

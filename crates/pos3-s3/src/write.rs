@@ -1,9 +1,8 @@
-//! Writing: one PUT for small content, parts for large content, and a copy inside the server if the content is already
-//! there.
+//! Writing: one PUT for small content, and parts for large content.
 
 mod carry;
 mod confirm;
-mod description;
+pub(crate) mod description;
 mod misjudged;
 mod multipart;
 
@@ -16,13 +15,14 @@ use pos3_core::{
     Stored,
 };
 
-use crate::bucket::{Bucket, check_key, header};
+use crate::bucket::Bucket;
 use crate::client::Answer;
 use crate::client::habits::{Manner, Protection, lack};
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::error::{Failure, Refusal};
 use crate::etag;
+use crate::headers::header;
 use crate::operation::S3Operation;
 use carry::{Evidence, is_near, md5_of};
 
@@ -32,22 +32,8 @@ pub(crate) use misjudged::Doubt;
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
 
 impl Bucket {
-    /// Stores content by the most suitable method.
-    pub(crate) async fn put(self: &Arc<Self>, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
-        check_key(Operation::Write, key)?;
-        let headers = description::told(&options).map_err(|failure| self.error(Operation::Write, key, failure))?;
-        if let Some(copied) = self.put_by_copy(key, &content, &options, &headers).await? {
-            return Ok(copied);
-        }
-        let headers = with_content_type(headers, key);
-        if content.size() > self.client.config().multipart_threshold {
-            self.put_in_parts(key, content, &options, headers).await
-        } else {
-            self.put_whole(key, &content, &options, headers).await
-        }
-    }
-
-    async fn put_whole(
+    /// Stores content by one request.
+    pub(crate) async fn put_whole(
         self: &Arc<Self>,
         key: &Key,
         content: &Content,

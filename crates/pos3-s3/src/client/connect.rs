@@ -31,9 +31,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
-use super::config::{S3Config, S3ConfigError};
+use super::config::S3Config;
 use super::limit::Activity;
 use super::stream::Streamed;
+use crate::settings::S3ConfigError;
 
 /// The maximum size of one read from or write to a socket, in bytes. It is large enough that a bulk transfer needs few
 /// system calls. It is small enough that the budget has room for a connection per slot.

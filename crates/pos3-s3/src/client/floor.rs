@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::config::SlowestAnswer;
 use crate::error::Failure;
+use crate::settings::SlowestAnswer;
 
 /// Watches one body.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use http::HeaderMap;
 use pos3_core::{Digest, Expect};
 
 use super::S3Client;
-use super::config::{Checksums, ConditionalWrites, Etags};
 use crate::etag;
+use crate::settings::{Checksums, ConditionalWrites, Etags};
 use lack::{Evidence, Lack, News};
 
 /// The number of objects that must have correct content although their ETags look like the MD5 of other content. After

@@ -15,9 +15,9 @@ use http::{Method, Uri};
 use super::S3Client;
 use super::request::Request;
 use super::sign::Signer;
-use super::uri::Endpoint;
 use crate::error::{Failure, Refusal};
 use crate::operation::{Counters, S3Operation};
+use crate::uri::Endpoint;
 
 /// The buckets in other regions.
 #[derive(Default)]

@@ -11,6 +11,9 @@ use super::stream::Streamable;
 use crate::error::Failure;
 use crate::operation::S3Operation;
 
+/// How long a server may send nothing during a long operation, such as copying gigabytes or combining parts.
+pub(crate) const LONG: Duration = Duration::from_secs(15 * 60);
+
 /// The body of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {

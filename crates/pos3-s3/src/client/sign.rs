@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Uri};
 use object_store::aws::AwsCredential;
 use ring::{digest, hmac};
 
-use super::time::SigningTime;
+use crate::time::SigningTime;
 
 /// The SHA-256 of the empty string.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use pos3_core::{Digest, Entry, Operation};
 
-use super::{Copied, CopySource};
+use super::Copied;
 use crate::bucket::Bucket;
 use crate::client::habits::Protection;
 use crate::client::habits::lack::Evidence;
+use crate::copy_source::CopySource;
 use crate::write::{Found, Misstored};
 
 /// The result of comparing a copy with its source.

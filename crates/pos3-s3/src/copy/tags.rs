@@ -3,15 +3,15 @@
 
 use pos3_core::{Checksum, Key, Result};
 
-use super::CopySource;
 use crate::bucket::Bucket;
 use crate::client::Answer;
 use crate::client::habits::lack::{Trial, is_unknown};
-use crate::client::uri::encode_value;
-use crate::client::xml::{self, Step, XmlError};
+use crate::copy_source::CopySource;
 use crate::error::Failure;
 use crate::operation::S3Operation;
+use crate::uri::encode_value;
 use crate::write::{ObjectHeaders, Upload};
+use crate::xml::{self, Step, XmlError};
 
 const TAGGING: http::HeaderName = http::HeaderName::from_static("x-amz-tagging");
 

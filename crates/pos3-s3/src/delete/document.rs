@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use pos3_core::{DeleteKey, Key};
 
 use crate::client::Answer;
-use crate::client::xml::{self, Step, XmlError};
 use crate::error::{Failure, Refusal};
 use crate::etag;
+use crate::xml::{self, Step, XmlError};
 
 /// The result of each key.
 pub(super) type Answers = HashMap<String, Result<(), Failure>>;

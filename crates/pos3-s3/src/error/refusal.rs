@@ -7,9 +7,9 @@ use http::{HeaderMap, Method, StatusCode};
 use pos3_core::{ErrorKind, printable, without_userinfo};
 
 use super::Failure;
-use crate::client::time::parse_http_date;
-use crate::client::xml;
 use crate::operation::S3Operation;
+use crate::time::parse_http_date;
+use crate::xml;
 
 /// The response of a server that refused a request. It is a cause of a [`StoreError`](pos3_core::StoreError).
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use pos3_core::{ErrorKind, Key, OTHER_DIGEST, Operation, Reach, StoreError};
 
 use super::transport::{TransportError, TransportErrorKind, exhausted};
 use super::{Failure, Refusal};
-use crate::client::config::SlowestAnswer;
-use crate::client::uri::Endpoint;
+use crate::settings::SlowestAnswer;
+use crate::uri::Endpoint;
 
 impl Failure {
     /// Returns this failure as the store's error of `operation` in `bucket` at `endpoint`.

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use pos3_core::printable;
 
-use crate::client::uri::decode_listed;
 use crate::error::Failure;
+use crate::uri::decode_listed;
 
 /// Returns true if the repeated text can be the text that was sent, either plain or in one of the encodings that
 /// servers use. A text with control characters is not compared, because XML cannot represent them.

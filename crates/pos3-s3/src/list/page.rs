@@ -9,12 +9,12 @@ use std::borrow::Cow;
 use pos3_core::{Availability, Entry, Key, Protection, printable};
 
 use crate::archive::{self, Restored};
-use crate::client::time::parse_rfc3339;
-use crate::client::uri::decode_listed;
-use crate::client::xml::{self, Step, XmlError};
 use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::list::{ListQuery, echo};
+use crate::time::parse_rfc3339;
+use crate::uri::decode_listed;
+use crate::xml::{self, Step, XmlError};
 
 /// The request for a page.
 #[derive(Clone, Copy, Debug)]

@@ -7,9 +7,10 @@ use http::header::IF_MATCH;
 use pos3_core::{Digest, Entry, ErrorKind, Operation, Result};
 
 use super::content_length;
-use crate::bucket::{Bucket, header};
+use crate::bucket::Bucket;
 use crate::error::Failure;
 use crate::etag;
+use crate::headers::header;
 use crate::operation::S3Operation;
 
 /// The header with the number of parts, in the response to a request for one part.

@@ -16,13 +16,13 @@ use pos3_core::{Checksum, Content, Digest, Reads};
 
 use crate::bucket::Bucket;
 use crate::checksum::{self, CONTENT_MD5, CRC64NVME};
-use crate::client::config::PayloadSigning;
 use crate::client::habits::Protection;
 use crate::client::request::Request;
 use crate::client::sign::Payload;
 use crate::client::stream::Streamable;
 use crate::error::Failure;
 use crate::etag;
+use crate::settings::PayloadSigning;
 
 /// A body larger than this number of bytes is hashed on a separate thread, so that other requests can continue.
 const HASHED_IN_PLACE: usize = 1 << 20;

@@ -17,7 +17,7 @@ const UNKNOWN: HeaderValue = HeaderValue::from_static("application/octet-stream"
 pub(crate) type ObjectHeaders = Vec<(HeaderName, HeaderValue)>;
 
 /// Returns the headers for the description in the options. There are none if the options have no description.
-pub(super) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
+pub(crate) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
     let mut headers = ObjectHeaders::new();
     if let Some(content_type) = &options.content_type {
         headers.push((CONTENT_TYPE, HeaderValue::from_str(content_type)?));

@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 use pos3_core::{Expect, Fingerprint, Key, Operation};
 use tokio::time::sleep;
 
-use crate::bucket::{Bucket, header};
+use crate::bucket::Bucket;
 use crate::client::habits::Manner;
 use crate::client::habits::lack::Evidence;
-use crate::client::time::parse_http_date;
+use crate::headers::header;
+use crate::time::parse_http_date;
 
 /// The number of refusals between equal lookups after which the server is known to misjudge conditions. A single one
 /// could be an object with versions whose latest version was added and removed again.

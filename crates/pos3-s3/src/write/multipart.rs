@@ -21,7 +21,7 @@ use crate::client::config::LARGEST_PART;
 use crate::client::habits::lack::Evidence;
 use crate::client::habits::{Manner, Protection};
 use crate::client::retry::Attempts;
-use crate::copy::CopySource;
+use crate::copy_source::CopySource;
 use crate::error::Failure;
 use crate::operation::S3Operation;
 use note::{Note, Origin};
@@ -106,7 +106,7 @@ struct Created {
 impl Bucket {
     /// Stores content in parts. It resumes an earlier upload of the same content if the journal has a note of one. If
     /// the server turns out not to have stored it, it is sent again.
-    pub(super) async fn put_in_parts(
+    pub(crate) async fn put_in_parts(
         self: &Arc<Self>,
         key: &Key,
         content: Content,

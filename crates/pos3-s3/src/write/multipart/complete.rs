@@ -12,15 +12,15 @@ use crate::checksum::{self, CRC64NVME, FULL_OBJECT, KIND};
 use crate::client::Answer;
 use crate::client::habits::lack::Evidence;
 use crate::client::habits::{Manner, Protection};
+use crate::client::request::LONG;
 use crate::client::retry::Attempts;
 use crate::client::sign::Payload;
-use crate::client::xml;
-use crate::copy::LONG;
 use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::operation::S3Operation;
 use crate::write::carry::is_near;
 use crate::write::{Doubt, REPEATS, Sent, expecting, written};
+use crate::xml;
 
 /// An upload that the server has reported as completed.
 pub(super) struct Completed {

@@ -11,12 +11,12 @@ use futures::stream::FuturesUnordered;
 use pos3_core::{Checksum, Content, Operation, PutOptions, Reservation, Result, Slot};
 
 use super::{PartSource, Upload};
-use crate::bucket::header;
 use crate::client::habits::Manner;
 use crate::client::habits::lack::{Trial, is_unknown};
 use crate::client::{Answer, stream};
-use crate::copy::CopySource;
+use crate::copy_source::CopySource;
 use crate::error::Failure;
+use crate::headers::header;
 use crate::operation::S3Operation;
 use crate::write::carry::Evidence;
 

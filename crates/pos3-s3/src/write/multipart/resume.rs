@@ -21,11 +21,11 @@ use crate::bucket::Bucket;
 use crate::checksum;
 use crate::client::Answer;
 use crate::client::habits::Protection;
-use crate::client::xml::{self, Step, XmlError};
 use crate::error::Failure;
 use crate::etag;
 use crate::list::echo;
 use crate::operation::S3Operation;
+use crate::xml::{self, Step, XmlError};
 
 /// A part in the server's list.
 #[derive(Clone, Debug, Default, PartialEq)]
