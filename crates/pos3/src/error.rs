@@ -2,6 +2,8 @@
 //!
 //! The failure of one file is not an [`Error`]; the report has it.
 
+mod state;
+
 use pos3_core::StoreError;
 
 use crate::location::LocationError;
@@ -9,7 +11,8 @@ use crate::location::LocationError;
 use crate::profile::ProfileError;
 #[cfg(feature = "s3")]
 use crate::s3::S3SettingsError;
-use crate::state::StateError;
+
+pub use state::StateError;
 
 /// The reason why an operation could not start.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@ pub mod human;
 #[cfg(feature = "s3")]
 mod ini;
 mod json;
+mod local_path;
 mod location;
 mod ls;
 mod place;
@@ -27,6 +28,8 @@ mod registry;
 mod resolve;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "s3")]
+mod s3_provider;
 mod seen_file;
 mod session;
 mod signal;
@@ -36,7 +39,7 @@ mod sync;
 mod threads;
 mod transfer;
 
-pub use error::Error;
+pub use error::{Error, StateError};
 pub use json::write_json;
 pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, Listed, ls};
@@ -50,7 +53,9 @@ pub use progress::{Progress, ProgressCounts, ProgressObserver};
 pub use registry::{FileProvider, MemoryProvider, Provider, Registry, Role};
 pub use resolve::{OpenLocation, Resolved};
 #[cfg(feature = "s3")]
-pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Provider, S3Settings, S3SettingsError};
+pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Settings, S3SettingsError};
+#[cfg(feature = "s3")]
+pub use s3_provider::S3Provider;
 pub use seen_file::{Replaced, SeenFile};
 pub use session::{
     ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, Registered,
@@ -59,7 +64,7 @@ pub use session::{
 };
 pub use signal::{Signal, on_each_signal};
 pub use small_file::{read_small, read_small_text};
-pub use state::{Patience, State, StateDirectory, StateError, StateHome, SyncState, Wait};
+pub use state::{Patience, State, StateDirectory, StateHome, SyncState, Wait};
 pub use sync::{PreparedSync, sync};
 pub use threads::startable_threads;
 

@@ -13,8 +13,6 @@ use std::str::FromStr;
 
 use pos3_core::Key;
 
-use crate::error::Error;
-
 /// The scheme of the provider of local paths.
 pub(crate) const FILE: &str = "file";
 
@@ -155,21 +153,6 @@ impl Location {
         match self {
             Self::Local(path) => Some(path),
             Self::Remote(_) => None,
-        }
-    }
-
-    /// Returns the bucket and key, for a provider whose scheme has no profiles.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error for a path, and for a location that names a profile.
-    pub fn without_profile(&self) -> Result<&RemoteLocation, Error> {
-        match self {
-            Self::Local(_) => Err(Error::WrongKind { location: self.to_string() }),
-            Self::Remote(remote) => match &remote.profile {
-                None => Ok(remote),
-                Some(profile) => Err(Error::UnknownProfile { location: self.to_string(), profile: profile.clone() }),
-            },
         }
     }
 

@@ -12,8 +12,9 @@ use futures::{StreamExt, stream};
 use pos3_core::{Doubts, Entries, Entry, EntryStream, Key, Kind, ListOptions, Protection, StoreError, Tree};
 
 use crate::error::Error;
+use crate::local_path::resolve;
 use crate::location::Location;
-use crate::registry::{Registry, Role, resolve};
+use crate::registry::{Registry, Role};
 use crate::resolve::{OpenLocation, Resolved};
 
 /// The depth of a listing.

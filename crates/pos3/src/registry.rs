@@ -15,11 +15,10 @@ use pos3_core::{Key, RemoteStore, RemoteStoreExt};
 use pos3_local::{LocalStore, OwnFiles};
 
 use crate::error::Error;
-use crate::location::{FILE, Location};
+use crate::location::{FILE, Location, RemoteLocation};
 use crate::place::Place;
 
 pub use file::FileProvider;
-pub(crate) use file::resolve;
 pub use memory::MemoryProvider;
 
 /// The side of a sync that a location is opened for.
@@ -74,6 +73,23 @@ pub trait Provider: Debug + Send + Sync + 'static {
     }
 }
 
+impl Location {
+    /// Returns the bucket and key, for a provider whose scheme has no profiles.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for a path, and for a location that names a profile.
+    pub fn without_profile(&self) -> Result<&RemoteLocation, Error> {
+        match self {
+            Self::Local(_) => Err(Error::WrongKind { location: self.to_string() }),
+            Self::Remote(remote) => match remote.profile() {
+                None => Ok(remote),
+                Some(profile) => Err(Error::UnknownProfile { location: self.to_string(), profile: profile.to_owned() }),
+            },
+        }
+    }
+}
+
 /// The providers, by scheme. A clone is cheap.
 ///
 /// The default has `file` (which also serves plain paths) and `memory`. `s3` needs settings: use those of the
@@ -88,20 +104,6 @@ impl Registry {
     /// Returns a registry without schemes.
     pub fn empty() -> Self {
         Self { providers: BTreeMap::new(), own_files: OwnFiles::default() }
-    }
-
-    /// Returns the default registry with `s3` configured from the environment. Endpoint, region and credentials are
-    /// found as the AWS tools find them ([`S3Settings::from_env`](crate::S3Settings::from_env)); the profiles come from
-    /// the user's profiles file ([`Profiles::from_env`](crate::Profiles::from_env)). No request is sent and no
-    /// credentials are looked up until the first S3 location is opened.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if an environment variable is invalid.
-    #[cfg(feature = "s3")]
-    pub fn from_env() -> Result<Self, Error> {
-        let provider = crate::S3Provider::new(crate::S3Settings::from_env()?);
-        Ok(Self::default().with("s3", provider.with_profiles(crate::Profiles::from_env())))
     }
 
     /// Registers the provider of a scheme, and replaces an earlier one. The scheme must be in lower case.

@@ -16,8 +16,9 @@ use pos3_core::{
 };
 
 use crate::error::Error;
+use crate::local_path::resolve;
 use crate::location::{Location, as_prefix, is_prefix};
-use crate::registry::{Registry, Role, resolve};
+use crate::registry::{Registry, Role};
 
 /// The result of resolving a location.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,6 @@
 mod database;
 mod directory;
 mod disks;
-mod error;
 mod lock;
 mod notes;
 mod opening;
@@ -28,13 +27,12 @@ use futures::TryStreamExt;
 use pos3_core::{Journal, Key, Manifest, ManifestError, RowChange, Side};
 use tokio::task::JoinError;
 
-use crate::error::Error;
+use crate::error::{Error, StateError};
 use crate::hidden::MountPoints;
 use crate::location::Location;
 use crate::registry::Registry;
 
 pub use directory::StateDirectory;
-pub use error::StateError;
 pub use lock::Wait;
 pub use opening::{Patience, StateHome, SyncState};
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::mounts::{Mounts, Part, is_one};
-use crate::registry::resolve;
+use crate::local_path::resolve;
 
 /// A directory, which need not exist.
 #[derive(Clone, Debug)]

@@ -1,8 +1,6 @@
 //! Opens local paths.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +9,7 @@ use pos3_local::{LocalOptions, LocalStore, MissingRoot, Symlinks};
 
 use super::{Provider, Role};
 use crate::error::Error;
+use crate::local_path::resolve;
 use crate::location::Location;
 
 /// Opens local directories. Listing a source that does not exist is an error; the first write creates a target.
@@ -64,30 +63,10 @@ fn path_of(location: &Location) -> Result<&Path, Error> {
     location.path().ok_or_else(|| Error::WrongKind { location: location.to_string() })
 }
 
-/// Returns the path with all symbolic links resolved, as far as it exists. In the rest, each `..` removes one name.
-pub(crate) fn resolve(path: &Path) -> PathBuf {
-    let mut existing = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut rest: Vec<OsString> = Vec::new();
-    loop {
-        if let Ok(resolved) = fs::canonicalize(&existing) {
-            return rest.iter().rev().fold(resolved, |path, name| path.join(name));
-        }
-        match (existing.components().next_back(), existing.parent()) {
-            (Some(Component::Normal(name)), Some(parent)) => {
-                rest.push(name.to_owned());
-                existing = parent.to_owned();
-            }
-            // A name that does not exist is not a link, so `..` leads to its parent.
-            (Some(Component::ParentDir), Some(parent)) => {
-                existing = parent.parent().unwrap_or(parent).to_owned();
-            }
-            _ => return rest.iter().rev().fold(existing, |path, name| path.join(name)),
-        }
-    }
-}
-
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::registry::Registry;
 

@@ -43,7 +43,7 @@ const FAILURE: Duration = Duration::from_secs(1);
 
 /// A source of credentials.
 #[async_trait]
-pub(super) trait Source: Send + Sync + 'static {
+pub(crate) trait Source: Send + Sync + 'static {
     /// Loads credentials.
     async fn load(&self) -> Result<Loaded, Missing>;
 
@@ -54,14 +54,14 @@ pub(super) trait Source: Send + Sync + 'static {
 }
 
 /// Credentials and their expiry.
-pub(super) struct Loaded {
-    pub(super) credential: AwsCredential,
-    pub(super) end: Option<SystemTime>,
+pub(crate) struct Loaded {
+    pub(crate) credential: AwsCredential,
+    pub(crate) end: Option<SystemTime>,
 }
 
 /// The reason why there are no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Missing {
+pub(crate) enum Missing {
     #[error("there are none")]
     Nowhere(Vec<Looked>),
     #[error("from {place}: {why}")]
@@ -82,7 +82,7 @@ impl From<Missing> for S3SettingsError {
 }
 
 /// The cached credentials of a source.
-pub(super) struct Kept<S> {
+pub(crate) struct Kept<S> {
     source: S,
     state: Mutex<State>,
     /// The number of loads. It is read before taking the lock, to detect a load that completed while waiting for the
@@ -113,12 +113,12 @@ struct Failed {
 }
 
 impl<S: Source> Kept<S> {
-    pub(super) fn new(source: S) -> Self {
+    pub(crate) fn new(source: S) -> Self {
         Self { source, state: Mutex::default(), loads: AtomicU64::new(0) }
     }
 
     /// Returns a cache that starts with credentials that the source has just returned.
-    pub(super) fn holding(source: S, loaded: Loaded) -> Self {
+    pub(crate) fn holding(source: S, loaded: Loaded) -> Self {
         let mut state = State::default();
         let now = SystemTime::now();
         // `take` fails only if `loaded` is an error, and it is `Ok` here.
@@ -152,7 +152,7 @@ impl<S: Source> Kept<S> {
     }
 
     /// Returns valid credentials. The first caller loads them; the others wait and share the result.
-    pub(super) async fn get(&self) -> Result<Arc<AwsCredential>, Missing> {
+    pub(crate) async fn get(&self) -> Result<Arc<AwsCredential>, Missing> {
         let loads = self.loads.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
         let now = SystemTime::now();
@@ -255,10 +255,10 @@ impl<S: Source> RenewableCredentials for Kept<S> {
 }
 
 /// The keys in the credentials file of a profile. Other programs may rewrite the file.
-pub(super) struct ProfileKeys {
-    pub(super) profiles: Profiles,
-    pub(super) name: String,
-    pub(super) path: PathBuf,
+pub(crate) struct ProfileKeys {
+    pub(crate) profiles: Profiles,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
 }
 
 #[async_trait]
@@ -285,27 +285,27 @@ impl From<Keys> for Loaded {
 
 /// The standard sources of AWS credentials.
 #[cfg(feature = "aws")]
-pub(super) type Standard = Kept<chain::Chain>;
+pub(crate) type Standard = Kept<chain::Chain>;
 
 /// The standard sources of AWS credentials in a build without the feature `aws`.
 #[cfg(not(feature = "aws"))]
-pub(super) type Standard = Kept<Environment>;
+pub(crate) type Standard = Kept<Environment>;
 
 /// Returns the standard sources, with the region and the certificates of these settings.
 #[cfg(feature = "aws")]
-pub(super) fn standard(settings: &S3Settings) -> Result<Standard, S3SettingsError> {
+pub(crate) fn standard(settings: &S3Settings) -> Result<Standard, S3SettingsError> {
     chain::Chain::new(settings).map(Kept::new)
 }
 
 /// Returns the environment as the only source.
 #[cfg(not(feature = "aws"))]
-pub(super) fn standard(_: &S3Settings) -> Result<Standard, S3SettingsError> {
+pub(crate) fn standard(_: &S3Settings) -> Result<Standard, S3SettingsError> {
     Ok(Kept::new(Environment))
 }
 
 /// The environment as the only source. It always fails: keys in the environment would have been used already.
 #[cfg(not(feature = "aws"))]
-pub(super) struct Environment;
+pub(crate) struct Environment;
 
 #[cfg(not(feature = "aws"))]
 #[async_trait]

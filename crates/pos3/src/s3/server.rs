@@ -14,7 +14,7 @@ const AMAZON: &str = "s3:";
 const AMAZON_CHINA: &str = "s3.cn:";
 
 /// Returns the server of a bucket. Without an endpoint it is Amazon's server in the region.
-pub(super) fn of_bucket(endpoint: Option<&str>, region: Option<&str>, bucket: &str) -> String {
+pub(crate) fn of_bucket(endpoint: Option<&str>, region: Option<&str>, bucket: &str) -> String {
     match endpoint {
         None if region.is_some_and(|region| region.starts_with("cn-")) => AMAZON_CHINA.to_owned(),
         None => AMAZON.to_owned(),
@@ -23,18 +23,18 @@ pub(super) fn of_bucket(endpoint: Option<&str>, region: Option<&str>, bucket: &s
 }
 
 /// Returns the server of an endpoint.
-pub(super) fn server(endpoint: &str) -> String {
+pub(crate) fn server(endpoint: &str) -> String {
     Parts::of(endpoint).server()
 }
 
 /// Returns the server that the requests of a client are sent to. Amazon has one in each region, and an overload of one
 /// says nothing about the others.
-pub(super) fn of_requests(endpoint: Option<&str>, region: Option<&str>) -> String {
+pub(crate) fn of_requests(endpoint: Option<&str>, region: Option<&str>) -> String {
     endpoint.map_or_else(|| format!("{AMAZON}{}", region.unwrap_or_default()), server)
 }
 
 /// Returns the host of a server, with its port and path, as plan files and messages contain it.
-pub(super) fn host(server: &str) -> &str {
+pub(crate) fn host(server: &str) -> &str {
     match server {
         AMAZON => "s3.amazonaws.com",
         AMAZON_CHINA => "s3.amazonaws.com.cn",

@@ -13,28 +13,28 @@ use super::shared_config::AwsProfile;
 /// The server, the region and the credentials of S3.
 #[derive(Clone, Debug, Default)]
 pub struct S3Settings {
-    pub(super) endpoint: Option<Url>,
-    pub(super) region: Option<String>,
-    pub(super) asker: Asker,
-    pub(super) addressing: Option<Addressing>,
-    pub(super) has_opaque_etags: bool,
-    pub(super) ca_bundle: Option<PathBuf>,
+    pub(crate) endpoint: Option<Url>,
+    pub(crate) region: Option<String>,
+    pub(crate) asker: Asker,
+    pub(crate) addressing: Option<Addressing>,
+    pub(crate) has_opaque_etags: bool,
+    pub(crate) ca_bundle: Option<PathBuf>,
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
-    pub(super) aws_profile: AwsProfile,
+    pub(crate) aws_profile: AwsProfile,
     #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without it the service is not asked"))]
-    pub(super) metadata: Metadata,
+    pub(crate) metadata: Metadata,
 }
 
 /// How long and how often to ask the instance's metadata service. `None` means the default of the AWS SDK.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Metadata {
-    pub(super) timeout: Option<Duration>,
-    pub(super) attempts: Option<u32>,
+pub(crate) struct Metadata {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) attempts: Option<u32>,
 }
 
 /// The credentials that requests are signed with.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Asker {
+pub(crate) enum Asker {
     /// They are not configured.
     #[default]
     Unknown,
@@ -211,7 +211,7 @@ impl S3Settings {
     /// # Errors
     ///
     /// Returns an error if the certificates cannot be read.
-    pub(super) fn config(&self, credentials: Credentials) -> Result<S3Config, S3SettingsError> {
+    pub(crate) fn config(&self, credentials: Credentials) -> Result<S3Config, S3SettingsError> {
         let mut config = S3Config::new().with_credentials(credentials);
         if let Some(endpoint) = &self.endpoint {
             config = config.with_endpoint(endpoint.as_str());
@@ -232,7 +232,7 @@ impl S3Settings {
     }
 
     /// Returns the trusted certificates, if a file is set.
-    pub(super) fn root_certificates(&self) -> Result<Option<Vec<u8>>, S3SettingsError> {
+    pub(crate) fn root_certificates(&self) -> Result<Option<Vec<u8>>, S3SettingsError> {
         let Some(path) = &self.ca_bundle else { return Ok(None) };
         crate::small_file::read_small(path)
             .map(Some)

@@ -49,7 +49,7 @@ pub(super) struct SharedConfig {
 
 /// The selected AWS profile, and the files that may define it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct AwsProfile {
+pub(crate) struct AwsProfile {
     /// The name in the environment.
     named: Option<String>,
     /// `None` if the home directory is unknown.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 /// Receives warnings, one line each.
 #[derive(Clone)]
-pub(super) struct Warnings(Arc<dyn Fn(&str) + Send + Sync>);
+pub(crate) struct Warnings(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl Warnings {
-    pub(super) fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }
 
-    pub(super) fn tell(&self, warning: &str) {
+    pub(crate) fn tell(&self, warning: &str) {
         (self.0)(warning);
     }
 }

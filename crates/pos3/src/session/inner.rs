@@ -20,8 +20,9 @@ use super::options::excluding;
 use super::place::unusable;
 use super::registration::{Kind, Registration};
 use super::urgency::Course;
+use crate::local_path::resolve;
 use crate::location::Location;
-use crate::registry::{Registry, resolve};
+use crate::registry::Registry;
 
 /// How long an end with a deadline lets earlier uploads finish their files in flight: at most this, and at most this
 /// fraction of the deadline.

@@ -20,8 +20,9 @@ use super::inner::Inner;
 use super::known::{Known, Noting, Way};
 use super::registration::Registration;
 use crate::error::Error;
+use crate::error::StateError;
 use crate::location::Location;
-use crate::state::{Patience, State, StateDirectory, StateError, StateHome, SyncState, Wait};
+use crate::state::{Patience, State, StateDirectory, StateHome, SyncState, Wait};
 
 /// How long a transfer waits for another process before it reports this.
 const SOON: Duration = Duration::from_secs(1);

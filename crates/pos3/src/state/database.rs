@@ -12,10 +12,10 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Wr
 
 use super::directory::OpenDirectory;
 use super::disks::Disks;
-use super::error::StateError;
 use super::pair::{Pair, Place};
 use super::record;
 use super::unflushed::Unflushed;
+use crate::error::StateError;
 
 /// A table of bytes. Keys are stored as bytes too, because the database panics if damaged text is not UTF-8.
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;

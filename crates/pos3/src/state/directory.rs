@@ -12,8 +12,8 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::error::StateError;
 use super::pair::Pair;
+use crate::error::StateError;
 
 const DIRECTORY: &str = "POS3_STATE_DIR";
 const XDG: &str = "XDG_STATE_HOME";

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::directory::OpenDirectory;
-use super::error::StateError;
+use crate::error::StateError;
 
 /// The interval between attempts to take a lock that another process holds. There is no notification when it is
 /// released.

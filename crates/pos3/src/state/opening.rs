@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use pos3_core::{MemoryManifest, SyncOptions, one_line};
 
-use super::{State, StateDirectory, StateError, Wait};
-use crate::error::Error;
+use super::{State, StateDirectory, Wait};
+use crate::error::{Error, StateError};
 use crate::location::Location;
 use crate::registry::Registry;
 

@@ -72,7 +72,7 @@ const LAYERS: [&str; 8] = [
 ];
 
 /// The sources and how to reach them.
-pub(in crate::s3) struct Chain {
+pub(crate) struct Chain {
     /// The source of the last credentials.
     found: Mutex<Option<Place>>,
     http: SharedHttpClient,

@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::mark_file;
-use crate::registry::resolve;
+use crate::local_path::resolve;
 
 /// The suffix of a mark that is still being written.
 const NEW: &str = ".new";

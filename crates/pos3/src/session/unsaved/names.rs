@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use pos3_core::Key;
 
 use super::super::registration::Registration;
+use crate::local_path::resolve;
 use crate::place::Overlaps;
-use crate::registry::resolve;
 
 /// The names of one local path. A link in the path may be changed, or what it leads to may be moved, so each name may
 /// be the only one that a mark has.
