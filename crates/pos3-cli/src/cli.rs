@@ -12,7 +12,8 @@ use crate::args::{
     UploadArgs,
 };
 use crate::exit::Exit;
-use crate::{invocation, name};
+use crate::invocation::{self, Execute};
+use crate::{hints, name};
 
 pub(crate) use asked::Asked;
 pub(crate) use usage::usage;
@@ -89,7 +90,7 @@ pub(crate) struct Cli {
 }
 
 /// Makes an enum from the table of commands. A line of the table is the name of a command and the type of its arguments,
-/// which implements [`Execute`](invocation::Execute). The doc comment is the description in the help; the doc comment of
+/// which implements [`Execute`]. The doc comment is the description in the help; the doc comment of
 /// the arguments is not shown.
 macro_rules! commands {
     ($($(#[$help:meta])* $name:ident($arguments:ty),)*) => {
@@ -103,7 +104,7 @@ macro_rules! commands {
             /// Executes the command and returns its exit code.
             pub(crate) async fn execute(&self) -> Exit {
                 match self {
-                    $(Self::$name(arguments) => invocation::execute(&**arguments).await,)*
+                    $(Self::$name(arguments) => execute(&**arguments).await,)*
                 }
             }
 
@@ -141,6 +142,11 @@ commands! {
     Manifest(ManifestArgs),
     /// List or abort unfinished uploads
     Cleanup(CleanupArgs),
+}
+
+async fn execute(command: &impl Execute) -> Exit {
+    hints::begin(has_option(command.name(), hints::CONCURRENCY));
+    invocation::execute(command).await
 }
 
 impl Command {

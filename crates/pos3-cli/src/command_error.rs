@@ -5,6 +5,7 @@
 
 mod early_end;
 mod plan_file;
+mod program;
 mod python;
 mod session;
 
@@ -40,6 +41,11 @@ pub(crate) enum ErrorPrefix {
     Error,
     /// `pos3 ls: …`, for the commands that the Python program has too.
     Command(&'static str),
+}
+
+impl ErrorPrefix {
+    /// `pos3 run: …`.
+    pub(crate) const RUN: Self = Self::Command("run");
 }
 
 impl CommandError {

@@ -26,9 +26,6 @@ use crate::warnings::Warnings;
 
 const S3: &str = "s3";
 
-#[cfg(target_os = "linux")]
-pub(crate) use run::not_started;
-
 /// Returns the registry of locations, for a command without the option `--concurrency`.
 fn registry(
     s3: &S3Args,
@@ -49,7 +46,12 @@ fn limited_registry(
     concurrency: ConcurrencyArgs,
 ) -> Result<Registry, S3SettingsError> {
     let uses_s3 = locations.iter().any(|location| location.scheme() == S3);
-    let provider = if uses_s3 { s3.provider(warnings)? } else { S3Provider::new(S3Settings::default()) };
+    let provider = if uses_s3 {
+        let warnings = warnings.clone();
+        s3.provider()?.with_warnings(move |warning| warnings.warn(warning))
+    } else {
+        S3Provider::new(S3Settings::default())
+    };
     let provider = provider.with_concurrency(concurrency.budget().concurrency());
     let files = FileProvider::default().with_symlinks(symlinks);
     Ok(Registry::default().with("file", files).with(S3, provider).with_own_files(own_files()))

@@ -12,14 +12,14 @@ use std::sync::OnceLock;
 use pos3::{ConflictingPair, Location, StoreError};
 use rustix::io::Errno;
 
+use crate::name;
 use crate::shell::quoted;
-use crate::{cli, name};
 
 pub(crate) use report::{Advice, for_report, for_stop, is_behind_link};
 pub(crate) use start::for_error;
 
 /// The option that limits the requests in flight.
-const CONCURRENCY: &str = "concurrency";
+pub(crate) const CONCURRENCY: &str = "concurrency";
 
 /// The part of a hint that names this option, after another remedy.
 const OR_FEWER_REQUESTS: &str = ", or use fewer requests at once";
@@ -48,9 +48,9 @@ pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with fre
 /// The hint about archived objects.
 const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";
 
-/// Records the command that begins: hints name only options that it has.
-pub(crate) fn begin(command: &str) {
-    let _first = HAS_CONCURRENCY.set(cli::has_option(command, CONCURRENCY));
+/// Records whether the command that begins has the option [`CONCURRENCY`]: hints name only options that it has.
+pub(crate) fn begin(has_concurrency: bool) {
+    let _first = HAS_CONCURRENCY.set(has_concurrency);
 }
 
 /// Returns the hint for a process that the system does not let start its work.
@@ -116,7 +116,7 @@ mod tests {
         ] {
             assert_eq!(without_concurrency(hint), expected);
         }
-        let has = |command| cli::has_option(command, CONCURRENCY);
+        let has = |command| crate::cli::has_option(command, CONCURRENCY);
         assert_eq!(["sync", "apply", "check", "download", "run"].map(has), [true; 5]);
         assert_eq!(["ls", "cleanup", "manifest"].map(has), [false; 3]);
     }

@@ -8,7 +8,6 @@ use crate::args::Show;
 use crate::command_error::{CommandError, ErrorPrefix};
 use crate::envelope::{Envelope, Head, ResultFields};
 use crate::exit::Exit;
-use crate::hints;
 use crate::output;
 use crate::progress::{Terminal, Watch};
 use crate::warnings::Warnings;
@@ -54,7 +53,6 @@ pub(crate) async fn execute<C: Execute>(command: &C) -> Exit {
         warnings: Warnings::new(show.detail),
         start: Instant::now(),
     };
-    hints::begin(invocation.name);
     let _watch = Watch::start(show, C::TERMINAL);
     match command.execute(&invocation).await {
         Ok(exit) => exit,

@@ -52,7 +52,7 @@ pub(crate) fn take_over(arguments: &[OsString]) -> Option<Exit> {
     use pos3::Signal;
     use rustix::process::{getppid, set_parent_process_death_signal};
 
-    use crate::commands::not_started;
+    use crate::command_error::{CommandError, ErrorPrefix};
 
     let [_, first, parent, name, arguments @ ..] = arguments else { return None };
     if first != TETHERED_TO {
@@ -66,7 +66,9 @@ pub(crate) fn take_over(arguments: &[OsString]) -> Option<Exit> {
         return Some(Exit::Signal(Signal::Terminate));
     }
     let error = std::process::Command::new(name).args(arguments).exec();
-    Some(not_started(name, &error))
+    let error = CommandError::program_not_started(name, &error);
+    error.report(ErrorPrefix::RUN);
+    Some(error.exit)
 }
 
 /// Returns nothing: on this system programs are started directly.

@@ -6,7 +6,6 @@ use clap::Args;
 use pos3::{Credentials, Location, Profiles, S3Provider, S3Settings, S3SettingsError};
 
 use super::path::local_path;
-use crate::warnings::Warnings;
 
 /// The only scheme whose locations can have a profile.
 const SCHEME: &str = "s3";
@@ -48,10 +47,8 @@ fn profile(name: &str) -> Result<String, String> {
 
 impl S3Args {
     /// Returns the provider of `s3://`. It uses these options, then the environment, and the profiles of the profiles file.
-    pub(crate) fn provider(&self, warnings: &Warnings) -> Result<S3Provider, S3SettingsError> {
-        let warnings = warnings.clone();
-        let provider = S3Provider::new(self.settings()?).with_profiles(Profiles::from_env());
-        Ok(provider.with_warnings(move |warning| warnings.warn(warning)))
+    pub(crate) fn provider(&self) -> Result<S3Provider, S3SettingsError> {
+        Ok(S3Provider::new(self.settings()?).with_profiles(Profiles::from_env()))
     }
 
     /// Adds the profile of `--profile` to the `s3://` locations that name none.

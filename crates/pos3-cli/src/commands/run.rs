@@ -64,7 +64,7 @@ struct Run<'a> {
 }
 
 impl Execute for RunArgs {
-    const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::Command(COMMAND);
+    const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::RUN;
     const TERMINAL: Terminal = Terminal::Shared;
 
     fn name(&self) -> &'static str {
@@ -220,14 +220,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-/// Reports that a program cannot be started, and returns the exit code.
-#[cfg(target_os = "linux")]
-pub(crate) fn not_started(name: &std::ffi::OsStr, error: &std::io::Error) -> Exit {
-    let error = program::not_started(name, error);
-    error.report(RunArgs::ERROR_PREFIX);
-    error.exit
 }
 
 /// Prints a line about the run.

@@ -19,17 +19,11 @@ use tokio::signal::unix::SignalKind;
 
 use super::processes;
 use crate::command_error::CommandError;
-use crate::exit::{BY_SIGNAL, Exit};
+use crate::exit::BY_SIGNAL;
 use crate::tether;
-
-/// The exit code of shells for a program that does not exist.
-const NOT_FOUND: u8 = 127;
 
 /// The number of bytes of a script that are read to find its interpreter. Linux reads as many.
 const LONGEST_FIRST_LINE: u64 = 256;
-
-/// The exit code of shells for a program that cannot be executed.
-const NOT_EXECUTABLE: u8 = 126;
 
 /// A running program.
 #[derive(Debug)]
@@ -51,14 +45,14 @@ enum Group {
 impl Program {
     /// Starts a program with variables added to its environment. It receives SIGTERM when the calling thread ends.
     pub(super) fn start(command: &[OsString], variables: Vec<(String, PathBuf)>) -> Result<Self, CommandError> {
-        let (name, arguments) = command.split_first().ok_or_else(|| not_found(OsStr::new("")))?;
+        let (name, arguments) = command.split_first().ok_or_else(|| CommandError::no_program(OsStr::new("")))?;
         let group = if owns_terminal() { Group::Shared } else { Group::Own };
         let mut command = tether::command(name, arguments);
         command.envs(variables);
         if group == Group::Own {
             command.process_group(0);
         }
-        let child = command.spawn().map_err(|error| not_started(name, &error))?;
+        let child = command.spawn().map_err(|error| CommandError::program_not_started(name, &error))?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         Ok(Self { child, pid, group })
     }
@@ -121,18 +115,22 @@ impl Program {
 
 /// Checks whether a program can be started, before anything is downloaded.
 pub(super) fn check(command: &[OsString]) -> Result<(), CommandError> {
-    let Some(name) = command.first() else { return Err(not_found(OsStr::new(""))) };
+    let Some(name) = command.first() else { return Err(CommandError::no_program(OsStr::new(""))) };
     if name.as_encoded_bytes().contains(&b'/') {
         let path = Path::new(name);
-        return check_file(path).map_err(|error| not_started(name, &error)).and_then(|()| check_interpreter(path));
+        return check_file(path)
+            .map_err(|error| CommandError::program_not_started(name, &error))
+            .and_then(|()| check_interpreter(path));
     }
     let Some(path) = std::env::var_os("PATH") else { return Ok(()) };
-    let mut found = Err(not_found(name));
+    let mut found = Err(CommandError::no_program(name));
     for directory in std::env::split_paths(&path) {
         let path = directory.join(name);
         match check_file(&path) {
             Ok(()) => return check_interpreter(&path),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => found = Err(not_started(name, &error)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                found = Err(CommandError::program_not_started(name, &error));
+            }
             Err(_) => {}
         }
     }
@@ -168,25 +166,7 @@ fn check_interpreter(script: &Path) -> Result<(), CommandError> {
     };
     let interpreter = OsStr::from_bytes(interpreter).display();
     let message = format!("'{}' cannot be executed: its interpreter is '{interpreter}', {why}", script.display());
-    Err(CommandError::new(Exit::Program(NOT_FOUND), message))
-}
-
-fn not_found(name: &OsStr) -> CommandError {
-    CommandError::new(Exit::Program(NOT_FOUND), format!("there is no program '{}'", name.display()))
-}
-
-/// Returns the error of a program that cannot be started.
-pub(super) fn not_started(name: &OsStr, error: &io::Error) -> CommandError {
-    let is_missing = error.kind() == io::ErrorKind::NotFound;
-    if is_missing && Path::new(name).is_file() {
-        let message = format!("'{}' cannot be executed: a file that it needs to start is missing", name.display());
-        return CommandError::new(Exit::Program(NOT_FOUND), message);
-    }
-    if is_missing {
-        return not_found(name);
-    }
-    let message = format!("'{}' cannot be executed: {error}", name.display());
-    CommandError::new(Exit::Program(NOT_EXECUTABLE), message)
+    Err(CommandError::program_incomplete(message))
 }
 
 /// Returns true if the keys of a terminal send signals to this process and its children.
