@@ -24,7 +24,7 @@ fn imports_point_down_in_every_table_of_the_architecture() {
     let faults: Vec<String> = tables.iter().flat_map(|(name, layers)| faults(&root(), name, layers)).collect();
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().file_name());
-    for name in crates.map(|name| name.into_string().unwrap()).filter(|name| name == "pos3-core") {
+    for name in crates.map(|name| name.into_string().unwrap()) {
         assert!(
             tables.contains_key(&name),
             "ARCHITECTURE.md needs a heading \"Inside `{name}`\" and a table of its layers"
@@ -41,8 +41,9 @@ fn faults(root: &Path, name: &str, layers: &Layers) -> Vec<String> {
         let Import { from, to, place } = import;
         match (layers.of(from), layers.of(to)) {
             _ if to == "*" => faults.push(format!("{place}: name what is imported, instead of `*`")),
-            _ if !tree.modules.contains(to) => faults.push(format!(
-                "{place}: '{from}' imports '{to}', which is defined above all modules; move it to a module in a lower layer"
+            (_, None) if *to == tree.top => faults.push(format!(
+                "{place}: '{from}' imports an item of the file '{to}', which is above all modules; move it to a module, or \
+                 add `{to}` to the table"
             )),
             (Some((own, _)), Some((other, layer))) if other < own => faults.push(format!(
                 "{place}: '{from}' imports '{to}' from a higher layer ({layer}); move what both need to a lower module"
@@ -65,9 +66,10 @@ fn faults(root: &Path, name: &str, layers: &Layers) -> Vec<String> {
 
 /// Compares the modules of the table with those of the code.
 fn listed(tree: &Tree, name: &str, layers: &Layers) -> Vec<String> {
+    let exists = |file: &str| file == tree.top || tree.directory.join(format!("{file}.rs")).exists();
     let unlisted = tree.modules.iter().filter(|module| layers.of(module).is_none());
     let unlisted = unlisted.map(|module| format!("the table of `{name}` in ARCHITECTURE.md lacks `{module}`"));
-    let unknown = layers.files().filter(|file| !tree.directory.join(format!("{file}.rs")).exists());
+    let unknown = layers.files().filter(|file| !exists(file));
     let unknown =
         unknown.map(|file| format!("the table of `{name}` in ARCHITECTURE.md names `{file}`, which does not exist"));
     let twice = layers.twice().map(|module| format!("the table of `{name}` in ARCHITECTURE.md names `{module}` twice"));
@@ -108,6 +110,8 @@ fn cycle<'a>(imports: &BTreeMap<(&'a str, &'a str), &'a Import>) -> Option<Vec<&
 struct Tree {
     directory: PathBuf,
     modules: BTreeSet<String>,
+    /// The name of the file above the modules. It has a layer of its own if modules import an item of it.
+    top: String,
     imports: Vec<Import>,
 }
 
@@ -129,18 +133,17 @@ impl Tree {
             "" => (sources.clone(), sources.join("lib.rs")),
             inner => (sources.join(inner), sources.join(format!("{inner}.rs"))),
         };
-        let top = read(&top);
-        let names = Names { base: &base, modules: top.modules.iter().cloned().collect(), top: &top };
-        let mut imports = Vec::new();
-        for module in &top.modules {
-            names.walk(
-                root,
-                &directory.join(module),
-                &[base.as_slice(), std::slice::from_ref(module)].concat(),
-                &mut imports,
-            );
+        let uses = read(&top);
+        let modules: BTreeSet<_> = uses.modules.iter().cloned().collect();
+        let top = top.with_extension("");
+        let names =
+            Names { base: &base, modules: &modules, top: top.file_name().unwrap().to_str().unwrap(), uses: &uses };
+        let mut imports = names.of_top(&shown(&top, root));
+        for module in &modules {
+            let path = [base.as_slice(), std::slice::from_ref(module)].concat();
+            names.walk(root, &directory.join(module), &path, &mut imports);
         }
-        Self { directory, modules: names.modules, imports }
+        Self { directory, top: names.top.to_owned(), imports, modules }
     }
 }
 
@@ -149,23 +152,28 @@ fn read(file: &Path) -> Uses {
     code::uses(&code::code(&text))
 }
 
+/// Returns the file of a module as messages show it.
+fn shown(module: &Path, root: &Path) -> String {
+    module.strip_prefix(root).unwrap().with_extension("rs").display().to_string()
+}
+
 /// What the names of a tree mean.
 struct Names<'a> {
     base: &'a [String],
-    modules: BTreeSet<String>,
-    /// The file above the modules.
-    top: &'a Uses,
+    modules: &'a BTreeSet<String>,
+    /// The name of the file above the modules, and what it uses.
+    top: &'a str,
+    uses: &'a Uses,
 }
 
 impl Names<'_> {
     /// Adds the imports of a module and of the modules in it.
     fn walk(&self, root: &Path, module: &Path, path: &[String], imports: &mut Vec<Import>) {
-        let file = module.with_extension("rs");
-        let uses = read(&file);
+        let uses = read(&module.with_extension("rs"));
         let from = &path[self.base.len()];
-        for used in &uses.paths {
+        for used in uses.imports.iter().chain(&uses.paths) {
             if let Some(to) = self.imported(path, used).filter(|to| to != from) {
-                let place = format!("{}:{}", file.strip_prefix(root).unwrap().display(), used.line);
+                let place = format!("{}:{}", shown(module, root), used.line);
                 imports.push(Import { from: from.clone(), to, place });
             }
         }
@@ -174,20 +182,39 @@ impl Names<'_> {
         }
     }
 
-    /// Returns the module that a path of the module `own` leads to, or the name of an item of the file above them.
+    /// Returns what the file above the modules uses. A name that it only passes on is not used.
+    fn of_top(&self, file: &str) -> Vec<Import> {
+        let of_paths = self.uses.paths.iter().map(|used| (self.imported(self.base, used), used.line));
+        let is_module = |name: &String, is_path| is_path && self.modules.contains(name);
+        let is_known = |name: &String, is_path| is_module(name, is_path) || self.import(name).is_some();
+        let of_names = self.uses.names.iter().filter(|(name, _, is_path)| is_known(name, *is_path));
+        let used = of_paths.chain(of_names.map(|(name, line, _)| (self.meaning(name), *line)));
+        let used = used.filter_map(|(to, line)| Some((to.filter(|to| to != self.top)?, line)));
+        used.map(|(to, line)| Import { from: self.top.to_owned(), to, place: format!("{file}:{line}") }).collect()
+    }
+
+    /// Returns the module that a path in the module `own` leads to, or the name of the file above them.
     fn imported(&self, own: &[String], used: &Used) -> Option<String> {
         let path = absolute(own, used)?;
         let name = path.strip_prefix(self.base)?.first()?;
-        if name == "*" || self.modules.contains(name) {
+        if name == "*" { Some(name.clone()) } else { self.meaning(name) }
+    }
+
+    /// Returns the module that a name leads to in the file above, or the name of that file if it is defined there.
+    /// Returns `None` for an import from outside the tree.
+    fn meaning(&self, name: &String) -> Option<String> {
+        if self.modules.contains(name) {
             return Some(name.clone());
         }
-        let mut named = self.top.paths.iter().filter(|used| used.name == *name);
-        let Some(named) = named.find(|used| used.path.len() > 1) else { return Some(name.clone()) };
-        match absolute(self.base, named) {
-            // A name of another crate, or of a module outside the tree, that the file above imports.
+        let Some(import) = self.import(name) else { return Some(self.top.to_owned()) };
+        match absolute(self.base, import) {
             Some(path) => path.strip_prefix(self.base)?.first().cloned(),
-            None => named.path.first().filter(|first| self.modules.contains(*first)).cloned(),
+            None => import.path.first().filter(|first| self.modules.contains(*first)).cloned(),
         }
+    }
+
+    fn import(&self, name: &str) -> Option<&Used> {
+        self.uses.imports.iter().find(|import| import.name == name && import.path.len() > 1)
     }
 }
 
@@ -264,7 +291,10 @@ mod tests {
             cycle[0].contains("b.rs:1: 'b' imports 'd'") && cycle[0].contains("d.rs:1: 'd' imports 'b'"),
             "{cycle:?}"
         );
-        assert!(found("use crate::Own;", "")[0].contains("'b' imports 'Own', which is defined above all modules"));
+        assert!(
+            found("use crate::Own;", "")[0]
+                .contains("'b' imports an item of the file 'lib', which is above all modules")
+        );
         assert!(found("use super::*;", "")[0].contains("name what is imported"));
     }
 
@@ -291,5 +321,24 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].starts_with("crates/c/src/s/b.rs:1: 'b' imports 'a'"), "{found:?}");
         assert!(found[1].starts_with("crates/c/src/s/d.rs:1: 'd' imports 'a'"), "{found:?}");
+    }
+
+    #[test]
+    fn the_file_above_the_modules_may_have_a_layer() {
+        let table = TABLE.replace("| low |", "| own | `lib` |\n| low |");
+        let found = |top: &str, d: &str| {
+            let top = format!("mod a;\nmod b;\nmod d;\npub use a::A;\nuse b::B;\nstruct Own;\n{top}");
+            found(
+                &table,
+                &[("lib.rs", &top), INNER, ("a.rs", "mod inner;\nuse crate::Own;"), ("b.rs", ""), ("d.rs", d)],
+            )
+        };
+        assert_eq!(found("fn f() -> B { d::g() }", ""), [""; 0], "it imports from below, and passes a name on");
+        assert!(found("", "use super::Own;")[0].contains("d.rs:1: 'd' imports 'lib' from a higher layer (own)"));
+        assert!(found("fn f() -> A {}", "")[0].contains("lib.rs:7: 'lib' imports 'a' from a higher layer (top)"));
+        assert!(found("fn f() { a::g() }", "")[0].contains("lib.rs:7: 'lib' imports 'a' from a higher layer (top)"));
+        assert!(
+            found("fn f() { self::a::g() }", "")[0].contains("lib.rs:7: 'lib' imports 'a' from a higher layer (top)")
+        );
     }
 }

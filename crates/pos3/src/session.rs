@@ -6,11 +6,14 @@ mod deletes;
 mod end;
 mod ending;
 mod error;
+mod evidence;
+mod held;
 mod inner;
 mod known;
 mod last_upload;
 mod layout;
 mod left_out;
+mod mark;
 mod memory;
 mod mirror;
 mod observer;
@@ -60,7 +63,8 @@ pub use totals::Totals;
 pub use urgency::Urgency;
 
 use deletes::Occasion;
-use end::Dropped;
+use end::{Dropped, end};
+use ending::End;
 use inner::{Inner, absolute};
 use registration::{Downloading, Kind, Registration};
 use signals::Signals;
@@ -74,31 +78,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns a builder with the default settings.
-    pub fn builder() -> SessionBuilder {
-        SessionBuilder::default()
-    }
-
-    /// Opens a session with the settings of the environment; see [`SessionBuilder::from_env`].
-    ///
-    /// ```no_run
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let session = pos3::Session::from_env()?;
-    /// let data = session.download("s3://bucket/data", Default::default()).await?;
-    /// let output = session.upload("s3://bucket/run-7", Default::default()).await?;
-    /// std::fs::copy(data.join("train.bin"), output.join("model.bin"))?;
-    /// session.close().await.into_result()?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if an environment variable is invalid.
-    #[cfg(feature = "s3")]
-    pub fn from_env() -> Result<Self, SessionError> {
-        SessionBuilder::from_env()?.open()
-    }
-
     fn of(inner: Arc<Inner>, signals: Signals) -> Self {
         Self { _dropped: Arc::new(Dropped(inner.clone())), inner, signals }
     }
@@ -269,13 +248,45 @@ impl Session {
         let uploads = self.inner.uploads();
         let flushed = join_all(uploads.iter().map(async |registration| {
             let outcome = transfer::upload(&self.inner, registration, Occasion::Work).await;
-            background::record(registration, &outcome);
+            registration.record(&outcome);
             background::schedule(registration);
             outcome.err()
         }));
         let errors: Vec<_> = flushed.await.into_iter().flatten().collect();
         self.inner.wake.notify_one();
         if errors.is_empty() { Ok(()) } else { Err(SessionError::Several(errors)) }
+    }
+
+    /// Uploads everything and ends the session.
+    ///
+    /// The end continues if this call is dropped, for example by a timeout. A second call waits for it and returns the
+    /// same result.
+    pub async fn close(&self) -> Ending {
+        end(&self.inner, End::Clean).await
+    }
+
+    /// Ends the session as after an error: uploads only registrations with `sync_on_error`, deletes nothing, and stops
+    /// at the deadline. If an end is already running, this call waits for it and [hurries](Urgency::Hurry) it.
+    pub async fn give_up(&self) -> Ending {
+        end(&self.inner, End::Error).await
+    }
+
+    /// Makes the end more urgent, whether it is running or begins later. [`Urgency::Stop`] and [`Urgency::Abandon`]
+    /// also stop the transfers that run before it. The urgency never falls. The session must still be ended.
+    pub fn urge(&self, urgency: Urgency) {
+        self.inner.course.urge(urgency);
+    }
+
+    /// Reports that other processes may still write to the outputs. The end then deletes nothing remotely and counts
+    /// the withheld deletes, because such a process may be about to write a file again. The outputs stay marked as not
+    /// uploaded.
+    pub fn still_written(&self) {
+        self.inner.course.still_written();
+    }
+
+    /// Ends the session without uploading anything and without a warning. Changes since the last upload stay local.
+    pub fn discard(self) {
+        self.inner.course.discard();
     }
 
     /// Returns the status of every registration, in the order of registration.

@@ -96,8 +96,12 @@ pub(super) struct Used {
 pub(super) struct Uses {
     /// The modules in files of their own.
     pub(super) modules: Vec<String>,
-    /// The paths that begin with `crate`, `self` or `super`, and those of `use` items.
+    /// The paths of `use` items.
+    pub(super) imports: Vec<Used>,
+    /// The other paths that begin with `crate`, `self` or `super`.
     pub(super) paths: Vec<Used>,
+    /// The other names, and the first ones of other paths, each with its line and whether `::` follows.
+    pub(super) names: Vec<(String, usize, bool)>,
 }
 
 pub(super) fn uses(code: &str) -> Uses {
@@ -140,23 +144,32 @@ struct Reader {
 impl Reader {
     fn read(&mut self) {
         while self.at < self.tokens.len() {
-            let is_path = self.token(1) == "::" && (self.at == 0 || self.tokens[self.at - 1].0 != "::");
+            let is_path = self.token(1) == "::" && self.before(1) != "::";
             match self.token(0) {
                 "use" => {
                     self.at += 1;
-                    self.path(&[]);
+                    let imports = self.paths();
+                    self.found.imports.extend(imports);
                     continue;
                 }
                 "crate" | "self" | "super" if is_path => {
-                    self.path(&[]);
+                    let paths = self.paths();
+                    self.found.paths.extend(paths);
                     continue;
                 }
-                "mod" if self.token(2) == ";" => self.found.modules.push(self.token(1).to_owned()),
+                "mod" if self.token(2) == ";" => {
+                    self.found.modules.push(self.token(1).to_owned());
+                    self.at += 2;
+                }
                 "{" => {
-                    let before = |back: usize| self.at.checked_sub(back).map_or("", |at| self.tokens[at].0.as_str());
-                    self.open.push(before(2) == "mod" || (before(2) == "$" && before(3) == "mod"));
+                    let is_module = self.before(2) == "mod" || (self.before(2) == "$" && self.before(3) == "mod");
+                    self.open.push(is_module);
                 }
                 "}" => drop(self.open.pop()),
+                word if is_segment(word) && !matches!(self.before(1), "." | "::") => {
+                    let name = (word.to_owned(), self.tokens[self.at].1, self.token(1) == "::");
+                    self.found.names.push(name);
+                }
                 _ => {}
             }
             self.at += 1;
@@ -167,13 +180,24 @@ impl Reader {
         self.tokens.get(self.at + ahead).map_or("", |(token, _)| token)
     }
 
+    fn before(&self, back: usize) -> &str {
+        self.at.checked_sub(back).map_or("", |at| &self.tokens[at].0)
+    }
+
+    /// Reads a path or a tree of paths.
+    fn paths(&mut self) -> Vec<Used> {
+        let mut found = Vec::new();
+        self.path(&[], &mut found);
+        found
+    }
+
     /// Reads a path or a tree of paths below `above`.
-    fn path(&mut self, above: &[String]) {
+    fn path(&mut self, above: &[String], found: &mut Vec<Used>) {
         let mut path = above.to_vec();
         let line = self.tokens[self.at].1;
         loop {
             match self.token(0) {
-                "{" => return self.group(&path),
+                "{" => return self.group(&path, found),
                 word if is_segment(word) => {
                     path.push(word.to_owned());
                     self.at += 1;
@@ -193,13 +217,13 @@ impl Reader {
         let name = renamed.to_owned();
         self.at += if self.token(0) == "as" { 2 } else { 0 };
         let inside = self.open.iter().filter(|is_module| **is_module).count();
-        self.found.paths.push(Used { path, name, line, inside });
+        found.push(Used { path, name, line, inside });
     }
 
-    fn group(&mut self, above: &[String]) {
+    fn group(&mut self, above: &[String], found: &mut Vec<Used>) {
         while !matches!(self.token(0), "}" | "") {
             match self.token(0) {
-                word if is_segment(word) => self.path(above),
+                word if is_segment(word) => self.path(above, found),
                 _ => self.at += 1,
             }
         }
@@ -214,8 +238,9 @@ fn comments_texts_and_tests_are_no_code() {
                 #[cfg(all(test, unix))] mod i { use crate::h; }\nuse crate::k;\n";
     let code = code(text);
     assert_eq!(code.lines().count(), text.lines().count(), "{code}");
-    let found: Vec<_> = uses(&code).paths.iter().map(|used| (used.path.join("::"), used.line)).collect();
-    assert_eq!(found, [("crate::a", 1), ("crate::f", 3), ("crate::k", 9)].map(|(path, line)| (path.to_owned(), line)));
+    let uses = uses(&code);
+    let found: Vec<_> = uses.imports.iter().chain(&uses.paths).map(|used| (used.path.join("::"), used.line)).collect();
+    assert_eq!(found, [("crate::a", 1), ("crate::k", 9), ("crate::f", 3)].map(|(path, line)| (path.to_owned(), line)));
 }
 
 #[test]
@@ -224,18 +249,28 @@ fn trees_of_paths_are_read() {
                 mod $inline { use super::*; $crate::macro!(); }\npub(crate) use self::k::*;";
     let uses = uses(text);
     assert_eq!(uses.modules, ["a"]);
-    let found: Vec<_> = uses.paths.iter().map(|used| (used.path.join("::"), used.name.as_str(), used.inside)).collect();
+    assert!(uses.names.iter().all(|(name, ..)| !["a", "b", "std", "I"].contains(&name.as_str())), "{uses:?}");
+    let all = uses.imports.iter().chain(&uses.paths);
+    let found: Vec<_> = all.map(|used| (used.path.join("::"), used.name.as_str(), used.inside)).collect();
     let expected = [
         ("crate::b", "b", 0),
         ("crate::c::D", "D", 0),
         ("crate::c::e::F", "G", 0),
         ("crate::self", "me", 0),
         ("std::fmt", "fmt", 0),
+        ("super::*", "*", 1),
+        ("self::k::*", "*", 0),
         ("crate::x", "x", 0),
         ("super::super::h::I", "I", 0),
         ("crate::J", "J", 0),
-        ("super::*", "*", 1),
-        ("self::k::*", "*", 0),
     ];
     assert_eq!(found, expected.map(|(path, name, inside)| (path.to_owned(), name, inside)));
+}
+
+#[test]
+fn names_are_read_with_what_follows() {
+    let uses = uses("use a::B; fn f(b: B) { c::d(); e.g(); }");
+    let found: Vec<_> = uses.names.iter().filter(|(name, ..)| name.len() == 1).collect();
+    let expected = [("f", false), ("b", false), ("B", false), ("c", true), ("e", false)];
+    assert_eq!(found, expected.map(|(name, is_path)| (name.to_owned(), 1, is_path)).each_ref());
 }

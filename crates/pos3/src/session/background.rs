@@ -6,16 +6,15 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use pos3_core::{Event, FailureKind, Report, SkipReason, one_line};
+use pos3_core::{Event, one_line};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::deletes::Occasion;
 use super::error::SessionError;
 use super::inner::Inner;
-use super::last_upload::is_cancelled;
 use super::registration::Registration;
 use super::transfer;
 
@@ -79,11 +78,11 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
     let outcome = transfer::upload(&inner, &registration, Occasion::Work).await;
-    if outcome.as_ref().is_err_and(is_cancelled) {
+    if outcome.as_ref().is_err_and(SessionError::is_cancelled) {
         // The session is ending, and its last upload finds the remaining files.
         return;
     }
-    record(&registration, &outcome);
+    registration.record(&outcome);
     tell_of_failures(&inner, &registration);
     schedule(&registration);
     inner.wake.notify_one();
@@ -102,33 +101,6 @@ pub(super) fn tell_of_failures(inner: &Inner, registration: &Registration) {
         _ => return,
     };
     inner.tell(Some(registration), &Event::Warning(&warning));
-}
-
-/// Records the outcome of an upload.
-pub(super) fn record(registration: &Registration, outcome: &Result<Option<Arc<Report>>, SessionError>) {
-    let mut history = registration.history();
-    match outcome {
-        Ok(_) => {
-            history.last_upload = Some(SystemTime::now());
-            history.failures = 0;
-            history.last_error = None;
-        }
-        // A file that is being written or renamed is uploaded once it no longer changes. This is not a failure.
-        Err(error) if is_being_written(error) => {}
-        Err(error) => {
-            tracing::warn!(location = %registration.location, %error, "the upload failed and will be retried");
-            history.failures = history.failures.saturating_add(1);
-            history.last_error = Some(error.clone());
-        }
-    }
-}
-
-fn is_being_written(error: &SessionError) -> bool {
-    let SessionError::Transfer { report, .. } = error else { return false };
-    let report = &report.0;
-    report.stopped.is_none()
-        && !report.skipped.any(|why| !why.is_policy() && *why != SkipReason::Vanished)
-        && report.failed.count(FailureKind::Changed) == report.failed.len()
 }
 
 fn jittered(interval: Duration) -> Duration {

@@ -28,6 +28,33 @@ const ROOT_VARIABLE: &str = "POS3_CACHE_ROOT";
 /// minutes.
 const DEADLINE: Duration = Duration::from_secs(90);
 
+impl Session {
+    /// Returns a builder with the default settings.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    /// Opens a session with the settings of the environment; see [`SessionBuilder::from_env`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let session = pos3::Session::from_env()?;
+    /// let data = session.download("s3://bucket/data", Default::default()).await?;
+    /// let output = session.upload("s3://bucket/run-7", Default::default()).await?;
+    /// std::fs::copy(data.join("train.bin"), output.join("model.bin"))?;
+    /// session.close().await.into_result()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an environment variable is invalid.
+    #[cfg(feature = "s3")]
+    pub fn from_env() -> Result<Self, SessionError> {
+        SessionBuilder::from_env()?.open()
+    }
+}
+
 /// Configures and opens a [`Session`].
 pub struct SessionBuilder {
     registry: Registry,

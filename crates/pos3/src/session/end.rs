@@ -8,18 +8,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared, join_all};
+use futures::future::join_all;
 use pos3_core::Event;
 
-use super::Session;
-use super::ending::{Ended, Ending};
-use super::inner::Inner;
+use super::ending::{End, Ended, Ending, EndingUnderWay};
+use super::error::SessionError;
+use super::inner::{Inner, LAST_WORDS};
 use super::last_upload::last_upload;
 use super::registration::Registration;
 use super::urgency::{Phase, Urgency};
-
-/// How long abandoned transfers may take to return a report.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The largest number of files in flight at the beginning of a hurried end. It grows with each file that is uploaded
 /// quickly.
@@ -28,52 +25,6 @@ const HURRIED: usize = 4;
 /// How long a hurried end waits for other processes that have locked its sync state, and the fraction of its deadline.
 const LONGEST_LOCK: Duration = Duration::from_secs(10);
 const SHARE_OF_LOCKS: u32 = 4;
-
-/// An end that several callers may wait for.
-pub(super) type EndingUnderWay = Shared<BoxFuture<'static, Ending>>;
-
-/// Why a session ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The work succeeded.
-    Clean,
-    /// The work failed or was interrupted.
-    Error,
-}
-
-impl Session {
-    /// Uploads everything and ends the session.
-    ///
-    /// The end continues if this call is dropped, for example by a timeout. A second call waits for it and returns the
-    /// same result.
-    pub async fn close(&self) -> Ending {
-        end(&self.inner, End::Clean).await
-    }
-
-    /// Ends the session as after an error: uploads only registrations with `sync_on_error`, deletes nothing, and stops
-    /// at the deadline. If an end is already running, this call waits for it and [hurries](Urgency::Hurry) it.
-    pub async fn give_up(&self) -> Ending {
-        end(&self.inner, End::Error).await
-    }
-
-    /// Makes the end more urgent, whether it is running or begins later. [`Urgency::Stop`] and [`Urgency::Abandon`]
-    /// also stop the transfers that run before it. The urgency never falls. The session must still be ended.
-    pub fn urge(&self, urgency: Urgency) {
-        self.inner.course.urge(urgency);
-    }
-
-    /// Reports that other processes may still write to the outputs. The end then deletes nothing remotely and counts
-    /// the withheld deletes, because such a process may be about to write a file again. The outputs stay marked as not
-    /// uploaded.
-    pub fn still_written(&self) {
-        self.inner.course.still_written();
-    }
-
-    /// Ends the session without uploading anything and without a warning. Changes since the last upload stay local.
-    pub fn discard(self) {
-        self.inner.course.discard();
-    }
-}
 
 /// Ends a session when its last clone is dropped.
 pub(super) struct Dropped(pub(super) Arc<Inner>);
@@ -121,10 +72,31 @@ fn begin(inner: &Arc<Inner>, how: End) -> EndingUnderWay {
     let joined = async move {
         match task.await {
             Ok(ending) => ending,
-            Err(_cut_short) => Ending { uploads: uploads.iter().map(|one| Ended::cut_short(one)).collect() },
+            Err(_cut_short) => Ending { uploads: uploads.iter().map(|one| cut_short(one)).collect() },
         }
     };
     joined.boxed().shared()
+}
+
+/// Returns the known facts about an upload whose end was cut short.
+fn cut_short(registration: &Registration) -> Ended {
+    let location = registration.location.to_string();
+    let history = registration.history();
+    Ended {
+        local: registration.local.clone(),
+        report: None,
+        uploaded: history.uploaded.files,
+        uploaded_bytes: history.uploaded.bytes,
+        deleted: history.uploaded.deleted,
+        error: Some(SessionError::CutShort { location: location.clone() }),
+        uploaded_at_end: 0,
+        uploaded_bytes_at_end: 0,
+        missing: Vec::new(),
+        is_planned: false,
+        is_gone: false,
+        left_out: Vec::new(),
+        location,
+    }
 }
 
 async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
@@ -183,7 +155,7 @@ async fn finish_downloads(inner: &Inner) {
     tokio::select! {
         _ended = join_all(running) => return,
         () = tokio::time::sleep(inner.share_of_passes() + LAST_WORDS) => {}
-        () = abandoned(inner) => {}
+        () = inner.abandoned() => {}
     }
     for registration in registrations {
         *registration.downloading.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -198,14 +170,8 @@ async fn is_overdue(inner: &Inner) {
     };
     tokio::select! {
         () = passes => {}
-        () = abandoned(inner) => {}
+        () = inner.abandoned() => {}
     }
-}
-
-/// Waits until abandoned transfers have had their time to return a report.
-pub(super) async fn abandoned(inner: &Inner) {
-    inner.course.abandoned().await;
-    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// Returns the uploads of the end: all of them, or after an error those with `sync_on_error`, highest priority first.

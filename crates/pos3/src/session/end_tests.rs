@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pos3_core::{Event, Key, RemoteStoreExt};
 
-use super::end::End;
+use super::ending::End;
 use super::tests::{World, upload, write};
 use super::*;
 

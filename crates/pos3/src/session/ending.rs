@@ -3,11 +3,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, Shared};
 use pos3_core::{Key, Report, SkipReason, Stop};
 
 use super::error::SessionError;
 use super::left_out::LeftOut;
-use super::registration::Registration;
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The work succeeded.
+    Clean,
+    /// The work failed or was interrupted.
+    Error,
+}
+
+/// An end that several callers may wait for.
+pub(super) type EndingUnderWay = Shared<BoxFuture<'static, Ending>>;
 
 /// The result of every upload at the end of a session.
 #[must_use = "it contains the files that were not uploaded"]
@@ -94,27 +106,6 @@ impl Ended {
         let report = &report.0;
         let is_refused = matches!(report.stopped, Some(Stop::Refused(_))) && report.withheld > 0;
         is_refused && report.failed.is_empty() && !report.skipped.any(|why| !why.is_policy())
-    }
-
-    /// Returns the known facts about an upload whose end was cut short.
-    pub(super) fn cut_short(registration: &Registration) -> Self {
-        let location = registration.location.to_string();
-        let history = registration.history();
-        Self {
-            local: registration.local.clone(),
-            report: None,
-            uploaded: history.uploaded.files,
-            uploaded_bytes: history.uploaded.bytes,
-            deleted: history.uploaded.deleted,
-            error: Some(SessionError::CutShort { location: location.clone() }),
-            uploaded_at_end: 0,
-            uploaded_bytes_at_end: 0,
-            missing: Vec::new(),
-            is_planned: false,
-            is_gone: false,
-            left_out: Vec::new(),
-            location,
-        }
     }
 
     /// Returns the number of objects that were not deleted because the end was hurried, the local directory was empty,

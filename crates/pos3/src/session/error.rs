@@ -1,6 +1,6 @@
 //! The errors of a session.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pos3_core::{FilterError, Incomplete, SkipReason, Stop, one_line};
@@ -204,6 +204,22 @@ impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
         Self::Open(Arc::new(error))
     }
+}
+
+impl SessionError {
+    /// Returns true if pos3 cancelled the transfer itself.
+    pub(super) fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Waiting { .. } => true,
+            Self::Transfer { report, .. } => matches!(report.0.stopped, Some(Stop::Cancelled)),
+            _ => false,
+        }
+    }
+}
+
+/// Returns the error of a local path that cannot be used.
+pub(super) fn unusable(path: &Path, cause: &str) -> SessionError {
+    SessionError::LocalPath { path: path.to_owned(), cause: cause.to_owned() }
 }
 
 /// The number of errors that the text of several errors contains.

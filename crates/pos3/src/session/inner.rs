@@ -11,13 +11,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::deletes::Occasion;
-use super::end::EndingUnderWay;
-use super::error::SessionError;
+use super::ending::EndingUnderWay;
+use super::error::{SessionError, unusable};
 use super::layout;
 use super::memory::Remembers;
 use super::observer::{OfRegistration, SessionObserver};
 use super::options::excluding;
-use super::place::unusable;
 use super::registration::{Kind, Registration};
 use super::urgency::Course;
 use crate::local_path::resolve;
@@ -28,6 +27,9 @@ use crate::registry::Registry;
 /// fraction of the deadline.
 const LONGEST_PASS: Duration = Duration::from_secs(3);
 const SHARE_OF_PASSES: u32 = 10;
+
+/// How long abandoned transfers may take to return a report.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(super) struct Inner {
     pub(super) registry: Registry,
@@ -143,6 +145,12 @@ impl Inner {
     /// Returns how long an upload other than the last one may finish its files in flight once an end has a deadline.
     pub(super) fn share_of_passes(&self) -> Duration {
         LONGEST_PASS.min(self.deadline / SHARE_OF_PASSES)
+    }
+
+    /// Waits until abandoned transfers have had their time to return a report.
+    pub(super) async fn abandoned(&self) {
+        self.course.abandoned().await;
+        tokio::time::sleep(LAST_WORDS).await;
     }
 
     /// Returns the token that stops an upload gracefully.

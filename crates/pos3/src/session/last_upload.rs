@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use pos3_core::{ErrorKind, Report, Stop, StoreError};
 
-use super::background;
 use super::deletes::Occasion;
-use super::end::{End, abandoned};
-use super::ending::Ended;
+use super::ending::{End, Ended};
 use super::error::SessionError;
 use super::inner::Inner;
 use super::left_out;
@@ -41,10 +39,10 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
     let outcome = tokio::select! {
         biased;
         outcome = upload_patiently(inner, registration, occasion, &watch, &mut cause) => outcome,
-        () = abandoned(inner) => Err(transfer::stopped(registration, Stop::Cancelled)),
+        () = inner.abandoned() => Err(transfer::stopped(registration, Stop::Cancelled)),
     };
     if how == End::Clean || outcome.is_ok() {
-        background::record(registration, &outcome);
+        registration.record(&outcome);
     }
     let undone = watch.undone();
     let is_planned = undone.is_some() || outcome.as_ref().map_or_else(is_about_the_place, |_| true);
@@ -67,7 +65,7 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
             (None, Some(SessionError::NotMade { location, path: registration.local.clone() }))
         }
         Ok(report) => (report, None),
-        Err(error) if inner.course.has_deadline() && is_cancelled(&error) => {
+        Err(error) if inner.course.has_deadline() && error.is_cancelled() => {
             let location = registration.location.to_string();
             let missing = undone.map(|keys| keys.len());
             let cause = cause_of_delay(inner, registration, first_failure(&error).or(cause)).await;
@@ -170,13 +168,4 @@ fn failures(error: &SessionError) -> impl Iterator<Item = &StoreError> {
 /// Returns true for an error about the output itself. Such an error states why nothing was uploaded.
 fn is_about_the_place(error: &SessionError) -> bool {
     !matches!(error, SessionError::Transfer { .. } | SessionError::Open(_) | SessionError::Waiting { .. })
-}
-
-/// Returns true if pos3 cancelled the transfer itself.
-pub(super) fn is_cancelled(error: &SessionError) -> bool {
-    match error {
-        SessionError::Waiting { .. } => true,
-        SessionError::Transfer { report, .. } => matches!(report.0.stopped, Some(Stop::Cancelled)),
-        _ => false,
-    }
 }

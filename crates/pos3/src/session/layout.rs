@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pos3_core::Key;
 use sha2::{Digest as _, Sha256};
 
-use super::unsaved::MARKS;
+use super::mark::MARKS;
 use crate::location::RemoteLocation;
 
 /// Returns `<root>/<profile or _>/<bucket>/<key>`. `name` is the provider's name for the local copies of its server. A

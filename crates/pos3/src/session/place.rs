@@ -10,7 +10,7 @@ use std::sync::Arc;
 use pos3_core::{Key, RemoteStore, Tree};
 use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath, in_the_way};
 
-use super::error::SessionError;
+use super::error::{SessionError, unusable};
 use super::options::Shape;
 use super::registration::Registration;
 use crate::location::Location;
@@ -301,8 +301,4 @@ fn is_link(path: &Path) -> SessionError {
 fn file_name(path: &Path) -> Result<&str, SessionError> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.ok_or_else(|| unusable(path, "its name is not valid UTF-8, which no key can express"))
-}
-
-pub(super) fn unusable(path: &Path, cause: &str) -> SessionError {
-    SessionError::LocalPath { path: path.to_owned(), cause: cause.to_owned() }
 }

@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use futures::future::{BoxFuture, Shared};
-use pos3_core::{Guards, Report};
+use pos3_core::{FailureKind, Guards, Report, SkipReason};
 use pos3_local::Symlinks;
 
-use super::deletes::Evidence;
 use super::error::SessionError;
+use super::evidence::Evidence;
+use super::mark::Mark;
 use super::memory::Memory;
 use super::observer::{Registered, RegistrationKind};
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
 use super::totals::Totals;
-use super::unsaved::Mark;
 use crate::location::Location;
 use crate::place::{Place, paths_overlap};
 use crate::resolve::{PathKind, ends_in_slash};
@@ -190,6 +190,25 @@ impl Registration {
         Registered { location, local, kind: self.kind.kind() }
     }
 
+    /// Records the outcome of an upload.
+    pub(super) fn record(&self, outcome: &Result<Option<Arc<Report>>, SessionError>) {
+        let mut history = self.history();
+        match outcome {
+            Ok(_) => {
+                history.last_upload = Some(SystemTime::now());
+                history.failures = 0;
+                history.last_error = None;
+            }
+            // A file that is being written or renamed is uploaded once it no longer changes. This is not a failure.
+            Err(error) if is_being_written(error) => {}
+            Err(error) => {
+                tracing::warn!(location = %self.location, %error, "the upload failed and will be retried");
+                history.failures = history.failures.saturating_add(1);
+                history.last_error = Some(error.clone());
+            }
+        }
+    }
+
     /// Returns true if `other` is an identical registration.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.place == other.place && self.local == other.local && self.kind.normal() == other.kind.normal()
@@ -231,6 +250,14 @@ impl Registration {
             old_path: self.local.clone(),
         }
     }
+}
+
+fn is_being_written(error: &SessionError) -> bool {
+    let SessionError::Transfer { report, .. } = error else { return false };
+    let report = &report.0;
+    report.stopped.is_none()
+        && !report.skipped.any(|why| !why.is_policy() && *why != SkipReason::Vanished)
+        && report.failed.count(FailureKind::Changed) == report.failed.len()
 }
 
 impl std::fmt::Debug for Registration {

@@ -17,10 +17,10 @@ use pos3_core::{
 
 use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
+use super::held::{Held, Warning};
 use super::inner::Inner;
 use super::known::Way;
 use super::left_out;
-use super::memory::{Held, Warning};
 use super::options::{RemoteDelete, Shape, UploadOptions, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;

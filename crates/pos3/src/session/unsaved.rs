@@ -20,6 +20,7 @@ use pos3_core::{Event, Key};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::inner::{Inner, absolute};
+use super::mark::{MARKS, Mark};
 use super::registration::Registration;
 use super::unknown;
 use crate::location::Location;
@@ -28,21 +29,8 @@ use directory::{Directory, Found};
 use names::{Links, Names, Part};
 use nested::Nested;
 
-/// The directory of the marks in a cache root. It moves with the cache root, so its marks have relative paths.
-pub(super) const MARKS: &str = ".pos3-unsaved";
-
 /// The directory in the state directory for marks of paths outside the cache root.
 const ELSEWHERE: &str = "unsaved";
-
-/// The mark of a running session. Its files are locked until it is dropped, so other processes see that the session
-/// still runs. Processes that [inherit](inherited) the locks keep them until they end.
-#[derive(Debug)]
-pub(super) struct Mark {
-    files: Vec<PathBuf>,
-    /// The marks that ended sessions left at this path and below it. They are removed with this one.
-    left: Vec<PathBuf>,
-    locks: Vec<File>,
-}
 
 /// The parts of a directory that have unsaved output.
 #[derive(Clone, Debug)]

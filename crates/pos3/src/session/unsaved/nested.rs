@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pos3_core::Key;
 
-use super::MARKS;
+use super::super::mark::MARKS;
 use super::directory::{Directory, Found};
 use super::names::{Links, Names, Part};
 
