@@ -17,7 +17,7 @@ mod streak;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ use crate::manifest::Recorder;
 use crate::options::SyncOptions;
 use crate::plan::Plan;
 use crate::report::{FailedAction, Failure, FailureKind, NotBegun, Report, Stop};
-use crate::spill::SpillError;
+use crate::spill::{SpillError, streamed};
 use crate::store::{Budget, Slot};
 use crate::tree::Tree;
 
@@ -174,7 +174,7 @@ impl Executor {
         let actions = (0..sequence.ranks()).flat_map(move |rank| {
             listed.actions().filter(move |action| action.as_ref().map_or(0, |action| sequence.rank(action)) == rank)
         });
-        let actions = stream::iter(actions.map(|action| action.map_err(Stop::Spill)));
+        let actions = streamed(actions.map(|action| action.map_err(Stop::Spill)));
         self.perform(actions, Deferred { plan, gathering: Gathering::Complete }, report).await;
     }
 
@@ -207,6 +207,7 @@ impl Executor {
                 () = self.cancel.cancelled() => return Err(Stop::Cancelled),
                 Some(done) = course.copies.join_next() => {
                     course.ledger.copy_ended(done);
+                    course.ledger.report.relieve().await;
                     match course.ledger.fatal.take() {
                         Some(failure) => return Err(Stop::Fatal(failure)),
                         None => continue,
@@ -220,8 +221,13 @@ impl Executor {
             };
             observer.event(&Event::Decided(&action));
             match action {
-                Action::Delete { .. } | Action::Replace { .. } => course.deferred.add(&action).map_err(Stop::Spill)?,
-                Action::Skip { key, why } => course.ledger.skip(key, why),
+                Action::Delete { .. } | Action::Replace { .. } => {
+                    course.deferred.add(&action).await.map_err(Stop::Spill)?;
+                }
+                Action::Skip { key, why } => {
+                    course.ledger.skip(key, why);
+                    course.ledger.report.relieve().await;
+                }
                 Action::Copy { .. } => {
                     course.doubt.look_before(&self.run, action.key()).await;
                     if let Some(copy) = Copy::of(&self.run, action) {
@@ -306,7 +312,8 @@ impl Executor {
     async fn count_rest(&self, mut actions: impl Stream<Item = Result<Action, Stop>> + Unpin, course: &mut Course<'_>) {
         let patience = match course.ledger.report.stopped {
             Some(Stop::Fatal(_)) => COUNTING,
-            Some(Stop::Cancelled) => Duration::ZERO,
+            Some(Stop::Cancelled) if course.deferred.gathering == Gathering::Needed => Duration::ZERO,
+            Some(Stop::Cancelled) => COUNTING,
             Some(Stop::Listing { .. } | Stop::Refused(_) | Stop::Spill(_)) | None => return,
         };
         let counting = async {
@@ -367,11 +374,12 @@ impl Executor {
 }
 
 impl Deferred {
-    fn add(&mut self, action: &Action) -> Result<(), SpillError> {
+    async fn add(&mut self, action: &Action) -> Result<(), SpillError> {
         match self.gathering {
-            Gathering::Needed => self.plan.push(action),
-            Gathering::Complete => Ok(()),
+            Gathering::Needed => self.plan.push(action)?,
+            Gathering::Complete => return Ok(()),
         }
+        self.plan.relieve().await
     }
 }
 

@@ -93,6 +93,7 @@
 //! * Memory is bounded, however large the trees and the differences are: plans and reports spill to temporary files.
 
 mod action;
+mod blocking;
 mod checksum;
 mod compare;
 #[cfg(feature = "conformance")]
@@ -122,6 +123,7 @@ mod text;
 mod tree;
 
 pub use action::{Action, Archived, SkipEffect, SkipReason};
+pub use blocking::{hash_chunk, run_blocking};
 pub use checksum::Checksummer;
 pub use compare::Compare;
 pub use diff::{Diff, ListingFailed, Merge};
@@ -133,6 +135,7 @@ pub use evidence::{Change, Proof};
 pub use execute::Executor;
 pub use explain::{Explanation, Outcome};
 pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule};
+pub use hash::hash_body;
 pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{
     Key, MOVED_DIGITS, MOVED_PREFIX, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_moved_name, is_partial_name,

@@ -184,6 +184,12 @@ impl FailureKind {
 }
 
 impl Report {
+    /// Writes the rows of a long report to temporary files before they have to be written on a thread of the runtime.
+    pub(crate) async fn relieve(&mut self) {
+        self.skipped.relieve().await;
+        self.failed.relieve().await;
+    }
+
     /// Returns true if every action that was due was completed. Entries that are skipped by policy do not count.
     pub fn is_clean(&self) -> bool {
         self.stopped.is_none() && self.failed.is_empty() && !self.skipped.any(|why| !why.is_policy())

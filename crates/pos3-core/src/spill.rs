@@ -5,6 +5,7 @@
 
 mod scratch;
 mod sorter;
+mod streamed;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,10 +14,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::blocking::run_blocking;
+
 pub(crate) use scratch::Scratch;
 use scratch::Span;
 pub use scratch::SpillError;
 pub use sorter::{Sorted, Sorter};
+pub(crate) use streamed::{BATCH, streamed};
 
 /// The encoded bytes that one sequence holds in memory by default.
 pub(crate) const HELD: usize = 2 << 20;
@@ -103,17 +107,42 @@ impl<T: Serialize + DeserializeOwned> Spill<T> {
         self.write_out()
     }
 
-    /// Writes all full pages that are still in memory. They follow the pages in the file, because each call writes all
-    /// of them.
+    /// Writes records to the file before [`push`](Self::push) has to. Asynchronous code calls it after each `push`, so that
+    /// no file is written on a thread of its runtime.
+    pub(crate) async fn relieve(&mut self) -> Result<(), SpillError> {
+        if self.held <= self.limit / 2 {
+            return Ok(());
+        }
+        let (scratch, pages) = (self.scratch.clone(), self.held_pages());
+        let spans = run_blocking(move || append(&scratch, &pages)).await?;
+        self.note_written(&spans);
+        Ok(())
+    }
+
+    /// Writes all full pages that are still in memory.
     fn write_out(&mut self) -> Result<(), SpillError> {
-        let first = self.pages.iter().rposition(|page| matches!(page.place, Place::File(_))).map_or(0, |last| last + 1);
-        for page in &mut self.pages[first..] {
-            if let Place::Memory(bytes) = &page.place {
-                page.place = Place::File(self.scratch.append(bytes)?);
-            }
+        let spans = append(&self.scratch, &self.held_pages())?;
+        self.note_written(&spans);
+        Ok(())
+    }
+
+    /// Returns the full pages in memory. They follow the pages in the file, because each write writes all of them.
+    fn held_pages(&self) -> Vec<Arc<[u8]>> {
+        let held = self.pages.iter().rev().map_while(|page| match &page.place {
+            Place::Memory(bytes) => Some(bytes.clone()),
+            Place::File(_) => None,
+        });
+        let mut pages: Vec<_> = held.collect();
+        pages.reverse();
+        pages
+    }
+
+    fn note_written(&mut self, spans: &[Span]) {
+        let first = self.pages.len() - spans.len();
+        for (page, span) in self.pages[first..].iter_mut().zip(spans) {
+            page.place = Place::File(*span);
         }
         self.held = 0;
-        Ok(())
     }
 
     /// Returns the number of records.
@@ -156,6 +185,10 @@ impl<T: Serialize + DeserializeOwned> IntoIterator for Spill<T> {
             of: self,
         }
     }
+}
+
+fn append(scratch: &Scratch, pages: &[Arc<[u8]>]) -> Result<Vec<Span>, SpillError> {
+    pages.iter().map(|bytes| scratch.append(bytes)).collect()
 }
 
 fn decode<T: DeserializeOwned>(mut bytes: &[u8], records: usize) -> Result<Vec<T>, SpillError> {
@@ -266,6 +299,8 @@ impl<T> fmt::Debug for Iter<T> {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
+
     use super::*;
 
     fn filled(limit: usize, records: u64) -> Spill<(u64, String)> {
@@ -309,6 +344,23 @@ mod tests {
         let numbers = |spill: &Spill<(u64, String)>| -> Vec<u64> { spill.iter().map(|item| item.unwrap().0).collect() };
         assert_eq!(numbers(&one), (0..2000).collect::<Vec<_>>());
         assert_eq!(numbers(&other), (0..1000).chain(6000..7000).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_sequence_that_is_relieved_never_writes_when_a_record_is_added() {
+        let in_memory = |spill: &Spill<(u64, String)>| spill.held_pages().len();
+        let mut spill = Spill::with_limit(100_000);
+        for number in 0..20_000 {
+            let before = in_memory(&spill);
+            spill.push(&record(number)).unwrap();
+            assert!(in_memory(&spill) >= before, "push wrote to the file");
+            spill.relieve().await.unwrap();
+        }
+        assert!(in_memory(&spill) < spill.pages.len() / 2, "most records are in the file");
+        let expected: Vec<_> = (0..20_000).map(record).collect();
+        assert_eq!(spill.iter().collect::<Result<Vec<_>, _>>().unwrap(), expected);
+        let streamed: Vec<_> = streamed(spill.iter()).collect().await;
+        assert_eq!(streamed.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), expected);
     }
 
     #[test]

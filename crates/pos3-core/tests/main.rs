@@ -7,6 +7,7 @@ mod contract;
 mod filter;
 mod gitignore;
 mod model;
+mod responsive;
 mod same_place;
 mod semantics;
 mod truth;

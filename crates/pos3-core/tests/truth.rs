@@ -14,7 +14,7 @@ use pos3_core::{
 type Interference = Box<dyn Fn(&MemoryStore, u64) -> Option<(&'static str, &'static str)> + Send + Sync>;
 
 /// A store in memory that says of itself what a test wants, and in which others write at the wrong moment.
-struct Told {
+pub(crate) struct Told {
     inner: MemoryStore,
     capabilities: Capabilities,
     digests: bool,
@@ -30,13 +30,13 @@ impl Told {
     }
 
     /// Like a disk: names are paths, reading is cheap, and nothing is hashed in a listing.
-    fn disk() -> Self {
+    pub(crate) fn disk() -> Self {
         let capabilities = MemoryStore::new().capabilities().with_namespace(Namespace::Hierarchical);
         Self { digests: false, ..Self::new(capabilities) }
     }
 
     /// Like a bucket: reading costs requests, times are its own.
-    fn bucket() -> Self {
+    pub(crate) fn bucket() -> Self {
         Self::new(MemoryStore::new().capabilities().with_reads(Reads::Remote).with_keeps_modified(false))
     }
 

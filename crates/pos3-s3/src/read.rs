@@ -19,6 +19,7 @@ use http::{HeaderMap, StatusCode};
 use object_store::client::{HttpError, HttpResponse};
 use pos3_core::{
     ByteStream, Digest, Download, Entry, ErrorKind, Fingerprint, GetOptions, Key, Operation, Result, StoreError,
+    hash_chunk,
 };
 
 use crate::archive;
@@ -239,7 +240,7 @@ impl Reading {
     async fn chunk(&mut self, opened: &mut Opened) -> Result<Option<Bytes>, Failure> {
         while !opened.range.is_empty() {
             let failure = match opened.next().await {
-                Ok(Some(chunk)) => match self.compared(&chunk, opened) {
+                Ok(Some(chunk)) => match self.compared(&chunk, opened.range.is_empty()).await {
                     Ok(()) => {
                         self.progress += chunk.len() as u64;
                         if self.progress >= PROGRESS {
@@ -271,10 +272,10 @@ impl Reading {
     }
 
     /// Compares the object with its checksum after its last bytes have arrived.
-    fn compared(&mut self, chunk: &Bytes, opened: &Opened) -> Result<(), Failure> {
-        let Some(proof) = &mut self.proof else { return Ok(()) };
-        proof.update(chunk);
-        if !opened.range.is_empty() || proof.holds() {
+    async fn compared(&mut self, chunk: &Bytes, is_last: bool) -> Result<(), Failure> {
+        let Some(proof) = self.proof.take() else { return Ok(()) };
+        let proof = self.proof.insert(hash_chunk(proof, chunk.clone(), Proof::update).await);
+        if !is_last || proof.holds() {
             return Ok(());
         }
         let is_received_again =

@@ -40,6 +40,7 @@ use std::sync::{Arc, PoisonError};
 
 use futures::future::join_all;
 use futures::{FutureExt, TryStreamExt};
+use pos3_core::run_blocking;
 
 use crate::location::Location;
 use crate::ls::{Depth, Listed, ls};
@@ -96,8 +97,7 @@ impl Session {
             return if PathKind::at(&path).is_ok() { Ok(path) } else { Err(SessionError::NoLocalPath(path)) };
         }
         let local = options.local.clone();
-        let new = self.inner.registration(location.clone(), local.as_deref(), Kind::Download(options))?;
-        let registration = self.inner.enter(new)?;
+        let registration = self.enter(location.clone(), local, Kind::Download(options)).await?;
         let path = self.downloading(&registration).await.inspect_err(|_| self.inner.forget(&registration))?;
         if names_prefix(&location) && path.is_file() {
             // The path already has the object `x`, so there is no room for the files below `x/`.
@@ -118,11 +118,11 @@ impl Session {
         self.check_open()?;
         let location = self.inner.locate(remote, options.profile.as_deref())?;
         if let Location::Local(path) = &location {
-            return place::prepare(absolute(path)?, options.shape);
+            let (path, shape) = (path.clone(), options.shape);
+            return run_blocking(move || place::prepare(absolute(&path)?, shape)).await;
         }
         check_output(&options, &location)?;
-        let new = self.inner.registration(location, options.local.clone().as_deref(), Kind::Upload(options))?;
-        let registration = self.inner.enter(new)?;
+        let registration = self.enter(location, options.local.clone(), Kind::Upload(options)).await?;
         self.begin(&registration).await
     }
 
@@ -136,12 +136,12 @@ impl Session {
         self.check_open()?;
         let location = self.inner.locate(remote, options.upload.profile.as_deref())?;
         if let Location::Local(path) = &location {
-            return place::prepare(absolute(path)?, options.upload.shape);
+            let (path, shape) = (path.clone(), options.upload.shape);
+            return run_blocking(move || place::prepare(absolute(&path)?, shape)).await;
         }
         check_output(&options.upload, &location)?;
         let local = options.upload.local.clone();
-        let new = self.inner.registration(location, local.as_deref(), Kind::Sync(options))?;
-        let registration = self.inner.enter(new)?;
+        let registration = self.enter(location, local, Kind::Sync(options)).await?;
         if let Err(error) = self.downloading(&registration).await {
             self.inner.forget(&registration);
             return Err(error);
@@ -329,6 +329,17 @@ impl Session {
         }
     }
 
+    /// Enters the registration of a call. This resolves paths and reads profiles, so it may block.
+    async fn enter(
+        &self,
+        location: Location,
+        local: Option<PathBuf>,
+        kind: Kind,
+    ) -> Result<Arc<Registration>, SessionError> {
+        let inner = self.inner.clone();
+        run_blocking(move || inner.enter(inner.registration(location, local.as_deref(), kind)?)).await
+    }
+
     /// Starts the download of a registration, or returns the one that is running or has ended.
     fn downloading(&self, registration: &Arc<Registration>) -> Downloading {
         let mut downloading = registration.downloading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -340,12 +351,11 @@ impl Session {
     async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
         let ready = async {
             self.inner.warn_of_link(registration)?;
-            let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
-            if let Ok(kind) = PathKind::at(&path) {
-                registration.begun_as.get_or_init(|| kind);
-            }
+            let preparing = registration.clone();
+            let path = run_blocking(move || prepare(&preparing)).await?;
             transfer::take_evidence(&self.inner, registration).await?;
-            unsaved::mark(&self.inner, registration).await;
+            let (inner, marked) = (self.inner.clone(), registration.clone());
+            run_blocking(move || unsaved::mark(&inner, &marked)).await;
             Ok(path)
         };
         let path = ready.await.inspect_err(|_not_begun: &SessionError| self.inner.forget(registration))?;
@@ -367,6 +377,15 @@ impl Session {
     fn check_open(&self) -> Result<(), SessionError> {
         if self.inner.course.is_closed() { Err(SessionError::Closed) } else { Ok(()) }
     }
+}
+
+/// Prepares the local path of an output and records whether it is a file or a directory.
+fn prepare(registration: &Registration) -> Result<PathBuf, SessionError> {
+    let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
+    if let Ok(kind) = PathKind::at(&path) {
+        registration.begun_as.get_or_init(|| kind);
+    }
+    Ok(path)
 }
 
 fn check_output(options: &UploadOptions, location: &Location) -> Result<(), SessionError> {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::TryStreamExt;
-use pos3_core::{Journal, Key, Manifest, ManifestError, RowChange, Side};
+use pos3_core::{Journal, Key, Manifest, ManifestError, RowChange, Side, run_blocking};
 use tokio::task::JoinError;
 
 use crate::error::{Error, StateError};
@@ -111,7 +111,8 @@ impl State {
 
     async fn of_pair(directory: &StateDirectory, pair: Pair, wait: Wait) -> Result<Self, StateError> {
         let path = directory.database(&pair);
-        let opened = directory.open()?;
+        let made = directory.clone();
+        let opened = run_blocking(move || made.open()).await?;
         let lock = Lock::take(&opened, &directory.lock(&pair), &path, wait).await?;
         let opening = {
             let (pair, path) = (pair.clone(), path.clone());

@@ -9,7 +9,7 @@ use crate::digest::{Agreement, Digester};
 use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, StoreError};
 use crate::evidence::Proof;
-use crate::hash::{Own, Read, md5, read, sum};
+use crate::hash::{Own, Read, hash_body, md5, read, sum};
 use crate::side::Side;
 use crate::store::{ByteStream, Content, Result};
 use crate::tree::Tree;
@@ -156,13 +156,11 @@ fn by_agreement(agreement: Agreement) -> Sameness {
 /// it, the digest cannot be compared.
 async fn by_parts(local: Content, remote: &Content, known: Digest) -> Result<Sameness> {
     let part_size = remote.part_size().await.ok().flatten();
-    let Some(mut digester) = part_size.and_then(|part_size| Digester::of_parts(known, part_size)) else {
+    let Some(digester) = part_size.and_then(|part_size| Digester::of_parts(known, part_size)) else {
         return Ok(Sameness::Unknown);
     };
-    let mut body = local.read(0..local.size()).await?;
-    while let Some(chunk) = body.try_next().await? {
-        digester.update(&chunk);
-    }
+    let body = local.read(0..local.size()).await?;
+    let digester = hash_body(body, digester, Digester::update).await?;
     Ok(by_agreement(digester.finish()))
 }
 

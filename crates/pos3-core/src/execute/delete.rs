@@ -1,5 +1,7 @@
 //! Executes the deletes of a plan, in batches, after everything else has succeeded.
 
+use std::pin::pin;
+
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
 
@@ -14,6 +16,7 @@ use crate::options::Preconditions;
 use crate::plan::{Permit, Plan};
 use crate::report::{FailedAction, FailureKind, Stop};
 use crate::side::Side;
+use crate::spill::streamed;
 use crate::store::{DeleteKey, Namespace, Result, Slot};
 
 /// Whether everything was done, or something failed or was withheld.
@@ -40,14 +43,14 @@ pub(super) async fn run(
     let size = run.target.store().capabilities().delete_batch.max(1);
     let (failed, withheld) = (ledger.report.failed.len(), ledger.report.withheld);
     let mut left = plan.counts().deletes;
-    let mut deletes = plan.deletes().iter().rev();
+    let mut deletes = pin!(streamed(plan.deletes().iter().rev()).chunks(size));
     let mut unread = None;
     let mut in_flight = FuturesUnordered::new();
     let (mut width, widest) = (1, widest(run));
     loop {
         while in_flight.len() < width && !signals.say_stop() && ledger.fatal.is_none() && unread.is_none() {
-            match deletes.by_ref().take(size).collect::<std::result::Result<Vec<_>, _>>() {
-                Ok(batch) if batch.is_empty() => break,
+            let Some(batch) = deletes.next().await else { break };
+            match batch.into_iter().collect::<std::result::Result<Vec<_>, _>>() {
                 Ok(batch) => {
                     left -= batch.iter().filter(|entry| entry.has_content()).count() as u64;
                     in_flight.push(send(run, signals, batch));

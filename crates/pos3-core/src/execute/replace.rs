@@ -3,8 +3,12 @@
 //! The new content is stored first, under a temporary name beside the entry that it replaces. If that fails, nothing is
 //! deleted. If the process dies in between, the old content, the new content or both exist.
 
+use std::future::ready;
+use std::pin::pin;
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures::{Stream, StreamExt};
 
 use super::copy::Copy;
 use super::delete::Outcome;
@@ -14,7 +18,7 @@ use crate::error::{ErrorKind, Operation};
 use crate::key::{Key, STAGED_PREFIX};
 use crate::plan::Plan;
 use crate::report::{FailedAction, FailureKind, Stop};
-use crate::spill::SpillError;
+use crate::spill::{SpillError, streamed};
 use crate::store::DeleteKey;
 
 /// The names for the content that one run stages. All of them are [staged](Key::is_staged).
@@ -47,15 +51,16 @@ struct Replacement {
 }
 
 impl Executor {
-    fn replacements(&self, plan: &Plan) -> impl Iterator<Item = Result<Replacement, SpillError>> {
+    fn replacements(&self, plan: &Plan) -> impl Stream<Item = Result<Replacement, SpillError>> + use<> {
         let run = self.run.clone();
-        plan.replacements().iter().enumerate().filter_map(move |(number, action)| match action {
+        let replacements = plan.replacements().iter().enumerate().filter_map(move |(number, action)| match action {
             Ok(action) => {
                 let (staged, obstacle) = (run.staged.of(number, &action), action.obstacle().cloned());
                 Copy::of(&run, action).map(|copy| Ok(Replacement { copy, staged, obstacle }))
             }
             Err(error) => Some(Err(error)),
-        })
+        });
+        streamed(replacements)
     }
 
     /// Stores the content of all replacements, each under its temporary name. If one of them cannot be stored for any
@@ -63,7 +68,8 @@ impl Executor {
     pub(super) async fn stage(&self, plan: &Plan, course: &mut Course<'_>) {
         let mut begun_staging = 0;
         let before = (course.ledger.report.failed.len(), course.ledger.report.skipped.len());
-        for replacement in self.replacements(plan) {
+        let mut replacements = pin!(self.replacements(plan));
+        while let Some(replacement) = replacements.next().await {
             let begun = match replacement {
                 Ok(Replacement { copy, staged: Some(name), .. }) => {
                     begun_staging += 1;
@@ -118,7 +124,8 @@ impl Executor {
     /// taken a path, this is not possible for all of it. Returns whether it was.
     pub(super) async fn place(&self, plan: &Plan, deleted: Outcome, course: &mut Course<'_>) -> Outcome {
         let mut placed = deleted;
-        for replacement in self.replacements(plan) {
+        let mut replacements = pin!(self.replacements(plan));
+        while let Some(replacement) = replacements.next().await {
             let Replacement { copy, staged, obstacle } = match replacement {
                 Ok(replacement) => replacement,
                 Err(error) => {
@@ -153,14 +160,11 @@ impl Executor {
     /// Removes the staged content that did not get its final name. The source still has it.
     pub(super) async fn unstage(&self, plan: &Plan) {
         let tree = &self.run.target;
-        let staged = self.replacements(plan).filter_map(|replacement| replacement.ok()?.staged);
-        let mut staged = staged.map(|name| DeleteKey::new(tree.key(&name)));
         let size = tree.store().capabilities().delete_batch.max(1);
-        loop {
-            let batch: Vec<_> = staged.by_ref().take(size).collect();
-            if batch.is_empty() {
-                return;
-            }
+        let staged =
+            self.replacements(plan).filter_map(|replacement| ready(replacement.ok().and_then(|one| one.staged)));
+        let mut batches = pin!(staged.map(|name| DeleteKey::new(tree.key(&name))).chunks(size));
+        while let Some(batch) = batches.next().await {
             // If this fails, the next run with deletes removes it.
             let _ignored = tree.store().delete(&batch).await;
         }

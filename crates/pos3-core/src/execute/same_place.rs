@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use futures::future::{join, join_all};
 
 use super::Run;
+use crate::blocking::run_blocking;
 use crate::entry::{Entry, Kind};
 use crate::error::ErrorKind;
 use crate::key::Key;
@@ -107,7 +108,9 @@ impl Doubt {
             return Ok(());
         }
         let is_file = |entry: &Result<Entry, SpillError>| !entry.as_ref().is_ok_and(|entry| entry.kind != Kind::File);
-        let Some(entry) = plan.deletes().iter().find(is_file).transpose().map_err(Stop::Spill)? else { return Ok(()) };
+        let mut deletes = plan.deletes().iter();
+        let found = run_blocking(move || deletes.find(is_file)).await.transpose().map_err(Stop::Spill)?;
+        let Some(entry) = found else { return Ok(()) };
         match run.source.store().head(&run.target.key(&entry.key)).await {
             Ok(found) if is_same(&found, &entry) => Err(Stop::Refused(Refusal::SamePlace { key: entry.key.clone() })),
             _ => Ok(()),

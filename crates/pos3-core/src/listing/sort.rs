@@ -4,12 +4,14 @@
 
 use std::cmp::Ordering;
 
+use futures::stream::TryChunksError;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use crate::blocking::run_blocking;
 use crate::entry::Entry;
 use crate::error::{ErrorKind, Operation, StoreError};
-use crate::spill::{Sorter, SpillError};
+use crate::spill::{BATCH, Sorter, SpillError, streamed};
 use crate::store::EntryStream;
 
 /// A failure of the temporary files of a sort.
@@ -26,12 +28,16 @@ pub(super) fn sorted(entries: EntryStream) -> EntryStream {
     stream::once(sort(entries, Sorter::new())).try_flatten().boxed()
 }
 
-async fn sort(mut entries: EntryStream, mut sorter: Sorter<ByKey>) -> Result<EntryStream, StoreError> {
-    while let Some(entry) = entries.try_next().await? {
-        sorter.push(ByKey(entry)).map_err(failed)?;
+/// Sorts in batches, on threads that may block: a run of records takes longer to sort than requests can wait.
+async fn sort(entries: EntryStream, mut sorter: Sorter<ByKey>) -> Result<EntryStream, StoreError> {
+    let mut batches = entries.map_ok(ByKey).try_chunks(BATCH);
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|TryChunksError(_, error)| error)?;
+        let push = move || batch.into_iter().try_for_each(|entry| sorter.push(entry)).map(|()| sorter);
+        sorter = run_blocking(push).await.map_err(failed)?;
     }
-    let sorted = sorter.finish().map_err(failed)?;
-    Ok(stream::iter(sorted.iter().map(|entry| entry.map(|ByKey(entry)| entry).map_err(failed))).boxed())
+    let sorted = run_blocking(move || sorter.finish().map(|sorted| sorted.iter())).await.map_err(failed)?;
+    Ok(streamed(sorted.map(|entry| entry.map(|ByKey(entry)| entry).map_err(failed))).boxed())
 }
 
 fn failed(error: SpillError) -> StoreError {

@@ -3,13 +3,15 @@
 //! The usual cause of a mass delete is a source that is empty by mistake: a disk is not mounted, or a prefix has a
 //! typo. A guard refuses the whole plan, so nothing has changed when the user reads the reason.
 
+use futures::{StreamExt, TryStreamExt};
+
 use crate::entry::{Entry, Kind};
 use crate::key::Key;
 use crate::listing::Complete;
 use crate::options::Guards;
 use crate::report::{Refusal, Tally};
 use crate::side::Side;
-use crate::spill::{Spill, SpillError};
+use crate::spill::{Spill, SpillError, streamed};
 
 /// The entries that only the target has, until it is decided whether they may be deleted.
 #[derive(Debug)]
@@ -33,19 +35,20 @@ impl Extra {
         Self { entries: Spill::with_limit(bytes), files: 0, contents: 0 }
     }
 
-    pub(super) fn push(&mut self, entry: &Entry) -> Result<(), SpillError> {
+    pub(super) async fn push(&mut self, entry: &Entry) -> Result<(), SpillError> {
         self.files += u64::from(entry.kind != Kind::Directory);
         self.contents += u64::from(entry.is_file());
-        self.entries.push(entry)
+        self.entries.push(entry)?;
+        self.entries.relieve().await
     }
 
     /// Leaves out the entries that `stays` returns true for, and returns how many files these are.
-    pub(super) fn leave_out(&mut self, memory: usize, stays: impl Fn(&Key) -> bool) -> Result<u64, SpillError> {
+    pub(super) async fn leave_out(&mut self, memory: usize, stays: impl Fn(&Key) -> bool) -> Result<u64, SpillError> {
         let (before, all) = (self.files, std::mem::replace(self, Self::with_memory(memory)));
-        for entry in all.entries {
-            let entry = entry?;
+        let mut entries = streamed(all.entries.into_iter()).boxed();
+        while let Some(entry) = entries.try_next().await? {
             if !stays(&entry.key) {
-                self.push(&entry)?;
+                self.push(&entry).await?;
             }
         }
         Ok(before - self.files)

@@ -10,6 +10,7 @@ mod records;
 
 use std::collections::VecDeque;
 
+use futures::stream::BoxStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Permission;
@@ -35,7 +36,7 @@ use crate::options::{
 };
 use crate::report::{Refusal, Tally};
 use crate::side::Side;
-use crate::spill::{self, Spill, SpillError};
+use crate::spill::{Spill, SpillError};
 use crate::store::Budget;
 use crate::tree::Tree;
 
@@ -109,9 +110,9 @@ enum Last {
     /// They are known, but not returned yet.
     Decided(Deletes),
     /// They are withheld. Each replacement is reported.
-    Withheld(spill::Iter<Action>),
+    Withheld(BoxStream<'static, Result<Action, SpillError>>),
     /// They are being returned.
-    Given(Box<(spill::Iter<Entry>, spill::Iter<Action>)>),
+    Given(BoxStream<'static, Result<Action, SpillError>>),
 }
 
 impl Planner {
@@ -201,7 +202,7 @@ impl Planner {
     pub async fn next(&mut self) -> Result<Option<Action>, PlanError> {
         match self.next_first().await? {
             Some(action) => Ok(Some(action)),
-            None => Ok(self.next_last()?),
+            None => Ok(self.next_last().await?),
         }
     }
 
@@ -220,7 +221,7 @@ impl Planner {
                 },
                 None => {
                     self.withhold();
-                    return Ok(self.next_withheld()?);
+                    return Ok(self.next_withheld().await?);
                 }
             }
         }
@@ -343,7 +344,7 @@ impl Planner {
                 if entry.has_content() {
                     self.watched.note_delete(&entry.key, &mut self.stray);
                 }
-                self.extra.push(&entry)?;
+                self.extra.push(&entry).await?;
             }
             Decision::Extra(entry) => self.tally.extra += u64::from(entry.has_content()),
             Decision::Act(Action::Copy { source, target: None, why: Change::New }) => {

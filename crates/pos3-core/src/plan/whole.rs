@@ -1,10 +1,14 @@
 //! A complete plan, in memory and temporary files.
 
+use std::pin::pin;
+
+use futures::StreamExt;
+
 use super::{PlanError, Planner};
 use crate::action::Action;
 use crate::entry::Entry;
 use crate::report::{Report, Stop, Tally};
-use crate::spill::{HELD, Spill, SpillError};
+use crate::spill::{HELD, Spill, SpillError, streamed};
 
 /// A collected plan. Deletes come after the copies, and replacements come last.
 ///
@@ -84,6 +88,7 @@ impl Plan {
         let mut plan = Self::with_memory(planner.memory());
         while let Some(action) = planner.next_first().await? {
             plan.push(&action)?;
+            plan.relieve().await?;
         }
         plan.tally = planner.tally();
         plan.warnings = planner.warnings().to_vec();
@@ -91,7 +96,11 @@ impl Plan {
             plan.counts.deletes = deletes.files();
             plan.deletes = deletes.into_entries();
             plan.counts.directories = plan.deletes.len() - plan.counts.deletes;
-            replacements.iter().try_for_each(|action| plan.push(&action?))?;
+            let mut replacements = pin!(streamed(replacements.into_iter()));
+            while let Some(action) = replacements.next().await {
+                plan.push(&action?)?;
+                plan.relieve().await?;
+            }
         }
         Ok(plan)
     }
@@ -108,6 +117,13 @@ impl Plan {
             Action::Delete { target } => self.deletes.push(target),
             Action::Replace { .. } => self.replacements.push(action),
         }
+    }
+
+    /// Writes actions to the temporary files before [`push`](Self::push) has to.
+    pub(crate) async fn relieve(&mut self) -> Result<(), SpillError> {
+        self.first.relieve().await?;
+        self.deletes.relieve().await?;
+        self.replacements.relieve().await
     }
 
     /// Returns the actions in the order of execution, except that deletes are executed from the last to the first. If a

@@ -45,6 +45,13 @@ impl Failures {
         }
     }
 
+    /// Writes rows to the temporary file before [`push`](Self::push) has to.
+    pub(super) async fn relieve(&mut self) {
+        if self.lost.is_none() {
+            self.lost = self.rest.relieve().await.err();
+        }
+    }
+
     /// Removes all failures.
     pub fn clear(&mut self) {
         *self = Self::default();

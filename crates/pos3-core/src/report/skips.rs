@@ -31,6 +31,13 @@ impl Skips {
         }
     }
 
+    /// Writes rows to the temporary file before [`push`](Self::push) has to.
+    pub(super) async fn relieve(&mut self) {
+        if self.lost.is_none() {
+            self.lost = self.rows.relieve().await.err();
+        }
+    }
+
     /// Removes all keys.
     pub fn clear(&mut self) {
         *self = Self::default();

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{ByteStream, GetOptions, Opened, Pace, Reads, RemoteStore, RemoteStoreExt, Result};
+use crate::blocking::hash_chunk;
 use crate::digest::{Agreement, Digester};
 use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
@@ -312,13 +313,8 @@ pub async fn collect_exactly(mut body: ByteStream, size: u64) -> Result<Bytes> {
 
 /// Returns the result of a comparison, if there is one to make, with all bytes of a content.
 async fn agreement(digester: Option<Digester>, bytes: &Bytes) -> Agreement {
-    let Some(mut digester) = digester else { return Agreement::Unknown };
-    let bytes = bytes.clone();
-    let hashed = tokio::task::spawn_blocking(move || {
-        digester.update(&bytes);
-        digester.finish()
-    });
-    hashed.await.unwrap_or(Agreement::Unknown)
+    let Some(digester) = digester else { return Agreement::Unknown };
+    hash_chunk(digester, bytes.clone(), Digester::update).await.finish()
 }
 
 /// Returns a time in whole seconds, as HTTP headers have it.

@@ -1,6 +1,7 @@
 //! Which registrations are allowed, which are identical, and which are in conflict.
 
 use std::fs;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use pos3_core::RemoteStore;
@@ -229,4 +230,22 @@ async fn what_an_end_leaves_out_is_named_and_makes_it_incomplete() {
     assert_eq!(named, [("latest", inside), ("more", elsewhere)]);
     assert!(ended.report.as_ref().unwrap().warnings[0].contains("'more' in '"), "{ended:?}");
     ending.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn other_tasks_continue_while_paths_are_prepared_and_marked() {
+    let world = World::with(&[]).await;
+    let session = world.session();
+    let turns = Arc::new(AtomicU64::new(0));
+    let taking = turns.clone();
+    let task = tokio::spawn(async move {
+        loop {
+            taking.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    session.upload("memory://b/out", upload()).await.unwrap();
+    task.abort();
+    // The path is resolved, the directory created, and the mark flushed to the disk.
+    assert!(turns.load(Ordering::Relaxed) >= 3, "{turns:?}");
 }

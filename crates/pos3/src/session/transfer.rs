@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use futures::FutureExt;
 use pos3_core::{
     CancellationToken, Deletable, Deletion, Entry, Event, Incomplete, Key, Observer, OtherShapes, Plan, Report,
-    SkipReason, Stop, SyncOptions, UnmatchedPatterns,
+    SkipReason, Stop, SyncOptions, UnmatchedPatterns, run_blocking,
 };
 
 use super::deletes::{Deletes, Occasion};
@@ -53,7 +53,10 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let local_path = ends.copy.path().to_owned();
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, counting(&registration, Way::Down, inner.observer_of(&registration)));
-    let unsaved = unsaved::below(&inner, &registration, &local_path);
+    let unsaved = {
+        let (inner, registration, local_path) = (inner.clone(), registration.clone(), local_path.clone());
+        run_blocking(move || unsaved::below(&inner, &registration, &local_path)).await
+    };
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
         let rules = Rules::new(&registration);
@@ -70,7 +73,8 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     }
     let has_seen_everything = registration.kind.exclude().is_empty() && report.skipped.is_empty();
     if has_seen_everything && report.is_clean() && report.tally.extra == 0 {
-        unsaved.clear();
+        let unsaved = unsaved.clone();
+        run_blocking(move || unsaved.clear()).await;
     }
     if matches!(registration.kind, Kind::Download(_)) {
         held.warnings.extend(unsaved.warnings().into_iter().map(Warning::from));

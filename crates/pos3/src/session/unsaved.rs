@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use pos3_core::{Event, Key};
+use pos3_core::{Event, Key, run_blocking};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::inner::{Inner, absolute};
@@ -79,7 +79,7 @@ impl Unsaved {
 }
 
 /// Marks the local path of an output, unless this session has done so. If that fails, the session warns and continues.
-pub(super) async fn mark(inner: &Inner, registration: &Registration) {
+pub(super) fn mark(inner: &Inner, registration: &Registration) {
     let local = Location::Local(registration.local.clone());
     let mut mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
     if mark.is_some() || ends_with_the_process(&registration.location, &local).is_some() {
@@ -128,7 +128,7 @@ pub(super) async fn saved(registration: &Registration) {
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(Mark { files, left, locks: _locks }) = mark {
-        left.iter().chain(&files).for_each(|file| directory::remove(file));
+        run_blocking(move || left.iter().chain(&files).for_each(|file| directory::remove(file))).await;
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! They are known only after both listings have completed. No other module yields them.
 
+use futures::{StreamExt, TryStreamExt};
+
 use super::{Last, PlanError, Planner, new};
 use crate::action::{Action, SkipReason};
 use crate::diff::{ListingFailed, Merge};
@@ -13,7 +15,7 @@ use crate::plan::room::Unreplaced;
 use crate::plan::shapes;
 use crate::report::Refusal;
 use crate::side::Side;
-use crate::spill::{Spill, SpillError};
+use crate::spill::{Spill, SpillError, streamed};
 
 impl Planner {
     /// Drops the actions after the copies, because a copy cannot be made.
@@ -23,27 +25,26 @@ impl Planner {
             && let Last::Decided(deletes) = &self.last
         {
             self.tally.withheld += deletes.files() + self.replacing.len();
-            self.last = Last::Withheld(self.replacing.iter());
+            self.last = Last::Withheld(streamed(self.replacing.iter()).boxed());
         }
     }
 
     /// Returns the report of the next replacement that is withheld.
-    pub(super) fn next_withheld(&mut self) -> Result<Option<Action>, SpillError> {
+    pub(super) async fn next_withheld(&mut self) -> Result<Option<Action>, SpillError> {
         let Last::Withheld(replacing) = &mut self.last else { return Ok(None) };
-        Ok(replacing.next().transpose()?.map(Action::into_withheld))
+        Ok(replacing.try_next().await?.map(Action::into_withheld))
     }
 
-    pub(super) fn next_last(&mut self) -> Result<Option<Action>, SpillError> {
+    pub(super) async fn next_last(&mut self) -> Result<Option<Action>, SpillError> {
         if let Last::Decided(_) = self.last
             && let Last::Decided(deletes) = std::mem::replace(&mut self.last, Last::Open)
         {
-            self.last = Last::Given(Box::new((deletes.into_entries().into_iter(), self.replacing.iter())));
+            let deletes = deletes.into_entries().into_iter().map(|target| Ok(Action::Delete { target: target? }));
+            self.last = Last::Given(streamed(deletes.chain(self.replacing.iter())).boxed());
         }
-        let Last::Given(given) = &mut self.last else { return Ok(None) };
-        let (deletes, replacing) = &mut **given;
-        match deletes.next() {
-            Some(target) => Ok(Some(Action::Delete { target: target? })),
-            None => replacing.next().transpose(),
+        match &mut self.last {
+            Last::Given(actions) => actions.try_next().await,
+            Last::Open | Last::Decided(_) | Last::Withheld(_) => Ok(None),
         }
     }
 
@@ -117,8 +118,8 @@ impl Planner {
     pub(super) async fn make_room(&mut self) -> Result<(), PlanError> {
         let wanted = std::mem::replace(&mut self.replacing, Spill::with_limit(self.memory));
         let mut unreplaced = Unreplaced::default();
-        for action in wanted {
-            let action = action?;
+        let mut wanted = streamed(wanted.into_iter()).boxed();
+        while let Some(action) = wanted.try_next().await? {
             let obstacle = action.obstacle().cloned();
             let checked = self.room.check(action, &self.target, &self.filter).await;
             let failed = |error| PlanError::Listing(ListingFailed { side: Side::Target, error });
@@ -127,7 +128,7 @@ impl Planner {
             self.queue(action)?;
         }
         if !unreplaced.is_empty() {
-            self.tally.extra += self.extra.leave_out(self.memory, |key| unreplaced.has(key))?;
+            self.tally.extra += self.extra.leave_out(self.memory, |key| unreplaced.has(key)).await?;
         }
         Ok(())
     }

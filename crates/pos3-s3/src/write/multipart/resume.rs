@@ -10,9 +10,8 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use md5::{Digest as _, Md5};
-use pos3_core::{Checksum, Checksummer, Content, Digest, ErrorKind, Operation, Result, Unfinished};
+use pos3_core::{Checksum, Checksummer, Content, Digest, ErrorKind, Operation, Result, Unfinished, hash_body};
 
 use super::note::{Note, NotedPart, Origin};
 use super::parts::{Part, ranges};
@@ -148,18 +147,19 @@ async fn compared(content: &Content, range: Range<u64>, listed: Listed) -> Resul
     if let (None, None | Some(Digest::Md5OfParts { .. })) = told {
         return Ok(None);
     }
-    let mut body = content.without_meter().read(range).await?;
-    let (mut sum, mut md5) = (Checksummer::crc64_nvme(), Md5::new());
-    while let Some(piece) = body.try_next().await? {
-        sum.update(&piece);
-        if listed.sum.is_none() {
-            md5.update(&piece);
+    let body = content.without_meter().read(range).await?;
+    let hashes = (Checksummer::crc64_nvme(), listed.sum.is_none().then(Md5::new));
+    let hashed = hash_body(body, hashes, |(sum, md5), piece| {
+        sum.update(piece);
+        if let Some(md5) = md5 {
+            md5.update(piece);
         }
-    }
+    });
+    let (sum, md5) = hashed.await?;
     let sum = sum.finish();
     let same = match told {
         (Some(told), _) => told == sum,
-        (None, told) => told == Some(Digest::Md5(md5.finalize().into())),
+        (None, told) => told == md5.map(|md5| Digest::Md5(md5.finalize().into())),
     };
     Ok(if same {
         Some(Part { etag: listed.etag, size, sum: Some(sum), proven: true, contradicted: false })
