@@ -52,11 +52,11 @@ impl Clocks {
     /// Returns how long to wait, as [`until_over`] does, whatever the clock of the file system shows.
     pub(crate) fn until_over(&self, stat: &Stat, (now, at): (SystemTime, Instant)) -> Option<Duration> {
         let by_this_clock = until_over(stat, now);
-        let changed = facts::status_changed(stat)?;
-        if !is_coarse(stat) || now.duration_since(changed).is_ok_and(|age| age >= SKEW) {
+        let Some(changed) = facts::status_changed(stat) else { return by_this_clock };
+        let is_old = now.duration_since(changed).is_ok_and(|age| age >= SKEW);
+        let Some(over) = changed.checked_add(COARSE).filter(|_| is_coarse(stat) && !is_old) else {
             return by_this_clock;
-        }
-        let over = changed.checked_add(COARSE)?;
+        };
         let by_its_own = over.duration_since(self.now(stat, changed, at)).ok().filter(|wait| !wait.is_zero());
         by_this_clock.max(by_its_own)
     }
