@@ -1,4 +1,6 @@
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use crate::program::{Program, expected};
 
@@ -212,7 +214,7 @@ fn a_link_that_leads_nowhere_is_named_once_whatever_the_target_has() {
 
 #[test]
 fn what_a_killed_run_staged_is_not_synced_and_not_backed_up() {
-    let staged = [".pos3-new.1f-18ab.0", "sub/.pos3-new.1f-18ab.1"];
+    let staged = [".pos3-new.1f-18ab4c2d9e0f1234.0", "sub/.pos3-new.1f-18ab4c2d9e0f1234.1"];
     let users = ".pos3-new.txt";
     let program = Program::new().with(&[("from/sub/x", "1"), ("from/.pos3-new.txt", "mine")]);
     for name in staged {
@@ -222,15 +224,27 @@ fn what_a_killed_run_staged_is_not_synced_and_not_backed_up() {
     assert_eq!(up.code, Some(0), "{up:?}");
     assert_eq!(program.files("to"), expected(&[(users, "mine"), ("sub/x", "1")]));
 
-    // Nothing but a run with --delete removes it from a target, and no backup contains it.
-    for name in staged {
-        fs::write(program.path("to").join(name), "staged").unwrap();
-    }
+    // A run that writes to the target removes it, with or without --delete, and no backup contains it.
     fs::write(program.path("to/old"), "precious").unwrap();
-    assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
-    assert!(program.path("to").join(staged[1]).exists());
-    let mirrored = program.run(&["sync", "from", "to", "--delete", "--max-delete", "100%", "--backup-dir", "kept"]);
-    assert_eq!(mirrored.code, Some(0), "{mirrored:?}");
-    assert_eq!(program.files("to"), expected(&[(users, "mine"), ("sub/x", "1")]));
+    for (options, kept) in [
+        (&[][..], &[(users, "mine"), ("old", "precious"), ("sub/x", "1")][..]),
+        (&["--delete", "--max-delete", "100%", "--backup-dir", "kept"], &[(users, "mine"), ("sub/x", "1")]),
+    ] {
+        for name in staged {
+            fs::write(program.path("to").join(name), "staged").unwrap();
+        }
+        assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
+        assert!(program.path("to").join(staged[1]).exists(), "reading changes nothing");
+        assert!(!program.run(&["ls", "to/"]).out.contains(staged[0]), "it is not a file of the user");
+        // It could have been written a moment ago.
+        thread::sleep(Duration::from_millis(1100));
+        let new = format!("new{}", options.len());
+        fs::write(program.path("from").join(&new), "2").unwrap();
+        let ended = program.run(&[&["sync", "from", "to"], options].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        fs::remove_file(program.path("from").join(&new)).unwrap();
+        fs::remove_file(program.path("to").join(&new)).unwrap();
+        assert_eq!(program.files("to"), expected(kept), "{options:?}");
+    }
     assert_eq!(program.files("kept"), expected(&[("old", "precious")]));
 }

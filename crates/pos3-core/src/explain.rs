@@ -36,7 +36,7 @@ pub struct Explanation {
     /// The target's entry, if there is one.
     pub target: Option<Entry>,
     /// The row of the key in the manifest. `None` if there is no row, or no manifest.
-    pub remembered: Option<Row>,
+    pub row: Option<Row>,
     /// An entry that the run includes in the directory that the key is, or would be.
     pub inside: Option<Key>,
     /// The action of the sync.
@@ -103,7 +103,7 @@ pub(crate) async fn explain(
         rule: filter.deciding(key.as_str()),
         source: from,
         target: to,
-        remembered: remembered(options.manifest.as_deref(), key).await,
+        row: row_of(options.manifest.as_deref(), key).await,
         inside,
         outcome,
     })
@@ -149,7 +149,7 @@ async fn planned(
 }
 
 /// Returns the row of a key. A manifest that cannot be read is treated as empty.
-async fn remembered(manifest: Option<&dyn Manifest>, key: &Key) -> Option<Row> {
+async fn row_of(manifest: Option<&dyn Manifest>, key: &Key) -> Option<Row> {
     let rows = manifest?.rows();
     let mut from_key = std::pin::pin!(rows.skip_while(|row| {
         let before = row.as_ref().is_ok_and(|row| row.key < *key);

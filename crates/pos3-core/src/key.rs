@@ -20,8 +20,9 @@ pub const RESUMABLE_INFIX: &str = "resume.";
 /// The prefix of the names of files that this project moves away from their own names; see [`is_moved_name`].
 pub const MOVED_PREFIX: &str = ".pos3-moved.";
 
-/// The prefix of the names of new content that waits until its own name is free; see [`is_staged_name`].
-pub(crate) const STAGED_PREFIX: &str = ".pos3-new.";
+/// The prefix of the names of new content that waits until its own name is free; see [`is_staged_name`]. A name that only
+/// starts like this is that of an ordinary file.
+pub const STAGED_PREFIX: &str = ".pos3-new.";
 
 /// The number of hexadecimal digits after [`MOVED_PREFIX`].
 pub const MOVED_DIGITS: usize = 40;
@@ -46,10 +47,10 @@ pub fn is_moved_name(name: &str) -> bool {
     are_digits(digits) && (own.is_empty() || own.strip_prefix('.').is_some_and(|own| !own.is_empty()))
 }
 
-/// Returns true for the name of new content that waits until its own name is free: [`STAGED_PREFIX`], two hexadecimal
-/// numbers with `-` between them, `.`, and a decimal number. The source still has such content, so it is not synced from
-/// a source and not backed up.
-pub(crate) fn is_staged_name(name: &str) -> bool {
+/// Returns true for the name of new content that waits until its own name is free: [`STAGED_PREFIX`], a hexadecimal
+/// number, `-`, sixteen hexadecimal digits, `.`, and a decimal number. The source still has such content, so it is not
+/// synced from a source and not backed up. A later run removes it if its writer was killed.
+pub fn is_staged_name(name: &str) -> bool {
     let parts = || {
         let (process, rest) = name.strip_prefix(STAGED_PREFIX)?.split_once('-')?;
         let (time, number) = rest.split_once('.')?;
@@ -57,6 +58,7 @@ pub(crate) fn is_staged_name(name: &str) -> bool {
     };
     parts().is_some_and(|[process, time, number]| {
         [process, time, number].iter().all(|digits| !digits.is_empty() && are_digits(digits))
+            && time.len() == 16
             && number.bytes().all(|digit| digit.is_ascii_digit())
     })
 }
@@ -215,23 +217,25 @@ mod tests {
 
     #[test]
     fn only_exactly_the_names_that_a_run_gives_to_staged_content_are_reserved_for_it() {
-        for name in [".pos3-new.1f-18ab.0", "a/b/.pos3-new.0-0.12"] {
+        for name in [".pos3-new.1f-18ab4c2d9e0f1234.0", "a/b/.pos3-new.0-0000000000000000.12"] {
             assert!(Key::from(name).is_staged(), "{name}");
             assert_eq!(Key::from(name).check_path(), Ok(()), "it must be possible to write it");
         }
         for name in [
-            ".pos3-new.1f-18ab.0/",
-            ".pos3-new.1f-18ab.0/x",
-            "x.pos3-new.1f-18ab.0",
-            ".pos3-new.1f-18ab.0.txt",
-            ".pos3-new.1f-18ab.a",
-            ".pos3-new.1f-18ab.",
-            ".pos3-new.1F-18ab.0",
-            ".pos3-new.-18ab.0",
+            ".pos3-new.1f-18ab4c2d9e0f1234.0/",
+            ".pos3-new.1f-18ab4c2d9e0f1234.0/x",
+            "x.pos3-new.1f-18ab4c2d9e0f1234.0",
+            ".pos3-new.1f-18ab4c2d9e0f1234.0.txt",
+            ".pos3-new.1f-18ab4c2d9e0f1234.a",
+            ".pos3-new.1f-18ab4c2d9e0f1234.",
+            ".pos3-new.1F-18ab4c2d9e0f1234.0",
+            ".pos3-new.-18ab4c2d9e0f1234.0",
             ".pos3-new.1f-.0",
             ".pos3-new.AbC123",
             ".pos3-new.",
-            ".pos3-new.1f.18ab-0",
+            ".pos3-new.1f.18ab4c2d9e0f1234-0",
+            ".pos3-new.1f-18ab.0",
+            ".pos3-new.1f-018ab4c2d9e0f1234.0",
         ] {
             assert!(!Key::from(name).is_staged(), "{name}");
         }

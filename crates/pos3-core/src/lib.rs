@@ -138,7 +138,8 @@ pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterP
 pub use hash::hash_body;
 pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{
-    Key, MOVED_DIGITS, MOVED_PREFIX, PARTIAL_PREFIX, RESUMABLE_INFIX, UnsafeKey, is_moved_name, is_partial_name,
+    Key, MOVED_DIGITS, MOVED_PREFIX, PARTIAL_PREFIX, RESUMABLE_INFIX, STAGED_PREFIX, UnsafeKey, is_moved_name,
+    is_partial_name, is_staged_name,
 };
 pub use listing::{Complete, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};

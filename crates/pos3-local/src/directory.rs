@@ -5,7 +5,7 @@
 
 use std::ffi::CStr;
 
-use pos3_core::{is_moved_name, is_partial_name};
+use pos3_core::{is_moved_name, is_partial_name, is_staged_name};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -20,23 +20,24 @@ pub(crate) fn is_empty(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(empty)
 }
 
-/// Returns the names of the partial files in `directory`, or an empty list if it contains anything else.
+/// Returns the names of the unfinished files in `directory`, or an empty list if it contains anything else.
 pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno> {
     let mut names = Vec::new();
     if is_empty(directory)? {
         rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
         ReadBuffer::default().each(directory, |name, kind| {
-            names.extend(partial(name, kind).map(str::to_owned));
+            names.extend(unfinished(name, kind).map(str::to_owned));
             Step::Continue
         })?;
     }
     Ok(names)
 }
 
-/// Returns the name if it is that of an unfinished file of pos3. The file system may not report the type of the file.
-pub(crate) fn partial(name: &CStr, kind: FileType) -> Option<&str> {
+/// Returns the name if it is that of an unfinished file of pos3, or of staged content. The file system may not report the
+/// type of the file.
+pub(crate) fn unfinished(name: &CStr, kind: FileType) -> Option<&str> {
     let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
-    name.to_str().ok().filter(|name| is_file && is_partial_name(name))
+    name.to_str().ok().filter(|name| is_file && (is_partial_name(name) || is_staged_name(name)))
 }
 
 /// Returns the name if it is that of a file that pos3 moved away. The file system may not report the type of the file.
@@ -47,7 +48,7 @@ pub(crate) fn moved(name: &CStr, kind: FileType) -> Option<&str> {
 
 /// Returns true for the name of an entry, and false for an unfinished file of pos3.
 pub(crate) fn is_listed(name: &CStr, kind: FileType) -> bool {
-    !matches!(name.to_bytes(), b"." | b"..") && partial(name, kind).is_none()
+    !matches!(name.to_bytes(), b"." | b"..") && unfinished(name, kind).is_none()
 }
 
 /// Whether to continue reading.

@@ -2,11 +2,13 @@
 //!
 //! A killed writer leaves an unfinished file. Such files must be distinguished from those of running writers, in this
 //! process or another. Otherwise, they would accumulate, or a file that is being written would be removed. So a writer
-//! locks its file (`flock`). The lock ends with the writer, so a file that can be locked has no writer.
+//! locks its file (`flock`). The lock ends with the writer, so a file that can be locked has no writer. For staged content,
+//! the writer locks the directory.
 
+use std::thread;
 use std::time::{Duration, SystemTime};
 
-use pos3_core::{PARTIAL_PREFIX, RESUMABLE_INFIX};
+use pos3_core::{PARTIAL_PREFIX, RESUMABLE_INFIX, is_staged_name};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -22,7 +24,11 @@ const RESUMABLE_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// If the file system does not support locks, a file that has not changed for this long has no writer.
 const UNTOUCHED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The result of an attempt to lock a file.
+/// The number of attempts to lock a directory, and the pause between them.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The result of an attempt to lock a file or a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {
     /// The file is locked until it is closed.
@@ -33,13 +39,40 @@ pub(crate) enum Lock {
     Unknown,
 }
 
-/// Locks an open unfinished file.
+/// Locks an open file or directory.
 pub(crate) fn lock(file: impl AsFd) -> Lock {
     match rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
         Ok(()) => Lock::Held,
         Err(Errno::WOULDBLOCK) => Lock::Taken,
         Err(_) => Lock::Unknown,
     }
+}
+
+/// Locks a directory against writers of staged content. The lock is `Taken` if there is one.
+fn lock_out(directory: BorrowedFd<'_>) -> Result<(OwnedFd, Lock), Errno> {
+    let opened = reopened(directory)?;
+    let lock = lock(&opened);
+    Ok((opened, lock))
+}
+
+/// Locks a directory for a writer of staged content. Others may do so, too. Returns `None` if that is not possible.
+pub(crate) fn lock_for_staged(directory: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let opened = reopened(directory).ok()?;
+    for _ in 0..ATTEMPTS {
+        match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockShared) {
+            // Another process locks the directory only while it removes a leftover.
+            Err(Errno::WOULDBLOCK) => thread::sleep(PAUSE),
+            Ok(()) => return Some(opened),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Opens a directory again, because a lock belongs to an open file.
+fn reopened(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::io::retry_on_intr(|| rustix::fs::openat(directory, ".", flags, Mode::empty()))
 }
 
 /// Returns the name of the unfinished file of `name` that a later put can resume. The name is always the same, so there
@@ -65,6 +98,8 @@ pub(crate) struct Leftover {
     file: OwnedFd,
     stat: Stat,
     lock: Lock,
+    /// The locked directory of staged content.
+    directory: Option<OwnedFd>,
 }
 
 impl Leftover {
@@ -72,7 +107,12 @@ impl Leftover {
     pub(crate) fn take(directory: BorrowedFd<'_>, name: &str) -> Result<Option<Self>, Errno> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::io::retry_on_intr(|| rustix::fs::openat(directory, name, flags, Mode::empty()))?;
-        let lock = lock(&file);
+        let (locked, lock) = if is_staged_name(name) {
+            let (locked, lock) = lock_out(directory)?;
+            (Some(locked), lock)
+        } else {
+            (None, lock(&file))
+        };
         let stat = rustix::fs::fstat(&file)?;
         if lock == Lock::Taken || facts::file_type(&stat) != FileType::RegularFile {
             return Ok(None);
@@ -80,7 +120,7 @@ impl Leftover {
         // Until it was locked, its writer could still complete it. It would then be a finished file with another name.
         let named = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let is_named = facts::identity(&named) == facts::identity(&stat);
-        Ok(is_named.then_some(Self { file, stat, lock }))
+        Ok(is_named.then_some(Self { file, stat, lock, directory: locked }))
     }
 
     /// Returns true if this file, which has `name`, is old enough to be removed automatically.
@@ -88,6 +128,7 @@ impl Leftover {
         let is_resumable = name.strip_prefix(PARTIAL_PREFIX).is_some_and(|rest| rest.starts_with(RESUMABLE_INFIX));
         let (changed, limit) = match (self.lock, is_resumable) {
             (_, true) => (facts::modified(&self.stat), RESUMABLE_FOR),
+            (Lock::Held, false) if self.is_staged() => (facts::status_changed(&self.stat), UNLOCKED),
             // An older version of this program gave a file this name while it replaced it. The time of the last change of
             // any kind includes that of the rename.
             (Lock::Held, false) => (facts::modified(&self.stat).max(facts::status_changed(&self.stat)), UNLOCKED),
@@ -119,8 +160,12 @@ impl Leftover {
         self.file
     }
 
-    /// Returns the time at which the content was last changed.
-    pub(crate) fn modified(&self) -> Option<SystemTime> {
-        facts::modified(&self.stat)
+    /// Returns the time since which nothing has been written. Staged content has the modification time of its source.
+    pub(crate) fn since(&self) -> Option<SystemTime> {
+        if self.is_staged() { facts::status_changed(&self.stat) } else { facts::modified(&self.stat) }
+    }
+
+    fn is_staged(&self) -> bool {
+        self.directory.is_some()
     }
 }

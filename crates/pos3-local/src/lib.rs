@@ -26,6 +26,7 @@ mod path;
 mod read;
 mod rename;
 mod root;
+mod stage;
 mod store;
 mod sweep;
 mod take_out;

@@ -4,6 +4,7 @@
 //! followed. So a link that is changed later cannot redirect a running sync to another directory.
 
 mod seen;
+mod staging;
 
 use std::fs;
 use std::io;
@@ -24,6 +25,9 @@ use crate::path;
 use crate::tick::Clocks;
 
 use seen::Seen;
+use staging::Staging;
+
+pub(crate) use staging::is_staged;
 
 /// Returns a text about an entry that is at `path`, or above it, where a directory is needed, with the remedy. Returns
 /// `None` if there is none.
@@ -52,6 +56,8 @@ pub(crate) struct Root {
     mounts: Mounts,
     /// The clocks of the file systems.
     clocks: Clocks,
+    /// The directories with staged content.
+    staging: Staging,
 }
 
 impl Root {
@@ -71,6 +77,7 @@ impl Root {
             own: OnceLock::new(),
             mounts: Mounts::default(),
             clocks: Clocks::default(),
+            staging: Staging::default(),
         })
     }
 
@@ -99,6 +106,11 @@ impl Root {
     /// Returns what is known of the clocks of the file systems.
     pub(crate) fn clocks(&self) -> &Clocks {
         &self.clocks
+    }
+
+    /// Returns the directories with staged content.
+    pub(crate) fn staging(&self) -> &Staging {
+        &self.staging
     }
 
     /// Makes walks and lookups protect these files.

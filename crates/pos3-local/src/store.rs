@@ -16,7 +16,7 @@ use crate::options::{LocalOptions, Symlinks};
 use crate::own_files::OwnFiles;
 use crate::root::Root;
 use crate::sweep::sweep;
-use crate::{delete, head, list, read, unfinished, write};
+use crate::{delete, head, list, read, stage, unfinished, write};
 
 /// The number of keys that are deleted by one call on one thread.
 const DELETE_BATCH: usize = 1000;
@@ -40,13 +40,15 @@ const DELETE_BATCH: usize = 1000;
 ///
 /// A writer locks its unfinished file (`flock`). [`unfinished`](RemoteStore::unfinished) returns those without a lock,
 /// each under its own path. The first put or delete below a root removes the stale ones that a listing of the same store
-/// has found: those older than a second, or than seven days if they can be resumed.
+/// has found: those older than a second, or than seven days if they can be resumed. Content under a name of
+/// [`is_staged_name`] is treated in the same way; its writer locks the directory until the content is renamed or deleted.
 ///
 /// A file that is replaced or deleted on a condition is first moved to a reserved name ([`is_moved_name`]) and compared.
 /// If the process is killed before that, a later put or delete moves the file back, and a listing has it as protected
 /// ([`Protection::Moved`]).
 ///
 /// [`is_moved_name`]: pos3_core::is_moved_name
+/// [`is_staged_name`]: pos3_core::is_staged_name
 /// [`Protection::Moved`]: pos3_core::Protection::Moved
 ///
 /// If a file has just changed, reading it waits until a further change would show in its times: up to 20 milliseconds,
@@ -150,14 +152,22 @@ impl RemoteStore for LocalStore {
             key: entry.key,
             seen: entry.fingerprint,
         });
-        write::put(self.root(), key.clone(), content, origin, options).await
+        stage::hold(&self.root, key).await;
+        let stored = write::put(self.root(), key.clone(), content, origin, options).await;
+        if stored.is_err() {
+            self.root.staging().release(key);
+        }
+        stored
     }
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let (root, asked) = (self.root(), keys.to_vec());
         sweep(&root);
         match blocking(Operation::Delete, move |waited| Ok(delete::delete(&root, &asked, waited))).await {
-            Ok(answers) => answers,
+            Ok(answers) => {
+                keys.iter().for_each(|asked| self.root.staging().release(&asked.key));
+                answers
+            }
             Err(error) => delete::ended(keys.iter().map(|asked| &asked.key), &error),
         }
     }
@@ -180,7 +190,11 @@ impl RemoteStore for LocalStore {
     }
 
     async fn rename(&self, from: &Key, to: &Key) -> Result<Entry> {
-        write::rename(self.root(), from.clone(), to.clone()).await
+        let renamed = write::rename(self.root(), from.clone(), to.clone()).await;
+        if renamed.is_ok() {
+            self.root.staging().release(from);
+        }
+        renamed
     }
 }
 

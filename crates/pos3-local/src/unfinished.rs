@@ -1,12 +1,12 @@
 //! Lists and removes unfinished puts.
 
-use pos3_core::{ErrorKind, Key, Operation, Result, StoreError, Unfinished, is_partial_name};
+use pos3_core::{ErrorKind, Key, Operation, Result, StoreError, Unfinished, is_partial_name, is_staged_name};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::blocking::Waited;
-use crate::directory::{ReadBuffer, Step, partial};
+use crate::directory::{self, ReadBuffer, Step};
 use crate::error::{failed, unfit};
 use crate::leftover::Leftover;
 use crate::options::Symlinks;
@@ -33,7 +33,7 @@ pub(crate) fn unfinished(root: &Root, prefix: &str, waited: &Waited) -> Result<V
         let _ = buffer.each(directory.as_fd(), |name, kind| {
             match name.to_str() {
                 Ok("." | "..") | Err(_) => {}
-                Ok(text) if partial(name, kind).is_some() => names.push(text.to_owned()),
+                Ok(text) if directory::unfinished(name, kind).is_some() => names.push(text.to_owned()),
                 Ok(name) if matches!(kind, FileType::Directory | FileType::Unknown) => {
                     pending.push(format!("{base}{name}/"));
                 }
@@ -52,7 +52,7 @@ pub(crate) fn unfinished(root: &Root, prefix: &str, waited: &Waited) -> Result<V
 fn nobodys(directory: BorrowedFd<'_>, base: &str, name: String) -> Option<(Key, Unfinished)> {
     let leftover = Leftover::take(directory, &name).ok()??;
     let key = Key::from(format!("{base}{name}"));
-    Some((key, Unfinished { id: name, since: leftover.modified(), state: Vec::new() }))
+    Some((key, Unfinished { id: name, since: leftover.since(), state: Vec::new() }))
 }
 
 /// Removes unfinished files, unless they have a writer. Each is named by its ID and lies beside or at its key.
@@ -65,7 +65,7 @@ fn abandon_one(root: &Root, key: &Key, name: &str) -> Result<()> {
     if !parent.is_empty() {
         Key::from(parent).check_path().map_err(|rule| unfit(Operation::Abort, key, rule))?;
     }
-    if !is_partial_name(name) {
+    if !is_partial_name(name) && !is_staged_name(name) {
         return Err(StoreError::new(ErrorKind::InvalidKey, Operation::Abort)
             .with_key(key)
             .with_message("it is not an unfinished file"));

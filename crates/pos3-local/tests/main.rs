@@ -13,6 +13,7 @@ mod processes;
 mod protected;
 mod reading;
 mod resuming;
+mod staged;
 mod writing;
 
 use std::fs;

@@ -40,6 +40,10 @@ use proof::Proof;
 /// each connection failed after ten bytes.
 const PROGRESS: u64 = 64 << 10;
 
+/// The number of times that a small object is read again because it arrived damaged. The engine does the same for larger
+/// ones, and does not repeat this.
+const DAMAGED: u32 = 2;
+
 impl Bucket {
     /// Returns the entry of an object.
     pub(crate) async fn head(&self, key: &Key) -> Result<Entry> {
@@ -107,6 +111,7 @@ impl Bucket {
             modified: None,
             attempts: self.client.attempts(),
             proof: None,
+            damaged: 0,
             begun: false,
             progress: 0,
         };
@@ -139,6 +144,8 @@ struct Reading {
     attempts: Attempts,
     /// Compares the whole object with its checksum.
     proof: Option<Proof>,
+    /// The number of times that the object arrived damaged.
+    damaged: u32,
     /// Some bytes have been returned to the caller.
     begun: bool,
     /// The number of bytes received since the last failure.
@@ -253,7 +260,8 @@ impl Reading {
                     Err(failure) => {
                         // Nothing has been returned to the caller yet, so the object can be read again from the start.
                         opened.range.start -= chunk.len() as u64;
-                        failure
+                        self.damaged += 1;
+                        if self.damaged > DAMAGED { failure.without_repeats() } else { failure }
                     }
                 },
                 Ok(None) => Failure::Garbled("the content is truncated".to_owned()),

@@ -8,15 +8,11 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use pos3_core::STAGED_PREFIX;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use tempfile::{Builder, NamedTempFile, TempPath};
-
-/// The start of the names of new files before they have their final names. A longer one could exceed the limit of names. A
-/// killed process may leave the earlier file of the user at such a name, so none of them is a name that pos3 removes or
-/// leaves out.
-const STAGED: &str = ".pos3-new.";
 
 /// A regular file as it was at one moment, or the absence of one.
 #[derive(Clone, Debug)]
@@ -90,12 +86,15 @@ impl SeenFile {
 
     /// Creates a new file in the same directory under a temporary name. The process's mask applies to the mode.
     ///
+    /// A killed process may leave the earlier file of the user at such a name. So it is that of an ordinary file, which
+    /// pos3 neither removes nor leaves out.
+    ///
     /// # Errors
     ///
     /// Returns an error if the file cannot be created.
     pub fn stage(&self, mode: u32) -> io::Result<NamedTempFile> {
         let directory = self.path.parent().unwrap_or(Path::new("/"));
-        Builder::new().prefix(STAGED).permissions(Permissions::from_mode(mode)).tempfile_in(directory)
+        Builder::new().prefix(STAGED_PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(directory)
     }
 
     /// Gives the new file the name, if the file there is still as it was seen, or if the name is free. No other process
@@ -386,6 +385,18 @@ mod tests {
             let kept = error.split('\'').nth(1).unwrap();
             assert_eq!(fs::read_to_string(kept).unwrap(), "theirs", "{error}");
             assert_eq!(fs::read_to_string(&path).ok().as_deref(), third);
+        }
+    }
+
+    #[test]
+    fn the_temporary_name_is_none_that_pos3_removes() {
+        let directory = tempfile::tempdir().unwrap();
+        let seen = seen(&directory.path().join("f"));
+        for _ in 0..100 {
+            let new = staged(&seen);
+            let name = new.path().file_name().unwrap().to_str().unwrap();
+            let is_reserved = [pos3_core::is_staged_name, pos3_core::is_partial_name, pos3_core::is_moved_name];
+            assert!(name.starts_with(STAGED_PREFIX) && !is_reserved.iter().any(|is| is(name)), "{name}");
         }
     }
 

@@ -21,8 +21,8 @@ This command lists the unfinished uploads of all programs. If you abort an
 upload that is still running, it fails, so check the list before you use
 --abort. Without --abort, nothing is changed.
 
-For a local directory, the command lists and removes the partial files of runs
-that were killed.";
+For a local directory, the command lists and removes the unfinished files of
+runs that were killed.";
 
 /// The arguments of `pos3-cli cleanup`.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct CleanupArgs {
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
     pub(crate) older_than: Duration,
 
-    /// Abort the listed uploads and remove the listed partial files
+    /// Abort the listed uploads, or remove the listed files
     #[arg(long)]
     pub(crate) abort: bool,
 

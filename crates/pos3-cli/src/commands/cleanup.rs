@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use pos3::{Error, Key, Role, StoreError, Symlinks, Tree, Unfinished};
+use pos3::{Error, Key, Location, Role, StoreError, Symlinks, Tree, Unfinished};
 use serde::Serialize;
 
 use super::registry;
@@ -66,7 +66,8 @@ impl Execute for CleanupArgs {
         for Upload { key, aborted, .. } in &found.old {
             if let Some(Err(error)) = aborted {
                 exit = Exit::Failed;
-                output::error(&format!("cannot abort the upload of '{key}': {}", error.cause()), None);
+                let what = if is_local(self) { "remove the unfinished file" } else { "abort the upload of" };
+                output::error(&format!("cannot {what} '{key}': {}", error.cause()), None);
             }
         }
         if self.json {
@@ -127,19 +128,28 @@ fn words_of_age(age: Duration) -> String {
 }
 
 fn summary(args: &CleanupArgs, found: &Found) -> String {
-    let counted = |count: usize| size::counted(count as u64, "unfinished upload");
-    let mut text = if args.abort {
-        format!("{} aborted", counted(found.aborted()))
-    } else if found.old.is_empty() {
-        format!("no unfinished uploads at '{}'", args.location)
+    let (thing, abort, aborted) = if is_local(args) {
+        ("unfinished file", "remove", "removed")
     } else {
-        format!("{}; abort them with --abort", counted(found.old.len()))
+        ("unfinished upload", "abort", "aborted")
+    };
+    let counted = |count: usize| size::counted(count as u64, thing);
+    let mut text = if args.abort {
+        format!("{} {aborted}", counted(found.aborted()))
+    } else if found.old.is_empty() {
+        format!("no {thing}s at '{}'", args.location)
+    } else {
+        format!("{}; {abort} them with --abort", counted(found.old.len()))
     };
     if found.younger > 0 {
         let younger = size::count(found.younger as u64);
         text.push_str(&format!(", {younger} younger skipped (--older-than 0s includes all)"));
     }
     text
+}
+
+fn is_local(args: &CleanupArgs) -> bool {
+    matches!(args.location, Location::Local(_))
 }
 
 impl Found {

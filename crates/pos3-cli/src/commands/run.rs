@@ -15,7 +15,7 @@ mod report_file;
 mod stage;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -77,7 +77,13 @@ impl Execute for RunArgs {
     }
 
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
-        let report_file = self.json_report.as_deref().map(ReportFile::open).transpose()?;
+        let waits = |path: &Path| {
+            if !self.quiet {
+                note(&format!("waiting for a process that reads the report from '{}'", path.display()));
+            }
+        };
+        let open = |path: &Path| ReportFile::open(path, || waits(path));
+        let report_file = self.json_report.as_deref().map(open).transpose()?;
         match perform(self, invocation).await {
             Ok(account) => account.give(report_file),
             Err(error) => {

@@ -188,3 +188,28 @@ fn an_error_in_the_200_of_a_copy_is_an_error() {
     assert_eq!(cloud.run(&["sync", "s3://data/from", "s3://data/to"]).code, Some(0));
     assert!(cloud.server.object(BUCKET, "to/file").is_some());
 }
+
+#[test]
+fn content_that_arrives_damaged_each_time_is_read_three_times() {
+    for size in [4, 3 << 20] {
+        for has_checksum in [true, false] {
+            for is_same in [true, false] {
+                let cloud = Cloud::new(&[("up/k", &"x".repeat(size))]);
+                match has_checksum {
+                    true => assert_eq!(cloud.run(&["upload", "s3://data/d", "--local", "up"]).code, Some(0)),
+                    false => cloud.server.put(BUCKET, "d/k", "x".repeat(size)),
+                }
+                cloud.server.reset_requests();
+                for nth in 1..30 {
+                    let at = if is_same { 0 } else { nth % 4 };
+                    let fault = Fault::on(Operation::GetObject).nth(nth).answer(Answer::FlipByte { at });
+                    cloud.server.fault(fault);
+                }
+                let ended = cloud.run(&["download", "s3://data/d", "--local", "down"]);
+                let reads = cloud.server.requests().of(Operation::GetObject);
+                assert_eq!((ended.code, reads), (Some(1), 3), "{size} {has_checksum} {is_same} {ended:?}");
+                assert!(!cloud.program.path("down/k").exists());
+            }
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! `run --json-report`: the file contains the report of this run, and pos3 overwrites no data of other writers there.
 
 use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use pos3_tests::server::{Answer, Fault, Operation};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
 use super::Cloud;
@@ -181,4 +184,38 @@ fn a_report_takes_the_next_free_name_or_goes_to_stderr() {
     assert_eq!((&report["state"], &report["exit_code"]), (&json!("ended"), &json!(1)), "{report}");
     assert!(ended.err.contains("cannot write the report to 'd/report': "), "{}", ended.err);
     assert!(ended.err.contains("; the report is on stderr\n"), "{}", ended.err);
+}
+
+#[test]
+fn a_named_pipe_without_a_reader_is_waited_for_and_the_wait_is_reported() {
+    let cloud = Cloud::new(&[]);
+    let pipe = cloud.program.path("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let line = sh(&["--upload", "out=s3://data/out", "--json-report", "pipe"], "echo started");
+    let mut child = start(&cloud, &line);
+    let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert_eq!(err.next().unwrap().unwrap(), "waiting for a process that reads the report from 'pipe'");
+    let report: Value = serde_json::from_reader(fs::File::open(&pipe).unwrap()).unwrap();
+    assert_eq!(report["state"], "ended", "{report}");
+    assert_eq!(io::read_to_string(child.stdout.take().unwrap()).unwrap(), "started\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_pipe_without_a_name_receives_the_report_or_it_goes_to_stderr() {
+    let cloud = Cloud::new(&[]);
+    let line = sh(&["--upload", "out=s3://data/out", "-q", "--json-report", "/dev/fd/1"], "true");
+    let ended = run(&cloud, &line);
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((ended.code, &report["state"]), (Some(0), &json!("ended")), "{report}");
+
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut command = cloud.command(&line);
+    let ended = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    let err = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        ended.status.code() == Some(1) && err.contains("Broken pipe") && err.contains("\"state\":\"ended\""),
+        "{err}"
+    );
 }

@@ -28,7 +28,7 @@ pub(super) struct Names(String);
 impl Default for Names {
     fn default() -> Self {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        Self(format!("{:x}-{time:x}", process::id()))
+        Self(format!("{:x}-{time:016x}", process::id()))
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use crate::directory::{ReadBuffer, Step, is_listed, moved, partial};
+use crate::directory::{ReadBuffer, Step, is_listed, moved, unfinished};
 use crate::error::words;
 use crate::facts;
 use crate::moved;
@@ -56,7 +56,7 @@ impl Names {
         let mut names = Self::default();
         let (mut odd, mut away) = (Vec::new(), Vec::new());
         let last = buffer.each(directory, |name, kind| {
-            if let Some(name) = partial(name, kind) {
+            if let Some(name) = unfinished(name, kind) {
                 names.unfinished.push(name.to_owned());
             } else if let Some(name) = moved(name, kind) {
                 away.push(name.to_owned());

@@ -29,14 +29,26 @@ impl Evidence {
         let mut entries = Entries::open(local, ListOptions::default());
         while let Some((relative, entry)) = entries.next().await? {
             self.here.note(relative.as_str());
-            let file = Entry { key: relative, ..entry };
-            let is_leftover = file.kind == Kind::File && !is_stored(&file);
-            // A file that cannot be read has no digest, and its change is a conflict.
-            let digest = if is_leftover { local.md5(&file).await } else { None };
-            self.at_begin.take(&file, digest, is_leftover);
+            self.take_file(local, Entry { key: relative, ..entry }, &is_stored).await;
         }
         self.hidden.note(local);
         Ok(())
+    }
+
+    /// Records the files of the local directory like [`take_local`](Self::take_local), but not for deletes.
+    pub(super) async fn take_files(&self, local: &Tree, is_stored: impl Fn(&Entry) -> bool) -> Result<(), StoreError> {
+        let mut entries = Entries::open(local, ListOptions::default());
+        while let Some((relative, entry)) = entries.next().await? {
+            self.take_file(local, Entry { key: relative, ..entry }, &is_stored).await;
+        }
+        Ok(())
+    }
+
+    async fn take_file(&self, local: &Tree, file: Entry, is_stored: &impl Fn(&Entry) -> bool) {
+        let is_leftover = file.kind == Kind::File && !is_stored(&file);
+        // A file that cannot be read has no digest, and its change is a conflict.
+        let digest = if is_leftover { local.md5(&file).await } else { None };
+        self.at_begin.take(&file, digest, is_leftover);
     }
 
     /// Returns the files that existed when the session began.

@@ -332,6 +332,33 @@ async fn a_plan_is_what_the_run_does() {
 }
 
 #[tokio::test]
+async fn the_plan_of_an_upload_contains_what_the_upload_does_with_files_from_before_the_session() {
+    let world = World::with(&[("x/changed", "theirs"), ("x/same", "s"), ("one", "theirs")]).await;
+    fs::create_dir(world.path("files")).unwrap();
+    for (name, content) in [("changed", "from an earlier run"), ("same", "s"), ("new", "n")] {
+        write(&world.path("files"), name, content);
+    }
+    let directory = upload().with_local(world.path("files"));
+    let file = upload().with_local(world.path("files/changed"));
+    for (remote, options, copied) in
+        [("memory://b/x", directory, vec!["memory://b/x/new"]), ("memory://b/one", file, vec![])]
+    {
+        let session = world.session();
+        let plan = session.plan_upload(remote, options.clone()).await.unwrap();
+        let planned: Vec<_> = plan.copies().map(|copy| copy.unwrap().1).collect();
+        assert_eq!(planned, copied, "{remote}");
+        assert_eq!(session.status().len(), 0, "{remote}");
+
+        session.upload(remote, options).await.unwrap();
+        let ending = session.close().await;
+        assert!(ending.into_result().is_err(), "{remote}: it is a conflict");
+    }
+    assert_eq!(world.keys().await, ["one", "x/changed", "x/new", "x/same"]);
+    assert_eq!(world.read("x/changed").await, "theirs");
+    assert_eq!(world.read("one").await, "theirs");
+}
+
+#[tokio::test]
 async fn what_a_session_that_is_stopped_did_not_upload_is_named() {
     let world = World::new();
     let session = world.session();

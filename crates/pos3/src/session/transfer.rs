@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use futures::FutureExt;
 use pos3_core::{
     CancellationToken, Deletable, Deletion, Entry, Event, Incomplete, Key, Observer, OtherShapes, Plan, Report,
-    SkipReason, Stop, SyncOptions, UnmatchedPatterns, run_blocking,
+    SkipReason, Stop, SyncOptions, Tree, UnmatchedPatterns, run_blocking,
 };
 
 use super::deletes::{Deletes, Occasion};
@@ -185,10 +185,7 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     let is_directory = registration.local.is_dir();
     // For a single object, there is nothing else to delete.
     let delete = if is_directory { *delete } else { RemoteDelete::Never };
-    let looks_for_theirs = *policy != Policy::SourceWins;
-    // If the work has already begun, the files may be output of the program.
-    let looks_at_files =
-        looks_for_theirs && !registration.begun.load(Ordering::Acquire) && has_files(&registration.local);
+    let looks_at_files = looks_at_files(registration, policy);
     if !looks_at_files && delete == RemoteDelete::Never {
         return Ok(());
     }
@@ -206,6 +203,25 @@ pub(super) async fn take_evidence(inner: &Inner, registration: &Registration) ->
     };
     let failed = |source| Error::Store { location: registration.location.to_string(), source };
     Ok(taken.await.map_err(failed)?)
+}
+
+/// Records the files for a plan of an upload that has not begun, which would record them, too.
+async fn take_files(registration: &Registration, held: &Held, local: &Tree) -> Result<(), SessionError> {
+    let policy = registration.kind.upload().map(|upload| &upload.policy);
+    if !policy.is_some_and(|policy| looks_at_files(registration, policy)) {
+        return Ok(());
+    }
+    held.learn(&registration.memory).await;
+    let is_stored = |file: &Entry| registration.memory.known.has_local(file);
+    let failed = |source| Error::Store { location: registration.local.display().to_string(), source };
+    Ok(registration.evidence.take_files(local, is_stored).await.map_err(failed)?)
+}
+
+/// Returns true if the files that exist now decide which objects may be overwritten. If the work has already begun, they
+/// may be output of the program.
+fn looks_at_files(registration: &Registration, policy: &Policy) -> bool {
+    let looks_for_theirs = *policy != Policy::SourceWins;
+    looks_for_theirs && !registration.begun.load(Ordering::Acquire) && has_files(&registration.local)
 }
 
 /// Reads the rows of earlier sessions.
@@ -233,6 +249,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Some(ends) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
+            take_files(registration, &held, &ends.local).await?;
             let options = observed(upload_options(inner, registration)?, inner.observer_of(registration));
             let deletes = Deletes::new(registration, Occasion::End);
             let options = held.remember_upload(deletes.allow(options, registration), &registration.memory);

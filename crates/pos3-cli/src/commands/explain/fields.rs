@@ -25,7 +25,7 @@ struct ExplanationFields {
     rule: Option<RuleJson>,
     at_source: Option<EntryJson>,
     at_target: Option<EntryJson>,
-    remembered: Option<RememberedJson>,
+    sync_state: Option<RowJson>,
     outcome: &'static str,
     would: String,
     reason: String,
@@ -49,7 +49,7 @@ struct EntryJson {
 }
 
 #[derive(Serialize)]
-struct RememberedJson {
+struct RowJson {
     source_is_as_it_was: bool,
     target_is_as_it_was: bool,
     digest: Option<String>,
@@ -57,17 +57,17 @@ struct RememberedJson {
 
 impl Fields {
     pub(super) fn new(args: &ExplainArgs, explanation: &Explanation, words: &Words) -> Self {
-        let remembered = unchanged_since(explanation).map(|(source, target)| RememberedJson {
+        let sync_state = unchanged_since(explanation).map(|(source, target)| RowJson {
             source_is_as_it_was: source,
             target_is_as_it_was: target,
-            digest: explanation.remembered.as_ref().and_then(|row| row.digest).map(|digest| digest.to_string()),
+            digest: explanation.row.as_ref().and_then(|row| row.digest).map(|digest| digest.to_string()),
         });
         let explanation = ExplanationFields {
             key: explanation.key.clone(),
             rule: explanation.rule.as_ref().map(RuleJson::from),
             at_source: explanation.source.as_ref().map(EntryJson::from),
             at_target: explanation.target.as_ref().map(EntryJson::from),
-            remembered,
+            sync_state,
             outcome: words.outcome,
             would: words.would.clone(),
             reason: words.reason.clone(),

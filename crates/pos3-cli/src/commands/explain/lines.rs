@@ -22,7 +22,7 @@ pub(super) fn write(out: &mut Out<'_>, args: &ExplainArgs, explanation: &Explana
     writeln!(out, "filter      {filter}")?;
     side(out, "source", from, key, source.as_ref())?;
     side(out, "target", to, key, target.as_ref())?;
-    writeln!(out, "sync state  {}", remembered(explanation))?;
+    writeln!(out, "sync state  {}", sync_state(explanation))?;
     writeln!(out, "would       {}", words.would)?;
     writeln!(out, "because     {}", words.reason)
 }
@@ -53,7 +53,7 @@ pub(super) fn time(entry: &Entry) -> Option<String> {
 
 /// Returns whether each side is unchanged since both were last equal; nothing if the sync state has no row.
 pub(super) fn unchanged_since(explanation: &Explanation) -> Option<(bool, bool)> {
-    let row = explanation.remembered.as_ref()?;
+    let row = explanation.row.as_ref()?;
     let is = |entry: &Option<Entry>, then: &Fingerprint| {
         entry.as_ref().is_some_and(|entry| entry.fingerprint.as_ref() == Some(then))
     };
@@ -82,9 +82,9 @@ fn bytes(count: u64) -> String {
     if count < 1024 { size::bytes(count) } else { format!("{} ({count} bytes)", size::bytes(count)) }
 }
 
-fn remembered(explanation: &Explanation) -> &'static str {
+fn sync_state(explanation: &Explanation) -> &'static str {
     match unchanged_since(explanation) {
-        None => "nothing",
+        None => "no row for this path",
         Some((true, true)) => "both sides were equal, and neither changed since",
         Some((false, true)) => "both sides were equal; the source changed since",
         Some((true, false)) => "both sides were equal; the target changed since",

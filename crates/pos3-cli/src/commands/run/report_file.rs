@@ -7,9 +7,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use pos3::{Replaced, SeenFile};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -70,12 +73,18 @@ type WriteReport<'a> = &'a dyn Fn(Option<&CommandError>, &mut Out<'_>) -> io::Re
 impl ReportFile {
     /// Opens the file and replaces its report with that of a run that has not ended. Fails if the file has other
     /// content.
-    pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
+    ///
+    /// If no process reads a pipe yet, this waits for one. `waits` is called before.
+    pub(super) fn open(path: &Path, waits: impl FnOnce()) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let failed = |error: &io::Error| unwritten(&path, error);
-        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            let stream = OpenOptions::new().write(true).open(&path).map_err(|error| failed(&error))?;
-            return Ok(Self { place: Place::Stream(stream), path });
+        match fs::metadata(&path).map(|found| found.file_type()) {
+            Ok(kind) if !kind.is_file() => {
+                let opened = if kind.is_fifo() { open_pipe(&path, waits) } else { open_to_write(&path) };
+                let stream = opened.map_err(|error| failed(&error))?;
+                return Ok(Self { place: Place::Stream(stream), path });
+            }
+            _ => {}
         }
         let (seen, is_replaceable) = SeenFile::look(&path, is_empty_or_report).map_err(|error| failed(&error))?;
         if is_replaceable == Some(false) {
@@ -117,6 +126,27 @@ impl ReportFile {
             Ok(Some(changed)) => Err(write_beside(&self.path, &changed, write)),
             Err(error) => Err(write_to_stderr(&unwritten(&self.path, &error), write)),
         }
+    }
+}
+
+fn open_to_write(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(path)
+}
+
+/// Opens a pipe. The system would wait silently until a process reads a named pipe, so this first tries not to wait. A
+/// pipe without a name, such as that of `>(jq)`, is opened at once.
+fn open_pipe(path: &Path, waits: impl FnOnce()) -> io::Result<File> {
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    match OpenOptions::new().write(true).custom_flags(at_once).open(path) {
+        Ok(pipe) => {
+            fcntl_setfl(&pipe, fcntl_getfl(&pipe)? - OFlags::NONBLOCK)?;
+            Ok(pipe)
+        }
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+            waits();
+            open_to_write(path)
+        }
+        Err(error) => Err(error),
     }
 }
 
