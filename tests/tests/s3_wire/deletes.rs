@@ -167,3 +167,47 @@ async fn a_404_to_a_single_delete_is_a_success_only_if_the_object_is_gone() {
         }
     }
 }
+
+/// Returns the document in which the server reports this error for both keys of [`keys`].
+fn refused_keys(code: &str) -> &'static str {
+    let refused = |key: Key| format!("<Error><Key>{key}</Key><Code>{code}</Code><Message>no</Message></Error>");
+    let errors: String = keys(2).into_iter().map(refused).collect();
+    Box::leak(format!("<DeleteResult>{errors}</DeleteResult>").into_boxed_str())
+}
+
+#[tokio::test]
+async fn a_key_that_a_batch_reports_as_missing_is_deleted_only_if_the_object_is_gone() {
+    for code in ["NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NoSuchBucket", "NotFound", "MethodNotAllowed", ""] {
+        for is_conditional in [true, false] {
+            let answer = Answer::Page { status: StatusCode::OK, body: refused_keys(code) };
+            let server = server();
+            server.put(BUCKET, "k0", "");
+            server.put(BUCKET, "k1", "");
+            server.fault(Fault::on(Operation::DeleteObjects).always().answer(answer));
+            let store = store_with(config(&server).with_attempts(2));
+            let mut asked: Vec<DeleteKey> = keys(2).into_iter().map(DeleteKey::new).collect();
+            if is_conditional {
+                let entries = store.list_all("").await.unwrap();
+                asked = entries.iter().map(|entry| DeleteKey::new(entry.key.clone()).unless_changed(entry)).collect();
+            }
+            let answers = store.delete(&asked).await;
+            assert!(answers.iter().all(Result::is_err), "{code:?} {is_conditional} {answers:?}");
+            assert_eq!(server.keys(BUCKET), ["k0", "k1"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_a_batch_reports_as_missing_and_that_is_gone_is_deleted() {
+    for code in ["NoSuchKey", "NoSuchVersion"] {
+        let server = server();
+        server.put(BUCKET, "k0", "");
+        let answer = Answer::Page { status: StatusCode::OK, body: refused_keys(code) };
+        server.fault(Fault::on(Operation::DeleteObjects).answer(answer));
+        let store = store(&server);
+        assert!(store.remove_all(&keys(2)).await.iter().all(Result::is_ok), "{code}");
+        assert_eq!(server.keys(BUCKET), [""; 0], "the object that is there is deleted by a second request");
+        let requests = server.requests();
+        assert_eq!((requests.of(Operation::DeleteObjects), requests.of(Operation::HeadObject)), (2, 2), "{code}");
+    }
+}

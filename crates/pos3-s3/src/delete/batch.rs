@@ -1,5 +1,6 @@
 //! The deletes of one request, until each key has a result.
 
+use futures::{StreamExt, stream};
 use pos3_core::{DeleteKey, ErrorKind, Key};
 
 use super::document::{Answers, etag_of};
@@ -7,7 +8,7 @@ use super::look::{Look, Standing, Standings};
 use super::trial::ConditionTrial;
 use crate::bucket::Bucket;
 use crate::client::habits::lack::{Evidence, Trial};
-use crate::error::Failure;
+use crate::error::{Failure, Refusal};
 
 /// The keys of one request that have no result yet.
 struct Batch<'b> {
@@ -76,6 +77,7 @@ impl Batch<'_> {
 
     /// Records the results of the keys.
     async fn read(&mut self, found: Answers) -> Next {
+        let found = self.confirm_missing(found).await;
         if found.values().any(Result::is_ok) {
             self.bucket.batches.refute();
             self.conditions.succeeded();
@@ -92,6 +94,24 @@ impl Batch<'_> {
             (_, Some(failure)) => Next::After(failure),
             (_, None) => Next::Again,
         }
+    }
+
+    /// Looks up the objects that the response reports as missing, and treats only those as deleted that do not exist.
+    async fn confirm_missing(&self, mut found: Answers) -> Answers {
+        let is_missing = |asked: &&&DeleteKey| {
+            let answer = found.get(asked.key.as_str());
+            let failure = answer.and_then(|answer| answer.as_ref().err());
+            failure.and_then(Failure::refusal).is_some_and(Refusal::is_missing_key)
+        };
+        let looks: Vec<_> =
+            self.keys.iter().filter(is_missing).map(|asked| self.confirm_key_gone(&asked.key)).collect();
+        let fan_out = self.bucket.client.config().fan_out;
+        found.extend(stream::iter(looks).buffer_unordered(fan_out).collect::<Vec<_>>().await);
+        found
+    }
+
+    async fn confirm_key_gone(&self, key: &Key) -> (String, Result<(), Failure>) {
+        (key.as_str().to_owned(), self.bucket.confirm_gone(key).await)
     }
 
     /// Handles the refusal of the whole request.

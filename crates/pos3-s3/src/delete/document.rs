@@ -67,9 +67,7 @@ pub(super) fn answers(answer: &Answer) -> Result<Answers, Failure> {
         }
         (2, Step::Close(b"Error", _)) => {
             let refusal = Refusal::of_key(std::mem::take(&mut code), std::mem::take(&mut message));
-            let is_gone = refusal.is_missing_key();
-            let answer = if is_gone { Ok(()) } else { Err(Failure::Refused(Box::new(refusal))) };
-            answers.insert(std::mem::take(&mut key), answer);
+            answers.insert(std::mem::take(&mut key), Err(Failure::Refused(Box::new(refusal))));
         }
         _ => {}
     })?;

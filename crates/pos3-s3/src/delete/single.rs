@@ -70,8 +70,9 @@ impl Bucket {
         }
     }
 
-    /// Verifies that an object does not exist, because the response 404 to its delete may come from a proxy.
-    async fn confirm_gone(&self, key: &Key) -> Result<(), Failure> {
+    /// Verifies that an object does not exist. A response that reports it as missing may come from a proxy, or from a
+    /// server that failed to look up the object.
+    pub(super) async fn confirm_gone(&self, key: &Key) -> Result<(), Failure> {
         match self.find(key).await? {
             None => Ok(()),
             Some(_) => Err(Failure::Garbled("the response states that the object is missing, but it exists".into())),
