@@ -49,8 +49,10 @@ mod sources;
 mod tls;
 mod trees;
 mod truth;
+mod unanswered;
 mod unsaved;
 mod unsaved_places;
+mod unsaved_writers;
 mod upload;
 mod warnings;
 

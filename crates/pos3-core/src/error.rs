@@ -66,6 +66,8 @@ pub enum ErrorKind {
     Overlap,
     /// Any other failure; see the message.
     Other,
+    /// The caller stopped the operation before anything was done.
+    Stopped,
 }
 
 /// How many requests a failure affects beyond its own. A run ends early if every other request would fail too.
@@ -98,6 +100,7 @@ impl ErrorKind {
             Self::Exhausted => "out of space or other resources",
             Self::Disorder => "the listing is out of order",
             Self::Overlap => "it belongs to the other side too",
+            Self::Stopped => "stopped before anything was done",
             Self::Other => "failed",
         }
     }

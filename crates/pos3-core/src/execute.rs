@@ -39,7 +39,7 @@ use copy::{Copied, Copy};
 use ledger::Ledger;
 use same_place::Doubt;
 
-/// How long copies in flight may continue after a cancellation.
+/// How long copies and deletes in flight may continue after a cancellation.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a run that ended early continues to list, so that it can report how many copies it did not start.
@@ -144,7 +144,7 @@ impl Executor {
         self
     }
 
-    /// Sets how long copies in flight may continue after a cancellation.
+    /// Sets how long copies and deletes in flight may continue after a cancellation.
     #[must_use]
     pub(crate) fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -229,7 +229,13 @@ impl Executor {
                     course.ledger.report.relieve().await;
                 }
                 Action::Copy { .. } => {
-                    course.doubt.look_before(&self.run, action.key()).await;
+                    let looked = self.unless_cancelled(async {
+                        course.doubt.look_before(&self.run, action.key()).await;
+                        Ok(())
+                    });
+                    let looked = looked.await;
+                    course.not_begun += u64::from(looked.is_err());
+                    looked?;
                     if let Some(copy) = Copy::of(&self.run, action) {
                         let begun = self.begin(course, copy.source.size, |slot| copy.run(slot)).await;
                         course.not_begun += u64::from(begun.is_err());
@@ -249,7 +255,7 @@ impl Executor {
         self.drain(course).await;
         match course.ledger.report.stopped.take() {
             Some(stop) => Err(stop),
-            None => course.doubt.look_for_written(&self.run).await,
+            None => self.unless_cancelled(course.doubt.look_for_written(&self.run)).await,
         }
     }
 
@@ -269,6 +275,15 @@ impl Executor {
         }
     }
 
+    /// Waits for a lookup that changes nothing, unless the run is cancelled.
+    async fn unless_cancelled(&self, look: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Stop::Cancelled),
+            looked = look => looked,
+        }
+    }
+
     /// Waits for a free slot, unless the run is cancelled.
     async fn slot(&self, size: u64) -> Option<Slot> {
         tokio::select! {
@@ -281,11 +296,7 @@ impl Executor {
     /// Waits for the copies in flight. After a cancellation, it waits only for the grace period and then aborts them. An
     /// aborted copy leaves nothing incomplete under a final name, because each store guarantees this.
     async fn drain(&self, course: &mut Course<'_>) {
-        let late = async {
-            self.cancel.cancelled().await;
-            tokio::time::sleep(self.grace).await;
-        };
-        let mut late = std::pin::pin!(late);
+        let mut late = std::pin::pin!(self.signals().late());
         loop {
             tokio::select! {
                 done = course.copies.join_next() => match done {
@@ -339,7 +350,8 @@ impl Executor {
     async fn finish(&self, mut course: Course<'_>) {
         let plan = course.deferred.plan.clone();
         if self.may_delete(&course) && !plan.deletes().is_empty() {
-            course.ledger.report.stopped = self.overlap(&plan, &mut course.doubt).await.err();
+            let overlap = self.overlap(&plan, &mut course.doubt);
+            course.ledger.report.stopped = self.unless_cancelled(overlap).await.err();
         }
         if self.may_delete(&course) {
             self.stage(&plan, &mut course).await;
@@ -359,7 +371,7 @@ impl Executor {
     }
 
     fn signals(&self) -> Signals<'_> {
-        Signals { cancel: &self.cancel, keep: &self.keep }
+        Signals { cancel: &self.cancel, keep: &self.keep, grace: self.grace }
     }
 
     fn may_delete(&self, course: &Course<'_>) -> bool {
@@ -388,6 +400,7 @@ impl Deferred {
 struct Signals<'s> {
     cancel: &'s CancellationToken,
     keep: &'s CancellationToken,
+    grace: Duration,
 }
 
 impl Signals<'_> {
@@ -401,6 +414,12 @@ impl Signals<'_> {
             () = self.cancel.cancelled() => {}
             () = self.keep.cancelled() => {}
         }
+    }
+
+    /// Waits until the grace period after a cancellation is over.
+    async fn late(self) {
+        self.cancel.cancelled().await;
+        tokio::time::sleep(self.grace).await;
     }
 }
 

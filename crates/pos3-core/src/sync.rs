@@ -65,15 +65,16 @@ impl SyncJob {
         }
     }
 
-    /// Stops the sync when `cancel` is cancelled. The sync then starts no new action, gives copies in flight ten
-    /// seconds to finish, and deletes nothing more.
+    /// Stops the sync when `cancel` is cancelled. The sync then starts no new action, gives copies and deletes in flight
+    /// ten seconds to finish, and sends no further request to delete anything. [`Report::withheld`] also counts the
+    /// deletes that have no result then.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self
     }
 
-    /// Sets how long copies in flight may take to finish after a cancellation, instead of ten seconds.
+    /// Sets how long copies and deletes in flight may take to finish after a cancellation, instead of ten seconds.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;

@@ -2,6 +2,7 @@
 //! or a server is tested in the crates above.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt;
 use pos3_core::conformance::{FaultStore, RelistedStore};
@@ -10,6 +11,7 @@ use pos3_core::{
     MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Operation, Overwritable, Refusal, RemoteStore,
     RemoteStoreExt, Row, RowChange, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree,
 };
+use tokio::time::Instant;
 
 async fn store(objects: &[(&str, &'static str)]) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::new());
@@ -283,6 +285,30 @@ async fn a_cancellation_during_deletes_withholds_the_batches_that_are_left() {
     assert!(matches!(report.stopped, Some(Stop::Cancelled)), "{report:?}");
     assert_eq!((report.deleted, report.withheld), (1_000, 500));
     assert_eq!(contents(&*target).await.len(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_is_not_answered_is_withheld_when_the_grace_period_is_over() {
+    let (source, target) = (store(&[("a", "1")]).await, store(&[("a", "1"), ("b", "1"), ("c", "1")]).await);
+    let stalling = Arc::new(FaultStore::over_shared(target.clone()).stalling_deletes());
+    for (keeps, expected) in [(None, 11), (Some(Duration::from_secs(1)), 41)] {
+        let (cancel, keep, begun) = (CancellationToken::new(), CancellationToken::new(), Instant::now());
+        let job = job(source.clone(), stalling.clone(), mirror()).with_cancel(cancel.clone()).with_keep(keep.clone());
+        tokio::spawn(async move {
+            if let Some(first) = keeps {
+                tokio::time::sleep(first).await;
+                keep.cancel();
+                tokio::time::sleep(Duration::from_secs(29)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            cancel.cancel();
+        });
+        let report = job.run().await;
+        assert!(matches!(report.stopped, Some(Stop::Cancelled)), "{report:?}");
+        assert_eq!((begun.elapsed().as_secs(), report.deleted, report.withheld), (expected, 0, 2), "{report:?}");
+        assert!(report.warnings[0].starts_with("deletes without a result before the end: 2;"), "{report:?}");
+    }
+    assert_eq!(stalling.faults(), 2);
 }
 
 #[tokio::test]

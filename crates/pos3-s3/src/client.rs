@@ -26,7 +26,7 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody};
-use pos3_core::{Key, Operation, StoreError};
+use pos3_core::{CancellationToken, Key, Operation, StoreError};
 use tokio::time::timeout;
 
 use crate::error::{Failure, Refusal};
@@ -176,6 +176,29 @@ impl S3Client {
         attempts.again(failure, server, &self.0.brake).await
     }
 
+    /// Like [`again`](Self::again), but also returns the failure once `halt` is cancelled. If an earlier attempt may have
+    /// been executed, the failure is one that shows it.
+    pub(crate) async fn again_until(
+        &self,
+        halt: Option<&CancellationToken>,
+        attempts: &mut Attempts,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        let Some(halt) = halt else { return self.again(attempts, failure).await };
+        if matches!(failure, Failure::Stopped) && attempts.may_be_done() {
+            return Err(Failure::Garbled("there was no response".to_owned()));
+        }
+        if halt.is_cancelled() {
+            return Err(failure);
+        }
+        let halted = failure.repeat();
+        tokio::select! {
+            biased;
+            again = self.again(attempts, failure) => again,
+            () = halt.cancelled() => Err(halted),
+        }
+    }
+
     /// Returns the last failure that a request may be repeated for, if no request has succeeded since.
     pub(crate) fn trouble(&self) -> Option<Failure> {
         self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Failure::repeat)
@@ -209,7 +232,11 @@ impl S3Client {
         let (mut clock_was_set, mut moved_to, mut renewed) = (false, None::<String>, false);
         loop {
             let signer = self.signer_of(request);
-            let slot = self.slot().await;
+            let slot = tokio::select! {
+                biased;
+                () = request.halted() => return Err(Failure::Stopped),
+                slot = self.slot() => slot,
+            };
             let (begun, now) = (Instant::now(), self.0.clock.now());
             let refusal = match self.attempt_in(slot, now, &signer, counters, request).await {
                 Err(Failure::Refused(refusal)) => refusal,

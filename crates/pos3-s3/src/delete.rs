@@ -66,6 +66,7 @@ impl Bucket {
         let digest = BASE64.encode(Md5::digest(&body));
         let request = self.request(S3Operation::DeleteObjects, &[("delete", "")])?;
         let request = request.header(CONTENT_MD5, &digest)?.header(http::header::CONTENT_TYPE, "application/xml")?;
+        let request = request.until(keys.first().and_then(|asked| asked.halt.as_ref()));
         self.client.exchange_once(&self.counters, &request.body(body, payload), answers).await
     }
 

@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     TooLarge(u64),
     /// The content to send could not be read. Its own store has already retried.
     Source(StoreError),
+    /// The caller stopped the request before it was sent.
+    Stopped,
 }
 
 impl Failure {
@@ -64,7 +66,8 @@ impl Failure {
             | Self::Credentials(_)
             | Self::Request(_)
             | Self::TooLarge(_)
-            | Self::Source(_) => false,
+            | Self::Source(_)
+            | Self::Stopped => false,
         }
     }
 
@@ -131,7 +134,8 @@ impl Failure {
             | Self::Credentials(_)
             | Self::Request(_)
             | Self::TooLarge(_)
-            | Self::Source(_) => false,
+            | Self::Source(_)
+            | Self::Stopped => false,
         }
     }
 
@@ -156,6 +160,7 @@ impl Failure {
             Self::Request(why) => Self::Request(why.clone()),
             Self::TooLarge(size) => Self::TooLarge(*size),
             Self::Source(error) => Self::Source(error.clone()),
+            Self::Stopped => Self::Stopped,
         }
     }
 

@@ -33,6 +33,7 @@ mod unknown;
 mod unsaved;
 mod urgency;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -299,13 +300,36 @@ impl Session {
     /// process and its children have ended, even if the calling process is killed before. So an upload by another
     /// session does not remove the mark while they may still write.
     ///
-    /// The same applies to any other process that the calling process starts during the call.
+    /// Processes that close the descriptors that they inherit are known only by [`writer_variable`](Self::writer_variable)
+    /// in their environment, or by [`record_writers`](Self::record_writers), both on Linux. The same applies to any
+    /// other process that the calling process starts during the call.
+    ///
+    /// ```no_run
+    /// # fn f(session: &pos3::Session) -> std::io::Result<()> {
+    /// let (name, value) = session.writer_variable();
+    /// let mut command = std::process::Command::new("train");
+    /// let child = session.start_writer(|| command.env(name, value).spawn())?;
+    /// session.record_writers(&[child.id()]);
+    /// # Ok(()) }
+    /// ```
     pub fn start_writer<T>(&self, start: impl FnOnce() -> T) -> T {
         let uploads = self.inner.uploads();
         uploads.iter().for_each(|registration| unsaved::inherited(registration, true));
         let started = start();
         uploads.iter().for_each(|registration| unsaved::inherited(registration, false));
         started
+    }
+
+    /// Returns the environment variable by which a process that writes to the outputs is known, and its value: `POS3_SESSION`
+    /// with the ID of this session, after the IDs in the variable of this process. The children of a process inherit it.
+    pub fn writer_variable(&self) -> (&'static str, OsString) {
+        unsaved::variable(&self.inner)
+    }
+
+    /// Records processes that write to the outputs in their marks. As long as one of them, or a process of the process
+    /// group that it leads, runs on this system, no other session removes the marks.
+    pub fn record_writers(&self, processes: &[u32]) {
+        self.inner.uploads().iter().for_each(|registration| unsaved::record(&self.inner, registration, processes));
     }
 
     /// Detects a location that cannot be used, such as a bucket that does not exist, before any work starts.
@@ -353,7 +377,8 @@ impl Session {
             self.inner.warn_of_link(registration)?;
             let preparing = registration.clone();
             let path = run_blocking(move || prepare(&preparing)).await?;
-            transfer::take_evidence(&self.inner, registration).await?;
+            let evidence = transfer::take_evidence(&self.inner, registration);
+            transfer::unless_cancelled(self.inner.course.last_uploads(), registration, evidence).await?;
             let (inner, marked) = (self.inner.clone(), registration.clone());
             run_blocking(move || unsaved::mark(&inner, &marked)).await;
             Ok(path)

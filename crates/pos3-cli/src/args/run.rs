@@ -28,6 +28,8 @@ Paths:
   The path of --upload and --sync is a directory, which pos3 creates, unless
   --sync downloads a single object. The path of --upload-file and --sync-file is
   a file, which the program creates.
+  POS3_SESSION identifies the processes of the program. While one of them runs,
+  its outputs stay marked as unsaved, even if pos3-cli itself was killed.
 
 Uploads:
   pos3 uploads changed files every --interval seconds and when the program has

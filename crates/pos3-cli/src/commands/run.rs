@@ -33,7 +33,7 @@ use crate::output::{command_error, note, text};
 use crate::progress::Terminal;
 use crate::signals;
 use account::Account;
-use processes::{Descendants, Left};
+use processes::{Descendants, Left, process_id};
 use program::Program;
 use report_file::ReportFile;
 use stage::Audience;
@@ -140,7 +140,9 @@ impl<'a> Run<'a> {
             inputs::local_places(&paths).iter().for_each(|line| note(line));
             inputs.iter().for_each(|input| note(&input.words()));
         }
-        let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone())).collect();
+        let (name, value) = mirror.session().writer_variable();
+        let variables = paths.iter().map(|(_, place, path)| (place.variable(), path.clone().into_os_string()));
+        let variables = variables.chain([(name.to_owned(), value)]).collect();
         self.drop_early_notices();
         let descendants = Descendants::adopt();
         let started = mirror.session().start_writer(|| Program::start(&self.args.command, variables));
@@ -151,15 +153,18 @@ impl<'a> Run<'a> {
                 return Err(error);
             }
         };
+        mirror.session().record_writers(program.id().map(process_id).as_slice());
         descendants.reap(program.id());
         let status = watch::watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
         if self.arrivals.count() > 1 {
             mirror.session().urge(Urgency::Abandon);
         }
-        // After a signal, nothing is deleted anyway.
-        let left = if self.arrivals.first().is_none() { self.left(&descendants).await } else { Left::None };
+        let left = self.left(&descendants).await;
         if left != Left::None {
             mirror.session().still_written();
+        }
+        if let Left::Some(processes) = &left {
+            mirror.session().record_writers(processes);
         }
         let succeeded = status.is_some_and(|status| status.success()) && self.arrivals.first().is_none();
         let ending = self.end(mirror.session(), succeeded).await;
@@ -186,18 +191,20 @@ impl<'a> Run<'a> {
         }
         match &left {
             Left::Some(processes) => self.warn_of(processes),
-            Left::Unknown if self.args.delete_remote => self.invocation.warnings.warn(
-                "the program has ended, but this system does not show whether processes that it started still run; \
+            Left::Unknown if self.args.delete_remote && self.arrivals.first().is_none() => {
+                self.invocation.warnings.warn(
+                    "the program has ended, but this system does not show whether processes that it started still run; \
                  nothing is deleted remotely",
-            ),
-            // Without deletes, it makes no difference.
+                );
+            }
+            // Without deletes, as after a signal, it makes no difference.
             Left::Unknown => return Left::None,
             Left::None => {}
         }
         left
     }
 
-    fn warn_of(&self, processes: &[i32]) {
+    fn warn_of(&self, processes: &[u32]) {
         let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
         let more = if processes.len() > NAMED { ", …" } else { "" };
         self.invocation.warnings.warn(&format!(

@@ -132,6 +132,7 @@ fn what_cannot_be_run_is_127_or_126_before_anything_is_fetched_or_uploaded() {
     for (program, code, said) in [
         ("no-such-program-anywhere", 127, "there is no program 'no-such-program-anywhere'"),
         ("./missing", 127, "there is no program './missing'"),
+        ("", 127, "no program is named: its name is empty"),
         ("./no-program", 126, "'./no-program' cannot be executed: permission denied"),
     ] {
         let ended = run(&cloud, &[&["run"], &places[..], &["--", program]].concat());

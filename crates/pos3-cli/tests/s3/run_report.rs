@@ -36,6 +36,11 @@ fn a_report_that_cannot_be_written_is_found_before_the_program_starts() {
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
         assert!(ended.err.contains(&format!("cannot write the report to '{path}': ")), "{}", ended.err);
     }
+    let place = format!("out={}", cloud.program.path("out").display());
+    let ended = run(&cloud, &sh(&["--upload", &place, "--json-report", "out/report"], "echo started"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.contains("'out/report': the directory 'out' does not exist"), "{}", ended.err);
+    assert!(ended.err.contains("hint: create the directory first"), "{}", ended.err);
     assert_eq!(cloud.server.requests().iter().count(), 0);
     fs::write(cloud.program.path("report"), EARLIER).unwrap();
     let line = [&["--upload", "out=s3://data/out"][..], &REPORT].concat();

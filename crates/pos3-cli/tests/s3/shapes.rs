@@ -165,6 +165,19 @@ fn one_object_is_excluded_by_its_remote_name() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_an_output_of_one_file_is_named() {
+    let cloud = Cloud::new(&[("cache/_/data/p/y", "1")]).with_objects(&[("p/x", "2")]);
+    let made = std::process::Command::new("mkfifo").arg(cloud.program.path("cache/_/data/p/x")).status();
+    assert!(made.unwrap().success());
+    for option in ["--sync-file", "--upload-file"] {
+        let ended = cloud.run(&["run", option, "x=s3://data/p/x", "--", "true"]);
+        assert_eq!(ended.code, Some(1), "{option}: {ended:?}");
+        let text = "it is a pipe, a socket or a device, and one file is expected there";
+        assert!(ended.err.contains(text) && !ended.err.contains("directory"), "{option}: {}", ended.err);
+    }
+}
+
+#[test]
 fn what_stands_in_the_place_of_a_local_directory_is_named() {
     let cloud = Cloud::new(&[("file", "1")]).with_objects(&[("p/x", "2")]);
     let made = std::process::Command::new("mkfifo").arg(cloud.program.path("fifo")).status();

@@ -29,6 +29,7 @@ pub struct FaultStore {
     body_end: BodyEnd,
     failing: HashMap<Operation, u64>,
     failing_delete: Option<u64>,
+    stalling_deletes: bool,
     vanishing: Option<u64>,
     others_write: Option<u64>,
     calls: Mutex<HashMap<Operation, u64>>,
@@ -51,6 +52,7 @@ impl FaultStore {
             body_end: BodyEnd::Error,
             failing: HashMap::new(),
             failing_delete: None,
+            stalling_deletes: false,
             vanishing: None,
             others_write: None,
             calls: Mutex::default(),
@@ -92,6 +94,13 @@ impl FaultStore {
     #[must_use]
     pub fn failing_delete_of(mut self, nth: u64) -> Self {
         self.failing_delete = Some(nth);
+        self
+    }
+
+    /// Makes no delete ever return. Nothing is deleted.
+    #[must_use]
+    pub fn stalling_deletes(mut self) -> Self {
+        self.stalling_deletes = true;
         self
     }
 
@@ -222,6 +231,10 @@ impl RemoteStore for FaultStore {
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
         let earlier = self.deletes.fetch_add(keys.len() as u64, Ordering::Relaxed);
         let spared = self.failing_delete.and_then(|nth| usize::try_from(nth.checked_sub(earlier + 1)?).ok());
+        if self.stalling_deletes {
+            self.count_fault(true);
+            return std::future::pending().await;
+        }
         match (self.enter(Operation::Delete), spared) {
             (Ok(_), Some(spared)) if spared < keys.len() => self.delete_all_but(spared, keys).await,
             (Ok(_), _) => self.inner.delete(keys).await,

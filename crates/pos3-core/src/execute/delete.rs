@@ -3,7 +3,8 @@
 use std::pin::pin;
 
 use futures::stream::FuturesUnordered;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
+use tokio_util::sync::CancellationToken;
 
 use super::ledger::Ledger;
 use super::{Run, Signals, backup, failure, precondition};
@@ -26,13 +27,22 @@ pub(super) enum Outcome {
     Partly,
 }
 
+/// The deletes that were not made although nothing failed.
+#[derive(Debug, Default)]
+struct Undone {
+    /// All of them.
+    withheld: u64,
+    /// Those that the server may have made, or may still make.
+    unanswered: u64,
+}
+
 /// The result of one batch: each entry with its own result. Entries without a result were not sent.
 type Answers = Vec<(Entry, Option<Result<()>>)>;
 
 /// Deletes from the last key to the first, so that a directory comes after its contents. If keys do not depend on each
 /// other, several batches are in flight: one at first, then one more after each response. The remaining deletes are
 /// withheld after a cancellation, after a failure that every further delete would meet, and if the plan can no longer be
-/// read.
+/// read. Requests in flight are then not repeated, and the run waits for their responses only for the grace period.
 pub(super) async fn run(
     run: &Run,
     _permit: Permit,
@@ -41,7 +51,10 @@ pub(super) async fn run(
     ledger: &mut Ledger<'_>,
 ) -> Outcome {
     let size = run.target.store().capabilities().delete_batch.max(1);
-    let (failed, withheld) = (ledger.report.failed.len(), ledger.report.withheld);
+    let failed = ledger.report.failed.len();
+    let (mut undone, mut in_batches) = (Undone::default(), 0);
+    let halt = CancellationToken::new();
+    let (mut stop, mut late) = (pin!(signals.stop()), pin!(signals.late()));
     let mut left = plan.counts().deletes;
     let mut deletes = pin!(streamed(plan.deletes().iter().rev()).chunks(size));
     let mut unread = None;
@@ -52,20 +65,43 @@ pub(super) async fn run(
             let Some(batch) = deletes.next().await else { break };
             match batch.into_iter().collect::<std::result::Result<Vec<_>, _>>() {
                 Ok(batch) => {
-                    left -= batch.iter().filter(|entry| entry.has_content()).count() as u64;
-                    in_flight.push(send(run, signals, batch));
+                    let files = batch.iter().filter(|entry| entry.has_content()).count() as u64;
+                    left -= files;
+                    in_batches += files;
+                    in_flight.push(send(run, signals, &halt, batch).map(move |answers| (files, answers)));
                 }
                 Err(error) => unread = Some(error),
             }
         }
-        let Some(answers) = in_flight.next().await else { break };
+        let answered = tokio::select! {
+            biased;
+            () = &mut stop, if !halt.is_cancelled() => {
+                halt.cancel();
+                continue;
+            }
+            answered = in_flight.next() => answered,
+            () = &mut late => {
+                // Their requests are dropped.
+                undone.withheld += in_batches;
+                undone.unanswered += in_batches;
+                None
+            }
+        };
+        let Some((files, answers)) = answered else { break };
+        in_batches -= files;
         width = widest.min(width + 1);
         for (entry, answer) in answers {
-            note(run, entry, answer, ledger).await;
+            match answer {
+                Some(Err(error)) if halt.is_cancelled() && may_be_repeated(&error) => undone.add(&entry, Some(&error)),
+                Some(answer) => note(run, entry, answer, ledger).await,
+                None => undone.add(&entry, None),
+            }
         }
     }
-    ledger.report.withheld += left;
-    let is_withheld = ledger.report.withheld > withheld;
+    undone.withheld += left;
+    ledger.report.withheld += undone.withheld;
+    ledger.report.warnings.extend(undone.warning());
+    let is_withheld = undone.withheld > 0;
     match unread {
         Some(error) => ledger.report.stopped = Some(Stop::Spill(error)),
         None if is_withheld && signals.cancel.is_cancelled() => ledger.report.stopped = Some(Stop::Cancelled),
@@ -85,13 +121,13 @@ fn widest(run: &Run) -> usize {
 }
 
 /// Deletes one batch, unless the run is to stop before its request is sent.
-async fn send(run: &Run, signals: Signals<'_>, batch: Vec<Entry>) -> Answers {
+async fn send(run: &Run, signals: Signals<'_>, halt: &CancellationToken, batch: Vec<Entry>) -> Answers {
     let (mut answers, ready) = prepare(run, batch).await;
     let Some(_slot) = slot(run, signals).await else {
         answers.extend(ready.into_iter().map(|entry| (entry, None)));
         return answers;
     };
-    let keys: Vec<DeleteKey> = ready.iter().map(|entry| asked(run, entry)).collect();
+    let keys: Vec<DeleteKey> = ready.iter().map(|entry| asked(run, entry).until(halt.clone())).collect();
     let deleted = run.target.store().delete(&keys).await;
     answers.extend(ready.into_iter().zip(deleted.into_iter().map(Some)));
     answers
@@ -158,18 +194,42 @@ async fn prepare_one(run: &Run, entry: &Entry, looks: Looks) -> Result<()> {
     backup::keep(run, entry).await
 }
 
-async fn note(run: &Run, entry: Entry, answer: Option<Result<()>>, ledger: &mut Ledger<'_>) {
+impl Undone {
+    /// Adds a delete that was not made after a stop: it was not sent, or it would have been repeated after this error.
+    fn add(&mut self, entry: &Entry, error: Option<&StoreError>) {
+        let is_without_effect = |error: &StoreError| matches!(error.kind(), ErrorKind::Stopped | ErrorKind::Throttled);
+        let files = u64::from(entry.has_content());
+        self.withheld += files;
+        self.unanswered += if error.is_some_and(|error| !is_without_effect(error)) { files } else { 0 };
+    }
+
+    fn warning(&self) -> Option<String> {
+        (self.unanswered > 0).then(|| {
+            format!(
+                "deletes without a result before the end: {}; they are counted as not deleted, but these objects may be \
+                 deleted",
+                self.unanswered
+            )
+        })
+    }
+}
+
+/// Returns true if the delete would have been sent again after this error.
+fn may_be_repeated(error: &StoreError) -> bool {
+    error.kind() == ErrorKind::Stopped || error.is_temporary()
+}
+
+async fn note(run: &Run, entry: Entry, answer: Result<()>, ledger: &mut Ledger<'_>) {
     let has_content = entry.has_content();
     match answer {
-        None => ledger.report.withheld += u64::from(has_content),
-        Some(Ok(())) => {
+        Ok(()) => {
             ledger.deleted(has_content);
             if let Some(recorder) = &run.recorder {
                 recorder.note(RowChange::Forget(entry.key.clone())).await;
             }
             run.options.observer.event(&Event::Done(&Action::Delete { target: entry }));
         }
-        Some(Err(error)) => fail(run, entry, error, ledger),
+        Err(error) => fail(run, entry, error, ledger),
     }
 }
 

@@ -76,8 +76,11 @@ impl Executor {
                     self.begin(course, copy.source.size, |slot| copy.stage(name, slot)).await
                 }
                 Ok(Replacement { copy, staged: None, .. }) => {
-                    self.look_at_source(&copy.source.key, course).await;
-                    Ok(())
+                    let look = async {
+                        self.look_at_source(&copy.source.key, course).await;
+                        Ok(())
+                    };
+                    self.unless_cancelled(look).await
                 }
                 Err(error) => Err(Stop::Spill(error)),
             };

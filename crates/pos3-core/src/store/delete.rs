@@ -5,6 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::entry::{Entry, Fingerprint};
 use crate::key::Key;
 
@@ -13,19 +15,25 @@ use crate::key::Key;
 const RESOLUTION: Duration = Duration::from_secs(1);
 
 /// A key to delete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeleteKey {
     /// The key.
     pub key: Key,
     /// The object that the caller saw at the key. `None` deletes any object.
     pub unless_changed: Option<Seen>,
+    /// Once this is cancelled, the store sends no request for the key any more, and repeats none. It waits for a request
+    /// that it has sent. A key for which no request was sent fails with [`ErrorKind::Stopped`]. Only a store whose deletes
+    /// may take long has to do so.
+    ///
+    /// [`ErrorKind::Stopped`]: crate::ErrorKind::Stopped
+    pub halt: Option<CancellationToken>,
 }
 
 impl DeleteKey {
     /// Returns the delete of any object at `key`.
     pub fn new(key: Key) -> Self {
-        Self { key, unless_changed: None }
+        Self { key, unless_changed: None, halt: None }
     }
 
     /// Sets the key. This is for a store that passes keys on under another prefix.
@@ -39,6 +47,13 @@ impl DeleteKey {
     #[must_use]
     pub fn unless_changed(mut self, entry: &Entry) -> Self {
         self.unless_changed = Some(Seen::of(entry));
+        self
+    }
+
+    /// Sends no request for the key any more once `halt` is cancelled.
+    #[must_use]
+    pub fn until(mut self, halt: CancellationToken) -> Self {
+        self.halt = Some(halt);
         self
     }
 }

@@ -176,7 +176,7 @@ impl RemoteStore for MemoryStore {
         let mut state = self.state();
         state.usage.add("delete", keys.len().div_ceil(DELETE_BATCH) as u64);
         keys.iter()
-            .map(|DeleteKey { key, unless_changed }| {
+            .map(|DeleteKey { key, unless_changed, .. }| {
                 let changed = |object: &Object| unless_changed.as_ref().is_some_and(|seen| !seen.is(&object.entry));
                 if state.objects.get(key).is_some_and(changed) {
                     return Err(StoreError::new(ErrorKind::Precondition, Operation::Delete).with_key(key));

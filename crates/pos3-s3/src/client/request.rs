@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
+use pos3_core::CancellationToken;
 
 use super::sign::Payload;
 use super::stream::Streamable;
@@ -43,13 +44,23 @@ pub(crate) struct Request {
     pub(crate) payload: Payload,
     /// How long the request may make no progress, if that differs from the default.
     pub(crate) patience: Option<Duration>,
+    /// Once this is cancelled, the request is not sent any more.
+    pub(crate) halt: Option<CancellationToken>,
 }
 
 impl Request {
     pub(crate) fn new(operation: S3Operation, host: &HeaderValue, uri: Uri) -> Self {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(HOST, host.clone());
-        Self { operation, uri, headers, body: Body::Held(Bytes::new()), payload: Payload::Empty, patience: None }
+        Self {
+            operation,
+            uri,
+            headers,
+            body: Body::Held(Bytes::new()),
+            payload: Payload::Empty,
+            patience: None,
+            halt: None,
+        }
     }
 
     /// Sets a header. The signature covers it.
@@ -74,5 +85,18 @@ impl Request {
     pub(crate) fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
+    }
+
+    pub(crate) fn until(mut self, halt: Option<&CancellationToken>) -> Self {
+        self.halt = halt.cloned();
+        self
+    }
+
+    /// Waits until the request must not be sent any more.
+    pub(crate) async fn halted(&self) {
+        match &self.halt {
+            Some(halt) => halt.cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 }

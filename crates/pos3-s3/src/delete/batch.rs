@@ -1,7 +1,7 @@
 //! The deletes of one request, until each key has a result.
 
 use futures::{StreamExt, stream};
-use pos3_core::{DeleteKey, ErrorKind, Key};
+use pos3_core::{CancellationToken, DeleteKey, ErrorKind, Key};
 
 use super::document::{Answers, etag_of};
 use super::look::{Look, Standing, Standings};
@@ -46,7 +46,8 @@ impl Bucket {
                 Next::After(failure) => failure,
                 Next::Unsupported(evidence) => return Err(evidence),
             };
-            if let Err(failure) = self.client.again(&mut attempts, failure).await {
+            let halt = batch.halt();
+            if let Err(failure) = self.client.again_until(halt, &mut attempts, failure).await {
                 batch.fail(&failure);
                 break;
             }
@@ -56,8 +57,16 @@ impl Bucket {
 }
 
 impl Batch<'_> {
+    /// Returns the token that ends all requests of these keys.
+    fn halt(&self) -> Option<&'_ CancellationToken> {
+        self.keys.first().and_then(|asked| asked.halt.as_ref())
+    }
+
     /// Looks up the keys and deletes those that have not changed.
     async fn send(&mut self) -> Next {
+        if self.halt().is_some_and(CancellationToken::is_cancelled) {
+            return Next::After(Failure::Stopped);
+        }
         let look = if self.conditions.is_contradicted() { Look::Singly } else { Look::Together };
         match self.bucket.look(&self.keys, look).await {
             Err(failure) => return Next::After(failure),

@@ -40,7 +40,7 @@ impl Bucket {
                 Err(failure) => failure,
             };
             self.client
-                .again(&mut attempts, failure)
+                .again_until(asked.halt.as_ref(), &mut attempts, failure)
                 .await
                 .map_err(|failure| self.error(Operation::Delete, key, failure))?;
         }
@@ -58,7 +58,8 @@ impl Bucket {
     }
 
     async fn delete_one_once(&self, asked: &DeleteKey, conditions: Conditions) -> Result<(), Failure> {
-        let mut request = self.object_request(S3Operation::DeleteObject, &asked.key, &[])?;
+        let request = self.object_request(S3Operation::DeleteObject, &asked.key, &[])?;
+        let mut request = request.until(asked.halt.as_ref());
         if let (Some(etag), Conditions::Sent) = (etag_of(asked), conditions) {
             request = request.header(IF_MATCH, &etag)?;
         }

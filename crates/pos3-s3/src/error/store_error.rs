@@ -49,7 +49,7 @@ impl Failure {
                      server, or the ETags of this server are not MD5s",
                 )
                 .with_code(OTHER_DIGEST),
-            Self::Changed => error,
+            Self::Changed | Self::Stopped => error,
             Self::Source(own) => own,
             Self::Credentials(cause) => {
                 let error = error.with_message("no credentials found");
@@ -73,6 +73,7 @@ impl Failure {
             Self::Request(_) => ErrorKind::Other,
             Self::TooLarge(_) => ErrorKind::Unsupported,
             Self::Source(error) => error.kind(),
+            Self::Stopped => ErrorKind::Stopped,
         }
     }
 
@@ -87,7 +88,8 @@ impl Failure {
             | Self::OtherMd5
             | Self::Changed
             | Self::Request(_)
-            | Self::TooLarge(_) => Reach::Key,
+            | Self::TooLarge(_)
+            | Self::Stopped => Reach::Key,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The settings of a session. Opening one does not access the disk or the network.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pos3_core::{Budget, Observer, Pace};
 use tokio::sync::Notify;
@@ -213,6 +214,7 @@ impl SessionBuilder {
             Some(rate) => Pace::new(rate).map(Some).ok_or(SessionError::BadRate(rate)),
         };
         let inner = Inner {
+            id: random_id(),
             registry: self.registry,
             cache_root: self.cache_root,
             remembers: self.remembers,
@@ -231,6 +233,13 @@ impl SessionBuilder {
         };
         Ok(Session::of(Arc::new(inner), self.signals))
     }
+}
+
+/// Returns an ID that no other session has. Each state has new random keys, also in a forked process, because the time
+/// and the process are hashed with them.
+fn random_id() -> String {
+    let hash = || RandomState::new().hash_one((std::process::id(), SystemTime::now()));
+    format!("{:016x}{:016x}", hash(), hash())
 }
 
 impl std::fmt::Debug for SessionBuilder {

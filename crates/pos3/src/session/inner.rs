@@ -32,6 +32,8 @@ const SHARE_OF_PASSES: u32 = 10;
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(super) struct Inner {
+    /// A random ID, by which the processes that write for this session are known.
+    pub(super) id: String,
     pub(super) registry: Registry,
     pub(super) cache_root: PathBuf,
     pub(super) remembers: Remembers,

@@ -35,11 +35,14 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
         End::Clean => Occasion::End,
         End::Error => Occasion::Failure,
     };
-    let mut cause = None;
+    let (mut cause, mut is_cut_off) = (None, false);
     let outcome = tokio::select! {
         biased;
         outcome = upload_patiently(inner, registration, occasion, &watch, &mut cause) => outcome,
-        () = inner.abandoned() => Err(transfer::stopped(registration, Stop::Cancelled)),
+        () = inner.abandoned() => {
+            is_cut_off = true;
+            cut_off(registration, &watch)
+        }
     };
     if how == End::Clean || outcome.is_ok() {
         registration.record(&outcome);
@@ -99,10 +102,22 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
         is_gone,
         left_out: left_out.unwrap_or_default(),
     };
-    if ended.is_uploaded() && !inner.course.is_still_written() {
+    // An upload that was cut off has no report, so it is unknown what it skipped.
+    if ended.is_uploaded() && !inner.course.is_still_written() && !is_cut_off {
         unsaved::saved(registration).await;
     }
     ended
+}
+
+/// Returns the result of an upload that was abandoned. If all its copies were made and deletes remain, only these are
+/// missing.
+fn cut_off(registration: &Registration, watch: &Watch) -> Result<Option<Arc<Report>>, SessionError> {
+    if !watch.is_done() || watch.deletes() == 0 {
+        return Err(transfer::stopped(registration, Stop::Cancelled));
+    }
+    let mut report = Report::default();
+    report.withheld = watch.deletes();
+    Ok(Some(Arc::new(report)))
 }
 
 /// Uploads until this succeeds, fails permanently, or runs out of time. Sets `cause` to the failure of the previous

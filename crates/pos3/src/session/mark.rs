@@ -1,6 +1,7 @@
 //! The mark of a local path that may have output which is stored nowhere else. [`unsaved`](super::unsaved) makes, reads and
 //! removes the marks.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -8,11 +9,13 @@ use std::path::PathBuf;
 pub(super) const MARKS: &str = ".pos3-unsaved";
 
 /// The mark of a running session. Its files are locked until it is dropped, so other processes see that the session
-/// still runs. Processes that inherit the locks keep them until they end.
-#[derive(Debug)]
+/// still runs. Processes that inherit the locks keep them until they end or close them.
+#[derive(Debug, Default)]
 pub(super) struct Mark {
     pub(super) files: Vec<PathBuf>,
     /// The marks that ended sessions left at this path and below it. They are removed with this one.
     pub(super) left: Vec<PathBuf>,
     pub(super) locks: Vec<File>,
+    /// The processes of ended sessions that could still write there when this session began.
+    pub(super) writing: BTreeSet<u32>,
 }

@@ -20,6 +20,9 @@ use crate::resolve::{OpenLocation, PathKind, names_prefix};
 /// Why a path cannot be one file.
 const DIRECTORY_FOUND: &str = "it is a directory, and one file is expected there";
 
+/// Why a path cannot be one regular file.
+const SPECIAL_FOUND: &str = "it is a pipe, a socket or a device, and one file is expected there";
+
 /// Why a path cannot be a directory.
 const FILE_FOUND: &str = "it is a file, and a directory is expected there";
 
@@ -67,7 +70,7 @@ pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionErr
         let cause = |error: std::io::Error| in_the_way(directory).unwrap_or_else(|| error.to_string());
         fs::create_dir_all(directory).map_err(|error| unusable(directory, &cause(error)))
     };
-    refuse_special(&path)?;
+    refuse_special(&path, shape)?;
     match shape {
         _ if path.is_symlink() && !path.is_file() => return Err(is_link(&path)),
         Shape::Auto if path.is_file() => {}
@@ -85,10 +88,10 @@ pub(super) fn prepare(path: PathBuf, shape: Shape) -> Result<PathBuf, SessionErr
 
 /// Returns the sides of a download without changing anything.
 pub(super) async fn download(registry: &Registry, registration: &Registration) -> Result<Ends, SessionError> {
-    let Registration { location, local, .. } = registration;
-    refuse_special(local)?;
+    let Registration { location, local, kind, .. } = registration;
+    refuse_special(local, kind.shape())?;
     let remote = registry.open(location, Role::Target).await?;
-    let object = match registration.kind.shape() {
+    let object = match kind.shape() {
         Shape::File => Some(remote.key_of_file(file_name(local)?)),
         Shape::Directory => None,
         Shape::Auto => remote.object().await?.map(|object| object.key),
@@ -120,7 +123,9 @@ pub(super) async fn upload(registry: &Registry, registration: &Registration) -> 
     };
     match kind.shape() {
         _ if found.is_symlink() && !local.is_file() => Err(is_link(local)),
-        _ if !found.is_symlink() && !found.is_file() && !found.is_dir() => refuse_special(local).map(|()| None),
+        _ if !found.is_symlink() && !found.is_file() && !found.is_dir() => {
+            refuse_special(local, kind.shape()).map(|()| None)
+        }
         Shape::File if found.is_dir() => Err(unusable(local, DIRECTORY_FOUND)),
         Shape::Directory if !found.is_dir() => Err(unusable(local, FILE_FOUND)),
         Shape::Auto => {
@@ -276,12 +281,12 @@ fn local_store(
 }
 
 /// Rejects a FIFO, a socket or a device.
-fn refuse_special(path: &Path) -> Result<(), SessionError> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_dir() && !found.is_symlink() => {
-            Err(unusable(path, &in_the_way(path).unwrap_or_default()))
-        }
-        Ok(_) | Err(_) => Ok(()),
+fn refuse_special(path: &Path, shape: Shape) -> Result<(), SessionError> {
+    let is_special = |found: fs::Metadata| !found.is_file() && !found.is_dir() && !found.is_symlink();
+    match fs::symlink_metadata(path).is_ok_and(is_special) {
+        true if shape == Shape::File => Err(unusable(path, SPECIAL_FOUND)),
+        true => Err(unusable(path, &in_the_way(path).unwrap_or_default())),
+        false => Ok(()),
     }
 }
 

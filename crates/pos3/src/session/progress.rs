@@ -1,6 +1,7 @@
 //! Follows an upload by its events, so that its counts and its missing files are known even if it returns no report.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,10 +43,11 @@ impl Observer for Counting {
     }
 }
 
-/// Tracks the remaining copies and passes events on. A narrowed budget grows with each quick copy.
+/// Tracks the remaining copies and deletes, and passes events on. A narrowed budget grows with each quick copy.
 #[derive(Clone)]
 pub(super) struct Watch {
     pending: Arc<Mutex<Option<BTreeSet<Key>>>>,
+    deletes: Arc<AtomicU64>,
     begun: Arc<Mutex<BTreeMap<Key, Instant>>>,
     next: Option<Arc<dyn Observer>>,
     budget: Budget,
@@ -53,7 +55,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(next: Option<Arc<dyn Observer>>, budget: Budget) -> Self {
-        Self { pending: Arc::default(), begun: Arc::default(), next, budget }
+        Self { pending: Arc::default(), deletes: Arc::default(), begun: Arc::default(), next, budget }
     }
 
     fn measure(&self, event: &Event<'_>) {
@@ -78,11 +80,17 @@ impl Watch {
         // A plan that cannot be read fails when it is executed.
         let copies = plan.actions().flatten().filter(is_copy).map(|action| action.key().clone());
         *self.pending() = Some(copies.collect());
+        self.deletes.store(plan.counts().deletes, Ordering::Relaxed);
     }
 
     /// Returns true if there was a plan and all its copies are complete.
     pub(super) fn is_done(&self) -> bool {
         self.pending().as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
+    /// Returns the number of deletes of the plan that are not known to be done.
+    pub(super) fn deletes(&self) -> u64 {
+        self.deletes.load(Ordering::Relaxed)
     }
 
     /// Returns the copies of the plan that are not complete, or `None` if there is no plan yet.
@@ -94,6 +102,9 @@ impl Watch {
 impl Observer for Watch {
     fn event(&self, event: &Event<'_>) {
         self.measure(event);
+        if let Event::Done(Action::Delete { target }) = event {
+            self.deletes.fetch_sub(u64::from(target.has_content()), Ordering::Relaxed);
+        }
         let done = match event {
             Event::Done(action) => Some(action.key()),
             // Another process may have written the same content meanwhile.

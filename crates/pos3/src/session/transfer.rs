@@ -79,6 +79,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     if matches!(registration.kind, Kind::Download(_)) {
         held.warnings.extend(unsaved.warnings().into_iter().map(Warning::from));
     }
+    held.warnings.extend(unsaved.warning_of_writers().map(Warning::from));
     finished(&inner, &registration, held, &ends, report)?;
     registration.history().last_download = Some(SystemTime::now());
     Ok(ends.copy.into_path())
@@ -108,7 +109,8 @@ pub(super) async fn upload_watched(
     }
     let _alone = unless_cancelled(cancel, registration, registration.running.lock().map(Ok)).await?;
     let local = Location::Local(registration.local.clone());
-    let held = Held::open(inner, registration, &local, &registration.location, cancel).await?;
+    let mut held = Held::open(inner, registration, &local, &registration.location, cancel).await?;
+    held.warnings.extend(unsaved::warning_of_earlier_writers(registration).map(Warning::from));
     let deletes = match has_begun {
         true => Deletes::new(registration, occasion),
         false => Deletes::none(registration, occasion),
@@ -167,7 +169,7 @@ pub(super) async fn upload_watched(
 }
 
 /// Waits for a step before a transfer until the transfer is cancelled.
-async fn unless_cancelled<T>(
+pub(super) async fn unless_cancelled<T>(
     cancel: &CancellationToken,
     registration: &Registration,
     opening: impl Future<Output = Result<T, SessionError>>,

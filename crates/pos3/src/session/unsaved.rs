@@ -9,10 +9,13 @@ mod directory;
 mod mark_file;
 mod names;
 mod nested;
+mod system;
+mod writing;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
@@ -26,11 +29,17 @@ use super::unknown;
 use crate::location::Location;
 use crate::state::ends_with_the_process;
 use directory::{Directory, Found};
+use mark_file::{Recorded, encode_writers};
 use names::{Links, Names, Part};
 use nested::Nested;
+use system::{Process, System, VARIABLE, with_session};
+use writing::{Writers, Writing};
 
 /// The directory in the state directory for marks of paths outside the cache root.
 const ELSEWHERE: &str = "unsaved";
+
+/// The maximum number of processes that a warning names.
+const NAMED: usize = 10;
 
 /// The parts of a directory that have unsaved output.
 #[derive(Clone, Debug)]
@@ -42,6 +51,9 @@ pub(super) struct Unsaved {
     unreadable: Arc<Vec<PathBuf>>,
     /// The marks that sessions left there which had already ended.
     ended: Arc<Vec<PathBuf>>,
+    /// The processes of ended sessions that may still write there.
+    writing: Arc<BTreeSet<u32>>,
+    path: PathBuf,
     /// The marks of cache roots in the directory.
     nested: Arc<Nested>,
 }
@@ -76,6 +88,11 @@ impl Unsaved {
         let nested = self.nested.unreadable();
         self.unreadable.iter().chain(&nested).map(|mark| warning_of(mark)).collect()
     }
+
+    /// Returns a warning if processes of ended sessions may still write there.
+    pub(super) fn warning_of_writers(&self) -> Option<String> {
+        warning_of_writers(&self.writing, &self.path)
+    }
 }
 
 /// Marks the local path of an output, unless this session has done so. If that fails, the session warns and continues.
@@ -86,9 +103,15 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
         return;
     }
     let names = Names::of(registration, &registration.local);
-    let mut made = Mark { files: Vec::new(), left: Vec::new(), locks: Vec::new() };
+    let recorded = Recorded {
+        session: Process::find(std::process::id()),
+        system: System::this(),
+        id: inner.id.clone(),
+        writers: Vec::new(),
+    };
+    let mut made = Mark::default();
     for place in places(inner, &names) {
-        match place.and_then(|place| place.mark()) {
+        match place.and_then(|place| place.mark(&recorded)) {
             Ok((file, lock)) => {
                 made.files.push(file);
                 made.locks.push(lock);
@@ -105,7 +128,9 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
         }
     }
     if !made.files.is_empty() {
-        made.left = ended(&found(inner, &names), &names, &mut Links::default()).collect();
+        let (found, writers, mut links) = (found(inner, &names), Writers::default(), Links::default());
+        made.left = ended(&found, &names, &writers, &mut links);
+        made.writing = processes(&found, &names, &writers, &mut links);
         *mark = Some(made);
     }
 }
@@ -121,13 +146,43 @@ pub(super) fn inherited(registration: &Registration, by_children: bool) {
     }
 }
 
+/// Returns the environment variable by which processes that write for a session are known, with its value. It has the
+/// IDs of outer sessions, too: this process may be part of the program of another session.
+pub(super) fn variable(inner: &Inner) -> (&'static str, OsString) {
+    (VARIABLE, with_session(std::env::var_os(VARIABLE).as_deref(), &inner.id))
+}
+
+/// Records processes that write to an output in its mark. If that fails, the session warns and continues.
+pub(super) fn record(inner: &Inner, registration: &Registration, processes: &[u32]) {
+    let lines = encode_writers(&processes.iter().filter_map(|id| Process::find(*id)).collect::<Vec<_>>());
+    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    for mut lock in mark.iter().flat_map(|mark| &mark.locks) {
+        if let Err(error) = lock.write_all(&lines) {
+            let local = registration.local.display();
+            warn(
+                inner,
+                registration,
+                &format!(
+                    "'{local}': the mark of its output cannot record which processes may still write there: {error}"
+                ),
+            );
+        }
+    }
+}
+
+/// Returns a warning if processes of ended sessions could still write to an output when it was marked.
+pub(super) fn warning_of_earlier_writers(registration: &Registration) -> Option<String> {
+    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    mark.as_ref().and_then(|mark| warning_of_writers(&mark.writing, &registration.local))
+}
+
 /// Removes the mark of an output whose upload has stored everything, unless excluded files are not known to be stored.
 pub(super) async fn saved(registration: &Registration) {
     if !registration.kind.exclude().is_empty() && !unknown::are_none(registration).await {
         return;
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(Mark { files, left, locks: _locks }) = mark {
+    if let Some(Mark { files, left, locks: _locks, .. }) = mark {
         run_blocking(move || left.iter().chain(&files).for_each(|file| directory::remove(file))).await;
     }
 }
@@ -135,9 +190,9 @@ pub(super) async fn saved(registration: &Registration) {
 /// Returns which parts of a path may have unsaved output. A mark that cannot be read may be of any path.
 pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> Unsaved {
     let names = Names::of(registration, path);
-    let found = found(inner, &names);
-    let mut links = Links::default();
-    let ended = ended(&found, &names, &mut links).collect();
+    let (found, writers, mut links) = (found(inner, &names), Writers::default(), Links::default());
+    let ended = Arc::new(ended(&found, &names, &writers, &mut links));
+    let writing = Arc::new(processes(&found, &names, &writers, &mut links));
     let mut unreadable = Vec::new();
     // Many marks can have the same path, which is compared once.
     let mut roots = BTreeSet::new();
@@ -155,8 +210,16 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
             Part::Everything => everything = true,
         }
     }
-    let (below, unreadable, ended) = (Arc::new(below), Arc::new(unreadable), Arc::new(ended));
-    Unsaved { everything, below, unreadable, ended, nested: Arc::new(Nested::new(names)) }
+    let (below, unreadable) = (Arc::new(below), Arc::new(unreadable));
+    Unsaved {
+        everything,
+        below,
+        unreadable,
+        ended,
+        writing,
+        path: path.to_owned(),
+        nested: Arc::new(Nested::new(names)),
+    }
 }
 
 fn warning_of(unreadable: &Path) -> String {
@@ -165,6 +228,19 @@ fn warning_of(unreadable: &Path) -> String {
          stored; once all output is stored, delete it",
         unreadable.display()
     )
+}
+
+fn warning_of_writers(processes: &BTreeSet<u32>, path: &Path) -> Option<String> {
+    let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if processes.len() > NAMED { ", …" } else { "" };
+    (!named.is_empty()).then(|| {
+        format!(
+            "processes of an earlier session still run and may write to '{}' (PID {}{more}), so its files stay marked as \
+             unsaved output; once these processes have ended, upload it",
+            path.display(),
+            named.join(", ")
+        )
+    })
 }
 
 fn warn(inner: &Inner, registration: &Registration, warning: &str) {
@@ -200,23 +276,33 @@ impl Place {
     }
 
     /// Writes a mark, and then removes the marks of ended sessions in the same directory that it makes redundant.
-    fn mark(&self) -> io::Result<(PathBuf, File)> {
+    fn mark(&self, recorded: &Recorded) -> io::Result<(PathBuf, File)> {
         let directory = Directory::create(&self.directory, &self.base)?;
-        let made = directory.write(&self.paths)?;
+        let made = directory.write(&self.paths, recorded)?;
         let covered: Vec<_> = self.paths.iter().map(|path| self.base.join(path)).collect();
         let is_covered = |path: &PathBuf| covered.iter().any(|root| path.starts_with(root));
-        let ended = directory.marks().into_iter().filter(|found| !found.is_alive);
-        let redundant = ended.filter(|found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(is_covered)));
+        let marks = directory.marks();
+        let is_redundant = |found: &&Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(is_covered));
+        let writers = Writers::default();
+        let redundant = marks.iter().filter(is_redundant).filter(|found| writers.of(found) == Writing::Ended);
         redundant.for_each(|found| directory::remove(&found.file));
         Ok(made)
     }
 }
 
-/// Returns the marks of ended sessions that have no path outside the names.
-fn ended(found: &[Found], names: &Names, links: &mut Links) -> impl Iterator<Item = PathBuf> {
-    let mut is_inside =
-        |found: &Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path, links)));
-    found.iter().filter(move |found| !found.is_alive && is_inside(found)).map(|found| found.file.clone())
+/// Returns the marks that have no path outside the names, and at whose paths no process may write any more.
+fn ended(found: &[Found], names: &Names, writers: &Writers, links: &mut Links) -> Vec<PathBuf> {
+    let is_inside =
+        |found: &&Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path, links)));
+    let ended = found.iter().filter(is_inside).filter(|found| writers.of(found) == Writing::Ended);
+    ended.map(|found| found.file.clone()).collect()
+}
+
+/// Returns the processes of ended sessions that may write to a path with these names.
+fn processes(found: &[Found], names: &Names, writers: &Writers, links: &mut Links) -> BTreeSet<u32> {
+    let concerns = |found: &&Found| found.paths.iter().flatten().any(|path| names.part(path, links) != Part::None);
+    let of = |found: &Found| if let Writing::Processes(ids) = writers.of(found) { ids } else { Vec::new() };
+    found.iter().filter(concerns).flat_map(of).collect()
 }
 
 /// Returns the marks of all sessions that may concern a path: those in the cache root, in the state directory, and in

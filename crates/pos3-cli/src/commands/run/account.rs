@@ -93,9 +93,9 @@ impl Account<'_> {
         self.outputs().all(|output| output.is_uploaded())
     }
 
-    /// Returns true if every output was uploaded and nothing was left out.
+    /// Returns true if every output was uploaded, nothing was left out, and no delete was withheld.
     pub(super) fn is_complete(&self) -> bool {
-        self.is_done() && self.outputs().all(|output| output.left_out().is_empty())
+        self.is_done() && self.withheld() == 0 && self.outputs().all(|output| output.left_out().is_empty())
     }
 
     /// Returns the outputs that are remote.

@@ -17,9 +17,9 @@ const REAP: Duration = Duration::from_secs(3);
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Process {
-    pub(super) id: i32,
-    pub(super) parent: i32,
-    pub(super) group: i32,
+    pub(super) id: u32,
+    pub(super) parent: u32,
+    pub(super) group: u32,
     /// When it started. Another process can have the same ID later, but not the same start.
     start: u64,
     /// Whether it has ended, and only its parent has not noticed yet.
@@ -31,7 +31,7 @@ pub(super) struct Process {
 pub(super) enum Left {
     None,
     /// The IDs of those that the program started, and that these started.
-    Some(Vec<i32>),
+    Some(Vec<u32>),
     /// This system does not show whether there are any.
     Unknown,
 }
@@ -42,7 +42,7 @@ pub(super) struct Descendants {
     /// Whether orphans become children of pos3.
     is_adopting: bool,
     /// The processes below pos3 that are older than the program. A shell that became pos3 may have started them.
-    earlier: HashSet<(i32, u64)>,
+    earlier: HashSet<(u32, u64)>,
 }
 
 impl Descendants {
@@ -57,7 +57,7 @@ impl Descendants {
     /// starts many of them could fill the table.
     pub(super) fn reap(&self, program: Option<Pid>) {
         if self.is_adopting {
-            let program = program.map(|id| id.as_raw_nonzero().get());
+            let program = program.map(process_id);
             tokio::spawn(reap_orphans(program));
         }
     }
@@ -84,7 +84,7 @@ impl Descendants {
             return if has_no_children() { Left::None } else { Left::Unknown };
         }
         let is_other = |process: &Process| self.earlier.contains(&process.key()) || is_for_credentials(process.id);
-        let mut running: Vec<i32> = below_this(&processes, is_other).iter().map(|process| process.id).collect();
+        let mut running: Vec<u32> = below_this(&processes, is_other).iter().map(|process| process.id).collect();
         running.sort_unstable();
         if running.is_empty() { Left::None } else { Left::Some(running) }
     }
@@ -92,7 +92,7 @@ impl Descendants {
 
 impl Process {
     /// Returns `None` for a process that no longer exists or that is not visible.
-    fn read(id: i32) -> Option<Self> {
+    fn read(id: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
         // The name of the program, in parentheses, may contain anything. The state, the parent and the group follow.
         let (_, after_name) = stat.rsplit_once(") ")?;
@@ -106,7 +106,7 @@ impl Process {
         })
     }
 
-    fn key(&self) -> (i32, u64) {
+    fn key(&self) -> (u32, u64) {
         (self.id, self.start)
     }
 }
@@ -132,15 +132,20 @@ fn below_this(processes: &[Process], is_left_out: impl Fn(&Process) -> bool) -> 
 }
 
 /// Returns true for a `credential_process` of pos3, and for the processes that it started.
-fn is_for_credentials(id: i32) -> bool {
+fn is_for_credentials(id: u32) -> bool {
     let variables = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
     variables.split(|byte| *byte == 0).any(|variable| {
         variable.strip_prefix(CREDENTIAL_PROCESS.as_bytes()).is_some_and(|value| value.starts_with(b"="))
     })
 }
 
-fn this() -> i32 {
-    rustix::process::getpid().as_raw_nonzero().get()
+fn this() -> u32 {
+    std::process::id()
+}
+
+/// Returns the ID of a process as a number.
+pub(super) fn process_id(id: Pid) -> u32 {
+    id.as_raw_nonzero().get().unsigned_abs()
 }
 
 #[cfg(target_os = "linux")]
@@ -175,7 +180,7 @@ fn wait_for_any() -> rustix::io::Result<Option<rustix::process::WaitIdStatus>> {
 /// Removes orphans that have ended. The other children of pos3 are removed by those who wait for them. That takes less than
 /// the interval, so a child that has ended and is there twice in a row is an orphan.
 #[cfg(target_os = "linux")]
-async fn reap_orphans(program: Option<i32>) {
+async fn reap_orphans(program: Option<u32>) {
     use rustix::process::{WaitOptions, waitpid};
 
     let mut ended = HashSet::new();
@@ -185,11 +190,12 @@ async fn reap_orphans(program: Option<i32>) {
         let children = processes.iter().filter(|process| process.parent == this() && process.has_ended);
         let now: HashSet<_> = children.filter(|child| Some(child.id) != program).map(Process::key).collect();
         for (id, _) in now.intersection(&ended) {
-            let _gone = Pid::from_raw(*id).map(|id| waitpid(Some(id), WaitOptions::NOHANG));
+            let _gone =
+                i32::try_from(*id).ok().and_then(Pid::from_raw).map(|id| waitpid(Some(id), WaitOptions::NOHANG));
         }
         ended = now;
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn reap_orphans(_program: Option<i32>) {}
+async fn reap_orphans(_program: Option<u32>) {}

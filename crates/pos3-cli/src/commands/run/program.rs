@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 
 use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
@@ -44,8 +44,8 @@ enum Group {
 
 impl Program {
     /// Starts a program with variables added to its environment. It receives SIGTERM when the calling thread ends.
-    pub(super) fn start(command: &[OsString], variables: Vec<(String, PathBuf)>) -> Result<Self, CommandError> {
-        let (name, arguments) = command.split_first().ok_or_else(|| CommandError::no_program(OsStr::new("")))?;
+    pub(super) fn start(command: &[OsString], variables: Vec<(String, OsString)>) -> Result<Self, CommandError> {
+        let (name, arguments) = command.split_first().ok_or_else(not_named)?;
         let group = if owns_terminal() { Group::Shared } else { Group::Own };
         let mut command = tether::command(name, arguments);
         command.envs(variables);
@@ -97,7 +97,7 @@ impl Program {
     /// and on systems without `/proc`.
     pub(super) fn has_group(&self) -> bool {
         let Some(group) = self.pid.filter(|_| self.group == Group::Own) else { return false };
-        let group = group.as_raw_nonzero().get();
+        let group = processes::process_id(group);
         processes::all().unwrap_or_default().iter().any(|process| process.group == group && !process.has_ended)
     }
 
@@ -115,7 +115,7 @@ impl Program {
 
 /// Checks whether a program can be started, before anything is downloaded.
 pub(super) fn check(command: &[OsString]) -> Result<(), CommandError> {
-    let Some(name) = command.first() else { return Err(CommandError::no_program(OsStr::new(""))) };
+    let Some(name) = command.first().filter(|name| !name.is_empty()) else { return Err(not_named()) };
     if name.as_encoded_bytes().contains(&b'/') {
         let path = Path::new(name);
         return check_file(path)
@@ -167,6 +167,10 @@ fn check_interpreter(script: &Path) -> Result<(), CommandError> {
     let interpreter = OsStr::from_bytes(interpreter).display();
     let message = format!("'{}' cannot be executed: its interpreter is '{interpreter}', {why}", script.display());
     Err(CommandError::program_incomplete(message))
+}
+
+fn not_named() -> CommandError {
+    CommandError::program_incomplete("no program is named: its name is empty".to_owned())
 }
 
 /// Returns true if the keys of a terminal send signals to this process and its children.

@@ -66,6 +66,10 @@ struct Earlier {
     complete: bool,
 }
 
+/// The hint for a report in a directory that does not exist.
+const NO_DIRECTORY: &str = "create the directory first, even if it is an output: pos3 opens the report before it creates \
+                            the outputs";
+
 /// Writes the last report. If the report could not be written to its file, the argument is that error, which the report
 /// then contains.
 type WriteReport<'a> = &'a dyn Fn(Option<&CommandError>, &mut Out<'_>) -> io::Result<()>;
@@ -220,5 +224,18 @@ fn overwrite(seen: &SeenFile, file: &mut File, text: &[u8]) -> io::Result<SeenFi
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> CommandError {
-    CommandError::failed(format!("cannot write the report to '{}': {error}", path.display()))
+    let report = path.display();
+    match path.parent() {
+        Some(parent) if error.kind() == io::ErrorKind::NotFound && !is_directory(parent) => {
+            let why = format!("the directory '{}' does not exist", parent.display());
+            let error = CommandError::failed(format!("cannot write the report to '{report}': {why}"));
+            error.with_hint(Some(NO_DIRECTORY.to_owned()))
+        }
+        _ => CommandError::failed(format!("cannot write the report to '{report}': {error}")),
+    }
+}
+
+/// Returns true if the parent of a path is a directory. That of a name alone is empty.
+fn is_directory(parent: &Path) -> bool {
+    parent.as_os_str().is_empty() || parent.is_dir()
 }

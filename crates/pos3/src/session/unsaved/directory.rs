@@ -15,14 +15,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::mark_file;
+use super::mark_file::{self, Content, Recorded};
 use crate::local_path::resolve;
 
 /// The suffix of a mark that is still being written.
 const NEW: &str = ".new";
 
 /// The longest mark that is read.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: u64 = 1 << 20;
 
 /// The memory for a usual mark, which then needs one read.
 const USUAL: usize = 1 << 10;
@@ -41,13 +41,16 @@ pub(super) struct Found {
     pub(super) file: PathBuf,
     /// The absolute marked paths, or `None` if the mark cannot be read.
     pub(super) paths: Option<Vec<PathBuf>>,
-    pub(super) is_alive: bool,
+    /// Whether a process has locked it: its session, or one that inherited the lock.
+    pub(super) is_locked: bool,
+    /// What it records about the processes that may write there.
+    pub(super) recorded: Option<Recorded>,
 }
 
 impl Found {
     /// Returns a mark, or a directory of marks, that cannot be read.
     pub(super) fn unreadable(file: PathBuf) -> Self {
-        Self { file, paths: None, is_alive: true }
+        Self { file, paths: None, is_locked: true, recorded: None }
     }
 }
 
@@ -97,17 +100,18 @@ impl Directory {
     }
 
     /// Writes a mark, which is locked until the returned file is closed. It gets its name when it is complete, so a
-    /// process that is killed meanwhile leaves no unreadable one.
-    pub(super) fn write(&self, paths: &[PathBuf]) -> io::Result<(PathBuf, File)> {
+    /// process that is killed meanwhile leaves no unreadable one. What is written to the returned file is appended.
+    pub(super) fn write(&self, paths: &[PathBuf], recorded: &Recorded) -> io::Result<(PathBuf, File)> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let process = std::process::id();
         let name = format!("{time}-{process}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let new = format!("{name}{NEW}");
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut lock = File::from(rustix::fs::openat(&self.handle, &new, flags, Mode::from_raw_mode(0o644))?);
         let written = lock.lock().and_then(|()| {
-            lock.write_all(&mark_file::encode(process, paths))?;
+            lock.write_all(&mark_file::encode(paths, recorded))?;
             lock.sync_all()?;
             rustix::fs::renameat(&self.handle, &new, &self.handle, &name)?;
             Ok(rustix::fs::fsync(&self.handle)?)
@@ -133,13 +137,17 @@ impl Directory {
         let read = opened.map_err(io::Error::from).and_then(|handle| {
             let (file, mut content) = (File::from(handle), Vec::with_capacity(USUAL));
             (&file).take(LONGEST).read_to_end(&mut content)?;
-            // The session holds an exclusive lock as long as it runs.
+            // The session has an exclusive lock as long as it runs.
             Ok((content, file.try_lock_shared().is_err()))
         });
-        let Ok((content, is_alive)) = read else { return Some(Found::unreadable(path)) };
-        let paths = mark_file::decode(&content);
+        let Ok((content, is_locked)) = read else { return Some(Found::unreadable(path)) };
+        let (paths, recorded) = match mark_file::decode(&content) {
+            Some(Content { paths, recorded }) => (Some(paths), recorded),
+            None => (None, None),
+        };
         let paths = paths.map(|paths| paths.iter().map(|path| self.base.join(path)).collect::<Vec<_>>());
-        Some(Found { file: path, paths: paths.filter(|paths| paths.iter().all(|path| self.has(path))), is_alive })
+        let paths = paths.filter(|paths| paths.iter().all(|path| self.has(path)));
+        Some(Found { file: path, paths, is_locked, recorded })
     }
 
     /// Returns true if a marked path lies where the paths of this directory begin. An absolute path of the earlier format
@@ -172,20 +180,25 @@ mod tests {
 
     use super::*;
 
+    fn recorded() -> Recorded {
+        let system = super::super::system::System::this();
+        Recorded { session: None, system, id: "id".to_owned(), writers: Vec::new() }
+    }
+
     fn open(path: &Path) -> Directory {
         Directory::create(path, path.parent().unwrap()).unwrap()
     }
 
     #[test]
-    fn a_mark_is_alive_until_its_session_has_ended() {
+    fn a_mark_is_locked_until_its_session_has_ended() {
         let disk = tempfile::tempdir().unwrap();
         let directory = open(&disk.path().join("marks"));
-        let (file, lock) = directory.write(&["_/x".into(), "".into()]).unwrap();
+        let (file, lock) = directory.write(&["_/x".into(), "".into()], &recorded()).unwrap();
         let found = directory.marks();
-        assert!(found.len() == 1 && found[0].is_alive && found[0].file == file);
+        assert!(found.len() == 1 && found[0].is_locked && found[0].file == file);
         assert_eq!(found[0].paths.as_deref(), Some(&[disk.path().join("_/x"), disk.path().to_owned()][..]));
         drop(lock);
-        assert!(!directory.marks()[0].is_alive, "the mark stays");
+        assert!(!directory.marks()[0].is_locked, "the mark stays");
         remove(&file);
         assert!(directory.marks().is_empty());
     }
@@ -199,7 +212,7 @@ mod tests {
         let path_of =
             |base: &Path| Directory::open(&base.join("marks"), base).unwrap().unwrap().marks()[0].paths.clone();
         let marked = root.join("_/x");
-        let _mark = open(&root.join("marks")).write(std::slice::from_ref(&marked)).unwrap();
+        let _mark = open(&root.join("marks")).write(std::slice::from_ref(&marked), &recorded()).unwrap();
         assert_eq!(path_of(&root), Some(vec![marked.clone()]));
         assert_eq!(path_of(&disk.path().join("link")), Some(vec![marked]));
         fs::rename(&root, disk.path().join("moved")).unwrap();
@@ -220,7 +233,7 @@ mod tests {
     fn a_mark_where_others_can_write_is_read_and_never_removed() {
         let disk = tempfile::tempdir().unwrap();
         let path = disk.path().join("marks");
-        let (file, _lock) = open(&path).write(&["x".into()]).unwrap();
+        let (file, _lock) = open(&path).write(&["x".into()], &recorded()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
         let found = Directory::open(&path, disk.path()).unwrap().unwrap().marks();
         assert_eq!(found[0].paths.as_deref(), Some(&[disk.path().join("x")][..]));

@@ -99,16 +99,19 @@ fn is_inside(directory: &str, outer: &str) -> bool {
 mod tests {
     use std::fs;
 
+    use super::super::mark_file::Recorded;
     use super::*;
 
     #[test]
     fn marks_below_a_target_are_found_with_its_files() {
         let disk = tempfile::tempdir().unwrap();
         let target = fs::canonicalize(disk.path()).unwrap();
+        let system = super::super::system::System::this();
+        let recorded = Recorded { session: None, system, id: "id".to_owned(), writers: Vec::new() };
         let mark = |root: &str, path: &str| {
             let root = target.join(root);
             fs::create_dir_all(&root).unwrap();
-            Directory::create(&root.join(MARKS), &root).unwrap().write(&[path.into()]).unwrap()
+            Directory::create(&root.join(MARKS), &root).unwrap().write(&[path.into()], &recorded).unwrap()
         };
         let _marks = [mark("a/root", "_/out"), mark("b", ""), mark("c/d", "x/file")];
         fs::create_dir_all(target.join("e")).unwrap();
