@@ -125,6 +125,9 @@ impl Batch<'_> {
 
     /// Handles the refusal of the whole request.
     async fn refused(&mut self, failure: Failure) -> Next {
+        if failure.refusal().is_some_and(is_denied) {
+            return Next::After(failure);
+        }
         if self.conditions.goes_on(&failure).await {
             return Next::Again;
         }
@@ -155,6 +158,11 @@ impl Batch<'_> {
             }
         }
     }
+}
+
+/// Returns true if the whole request was denied. A server that denies only the conditions does so for each key.
+fn is_denied(refusal: &Refusal) -> bool {
+    refusal.kind() == ErrorKind::Denied && !refusal.code.is_empty()
 }
 
 /// Returns true if nothing prevents the delete of the key.
