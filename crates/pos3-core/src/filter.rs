@@ -248,7 +248,7 @@ impl FilterBuilder {
             builder
         });
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            let number = index + 1;
+            let (number, line) = (index + 1, gitignore::trim(line));
             if line.contains('\0') {
                 let why = "it has a NUL character, so the file is not in UTF-8: it is probably in UTF-16";
                 return Err(FilterError::new(&line.replace('\0', ""), &why).at_line(number));

@@ -62,6 +62,16 @@ fn line() -> impl Strategy<Value = String> {
         "\\*",
         "\\[",
         "[",
+        "[b-a]",
+        "[!b-a]",
+        "a**",
+        "**/",
+        ",",
+        " ",
+        "\t",
+        "\\ ",
+        "\\a",
+        "\u{a0}",
     ]);
     let body = prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat());
     let ends = (
@@ -72,13 +82,12 @@ fn line() -> impl Strategy<Value = String> {
         .prop_map(|((begin, end), body)| format!("{begin}{body}{end}"))
         // An error here, and useless in git: an empty name, and a '/' in a set.
         .prop_filter("two slashes", |line| !line.contains("//"))
-        // git itself gives no meaning to these.
-        .prop_filter("two stars in a name", |line| line.split('/').all(|name| name == "**" || !name.contains("**")))
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let name =
-        prop::sample::select(vec!["a", "b", "ab", "a1", "1", "a.b", ".a", "-", "]", "a]", "{a,b}", "*", "[", "b-1"]);
+    let name = prop::sample::select(vec![
+        "a", "b", "ab", "a1", "1", "a.b", ".a", "-", "]", "a]", "{a,b}", "*", "[", "b-1", "a ", "a\t", ",", " ",
+    ]);
     prop::collection::vec(name, 1..4).prop_map(|names| names.join("/"))
 }
 
@@ -117,4 +126,121 @@ fn the_root_itself_is_never_ignored() {
 fn nothing_below_an_ignored_directory_is_included_again() {
     let filter = Filter::builder().ignore_lines("build/\n!build/keep\n").unwrap().build().unwrap();
     assert!(!filter.admits("build/keep"));
+}
+
+/// The beginnings, middles and ends of the lines of the corpus, which has lines of their combinations.
+const CORPUS: [&[&str]; 3] = [
+    &["", "!", "/", "#", "\\#", "\\!", "**/", "/**/", "***/", "a/", "a/**/", "ab/"],
+    &[
+        "a",
+        "a**",
+        "**",
+        "***",
+        "**b",
+        "a**b",
+        "a?**",
+        "[a]**",
+        "\\a**",
+        "[b-a]",
+        "[!b-a]",
+        "[^b-a]",
+        "[b-ac]",
+        "[c-ab]",
+        "[\\b-a]",
+        "[[:alpha:]]",
+        "[![:alpha:]]",
+        "[[:space:]]",
+        "[[:digit:]-z]",
+        "a{a,b}",
+        "a,b",
+        "\\a",
+        "\\*",
+        "a\\ b",
+        "a b",
+        "a*",
+        "a**/**",
+        "a**/***/b",
+    ],
+    &[
+        "", "/", "/x", "/**", "**/x", "/**/x", "\t", "\u{b}", "\u{c}", "\u{a0}", "\u{3000}", " ", "  ", " \t", "\\ ",
+        "\\  ", "\\\\ ", "\r", " \r", "\\",
+    ],
+];
+
+/// The paths that each line of the corpus is compared on.
+const PATHS: &[&str] = &[
+    "a",
+    "b",
+    "c",
+    "x",
+    "-",
+    "#a",
+    "!a",
+    "a\\",
+    "a ",
+    "a  ",
+    "a\t",
+    "a \t",
+    "a\u{b}",
+    "a\u{c}",
+    "a\u{a0}",
+    "a\u{3000}",
+    "\t",
+    " ",
+    "a b",
+    "a,b",
+    "a{a,b}",
+    "aa",
+    "ab",
+    "ax",
+    "abx",
+    "*",
+    "a/x",
+    "ab/x",
+    "ab/c/x",
+    "a/c/x",
+    "a/b/c/x",
+    "a/a",
+    "a/a /x",
+    "a/b",
+    "q/a",
+    "q/a/x",
+    "q/ab/c/x",
+    "ab/a",
+    "ab/ab/x",
+    "b/c/x",
+    "b/x",
+    "x/a\t/b",
+    "a\r",
+    "a/ab/b",
+    "a\u{3000}/x",
+    "1/x",
+];
+
+#[test]
+fn a_corpus_of_lines_and_paths_is_read_as_git_reads_it() {
+    let repository = tempfile::tempdir().unwrap();
+    let paths: Vec<String> = PATHS.iter().map(|path| (*path).to_owned()).collect();
+    let [begins, middles, ends] = CORPUS;
+    let lines = begins.iter().flat_map(|begin| middles.iter().map(move |middle| format!("{begin}{middle}")));
+    let mut differences = Vec::new();
+    let lines = lines.flat_map(|begun| ends.iter().map(move |end| format!("{begun}{end}")));
+    // All lines would take a minute.
+    for line in lines.step_by(7) {
+        // The line before it shows the effect of a line that includes paths again.
+        let text = if line.starts_with('!') { format!("*\n!*/\n{line}") } else { line.clone() };
+        let Some(ignored) = ignored_by_git(repository.path(), &text, &paths).unwrap() else {
+            eprintln!("git is not installed, so nothing is compared with it");
+            return;
+        };
+        let filter = filter(&text.split('\n').map(str::to_owned).collect::<Vec<_>>());
+        let differs = |path: &&String| filter.admits(path) == ignored.contains(path);
+        differences.extend(paths.iter().filter(differs).map(|path| (line.clone(), path, filter.admits(path))));
+    }
+    assert!(
+        differences.is_empty(),
+        "{} differences: {:#?}",
+        differences.len(),
+        &differences[..differences.len().min(40)]
+    );
 }

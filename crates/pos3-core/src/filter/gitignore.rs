@@ -8,26 +8,70 @@ use std::str::Chars;
 
 use super::segment;
 
-/// Returns a line as the matcher must read it to match what git matches.
+/// Returns a line without what git removes from its end: a carriage return, then spaces that no backslash escapes. Other
+/// white space is a part of the pattern.
+pub(super) fn trim(line: &str) -> &str {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let trimmed = line.trim_end_matches(' ');
+    let is_escaped = trimmed.len() < line.len() && ends_in_open_escape(trimmed);
+    &line[..trimmed.len() + usize::from(is_escaped)]
+}
+
+/// Returns true if the last backslash of the text escapes a character that follows the text.
+fn ends_in_open_escape(text: &str) -> bool {
+    text.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
+}
+
+/// Returns a trimmed line as the matcher must read it to match what git matches.
 ///
 /// # Errors
 ///
 /// Returns why the line cannot match anything. git itself silently ignores such a line.
 pub(super) fn translate(line: &str) -> Result<String, String> {
-    check_segments(line)?;
-    if line.starts_with('#') {
+    if line.is_empty() || line.starts_with('#') {
         return Ok(line.to_owned());
     }
     let (mark, body) = line.strip_prefix('!').map_or(("", line), |body| ("!", body));
+    check_segments(body)?;
+    let (body, end) = body.strip_suffix('/').map_or((body, ""), |body| (body, "/"));
+    if ends_in_open_escape(body) {
+        return Err("nothing follows the '\\' that it ends in; write '\\\\' for the character".to_owned());
+    }
+    if let Some(translated) = translate_stars_behind_text(body)? {
+        return Ok(format!("{mark}/{translated}{end}"));
+    }
     let translated = translate_body(body)?;
     // A '/' before the end ties a line to the root, in a set too. Translating a set can add or remove a '/'.
-    let is_tied = |body: &str| body.trim_end().trim_end_matches('/').contains('/');
-    let begin = match (is_tied(body), is_tied(&translated)) {
+    let begin = match (body.contains('/'), translated.contains('/')) {
         (false, true) => "**/",
         (true, false) => "/",
         _ => "",
     };
-    Ok(format!("{mark}{begin}{translated}"))
+    Ok(format!("{mark}{begin}{translated}{end}"))
+}
+
+/// Translates a pattern such as `a**/x` with a `/`. git compares the text before the first wildcard on its own. A `**`
+/// right after it is then at the beginning of the rest, so it matches any number of directories.
+fn translate_stars_behind_text(body: &str) -> Result<Option<String>, String> {
+    let path = body.strip_prefix('/').unwrap_or(body);
+    let (text, rest) = path.split_at(path.find(['*', '?', '[', '\\']).unwrap_or(path.len()));
+    if !body.contains('/') || text.is_empty() || text.ends_with('/') || !rest.starts_with("**") {
+        return Ok(None);
+    }
+    let mut rest = rest;
+    let mut has_directories = false;
+    while let Some(after) = rest.strip_prefix("**").and_then(|after| after.trim_start_matches('*').strip_prefix('/')) {
+        (rest, has_directories) = (after, true);
+    }
+    let text = translate_body(text)?;
+    if rest.len() >= 2 && rest.bytes().all(|byte| byte == b'*') {
+        return Ok(Some(format!("{{{text}*,{text}*/**}}")));
+    }
+    if !has_directories {
+        return Ok(None);
+    }
+    let rest = translate_body(rest)?;
+    Ok(Some(format!("{{{text}{rest},{text}*/**/{rest}}}")))
 }
 
 fn translate_body(body: &str) -> Result<String, String> {
@@ -35,8 +79,13 @@ fn translate_body(body: &str) -> Result<String, String> {
     let mut rest = body.chars().peekable();
     while let Some(character) = rest.next() {
         match character {
-            '\\' => translated.extend([character].into_iter().chain(rest.next())),
-            '{' | '}' => translated.extend(['\\', character]),
+            '\\' => match rest.next() {
+                Some(white) if white.is_whitespace() => translated.extend(['{', white, '}']),
+                escaped => translated.extend([character].into_iter().chain(escaped)),
+            },
+            // The matcher would remove white space at the end of a line, and compares the characters of a set by bytes.
+            white if white.is_whitespace() => translated.extend(['{', white, '}']),
+            '{' | '}' | ',' => translated.extend(['\\', character]),
             '*' => {
                 // To git, more than two stars are two.
                 let others = std::iter::from_fn(|| rest.next_if_eq(&'*')).count();
@@ -49,13 +98,8 @@ fn translate_body(body: &str) -> Result<String, String> {
     Ok(translated)
 }
 
-fn check_segments(line: &str) -> Result<(), String> {
-    let line = line.trim_end();
-    if line.is_empty() || line.starts_with('#') {
-        return Ok(());
-    }
-    let path = line.strip_prefix('!').unwrap_or(line);
-    let path = path.strip_prefix('/').unwrap_or(path);
+fn check_segments(body: &str) -> Result<(), String> {
+    let path = body.strip_prefix('/').unwrap_or(body);
     path.strip_suffix('/').unwrap_or(path).split('/').try_for_each(|segment| match segment {
         "." => Err("no path has a '.' segment; write '/' at its beginning to match at the root only".to_owned()),
         segment => segment::check_is_possible(segment),
@@ -112,8 +156,8 @@ impl Set {
             rest.next();
             end = rest.next().and_then(|end| escaped(end, rest)).ok_or_else(unclosed)?;
         }
-        // To git, a reversed range has no characters.
-        self.ranges.extend(Some((start, end)).filter(|_| start <= end));
+        // To git, a reversed range has only its first character.
+        self.ranges.push((start, if start <= end { end } else { start }));
         Ok(())
     }
 
@@ -200,7 +244,17 @@ mod tests {
             ("[\\!]", "\\!"),
             ("[\\^!]", "{\\^,\\!}"),
             ("/[!-]", "/[!/-]"),
-            ("{a,b}", "\\{a,b\\}"),
+            ("{a,b}", "\\{a\\,b\\}"),
+            ("[b-a]", "[b]"),
+            ("a b\t", "a{ }b{\t}"),
+            ("a\\ ", "a{ }"),
+            ("a**/x", "/{ax,a*/**/x}"),
+            ("!/a**/***/x/", "!/{ax,a*/**/x}/"),
+            ("/a**", "/{a*,a*/**}"),
+            ("a**", "a**"),
+            ("/a**b", "/a**b"),
+            ("a?**/x", "a?**/x"),
+            ("a/**/x", "a/**/x"),
             ("\\[x", "\\[x"),
             ("# [", "# ["),
             ("[[:x]", "[[:x]"),
@@ -211,12 +265,29 @@ mod tests {
     }
 
     #[test]
+    fn only_spaces_and_a_carriage_return_are_removed_from_the_end_of_a_line() {
+        for (line, trimmed) in [
+            ("a \r", "a"),
+            ("a\r\r", "a\r"),
+            ("a\t", "a\t"),
+            ("a\t ", "a\t"),
+            ("a\u{3000}", "a\u{3000}"),
+            ("a\\  ", "a\\ "),
+            ("a\\\\  ", "a\\\\"),
+            ("  ", ""),
+        ] {
+            assert_eq!(trim(line), trimmed, "{line:?}");
+        }
+    }
+
+    #[test]
     fn a_set_that_can_match_nothing_is_an_error() {
         for (line, why) in [
             ("[a*", "is not closed"),
             ("[[:letter:]]", "there is no class '[:letter:]'"),
             ("x[/]y", "has no character"),
-            ("[z-a]", "has no character"),
+            ("x\\", "nothing follows the '\\'"),
+            ("x\\/", "nothing follows the '\\'"),
         ] {
             let reason = translate(line).unwrap_err();
             assert!(reason.contains(why), "{line}: {reason}");

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ignore::Match;
 use ignore::gitignore::Glob;
 
+use super::gitignore;
 use super::path_pattern::PathPattern;
 use super::rule::Origin;
 use super::{Effect, Filter, FilterPart, Rule, Rules};
@@ -171,7 +172,7 @@ fn without_effect(part: &FilterPart, met: &HashSet<PathBuf>) -> Option<String> {
     let FilterPart::IgnoreFile { name, text } = part else { return None };
     let origins = met.iter().filter_map(|origin| Origin::decode(origin)).filter(|origin| origin.name == name);
     let texts: HashSet<&str> = origins.map(|origin| origin.text).collect();
-    let written = text.trim_start_matches('\u{feff}').lines().map(str::trim_end).enumerate();
+    let written = text.trim_start_matches('\u{feff}').lines().map(gitignore::trim).enumerate();
     let rules = written.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     let mut unmet = rules.filter(|(_, line)| !texts.contains(line));
     let named: Vec<_> =

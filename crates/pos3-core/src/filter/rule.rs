@@ -38,7 +38,7 @@ pub(super) struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     pub(super) fn encoded(&self) -> String {
-        format!("{}:{}:{}{}", self.number, self.name.len(), self.name, self.text.trim_end())
+        format!("{}:{}:{}{}", self.number, self.name.len(), self.name, self.text)
     }
 
     pub(super) fn decode(encoded: &'a Path) -> Option<Self> {
