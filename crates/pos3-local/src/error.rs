@@ -76,6 +76,15 @@ pub(crate) fn stuck(operation: Operation, key: &Key, at: &str, errno: Errno) -> 
         .with_source(io::Error::from(errno))
 }
 
+/// Returns the error for a file that is complete at its final path, but whose name `at` during the write could not be
+/// removed.
+pub(crate) fn left_over(operation: Operation, key: &Key, at: &str, errno: Errno) -> StoreError {
+    StoreError::new(kind(errno), operation)
+        .with_key(key)
+        .with_message(format!("the file is complete, but pos3 could not remove its other name '{at}' beside it"))
+        .with_source(io::Error::from(errno))
+}
+
 /// Returns the system's text for `errno`.
 pub(crate) fn words(errno: Errno) -> String {
     io::Error::from(errno).to_string()

@@ -4,7 +4,7 @@ use super::*;
 use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime};
 
-use pos3_core::{Content, ErrorKind, PutOptions, Unfinished};
+use pos3_core::{Content, ErrorKind, Expect, PutOptions, Unfinished};
 use rustix::fs::FlockOperation;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -154,4 +154,33 @@ async fn a_file_whose_name_only_starts_like_ours_is_a_file_like_all_others() {
     store.put(&key("d/.pos3-partial.mine"), Content::from("x"), PutOptions::default()).await.unwrap();
     store.remove(&key("d/")).await.unwrap();
     assert_eq!(world.names("d").len(), names.len() + 3, "nothing was removed");
+}
+
+/// Lets a directory only gain names, or ends that. Returns false if the user or the file system does not permit it.
+#[cfg(target_os = "linux")]
+fn set_append_only(directory: &std::path::Path, mark: &str) -> bool {
+    let changed = std::process::Command::new("chattr").arg(mark).arg(directory).output();
+    changed.is_ok_and(|output| output.status.success())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_in_a_directory_that_only_gains_names_is_reported_as_complete_with_its_other_name() {
+    let world = World::new();
+    let root = world.path("");
+    if !set_append_only(&root, "+a") {
+        eprintln!("no directory can be made append-only here, so nothing is tested");
+        return;
+    }
+    let options = PutOptions::default().with_expect(Expect::Absent);
+    let put = world.store().put(&key("new"), "content".into(), options).await;
+    let names = world.names("");
+    assert!(set_append_only(&root, "-a"));
+    let error = put.unwrap_err().to_string();
+    assert_eq!(fs::read(world.path("new")).unwrap(), b"content");
+    let other = names.iter().find(|name| name.starts_with(".pos3-partial.")).unwrap();
+    assert!(
+        error.contains(&format!("the file is complete, but pos3 could not remove its other name '{other}'")),
+        "{error}"
+    );
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::modification;
 use super::partial::{Partial, Resumed};
 use crate::blocking::Waited;
-use crate::error::{changed, displaced, failed, stuck};
+use crate::error::{changed, displaced, failed, left_over, stuck};
 use crate::facts;
 use crate::path;
 use crate::rename::rename_exclusive;
@@ -25,6 +25,14 @@ pub(super) struct Place {
     modified: Option<Timespec>,
     /// The permissions of the replaced file, which the new file inherits.
     mode: Option<Mode>,
+}
+
+/// How a file got its final name.
+enum Renamed {
+    /// It has no other name.
+    Entirely,
+    /// Its earlier name could not be removed, as in a directory to which names can only be added.
+    ButLeftOver(Errno),
 }
 
 impl Place {
@@ -147,7 +155,13 @@ impl Place {
 
     fn rename(&self, partial: &Partial) -> Result<()> {
         let renamed = match self.expect {
-            Expect::Absent => self.rename_to_new(partial),
+            Expect::Absent => match self.rename_to_new(partial) {
+                Ok(Renamed::Entirely) => Ok(()),
+                Ok(Renamed::ButLeftOver(errno)) => {
+                    return Err(left_over(Operation::Write, &self.key, partial.name(), errno));
+                }
+                Err(errno) => Err(errno),
+            },
             Expect::Anything | Expect::Unchanged(_) => {
                 rustix::fs::renameat(&self.directory, partial.name(), &self.directory, self.name())
             }
@@ -163,15 +177,20 @@ impl Place {
     }
 
     /// Renames only if the final name is free, even if two writers do this at once.
-    fn rename_to_new(&self, partial: &Partial) -> Result<(), Errno> {
+    fn rename_to_new(&self, partial: &Partial) -> Result<Renamed, Errno> {
         let directory = self.directory.as_fd();
         match rename_exclusive(directory, partial.name(), directory, self.name()) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
-            renamed => return renamed,
+            renamed => return renamed.map(|()| Renamed::Entirely),
         }
         match rustix::fs::linkat(&self.directory, partial.name(), &self.directory, self.name(), AtFlags::empty()) {
-            Ok(()) => rustix::fs::unlinkat(&self.directory, partial.name(), AtFlags::empty()),
-            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => self.rename_after_a_look(partial),
+            Ok(()) => match rustix::fs::unlinkat(&self.directory, partial.name(), AtFlags::empty()) {
+                Ok(()) => Ok(Renamed::Entirely),
+                Err(errno) => Ok(Renamed::ButLeftOver(errno)),
+            },
+            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => {
+                self.rename_after_a_look(partial).map(|()| Renamed::Entirely)
+            }
             Err(errno) => Err(errno),
         }
     }
