@@ -88,7 +88,7 @@ fn a_refusal_names_both_locations() {
     let cloud = Cloud::new(&[("out/keep", "1")]);
     let ended = cloud.run(&["sync", "s3://data", "out", "--delete"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    assert!(ended.err.contains("would be deleted (source 's3://data', target 'out')"), "{}", ended.err);
+    assert!(ended.err.contains("would be deleted from the target (source 's3://data', target 'out')"), "{}", ended.err);
 }
 
 #[test]
