@@ -25,7 +25,6 @@ pub struct Listing {
     last: Option<Key>,
     count: u64,
     ended: bool,
-    leaves_out_staged: bool,
 }
 
 /// Where the order of a listing comes from.
@@ -74,15 +73,7 @@ impl Listing {
     }
 
     fn over(entries: Entries, filter: &Filter) -> Self {
-        Self { entries, filter: filter.clone(), last: None, count: 0, ended: false, leaves_out_staged: false }
-    }
-
-    /// Leaves out content that an earlier run staged and never gave its name. This is for a source: such content is not
-    /// the user's.
-    #[must_use]
-    pub(crate) fn without_staged(mut self) -> Self {
-        self.leaves_out_staged = true;
-        self
+        Self { entries, filter: filter.clone(), last: None, count: 0, ended: false }
     }
 
     /// Returns the next entry, or `None` at the end.
@@ -93,9 +84,6 @@ impl Listing {
     pub async fn next(&mut self) -> Result<Option<Entry>, StoreError> {
         while let Some((relative, entry)) = self.entries.next().await? {
             self.check_order(&entry.key)?;
-            if self.leaves_out_staged && entry.kind == Kind::File && relative.is_staged() {
-                continue;
-            }
             // The marker of the prefix is the tree itself.
             if !relative.as_str().is_empty() && self.exists(relative.as_str(), &entry.kind) {
                 self.count += 1;

@@ -9,7 +9,7 @@ use pos3_core::{
     StoreError, collect_exactly,
 };
 use pos3_local::LocalStore;
-use pos3_s3::S3Store;
+use pos3_s3::{RequestLimit, S3Store};
 use pos3_tests::server::{Answer, Fault, Operation, S3Server};
 
 use super::{BUCKET, config, random_bytes, server, store, store_with, told};
@@ -200,7 +200,8 @@ fn gateway(content: Vec<u8>) -> S3Server {
 async fn ranges_of_two_versions_with_one_etag_are_never_one_file() {
     let (old, new) = (random_bytes(6, 20 << 20), bytes::Bytes::from(random_bytes(7, 20 << 20)));
     let server = gateway(old);
-    let source = Arc::new(store(&server));
+    // One request after the other, so the first one is answered before the content is replaced.
+    let source = Arc::new(store_with(config(&server).with_request_limit(RequestLimit::new(1))));
     let directory = tempfile::tempdir().unwrap();
     let target = LocalStore::new(directory.path()).unwrap();
     let replaced = Answer::ReplacedBehind { content: new.clone() };

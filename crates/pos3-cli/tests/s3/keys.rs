@@ -7,7 +7,10 @@ use super::{BUCKET, Cloud};
 /// What a disk can hold, and what it cannot.
 const FINE: [&str; 9] =
     ["a%20b", "x#1", "y?z", "line\nbreak", "caf\u{e9}", "cafe\u{301}", "dir/x", "s;p=1", "tab\there"];
-const REFUSED: [&str; 6] = ["../up", "/lead", "a//b", "c/./d", "full/", "dir"];
+const REFUSED: [&str; 8] =
+    ["../up", "/lead", "a//b", "c/./d", "full/", "dir", STAGED, ".pos3-partial.0123456789abcdef"];
+/// The name of staged content.
+const STAGED: &str = ".pos3-new.1-0123456789abcdef.0";
 
 fn cloud() -> (Cloud, String) {
     let longest =
@@ -41,7 +44,11 @@ fn odd_keys_come_down_exactly_or_are_refused_one_by_one() {
     assert_eq!(code, 1, "{told}");
     let refused: Vec<&str> =
         told["skipped"].as_array().unwrap().iter().map(|skipped| skipped["key"].as_str().unwrap()).collect();
-    assert_eq!(refused, ["../up", "/lead", "a//b", "c/./d", "dir/x", "full/"], "'dir' is a file, so 'dir/x' is not");
+    assert_eq!(
+        refused,
+        ["../up", STAGED, ".pos3-partial.0123456789abcdef", "/lead", "a//b", "c/./d", "dir/x", "full/"],
+        "'dir' is a file, so 'dir/x' is not"
+    );
     for key in FINE.into_iter().filter(|key| *key != "dir/x").chain(["dir", longest.as_str()]) {
         assert_eq!(fs::read_to_string(cloud.program.path("out/k").join(key)).unwrap(), key, "{key:?}");
     }
@@ -85,5 +92,23 @@ fn objects_that_no_directory_can_hold_are_not_taken_for_absent() {
         assert!(explained.out.contains("it has an empty path segment"), "{explained:?}");
         let kept = cloud.run(&["sync", "l", "s3://data/k"]);
         assert_eq!(kept.code, Some(0), "without --delete they are only counted: {kept:?}");
+    }
+}
+
+#[test]
+fn an_object_with_the_name_of_staged_content_is_an_ordinary_one_in_a_bucket() {
+    let cloud = Cloud::new(&[]);
+    let keys = ["from/a", "from/d/", "to/a"].map(str::to_owned).into_iter();
+    let keys = keys.chain(["from/", "from/d/", "to/", "to/d/"].map(|prefix| format!("{prefix}{STAGED}")));
+    keys.for_each(|key| cloud.server.put(BUCKET, &key, if key.ends_with('/') { "" } else { "1" }));
+    let (code, told) = cloud.json(&["sync", "s3://data/from", "s3://data/to", "--delete"]);
+    assert_eq!((code, told["deleted"].as_u64()), (0, Some(0)), "{told}");
+    let (code, told) = cloud.json(&["check", "s3://data/from", "s3://data/to"]);
+    assert_eq!((code, told["equal"].as_u64()), (0, Some(4)), "{told}");
+
+    cloud.server.put(BUCKET, &format!("only/{STAGED}"), "1");
+    for source in ["s3://data/from", "s3://data/only"] {
+        let ended = cloud.run(&["sync", source, "out"]);
+        assert!(ended.err.contains("it uses a reserved file name:\n"), "{ended:?}");
     }
 }

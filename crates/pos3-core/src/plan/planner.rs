@@ -135,11 +135,8 @@ impl Planner {
             target: target.store().capabilities(),
             archived: options.archived,
         };
-        let from = listings.0;
-        // A user who names one file means this file, whatever its name.
-        let from = if source.single().is_none() { from.without_staged() } else { from };
         Self {
-            merge: Some(Merge::new(from, listings.1)),
+            merge: Some(Merge::new(listings.0, listings.1)),
             rows: options.manifest.as_ref().map(Rows::of),
             recorder: None,
             source: source.clone(),

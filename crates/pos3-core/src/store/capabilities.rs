@@ -152,6 +152,8 @@ impl Namespace {
         match self {
             Self::Flat => Ok(()),
             Self::Hierarchical if entry.kind == Kind::Marker && entry.size > 0 => Err(UnsafeKey::MarkerWithContent),
+            // The store hides such a file, and removes it with its next write.
+            Self::Hierarchical if entry.kind == Kind::File && entry.key.is_staged() => Err(UnsafeKey::Reserved),
             Self::Hierarchical => entry.key.check_path(),
         }
     }
