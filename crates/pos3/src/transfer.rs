@@ -181,9 +181,9 @@ impl Transfer {
         };
         hidden.note(&self.source);
         report.warnings.extend(hidden.warnings(&self.source_name));
-        if report.stopped.is_none() {
-            self.record_mount_points(earlier).await;
-        }
+        // A run that ended early has written rows, too. It has shown nothing about the deletes below a mount point.
+        let standing = if report.stopped.is_none() { self.standing() } else { Standing::New };
+        self.record_mount_points(earlier, standing).await;
         report
     }
 
@@ -224,10 +224,10 @@ impl Transfer {
     }
 
     /// Records the mount points of both sides, because the next transfer may have the opposite direction.
-    async fn record_mount_points(&self, earlier: Option<MountPoints>) {
+    async fn record_mount_points(&self, earlier: Option<MountPoints>, standing: Standing) {
         let Some(state) = &self.state else { return };
         let sides = [
-            (Side::Source, &self.source, earlier, self.standing()),
+            (Side::Source, &self.source, earlier, standing),
             // No delete depended on a key that the target lacks.
             (Side::Target, &self.target, state.mount_points(Side::Target).await, Standing::New),
         ];

@@ -140,6 +140,19 @@ fn a_disk_that_is_not_mounted_at_the_next_run_deletes_nothing_until_it_is_forgot
 }
 
 #[test]
+fn a_disk_of_a_first_run_that_was_refused_deletes_nothing_when_it_is_not_mounted() {
+    let objects = [("v/a", "1"), ("v/ckpt/1", "1"), ("v/ckpt/2", "1"), ("v/extra", "1")];
+    let cloud = Cloud::new(&[("src/ckpt/", ""), ("src/a", "1")]).with_objects(&objects);
+    let script =
+        format!("mount -t tmpfs tmpfs src/ckpt; echo 1 > src/ckpt/1; echo 1 > src/ckpt/2; {UP} --max-delete 0");
+    let Some(ended) = shell(&cloud, &script) else { return };
+    assert_eq!((ended.code, files(&cloud).len()), (Some(4), 4), "{ended:?}");
+    let ended = shell(&cloud, &format!("{UP} --max-delete 100%")).unwrap();
+    assert!(ended.err.contains("is not mounted now, so nothing was deleted: mount it"), "{ended:?}");
+    assert_eq!((ended.code, files(&cloud).len()), (Some(1), 4), "{ended:?}");
+}
+
+#[test]
 fn a_disk_that_is_new_at_the_next_run_withholds_the_deletes_below_it_once() {
     let cloud = Cloud::new(&[("src/ckpt/1", "1"), ("src/ckpt/2", "1"), ("src/a", "1"), ("src/b", "1"), ("src/c", "1")]);
     let Some(ended) = shell(&cloud, UP) else { return };

@@ -12,6 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
+use pos3::CREDENTIAL_PROCESS;
 use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
 use rustix::termios::tcgetpgrp;
 use tokio::process::Child;
@@ -48,7 +49,8 @@ impl Program {
         let (name, arguments) = command.split_first().ok_or_else(not_named)?;
         let group = if owns_terminal() { Group::Shared } else { Group::Own };
         let mut command = tether::command(name, arguments);
-        command.envs(variables);
+        // With this variable, the processes of the program would not be recognized as its own.
+        command.env_remove(CREDENTIAL_PROCESS).envs(variables);
         if group == Group::Own {
             command.process_group(0);
         }
