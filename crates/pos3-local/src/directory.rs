@@ -33,17 +33,19 @@ pub(crate) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<String>, Errno>
     Ok(names)
 }
 
-/// Returns the name if it is that of an unfinished file of pos3, or of staged content. The file system may not report the
-/// type of the file.
+/// Returns the name if it is that of an unfinished file of pos3, or of staged content.
 pub(crate) fn unfinished(name: &CStr, kind: FileType) -> Option<&str> {
-    let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
-    name.to_str().ok().filter(|name| is_file && (is_partial_name(name) || is_staged_name(name)))
+    name_of_file(name, kind).filter(|name| is_partial_name(name) || is_staged_name(name))
 }
 
-/// Returns the name if it is that of a file that pos3 moved away. The file system may not report the type of the file.
+/// Returns the name if it is that of a file that pos3 moved away.
 pub(crate) fn moved(name: &CStr, kind: FileType) -> Option<&str> {
-    let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
-    name.to_str().ok().filter(|name| is_file && is_moved_name(name))
+    name_of_file(name, kind).filter(|name| is_moved_name(name))
+}
+
+/// Returns the name if it may be that of a regular file. The file system may not report the type of the file.
+fn name_of_file(name: &CStr, kind: FileType) -> Option<&str> {
+    name.to_str().ok().filter(|_| matches!(kind, FileType::RegularFile | FileType::Unknown))
 }
 
 /// Returns true for the name of an entry, and false for an unfinished file of pos3.

@@ -20,6 +20,7 @@ mod ls;
 mod place;
 mod plan_file;
 mod policy;
+mod processes;
 #[cfg(feature = "s3")]
 mod profile;
 #[cfg(feature = "progress")]
@@ -46,6 +47,7 @@ pub use ls::{Depth, Found, Listed, ls};
 pub use place::Place;
 pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
 pub use policy::{Conflict, Policy};
+pub use processes::SystemProcess;
 #[cfg(feature = "s3")]
 pub use profile::{Profile, ProfileError, Profiles};
 #[cfg(feature = "progress")]

@@ -1,4 +1,4 @@
-//! The evidence for deletes of a registration: what was seen on both sides while the session runs.
+//! The evidence for deletes of a registration: the entries on both sides while the session runs.
 
 use std::sync::{Arc, OnceLock};
 

@@ -196,7 +196,7 @@ impl Rules {
         }
     }
 
-    /// Returns what is known about the contents that both sides had.
+    /// Returns the recorded facts about the contents that both sides had.
     fn recorded(&self, write: &PendingWrite<'_>, file: &Entry, way: Way) -> Vec<Recorded> {
         let of_row = write.row.map(|row| Recorded::of_row(row, way));
         [self.known.content(&file.key), of_row].into_iter().flatten().collect()

@@ -1,30 +1,17 @@
-//! The processes of the system, and those that descend from pos3: [`Descendants`].
+//! The processes that descend from pos3: [`Descendants`].
 //!
 //! A process that outlives the program may be about to write a file again that the program removed. It can leave the process
 //! group of the program, and on a terminal, the group is that of pos3 itself. So pos3 looks for all processes below itself.
 //! Linux gives a process whose parent has ended to the nearest process above it that asks for such orphans.
 
 use std::collections::HashSet;
-use std::fs;
 use std::time::Duration;
 
-use pos3::CREDENTIAL_PROCESS;
+use pos3::{CREDENTIAL_PROCESS, SystemProcess};
 use rustix::process::Pid;
 
 /// The interval at which ended orphans are removed from the table of processes.
 const REAP: Duration = Duration::from_secs(3);
-
-/// A process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    pub(super) id: u32,
-    pub(super) parent: u32,
-    pub(super) group: u32,
-    /// When it started. Another process can have the same ID later, but not the same start.
-    start: u64,
-    /// Whether it has ended, and only its parent has not noticed yet.
-    pub(super) has_ended: bool,
-}
 
 /// The processes that still run after the end of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +36,8 @@ impl Descendants {
     /// Makes pos3 the parent of orphans. Must be called before the program starts.
     pub(super) fn adopt() -> Self {
         let is_adopting = adopt_orphans();
-        let earlier = below_this(&all().unwrap_or_default(), |_| false).iter().map(|found| found.key()).collect();
+        let earlier =
+            below_this(&SystemProcess::all().unwrap_or_default(), |_| false).iter().map(|found| key(found)).collect();
         Self { is_adopting, earlier }
     }
 
@@ -79,47 +67,25 @@ impl Descendants {
         if has_no_children() {
             return Left::None;
         }
-        let processes = all().unwrap_or_default();
+        let processes = SystemProcess::all().unwrap_or_default();
         if !processes.iter().any(|process| process.parent == this()) {
             return if has_no_children() { Left::None } else { Left::Unknown };
         }
-        let is_other = |process: &Process| self.earlier.contains(&process.key()) || is_for_credentials(process.id);
+        let is_other = |process: &SystemProcess| self.earlier.contains(&key(process)) || is_for_credentials(process);
         let mut running: Vec<u32> = below_this(&processes, is_other).iter().map(|process| process.id).collect();
         running.sort_unstable();
         if running.is_empty() { Left::None } else { Left::Some(running) }
     }
 }
 
-impl Process {
-    /// Returns `None` for a process that no longer exists or that is not visible.
-    fn read(id: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The name of the program, in parentheses, may contain anything. The state, the parent and the group follow.
-        let (_, after_name) = stat.rsplit_once(") ")?;
-        let fields: Vec<&str> = after_name.split(' ').collect();
-        Some(Self {
-            id,
-            parent: fields.get(1)?.parse().ok()?,
-            group: fields.get(2)?.parse().ok()?,
-            start: fields.get(19)?.parse().ok()?,
-            has_ended: matches!(*fields.first()?, "Z" | "X"),
-        })
-    }
-
-    fn key(&self) -> (u32, u64) {
-        (self.id, self.start)
-    }
-}
-
-/// Returns all processes that are visible, or `None` on systems without `/proc`.
-pub(super) fn all() -> Option<Vec<Process>> {
-    let ids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    Some(ids.filter_map(Process::read).collect())
+/// Returns what no two processes have in common.
+fn key(process: &SystemProcess) -> (u32, u64) {
+    (process.id, process.start)
 }
 
 /// Returns the running descendants of pos3, except those that are not of the program, and their descendants.
-fn below_this(processes: &[Process], is_left_out: impl Fn(&Process) -> bool) -> Vec<&Process> {
-    let mut found: Vec<&Process> = Vec::new();
+fn below_this(processes: &[SystemProcess], is_left_out: impl Fn(&SystemProcess) -> bool) -> Vec<&SystemProcess> {
+    let mut found: Vec<&SystemProcess> = Vec::new();
     let mut parents = vec![this()];
     while let Some(parent) = parents.pop() {
         let children = processes.iter().filter(|process| process.parent == parent && !process.has_ended);
@@ -132,11 +98,8 @@ fn below_this(processes: &[Process], is_left_out: impl Fn(&Process) -> bool) -> 
 }
 
 /// Returns true for a `credential_process` of pos3, and for the processes that it started.
-fn is_for_credentials(id: u32) -> bool {
-    let variables = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
-    variables.split(|byte| *byte == 0).any(|variable| {
-        variable.strip_prefix(CREDENTIAL_PROCESS.as_bytes()).is_some_and(|value| value.starts_with(b"="))
-    })
+fn is_for_credentials(process: &SystemProcess) -> bool {
+    process.variable(CREDENTIAL_PROCESS).is_some()
 }
 
 fn this() -> u32 {
@@ -186,9 +149,10 @@ async fn reap_orphans(program: Option<u32>) {
     let mut ended = HashSet::new();
     loop {
         tokio::time::sleep(REAP).await;
-        let processes = if matches!(wait_for_any(), Ok(Some(_))) { all().unwrap_or_default() } else { Vec::new() };
+        let processes =
+            if matches!(wait_for_any(), Ok(Some(_))) { SystemProcess::all().unwrap_or_default() } else { Vec::new() };
         let children = processes.iter().filter(|process| process.parent == this() && process.has_ended);
-        let now: HashSet<_> = children.filter(|child| Some(child.id) != program).map(Process::key).collect();
+        let now: HashSet<_> = children.filter(|child| Some(child.id) != program).map(key).collect();
         for (id, _) in now.intersection(&ended) {
             let _gone =
                 i32::try_from(*id).ok().and_then(Pid::from_raw).map(|id| waitpid(Some(id), WaitOptions::NOHANG));

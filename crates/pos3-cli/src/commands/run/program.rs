@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use pos3::CREDENTIAL_PROCESS;
+use pos3::{CREDENTIAL_PROCESS, SystemProcess};
 use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
 use rustix::termios::tcgetpgrp;
 use tokio::process::Child;
@@ -100,7 +100,7 @@ impl Program {
     pub(super) fn has_group(&self) -> bool {
         let Some(group) = self.pid.filter(|_| self.group == Group::Own) else { return false };
         let group = processes::process_id(group);
-        processes::all().unwrap_or_default().iter().any(|process| process.group == group && !process.has_ended)
+        SystemProcess::all().unwrap_or_default().iter().any(|process| process.group == group && !process.has_ended)
     }
 
     fn send(&self, signal: Signal) {

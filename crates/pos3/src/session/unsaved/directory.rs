@@ -100,7 +100,7 @@ impl Directory {
     }
 
     /// Writes a mark, which is locked until the returned file is closed. It gets its name when it is complete, so a
-    /// process that is killed meanwhile leaves no unreadable one. What is written to the returned file is appended.
+    /// process that is killed meanwhile leaves no unreadable one. Writes to the returned file are appended.
     pub(super) fn write(&self, paths: &[PathBuf], recorded: &Recorded) -> io::Result<(PathBuf, File)> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::processes::SystemProcess;
 
 /// The environment variable with the IDs of the sessions for which a process writes, separated by `:`. A session that
 /// runs inside the program of another one adds its ID.
@@ -48,7 +50,11 @@ pub(super) struct Look {
 impl Process {
     /// Returns `None` for a process that does not run or is not visible.
     pub(super) fn find(id: u32) -> Option<Self> {
-        Running::find(id).map(|running| running.process)
+        SystemProcess::find(id).filter(|found| !found.has_ended).map(|found| Self::of(&found))
+    }
+
+    fn of(found: &SystemProcess) -> Self {
+        Self { id: found.id, start: found.start }
     }
 }
 
@@ -68,16 +74,8 @@ impl System {
 }
 
 impl Running {
-    fn find(id: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The name of the program, in parentheses, may contain anything. The state, the parent and the group follow.
-        let (_, after_name) = stat.rsplit_once(") ")?;
-        let fields: Vec<&str> = after_name.split(' ').collect();
-        if matches!(*fields.first()?, "Z" | "X") {
-            return None;
-        }
-        let process = Process { id, start: fields.get(19)?.parse().ok()? };
-        Some(Self { process, group: fields.get(2)?.parse().ok()?, sessions: sessions(id) })
+    fn of(found: &SystemProcess) -> Self {
+        Self { process: Process::of(found), group: found.group, sessions: found.variable(VARIABLE) }
     }
 
     /// Returns true if the process writes for the session with this ID.
@@ -92,22 +90,12 @@ impl Look {
     pub(super) fn take() -> Self {
         let mut found: HashMap<Process, Running> = HashMap::new();
         for _ in 0..2 {
-            let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-            let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-            found.extend(ids.filter_map(Running::find).map(|running| (running.process.clone(), running)));
+            let visible = SystemProcess::all().unwrap_or_default();
+            let running = visible.iter().filter(|process| !process.has_ended).map(Running::of);
+            found.extend(running.map(|running| (running.process.clone(), running)));
         }
         Self { system: System::this(), running: found.into_values().collect() }
     }
-}
-
-/// Returns the value of [`VARIABLE`] with which a process was started.
-fn sessions(id: u32) -> Option<OsString> {
-    let variables = fs::read(format!("/proc/{id}/environ")).ok()?;
-    let value = variables.split(|byte| *byte == 0).find_map(|variable| {
-        let value = variable.strip_prefix(VARIABLE.as_bytes())?;
-        value.strip_prefix(b"=")
-    });
-    value.map(|value| OsString::from_vec(value.to_vec()))
 }
 
 /// Returns the value of [`VARIABLE`] for a process that writes for a session, and for the sessions of an outer value.
