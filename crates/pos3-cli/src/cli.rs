@@ -69,8 +69,8 @@ Environment:
 
 Exit codes:
   0    success
-  1    a failure, a skipped file, or a bucket, prefix or source directory that
-       does not exist; everything else was done
+  1    a file failed or was skipped (the others were still processed), or a
+       bucket, prefix or source directory does not exist
   2    invalid arguments, environment or profile
        ('download', 'upload' and 'ls' exit with 1 if a profile is invalid)
   3    the two locations differ ('check' only)
@@ -79,7 +79,7 @@ Exit codes:
   N    the exit code of the program ('run' only); 127 if the program does not
        exist, 126 if it cannot be executed
   130  ended by Ctrl-C (143: SIGTERM, 129: SIGHUP, 131: SIGQUIT); after the
-       signal, nothing was deleted";
+       signal, no delete was started";
 
 /// The command line of pos3.
 #[derive(Debug, Parser)]

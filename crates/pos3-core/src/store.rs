@@ -179,11 +179,11 @@ pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
 
     /// Deletes keys and returns a result for each, in the given order. Deleting a missing key succeeds.
     ///
-    /// A key that ends in `/` names a placeholder. Entries below it are not deleted. If directories are real, one that is
-    /// not empty is not deleted either, and that is a success.
+    /// A key that ends in `/` is a marker. Entries below it are not deleted. If the store has real directories, it does
+    /// not delete one that is not empty, and the result is still a success.
     ///
-    /// A store that cannot delete on a condition in one step may look at the object right before it deletes it. If it
-    /// does not, its [`Capabilities::conditional_delete`] must be false; then the engine looks.
+    /// A store that cannot delete on a condition in one step may look up the object right before it deletes it. If it
+    /// does not, its [`Capabilities::conditional_delete`] must be false; then the engine looks up the object.
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>>;
 
     /// Returns the puts below `prefix` that any process has begun and that were neither completed nor aborted.

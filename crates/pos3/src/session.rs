@@ -279,8 +279,8 @@ impl Session {
     }
 
     /// Reports that other processes may still write to the outputs. The end then deletes nothing remotely and counts
-    /// the withheld deletes, because such a process may be about to write a file again. The outputs stay marked as not
-    /// uploaded.
+    /// the withheld deletes, because such a process may be about to write a removed file again. The outputs stay marked
+    /// as unsaved.
     pub fn still_written(&self) {
         self.inner.course.still_written();
     }
@@ -297,7 +297,7 @@ impl Session {
     }
 
     /// Calls `start`, which starts a process that writes to the outputs. The outputs stay marked as unsaved until that
-    /// process and its children have ended, even if the calling process is killed before. So an upload by another
+    /// process and its children have ended, even if the calling process is killed first. So an upload by another
     /// session does not remove the mark while they may still write.
     ///
     /// Processes that close the descriptors that they inherit are known only by [`writer_variable`](Self::writer_variable)

@@ -116,8 +116,9 @@ impl PreparedSync {
         self
     }
 
-    /// Sets whether a plan treats a target that does not exist, or a prefix without any key, as an empty directory. Default:
-    /// it does, because a sync creates its target. A comparison has nothing to compare with then, so it disallows this.
+    /// Sets whether a plan treats a target that does not exist, or a prefix without any key, as an empty directory.
+    /// Default: true, because a sync creates its target. Set it to false for a comparison, which needs an existing
+    /// target.
     #[must_use]
     pub fn with_missing_target(mut self, allowed: bool) -> Self {
         self.target_absence = Absence::of(allowed);
@@ -127,10 +128,10 @@ impl PreparedSync {
     /// Makes the sync record which keys are equal and which transfers are unfinished, and use the records of earlier
     /// runs between these two locations. A plan reads the sync state and does not change it.
     ///
-    /// Without an open sync state, the sync compares as if it were empty: where a digest can decide, equal times are not
-    /// evidence of equal content. So pass the state even if it is [missing](SyncState::Missing) or
-    /// [cannot be used](SyncState::Unusable). Otherwise, a plan would trust equal times and could miss differences that
-    /// the sync finds.
+    /// If the state is [missing](SyncState::Missing) or [cannot be used](SyncState::Unusable), the sync compares as
+    /// with an empty one: equal times are not evidence of equal content if a digest can decide. So pass such a state,
+    /// too. If no state is set, equal times are sufficient evidence, and a plan could miss differences that the sync
+    /// finds.
     #[must_use]
     pub fn with_state(mut self, state: impl Into<SyncState>) -> Self {
         self.transfer = self.transfer.with_state(&state.into());
@@ -146,7 +147,8 @@ impl PreparedSync {
     }
 
     /// Makes the sync copy each file to `backup`, under the same relative key, before it overwrites or deletes the
-    /// file. An older backup is never replaced: the new one then has the time at which the run began in its name.
+    /// file. An older backup is never replaced: if its name is taken, the name of the new backup gets the start time of
+    /// the run.
     ///
     /// # Errors
     ///
@@ -231,9 +233,10 @@ impl PreparedSync {
     ///
     /// # Errors
     ///
-    /// With strict preconditions, returns an error if a plan with deletes has a source that does not exist, that is a
-    /// single object, that cannot be listed, or that contains no file that the filter admits; unless a missing source is
-    /// [allowed](Self::with_missing_source). Nothing has been changed then.
+    /// Returns an error if the backup location cannot be listed. With strict preconditions and a plan that has deletes,
+    /// also returns an error if the source does not exist, is a single object, cannot be listed, or contains no file
+    /// that the filter admits. If a missing source is [allowed](Self::with_missing_source), a source that does not
+    /// exist or has no file is accepted. After each of these errors, nothing has been changed.
     pub async fn execute(&self, plan: Plan) -> Result<Report, Error> {
         let before = self.usage();
         self.look_at_backup().await?;
@@ -263,7 +266,7 @@ impl PreparedSync {
         Ok(explained)
     }
 
-    /// Checks that some key exists below the source's prefix. Excluded keys and directory markers count.
+    /// Checks that some key exists below the source's prefix, even if it is excluded or the marker of a directory.
     ///
     /// # Errors
     ///

@@ -25,9 +25,9 @@ Examples:
 Paths:
   The environment of the program contains each local path: '--download data=…'
   sets POS3_PATH_DATA. pos3 uses a local path instead of a URL in place.
-  The path of --upload and --sync is a directory, which pos3 creates, unless
-  --sync downloads a single object. The path of --upload-file and --sync-file is
-  a file, which the program creates.
+  The path of --upload and --sync is a directory, which pos3 creates, unless it
+  is an existing file or --sync downloads a single object. The path of
+  --upload-file and --sync-file is a file, which the program creates.
   POS3_SESSION identifies the processes of the program. While one of them runs,
   its outputs stay marked as unsaved, even if pos3-cli itself was killed.
 
@@ -59,9 +59,9 @@ Signals:
   seconds, and pos3 deletes nothing more.
   These are not second signals: the same signal within a second, and SIGHUP
   after another signal. Under nohup, pos3 ignores SIGHUP.
-  pos3 treats SIGALRM, SIGVTALRM, SIGPROF and SIGXCPU as SIGTERM. It only passes
-  SIGUSR1 and SIGUSR2 on to the program. If pos3-cli is killed, the program
-  receives SIGTERM (Linux).
+  pos3 treats SIGALRM, SIGVTALRM, SIGPROF and SIGXCPU as SIGTERM. It passes
+  SIGUSR1 and SIGUSR2 on to the program and continues. If pos3-cli is killed,
+  the program receives SIGTERM (Linux).
 
 Exit codes:
   N      the exit code of the program

@@ -12,7 +12,7 @@ pub enum Operation {
     Open,
     /// Listing keys.
     List,
-    /// Looking at one key without reading its content.
+    /// Looking up one key without reading its content.
     LookUp,
     /// Reading content.
     Read,
@@ -24,7 +24,7 @@ pub enum Operation {
     Delete,
     /// Listing unfinished writes.
     ListUploads,
-    /// Removing what an unfinished write left behind.
+    /// Removing the remains of an unfinished write.
     Abort,
     /// Copying an object to the backup location before it is overwritten or deleted.
     BackUp,
@@ -32,7 +32,7 @@ pub enum Operation {
     Verify,
     /// Sending a request, whatever it is for.
     Send,
-    /// Going on with work that was interrupted.
+    /// Resuming work that was interrupted.
     GoOn,
 }
 

@@ -1,8 +1,9 @@
 //! Matches one `exclude`/`include` pattern, in the language of Python's `fnmatch`, which the AWS command line uses. The
 //! pattern is compared with the whole key, so `*` also matches `/`.
 //!
-//! Keys have no leading `/` or `./`, and directories are not keys. Taken literally, a pattern that is written that way
-//! by habit would match nothing, and `--delete` would delete the directory that it was meant to protect.
+//! Keys have no leading `/` or `./`, and directories are not keys. If a pattern with a leading `/` or `./` or a
+//! trailing `/` were compared literally, it would match nothing, and `--delete` would delete the directory that it was
+//! meant to protect.
 
 use regex_automata::meta::Regex;
 

@@ -31,7 +31,7 @@ impl Entries {
         Self::over(tree, tree.list(options)).noting(doubts)
     }
 
-    /// Adds the defects to these, which the store notes its own in.
+    /// Sets where defects are counted. The store counts the defects that it finds itself in the same place.
     pub(super) fn noting(mut self, doubts: Doubts) -> Self {
         self.doubts = doubts;
         self

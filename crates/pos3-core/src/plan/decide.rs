@@ -38,7 +38,7 @@ pub(super) enum Decision {
     Extra(Entry),
     /// The content must be read to decide.
     Read { source: Entry, target: Entry, reading: Reading, times_decide: bool, objection: Objection, row: Option<Row> },
-    /// A copy, unless the content of one side objects to it.
+    /// A copy, unless the content of one side shows that the copy must not be made.
     Ask { source: Entry, target: Option<Entry>, why: Change, question: ByContent, row: Option<Row> },
 }
 
@@ -83,7 +83,7 @@ impl Policy {
     }
 
     fn target_only(&self, target: Entry, source_inside: bool) -> Decision {
-        // If directories are real, a directory in which the source has an entry must stay.
+        // If the target has real directories, one in which the source has an entry must stay.
         let needed = source_inside && self.target.namespace == Namespace::Hierarchical;
         match target.kind {
             Kind::Protected(Protection::Symlink | Protection::Own) => Decision::Nothing,

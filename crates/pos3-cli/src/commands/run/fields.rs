@@ -20,7 +20,7 @@ use crate::exit::Exit;
 pub(super) struct Fields<'a> {
     state: State,
     program: Option<ProgramJson>,
-    /// The first signal, if one came.
+    /// The first signal, if one arrived.
     signal: Option<&'static str>,
     complete: bool,
     inputs: Vec<InputJson<'a>>,
@@ -33,7 +33,7 @@ pub(super) struct Fields<'a> {
 struct LocalJson<'a> {
     name: &'a str,
     path: String,
-    /// Whether the place is a file that the program should have created and did not.
+    /// Whether the output is a file that the program should have created and did not.
     missing: bool,
 }
 

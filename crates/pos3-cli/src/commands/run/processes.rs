@@ -28,7 +28,8 @@ pub(super) enum Left {
 pub(super) struct Descendants {
     /// Whether orphans become children of pos3.
     is_adopting: bool,
-    /// The processes below pos3 that are older than the program. A shell that became pos3 may have started them.
+    /// The processes below pos3 that are older than the program. If a shell started pos3 with `exec`, these may be
+    /// processes that the shell started before.
     earlier: HashSet<(u32, u64)>,
 }
 
@@ -78,12 +79,13 @@ impl Descendants {
     }
 }
 
-/// Returns what no two processes have in common.
+/// Returns the identity of a process. A later process with the same ID has another start time.
 fn key(process: &SystemProcess) -> (u32, u64) {
     (process.id, process.start)
 }
 
-/// Returns the running descendants of pos3, except those that are not of the program, and their descendants.
+/// Returns the running descendants of pos3, without those for which `is_left_out` returns true and without the
+/// descendants of these.
 fn below_this(processes: &[SystemProcess], is_left_out: impl Fn(&SystemProcess) -> bool) -> Vec<&SystemProcess> {
     let mut found: Vec<&SystemProcess> = Vec::new();
     let mut parents = vec![this()];
@@ -132,7 +134,7 @@ fn has_no_children() -> bool {
     false
 }
 
-/// Looks for a child that has ended, and leaves it as it is.
+/// Looks for a child that has ended, and leaves it in the table of processes.
 #[cfg(target_os = "linux")]
 fn wait_for_any() -> rustix::io::Result<Option<rustix::process::WaitIdStatus>> {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -140,8 +142,9 @@ fn wait_for_any() -> rustix::io::Result<Option<rustix::process::WaitIdStatus>> {
     waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)
 }
 
-/// Removes orphans that have ended. The other children of pos3 are removed by those who wait for them. That takes less than
-/// the interval, so a child that has ended and is there twice in a row is an orphan.
+/// Removes orphans that have ended from the table of processes. The code that starts any other child of pos3 waits for
+/// it and so removes it, in less than the interval. So a child that has ended and is still in the table at two looks in
+/// a row is an orphan.
 #[cfg(target_os = "linux")]
 async fn reap_orphans(program: Option<u32>) {
     use rustix::process::{WaitOptions, waitpid};

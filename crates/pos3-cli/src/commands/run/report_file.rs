@@ -78,7 +78,7 @@ impl ReportFile {
     /// Opens the file and replaces its report with that of a run that has not ended. Fails if the file has other
     /// content.
     ///
-    /// If no process reads a pipe yet, this waits for one. `waits` is called before.
+    /// If no process reads a pipe yet, this waits for one. It calls `waits` before it waits.
     pub(super) fn open(path: &Path, waits: impl FnOnce()) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let failed = |error: &io::Error| unwritten(&path, error);
@@ -235,7 +235,8 @@ fn unwritten(path: &Path, error: &io::Error) -> CommandError {
     }
 }
 
-/// Returns true if the parent of a path is a directory. That of a name alone is empty.
+/// Returns true if the parent of a path is a directory. A path without a directory has an empty parent, which is the
+/// working directory.
 fn is_directory(parent: &Path) -> bool {
     parent.as_os_str().is_empty() || parent.is_dir()
 }
