@@ -16,8 +16,8 @@ const MOST_WORKERS: usize = 8;
 /// The number of threads for blocking work that is enough for any run. If the system allows it, more are started.
 const ENOUGH: usize = 16;
 
-/// The fewest threads that a run needs besides its first: one for what blocks, one for the state, and one that another
-/// process may take meanwhile.
+/// The fewest threads that a run needs besides its first: one for blocking work, one for the sync state, and one spare,
+/// because another process may start a thread meanwhile.
 const FEWEST: usize = 3;
 
 /// The address space that a thread reserves, in bytes: its stack, and a heap of its own in the GNU C library.
@@ -43,14 +43,15 @@ pub(crate) fn raise_open_files() {
     }
 }
 
-/// Pipes, of two files each, that a runtime has room for where it can be built.
+/// The number of pipes that must be available to build a runtime. Each is two open files.
 const ROOM: usize = 5;
 
-/// Returns a runtime that fits what the system has: with threads that drive requests, else on this one alone.
+/// Returns a runtime that fits the limits of the system: with several threads that drive requests, or else on this
+/// thread alone.
 ///
 /// # Errors
 ///
-/// Too few threads or open files, of which the runtime itself would panic.
+/// Fails if there are too few threads or open files. The runtime itself would panic then.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     let room: Vec<_> = (0..ROOM).map(|_| io::pipe()).collect::<io::Result<_>>()?;
     drop(room);
@@ -69,14 +70,13 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         builder.max_blocking_threads(threads - 1);
     }
     let runtime = builder.worker_threads(workers).thread_keep_alive(KEPT).enable_all().build()?;
-    // Where no thread can be had later, what blocks waits for this one.
+    // If no other thread can be started later, blocking work waits for this one.
     let first = runtime.block_on(async { spawn_blocking(|| ()).await });
     first.map_err(io::Error::other)?;
     Ok(runtime)
 }
 
-/// Returns how many threads may take half of this address space. If each took what the default number of threads takes, no
-/// room would be left for content.
+/// Returns how many threads fit into half of this address space. The other half is for content.
 fn threads_within(space: Option<u64>) -> io::Result<usize> {
     match space {
         None => Ok(usize::MAX),

@@ -1,5 +1,5 @@
-//! A scheme of one's own: whoever registers a provider for `notes://` can sync from `notes://anything/prefix` with the
-//! same front door, and the same command line machinery, as from S3.
+//! A URL scheme of your own. A program that registers a provider for `notes://` can sync from `notes://anything/prefix`
+//! with the same functions as from S3.
 //!
 //! ```text
 //! cargo run -p pos3 --example own_scheme

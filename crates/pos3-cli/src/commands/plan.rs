@@ -93,7 +93,7 @@ fn write(args: &PlanArgs, registry: &Registry, outcome: &Outcome, options: SyncO
     failure.map_or(Ok(()), Err)
 }
 
-/// Returns the command line as it was typed, without passwords, for those who read the plan.
+/// Returns the command line as it was typed, without passwords, for readers of the plan.
 fn as_typed() -> String {
     let mut is_endpoint = false;
     let arguments = std::env::args_os().skip(1).map(|argument| {

@@ -152,8 +152,8 @@ fn by_agreement(agreement: Agreement) -> Sameness {
     }
 }
 
-/// Compares a local content with the digest of parts of an unusual size. The other store is asked for that size; without
-/// it, the digest cannot be compared.
+/// Compares a local content with the digest of parts of an unusual size. The other store returns that size; if it
+/// cannot, the digest cannot be compared.
 async fn by_parts(local: Content, remote: &Content, known: Digest) -> Result<Sameness> {
     let part_size = remote.part_size().await.ok().flatten();
     let Some(digester) = part_size.and_then(|part_size| Digester::of_parts(known, part_size)) else {

@@ -22,7 +22,7 @@ pub(super) struct Starting {
 }
 
 impl Starting {
-    /// Returns `None` for a source without a fingerprint, of which there will be no row.
+    /// Returns `None` for a source without a fingerprint, because it gets no row.
     pub(super) fn new(manifest: Arc<dyn Manifest>, source: &Entry) -> Option<Self> {
         Some(Self { manifest, source: source.clone(), read: source.fingerprint.clone()?, told: OnceLock::new() })
     }

@@ -1,4 +1,4 @@
-//! Detects failures that every further action would meet, so that the run ends early.
+//! Detects failures that would affect every further action, so that the run ends early.
 //!
 //! Otherwise a run whose bucket is gone, or whose credentials have expired, would send a request for each of a million
 //! files and fail a million times.
@@ -22,7 +22,7 @@ impl Streak {
         *self = Self::default();
     }
 
-    /// Records a failure and returns true if every further action would meet it too. `succeeded` is the number of
+    /// Records a failure and returns true if it would affect every further action too. `succeeded` is the number of
     /// actions of the same kind that have succeeded in this run.
     pub(super) fn goes_on(&mut self, failure: &Failure, succeeded: u64) -> bool {
         let is_suspected = match (failure.kind, failure.error.reach()) {

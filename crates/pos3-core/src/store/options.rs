@@ -138,7 +138,7 @@ impl PutOptions {
         self
     }
 
-    /// Sets who learns what is about to be stored.
+    /// Sets the witness, which receives the facts about the content before it is stored.
     #[must_use]
     pub fn with_witness(mut self, witness: Option<Arc<dyn PutWitness>>) -> Self {
         self.witness = witness;

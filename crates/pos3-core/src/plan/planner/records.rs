@@ -88,8 +88,8 @@ impl Planner {
 
 /// Returns the row of a started write if the written side, which has this entry, has the content that was to be written.
 ///
-/// The facts in the listing usually decide. If they do not, the store is asked for those of this one entry, and a local
-/// file is read.
+/// The facts in the listing usually decide. If they do not, the store looks up this one entry, and a local file is
+/// read.
 async fn stored_row(write: &StartedWrite, tree: &Tree, entry: &Entry) -> Option<Row> {
     if !entry.has_content() || entry.size != write.size {
         return None;
