@@ -199,7 +199,8 @@ impl SkipReason {
                 | Protection::Unreadable(_)
                 | Protection::Ambiguous
                 | Protection::Vanished
-                | Protection::Moved(_),
+                | Protection::Moved(_)
+                | Protection::Staged,
             )
             | Self::Target(_)
             | Self::Shielded { .. }

@@ -181,6 +181,13 @@ pub enum Protection {
     /// key is its own name, or its present one if another entry has its own name.
     #[error("a run that was killed moved it away: {0}")]
     Moved(Arc<str>),
+    /// New content that a run stored beside its final name, and has not moved there. If that run was killed, the entry with
+    /// this name may be missing.
+    #[error(
+        "it is new content that a run has not moved to its final name: repeat that run, or, if the content is not \
+         needed, remove the file with 'cleanup --older-than 0s --abort'"
+    )]
+    Staged,
 }
 
 /// An opaque token of one store: equal tokens mean equal content.

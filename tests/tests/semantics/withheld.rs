@@ -258,3 +258,44 @@ async fn a_replacement_that_is_withheld_is_named_once_with_its_reason() {
     assert_eq!((named(&report), report.failed.len(), report.copied), (vec![withheld("a")], 1, 1), "{report:?}");
     assert_eq!(paths(target.path()), ["a/", "a/old", "z"]);
 }
+
+const STAGED: &str = ".pos3-new.1f-18ab4c2d9e0f1234.0";
+
+/// A download that was killed after it had deleted `m/x`, and before it moved the new content to `m`.
+#[tokio::test]
+async fn new_content_of_a_killed_run_in_the_source_withholds_every_delete() {
+    for staged in [STAGED.to_owned(), format!("d/{STAGED}")] {
+        let source = directory(&[("k", "1"), ("d/l", "1"), (&staged, "content of m")]);
+        let store = bucket(&[("d/l", "1"), ("d/m", "content of m"), ("m", "content of m"), ("n/x", "1")]).await;
+        let job = run_with(disk(source.path()), store.clone(), options());
+        let planned = job.plan().await.unwrap();
+        assert_eq!((planned.counts().deletes, planned.tally.withheld), (0, 3), "{staged}");
+        let report = job.run().await;
+        let named = report.skipped.to_vec().unwrap();
+        let expected = (Key::from(staged.as_str()), SkipReason::Source(pos3_core::Protection::Staged));
+        assert_eq!((named, report.copied, report.deleted, report.withheld), (vec![expected], 1, 0, 3), "{report:?}");
+        assert!(!report.is_clean(), "{report:?}");
+        assert_eq!(keys(&store).await, ["d/l", "d/m", "k", "m", "n/x"]);
+
+        let without_deletes = run_with(disk(source.path()), store.clone(), SyncOptions::default()).run().await;
+        assert!(without_deletes.is_clean(), "it loses nothing: {without_deletes:?}");
+
+        fs::remove_file(source.path().join(staged)).unwrap();
+        let report = run_with(disk(source.path()), store.clone(), options()).run().await;
+        assert_eq!((report.deleted, report.is_clean()), (3, true), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_a_staged_name_that_the_source_has_again_is_not_deleted() {
+    let source = bucket(&[("a", "1")]).await;
+    let target = bucket(&[(STAGED, "theirs"), ("a", "1")]).await;
+    let again = source.clone();
+    let write = When::decided(STAGED, move || {
+        again.write(&Key::from(STAGED), "again".into()).now_or_never().unwrap().unwrap();
+    });
+    let options = options().with_observer(write).with_preconditions(Preconditions::Strict);
+    let report = run_with(source, target.clone(), options).run().await;
+    assert_eq!((report.deleted, report.failed.len()), (0, 1), "{report:?}");
+    assert_eq!(keys(&target).await, [STAGED, "a"]);
+}

@@ -188,8 +188,7 @@ async fn prepare_one(run: &Run, entry: &Entry, looks: Looks) -> Result<()> {
     if looks.at_target && entry.has_content() {
         precondition::hold_exactly(&run.target, entry, Operation::Delete).await?;
     }
-    // The source may have staged content of the same name, which is not the user's.
-    if looks.at_source && entry.has_content() && !entry.key.is_staged() {
+    if looks.at_source && entry.has_content() {
         precondition::hold_absent(&run.source, &entry.key).await?;
     }
     backup::keep(run, entry).await

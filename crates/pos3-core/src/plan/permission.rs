@@ -76,6 +76,7 @@ mod tests {
             (SkipReason::Source(Protection::Ambiguous), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(Protection::Vanished), SkipEffect::WithholdsDeletes),
             (SkipReason::Source(Protection::Moved("it is 'x'".into())), SkipEffect::WithholdsDeletes),
+            (SkipReason::Source(Protection::Staged), SkipEffect::WithholdsDeletes),
             (SkipReason::TargetOnly(Protection::Moved("it is 'x'".into())), SkipEffect::Unclean),
             (SkipReason::Target(Protection::Symlink), SkipEffect::WithholdsDeletes),
             (SkipReason::Target(special()), SkipEffect::WithholdsDeletes),

@@ -4,10 +4,14 @@
 //! different entries for a key, or keys outside the requested prefix, may also omit keys. So pos3 deletes nothing based
 //! on such a listing. A store reports what only it can know: a directory that changed whenever it was read.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::key::Key;
+
+/// The largest number of keys with staged content that are recorded. One of them is enough to withhold deletes.
+const MOST_STAGED: usize = 100;
 
 /// Counts the defects of a listing. Clones share the counts, so a caller can query them while another task reads.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,7 @@ struct Counts {
     conflicting: Keys,
     foreign: Keys,
     unsettled: Keys,
+    staged: BTreeSet<Key>,
 }
 
 /// The number of affected keys, with the first one as an example.
@@ -59,7 +64,7 @@ impl Display for Keys {
 impl Doubts {
     /// Returns one sentence per kind of defect. `of` names the listing, for example `the source 's3://bucket/a/'`.
     pub fn warnings(&self, of: impl Display) -> Vec<String> {
-        let Counts { repeated, conflicting, foreign, unsettled } = &*self.counts();
+        let Counts { repeated, conflicting, foreign, unsettled, .. } = &*self.counts();
         let told = [
             (repeated, "more than once: each is treated as one"),
             (conflicting, "more than once, with different contents: none of them is copied or deleted"),
@@ -96,6 +101,20 @@ impl Doubts {
     /// Records a directory that changed whenever it was read. The key is empty for the root of the store.
     pub fn note_unsettled(&self, directory: &Key) {
         self.counts().unsettled.add(directory);
+    }
+
+    /// Returns the keys of staged content, in order. If a run was killed, such content may be all that is left of an
+    /// entry that the listing lacks.
+    pub fn staged(&self) -> Vec<Key> {
+        self.counts().staged.iter().cloned().collect()
+    }
+
+    /// Records [staged content](crate::is_staged_name), which the listing does not contain.
+    pub fn note_staged(&self, key: &Key) {
+        let staged = &mut self.counts().staged;
+        if staged.len() < MOST_STAGED {
+            staged.insert(key.clone());
+        }
     }
 
     pub(crate) fn add_repeated(&self, key: &Key) {

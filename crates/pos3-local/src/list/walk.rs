@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use pos3_core::{
-    Entry, ErrorKind, Key, ListOptions, Operation, Protection, Result, StoreError, UnsafeKey, open_file_limit,
+    Entry, ErrorKind, Key, ListOptions, Operation, Protection, Result, StoreError, UnsafeKey, is_staged_name,
+    open_file_limit,
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, Stat};
@@ -297,7 +298,12 @@ impl Walk {
         if settled == Settled::No {
             self.options.doubts.note_unsettled(&Key::from(self.key.as_str()));
         }
-        names.unfinished().iter().for_each(|name| self.root.seen().note(&self.key, name));
+        for name in names.unfinished() {
+            self.root.seen().note(&self.key, name);
+            if is_staged_name(name) {
+                self.options.doubts.note_staged(&Key::from(format!("{}{name}", self.key)));
+            }
+        }
         self.protect_own(&mut names, facts::identity(stat));
         Ok(names)
     }

@@ -78,6 +78,7 @@ impl Planner {
                 self.queue(Action::Skip { key, why: SkipReason::Source(why) })?;
             }
             if self.deletion == Deletion::Extra {
+                self.report_staged(&ends.0)?;
                 self.make_room().await?;
                 let extra = std::mem::replace(&mut self.extra, Extra::with_memory(0));
                 let counts = (self.tally, self.source_files);
@@ -88,6 +89,17 @@ impl Planner {
                 }
                 self.last = Last::Decided(deletes);
             }
+        }
+        Ok(())
+    }
+
+    /// Reports the staged content of the source, which withholds the deletes. The name of such content does not show
+    /// for which entry it was meant, and a run that was killed may have deleted everything else that was at its path.
+    fn report_staged(&mut self, source: &Complete) -> Result<(), SpillError> {
+        for key in source.doubts().staged() {
+            let key = self.source.relative(&key).unwrap_or(key);
+            self.tally.source += 1;
+            self.queue(Action::Skip { key, why: SkipReason::Source(Protection::Staged) })?;
         }
         Ok(())
     }
