@@ -35,7 +35,7 @@ mod unfinished;
 mod write;
 
 pub use facts::{last_change, last_modification, length, with_tag};
-pub use mounts::{FileSystem, FileSystems, Mounts};
+pub use mounts::{FileSystem, FileSystems, MountPoint, Mounted, Mounts, Watching};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use own_files::OwnFiles;
 pub use root::in_the_way;

@@ -2,23 +2,33 @@
 //!
 //! An unmounted disk leaves an empty directory, and a disk that is mounted over a directory hides its files. Both would
 //! delete everything below that directory from the target. So pos3 compares the file systems of the source with those
-//! of earlier listings. Within a process it compares devices and mounts. Between runs it compares the paths of mount
-//! points, because the numbers of devices and mounts change. A target directory may be a source later, so its mount points are recorded, too.
+//! of earlier listings. Within a process it compares devices and mounts. Between runs, whose numbers of devices and mounts
+//! differ, it compares the paths of mount points and what is [`Mounted`] there. A target directory may be a source later,
+//! so its mount points are recorded, too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pos3_core::{Deletable, Key, Protection, RemoteStoreExt, Tree};
-use pos3_local::{FileSystem, FileSystems, LocalStore, Mounts};
+use pos3_local::{FileSystem, FileSystems, LocalStore, MountPoint, Mounted, Mounts};
 use serde::{Deserialize, Serialize};
 
 /// The mount points of a directory by relative key, as recorded in the sync state.
-pub(crate) type MountPoints = BTreeMap<String, Standing>;
+pub(crate) type MountPoints = BTreeMap<String, Recorded>;
+
+/// A mount point as recorded in the sync state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) standing: Standing,
+    /// What was mounted there, if known.
+    pub(crate) mounted: Option<Mounted>,
+}
 
 /// Whether a run with deletes has found a mount point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Standing {
-    /// A run with deletes has found it, or it existed at the first run. Files that it hides are treated as deleted.
+    /// A run with deletes has found it and what is mounted there, or both existed at the first run. Files that it hides
+    /// are treated as deleted.
     Known,
     /// No run with deletes has found it yet, so it may hide files of earlier runs.
     New,
@@ -94,18 +104,34 @@ impl Hidden {
     }
 }
 
-/// Returns the mount points to record after a run, based on those recorded before. A mount point stays recorded until
-/// the user removes it. A mount point that was not recorded before gets `standing`.
-pub(crate) fn to_remember(side: &Tree, earlier: Option<MountPoints>, standing: Standing) -> Option<MountPoints> {
-    let now = mounts(side)?.now();
-    now.root?;
-    let standing = if earlier.is_none() { Standing::Known } else { standing };
-    let mut points = earlier.unwrap_or_default();
-    for point in now.points.into_keys() {
-        let known = points.entry(point).or_insert(standing);
-        *known = if standing == Standing::Known { standing } else { *known };
+/// Returns the mount points to record after a listing has found those of `now`. A mount point stays recorded until the
+/// user removes it. One that was not recorded before, or at which something else is mounted now, gets `standing`.
+pub(crate) fn with_found(mut points: MountPoints, now: &FileSystems, standing: Standing) -> MountPoints {
+    for (point, MountPoint { mounted, .. }) in &now.points {
+        let known = points.get(point).filter(|known| !known.is_replaced_by(*mounted));
+        let recorded = match known {
+            Some(known) => Recorded { standing: known.standing, mounted: mounted.or(known.mounted) },
+            None => Recorded { standing, mounted: *mounted },
+        };
+        points.insert(point.clone(), recorded);
     }
-    Some(points)
+    points
+}
+
+/// Returns the mount points to record after a run with deletes has ended.
+pub(crate) fn with_known(mut points: MountPoints, now: &FileSystems) -> MountPoints {
+    for (point, recorded) in &mut points {
+        if now.points.contains_key(point) {
+            recorded.standing = Standing::Known;
+        }
+    }
+    points
+}
+
+impl Recorded {
+    fn is_replaced_by(&self, mounted: Option<Mounted>) -> bool {
+        self.mounted.zip(mounted).is_some_and(|(then, now)| !now.may_be(&then))
+    }
 }
 
 impl Earlier {
@@ -126,7 +152,8 @@ impl Earlier {
         }
         if let Some(first) = &self.first {
             for point in first.points.keys().chain(now.points.keys()) {
-                changes.extend(of(first.points.get(point), now.points.get(point)).map(|is| (point.clone(), is)));
+                let system = |of: &FileSystems| of.points.get(point).map(|point| point.system);
+                changes.extend(of(system(first), system(now)).map(|is| (point.clone(), is)));
             }
             // A file system above the root may also have been unmounted.
             if first.root != now.root {
@@ -136,15 +163,21 @@ impl Earlier {
         if let Some(remembered) = &self.remembered {
             let gone = remembered.keys().filter(|point| !now.points.contains_key(*point));
             changes.extend(gone.map(|point| (point.clone(), Change::Unmounted)));
-            let new = now.points.keys().filter(|point| remembered.get(*point) != Some(&Standing::Known));
-            changes.extend(new.map(|point| (point.clone(), Change::Mounted)));
+            for (point, MountPoint { mounted, .. }) in &now.points {
+                let known = remembered.get(point).filter(|point| point.standing == Standing::Known);
+                match known {
+                    Some(known) if known.is_replaced_by(*mounted) => changes.insert(point.clone(), Change::Replaced),
+                    Some(_) => None,
+                    None => changes.insert(point.clone(), Change::Mounted),
+                };
+            }
         }
         changes
     }
 }
 
 /// Returns how a mount point changed, if it did.
-fn of(before: Option<&FileSystem>, now: Option<&FileSystem>) -> Option<Change> {
+fn of(before: Option<FileSystem>, now: Option<FileSystem>) -> Option<Change> {
     match (before, now) {
         (Some(_), None) => Some(Change::Unmounted),
         (None, Some(_)) => Some(Change::Mounted),
@@ -174,7 +207,7 @@ impl Change {
 
 /// Returns the file systems of a local directory. Their paths are those of the directory, so a wrapper with other keys has
 /// none.
-fn mounts(side: &Tree) -> Option<Mounts> {
+pub(crate) fn mounts(side: &Tree) -> Option<Mounts> {
     let root = Key::from("");
     let (store, key) = side.store().backend_as::<LocalStore>(&root)?;
     (key == root).then(|| store.mounts())
@@ -184,9 +217,12 @@ fn mounts(side: &Tree) -> Option<Mounts> {
 mod tests {
     use super::*;
 
+    const KNOWN: Recorded = Recorded { standing: Standing::Known, mounted: None };
+
     fn systems(root: i128, points: &[(&str, i128)]) -> FileSystems {
         let system = |device| FileSystem { device, mount: None };
-        let points = points.iter().map(|(point, device)| ((*point).to_owned(), system(*device))).collect();
+        let point = |device| MountPoint { system: system(device), mounted: None };
+        let points = points.iter().map(|(key, device)| ((*key).to_owned(), point(*device))).collect();
         FileSystems { root: Some(system(root)), points }
     }
 
@@ -212,7 +248,7 @@ mod tests {
     #[test]
     fn between_runs_only_the_mount_points_count() {
         let earlier = |points: &[&str]| Earlier {
-            remembered: Some(points.iter().map(|point| ((*point).to_owned(), Standing::Known)).collect()),
+            remembered: Some(points.iter().map(|point| ((*point).to_owned(), KNOWN)).collect()),
             ..Earlier::default()
         };
         let hides =
@@ -221,5 +257,35 @@ mod tests {
         assert_eq!(hides(earlier(&["d/"]), systems(7, &[])), Some(Change::Unmounted));
         assert_eq!(hides(earlier(&[]), systems(7, &[("d/", 9)])), Some(Change::Mounted));
         assert_eq!(hides(Earlier::default(), systems(7, &[("d/", 9)])), None, "nothing is known");
+    }
+
+    #[test]
+    fn what_is_mounted_at_a_recorded_point_is_compared() {
+        let (one, other) = (mounted(1), mounted(2));
+        let now = |mounted| {
+            let point = MountPoint { system: FileSystem { device: 9, mount: None }, mounted };
+            FileSystems { root: Some(point.system), points: [("d/".to_owned(), point)].into() }
+        };
+        let found = |points: MountPoints, mounted, standing| with_found(points, &now(mounted), standing);
+        let change = |points: &MountPoints, mounted| {
+            let earlier = Earlier { remembered: Some(points.clone()), ..Earlier::default() };
+            earlier.hides(&Key::from("d/x"), &now(mounted)).map(|(_, change)| change)
+        };
+        let points = found(MountPoints::new(), one, Standing::Known);
+        assert_eq!(change(&points, one), None);
+        assert_eq!(change(&points, other), Some(Change::Replaced));
+        assert_eq!(change(&points, None), None, "it cannot be compared");
+        assert_eq!(found(points.clone(), one, Standing::New), points);
+        assert_eq!(found(points.clone(), None, Standing::New), points, "it is kept");
+        let without = found(MountPoints::new(), None, Standing::Known);
+        assert_eq!((change(&without, other), found(without, one, Standing::New)), (None, points.clone()));
+        let replaced = found(points, other, Standing::New);
+        assert_eq!(change(&replaced, other), Some(Change::Mounted), "no run with deletes has found it");
+        let known = with_known(replaced, &now(other));
+        assert_eq!((change(&known, other), change(&known, one)), (None, Some(Change::Replaced)));
+    }
+
+    fn mounted(inode: u8) -> Option<Mounted> {
+        Some(postcard::from_bytes(&[inode, 0, 0]).unwrap())
     }
 }

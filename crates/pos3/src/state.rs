@@ -146,20 +146,35 @@ impl State {
     /// Returns the mount points of one side that earlier runs recorded, in either direction, or `None` if no run has
     /// recorded any.
     pub(crate) async fn mount_points(&self, side: Side) -> Option<MountPoints> {
-        let (store, place) = (self.store.clone(), self.place(side));
+        let (store, fields) = (self.store.clone(), self.mount_fields(side));
         let read = rows::blocking(move || {
             let header = store.database.read()?.open_table(database::HEADER)?;
-            let field = database::mount_points(place);
-            Ok(header.get(field)?.and_then(|value| record::read_mount_points(field, value.value())))
+            let [points, mounted] = [header.get(fields[0])?, header.get(fields[1])?];
+            let values = [&points, &mounted].map(|value| value.as_ref().map(redb::AccessGuard::value));
+            Ok(record::read_mount_points(fields, values))
         });
         read.await.ok().flatten()
     }
 
     /// Records the mount points of one side.
     pub(crate) async fn remember_mount_points(&self, side: Side, points: &MountPoints) -> Result<(), ManifestError> {
+        self.store.writer.write(self.set_mount_points(side, Some(points))).await
+    }
+
+    /// Records the mount points of one side, on a thread that may block. They are stored before this returns.
+    pub(crate) fn remember_mount_points_blocking(&self, side: Side, points: &MountPoints) -> Result<(), ManifestError> {
+        self.store.writer.write_blocking(self.set_mount_points(side, Some(points)))
+    }
+
+    fn set_mount_points(&self, side: Side, points: Option<&MountPoints>) -> Vec<Change> {
+        let fields = self.mount_fields(side);
+        let values = points.map_or([None, None], |points| record::mount_points(fields, points));
+        fields.into_iter().zip(values).map(|(field, value)| Change::SetField { field, value }).collect()
+    }
+
+    fn mount_fields(&self, side: Side) -> [&'static [u8]; 2] {
         let place = self.place(side);
-        let value = record::mount_points(database::mount_points(place), points);
-        self.store.writer.write(vec![Change::SetMountPoints { place, value }]).await
+        [database::mount_points(place), database::mounted(place)]
     }
 
     fn place(&self, side: Side) -> Place {
@@ -220,8 +235,8 @@ impl State {
     /// Returns an error if the rows cannot be written.
     pub async fn forget_all(&self) -> Result<u64, ManifestError> {
         let forgotten = self.rows().len().await?;
-        let points = |side| Change::SetMountPoints { place: self.place(side), value: None };
-        self.store.writer.write(vec![Change::RemoveRows, points(Side::Source), points(Side::Target)]).await?;
+        let points = [Side::Source, Side::Target].into_iter().flat_map(|side| self.set_mount_points(side, None));
+        self.store.writer.write([Change::RemoveRows].into_iter().chain(points).collect()).await?;
         Ok(forgotten)
     }
 

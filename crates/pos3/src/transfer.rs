@@ -4,6 +4,7 @@
 //! a delete, or to record them after a run.
 
 mod contention;
+mod mount_points;
 
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use pos3_core::{
 };
 use pos3_local::LocalStore;
 
-use crate::hidden::{self, Hidden, MountPoints, Standing};
+use crate::hidden::{Hidden, Standing};
 use crate::registry::local_store;
 use crate::state::{State, SyncState};
+
+use mount_points::Recording;
 
 /// A transfer that has not been started.
 #[derive(Debug)]
@@ -160,7 +163,7 @@ impl Transfer {
 
     /// Makes the plan and changes nothing.
     pub(crate) async fn plan(&self) -> Result<Plan, Stop> {
-        let (hidden, _) = self.hidden().await;
+        let hidden = self.hidden().await;
         let mut plan = self.job_without(&hidden).plan().await?;
         plan.warnings.extend(hidden.warnings(&self.source_name));
         Ok(plan)
@@ -168,12 +171,16 @@ impl Transfer {
 
     /// Explains what the transfer would do with one key.
     pub(crate) async fn explain(&self, key: &Key) -> Result<Explanation, Stop> {
-        self.job_without(&self.hidden().await.0).explain(key).await
+        self.job_without(&self.hidden().await).explain(key).await
     }
 
     /// Plans and executes the transfer. If `see` is set, it receives each whole plan before it is executed.
     pub(crate) async fn run(&self, see: Option<&(dyn Fn(&Plan) + Sync)>) -> Report {
-        let (hidden, earlier) = self.hidden().await;
+        let hidden = self.hidden().await;
+        let recording = match &self.state {
+            Some(state) => Some(Recording::start(state, &self.source, &self.target).await),
+            None => None,
+        };
         let job = self.job_without(&hidden);
         let mut report = match self.contention {
             Contention::Reported => contention::run_once(&job, see).await,
@@ -181,9 +188,10 @@ impl Transfer {
         };
         hidden.note(&self.source);
         report.warnings.extend(hidden.warnings(&self.source_name));
-        // A run that ended early has written rows, too. It has shown nothing about the deletes below a mount point.
-        let standing = if report.stopped.is_none() { self.standing() } else { Standing::New };
-        self.record_mount_points(earlier, standing).await;
+        if let Some(recording) = recording {
+            // A run that ended early has shown nothing about the deletes below a mount point.
+            recording.end(if report.stopped.is_none() { self.standing() } else { Standing::New }).await;
+        }
         report
     }
 
@@ -209,38 +217,16 @@ impl Transfer {
         self.job(self.options.clone().with_deletable(deletable))
     }
 
-    /// Returns the detector of keys that the source may hide, and the mount points of the source that earlier runs
-    /// recorded.
-    async fn hidden(&self) -> (Hidden, Option<MountPoints>) {
-        let earlier = match &self.state {
-            Some(state) => state.mount_points(Side::Source).await,
-            None => None,
-        };
+    /// Returns the detector of keys that the source may hide.
+    async fn hidden(&self) -> Hidden {
         let hidden = self.hidden.clone().unwrap_or_default();
-        if self.standing() == Standing::Known {
-            hidden.remember(earlier.clone());
+        if let Some(state) = self.state.as_ref().filter(|_| self.standing() == Standing::Known) {
+            hidden.remember(state.mount_points(Side::Source).await);
         }
-        (hidden, earlier)
+        hidden
     }
 
-    /// Records the mount points of both sides, because the next transfer may have the opposite direction.
-    async fn record_mount_points(&self, earlier: Option<MountPoints>, standing: Standing) {
-        let Some(state) = &self.state else { return };
-        let sides = [
-            (Side::Source, &self.source, earlier, standing),
-            // No delete depended on a key that the target lacks.
-            (Side::Target, &self.target, state.mount_points(Side::Target).await, Standing::New),
-        ];
-        for (side, tree, earlier, standing) in sides {
-            let points = hidden::to_remember(tree, earlier.clone(), standing);
-            if let Some(points) = points.filter(|points| earlier.as_ref() != Some(points)) {
-                // A state that cannot be written is reported with its rows.
-                let _not_written = state.remember_mount_points(side, &points).await;
-            }
-        }
-    }
-
-    /// Returns the standing of a mount point that this transfer finds for the first time.
+    /// Returns the standing of the mount points that this transfer finds, once it has ended.
     fn standing(&self) -> Standing {
         let deletes_any = self.options.deletion == Deletion::Extra && self.deletes == DeletedFiles::Any;
         if deletes_any { Standing::Known } else { Standing::New }

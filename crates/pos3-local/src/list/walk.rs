@@ -21,7 +21,7 @@ use crate::blocking::Waited;
 use crate::directory::ReadBuffer;
 use crate::error::{changed, failed, unfit, words};
 use crate::facts::{self, Identity};
-use crate::mounts::FileSystem;
+use crate::mounts::{FileSystem, Mounted};
 use crate::options::{MissingRoot, Symlinks};
 use crate::own_files::Present;
 use crate::path::{self, PathError};
@@ -129,6 +129,9 @@ impl Walk {
     fn start(&mut self) -> Result<Option<OwnedFd>> {
         let root = match self.root.open_to_list(Operation::List) {
             Err(error) if error.kind() == ErrorKind::NotFound && self.root.missing() == MissingRoot::Empty => {
+                if self.is_whole() {
+                    self.root.mounts().begin_at_none();
+                }
                 return Ok(None);
             }
             opened => opened?,
@@ -164,7 +167,8 @@ impl Walk {
         names.keep(&partial);
         let file_system = FileSystem::of(directory.as_fd(), "", identity.device);
         if self.is_whole() {
-            self.root.mounts().begin(file_system, FileSystem::above(root.as_fd()));
+            let mounted = || Mounted::at(directory.as_fd());
+            self.root.mounts().begin(file_system, FileSystem::above(root.as_fd()), mounted);
         }
         self.levels.push(Level { directory: Some(directory), identity, file_system, depth: base.len(), names });
         Ok(Some(root))
@@ -265,7 +269,8 @@ impl Walk {
         let names = self.names(directory.as_fd(), &stat)?;
         let file_system = FileSystem::of(directory.as_fd(), "", identity.device);
         if let Some(above) = self.levels.last().filter(|_| self.is_whole()) {
-            self.root.mounts().enter(&self.key, file_system, above.file_system);
+            let mounted = || Mounted::at(directory.as_fd());
+            self.root.mounts().enter(&self.key, file_system, above.file_system, mounted);
         }
         if names.is_empty() {
             return Ok(facts::marker(Key::from(self.key.as_str()), &stat));

@@ -80,6 +80,14 @@ pub(super) fn mount_points(place: Place) -> &'static [u8] {
     }
 }
 
+/// Returns the field of the header with what was mounted at the mount points of a place. Earlier versions have none.
+pub(super) fn mounted(place: Place) -> &'static [u8] {
+    match place {
+        Place::Left => b"mounted at left",
+        Place::Right => b"mounted at right",
+    }
+}
+
 impl Database {
     /// Opens the database of a pair. If it cannot be used, replaces it and also returns a warning with the reason.
     pub(super) fn open_or_replace(

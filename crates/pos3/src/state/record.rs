@@ -1,13 +1,16 @@
 //! The encoding of rows and notes. Each has its own checksum of key and value, so that a damaged record is treated as
 //! missing and never reports files as equal.
 
+use std::collections::BTreeMap;
+
 use pos3_core::{Checksum, Digest, Fingerprint, Key, Row, Side, StartedWrite, Unfinished};
+use pos3_local::Mounted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::disks::Disks;
 use super::pair::{Direction, Place};
-use crate::hidden::MountPoints;
+use crate::hidden::{MountPoints, Recorded, Standing};
 
 /// The length of the checksum before a value, in bytes.
 const CHECKSUM: usize = 4;
@@ -87,14 +90,26 @@ pub(super) fn read_note(key: &[u8], value: &[u8]) -> Option<(Key, Unfinished)> {
     Some((read_key(key)?, unsealed(key, value)?))
 }
 
-/// Encodes the mount points of a place for a field of the header.
-pub(super) fn mount_points(field: &[u8], points: &MountPoints) -> Option<Vec<u8>> {
-    sealed(field, points)
+/// Encodes the mount points of a place for two fields of the header. The second one has what is mounted there; an earlier
+/// version reads only the first.
+pub(super) fn mount_points(fields: [&[u8]; 2], points: &MountPoints) -> [Option<Vec<u8>>; 2] {
+    let standings: BTreeMap<_, _> = points.iter().map(|(point, recorded)| (point, recorded.standing)).collect();
+    let mounted: BTreeMap<_, _> =
+        points.iter().filter_map(|(point, recorded)| Some((point, recorded.mounted?))).collect();
+    [sealed(fields[0], &standings), sealed(fields[1], &mounted)]
 }
 
-/// Decodes mount points; returns `None` if they are damaged.
-pub(super) fn read_mount_points(field: &[u8], value: &[u8]) -> Option<MountPoints> {
-    unsealed(field, value)
+/// Decodes mount points. Returns `None` if their standings are missing or damaged. If only the second field is, it is
+/// unknown what was mounted there.
+pub(super) fn read_mount_points(fields: [&[u8]; 2], values: [Option<&[u8]>; 2]) -> Option<MountPoints> {
+    let standings: BTreeMap<String, Standing> = unsealed(fields[0], values[0]?)?;
+    let mounted: Option<BTreeMap<String, Mounted>> = values[1].and_then(|value| unsealed(fields[1], value));
+    let mounted = mounted.unwrap_or_default();
+    let recorded = |(point, standing)| {
+        let mounted = mounted.get(&point).copied();
+        (point, Recorded { standing, mounted })
+    };
+    Some(standings.into_iter().map(recorded).collect())
 }
 
 /// Encodes the disks of a pair for a field of the header.
@@ -154,6 +169,21 @@ mod tests {
         assert_eq!(read_row(b"d/a", &stored, Direction::LeftToRight), Some(example()));
         assert_eq!(read_row(b"d/a", &stored, Direction::RightToLeft), Some(example().reversed()));
         assert_eq!(row(&example().reversed(), Direction::RightToLeft).unwrap(), stored);
+    }
+
+    #[test]
+    fn mount_points_of_an_earlier_version_are_read_without_what_was_mounted() {
+        let mounted: Mounted = postcard::from_bytes(&[7, 0, 0]).unwrap();
+        let recorded = Recorded { standing: Standing::Known, mounted: Some(mounted) };
+        let points: MountPoints = [("m/".to_owned(), recorded)].into();
+        let fields: [&[u8]; 2] = [b"points", b"mounted"];
+        let written = mount_points(fields, &points);
+        let earlier = sealed(fields[0], &BTreeMap::from([("m/", Standing::Known)]));
+        assert_eq!(written[0], earlier, "an earlier version reads the first field");
+        let read = |second| read_mount_points(fields, [written[0].as_deref(), second]);
+        assert_eq!(read(written[1].as_deref()), Some(points));
+        let without = [("m/".to_owned(), Recorded { mounted: None, ..recorded })].into();
+        assert_eq!((read(None), read(Some(b"damaged"))), (Some(without), read(None)));
     }
 
     #[test]

@@ -44,8 +44,9 @@ pub(super) enum Change {
         place: Place,
         key: Key,
     },
-    SetMountPoints {
-        place: Place,
+    /// Sets a field of the header, or removes it.
+    SetField {
+        field: &'static [u8],
         value: Option<Vec<u8>>,
     },
     SetDisks(Disks),
@@ -76,12 +77,18 @@ impl Writer {
 
     /// Commits the changes in order, all or none, even if the caller stops waiting.
     pub(super) async fn write(&self, changes: Vec<Change>) -> Result<(), ManifestError> {
+        self.send(changes)?.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Commits the changes like [`write`](Self::write), on a thread that may block.
+    pub(super) fn write_blocking(&self, changes: Vec<Change>) -> Result<(), ManifestError> {
+        self.send(changes)?.blocking_recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    fn send(&self, changes: Vec<Change>) -> Result<oneshot::Receiver<Result<(), ManifestError>>, ManifestError> {
         let (done, answer) = oneshot::channel();
         let sent = self.requests.as_ref().is_some_and(|requests| requests.send(Request { changes, done }).is_ok());
-        if !sent {
-            return Err(ended());
-        }
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        if sent { Ok(answer) } else { Err(ended()) }
     }
 }
 
@@ -147,12 +154,11 @@ fn commit(database: &Database, requests: &[Request]) -> Result<(), redb::Error> 
             Change::RemoveNote { place, key } => {
                 transaction.open_table(database::notes(*place))?.remove(bytes(key))?;
             }
-            Change::SetMountPoints { place, value } => {
+            Change::SetField { field, value } => {
                 let mut header = transaction.open_table(database::HEADER)?;
-                let field = database::mount_points(*place);
                 match value {
-                    Some(value) => header.insert(field, value.as_slice())?,
-                    None => header.remove(field)?,
+                    Some(value) => header.insert(*field, value.as_slice())?,
+                    None => header.remove(*field)?,
                 };
             }
             Change::SetDisks(disks) => {

@@ -1,6 +1,7 @@
 //! The rows, notes and mount points that a database keeps.
 
 use super::*;
+use crate::hidden::{MountPoints, Recorded, Standing};
 
 #[tokio::test]
 async fn rows_and_notes_are_there_after_the_file_was_closed() {
@@ -152,8 +153,11 @@ async fn concurrent_notes_are_all_written() {
 #[tokio::test]
 async fn mount_points_are_kept_until_they_are_forgotten() {
     let world = World::new();
-    let points: crate::hidden::MountPoints =
-        ["a/", "a/b/", "ab/"].iter().map(|point| ((*point).to_owned(), crate::hidden::Standing::Known)).collect();
+    let recorded = |(point, inode): (&str, Option<u8>)| {
+        let mounted = inode.map(|inode| postcard::from_bytes(&[inode, 0, 0]).unwrap());
+        (point.to_owned(), Recorded { standing: Standing::Known, mounted })
+    };
+    let points: MountPoints = [("a/", Some(1)), ("a/b/", None), ("ab/", Some(2))].into_iter().map(recorded).collect();
     let state = world.open("a", "b").await;
     assert_eq!(state.mount_points(Side::Source).await, None, "nothing is known at first");
     state.remember_mount_points(Side::Source, &points).await.unwrap();
