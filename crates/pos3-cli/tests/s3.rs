@@ -51,6 +51,7 @@ mod trees;
 mod truth;
 mod unanswered;
 mod unsaved;
+mod unsaved_mounts;
 mod unsaved_places;
 mod unsaved_writers;
 mod upload;

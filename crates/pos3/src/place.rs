@@ -10,6 +10,7 @@ use std::path::Path;
 
 use directory::Directory;
 use mounts::Mounts;
+pub(crate) use mounts::{MountPoint, mount_points};
 
 /// The actual place of a location, for comparison with others. Two places are equal if their names are.
 #[derive(Clone, Debug)]

@@ -26,6 +26,7 @@ mod registration;
 mod scope;
 mod seen;
 mod signals;
+mod site;
 mod status;
 mod totals;
 mod transfer;

@@ -12,7 +12,7 @@ use crate::program::Ended;
 
 /// Runs a script of the shell in which `pos3` is the program, where it can mount. Returns none where nothing can be mounted.
 #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn shell(cloud: &Cloud, script: &str) -> Option<Ended> {
+pub(super) fn shell(cloud: &Cloud, script: &str) -> Option<Ended> {
     let script = format!("set -e; pos3() {{ {} \"$@\"; }}; {script}", env!("CARGO_BIN_EXE_pos3-cli"));
     let like = cloud.command(&[]);
     let mut unshared = Command::new("unshare");

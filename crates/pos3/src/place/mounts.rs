@@ -29,6 +29,21 @@ struct Mount {
     /// The mounted path of the file system.
     root: PathBuf,
     point: PathBuf,
+    source: String,
+}
+
+/// A mount point.
+#[derive(Clone, Debug)]
+pub(crate) struct MountPoint {
+    pub(crate) path: PathBuf,
+    /// The type and the source of what is mounted there, as the table has them.
+    pub(crate) source: String,
+}
+
+/// Returns all mount points of this process, the earliest first. There are none on systems without a table.
+pub(crate) fn mount_points() -> Vec<MountPoint> {
+    let point = |mount: Mount| MountPoint { path: mount.point, source: mount.source };
+    Mounts::read().0.into_iter().map(point).collect()
 }
 
 /// All mounts.
@@ -65,11 +80,14 @@ impl Mounts {
 }
 
 impl Mount {
-    /// Parses a line: an ID, the ID of the parent, the device, the root, the mount point, and further fields.
+    /// Parses a line: an ID, the ID of the parent, the device, the root, the mount point, and further fields. After a `-`,
+    /// the type and the source follow.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ').skip(2);
         let mut next = || fields.next().map(unescaped);
-        Some(Self { device: next()?, root: next()?.into(), point: next()?.into() })
+        let (device, root, point) = (next()?, next()?.into(), next()?.into());
+        let last: Vec<_> = fields.skip_while(|field| *field != b"-").skip(1).take(2).collect();
+        Some(Self { device, root, point, source: String::from_utf8_lossy(&last.join(&b' ')).into_owned() })
     }
 
     fn part(&self) -> Part {
@@ -162,6 +180,13 @@ mod tests {
             let (inner, outer) = (mounts.at(Path::new(inner)).unwrap(), mounts.at(Path::new(outer)).unwrap());
             assert_eq!(inner.below(&outer), expected.map(Path::new), "{inner:?} in {outer:?}");
         }
+    }
+
+    #[test]
+    fn a_mount_has_a_type_and_a_source() {
+        let line = b"40 22 0:45 / /mnt rw,relatime shared:1 master:2 - nfs4 server:/data rw,vers=4.2";
+        let sources = Mounts::parse(line).0.into_iter().map(|mount| mount.source);
+        assert_eq!(sources.collect::<Vec<_>>(), ["nfs4 server:/data"]);
     }
 
     #[test]

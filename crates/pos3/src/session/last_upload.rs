@@ -104,7 +104,7 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
     };
     // An upload that was cut off has no report, so it is unknown what it skipped.
     if ended.is_uploaded() && !inner.course.is_still_written() && !is_cut_off {
-        unsaved::saved(registration).await;
+        unsaved::saved(inner, registration).await;
     }
     ended
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
+use super::site::Site;
+
 /// The directory of the marks in a cache root. It moves with the cache root, so its marks have relative paths.
 pub(super) const MARKS: &str = ".pos3-unsaved";
 
@@ -13,9 +15,13 @@ pub(super) const MARKS: &str = ".pos3-unsaved";
 #[derive(Debug, Default)]
 pub(super) struct Mark {
     pub(super) files: Vec<PathBuf>,
+    /// Where the output lies, if this is known.
+    pub(super) site: Option<Site>,
     /// The marks that ended sessions left at this path and below it. They are removed with this one.
     pub(super) left: Vec<PathBuf>,
     pub(super) locks: Vec<File>,
     /// The processes of ended sessions that could still write there when this session began.
     pub(super) writing: BTreeSet<u32>,
+    /// The paths that led to another place when ended sessions marked them, with the marks.
+    pub(super) elsewhere: Vec<(PathBuf, PathBuf)>,
 }

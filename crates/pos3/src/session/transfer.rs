@@ -79,7 +79,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     if matches!(registration.kind, Kind::Download(_)) {
         held.warnings.extend(unsaved.warnings().into_iter().map(Warning::from));
     }
-    held.warnings.extend(unsaved.warning_of_writers().map(Warning::from));
+    held.warnings.extend(unsaved.warnings_of_what_stays().into_iter().map(Warning::from));
     finished(&inner, &registration, held, &ends, report)?;
     registration.history().last_download = Some(SystemTime::now());
     Ok(ends.copy.into_path())
@@ -110,7 +110,7 @@ pub(super) async fn upload_watched(
     let _alone = unless_cancelled(cancel, registration, registration.running.lock().map(Ok)).await?;
     let local = Location::Local(registration.local.clone());
     let mut held = Held::open(inner, registration, &local, &registration.location, cancel).await?;
-    held.warnings.extend(unsaved::warning_of_earlier_writers(registration).map(Warning::from));
+    held.warnings.extend(unsaved::warnings_of_earlier_marks(registration).into_iter().map(Warning::from));
     let deletes = match has_begun {
         true => Deletes::new(registration, occasion),
         false => Deletes::none(registration, occasion),

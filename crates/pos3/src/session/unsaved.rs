@@ -5,11 +5,13 @@
 //! must not overwrite that output. So the marks are not part of the sync state, which belongs to a pair of locations
 //! and can be lost. Each session has its own mark, because another session may end first.
 
+mod compared;
 mod directory;
 mod mark_file;
 mod names;
 mod nested;
 mod system;
+mod warnings;
 mod writing;
 
 use std::collections::BTreeSet;
@@ -25,21 +27,20 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use super::inner::{Inner, absolute};
 use super::mark::{MARKS, Mark};
 use super::registration::Registration;
+use super::site::{Site, Sites};
 use super::unknown;
 use crate::location::Location;
 use crate::state::ends_with_the_process;
+use compared::{Now, elsewhere, ended, processes};
 use directory::{Directory, Found};
 use mark_file::{Recorded, encode_writers};
-use names::{Links, Names, Part};
+use names::{Names, Part};
 use nested::Nested;
 use system::{Process, System, VARIABLE, with_session};
-use writing::{Writers, Writing};
+use warnings::{of_elsewhere, of_unreadable, of_what_stays};
 
 /// The directory in the state directory for marks of paths outside the cache root.
 const ELSEWHERE: &str = "unsaved";
-
-/// The maximum number of processes that a warning names.
-const NAMED: usize = 10;
 
 /// The parts of a directory that have unsaved output.
 #[derive(Clone, Debug)]
@@ -53,7 +54,11 @@ pub(super) struct Unsaved {
     ended: Arc<Vec<PathBuf>>,
     /// The processes of ended sessions that may still write there.
     writing: Arc<BTreeSet<u32>>,
+    /// The paths that led to another place when ended sessions marked them, with the marks.
+    elsewhere: Arc<Vec<(PathBuf, PathBuf)>>,
     path: PathBuf,
+    /// Where the path leads.
+    site: Arc<Option<Site>>,
     /// The marks of cache roots in the directory.
     nested: Arc<Nested>,
 }
@@ -78,20 +83,24 @@ impl Unsaved {
     }
 
     /// Removes the marks of sessions that had already ended, because everything in the directory equals stored objects. A
-    /// session that has ended since then may have left output after the directory was listed.
+    /// session that has ended since then may have left output after the directory was listed. If the path leads to another
+    /// place now, it is not certain what was listed.
     pub(super) fn clear(&self) {
-        self.ended.iter().for_each(|file| directory::remove(file));
+        if still_leads_to(&self.path, self.site.as_ref().as_ref()) {
+            self.ended.iter().for_each(|file| directory::remove(file));
+        }
     }
 
     /// Returns a warning for each mark that cannot be read.
     pub(super) fn warnings(&self) -> Vec<String> {
         let nested = self.nested.unreadable();
-        self.unreadable.iter().chain(&nested).map(|mark| warning_of(mark)).collect()
+        self.unreadable.iter().chain(&nested).map(|mark| of_unreadable(mark)).collect()
     }
 
-    /// Returns a warning if processes of ended sessions may still write there.
-    pub(super) fn warning_of_writers(&self) -> Option<String> {
-        warning_of_writers(&self.writing, &self.path)
+    /// Returns warnings about the marks of ended sessions that stay: processes may still write there, or the output is not
+    /// where the path leads.
+    pub(super) fn warnings_of_what_stays(&self) -> Vec<String> {
+        of_what_stays(&self.writing, &self.elsewhere, &self.path)
     }
 }
 
@@ -103,13 +112,15 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
         return;
     }
     let names = Names::of(registration, &registration.local);
+    let site = Sites::default().of(&registration.local);
     let recorded = Recorded {
+        site: site.clone(),
         session: Process::find(std::process::id()),
         system: System::this(),
         id: inner.id.clone(),
         writers: Vec::new(),
     };
-    let mut made = Mark::default();
+    let mut made = Mark { site, ..Mark::default() };
     for place in places(inner, &names) {
         match place.and_then(|place| place.mark(&recorded)) {
             Ok((file, lock)) => {
@@ -128,9 +139,10 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
         }
     }
     if !made.files.is_empty() {
-        let (found, writers, mut links) = (found(inner, &names), Writers::default(), Links::default());
-        made.left = ended(&found, &names, &writers, &mut links);
-        made.writing = processes(&found, &names, &writers, &mut links);
+        let (found, mut now) = (found(inner, &names), Now::default());
+        made.left = ended(&found, &names, &mut now);
+        made.writing = processes(&found, &names, &mut now);
+        made.elsewhere = elsewhere(&found, &names, &mut now);
         *mark = Some(made);
     }
 }
@@ -170,29 +182,42 @@ pub(super) fn record(inner: &Inner, registration: &Registration, processes: &[u3
     }
 }
 
-/// Returns a warning if processes of ended sessions could still write to an output when it was marked.
-pub(super) fn warning_of_earlier_writers(registration: &Registration) -> Option<String> {
+/// Returns warnings about the marks that ended sessions had left when an output was marked, and that stay.
+pub(super) fn warnings_of_earlier_marks(registration: &Registration) -> Vec<String> {
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
-    mark.as_ref().and_then(|mark| warning_of_writers(&mark.writing, &registration.local))
+    let of = |mark: &Mark| of_what_stays(&mark.writing, &mark.elsewhere, &registration.local);
+    mark.as_ref().map(of).unwrap_or_default()
 }
 
-/// Removes the mark of an output whose upload has stored everything, unless excluded files are not known to be stored.
-pub(super) async fn saved(registration: &Registration) {
+/// Removes the mark of an output whose upload has stored everything, unless excluded files are not known to be stored, or
+/// the path has led to another place meanwhile.
+pub(super) async fn saved(inner: &Inner, registration: &Registration) {
     if !registration.kind.exclude().is_empty() && !unknown::are_none(registration).await {
         return;
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(Mark { files, left, locks: _locks, .. }) = mark {
-        run_blocking(move || left.iter().chain(&files).for_each(|file| directory::remove(file))).await;
+    let Some(Mark { files, left, locks: _locks, site, .. }) = mark else { return };
+    let local = registration.local.clone();
+    let not_removed = run_blocking(move || {
+        if !still_leads_to(&local, site.as_ref()) {
+            return of_elsewhere(files.first().map(|mark| (&*local, &**mark)), files.len());
+        }
+        left.iter().chain(&files).for_each(|file| directory::remove(file));
+        None
+    });
+    if let Some(warning) = not_removed.await {
+        warn(inner, registration, &warning);
     }
 }
 
 /// Returns which parts of a path may have unsaved output. A mark that cannot be read may be of any path.
 pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> Unsaved {
     let names = Names::of(registration, path);
-    let (found, writers, mut links) = (found(inner, &names), Writers::default(), Links::default());
-    let ended = Arc::new(ended(&found, &names, &writers, &mut links));
-    let writing = Arc::new(processes(&found, &names, &writers, &mut links));
+    let (found, mut now) = (found(inner, &names), Now::default());
+    let ended = Arc::new(ended(&found, &names, &mut now));
+    let writing = Arc::new(processes(&found, &names, &mut now));
+    let elsewhere = Arc::new(elsewhere(&found, &names, &mut now));
+    let site = Arc::new(now.sites.of(path));
     let mut unreadable = Vec::new();
     // Many marks can have the same path, which is compared once.
     let mut roots = BTreeSet::new();
@@ -204,7 +229,7 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
     }
     let (mut everything, mut below) = (!unreadable.is_empty(), Vec::new());
     for root in roots {
-        match names.part(&root, &mut links) {
+        match names.part(&root, &mut now.links) {
             Part::None => {}
             Part::Below(key) => below.push(key),
             Part::Everything => everything = true,
@@ -217,30 +242,16 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
         unreadable,
         ended,
         writing,
+        elsewhere,
         path: path.to_owned(),
+        site,
         nested: Arc::new(Nested::new(names)),
     }
 }
 
-fn warning_of(unreadable: &Path) -> String {
-    format!(
-        "'{}' marks unsaved output and cannot be read, so pos3 overwrites and deletes no local file that is not known to be \
-         stored; once all output is stored, delete it",
-        unreadable.display()
-    )
-}
-
-fn warning_of_writers(processes: &BTreeSet<u32>, path: &Path) -> Option<String> {
-    let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = if processes.len() > NAMED { ", …" } else { "" };
-    (!named.is_empty()).then(|| {
-        format!(
-            "processes of an earlier session still run and may write to '{}' (PID {}{more}), so its files stay marked as \
-             unsaved output; once these processes have ended, upload it",
-            path.display(),
-            named.join(", ")
-        )
-    })
+/// Returns true if a path has the same site as before, as far as this is known.
+fn still_leads_to(path: &Path, then: Option<&Site>) -> bool {
+    then.is_none_or(|then| Sites::default().has(path, then))
 }
 
 fn warn(inner: &Inner, registration: &Registration, warning: &str) {
@@ -283,26 +294,11 @@ impl Place {
         let is_covered = |path: &PathBuf| covered.iter().any(|root| path.starts_with(root));
         let marks = directory.marks();
         let is_redundant = |found: &&Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(is_covered));
-        let writers = Writers::default();
-        let redundant = marks.iter().filter(is_redundant).filter(|found| writers.of(found) == Writing::Ended);
+        let mut now = Now::default();
+        let redundant = marks.iter().filter(is_redundant).filter(|found| now.has_ended(found) && now.is_here(found));
         redundant.for_each(|found| directory::remove(&found.file));
         Ok(made)
     }
-}
-
-/// Returns the marks that have no path outside the names, and at whose paths no process may write any more.
-fn ended(found: &[Found], names: &Names, writers: &Writers, links: &mut Links) -> Vec<PathBuf> {
-    let is_inside =
-        |found: &&Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(|path| names.contain(path, links)));
-    let ended = found.iter().filter(is_inside).filter(|found| writers.of(found) == Writing::Ended);
-    ended.map(|found| found.file.clone()).collect()
-}
-
-/// Returns the processes of ended sessions that may write to a path with these names.
-fn processes(found: &[Found], names: &Names, writers: &Writers, links: &mut Links) -> BTreeSet<u32> {
-    let concerns = |found: &&Found| found.paths.iter().flatten().any(|path| names.part(path, links) != Part::None);
-    let of = |found: &Found| if let Writing::Processes(ids) = writers.of(found) { ids } else { Vec::new() };
-    found.iter().filter(concerns).flat_map(of).collect()
 }
 
 /// Returns the marks of all sessions that may concern a path: those in the cache root, in the state directory, and in

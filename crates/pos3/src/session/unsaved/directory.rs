@@ -182,7 +182,7 @@ mod tests {
 
     fn recorded() -> Recorded {
         let system = super::super::system::System::this();
-        Recorded { session: None, system, id: "id".to_owned(), writers: Vec::new() }
+        Recorded { site: None, session: None, system, id: "id".to_owned(), writers: Vec::new() }
     }
 
     fn open(path: &Path) -> Directory {

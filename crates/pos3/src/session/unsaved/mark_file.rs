@@ -1,7 +1,7 @@
 //! The format of a mark.
 //!
-//! A mark begins with the format, the checksum and the length of its head. The head has one line about the session, and
-//! then the paths, each of which ends in a NUL. Lines with the processes that write follow, one for each. They are
+//! A mark begins with the format, the checksum and the length of its head. The head has one line about the session, one
+//! about the site of the output, and then the paths, each of which ends in a NUL. Lines with the processes that write follow, one for each. They are
 //! appended later, so each has its own checksum.
 
 use std::ffi::OsString;
@@ -10,11 +10,15 @@ use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
+use super::super::site::Site;
 use super::system::{Process, System};
 
-const FORMAT: &str = "pos3 unsaved output 3";
+const FORMAT: &str = "pos3 unsaved output 4";
 
-/// The first line of the format before. It has no length, no processes, and only the ID of the session.
+/// The first line of the format before. It has no site.
+const WITHOUT_SITE: &str = "pos3 unsaved output 3";
+
+/// The first line of an earlier format. It has no length, no processes, and only the ID of the session.
 const WITHOUT_PROCESSES: &str = "pos3 unsaved output 2";
 
 /// The first line of the earliest format. A checksum of the path follows, then the process ID, then an absolute path.
@@ -31,9 +35,11 @@ pub(super) struct Content {
     pub(super) recorded: Option<Recorded>,
 }
 
-/// What a mark records about the processes that may write at its paths.
+/// What a mark records about its output, and about the processes that may write there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recorded {
+    /// Where the output lies, if this is known.
+    pub(super) site: Option<Site>,
     /// The process of the session, if this system shows processes.
     pub(super) session: Option<Process>,
     /// Where the processes run.
@@ -46,9 +52,11 @@ pub(super) struct Recorded {
 
 /// Returns a mark of these paths.
 pub(super) fn encode(paths: &[PathBuf], recorded: &Recorded) -> Vec<u8> {
-    let Recorded { session, system: System { boot, namespace }, id, writers } = recorded;
+    let Recorded { site, session, system: System { boot, namespace }, id, writers } = recorded;
     let (process, start) = session.as_ref().map_or((std::process::id(), 0), |session| (session.id, session.start));
     let mut head = format!("process {process} {start} {boot} {namespace} {id}\n").into_bytes();
+    head.extend(site.as_ref().and_then(|site| serde_json::to_vec(site).ok()).unwrap_or_default());
+    head.push(b'\n');
     for path in paths {
         head.extend(path.as_os_str().as_bytes());
         head.push(0);
@@ -73,8 +81,8 @@ pub(super) fn decode(content: &[u8]) -> Option<Content> {
     let mut fields = content.splitn(3, |byte| *byte == b'\n');
     let (format, sum, rest) = (fields.next()?, fields.next()?, fields.next()?);
     let is = |known: &str| format == known.as_bytes();
-    if is(FORMAT) {
-        return decode_current(std::str::from_utf8(sum).ok()?, rest);
+    if is(FORMAT) || is(WITHOUT_SITE) {
+        return decode_with_processes(std::str::from_utf8(sum).ok()?, rest, is(FORMAT));
     }
     let (_, paths) = split_line(rest)?;
     let has_sum = |of: &[u8]| sum == checksum(of).as_bytes();
@@ -86,17 +94,20 @@ pub(super) fn decode(content: &[u8]) -> Option<Content> {
     Some(Content { paths, recorded: None })
 }
 
-fn decode_current(sum: &str, rest: &[u8]) -> Option<Content> {
+fn decode_with_processes(sum: &str, rest: &[u8], has_site: bool) -> Option<Content> {
     let (sum, length) = sum.split_once(' ')?;
     let (head, lines) = rest.split_at_checked(length.parse().ok()?)?;
     if sum != checksum(head) {
         return None;
     }
-    let (session, paths) = split_line(head)?;
+    let (session, rest) = split_line(head)?;
+    let (site, paths) = if has_site { split_line(rest)? } else { (&[][..], rest) };
+    let site = if site.is_empty() { None } else { Some(serde_json::from_slice(site).ok()?) };
     let fields: Vec<&str> = std::str::from_utf8(session).ok()?.split(' ').collect();
     let ["process", process, start, boot, namespace, id] = fields[..] else { return None };
     let session = Process { id: process.parse().ok()?, start: start.parse().ok()? };
     let recorded = Recorded {
+        site,
         session: Some(session).filter(|session| session.start != 0),
         system: System { boot: boot.to_owned(), namespace: namespace.to_owned() },
         id: id.to_owned(),
@@ -137,6 +148,7 @@ fn checksum(content: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::site::Sites;
     use super::*;
 
     fn assert_all_damage_is_found(whole: &[u8], expected: &Content) {
@@ -153,6 +165,7 @@ mod tests {
 
     fn recorded(writers: &[(u32, u64)]) -> Recorded {
         Recorded {
+            site: Sites::default().of(std::path::Path::new("/")),
             session: Some(Process { id: 7, start: 1234 }),
             system: System { boot: "b-1".to_owned(), namespace: "pid:[2]".to_owned() },
             id: "0f".to_owned(),
@@ -167,7 +180,7 @@ mod tests {
             let content = Content { paths: paths.clone(), recorded: Some(recorded(&[])) };
             assert_all_damage_is_found(&encode(&paths, &recorded(&[])), &content);
         }
-        let unknown = Recorded { session: None, ..recorded(&[]) };
+        let unknown = Recorded { session: None, site: None, ..recorded(&[]) };
         assert_eq!(decode(&encode(&["x".into()], &unknown)).unwrap().recorded, Some(unknown));
     }
 
@@ -203,5 +216,9 @@ mod tests {
         let rest = "process 7\n_/x\0/y\n/z\0";
         let mark = format!("{WITHOUT_PROCESSES}\n{}\n{rest}", checksum(rest.as_bytes()));
         assert_all_damage_is_found(mark.as_bytes(), &content(&["_/x", "/y\n/z"]));
+        let head = "process 7 1234 b-1 pid:[2] 0f\n_/x\0/y\n/z\0";
+        let mark = format!("{WITHOUT_SITE}\n{} {}\n{head}", checksum(head.as_bytes()), head.len());
+        let recorded = Some(Recorded { site: None, ..recorded(&[]) });
+        assert_all_damage_is_found(mark.as_bytes(), &Content { recorded, ..content(&["_/x", "/y\n/z"]) });
     }
 }

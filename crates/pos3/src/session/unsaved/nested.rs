@@ -107,7 +107,7 @@ mod tests {
         let disk = tempfile::tempdir().unwrap();
         let target = fs::canonicalize(disk.path()).unwrap();
         let system = super::super::system::System::this();
-        let recorded = Recorded { session: None, system, id: "id".to_owned(), writers: Vec::new() };
+        let recorded = Recorded { site: None, session: None, system, id: "id".to_owned(), writers: Vec::new() };
         let mark = |root: &str, path: &str| {
             let root = target.join(root);
             fs::create_dir_all(&root).unwrap();

@@ -178,6 +178,7 @@ mod tests {
         for (case, mut running, is_locked, system, expected) in cases {
             running.iter_mut().filter(|one| one.process.id == THIS).for_each(|one| one.process.id = std::process::id());
             let recorded = Recorded {
+                site: None,
                 session: Some(process(session.0, session.1)),
                 system,
                 id: id.to_owned(),

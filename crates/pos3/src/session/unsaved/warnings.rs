@@ -1,0 +1,48 @@
+//! The warnings about marks.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The maximum number of processes that a warning names.
+const NAMED: usize = 10;
+
+/// Returns a warning about a mark that cannot be read.
+pub(super) fn of_unreadable(unreadable: &Path) -> String {
+    format!(
+        "'{}' marks unsaved output and cannot be read, so pos3 overwrites and deletes no local file that is not known to be \
+         stored; once all output is stored, delete it",
+        unreadable.display()
+    )
+}
+
+/// Returns warnings about the marks of ended sessions that stay at a path: processes may still write there, or the output is
+/// not where the path leads.
+pub(super) fn of_what_stays(writing: &BTreeSet<u32>, elsewhere: &[(PathBuf, PathBuf)], path: &Path) -> Vec<String> {
+    let first = elsewhere.first().map(|(path, mark)| (&**path, &**mark));
+    of_writers(writing, path).into_iter().chain(of_elsewhere(first, elsewhere.len())).collect()
+}
+
+/// Returns a warning if there are marks whose output is not where their paths lead, from the first path and its mark.
+pub(super) fn of_elsewhere(first: Option<(&Path, &Path)>, count: usize) -> Option<String> {
+    let (path, mark) = first?;
+    let (path, mark) = (path.display(), mark.display());
+    let more = if count > 1 { format!(" (one of {count} marks)") } else { String::new() };
+    Some(format!(
+        "'{path}' does not lead to the file system or directory with the unsaved output that is marked there, so the mark \
+         stays; mount the file system of that output and upload '{path}', or delete the mark if the output is no longer \
+         needed: '{mark}'{more}"
+    ))
+}
+
+fn of_writers(processes: &BTreeSet<u32>, path: &Path) -> Option<String> {
+    let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if processes.len() > NAMED { ", …" } else { "" };
+    (!named.is_empty()).then(|| {
+        format!(
+            "processes of an earlier session still run and may write to '{}' (PID {}{more}), so its files stay marked as \
+             unsaved output; once these processes have ended, upload it",
+            path.display(),
+            named.join(", ")
+        )
+    })
+}
