@@ -32,7 +32,7 @@ pub(super) struct Site {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     inode: u64,
-    /// It can change when the system is started again, or when the file system is mounted again.
+    /// The number of the device. It can change when the system is restarted, or when the file system is mounted again.
     device: u64,
     /// The time of its creation in seconds and nanoseconds, if the file system records it.
     created: Option<(u64, u32)>,
@@ -84,7 +84,7 @@ impl Site {
         })
     }
 
-    /// Returns true if this is the site that was recorded. If it is not certain, this is not so.
+    /// Returns true if this is certainly the site that was recorded.
     fn is_same(&self, then: &Self) -> bool {
         let is_here = self.directory.is_same(&then.directory) || self.mounted.is_same(&then.mounted);
         let pairs = self.inside.iter().zip(&then.inside);

@@ -1,8 +1,8 @@
 //! The format of a mark.
 //!
 //! A mark begins with the format, the checksum and the length of its head. The head has one line about the session, one
-//! about the site of the output, and then the paths, each of which ends in a NUL. Lines with the processes that write follow, one for each. They are
-//! appended later, so each has its own checksum.
+//! about the site of the output, and then the paths, each of which ends in a NUL. One line for each process that writes
+//! follows. These lines are appended later, so each has its own checksum.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,7 +15,7 @@ use super::system::{Process, System};
 
 const FORMAT: &str = "pos3 unsaved output 4";
 
-/// The first line of the format before. It has no site.
+/// The first line of the previous format, which has no site.
 const WITHOUT_SITE: &str = "pos3 unsaved output 3";
 
 /// The first line of an earlier format. It has no length, no processes, and only the ID of the session.
