@@ -47,7 +47,7 @@ pub use ls::{Depth, Found, Listed, ls};
 pub use place::Place;
 pub use plan_file::{PlanFileError, PlanHeader, PlanReader, Shard, ShardError, save_plan, write_plan};
 pub use policy::{Conflict, Policy};
-pub use processes::SystemProcess;
+pub use processes::{SystemProcess, Visible};
 #[cfg(feature = "s3")]
 pub use profile::{Profile, ProfileError, Profiles};
 #[cfg(feature = "progress")]

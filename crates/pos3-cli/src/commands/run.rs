@@ -191,6 +191,10 @@ impl<'a> Run<'a> {
         }
         match &left {
             Left::Some(processes) => self.warn_of(processes),
+            Left::Hidden => self.invocation.warnings.warn(
+                "the program has ended, but pos3 still has child processes, and /proc does not show whether the program \
+                 started them; what they write from now on may not be uploaded, and nothing is deleted remotely",
+            ),
             Left::Unknown if self.args.delete_remote && self.arrivals.first().is_none() => {
                 self.invocation.warnings.warn(
                     "the program has ended, but this system does not show whether processes that it started still run; \
@@ -207,10 +211,13 @@ impl<'a> Run<'a> {
     fn warn_of(&self, processes: &[u32]) {
         let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
         let more = if processes.len() > NAMED { ", …" } else { "" };
+        let named = match named.is_empty() {
+            true => "each for a moment, one after the other".to_owned(),
+            false => format!("PID {}{more}", named.join(", ")),
+        };
         self.invocation.warnings.warn(&format!(
-            "the program has ended, but processes that it started still run (PID {}{more}); what they write from now on \
-             may not be uploaded, and nothing is deleted remotely",
-            named.join(", ")
+            "the program has ended, but processes that it started still run ({named}); what they write from now on may not \
+             be uploaded, and nothing is deleted remotely"
         ));
     }
 

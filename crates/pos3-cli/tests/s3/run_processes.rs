@@ -162,3 +162,62 @@ fn the_exit_code_of_the_program_is_its_own_while_orphans_end() {
         assert_eq!(Ended::from(child.wait_with_output().unwrap()).code, Some(7));
     }
 }
+
+#[test]
+fn a_chain_of_short_processes_keeps_the_object_of_a_removed_file() {
+    for life in ["0", "0.001", "0.005"] {
+        let cloud = with_model();
+        let chain = format!(
+            "python3 -c '
+import os, time
+end = time.time() + 3
+if os.fork(): os._exit(0)
+os.setsid()
+while time.time() < end:
+    if os.fork(): os._exit(0)
+    time.sleep({life})
+open(os.environ[\"POS3_PATH_OUT\"] + \"/model\", \"w\").write(\"2\\n\")
+' </dev/null >/dev/null 2>&1"
+        );
+        let ended = run(&cloud, &sh(&PLACES, &format!("rm \"$POS3_PATH_OUT/model\"; {chain}")));
+        assert_eq!((ended.code, stored(&cloud, "out/model").as_deref()), (Some(1), Some("1\n")), "{life}: {ended:?}");
+        assert!(ended.err.contains("processes that it started still run ("), "{life}: {}", ended.err);
+        let marks = fs::read_dir(cloud.program.path("cache/.pos3-unsaved")).unwrap().count();
+        assert_eq!(marks, 1, "{life}: it stays marked");
+    }
+}
+
+/// Runs a script of the shell in which `pos3` is the program, in a PID namespace whose `/proc` is that of the outer one.
+/// Returns none where that is not possible.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn in_another_namespace(cloud: &Cloud, script: &str) -> Option<Ended> {
+    let script = format!("pos3() {{ {} \"$@\"; }}; {script}", env!("CARGO_BIN_EXE_pos3-cli"));
+    let like = cloud.command(&[]);
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--pid", "--fork", "sh", "-c", &script]).stdin(Stdio::null());
+    command.current_dir(cloud.program.path("."));
+    command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = command.output().ok().map(Ended::from).filter(|ended| !ended.err.contains("unshare: "));
+    if ended.is_none() {
+        eprintln!("skipped: there is no other namespace here");
+    }
+    ended
+}
+
+#[test]
+fn processes_that_proc_does_not_show_keep_objects_and_marks() {
+    let cloud = with_model();
+    let program = |script: &str| format!("pos3 run {} -- sh -c '{script}'", PLACES.join(" "));
+    let stays = program(r#"rm "$POS3_PATH_OUT/model"; setsid sh rewrite >/dev/null 2>&1 &"#);
+    let Some(ended) = in_another_namespace(&cloud, &stays) else { return };
+    assert_eq!((ended.code, stored(&cloud, "out/model").as_deref()), (Some(1), Some("1\n")), "{ended:?}");
+    assert!(ended.err.contains("/proc does not show whether the program started them"), "{ended:?}");
+    let script = program(r#"rm -f "$POS3_PATH_OUT/model""#);
+    let marks = || fs::read_dir(cloud.program.path("cache/.pos3-unsaved")).unwrap().count();
+    let ended = in_another_namespace(&cloud, &script).unwrap();
+    assert_eq!((ended.code, stored(&cloud, "out/model")), (Some(0), None), "pos3 has no child processes: {ended:?}");
+    assert!(marks() >= 1, "{ended:?}");
+    assert!(ended.err.contains("/proc does not show the processes of this PID namespace"), "{ended:?}");
+    let ended = run(&cloud, &["upload", "s3://data/out"]);
+    assert_eq!((ended.code, marks()), (Some(0), 0), "outside, /proc shows them: {ended:?}");
+}

@@ -1,7 +1,6 @@
 //! The mark of a local path that may have output which is stored nowhere else. [`unsaved`](super::unsaved) makes, reads and
 //! removes the marks.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -20,8 +19,6 @@ pub(super) struct Mark {
     /// The marks that ended sessions left at this path and below it. They are removed with this one.
     pub(super) left: Vec<PathBuf>,
     pub(super) locks: Vec<File>,
-    /// The processes of ended sessions that could still write there when this session began.
-    pub(super) writing: BTreeSet<u32>,
-    /// The paths that led to another place when ended sessions marked them, with the marks.
-    pub(super) elsewhere: Vec<(PathBuf, PathBuf)>,
+    /// Why the marks stay that ended sessions had left there when this session began.
+    pub(super) warnings: Vec<String>,
 }

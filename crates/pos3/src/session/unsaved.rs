@@ -31,7 +31,7 @@ use super::site::{Site, Sites};
 use super::unknown;
 use crate::location::Location;
 use crate::state::ends_with_the_process;
-use compared::{Now, elsewhere, ended, processes};
+use compared::{Now, ended, staying};
 use directory::{Directory, Found};
 use mark_file::{Recorded, encode_writers};
 use names::{Names, Part};
@@ -52,10 +52,8 @@ pub(super) struct Unsaved {
     unreadable: Arc<Vec<PathBuf>>,
     /// The marks that sessions left there which had already ended.
     ended: Arc<Vec<PathBuf>>,
-    /// The processes of ended sessions that may still write there.
-    writing: Arc<BTreeSet<u32>>,
-    /// The paths that led to another place when ended sessions marked them, with the marks.
-    elsewhere: Arc<Vec<(PathBuf, PathBuf)>>,
+    /// Why other marks of ended sessions stay.
+    staying: Arc<Vec<String>>,
     path: PathBuf,
     /// Where the path leads.
     site: Arc<Option<Site>>,
@@ -97,10 +95,9 @@ impl Unsaved {
         self.unreadable.iter().chain(&nested).map(|mark| of_unreadable(mark)).collect()
     }
 
-    /// Returns warnings about the marks of ended sessions that stay: processes may still write there, or the output is not
-    /// where the path leads.
+    /// Returns warnings about the marks of ended sessions that stay, whatever is stored.
     pub(super) fn warnings_of_what_stays(&self) -> Vec<String> {
-        of_what_stays(&self.writing, &self.elsewhere, &self.path)
+        self.staying.to_vec()
     }
 }
 
@@ -141,8 +138,7 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
     if !made.files.is_empty() {
         let (found, mut now) = (found(inner, &names), Now::default());
         made.left = ended(&found, &names, &mut now);
-        made.writing = processes(&found, &names, &mut now);
-        made.elsewhere = elsewhere(&found, &names, &mut now);
+        made.warnings = of_what_stays(&staying(&found, &names, &mut now), &registration.local);
         *mark = Some(made);
     }
 }
@@ -185,8 +181,7 @@ pub(super) fn record(inner: &Inner, registration: &Registration, processes: &[u3
 /// Returns warnings about the marks that ended sessions had left when an output was marked, and that stay.
 pub(super) fn warnings_of_earlier_marks(registration: &Registration) -> Vec<String> {
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
-    let of = |mark: &Mark| of_what_stays(&mark.writing, &mark.elsewhere, &registration.local);
-    mark.as_ref().map(of).unwrap_or_default()
+    mark.as_ref().map(|mark| mark.warnings.clone()).unwrap_or_default()
 }
 
 /// Removes the mark of an output whose upload has stored everything, unless excluded files are not known to be stored, or
@@ -215,8 +210,7 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
     let names = Names::of(registration, path);
     let (found, mut now) = (found(inner, &names), Now::default());
     let ended = Arc::new(ended(&found, &names, &mut now));
-    let writing = Arc::new(processes(&found, &names, &mut now));
-    let elsewhere = Arc::new(elsewhere(&found, &names, &mut now));
+    let staying = Arc::new(of_what_stays(&staying(&found, &names, &mut now), path));
     let site = Arc::new(now.sites.of(path));
     let mut unreadable = Vec::new();
     // Many marks can have the same path, which is compared once.
@@ -241,8 +235,7 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
         below,
         unreadable,
         ended,
-        writing,
-        elsewhere,
+        staying,
         path: path.to_owned(),
         site,
         nested: Arc::new(Nested::new(names)),

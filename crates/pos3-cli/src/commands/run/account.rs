@@ -116,7 +116,7 @@ impl Account<'_> {
         match (self.signal, &self.left) {
             (Some(_), _) => "a signal came",
             (None, Left::Some(_)) => "processes of the program still run",
-            (None, Left::Unknown) => "processes of the program may still run",
+            (None, Left::Hidden | Left::Unknown) => "processes of the program may still run",
             (None, Left::None) => {
                 "the directory has no file (only the run that empties it deletes them, with --allow-empty)"
             }

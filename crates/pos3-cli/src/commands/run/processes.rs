@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use pos3::{CREDENTIAL_PROCESS, SystemProcess};
+use pos3::{CREDENTIAL_PROCESS, SystemProcess, Visible};
 use rustix::process::Pid;
 
 /// The interval at which ended orphans are removed from the table of processes.
@@ -17,10 +17,24 @@ const REAP: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     None,
-    /// The IDs of those that the program started, and that these started.
+    /// The IDs of those that the program started, and that these started. There are no IDs if they end and start others too
+    /// quickly.
     Some(Vec<u32>),
+    /// There are processes below pos3, and this system does not show whether the program started them.
+    Hidden,
     /// This system does not show whether there are any.
     Unknown,
+}
+
+/// A look at the processes below pos3.
+#[derive(Debug)]
+struct Look {
+    /// Whether any process is a child of pos3.
+    has_children: bool,
+    /// The IDs of the running processes of the program.
+    running: Vec<u32>,
+    /// The children of pos3 that have ended.
+    ended: HashSet<(u32, u64)>,
 }
 
 /// Finds the processes that the program started.
@@ -53,14 +67,6 @@ impl Descendants {
 
     /// Returns the processes that still run. The program itself must have ended.
     pub(super) fn left(&self) -> Left {
-        match self.look() {
-            // A process that starts another one and ends during a look can hide both.
-            Left::None => self.look(),
-            left => left,
-        }
-    }
-
-    fn look(&self) -> Left {
         if !self.is_adopting {
             return Left::Unknown;
         }
@@ -68,14 +74,37 @@ impl Descendants {
         if has_no_children() {
             return Left::None;
         }
-        let processes = SystemProcess::all().unwrap_or_default();
-        if !processes.iter().any(|process| process.parent == this()) {
-            return if has_no_children() { Left::None } else { Left::Unknown };
+        match SystemProcess::visible() {
+            Visible::All => match left(&self.look(), &self.look()) {
+                Left::Hidden if has_no_children() => Left::None,
+                left => left,
+            },
+            _ => Left::Hidden,
         }
+    }
+
+    fn look(&self) -> Look {
+        let processes = SystemProcess::all().unwrap_or_default();
         let is_other = |process: &SystemProcess| self.earlier.contains(&key(process)) || is_for_credentials(process);
         let mut running: Vec<u32> = below_this(&processes, is_other).iter().map(|process| process.id).collect();
         running.sort_unstable();
-        if running.is_empty() { Left::None } else { Left::Some(running) }
+        let children = || processes.iter().filter(|process| process.parent == this());
+        let ended = children().filter(|child| child.has_ended).map(key).collect();
+        Look { has_children: children().next().is_some(), running, ended }
+    }
+}
+
+/// Decides from two looks in a row.
+///
+/// A look reads one process after the other. So it can miss a process that was started during the look by one that ended
+/// during the look. But then a process of the program ends between both looks, or the second look finds it: a process that
+/// has ended stays a child of pos3 for some time.
+fn left(before: &Look, now: &Look) -> Left {
+    match () {
+        () if !now.running.is_empty() => Left::Some(now.running.clone()),
+        () if !now.ended.is_subset(&before.ended) => Left::Some(Vec::new()),
+        () if !now.has_children => Left::Hidden,
+        () => Left::None,
     }
 }
 
@@ -166,3 +195,30 @@ async fn reap_orphans(program: Option<u32>) {
 
 #[cfg(not(target_os = "linux"))]
 async fn reap_orphans(_program: Option<u32>) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_have_ended_if_none_runs_and_none_ended_between_two_looks() {
+        let look = |running: &[u32], ended: &[u32]| Look {
+            has_children: true,
+            running: running.to_vec(),
+            ended: ended.iter().map(|id| (*id, 1)).collect(),
+        };
+        let alone = Look { has_children: false, ..look(&[], &[]) };
+        for (case, before, now, expected) in [
+            ("other children", look(&[], &[]), look(&[], &[]), Left::None),
+            ("orphans that had ended", look(&[], &[5]), look(&[], &[5]), Left::None),
+            ("one that runs", look(&[], &[]), look(&[7], &[]), Left::Some(vec![7])),
+            ("one that was missed and ended", look(&[], &[5]), look(&[], &[5, 6]), Left::Some(vec![])),
+            ("one that ended", look(&[6], &[5]), look(&[], &[5, 6]), Left::Some(vec![])),
+            ("one whose parent has removed it", look(&[6], &[5]), look(&[], &[5]), Left::None),
+            ("orphans that were removed", look(&[], &[5, 6]), look(&[], &[6]), Left::None),
+            ("a child that is not shown", look(&[], &[]), alone, Left::Hidden),
+        ] {
+            assert_eq!(left(&before, &now), expected, "{case}");
+        }
+    }
+}

@@ -40,6 +40,26 @@ impl Now {
     }
 }
 
+/// Why marks of ended sessions stay.
+#[derive(Debug)]
+pub(super) struct Staying {
+    /// The processes that may still write.
+    pub(super) writing: BTreeSet<u32>,
+    /// The paths that led to another place when they were marked. Each path has its mark.
+    pub(super) elsewhere: Vec<(PathBuf, PathBuf)>,
+    /// The first mark that stays because processes are not visible.
+    pub(super) invisible: Option<PathBuf>,
+}
+
+/// Returns why marks that concern a path with these names stay.
+pub(super) fn staying(found: &[Found], names: &Names, now: &mut Now) -> Staying {
+    Staying {
+        writing: processes(found, names, now),
+        elsewhere: elsewhere(found, names, now),
+        invisible: invisible(found, names, now),
+    }
+}
+
 /// Returns the marks that have no path outside the names, whose paths lead to their output, and at whose paths no process
 /// may write any more.
 pub(super) fn ended(found: &[Found], names: &Names, now: &mut Now) -> Vec<PathBuf> {
@@ -53,7 +73,7 @@ pub(super) fn ended(found: &[Found], names: &Names, now: &mut Now) -> Vec<PathBu
 
 /// Returns the paths of the marks of ended sessions whose output lies elsewhere, if the marks concern a path with these
 /// names. Each path has its mark.
-pub(super) fn elsewhere(found: &[Found], names: &Names, now: &mut Now) -> Vec<(PathBuf, PathBuf)> {
+fn elsewhere(found: &[Found], names: &Names, now: &mut Now) -> Vec<(PathBuf, PathBuf)> {
     let mut elsewhere = Vec::new();
     for found in found {
         if now.concerns(found, names) && now.has_ended(found) {
@@ -63,8 +83,14 @@ pub(super) fn elsewhere(found: &[Found], names: &Names, now: &mut Now) -> Vec<(P
     elsewhere
 }
 
+/// Returns the first mark that concerns a path with these names and that stays because processes are not visible.
+fn invisible(found: &[Found], names: &Names, now: &mut Now) -> Option<PathBuf> {
+    let is_invisible = |found: &&Found| now.concerns(found, names) && now.writers.of(found) == Writing::Invisible;
+    found.iter().find(is_invisible).map(|found| found.file.clone())
+}
+
 /// Returns the processes of ended sessions that may write to a path with these names.
-pub(super) fn processes(found: &[Found], names: &Names, now: &mut Now) -> BTreeSet<u32> {
+fn processes(found: &[Found], names: &Names, now: &mut Now) -> BTreeSet<u32> {
     let of =
         |found: &Found, now: &Now| if let Writing::Processes(ids) = now.writers.of(found) { ids } else { Vec::new() };
     let mut all = BTreeSet::new();

@@ -1,13 +1,14 @@
 //! The processes of this system, as far as `/proc` shows them: [`Look`].
 //!
-//! On systems without `/proc`, a look finds no process, and only the locks of marks show who writes.
+//! On systems other than Linux, a look finds no process, and only the locks of marks show who writes. On Linux, `/proc` can be
+//! missing, or be the one of another PID namespace. Then a look is blind, and it is not known who writes.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::processes::SystemProcess;
+use crate::processes::{SystemProcess, Visible};
 
 /// The environment variable with the IDs of the sessions for which a process writes, separated by `:`. A session that
 /// runs inside the program of another one adds its ID.
@@ -45,6 +46,8 @@ pub(super) struct Running {
 pub(super) struct Look {
     pub(super) system: System,
     pub(super) running: Vec<Running>,
+    /// Whether it cannot see the processes of this system, although the system has a way to show them.
+    pub(super) is_blind: bool,
 }
 
 impl Process {
@@ -94,7 +97,8 @@ impl Look {
             let running = visible.iter().filter(|process| !process.has_ended).map(Running::of);
             found.extend(running.map(|running| (running.process.clone(), running)));
         }
-        Self { system: System::this(), running: found.into_values().collect() }
+        let is_blind = cfg!(target_os = "linux") && SystemProcess::visible() == Visible::None;
+        Self { system: System::this(), running: found.into_values().collect(), is_blind }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The warnings about marks.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use super::compared::Staying;
 
 /// The maximum number of processes that a warning names.
 const NAMED: usize = 10;
@@ -15,11 +17,11 @@ pub(super) fn of_unreadable(unreadable: &Path) -> String {
     )
 }
 
-/// Returns warnings about the marks of ended sessions that stay at a path: processes may still write there, or the output is
-/// not where the path leads.
-pub(super) fn of_what_stays(writing: &BTreeSet<u32>, elsewhere: &[(PathBuf, PathBuf)], path: &Path) -> Vec<String> {
+/// Returns warnings about the marks of ended sessions that stay at a path.
+pub(super) fn of_what_stays(Staying { writing, elsewhere, invisible }: &Staying, path: &Path) -> Vec<String> {
     let first = elsewhere.first().map(|(path, mark)| (&**path, &**mark));
-    of_writers(writing, path).into_iter().chain(of_elsewhere(first, elsewhere.len())).collect()
+    let elsewhere = of_elsewhere(first, elsewhere.len());
+    of_writers(writing, path).into_iter().chain(elsewhere).chain(of_invisible(invisible.as_deref(), path)).collect()
 }
 
 /// Returns a warning if there are marks whose output is not where their paths lead, from the first path and its mark.
@@ -45,4 +47,13 @@ fn of_writers(processes: &BTreeSet<u32>, path: &Path) -> Option<String> {
             named.join(", ")
         )
     })
+}
+
+fn of_invisible(mark: Option<&Path>, path: &Path) -> Option<String> {
+    let (mark, path) = (mark?.display(), path.display());
+    Some(format!(
+        "/proc does not show the processes of this PID namespace, so processes of an earlier session may still write to \
+         '{path}', and its files stay marked as unsaved output; upload it where /proc shows them, or delete the mark once no \
+         process writes there: '{mark}'"
+    ))
 }

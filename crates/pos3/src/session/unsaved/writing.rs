@@ -20,6 +20,8 @@ pub(super) enum Writing {
     Processes(Vec<u32>),
     /// A process that this system does not show.
     Unknown,
+    /// Any process: the processes of this system are not visible.
+    Invisible,
 }
 
 /// Answers for several marks with one look at the processes, which is taken when it is needed. The marks must be read
@@ -57,6 +59,7 @@ fn writing(is_locked: bool, recorded: &Recorded, look: &Look) -> Writing {
     match found.is_empty() {
         false => Writing::Processes(found),
         true if is_locked => Writing::Unknown,
+        true if look.is_blind => Writing::Invisible,
         true => Writing::Ended,
     }
 }
@@ -184,9 +187,14 @@ mod tests {
                 id: id.to_owned(),
                 writers: vec![process(program.0, program.1)],
             };
-            let look = Look { system: here(), running };
+            let look = Look { system: here(), running, is_blind: false };
             assert_eq!(writing(is_locked, &recorded, &look), expected, "{case}");
         }
+        let recorded =
+            Recorded { site: None, session: None, system: here(), id: id.to_owned(), writers: vec![process(200, 20)] };
+        let blind = || Look { system: here(), running: Vec::new(), is_blind: true };
+        assert_eq!(writing(false, &recorded, &blind()), Writing::Invisible);
+        assert_eq!(writing(true, &recorded, &blind()), Writing::Unknown);
         let nowhere = System { boot: "-".to_owned(), namespace: "-".to_owned() };
         assert!(!nowhere.is_same(&nowhere));
     }
