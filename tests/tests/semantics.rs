@@ -1,6 +1,7 @@
 //! A sync between real directories and an object store in memory: the parts of `docs/SEMANTICS.md` that need a disk.
 
 mod early_end;
+mod meanwhile;
 mod withheld;
 
 use std::fs;

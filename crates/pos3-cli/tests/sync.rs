@@ -224,7 +224,12 @@ fn what_a_killed_run_staged_is_not_synced_and_not_backed_up() {
     assert_eq!(up.code, Some(0), "{up:?}");
     assert_eq!(program.files("to"), expected(&[(users, "mine"), ("sub/x", "1")]));
 
-    // A run that writes to the target removes it, with or without --delete, and no backup contains it.
+    // In the source of a run with --delete, it would withhold the deletes.
+    for name in staged {
+        fs::remove_file(program.path("from").join(name)).unwrap();
+    }
+
+    // A run that succeeds removes it from the target, with or without --delete, and no backup contains it.
     fs::write(program.path("to/old"), "precious").unwrap();
     for (options, kept) in [
         (&[][..], &[(users, "mine"), ("old", "precious"), ("sub/x", "1")][..]),
@@ -247,4 +252,29 @@ fn what_a_killed_run_staged_is_not_synced_and_not_backed_up() {
         assert_eq!(program.files("to"), expected(kept), "{options:?}");
     }
     assert_eq!(program.files("kept"), expected(&[("old", "precious")]));
+}
+
+/// A run that was killed between the move of a file and its delete.
+#[test]
+fn a_file_that_a_killed_run_moved_away_blocks_no_later_run() {
+    let moved = |own: &str| format!(".pos3-moved.0123456700000000000000000123456789abcdef.{own}");
+    let program = Program::new().with(&[("from/k", "1"), ("from/m", "file now"), ("to/k", "1"), ("to/m/", "")]);
+    for name in [moved("gone"), format!("m/{}", moved("x"))] {
+        fs::write(program.path("to").join(name), "old").unwrap();
+    }
+    // A file that was moved a moment ago may still have its process.
+    thread::sleep(Duration::from_millis(1100));
+    let planned = program.run(&["sync", "from", "to", "--delete", "--dry-run"]);
+    assert!(planned.err.contains("gets its name back from the next run"), "{}", planned.err);
+    assert!(program.path("to").join(moved("gone")).exists(), "a dry run changes nothing");
+
+    let ended = program.run(&["sync", "from", "to", "--delete", "--max-delete", "100%"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(program.files("to"), expected(&[("k", "1"), ("m", "file now")]));
+
+    // Without --delete, the file comes back.
+    fs::write(program.path("to").join(moved("kept")), "theirs").unwrap();
+    thread::sleep(Duration::from_millis(1100));
+    assert_eq!(program.run(&["sync", "from", "to"]).code, Some(0));
+    assert_eq!(program.files("to"), expected(&[("k", "1"), ("kept", "theirs"), ("m", "file now")]));
 }

@@ -325,7 +325,9 @@ impl Executor {
             Some(Stop::Fatal(_)) => COUNTING,
             Some(Stop::Cancelled) if course.deferred.gathering == Gathering::Needed => Duration::ZERO,
             Some(Stop::Cancelled) => COUNTING,
-            Some(Stop::Listing { .. } | Stop::Refused(_) | Stop::Spill(_)) | None => return,
+            Some(Stop::Listing { .. } | Stop::Refused(_) | Stop::Spill(_) | Stop::Displaced { .. }) | None => {
+                return;
+            }
         };
         let counting = async {
             while let Some(action) = actions.next().await {

@@ -138,6 +138,14 @@ pub enum Stop {
     Cancelled,
     /// A temporary file for the plan could not be used. Nothing more was deleted.
     Spill(SpillError),
+    /// At the end of the run, another directory than at its beginning was at the path of one side, or none. So the files
+    /// that were written may be elsewhere.
+    Displaced {
+        /// The side.
+        side: Side,
+        /// The error, which names the path.
+        error: StoreError,
+    },
 }
 
 impl Failure {
@@ -217,6 +225,7 @@ impl fmt::Display for Incomplete {
             Some(Stop::Refused(refusal)) => write!(f, "refused: {refusal}"),
             Some(Stop::Fatal(failure)) => write!(f, "ended early: {failure}"),
             Some(Stop::Cancelled) => f.write_str("cancelled"),
+            Some(Stop::Displaced { side, .. }) => write!(f, "the {} was moved during the run", side.as_str()),
             Some(Stop::Spill(_)) => f.write_str("the plan could not be stored in temporary files"),
             None => write!(f, "{} failed, {} skipped", report.failed.len(), report.skipped.len()),
         }
@@ -226,7 +235,7 @@ impl fmt::Display for Incomplete {
 impl std::error::Error for Incomplete {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.stopped {
-            Some(Stop::Listing { error, .. }) => Some(error),
+            Some(Stop::Listing { error, .. } | Stop::Displaced { error, .. }) => Some(error),
             Some(Stop::Spill(error)) => Some(error),
             Some(Stop::Refused(_) | Stop::Fatal(_) | Stop::Cancelled) => None,
             None => self.0.failed.head().first().map(|failure| &failure.error as _),

@@ -20,7 +20,8 @@ use crate::take_out::{self, Taken};
 pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Result<()>> {
     match root.open(Operation::Delete) {
         Ok(opened) => {
-            keys.iter().map(|asked| waited.check().and_then(|()| delete_one(opened.as_fd(), asked))).collect()
+            let go_on = |asked: &DeleteKey| waited.check().and_then(|()| unless_halted(asked));
+            keys.iter().map(|asked| go_on(asked).and_then(|()| delete_one(opened.as_fd(), asked))).collect()
         }
         Err(error) if error.kind() == ErrorKind::NotFound => keys.iter().map(|_| Ok(())).collect(),
         Err(_) => {
@@ -28,6 +29,16 @@ pub(crate) fn delete(root: &Root, keys: &[DeleteKey], waited: &Waited) -> Vec<Re
                 |asked: &DeleteKey| root.open(Operation::Delete).map(drop).map_err(|error| error.with_key(&asked.key));
             keys.iter().map(failed).collect()
         }
+    }
+}
+
+/// Fails if the delete is to be started no more.
+fn unless_halted(asked: &DeleteKey) -> Result<()> {
+    match &asked.halt {
+        Some(halt) if halt.is_cancelled() => {
+            Err(StoreError::new(ErrorKind::Stopped, Operation::Delete).with_key(&asked.key))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -121,14 +121,25 @@ pub(crate) fn entry(directory: BorrowedFd<'_>, name: &str, stat: &Stat) -> Optio
             moved.own.filter(|own| is_free(directory, own)).map(|own| (own.to_owned(), Protection::Vanished))
         }
         Standing::Homeless => {
-            let text =
-                format!("it is '{name}' beside it, and gets its name back when pos3 next writes to this directory");
+            let text = format!(
+                "it is '{name}' beside it, and gets its name back from the next run that writes to this directory, or from \
+                 'cleanup --abort'"
+            );
             Some((own.to_owned(), said(text)))
         }
         Standing::Kept => {
             let text = format!("another file may have the name '{own}', so rename or delete this one");
             Some((name.to_owned(), said(text)))
         }
+    }
+}
+
+/// Moves a file back to its own name if that is free, and returns this name.
+pub(crate) fn restore<'n>(directory: BorrowedFd<'_>, name: &'n str, stat: &Stat) -> Option<&'n str> {
+    let moved = Moved::parse(name)?;
+    match (moved.standing(directory, stat, SystemTime::now()), moved.own) {
+        (Standing::Homeless, Some(own)) => rename_exclusive(directory, name, directory, own).ok().map(|()| own),
+        _ => None,
     }
 }
 

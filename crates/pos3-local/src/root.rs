@@ -5,14 +5,16 @@
 
 mod seen;
 mod staging;
+mod steady;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pos3_core::{ErrorKind, Operation, Result, StoreError};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -26,6 +28,7 @@ use crate::tick::Clocks;
 
 use seen::Seen;
 use staging::Staging;
+use steady::Steady;
 
 pub(crate) use staging::is_staged;
 
@@ -58,6 +61,10 @@ pub(crate) struct Root {
     clocks: Clocks,
     /// The directories with staged content.
     staging: Staging,
+    /// The directory that the present run opened first.
+    steady: Steady,
+    /// Whether walks give moved files their names back.
+    restores_moved: AtomicBool,
 }
 
 impl Root {
@@ -78,6 +85,8 @@ impl Root {
             mounts: Mounts::default(),
             clocks: Clocks::default(),
             staging: Staging::default(),
+            steady: Steady::default(),
+            restores_moved: AtomicBool::new(false),
         })
     }
 
@@ -111,6 +120,20 @@ impl Root {
     /// Returns the directories with staged content.
     pub(crate) fn staging(&self) -> &Staging {
         &self.staging
+    }
+
+    /// Returns the check that the root stays the same directory during a run.
+    pub(crate) fn steady(&self) -> &Steady {
+        &self.steady
+    }
+
+    /// Sets whether walks give moved files their names back.
+    pub(crate) fn restore_moved(&self, restores: bool) {
+        self.restores_moved.store(restores, Ordering::Release);
+    }
+
+    pub(crate) fn restores_moved(&self) -> bool {
+        self.restores_moved.load(Ordering::Acquire)
     }
 
     /// Makes walks and lookups protect these files.
@@ -156,6 +179,12 @@ impl Root {
     }
 
     fn open_with(&self, flags: OFlags, operation: Operation) -> Result<OwnedFd> {
+        let opened = self.open_as(flags, operation)?;
+        self.steady.note(opened.as_fd());
+        Ok(opened)
+    }
+
+    fn open_as(&self, flags: OFlags, operation: Operation) -> Result<OwnedFd> {
         match self.options.root_path {
             RootPath::Resolved => {
                 let path = self.resolve().map_err(|cause| self.failed(operation, cause))?;

@@ -15,11 +15,12 @@ use crate::mounts::Mounts;
 use crate::options::{LocalOptions, Symlinks};
 use crate::own_files::OwnFiles;
 use crate::root::Root;
-use crate::sweep::sweep;
+use crate::sweep::{sweep, sweep_all};
 use crate::{delete, head, list, read, stage, unfinished, write};
 
-/// The number of keys that are deleted by one call on one thread.
-const DELETE_BATCH: usize = 1000;
+/// The number of keys that are deleted by one call on one thread. It is small, because the engine looks at both sides
+/// before each call, and only then.
+const DELETE_BATCH: usize = 16;
 
 /// The files below one directory, as objects.
 ///
@@ -41,11 +42,12 @@ const DELETE_BATCH: usize = 1000;
 /// A writer locks its unfinished file (`flock`). [`unfinished`](RemoteStore::unfinished) returns those without a lock,
 /// each under its own path. The first put or delete below a root removes the stale ones that a listing of the same store
 /// has found: those older than a second, or than seven days if they can be resumed. Content under a name of
-/// [`is_staged_name`] is treated in the same way; its writer locks the directory until the content is renamed or deleted.
+/// [`is_staged_name`] is only removed by [`tidy`](Self::tidy); its writer locks the directory until the content is renamed
+/// or deleted.
 ///
 /// A file that is replaced or deleted on a condition is first moved to a reserved name ([`is_moved_name`]) and compared.
 /// If the process is killed before that, a later put or delete moves the file back, and a listing has it as protected
-/// ([`Protection::Moved`]).
+/// ([`Protection::Moved`]). With [`restore_moved`](Self::restore_moved), a listing itself moves the file back.
 ///
 /// [`is_moved_name`]: pos3_core::is_moved_name
 /// [`is_staged_name`]: pos3_core::is_staged_name
@@ -104,6 +106,35 @@ impl LocalStore {
     /// Returns the record of the file systems that listings of the whole directory found.
     pub fn mounts(&self) -> Mounts {
         self.root.mounts().clone()
+    }
+
+    /// Sets whether listings give files that killed runs moved away their names back. Use this only for the target of a run
+    /// that may change this directory. Otherwise, such a file protects its name, and a plan never deletes what is in the
+    /// way of another file.
+    pub fn restore_moved(&self, restores: bool) {
+        self.root.restore_moved(restores);
+    }
+
+    /// Removes all that killed runs left and that listings of this store found. Call this only after a run that has made
+    /// everything: staged content may be all that is left of an entry that was to be replaced.
+    pub async fn tidy(&self) {
+        sweep_all(&self.root).await;
+    }
+
+    /// Begins a run, at the end of which [`end_run`](Self::end_run) checks that the root is still the same directory. Until
+    /// then, the directory stays open.
+    pub fn begin_run(&self) {
+        self.root.steady().begin();
+    }
+
+    /// Ends a run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the path of the root does not lead to the directory that was used since
+    /// [`begin_run`](Self::begin_run), because it was renamed, replaced or unmounted.
+    pub fn end_run(&self) -> Result<()> {
+        self.root.steady().end(self.root.path())
     }
 
     pub(crate) fn root(&self) -> Arc<Root> {

@@ -1,7 +1,7 @@
 //! Tidies up the leftovers that walks found, when something is written below the same root.
 //!
 //! The first write removes unfinished files and moves moved files back, because it shows that pos3 may change this
-//! directory.
+//! directory. Only the end of a successful run removes staged content.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -24,6 +24,20 @@ pub(crate) fn sweep(root: &Arc<Root>) {
         let root = root.clone();
         spawn_blocking(move || paths.iter().map(|path| tidy(&root, path)).for_each(drop));
     }
+}
+
+/// Tidies up all leftovers that were recorded, also staged content, and waits for it.
+pub(crate) async fn sweep_all(root: &Arc<Root>) {
+    let (staged, others) = (root.seen().take_staged(), root.seen().take());
+    if staged.is_empty() && others.is_empty() {
+        return;
+    }
+    let root = root.clone();
+    // If this fails, the leftovers stay until another run.
+    let _not_tidied = spawn_blocking(move || {
+        staged.iter().chain(&others).map(|path| tidy(&root, path)).for_each(drop);
+    })
+    .await;
 }
 
 fn tidy(root: &Root, path: &str) -> Option<()> {

@@ -53,3 +53,16 @@ async fn an_empty_directory_goes_with_what_a_crash_left_but_not_with_work_under_
         assert_eq!(world.names(name), [".pos3-partial.0000000000000001"]);
     }
 }
+
+#[tokio::test]
+async fn no_delete_begins_once_it_is_halted() {
+    let world = World::new();
+    world.make(&["a", "b"]);
+    let halt = pos3_core::CancellationToken::new();
+    let asked = ["a", "b"].map(|name| pos3_core::DeleteKey::new(key(name)).until(halt.clone()));
+    halt.cancel();
+    for answer in world.store().delete(&asked).await {
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Stopped);
+    }
+    assert_eq!(world.names(""), ["a", "b"]);
+}

@@ -89,6 +89,29 @@ async fn a_write_moves_it_back_to_a_free_name_and_a_listing_alone_does_not() {
 }
 
 #[tokio::test]
+async fn a_listing_for_a_run_that_may_change_the_directory_moves_it_back() {
+    let world = world().await;
+    let store = world.store();
+    store.restore_moved(true);
+    let listed: Vec<String> = store.list_all("").await.unwrap().iter().map(shown).collect();
+    assert_eq!(listed[..2], ["d/ directory", "d/free file"]);
+    assert_eq!(world.names("d"), ["free"]);
+    assert_eq!(fs::read_to_string(world.path("d/free")).unwrap(), format!("d/{}", moved("free")));
+    assert_eq!(world.names("e"), [moved("taken").as_str(), "taken"], "a name that is taken is not");
+    assert_eq!(world.names("f").len(), 1);
+    assert_eq!(listed.len(), 7, "{listed:?}");
+
+    // A file that was moved a moment ago may have a process that compares it.
+    fs::rename(world.path("d/free"), world.path("d").join(moved("free"))).unwrap();
+    store.list_all("").await.unwrap();
+    assert_eq!(world.names("d"), [moved("free")]);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    store.restore_moved(false);
+    store.list_all("").await.unwrap();
+    assert_eq!(world.names("d"), [moved("free")]);
+}
+
+#[tokio::test]
 async fn what_is_not_a_file_of_such_a_name_is_an_ordinary_entry() {
     let world = World::new();
     world.make(&["d/.pos3-moved.notes", &format!("d/{}/x", moved("dir"))]).link(&format!("d/{}", moved("link")), "x");

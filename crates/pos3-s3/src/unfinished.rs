@@ -19,6 +19,9 @@ use crate::time::parse_rfc3339;
 use crate::uri::decode_listed;
 use crate::xml::{self, Step, XmlError};
 
+/// The error code for an upload that does not exist. Some servers send `NoSuchKey` instead.
+const NO_SUCH_UPLOAD: &str = "NoSuchUpload";
+
 /// One page of uploads.
 #[derive(Debug, Default, PartialEq)]
 struct Page {
@@ -91,17 +94,33 @@ impl Bucket {
 
     async fn abandon_one(&self, key: &Key, id: &str) -> Result<()> {
         check_key(Operation::Abort, key)?;
-        let aborted = self.abort(key, id, &mut self.client.attempts()).await;
+        let aborted = match self.request_abort(key, id, &mut self.client.attempts()).await {
+            Err(Failure::Refused(refusal)) if matches!(refusal.code.as_str(), NO_SUCH_UPLOAD | "NoSuchKey") => {
+                // Such a response may be wrong, and the upload would be billed further. A listing shows whether it exists.
+                match self.list_uploads(key.as_str()).await {
+                    Ok(open) if open.iter().any(|(at, put)| at == key && put.id == id) => {
+                        Err(Failure::Refused(refusal))
+                    }
+                    Err(_) if refusal.code != NO_SUCH_UPLOAD => Err(Failure::Refused(refusal)),
+                    Ok(_) | Err(_) => Ok(()),
+                }
+            }
+            aborted => aborted,
+        };
         aborted.map_err(|failure| self.error(Operation::Abort, key, failure))
     }
 
-    /// Aborts one upload. If it no longer exists, that is a success.
+    /// Aborts one upload of this process. If the server does not know the upload, that is a success.
     pub(crate) async fn abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
-        let request = self.object_request(S3Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
-        match self.exchange_counting(&request, attempts, |_| Ok(())).await {
-            Err(Failure::Refused(refusal)) if matches!(refusal.code.as_str(), "NoSuchUpload" | "NoSuchKey") => Ok(()),
+        match self.request_abort(key, id, attempts).await {
+            Err(Failure::Refused(refusal)) if refusal.code == NO_SUCH_UPLOAD => Ok(()),
             aborted => aborted,
         }
+    }
+
+    async fn request_abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
+        let request = self.object_request(S3Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
+        self.exchange_counting(&request, attempts, |_| Ok(())).await
     }
 }
 

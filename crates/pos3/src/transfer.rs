@@ -9,7 +9,8 @@ mod mount_points;
 use std::time::Duration;
 
 use pos3_core::{
-    CancellationToken, Deletion, Explanation, Key, Plan, Refusal, Report, Side, Stop, SyncJob, SyncOptions, Tree, Usage,
+    CancellationToken, Deletion, Explanation, Key, Plan, Refusal, Report, Side, SkipEffect, SkipReason, Stop, SyncJob,
+    SyncOptions, Tree, Usage,
 };
 use pos3_local::LocalStore;
 
@@ -182,10 +183,15 @@ impl Transfer {
             None => None,
         };
         let job = self.job_without(&hidden);
+        self.begin();
+        let restored = Restored::in_listings_of(&self.target);
         let mut report = match self.contention {
             Contention::Reported => contention::run_once(&job, see).await,
             Contention::Repeated => contention::run(&job, see).await,
         };
+        drop(restored);
+        self.end(&mut report);
+        self.tidy_after(&report).await;
         hidden.note(&self.source);
         report.warnings.extend(hidden.warnings(&self.source_name));
         if let Some(recording) = recording {
@@ -197,7 +203,38 @@ impl Transfer {
 
     /// Executes a plan.
     pub(crate) async fn execute(&self, plan: Plan) -> Report {
-        self.job(self.options.clone()).execute(plan).await
+        self.begin();
+        let mut report = self.job(self.options.clone()).execute(plan).await;
+        self.end(&mut report);
+        report
+    }
+
+    fn begin(&self) {
+        [&self.source, &self.target].into_iter().filter_map(local_root).for_each(LocalStore::begin_run);
+    }
+
+    /// Checks that the path of each local side leads to the same directory as before the run. For a source, this matters
+    /// only if something was deleted by it, and not if only files that this process has seen may be deleted.
+    fn end(&self, report: &mut Report) {
+        for (side, tree) in [(Side::Target, &self.target), (Side::Source, &self.source)] {
+            let Some(Err(error)) = local_root(tree).map(LocalStore::end_run) else { continue };
+            let matters = match side {
+                Side::Target => true,
+                Side::Source => report.deleted > 0 && self.deletes == DeletedFiles::Any,
+            };
+            if matters && report.stopped.is_none() {
+                report.stopped = Some(Stop::Displaced { side, error });
+            }
+        }
+    }
+
+    /// Removes what killed runs left in the target, if this run has made everything.
+    async fn tidy_after(&self, report: &Report) {
+        let lacks = |why: &SkipReason| why.effect() == SkipEffect::WithholdsDeletes;
+        let is_whole = report.stopped.is_none() && report.failed.is_empty() && !report.skipped.any(lacks);
+        if is_whole && let Some(target) = local_root(&self.target) {
+            target.tidy().await;
+        }
     }
 
     fn job(&self, options: SyncOptions) -> SyncJob {
@@ -233,6 +270,27 @@ impl Transfer {
     }
 }
 
+fn local_root(tree: &Tree) -> Option<&LocalStore> {
+    local_store(&**tree.store())
+}
+
+/// Makes the listings of a local target give moved files their names back, until it is dropped.
+struct Restored<'t>(Option<&'t LocalStore>);
+
+impl<'t> Restored<'t> {
+    fn in_listings_of(target: &'t Tree) -> Self {
+        let store = local_root(target);
+        store.inspect(|store| store.restore_moved(true));
+        Self(store)
+    }
+}
+
+impl Drop for Restored<'_> {
+    fn drop(&mut self) {
+        self.0.inspect(|store| store.restore_moved(false));
+    }
+}
+
 /// Returns true if the source of a run was empty, even if this is why nothing was done.
 pub(crate) fn found_nothing(report: &Report) -> bool {
     report.stopped.as_ref().map_or(report.tally.source == 0, refused_as_empty)
@@ -253,8 +311,7 @@ fn refused_as_empty(stop: &Stop) -> bool {
 /// Makes the listings of two local directories detect each other. This is the last check, if the table of mounts shows
 /// no overlap.
 fn keep_apart(source: &Tree, target: &Tree) {
-    let stores = (local_store(&**source.store()), local_store(&**target.store()));
-    if let (Some(source), Some(target)) = stores {
+    if let (Some(source), Some(target)) = (local_root(source), local_root(target)) {
         LocalStore::keep_apart(source, target);
     }
 }

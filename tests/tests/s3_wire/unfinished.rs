@@ -80,3 +80,28 @@ async fn a_404_that_is_not_from_s3_aborts_no_upload() {
         assert_eq!(server.open_uploads(BUCKET), [""; 0]);
     }
 }
+
+#[tokio::test]
+async fn an_upload_that_a_server_denies_is_aborted_only_if_no_listing_has_it() {
+    let status = http::StatusCode::NOT_FOUND;
+    for code in ["NoSuchUpload", "NoSuchKey"] {
+        let server = server_with(&["a", "ab"]);
+        let store = store(&server);
+        let uploads = store.unfinished("").await.unwrap();
+        server
+            .fault(Fault::on(Operation::AbortMultipartUpload).key("a").always().answer(Answer::Error { status, code }));
+        let denied = store.abandon(&uploads[..1]).await.remove(0).unwrap_err();
+        assert_eq!((denied.code(), server.open_uploads(BUCKET).len()), (Some(code), 2), "{denied}");
+
+        server.clear_faults();
+        store.abandon(&uploads[..1]).await.remove(0).unwrap();
+        server
+            .fault(Fault::on(Operation::AbortMultipartUpload).key("a").always().answer(Answer::Error { status, code }));
+        store.abandon(&uploads[..1]).await.remove(0).unwrap();
+
+        // Without a listing, only the right code is evidence.
+        server.fault(Fault::on(Operation::ListMultipartUploads).always().answer(Answer::access_denied()));
+        let unlisted = store.abandon(&uploads[..1]).await.remove(0);
+        assert_eq!(unlisted.is_ok(), code == "NoSuchUpload", "{unlisted:?}");
+    }
+}

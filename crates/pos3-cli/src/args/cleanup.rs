@@ -22,7 +22,8 @@ upload that is still running, it fails, so check the list before you use
 --abort. Without --abort, nothing is changed.
 
 For a local directory, the command lists and removes the unfinished files of
-runs that were killed.";
+runs that were killed. A file that such a run had moved away, in order to
+replace or delete it, gets its name back.";
 
 /// The arguments of `pos3-cli cleanup`.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct CleanupArgs {
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
     pub(crate) older_than: Duration,
 
-    /// Abort the listed uploads, or remove the listed files
+    /// Abort the listed uploads, or remove or restore the listed files
     #[arg(long)]
     pub(crate) abort: bool,
 

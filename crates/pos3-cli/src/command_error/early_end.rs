@@ -49,6 +49,13 @@ impl CommandError {
                 };
                 format!("{failed}: {}", one_line(error))
             }
+            Stop::Displaced { side, error } => {
+                format!(
+                    "the {} was moved during the run, so files may be missing there: {}",
+                    side.as_str(),
+                    error.cause()
+                )
+            }
             Stop::Fatal(failure) => format!("the run ended early: {}", Lines::new(from, to).failure(failure)),
             Stop::Cancelled if purpose == Purpose::Sync => "ended by a signal; nothing more was deleted".to_owned(),
             Stop::Cancelled => "ended by a signal; nothing was changed".to_owned(),

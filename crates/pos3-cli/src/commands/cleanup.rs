@@ -1,9 +1,9 @@
-//! `pos3-cli cleanup`: shows unfinished uploads, and aborts them if requested.
+//! `pos3-cli cleanup`: shows what killed runs left, and aborts, removes or restores it if requested.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use pos3::{Error, Key, Location, Role, StoreError, Symlinks, Tree, Unfinished};
+use pos3::{Error, Key, Location, MovedFile, Role, StoreError, Symlinks, Tree, Unfinished, moved_files};
 use serde::Serialize;
 
 use super::registry;
@@ -21,6 +21,15 @@ struct Fields {
     unfinished: Vec<UploadJson>,
     younger: usize,
     given_up: usize,
+    /// Files that killed runs moved away.
+    moved: Vec<MovedJson>,
+}
+
+#[derive(Serialize)]
+struct MovedJson {
+    key: String,
+    why: String,
+    restored: bool,
 }
 
 #[derive(Serialize)]
@@ -48,6 +57,8 @@ struct Found {
     old: Vec<Upload>,
     /// The number of the others.
     younger: usize,
+    /// Files that killed runs moved away, whatever their age.
+    moved: Vec<MovedFile>,
 }
 
 impl Execute for CleanupArgs {
@@ -70,11 +81,18 @@ impl Execute for CleanupArgs {
                 output::error(&format!("cannot {what} '{key}': {}", error.cause()), None);
             }
         }
+        for file in found.moved.iter().filter(|file| self.abort && !file.is_restored) {
+            exit = Exit::Failed;
+            output::error(&format!("cannot give '{}' its name back: {}", file.key, file.why), None);
+        }
         if self.json {
             output::data(|out| invocation.envelope(exit, None, Fields::new(self, &found)).write(out));
         } else {
-            write_lines(&found);
+            write_lines(self, &found);
             output::note(&summary(self, &found));
+            if !found.moved.is_empty() {
+                output::note(&summary_of_moved(self, &found));
+            }
         }
         Ok(exit)
     }
@@ -90,13 +108,27 @@ async fn perform(args: &CleanupArgs, warnings: &Warnings) -> Result<Found, Error
         Error::SourceMissing { location } => Error::NotFound { location },
         error => error,
     })?;
-    let puts = tree.store().unfinished(tree.prefix()).await;
-    let puts = puts.map_err(|source| Error::Store { location: args.location.to_string(), source })?;
+    let failed = |source| Error::Store { location: args.location.to_string(), source };
+    let puts = unfinished(args, &tree).await.map_err(failed)?;
     let now = SystemTime::now();
     let (old, young): (Vec<_>, Vec<_>) = puts.into_iter().partition(|(_, put)| is_old(put, args.older_than, now));
     let results = if args.abort { abort(&tree, &old).await } else { old.iter().map(|_| None).collect() };
     let old = old.into_iter().zip(results).map(|((key, put), aborted)| Upload { key, put, aborted });
-    Ok(Found { old: old.collect(), younger: young.len() })
+    let moved = moved_files(&tree, args.abort).await.map_err(failed)?;
+    Ok(Found { old: old.collect(), younger: young.len(), moved })
+}
+
+/// Returns the unfinished uploads at the location: below the prefix and, if the location does not end in `/`, also at
+/// exactly this key.
+async fn unfinished(args: &CleanupArgs, tree: &Tree) -> Result<Vec<(Key, Unfinished)>, StoreError> {
+    let prefix = tree.prefix();
+    let key = match prefix.strip_suffix('/') {
+        Some(key) if !args.location.to_string().ends_with('/') => key,
+        _ => return tree.store().unfinished(prefix).await,
+    };
+    let mut puts = tree.store().unfinished(key).await?;
+    puts.retain(|(found, _)| found.as_str() == key || found.as_str().starts_with(prefix));
+    Ok(puts)
 }
 
 async fn abort(tree: &Tree, puts: &[(Key, Unfinished)]) -> Vec<Option<Result<(), StoreError>>> {
@@ -112,13 +144,18 @@ fn age(put: &Unfinished, now: SystemTime) -> Option<Duration> {
     put.since.and_then(|since| now.duration_since(since).ok())
 }
 
-fn write_lines(found: &Found) {
+fn write_lines(args: &CleanupArgs, found: &Found) {
     let now = SystemTime::now();
     output::data(|out| {
         found.old.iter().try_for_each(|upload| {
             let age = age(&upload.put, now).map_or("unknown".to_owned(), words_of_age);
-            writeln!(out, "{age:>12} {} {}", upload.key, upload.put.id)
-        })
+            match is_local(args) {
+                // The ID of an unfinished file is its name.
+                true => writeln!(out, "{age:>12} {}", upload.key),
+                false => writeln!(out, "{age:>12} {} {}", upload.key, upload.put.id),
+            }
+        })?;
+        found.moved.iter().try_for_each(|file| writeln!(out, "{:>12} {}", "moved", file.key))
     });
 }
 
@@ -148,6 +185,16 @@ fn summary(args: &CleanupArgs, found: &Found) -> String {
     text
 }
 
+fn summary_of_moved(args: &CleanupArgs, found: &Found) -> String {
+    let restored = found.moved.iter().filter(|file| file.is_restored).count();
+    let counted = |count: usize| size::counted(count as u64, "moved file");
+    if args.abort {
+        format!("{} restored", counted(restored))
+    } else {
+        format!("{}; restore their names with --abort", counted(found.moved.len()))
+    }
+}
+
 fn is_local(args: &CleanupArgs) -> bool {
     matches!(args.location, Location::Local(_))
 }
@@ -171,7 +218,14 @@ impl Fields {
             unfinished: found.old.iter().map(UploadJson::from).collect(),
             younger: found.younger,
             given_up: found.aborted(),
+            moved: found.moved.iter().map(MovedJson::from).collect(),
         }
+    }
+}
+
+impl From<&MovedFile> for MovedJson {
+    fn from(file: &MovedFile) -> Self {
+        Self { key: file.key.as_str().to_owned(), why: file.why.clone(), restored: file.is_restored }
     }
 }
 

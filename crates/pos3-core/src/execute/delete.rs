@@ -127,6 +127,9 @@ async fn send(run: &Run, signals: Signals<'_>, halt: &CancellationToken, batch: 
         answers.extend(ready.into_iter().map(|entry| (entry, None)));
         return answers;
     };
+    // Backups may have taken long.
+    let looks_again = run.source.is_local() && run.options.backup.is_some();
+    let ready = if looks_again { still_absent(run, ready, &mut answers).await } else { ready };
     let keys: Vec<DeleteKey> = ready.iter().map(|entry| asked(run, entry).until(halt.clone())).collect();
     let deleted = run.target.store().delete(&keys).await;
     answers.extend(ready.into_iter().zip(deleted.into_iter().map(Some)));
@@ -174,6 +177,19 @@ async fn prepare(run: &Run, batch: Vec<Entry>) -> (Answers, Vec<Entry>) {
         }
     }
     (answers, ready)
+}
+
+/// Returns the entries that the source still lacks.
+async fn still_absent(run: &Run, batch: Vec<Entry>, answers: &mut Answers) -> Vec<Entry> {
+    let mut absent = Vec::with_capacity(batch.len());
+    for entry in batch {
+        let held = if entry.has_content() { precondition::hold_absent(&run.source, &entry.key).await } else { Ok(()) };
+        match held {
+            Ok(()) => absent.push(entry),
+            Err(error) => answers.push((entry, Some(Err(error)))),
+        }
+    }
+    absent
 }
 
 /// The sides on which an entry is looked up right before its delete.

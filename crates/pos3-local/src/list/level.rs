@@ -28,6 +28,15 @@ pub(super) enum Found {
     Protected(Protection),
 }
 
+/// What a reading of names does with files that killed runs moved away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MovedFiles {
+    /// It lists them as protected.
+    Protected,
+    /// It gives them their own names back, if these are free.
+    Restored,
+}
+
 /// The names of one directory that are still to be visited, in the byte order of their keys.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -51,6 +60,7 @@ impl Names {
     pub(super) fn read(
         directory: BorrowedFd<'_>,
         symlinks: Symlinks,
+        moved_files: MovedFiles,
         buffer: &mut ReadBuffer,
     ) -> Result<(Self, Option<u64>), Errno> {
         let mut names = Self::default();
@@ -70,7 +80,7 @@ impl Names {
         })?;
         names.add_odd(odd);
         for name in away {
-            names.add_moved(directory, name, symlinks);
+            names.add_moved(directory, name, symlinks, moved_files);
         }
         names.sort();
         Ok((names, last))
@@ -192,10 +202,16 @@ impl Names {
         }
     }
 
-    /// Adds a moved file as protected if it may belong to another program.
-    fn add_moved(&mut self, directory: BorrowedFd<'_>, name: String, symlinks: Symlinks) {
+    /// Adds a moved file under its own name again, or as protected if it may belong to another program.
+    fn add_moved(&mut self, directory: BorrowedFd<'_>, name: String, symlinks: Symlinks, moved_files: MovedFiles) {
         match rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if facts::file_type(&stat) == FileType::RegularFile => {
+                if moved_files == MovedFiles::Restored
+                    && let Some(own) = moved::restore(directory, &name, &stat)
+                {
+                    self.push(own, "", Found::File);
+                    return;
+                }
                 if let Some((shown, why)) = moved::entry(directory, &name, &stat) {
                     self.push(&shown, "", Found::Protected(why));
                 }

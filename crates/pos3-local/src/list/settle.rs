@@ -123,6 +123,7 @@ mod tests {
 
     use tempfile::TempDir;
 
+    use super::super::level::MovedFiles;
     use super::*;
     use crate::directory::ReadBuffer;
     use crate::options::Symlinks;
@@ -169,7 +170,7 @@ mod tests {
     }
 
     fn all(directory: BorrowedFd<'_>) -> Read {
-        Names::read(directory, Symlinks::Skip, &mut ReadBuffer::default())
+        Names::read(directory, Symlinks::Skip, MovedFiles::Protected, &mut ReadBuffer::default())
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::Batch;
-use super::level::{Found, Names};
+use super::level::{Found, MovedFiles, Names};
 use super::settle::{self, Settled};
 use crate::blocking::Waited;
 use crate::directory::ReadBuffer;
@@ -299,7 +299,9 @@ impl Walk {
     /// Reads the names in the directory of the key, and records its unfinished files. `stat` is its status before.
     fn names(&mut self, directory: BorrowedFd<'_>, stat: &Stat) -> Result<Names, Errno> {
         let (links, buffer) = (self.root.symlinks(), &mut self.buffer);
-        let (mut names, settled) = settle::read(directory, stat, |directory| Names::read(directory, links, buffer))?;
+        let moved_files = if self.root.restores_moved() { MovedFiles::Restored } else { MovedFiles::Protected };
+        let (mut names, settled) =
+            settle::read(directory, stat, |directory| Names::read(directory, links, moved_files, buffer))?;
         if settled == Settled::No {
             self.options.doubts.note_unsettled(&Key::from(self.key.as_str()));
         }

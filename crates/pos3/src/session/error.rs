@@ -258,7 +258,9 @@ fn incomplete(incomplete: &Incomplete, conflicts: &[ConflictingPair]) -> String 
     }
     let skipped = report.skipped.iter().flatten().find(|(_, why)| !why.is_policy());
     match (&report.stopped, report.failed.head().first(), skipped) {
-        (Some(Stop::Listing { error, .. }), ..) => format!("{incomplete}: {}", error.cause()),
+        (Some(Stop::Listing { error, .. } | Stop::Displaced { error, .. }), ..) => {
+            format!("{incomplete}: {}", error.cause())
+        }
         (Some(Stop::Spill(error)), ..) => format!("{incomplete}: {}", one_line(error)),
         (Some(_), ..) => incomplete.to_string(),
         (None, Some(failure), _) => format!("{incomplete}: {failure}"),
