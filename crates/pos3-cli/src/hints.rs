@@ -88,6 +88,11 @@ pub(crate) fn for_conflict(pair: &ConflictingPair) -> String {
     )
 }
 
+/// Returns the hint for an output whose path leads to another directory.
+pub(crate) fn for_moved() -> String {
+    format!("restore the mount or the directory, then upload its files with '{} upload'", name::name())
+}
+
 /// Returns the hint for a location without keys.
 pub(crate) fn for_nothing(location: &str) -> String {
     let location: Result<Location, _> = location.parse();

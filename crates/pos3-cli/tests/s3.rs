@@ -21,6 +21,7 @@ mod links;
 mod listings;
 mod ls;
 mod mounts;
+mod moved_outputs;
 mod overtaken;
 mod own_files;
 mod permissions;

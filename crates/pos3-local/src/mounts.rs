@@ -7,9 +7,12 @@ mod mounted;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::fd::BorrowedFd;
+use rustix::fs::{AtFlags, CWD};
+use rustix::path::Arg;
 
 use crate::facts;
 
@@ -63,6 +66,12 @@ pub struct FileSystem {
 }
 
 impl FileSystem {
+    /// Returns the file system of a path, or `None` if the path does not exist. A link at the path is not followed.
+    pub fn at(path: &Path) -> Option<Self> {
+        let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(Self { device: facts::identity(&stat).device, mount: mount(CWD, path) })
+    }
+
     /// Returns the file system of `path`, relative to an open directory.
     pub(crate) fn of(directory: BorrowedFd<'_>, path: &str, device: i128) -> Self {
         Self { device, mount: mount(directory, path) }
@@ -70,27 +79,27 @@ impl FileSystem {
 
     /// Returns the file system above an open directory, or `None` if it cannot be determined.
     pub(crate) fn above(directory: BorrowedFd<'_>) -> Option<Self> {
-        let stat = rustix::fs::statat(directory, "..", rustix::fs::AtFlags::empty()).ok()?;
+        let stat = rustix::fs::statat(directory, "..", AtFlags::empty()).ok()?;
         Some(Self::of(directory, "..", facts::identity(&stat).device))
     }
 }
 
 /// Returns the number of the mount through which a path is reached.
 #[cfg(target_os = "linux")]
-fn mount(directory: BorrowedFd<'_>, path: &str) -> Option<u64> {
-    use rustix::fs::{AtFlags, StatxFlags};
+fn mount(directory: BorrowedFd<'_>, path: impl Arg) -> Option<u64> {
+    use rustix::fs::StatxFlags;
 
     /// `STATX_MNT_ID_UNIQUE` of Linux 6.8: a number that is not used again after an unmount. An older kernel ignores
     /// this flag.
     const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
     let is_number = StatxFlags::MNT_ID | UNIQUE;
-    let stat = rustix::fs::statx(directory, path, AtFlags::EMPTY_PATH, is_number).ok()?;
+    let stat = rustix::fs::statx(directory, path, AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW, is_number).ok()?;
     (stat.stx_mask & is_number.bits() != 0).then_some(stat.stx_mnt_id)
 }
 
 /// Returns `None`, because only Linux has mounts that share a device.
 #[cfg(not(target_os = "linux"))]
-fn mount(_directory: BorrowedFd<'_>, _path: &str) -> Option<u64> {
+fn mount(_directory: BorrowedFd<'_>, _path: impl Arg) -> Option<u64> {
     None
 }
 

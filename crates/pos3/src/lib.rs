@@ -62,7 +62,7 @@ pub use s3::{CREDENTIAL_PROCESS, CredentialsFailure, Looked, S3Settings, S3Setti
 pub use s3_provider::S3Provider;
 pub use seen_file::{Replaced, SeenFile};
 pub use session::{
-    ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, Registered,
+    ConflictingPair, DownloadOptions, Ended, Ending, LeftOut, Link, Mirror, MirrorBuilder, PathChange, Registered,
     RegistrationKind, RemoteDelete, ScopeError, Session, SessionBuilder, SessionError, SessionObserver, Shape, Status,
     SyncBothOptions, Totals, TransferPlan, UploadOptions, Urgency,
 };

@@ -16,6 +16,7 @@ mod left_out;
 mod mark;
 mod memory;
 mod mirror;
+mod moved;
 mod observer;
 mod options;
 mod place;
@@ -28,6 +29,7 @@ mod seen;
 mod signals;
 mod site;
 mod status;
+mod surroundings;
 mod totals;
 mod transfer;
 mod unknown;
@@ -62,6 +64,7 @@ pub(crate) use scope::Work;
 #[cfg(feature = "blocking")]
 pub(crate) use signals::Arrivals;
 pub use status::Status;
+pub use surroundings::PathChange;
 pub use totals::Totals;
 pub use urgency::Urgency;
 
@@ -71,6 +74,7 @@ use ending::End;
 use inner::{Inner, absolute};
 use registration::{Downloading, Kind, Registration};
 use signals::Signals;
+use surroundings::Surroundings;
 
 #[doc = include_str!("session/guide.md")]
 #[derive(Clone)]
@@ -249,7 +253,7 @@ impl Session {
         self.check_open()?;
         let uploads = self.inner.uploads();
         let flushed = join_all(uploads.iter().map(async |registration| {
-            let outcome = transfer::upload(&self.inner, registration, Occasion::Work).await;
+            let outcome = moved::upload(&self.inner, registration, Occasion::Work).await;
             registration.record(&outcome);
             background::schedule(registration);
             outcome.err()
@@ -376,8 +380,8 @@ impl Session {
     async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
         let ready = async {
             self.inner.warn_of_link(registration)?;
-            let preparing = registration.clone();
-            let path = run_blocking(move || prepare(&preparing)).await?;
+            let (inner, preparing) = (self.inner.clone(), registration.clone());
+            let path = run_blocking(move || prepare(&inner, &preparing)).await?;
             let evidence = transfer::take_evidence(&self.inner, registration);
             transfer::unless_cancelled(self.inner.course.last_uploads(), registration, evidence).await?;
             let (inner, marked) = (self.inner.clone(), registration.clone());
@@ -405,12 +409,14 @@ impl Session {
     }
 }
 
-/// Prepares the local path of an output and records whether it is a file or a directory.
-fn prepare(registration: &Registration) -> Result<PathBuf, SessionError> {
+/// Prepares the local path of an output. Records whether it is a file or a directory, and its surroundings.
+fn prepare(inner: &Inner, registration: &Registration) -> Result<PathBuf, SessionError> {
     let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
     if let Ok(kind) = PathKind::at(&path) {
         registration.begun_as.get_or_init(|| kind);
     }
+    let cache_root = absolute(&inner.cache_root)?;
+    registration.surroundings.get_or_init(|| Arc::new(Surroundings::of(&path, &cache_root)));
     Ok(path)
 }
 

@@ -6,11 +6,13 @@
 mod contention;
 mod mount_points;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pos3_core::{
     CancellationToken, Deletion, Explanation, Key, Plan, Refusal, Report, Side, SkipEffect, SkipReason, Stop, SyncJob,
-    SyncOptions, Tree, Usage,
+    SyncOptions, Tree, Usage, run_blocking,
 };
 use pos3_local::LocalStore;
 
@@ -47,13 +49,17 @@ enum DeletedFiles {
 }
 
 /// How a transfer reacts if its files change while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Contention {
     /// It reports them.
     Reported,
-    /// It lists and plans again; see [`contention`].
-    Repeated,
+    /// It lists and plans again if this permits it; see [`contention`].
+    Repeated(Permission),
 }
+
+/// Returns true as long as the paths of a transfer lead to the files that it listed. May block.
+#[derive(Clone)]
+pub(crate) struct Permission(Arc<dyn Fn() -> bool + Send + Sync>);
 
 /// The conditions that end a transfer early.
 #[derive(Debug, Default)]
@@ -119,8 +125,14 @@ impl Transfer {
 
     /// Makes the transfer list and plan again if its files change while it runs, because other processes may write the
     /// same files.
-    pub(crate) fn repeated_if_changed(mut self) -> Self {
-        self.contention = Contention::Repeated;
+    pub(crate) fn repeated_if_changed(self) -> Self {
+        self.repeated_if_changed_while(Permission::new(|| true))
+    }
+
+    /// Makes the transfer list and plan again like [`repeated_if_changed`](Self::repeated_if_changed), if that is
+    /// permitted then.
+    pub(crate) fn repeated_if_changed_while(mut self, permission: Permission) -> Self {
+        self.contention = Contention::Repeated(permission);
         self
     }
 
@@ -185,9 +197,9 @@ impl Transfer {
         let job = self.job_without(&hidden);
         self.begin();
         let restored = Restored::in_listings_of(&self.target);
-        let mut report = match self.contention {
+        let mut report = match &self.contention {
             Contention::Reported => contention::run_once(&job, see).await,
-            Contention::Repeated => contention::run(&job, see).await,
+            Contention::Repeated(permission) => contention::run(&job, see, permission).await,
         };
         drop(restored);
         self.end(&mut report);
@@ -288,6 +300,23 @@ impl<'t> Restored<'t> {
 impl Drop for Restored<'_> {
     fn drop(&mut self) {
         self.0.inspect(|store| store.restore_moved(false));
+    }
+}
+
+impl Permission {
+    pub(crate) fn new(is_given: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_given))
+    }
+
+    async fn is_given(&self) -> bool {
+        let Self(is_given) = self.clone();
+        run_blocking(move || is_given()).await
+    }
+}
+
+impl fmt::Debug for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permission").finish_non_exhaustive()
     }
 }
 

@@ -58,6 +58,7 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
         },
         SessionError::Several(errors) => errors.iter().find_map(hint),
         SessionError::Missing { location } => Some(hints::for_nothing(location)),
+        SessionError::Moved { .. } => Some(hints::for_moved()),
         _ => None,
     }
 }

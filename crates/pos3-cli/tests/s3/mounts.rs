@@ -27,7 +27,7 @@ pub(super) fn shell(cloud: &Cloud, script: &str) -> Option<Ended> {
 }
 
 /// Returns the keys of the objects that stand for files. An empty mount point is uploaded as an empty directory.
-fn files(cloud: &Cloud) -> Vec<String> {
+pub(super) fn files(cloud: &Cloud) -> Vec<String> {
     cloud.server.keys(BUCKET).into_iter().filter(|key| !key.ends_with('/')).collect()
 }
 

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::deletes::Occasion;
 use super::error::SessionError;
 use super::inner::Inner;
+use super::moved;
 use super::registration::Registration;
-use super::transfer;
 
 /// The delay before a failed upload is retried. It doubles with each failure, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
@@ -77,7 +77,7 @@ fn due(inner: &Inner) -> Vec<Arc<Registration>> {
 }
 
 async fn upload(inner: Arc<Inner>, registration: Arc<Registration>) {
-    let outcome = transfer::upload(&inner, &registration, Occasion::Work).await;
+    let outcome = moved::upload(&inner, &registration, Occasion::Work).await;
     if outcome.as_ref().is_err_and(SessionError::is_cancelled) {
         // The session is ending, and its last upload finds the remaining files.
         return;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pos3_core::{FilterError, Incomplete, SkipReason, Stop, one_line};
 
 use super::observer::RegistrationKind;
+use super::surroundings::PathChange;
 use crate::error::Error;
 
 /// Why a session or one of its registrations failed. Cloning is cheap: callers that share a registration receive the
@@ -134,6 +135,18 @@ pub enum SessionError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// The path of an output does not lead to all files that were written there since the session returned it.
+    #[error("'{location}': {}, {}", change.describe(path), consequence(*is_refused))]
+    Moved {
+        /// The remote location.
+        location: String,
+        /// The changed path: that of the output, or one above or below it.
+        path: PathBuf,
+        /// How it has changed.
+        change: PathChange,
+        /// Whether nothing was uploaded, because a directory above the output is another one.
+        is_refused: bool,
+    },
     /// A local path cannot be used.
     #[error("cannot use '{}': {cause}", path.display())]
     LocalPath {
@@ -207,6 +220,11 @@ impl From<Error> for SessionError {
 }
 
 impl SessionError {
+    /// Returns true if a guard refused the transfer or its deletes.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Transfer { report, .. } if matches!(report.0.stopped, Some(Stop::Refused(_))))
+    }
+
     /// Returns true if pos3 cancelled the transfer itself.
     pub(super) fn is_cancelled(&self) -> bool {
         match self {
@@ -232,6 +250,10 @@ fn late(missing: Option<usize>, cause: Option<&str>) -> String {
         None => "the time was over before the missing files were known".to_owned(),
     };
     cause.map_or(late.clone(), |cause| format!("{late}; the last attempt failed: {cause}"))
+}
+
+fn consequence(is_refused: bool) -> &'static str {
+    if is_refused { "so nothing was uploaded" } else { "so files that were written before may not have been uploaded" }
 }
 
 fn in_parentheses(process: Option<u32>) -> String {

@@ -11,6 +11,7 @@ use super::ending::{End, Ended};
 use super::error::SessionError;
 use super::inner::Inner;
 use super::left_out;
+use super::moved;
 use super::options::Shape;
 use super::place;
 use super::progress::Watch;
@@ -131,7 +132,7 @@ async fn upload_patiently(
 ) -> Result<Option<Arc<Report>>, SessionError> {
     let begun = tokio::time::Instant::now();
     loop {
-        let outcome = transfer::upload_watched(inner, registration, occasion, Some(watch)).await;
+        let outcome = moved::upload_watched(inner, registration, occasion, Some(watch)).await;
         let Err(error) = &outcome else { return outcome };
         let has_time = inner.course.has_deadline() || begun.elapsed() < PATIENCE;
         if !has_time || inner.course.is_stopped() || !may_pass(error) {

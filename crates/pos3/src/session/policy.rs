@@ -13,6 +13,7 @@ use pos3_local::{last_change, last_modification};
 use super::known::{Known, Match, Recorded, Sides, Way};
 use super::registration::Registration;
 use super::seen::{Beginning, Noted, Origin};
+use super::surroundings::Ownership;
 use super::unsaved::Unsaved;
 use crate::policy::{Conflict, Policy};
 
@@ -68,6 +69,14 @@ impl Rules {
     pub(super) fn new(registration: &Registration) -> Self {
         let (known, evidence) = (registration.memory.known.clone(), &registration.evidence);
         Self { known, at_begin: evidence.at_begin(), behind_links: evidence.behind_links.clone() }
+    }
+
+    /// Returns the rules for the files that are at the path of an output now.
+    pub(super) fn of(registration: &Registration, ownership: Ownership) -> Self {
+        match ownership {
+            Ownership::Program => Self::new(registration),
+            Ownership::Others => Self { at_begin: Beginning::of_everything(), ..Self::new(registration) },
+        }
     }
 
     /// Returns the rule that decides which local files the download of a two-way sync may write.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use futures::future::{BoxFuture, Shared};
-use pos3_core::{FailureKind, Guards, Report, SkipReason};
+use pos3_core::{FailureKind, Guards, Report, SkipReason, run_blocking};
 use pos3_local::Symlinks;
 
 use super::error::SessionError;
@@ -15,10 +15,12 @@ use super::mark::Mark;
 use super::memory::Memory;
 use super::observer::{Registered, RegistrationKind};
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
+use super::surroundings::{Moved, Ownership, Reach, Surroundings};
 use super::totals::Totals;
 use crate::location::Location;
 use crate::place::{Place, paths_overlap};
 use crate::resolve::{PathKind, ends_in_slash};
+use crate::transfer::Permission;
 
 /// A download that several callers may wait for.
 pub(super) type Downloading = Shared<BoxFuture<'static, Result<PathBuf, SessionError>>>;
@@ -141,6 +143,8 @@ pub(super) struct Registration {
     pub(super) begun: AtomicBool,
     /// The kind of the local path of an upload when it was returned to the program.
     pub(super) begun_as: OnceLock<PathKind>,
+    /// The directories and mounts of the local path of an upload when it was returned to the program.
+    pub(super) surroundings: OnceLock<Arc<Surroundings>>,
     pub(super) history: Arc<Mutex<History>>,
 }
 
@@ -176,12 +180,45 @@ impl Registration {
             downloading: Mutex::default(),
             begun: AtomicBool::new(false),
             begun_as: OnceLock::new(),
+            surroundings: OnceLock::new(),
             history: Arc::default(),
         }
     }
 
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how the path of an output has changed since it was returned to the program, if it has.
+    pub(super) async fn moved(&self) -> Option<Moved> {
+        let surroundings = self.surroundings.get()?.clone();
+        run_blocking(move || surroundings.moved()).await
+    }
+
+    /// Returns the permission to list the local path again as long as no directory above it has changed.
+    pub(super) fn stays(&self) -> Permission {
+        let surroundings = self.surroundings.get().cloned();
+        let is_above = |moved: Moved| moved.reach == Reach::Above;
+        Permission::new(move || !surroundings.as_ref().and_then(|then| then.moved()).is_some_and(is_above))
+    }
+
+    /// Returns who wrote the files that are at the path of an output now.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a directory above the output has changed, so that nothing must be uploaded.
+    pub(super) async fn ownership(&self) -> Result<Ownership, SessionError> {
+        match self.moved().await {
+            Some(moved) if moved.reach == Reach::Above => Err(self.error_of(moved, true)),
+            Some(moved) if moved.reach == Reach::At => Ok(Ownership::Others),
+            Some(_) | None => Ok(Ownership::Program),
+        }
+    }
+
+    /// Returns the error of an upload that was made after a change of the path, or refused because of it.
+    pub(super) fn error_of(&self, moved: Moved, is_refused: bool) -> SessionError {
+        let Moved { path, how, .. } = moved;
+        SessionError::Moved { location: self.location.to_string(), path, change: how, is_refused }
     }
 
     /// Returns this registration as observers see it.

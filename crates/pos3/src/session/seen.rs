@@ -80,6 +80,8 @@ pub(super) struct Beginning {
     files: Noted,
     /// The files whose content was not known to be stored.
     leftovers: Arc<Mutex<HashMap<Key, Leftover>>>,
+    /// Whether all files are treated as if they had existed.
+    is_everything: bool,
 }
 
 /// A file whose content was not known to be stored when the session began.
@@ -107,6 +109,11 @@ pub(super) enum Origin {
 }
 
 impl Beginning {
+    /// Returns one to which all files belong, for a path that leads to other files than those of the program.
+    pub(super) fn of_everything() -> Self {
+        Self { is_everything: true, ..Self::default() }
+    }
+
     /// Records a file. `digest` is that of its content, if it is not known to be stored.
     pub(super) fn take(&self, file: &Entry, digest: Option<Digest>, is_leftover: bool) {
         self.files.note_file(file);
@@ -119,7 +126,7 @@ impl Beginning {
 
     /// Returns where the content of a file is from.
     pub(super) fn origin(&self, file: &Entry) -> Origin {
-        if self.files.has_file(file) {
+        if self.is_everything || self.files.has_file(file) {
             return Origin::Before;
         }
         let leftover = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).get(&file.key).copied();

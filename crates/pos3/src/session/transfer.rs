@@ -27,6 +27,7 @@ use super::plan::TransferPlan;
 use super::policy::{Reach, Rules};
 use super::progress::{Counting, Watch};
 use super::registration::{Kind, Registration};
+use super::surroundings::Ownership;
 use super::unsaved::{self, Unsaved};
 use crate::error::Error;
 use crate::location::Location;
@@ -85,16 +86,8 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     Ok(ends.copy.into_path())
 }
 
-/// Uploads changes and returns the report, or `None` if the local path does not exist yet.
-pub(super) async fn upload(
-    inner: &Inner,
-    registration: &Registration,
-    occasion: Occasion,
-) -> Result<Option<Arc<Report>>, SessionError> {
-    upload_watched(inner, registration, occasion, None).await
-}
-
-/// Uploads changes. `watch` receives the whole plan before it is executed.
+/// Uploads changes and returns the report, or `None` if the local path does not exist yet. `watch` receives the whole
+/// plan before it is executed.
 pub(super) async fn upload_watched(
     inner: &Inner,
     registration: &Registration,
@@ -115,6 +108,7 @@ pub(super) async fn upload_watched(
         true => Deletes::new(registration, occasion),
         false => Deletes::none(registration, occasion),
     };
+    let ownership = registration.ownership().await?;
     let opening = place::upload(&inner.registry, registration);
     let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
         Some(ends) => (ends, false),
@@ -129,7 +123,7 @@ pub(super) async fn upload_watched(
         None => inner.observer_of(registration),
     });
     let observer = counting(registration, Way::Up, Some(next));
-    let options = upload_options(inner, registration)?;
+    let options = upload_options(inner, registration, ownership)?;
     let other_shapes = match occasion {
         // The program may still remove the object, or the end may delete it.
         Occasion::Work => OtherShapes::Ignored,
@@ -146,8 +140,10 @@ pub(super) async fn upload_watched(
     let perform = async |options: SyncOptions| {
         let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
         let transfer = deletes.guard(transfer, &registration.evidence).with_mount_points_in(held.state());
-        let transfer =
-            transfer.repeated_if_changed().with_cancel(cancel.clone()).with_keep(inner.course.deletes().clone());
+        let transfer = transfer
+            .repeated_if_changed_while(registration.stays())
+            .with_cancel(cancel.clone())
+            .with_keep(inner.course.deletes().clone());
         let transfer =
             if occasion.is_last() { transfer.small_first() } else { transfer.with_grace(inner.share_of_passes()) };
         match watch {
@@ -252,7 +248,8 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
             take_files(registration, &held, &ends.local).await?;
-            let options = observed(upload_options(inner, registration)?, inner.observer_of(registration));
+            let options =
+                observed(upload_options(inner, registration, Ownership::Program)?, inner.observer_of(registration));
             let deletes = Deletes::new(registration, Occasion::End);
             let options = held.remember_upload(deletes.allow(options, registration), &registration.memory);
             let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
@@ -313,9 +310,13 @@ fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &U
     options.with_overwritable(overwritable).with_deletable(deletable.otherwise(SkipReason::Unsaved))
 }
 
-fn upload_options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {
+fn upload_options(
+    inner: &Inner,
+    registration: &Registration,
+    ownership: Ownership,
+) -> Result<SyncOptions, SessionError> {
     let options = options(inner, registration)?;
-    let rules = Rules::new(registration);
+    let rules = Rules::of(registration, ownership);
     Ok(match &registration.kind {
         Kind::Download(_) => options,
         Kind::Upload(upload) => options.with_overwritable(rules.upload(Reach::OneWay, upload.policy)),

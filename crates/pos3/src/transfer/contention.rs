@@ -9,17 +9,25 @@ use std::collections::BTreeSet;
 
 use pos3_core::{Action, Key, Plan, Report, SkipReason, SpillError, SyncJob};
 
+use super::Permission;
+
 /// How often pos3 lists and plans again. After the first run, every file has been written by one side or the other.
 /// Further runs handle changes that happen meanwhile.
 const LOOKS: usize = 3;
 
 /// Runs a transfer. If targets changed or sources vanished meanwhile, it runs again. The result is an error only if the
 /// targets then still differ from the sources. Files that another process wrote meanwhile are not overwritten.
-pub(super) async fn run(job: &SyncJob, see: Option<&(dyn Fn(&Plan) + Sync)>) -> Report {
+///
+/// Without permission, it does not run again: the paths lead to other files, so a new listing would not show how those of
+/// the first one have changed.
+pub(super) async fn run(job: &SyncJob, see: Option<&(dyn Fn(&Plan) + Sync)>, permission: &Permission) -> Report {
     let before = job.usage();
     let mut report = run_once(job, see).await;
     for _ in 0..LOOKS {
         let Some(stale) = changed_meanwhile(&report) else { break };
+        if !permission.is_given().await {
+            break;
+        }
         let Ok(plan) = job.plan().await else { break };
         if touches(&plan, &stale) {
             break;
