@@ -13,6 +13,7 @@ mod listings;
 mod messages;
 mod reads;
 mod refused_conditions;
+mod refused_heads;
 mod regions;
 mod resume;
 mod stalls;

@@ -9,6 +9,7 @@ mod connect;
 pub(crate) mod floor;
 pub(crate) mod habits;
 mod limit;
+mod reason;
 mod region;
 pub(crate) mod request;
 pub(crate) mod retry;
@@ -40,6 +41,7 @@ use connect::Patience;
 use floor::Floor;
 use habits::Habits;
 use limit::Slot;
+use reason::Reason;
 use region::Regions;
 use request::{Body, Request};
 use retry::{Attempts, Brake, Server};
@@ -226,10 +228,10 @@ impl S3Client {
     ///
     /// Some refusals are repeated immediately, each at most once: if the signing time was wrong, with the server's
     /// time; if the bucket is in another region, in that region; if the credentials have expired, with renewed ones if
-    /// there are any. The server has not executed a request that it refused for such a reason, so nothing happens
-    /// twice.
+    /// there are any; if the reason is unknown and may have passed, unchanged. The server has not executed a request that
+    /// it refused for such a reason, so nothing happens twice.
     pub(crate) async fn attempt(&self, counters: &Counters, request: &Request) -> Result<HttpResponse, Failure> {
-        let (mut clock_was_set, mut moved_to, mut renewed) = (false, None::<String>, false);
+        let (mut clock_was_set, mut moved_to, mut renewed, mut repeated) = (false, None::<String>, false, false);
         loop {
             let signer = self.signer_of(request);
             let slot = tokio::select! {
@@ -242,7 +244,18 @@ impl S3Client {
                 Err(Failure::Refused(refusal)) => refusal,
                 attempted => return attempted,
             };
-            let refusal = self.explained(refusal, &signer, counters, request).await;
+            if !clock_was_set && self.was_set(&refusal, now) {
+                clock_was_set = true;
+                continue;
+            }
+            let refusal = match self.reason(refusal, &signer, counters, request).await? {
+                Reason::Known(refusal) => refusal,
+                Reason::Unknown(_) if !repeated => {
+                    repeated = true;
+                    continue;
+                }
+                Reason::Unknown(refusal) => refusal,
+            };
             if !renewed && refusal.is_expired() && self.config().credentials.renew(begun).await {
                 renewed = true;
             } else if !clock_was_set && self.was_set(&refusal, now) {

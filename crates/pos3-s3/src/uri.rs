@@ -90,18 +90,6 @@ impl Endpoint {
         }
     }
 
-    /// Returns the address of a listing with no keys (`max-keys=0`) of a request's bucket. It is cheap for the server.
-    pub(crate) fn listing_of_nothing(&self, uri: &Uri) -> Result<Uri, http::Error> {
-        let bucket = match uri.authority() {
-            Some(authority) if *authority != self.authority => String::new(),
-            _ => self.place(uri),
-        };
-        let mut parts = uri.clone().into_parts();
-        let path = format!("{}/{bucket}?list-type=2&max-keys=0", self.base);
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(path))?);
-        Ok(Uri::from_parts(parts)?)
-    }
-
     /// Returns the same address on another endpoint that serves the same buckets.
     pub(crate) fn moved(&self, uri: &Uri, there: &Self) -> Result<Uri, http::Error> {
         let host = uri.authority().map_or("", |authority| authority.as_str());
@@ -290,14 +278,10 @@ mod tests {
         ] {
             let uri = here.bucket("b1", addressing).unwrap().object("a//b#", &[("x", "/")]).unwrap();
             assert_eq!(here.place(&uri), place);
-            let listing =
-                format!("{}?list-type=2&max-keys=0", here.bucket("b1", addressing).unwrap().bucket(&[]).unwrap());
-            assert_eq!(here.listing_of_nothing(&uri).unwrap(), *listing);
             assert_eq!(here.moved(&uri, &there).unwrap(), expected);
         }
         let base = Endpoint::parse("http://h/base").unwrap();
         let uri = base.bucket("b1", Addressing::Path).unwrap().object("a/b", &[]).unwrap();
         assert_eq!(base.place(&uri), "b1");
-        assert_eq!(base.listing_of_nothing(&uri).unwrap(), "http://h/base/b1?list-type=2&max-keys=0");
     }
 }

@@ -61,5 +61,6 @@ async fn a_refusal_for_another_reason_is_no_matter_of_time() {
     let wrong = super::config(&server).with_credentials(pos3_s3::Credentials::fixed("nobody", "nothing", None));
     let error = super::store_with(wrong).head(&Key::from("k")).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated), "{error}");
-    assert_eq!(server.requests().total(), 1);
+    assert!(error.code().is_some(), "{error}");
+    assert_eq!((server.requests().of(Operation::HeadObject), server.requests().total()), (1, 2), "a GET has the code");
 }

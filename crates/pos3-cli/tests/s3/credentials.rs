@@ -35,13 +35,18 @@ impl Account {
 
     fn command(&self) -> Command {
         let mut command = self.program.command(&["sync", "from", "s3://data/to"]);
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Sets the variables that lead a command to these servers.
+    fn prepare(&self, command: &mut Command) {
         command
             .env("HOME", self.program.path(""))
             .env("AWS_ENDPOINT_URL_S3", self.server.endpoint())
             .env("AWS_ENDPOINT_URL_STS", self.services.endpoint())
             .env("AWS_ENDPOINT_URL_SSO", self.services.endpoint())
             .env("AWS_ENDPOINT_URL_SSO_OIDC", self.services.endpoint());
-        command
     }
 
     /// Runs with these variables, and checks that everything was copied, in how many requests for credentials.

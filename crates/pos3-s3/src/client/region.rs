@@ -2,21 +2,18 @@
 //!
 //! The region is part of each signature, and of Amazon's host names. If it is wrong, the server refuses every request.
 //! The refusal names the correct region, so the client signs the request for that region, sends it again, and uses the
-//! region for later requests. The refusal of a HEAD has no body and may not name the region; the client then sends a
-//! small listing request to get a refusal with a body.
+//! region for later requests.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::header::HOST;
-use http::{Method, Uri};
+use http::Uri;
 
 use super::S3Client;
 use super::request::Request;
 use super::sign::Signer;
 use crate::error::{Failure, Refusal};
-use crate::operation::{Counters, S3Operation};
 use crate::uri::Endpoint;
 
 /// The buckets in other regions.
@@ -36,28 +33,6 @@ impl S3Client {
         }
         let signers = signers.read().unwrap_or_else(PoisonError::into_inner);
         signers.get(&self.0.endpoint.place(&request.uri)).unwrap_or(&self.0.signer).clone()
-    }
-
-    /// If a HEAD was refused without a body and the region may be the reason, returns the refusal of a listing instead.
-    /// All other refusals are returned unchanged.
-    pub(super) async fn explained(
-        &self,
-        refusal: Box<Refusal>,
-        signer: &Signer,
-        counters: &Counters,
-        request: &Request,
-    ) -> Box<Refusal> {
-        if request.operation.method() != Method::HEAD || !refusal.is_mute_about_region() {
-            return refusal;
-        }
-        let question = match (self.0.endpoint.listing_of_nothing(&request.uri), request.headers.get(HOST)) {
-            (Ok(uri), Some(host)) => Request::new(S3Operation::ListObjectsV2, host, uri),
-            _ => return refusal,
-        };
-        match self.attempt_in(self.slot().await, self.0.clock.now(), signer, counters, &question).await {
-            Err(Failure::Refused(told)) if told.status == refusal.status => told,
-            _ => refusal,
-        }
     }
 
     /// Returns true if the refusal names another region than the one the request was signed for. That region is then

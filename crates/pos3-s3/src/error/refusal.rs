@@ -143,9 +143,22 @@ impl Refusal {
         self.date.filter(|_| by_code || without_code)
     }
 
-    /// Returns true if the region may be the reason, but the response does not name it.
-    pub(crate) fn is_mute_about_region(&self) -> bool {
-        self.code.is_empty() && self.named_region.is_empty() && self.may_be_about_region()
+    /// Returns true if the response states no reason, neither by its code nor by the region of the bucket. `signed_for`
+    /// is the region that the request was signed for. Some servers respond with status 400 to expired credentials.
+    pub(crate) fn is_without_reason(&self, signed_for: &str) -> bool {
+        self.code.is_empty()
+            && match self.status() {
+                403 => true,
+                400 => self.named_region.is_empty() || self.named_region == signed_for,
+                _ => self.named_region.is_empty() && self.may_be_about_region(),
+            }
+    }
+
+    /// Returns true if this refusal of a GET has the reason for which a HEAD of the same object was refused. Only a GET
+    /// fails because an object is archived.
+    pub(crate) fn explains(&self, head: &Self) -> bool {
+        let is_like = self.status == head.status && self.kind() != ErrorKind::Archived;
+        is_like || self.kind() == ErrorKind::Unauthenticated
     }
 
     pub(super) fn may_be_about_region(&self) -> bool {

@@ -122,6 +122,57 @@ fn a_token_that_the_server_calls_expired_makes_its_source_be_asked_once_more() {
     assert_eq!(account.services.given("AssumeRole"), 2, "once more, and not for every request");
 }
 
+/// The response to a HEAD has no body, so its status alone does not show that the credentials have expired.
+#[test]
+fn a_location_of_one_object_survives_expired_credentials() {
+    for status in [StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN] {
+        for (option, content) in [("--upload-file", "new"), ("--sync-file", "old"), ("--download", "old")] {
+            let account = Account::new(&[(".aws/config", ROLE)]);
+            account.server.put(BUCKET, "m", "old");
+            for operation in [Operation::HeadObject, Operation::GetObject] {
+                let expired = Answer::Error { status, code: "ExpiredToken" };
+                account.server.fault(Fault::on(operation).answer(expired));
+            }
+            let script = if option == "--upload-file" { "printf new > \"$POS3_PATH_O\"" } else { "true" };
+            let mut command = account.program.command(&["run", option, "o=s3://data/m", "--", "sh", "-c", script]);
+            account.prepare(&mut command);
+            let ended = Ended::from(command.output().unwrap());
+            assert_eq!(ended.code, Some(0), "{status} {option}: {ended:?}");
+            assert_eq!(account.server.object(BUCKET, "m").unwrap().bytes, content, "{status} {option}");
+            assert_eq!(account.services.given("AssumeRole"), 2, "{status} {option}");
+        }
+    }
+}
+
+#[test]
+fn a_location_without_a_slash_gets_the_advice_for_wrong_credentials() {
+    for (code, message, hint) in [
+        ("ExpiredToken", "the credentials have expired", "renew them there: "),
+        ("InvalidAccessKeyId", "the server does not know this access key", "check AWS_ACCESS_KEY_ID"),
+        ("SignatureDoesNotMatch", "the secret key does not match the access key", "check AWS_SECRET_ACCESS_KEY"),
+        ("AccessDenied", "access denied: http 403 AccessDenied", "ask the bucket's owner for permission"),
+    ] {
+        for arguments in [
+            &["run", "--sync", "o=s3://data/m", "--", "true"][..],
+            &["download", "s3://data/m"],
+            &["upload", "s3://data/m", "--local", "from/a"],
+            &["sync", "s3://data/m", "to"],
+        ] {
+            let account = Account::new(&[(".aws/config", ROLE)]);
+            account.server.put(BUCKET, "m", "old");
+            account
+                .server
+                .fault(Fault::on_any().always().answer(Answer::Error { status: StatusCode::FORBIDDEN, code }));
+            let mut command = account.program.command(arguments);
+            account.prepare(&mut command);
+            let ended = Ended::from(command.output().unwrap());
+            assert_eq!(ended.code, Some(1), "{code} {arguments:?}: {ended:?}");
+            assert!(ended.err.contains(message), "{code} {arguments:?}: {}", ended.err);
+            assert!(ended.err.contains(&format!("hint: {hint}")), "{code} {arguments:?}: {}", ended.err);
+        }
+    }
+}
+
 #[test]
 fn the_file_of_a_profile_is_read_again_when_its_keys_have_expired() {
     let server = S3Server::builder().bucket(BUCKET).credentials("test-key", SECRET).start().unwrap();
