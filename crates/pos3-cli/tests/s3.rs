@@ -43,6 +43,7 @@ mod run_sides;
 mod run_signals;
 mod run_terminal;
 mod run_terminated;
+mod run_times;
 mod run_touched;
 mod shapes;
 mod signals;

@@ -178,11 +178,15 @@ impl ByContent {
 /// Returns whether the target of a write must stay unchanged.
 type Judge = dyn Fn(&PendingWrite<'_>) -> Objection + Send + Sync;
 
+/// Returns true if equal times of these entries of the source and the target are evidence of equal content.
+type TrustsTimes = dyn Fn(&Entry, &Entry) -> bool + Send + Sync;
+
 /// Which keys of the target may be written: overwritten, or created where the target has nothing.
 #[derive(Clone, Default)]
 pub struct Overwritable {
     judge: Option<Arc<Judge>>,
     needs_no_evidence: bool,
+    trusts_times: Option<Arc<TrustsTimes>>,
 }
 
 impl Overwritable {
@@ -196,7 +200,7 @@ impl Overwritable {
     /// Calls `judge` before a key of the target is written, like [`unless`](Self::unless). The answer may depend on the
     /// content of one side, which is read only if the sides turn out to differ.
     pub fn judged(judge: impl Fn(&PendingWrite<'_>) -> Objection + Send + Sync + 'static) -> Self {
-        Self { judge: Some(Arc::new(judge)), needs_no_evidence: false }
+        Self { judge: Some(Arc::new(judge)), ..Self::default() }
     }
 
     /// Makes a rule that rarely objects cheaper: the run reads no content and records nothing only to show a later run
@@ -205,6 +209,20 @@ impl Overwritable {
     pub fn without_evidence(mut self) -> Self {
         self.needs_no_evidence = true;
         self
+    }
+
+    /// Restricts the pairs whose equal times are evidence of equal content if the manifest does not contain the key and no
+    /// digest or checksum can decide. If `trusts` returns false for the entries of the source and the target, the key is
+    /// treated as changed.
+    #[must_use]
+    pub fn with_times_trusted_if(mut self, trusts: impl Fn(&Entry, &Entry) -> bool + Send + Sync + 'static) -> Self {
+        self.trusts_times = Some(Arc::new(trusts));
+        self
+    }
+
+    /// Returns true if equal times of these entries are evidence of equal content.
+    pub(crate) fn trusts_times(&self, source: &Entry, target: &Entry) -> bool {
+        self.trusts_times.as_ref().is_none_or(|trusts| trusts(source, target))
     }
 
     /// Returns true if the common content of both sides must be known, because a rule depends on it.
@@ -238,6 +256,14 @@ impl fmt::Debug for Overwritable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_trusted_except_where_the_rule_does_not() {
+        let (one, other) = (Entry::file("k", 1), Entry::file("l", 1));
+        assert!(Overwritable::default().trusts_times(&one, &other));
+        let rule = Overwritable::unless(|_| None).with_times_trusted_if(|source, target| source.key < target.key);
+        assert!(rule.trusts_times(&one, &other) && !rule.trusts_times(&other, &one));
+    }
 
     #[test]
     fn a_rule_without_evidence_objects_and_needs_nothing_recorded() {

@@ -305,6 +305,7 @@ impl Planner {
                 Objection::ByContent(question) => Decision::Ask { source, target, why, question, row },
             },
             Decision::Read { source, target, reading, times_decide, .. } => {
+                let times_decide = times_decide && self.overwritable.trusts_times(&source, &target);
                 Decision::Read { source, target, reading, times_decide, objection, row }
             }
             Decision::Extra(entry) => self.unless_kept(entry, row.as_ref()),

@@ -65,6 +65,12 @@ struct Contents {
     is_complete: bool,
 }
 
+/// Restricts a rule for a download: equal times are no evidence for a file that may be unsaved output.
+pub(super) fn unless_unsaved(rule: Overwritable, unsaved: &Unsaved) -> Overwritable {
+    let unsaved = unsaved.clone();
+    rule.with_times_trusted_if(move |_, file| !unsaved.covers(&file.key))
+}
+
 impl Rules {
     pub(super) fn new(registration: &Registration) -> Self {
         let (known, evidence) = (registration.memory.known.clone(), &registration.evidence);
@@ -109,6 +115,13 @@ impl Rules {
             };
             objection(self.changed(write, file, Some(object), (Way::Down, modified(file))), Side::Target, why)
         })
+    }
+
+    /// Returns a rule that trusts equal times only for files that have not changed since the session began. If an earlier
+    /// session may have left output, it trusts none: that session may have changed a file before.
+    pub(super) fn trusting_times(self, rule: Overwritable, may_have_earlier_output: bool) -> Overwritable {
+        let at_begin = self.at_begin;
+        rule.with_times_trusted_if(move |file, _| !may_have_earlier_output && at_begin.origin(file) == Origin::Before)
     }
 
     /// Returns the rule that decides which objects an upload may write.

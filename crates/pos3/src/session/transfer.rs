@@ -24,7 +24,7 @@ use super::left_out;
 use super::options::{RemoteDelete, Shape, UploadOptions, excluding};
 use super::place::{self, Ends};
 use super::plan::TransferPlan;
-use super::policy::{Reach, Rules};
+use super::policy::{Reach, Rules, unless_unsaved};
 use super::progress::{Counting, Watch};
 use super::registration::{Kind, Registration};
 use super::surroundings::Ownership;
@@ -61,7 +61,8 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
         let rules = Rules::new(&registration);
-        options = options.with_overwritable(rules.download()).with_deletable(Deletable::known());
+        options =
+            options.with_overwritable(unless_unsaved(rules.download(), &unsaved)).with_deletable(Deletable::known());
     } else {
         options = keeping_output(options, &registration, &unsaved);
     }
@@ -299,7 +300,7 @@ fn download_options(inner: &Inner, registration: &Registration, delete: bool) ->
 
 /// Prevents a download from changing output that is not known to be stored.
 fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &Unsaved) -> SyncOptions {
-    let overwritable = Rules::new(registration).keeping_output(unsaved.clone());
+    let overwritable = unless_unsaved(Rules::new(registration).keeping_output(unsaved.clone()), unsaved);
     let overwritable = if unsaved.is_none_known() { overwritable.without_evidence() } else { overwritable };
     let deletable = {
         let unsaved = unsaved.clone();
@@ -317,11 +318,13 @@ fn upload_options(
 ) -> Result<SyncOptions, SessionError> {
     let options = options(inner, registration)?;
     let rules = Rules::of(registration, ownership);
-    Ok(match &registration.kind {
-        Kind::Download(_) => options,
-        Kind::Upload(upload) => options.with_overwritable(rules.upload(Reach::OneWay, upload.policy)),
-        Kind::Sync(sync) => options.with_overwritable(rules.upload(Reach::TwoWay, sync.upload.policy)),
-    })
+    let rule = match &registration.kind {
+        Kind::Download(_) => return Ok(options),
+        Kind::Upload(upload) => rules.clone().upload(Reach::OneWay, upload.policy),
+        Kind::Sync(sync) => rules.clone().upload(Reach::TwoWay, sync.upload.policy),
+    };
+    let may_have_earlier_output = unsaved::may_have_earlier_output(inner, registration);
+    Ok(options.with_overwritable(rules.trusting_times(rule, may_have_earlier_output)))
 }
 
 fn options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, SessionError> {

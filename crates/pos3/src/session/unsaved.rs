@@ -117,7 +117,8 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
         id: inner.id.clone(),
         writers: Vec::new(),
     };
-    let mut made = Mark { site, ..Mark::default() };
+    let had_others = is_marked(inner, &names);
+    let mut made = Mark { site, had_others, ..Mark::default() };
     for place in places(inner, &names) {
         match place.and_then(|place| place.mark(&recorded)) {
             Ok((file, lock)) => {
@@ -176,6 +177,21 @@ pub(super) fn record(inner: &Inner, registration: &Registration, processes: &[u3
             );
         }
     }
+}
+
+/// Returns true if an earlier session may have left unsaved output at the path of a registration.
+pub(super) fn may_have_earlier_output(inner: &Inner, registration: &Registration) -> bool {
+    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*mark {
+        Some(mark) => mark.had_others,
+        None => is_marked(inner, &Names::of(registration, &registration.local)),
+    }
+}
+
+/// Returns true if there is a mark that concerns a path with these names.
+fn is_marked(inner: &Inner, names: &Names) -> bool {
+    let mut now = Now::default();
+    found(inner, names).iter().any(|found| found.paths.is_none() || now.concerns(found, names))
 }
 
 /// Returns warnings about the marks that ended sessions had left when an output was marked, and that stay.

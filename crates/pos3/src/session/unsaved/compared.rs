@@ -35,7 +35,7 @@ impl Now {
     }
 
     /// Returns true if a mark has a path at these names, below them or above them.
-    fn concerns(&mut self, mark: &Found, names: &Names) -> bool {
+    pub(super) fn concerns(&mut self, mark: &Found, names: &Names) -> bool {
         mark.paths.iter().flatten().any(|path| names.part(path, &mut self.links) != Part::None)
     }
 }
