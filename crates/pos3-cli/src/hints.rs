@@ -9,7 +9,7 @@ mod store;
 use std::io;
 use std::sync::OnceLock;
 
-use pos3::{ConflictingPair, Location, StoreError};
+use pos3::{ConflictingPair, Location, SpillError, StoreError};
 use rustix::io::Errno;
 
 use crate::name;
@@ -42,8 +42,16 @@ const TRUST: &str = "for a certificate of a private authority, name that authori
                      AWS_CA_BUNDLE); for a server without TLS, write http:// in the endpoint";
 
 /// The hint about temporary files that cannot be used.
-pub(crate) const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: pos3 stores plans and reports there that \
+const TEMPORARY: &str = "set TMPDIR to a directory on a disk with free space: pos3 stores plans and reports there that \
                          are too large for memory";
+
+/// The hint about a fault of pos3 itself.
+const FAULT: &str = "report this message to the developers of pos3; nothing in the configuration is wrong";
+
+/// Returns the hint about a record of a plan or a report that could not be stored.
+pub(crate) fn for_spill(error: &SpillError) -> String {
+    if error.is_of_file() { TEMPORARY } else { FAULT }.to_owned()
+}
 
 /// The hint about archived objects.
 const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";

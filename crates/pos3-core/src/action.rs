@@ -98,6 +98,13 @@ pub enum SkipReason {
         "only the target has it, and the source cannot have a file of this name, so pos3 keeps it: {0} (to delete it, use a tool that deletes single objects)"
     )]
     NotInSource(UnsafeKey),
+    /// The source has an empty directory at the key, and the target has an object with content there. No directory can
+    /// hold that content, so the directory is no newer version of it.
+    #[error(
+        "the source has an empty directory there, and the target has an object with content, which a directory cannot \
+         have, so pos3 keeps it (to delete it, use a tool that deletes single objects)"
+    )]
+    MarkerWithContent,
     /// In the target, the key would be below a protected directory.
     #[error("in the target it would be below '{by}', and {why}")]
     Shielded {
@@ -121,6 +128,10 @@ pub enum SkipReason {
     /// A name would have to be both a file and a directory. The key is the entry that it clashes with.
     #[error("'{0}' exists, and a name cannot be a file and a directory at once")]
     Clash(Key),
+    /// The target has an entry that the filter excludes: a file where the entry needs a directory, or a directory at the
+    /// entry's own path.
+    #[error("'{0}' in the target is excluded and in the way")]
+    Excluded(Key),
     /// Only the target has the entry, and the source has an entry with which it cannot be on a disk: one of the two would
     /// have to be a directory. The target, an object store, holds both, but a download of both fails.
     #[error("only the target has it, and a download will fail because a disk cannot hold both it and '{0}'")]
@@ -193,6 +204,7 @@ impl SkipReason {
             | Self::TargetOnly(_)
             | Self::Hidden { .. }
             | Self::OtherShape(_)
+            | Self::MarkerWithContent
             | Self::NotInSource(_) => SkipEffect::Unclean,
             Self::Source(
                 Protection::NotUtf8
@@ -206,6 +218,7 @@ impl SkipReason {
             | Self::Shielded { .. }
             | Self::Unsafe(_)
             | Self::Clash(_)
+            | Self::Excluded(_)
             | Self::Occupied(_)
             | Self::Withheld(_)
             | Self::Conflict
@@ -221,9 +234,16 @@ impl SkipReason {
         matches!(self, Self::Conflict | Self::Later | Self::Older | Self::Unsaved)
     }
 
-    /// Returns true if the key names an entry that only the target has, so no copy of it is missing.
+    /// Returns true if the key names content that only the target has, so no copy of it is missing.
     pub fn is_target_only(&self) -> bool {
-        matches!(self, Self::TargetOnly(_) | Self::NotInSource(_) | Self::OtherShape(_) | Self::TargetChanged)
+        matches!(
+            self,
+            Self::TargetOnly(_)
+                | Self::NotInSource(_)
+                | Self::MarkerWithContent
+                | Self::OtherShape(_)
+                | Self::TargetChanged
+        )
     }
 
     /// Returns true if the user's own policy leaves the key out: pos3 reports it, but the run is clean.

@@ -26,6 +26,7 @@ pub struct Entry {
     /// Content length in bytes.
     pub size: u64,
     /// When the content last changed, by the store's clock and with its precision.
+    #[serde(with = "crate::time")]
     pub modified: Option<SystemTime>,
     /// The store's token for this exact content.
     pub fingerprint: Option<Fingerprint>,

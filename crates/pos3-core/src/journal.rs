@@ -22,6 +22,7 @@ pub struct Unfinished {
     /// The store's name for it: an upload ID or the name of a partial file.
     pub id: String,
     /// When it was started, if known.
+    #[serde(with = "crate::time")]
     pub since: Option<SystemTime>,
     /// Further data that the store needs to resume; empty if only the existence of the put is known.
     pub state: Vec<u8>,

@@ -120,6 +120,7 @@ mod spill;
 mod store;
 mod sync;
 mod text;
+mod time;
 mod tree;
 
 pub use action::{Action, Archived, SkipEffect, SkipReason};

@@ -226,7 +226,10 @@ impl fmt::Display for Incomplete {
             Some(Stop::Fatal(failure)) => write!(f, "ended early: {failure}"),
             Some(Stop::Cancelled) => f.write_str("cancelled"),
             Some(Stop::Displaced { side, .. }) => write!(f, "the {} was moved during the run", side.as_str()),
-            Some(Stop::Spill(_)) => f.write_str("the plan could not be stored in temporary files"),
+            Some(Stop::Spill(error)) if error.is_of_file() => {
+                f.write_str("the plan could not be stored in temporary files")
+            }
+            Some(Stop::Spill(_)) => f.write_str("the plan could not be made"),
             None => write!(f, "{} failed, {} skipped", report.failed.len(), report.skipped.len()),
         }
     }

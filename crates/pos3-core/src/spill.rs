@@ -194,7 +194,7 @@ fn append(scratch: &Scratch, pages: &[Arc<[u8]>]) -> Result<Vec<Span>, SpillErro
 fn decode<T: DeserializeOwned>(mut bytes: &[u8], records: usize) -> Result<Vec<T>, SpillError> {
     let mut decoded = Vec::with_capacity(records);
     for _ in 0..records {
-        let (record, rest) = postcard::take_from_bytes(bytes).map_err(SpillError::encoding)?;
+        let (record, rest) = postcard::take_from_bytes(bytes).map_err(SpillError::decoding)?;
         decoded.push(record);
         bytes = rest;
     }

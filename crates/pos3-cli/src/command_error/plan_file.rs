@@ -15,7 +15,7 @@ impl CommandError {
         match error {
             PlanFileError::Io(error) => Self::failed(format!("cannot read the plan '{plan}': {error}")),
             PlanFileError::Spill(error) => Self::failed(format!("cannot check the plan '{plan}': {}", one_line(error)))
-                .with_hint(Some(hints::TEMPORARY.to_owned())),
+                .with_hint(Some(hints::for_spill(error))),
             _ => {
                 let hint =
                     matches!(error, PlanFileError::Version(_)).then_some("make the plan again with this program");

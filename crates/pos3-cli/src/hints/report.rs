@@ -2,7 +2,7 @@
 
 use pos3::{Archived, Protection, Refusal, Report, SkipReason, Stop};
 
-use super::{RESTORE, TEMPORARY, for_store};
+use super::{RESTORE, for_spill, for_store};
 use crate::name;
 use crate::shell::quoted;
 
@@ -18,6 +18,9 @@ pub(crate) fn is_behind_link(why: &SkipReason) -> bool {
 const OTHER_SHAPE: &str =
     "all copies were made; delete the old objects in the bucket, or repeat the command with --delete";
 
+/// The hint about an excluded entry of the target in the way of others.
+const IN_THE_WAY: &str = "move the excluded entry away, or exclude also what the source has at its path";
+
 /// Returns the hint for a run that ended early.
 pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
     match stop {
@@ -26,7 +29,7 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
         Stop::Refused(Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. }) => {
             Some("if the source is meant to be empty, add --allow-empty".to_owned())
         }
-        Stop::Spill(_) => Some(TEMPORARY.to_owned()),
+        Stop::Spill(error) => Some(for_spill(error)),
         Stop::Refused(Refusal::Unreliable { .. }) => Some(format!(
             "list the location with '{} ls --recursive', and report the faulty listing to the operator of the server",
             name::name()
@@ -81,6 +84,9 @@ pub(crate) fn for_report(report: &Report, Advice { leave_out, repeat }: Advice) 
             return Some(LINK.to_owned());
         }
         let clash = report.skipped.any(|why| matches!(why, SkipReason::Clash(_)));
+        if report.skipped.any(|why| matches!(why, SkipReason::Excluded(_))) {
+            return Some(IN_THE_WAY.to_owned());
+        }
         let stale = report.failed.stale() > 0;
         let conflict = report.skipped.any(SkipReason::is_conflict);
         let advice = match (conflict, clash, stale) {
@@ -103,6 +109,25 @@ mod tests {
     use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Operation, Side, StoreError};
 
     use super::*;
+
+    /// A record that cannot be encoded.
+    #[derive(serde::Deserialize)]
+    struct Unencodable;
+
+    impl serde::Serialize for Unencodable {
+        fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("a fault"))
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_encoded_is_no_fault_of_a_temporary_file() {
+        let error = pos3::Spill::with_limit(1).push(&Unencodable).unwrap_err();
+        let message = pos3::one_line(&error);
+        assert!(message.contains("a fault of pos3") && !message.contains("temporary file"), "{message}");
+        let hint = for_stop(&Stop::Spill(error)).unwrap();
+        assert!(hint.contains("report this message") && !hint.contains("TMPDIR"), "{hint}");
+    }
 
     #[test]
     fn the_hint_about_a_clash_names_both_solutions() {

@@ -119,7 +119,7 @@ impl<'a> Facts<'a> {
             is_elsewhere: refusal.is_some_and(S3Refusal::is_elsewhere),
             are_credentials_from_known_source: refusal.is_some_and(|refusal| refusal.credentials_from().is_some()),
             connection: error.cause_as::<TransportError>().map(TransportError::kind),
-            is_temporary_file: error.cause_as::<SpillError>().is_some(),
+            is_temporary_file: error.cause_as::<SpillError>().is_some_and(SpillError::is_of_file),
             system: system_error(error),
         }
     }

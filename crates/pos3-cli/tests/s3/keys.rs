@@ -96,6 +96,48 @@ fn objects_that_no_directory_can_hold_are_not_taken_for_absent() {
 }
 
 #[test]
+fn an_empty_local_directory_replaces_no_object_with_content() {
+    const KEPT: &str = "has an object with content, which a directory cannot have, so pos3 keeps it";
+    let sync = ["sync", "l", "s3://data/k"];
+    let modes = ["--size-only", "--checksum", "--exact-timestamps", "--no-manifest", "-n", "--delete"];
+    let syncs = modes.iter().map(|mode| [&sync[..], &[mode]].concat());
+    let others = [
+        &sync[..],
+        &["upload", "s3://data/k", "--local", "l"],
+        &["upload", "s3://data/k", "--local", "l", "--delete"],
+        &["plan", "l", "s3://data/k", "-o", "plan"],
+        &["check", "l", "s3://data/k"],
+        &["run", "--upload", "o=s3://data/k", "--", "sh", "-c", r#"mkdir "$POS3_PATH_O/m"; echo 1 > "$POS3_PATH_O/a""#],
+    ];
+    for line in syncs.chain(others.map(<[&str]>::to_vec)) {
+        // A file that a killed run has left unfinished is no content of the directory.
+        for unfinished in [None, Some("l/m/.pos3-partial.0123456789abcdef")] {
+            let cloud = Cloud::new(&[("l/a", "1\n")]).with_objects(&[("k/m/", "precious"), ("k/a", "0\n")]);
+            fs::create_dir(cloud.program.path("l/m")).unwrap();
+            unfinished.iter().for_each(|path| fs::write(cloud.program.path(path), "1").unwrap());
+            let ended = cloud.run(&line);
+            assert_eq!(ended.code, Some(1), "{line:?}: {ended:?}");
+            assert!(format!("{}{}", ended.out, ended.err).contains(KEPT), "{line:?}: {ended:?}");
+            if line[0] == "plan" {
+                assert_eq!(cloud.run(&["apply", "plan"]).code, Some(1));
+            }
+            assert_eq!(cloud.server.object(BUCKET, "k/m/").unwrap().bytes, "precious", "{line:?}");
+            let is_done = !matches!(line[0], "check") && !line.contains(&"-n") && !line.contains(&"--size-only");
+            let expected = if is_done { "1\n" } else { "0\n" };
+            assert_eq!(cloud.server.object(BUCKET, "k/a").unwrap().bytes, expected, "all else is done: {line:?}");
+        }
+    }
+    let cloud = Cloud::new(&[]).with_objects(&[("k/m/", "precious"), ("empty/m/", "")]);
+    fs::create_dir_all(cloud.program.path("l/m")).unwrap();
+    let explained = cloud.run(&["explain", "l", "s3://data/k", "m/"]);
+    assert!(explained.out.contains("/k/m/: an object with content whose key ends in '/'"), "{explained:?}");
+    assert!(explained.out.contains("would       skip and report it") && explained.out.contains(KEPT), "{explained:?}");
+    // Between two buckets, both are objects.
+    assert_eq!(cloud.run(&["sync", "s3://data/empty", "s3://data/k"]).code, Some(0));
+    assert_eq!(cloud.server.object(BUCKET, "k/m/").unwrap().bytes, "");
+}
+
+#[test]
 fn an_object_with_the_name_of_staged_content_is_an_ordinary_one_in_a_bucket() {
     let cloud = Cloud::new(&[]);
     let keys = ["from/a", "from/d/", "to/a"].map(str::to_owned).into_iter();

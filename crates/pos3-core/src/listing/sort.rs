@@ -41,7 +41,8 @@ async fn sort(entries: EntryStream, mut sorter: Sorter<ByKey>) -> Result<EntrySt
 }
 
 fn failed(error: SpillError) -> StoreError {
-    StoreError::new(ErrorKind::Exhausted, Operation::List).with_source(SortError(error))
+    let kind = if error.is_of_file() { ErrorKind::Exhausted } else { ErrorKind::Other };
+    StoreError::new(kind, Operation::List).with_source(SortError(error))
 }
 
 impl PartialEq for ByKey {

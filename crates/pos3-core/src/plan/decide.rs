@@ -106,6 +106,10 @@ impl Policy {
                 Err(danger) => skip(source.key, SkipReason::Unsafe(danger)),
             },
             (Kind::Marker, Kind::Marker) if source.size == 0 && target.size == 0 => unchanged(source, Proof::Kind),
+            // In a source with real directories, no marker can have content, so an empty one is no change of it.
+            (Kind::Marker, Kind::Marker) if self.source.namespace.check(&target).is_err() => {
+                skip(source.key, SkipReason::MarkerWithContent)
+            }
             (Kind::File | Kind::Marker, Kind::File | Kind::Marker) => self.compare(source, target, known),
         }
     }
@@ -204,6 +208,7 @@ mod tests {
         let both = |source: Entry, target: Entry| Diff::Both { source, target };
         let up = (&disk, &s3);
         let down = (&s3, &disk);
+        let across = (&s3, &s3);
         let table = [
             (up, only(Entry::file("k", 1)), "copy: new"),
             (up, only(Entry::marker("k/", 0)), "copy: new"),
@@ -214,7 +219,14 @@ mod tests {
             (up, extra(Entry::marker("k/", 0), true), "extra"),
             (up, both(Entry::directory("k/"), Entry::marker("k/", 0)), "nothing"),
             (up, both(Entry::marker("k/", 0), Entry::marker("k/", 0)), "unchanged"),
-            (up, both(Entry::marker("k/", 0), Entry::marker("k/", 5)), "copy: size differs"),
+            (
+                up,
+                both(Entry::marker("k/", 0), Entry::marker("k/", 5)),
+                "skip: the source has an empty directory there, and the target has an object with content, which a \
+                 directory cannot have, so pos3 keeps it (to delete it, use a tool that deletes single objects)",
+            ),
+            (across, both(Entry::marker("k/", 0), Entry::marker("k/", 5)), "copy: size differs"),
+            (across, both(Entry::marker("k/", 5), Entry::marker("k/", 0)), "copy: size differs"),
             (up, both(link(), Entry::file("k", 1)), "skip: it is a symbolic link"),
             (up, both(Entry::file("k", 1), Entry::file("k", 2)), "copy: size differs"),
             (down, only(Entry::marker("k/", 0)), "copy: new"),
@@ -251,6 +263,25 @@ mod tests {
             let policy = policy(Compare::Auto, source.clone(), target.clone());
             let shown = format!("{diff:?}");
             assert_eq!(kind_of(&policy.decide(diff, Known::NoManifest)), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_empty_directory_replaces_no_content_however_they_are_compared() {
+        let modes = [
+            Compare::Auto,
+            Compare::SizeOnly,
+            Compare::Mtime,
+            Compare::ExactTimestamps,
+            Compare::Digest,
+            Compare::Content,
+            Compare::Always,
+        ];
+        for compare in modes {
+            let policy = policy(compare, disk(), Capabilities::new());
+            let diff = Diff::Both { source: Entry::marker("k/", 0), target: Entry::marker("k/", 5) };
+            let skip = Action::Skip { key: Key::from("k/"), why: SkipReason::MarkerWithContent };
+            assert_eq!(policy.decide(diff, Known::Unknown), Decision::Act(skip), "{compare:?}");
         }
     }
 

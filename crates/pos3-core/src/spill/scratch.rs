@@ -5,14 +5,26 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A failure to use a temporary file, with the directory that it is in.
+/// A failure to store a record or to read one back: of a temporary file, or of the encoding.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot {verb} a temporary file in '{}'", .directory.display())]
-pub struct SpillError {
-    verb: &'static str,
-    directory: PathBuf,
-    #[source]
-    cause: Arc<io::Error>,
+#[error(transparent)]
+pub struct SpillError(Cause);
+
+#[derive(Clone, Debug, thiserror::Error)]
+enum Cause {
+    #[error("cannot {verb} a temporary file in '{}'", .directory.display())]
+    File {
+        verb: &'static str,
+        directory: PathBuf,
+        #[source]
+        cause: Arc<io::Error>,
+    },
+    #[error("cannot {verb} a record of a plan or a report, which is a fault of pos3")]
+    Record {
+        verb: &'static str,
+        #[source]
+        cause: postcard::Error,
+    },
 }
 
 /// A temporary file that is created at the first write. It has no name, so the system removes it when the process ends.
@@ -33,12 +45,21 @@ pub(crate) struct Span {
 }
 
 impl SpillError {
-    fn new(verb: &'static str, cause: io::Error) -> Self {
-        Self { verb, directory: tempfile::env::temp_dir(), cause: Arc::new(cause) }
+    /// Returns true if a temporary file cannot be used. Otherwise, pos3 cannot encode or decode one of its own records.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self.0, Cause::File { .. })
     }
 
-    pub(super) fn encoding(error: postcard::Error) -> Self {
-        Self::new("use", io::Error::other(error))
+    fn new(verb: &'static str, cause: io::Error) -> Self {
+        Self(Cause::File { verb, directory: tempfile::env::temp_dir(), cause: Arc::new(cause) })
+    }
+
+    pub(super) fn encoding(cause: postcard::Error) -> Self {
+        Self(Cause::Record { verb: "encode", cause })
+    }
+
+    pub(super) fn decoding(cause: postcard::Error) -> Self {
+        Self(Cause::Record { verb: "decode", cause })
     }
 }
 

@@ -128,6 +128,12 @@ impl<R: BufRead> PlanReader<R> {
         self.header.target.path().is_some() && target.kind == Kind::File && target.fingerprint.is_none()
     }
 
+    /// Returns true if an empty local directory would replace an object with content. pos3 plans no such copy, but earlier
+    /// versions did.
+    fn loses_content(&self, source: &Entry, target: &Entry) -> bool {
+        self.header.source.path().is_some() && source.kind == Kind::Marker && target.is_file()
+    }
+
     fn check(&self, action: &Action, namespace: Namespace) -> Result<(), String> {
         let fits = |entry: &Entry| match namespace.check(entry) {
             _ if entry.key.as_str().is_empty() => Err("an action without a key".to_owned()),
@@ -138,6 +144,10 @@ impl<R: BufRead> PlanReader<R> {
             Action::Copy { target: Some(target), .. } | Action::Delete { target } if self.is_unidentified(target) => {
                 Err(format!("the file '{}' of the target has no fingerprint, so it cannot be identified", target.key))
             }
+            Action::Copy { source, target: Some(target), .. } if self.loses_content(source, target) => Err(format!(
+                "'{}' in the source is an empty directory, which cannot replace an object with content",
+                source.key
+            )),
             Action::Copy { source, .. } => fits(source),
             Action::Skip { .. } => Ok(()),
             Action::Delete { .. } | Action::Replace { .. } if self.header.deletion == Deletion::Keep => {

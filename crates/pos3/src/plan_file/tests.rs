@@ -78,6 +78,26 @@ fn a_plan_comes_back_as_it_was_written() {
     assert_eq!((read.tally, &read.warnings, read.len()), (plan().tally, &plan().warnings, 8));
 }
 
+#[test]
+fn a_time_of_any_date_comes_back_as_it_was_written() {
+    let distances = [(0, 0), (0, 1), (1, 0), (1, 999_999_999), (86_400, 500), (2_177_452_800, 1), (62_135_596_800, 7)];
+    for (seconds, nanos) in distances {
+        let distance = Duration::new(seconds, nanos);
+        for time in [SystemTime::UNIX_EPOCH - distance, SystemTime::UNIX_EPOCH + distance] {
+            let file = |key: &str| Entry::file(key, 1).with_fingerprint("e".into()).with_modified(time);
+            let plan = Plan::of([
+                Action::Copy { source: file("a"), target: Some(file("a")), why: Change::Size },
+                Action::Delete { target: file("b") },
+                Action::Replace { source: file("b/c"), obstacle: Key::from("b") },
+            ]);
+            let (mut out, plan) = (Vec::new(), plan.unwrap());
+            let header = PlanHeader { actions: 3, ..header() };
+            write_plan(&mut out, &header, &plan).unwrap();
+            assert_eq!(read(&String::from_utf8(out).unwrap()).unwrap(), actions(&plan), "{time:?}");
+        }
+    }
+}
+
 /// If a field is renamed, existing plan files become unreadable, or worse, change their meaning.
 #[test]
 fn the_lines_of_the_format_never_change() {
@@ -176,6 +196,27 @@ fn the_fingerprints_of_local_files_of_an_earlier_version_get_their_tag() {
             }
         }
         assert_eq!(found, 4);
+    }
+}
+
+#[test]
+fn an_empty_directory_over_content_is_refused_unless_it_is_an_object() {
+    let marker = |size| Entry::marker("m/", size).with_fingerprint("\"e\"".into());
+    let copy = Action::Copy { source: marker(0), target: Some(marker(5)), why: Change::Size };
+    let plan = Plan::of([copy]).unwrap();
+    let registry = Registry::default().with("s3", crate::S3Provider::new(crate::S3Settings::default()));
+    for (source, is_refused) in [("/from", true), ("s3://b/from", false)] {
+        let locations = (source.parse().unwrap(), "s3://b/to".parse().unwrap());
+        let header = PlanHeader::new(&registry, &locations.0, &locations.1, &plan).unwrap();
+        let mut out = Vec::new();
+        write_plan(&mut out, &header, &plan).unwrap();
+        let reader = PlanReader::open(out.as_slice()).unwrap();
+        let read = reader.plan(Namespace::Flat, Shard::default()).map_err(|error| error.to_string());
+        if is_refused {
+            assert!(read.unwrap_err().starts_with("line 2: 'm/' in the source is an empty directory"));
+        } else {
+            assert_eq!(read.unwrap().len(), 1);
+        }
     }
 }
 

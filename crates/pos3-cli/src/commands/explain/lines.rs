@@ -40,7 +40,8 @@ pub(super) fn rule(rule: &FilterRule) -> String {
 pub(super) fn kind(entry: &Entry) -> String {
     match &entry.kind {
         Kind::File => "a file".to_owned(),
-        Kind::Marker => "an empty directory".to_owned(),
+        Kind::Marker if entry.size == 0 => "an empty directory".to_owned(),
+        Kind::Marker => "an object with content whose key ends in '/'".to_owned(),
         Kind::Directory => "a directory".to_owned(),
         Kind::Protected(why) => format!("protected, {why}"),
     }

@@ -40,6 +40,8 @@ pub(super) enum Fate {
     Copied,
     /// The target has a link at this path, or the key is not a file name. Nothing is deleted then.
     Refused,
+    /// The key is an empty directory, and the target has an object with content there, which stays and is reported.
+    Kept,
     /// A name would be both a file and a directory, or its path cannot be freed. Nothing is deleted then.
     Clashes,
     /// The key needs the path of an entry that only the target has, and gets it when that entry is deleted.
@@ -116,7 +118,8 @@ impl Before<'_> {
         let with = |fate: Fate| fates.iter().filter(move |(_, given)| *given == fate).map(|(key, _)| key.clone());
         let is_kept = |key: &&String| self.is_only_in_target(key) && self.is_impossible_in_source(key);
         let kept = self.target.objects.keys().filter(is_kept).cloned();
-        let told = with(Fate::Refused).chain(with(Fate::Clashes)).chain(self.linked_directories()).chain(kept);
+        let told = with(Fate::Refused).chain(with(Fate::Clashes)).chain(with(Fate::Kept));
+        let told = told.chain(self.linked_directories()).chain(kept);
         let withheld = with(Fate::Replaces).filter(|_| deletes == Deletes::Withheld);
         let told: BTreeSet<String> = told.chain(self.of_other_shape()).chain(withheld).collect();
         let copied: Vec<String> = with(Fate::Copied).collect();
@@ -146,7 +149,7 @@ impl Before<'_> {
 
     fn fate(&self, key: &str, content: &str, wanted: &Objects) -> Fate {
         if self.target.namespace == Namespace::Flat {
-            return Fate::Copied;
+            return if self.is_impossible_in_source(key) { Fate::Kept } else { Fate::Copied };
         }
         let is_file = |key: &str| !key.ends_with('/') && Key::from(key).check_path().is_ok();
         let below = |file: &&String| is_file(file) && is_below(key, file);
