@@ -10,8 +10,8 @@ mod steady;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pos3_core::{ErrorKind, Operation, Result, StoreError};
 use rustix::fd::{AsFd, OwnedFd};
@@ -51,8 +51,8 @@ pub(crate) struct Root {
     resolved: OnceLock<PathBuf>,
     options: LocalOptions,
     seen: Seen,
-    /// The root of the other side of a sync, which walks must not enter.
-    apart: OnceLock<PathBuf>,
+    /// The other locations of a sync, which walks must not enter.
+    apart: Mutex<Vec<PathBuf>>,
     /// The files that the program itself writes.
     own: OnceLock<OwnFiles>,
     /// The file systems that walks found.
@@ -80,7 +80,7 @@ impl Root {
             resolved: OnceLock::new(),
             options,
             seen: Seen::default(),
-            apart: OnceLock::new(),
+            apart: Mutex::default(),
             own: OnceLock::new(),
             mounts: Mounts::default(),
             clocks: Clocks::default(),
@@ -148,13 +148,17 @@ impl Root {
 
     /// Makes walks fail if they find the directory at `other`.
     pub(crate) fn keep_apart(&self, other: &Path) {
-        self.apart.get_or_init(|| other.to_owned());
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        if !apart.iter().any(|known| known == other) {
+            apart.push(other.to_owned());
+        }
     }
 
-    /// Returns the directory that walks must not enter, if it exists.
-    pub(crate) fn apart(&self) -> Option<Identity> {
-        let stat = rustix::fs::stat(self.apart.get()?.as_path()).ok()?;
-        Some(facts::identity(&stat))
+    /// Returns the directories that walks must not enter and that exist.
+    pub(crate) fn apart(&self) -> Vec<Identity> {
+        let apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let stats = apart.iter().filter_map(|path| rustix::fs::stat(path.as_path()).ok());
+        stats.map(|stat| facts::identity(&stat)).collect()
     }
 
     /// Opens the root to resolve names below it.

@@ -103,6 +103,12 @@ impl LocalStore {
         }
     }
 
+    /// Makes listings of this directory fail in the same way if they find `other`, which is no side of the sync: the
+    /// location of its backups.
+    pub fn keep_away_from(&self, other: &Self) {
+        self.root.keep_apart(other.root.path());
+    }
+
     /// Returns the record of the file systems that listings of the whole directory found.
     pub fn mounts(&self) -> Mounts {
         self.root.mounts().clone()

@@ -169,7 +169,7 @@ impl PreparedSync {
                 return Err(Error::BackupOverlaps { backup: backup.to_string(), side: side.to_string() });
             }
         }
-        self.transfer = self.transfer.map_options(|options| options.with_backup(tree));
+        self.transfer = self.transfer.with_backup(tree);
         self.backup = Some(opened);
         Ok(self)
     }

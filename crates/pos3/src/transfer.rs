@@ -99,6 +99,12 @@ impl Transfer {
         self
     }
 
+    /// Backs up entries to this tree before they are replaced or deleted.
+    pub(crate) fn with_backup(self, backup: Tree) -> Self {
+        keep_away_from_backup(&[&self.source, &self.target], &backup);
+        self.map_options(|options| options.with_backup(backup))
+    }
+
     /// Uses the rows, notes and mount points of a sync state, and records new ones in it.
     pub(crate) fn with_state(self, state: &SyncState) -> Self {
         let open = state.state().cloned();
@@ -342,5 +348,14 @@ fn refused_as_empty(stop: &Stop) -> bool {
 fn keep_apart(source: &Tree, target: &Tree) {
     if let (Some(source), Some(target)) = (local_root(source), local_root(target)) {
         LocalStore::keep_apart(source, target);
+    }
+}
+
+/// Makes the listings of local directories detect the local directory of backups. A followed link or a mount may lead to it,
+/// and then the backups would be synced.
+fn keep_away_from_backup(sides: &[&Tree], backup: &Tree) {
+    let Some(backup) = local_store(&**backup.store()) else { return };
+    for side in sides.iter().filter_map(|side| local_store(&**side.store())) {
+        side.keep_away_from(backup);
     }
 }

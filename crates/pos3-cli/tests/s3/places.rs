@@ -198,9 +198,29 @@ fn a_followed_link_that_leads_to_the_target_is_refused() {
         std::os::unix::fs::symlink(to, program.path("s/link")).unwrap();
         let ended = program.run(&["sync", "s", "t", "--delete", "--follow-symlinks"]);
         assert_eq!(ended.code, Some(4), "{to} {ended:?}");
-        assert!(ended.err.contains("in the source leads to the other side"), "{to} {ended:?}");
+        assert!(ended.err.contains("in the source leads to another one of them"), "{to} {ended:?}");
         assert_eq!(program.files("t"), expected(&[("sub/deep/mine", "2")]), "{to}");
         let other = program.run(&["sync", "s", "u", "--follow-symlinks", "-n"]);
         assert!(other.code != Some(4), "{to} {other:?}");
+    }
+}
+
+#[test]
+fn a_followed_link_that_leads_to_the_backups_is_refused() {
+    for to in ["../bk", "../bk/sub", "../bk/sub/deep", ".."] {
+        for target in ["t", "s3://data/t"] {
+            let cloud = Cloud::new(&[("s/z", "1"), ("t/z", "2"), ("bk/sub/deep/older", "3")]);
+            cloud.server.put(BUCKET, "t/z", "2");
+            std::os::unix::fs::symlink(to, cloud.program.path("s/link")).unwrap();
+            for more in [&["-n"][..], &[], &["--delete"]] {
+                let line = [&["sync", "s", target, "--follow-symlinks", "--backup-dir", "bk"][..], more].concat();
+                let ended = cloud.run(&line);
+                assert_eq!(ended.code, Some(4), "{to} {line:?} {ended:?}");
+                assert!(ended.err.contains("in the source leads to another one of them"), "{to} {ended:?}");
+            }
+            assert_eq!(cloud.program.files("bk"), expected(&[("sub/deep/older", "3")]), "{to} {target}");
+            let away = ["sync", "s", target, "--follow-symlinks", "--backup-dir", "bk", "--exclude", "link/*"];
+            assert_eq!(cloud.run(&away).code, Some(0), "{to} {target}: a link that is excluded is not followed");
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod contents;
 mod ending;
+mod excluded;
 mod hidden;
 mod only_target;
 mod records;
@@ -41,6 +42,7 @@ use crate::store::Budget;
 use crate::tree::Tree;
 
 use contents::{Judged, Question, Sides, join};
+use excluded::Looked;
 use records::learn;
 
 /// Why there is no plan.
@@ -78,6 +80,7 @@ pub struct Planner {
     rows: Option<Rows>,
     recorder: Option<Recorder>,
     names: Names,
+    looked: Looked,
     shapes: Shapes,
     /// The last protected directory of either side. What is below it is unknown.
     unseen: Option<Key>,
@@ -142,6 +145,7 @@ impl Planner {
             source: source.clone(),
             target: target.clone(),
             names: Names::new(policy.target.namespace, options.deletion),
+            looked: Looked::new(),
             shapes: Shapes::new(policy.source.namespace, policy.target.namespace, options.other_shapes),
             unseen: None,
             policy,
@@ -311,6 +315,7 @@ impl Planner {
             Decision::Extra(entry) => self.unless_kept(entry, row.as_ref()),
             decision => decision,
         };
+        let decision = self.unless_excluded(decision).await;
         let decision = hidden.map_or(decision, Decision::Act);
         self.report_other_shape(entry.as_ref(), only_target, &decision)?;
         Ok(decision)

@@ -64,8 +64,11 @@ pub enum Refusal {
         /// The location of the object.
         path: String,
     },
-    /// A directory of one side is, or lies in, the directory of the other side.
-    #[error("the source and the target overlap: '{key}' in the {} leads to the other side", side.as_str())]
+    /// A directory of one side is, or lies in, the directory of the other side or of the backups.
+    #[error(
+        "the locations overlap: '{key}' in the {} leads to another one of them (source, target or backup location)",
+        side.as_str()
+    )]
     LeadsToOtherSide {
         /// Where the directory was met.
         side: Side,

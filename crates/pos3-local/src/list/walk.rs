@@ -46,8 +46,8 @@ pub(super) struct Walk {
     levels: Vec<Level>,
     /// The directories above the first level. A followed link must not lead to one of them.
     above: Vec<Identity>,
-    /// The other side of a sync.
-    apart: Option<Identity>,
+    /// The other locations of a sync.
+    apart: Vec<Identity>,
     /// The files and directories that the program itself writes.
     own: Present,
     buffer: ReadBuffer,
@@ -81,7 +81,7 @@ impl Walk {
             key: String::new(),
             levels: Vec::new(),
             above: Vec::new(),
-            apart: None,
+            apart: Vec::new(),
             own: Present::default(),
             buffer: ReadBuffer::default(),
             batch: Vec::new(),
@@ -241,7 +241,7 @@ impl Walk {
         let (above, name) = self.here(root)?;
         let opened = rustix::fs::openat(above, name, path::LIST | nofollow, rustix::fs::Mode::empty());
         if let Ok(directory) = &opened
-            && self.leads_to_other_side(directory.as_fd())
+            && self.leads_elsewhere(directory.as_fd())
         {
             return Err(StoreError::new(ErrorKind::Overlap, Operation::List).with_key(&Key::from(self.key.as_str())));
         }
@@ -282,18 +282,20 @@ impl Walk {
         Ok(Entry::directory(self.key.as_str()))
     }
 
-    /// Returns true if a directory is the other side of a sync, or lies in it because of a followed link.
-    fn leads_to_other_side(&self, directory: BorrowedFd<'_>) -> bool {
-        let Some(apart) = self.apart else { return false };
-        let is_apart = rustix::fs::fstat(directory).is_ok_and(|stat| facts::identity(&stat) == apart);
-        is_apart || (self.root.symlinks() == Symlinks::Follow && self.is_elsewhere_in(directory, apart))
+    /// Returns true if a directory is another location of the sync, or lies in one because of a followed link.
+    fn leads_elsewhere(&self, directory: BorrowedFd<'_>) -> bool {
+        if self.apart.is_empty() {
+            return false;
+        }
+        let is_apart = rustix::fs::fstat(directory).is_ok_and(|stat| self.apart.contains(&facts::identity(&stat)));
+        is_apart || (self.root.symlinks() == Symlinks::Follow && self.lies_elsewhere(directory))
     }
 
-    /// Returns true if a directory is not in the directory from which the walk entered it, but lies in `other`.
-    fn is_elsewhere_in(&self, directory: BorrowedFd<'_>, other: Identity) -> bool {
+    /// Returns true if a directory is not in the directory from which the walk entered it, but lies in another location.
+    fn lies_elsewhere(&self, directory: BorrowedFd<'_>) -> bool {
         let here = self.levels.last().map(|level| level.identity);
         let above = path::identities_above(directory);
-        above.first().copied() != here && above.contains(&other)
+        above.first().copied() != here && above.iter().any(|above| self.apart.contains(above))
     }
 
     /// Reads the names in the directory of the key, and records its unfinished files. `stat` is its status before.
