@@ -147,6 +147,7 @@ fn exit(error: &Error) -> Exit {
             | S3SettingsError::CaBundle { .. },
         ) => Exit::Usage,
         Error::SourceIsFile { .. }
+        | Error::SourceIsSpecial { .. }
         | Error::TargetIsFile { .. }
         | Error::BackupIsFile { .. }
         | Error::Overlap { .. }

@@ -7,6 +7,7 @@ fn what_is_dangerous_is_refused_before_anything_is_touched() {
     let program = Program::new().with(&[("from/a", "1"), ("to/x", "2"), ("empty/", ""), ("file", "3")]);
     let table: &[(&[&str], &str)] = &[
         (&["sync", "file", "to", "--delete"], "the source 'file' is a single file, not a directory"),
+        (&["sync", "/dev/null", "to", "--delete"], "the source '/dev/null' is neither a directory nor a regular file"),
         (&["sync", "from", "file"], "the target 'file' is a file, not a directory"),
         (&["sync", "from", "from"], "the source 'from' and the target 'from' overlap"),
         (&["sync", "from", "from/sub"], "the source 'from' and the target 'from/sub' overlap"),

@@ -81,6 +81,12 @@ pub enum Error {
         /// The location.
         location: String,
     },
+    /// The source is a pipe, a socket or a device.
+    #[error("the source '{location}' is neither a directory nor a regular file")]
+    SourceIsSpecial {
+        /// The location.
+        location: String,
+    },
     /// The target is one file, where a directory is needed.
     #[error("the target '{location}' is a file, not a directory")]
     TargetIsFile {

@@ -158,9 +158,18 @@ impl OpenLocation {
             (At::Key(key), _) => Ok(Tree::new(self.store.clone()).at(as_prefix(key))),
             (At::Directory, _) | (At::Missing, Role::Target) => Ok(Tree::new(self.store.clone())),
             (At::Missing, Role::Source) => Err(Error::SourceMissing { location: location() }),
+            (At::File { .. }, Role::Source) if self.is_special() => {
+                Err(Error::SourceIsSpecial { location: location() })
+            }
             (At::File { .. }, Role::Source) => Err(Error::SourceIsFile { location: location() }),
             (At::File { .. }, Role::Target) => Err(Error::TargetIsFile { location: location() }),
         }
+    }
+
+    /// Returns true for a local pipe, socket or device.
+    fn is_special(&self) -> bool {
+        let facts = self.location.path().and_then(|path| fs::metadata(path).ok());
+        facts.is_some_and(|facts| !facts.is_file() && !facts.is_dir())
     }
 
     /// Returns true if the location cannot be one object, because it is a bucket or ends in `/`, or because a local

@@ -15,7 +15,8 @@ Examples:
   pos3-cli apply plan.jsonl --shard 1/3     # with 2/3 and 3/3 on other machines
 
 pos3 reads the whole plan first. If the file is truncated or was changed, pos3
-exits with code 4 and does nothing.
+exits with code 4 and does nothing. A plan has a checksum of itself, so to change
+it, make a new plan.
 
 An action is stale if its key has changed on either side since the plan was
 made. pos3 skips and reports stale actions, executes the others, and exits with

@@ -30,9 +30,11 @@ impl CommandError {
     /// (code 1), not a usage error.
     pub(crate) fn of_python_command(error: &Error) -> Self {
         let exit = match error {
-            Error::Location(_) | Error::UnknownProfile { .. } | Error::Profile { .. } | Error::SourceIsFile { .. } => {
-                Exit::Failed
-            }
+            Error::Location(_)
+            | Error::UnknownProfile { .. }
+            | Error::Profile { .. }
+            | Error::SourceIsFile { .. }
+            | Error::SourceIsSpecial { .. } => Exit::Failed,
             error => super::exit(error),
         };
         Self::new(exit, not_started(error)).with_hint(hints::for_error(error))

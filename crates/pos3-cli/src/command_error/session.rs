@@ -16,7 +16,9 @@ impl From<&SessionError> for CommandError {
 pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
     match error {
         // A session can copy one file, so this is not refused for safety.
-        SessionError::Open(error) if matches!(**error, Error::SourceIsFile { .. }) => Exit::Failed,
+        SessionError::Open(error) if matches!(**error, Error::SourceIsFile { .. } | Error::SourceIsSpecial { .. }) => {
+            Exit::Failed
+        }
         SessionError::Open(error) => super::exit(error),
         SessionError::Transfer { report, .. } => match &report.0.stopped {
             Some(Stop::Listing { .. }) => Exit::Failed,

@@ -16,7 +16,7 @@ pub(crate) fn is_behind_link(why: &SkipReason) -> bool {
 
 /// The hint about a bucket that has a name both as a file and as a directory.
 const OTHER_SHAPE: &str =
-    "all copies were made; delete the old objects in the bucket, or repeat the command with --delete";
+    "all copies were made; delete the old objects in the bucket (--delete does this for a directory, not for one file)";
 
 /// The hint about an excluded entry of the target in the way of others.
 const IN_THE_WAY: &str = "move the excluded entry away, or exclude also what the source has at its path";

@@ -28,6 +28,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         }
         Error::SourceMissing { .. } | Error::NotFound { .. } => "check the spelling, and that the disk is mounted",
         Error::SourceIsFile { location } => return Some(for_one_file(location)),
+        Error::SourceIsSpecial { .. } => "name a directory, or save the content in a file and upload that",
         Error::BackupIsFile { .. } => "name a directory, or one that does not exist yet (--backup-dir)",
         Error::TargetIsFile { .. } => "name a directory, or one that does not exist yet",
         Error::BackupOverlaps { .. } => {

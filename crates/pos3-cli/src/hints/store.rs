@@ -78,6 +78,9 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
             "ask the bucket's owner for permission: a sync needs s3:ListBucket, s3:GetObject, s3:PutObject, and with --delete \
              s3:DeleteObject"
         }
+        Facts { kind: Kind::Denied, side: Side::Here, system: Some(Errno::ROFS), .. } => {
+            "mount the file system so that it can be written, or use a directory on another one"
+        }
         Facts { kind: Kind::Denied, side: Side::Here, .. } => "check the permissions of the file or directory",
         Facts { kind: Kind::Unavailable, connection: Some(TransportErrorKind::Secure), .. } => TRUST,
         Facts { kind: Kind::Unavailable, side: Side::Here, .. } => {
@@ -201,6 +204,7 @@ mod tests {
             (Facts { kind: Kind::Archived, ..SERVER }, "restore it first"),
             (Facts { kind: Kind::Denied, ..SERVER }, "ask the bucket's owner"),
             (Facts { kind: Kind::Denied, ..HERE }, "check the permissions"),
+            (Facts { kind: Kind::Denied, system: Some(Errno::ROFS), ..HERE }, "mount the file system"),
             (
                 Facts { kind: Kind::Unavailable, connection: Some(TransportErrorKind::Secure), ..HERE },
                 "for a certificate",

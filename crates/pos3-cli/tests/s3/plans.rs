@@ -188,7 +188,7 @@ fn a_plan_of_an_earlier_version_is_refused_with_advice() {
     fs::write(cloud.program.path("old"), format!("{line}\n")).unwrap();
     let ended = cloud.run(&["apply", "old"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    let told = "it is a plan of version 1; this program reads version 2\nhint: make the plan again";
+    let told = "it is a plan of version 1; this program reads versions 2 and 3\nhint: make the plan again";
     assert!(ended.err.contains(told), "{}", ended.err);
     assert_eq!(cloud.run(&["plan", "d", "s3://data/d", "-o", "old"]).code, Some(0), "it is replaced");
 }
@@ -232,10 +232,17 @@ fn a_plan_that_was_cut_or_changed_does_nothing() {
     refused(last, "'changed': it is truncated: it has 1 of 2 actions");
     refused(&whole[..whole.len() - 20], "line 3: it is truncated");
     refused(&whole.replace("\"key\":\"b\"", "\"key\":\"../up\""), "line 3: the target cannot store '../up'");
+    let elsewhere = cloud.program.path("up");
+    let target = cloud.program.path("out");
+    let (target, elsewhere) = (target.to_str().unwrap(), elsewhere.to_str().unwrap());
+    let edited = "it was changed after it was written: its checksum is wrong";
+    refused(&whole.replace(target, elsewhere), edited);
+    let shorter = format!("{last}\n").replace("\"actions\":2", "\"actions\":1");
+    refused(&shorter, edited);
     refused("hello\n", "it is not a plan");
     refused(
-        &whole.replace("\"version\":2", "\"version\":9"),
-        "it is a plan of version 9; this program reads version 2",
+        &whole.replace("\"version\":3", "\"version\":9"),
+        "it is a plan of version 9; this program reads versions 2 and 3",
     );
     let ended = cloud.run(&["apply", "no-such-file"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -246,7 +253,7 @@ fn a_plan_that_was_cut_or_changed_does_nothing() {
 fn a_plan_goes_through_a_pipe() {
     let cloud = Cloud::new(&[("d/a", "1")]);
     let plan = cloud.run(&["plan", "d", "s3://data/d", "-q"]);
-    assert!(plan.out.starts_with("{\"format\":\"pos3-plan\",\"version\":2,"), "{plan:?}");
+    assert!(plan.out.starts_with("{\"format\":\"pos3-plan\",\"version\":3,"), "{plan:?}");
     fs::write(cloud.program.path("piped"), &plan.out).unwrap();
     let mut command = cloud.command(&["apply", "-"]);
     command.stdin(fs::File::open(cloud.program.path("piped")).unwrap());

@@ -16,7 +16,11 @@ pub enum PlanFileError {
     #[error("it is not a plan: line 1 does not contain \"format\":\"pos3-plan\"")]
     NotAPlan,
     /// The version of the format is newer, or never existed.
-    #[error("it is a plan of version {0}; this program reads version {known}", known = super::header::VERSION)]
+    #[error(
+        "it is a plan of version {0}; this program reads versions {earlier} and {latest}",
+        earlier = super::header::UNSEALED,
+        latest = super::header::VERSION
+    )]
     Version(u64),
     /// A line cannot be parsed or is not allowed.
     #[error("line {line}: {problem}")]
@@ -34,6 +38,9 @@ pub enum PlanFileError {
         /// The number of actions in the file.
         found: u64,
     },
+    /// The file is complete, but not as it was written.
+    #[error("it was changed after it was written: its checksum is wrong")]
+    Edited,
     /// A location cannot be written as text, because it is not UTF-8.
     #[error("'{location}' is not valid UTF-8, so a plan cannot contain it")]
     NotUtf8 {

@@ -14,9 +14,12 @@ use crate::registry::Registry;
 
 pub(super) const FORMAT: &str = "pos3-plan";
 
-/// The version of the format that is written. No other version is read. Version 1 had neither servers nor a filter, so
-/// such a plan could be executed on another server.
-pub(super) const VERSION: u64 = 2;
+/// The version of the format that is written.
+pub(super) const VERSION: u64 = 3;
+
+/// The earlier version that is read, too. It has no checksum. Version 1 had neither servers nor a filter, so such a plan
+/// could be executed on another server.
+pub(super) const UNSEALED: u64 = 2;
 
 /// The facts about the whole plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,6 +159,20 @@ pub(super) struct HeaderRecord {
     withheld: u64,
     warnings: Vec<String>,
     actions: u64,
+    /// The checksum of the file. It must be the last field; see [`Seal`](super::seal::Seal).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+impl HeaderRecord {
+    /// Sets the checksum of the file.
+    pub(super) fn with_checksum(self, checksum: String) -> Self {
+        Self { checksum: Some(checksum), ..self }
+    }
+
+    pub(super) fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
+    }
 }
 
 /// Omits a count that is zero in most plans.
@@ -187,6 +204,7 @@ impl TryFrom<&PlanHeader> for HeaderRecord {
             withheld: header.tally.withheld,
             warnings: header.warnings.clone(),
             actions: header.actions,
+            checksum: None,
         })
     }
 }

@@ -11,8 +11,9 @@ use pos3_core::{Action, Deletion, Entry, Key, Kind, Namespace, Plan, Sorter};
 use pos3_local::with_tag;
 use serde::Deserialize;
 
-use super::header::{Begin, FORMAT, HeaderRecord, VERSION};
+use super::header::{Begin, FORMAT, HeaderRecord, UNSEALED, VERSION};
 use super::record::ActionRecord;
+use super::seal::Seal;
 use super::{PlanFileError, PlanHeader, Shard};
 use crate::location::Location;
 
@@ -24,6 +25,14 @@ const LONGEST: u64 = 16 << 20;
 pub struct PlanReader<R> {
     lines: Lines<R>,
     header: PlanHeader,
+    sealed: Option<Sealed>,
+}
+
+/// The checksum that a plan should have, and that of the lines so far.
+#[derive(Debug)]
+struct Sealed {
+    expected: String,
+    found: Seal,
 }
 
 impl<R: BufRead> PlanReader<R> {
@@ -38,10 +47,11 @@ impl<R: BufRead> PlanReader<R> {
         let begin: Begin = serde_json::from_slice(&first).map_err(|_| PlanFileError::NotAPlan)?;
         match begin {
             Begin { format, .. } if format != FORMAT => Err(PlanFileError::NotAPlan),
-            Begin { version, .. } if version != VERSION => Err(PlanFileError::Version(version)),
-            _ => {
+            Begin { version, .. } if ![VERSION, UNSEALED].contains(&version) => Err(PlanFileError::Version(version)),
+            Begin { version, .. } => {
                 let record: HeaderRecord = lines.parse(&first)?;
-                Ok(Self { lines, header: record.try_into()? })
+                let sealed = sealed(&first, &record, version)?;
+                Ok(Self { lines, header: record.try_into()?, sealed })
             }
         }
     }
@@ -64,7 +74,7 @@ impl<R: BufRead> PlanReader<R> {
         let mut order = Sequence::default();
         let mut keys = Sorter::new();
         let mut found = 0;
-        while let Some(line) = self.lines.next()? {
+        while let Some(line) = self.next_line()? {
             let record: ActionRecord = self.lines.parse(&line)?;
             let action = record.into_action().map_err(|problem| self.lines.error(&problem))?;
             let action = self.current(action);
@@ -78,6 +88,7 @@ impl<R: BufRead> PlanReader<R> {
         }
         self.check_count(found)?;
         once_each(keys)?;
+        self.check_seal()?;
         Ok(plan)
     }
 
@@ -85,11 +96,25 @@ impl<R: BufRead> PlanReader<R> {
     /// another plan. Whether the actions can be executed does not matter.
     pub(super) fn check_whole(mut self) -> Result<(), PlanFileError> {
         let mut found = 0;
-        while let Some(line) = self.lines.next()? {
+        while let Some(line) = self.next_line()? {
             let _: ActionRecord = self.lines.parse(&line)?;
             found += 1;
         }
-        self.check_count(found)
+        self.check_count(found)?;
+        self.check_seal()
+    }
+
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>, PlanFileError> {
+        let line = self.lines.next()?;
+        if let (Some(line), Some(sealed)) = (&line, &mut self.sealed) {
+            sealed.found.add(line);
+        }
+        Ok(line)
+    }
+
+    fn check_seal(self) -> Result<(), PlanFileError> {
+        let is_edited = self.sealed.is_some_and(|Sealed { expected, found }| found.finish() != expected);
+        if is_edited { Err(PlanFileError::Edited) } else { Ok(()) }
     }
 
     fn check_count(&self, found: u64) -> Result<(), PlanFileError> {
@@ -158,6 +183,21 @@ impl<R: BufRead> PlanReader<R> {
                 fits(source)?;
                 fits(&Entry::file(obstacle.clone(), 0))
             }
+        }
+    }
+}
+
+/// Begins the checksum with the header, if this version has one.
+fn sealed(line: &[u8], record: &HeaderRecord, version: u64) -> Result<Option<Sealed>, PlanFileError> {
+    match record.checksum() {
+        None if version == UNSEALED => Ok(None),
+        None => Err(PlanFileError::line(1, "it has no checksum")),
+        Some(_) if version == UNSEALED => Err(PlanFileError::line(1, "a plan of version 2 has no checksum")),
+        Some(checksum) => {
+            let mut found = Seal::default();
+            let is_last = found.add_header(line, checksum);
+            let sealed = Sealed { expected: checksum.to_owned(), found };
+            if is_last { Ok(Some(sealed)) } else { Err(PlanFileError::line(1, "the checksum is not its last field")) }
         }
     }
 }

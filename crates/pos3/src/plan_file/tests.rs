@@ -53,6 +53,14 @@ fn text() -> String {
     String::from_utf8(out).unwrap()
 }
 
+/// Returns the text as version 2 of the format, which has no checksum. A changed text is then read as far as its lines are
+/// valid.
+fn unsealed() -> String {
+    let text = text().replacen("\"version\":3", "\"version\":2", 1);
+    let (at, length) = (text.find(",\"checksum\":\"").unwrap(), ",\"checksum\":\"\"".len() + 64);
+    format!("{}{}", &text[..at], &text[at + length..])
+}
+
 fn read(text: &str) -> Result<Vec<Action>, PlanFileError> {
     Ok(actions(&PlanReader::open(text.as_bytes())?.plan(Namespace::Hierarchical, Shard::default())?))
 }
@@ -103,8 +111,10 @@ fn a_time_of_any_date_comes_back_as_it_was_written() {
 fn the_lines_of_the_format_never_change() {
     let text = text();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with(r#"{"format":"pos3-plan","version":2,"source":"/from","target":"s3://b/to","target_server":"s3.amazonaws.com","follow_symlinks":false,"delete":true,"filter":[{"exclude":"*.tmp"},{"include":"k.tmp"},{"ignore_file":{"name":"f","text":"*.log\n"}},{"exclude_matching":"old"}],"created":""#));
-    assert!(lines[0].ends_with(r#""options":"--delete","source_entries":9,"target_files":8,"unchanged":7,"extra":0,"warnings":["a line\nwith a break"],"actions":8}"#), "{}", lines[0]);
+    assert!(lines[0].starts_with(r#"{"format":"pos3-plan","version":3,"source":"/from","target":"s3://b/to","target_server":"s3.amazonaws.com","follow_symlinks":false,"delete":true,"filter":[{"exclude":"*.tmp"},{"include":"k.tmp"},{"ignore_file":{"name":"f","text":"*.log\n"}},{"exclude_matching":"old"}],"created":""#));
+    let (before, checksum) = lines[0].split_once(r#","checksum":""#).unwrap();
+    assert!(before.ends_with(r#""options":"--delete","source_entries":9,"target_files":8,"unchanged":7,"extra":0,"warnings":["a line\nwith a break"],"actions":8"#), "{}", lines[0]);
+    assert!(checksum.len() == 66 && checksum.ends_with("\"}"), "{checksum}");
     assert_eq!(
         lines[2],
         r#"{"action":"copy","key":"c","why":"size","source":{"kind":"file","size":1,"modified":"2023-11-14T22:13:20.123456789Z","fingerprint":"\"e\""},"target":{"kind":"file","size":2,"modified":"2023-11-14T22:13:20.123456789Z","fingerprint":"\"e\"","digest":"abababababababababababababababab-3"}}"#
@@ -128,13 +138,57 @@ fn a_file_that_was_cut_anywhere_is_noticed() {
 }
 
 #[test]
+fn a_plan_that_was_changed_anywhere_is_refused() {
+    let text = text();
+    assert!(read(&text).is_ok());
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_alphanumeric()) {
+        let mut changed = text.clone().into_bytes();
+        changed[at] = if matches!(byte, b'9' | b'z' | b'Z') { b'a' } else { byte + 1 };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(read(&changed).is_err(), "at {at}: {changed}");
+    }
+    // Each of these is a valid plan, but not the one that was written.
+    let edited = "it was changed after it was written: its checksum is wrong";
+    let delete = text.lines().nth(5).unwrap();
+    let without = text.replacen(&format!("{delete}\n"), "", 1).replacen("\"actions\":8", "\"actions\":7", 1);
+    for changed in [
+        without,
+        text.replacen("s3://b/to", "s3://other/to", 1),
+        text.replacen("s3.amazonaws.com", "localhost:9000", 1),
+        text.replacen("\"/from\"", "\"/other\"", 1),
+        text.replacen("{\"exclude\":\"*.tmp\"},", "", 1),
+        text.replacen("\"size\":1", "\"size\":9", 1),
+        text.replacen("\"unchanged\":7", "\"unchanged\":6", 1),
+    ] {
+        assert_ne!(changed, text);
+        assert_eq!(read(&changed).unwrap_err().to_string(), edited, "{changed}");
+    }
+    assert!(read(&text.replace('\n', "\r\n")).is_ok(), "line ends do not matter");
+}
+
+#[test]
+fn a_plan_without_a_checksum_is_read_if_its_version_has_none() {
+    assert_eq!(read(&unsealed()).unwrap(), actions(&plan()));
+    let without = unsealed().replacen("\"version\":2", "\"version\":3", 1);
+    assert_eq!(read(&without).unwrap_err().to_string(), "line 1: it has no checksum");
+    let (text, field) = (text(), ",\"checksum\":\"");
+    let at = text.find(field).unwrap();
+    let (checksum, rest) = text[at..].split_at(field.len() + 65);
+    let moved = format!("{}{rest}", text[..at].replacen(",\"actions\"", &format!("{checksum},\"actions\""), 1));
+    assert_eq!(read(&moved).unwrap_err().to_string(), "line 1: the checksum is not its last field");
+}
+
+#[test]
 fn what_this_program_would_not_write_is_refused_with_its_line() {
     let not_a_plan = "it is not a plan: line 1 does not contain \"format\":\"pos3-plan\"";
     for garbage in ["", "\n", "hello", "{}", "[1]", "{\"format\":\"other\",\"version\":1}"] {
         assert_eq!(read(garbage).unwrap_err().to_string(), not_a_plan, "{garbage:?}");
     }
     for (from, to, expected) in [
-        ("\"version\":2", "\"version\":1", "it is a plan of version 1; this program reads version 2"),
+        ("\"version\":3", "\"version\":1", "it is a plan of version 1; this program reads versions 2 and 3"),
+        ("\"version\":3", "\"version\":2", "line 1: a plan of version 2 has no checksum"),
+        (",\"checksum\":", ",\"checksun\":", "line 1: unknown field `checksun`"),
+        ("\"actions\":8,", "\"actions\": 8,", "it was changed after it was written: its checksum is wrong"),
         ("\"exclude\":\"*.tmp\"", "\"exclude\":\"\"", "line 1: the pattern '' cannot be used"),
         ("\"created\":\"2", "\"created\":\"x2", "line 1: "),
         ("\"source\":\"/from\"", "\"source\":\"s3:\"", "line 1: "),
@@ -175,7 +229,7 @@ fn what_this_program_would_not_write_is_refused_with_its_line() {
 #[test]
 fn the_fingerprints_of_local_files_of_an_earlier_version_get_their_tag() {
     let etag = "0123456789abcdef0123456789abcdef";
-    let earlier = text().replace("\\\"e\\\"", etag);
+    let earlier = unsealed().replace("\\\"e\\\"", etag);
     let both = earlier.replace("\"target\":\"s3://b/to\"", "\"target\":\"/to\"");
     let local = pos3_core::Fingerprint::tagged(0xff, etag.as_bytes());
     for (text, expected) in [(earlier, pos3_core::Fingerprint::from(etag)), (both, local.clone())] {
@@ -222,7 +276,7 @@ fn an_empty_directory_over_content_is_refused_unless_it_is_an_object() {
 
 #[test]
 fn a_local_file_that_a_plan_does_not_identify_is_refused_with_its_line() {
-    let local = text().replace("\"target\":\"s3://b/to\"", "\"target\":\"/to\"");
+    let local = unsealed().replace("\"target\":\"s3://b/to\"", "\"target\":\"/to\"");
     assert!(read(&local).is_ok());
     let fingerprint = ",\"fingerprint\":\"\\\"e\\\"\"";
     for (number, key) in [(3, "c"), (6, "d")] {

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::header::HeaderRecord;
 use super::record::ActionRecord;
+use super::seal::Seal;
 use super::{PlanFileError, PlanHeader, PlanReader};
 use crate::json::write_json;
 use crate::seen_file::{Replaced, SeenFile};
@@ -23,11 +24,25 @@ const OWNER_ONLY: u32 = 0o600;
 ///
 /// Returns an error if the plan cannot be expressed or written.
 pub fn write_plan(out: &mut dyn Write, header: &PlanHeader, plan: &Plan) -> Result<(), PlanFileError> {
-    line(out, &HeaderRecord::try_from(header)?)?;
-    for action in plan.actions() {
-        line(out, &ActionRecord::try_from(&action?)?)?;
-    }
+    let header = HeaderRecord::try_from(header)?;
+    // The header comes first and contains the checksum, so each line is made twice. A plan may be larger than memory.
+    let mut seal = Seal::default();
+    seal.add(&line(&header)?);
+    lines(plan, |line| {
+        seal.add(line);
+        Ok(())
+    })?;
+    out.write_all(&line(&header.with_checksum(seal.finish()))?)?;
+    lines(plan, |line| out.write_all(line))?;
     Ok(out.flush()?)
+}
+
+/// Calls a function with the line of each action.
+fn lines(plan: &Plan, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), PlanFileError> {
+    for action in plan.actions() {
+        each(&line(&ActionRecord::try_from(&action?)?)?)?;
+    }
+    Ok(())
 }
 
 /// Writes a plan to a file, completely or not at all. Only the owner can read the file, because keys can be
@@ -80,7 +95,9 @@ fn is_empty_or_plan(content: &mut dyn Read) -> bool {
         }
 }
 
-fn line(out: &mut dyn Write, record: &impl Serialize) -> io::Result<()> {
-    write_json(out, record)?;
-    out.write_all(b"\n")
+fn line(record: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    write_json(&mut line, record)?;
+    line.push(b'\n');
+    Ok(line)
 }
