@@ -30,6 +30,7 @@ mod places;
 mod plans;
 mod profiles;
 mod progress;
+mod refused_conditions;
 mod requests;
 mod rewritten;
 mod run;

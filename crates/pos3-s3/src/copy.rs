@@ -91,7 +91,7 @@ impl Bucket {
         headers: &ObjectHeaders,
     ) -> Result<Option<Stored>> {
         let config = self.client.config();
-        let conditional = self.client.manner(&options.expect).conditional;
+        let conditional = self.client.condition(&options.expect).is_some();
         if !source.client.is_same(&self.client) {
             return Ok(None);
         }

@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     OtherMd5,
     /// The object is not in the expected state.
     Changed,
+    /// The server refused a condition that is met. The text states which one.
+    Misjudged(Box<Refusal>, &'static str),
     /// No credentials were found.
     Credentials(object_store::Error),
     /// The request cannot be expressed in HTTP.
@@ -63,11 +65,20 @@ impl Failure {
             Self::Contradictory(_)
             | Self::OtherMd5
             | Self::Changed
+            | Self::Misjudged(..)
             | Self::Credentials(_)
             | Self::Request(_)
             | Self::TooLarge(_)
             | Self::Source(_)
             | Self::Stopped => false,
+        }
+    }
+
+    /// Returns the refusal of a condition as a wrong one.
+    pub(crate) fn misjudged(self, why: &'static str) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Misjudged(refusal, why),
+            other => other,
         }
     }
 
@@ -131,6 +142,7 @@ impl Failure {
             Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) | Self::Contradictory(_) => true,
             Self::OtherMd5
             | Self::Changed
+            | Self::Misjudged(..)
             | Self::Credentials(_)
             | Self::Request(_)
             | Self::TooLarge(_)
@@ -150,6 +162,7 @@ impl Failure {
             Self::Contradictory(why) => Self::Contradictory(why.clone()),
             Self::OtherMd5 => Self::OtherMd5,
             Self::Changed => Self::Changed,
+            Self::Misjudged(refusal, why) => Self::Misjudged(refusal.clone(), why),
             Self::Credentials(error) => {
                 let source = match error {
                     object_store::Error::Generic { source, .. } => source.to_string(),

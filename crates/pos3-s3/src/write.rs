@@ -28,7 +28,7 @@ use carry::{Evidence, is_near, md5_of};
 
 pub(crate) use confirm::{Found, Misstored, REPEATS};
 pub(crate) use description::{ObjectHeaders, with_content_type};
-pub(crate) use misjudged::Doubt;
+pub(crate) use misjudged::{Doubt, Verdict};
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
 
 impl Bucket {
@@ -93,7 +93,7 @@ impl Bucket {
 
     /// Stores bytes, and returns whether the response is evidence that the server received them undamaged.
     async fn put_answered(&self, whole: &Whole<'_>, attempts: &mut Attempts) -> Result<(Entry, bool)> {
-        let mut manners = self.client.manners(self.client.manner(&whole.expect));
+        let mut manners = self.client.manners(whole.key, self.client.manner(&whole.expect));
         let put = loop {
             let put = self.put_once(whole, manners.current(), attempts).await;
             if let Some(put) = manners.judge(put).await {
@@ -155,7 +155,7 @@ impl Bucket {
     ///
     /// An earlier attempt may have written the object and lost its response, so that the condition is no longer met.
     /// The put has then succeeded. Or the object is as expected: another writer has restored it, or the server misjudges
-    /// conditions. The put is then repeated.
+    /// conditions. The put is then repeated, within limits.
     async fn put_anyway(
         &self,
         whole: &Whole<'_>,
@@ -163,8 +163,9 @@ impl Bucket {
         attempts: &mut Attempts,
         mut failure: Failure,
     ) -> Result<(Entry, bool)> {
-        let (mut manner, mut doubt) = (usual, Doubt::default());
+        let (mut manner, mut doubt) = (usual, Doubt::new());
         loop {
+            let refused = failure.repeat();
             let is_about_condition = failure.refusal().is_some_and(Refusal::is_about_condition);
             let error = self.expectation_error(whole.key, failure, &whole.expect);
             if !is_expectation(error.kind()) {
@@ -177,10 +178,17 @@ impl Bucket {
             if !is_about_condition {
                 return Err(error);
             }
-            manner = self.after_refusal(whole.key, &whole.expect, manner, &mut doubt).await.ok_or(error)?;
+            manner = match self.after_refusal(whole.key, &whole.expect, manner, &mut doubt).await {
+                Verdict::Repeat(manner) => manner,
+                Verdict::Justified => return Err(error),
+                Verdict::Misjudged(why) => return Err(self.error(Operation::Write, whole.key, refused.misjudged(why))),
+            };
             attempts.renew();
             failure = match self.put_once(whole, manner, attempts).await {
-                Ok((entry, evidence)) => return Ok((entry, evidence == Evidence::Proven)),
+                Ok((entry, evidence)) => {
+                    self.client.learn(usual, manner, doubt.evidence(whole.key));
+                    return Ok((entry, evidence == Evidence::Proven));
+                }
                 Err(failure) => failure,
             };
         }
@@ -294,13 +302,13 @@ struct Whole<'w> {
 /// Adds the caller's expectation as a condition, if conditions are sent.
 pub(crate) fn expecting(request: Request, expect: &Expect, manner: Manner) -> Result<Request, Failure> {
     match expect {
-        Expect::Absent if manner.conditional => request.header(IF_NONE_MATCH, "*"),
-        Expect::Unchanged(seen) if manner.conditional => request.header(IF_MATCH, &etag::quoted(seen)),
+        Expect::Absent if manner.condition.is_some() => request.header(IF_NONE_MATCH, "*"),
+        Expect::Unchanged(seen) if manner.condition.is_some() => request.header(IF_MATCH, &etag::quoted(seen)),
         Expect::Absent | Expect::Unchanged(_) | Expect::Anything => Ok(request),
     }
 }
 
-fn is_expectation(kind: ErrorKind) -> bool {
+pub(crate) fn is_expectation(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AlreadyExists | ErrorKind::Precondition)
 }
 

@@ -140,3 +140,21 @@ async fn a_server_that_refuses_etags_in_deletes_is_asked_with_them_once() {
     let counts = server.requests();
     assert_eq!((counts.of(Operation::DeleteObjects), counts.of(Operation::DeleteObject)), (3, 0));
 }
+
+/// After the server has obeyed such a condition, a refusal is believed rather than a lookup, which may return an old
+/// state.
+#[tokio::test]
+async fn a_delete_that_a_server_with_conditions_refuses_again_and_again_is_not_sent_without_its_condition() {
+    for bell in ["", "bell\u{7}"] {
+        let (first, kept, other) = (format!("a{bell}"), format!("b{bell}"), format!("c{bell}"));
+        let server = server_with(ConditionalDeletes::Obeyed, &[&first, &kept, &other]);
+        let store = store(&server);
+        let keys = seen(&store).await;
+        assert_eq!(kinds(store.delete(&keys[..1]).await), [Ok(())]);
+        server.configure(|settings| settings.conditional_deletes = ConditionalDeletes::Misjudged);
+        assert_eq!(kinds(store.delete(&keys[1..2]).await), [Err(ErrorKind::Precondition)], "{bell:?}");
+        assert_eq!(server.keys(BUCKET), [kept.clone(), other.clone()], "{bell:?}");
+        server.configure(|settings| settings.conditional_deletes = ConditionalDeletes::Obeyed);
+        assert_eq!(kinds(store.delete(&keys[1..]).await), [Ok(()), Ok(())], "{bell:?}");
+    }
+}

@@ -9,7 +9,7 @@ use pos3_core::{Content, ErrorKind, Expect, Key, PutOptions, RemoteStore, Result
 use pos3_s3::S3Store;
 use pos3_tests::server::{Answer, ConditionalWrites, Fault, Operation, S3Server};
 
-use super::{BUCKET, config, random_bytes, server, store_with};
+use super::{BUCKET, config, random_bytes, server, store_with, told};
 
 /// The size of an object of two parts.
 const LARGE: usize = 6 << 20;
@@ -200,13 +200,16 @@ async fn a_write_without_a_condition_is_preceded_by_a_lookup() {
         for size in [1000, LARGE] {
             let server = server();
             server.configure(|settings| settings.conditional_writes = habit);
-            for key in ["first", "same", "changed", "gone", "source"] {
+            for key in ["first", "second", "same", "changed", "gone", "source"] {
                 put_old(&server, key);
             }
             let client = Client::new(&server);
             let (same, changed, gone) =
                 (client.seen("same").await, client.seen("changed").await, client.seen("gone").await);
             client.put("first", size, client.seen("first").await).await.unwrap();
+            if habit == ConditionalWrites::IfMatchFails {
+                client.put("second", size, client.seen("second").await).await.unwrap();
+            }
             assert!(!client.store.capabilities().conditional_put, "{habit:?} {size}");
             client.put("same", size, same).await.unwrap();
 
@@ -240,4 +243,110 @@ async fn an_object_with_the_content_to_be_written_is_still_written_without_a_con
     options.metadata.insert("mood".into(), "good".into());
     client.store.put(&Key::from("k"), random_bytes(1, 1000).into(), options).await.unwrap();
     assert_eq!(server.object(BUCKET, "k").unwrap().properties.metadata.len(), 1);
+}
+
+fn failed_condition() -> Answer {
+    Answer::Error { status: StatusCode::PRECONDITION_FAILED, code: "PreconditionFailed" }
+}
+
+/// Checks that another writer's object is not overwritten, even if no lookup could show it in time.
+async fn assert_protects(client: &Client, server: &S3Server, size: usize, key: &'static str) {
+    let expect = client.seen(key).await;
+    server.fault(Fault::on(last_of(size)).key(key).answer(Answer::Overtaken { key, content: "theirs" }));
+    let error = client.put(key, size, expect).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition, "{size} {key}: {error}");
+    assert_eq!(server.object(BUCKET, key).unwrap().bytes, "theirs", "{size} {key}");
+}
+
+#[tokio::test]
+async fn an_object_whose_conditions_are_refused_leaves_the_conditions_of_every_other() {
+    for size in [1000, LARGE] {
+        let server = server();
+        for key in ["f", "g"] {
+            put_old(&server, key);
+        }
+        let client = Client::new(&server);
+        for writes in 1..=3 {
+            put_old(&server, "f");
+            server.fault(Fault::on(last_of(size)).key("f").times(3).answer(failed_condition()));
+            client.put("f", size, client.seen("f").await).await.unwrap();
+            assert!(server.object(BUCKET, "f").unwrap().bytes == random_bytes(1, size), "{size} {writes}");
+            assert_eq!(server.faults_waiting(), 0, "{size} {writes}");
+        }
+        let warnings = client.warnings.lock().unwrap().clone();
+        assert!(warnings.len() == 1 && warnings[0].contains("sent without its condition"), "{warnings:?}");
+        assert!(client.store.capabilities().conditional_put, "{size}");
+        assert_protects(&client, &server, size, "g").await;
+    }
+}
+
+#[tokio::test]
+async fn new_objects_are_no_evidence_about_the_conditions_of_other_writes() {
+    let server = server();
+    server.configure(|settings| settings.conditional_writes = ConditionalWrites::IfMatchFails);
+    for key in ["f", "g", "h"] {
+        put_old(&server, key);
+    }
+    let client = Client::new(&server);
+    for (key, requests) in [("f", 4), ("g", 4), ("h", 1)] {
+        client.put(&format!("new-{key}"), 1000, Expect::Absent).await.unwrap();
+        let expect = client.seen(key).await;
+        server.reset_requests();
+        client.put(key, 1000, expect).await.unwrap();
+        assert_eq!(server.requests().of(Operation::PutObject), requests, "{key}");
+    }
+    let expected = "does not support conditional writes: an object that changes during a write is overwritten";
+    let warnings = client.warnings.lock().unwrap().clone();
+    assert!(warnings.len() == 2 && warnings[1].contains(expected), "{warnings:?}");
+
+    // The other condition is still sent.
+    server.fault(Fault::on(Operation::PutObject).answer(Answer::Overtaken { key: "new", content: "theirs" }));
+    assert_eq!(client.put("new", 1000, Expect::Absent).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(server.object(BUCKET, "new").unwrap().bytes, "theirs");
+}
+
+#[tokio::test]
+async fn a_server_that_has_obeyed_a_condition_is_believed() {
+    for size in [1000, LARGE] {
+        let server = server();
+        for key in ["e", "f", "g"] {
+            put_old(&server, key);
+        }
+        let client = Client::new(&server);
+        client.put("e", size, client.seen("e").await).await.unwrap();
+        server.fault(Fault::on(last_of(size)).key("f").always().answer(failed_condition()));
+        for _ in 0..2 {
+            let error = client.put("f", size, client.seen("f").await).await.unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Other, Some("PreconditionFailed")), "{size}");
+            let expected = "because it has changed (If-Match), but it is unchanged: http 412 PreconditionFailed";
+            assert!(told(&error).contains(expected), "{}", told(&error));
+            assert_eq!(server.object(BUCKET, "f").unwrap().bytes, "old");
+        }
+        assert_eq!(server.open_uploads(BUCKET), [""; 0]);
+        client.assert_conditions_are_used("obeyed");
+        assert_protects(&client, &server, size, "g").await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_object_that_the_server_refuses_as_existing_is_named_as_such() {
+    for size in [1000, LARGE] {
+        for times in [1, 2, usize::MAX] {
+            let server = server();
+            let client = Client::new(&server);
+            server.fault(Fault::on(last_of(size)).times(times).answer(failed_condition()));
+            let put = client.put("k", size, Expect::Absent).await;
+            client.assert_conditions_are_used("refused");
+            if times < 3 {
+                put.unwrap();
+                continue;
+            }
+            let error = put.unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Other, Some("PreconditionFailed")), "{size}");
+            let expected = "because it exists (If-None-Match), but it does not exist: http 412 PreconditionFailed";
+            assert!(told(&error).contains(expected), "{}", told(&error));
+            assert_eq!(server.requests().of(last_of(size)), 3, "{size}");
+            assert!(server.object(BUCKET, "k").is_none() && server.open_uploads(BUCKET).is_empty(), "{size}");
+        }
+    }
 }

@@ -24,6 +24,8 @@ struct Facts<'a> {
     /// The region that the server expected in the signature.
     expected_region: Option<&'a str>,
     is_elsewhere: bool,
+    /// The server refused the condition of a write.
+    is_refused_condition: bool,
     are_credentials_from_known_source: bool,
     connection: Option<TransportErrorKind>,
     is_temporary_file: bool,
@@ -58,6 +60,9 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
         Facts { code: OTHER_DIGEST, .. } => {
             "set opaque_etags = true in the profile of this server if its ETags are not MD5s (docs/PROFILES.md); otherwise, \
              upload the object again"
+        }
+        Facts { kind: Kind::Other, is_refused_condition: true, .. } => {
+            "repeat the command later; if this happens again, ask the operator of the server about its conditional writes"
         }
         Facts { code: "NoSuchBucket", .. } => "check the bucket's name and the endpoint; pos3 does not create buckets",
         Facts { is_elsewhere: true, .. } => {
@@ -120,6 +125,7 @@ impl<'a> Facts<'a> {
             region: refusal.and_then(S3Refusal::region),
             expected_region: refusal.and_then(S3Refusal::expected_region),
             is_elsewhere: refusal.is_some_and(S3Refusal::is_elsewhere),
+            is_refused_condition: refusal.is_some_and(S3Refusal::is_failed_condition),
             are_credentials_from_known_source: refusal.is_some_and(|refusal| refusal.credentials_from().is_some()),
             connection: error.cause_as::<TransportError>().map(TransportError::kind),
             is_temporary_file: error.cause_as::<SpillError>().is_some_and(SpillError::is_of_file),
@@ -165,6 +171,7 @@ mod tests {
         region: None,
         expected_region: None,
         is_elsewhere: false,
+        is_refused_condition: false,
         are_credentials_from_known_source: false,
         connection: None,
         is_temporary_file: false,
@@ -186,6 +193,7 @@ mod tests {
             (Facts { code: "SignatureDoesNotMatch", region: Some("r"), ..SERVER }, "check AWS_SECRET_ACCESS_KEY"),
             (Facts { code: "NoSuchBucket", kind: Kind::NotFound, ..SERVER }, "check the bucket's name"),
             (Facts { code: OTHER_DIGEST, kind: Kind::Integrity, ..HERE }, "set opaque_etags = true in the profile"),
+            (Facts { is_refused_condition: true, ..SERVER }, "repeat the command later"),
             (
                 Facts { is_elsewhere: true, region: Some("r"), ..SERVER },
                 "set the bucket's region (--region, AWS_REGION)",

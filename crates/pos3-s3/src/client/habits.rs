@@ -8,20 +8,16 @@ pub(crate) mod lack;
 mod manners;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use http::HeaderMap;
-use pos3_core::{Digest, Expect};
+use pos3_core::{Digest, Expect, Key};
 
 use super::S3Client;
 use crate::etag;
 use crate::settings::{Checksums, ConditionalWrites, Etags};
 use lack::{Evidence, Lack, News};
-
-/// The number of objects that must have correct content although their ETags look like the MD5 of other content. After
-/// that, ETags of this server are no longer treated as MD5. A single one could be an accident.
-const OPAQUE_ETAGS: u32 = 2;
 
 /// After this number of times, content with another MD5 than its ETag was not damaged on its way.
 const SAME_EACH_TIME: u32 = 3;
@@ -40,22 +36,53 @@ pub(crate) enum Protection {
     None,
 }
 
+/// The condition of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// There is no object: `If-None-Match: *`.
+    Absent,
+    /// The object has the expected ETag: `If-Match`.
+    Unchanged,
+}
+
+impl Condition {
+    /// Returns the condition for an expectation.
+    fn of(expect: &Expect) -> Option<Self> {
+        match expect {
+            Expect::Anything => None,
+            Expect::Absent => Some(Self::Absent),
+            Expect::Unchanged(_) => Some(Self::Unchanged),
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Absent => Self::Unchanged,
+            Self::Unchanged => Self::Absent,
+        }
+    }
+}
+
 /// The optional features of a write request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Manner {
     pub(crate) protection: Protection,
-    /// The expectation about the target is sent as a condition.
-    pub(crate) conditional: bool,
+    /// The condition as which the expectation about the target is sent.
+    pub(crate) condition: Option<Condition>,
 }
 
 /// The capabilities that a server lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Habits {
     checksums: Lack,
-    conditions: Lack,
+    /// Writes on condition that there is no object.
+    creations: Lack,
+    /// Writes on condition that the object is unchanged. Some servers support only the other condition.
+    replacements: Lack,
     conditional_deletes: Lack,
-    /// The number of objects with correct content whose ETag looks like the MD5 of other content.
-    opaque_etags: AtomicU32,
+    /// ETags that are MD5s if they look like one. An object with correct content and the MD5 of other content as its ETag
+    /// is evidence against that.
+    digests: Lack,
     /// The received contents that differ from the MD5s in their ETags, which are the keys.
     contradicted: Mutex<HashMap<[u8; 16], Received>>,
     tags: Lack,
@@ -86,13 +113,30 @@ impl S3Client {
         self.config().checksums != Checksums::Off
     }
 
-    /// Returns true if writes are sent with conditions.
+    /// Returns true if writes are sent with conditions of both kinds.
     pub(crate) fn conditional(&self) -> bool {
+        self.sends(Condition::Absent) && self.sends(Condition::Unchanged)
+    }
+
+    fn sends(&self, condition: Condition) -> bool {
         match self.config().conditional_writes {
             ConditionalWrites::Off => false,
             ConditionalWrites::On => true,
-            ConditionalWrites::Auto => !self.0.habits.conditions.is_known(),
+            ConditionalWrites::Auto => !self.writes_with(condition).is_known(),
         }
+    }
+
+    fn writes_with(&self, condition: Condition) -> &Lack {
+        match condition {
+            Condition::Absent => &self.0.habits.creations,
+            Condition::Unchanged => &self.0.habits.replacements,
+        }
+    }
+
+    /// Returns true if the server has executed a write with this condition. If it refuses another one, it does not lack
+    /// such conditions.
+    pub(crate) fn has_obeyed(&self, condition: Condition) -> bool {
+        self.writes_with(condition).is_refuted()
     }
 
     /// Returns true if the ETags of objects are sent with their deletes.
@@ -112,7 +156,7 @@ impl S3Client {
     /// Returns true if a write with this expectation has no condition because the server does not support conditions.
     /// Only a lookup right before the write then protects the objects of other writers.
     pub(crate) fn is_unguarded(&self, expect: &Expect, manner: Manner) -> bool {
-        *expect != Expect::Anything && !manner.conditional && self.may_drop_conditions()
+        *expect != Expect::Anything && manner.condition.is_none() && self.may_drop_conditions()
     }
 
     /// Records that the server deletes only without conditions. This needs no warning: pos3 looks up each object before
@@ -126,9 +170,19 @@ impl S3Client {
         self.0.habits.conditional_deletes.refute();
     }
 
+    /// Returns true if the server has executed a delete with a condition.
+    pub(crate) fn has_obeyed_deletes(&self) -> bool {
+        self.0.habits.conditional_deletes.is_refuted()
+    }
+
     /// Returns the features of a write with this expectation.
     pub(crate) fn manner(&self, expect: &Expect) -> Manner {
-        Manner { protection: self.protection(), conditional: *expect != Expect::Anything && self.conditional() }
+        Manner { protection: self.protection(), condition: self.condition(expect) }
+    }
+
+    /// Returns the condition that is sent for an expectation.
+    pub(crate) fn condition(&self, expect: &Expect) -> Option<Condition> {
+        Condition::of(expect).filter(|condition| self.sends(*condition))
     }
 
     /// Returns the alternatives to `manner`, with fewer features, for a server that does not support it.
@@ -139,9 +193,9 @@ impl S3Client {
         if auto_checksums && manner.protection == Protection::Crc64Nvme {
             plainer.push(Manner { protection: Protection::Md5, ..manner });
         }
-        if auto_conditions && manner.conditional {
+        if auto_conditions && manner.condition.is_some() {
             let others: Vec<Manner> = std::iter::once(manner).chain(plainer.clone()).collect();
-            plainer.extend(others.into_iter().map(|manner| Manner { conditional: false, ..manner }));
+            plainer.extend(others.into_iter().map(|manner| Manner { condition: None, ..manner }));
         }
         plainer
     }
@@ -153,10 +207,10 @@ impl S3Client {
             (usual, accepted) if usual != accepted => self.lacks_checksums("refuses", evidence),
             _ => {}
         }
-        match (usual.conditional, accepted.conditional) {
-            (true, true) => self.0.habits.conditions.refute(),
-            (true, false) => self.lacks_conditions(evidence),
-            (false, _) => {}
+        match (usual.condition, accepted.condition) {
+            (Some(condition), Some(_)) => self.writes_with(condition).refute(),
+            (Some(condition), None) => self.lacks_conditions(condition, evidence),
+            (None, _) => {}
         }
     }
 
@@ -170,21 +224,29 @@ impl S3Client {
         }
     }
 
-    /// Records that the server does not respect conditions on writes.
-    pub(crate) fn lacks_conditions(&self, evidence: Evidence) {
+    /// Records that the server accepted a write only without this condition.
+    fn lacks_conditions(&self, condition: Condition, evidence: Evidence) {
         if self.config().conditional_writes != ConditionalWrites::Auto {
             return;
         }
-        match self.0.habits.conditions.record(evidence) {
+        let news = self.writes_with(condition).record(evidence);
+        if evidence.names_feature() {
+            self.writes_with(condition.other()).record(evidence);
+        }
+        match news {
             News::None => {}
             News::Suspected => self.warn(&format!(
                 "the server at {} refused a conditional write, which was then sent without its condition",
                 self.endpoint()
             )),
             News::Known => self.warn(&format!(
-                "the server at {} does not support conditional writes: an object that appears during a write is \
+                "the server at {} does not support conditional writes: an object that {} during a write is \
                  overwritten",
-                self.endpoint()
+                self.endpoint(),
+                match condition {
+                    Condition::Absent => "appears",
+                    Condition::Unchanged => "changes",
+                }
             )),
         }
     }
@@ -196,12 +258,13 @@ impl S3Client {
 
     /// Returns true unless this server is known to have ETags that look like an MD5 but are not.
     pub(crate) fn has_digests(&self) -> bool {
-        self.config().etags == Etags::Auto && self.0.habits.opaque_etags.load(Ordering::Relaxed) < OPAQUE_ETAGS
+        self.config().etags == Etags::Auto && !self.0.habits.digests.is_known()
     }
 
-    /// Records an object with correct content whose ETag looks like the MD5 of other content.
-    pub(crate) fn lacks_digests(&self) {
-        if self.0.habits.opaque_etags.fetch_add(1, Ordering::Relaxed) + 1 == OPAQUE_ETAGS {
+    /// Records an object with correct content whose ETag looks like the MD5 of other content. A single one could be an
+    /// accident.
+    pub(crate) fn lacks_digests(&self, key: &Key) {
+        if self.0.habits.digests.record(Evidence::of(key)) == News::Known {
             self.warn(&format!(
                 "the ETags of the server at {} look like MD5s but are not: pos3 ignores them when it compares content",
                 self.endpoint()

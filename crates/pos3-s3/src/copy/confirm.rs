@@ -75,7 +75,7 @@ impl Bucket {
         match futures::join!(source.bucket.sum_of(&from), self.sum_of(&copy)) {
             (Ok(source), Ok(copied)) if source == copied => {
                 if comparison == Comparison::OtherEtag {
-                    self.client.lacks_digests();
+                    self.client.lacks_digests(&copy.key);
                 } else {
                     self.client.lacks_checksums("miscalculates", Evidence::sufficient());
                 }

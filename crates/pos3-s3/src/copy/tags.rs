@@ -42,7 +42,7 @@ impl CopySource<'_> {
             // A server that does not support tags cannot lose any.
             Some(404) => Ok(None),
             _ if is_unknown(&failure) => {
-                client.lacks_tags(trial.evidence());
+                client.lacks_tags(trial.evidence(self.key.as_str()));
                 Ok(None)
             }
             _ => Err(failure),

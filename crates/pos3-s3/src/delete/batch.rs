@@ -87,9 +87,9 @@ impl Batch<'_> {
     /// Records the results of the keys.
     async fn read(&mut self, found: Answers) -> Next {
         let found = self.confirm_missing(found).await;
-        if found.values().any(Result::is_ok) {
+        if let Some((key, _)) = found.iter().find(|(_, answer)| answer.is_ok()) {
             self.bucket.batches.refute();
-            self.conditions.succeeded();
+            self.conditions.succeeded(key);
         }
         self.add(found);
         let (answers, conditions) = (&self.answers, &self.conditions);
@@ -100,9 +100,18 @@ impl Batch<'_> {
         let first = self.keys.first().and_then(failure).map(Failure::repeat);
         match (refusal, first) {
             (Some(refusal), _) if self.conditions.goes_on(&refusal).await => Next::Again,
-            (_, Some(failure)) => Next::After(failure),
-            (_, None) => Next::Again,
+            (Some(_), _) => self.without_refused(),
+            (None, Some(failure)) => Next::After(failure),
+            (None, None) => Next::Again,
         }
+    }
+
+    /// Leaves the keys that were refused for good with their results.
+    fn without_refused(&mut self) -> Next {
+        let answers = &self.answers;
+        let failure = |asked: &&DeleteKey| answers.get(asked.key.as_str())?.as_ref().err();
+        self.keys.retain(|asked| failure(asked).is_some_and(Failure::is_temporary));
+        self.keys.first().and_then(failure).map_or(Next::Again, |failure| Next::After(failure.repeat()))
     }
 
     /// Looks up the objects that the response reports as missing, and treats only those as deleted that do not exist.
@@ -137,7 +146,8 @@ impl Batch<'_> {
         if self.batches.repeats(&failure, self.bucket.client.config().longest_pause).await {
             return Next::Again;
         }
-        Next::Unsupported(self.batches.evidence())
+        let first = self.keys.first().map_or("", |asked| asked.key.as_str());
+        Next::Unsupported(self.batches.evidence(first))
     }
 
     /// Gives this result to all remaining keys.

@@ -31,7 +31,7 @@ impl Bucket {
                 Ok(false) => return Ok(()),
                 Ok(true) => match self.delete_one_once(asked, trial.conditions()).await {
                     Ok(()) => {
-                        trial.succeeded();
+                        trial.succeeded(key.as_str());
                         return Ok(());
                     }
                     Err(failure) if trial.goes_on(&failure).await => continue,

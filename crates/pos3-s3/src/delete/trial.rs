@@ -19,6 +19,8 @@ pub(super) struct ConditionTrial<'c> {
     refusal: Option<Failure>,
     /// The server has reported that an object has changed.
     is_contradicted: bool,
+    /// The last refusal is not due to a lack of the server.
+    is_final: bool,
 }
 
 impl<'c> ConditionTrial<'c> {
@@ -26,7 +28,7 @@ impl<'c> ConditionTrial<'c> {
     pub(super) fn new(client: &'c S3Client, has_conditions: bool) -> Self {
         let sends = has_conditions && client.conditional_deletes();
         let conditions = if sends { Conditions::Sent } else { Conditions::Unsent };
-        Self { client, conditions, trial: Trial::new(), refusal: None, is_contradicted: false }
+        Self { client, conditions, trial: Trial::new(), refusal: None, is_contradicted: false, is_final: false }
     }
 
     pub(super) fn conditions(&self) -> Conditions {
@@ -47,6 +49,12 @@ impl<'c> ConditionTrial<'c> {
         }
         self.is_contradicted |= failure.refusal().is_some_and(Refusal::is_failed_condition);
         if !self.trial.repeats(failure, self.client.config().longest_pause).await {
+            if failure.refusal().is_some_and(Refusal::is_failed_condition) && self.client.has_obeyed_deletes() {
+                // The server evaluates such conditions, so the object has probably changed although the lookup does not
+                // show it.
+                self.is_final = true;
+                return false;
+            }
             self.conditions = Conditions::Unsent;
             self.refusal = Some(failure.repeat());
         }
@@ -55,7 +63,7 @@ impl<'c> ConditionTrial<'c> {
 
     /// Returns true if the server may have refused the delete because of its condition, and it may be omitted.
     pub(super) fn may_be_about_condition(&self, failure: &Failure) -> bool {
-        let is_sent = self.conditions == Conditions::Sent && self.client.may_drop_conditions();
+        let is_sent = self.conditions == Conditions::Sent && self.client.may_drop_conditions() && !self.is_final;
         is_sent && (is_unknown(failure) || failure.refusal().is_some_and(may_be_about_condition))
     }
 
@@ -72,11 +80,11 @@ impl<'c> ConditionTrial<'c> {
         }
     }
 
-    /// Records that the server has deleted an object.
-    pub(super) fn succeeded(&self) {
+    /// Records that the server has deleted the object at `key`.
+    pub(super) fn succeeded(&self, key: &str) {
         match (self.conditions, self.is_fallback()) {
             (Conditions::Sent, _) => self.client.has_conditional_deletes(),
-            (Conditions::Unsent, true) => self.client.lacks_conditional_deletes(self.trial.evidence()),
+            (Conditions::Unsent, true) => self.client.lacks_conditional_deletes(self.trial.evidence(key)),
             (Conditions::Unsent, false) => {}
         }
     }

@@ -100,7 +100,7 @@ impl Refusal {
 
     /// Returns true if the condition of the request does not hold. Directory buckets of Amazon put the status into the
     /// code.
-    pub(crate) fn is_failed_condition(&self) -> bool {
+    pub fn is_failed_condition(&self) -> bool {
         self.code == "PreconditionFailed"
             || self.code.starts_with("412")
             || self.status == StatusCode::PRECONDITION_FAILED

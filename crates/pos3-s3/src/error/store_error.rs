@@ -27,6 +27,7 @@ impl Failure {
         }
         match self {
             Self::Refused(refusal) => refused(error, *refusal, bucket),
+            Self::Misjudged(refusal, why) => refused(error, *refusal, bucket).with_message(why),
             Self::Transport(cause) => {
                 let stage = TransportErrorKind::of(&cause).as_str();
                 let error = error.with_message(format!("{stage} {endpoint}"));
@@ -70,7 +71,7 @@ impl Failure {
             Self::Garbled(_) | Self::Contradictory(_) | Self::OtherMd5 => ErrorKind::Integrity,
             Self::Changed => ErrorKind::Precondition,
             Self::Credentials(_) => ErrorKind::Unauthenticated,
-            Self::Request(_) => ErrorKind::Other,
+            Self::Misjudged(..) | Self::Request(_) => ErrorKind::Other,
             Self::TooLarge(_) => ErrorKind::Unsupported,
             Self::Source(error) => error.kind(),
             Self::Stopped => ErrorKind::Stopped,
@@ -87,6 +88,7 @@ impl Failure {
             | Self::Contradictory(_)
             | Self::OtherMd5
             | Self::Changed
+            | Self::Misjudged(..)
             | Self::Request(_)
             | Self::TooLarge(_)
             | Self::Stopped => Reach::Key,

@@ -107,7 +107,7 @@ impl Bucket {
         };
         match found.checksum.filter(|_| is_compared) {
             Some(checksum) if checksum == sum_like(&checksum, body) => {
-                self.note_contradiction(is_contradicted && found.fingerprint == entry.fingerprint);
+                self.note_contradiction(&found.key, is_contradicted && found.fingerprint == entry.fingerprint);
                 Ok((found, true))
             }
             Some(_) => Err(misstored(Some(found))),
@@ -117,7 +117,7 @@ impl Bucket {
             None if found.digest.is_none() => Ok((Entry { digest: None, ..entry }, false)),
             None => match self.reads(&found, 0..found.size, body).await {
                 Ok(true) => {
-                    self.client.lacks_digests();
+                    self.client.lacks_digests(&found.key);
                     Ok((Entry { digest: None, ..found }, true))
                 }
                 Ok(false) | Err(_) => Err(misstored(Some(found))),
@@ -138,9 +138,9 @@ impl Bucket {
     }
 
     /// Records an object with correct content whose ETag looks like the MD5 of other content.
-    pub(crate) fn note_contradiction(&self, is_contradicted: bool) {
+    pub(crate) fn note_contradiction(&self, key: &Key, is_contradicted: bool) {
         if is_contradicted {
-            self.client.lacks_digests();
+            self.client.lacks_digests(key);
         }
     }
 

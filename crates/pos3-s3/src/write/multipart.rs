@@ -155,7 +155,7 @@ impl Bucket {
         if let Some(misstored) = upload.misstored() {
             return Ok(Err(misstored));
         }
-        let usual = Manner { protection, conditional: false };
+        let usual = Manner { protection, condition: None };
         match (self.client.plainer(usual).first(), upload.rejected()) {
             // The checksum type is fixed when an upload is created, so fewer features need a new upload.
             (Some(plainer), Some(evidence)) => {
@@ -179,8 +179,8 @@ impl Bucket {
         protection: Protection,
         origin: Option<Origin>,
     ) -> Result<Upload> {
-        let usual = Manner { protection, conditional: false };
-        let mut manners = self.client.manners(usual);
+        let usual = Manner { protection, condition: None };
+        let mut manners = self.client.manners(key, usual);
         let created = loop {
             let created = self.create_upload(key, headers, manners.current().protection).await;
             if let Some(created) = manners.judge(created).await {
@@ -235,7 +235,7 @@ impl Upload {
     ) -> Result<Self, Failure> {
         let is_comparable = matches!(sum, Some(Checksum::Crc64Nvme(_)));
         let usual = if is_comparable { bucket.client.protection() } else { Protection::None };
-        let mut manners = bucket.client.manners(Manner { protection: usual, conditional: false });
+        let mut manners = bucket.client.manners(key, Manner { protection: usual, condition: None });
         let created = loop {
             let created = bucket.create_upload(key, headers, manners.current().protection).await;
             if let Some(created) = manners.judge(created).await {

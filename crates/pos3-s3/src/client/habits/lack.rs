@@ -4,10 +4,12 @@
 //! than the feature. If one such refusal ended the use of conditions or checksums, the rest of the run would be
 //! unprotected because of a brief fault.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use pos3_core::Key;
 use tokio::time::sleep;
 
 use crate::error::{Failure, Refusal};
@@ -25,8 +27,19 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct Lack {
     is_known: AtomicBool,
-    /// When a request succeeded without the feature after it was refused with it, and none has succeeded with it since.
-    suspected: Mutex<Option<Instant>>,
+    /// A request with the feature has succeeded.
+    is_refuted: AtomicBool,
+    /// Set when a request succeeded without the feature after it was refused with it, and none has succeeded with it
+    /// since.
+    suspected: Mutex<Option<Suspicion>>,
+}
+
+/// The first evidence that a server lacks a feature.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    /// When the request succeeded without the feature.
+    since: Instant,
+    object: u64,
 }
 
 /// The change that a piece of evidence makes.
@@ -44,25 +57,33 @@ impl Lack {
         self.is_known.load(Ordering::Relaxed)
     }
 
+    /// Returns true if a request with the feature has ever succeeded.
+    pub(crate) fn is_refuted(&self) -> bool {
+        self.is_refuted.load(Ordering::Relaxed)
+    }
+
     /// Records that a request with the feature succeeded, which refutes an earlier suspicion.
     pub(crate) fn refute(&self) {
+        self.is_refuted.store(true, Ordering::Relaxed);
         *self.suspected.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Records that a request was refused with the feature and succeeded without it.
     ///
-    /// If the refusal does not name the feature, two such requests are needed, and the second one must begin after the
-    /// first one has succeeded. So a fault that hits many requests at once is not sufficient.
+    /// If the refusal does not name the feature, two such requests about different objects are needed, and the second
+    /// one must begin after the first one has succeeded. So neither one object whose requests are refused nor a fault
+    /// that hits many requests at once is sufficient.
     pub(crate) fn record(&self, evidence: Evidence) -> News {
         let mut suspected = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_sufficient = evidence.names_feature || suspected.is_some_and(|since| evidence.begun >= since);
+        let is_second = |first: Suspicion| evidence.begun >= first.since && evidence.object != first.object;
+        let is_sufficient = evidence.names_feature || suspected.is_some_and(is_second);
         if is_sufficient {
             return if self.is_known.swap(true, Ordering::Relaxed) { News::None } else { News::Known };
         }
         if suspected.is_some() {
             return News::None;
         }
-        *suspected = Some(Instant::now());
+        *suspected = Some(Suspicion { since: Instant::now(), object: evidence.object });
         News::Suspected
     }
 }
@@ -73,32 +94,51 @@ pub(crate) struct Evidence {
     /// When the request was first sent.
     begun: Instant,
     names_feature: bool,
+    /// Identifies the object of the request.
+    object: u64,
 }
 
 impl Evidence {
     /// Returns evidence that needs no further evidence.
     pub(crate) fn sufficient() -> Self {
-        Self { begun: Instant::now(), names_feature: true }
+        Self { begun: Instant::now(), names_feature: true, object: 0 }
     }
+
+    /// Returns evidence in the state of one object.
+    pub(crate) fn of(key: &Key) -> Self {
+        Self { begun: Instant::now(), names_feature: false, object: identity(key.as_str()) }
+    }
+
+    /// Returns true if the server stated that it does not support the feature.
+    pub(crate) fn names_feature(&self) -> bool {
+        self.names_feature
+    }
+}
+
+fn identity(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A request with a feature that the server may lack.
 #[derive(Debug)]
 pub(crate) struct Trial {
-    evidence: Evidence,
+    begun: Instant,
+    names_feature: bool,
     repeats: u32,
 }
 
 impl Trial {
     pub(crate) fn new() -> Self {
-        Self { evidence: Evidence { begun: Instant::now(), names_feature: false }, repeats: 0 }
+        Self { begun: Instant::now(), names_feature: false, repeats: 0 }
     }
 
     /// Records a refusal. Returns true, after a pause, if the request must be sent again unchanged, because the next
     /// response may be another one.
     pub(crate) async fn repeats(&mut self, failure: &Failure, longest_pause: Duration) -> bool {
         let Some(refusal) = failure.refusal() else { return false };
-        self.evidence.names_feature = names_feature(refusal);
+        self.names_feature = names_feature(refusal);
         if self.repeats >= most_repeats(refusal) {
             return false;
         }
@@ -107,9 +147,9 @@ impl Trial {
         true
     }
 
-    /// Returns the evidence of the last refusal.
-    pub(crate) fn evidence(&self) -> Evidence {
-        self.evidence
+    /// Returns the evidence of the last refusal, for a request about the object at `key`.
+    pub(crate) fn evidence(&self, key: &str) -> Evidence {
+        Evidence { begun: self.begun, names_feature: self.names_feature, object: identity(key) }
     }
 }
 
@@ -168,7 +208,7 @@ mod tests {
                 repeated += 1;
             }
             let lack = Lack::default();
-            let news = lack.record(trial.evidence());
+            let news = lack.record(trial.evidence("k"));
             assert_eq!((repeated, lack.is_known()), (repeats, is_sufficient), "{status} {code}");
             assert_eq!(news, if is_sufficient { News::Known } else { News::Suspected }, "{status} {code}");
         }
@@ -177,13 +217,24 @@ mod tests {
     #[test]
     fn a_lack_is_known_after_two_requests_one_after_the_other_without_a_success_between() {
         let lack = Lack::default();
-        let (first, at_once) = (Trial::new().evidence(), Trial::new().evidence());
+        let (first, at_once) = (Trial::new().evidence("a"), Trial::new().evidence("b"));
         assert_eq!(lack.record(first), News::Suspected);
-        assert_eq!((lack.record(at_once), lack.is_known()), (News::None, false));
+        assert_eq!((lack.record(at_once), lack.is_known(), lack.is_refuted()), (News::None, false, false));
 
         lack.refute();
-        assert_eq!(lack.record(Trial::new().evidence()), News::Suspected);
-        assert_eq!((lack.record(Trial::new().evidence()), lack.is_known()), (News::Known, true));
-        assert_eq!(lack.record(Trial::new().evidence()), News::None);
+        assert!(lack.is_refuted());
+        assert_eq!(lack.record(Trial::new().evidence("a")), News::Suspected);
+        assert_eq!((lack.record(Trial::new().evidence("b")), lack.is_known()), (News::Known, true));
+        assert_eq!(lack.record(Trial::new().evidence("c")), News::None);
+    }
+
+    #[test]
+    fn one_object_is_no_evidence_about_the_server_however_often_it_is_refused() {
+        let lack = Lack::default();
+        assert_eq!(lack.record(Trial::new().evidence("a")), News::Suspected);
+        for _ in 0..10 {
+            assert_eq!((lack.record(Trial::new().evidence("a")), lack.is_known()), (News::None, false));
+        }
+        assert_eq!(lack.record(Trial::new().evidence("b")), News::Known);
     }
 }

@@ -1,5 +1,7 @@
 //! Finds the features of a write that a server supports.
 
+use pos3_core::Key;
+
 use super::lack::{Trial, is_unknown};
 use super::{Manner, S3Client};
 use crate::error::Failure;
@@ -8,6 +10,7 @@ use crate::error::Failure;
 #[derive(Debug)]
 pub(crate) struct Manners<'c> {
     client: &'c S3Client,
+    key: &'c Key,
     usual: Manner,
     current: Manner,
     plainer: Vec<Manner>,
@@ -16,11 +19,11 @@ pub(crate) struct Manners<'c> {
 }
 
 impl S3Client {
-    /// Returns the sequence that starts with `usual`.
-    pub(crate) fn manners(&self, usual: Manner) -> Manners<'_> {
+    /// Returns the sequence that starts with `usual`, for a request about the object at `key`.
+    pub(crate) fn manners<'c>(&'c self, key: &'c Key, usual: Manner) -> Manners<'c> {
         let mut plainer = self.plainer(usual);
         plainer.reverse();
-        Manners { client: self, usual, current: usual, plainer, trial: Trial::new(), unknown: None }
+        Manners { client: self, key, usual, current: usual, plainer, trial: Trial::new(), unknown: None }
     }
 }
 
@@ -46,7 +49,7 @@ impl Manners<'_> {
             }
             Err(failure) => Some(Err(failure)),
             Ok(value) => {
-                self.client.learn(self.usual, self.current, self.trial.evidence());
+                self.client.learn(self.usual, self.current, self.trial.evidence(self.key.as_str()));
                 Some(Ok(value))
             }
         }

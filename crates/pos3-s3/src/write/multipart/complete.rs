@@ -19,7 +19,7 @@ use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::operation::S3Operation;
 use crate::write::carry::is_near;
-use crate::write::{Doubt, REPEATS, Sent, expecting, written};
+use crate::write::{Doubt, REPEATS, Sent, Verdict, expecting, is_expectation, written};
 use crate::xml;
 
 /// An upload that the server has reported as completed.
@@ -101,7 +101,7 @@ impl Upload {
         let proven = parts.iter().all(|part| part.proven);
         let mut attempts = self.bucket.client.attempts().once_for_a_wrong_digest();
         let usual = Manner { protection: self.protection, ..self.bucket.client.manner(&options.expect) };
-        let mut manners = self.bucket.client.manners(usual);
+        let mut manners = self.bucket.client.manners(&self.key, usual);
         let mut repeats = REPEATS;
         let asked = loop {
             let asked = self.send_complete(parts, sum, size, options, manners.current(), &mut attempts).await;
@@ -156,26 +156,33 @@ impl Upload {
         attempts: &mut Attempts,
         mut failure: Failure,
     ) -> Result<(Completed, bool)> {
-        let (mut manner, mut doubt) = (usual, Doubt::default());
+        let (mut manner, mut doubt) = (usual, Doubt::new());
         let proven = parts.iter().all(|part| part.proven);
         loop {
             let gone = failure.refusal().is_some_and(|refusal| {
                 matches!(refusal.code.as_str(), "NoSuchUpload" | "PreconditionFailed") || refusal.status.as_u16() == 404
             });
             let is_about_condition = failure.refusal().is_some_and(Refusal::is_about_condition);
+            let refused = failure.repeat();
             let error = self.failed(failure, options);
             // A completed upload no longer exists, so an earlier attempt may have completed it.
             if gone && attempts.may_be_done() {
                 return Ok((self.settled(parts, sum, size, options, error).await?, proven));
             }
-            if error.kind() != ErrorKind::Precondition || !is_about_condition {
+            if !is_expectation(error.kind()) || !is_about_condition {
                 return Err(error);
             }
-            let next = self.bucket.after_refusal(&self.key, &options.expect, manner, &mut doubt).await;
-            manner = next.ok_or(error)?;
+            manner = match self.bucket.after_refusal(&self.key, &options.expect, manner, &mut doubt).await {
+                Verdict::Repeat(manner) => manner,
+                Verdict::Justified => return Err(error),
+                Verdict::Misjudged(why) => {
+                    return Err(self.bucket.error(Operation::Write, &self.key, refused.misjudged(why)));
+                }
+            };
             attempts.renew();
             failure = match self.send_complete(parts, sum, size, options, manner, attempts).await {
                 Ok(completed) => {
+                    self.bucket.client.learn(usual, manner, doubt.evidence(&self.key));
                     let is_told = sum.is_some() && completed.sum == sum;
                     return Ok((completed, proven || is_told));
                 }

@@ -86,7 +86,7 @@ impl Upload {
             }
             start += part.size;
         }
-        self.bucket.note_contradiction(true);
+        self.bucket.note_contradiction(&self.key, true);
         Some(true)
     }
 
@@ -96,7 +96,7 @@ impl Upload {
         let index = parts.iter().position(|part| part.contradicted)?;
         let start: u64 = parts[..index].iter().map(|part| part.size).sum();
         let is_same = self.bucket.reads_part(object, start..start + parts[index].size, content).await.ok()?;
-        self.bucket.note_contradiction(is_same);
+        self.bucket.note_contradiction(&self.key, is_same);
         Some(is_same)
     }
 }

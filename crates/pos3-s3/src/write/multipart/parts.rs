@@ -162,7 +162,8 @@ impl Upload {
             match self.bucket.exchange(&request, read).await {
                 Err(failure) if self.has_plainer() && is_unknown(&failure) => {
                     if !trial.repeats(&failure, self.bucket.client.config().longest_pause).await {
-                        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(trial.evidence());
+                        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(trial.evidence(self.key.as_str()));
                         return Err(failure);
                     }
                 }
@@ -173,7 +174,7 @@ impl Upload {
 
     /// Returns true if the content can be sent to a server that does not support the usual checksums.
     fn has_plainer(&self) -> bool {
-        let usual = Manner { protection: self.protection, conditional: false };
+        let usual = Manner { protection: self.protection, condition: None };
         !self.bucket.client.plainer(usual).is_empty()
     }
 
