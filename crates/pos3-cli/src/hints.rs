@@ -53,6 +53,9 @@ pub(crate) fn for_spill(error: &SpillError) -> String {
     if error.is_of_file() { TEMPORARY } else { FAULT }.to_owned()
 }
 
+/// The hint about a local link where an object should be downloaded.
+const LINK: &str = "delete the local link to download the object, or leave it out with --exclude";
+
 /// The hint about archived objects.
 const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";
 

@@ -6,7 +6,7 @@
 
 use std::path::{Component, Path};
 
-use pos3_core::{ErrorKind, Key, Operation, StoreError};
+use pos3_core::{BEHIND_LINK, ErrorKind, Key, Operation, StoreError};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(target_os = "linux")]
 use rustix::fs::ResolveFlags;
@@ -66,9 +66,11 @@ impl PathError {
     pub(crate) fn writing(self, operation: Operation, key: &Key) -> StoreError {
         match self {
             Self::System(errno) => error::failed(operation, key, errno),
-            Self::Blocked { at, by } => StoreError::new(ErrorKind::AlreadyExists, operation)
-                .with_key(key)
-                .with_message(format!("'{}' is a {}, so '{key}' cannot be written", Key::from(at), facts::name(by))),
+            Self::Blocked { at, by } => {
+                let message = format!("'{}' is a {}, so '{key}' cannot be written", Key::from(at), facts::name(by));
+                let error = StoreError::new(ErrorKind::AlreadyExists, operation).with_key(key).with_message(message);
+                if by == FileType::Symlink { error.with_code(BEHIND_LINK) } else { error }
+            }
         }
     }
 }

@@ -5,7 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use pos3_core::conformance::FaultStore;
-use pos3_core::{Budget, Content, DeleteKey, ErrorKind, Expect, GetOptions, Journal, MemoryStore, PutOptions, Reads};
+use pos3_core::{
+    BEHIND_LINK, Budget, Content, DeleteKey, ErrorKind, Expect, GetOptions, Journal, MemoryStore, PutOptions, Reads,
+};
 
 const LARGE: usize = (20 << 20) + 3;
 
@@ -67,7 +69,7 @@ async fn a_parent_that_becomes_a_link_is_not_written_through_when_following_eith
     world.make(&["real/x"]).link("link", "real");
     assert_eq!(world.store().read(&key("link/x")).await.unwrap(), "real/x");
     let error = world.store().write(&key("link/x"), "y".into()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!((error.kind(), error.code()), (ErrorKind::AlreadyExists, Some(BEHIND_LINK)));
     assert!(error.to_string().contains("'link' is a symbolic link"), "{error}");
     assert!(world.store().remove(&key("link/x")).await.is_err());
     assert_eq!(fs::read(world.path("real/x")).unwrap(), b"real/x");

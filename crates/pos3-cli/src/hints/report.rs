@@ -2,12 +2,9 @@
 
 use pos3::{Archived, Protection, Refusal, Report, SkipReason, Stop};
 
-use super::{RESTORE, for_spill, for_store};
+use super::{LINK, RESTORE, for_spill, for_store};
 use crate::name;
 use crate::shell::quoted;
-
-/// The hint about a local link where an object should be downloaded.
-const LINK: &str = "delete the local link to download the object, or leave it out with --exclude";
 
 /// Returns true if a key is skipped because the target has a symbolic link there, or above it.
 pub(crate) fn is_behind_link(why: &SkipReason) -> bool {

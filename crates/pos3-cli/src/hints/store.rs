@@ -6,10 +6,12 @@
 use std::error::Error;
 use std::{io, iter};
 
-use pos3::{ErrorKind as Kind, OTHER_DIGEST, S3Refusal, SpillError, StoreError, TransportError, TransportErrorKind};
+use pos3::{
+    BEHIND_LINK, ErrorKind as Kind, OTHER_DIGEST, S3Refusal, SpillError, StoreError, TransportError, TransportErrorKind,
+};
 use rustix::io::Errno;
 
-use super::{FEWER_REQUESTS, MORE_FILES, RESTORE, TEMPORARY, TRUST};
+use super::{FEWER_REQUESTS, LINK, MORE_FILES, RESTORE, TEMPORARY, TRUST};
 
 /// The data of a failure that its hint depends on.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,7 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
         Facts { code: "SignatureDoesNotMatch", .. } => {
             "check AWS_SECRET_ACCESS_KEY, the region (--region) and this machine's clock"
         }
+        Facts { code: BEHIND_LINK, .. } => LINK,
         Facts { code: OTHER_DIGEST, .. } => {
             "set opaque_etags = true in the profile of this server if its ETags are not MD5s (docs/PROFILES.md); otherwise, \
              upload the object again"
@@ -192,6 +195,7 @@ mod tests {
             (Facts { code: "TokenRefreshRequired", ..SERVER }, "renew the credentials of the AWS profile 'default'"),
             (Facts { code: "SignatureDoesNotMatch", region: Some("r"), ..SERVER }, "check AWS_SECRET_ACCESS_KEY"),
             (Facts { code: "NoSuchBucket", kind: Kind::NotFound, ..SERVER }, "check the bucket's name"),
+            (Facts { code: BEHIND_LINK, ..HERE }, "delete the local link"),
             (Facts { code: OTHER_DIGEST, kind: Kind::Integrity, ..HERE }, "set opaque_etags = true in the profile"),
             (Facts { is_refused_condition: true, ..SERVER }, "repeat the command later"),
             (

@@ -201,3 +201,19 @@ fn an_output_of_one_file_that_is_a_link_is_named_or_followed() {
         }
     }
 }
+
+#[test]
+fn a_download_below_a_followed_link_names_the_link() {
+    let cloud = Cloud::new(&[("v1/other", "x")]).with_objects(&[("o/cur/a", "1"), ("o/k", "2")]);
+    let local = cloud.program.path("cache/_/data/o");
+    fs::create_dir_all(&local).unwrap();
+    symlink(cloud.program.path("v1"), local.join("cur")).unwrap();
+    for _ in 0..2 {
+        let ended = run(&cloud, &sh(&["--sync", "o=s3://data/o", "--follow-symlinks"], "true"));
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let message = "cannot copy 'cur/a': 'cur' is a symbolic link, so 'cur/a' cannot be written";
+        assert!(ended.err.contains(message), "{}", ended.err);
+        assert!(ended.err.contains("hint: delete the local link to download the object"), "{}", ended.err);
+        assert!(!cloud.program.path("v1/a").exists());
+    }
+}

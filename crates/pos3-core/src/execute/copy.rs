@@ -15,7 +15,7 @@ use crate::manifest::{Row, RowChange};
 use crate::options::{Preconditions, Verify};
 use crate::report::{FailedAction, Failure, FailureKind};
 use crate::side::Side;
-use crate::store::{Expect, PutOptions, PutWitness, Result, Slot, Stored};
+use crate::store::{BEHIND_LINK, Expect, PutOptions, PutWitness, Result, Slot, Stored};
 
 /// The pauses before pos3 reads a source file again that changed while it was read.
 const PAUSES: [Duration; 4] =
@@ -254,11 +254,13 @@ fn is_archived(error: &StoreError) -> bool {
 }
 
 /// Returns the kind of failure for an error of a copy. The operation identifies the side: the source is looked up and
-/// read, the target is written.
+/// read, the target is written. A symbolic link in the target may have been there before: a listing that follows links
+/// does not show it.
 fn kind_of(error: &StoreError) -> FailureKind {
     match (error.operation(), error.kind()) {
         (Operation::Read, ErrorKind::Precondition) => FailureKind::Changed,
         (Operation::LookUp, ErrorKind::Precondition | ErrorKind::NotFound) => FailureKind::Stale(Side::Source),
+        (Operation::Write, ErrorKind::AlreadyExists) if error.code() == Some(BEHIND_LINK) => FailureKind::Error,
         (Operation::Write, ErrorKind::Precondition | ErrorKind::AlreadyExists) => FailureKind::Stale(Side::Target),
         _ => FailureKind::Error,
     }

@@ -22,6 +22,9 @@ use crate::error::{ErrorKind, Operation, StoreError};
 /// The code of the error for content whose digest is not the one that its store reports.
 pub const OTHER_DIGEST: &str = "OtherDigest";
 
+/// The code of the error for an entry that cannot be written because there is a symbolic link at its path or above it.
+pub const BEHIND_LINK: &str = "BehindLink";
+
 /// Receives the number of bytes after each read.
 pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
 

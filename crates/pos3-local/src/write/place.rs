@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pos3_core::{Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError};
+use pos3_core::{BEHIND_LINK, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec};
 use rustix::io::Errno;
@@ -123,9 +123,12 @@ impl Place {
         match rustix::fs::statat(&self.directory, self.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match facts::file_type(&stat) {
                 FileType::RegularFile => Ok(Some(stat)),
-                other => Err(StoreError::new(ErrorKind::AlreadyExists, Operation::Write)
-                    .with_key(&self.key)
-                    .with_message(format!("'{}' is a {}", self.key, facts::name(other)))),
+                other => {
+                    let error = StoreError::new(ErrorKind::AlreadyExists, Operation::Write)
+                        .with_key(&self.key)
+                        .with_message(format!("'{}' is a {}", self.key, facts::name(other)));
+                    Err(if other == FileType::Symlink { error.with_code(BEHIND_LINK) } else { error })
+                }
             },
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(self.failed(errno)),
