@@ -32,7 +32,7 @@ fn a_new_object_that_the_server_refuses_as_existing_is_not_said_to_have_changed(
     cloud.server.fault(Fault::on(Operation::PutObject).always().answer(refused));
     let ended = cloud.run(&["sync", "from", "s3://data/d"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let message = "cannot copy 'f': the server refuses to create the object because it exists (If-None-Match), but it does \
-                   not exist: http 412 PreconditionFailed";
+    let message = "d/f: the server refuses to create the object because it exists (If-None-Match), but it does not exist: \
+                   http 412 PreconditionFailed";
     assert!(ended.err.contains(message) && ended.err.contains("hint: repeat the command later; "), "{}", ended.err);
 }
