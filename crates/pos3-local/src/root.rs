@@ -184,7 +184,7 @@ impl Root {
 
     fn open_with(&self, flags: OFlags, operation: Operation) -> Result<OwnedFd> {
         let opened = self.open_as(flags, operation)?;
-        self.steady.note(opened.as_fd());
+        self.steady.check(opened.as_fd(), &self.path, operation)?;
         Ok(opened)
     }
 

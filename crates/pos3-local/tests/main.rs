@@ -12,6 +12,7 @@ mod origin;
 mod processes;
 mod protected;
 mod reading;
+mod replaced;
 mod resuming;
 mod staged;
 mod writing;

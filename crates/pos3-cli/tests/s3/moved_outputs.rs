@@ -131,6 +131,9 @@ fn an_older_copy_that_appears_during_an_upload_is_an_error_and_is_not_listed() {
     let Some(ended) = shell(&cloud, script) else { return };
     assert_incomplete(&ended, &cloud, &format!("another directory than at the start is at '{}/cache'", here(&cloud)));
     assert_eq!(files(&cloud), ["v/1", "v/2", "v/3", "v/4", "v/5"], "{ended:?}");
+    for key in files(&cloud) {
+        assert_ne!(stored(&cloud, &key).as_deref(), Some("old\n"), "{key} {ended:?}");
+    }
 }
 
 #[test]
