@@ -7,6 +7,7 @@ mod start;
 mod store;
 
 use std::io;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use pos3::{ConflictingPair, Location, SpillError, StoreError};
@@ -56,6 +57,16 @@ pub(crate) fn for_spill(error: &SpillError) -> String {
 /// The hint about a local link where an object should be downloaded.
 const LINK: &str = "delete the local link to download the object, or leave it out with --exclude";
 
+/// The hint about patterns that exclude everything.
+pub(crate) const EXCLUDED: &str = "change the patterns of --exclude, or leave them out";
+
+/// The hint about an object that hides a directory.
+pub(crate) const HIDDEN_BY_OBJECT: &str =
+    "use another location, or one that ends in '/', or delete the object if it is not needed";
+
+/// The hint about local copies that cannot be used.
+pub(crate) const OTHER_CACHE: &str = "use another directory for local copies (--cache-root, POS3_CACHE_ROOT)";
+
 /// The hint about archived objects.
 const RESTORE: &str = "restore it first: aws s3api restore-object --bucket BUCKET --key KEY --restore-request Days=7";
 
@@ -102,6 +113,21 @@ pub(crate) fn for_conflict(pair: &ConflictingPair) -> String {
 /// Returns the hint for an output whose path leads to another directory.
 pub(crate) fn for_moved() -> String {
     format!("restore the mount or the directory, then upload its files with '{} upload'", name::name())
+}
+
+/// Returns the hint for local copies that belong to another server.
+pub(crate) fn for_other_server(path: &Path, record: &Path) -> String {
+    let (path, record) = (quoted(&path.display().to_string()), quoted(&record.display().to_string()));
+    format!(
+        "use a profile with a local_name of its own (--profile), or {OTHER_CACHE}; if nothing in the local copies is needed: \
+         rm -r {path}; if both are one server: rm {record}"
+    )
+}
+
+/// Returns the hint for local copies of an unknown server.
+pub(crate) fn for_unknown_server(path: &Path, record: &Path) -> String {
+    let record = quoted(&record.display().to_string());
+    format!("{OTHER_CACHE}; if all files in {} are from this server: rm {record}", quoted(&path.display().to_string()))
 }
 
 /// Returns the hint for a location without keys.

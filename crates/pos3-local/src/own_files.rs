@@ -48,7 +48,10 @@ impl OwnFiles {
 
     /// Adds the directory at a path, with everything in it. It need not exist yet.
     pub fn add_directory(&self, path: impl Into<PathBuf>) {
-        self.locked().directories.push(path.into());
+        let (mut own, path) = (self.locked(), path.into());
+        if !own.directories.contains(&path) {
+            own.directories.push(path);
+        }
     }
 
     /// Adds an open file, such as the one that stdout was redirected to.

@@ -24,8 +24,10 @@ mod plan;
 mod policy;
 mod progress;
 mod registration;
+mod replaced;
 mod scope;
 mod seen;
+mod servers;
 mod signals;
 mod site;
 mod status;
@@ -319,9 +321,13 @@ impl Session {
     /// ```
     pub fn start_writer<T>(&self, start: impl FnOnce() -> T) -> T {
         let uploads = self.inner.uploads();
-        uploads.iter().for_each(|registration| unsaved::inherited(registration, true));
+        let set_inherited = |by_children| {
+            uploads.iter().for_each(|registration| unsaved::inherited(registration, by_children));
+            self.inner.servers.set_inherited(by_children);
+        };
+        set_inherited(true);
         let started = start();
-        uploads.iter().for_each(|registration| unsaved::inherited(registration, false));
+        set_inherited(false);
         started
     }
 
@@ -335,6 +341,29 @@ impl Session {
     /// group that it leads, runs on this system, no other session removes the marks.
     pub fn record_writers(&self, processes: &[u32]) {
         self.inner.uploads().iter().for_each(|registration| unsaved::record(&self.inner, registration, processes));
+    }
+
+    /// Returns an error if an upload with these options would upload a directory to a location at which there is an object,
+    /// which would hide the directory. Otherwise, this error is found after the last upload.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SessionError::HiddenByObject`], and errors about the location and the local path.
+    pub async fn check_upload(&self, remote: &str, options: &UploadOptions) -> Result<(), SessionError> {
+        self.check_open()?;
+        let location = self.inner.locate(remote, options.profile.as_deref())?;
+        if let Location::Local(_) = location {
+            return Ok(());
+        }
+        if options.local.is_none() {
+            self.inner.check_copies(&location)?;
+        }
+        let local = self.inner.local_path(&location, options.local.as_deref())?;
+        match options.shape {
+            Shape::File => Ok(()),
+            Shape::Auto if local.is_file() => Ok(()),
+            Shape::Auto | Shape::Directory => place::unless_hidden(&self.inner.registry, &location, &local).await,
+        }
     }
 
     /// Detects a location that cannot be used, such as a bucket that does not exist, before any work starts.
@@ -354,7 +383,14 @@ impl Session {
         };
         match self.inner.locate(remote, profile.as_deref())? {
             Location::Local(_) => Ok(None),
-            location => self.inner.registration(location, local.as_deref(), kind.clone()).map(Some),
+            location => {
+                if local.is_none() {
+                    self.inner.check_copies(&location)?;
+                }
+                let new = self.inner.registration(location, local.as_deref(), kind.clone())?;
+                place::unless_excluded(&new)?;
+                Ok(Some(new))
+            }
         }
     }
 
@@ -366,7 +402,15 @@ impl Session {
         kind: Kind,
     ) -> Result<Arc<Registration>, SessionError> {
         let inner = self.inner.clone();
-        run_blocking(move || inner.enter(inner.registration(location, local.as_deref(), kind)?)).await
+        let entering = move || {
+            let new = inner.registration(location, local.as_deref(), kind)?;
+            place::unless_excluded(&new)?;
+            if local.is_none() {
+                inner.claim_copies(&new)?;
+            }
+            inner.enter(new)
+        };
+        run_blocking(entering).await
     }
 
     /// Starts the download of a registration, or returns the one that is running or has ended.
@@ -447,5 +491,7 @@ mod end_tests;
 mod observer_tests;
 #[cfg(test)]
 mod registration_tests;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,7 @@ pub(super) fn exit(error: &SessionError, signal: Option<Exit>) -> Exit {
         | SessionError::NameTaken(_)
         | SessionError::NoInterval { .. }
         | SessionError::BadPattern { .. }
+        | SessionError::FileExcluded { .. }
         | SessionError::BadRate(_) => Exit::Usage,
         SessionError::Waiting { .. } => signal.unwrap_or(Exit::Failed),
         _ => Exit::Failed,
@@ -61,6 +62,11 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
         SessionError::Several(errors) => errors.iter().find_map(hint),
         SessionError::Missing { location } => Some(hints::for_nothing(location)),
         SessionError::Moved { .. } => Some(hints::for_moved()),
+        SessionError::FileExcluded { .. } | SessionError::AllExcluded { .. } => Some(hints::EXCLUDED.to_owned()),
+        SessionError::HiddenByObject { .. } => Some(hints::HIDDEN_BY_OBJECT.to_owned()),
+        SessionError::OtherServer { path, record, .. } => Some(hints::for_other_server(path, record)),
+        SessionError::ServerUnknown { path, record, .. } => Some(hints::for_unknown_server(path, record)),
+        SessionError::ServerNotRecorded { .. } => Some(hints::OTHER_CACHE.to_owned()),
         _ => None,
     }
 }

@@ -61,6 +61,7 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
         return transfer.show_plan(async |session| session.plan_upload(&transfer.url(), options).await).await;
     }
     let upload = async |session: &Session| {
+        session.check_upload(&transfer.url(), &options).await?;
         session.upload(&transfer.url(), options).await?;
         let ending = session.close().await;
         let lacking = ending.uploads.iter().flat_map(|ended| &ended.left_out).filter(|left| left.lacks_content());

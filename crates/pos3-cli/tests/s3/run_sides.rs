@@ -375,3 +375,26 @@ fn an_empty_variable_of_an_option_is_one_that_is_not_set() {
     assert_eq!((set.code, &set.err), (unset.code, &unset.err));
     assert!(!set.err.contains("--cache-root"), "{}", set.err);
 }
+
+#[test]
+fn an_upload_that_replaces_an_object_of_another_writer_warns_and_lists_it() {
+    for is_replaced in [true, false] {
+        let cloud = Cloud::new(&[]).with_objects(&[("c/model", "0"), ("c/other", "0")]);
+        let places = [&SYNC[..], &["--interval", "none", "--json-report", "report"]].concat();
+        let script = r#"echo 10 > "$POS3_PATH_C/model"; echo 10 > "$POS3_PATH_C/other"; echo ready; while [ ! -f "$PWD/go" ]; do sleep 0.02; done"#;
+        let mut child = start(&cloud, &sh(&places, script));
+        let _out = wait_for(&mut child, "ready");
+        if is_replaced {
+            cloud.server.put(BUCKET, "c/model", "20\n");
+        }
+        fs::write(cloud.program.path("go"), "").unwrap();
+        let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(stored(&cloud, "c/model").as_deref(), Some("10\n"));
+        let warning = "warning: 's3://data/c': the upload of 'model' replaced an object that another writer had stored";
+        assert_eq!(ended.err.contains(warning), is_replaced, "{}", ended.err);
+        assert!(!ended.err.contains("'other' replaced"), "{}", ended.err);
+        let expected = if is_replaced { json!(["model"]) } else { json!([]) };
+        assert_eq!(report(&cloud)["uploads"][0]["replaced_from_others"], expected);
+    }
+}

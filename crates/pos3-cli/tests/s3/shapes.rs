@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::run::{run, sh, stored};
+use super::run::{run, sh, start, stored, wait_for};
 use super::{BUCKET, Cloud};
 
 #[test]
@@ -157,7 +157,7 @@ fn one_object_is_excluded_by_its_remote_name() {
     let cloud = Cloud::new(&[]).with_objects(&[("keys/secret.key", "s")]);
     let line = ["download", "s3://data/keys/secret.key", "--local", "copy", "--exclude"];
     let ended = cloud.run(&[&line[..], &["secret.key"]].concat());
-    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(!cloud.program.path("copy").exists());
     let ended = cloud.run(&[&line[..], &["copy"]].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -202,4 +202,93 @@ fn what_stands_in_the_place_of_a_local_directory_is_named() {
     let cache = cloud.run(&["download", "s3://data/p/", "--cache-root", "file"]);
     assert!(cache.err.contains("file' is a file, not a directory"), "{cache:?}");
     assert_eq!(cloud.server.keys(super::BUCKET), ["p/x"]);
+}
+
+/// An object `x` hides everything below `x/`.
+#[test]
+fn a_directory_is_not_uploaded_to_the_name_of_an_object() {
+    let cloud =
+        Cloud::new(&[("dir/a", "1"), ("cache/_/data/y/a", "1")]).with_objects(&[("x", "object"), ("y", "object")]);
+    let told = "there is an object 's3://data/x', and '";
+    for line in [
+        &["run", "--upload", "o=s3://data/x", "--", "sh", "-c", "echo started"][..],
+        &["upload", "s3://data/x", "--local", "dir"],
+        &["upload", "s3://data/x", "--local", "dir", "--dry-run"],
+    ] {
+        let ended = run(&cloud, line);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{line:?}: {ended:?}");
+        assert!(ended.err.contains(told) && ended.err.contains("\nhint: use another location"), "{}", ended.err);
+    }
+    let ended = run(&cloud, &["run", "--sync", "o=s3://data/y", "--", "sh", "-c", "echo started"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["x", "y"]);
+    // With a slash, the prefix is meant.
+    assert_eq!(run(&cloud, &["upload", "s3://data/x/", "--local", "dir", "-q"]).code, Some(0));
+    assert_eq!(cloud.server.keys(BUCKET), ["x", "x/a", "y"]);
+}
+
+#[test]
+fn an_object_that_appears_over_a_directory_is_an_error() {
+    for (kind, interval) in [("--upload", "none"), ("--sync", "1")] {
+        let cloud = Cloud::new(&[]);
+        let places = [kind, "o=s3://data/x", "--interval", interval, "--json-report", "report"];
+        let script = r#"echo 1 > "$POS3_PATH_O/a"; echo ready; while [ ! -f "$PWD/go" ]; do sleep 0.02; done"#;
+        let mut child = start(&cloud, &sh(&places, script));
+        let _out = wait_for(&mut child, "ready");
+        cloud.server.put(BUCKET, "x", "object");
+        fs::write(cloud.program.path("go"), "").unwrap();
+        let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(1), "{kind}: {ended:?}");
+        assert!(ended.err.contains("there is an object 's3://data/x', and '"), "{}", ended.err);
+        assert_eq!(cloud.server.keys(BUCKET), ["x", "x/a"], "the content is stored all the same");
+        let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+        assert_eq!((&report["complete"], &report["uploads"][0]["files"]), (&false.into(), &1.into()), "{report}");
+    }
+}
+
+#[test]
+fn a_file_that_is_named_and_excluded_is_a_usage_error() {
+    let cloud = Cloud::new(&[("file", "1")]).with_objects(&[("d/m.pt", "old"), ("d/n.pt", "n"), ("in/a", "1")]);
+    let told =
+        "'s3://data/d/m.pt' is one file, and the pattern '*.pt' excludes it\nhint: change the patterns of --exclude";
+    let start = ["--", "sh", "-c", "echo started"];
+    for line in [
+        &["run", "--sync-file", "m=s3://data/d/m.pt", "--download", "in=s3://data/in"][..],
+        &["run", "--upload-file", "m=s3://data/d/m.pt"],
+        &["run", "--download", "m=s3://data/d/m.pt"],
+        &["download", "s3://data/d/m.pt"],
+        &["upload", "s3://data/d/m.pt", "--local", "file"],
+        &["upload", "s3://data/d/m.pt", "--local", "file", "--dry-run"],
+    ] {
+        let program = if line[0] == "run" { &start[..] } else { &[] };
+        let ended = run(&cloud, &[line, &["--exclude", "*.tmp", "--exclude", "*.pt"], program].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{line:?}: {ended:?}");
+        assert!(ended.err.contains(told), "{line:?}: {}", ended.err);
+    }
+    assert!(!cloud.program.path("cache/_/data/in/a").exists(), "nothing was transferred");
+    assert_eq!(stored(&cloud, "d/m.pt").as_deref(), Some("old"));
+    // The pattern is for another file.
+    let places = ["--sync-file", "m=s3://data/d/m.pt", "--exclude", "n.pt"];
+    assert_eq!(run(&cloud, &sh(&places, r#"echo new > "$POS3_PATH_M""#)).code, Some(0));
+    assert_eq!(stored(&cloud, "d/m.pt").as_deref(), Some("new\n"));
+}
+
+#[test]
+fn a_prefix_of_which_everything_is_excluded_is_not_missing() {
+    let cloud = Cloud::new(&[]).with_objects(&[("d/m.pt", "m"), ("d/n.pt", "n")]);
+    for line in [&["download", "s3://data/d"][..], &["run", "--download", "d=s3://data/d", "--", "true"]] {
+        let ended = run(&cloud, &[&line[..1], &["--exclude", "*.pt"], &line[1..]].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{line:?}: {ended:?}");
+        assert!(
+            ended.err.contains("everything at 's3://data/d' is excluded\nhint: change the patterns"),
+            "{}",
+            ended.err
+        );
+        assert!(!ended.err.contains("spelling"), "{}", ended.err);
+    }
+    let ended = run(&cloud, &sh(&["--sync", "d=s3://data/d", "--exclude", "*.pt"], "true"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("d: everything in s3://data/d is excluded\n"), "{}", ended.err);
+    let ended = run(&cloud, &sh(&["--sync", "d=s3://data/none", "--exclude", "*.pt"], "true"));
+    assert!(ended.err.contains("d: nothing in s3://data/none yet\n"), "{}", ended.err);
 }

@@ -105,8 +105,17 @@ impl Copy {
             recorder.note(RowChange::Equal(row)).await;
         }
         self.run.first.get_or_init(|| stored.source.clone());
-        self.run.options.observer.event(&Event::Done(&self.action));
+        self.run.options.observer.event(&Event::Done(&self.made(&stored.source)));
         Copied::Done { size: stored.source.size, verified: stored.verified }
+    }
+
+    /// Returns the action with the source that was stored, which may have changed since the plan.
+    fn made(&self, stored: &Entry) -> Action {
+        let mut action = self.action.clone();
+        if let Action::Copy { source, .. } | Action::Replace { source, .. } = &mut action {
+            source.clone_from(stored);
+        }
+        action
     }
 
     /// Returns the result of a copy that failed.

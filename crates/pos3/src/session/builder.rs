@@ -10,9 +10,11 @@ use tokio::sync::Notify;
 
 use super::Session;
 use super::error::SessionError;
-use super::inner::Inner;
+use super::inner::{Inner, expanded};
+use super::layout::SERVERS;
 use super::memory::Remembers;
 use super::observer::{SessionObserver, Undistinguished};
+use super::servers::Servers;
 use super::signals::Signals;
 use super::urgency::Course;
 use crate::registry::Registry;
@@ -213,6 +215,9 @@ impl SessionBuilder {
             None => Ok(None),
             Some(rate) => Pace::new(rate).map(Some).ok_or(SessionError::BadRate(rate)),
         };
+        if let Ok(root) = expanded(&self.cache_root) {
+            self.registry.own_files().add_directory(root.join(SERVERS));
+        }
         let inner = Inner {
             id: random_id(),
             registry: self.registry,
@@ -225,6 +230,7 @@ impl SessionBuilder {
             download_pace: pace(self.download_rate)?,
             deadline: self.deadline,
             registrations: Mutex::default(),
+            servers: Servers::default(),
             warned: Mutex::default(),
             course: Course::new(),
             ending: Mutex::default(),

@@ -19,6 +19,9 @@ use crate::transfer::Transfer;
 pub(super) enum Occasion {
     /// While the program works, in the background or on its request: deletes nothing.
     Work,
+    /// After the work has succeeded, if other registrations may lack copies: counts the permitted deletes and executes
+    /// none.
+    EndCopies,
     /// After the work has succeeded: executes all permitted deletes.
     End,
     /// After the work has failed: deletes nothing.
@@ -28,7 +31,7 @@ pub(super) enum Occasion {
 impl Occasion {
     /// Returns true for the last upload of a session.
     pub(super) fn is_last(self) -> bool {
-        matches!(self, Self::End | Self::Failure)
+        matches!(self, Self::EndCopies | Self::End | Self::Failure)
     }
 }
 
@@ -46,7 +49,7 @@ impl Deletes {
     /// Returns the deletes of an upload.
     pub(super) fn new(registration: &Registration, occasion: Occasion) -> Self {
         let mode = match (occasion, registration.kind.upload()) {
-            (Occasion::End, Some(upload)) => upload.delete,
+            (Occasion::EndCopies | Occasion::End, Some(upload)) => upload.delete,
             (Occasion::Work | Occasion::Failure, _) | (_, None) => RemoteDelete::Never,
         };
         Self { mode, doomed: Noted::default() }

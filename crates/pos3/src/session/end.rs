@@ -11,6 +11,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use pos3_core::Event;
 
+use super::deletes::Occasion;
 use super::ending::{End, Ended, Ending, EndingUnderWay};
 use super::error::SessionError;
 use super::inner::{Inner, LAST_WORDS};
@@ -95,6 +96,9 @@ fn cut_short(registration: &Registration) -> Ended {
         is_planned: false,
         is_gone: false,
         left_out: Vec::new(),
+        replaced: registration.evidence.replaced.all(),
+        withheld_for: None,
+        deleted_later: 0,
         location,
     }
 }
@@ -184,18 +188,45 @@ fn last_uploads(inner: &Inner, how: End) -> Vec<Arc<Registration>> {
     uploads
 }
 
-/// Uploads all registrations concurrently.
+/// Uploads all registrations concurrently, and then deletes.
+///
+/// The program may have moved a file from one registration to another one. So if there are several, no object is deleted
+/// before the copies of all of them are complete.
 async fn side_by_side(inner: &Inner) -> Ending {
     let uploads = last_uploads(inner, End::Clean);
-    let ended = uploads.iter().map(|registration| last_upload(inner, registration, End::Clean));
-    Ending { uploads: join_all(ended).await }
+    let deletes_wait = uploads.len() > 1 && uploads.iter().any(|registration| registration.kind.deletes_remotely());
+    let occasion = if deletes_wait { Occasion::EndCopies } else { Occasion::End };
+    let ended = uploads.iter().map(|registration| last_upload(inner, registration, occasion));
+    let mut ended = join_all(ended).await;
+    if deletes_wait {
+        delete_last(inner, &uploads, &mut ended).await;
+    }
+    Ending { uploads: ended }
+}
+
+/// Makes the deletes that wait for the copies of all registrations, unless any of these copies was not made.
+async fn delete_last(inner: &Inner, uploads: &[Arc<Registration>], ended: &mut [Ended]) {
+    let not_complete = |ended: &Ended| (!ended.is_uploaded()).then(|| ended.location.clone());
+    let mut incomplete = ended.iter().find_map(not_complete);
+    for (registration, first) in uploads.iter().zip(ended) {
+        if first.withheld() == 0 || first.error.is_some() {
+            continue;
+        }
+        if incomplete.is_some() {
+            first.withheld_for.clone_from(&incomplete);
+        } else if !inner.course.deletes().is_cancelled() {
+            // It lists again, because both sides may have changed while it waited for the other registrations.
+            first.add_second(last_upload(inner, registration, Occasion::End).await);
+            incomplete = not_complete(first);
+        }
+    }
 }
 
 /// Uploads one registration after another.
 async fn by_priority(inner: &Inner) -> Ending {
     let mut ending = Ending::default();
     for registration in &last_uploads(inner, End::Error) {
-        ending.uploads.push(last_upload(inner, registration, End::Error).await);
+        ending.uploads.push(last_upload(inner, registration, Occasion::Failure).await);
     }
     ending
 }

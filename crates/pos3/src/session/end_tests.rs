@@ -217,6 +217,9 @@ async fn a_session_error_prints_its_cause() {
         missing: Vec::new(),
         is_planned: true,
         left_out: Vec::new(),
+        replaced: Vec::new(),
+        withheld_for: None,
+        deleted_later: 0,
     };
     let scope = ScopeError::Body { error: "the work failed", ending: Ending { uploads: vec![ended] } };
     let told =

@@ -60,6 +60,14 @@ pub struct Ended {
     /// The entries that were skipped because of their kind: symbolic links that are not followed, special files, and
     /// unreadable files.
     pub left_out: Vec<LeftOut>,
+    /// The objects that uploads of the session replaced although another writer had stored them since the last transfer of
+    /// the file, because the program had changed the file, too.
+    pub replaced: Vec<Key>,
+    /// The location of the first output that was not uploaded completely, if the deletes of this output were
+    /// [withheld](Self::withheld) for that reason. The program may have moved a file from one to the other.
+    pub withheld_for: Option<String>,
+    /// The deletes that were made after those of the report had been counted as withheld.
+    pub(super) deleted_later: u64,
 }
 
 impl Ending {
@@ -109,9 +117,26 @@ impl Ended {
     }
 
     /// Returns the number of objects that were not deleted because the end was hurried, the local directory was empty,
-    /// or the guards refused the deletes.
+    /// the guards refused the deletes, or [another output](Self::withheld_for) was not uploaded completely.
     pub fn withheld(&self) -> u64 {
-        self.done().map_or(0, |report| report.withheld)
+        self.done().map_or(0, |report| report.withheld).saturating_sub(self.deleted_later)
+    }
+
+    /// Adds the result of a second upload, which made the deletes that the first one had withheld.
+    pub(super) fn add_second(&mut self, second: Self) {
+        let uploaded = self.uploaded_at_end + second.uploaded_at_end;
+        let uploaded_bytes = self.uploaded_bytes_at_end + second.uploaded_bytes_at_end;
+        let is_late = second.missing.is_empty()
+            && second.error.as_ref().is_some_and(|error| error.is_cancelled() || error.is_late());
+        if is_late {
+            // The first one had uploaded everything, so only deletes are missing.
+            self.deleted_later = second.deleted.saturating_sub(self.deleted);
+            (self.uploaded, self.uploaded_bytes, self.deleted) =
+                (second.uploaded, second.uploaded_bytes, second.deleted);
+        } else {
+            *self = second;
+        }
+        (self.uploaded_at_end, self.uploaded_bytes_at_end) = (uploaded, uploaded_bytes);
     }
 
     /// Returns the report of the last upload, even if not everything was uploaded.

@@ -82,6 +82,20 @@ pub enum SessionError {
     /// A pattern of `exclude` cannot match any key.
     #[error(transparent)]
     BadPattern(FilterError),
+    /// A single file that was named is excluded, so nothing would be copied.
+    #[error("'{location}' is one file, and the pattern '{pattern}' excludes it")]
+    FileExcluded {
+        /// The location.
+        location: String,
+        /// The first pattern that excludes it.
+        pattern: String,
+    },
+    /// The location has keys, and the patterns of `exclude` match all of them.
+    #[error("everything at '{location}' is excluded")]
+    AllExcluded {
+        /// The location.
+        location: String,
+    },
     /// A required local path does not exist.
     #[error("'{}' does not exist", .0.display())]
     NoLocalPath(PathBuf),
@@ -127,6 +141,16 @@ pub enum SessionError {
         /// The shape now.
         is: &'static str,
     },
+    /// A directory is uploaded to a location at which there is one object.
+    #[error(
+        "there is an object '{location}', and '{}' is a directory: a download of '{location}' returns only the object", path.display()
+    )]
+    HiddenByObject {
+        /// The location, and the object.
+        location: String,
+        /// The directory.
+        path: PathBuf,
+    },
     /// The program did not create its output of one file.
     #[error("'{}' does not exist, so nothing was uploaded to '{location}'", path.display())]
     NotMade {
@@ -146,6 +170,46 @@ pub enum SessionError {
         change: PathChange,
         /// Whether nothing was uploaded, because a directory above the output is another one.
         is_refused: bool,
+    },
+    /// The local copies in the cache belong to another server.
+    #[error(
+        "'{}' has local copies from the server {recorded}, and '{location}' is on the server {server}", path.display()
+    )]
+    OtherServer {
+        /// The location.
+        location: String,
+        /// The directory of all local copies of the bucket.
+        path: PathBuf,
+        /// The server that they belong to.
+        recorded: String,
+        /// The server of the location.
+        server: String,
+        /// The file that records the server.
+        record: PathBuf,
+    },
+    /// The record of the server of local copies cannot be used.
+    #[error("cannot determine which server the local copies in '{}' are from: '{}': {cause}", path.display(), record.display())]
+    ServerUnknown {
+        /// The directory of all local copies of the bucket.
+        path: PathBuf,
+        /// The file that records the server.
+        record: PathBuf,
+        /// The cause.
+        cause: String,
+    },
+    /// The server of local copies cannot be recorded.
+    #[error(
+        "cannot record that the local copies in '{}' are from the server {server}: '{}': {cause}", path.display(), record.display()
+    )]
+    ServerNotRecorded {
+        /// The directory of all local copies of the bucket.
+        path: PathBuf,
+        /// The server.
+        server: String,
+        /// The file that would record the server.
+        record: PathBuf,
+        /// The cause.
+        cause: String,
     },
     /// A local path cannot be used.
     #[error("cannot use '{}': {cause}", path.display())]
@@ -223,6 +287,11 @@ impl SessionError {
     /// Returns true if a guard refused the transfer or its deletes.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Transfer { report, .. } if matches!(report.0.stopped, Some(Stop::Refused(_))))
+    }
+
+    /// Returns true if the deadline of the end passed.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Deadline { .. })
     }
 
     /// Returns true if pos3 cancelled the transfer itself.

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use pos3_core::{Action, Entries, Entry, Event, Kind, ListOptions, Observer, StoreError, Tree};
 
+use super::replaced::Replaced;
 use super::seen::{Beginning, Noted};
 use crate::hidden::Hidden;
 
@@ -18,6 +19,8 @@ pub(super) struct Evidence {
     pub(super) there: OnceLock<Noted>,
     /// The objects whose local files have become symbolic links.
     pub(super) behind_links: Noted,
+    /// The objects of other writers that uploads replaced.
+    pub(super) replaced: Replaced,
     /// The files that mounts and unmounts may hide.
     pub(super) hidden: Hidden,
 }
@@ -68,12 +71,13 @@ impl Evidence {
 
     /// Returns an observer that records the keys which an upload finds locally, and passes events on.
     pub(super) fn watching(&self, next: Option<Arc<dyn Observer>>) -> Arc<dyn Observer> {
-        Arc::new(Watching { here: self.here.clone(), next })
+        Arc::new(Watching { here: self.here.clone(), replaced: self.replaced.clone(), next })
     }
 }
 
 struct Watching {
     here: Noted,
+    replaced: Replaced,
     next: Option<Arc<dyn Observer>>,
 }
 
@@ -84,6 +88,9 @@ impl Observer for Watching {
                 self.here.note(action.key().as_str());
             }
             Event::Unchanged(key, _) => self.here.note(key.as_str()),
+            Event::Done(action @ (Action::Copy { .. } | Action::Replace { .. })) => {
+                self.replaced.uploaded(action.key());
+            }
             _ => {}
         }
         if let Some(next) = &self.next {

@@ -18,10 +18,12 @@ use super::memory::Remembers;
 use super::observer::{OfRegistration, SessionObserver};
 use super::options::excluding;
 use super::registration::{Kind, Registration};
+use super::servers::{LocalCopies, Servers};
 use super::urgency::Course;
 use crate::local_path::resolve;
 use crate::location::Location;
 use crate::registry::Registry;
+use crate::state::ends_with_the_process;
 
 /// How long an end with a deadline lets earlier uploads finish their files in flight: at most this, and at most this
 /// fraction of the deadline.
@@ -44,6 +46,8 @@ pub(super) struct Inner {
     pub(super) download_pace: Option<Pace>,
     pub(super) deadline: Duration,
     pub(super) registrations: Mutex<Vec<Arc<Registration>>>,
+    /// The servers of the local copies in the cache that this session uses.
+    pub(super) servers: Servers,
     /// The warnings that were already reported.
     pub(super) warned: Mutex<HashSet<String>>,
     pub(super) course: Course,
@@ -130,6 +134,35 @@ impl Inner {
         Ok(layout::path(&absolute(&self.cache_root)?, &name, remote))
     }
 
+    /// Returns an error if the local copies in the cache that a location would use belong to another server.
+    pub(super) fn check_copies(&self, location: &Location) -> Result<(), SessionError> {
+        self.local_copies(location)?.map_or(Ok(()), |copies| copies.check())
+    }
+
+    /// Records the server of the local copies in the cache that a registration uses. Returns an error if they belong to
+    /// another server.
+    pub(super) fn claim_copies(&self, new: &Registration) -> Result<(), SessionError> {
+        let Some(copies) = self.local_copies(&new.location)? else { return Ok(()) };
+        if ends_with_the_process(&new.location, &new.location).is_some() {
+            // No later process has the same locations.
+            return copies.check();
+        }
+        match self.servers.claim(&copies) {
+            Err(error @ SessionError::ServerNotRecorded { .. }) if new.kind.upload().is_none() => {
+                // Without a record, no output can use these copies, so nothing of them can be uploaded.
+                self.warn(&[error.to_string()]);
+                Ok(())
+            }
+            claimed => claimed,
+        }
+    }
+
+    fn local_copies(&self, location: &Location) -> Result<Option<LocalCopies>, SessionError> {
+        let Location::Remote(remote) = location else { return Ok(None) };
+        let (server, name) = (self.registry.server(location)?, self.registry.local_name(location)?);
+        Ok(Some(LocalCopies::new(absolute(&self.cache_root)?, &name, remote, server.as_deref())))
+    }
+
     /// Enters a registration, or returns the existing one if it is identical.
     pub(super) fn enter(&self, new: Registration) -> Result<Arc<Registration>, SessionError> {
         let mut registrations = self.registrations();
@@ -209,7 +242,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SessionError> {
 }
 
 /// Returns an absolute path with its links. A leading `~` becomes the home directory.
-fn expanded(path: &Path) -> Result<PathBuf, SessionError> {
+pub(super) fn expanded(path: &Path) -> Result<PathBuf, SessionError> {
     let path = match path.strip_prefix("~") {
         Ok(rest) => {
             let home = std::env::home_dir().ok_or_else(|| unusable(path, "the home directory is not known"))?;

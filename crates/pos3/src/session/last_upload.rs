@@ -7,7 +7,7 @@ use std::time::Duration;
 use pos3_core::{ErrorKind, Report, Stop, StoreError};
 
 use super::deletes::Occasion;
-use super::ending::{End, Ended};
+use super::ending::Ended;
 use super::error::SessionError;
 use super::inner::Inner;
 use super::left_out;
@@ -28,14 +28,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Uploads by a plan, so that the missing keys are known. Deletes nothing after an error.
-pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how: End) -> Ended {
+pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occasion: Occasion) -> Ended {
     let before = registration.history().clone();
     let is_gone = std::fs::symlink_metadata(&registration.local).is_err_and(|error| error.kind() == NotFound);
     let watch = Watch::new(inner.observer_of(registration), inner.budget.clone());
-    let occasion = match how {
-        End::Clean => Occasion::End,
-        End::Error => Occasion::Failure,
-    };
+    let is_clean = occasion != Occasion::Failure;
     let (mut cause, mut is_cut_off) = (None, false);
     let outcome = tokio::select! {
         biased;
@@ -45,7 +42,7 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
             cut_off(registration, &watch)
         }
     };
-    if how == End::Clean || outcome.is_ok() {
+    if is_clean || outcome.is_ok() {
         registration.record(&outcome);
     }
     let undone = watch.undone();
@@ -64,11 +61,15 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
             (None, Some(SessionError::Deadline { location, missing: Some(missing.len()), cause }))
         }
         // If the program failed, a missing file is not another error.
-        Ok(None) if how == End::Clean && registration.kind.shape() == Shape::File => {
+        Ok(None) if is_clean && registration.kind.shape() == Shape::File => {
             let location = registration.location.to_string();
             (None, Some(SessionError::NotMade { location, path: registration.local.clone() }))
         }
-        Ok(report) => (report, None),
+        Ok(Some(report)) => {
+            let hidden = unless_hidden(inner, registration).await.err();
+            (Some(report), hidden)
+        }
+        Ok(None) => (None, None),
         Err(error) if inner.course.has_deadline() && error.is_cancelled() => {
             let location = registration.location.to_string();
             let missing = undone.map(|keys| keys.len());
@@ -102,12 +103,28 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, how:
         missing: missing.into_iter().collect(),
         is_gone,
         left_out: left_out.unwrap_or_default(),
+        replaced: registration.evidence.replaced.all(),
+        withheld_for: None,
+        deleted_later: 0,
     };
     // An upload that was cut off has no report, so it is unknown what it skipped.
     if ended.is_uploaded() && !inner.course.is_still_written() && !is_cut_off {
         unsaved::saved(inner, registration).await;
     }
     ended
+}
+
+/// Returns an error if an object hides the directory that was uploaded. It may have been stored while the session ran.
+async fn unless_hidden(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
+    if !registration.local.is_dir() {
+        return Ok(());
+    }
+    tokio::select! {
+        biased;
+        // The object is not looked up if there is no time.
+        () = inner.course.last_uploads().cancelled() => Ok(()),
+        looked_up = place::unless_hidden(&inner.registry, &registration.location, &registration.local) => looked_up,
+    }
 }
 
 /// Returns the result of an upload that was abandoned. If all its copies were made and deletes remain, only these are

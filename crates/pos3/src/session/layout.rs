@@ -11,26 +11,40 @@ use sha2::{Digest as _, Sha256};
 use super::mark::MARKS;
 use crate::location::RemoteLocation;
 
+/// The directory in a cache root that records which server the local copies of each bucket belong to.
+pub(super) const SERVERS: &str = ".pos3-servers";
+
 /// Returns `<root>/<profile or _>/<bucket>/<key>`. `name` is the provider's name for the local copies of its server. A
 /// trailing `/` of the key has no effect.
 ///
-/// A segment that cannot be a file name gets the prefix `%`: one that is empty, `.` or `..`, contains a NUL, is too
-/// long, begins with `%`, or is the name of the directory for marks of unsaved output.
+/// A segment of a key cannot be a file name if it is empty, `.` or `..`, contains a NUL, is too long, begins with `%`, or is
+/// the name of a directory of pos3 itself: the marks of unsaved output, or the servers of local copies. A key with such a
+/// segment has one escaped name in `<root>/<profile or _>/%/<bucket>`. In the directory of the bucket, it would be a part of
+/// other local copies, which would be uploaded with its escaped name.
 pub(super) fn path(root: &Path, name: &str, remote: &RemoteLocation) -> PathBuf {
-    let mut path = root.join(segment(name));
-    path.push(segment(remote.bucket()));
-    let key = remote.key();
-    let key = key.strip_suffix('/').unwrap_or(key);
-    if !key.is_empty() {
-        key.split('/').for_each(|name| path.push(segment(name)));
+    let [usual, escaped] = buckets(root, name, remote);
+    let key = remote.key().strip_suffix('/').unwrap_or(remote.key());
+    match () {
+        () if remote.key().is_empty() => usual,
+        () if key.split('/').all(is_plain) => usual.join(key),
+        () => escaped.join(segment(key)),
     }
-    path
+}
+
+/// Returns the directories of all local copies of a bucket.
+pub(super) fn buckets(root: &Path, name: &str, remote: &RemoteLocation) -> [PathBuf; 2] {
+    let (root, bucket) = (root.join(segment(name)), segment(remote.bucket()));
+    // No bucket has this name, because its segment would be escaped.
+    [root.join(&bucket), root.join("%").join(&bucket)]
+}
+
+/// Returns the names of the record of their server, from the cache root down.
+pub(super) fn server_record(name: &str, remote: &RemoteLocation) -> [String; 3] {
+    [SERVERS.to_owned(), segment(name), segment(remote.bucket())]
 }
 
 fn segment(name: &str) -> String {
-    let is_plain =
-        !name.starts_with('%') && name != MARKS && Key::from(name).check_path().is_ok() && !name.contains('/');
-    if is_plain {
+    if is_plain(name) {
         return name.to_owned();
     }
     let mut escaped = String::from("%");
@@ -46,6 +60,12 @@ fn segment(name: &str) -> String {
         return digest.iter().fold(String::from("%~"), |text, byte| text + &format!("{byte:02x}"));
     }
     escaped
+}
+
+/// Returns true if a segment can be a file name as it is.
+fn is_plain(name: &str) -> bool {
+    let is_own = [MARKS, SERVERS].contains(&name);
+    !name.starts_with('%') && !is_own && Key::from(name).check_path().is_ok() && !name.contains('/')
 }
 
 /// The longest file name that common file systems accept.
@@ -87,21 +107,30 @@ mod tests {
             "s3://b/a/./b",
             "s3://b/a/%2E/b",
             "s3://b//a",
+            "s3://b",
+            "s3://b//",
+            "s3://b///",
             "s3://b/a//",
             "s3://b/%",
             "s3://b/%%",
             "s3://b/.pos3-partial.x",
+            "s3://b/.pos3-unsaved",
+            "s3://b/.pos3-servers",
             &long,
             &longer,
         ];
         let mut seen = HashSet::new();
         for url in odd {
             let path = of(url);
-            assert!(path.starts_with("/cache/_/b"), "{url}: {path:?}");
+            assert!(path.starts_with("/cache/_/b") || path.starts_with("/cache/_/%/b"), "{url}: {path:?}");
             let plain = |part: std::path::Component<'_>| !matches!(part, std::path::Component::ParentDir);
             assert!(path.components().all(plain), "{url}: {path:?}");
             assert!(path.file_name().is_none_or(|name| name.len() <= LONGEST), "{url}");
             assert!(seen.insert(path), "{url} shares a path");
+        }
+        // An escaped name is not inside other local copies.
+        for path in seen.iter().filter(|path| path.starts_with("/cache/_/%")) {
+            assert!(!seen.iter().any(|other| other != path && path.starts_with(other)), "{path:?}");
         }
     }
 }

@@ -163,6 +163,7 @@ async fn enter_one(session: &Session, Spec { name, remote, kind }: Spec) -> Resu
         Kind::Download(options) => session.download(&remote, options).await?,
         Kind::Upload(options) => {
             session.look_at(&remote, options.profile.as_deref()).await?;
+            session.check_upload(&remote, &options).await?;
             session.upload(&remote, options).await?
         }
         Kind::Sync(options) => session.sync(&remote, options).await?,

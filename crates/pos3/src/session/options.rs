@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pos3_core::{Filter, Guards};
+use pos3_core::{Filter, Guards, Key};
 use pos3_local::Symlinks;
 
 use super::error::SessionError;
@@ -148,6 +148,13 @@ impl Default for UploadOptions {
 pub(super) fn excluding(patterns: &[String]) -> Result<Filter, SessionError> {
     let filter = patterns.iter().try_fold(Filter::builder(), |filter, pattern| filter.exclude_matching(pattern));
     filter.and_then(pos3_core::FilterBuilder::build).map_err(SessionError::BadPattern)
+}
+
+/// Returns the first pattern that excludes a key.
+pub(super) fn excluded_by<'a>(patterns: &'a [String], key: &Key) -> Option<&'a String> {
+    let excludes =
+        |pattern: &&String| excluding(std::slice::from_ref(*pattern)).is_ok_and(|filter| !filter.admits(key.as_str()));
+    patterns.iter().find(excludes)
 }
 
 /// Defines the `with_` methods of single fields.

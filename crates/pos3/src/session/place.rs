@@ -11,11 +11,11 @@ use pos3_core::{Key, RemoteStore, Tree};
 use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath, in_the_way};
 
 use super::error::{SessionError, unusable};
-use super::options::Shape;
+use super::options::{Shape, excluded_by};
 use super::registration::Registration;
 use crate::location::Location;
 use crate::registry::{Registry, Role};
-use crate::resolve::{OpenLocation, PathKind, names_prefix};
+use crate::resolve::{OpenLocation, PathKind, Resolved, names_prefix};
 
 /// Why a path cannot be one file.
 const DIRECTORY_FOUND: &str = "it is a directory, and one file is expected there";
@@ -197,6 +197,19 @@ async fn unless_remote_differs(
     if is_there { Err(changed()) } else { Ok(()) }
 }
 
+/// Returns an error if a directory is uploaded to `x/` and there is an object `x`: a download of `x` would return the object
+/// and not the directory. If the object cannot be looked up, for example without a permission, this is not an error.
+pub(super) async fn unless_hidden(registry: &Registry, location: &Location, local: &Path) -> Result<(), SessionError> {
+    if names_prefix(location) {
+        return Ok(());
+    }
+    let remote = registry.open(location, Role::Target).await?;
+    match remote.object().await {
+        Ok(Some(_)) => Err(SessionError::HiddenByObject { location: location.to_string(), path: local.to_owned() }),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
 /// Lists the first entry of a location. An error means that the location cannot be uploaded to.
 pub(super) async fn look_at(registry: &Registry, location: &Location) -> Result<(), SessionError> {
     registry.open(location, Role::Target).await?.has_keys().await?;
@@ -244,6 +257,40 @@ fn single(
         local: Tree::object(local, own, name),
         copy: LocalCopy::File(file),
     })
+}
+
+/// Returns the error if an output that is one file is excluded.
+pub(super) fn unless_excluded(registration: &Registration) -> Result<(), SessionError> {
+    let Registration { location, local, kind, .. } = registration;
+    let Location::Remote(remote) = location else { return Ok(()) };
+    let is_one_file = kind.shape() == Shape::File || local.is_file();
+    if kind.upload().is_none() || !is_one_file || kind.exclude().is_empty() {
+        return Ok(());
+    }
+    let named = if names_prefix(location) { None } else { last_name(&Key::from(remote.key())) };
+    let name = named.map_or_else(|| file_name(local).map(Key::from), Ok)?;
+    unless_pattern(location, kind.exclude(), &name)
+}
+
+fn unless_pattern(location: &Location, patterns: &[String], name: &Key) -> Result<(), SessionError> {
+    let Some(pattern) = excluded_by(patterns, name) else { return Ok(()) };
+    Err(SessionError::FileExcluded { location: location.to_string(), pattern: pattern.clone() })
+}
+
+/// Returns the error of a location in which a download found nothing.
+pub(super) async fn nothing_found(registry: &Registry, registration: &Registration) -> Result<(), SessionError> {
+    let Registration { location, kind, .. } = registration;
+    if kind.exclude().is_empty() {
+        return Ok(());
+    }
+    match registry.open(location, Role::Target).await?.resolve().await? {
+        Resolved::Absent => Ok(()),
+        Resolved::Object(object) => {
+            let name = last_name(&object.key).unwrap_or(object.key);
+            unless_pattern(location, kind.exclude(), &name)
+        }
+        Resolved::Prefix => Err(SessionError::AllExcluded { location: location.to_string() }),
+    }
 }
 
 /// Returns the last name of a key, if it can be a file name.

@@ -12,6 +12,7 @@ use pos3_local::{last_change, last_modification};
 
 use super::known::{Known, Match, Recorded, Sides, Way};
 use super::registration::Registration;
+use super::replaced::Replaced;
 use super::seen::{Beginning, Noted, Origin};
 use super::surroundings::Ownership;
 use super::unsaved::Unsaved;
@@ -26,6 +27,8 @@ pub(super) struct Rules {
     pub(super) at_begin: Beginning,
     /// The objects whose local files have become symbolic links, recorded by an upload.
     pub(super) behind_links: Noted,
+    /// The objects of other writers that an upload replaces.
+    pub(super) replaced: Replaced,
 }
 
 /// Whether changes are transferred in both directions.
@@ -74,7 +77,12 @@ pub(super) fn unless_unsaved(rule: Overwritable, unsaved: &Unsaved) -> Overwrita
 impl Rules {
     pub(super) fn new(registration: &Registration) -> Self {
         let (known, evidence) = (registration.memory.known.clone(), &registration.evidence);
-        Self { known, at_begin: evidence.at_begin(), behind_links: evidence.behind_links.clone() }
+        Self {
+            known,
+            at_begin: evidence.at_begin(),
+            behind_links: evidence.behind_links.clone(),
+            replaced: evidence.replaced.clone(),
+        }
     }
 
     /// Returns the rules for the files that are at the path of an output now.
@@ -146,7 +154,8 @@ impl Rules {
                 Origin::Program | Origin::Before => modified(file),
             };
             let changed = self.changed(write, file, object, (Way::Up, modified));
-            match origin {
+            let may_be_theirs = matches!(changed, Changed::Both | Changed::RemoteAndPerhapsLocal(_));
+            let objection = match origin {
                 Origin::Either { digest, .. } if object.is_some() && policy == Policy::UnlessTheirs(Conflict::Skip) => {
                     let from_before = why(&changed.with_content(digest), Origin::Before);
                     by_origin(
@@ -156,7 +165,12 @@ impl Rules {
                     )
                 }
                 origin => objection(changed, Side::Source, |changed| why(changed, origin)),
+            };
+            let is_kept = matches!(objection, Objection::Stay(_)) || policy == Policy::SourceWins;
+            if may_be_theirs && object.is_some() && !is_kept {
+                self.replaced.plan(&file.key);
             }
+            objection
         })
     }
 

@@ -101,8 +101,13 @@ impl Kind {
         }
     }
 
+    /// Returns true if it may delete objects.
+    pub(super) fn deletes_remotely(&self) -> bool {
+        self.upload().is_some_and(|upload| upload.delete != RemoteDelete::Never)
+    }
+
     fn deletes(&self) -> bool {
-        self.deletes_locally() || self.upload().is_some_and(|upload| upload.delete != RemoteDelete::Never)
+        self.deletes_locally() || self.deletes_remotely()
     }
 
     /// Returns the kind without irrelevant differences: the order of the exclude patterns, and the text of the path and
@@ -157,6 +162,8 @@ pub(super) struct History {
     pub(super) last_download: Option<SystemTime>,
     /// The report of the last complete transfer.
     pub(super) last_report: Option<Arc<Report>>,
+    /// Whether the location has keys, and the last download found that all of them are excluded.
+    pub(super) is_excluded: bool,
     pub(super) uploaded: Totals,
     pub(super) downloaded: Totals,
     /// The number of consecutive failed uploads.

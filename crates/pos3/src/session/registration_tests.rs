@@ -249,3 +249,38 @@ async fn other_tasks_continue_while_paths_are_prepared_and_marked() {
     // The path is resolved, the directory created, and the mark flushed to the disk.
     assert!(turns.load(Ordering::Relaxed) >= 3, "{turns:?}");
 }
+
+/// The escaped name of a key is not a name that an upload may use.
+#[tokio::test]
+async fn a_local_copy_with_an_escaped_name_is_no_part_of_another_one() {
+    let world = World::with(&[("y//z/one", "1"), ("y/plain", "2"), ("y/./q", "3")]).await;
+    let first = world.session();
+    for url in ["memory://b/y//z", "memory://b/y/./q"] {
+        let path = first.download(url, DownloadOptions::default()).await.unwrap();
+        assert!(path.starts_with(world.path("cache/_/%/b")), "{}", path.display());
+    }
+    first.close().await.into_result().unwrap();
+    let second = world.session();
+    let path = second.upload("memory://b/y", upload()).await.unwrap();
+    write(&path, "new", "4");
+    second.close().await.into_result().unwrap();
+    assert_eq!(world.keys().await, ["y/./q", "y//z/one", "y/new", "y/plain"]);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_before_it_is_uploaded_is_counted_as_it_was_stored() {
+    let world = World::new();
+    let (path, has_changed) = (world.path("cache/_/b/out/a"), std::sync::atomic::AtomicBool::new(false));
+    let change = move |_: Option<&crate::Registered>, event: &pos3_core::Event<'_>| {
+        if matches!(event, pos3_core::Event::Started(_)) && !has_changed.swap(true, Ordering::AcqRel) {
+            fs::write(&path, "longer than before").unwrap();
+        }
+    };
+    let session = world.builder().session_observer(change).open().unwrap();
+    let out = session.upload("memory://b/out", upload()).await.unwrap();
+    write(&out, "a", "short");
+    let ended = &session.close().await.uploads[0];
+    assert_eq!(world.read("out/a").await, "longer than before");
+    assert_eq!((ended.uploaded, ended.uploaded_bytes, ended.uploaded_bytes_at_end), (1, 18, 18));
+    assert_eq!(ended.report.as_ref().unwrap().copied_bytes, 18);
+}

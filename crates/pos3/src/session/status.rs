@@ -53,6 +53,8 @@ pub struct Status {
     pub last_download: Option<SystemTime>,
     /// The report of the last complete transfer.
     pub last_report: Option<Arc<Report>>,
+    /// Whether the location has keys, and the last download found that all of them are excluded.
+    pub is_excluded: bool,
     /// All uploads since the registration.
     pub uploaded: Totals,
     /// All downloads since the registration.
@@ -76,6 +78,7 @@ impl Status {
             last_upload: history.last_upload,
             last_download: history.last_download,
             last_report: history.last_report,
+            is_excluded: history.is_excluded,
             uploaded: history.uploaded,
             downloaded: history.downloaded,
             failures: history.failures,

@@ -22,7 +22,7 @@ use super::inner::Inner;
 use super::known::Way;
 use super::left_out;
 use super::options::{RemoteDelete, Shape, UploadOptions, excluding};
-use super::place::{self, Ends};
+use super::place::{self, Ends, LocalCopy};
 use super::plan::TransferPlan;
 use super::policy::{Reach, Rules, unless_unsaved};
 use super::progress::{Counting, Watch};
@@ -70,8 +70,16 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let transfer = Transfer::new(ends.remote.clone(), ends.local.clone(), options).with_mount_points_in(held.state());
     let transfer = transfer.with_cancel(cancel.clone()).with_grace(inner.share_of_passes());
     let report = transfer.repeated_if_changed().run(None).await;
-    if found_nothing(&report) && !allow_missing {
-        return Err(missing(&inner, &registration).await);
+    if found_nothing(&report) {
+        if !allow_missing {
+            return Err(missing(&inner, &registration).await);
+        }
+        let excluded = place::nothing_found(&inner.registry, &registration);
+        let is_excluded = match unless_cancelled(cancel, &registration, excluded).await {
+            Err(SessionError::AllExcluded { .. }) => true,
+            looked_up => looked_up.map(|()| false)?,
+        };
+        registration.history().is_excluded = is_excluded;
     }
     let has_seen_everything = registration.kind.exclude().is_empty() && report.skipped.is_empty();
     if has_seen_everything && report.is_clean() && report.tally.extra == 0 {
@@ -128,7 +136,7 @@ pub(super) async fn upload_watched(
     let other_shapes = match occasion {
         // The program may still remove the object, or the end may delete it.
         Occasion::Work => OtherShapes::Ignored,
-        Occasion::End | Occasion::Failure => OtherShapes::Reported,
+        Occasion::EndCopies | Occasion::End | Occasion::Failure => OtherShapes::Reported,
     };
     let unmatched_patterns = if occasion.is_last() { UnmatchedPatterns::Reported } else { UnmatchedPatterns::Ignored };
     let options = options.with_other_shapes(other_shapes).with_unmatched_patterns(unmatched_patterns);
@@ -138,13 +146,17 @@ pub(super) async fn upload_watched(
         // Only an existing directory may delete everything.
         options = options.with_guards(registration.kind.guards().with_allow_empty(false));
     }
+    let keep = inner.course.deletes().child_token();
+    if occasion == Occasion::EndCopies {
+        keep.cancel();
+    }
     let perform = async |options: SyncOptions| {
         let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
         let transfer = deletes.guard(transfer, &registration.evidence).with_mount_points_in(held.state());
         let transfer = transfer
             .repeated_if_changed_while(registration.stays())
             .with_cancel(cancel.clone())
-            .with_keep(inner.course.deletes().clone());
+            .with_keep(keep.clone());
         let transfer =
             if occasion.is_last() { transfer.small_first() } else { transfer.with_grace(inner.share_of_passes()) };
         match watch {
@@ -248,6 +260,9 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let Some(ends) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
+            if let LocalCopy::Directory(path) = &ends.copy {
+                place::unless_hidden(&inner.registry, &registration.location, path).await?;
+            }
             take_files(registration, &held, &ends.local).await?;
             let options =
                 observed(upload_options(inner, registration, Ownership::Program)?, inner.observer_of(registration));
@@ -286,6 +301,9 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
 /// Returns the error of a download that found no key. If the location would be an object without its trailing slash,
 /// the error says so.
 async fn missing(inner: &Inner, registration: &Registration) -> SessionError {
+    if let Err(excluded) = place::nothing_found(&inner.registry, registration).await {
+        return excluded;
+    }
     let location = registration.location.to_string();
     match place::is_object_with_slash(&inner.registry, &registration.location).await {
         true => Error::SourceIsFile { location }.into(),
@@ -355,6 +373,7 @@ fn finished(
 ) -> Result<Arc<Report>, SessionError> {
     let location = registration.location.to_string();
     report.warnings.extend(left_out::warnings(registration, &report));
+    report.warnings.extend(registration.evidence.replaced.warning());
     for warning in &report.warnings {
         if inner.is_news(&format!("{location} {warning}")) {
             tracing::warn!(location, "{warning}");

@@ -57,15 +57,20 @@ struct UploadJson<'a> {
     /// The uploads at the end and their bytes.
     files_at_end: u64,
     bytes_at_end: u64,
-    /// The deletes that were not made, because a signal came, processes of the program still run, or the directory is
-    /// empty.
+    /// The deletes that were not made, because a signal came, processes of the program still run, the directory is
+    /// empty, or another output was not uploaded completely.
     withheld: u64,
+    /// The URL of the first output that was not uploaded completely, if this is the reason.
+    withheld_for: Option<&'a str>,
     missing: Vec<&'a str>,
     /// Symbolic links that were not followed, special files, and files that cannot be read.
     left_out: Vec<LeftOutJson<'a>>,
     /// Files that were not uploaded because another writer replaced or removed the object, and objects that were not
     /// deleted because another writer replaced them.
     left_to_others: Vec<LeftJson>,
+    /// Objects that uploads replaced although another writer had stored them meanwhile, because the program had changed the
+    /// files, too.
+    replaced_from_others: Vec<&'a str>,
     error: Option<CommandError>,
 }
 
@@ -158,9 +163,11 @@ impl<'a> From<Output<'a>> for UploadJson<'a> {
             files_at_end: ended.map_or(0, |ended| ended.uploaded_at_end),
             bytes_at_end: ended.map_or(0, |ended| ended.uploaded_bytes_at_end),
             withheld: ended.map_or(0, Ended::withheld),
+            withheld_for: ended.and_then(|ended| ended.withheld_for.as_deref()),
             missing: output.missing().iter().map(Key::as_str).collect(),
             left_out: output.left_out().iter().map(LeftOutJson::from).collect(),
             left_to_others: ended.into_iter().flat_map(Ended::left_to_others).map(LeftJson::from).collect(),
+            replaced_from_others: ended.into_iter().flat_map(|ended| &ended.replaced).map(Key::as_str).collect(),
             error: ended.and_then(|ended| ended.error.as_ref()).map(error::of_session),
         }
     }

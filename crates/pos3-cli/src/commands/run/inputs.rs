@@ -18,6 +18,8 @@ pub(super) struct Input<'a> {
     is_output: bool,
     pub(super) path: PathBuf,
     pub(super) report: Arc<Report>,
+    /// Whether everything in the location is excluded.
+    is_excluded: bool,
 }
 
 /// Returns the downloads of all inputs.
@@ -26,7 +28,8 @@ pub(super) fn inputs<'a>(args: &RunArgs, paths: &[LocalPlace<'a>], registrations
         let status =
             registrations.iter().find(|status| status.local == *path && status.kind != RegistrationKind::Upload)?;
         let (deletes, is_output) = (args.delete_local, *kind == Use::Sync);
-        Some(Input { place, deletes, is_output, path: path.clone(), report: status.last_report.clone()? })
+        let (report, is_excluded) = (status.last_report.clone()?, status.is_excluded);
+        Some(Input { place, deletes, is_output, path: path.clone(), report, is_excluded })
     });
     inputs.collect()
 }
@@ -50,7 +53,9 @@ impl Input<'_> {
     /// Returns the line about the download.
     pub(super) fn words(&self) -> String {
         let (name, url, report) = (&self.place.name, self.place.url(), &self.report);
-        let mut text = if report.tally.source == 0 {
+        let mut text = if self.is_excluded {
+            format!("{name}: everything in {url} is excluded")
+        } else if report.tally.source == 0 {
             format!("{name}: nothing in {url} yet")
         } else {
             let (files, bytes) = (size::counted(report.copied, "file"), size::bytes(report.copied_bytes));

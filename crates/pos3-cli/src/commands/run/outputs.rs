@@ -106,7 +106,7 @@ impl<'a> Output<'a> {
         if let Some(report) = ended.done().filter(|_| ended.uploaded + ended.deleted > 0) {
             text.line(format!("  {}", done(ended, report, None)));
         } else if ended.uploaded > 0 {
-            text.line(format!("  {}", uploads(ended, ended.uploaded_at_end)));
+            text.line(format!("  {}", uploads(ended)));
         }
         self.add_missing(ended, text);
         if !ended.is_gone && !self.is_uploaded() {
@@ -168,9 +168,9 @@ fn add_more(count: usize, text: &mut Text) {
 }
 
 /// Returns the number of uploads, and how many of them were made at the end.
-fn uploads(ended: &Ended, at_end: u64) -> String {
+fn uploads(ended: &Ended) -> String {
     let (uploads, bytes) = (size::counted(ended.uploaded, "upload"), size::bytes(ended.uploaded_bytes));
-    format!("{uploads} ({bytes}), {} at the end", size::count(at_end))
+    format!("{uploads} ({bytes}), {} at the end", size::count(ended.uploaded_at_end))
 }
 
 /// Returns the counts of an upload.
@@ -180,13 +180,15 @@ fn done(ended: &Ended, report: &Report, why_withheld: Option<&str>) -> String {
         there => format!("{} there", size::counted(there, "file")),
     };
     if ended.uploaded > 0 {
-        text.push_str(&format!("; {}", uploads(ended, report.copied)));
+        text.push_str(&format!("; {}", uploads(ended)));
     }
     if ended.deleted > 0 {
         text.push_str(&format!("; {} deleted", size::counted(ended.deleted, "file")));
     }
     if ended.withheld() > 0 {
-        let why = why_withheld.map(|why| format!(" because {why}")).unwrap_or_default();
+        let other = ended.withheld_for.as_ref().map(|other| format!("not everything was uploaded to {other}"));
+        let why = other.or(why_withheld.map(str::to_owned));
+        let why = why.map(|why| format!(" because {why}")).unwrap_or_default();
         text.push_str(&format!("; {} not deleted{why}", size::counted(ended.withheld(), "file")));
     }
     text

@@ -34,7 +34,7 @@ fn decisions(
     let rules = || {
         let known = Known::default();
         own.iter().for_each(|own| known.note(own, Way::Up));
-        Rules { known, at_begin: Beginning::default(), behind_links: Noted::default() }
+        Rules { known, at_begin: Beginning::default(), behind_links: Noted::default(), replaced: Replaced::default() }
     };
     let answered = |objection| {
         let [same, different, unknown] = answers(objection);
@@ -154,7 +154,8 @@ fn a_file_with_another_fingerprint_and_the_same_content_has_not_changed() {
 fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("f1", 10), None, false);
-    let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
+    let rules =
+        Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
     let later = Objection::Stay(SkipReason::Later);
     for reach in [Reach::OneWay, Reach::TwoWay] {
         let rule = |policy| rules.clone().upload(reach, policy);
@@ -176,7 +177,8 @@ fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replace
 fn a_file_that_was_here_before_the_session_replaces_no_object_that_changed_since_both_were_equal() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("f2", 10), None, false);
-    let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
+    let rules =
+        Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
     let known = row("f1", "e1");
     for (file, object, expected) in [
         ("f2", Some("e2"), Some(SkipReason::Conflict)),
@@ -211,7 +213,8 @@ fn the_content_of_a_leftover_decides_whether_the_program_wrote_it() {
     ] {
         let at_begin = Beginning::default();
         at_begin.take(&entry("f2", 10), digest, true);
-        let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
+        let rules =
+            Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
         // `chmod` gives the file another fingerprint and a later time.
         let rule = rules.upload(Reach::OneWay, KEPT);
         let found = answers(rule.objection(&entry("f3", 30), Some(&entry("e2", age)), row));
@@ -222,7 +225,12 @@ fn the_content_of_a_leftover_decides_whether_the_program_wrote_it() {
 #[test]
 fn objects_are_written_over_where_that_was_asked_for() {
     let (file, object) = (entry("f1", 10), entry("e2", 20));
-    let rules = Rules { known: Known::default(), at_begin: Beginning::default(), behind_links: Noted::default() };
+    let rules = Rules {
+        known: Known::default(),
+        at_begin: Beginning::default(),
+        behind_links: Noted::default(),
+        replaced: Replaced::default(),
+    };
     let rule = rules.upload(Reach::OneWay, Policy::SourceWins);
     assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
 }
@@ -233,7 +241,8 @@ fn the_file_wins_every_conflict_where_that_was_asked_for_and_nothing_else() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("before", 10), None, false);
     at_begin.take(&entry("leftover", 10), Some(Digest::Md5([7; 16])), true);
-    let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
+    let rules =
+        Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
     let (known, opaque) = (row("f1", "e1"), Row { digest: None, ..row("f1", "e1") });
     let stored = row("before", "e1");
     for (what, file, object, row, skips, wins) in [
@@ -349,7 +358,12 @@ fn a_file_that_was_replaced_by_an_older_one_before_the_session_replaces_nothing(
                 if own {
                     pairs.note(&row, Way::Up);
                 }
-                Rules { known: pairs, at_begin: Beginning::default(), behind_links: Noted::default() }
+                Rules {
+                    known: pairs,
+                    at_begin: Beginning::default(),
+                    behind_links: Noted::default(),
+                    replaced: Replaced::default(),
+                }
             };
             let recorded = (!own).then_some(&row);
             let before = rules();
@@ -386,7 +400,8 @@ fn a_restored_file_stays_the_older_one_when_the_session_touches_it() {
     ] {
         let at_begin = Beginning::default();
         at_begin.take(&file(local(5, 30)), digest, true);
-        let rules = Rules { known: Known::default(), at_begin, behind_links: Noted::default() };
+        let rules =
+            Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
         let rule = rules.upload(Reach::OneWay, KEPT);
         let found = answers(rule.objection(&file(local(40, 40)), Some(&entry("e1", 10)), Some(&known)));
         assert_eq!(found, expected, "{digest:?}");
