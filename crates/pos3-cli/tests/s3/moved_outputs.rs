@@ -75,7 +75,7 @@ fn an_output_over_which_a_disk_is_mounted_during_a_run_is_not_complete() {
 }
 
 #[test]
-fn a_disk_that_is_mounted_again_before_the_end_is_not_a_change() {
+fn a_disk_that_is_mounted_over_an_output_and_unmounted_before_the_end_is_not_a_change() {
     let cloud = Cloud::new(&[("disk/", ""), ("cache/_/data/v/", "")]);
     let script = format!(
         "mount --bind disk {OUT}; pos3 run {} -- sh -c 'echo 1 > $POS3_PATH_O/r; mkdir t; mount -t tmpfs tmpfs t; \
