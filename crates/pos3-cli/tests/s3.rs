@@ -48,6 +48,7 @@ mod run_signals;
 mod run_terminal;
 mod run_terminated;
 mod run_times;
+mod run_together;
 mod run_touched;
 mod shapes;
 mod signals;

@@ -66,13 +66,19 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
         let ending = session.close().await;
         let lacking = ending.uploads.iter().flat_map(|ended| &ended.left_out).filter(|left| left.lacks_content());
         let lacking = lacking.count();
+        let withheld_by_others = ending.uploads.iter().find_map(|ended| ended.withheld_by_others.clone());
         ending.into_result()?;
         let report = session.status().into_iter().find_map(|status| status.last_report);
-        Ok::<_, SessionError>((report, lacking))
+        Ok::<_, SessionError>((report, lacking, withheld_by_others))
     };
     match transfer.with_session(upload).await {
-        Ok((report, 0)) => transfer.done(report.as_deref(), None, None),
-        Ok((report, lacking)) => {
+        Ok((report, 0, None)) => transfer.done(report.as_deref(), None, None),
+        Ok((report, 0, Some(why))) => {
+            let withheld = report.as_ref().map_or(0, |report| report.withheld);
+            let message = format!("{} not deleted, because {why}", size::counted(withheld, "file"));
+            transfer.done(report.as_deref(), None, Some(&CommandError::failed(message)))
+        }
+        Ok((report, lacking, _)) => {
             let links = size::counted(lacking as u64, "symbolic link");
             let message = format!("the content of {links} is not in {}", transfer.url());
             let error = CommandError::failed(message).with_hint(Some(FOLLOW.to_owned()));

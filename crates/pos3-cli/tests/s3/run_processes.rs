@@ -215,9 +215,12 @@ fn processes_that_proc_does_not_show_keep_objects_and_marks() {
     let script = program(r#"rm -f "$POS3_PATH_OUT/model""#);
     let marks = || fs::read_dir(cloud.program.path("cache/.pos3-unsaved")).unwrap().count();
     let ended = in_another_namespace(&cloud, &script).unwrap();
-    assert_eq!((ended.code, stored(&cloud, "out/model")), (Some(0), None), "pos3 has no child processes: {ended:?}");
+    assert_eq!((ended.code, stored(&cloud, "out/model").as_deref()), (Some(1), Some("1\n")), "{ended:?}");
+    assert!(ended.err.contains("1 file not deleted because another session has marked"), "{ended:?}");
     assert!(marks() >= 1, "{ended:?}");
     assert!(ended.err.contains("/proc does not show the processes of this PID namespace"), "{ended:?}");
     let ended = run(&cloud, &["upload", "s3://data/out"]);
     assert_eq!((ended.code, marks()), (Some(0), 0), "outside, /proc shows them: {ended:?}");
+    let ended = in_another_namespace(&cloud, &script).unwrap();
+    assert_eq!((ended.code, stored(&cloud, "out/model")), (Some(0), None), "pos3 has no child processes: {ended:?}");
 }

@@ -5,7 +5,11 @@
 //! with [`RemoteDelete::Extra`]. Programs also remove files to write them again, so only a clean end deletes: before it,
 //! an absent file is not evidence.
 
-use pos3_core::{Deletable, Deletion, Entry, Refusal, Report, Row, SkipReason, Stop, SyncOptions, counted};
+use std::sync::OnceLock;
+
+use pos3_core::{
+    CancellationToken, Deletable, Deletion, Entry, Plan, Refusal, Report, Row, SkipReason, Stop, SyncOptions, counted,
+};
 
 use super::evidence::Evidence;
 use super::known::{Known, Sides};
@@ -40,6 +44,9 @@ pub(super) struct Deletes {
     mode: RemoteDelete,
     /// The keys that the plan would delete.
     doomed: Noted,
+    keep: CancellationToken,
+    /// Which other session may still write to the output.
+    others: OnceLock<String>,
 }
 
 /// Returns true if an object with this manifest row may be deleted.
@@ -52,12 +59,44 @@ impl Deletes {
             (Occasion::EndCopies | Occasion::End, Some(upload)) => upload.delete,
             (Occasion::Work | Occasion::Failure, _) | (_, None) => RemoteDelete::Never,
         };
-        Self { mode, doomed: Noted::default() }
+        Self { mode, doomed: Noted::default(), keep: CancellationToken::new(), others: OnceLock::new() }
     }
 
     /// Returns none at all, for a registration whose local path may lack what was not downloaded.
     pub(super) fn none(registration: &Registration, occasion: Occasion) -> Self {
         Self { mode: RemoteDelete::Never, ..Self::new(registration, occasion) }
+    }
+
+    /// Makes a token withhold them, and the occasion.
+    pub(super) fn unless(self, keep: &CancellationToken, occasion: Occasion) -> Self {
+        let keep = keep.child_token();
+        if occasion == Occasion::EndCopies {
+            keep.cancel();
+        }
+        Self { keep, ..self }
+    }
+
+    /// Returns the token that withholds them.
+    pub(super) fn keep(&self) -> &CancellationToken {
+        &self.keep
+    }
+
+    /// Withholds the deletes of a plan, if there are any, if other sessions may still write to the output.
+    pub(super) fn check(&self, plan: &Plan, others: impl FnOnce() -> Option<String>) {
+        if plan.counts().deletes > 0
+            && !self.keep.is_cancelled()
+            && let Some(why) = others()
+        {
+            let _first = self.others.set(why);
+            self.keep.cancel();
+        }
+    }
+
+    /// Records the session because of which deletes were withheld, and adds a warning to the report of the upload.
+    pub(super) fn add_others(&self, registration: &Registration, report: &mut Report) {
+        let why = self.others.get().filter(|_| report.withheld > 0);
+        report.warnings.extend(why.map(|why| format!("nothing was deleted remotely, because {why}")));
+        registration.history().withheld_by_others = why.cloned();
     }
 
     /// Returns true if a missing directory is compared like an empty one, to count the deletes that are withheld

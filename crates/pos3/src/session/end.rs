@@ -17,6 +17,7 @@ use super::error::SessionError;
 use super::inner::{Inner, LAST_WORDS};
 use super::last_upload::last_upload;
 use super::registration::Registration;
+use super::unsaved;
 use super::urgency::{Phase, Urgency};
 
 /// The largest number of files in flight at the beginning of a hurried end. It grows with each file that is uploaded
@@ -99,6 +100,7 @@ fn cut_short(registration: &Registration) -> Ended {
         replaced: registration.evidence.replaced.all(),
         withheld_for: None,
         deleted_later: 0,
+        withheld_by_others: None,
         location,
     }
 }
@@ -194,6 +196,9 @@ fn last_uploads(inner: &Inner, how: End) -> Vec<Arc<Registration>> {
 /// before the copies of all of them are complete.
 async fn side_by_side(inner: &Inner) -> Ending {
     let uploads = last_uploads(inner, End::Clean);
+    if !inner.course.is_still_written() {
+        uploads.iter().for_each(|registration| unsaved::settle(registration));
+    }
     let deletes_wait = uploads.len() > 1 && uploads.iter().any(|registration| registration.kind.deletes_remotely());
     let occasion = if deletes_wait { Occasion::EndCopies } else { Occasion::End };
     let ended = uploads.iter().map(|registration| last_upload(inner, registration, occasion));

@@ -206,6 +206,7 @@ async fn a_session_error_prints_its_cause() {
     let ended = Ended {
         deleted: 0,
         is_gone: false,
+        withheld_by_others: None,
         location: "s3://b/x".to_owned(),
         local: PathBuf::from("x"),
         report: None,

@@ -68,6 +68,8 @@ pub struct Ended {
     pub withheld_for: Option<String>,
     /// The deletes that were made after those of the report had been counted as withheld.
     pub(super) deleted_later: u64,
+    /// Which other session may still write to the output, if deletes were withheld because of that.
+    pub withheld_by_others: Option<String>,
 }
 
 impl Ending {
@@ -117,7 +119,8 @@ impl Ended {
     }
 
     /// Returns the number of objects that were not deleted because the end was hurried, the local directory was empty,
-    /// the guards refused the deletes, or [another output](Self::withheld_for) was not uploaded completely.
+    /// the guards refused the deletes, [another output](Self::withheld_for) was not uploaded completely, or other processes
+    /// may still write to the output.
     pub fn withheld(&self) -> u64 {
         self.done().map_or(0, |report| report.withheld).saturating_sub(self.deleted_later)
     }

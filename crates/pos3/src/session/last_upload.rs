@@ -106,6 +106,7 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occa
         replaced: registration.evidence.replaced.all(),
         withheld_for: None,
         deleted_later: 0,
+        withheld_by_others: history.withheld_by_others,
     };
     // An upload that was cut off has no report, so it is unknown what it skipped.
     if ended.is_uploaded() && !inner.course.is_still_written() && !is_cut_off {

@@ -7,7 +7,10 @@
 
 use std::time::SystemTime;
 
-use pos3_core::{ByContent, Digest, Entry, Kind, Objection, Overwritable, PendingWrite, Protection, Side, SkipReason};
+use pos3_core::{
+    ByContent, Deletable, Digest, Entry, Kind, Objection, Overwritable, PendingWrite, Protection, Side, SkipReason,
+    SyncOptions,
+};
 use pos3_local::{last_change, last_modification};
 
 use super::known::{Known, Match, Recorded, Sides, Way};
@@ -72,6 +75,19 @@ struct Contents {
 pub(super) fn unless_unsaved(rule: Overwritable, unsaved: &Unsaved) -> Overwritable {
     let unsaved = unsaved.clone();
     rule.with_times_trusted_if(move |_, file| !unsaved.covers(&file.key))
+}
+
+/// Prevents a download from changing output that is not known to be stored.
+pub(super) fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &Unsaved) -> SyncOptions {
+    let overwritable = unless_unsaved(Rules::new(registration).keeping_output(unsaved.clone()), unsaved);
+    let overwritable = if unsaved.is_none_known() { overwritable.without_evidence() } else { overwritable };
+    let deletable = {
+        let unsaved = unsaved.clone();
+        Deletable::when(move |file, row| {
+            !unsaved.covers(&file.key) || row.is_some_and(|row| file.fingerprint.as_ref() == Some(&row.target))
+        })
+    };
+    options.with_overwritable(overwritable).with_deletable(deletable.otherwise(SkipReason::Unsaved))
 }
 
 impl Rules {

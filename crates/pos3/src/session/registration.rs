@@ -140,6 +140,8 @@ pub(super) struct Registration {
     pub(super) evidence: Evidence,
     /// The mark of the local path as unsaved output.
     pub(super) mark: Mutex<Option<Mark>>,
+    /// The marks of sessions that had ended when the local path was marked, at this path, below it or above it.
+    pub(super) earlier_marks: OnceLock<Vec<PathBuf>>,
     /// Locked by the running transfer.
     pub(super) running: tokio::sync::Mutex<()>,
     pub(super) downloading: Mutex<Option<Downloading>>,
@@ -168,6 +170,8 @@ pub(super) struct History {
     pub(super) downloaded: Totals,
     /// The number of consecutive failed uploads.
     pub(super) failures: u32,
+    /// Which other session withheld deletes of the last upload.
+    pub(super) withheld_by_others: Option<String>,
     pub(super) last_error: Option<SessionError>,
     pub(super) due: Option<tokio::time::Instant>,
 }
@@ -183,6 +187,7 @@ impl Registration {
             memory: Memory::default(),
             evidence: Evidence::default(),
             mark: Mutex::default(),
+            earlier_marks: OnceLock::new(),
             running: tokio::sync::Mutex::default(),
             downloading: Mutex::default(),
             begun: AtomicBool::new(false),

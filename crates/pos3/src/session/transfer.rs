@@ -24,11 +24,11 @@ use super::left_out;
 use super::options::{RemoteDelete, Shape, UploadOptions, excluding};
 use super::place::{self, Ends, LocalCopy};
 use super::plan::TransferPlan;
-use super::policy::{Reach, Rules, unless_unsaved};
+use super::policy::{Reach, Rules, keeping_output, unless_unsaved};
 use super::progress::{Counting, Watch};
 use super::registration::{Kind, Registration};
 use super::surroundings::Ownership;
-use super::unsaved::{self, Unsaved};
+use super::unsaved;
 use crate::error::Error;
 use crate::location::Location;
 use crate::policy::Policy;
@@ -113,10 +113,8 @@ pub(super) async fn upload_watched(
     let local = Location::Local(registration.local.clone());
     let mut held = Held::open(inner, registration, &local, &registration.location, cancel).await?;
     held.warnings.extend(unsaved::warnings_of_earlier_marks(registration).into_iter().map(Warning::from));
-    let deletes = match has_begun {
-        true => Deletes::new(registration, occasion),
-        false => Deletes::none(registration, occasion),
-    };
+    let of = if has_begun { Deletes::new } else { Deletes::none };
+    let deletes = of(registration, occasion).unless(inner.course.deletes(), occasion);
     let ownership = registration.ownership().await?;
     let opening = place::upload(&inner.registry, registration);
     let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
@@ -146,21 +144,23 @@ pub(super) async fn upload_watched(
         // Only an existing directory may delete everything.
         options = options.with_guards(registration.kind.guards().with_allow_empty(false));
     }
-    let keep = inner.course.deletes().child_token();
-    if occasion == Occasion::EndCopies {
-        keep.cancel();
-    }
     let perform = async |options: SyncOptions| {
         let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
         let transfer = deletes.guard(transfer, &registration.evidence).with_mount_points_in(held.state());
         let transfer = transfer
             .repeated_if_changed_while(registration.stays())
             .with_cancel(cancel.clone())
-            .with_keep(keep.clone());
+            .with_keep(deletes.keep().clone());
         let transfer =
             if occasion.is_last() { transfer.small_first() } else { transfer.with_grace(inner.share_of_passes()) };
         match watch {
-            Some(watch) => transfer.run(Some(&|plan: &Plan| watch.expect(plan))).await,
+            Some(watch) => {
+                let see = |plan: &Plan| {
+                    deletes.check(plan, || unsaved::others(inner, registration));
+                    watch.expect(plan);
+                };
+                transfer.run(Some(&see)).await
+            }
             None => transfer.run(None).await,
         }
     };
@@ -169,6 +169,7 @@ pub(super) async fn upload_watched(
         report = perform(options).await;
         deletes.add_refusal(registration, refusal, &mut report);
     }
+    deletes.add_others(registration, &mut report);
     let is_hurried = inner.course.has_deadline() && matches!(report.stopped, Some(Stop::Cancelled));
     if is_hurried && watch.is_some_and(Watch::is_done) {
         // The time was over after all copies had been made. Only deletes remain, which are counted.
@@ -314,19 +315,6 @@ async fn missing(inner: &Inner, registration: &Registration) -> SessionError {
 fn download_options(inner: &Inner, registration: &Registration, delete: bool) -> Result<SyncOptions, SessionError> {
     let deletion = if delete { Deletion::Extra } else { Deletion::Keep };
     Ok(options(inner, registration)?.with_deletion(deletion))
-}
-
-/// Prevents a download from changing output that is not known to be stored.
-fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &Unsaved) -> SyncOptions {
-    let overwritable = unless_unsaved(Rules::new(registration).keeping_output(unsaved.clone()), unsaved);
-    let overwritable = if unsaved.is_none_known() { overwritable.without_evidence() } else { overwritable };
-    let deletable = {
-        let unsaved = unsaved.clone();
-        Deletable::when(move |file, row| {
-            !unsaved.covers(&file.key) || row.is_some_and(|row| file.fingerprint.as_ref() == Some(&row.target))
-        })
-    };
-    options.with_overwritable(overwritable).with_deletable(deletable.otherwise(SkipReason::Unsaved))
 }
 
 fn upload_options(

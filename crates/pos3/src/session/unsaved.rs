@@ -10,6 +10,7 @@ mod directory;
 mod mark_file;
 mod names;
 mod nested;
+mod others;
 mod system;
 mod warnings;
 mod writing;
@@ -33,9 +34,10 @@ use crate::location::Location;
 use crate::state::ends_with_the_process;
 use compared::{Now, ended, staying};
 use directory::{Directory, Found};
-use mark_file::{Recorded, encode_writers};
+use mark_file::{Recorded, SETTLED, encode_writers};
 use names::{Names, Part};
 use nested::Nested;
+use others::{Asking, earlier};
 use system::{Process, System, VARIABLE, with_session};
 use warnings::{of_elsewhere, of_unreadable, of_what_stays};
 
@@ -139,6 +141,7 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
     if !made.files.is_empty() {
         let (found, mut now) = (found(inner, &names), Now::default());
         made.left = ended(&found, &names, &mut now);
+        let _marked_before = registration.earlier_marks.set(earlier(&found, &names, &mut now));
         made.warnings = of_what_stays(&staying(&found, &names, &mut now), &registration.local);
         *mark = Some(made);
     }
@@ -177,6 +180,24 @@ pub(super) fn record(inner: &Inner, registration: &Registration, processes: &[u3
             );
         }
     }
+}
+
+/// Records in the mark of an output that the program has succeeded. If that fails, other sessions delete less.
+pub(super) fn settle(registration: &Registration) {
+    let line = encode_writers(&[SETTLED]);
+    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    for mut lock in mark.iter().flat_map(|mark| &mark.locks) {
+        let _not_recorded = lock.write_all(&line);
+    }
+}
+
+/// Returns which other session may still write to an output, so that a missing file may be about to be written again. Must
+/// be called after the output was listed: a session that begins later has removed nothing that is missing in the listing.
+pub(super) fn others(inner: &Inner, registration: &Registration) -> Option<String> {
+    let names = Names::of(registration, &registration.local);
+    let found = found(inner, &names);
+    let earlier = registration.earlier_marks.get().map(Vec::as_slice).unwrap_or_default();
+    Asking { id: &inner.id, names: &names, earlier }.others(&found, &mut Now::default())
 }
 
 /// Returns true if an earlier session may have left unsaved output at the path of a registration.

@@ -60,7 +60,7 @@ impl Account<'_> {
         let code = self.status.map_or(u8::MAX, program::code);
         match self.signal {
             _ if code != 0 => Exit::Program(code),
-            None if self.is_done() && (self.left == Left::None || self.withheld() == 0) => Exit::Done,
+            None if self.is_done() && !self.lacks_deletes() => Exit::Done,
             Some(_) if self.is_done() && self.withheld() == 0 => Exit::Done,
             Some(signal) => Exit::Signal(signal),
             None => Exit::Failed,
@@ -112,11 +112,19 @@ impl Account<'_> {
         })
     }
 
-    fn why_withheld(&self) -> &'static str {
+    /// Returns true if deletes were withheld because a process may still write to an output.
+    fn lacks_deletes(&self) -> bool {
+        let is_shared = self.ending.uploads.iter().any(|ended| ended.withheld_by_others.is_some());
+        self.withheld() > 0 && (self.left != Left::None || is_shared)
+    }
+
+    fn why_withheld<'o>(&self, output: &Output<'o>) -> &'o str {
+        let other = output.ended.and_then(|ended| ended.withheld_by_others.as_deref());
         match (self.signal, &self.left) {
             (Some(_), _) => "a signal came",
             (None, Left::Some(_)) => "processes of the program still run",
             (None, Left::Hidden | Left::Unknown) => "processes of the program may still run",
+            (None, Left::None) if let Some(other) = other => other,
             (None, Left::None) => {
                 "the directory has no file (only the run that empties it deletes them, with --allow-empty)"
             }
@@ -132,7 +140,7 @@ impl Account<'_> {
         let signal = self.signal.map(|signal| format!(", after {}", signal.name())).unwrap_or_default();
         say(&format!("{how}{signal}"));
         for output in self.outputs() {
-            output::text(&output.words(self.why_withheld()));
+            output::text(&output.words(self.why_withheld(&output)));
         }
         for (_, place, path) in self.not_made() {
             output::text(&Text::of(format!("{}: there is no file {}", place.name, path.display())));

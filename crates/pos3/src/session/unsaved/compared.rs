@@ -11,7 +11,7 @@ use super::writing::{Writers, Writing};
 /// What the marks are compared with: the processes that run, and where paths lead.
 #[derive(Debug, Default)]
 pub(super) struct Now {
-    writers: Writers,
+    pub(super) writers: Writers,
     pub(super) links: Links,
     pub(super) sites: Sites,
 }

@@ -27,6 +27,10 @@ const ONE_PATH: &str = "pos3 unsaved output 1";
 /// The number of characters of the checksum of an appended line.
 const SHORT: usize = 16;
 
+/// A line for this process, which cannot exist, states that the program of the session has succeeded and that none of its
+/// processes is known to run. Earlier versions read it as a process that has ended.
+pub(super) const SETTLED: Process = Process { id: u32::MAX, start: 0 };
+
 /// The content of a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
@@ -48,6 +52,13 @@ pub(super) struct Recorded {
     pub(super) id: String,
     /// The processes that write for the session, as far as it knows them.
     pub(super) writers: Vec<Process>,
+}
+
+impl Recorded {
+    /// Returns true if the program of the session has succeeded, so a file that it removed stays removed.
+    pub(super) fn is_settled(&self) -> bool {
+        self.writers.contains(&SETTLED)
+    }
 }
 
 /// Returns a mark of these paths.

@@ -36,17 +36,35 @@ pub(super) fn of_elsewhere(first: Option<(&Path, &Path)>, count: usize) -> Optio
     ))
 }
 
+/// Returns why nothing may be deleted remotely for an output at a path: these processes write for other sessions, or there is
+/// a mark whose processes are not known.
+pub(super) fn of_others(processes: &BTreeSet<u32>, unknown: Option<&Path>, path: &Path) -> Option<String> {
+    let path = path.display();
+    match (listed(processes), unknown) {
+        (Some(processes), _) => Some(format!("another session may still write to '{path}' (PID {processes})")),
+        (None, Some(mark)) => Some(format!(
+            "another session has marked '{path}', or a path in it or above it, as unsaved output: '{}'",
+            mark.display()
+        )),
+        (None, None) => None,
+    }
+}
+
 fn of_writers(processes: &BTreeSet<u32>, path: &Path) -> Option<String> {
-    let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = if processes.len() > NAMED { ", …" } else { "" };
-    (!named.is_empty()).then(|| {
+    listed(processes).map(|processes| {
         format!(
-            "processes of an earlier session still run and may write to '{}' (PID {}{more}), so its files stay marked as \
-             unsaved output; once these processes have ended, upload it",
-            path.display(),
-            named.join(", ")
+            "processes of an earlier session still run and may write to '{}' (PID {processes}), so its files stay marked \
+             as unsaved output; once these processes have ended, upload it",
+            path.display()
         )
     })
+}
+
+/// Returns the first processes as text, or `None` if there are none.
+fn listed(processes: &BTreeSet<u32>) -> Option<String> {
+    let named: Vec<_> = processes.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if processes.len() > NAMED { ", …" } else { "" };
+    (!named.is_empty()).then(|| format!("{}{more}", named.join(", ")))
 }
 
 fn of_invisible(mark: Option<&Path>, path: &Path) -> Option<String> {

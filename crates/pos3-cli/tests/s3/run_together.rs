@@ -1,0 +1,110 @@
+//! Several sessions write to one output at once. A file that the program of one of them has removed may be about to be
+//! written again, so another session must not delete its object.
+
+use std::fs;
+use std::process::Child;
+
+use super::Cloud;
+use super::run::{run, sh, start, stored, wait_for, wait_until};
+use crate::program::Ended;
+use crate::signals::kill;
+
+const FILE: &str = "cache/_/data/p/sub/f";
+
+/// Starts a run whose program removes a file once another session has begun, and ends when the file `go` exists.
+fn remover(cloud: &Cloud, places: &[&str], last: &str) -> Child {
+    let script = format!(
+        "echo ready; until [ -e begun ]; do sleep .02; done; rm {FILE}; touch removed; \
+         until [ -e go ]; do sleep .02; done; {last}"
+    );
+    let mut child = start(cloud, &sh(places, &script));
+    let _out = wait_for(&mut child, "ready");
+    child
+}
+
+/// Starts a run with deletes, whose program ends when the file was removed and `condition` is true.
+fn deleter(cloud: &Cloud, place: &str, condition: &str) -> Child {
+    let script = format!("touch begun; until [ -e removed ] && {condition}; do sleep .02; done");
+    start(cloud, &sh(&["--sync", place, "--delete-remote"], &script))
+}
+
+fn end(child: Child) -> Ended {
+    child.wait_with_output().unwrap().into()
+}
+
+fn cloud() -> Cloud {
+    Cloud::new(&[]).with_objects(&[("p/sub/f", "1"), ("p/sub/g", "1"), ("p/h", "1")])
+}
+
+fn go(cloud: &Cloud) {
+    fs::write(cloud.program.path("go"), "").unwrap();
+}
+
+#[test]
+fn a_session_deletes_nothing_while_another_one_may_write_to_its_output() {
+    for (theirs, ours) in [("p", "p"), ("p/sub", "p"), ("p", "p/sub")] {
+        let (cloud, case) = (cloud(), format!("{theirs} {ours}"));
+        let theirs = format!("o=s3://data/{theirs}");
+        let url = format!("s3://data/{ours}");
+        let remover = remover(&cloud, &["--sync", &theirs], &format!("echo 2 > {FILE}"));
+        let ended = end(deleter(&cloud, &format!("o={url}"), "true"));
+        let named = |ended: &Ended| ended.err.contains(&format!("(PID {})", remover.id()));
+        assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(1), Some("1")), "{case} {ended:?}");
+        let why = "1 file not deleted because another session may still write to '";
+        assert!(ended.err.contains(why) && named(&ended), "{case} {ended:?}");
+        let ended = run(&cloud, &["upload", &url, "--delete"]);
+        assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(1), Some("1")), "{case} {ended:?}");
+        assert!(ended.err.contains("1 file not deleted, because another session") && named(&ended), "{case} {ended:?}");
+        go(&cloud);
+        let ended = end(remover);
+        assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(0), Some("2\n")), "{case} {ended:?}");
+    }
+}
+
+#[test]
+fn the_last_of_two_sessions_deletes_what_the_first_one_left() {
+    let cloud = cloud();
+    let remover = remover(&cloud, &["--sync", "o=s3://data/p", "--delete-remote"], "true");
+    let ended = end(deleter(&cloud, "o=s3://data/p", "true"));
+    assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(1), Some("1")), "{ended:?}");
+    go(&cloud);
+    let ended = end(remover);
+    assert_eq!((ended.code, stored(&cloud, "p/sub/f")), (Some(0), None), "{ended:?}");
+}
+
+/// Otherwise, none of several sessions that end at once would ever delete.
+#[test]
+fn a_session_that_only_uploads_after_a_success_withholds_no_deletes() {
+    let cloud = cloud();
+    let places = ["--sync", "o=s3://data/p", "--limit", "10K"];
+    let mut remover = remover(&cloud, &places, "head -c 900000 /dev/zero > cache/_/data/p/big; touch done");
+    // Another location, because only one transfer of a location runs at a time.
+    let deleter = deleter(&cloud, "o=s3://data/p/sub", "[ -e settled ]");
+    go(&cloud);
+    wait_until("the program has ended", || cloud.program.path("done").exists());
+    // The end of a session waits half a second for the processes of its program.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    fs::write(cloud.program.path("settled"), "").unwrap();
+    let ended = end(deleter);
+    assert!(remover.try_wait().unwrap().is_none(), "{ended:?}");
+    assert_eq!((ended.code, stored(&cloud, "p/sub/f")), (Some(0), None), "{ended:?}");
+    kill("-KILL", &remover);
+    remover.wait().unwrap();
+}
+
+#[test]
+fn a_session_that_was_killed_meanwhile_keeps_the_object_of_a_file_that_its_program_removed() {
+    let cloud = cloud();
+    let mut remover = remover(&cloud, &["--sync", "o=s3://data/p"], "true");
+    let deleter = deleter(&cloud, "o=s3://data/p", "[ -e go ]");
+    wait_until("the file is removed", || cloud.program.path("removed").exists());
+    kill("-KILL", &remover);
+    remover.wait().unwrap();
+    go(&cloud);
+    let ended = end(deleter);
+    assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(1), Some("1")), "{ended:?}");
+    assert!(ended.err.contains("1 file not deleted because another session "), "{ended:?}");
+    // A later session cannot tell who removed the file, so only a request to delete every extra object is enough.
+    let ended = run(&cloud, &["upload", "s3://data/p", "--delete"]);
+    assert_eq!((ended.code, stored(&cloud, "p/sub/f")), (Some(0), None), "{ended:?}");
+}
