@@ -22,6 +22,7 @@ use pos3::{
 
 use crate::args::{ConcurrencyArgs, S3Args};
 use crate::output;
+use crate::progress::watch_registry;
 use crate::warnings::Warnings;
 
 const S3: &str = "s3";
@@ -54,7 +55,9 @@ fn limited_registry(
     };
     let provider = provider.with_concurrency(concurrency.budget().concurrency());
     let files = FileProvider::default().with_symlinks(symlinks);
-    Ok(Registry::default().with("file", files).with(S3, provider).with_own_files(own_files()))
+    let registry = Registry::default().with("file", files).with(S3, provider).with_own_files(own_files());
+    watch_registry(&registry);
+    Ok(registry)
 }
 
 /// Returns the files that a command itself writes: those that its output was redirected to, and the sync state.

@@ -31,6 +31,11 @@ pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Returns true if progress is shown as bars.
+pub(crate) fn has_bars() -> bool {
+    is_watched() && BARS.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
 /// Adds the files that stdout and stderr are redirected to.
 pub(crate) fn add_own_files(own: &OwnFiles) {
     own.add_open(io::stdout());

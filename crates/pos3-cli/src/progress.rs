@@ -1,5 +1,6 @@
 //! Shows the progress of a run on stderr: as bars on a terminal, and otherwise as lines every few seconds.
 
+mod announcement;
 mod standstill;
 mod watch;
 
@@ -11,7 +12,7 @@ use crate::args::{Detail, Show};
 use crate::lines::Lines;
 use crate::output;
 
-pub(crate) use watch::{Terminal, Watch};
+pub(crate) use watch::{Terminal, Watch, watch_registry, watch_wait};
 
 /// The interval between lines if stderr is not a terminal.
 const SAY: Duration = Duration::from_secs(10);
@@ -39,6 +40,7 @@ impl Progress {
             (true, true) => pos3::Progress::bars(),
             (true, false) => pos3::Progress::lines(SAY, output::note),
         };
+        let shown = shown.with_pauses(watch::pause);
         output::set_bars(Some(shown.observer()));
         watch::show(Some(shown.observer()));
         Self { shown, detail: show.detail }

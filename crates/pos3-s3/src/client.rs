@@ -9,6 +9,7 @@ mod connect;
 pub(crate) mod floor;
 pub(crate) mod habits;
 mod limit;
+pub(crate) mod pause;
 mod reason;
 mod region;
 pub(crate) mod request;
@@ -41,6 +42,7 @@ use connect::Patience;
 use floor::Floor;
 use habits::Habits;
 use limit::Slot;
+use pause::ServerPause;
 use reason::Reason;
 use region::Regions;
 use request::{Body, Request};
@@ -204,6 +206,12 @@ impl S3Client {
     /// Returns the last failure that a request may be repeated for, if no request has succeeded since.
     pub(crate) fn trouble(&self) -> Option<Failure> {
         self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Failure::repeat)
+    }
+
+    /// Returns the pause that requests to the server make now, before they are sent again. It returns `None` for pauses
+    /// of less than a second.
+    pub fn pause(&self) -> Option<ServerPause> {
+        self.0.brake.pause()
     }
 
     fn has_answered(&self) -> bool {

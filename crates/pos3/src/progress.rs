@@ -9,11 +9,12 @@ mod repeating;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::ProgressDrawTarget;
 use pos3_core::{Event, Observer, printable};
+use pos3_s3::ServerPause;
 
 use crate::session::{Registered, SessionObserver};
 use bars::Bars;
@@ -85,6 +86,8 @@ struct Shared {
     /// The registrations that have had a transfer.
     parts: Mutex<Vec<Part>>,
     bars: Option<Bars>,
+    /// Returns the pause that requests to a server make now.
+    pauses: OnceLock<Box<dyn Fn() -> Option<ServerPause> + Send + Sync>>,
 }
 
 /// The last transfer of a registration.
@@ -125,6 +128,22 @@ impl Progress {
         Self { observer: ProgressObserver::with(None), _shown: None }
     }
 
+    /// Also shows the pauses that this function returns. Only the first call of this method has an effect.
+    ///
+    /// ```
+    /// use pos3::{Progress, Registry};
+    ///
+    /// let registry = Registry::default();
+    /// let pauses = registry.clone();
+    /// let progress = Progress::hidden().with_pauses(move || pauses.pause());
+    /// assert_eq!(progress.counts().waiting, None);
+    /// ```
+    #[must_use]
+    pub fn with_pauses(self, pauses: impl Fn() -> Option<ServerPause> + Send + Sync + 'static) -> Self {
+        let _has_one = self.observer.0.pauses.set(Box::new(pauses));
+        self
+    }
+
     /// Returns an observer for the runs whose progress is shown.
     pub fn observer(&self) -> ProgressObserver {
         self.observer.clone()
@@ -151,12 +170,13 @@ impl Drop for Progress {
 
 impl ProgressObserver {
     fn with(bars: Option<Bars>) -> Self {
-        Self(Arc::new(Shared { total: Counters::default(), parts: Mutex::default(), bars }))
+        let (parts, pauses) = (Mutex::default(), OnceLock::new());
+        Self(Arc::new(Shared { total: Counters::default(), parts, bars, pauses }))
     }
 
     /// Returns the counts of all runs together.
     pub fn counts(&self) -> ProgressCounts {
-        self.0.total.now()
+        self.0.all()
     }
 
     /// Hides the bars while `print` runs, so that the bars and its output do not overwrite each other.
@@ -195,8 +215,10 @@ impl Shared {
             // Each transfer of a registration is counted from its beginning.
             (Some(part), Event::Begun(..)) => part.counters = Counters::default(),
             (Some(part), event) => part.counters.count(event),
-            (None, Event::Begun(..)) => {
-                parts.push(Part { registration: registration.clone(), counters: Counters::default() });
+            (None, Event::Begun(..) | Event::Waiting(..)) => {
+                let counters = Counters::default();
+                counters.count(event);
+                parts.push(Part { registration: registration.clone(), counters });
             }
             // A plan without a run, or a warning.
             (None, _) => {}
@@ -207,9 +229,26 @@ impl Shared {
     fn shown(&self) -> Vec<(Option<String>, ProgressCounts)> {
         let parts = self.parts();
         if parts.is_empty() {
-            return vec![(None, self.total.now())];
+            return vec![(None, self.with_pause(self.total.now()))];
         }
-        parts.iter().map(|part| (Some(part.registration.location.clone()), part.counters.now())).collect()
+        let shown = |part: &Part| (Some(part.registration.location.clone()), self.with_pause(part.counters.now()));
+        parts.iter().map(shown).collect()
+    }
+
+    /// Returns the counts of all runs together. The events of one registration do not end the wait of another.
+    fn all(&self) -> ProgressCounts {
+        let counts = self.total.now();
+        let waiting = self.parts().iter().find_map(|part| part.counters.waiting()).or(counts.waiting.clone());
+        self.with_pause(ProgressCounts { waiting, ..counts })
+    }
+
+    /// Adds the pause of the requests, unless everything is done or another process is waited for.
+    fn with_pause(&self, counts: ProgressCounts) -> ProgressCounts {
+        if counts.is_done() || counts.waiting.is_some() {
+            return counts;
+        }
+        let pause = self.pauses.get().and_then(|pause| pause());
+        ProgressCounts { waiting: pause.map(|pause| pause.to_string()), ..counts }
     }
 
     fn draw(&self) {

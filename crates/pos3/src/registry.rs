@@ -13,6 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pos3_core::{Key, RemoteStore, RemoteStoreExt};
 use pos3_local::{LocalStore, OwnFiles};
+use pos3_s3::ServerPause;
 
 use crate::error::Error;
 use crate::location::{FILE, Location, RemoteLocation};
@@ -70,6 +71,11 @@ pub trait Provider: Debug + Send + Sync + 'static {
     fn local_name(&self, location: &Location) -> Result<String, Error> {
         let name = || "_".to_owned();
         if location.path().is_some() { Ok(name()) } else { location.without_profile().map(|_| name()) }
+    }
+
+    /// Returns the longest pause that requests to a server make now, before they are sent again, and its cause.
+    fn pause(&self) -> Option<ServerPause> {
+        None
     }
 }
 
@@ -129,6 +135,12 @@ impl Registry {
     /// Returns the registered schemes in alphabetical order.
     pub fn schemes(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(String::as_str)
+    }
+
+    /// Returns the longest pause that requests to a server make now, before they are sent again, and its cause. A program
+    /// that shows it does not look as if it hangs: [`Progress::with_pauses`](crate::Progress::with_pauses).
+    pub fn pause(&self) -> Option<ServerPause> {
+        self.providers.values().filter_map(|provider| provider.pause()).max_by_key(|pause| pause.left)
     }
 
     /// Returns the store that contains a location.

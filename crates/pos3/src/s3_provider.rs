@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pos3_core::{Budget, RemoteStore, Url};
-use pos3_s3::{Credentials, RequestLimit, S3Client, S3ConfigError};
+use pos3_s3::{Credentials, RequestLimit, S3Client, S3ConfigError, ServerPause};
 
 use crate::error::Error;
 use crate::location::{Location, RemoteLocation};
@@ -293,6 +293,11 @@ impl Provider for S3Provider {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.claim(name, &profile).map_err(|source| refused(location, source))?;
         Ok(profile.local_name(name).to_owned())
+    }
+
+    fn pause(&self) -> Option<ServerPause> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.clients.values().filter_map(|ready| ready.client.pause()).max_by_key(|pause| pause.left)
     }
 }
 

@@ -24,6 +24,13 @@ pub enum Answer {
         /// The S3 error code.
         code: &'static str,
     },
+    /// 503 with this S3 error code and this number of seconds in `Retry-After`. The request is not executed.
+    RetryAfter {
+        /// The seconds.
+        seconds: u16,
+        /// The S3 error code.
+        code: &'static str,
+    },
     /// An S3 error with this message. The request is not executed.
     ErrorWithMessage {
         /// The HTTP status.

@@ -149,6 +149,11 @@ impl Wire {
                 tokio::time::sleep(duration).await;
                 Damage::None
             }
+            Some(Answer::RetryAfter { seconds, code }) => {
+                let mut response = refuse(request, StatusCode::SERVICE_UNAVAILABLE, code, in_flight).await?;
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                return Ok(response);
+            }
             Some(Answer::Error { status, code }) => return refuse(request, status, code, in_flight).await,
             Some(Answer::ErrorWithMessage { status, code, message }) => {
                 return refuse_with(request, status, code, message, "", in_flight).await;

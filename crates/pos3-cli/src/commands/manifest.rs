@@ -85,7 +85,8 @@ async fn forget_first(state: Option<&State>, keys: &[Key]) -> Result<Option<u64>
 async fn open(args: &PairArgs, invocation: &Invocation) -> Result<Option<State>, CommandError> {
     let registry = registry(&args.s3, &invocation.warnings, Symlinks::Skip, &[&args.from, &args.to])?;
     let (locations, wait) = ((&args.from, &args.to), args.lock.wait());
-    let state = StateHome::Environment.open_existing(&registry, locations, wait, state::note_wait(wait)).await;
+    let waiting = state::note_wait(wait, &args.to);
+    let state = StateHome::Environment.open_existing(&registry, locations, wait, waiting).await;
     Ok(state.into_open()?)
 }
 

@@ -4,14 +4,18 @@ use pos3::{Error, Location, Registry, StateError, StateHome, SyncState, Wait};
 
 use crate::args::SyncManifestArgs;
 use crate::output;
+use crate::progress::watch_wait;
 use crate::signals::Signals;
 use crate::warnings::Warnings;
 
-/// Returns how to report that this run waits for another run that uses the sync state.
-pub(super) fn note_wait(wait: Wait) -> impl FnOnce(&StateError) {
+/// Returns how to report that this run waits for another run that uses the sync state of the same locations.
+pub(super) fn note_wait(wait: Wait, to: &Location) -> impl FnOnce(&StateError) {
     move |locked| {
         if let Wait::For(time) = wait {
             output::note(&format!("waiting up to {} s: {locked}", time.as_secs()));
+        }
+        if let StateError::Locked { holder, .. } = locked {
+            watch_wait(&to.to_string(), *holder);
         }
     }
 }
@@ -31,7 +35,7 @@ pub(super) async fn for_run(
     warnings: &Warnings,
 ) -> Result<SyncState, Error> {
     let (home, wait) = (home(args), args.lock.wait());
-    let opening = home.open(registry, locations, wait, note_wait(wait));
+    let opening = home.open(registry, locations, wait, note_wait(wait, locations.1));
     let Some(state) = signals.unless_signalled(opening).await else { return Ok(SyncState::Unused) };
     let state = state.unless_in_use()?;
     warn(&state, warnings);

@@ -34,21 +34,40 @@ impl Standstill {
         }
         self.due *= 2;
         let time = size::time(quiet);
-        Some(match (counts.in_flight, counts.deletes_left()) {
-            (_, Some(deletes)) => {
-                format!("nothing has moved for {time}: {} left", size::counted(deletes, "delete"))
-            }
-            (0, None) => format!("nothing has moved for {time}: listing or comparing"),
-            (files, None) => format!("nothing has moved for {time}: {} in flight", size::counted(files, "file")),
-        })
+        let doing = match (&counts.waiting, counts.in_flight, counts.deletes_left()) {
+            (Some(waiting), _, _) => waiting.clone(),
+            (None, _, Some(deletes)) => format!("{} left", size::counted(deletes, "delete")),
+            (None, 0, None) => "listing or comparing".to_owned(),
+            (None, files, None) => format!("{} in flight", size::counted(files, "file")),
+        };
+        Some(format!("nothing has moved for {time}: {doing}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pos3::{Action, Change, Entry, Event, Observer, Progress, ProgressObserver};
+    use pos3::{Action, Change, Entry, Event, Observer, Progress, ProgressObserver, ServerPause};
 
     use super::*;
+
+    #[test]
+    fn the_reason_of_a_standstill_is_the_wait_if_there_is_one() {
+        let pause = || Some(ServerPause::new(Duration::from_secs(18), "the server asked for it (503)"));
+        let (progress, begin) = (Progress::hidden().with_pauses(pause), Instant::now());
+        let mut standstill = Standstill::new(begin);
+        let line = standstill.look(&progress.counts(), begin + Duration::from_secs(30)).unwrap();
+        assert_eq!(line, "nothing has moved for 30 s: waiting 18 s because the server asked for it (503)");
+    }
+
+    #[test]
+    fn a_wait_for_another_process_is_not_listing() {
+        let (progress, begin) = (Progress::hidden(), Instant::now());
+        let mut standstill = Standstill::new(begin);
+        progress.observer().event(&Event::Waiting("s3://b/d", Some(12)));
+        assert_eq!(standstill.look(&progress.counts(), begin), None);
+        let line = standstill.look(&progress.counts(), begin + Duration::from_secs(30)).unwrap();
+        assert_eq!(line, "nothing has moved for 30 s: waiting for another process (12) that uses 's3://b/d'");
+    }
 
     #[test]
     fn a_standstill_is_told_after_half_a_minute_and_then_less_and_less_often() {

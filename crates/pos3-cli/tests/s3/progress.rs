@@ -68,6 +68,28 @@ fn every_command_says_that_nothing_moves() {
 }
 
 #[test]
+fn every_command_reports_why_a_server_makes_it_wait() {
+    let lines: [&'static [&'static str]; 3] =
+        [&["ls", "s3://data/d"], &["sync", "d", "s3://data/d"], &["sync", "d", "s3://data/d", "--quiet"]];
+    let start = |line: &'static [&str], code| {
+        let cloud = Cloud::new(&[("d/a", "1")]).with_objects(&[("d/a", "1")]);
+        cloud.server.fault(Fault::on_any().answer(Answer::RetryAfter { seconds: 7, code }));
+        let child = cloud.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        (line, cloud, child)
+    };
+    let codes = ["SlowDown", "ServiceUnavailable"];
+    let started: Vec<_> = codes.iter().flat_map(|code| lines.map(|line| start(line, *code))).collect();
+    for (line, _cloud, child) in started {
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(0), "{line:?} {ended:?}");
+        // The response to a HEAD request has no code.
+        let expected = usize::from(!line.contains(&"--quiet"));
+        let told = ended.err.matches(" s because the server asked for it (503").count();
+        assert_eq!(told, expected, "{line:?} {}", ended.err);
+    }
+}
+
+#[test]
 fn a_slow_reader_is_not_told_that_nothing_moves() {
     let keys: Vec<String> = (0..3000).map(|number| format!("d/{number:04}{}", "x".repeat(100))).collect();
     let cloud = Cloud::new(&[]);

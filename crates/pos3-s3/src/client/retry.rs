@@ -11,6 +11,7 @@ use std::time::Duration;
 use pos3_core::Expect;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::pause::{Pauses, ServerPause};
 use crate::error::Failure;
 
 /// The upper bound of the first pause. Each further bound is twice the previous one.
@@ -19,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The number of extra attempts if the server reports an overload, or if a server that has answered before refuses or
 /// cuts connections, as during a restart. All attempts together then take at least half a minute.
 const PATIENT: u32 = 5;
+
+/// After a pause of all requests, they are sent at random times in this fraction of it.
+const SPREAD: u32 = 4;
 
 /// Whether a server is known to exist. If it has never answered, its address is probably wrong, and a user wants to know
 /// that soon.
@@ -94,8 +98,10 @@ impl Attempts {
         }
         tracing::debug!(attempt = self.made, ?pause, ?failure, "a request failed and is sent again");
         if failure.is_throttling() {
+            brake.pauses.note(pause, pause / SPREAD, &failure);
             brake.hold(pause);
         } else {
+            brake.pauses.note(pause, Duration::ZERO, &failure);
             sleep(pause).await;
         }
         Ok(())
@@ -118,11 +124,17 @@ pub(crate) struct Brake {
     start: Instant,
     /// The time before which no request is sent, in milliseconds after `start`.
     until: AtomicU64,
+    pauses: Pauses,
 }
 
 impl Brake {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), until: AtomicU64::new(0) }
+        Self { start: Instant::now(), until: AtomicU64::new(0), pauses: Pauses::default() }
+    }
+
+    /// Returns the pause of all requests, or of a single one, that ends last.
+    pub(crate) fn pause(&self) -> Option<ServerPause> {
+        self.pauses.current()
     }
 
     /// Delays all requests for this time. A shorter delay never replaces a longer one.
@@ -140,7 +152,7 @@ impl Brake {
         let until = self.start + Duration::from_millis(until);
         let left = until.saturating_duration_since(Instant::now());
         if !left.is_zero() {
-            sleep_until(until + random_up_to(left / 4)).await;
+            sleep_until(until + random_up_to(left / SPREAD)).await;
         }
     }
 

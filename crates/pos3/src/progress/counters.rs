@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pos3_core::{Action, Event};
@@ -24,11 +25,15 @@ pub(super) struct Counters {
     /// The number of events of any kind. If it grows, the run makes progress.
     activity: AtomicU64,
     complete: AtomicBool,
+    /// Whether the last event was that the run waits for another process.
+    is_waiting: AtomicBool,
+    /// The text about this wait.
+    waiting: Mutex<String>,
 }
 
 /// The counts of a [`Progress`](super::Progress) at one moment. Their text is one line, such as
 /// `1/2 files, 1 unchanged, 4.0 KiB of 8.0 KiB, 1.0 KiB/s, 4.0 s left`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProgressCounts {
     /// The number of bytes copied so far.
@@ -53,6 +58,9 @@ pub struct ProgressCounts {
     pub is_planned: bool,
     /// The time since the progress began.
     pub elapsed: Duration,
+    /// The reason why nothing happens now, such as `waiting 20 s because the server asked for it (503 SlowDown)` or
+    /// `waiting for another process (123) that uses 's3://bucket/data'`.
+    pub waiting: Option<String>,
 }
 
 impl Default for Counters {
@@ -70,6 +78,8 @@ impl Default for Counters {
             in_flight: AtomicU64::default(),
             activity: AtomicU64::default(),
             complete: AtomicBool::default(),
+            is_waiting: AtomicBool::default(),
+            waiting: Mutex::default(),
         }
     }
 }
@@ -80,6 +90,7 @@ impl Counters {
             counter.fetch_add(count, Relaxed);
         };
         add(&self.activity, 1);
+        self.note_wait(event);
         match event {
             Event::Started(_) => add(&self.in_flight, 1),
             Event::Done(action) | Event::Failed(action, _) if !matches!(action, Action::Delete { .. }) => {
@@ -112,6 +123,22 @@ impl Counters {
         }
     }
 
+    /// A wait for another process ends with the next event.
+    fn note_wait(&self, event: &Event<'_>) {
+        if let Event::Waiting(place, process) = event {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = words_of_wait(place, *process);
+            self.is_waiting.store(true, Relaxed);
+        } else if self.is_waiting.load(Relaxed) {
+            self.is_waiting.store(false, Relaxed);
+        }
+    }
+
+    /// Returns the text about the process that the run waits for, if it does.
+    pub(super) fn waiting(&self) -> Option<String> {
+        let text = || self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.is_waiting.load(Relaxed).then(text)
+    }
+
     pub(super) fn now(&self) -> ProgressCounts {
         let bytes_total = self.bytes_total.load(Relaxed);
         // Bytes that were sent again were counted again. A copy inside a server moves no bytes.
@@ -128,6 +155,7 @@ impl Counters {
             activity: self.activity.load(Relaxed),
             is_planned: self.complete.load(Relaxed),
             elapsed: self.begin.elapsed(),
+            waiting: self.waiting(),
         }
     }
 }
@@ -168,8 +196,12 @@ impl ProgressCounts {
     }
 }
 
-impl fmt::Display for ProgressCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ProgressCounts {
+    fn has_nothing(&self) -> bool {
+        self.files_total == 0 && self.unchanged == 0 && !self.is_planned
+    }
+
+    fn write_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.files_total == 0 && !self.is_planned {
             return write!(f, "comparing, {} unchanged so far", human::count(self.unchanged));
         }
@@ -182,6 +214,24 @@ impl fmt::Display for ProgressCounts {
             None => Ok(()),
         }
     }
+}
+
+impl fmt::Display for ProgressCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.waiting {
+            Some(waiting) if self.has_nothing() => f.write_str(waiting),
+            waiting => {
+                self.write_counts(f)?;
+                waiting.as_ref().map_or(Ok(()), |waiting| write!(f, ", {waiting}"))
+            }
+        }
+    }
+}
+
+/// Returns the text about a run that waits for another process.
+fn words_of_wait(place: &str, process: Option<u32>) -> String {
+    let process = process.map(|id| format!(" ({id})")).unwrap_or_default();
+    format!("waiting for another process{process} that uses '{place}'")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::sync::mpsc;
 
-use pos3_core::{Action, Change, Entry, MemoryStore, Tree};
+use pos3_core::{Action, Change, Entry, Key, MemoryStore, Proof, Tree};
 
 use super::*;
 use crate::session::{RegistrationKind, Session, UploadOptions};
@@ -51,6 +51,47 @@ async fn the_transfers_of_a_session_are_counted_together_and_apart() {
     let shown: Vec<_> =
         shown.iter().map(|(location, counts)| (location.as_deref().unwrap(), counts.files, counts.unchanged)).collect();
     assert_eq!(shown, [("memory://b/one", 0, 1), ("memory://b/two", 0, 1)]);
+}
+
+#[test]
+fn a_pause_of_the_server_is_shown_until_everything_is_done() {
+    let pause = || Some(ServerPause::new(Duration::from_millis(7500), "the server asked for it (503)"));
+    let progress = Progress::hidden().with_pauses(pause);
+    let observer = progress.observer();
+    let tree = Tree::new(Arc::new(MemoryStore::default()));
+    let text = "waiting 8 s because the server asked for it (503)";
+    assert_eq!(observer.0.lines(), [text]);
+    let one = registered("memory://b/one");
+    observer.session_event(Some(&one), &Event::Begun(&tree, &tree));
+    assert_eq!(observer.0.lines(), [format!("memory://b/one: {text}")]);
+    let key = Key::from("same");
+    observer.session_event(Some(&one), &Event::Unchanged(&key, Proof::Size));
+    assert_eq!(observer.0.lines(), [format!("memory://b/one: comparing, 1 unchanged so far, {text}")]);
+    observer.session_event(Some(&one), &Event::PlanComplete);
+    assert_eq!(progress.counts().waiting, None, "nothing waits for the server");
+}
+
+#[test]
+fn a_wait_for_another_process_is_shown_until_the_run_begins() {
+    let tree = Tree::new(Arc::new(MemoryStore::default()));
+    let text = "waiting for another process (12) that uses 'memory://b/one'";
+    let waiting = Event::Waiting("memory://b/one", Some(12));
+
+    let sync = Progress::hidden().observer();
+    sync.event(&waiting);
+    assert_eq!((sync.counts().waiting.as_deref(), sync.0.lines()), (Some(text), vec![text.to_owned()]));
+    sync.event(&Event::Begun(&tree, &tree));
+    assert_eq!(sync.counts().waiting, None);
+
+    let session = Progress::hidden().observer();
+    let (one, two) = (registered("memory://b/one"), registered("memory://b/two"));
+    session.session_event(Some(&one), &waiting);
+    session.session_event(Some(&two), &Event::Begun(&tree, &tree));
+    assert_eq!(session.counts().waiting.as_deref(), Some(text), "the other registration does not wait");
+    let lines = [format!("memory://b/one: {text}"), "memory://b/two: comparing, 0 unchanged so far".to_owned()];
+    assert_eq!(session.0.lines(), lines);
+    session.session_event(Some(&one), &Event::Begun(&tree, &tree));
+    assert_eq!(session.counts().waiting, None);
 }
 
 #[test]
