@@ -28,6 +28,7 @@ pub struct StoreError {
     code: Option<String>,
     status: Option<u16>,
     temporary: bool,
+    retried: bool,
     reach: Reach,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -117,6 +118,7 @@ impl StoreError {
             code: None,
             status: None,
             temporary: false,
+            retried: false,
             reach: Reach::Key,
             source: None,
         }
@@ -172,6 +174,14 @@ impl StoreError {
         self
     }
 
+    /// Returns this error marked as retried: the store has already repeated the request as often as it may. The engine
+    /// then does not transfer damaged content again, because the repeats of both would multiply.
+    #[must_use]
+    pub fn retried(mut self) -> Self {
+        self.retried = true;
+        self
+    }
+
     /// Returns this error with its reach.
     #[must_use]
     pub fn with_reach(mut self, reach: Reach) -> Self {
@@ -217,6 +227,11 @@ impl StoreError {
     /// Returns true if the same request may succeed later.
     pub fn is_temporary(&self) -> bool {
         self.temporary
+    }
+
+    /// Returns true if the store has already repeated the request as often as it may.
+    pub fn is_retried(&self) -> bool {
+        self.retried
     }
 
     /// Returns the whole chain of causes as one line, without the operation and the key.

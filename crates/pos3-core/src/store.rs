@@ -174,7 +174,9 @@ pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
     /// If the content comes from a store of the same type ([`Content::origin_as`]), the store copies it without reading it.
     ///
     /// The store decides how it splits the content, how many parts it sends in parallel, within
-    /// [`PutOptions::budget`], and what it retries.
+    /// [`PutOptions::budget`], and what it retries. If it has repeated its requests, its error is marked as
+    /// [retried](StoreError::retried). For damage that it has not repeated anything for, the engine puts the content up to
+    /// two more times.
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored>;
 
     /// Deletes keys and returns a result for each, in the given order. Deleting a missing key succeeds.

@@ -218,11 +218,26 @@ impl S3Client {
         self.0.has_answered.load(Ordering::Relaxed)
     }
 
-    /// Returns the store's error for a failure during `operation`.
+    /// Returns the store's error for a failure during `operation` after all permitted attempts. So the caller must not
+    /// repeat them.
+    pub(crate) fn error(&self, operation: Operation, key: Option<&Key>, bucket: &str, failure: Failure) -> StoreError {
+        // The content's own store knows whether it has repeated a read.
+        let is_of_source = matches!(failure, Failure::Source(_));
+        let error = self.error_of_one_attempt(operation, key, bucket, failure);
+        if is_of_source { error } else { error.retried() }
+    }
+
+    /// Returns the store's error for a failure that nothing was repeated for.
     ///
     /// Until the server has answered, its address and the credentials are probably wrong. From then on, connections and
     /// credentials that fail may be good again later.
-    pub(crate) fn error(&self, operation: Operation, key: Option<&Key>, bucket: &str, failure: Failure) -> StoreError {
+    pub(crate) fn error_of_one_attempt(
+        &self,
+        operation: Operation,
+        key: Option<&Key>,
+        bucket: &str,
+        failure: Failure,
+    ) -> StoreError {
         let (is_cut_off, needs_credentials) = (failure.is_cut_off(), failure.needs_new_credentials());
         let error = failure.during(operation, key, bucket, self.server());
         match self.has_answered() {

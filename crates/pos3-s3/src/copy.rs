@@ -143,12 +143,12 @@ impl Bucket {
         limit: Limit,
     ) -> Result<(Entry, bool)> {
         let mut options = options.clone();
-        let mut repeats = REPEATS;
+        let (mut attempts, mut repeats) = (self.client.attempts(), REPEATS);
         loop {
             let copied = if source.size > limit.size {
                 self.copy_in_parts(source, to, &options, headers, limit.part).await?
             } else {
-                self.copy_whole(source, to, &options, headers).await?
+                self.copy_whole(source, to, &options, headers, (&mut attempts, &mut repeats)).await?
             };
             let misstored = match self.confirm_copy(&source, copied).await {
                 Ok(confirmed) => return Ok(confirmed),
@@ -161,18 +161,18 @@ impl Bucket {
     }
 
     /// Copies an object by one request. If the response is lost or inconclusive, the copy is looked up. A second
-    /// request could fail because of the object that the first one created.
+    /// request could fail because of the object that the first one created. The attempts and the repeats are those of
+    /// the whole copy.
     async fn copy_whole(
         &self,
         source: CopySource<'_>,
         to: &Key,
         options: &PutOptions,
         headers: &ObjectHeaders,
+        (attempts, repeats): (&mut Attempts, &mut usize),
     ) -> Result<Copied> {
-        let mut repeats = REPEATS;
         loop {
-            let mut attempts = self.client.attempts();
-            let failure = match self.copy_once(source, to, options, headers, &mut attempts).await {
+            let failure = match self.copy_once(source, to, options, headers, attempts).await {
                 Ok(copied) => return Ok(copied),
                 Err(failure) => failure,
             };
@@ -186,7 +186,7 @@ impl Bucket {
                 return Err(error);
             }
             match self.copy_made(source, to, options, error).await {
-                Err(error) if tells_nothing && repeats > 0 && error.kind() != ErrorKind::Precondition => repeats -= 1,
+                Err(error) if tells_nothing && *repeats > 0 && error.kind() != ErrorKind::Precondition => *repeats -= 1,
                 made => return made,
             }
         }

@@ -237,14 +237,14 @@ impl Reading {
             match reading.chunk(&mut opened).await {
                 Ok(None) => Ok(None),
                 Ok(Some(chunk)) => Ok(Some((chunk, (reading, opened)))),
-                Err(failure) => Err(reading.bucket.error(Operation::Read, &reading.key, failure)),
+                Err(error) => Err(error),
             }
         })
         .boxed()
     }
 
     /// Returns the next bytes, or `None` when the range is complete.
-    async fn chunk(&mut self, opened: &mut Opened) -> Result<Option<Bytes>, Failure> {
+    async fn chunk(&mut self, opened: &mut Opened) -> Result<Option<Bytes>> {
         while !opened.range.is_empty() {
             let failure = match opened.next().await {
                 Ok(Some(chunk)) => match self.compared(&chunk, opened.range.is_empty()).await {
@@ -256,7 +256,7 @@ impl Reading {
                         self.begun = true;
                         return Ok(Some(chunk));
                     }
-                    Err(failure) if self.begun => return Err(failure),
+                    Err(failure) if self.begun => return Err(self.unrepeated(failure)),
                     Err(failure) => {
                         // Nothing has been returned to the caller yet, so the object can be read again from the start.
                         opened.range.start -= chunk.len() as u64;
@@ -268,15 +268,28 @@ impl Reading {
                 Err(failure) => failure,
             };
             if self.if_match.is_none() {
-                return Err(failure);
+                return Err(self.unrepeated(failure));
             }
             self.progress = 0;
             // A response that is no longer read does not count as a request in flight during the pause.
             opened.chunks = stream::empty().boxed();
-            self.bucket.client.again(&mut self.attempts, failure).await?;
-            *opened = self.open(Some(opened.range.clone())).await?;
+            *opened = match self.reopen(failure, opened.range.clone()).await {
+                Ok(opened) => opened,
+                Err(failure) => return Err(self.bucket.error(Operation::Read, &self.key, failure)),
+            };
         }
         Ok(None)
+    }
+
+    async fn reopen(&mut self, failure: Failure, range: Range<u64>) -> Result<Opened, Failure> {
+        self.bucket.client.again(&mut self.attempts, failure).await?;
+        self.open(Some(range)).await
+    }
+
+    /// Returns the error of a read that only the caller can repeat from its start.
+    fn unrepeated(&self, failure: Failure) -> StoreError {
+        let Bucket { client, name, .. } = &*self.bucket;
+        client.error_of_one_attempt(Operation::Read, Some(&self.key), name, failure)
     }
 
     /// Compares the object with its checksum after its last bytes have arrived.

@@ -1,7 +1,12 @@
 //! Success responses to writes that were not executed as requested, and servers whose ETags only look like digests.
 
+use std::sync::Arc;
+
 use http::StatusCode;
-use pos3_core::{Content, ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt};
+use pos3_core::{
+    Budget, Content, ErrorKind, Expect, Key, MemoryStore, PutOptions, RemoteStore, RemoteStoreExt, Report, SyncJob,
+    SyncOptions, Tree,
+};
 use pos3_s3::{Checksums, S3Store};
 use pos3_tests::server::{self, Answer, AnsweredEtag, Etags, Fault, Operation, S3Server};
 
@@ -110,6 +115,53 @@ async fn an_object_that_is_lost_after_its_answer_is_sent_again() {
         assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
         assert!(error.to_string().contains("did not store the object"), "{error}");
     }
+}
+
+/// Copies the key `k`, one part at a time: between two prefixes of the server, or from or to a store in memory.
+async fn copy_with(server: &S3Server, operation: Operation, size: usize) -> Report {
+    let (bucket, memory) = (Arc::new(store(server)), Arc::new(MemoryStore::default()));
+    let here = |prefix: &str| Tree::new(bucket.clone()).at(prefix);
+    let (source, target) = match operation {
+        Operation::GetObject => (here("from/"), Tree::new(memory.clone())),
+        Operation::CopyObject => (here("from/"), here("to/")),
+        _ => (Tree::new(memory.clone()), here("to/")),
+    };
+    if operation == Operation::GetObject || operation == Operation::CopyObject {
+        server.put(BUCKET, "from/k", random_bytes(21, size));
+    } else {
+        memory.write(&Key::from("k"), random_bytes(21, size).into()).await.unwrap();
+    }
+    let options = SyncOptions::default().with_budget(Budget::new(1, 64 << 20));
+    SyncJob::new(source, target, options).run().await
+}
+
+#[tokio::test]
+async fn the_repeats_of_the_engine_and_of_the_store_do_not_multiply() {
+    let damaged = Answer::FlipSentByte { at: 500 };
+    for (size, operation, answer, most) in [
+        (1000, Operation::PutObject, damaged.clone(), 8),
+        (1000, Operation::PutObject, Answer::Forget, 8),
+        (LARGE, Operation::UploadPart, damaged, 8),
+        (LARGE, Operation::UploadPart, Answer::NoEtag, 8),
+        (LARGE, Operation::CreateMultipartUpload, Answer::Empty, 8),
+        (LARGE, Operation::CompleteMultipartUpload, Answer::Forget, 3),
+        (1000, Operation::GetObject, Answer::FlipByte { at: 500 }, 3),
+        (1000, Operation::CopyObject, Answer::Forget, 3),
+    ] {
+        let server = server();
+        server.fault(Fault::on(operation).always().answer(answer.clone()));
+        let report = copy_with(&server, operation, size).await;
+        assert_eq!((report.copied, report.failed.len()), (0, 1), "{operation} {answer:?}");
+        assert_eq!(server.requests().of(operation), most, "{operation} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn content_whose_damage_shows_only_at_its_end_is_transferred_again() {
+    let server = server();
+    server.fault(Fault::on(Operation::GetObject).times(2).answer(Answer::FlipByte { at: LARGE - 10 }));
+    let report = copy_with(&server, Operation::GetObject, LARGE).await;
+    assert_eq!((report.copied, server.faults_waiting()), (1, 0), "{report:?}");
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ impl ErrorRecord {
     pub(crate) fn into_error(self) -> StoreError {
         let Self { kind, operation, key, cause, code, status, temporary } = self;
         let message = Some(cause);
-        StoreError { kind, operation, key, message, code, status, temporary, reach: Reach::Key, source: None }
+        let reach = Reach::Key;
+        StoreError { kind, operation, key, message, code, status, temporary, retried: false, reach, source: None }
     }
 }
 

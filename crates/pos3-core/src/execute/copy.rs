@@ -175,7 +175,7 @@ impl Copy {
                 let Some(pause) = pauses.next() else { return Err(error) };
                 slot.pause(&options.budget, *pause).await;
                 source = self.run.source.look_up(&source.key, Operation::Read).await?;
-            } else if error.kind() == ErrorKind::Integrity && error.is_temporary() && damaged < DAMAGED {
+            } else if is_worth_a_repeat(&error) && damaged < DAMAGED {
                 damaged += 1;
             } else {
                 return Err(error);
@@ -191,9 +191,7 @@ impl Copy {
         let mut damaged = 0;
         loop {
             match self.put(source, None, staged).await {
-                Err(error) if error.kind() == ErrorKind::Integrity && error.is_temporary() && damaged < DAMAGED => {
-                    damaged += 1;
-                }
+                Err(error) if is_worth_a_repeat(&error) && damaged < DAMAGED => damaged += 1,
                 stored => return stored,
             }
         }
@@ -250,6 +248,12 @@ fn expectation(target: Option<&Entry>) -> Expect {
         Some(Entry { kind: Kind::File, fingerprint: Some(seen), .. }) => Expect::Unchanged(seen.clone()),
         Some(_) => Expect::Anything,
     }
+}
+
+/// Returns true if the content arrived damaged and only a new transfer of all of it can help. A store that has repeated
+/// its requests has done all that can be done.
+fn is_worth_a_repeat(error: &StoreError) -> bool {
+    error.kind() == ErrorKind::Integrity && error.is_temporary() && !error.is_retried()
 }
 
 /// Returns true if the source's entry no longer exists. A missing bucket is different: it affects every key.
