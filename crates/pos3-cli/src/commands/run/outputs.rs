@@ -175,23 +175,30 @@ fn uploads(ended: &Ended) -> String {
 
 /// Returns the counts of an upload.
 fn done(ended: &Ended, report: &Report, why_withheld: Option<&str>) -> String {
-    let mut text = match report.tally.unchanged + report.copied {
-        0 => "nothing to upload".to_owned(),
-        there => format!("{} there", size::counted(there, "file")),
-    };
+    let mut facts: Vec<_> = there(report, ended.uploaded + ended.deleted).into_iter().collect();
     if ended.uploaded > 0 {
-        text.push_str(&format!("; {}", uploads(ended)));
+        facts.push(uploads(ended));
     }
     if ended.deleted > 0 {
-        text.push_str(&format!("; {} deleted", size::counted(ended.deleted, "file")));
+        facts.push(format!("{} deleted", size::counted(ended.deleted, "file")));
     }
     if ended.withheld() > 0 {
         let other = ended.withheld_for.as_ref().map(|other| format!("not everything was uploaded to {other}"));
         let why = other.or(why_withheld.map(str::to_owned));
         let why = why.map(|why| format!(" because {why}")).unwrap_or_default();
-        text.push_str(&format!("; {} not deleted{why}", size::counted(ended.withheld(), "file")));
+        facts.push(format!("{} not deleted{why}", size::counted(ended.withheld(), "file")));
     }
-    text
+    facts.join("; ")
+}
+
+/// Returns the number of files that are there. It is not known for an upload that was cut off, or for the last of several
+/// uploads, which made `changes` in total.
+fn there(report: &Report, changes: u64) -> Option<String> {
+    match report.tally.unchanged + report.copied {
+        0 if changes > 0 || report.stopped.is_some() => None,
+        0 => Some("nothing to upload".to_owned()),
+        files => Some(format!("{} there", size::counted(files, "file"))),
+    }
 }
 
 fn words_of_left_out(left: &LeftOut) -> String {
@@ -201,5 +208,32 @@ fn words_of_left_out(left: &LeftOut) -> String {
             format!("{}, a symbolic link to {}{old}", left.key, link.target().display())
         }
         None => format!("{} because {}", left.key, left.why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pos3::Stop;
+
+    use super::*;
+
+    #[test]
+    fn no_output_with_uploads_had_nothing_to_upload() {
+        for (there_now, changes, is_cut_off, expected) in [
+            (0, 0, false, Some("nothing to upload")),
+            (2, 0, false, Some("2 files there")),
+            (2, 3, false, Some("2 files there")),
+            // The last upload was cut off before both sides were compared.
+            (0, 0, true, None),
+            (0, 1, true, None),
+            // The program removed what was uploaded before, or the report is that of a second attempt.
+            (0, 1, false, None),
+            (1, 1, true, Some("1 file there")),
+        ] {
+            let mut report = Report::default();
+            report.tally.unchanged = there_now;
+            report.stopped = is_cut_off.then_some(Stop::Cancelled);
+            assert_eq!(there(&report, changes).as_deref(), expected, "{there_now} {changes} {is_cut_off}");
+        }
     }
 }
