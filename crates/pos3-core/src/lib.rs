@@ -113,6 +113,7 @@ mod key;
 mod listing;
 mod manifest;
 mod options;
+mod pause;
 mod plan;
 mod report;
 mod side;
@@ -148,6 +149,7 @@ pub use options::{
     ByContent, Deletable, Deletion, Guards, HiddenEntries, MaxDelete, Objection, OtherShapes, Overwritable,
     PendingWrite, Preconditions, SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
 };
+pub use pause::ServerPause;
 pub use plan::{Plan, PlanCounts, PlanError, Planner, Policy};
 pub use report::{
     FailedAction, Failure, FailureKind, Failures, Incomplete, NotBegun, Refusal, Report, Skips, Stop, Tally,

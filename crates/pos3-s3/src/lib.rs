@@ -51,7 +51,6 @@ mod write;
 mod xml;
 
 pub use client::config::{Credentials, RenewableCredentials, S3Config};
-pub use client::pause::ServerPause;
 pub use client::{RequestLimit, S3Client};
 pub use error::{Refusal, TransportError, TransportErrorKind};
 pub use object_store::aws::AwsCredential;

@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::ProgressDrawTarget;
-use pos3_core::{Event, Observer, printable};
-use pos3_s3::ServerPause;
+use pos3_core::{Event, Observer, ServerPause, printable};
 
 use crate::session::{Registered, SessionObserver};
 use bars::Bars;

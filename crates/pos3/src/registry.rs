@@ -11,9 +11,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pos3_core::{Key, RemoteStore, RemoteStoreExt};
+use pos3_core::{Key, RemoteStore, RemoteStoreExt, ServerPause};
 use pos3_local::{LocalStore, OwnFiles};
-use pos3_s3::ServerPause;
 
 use crate::error::Error;
 use crate::location::{FILE, Location, RemoteLocation};

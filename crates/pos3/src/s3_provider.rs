@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pos3_core::{Budget, RemoteStore, Url};
-use pos3_s3::{Credentials, RequestLimit, S3Client, S3ConfigError, ServerPause};
+use pos3_core::{Budget, RemoteStore, ServerPause, Url};
+use pos3_s3::{Credentials, RequestLimit, S3Client, S3ConfigError};
 
 use crate::error::Error;
 use crate::location::{Location, RemoteLocation};

@@ -2,41 +2,16 @@
 //!
 //! A server may ask for minutes of pauses in total. Without an explanation, a command that obeys looks as if it hangs.
 
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use pos3_core::ServerPause;
 use tokio::time::Instant;
 
 use crate::error::Failure;
 
 /// A shorter pause is not worth a message.
 const SHORTEST: Duration = Duration::from_secs(1);
-
-/// A pause before requests are sent to a server again. Its text is `waiting 20 s because the server asked for it (503
-/// SlowDown)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServerPause {
-    /// The time until the pause ends.
-    pub left: Duration,
-    /// The cause, as the second half of a sentence that begins with "because".
-    pub cause: String,
-}
-
-impl ServerPause {
-    /// Returns a pause with this cause, which completes a sentence that ends in "because".
-    pub fn new(left: Duration, cause: impl Into<String>) -> Self {
-        Self { left, cause: cause.into() }
-    }
-}
-
-impl fmt::Display for ServerPause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.left.as_millis().div_ceil(1000).max(1);
-        write!(f, "waiting {seconds} s because {}", self.cause)
-    }
-}
 
 /// The pause of a client that ends last.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use pos3_core::Expect;
+use pos3_core::{Expect, ServerPause};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::pause::{Pauses, ServerPause};
+use super::pause::Pauses;
 use crate::error::Failure;
 
 /// The upper bound of the first pause. Each further bound is twice the previous one.
