@@ -100,6 +100,18 @@ impl Answer {
         xml::children(&self.body, root, names).map_err(|error| self.not_a_result(error))
     }
 
+    /// Checks the response to a request that has no result. The server has not executed the request if a proxy answered it
+    /// with a web page, or if the response contains an `<Error>`.
+    pub(crate) fn without_result(&self) -> Result<(), Failure> {
+        if let Some(failure) = Failure::of_web_page(&self.body) {
+            return Err(failure);
+        }
+        match xml::children(&self.body, "Error", []) {
+            Ok([]) => Err(self.not_a_result(XmlError::Unexpected)),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Returns the refusal that the response contains instead of a result, or the reason why there is no result.
     pub(crate) fn not_a_result(&self, error: XmlError) -> Failure {
         if xml::children(&self.body, "Error", []).is_ok() {

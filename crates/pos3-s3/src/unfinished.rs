@@ -120,7 +120,7 @@ impl Bucket {
 
     async fn request_abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
         let request = self.object_request(S3Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
-        self.exchange_counting(&request, attempts, |_| Ok(())).await
+        self.exchange_counting(&request, attempts, Answer::without_result).await
     }
 }
 

@@ -1,10 +1,10 @@
 //! Unfinished multipart uploads are found under any key, and aborted once.
 
 use pos3_core::conformance::ODD_KEYS;
-use pos3_core::{ErrorKind, Key, RemoteStore, Unfinished};
+use pos3_core::{DeleteKey, ErrorKind, Key, RemoteStore, Unfinished};
 use pos3_tests::server::{Answer, Fault, Operation, S3Server};
 
-use super::{BUCKET, config, store, store_with};
+use super::{BUCKET, config, server, store, store_with};
 
 /// Returns a server that lists three uploads on a page, and has one open under each key.
 fn server_with(keys: &[&str]) -> S3Server {
@@ -64,6 +64,41 @@ async fn a_list_of_uploads_that_breaks_is_an_error() {
     server.clear_faults();
     server.fault(Fault::on(Operation::ListMultipartUploads).nth(2).answer(Answer::CutBody { after: 100 }));
     assert_eq!(store(&server).unfinished("").await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn an_upload_is_aborted_only_if_the_server_has_aborted_it() {
+    let denied = Answer::ErrorInOk { code: "AccessDenied" };
+    for (answer, times, is_aborted) in [
+        (Answer::internal_error(), 1, true),
+        (Answer::Reset, 1, true),
+        (Answer::ResetAfterPerforming, 1, true),
+        (Answer::Empty, 1, true),
+        (Answer::ErrorInOk { code: "InternalError" }, 1, true),
+        (denied, usize::MAX, false),
+        (Answer::WebPage, usize::MAX, false),
+        (Answer::internal_error(), usize::MAX, false),
+    ] {
+        let server = server_with(&["a"]);
+        server.fault(Fault::on(Operation::AbortMultipartUpload).times(times).answer(answer.clone()));
+        let store = store_with(config(&server).with_attempts(2));
+        let uploads = store.unfinished("").await.unwrap();
+        let aborted = store.abandon(&uploads).await.remove(0);
+        assert_eq!((aborted.is_ok(), server.open_uploads(BUCKET).is_empty()), (is_aborted, is_aborted), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_is_not_from_s3_deletes_nothing() {
+    // A batch cannot contain this key, so it has a request of its own.
+    let key = "bell\u{7}";
+    for answer in [Answer::WebPage, Answer::ErrorInOk { code: "AccessDenied" }] {
+        let server = server();
+        server.put(BUCKET, key, "1");
+        server.fault(Fault::on(Operation::DeleteObject).always().answer(answer.clone()));
+        let deleted = store(&server).delete(&[DeleteKey::new(Key::from(key))]).await.remove(0);
+        assert!(deleted.is_err() && server.object(BUCKET, key).is_some(), "{answer:?}: {deleted:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use super::document::{Conditions, etag_of};
 use super::look::Standing;
 use super::trial::ConditionTrial;
 use crate::bucket::{Bucket, check_key};
+use crate::client::Answer;
 use crate::error::{Failure, Refusal};
 use crate::operation::S3Operation;
 
@@ -63,7 +64,7 @@ impl Bucket {
         if let (Some(etag), Conditions::Sent) = (etag_of(asked), conditions) {
             request = request.header(IF_MATCH, &etag)?;
         }
-        match self.client.exchange_once(&self.counters, &request, |_| Ok(())).await {
+        match self.client.exchange_once(&self.counters, &request, Answer::without_result).await {
             Err(failure) if failure.refusal().is_some_and(Refusal::is_missing_key) => {
                 self.confirm_gone(&asked.key).await
             }
