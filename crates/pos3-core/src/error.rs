@@ -234,6 +234,11 @@ impl StoreError {
         self.retried
     }
 
+    /// Returns the message, if there is one that replaces the description of its kind.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
     /// Returns the whole chain of causes as one line, without the operation and the key.
     pub fn cause(&self) -> String {
         with_causes(self.message.clone().unwrap_or_else(|| self.kind.as_str().to_owned()), self)

@@ -14,6 +14,8 @@ mod spelling;
 mod starting;
 mod streak;
 
+pub use spelling::OTHER_SPELLING;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

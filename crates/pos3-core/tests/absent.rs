@@ -6,9 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, future};
 use pos3_core::{
-    Backend, Capabilities, Content, DeleteKey, Deletion, Download, Entry, EntryStream, FailureKind, GetOptions, Key,
-    ListOptions, MemoryStore, Preconditions, PutOptions, Reads, RemoteStore, RemoteStoreExt, Report, Result, Side,
-    Stored, SyncJob, SyncOptions, Tree, Unfinished, Usage,
+    Backend, Budget, Capabilities, Content, DeleteKey, Deletion, Download, Entry, EntryStream, ErrorKind, Expect,
+    FailureKind, GetOptions, Key, ListOptions, MemoryStore, OTHER_SPELLING, Operation, Preconditions, PutOptions,
+    Reads, RemoteStore, RemoteStoreExt, Report, Result, Side, StoreError, Stored, SyncJob, SyncOptions, Tree,
+    Unfinished, Usage,
 };
 
 /// A store whose listing differs from its lookups.
@@ -53,6 +54,10 @@ impl RemoteStore for Source {
         self.inner.get(key, options).await
     }
     async fn put(&self, key: &Key, content: Content, options: PutOptions) -> Result<Stored> {
+        let is_there = self.ignores_case && options.expect == Expect::Absent && self.head(key).await.is_ok();
+        if is_there {
+            return Err(StoreError::new(ErrorKind::AlreadyExists, Operation::Write).with_key(key));
+        }
         self.inner.put(key, content, options).await
     }
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
@@ -150,4 +155,27 @@ async fn a_directory_that_never_settles_is_named_and_withholds_the_deletes() {
             assert!(warning.contains("may lack files") && warning.contains(&format!("'{named}'")), "{warning}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_target_that_ignores_case_names_the_other_spelling_in_every_run() {
+    let source = Arc::new(MemoryStore::new());
+    fill(&source, &["A.txt", "D/x", "a.txt", "d/x", "other"]).await;
+    for preconditions in [Preconditions::Usual, Preconditions::Strict] {
+        let target = Arc::new(Source { ignores_case: true, ..Source::default() });
+        for copied in [3, 0] {
+            let options = SyncOptions::default().with_budget(Budget::new(1, 1 << 20)).with_preconditions(preconditions);
+            let report = SyncJob::new(Tree::new(source.clone()), Tree::new(target.clone()), options).run().await;
+            assert_eq!((report.copied, report.failed.len(), report.failed.stale()), (copied, 2, 0), "{report:?}");
+            for (failure, other) in report.failed.head().iter().zip(["'A.txt'", "'D/x'"]) {
+                assert_eq!(failure.error.code(), Some(OTHER_SPELLING));
+                assert!(failure.cause().contains(other), "{}", failure.cause());
+            }
+        }
+    }
+    // Another writer stored the same name meanwhile.
+    let target = Arc::new(Source { unlisted: &["a.txt"], ..Source::default() });
+    fill(&target.inner, &["A.txt", "a.txt"]).await;
+    let report = SyncJob::new(Tree::new(source), Tree::new(target), SyncOptions::default()).run().await;
+    assert_eq!((report.failed.len(), report.failed.stale()), (1, 1), "{report:?}");
 }

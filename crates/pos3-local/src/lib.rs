@@ -10,6 +10,7 @@
 #[cfg(not(unix))]
 compile_error!("pos3-local needs a Unix system: it resolves names relative to open directories");
 
+mod attributes;
 mod blocking;
 mod delete;
 mod directory;
@@ -34,6 +35,7 @@ mod tick;
 mod unfinished;
 mod write;
 
+pub use attributes::{APPEND_ONLY, IMMUTABLE};
 pub use facts::{last_change, last_modification, length, with_tag};
 pub use mounts::{FileSystem, FileSystems, MountPoint, Mounted, Mounts, Watching};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pos3_core::{
     Backend, Capabilities, Content, DeleteKey, Download, Entry, EntryStream, GetOptions, Key, ListOptions, Namespace,
-    Operation, PutOptions, Reads, RemoteStore, Result, Stored, Unfinished, Usage,
+    Operation, PutOptions, Reads, RemoteStore, Result, StoreError, Stored, Unfinished, Usage,
 };
 
 use crate::blocking::blocking;
@@ -16,7 +16,7 @@ use crate::options::{LocalOptions, Symlinks};
 use crate::own_files::OwnFiles;
 use crate::root::Root;
 use crate::sweep::{sweep, sweep_all};
-use crate::{delete, head, list, read, stage, unfinished, write};
+use crate::{attributes, delete, head, list, read, stage, unfinished, write};
 
 /// The number of keys that are deleted by one call on one thread. It is small, because the engine looks at both sides
 /// before each call, and only then.
@@ -143,6 +143,10 @@ impl LocalStore {
         self.root.steady().end(self.root.path())
     }
 
+    fn explained(&self, key: &Key, error: StoreError) -> StoreError {
+        attributes::explained(self.root.path(), key, error)
+    }
+
     pub(crate) fn root(&self) -> Arc<Root> {
         self.root.clone()
     }
@@ -194,7 +198,7 @@ impl RemoteStore for LocalStore {
         if stored.is_err() {
             self.root.staging().release(key);
         }
-        stored
+        stored.map_err(|error| self.explained(key, error))
     }
 
     async fn delete(&self, keys: &[DeleteKey]) -> Vec<Result<()>> {
@@ -203,7 +207,10 @@ impl RemoteStore for LocalStore {
         match blocking(Operation::Delete, move |waited| Ok(delete::delete(&root, &asked, waited))).await {
             Ok(answers) => {
                 keys.iter().for_each(|asked| self.root.staging().release(&asked.key));
-                answers
+                let explained = |(asked, answer): (&DeleteKey, Result<()>)| {
+                    answer.map_err(|error| self.explained(&asked.key, error))
+                };
+                keys.iter().zip(answers).map(explained).collect()
             }
             Err(error) => delete::ended(keys.iter().map(|asked| &asked.key), &error),
         }
@@ -231,7 +238,7 @@ impl RemoteStore for LocalStore {
         if renamed.is_ok() {
             self.root.staging().release(from);
         }
-        renamed
+        renamed.map_err(|error| self.explained(to, error))
     }
 }
 

@@ -183,4 +183,5 @@ async fn a_file_in_a_directory_that_only_gains_names_is_reported_as_complete_wit
         error.contains(&format!("the file is complete, but pos3 could not remove its other name '{other}'")),
         "{error}"
     );
+    assert!(error.contains("is append-only (chattr +a)"), "{error}");
 }

@@ -7,7 +7,8 @@ use std::error::Error;
 use std::{io, iter};
 
 use pos3::{
-    BEHIND_LINK, ErrorKind as Kind, OTHER_DIGEST, S3Refusal, SpillError, StoreError, TransportError, TransportErrorKind,
+    APPEND_ONLY, BEHIND_LINK, ErrorKind as Kind, IMMUTABLE, OTHER_DIGEST, OTHER_SPELLING, S3Refusal, SpillError,
+    StoreError, TransportError, TransportErrorKind,
 };
 use rustix::io::Errno;
 
@@ -67,6 +68,14 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
         Facts { kind: Kind::Other, is_refused_condition: true, .. } => {
             "repeat the command later; if this happens again, ask the operator of the server about its conditional writes"
         }
+        Facts { code: OTHER_SPELLING, .. } => {
+            "exclude one of the two with --exclude, rename it in the source, or use a target that distinguishes the names; \
+             if the source no longer has the other one, delete it in the target"
+        }
+        Facts { code: APPEND_ONLY, .. } => {
+            "pos3 renames finished files, which this attribute forbids: remove it (chattr -a), or use another directory"
+        }
+        Facts { code: IMMUTABLE, .. } => "remove the attribute (chattr -i), or leave the path out with --exclude",
         Facts { code: "NoSuchBucket", .. } => "check the bucket's name and the endpoint; pos3 does not create buckets",
         Facts { is_elsewhere: true, .. } => {
             "set the bucket's region (--region, AWS_REGION) or its server (--endpoint-url, AWS_ENDPOINT_URL_S3)"
@@ -198,6 +207,9 @@ mod tests {
             (Facts { code: BEHIND_LINK, ..HERE }, "delete the local link"),
             (Facts { code: OTHER_DIGEST, kind: Kind::Integrity, ..HERE }, "set opaque_etags = true in the profile"),
             (Facts { is_refused_condition: true, ..SERVER }, "repeat the command later"),
+            (Facts { code: OTHER_SPELLING, kind: Kind::InvalidKey, ..HERE }, "exclude one of the two with --exclude"),
+            (Facts { code: APPEND_ONLY, kind: Kind::Denied, ..HERE }, "pos3 renames finished files"),
+            (Facts { code: IMMUTABLE, kind: Kind::Denied, ..HERE }, "remove the attribute (chattr -i)"),
             (
                 Facts { is_elsewhere: true, region: Some("r"), ..SERVER },
                 "set the bucket's region (--region, AWS_REGION)",

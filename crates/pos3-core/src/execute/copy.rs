@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::starting::Starting;
-use super::{Run, backup, failure, precondition};
+use super::{Run, backup, failure, precondition, spelling};
 use crate::action::{Action, SkipReason};
 use crate::entry::{Digest, Entry, Kind};
 use crate::error::{ErrorKind, Operation, Reach, StoreError};
@@ -71,7 +71,7 @@ impl Copy {
         self.run.options.observer.event(&Event::Started(&self.action));
         match self.copy(&self.source, self.target.as_ref(), &mut slot).await {
             Ok(stored) => self.done(stored, slot).await,
-            Err(error) => self.not_made(error),
+            Err(error) => self.not_made(self.explained(error).await),
         }
     }
 
@@ -125,6 +125,20 @@ impl Copy {
             error if has_vanished(&error) => Copied::Skipped(key(), SkipReason::Vanished),
             error if is_archived(&error) => Copied::Skipped(key(), SkipReason::Archived(self.run.options.archived)),
             error => self.failed(kind_of(&error), error),
+        }
+    }
+
+    /// Returns the error, or a more exact one if the target was found to have the key only in another spelling: then no
+    /// other process has changed the target, and the next run would fail in the same way.
+    async fn explained(&self, error: StoreError) -> StoreError {
+        let (tree, key) = (&self.run.target, &self.source.key);
+        if self.target.is_some() || kind_of(&error) != FailureKind::Stale(Side::Target) {
+            return error;
+        }
+        let Ok(found) = tree.look_up(key, Operation::LookUp).await else { return error };
+        match spelling::other(tree, &found).await {
+            Ok(Some(other)) => spelling::refused(key, &other),
+            Ok(None) | Err(_) => error,
         }
     }
 

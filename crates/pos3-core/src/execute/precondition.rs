@@ -42,7 +42,7 @@ pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
     match source.look_up(key, Operation::LookUp).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(found) if spelling::is_other(source, &found).await? => Ok(()),
+        Ok(found) if spelling::other(source, &found).await?.is_some() => Ok(()),
         Ok(_) => Err(StoreError::new(ErrorKind::Precondition, Operation::LookUp).with_key(key)),
     }
 }

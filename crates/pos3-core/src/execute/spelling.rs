@@ -1,20 +1,33 @@
 //! Recognises a key that its store finds only because it ignores the case of letters.
 //!
 //! If a file is renamed from `A` to `a`, its object `A` must be deleted. A lookup of `A` in a directory that ignores case
-//! finds `a`, so without this check the object would stay.
+//! finds `a`, so without this check the object would stay. Of two objects `A` and `a`, such a directory holds one. Without
+//! this check, every run would report that the file has changed.
 
 use futures::TryStreamExt;
 
 use crate::entry::Entry;
-use crate::error::{ErrorKind, Operation};
+use crate::error::{ErrorKind, Operation, StoreError};
 use crate::key::Key;
 use crate::store::{ListOptions, Result};
 use crate::tree::Tree;
 
-/// Returns true if `found`, the result of a lookup, has another name in the tree than the one that was looked up.
-pub(super) async fn is_other(tree: &Tree, found: &Entry) -> Result<bool> {
+/// The [code](StoreError::code) of the error for a key that its target has only in another spelling.
+pub const OTHER_SPELLING: &str = "OtherSpelling";
+
+/// Returns the error for a key that the target cannot have beside the `other` spelling of it.
+pub(super) fn refused(key: &Key, other: &Key) -> StoreError {
+    StoreError::new(ErrorKind::InvalidKey, Operation::Write).with_key(key).with_code(OTHER_SPELLING).with_message(
+        format!(
+            "the target has it as '{other}' and cannot hold both: its file system does not distinguish the two names"
+        ),
+    )
+}
+
+/// Returns the name of `found` in the tree, if `found` is the result of a lookup of another spelling of that name.
+pub(super) async fn other(tree: &Tree, found: &Entry) -> Result<Option<Key>> {
     if tree.is_object() {
-        return Ok(false);
+        return Ok(None);
     }
     let key = found.key.as_str();
     let mut start = 0;
@@ -24,12 +37,12 @@ pub(super) async fn is_other(tree: &Tree, found: &Entry) -> Result<bool> {
         let swapped = Key::from(format!("{above}{}{below}", swapped(name)));
         if swapped != found.key
             && is_same(tree, &swapped, found).await?
-            && is_listed_otherwise(tree, above, name).await?
+            && let Some(other) = listed_otherwise(tree, above, name).await?
         {
-            return Ok(true);
+            return Ok(Some(Key::from(format!("{above}{other}{below}"))));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Returns the name with the other case of every letter.
@@ -48,18 +61,19 @@ async fn is_same(tree: &Tree, key: &Key, found: &Entry) -> Result<bool> {
     }
 }
 
-/// Returns true if the directory `above` contains the name only in another spelling.
-async fn is_listed_otherwise(tree: &Tree, above: &str, name: &str) -> Result<bool> {
+/// Returns the other spelling of the name in the directory `above`, if the directory contains no other one.
+async fn listed_otherwise(tree: &Tree, above: &str, name: &str) -> Result<Option<String>> {
     let options = ListOptions::default().with_shallow(true);
     let mut listed = tree.store().list(tree.key(&Key::from(above)).as_str(), options);
-    let mut is_otherwise = false;
+    let mut found = None;
     while let Some(entry) = listed.try_next().await? {
         let Some(relative) = tree.relative(&entry.key) else { continue };
         let Some(other) = relative.as_str().strip_prefix(above) else { continue };
         match other.trim_end_matches('/') {
-            other if other == name => return Ok(false),
-            other => is_otherwise |= other.to_lowercase() == name.to_lowercase(),
+            other if other == name => return Ok(None),
+            other if other.to_lowercase() == name.to_lowercase() => found = Some(other.to_owned()),
+            _ => {}
         }
     }
-    Ok(is_otherwise)
+    Ok(found)
 }
