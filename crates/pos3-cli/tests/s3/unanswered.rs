@@ -47,8 +47,8 @@ fn assert_ends(line: &[&str], operation: Operation) {
 #[test]
 fn a_signal_ends_every_command_in_time_whatever_request_is_not_answered() {
     use Operation::{
-        CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject, DeleteObjects, GetObject, HeadObject,
-        ListMultipartUploads, ListObjectsV2, PutObject, UploadPart,
+        AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject, DeleteObjects,
+        GetObject, HeadObject, ListMultipartUploads, ListObjectsV2, PutObject, UploadPart,
     };
     let run = sh(
         &["--sync", "d=s3://data/d", "--delete-remote", "--deadline", "1"],
@@ -64,6 +64,7 @@ fn a_signal_ends_every_command_in_time_whatever_request_is_not_answered() {
         (&["check", "d", "s3://data/d"], &[ListObjectsV2]),
         (&["ls", "-r", "s3://data/"], &[ListObjectsV2]),
         (&["cleanup", "s3://data/", "--older-than", "0s"], &[ListMultipartUploads]),
+        (&["cleanup", "s3://data/", "--older-than", "0s", "--abort"], &[AbortMultipartUpload]),
         (&run, &[ListObjectsV2, GetObject, PutObject, DeleteObjects]),
     ];
     std::thread::scope(|scope| {
