@@ -33,7 +33,10 @@ async fn an_exclusion_holds_for_a_single_object_and_two_stars_cross_directories(
     let local = world.path("a.tmp");
     let options = mirror_down().with_local(local.clone()).with_exclude(patterns(&["*.tmp"]));
     let error = world.session().download("s3://bucket/data/a.tmp", options).await;
-    assert!(matches!(error, Err(SessionError::Missing { .. })) && !local.exists(), "no path without a file: {error:?}");
+    assert!(
+        matches!(error, Err(SessionError::FileExcluded { .. })) && !local.exists(),
+        "no path without a file: {error:?}"
+    );
     for (pattern, left) in [
         ("**/*.tmp", &["d/", "d/e/", "d/e/c", "d/x"][..]),
         ("d/**/c", &["a.tmp", "d/", "d/e/", "d/e/b.tmp", "d/x"]),

@@ -34,7 +34,7 @@ async fn no_key_and_no_url_is_written_outside_its_place() {
     assert_eq!(tree(&world.path("deep")), ["deeper/", "deeper/here/", "deeper/here/fine"]);
 
     let up = world.session().download("s3://bucket/../up", download()).await.unwrap();
-    assert!(up.starts_with(world.path("cache/_/bucket")), "{up:?}");
+    assert!(up.starts_with(world.path("cache/_/%/bucket")), "{up:?}");
     assert_eq!(tree(&up), ["a"]);
 }
 
