@@ -1,9 +1,6 @@
 //! The program's messages contain the name under which it was started.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
 use crate::program::{Ended, Program};
@@ -34,25 +31,4 @@ fn it_is_installed_under_both_names() {
     assert!(long.contains("pos3-cli sync ./data") && short.contains("  pos3 sync ./data"), "{short}");
     let column = |help: &str| help.lines().find_map(|line| line.find("make ./data exactly"));
     assert_eq!(column(&long), column(&short), "{short}");
-}
-
-#[test]
-fn the_short_name_starts_the_program_beside_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let run = |path: &Path| Ended::from(Command::new(path).args(["download", "x"]).output().unwrap());
-
-    // Through a link, it finds the program beside the file that the link leads to, and has the name of the link.
-    let link = directory.path().join("s3");
-    symlink(env!("CARGO_BIN_EXE_pos3"), &link).unwrap();
-    let linked = run(&link);
-    assert_eq!(linked.code, Some(1), "{linked:?}");
-    assert!(linked.err.starts_with("s3 download: "), "{linked:?}");
-
-    let alone = directory.path().join("pos3");
-    fs::copy(env!("CARGO_BIN_EXE_pos3"), &alone).unwrap();
-    let ended = run(&alone);
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
-    let missing = fs::canonicalize(directory.path()).unwrap().join("pos3-cli");
-    assert!(ended.err.contains(&format!("cannot start '{}'", missing.display())), "{ended:?}");
-    assert!(ended.err.contains("hint: install pos3 and pos3-cli in the same directory"), "{ended:?}");
 }
