@@ -37,7 +37,7 @@ mod write;
 
 pub use attributes::{APPEND_ONLY, IMMUTABLE};
 pub use facts::{last_change, last_modification, length, with_tag};
-pub use mounts::{FileSystem, FileSystems, MountPoint, Mounted, Mounts, Watching};
+pub use mounts::{FileSystem, FileSystems, MountPoint, Mounted, Mounts, Watching, kept_number};
 pub use options::{LocalOptions, MissingRoot, RootPath, Symlinks};
 pub use own_files::OwnFiles;
 pub use root::in_the_way;

@@ -16,7 +16,7 @@ use rustix::path::Arg;
 
 use crate::facts;
 
-pub use mounted::Mounted;
+pub use mounted::{Mounted, kept_number};
 
 /// The mount points that the latest complete listing of a [`LocalStore`](crate::LocalStore) has found. Clones share the
 /// record, so it can be queried while the listing is read. For a key, it is complete once the listing has passed that

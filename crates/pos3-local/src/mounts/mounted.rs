@@ -28,7 +28,7 @@ impl Mounted {
         Some(Self {
             inode: facts.ino(),
             created: created.map(|since| (since.as_secs(), since.subsec_nanos())),
-            file_system: number(directory, facts.dev()),
+            file_system: rustix::fs::fstatvfs(directory).ok().and_then(|found| kept_number(found.f_fsid, facts.dev())),
         })
     }
 
@@ -42,19 +42,19 @@ impl Mounted {
     }
 }
 
-/// Returns the number of the file system of an open directory, unless it is derived from the number of the device.
+/// Returns the number of a file system that `statvfs` returned as `f_fsid`, unless it is derived from the number of the
+/// device. Such a number may change with a restart.
 #[cfg(target_os = "linux")]
-fn number(directory: BorrowedFd<'_>, device: u64) -> Option<u64> {
+pub fn kept_number(number: u64, device: u64) -> Option<u64> {
     let (major, minor) = (u64::from(rustix::fs::major(device)), u64::from(rustix::fs::minor(device)));
     // XFS, FAT and others return the device as the kernel encodes it (`new_encode_dev`). NFS returns 0.
     let of_device = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
-    let number = rustix::fs::fstatvfs(directory).ok()?.f_fsid;
     (number != 0 && number != of_device).then_some(number)
 }
 
 /// Returns `None`, because other systems derive the number from that of the device.
 #[cfg(not(target_os = "linux"))]
-fn number(_directory: BorrowedFd<'_>, _device: u64) -> Option<u64> {
+pub fn kept_number(_number: u64, _device: u64) -> Option<u64> {
     None
 }
 
@@ -88,6 +88,15 @@ mod tests {
             Mounted { file_system: Some(8), ..all },
         ] {
             assert!(!all.may_be(&other) && !other.may_be(&all), "{other:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_number_that_is_derived_from_the_device_is_not_kept() {
+        for device in [rustix::fs::makedev(8, 1), rustix::fs::makedev(259, 70_000)] {
+            assert_eq!((kept_number(0, device), kept_number(device, device)), (None, None), "{device}");
+            assert_eq!(kept_number(device + 1, device), Some(device + 1));
         }
     }
 }

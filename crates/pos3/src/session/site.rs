@@ -5,12 +5,13 @@
 //! mark.
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use pos3_local::kept_number;
 use serde::{Deserialize, Serialize};
 
 use crate::local_path::resolve;
@@ -104,7 +105,7 @@ impl Identity {
             inode: facts.ino(),
             device: facts.dev(),
             created: created.map(|since| (since.as_secs(), since.subsec_nanos())),
-            file_system: file_system(path, &facts),
+            file_system: rustix::fs::statvfs(path).ok().and_then(|found| kept_number(found.f_fsid, facts.dev())),
             source,
         })
     }
@@ -138,12 +139,6 @@ fn mount_point<'a>(directory: &'a Path, points: &[MountPoint]) -> &'a Path {
         is_listed || path.parent().is_none_or(|parent| device(parent) != device(path))
     };
     directory.ancestors().find(begins).unwrap_or(directory)
-}
-
-/// Returns the identifier of a file system. Some have none, and some use the number of the device, which can change.
-fn file_system(path: &Path, facts: &Metadata) -> Option<u64> {
-    let found = rustix::fs::statvfs(path).ok()?.f_fsid;
-    Some(found).filter(|id| *id != 0 && *id != facts.dev())
 }
 
 #[cfg(test)]
