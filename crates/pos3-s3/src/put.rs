@@ -1,4 +1,7 @@
 //! Chooses how content is stored.
+//!
+//! Small files are the most frequent, and each of them is a task of its own. So the futures of the other methods, and of what
+//! follows a failure, are boxed: the task of a small file does not contain them.
 
 use std::sync::Arc;
 
@@ -20,13 +23,13 @@ impl Bucket {
         check_key(Operation::Write, key)?;
         let headers = description::told(&options).map_err(|failure| self.error(Operation::Write, key, failure))?;
         if let Some((source, entry)) = &origin
-            && let Some(copied) = self.put_by_copy(key, (source, entry), &content, &options, &headers).await?
+            && let Some(copied) = Box::pin(self.put_by_copy(key, (source, entry), &content, &options, &headers)).await?
         {
             return Ok(copied);
         }
         let headers = with_content_type(headers, key);
         if content.size() > self.client.config().multipart_threshold {
-            self.put_in_parts(key, content, &options, headers).await
+            Box::pin(self.put_in_parts(key, content, &options, headers)).await
         } else {
             self.put_whole(key, &content, &options, headers).await
         }

@@ -64,7 +64,7 @@ impl Bucket {
             if proven && entry.fingerprint.is_some() && !self.is_of_other_content(&entry, &whole).await {
                 return Ok((entry, true));
             }
-            let misstored = match self.confirm_put(entry, whole.body).await {
+            let misstored = match Box::pin(self.confirm_put(entry, whole.body)).await {
                 Ok(confirmed) => return Ok(confirmed),
                 Err(misstored) => misstored,
             };
@@ -110,7 +110,7 @@ impl Bucket {
                 }
                 Ok((entry, evidence == Evidence::Proven))
             }
-            Err(failure) => self.put_anyway(whole, manner, attempts, failure).await,
+            Err(failure) => Box::pin(self.put_anyway(whole, manner, attempts, failure)).await,
         }
     }
 
@@ -140,7 +140,8 @@ impl Bucket {
             let is_repeat = attempts.needs_a_look(&whole.expect);
             if is_repeat || is_unguarded {
                 let sent = if is_repeat { Some(Sent::of(whole.body).await) } else { None };
-                if let Some(entry) = self.look_before(whole.key, sent.as_ref(), &whole.expect, attempts).await? {
+                let looking = Box::pin(self.look_before(whole.key, sent.as_ref(), &whole.expect, attempts));
+                if let Some(entry) = looking.await? {
                     return Ok((entry, Evidence::Proven));
                 }
             }

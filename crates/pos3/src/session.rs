@@ -422,18 +422,10 @@ impl Session {
 
     /// Creates the directory of a registration, starts its background uploads, and returns the local path.
     async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
-        let ready = async {
-            self.inner.warn_of_link(registration)?;
-            let (inner, preparing) = (self.inner.clone(), registration.clone());
-            let path = run_blocking(move || prepare(&inner, &preparing)).await?;
-            let evidence = transfer::take_evidence(&self.inner, registration);
-            transfer::unless_cancelled(self.inner.course.last_uploads(), registration, evidence).await?;
-            let (inner, marked) = (self.inner.clone(), registration.clone());
-            run_blocking(move || unsaved::mark(&inner, &marked)).await;
-            Ok(path)
-        };
-        let path = ready.await.inspect_err(|_not_begun: &SessionError| self.inner.forget(registration))?;
+        let beginning = registration.beginning.lock().await;
+        let path = self.ready(registration).await.inspect_err(|_not_begun| self.inner.forget(registration))?;
         registration.begun.store(true, Ordering::Release);
+        drop(beginning);
         if registration.kind.upload().is_none_or(|upload| upload.interval.is_none()) {
             return Ok(path);
         }
@@ -446,6 +438,26 @@ impl Session {
         }
         self.inner.wake.notify_one();
         Ok(path)
+    }
+
+    /// Creates the directory of a registration, marks it, and records what exists on both sides.
+    async fn ready(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
+        let of = || (self.inner.clone(), registration.clone());
+        self.inner.warn_of_link(registration)?;
+        let (inner, preparing) = of();
+        let path = run_blocking(move || prepare(&inner, &preparing)).await?;
+        // From now on, sessions that end leave their marks, so none of them removes a file unnoticed.
+        let (inner, marked) = of();
+        run_blocking(move || unsaved::mark(&inner, &marked)).await;
+        let evidence = transfer::take_evidence(&self.inner, registration);
+        let taken = transfer::unless_cancelled(self.inner.course.last_uploads(), registration, evidence).await;
+        let (inner, marked) = of();
+        let is_used = taken.is_ok() || registration.begun.load(Ordering::Acquire);
+        run_blocking(
+            move || if is_used { unsaved::replace_earlier(&inner, &marked) } else { unsaved::unmark(&marked) },
+        )
+        .await;
+        taken.map(|()| path)
     }
 
     fn check_open(&self) -> Result<(), SessionError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
-use pos3_core::Event;
+use pos3_core::{Event, run_blocking};
 
 use super::deletes::Occasion;
 use super::ending::{End, Ended, Ending, EndingUnderWay};
@@ -101,6 +101,7 @@ fn cut_short(registration: &Registration) -> Ended {
         withheld_for: None,
         deleted_later: 0,
         withheld_by_others: None,
+        is_cut_off: true,
         location,
     }
 }
@@ -193,20 +194,44 @@ fn last_uploads(inner: &Inner, how: End) -> Vec<Arc<Registration>> {
 /// Uploads all registrations concurrently, and then deletes.
 ///
 /// The program may have moved a file from one registration to another one. So if there are several, no object is deleted
-/// before the copies of all of them are complete.
-async fn side_by_side(inner: &Inner) -> Ending {
+/// before the copies of all of them are complete, neither by this session nor by others.
+async fn side_by_side(inner: &Arc<Inner>) -> Ending {
     let uploads = last_uploads(inner, End::Clean);
-    if !inner.course.is_still_written() {
-        uploads.iter().for_each(|registration| unsaved::settle(registration));
-    }
-    let deletes_wait = uploads.len() > 1 && uploads.iter().any(|registration| registration.kind.deletes_remotely());
+    let deletes_wait = deletes_wait(inner, &uploads).await;
     let occasion = if deletes_wait { Occasion::EndCopies } else { Occasion::End };
     let ended = uploads.iter().map(|registration| last_upload(inner, registration, occasion));
     let mut ended = join_all(ended).await;
+    if !inner.course.is_still_written() && ended.iter().all(Ended::is_certainly_uploaded) {
+        uploads.iter().for_each(|registration| unsaved::settle(registration));
+    }
     if deletes_wait {
         delete_last(inner, &uploads, &mut ended).await;
     }
+    for (registration, ended) in uploads.iter().zip(&ended) {
+        release(inner, registration, ended).await;
+    }
     Ending { uploads: ended }
+}
+
+/// Returns true if the deletes must wait for the copies: there are several registrations, or another session writes to the
+/// same output and waits for these copies, too.
+async fn deletes_wait(inner: &Arc<Inner>, uploads: &[Arc<Registration>]) -> bool {
+    let deleting = uploads.iter().find(|registration| registration.kind.deletes_remotely());
+    match deleting.cloned() {
+        None => false,
+        Some(_) if uploads.len() > 1 => true,
+        Some(registration) => {
+            let inner = inner.clone();
+            run_blocking(move || unsaved::others(&inner, &registration).is_some()).await
+        }
+    }
+}
+
+/// Releases the mark of an output if everything there is stored.
+async fn release(inner: &Arc<Inner>, registration: &Arc<Registration>, ended: &Ended) {
+    if ended.is_certainly_uploaded() && !inner.course.is_still_written() {
+        unsaved::saved(inner, registration).await;
+    }
 }
 
 /// Makes the deletes that wait for the copies of all registrations, unless any of these copies was not made.
@@ -228,10 +253,12 @@ async fn delete_last(inner: &Inner, uploads: &[Arc<Registration>], ended: &mut [
 }
 
 /// Uploads one registration after another.
-async fn by_priority(inner: &Inner) -> Ending {
+async fn by_priority(inner: &Arc<Inner>) -> Ending {
     let mut ending = Ending::default();
     for registration in &last_uploads(inner, End::Error) {
-        ending.uploads.push(last_upload(inner, registration, Occasion::Failure).await);
+        let ended = last_upload(inner, registration, Occasion::Failure).await;
+        release(inner, registration, &ended).await;
+        ending.uploads.push(ended);
     }
     ending
 }

@@ -207,6 +207,7 @@ async fn a_session_error_prints_its_cause() {
         deleted: 0,
         is_gone: false,
         withheld_by_others: None,
+        is_cut_off: false,
         location: "s3://b/x".to_owned(),
         local: PathBuf::from("x"),
         report: None,

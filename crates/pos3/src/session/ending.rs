@@ -70,6 +70,8 @@ pub struct Ended {
     pub(super) deleted_later: u64,
     /// Which other session may still write to the output, if deletes were withheld because of that.
     pub withheld_by_others: Option<String>,
+    /// Whether the upload was cut off, so that it is not known what it skipped.
+    pub(super) is_cut_off: bool,
 }
 
 impl Ending {
@@ -103,6 +105,11 @@ impl Ended {
             && !self.is_gone
             && self.missing.is_empty()
             && !self.left_out.iter().any(LeftOut::lacks_content)
+    }
+
+    /// Returns true if all content was uploaded, and the report shows it.
+    pub(super) fn is_certainly_uploaded(&self) -> bool {
+        self.is_uploaded() && !self.is_cut_off
     }
 
     /// Returns true if all content was uploaded and no delete was withheld.

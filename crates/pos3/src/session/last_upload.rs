@@ -18,7 +18,6 @@ use super::progress::Watch;
 use super::registration::Registration;
 use super::transfer;
 use super::unknown;
-use super::unsaved;
 use crate::error::Error;
 
 /// The pause before a failed last upload is retried.
@@ -89,7 +88,7 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occa
         missing.extend(unknown::files(registration).await);
     }
     let history = registration.history().clone();
-    let ended = Ended {
+    Ended {
         uploaded_at_end: history.uploaded.files.saturating_sub(before.uploaded.files),
         uploaded_bytes_at_end: history.uploaded.bytes.saturating_sub(before.uploaded.bytes),
         is_planned,
@@ -107,12 +106,8 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occa
         withheld_for: None,
         deleted_later: 0,
         withheld_by_others: history.withheld_by_others,
-    };
-    // An upload that was cut off has no report, so it is unknown what it skipped.
-    if ended.is_uploaded() && !inner.course.is_still_written() && !is_cut_off {
-        unsaved::saved(inner, registration).await;
+        is_cut_off,
     }
-    ended
 }
 
 /// Returns an error if an object hides the directory that was uploaded. It may have been stored while the session ran.

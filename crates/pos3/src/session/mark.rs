@@ -19,6 +19,8 @@ pub(super) struct Mark {
     /// The marks that ended sessions left at this path and below it. They are removed with this one.
     pub(super) left: Vec<PathBuf>,
     pub(super) locks: Vec<File>,
+    /// Whether the session has succeeded.
+    pub(super) is_settled: bool,
     /// Whether another session had marked this path, or one above or below it, when this session began.
     pub(super) had_others: bool,
     /// Why the marks stay that ended sessions had left there when this session began.

@@ -140,8 +140,11 @@ pub(super) struct Registration {
     pub(super) evidence: Evidence,
     /// The mark of the local path as unsaved output.
     pub(super) mark: Mutex<Option<Mark>>,
-    /// The marks of sessions that had ended when the local path was marked, at this path, below it or above it.
+    /// The marks of sessions that had ended when the local path was marked, at this path, below it or above it. They have
+    /// the names that they had before they became past marks.
     pub(super) earlier_marks: OnceLock<Vec<PathBuf>>,
+    /// Locked while its local path is prepared for the program.
+    pub(super) beginning: tokio::sync::Mutex<()>,
     /// Locked by the running transfer.
     pub(super) running: tokio::sync::Mutex<()>,
     pub(super) downloading: Mutex<Option<Downloading>>,
@@ -188,6 +191,7 @@ impl Registration {
             evidence: Evidence::default(),
             mark: Mutex::default(),
             earlier_marks: OnceLock::new(),
+            beginning: tokio::sync::Mutex::default(),
             running: tokio::sync::Mutex::default(),
             downloading: Mutex::default(),
             begun: AtomicBool::new(false),

@@ -11,6 +11,7 @@ mod mark_file;
 mod names;
 mod nested;
 mod others;
+mod past;
 mod system;
 mod warnings;
 mod writing;
@@ -33,7 +34,7 @@ use super::unknown;
 use crate::location::Location;
 use crate::state::ends_with_the_process;
 use compared::{Now, ended, staying};
-use directory::{Directory, Found};
+use directory::{Directory, Found, Which};
 use mark_file::{Recorded, SETTLED, encode_writers};
 use names::{Names, Part};
 use nested::Nested;
@@ -54,6 +55,8 @@ pub(super) struct Unsaved {
     unreadable: Arc<Vec<PathBuf>>,
     /// The marks that sessions left there which had already ended.
     ended: Arc<Vec<PathBuf>>,
+    /// Whether another session runs there, which needs them as past marks.
+    is_shared: bool,
     /// Why other marks of ended sessions stay.
     staying: Arc<Vec<String>>,
     path: PathBuf,
@@ -87,7 +90,7 @@ impl Unsaved {
     /// place now, it is not certain what was listed.
     pub(super) fn clear(&self) {
         if still_leads_to(&self.path, self.site.as_ref().as_ref()) {
-            self.ended.iter().for_each(|file| directory::remove(file));
+            past::release(&self.ended, self.is_shared);
         }
     }
 
@@ -103,7 +106,8 @@ impl Unsaved {
     }
 }
 
-/// Marks the local path of an output, unless this session has done so. If that fails, the session warns and continues.
+/// Marks the local path of an output, unless this session has done so. If that fails, the session warns and continues. The
+/// marks of ended sessions stay until [`replace_earlier`].
 pub(super) fn mark(inner: &Inner, registration: &Registration) {
     let local = Location::Local(registration.local.clone());
     let mut mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,9 +145,31 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
     if !made.files.is_empty() {
         let (found, mut now) = (found(inner, &names), Now::default());
         made.left = ended(&found, &names, &mut now);
-        let _marked_before = registration.earlier_marks.set(earlier(&found, &names, &mut now));
+        let past = look(inner, &names, Which::Past);
+        let earlier = earlier(&found, &names, &mut now).into_iter().chain(earlier(&past, &names, &mut now));
+        let _marked_before = registration.earlier_marks.set(earlier.collect());
         made.warnings = of_what_stays(&staying(&found, &names, &mut now), &registration.local);
         *mark = Some(made);
+    }
+}
+
+/// Removes the mark of an output whose path was not returned to the program.
+pub(super) fn unmark(registration: &Registration) {
+    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
+    mark.iter().flat_map(|mark| &mark.files).for_each(|file| directory::remove(file));
+}
+
+/// Releases the marks of ended sessions that the mark of an output makes redundant.
+pub(super) fn replace_earlier(inner: &Inner, registration: &Registration) {
+    let names = Names::of(registration, &registration.local);
+    let is_shared = past::is_shared(&found(inner, &names), &inner.id, &names);
+    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_marked = |place: &Place| mark.iter().flat_map(|mark| &mark.files).any(|file| place.has(file));
+    for place in places(inner, &names).into_iter().flatten().filter(is_marked) {
+        past::release(&place.redundant(), is_shared);
+    }
+    if !is_shared {
+        past::remove(&look(inner, &names, Which::Past), &names);
     }
 }
 
@@ -182,20 +208,25 @@ pub(super) fn record(inner: &Inner, registration: &Registration, processes: &[u3
     }
 }
 
-/// Records in the mark of an output that the program has succeeded. If that fails, other sessions delete less.
+/// Records in the mark of an output that the session has succeeded. If that fails, other sessions delete less.
 pub(super) fn settle(registration: &Registration) {
     let line = encode_writers(&[SETTLED]);
-    let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
-    for mut lock in mark.iter().flat_map(|mark| &mark.locks) {
+    let mut mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mark) = &mut *mark else { return };
+    mark.is_settled = true;
+    for mut lock in &mark.locks {
         let _not_recorded = lock.write_all(&line);
     }
 }
 
-/// Returns which other session may still write to an output, so that a missing file may be about to be written again. Must
-/// be called after the output was listed: a session that begins later has removed nothing that is missing in the listing.
+/// Returns which other session may still write to an output, or has failed while this session ran, so that a missing file
+/// may be written again. Must be called after the output was listed: a session that begins later has removed nothing that is
+/// missing in the listing.
 pub(super) fn others(inner: &Inner, registration: &Registration) -> Option<String> {
     let names = Names::of(registration, &registration.local);
-    let found = found(inner, &names);
+    let mut found = found(inner, &names);
+    // A mark that becomes a past one meanwhile is found twice.
+    found.extend(look(inner, &names, Which::Past));
     let earlier = registration.earlier_marks.get().map(Vec::as_slice).unwrap_or_default();
     Asking { id: &inner.id, names: &names, earlier }.others(&found, &mut Now::default())
 }
@@ -221,31 +252,40 @@ pub(super) fn warnings_of_earlier_marks(registration: &Registration) -> Vec<Stri
     mark.as_ref().map(|mark| mark.warnings.clone()).unwrap_or_default()
 }
 
-/// Removes the mark of an output whose upload has stored everything, unless excluded files are not known to be stored, or
+/// Releases the mark of an output whose upload has stored everything, unless excluded files are not known to be stored, or
 /// the path has led to another place meanwhile.
-pub(super) async fn saved(inner: &Inner, registration: &Registration) {
+pub(super) async fn saved(inner: &Arc<Inner>, registration: &Arc<Registration>) {
     if !registration.kind.exclude().is_empty() && !unknown::are_none(registration).await {
         return;
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(Mark { files, left, locks: _locks, site, .. }) = mark else { return };
-    let local = registration.local.clone();
-    let not_removed = run_blocking(move || {
-        if !still_leads_to(&local, site.as_ref()) {
-            return of_elsewhere(files.first().map(|mark| (&*local, &**mark)), files.len());
-        }
-        left.iter().chain(&files).for_each(|file| directory::remove(file));
-        None
-    });
-    if let Some(warning) = not_removed.await {
+    let Some(mark) = mark else { return };
+    let (releasing, of) = (inner.clone(), registration.clone());
+    if let Some(warning) = run_blocking(move || release(&releasing, &of, &mark)).await {
         warn(inner, registration, &warning);
     }
+}
+
+/// Releases the mark of a session, and those that earlier sessions had left. Returns a warning if the path leads elsewhere.
+fn release(inner: &Inner, registration: &Registration, mark: &Mark) -> Option<String> {
+    let Mark { files, left, site, is_settled, .. } = mark;
+    let local = &registration.local;
+    if !still_leads_to(local, site.as_ref()) {
+        return of_elsewhere(files.first().map(|mark| (&**local, &**mark)), files.len());
+    }
+    let names = Names::of(registration, local);
+    let is_shared = past::is_shared(&found(inner, &names), &inner.id, &names);
+    past::release(left, is_shared);
+    // What the program of a session removed that has succeeded stays removed.
+    past::release(files, is_shared && !is_settled);
+    None
 }
 
 /// Returns which parts of a path may have unsaved output. A mark that cannot be read may be of any path.
 pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> Unsaved {
     let names = Names::of(registration, path);
     let (found, mut now) = (found(inner, &names), Now::default());
+    let is_shared = past::is_shared(&found, &inner.id, &names);
     let ended = Arc::new(ended(&found, &names, &mut now));
     let staying = Arc::new(of_what_stays(&staying(&found, &names, &mut now), path));
     let site = Arc::new(now.sites.of(path));
@@ -272,6 +312,7 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
         below,
         unreadable,
         ended,
+        is_shared,
         staying,
         path: path.to_owned(),
         site,
@@ -316,24 +357,35 @@ impl Place {
         Ok(Some(Self { directory: state.path().join(ELSEWHERE), base: PathBuf::from("/"), paths }))
     }
 
-    /// Writes a mark, and then removes the marks of ended sessions in the same directory that it makes redundant.
     fn mark(&self, recorded: &Recorded) -> io::Result<(PathBuf, File)> {
-        let directory = Directory::create(&self.directory, &self.base)?;
-        let made = directory.write(&self.paths, recorded)?;
+        Directory::create(&self.directory, &self.base)?.write(&self.paths, recorded)
+    }
+
+    /// Returns true if a mark is in the directory.
+    fn has(&self, mark: &Path) -> bool {
+        mark.parent() == Some(&self.directory)
+    }
+
+    /// Returns the marks of ended sessions in the directory that a mark of this place makes redundant.
+    fn redundant(&self) -> Vec<PathBuf> {
+        let Ok(Some(directory)) = Directory::open(&self.directory, &self.base) else { return Vec::new() };
         let covered: Vec<_> = self.paths.iter().map(|path| self.base.join(path)).collect();
         let is_covered = |path: &PathBuf| covered.iter().any(|root| path.starts_with(root));
-        let marks = directory.marks();
         let is_redundant = |found: &&Found| found.paths.as_ref().is_some_and(|paths| paths.iter().all(is_covered));
-        let mut now = Now::default();
+        let (marks, mut now) = (directory.marks(), Now::default());
         let redundant = marks.iter().filter(is_redundant).filter(|found| now.has_ended(found) && now.is_here(found));
-        redundant.for_each(|found| directory::remove(&found.file));
-        Ok(made)
+        redundant.map(|found| found.file.clone()).collect()
     }
 }
 
-/// Returns the marks of all sessions that may concern a path: those in the cache root, in the state directory, and in
-/// every directory above the path, each of which may be or have been a cache root.
+/// Returns the marks of all sessions that may concern a path.
 fn found(inner: &Inner, names: &Names) -> Vec<Found> {
+    look(inner, names, Which::Marks)
+}
+
+/// Returns the marks of one kind that may concern a path: those in the cache root, in the state directory, and in every
+/// directory above the path, each of which may be or have been a cache root.
+fn look(inner: &Inner, names: &Names, which: Which) -> Vec<Found> {
     let roots = names.iter().flat_map(|name| name.ancestors().map(Path::to_owned)).chain(cache_root(inner));
     let in_roots = roots.map(|root| (root.join(MARKS), root));
     let state = inner.remembers.for_marks().map(|state| state.path().join(ELSEWHERE));
@@ -341,7 +393,7 @@ fn found(inner: &Inner, names: &Names) -> Vec<Found> {
     let mut found = Vec::new();
     for (path, base) in in_roots.chain(state.map(|path| (path, PathBuf::from("/")))) {
         match Directory::open(&path, &base) {
-            Ok(Some(directory)) if seen.insert(directory.identity()) => found.extend(directory.marks()),
+            Ok(Some(directory)) if seen.insert(directory.identity()) => found.extend(directory.all(which)),
             Ok(_) => {}
             Err(_) => found.push(Found::unreadable(path)),
         }

@@ -21,11 +21,21 @@ use crate::local_path::resolve;
 /// The suffix of a mark that is still being written.
 const NEW: &str = ".new";
 
+/// The suffix of a past mark.
+const PAST: &str = ".past";
+
 /// The longest mark that is read.
 const LONGEST: u64 = 1 << 20;
 
 /// The memory for a usual mark, which then needs one read.
 const USUAL: usize = 1 << 10;
+
+/// The marks to read: those that protect files, or past ones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Marks,
+    Past,
+}
 
 /// An open directory of marks.
 pub(super) struct Directory {
@@ -51,6 +61,12 @@ impl Found {
     /// Returns a mark, or a directory of marks, that cannot be read.
     pub(super) fn unreadable(file: PathBuf) -> Self {
         Self { file, paths: None, is_locked: true, recorded: None }
+    }
+
+    /// Returns the file that the mark had before it became a past one.
+    pub(super) fn origin(&self) -> PathBuf {
+        let name = self.file.as_os_str().as_bytes();
+        PathBuf::from(OsStr::from_bytes(name.strip_suffix(PAST.as_bytes()).unwrap_or(name)))
     }
 }
 
@@ -87,14 +103,18 @@ impl Directory {
         (self.facts.dev(), self.facts.ino())
     }
 
-    /// Returns the marks in the directory.
+    /// Returns the marks in the directory that protect files.
     pub(super) fn marks(&self) -> Vec<Found> {
+        self.all(Which::Marks)
+    }
+
+    /// Returns the marks of one kind in the directory.
+    pub(super) fn all(&self, which: Which) -> Vec<Found> {
         let Ok(entries) = Dir::read_from(&self.handle) else { return vec![Found::unreadable(self.path.clone())] };
         let found = entries.filter_map(|entry| {
             let Ok(entry) = entry else { return Some(Found::unreadable(self.path.clone())) };
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            let is_mark = name != "." && name != ".." && !name.as_bytes().ends_with(NEW.as_bytes());
-            is_mark.then(|| self.read(name))?
+            (kind(name) == Some(which)).then(|| self.read(name))?
         });
         found.collect()
     }
@@ -166,11 +186,34 @@ impl Directory {
 /// Removes a mark, unless other users can write to its directory. If a mark remains, users may have to resolve
 /// conflicts, but no data is lost.
 pub(super) fn remove(file: &Path) {
+    change(file, |directory, name| rustix::fs::unlinkat(directory, name, AtFlags::empty()));
+}
+
+/// Makes a mark a past one, under the same conditions.
+pub(super) fn make_past(file: &Path) {
+    change(file, |directory, name| {
+        let mut past = name.to_owned();
+        past.push(PAST);
+        rustix::fs::renameat(directory, name, directory, &past)
+    });
+}
+
+fn change(file: &Path, change: impl FnOnce(&File, &OsStr) -> Result<(), Errno>) {
     let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else { return };
     if let Ok(Some(directory)) = Directory::open(directory, directory)
         && directory.is_safe()
     {
-        let _stays = rustix::fs::unlinkat(&directory.handle, name, AtFlags::empty());
+        let _stays = change(&directory.handle, name);
+    }
+}
+
+/// Returns the kind of the mark with this name, or `None` if it is not a mark.
+fn kind(name: &OsStr) -> Option<Which> {
+    match name.as_bytes() {
+        b"." | b".." => None,
+        name if name.ends_with(NEW.as_bytes()) => None,
+        name if name.ends_with(PAST.as_bytes()) => Some(Which::Past),
+        _ => Some(Which::Marks),
     }
 }
 
@@ -201,6 +244,19 @@ mod tests {
         assert!(!directory.marks()[0].is_locked, "the mark stays");
         remove(&file);
         assert!(directory.marks().is_empty());
+    }
+
+    #[test]
+    fn a_past_mark_is_not_among_those_that_protect_files() {
+        let disk = tempfile::tempdir().unwrap();
+        let directory = open(&disk.path().join("marks"));
+        let (file, _lock) = directory.write(&["x".into()], &recorded()).unwrap();
+        make_past(&file);
+        let past = directory.all(Which::Past);
+        assert!(directory.marks().is_empty() && past.len() == 1 && past[0].origin() == file);
+        assert_eq!(past[0].paths.as_deref(), Some(&[disk.path().join("x")][..]));
+        remove(&past[0].file);
+        assert!(directory.all(Which::Past).is_empty());
     }
 
     #[test]

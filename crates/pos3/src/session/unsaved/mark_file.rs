@@ -27,8 +27,8 @@ const ONE_PATH: &str = "pos3 unsaved output 1";
 /// The number of characters of the checksum of an appended line.
 const SHORT: usize = 16;
 
-/// A line for this process, which cannot exist, states that the program of the session has succeeded and that none of its
-/// processes is known to run. Earlier versions read it as a process that has ended.
+/// A line for this process, which cannot exist, states that the program of the session has succeeded, that none of its
+/// processes is known to run, and that all its outputs are stored. Earlier versions read it as a process that has ended.
 pub(super) const SETTLED: Process = Process { id: u32::MAX, start: 0 };
 
 /// The content of a mark.
@@ -55,7 +55,7 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Returns true if the program of the session has succeeded, so a file that it removed stays removed.
+    /// Returns true if the session has succeeded, so a file that its program removed stays removed.
     pub(super) fn is_settled(&self) -> bool {
         self.writers.contains(&SETTLED)
     }
