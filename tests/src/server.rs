@@ -236,6 +236,14 @@ impl S3Server {
         }
     }
 
+    /// From now on, a cache in front of the server answers each HEAD and GET of an object of the bucket with the present
+    /// state. Everything else reaches the server, such as listings and writes.
+    pub fn cache_reads(&self, bucket: &str) {
+        if let Some(bucket) = self.state.write().buckets.get_mut(bucket) {
+            bucket.cached = Some(bucket.objects.clone());
+        }
+    }
+
     /// Removes an object without a request.
     pub fn remove(&self, bucket: &str, key: &str) {
         if let Some(bucket) = self.state.write().buckets.get_mut(bucket) {

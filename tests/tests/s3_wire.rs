@@ -16,6 +16,7 @@ mod refused_conditions;
 mod refused_heads;
 mod regions;
 mod resume;
+mod stale_heads;
 mod stalls;
 mod stray_refusals;
 mod streams;

@@ -53,6 +53,7 @@ mod run_touched;
 mod shapes;
 mod signals;
 mod sources;
+mod stale_heads;
 mod times;
 mod tls;
 mod trees;

@@ -34,6 +34,7 @@ mod checksum;
 mod client;
 mod copy;
 mod copy_source;
+mod crosscheck;
 mod delete;
 mod error;
 mod etag;

@@ -19,10 +19,17 @@ use tokio::task::JoinHandle;
 
 use crate::archive::{OPTIONAL_ATTRIBUTES, RESTORE_STATUS};
 use crate::bucket::Bucket;
+use crate::client::retry::random;
 use crate::error::Failure;
 use crate::operation::S3Operation;
 use page::{Asked, Page};
 use progress::Progress;
+
+/// The smallest page size of a listing of one key.
+const FEWEST_LISTED: usize = 2;
+
+/// The number of page sizes of such a listing. The largest one is 1000, the maximum of S3.
+const VARIETY: u64 = 999;
 
 /// A listing that is being read.
 pub(crate) struct Listing {
@@ -58,8 +65,8 @@ struct ListQuery {
     prefix: String,
     start_after: Option<Key>,
     shallow: bool,
-    /// The largest number of objects to return, or `None` for all.
-    most: Option<usize>,
+    /// The largest number of keys on a page. Without it, the server decides.
+    page_size: Option<usize>,
 }
 
 /// A page that is fetched in a separate task. The task is aborted when this is dropped.
@@ -77,7 +84,7 @@ impl Listing {
             prefix: prefix.to_owned(),
             start_after: options.start_after,
             shallow: options.shallow,
-            most: None,
+            page_size: bucket.client.config().list_page.map(usize::from),
         };
         Self {
             bucket,
@@ -156,13 +163,29 @@ impl Bucket {
         start_after: Option<Key>,
         most: usize,
     ) -> Result<Vec<Entry>, Failure> {
-        let query = ListQuery { prefix: prefix.to_owned(), start_after, shallow: false, most: Some(most) };
+        let page_size = self.client.config().list_page.map_or(most, |keys| usize::from(keys).min(most));
+        let query = ListQuery { prefix: prefix.to_owned(), start_after, shallow: false, page_size: Some(page_size) };
         Ok(self.list_page(&query, None, Restores::Unasked).await?.entries)
     }
 
+    /// Returns the object at a key as a listing of exactly this key shows it, or `None` if there is no object.
+    ///
+    /// The page size is random, so that no cache has a response for the address of the request.
+    pub(crate) async fn listed(&self, key: &Key) -> Result<Option<Entry>, Failure> {
+        let (prefix, page_size) = (key.as_str().to_owned(), Some(random_page_size()));
+        let query = ListQuery { prefix, start_after: None, shallow: false, page_size };
+        let page = self.list_page(&query, None, Restores::Unasked).await?;
+        let is_covered = page.next.is_none() || page.entries.is_sorted_by(|before, after| before.key <= after.key);
+        match page.entries.into_iter().find(|entry| entry.key == *key) {
+            Some(entry) => Ok(Some(entry)),
+            // The key itself is the first one in byte order that begins with it.
+            None if is_covered => Ok(None),
+            None => Err(Failure::Contradictory("the listing of one key is not in order".to_owned())),
+        }
+    }
+
     async fn list_page(&self, query: &ListQuery, token: Option<&str>, restores: Restores) -> Result<Page, Failure> {
-        let sizes = self.client.config().list_page.map(usize::from).into_iter().chain(query.most);
-        let page_size = sizes.min().map(|keys| keys.to_string());
+        let page_size = query.page_size.map(|keys| keys.to_string());
         let start_after = query.start_after.as_ref().filter(|_| token.is_none());
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(7);
         pairs.extend(token.map(|token| ("continuation-token", token)));
@@ -182,5 +205,24 @@ impl Bucket {
             page.entries.iter_mut().for_each(|entry| entry.digest = None);
         }
         Ok(page)
+    }
+}
+
+/// Returns a page size between [`FEWEST_LISTED`] and the largest one.
+fn random_page_size() -> usize {
+    FEWEST_LISTED + usize::try_from(random() % VARIETY).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn listings_of_one_key_have_many_addresses() {
+        let sizes: HashSet<usize> = (0..100).map(|_| random_page_size()).collect();
+        assert!(sizes.iter().all(|size| (2..=1000).contains(size)), "{sizes:?}");
+        assert!(sizes.len() > 50, "{sizes:?}");
     }
 }

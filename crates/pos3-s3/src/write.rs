@@ -20,6 +20,7 @@ use crate::client::Answer;
 use crate::client::habits::{Manner, Protection, lack};
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
+use crate::crosscheck::CrossCheck;
 use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::headers::header;
@@ -187,7 +188,7 @@ impl Bucket {
             attempts.renew();
             failure = match self.put_once(whole, manner, attempts).await {
                 Ok((entry, evidence)) => {
-                    self.client.learn(usual, manner, doubt.evidence(whole.key));
+                    self.client.learn(whole.key, usual, manner, doubt.evidence(whole.key));
                     return Ok((entry, evidence == Evidence::Proven));
                 }
                 Err(failure) => failure,
@@ -208,8 +209,8 @@ impl Bucket {
         StoreError::new(kind, Operation::Write).with_key(key).with_source(error)
     }
 
-    /// Determines whether a write whose response was lost has been executed. If so, the object has the content that was
-    /// sent.
+    /// Determines whether a write whose response was lost has been executed. If so, both a HEAD request and a listing show
+    /// an object with the content that was sent.
     ///
     /// # Errors
     ///
@@ -217,7 +218,7 @@ impl Bucket {
     /// writer may have replaced the written one; the error is then a failed precondition.
     pub(crate) async fn settle(&self, key: &Key, sent: &Sent, expect: &Expect, error: StoreError) -> Result<Entry> {
         let Ok(entry) = self.head(key).await else { return Err(error) };
-        if sent.is(&entry) {
+        if sent.is(&entry) && self.is_confirmed(key, Some(&entry)).await {
             return Ok(entry);
         }
         let is_expected = match expect {
@@ -238,12 +239,14 @@ impl Bucket {
     /// does not support them. Without the lookup, the write would overwrite what another writer has stored meanwhile.
     ///
     /// `sent` is the content of an earlier attempt, which the server may have executed. Returns the object if the object
-    /// has that content, and `None` if the write may be sent.
+    /// has that content, and `None` if the write may be sent. A listing must confirm what the HEAD request shows. If the
+    /// credentials do not permit the listing, the write may still be sent.
     ///
     /// # Errors
     ///
-    /// Fails with [`Failure::Changed`] if there is an object that the caller does not expect, or if the expected one is
-    /// gone. Fails if the lookup fails for so long that the write would not be repeated either.
+    /// Fails with [`Failure::Changed`] if there is an object that the caller does not expect, if the expected one is
+    /// gone, or if the listing does not confirm the HEAD request. Fails if the lookup fails for so long that the write
+    /// would not be repeated either.
     pub(crate) async fn look_before(
         &self,
         key: &Key,
@@ -253,7 +256,6 @@ impl Bucket {
     ) -> Result<Option<Entry>, Failure> {
         let found = loop {
             match self.head_once(key).await {
-                Ok(found) if sent.is_some_and(|sent| sent.is(&found)) => return Ok(Some(found)),
                 Ok(found) => break Some(found),
                 Err(failure) if failure.refusal().is_some_and(Refusal::is_missing_key) => break None,
                 Err(failure) if failure.is_temporary() => self.client.again(attempts, failure).await?,
@@ -261,12 +263,20 @@ impl Bucket {
                 Err(_) => return Ok(None),
             }
         };
+        let is_sent = found.as_ref().is_some_and(|found| sent.is_some_and(|sent| sent.is(found)));
         let is_expected = match expect {
             Expect::Anything => true,
             Expect::Absent => found.is_none(),
-            Expect::Unchanged(seen) => found.is_some_and(|found| found.fingerprint.as_ref() == Some(seen)),
+            Expect::Unchanged(seen) => found.as_ref().is_some_and(|found| found.fingerprint.as_ref() == Some(seen)),
         };
-        if is_expected { Ok(None) } else { Err(Failure::Changed) }
+        if !is_sent && !is_expected {
+            return Err(Failure::Changed);
+        }
+        match self.cross_check(key, found.as_ref()).await? {
+            CrossCheck::Confirmed => Ok(found.filter(|_| is_sent)),
+            CrossCheck::Refused(_) if is_expected => Ok(None),
+            CrossCheck::Refused(_) | CrossCheck::Contradicted(_) => Err(Failure::Changed),
+        }
     }
 }
 

@@ -151,6 +151,8 @@ pub(super) struct Part {
 pub(super) struct Bucket {
     pub(super) created: SystemTime,
     pub(super) objects: BTreeMap<String, Arc<StoredObject>>,
+    /// The objects that HEAD and GET requests show, if a cache in front of the server answers them.
+    pub(super) cached: Option<BTreeMap<String, Arc<StoredObject>>>,
     pub(super) uploads: BTreeMap<String, Upload>,
     /// Upload id to key and ETag. Repeating a completion returns the same response.
     pub(super) completed: BTreeMap<String, (String, String)>,
@@ -158,7 +160,18 @@ pub(super) struct Bucket {
 
 impl Bucket {
     pub(super) fn new() -> Self {
-        Self { created: now(), objects: BTreeMap::new(), uploads: BTreeMap::new(), completed: BTreeMap::new() }
+        Self {
+            created: now(),
+            objects: BTreeMap::new(),
+            cached: None,
+            uploads: BTreeMap::new(),
+            completed: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the object that a HEAD or GET request shows.
+    pub(super) fn shown(&self, key: &str) -> Option<&Arc<StoredObject>> {
+        self.cached.as_ref().unwrap_or(&self.objects).get(key)
     }
 }
 

@@ -91,7 +91,7 @@ async fn an_answer_with_a_wrong_etag_is_not_believed_and_the_object_decides() {
     let store = store(&server);
     let entry = store.write(&Key::from("k"), "content".into()).await.unwrap();
     assert_eq!(entry.fingerprint, store.head(&Key::from("k")).await.unwrap().fingerprint);
-    assert_eq!(server.requests().to_string(), "HeadObject: 2, PutObject: 1");
+    assert_eq!(server.requests().to_string(), "HeadObject: 2, ListObjectsV2: 1, PutObject: 1");
 }
 
 #[tokio::test]

@@ -200,8 +200,8 @@ impl S3Client {
         plainer
     }
 
-    /// Records that the server accepted a request with fewer features, or with the usual ones.
-    pub(crate) fn learn(&self, usual: Manner, accepted: Manner, evidence: Evidence) {
+    /// Records that the server accepted a request about the object at `key` with fewer features, or with the usual ones.
+    pub(crate) fn learn(&self, key: &Key, usual: Manner, accepted: Manner, evidence: Evidence) {
         match (usual.protection, accepted.protection) {
             (Protection::Crc64Nvme, Protection::Crc64Nvme) => self.0.habits.checksums.refute(),
             (usual, accepted) if usual != accepted => self.lacks_checksums("refuses", evidence),
@@ -209,7 +209,7 @@ impl S3Client {
         }
         match (usual.condition, accepted.condition) {
             (Some(condition), Some(_)) => self.writes_with(condition).refute(),
-            (Some(condition), None) => self.lacks_conditions(condition, evidence),
+            (Some(condition), None) => self.lacks_conditions(key, condition, evidence),
             (None, _) => {}
         }
     }
@@ -224,8 +224,8 @@ impl S3Client {
         }
     }
 
-    /// Records that the server accepted a write only without this condition.
-    fn lacks_conditions(&self, condition: Condition, evidence: Evidence) {
+    /// Records that the server accepted a write of the object at `key` only without this condition.
+    fn lacks_conditions(&self, key: &Key, condition: Condition, evidence: Evidence) {
         if self.config().conditional_writes != ConditionalWrites::Auto {
             return;
         }
@@ -236,7 +236,7 @@ impl S3Client {
         match news {
             News::None => {}
             News::Suspected => self.warn(&format!(
-                "the server at {} refused a conditional write, which was then sent without its condition",
+                "the server at {} refused a conditional write of '{key}', which was then sent without its condition",
                 self.endpoint()
             )),
             News::Known => self.warn(&format!(

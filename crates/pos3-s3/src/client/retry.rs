@@ -163,11 +163,14 @@ impl Brake {
     }
 }
 
-/// Returns a random duration. The random hash keys of the standard library are good enough to spread requests.
+/// Returns a random number. The random hash keys of the standard library are good enough to spread requests.
+pub(crate) fn random() -> u64 {
+    RandomState::new().hash_one(())
+}
+
 fn random_up_to(bound: Duration) -> Duration {
-    let random = RandomState::new().hash_one(());
     let nanoseconds = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(random % nanoseconds.saturating_add(1))
+    Duration::from_nanos(random() % nanoseconds.saturating_add(1))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use futures::{StreamExt, stream};
 use pos3_core::{CancellationToken, DeleteKey, ErrorKind, Key};
 
 use super::document::{Answers, etag_of};
-use super::look::{Look, Standing, Standings};
+use super::look::{Standing, Standings};
 use super::trial::ConditionTrial;
 use crate::bucket::Bucket;
 use crate::client::habits::lack::{Evidence, Trial};
@@ -67,8 +67,7 @@ impl Batch<'_> {
         if self.halt().is_some_and(CancellationToken::is_cancelled) {
             return Next::After(Failure::Stopped);
         }
-        let look = if self.conditions.is_contradicted() { Look::Singly } else { Look::Together };
-        match self.bucket.look(&self.keys, look).await {
+        match self.bucket.look(&self.keys, self.conditions.look()).await {
             Err(failure) => return Next::After(failure),
             Ok(standings) => {
                 self.keys.retain(|asked| is_to_delete(&asked.key, &standings));

@@ -1,20 +1,22 @@
 //! Looks up objects right before they are deleted.
 //!
 //! Amazon supports conditional deletes, but many servers ignore the condition, and their responses do not show it. So
-//! pos3 looks up the keys right before each request. One page of a listing contains up to a thousand keys.
+//! pos3 looks up the keys right before each request. One page of a listing contains up to a thousand keys. A single key
+//! is looked up by a HEAD request and a listing, because a cache may answer the HEAD request with an old state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use futures::{StreamExt, stream};
-use pos3_core::{DeleteKey, Entry, ErrorKind, Key, Seen, StoreError};
+use pos3_core::{DeleteKey, Entry, ErrorKind, Key, Seen};
 
 use crate::bucket::Bucket;
+use crate::crosscheck::CrossCheck;
 use crate::error::Failure;
 
-/// The number of keys that a page must contain to be cheaper than HEAD requests. A page costs about as much as twelve
-/// of them.
-const WORTH_A_PAGE: usize = 12;
+/// The number of keys that a page must contain to be cheaper than lookups of single keys, each of which needs a listing
+/// of its own.
+const WORTH_A_PAGE: usize = 2;
 
 /// The current state of a key.
 #[derive(Debug)]
@@ -32,9 +34,10 @@ pub(super) enum Standing {
 /// How keys are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// By pages of a listing, if that is cheaper.
+    /// By pages of a listing, if that is cheaper. Without permission to list, a HEAD request decides.
     Together,
-    /// One by one.
+    /// One by one, after the server has reported an object as changed: a page may be older than the state that the server
+    /// compares with. Without a listing that confirms it, no HEAD request contradicts the server.
     Singly,
 }
 
@@ -59,7 +62,7 @@ impl Bucket {
         if look == Look::Together {
             self.look_by_pages(&mut wanted, &mut standings).await?;
         }
-        let looks: Vec<_> = wanted.into_values().map(|(key, seen)| self.look_singly(key, seen)).collect();
+        let looks: Vec<_> = wanted.into_values().map(|(key, seen)| self.look_singly(key, seen, look)).collect();
         standings.extend(stream::iter(looks).buffer_unordered(self.client.config().fan_out).collect::<Vec<_>>().await);
         Ok(standings)
     }
@@ -102,35 +105,48 @@ impl Bucket {
         Ok(())
     }
 
-    async fn look_singly<'k>(&self, key: &'k Key, seen: &'k Seen) -> (&'k str, Standing) {
-        (key.as_str(), self.look_at_key(key, seen).await)
+    async fn look_singly<'k>(&self, key: &'k Key, seen: &'k Seen, look: Look) -> (&'k str, Standing) {
+        (key.as_str(), self.look_at_key(key, seen, look).await)
     }
 
-    /// Looks up one key: by a HEAD, or by a listing if only listings are permitted.
-    pub(super) async fn look_at_key(&self, key: &Key, seen: &Seen) -> Standing {
-        match self.find(key).await {
-            Ok(Some(found)) if seen.is(&found) => Standing::AsSeen,
-            Ok(Some(_)) => Standing::Changed,
-            Ok(None) => Standing::Gone,
-            Err(error) => Standing::Unknown(error.into()),
+    /// Looks up one key: by a HEAD request and a listing, or by a listing alone if HEAD requests are denied.
+    pub(super) async fn look_at_key(&self, key: &Key, seen: &Seen, look: Look) -> Standing {
+        let (found, check) = match self.find(key).await {
+            Ok(found) => found,
+            Err(failure) => return Standing::Unknown(failure),
+        };
+        match (found, check) {
+            (Some(found), _) if !seen.is(&found) => Standing::Changed,
+            (_, CrossCheck::Contradicted(_)) => Standing::Changed,
+            (Some(_), CrossCheck::Confirmed) => Standing::AsSeen,
+            (Some(_), CrossCheck::Refused(_)) if look == Look::Together => Standing::AsSeen,
+            (None, CrossCheck::Confirmed) => Standing::Gone,
+            (_, CrossCheck::Refused(failure)) => Standing::Unknown(failure),
         }
     }
 
-    /// Returns the object at a key, if there is one.
-    pub(super) async fn find(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
-        match self.head(key).await {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+    /// Returns true if both a HEAD request and a listing show that there is no object at a key.
+    pub(super) async fn is_gone(&self, key: &Key) -> Result<bool, Failure> {
+        match self.find(key).await? {
+            (None, CrossCheck::Refused(failure)) => Err(failure),
+            (found, check) => Ok(found.is_none() && matches!(check, CrossCheck::Confirmed)),
+        }
+    }
+
+    /// Returns what a HEAD request finds at a key, and whether a listing confirms it. If HEAD requests are denied, the
+    /// listing alone decides.
+    async fn find(&self, key: &Key) -> Result<(Option<Entry>, CrossCheck), Failure> {
+        let found = match self.head(key).await {
+            Ok(found) => Some(found),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) if error.kind() == ErrorKind::Denied => {
-                let name = key.as_str();
-                let start = predecessor(name).filter(|start| start.starts_with(directory(name)));
-                match self.page_after(directory(name), start.map(Key::from), 1).await {
-                    Ok(page) => Ok(page.into_iter().find(|entry| entry.key == *key)),
-                    Err(_) => Err(error),
-                }
+                let listed = self.listed(key).await.map_err(|_| Failure::from(error))?;
+                return Ok((listed, CrossCheck::Confirmed));
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error.into()),
+        };
+        let check = self.cross_check(key, found.as_ref()).await?;
+        Ok((found, check))
     }
 }
 
@@ -150,10 +166,6 @@ fn common_directory<'k>(first: &'k str, last: &str) -> &'k str {
     let common = first.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).count();
     let end = first.as_bytes()[..common].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     &first[..end]
-}
-
-fn directory(key: &str) -> &str {
-    &key[..key.rfind('/').map_or(0, |slash| slash + 1)]
 }
 
 /// Returns a text shortly before `key` in byte order, with hardly any keys between them. Returns `None` if there is

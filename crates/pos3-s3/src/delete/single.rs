@@ -5,7 +5,7 @@ use http::header::IF_MATCH;
 use pos3_core::{DeleteKey, ErrorKind, Key, Operation, Result, StoreError};
 
 use super::document::{Conditions, etag_of};
-use super::look::Standing;
+use super::look::{Look, Standing};
 use super::trial::ConditionTrial;
 use crate::bucket::{Bucket, check_key};
 use crate::client::Answer;
@@ -28,7 +28,7 @@ impl Bucket {
         let mut attempts = self.client.attempts();
         let mut trial = ConditionTrial::new(&self.client, etag_of(asked).is_some());
         loop {
-            let failure = match self.is_as_seen(asked).await {
+            let failure = match self.is_as_seen(asked, trial.look()).await {
                 Ok(false) => return Ok(()),
                 Ok(true) => match self.delete_one_once(asked, trial.conditions()).await {
                     Ok(()) => {
@@ -48,9 +48,9 @@ impl Bucket {
     }
 
     /// Looks up an object that may only be deleted if it has not changed. Returns false if it does not exist any more.
-    async fn is_as_seen(&self, asked: &DeleteKey) -> Result<bool, Failure> {
+    async fn is_as_seen(&self, asked: &DeleteKey, look: Look) -> Result<bool, Failure> {
         let Some(seen) = &asked.unless_changed else { return Ok(true) };
-        match self.look_at_key(&asked.key, seen).await {
+        match self.look_at_key(&asked.key, seen, look).await {
             Standing::AsSeen => Ok(true),
             Standing::Gone => Ok(false),
             Standing::Changed => Err(Failure::Changed),
@@ -75,10 +75,10 @@ impl Bucket {
     /// Verifies that an object does not exist. A response that reports it as missing may come from a proxy, or from a
     /// server that failed to look up the object.
     pub(super) async fn confirm_gone(&self, key: &Key) -> Result<(), Failure> {
-        match self.find(key).await? {
-            None => Ok(()),
-            Some(_) => Err(Failure::Garbled("the response states that the object is missing, but it exists".into())),
+        if self.is_gone(key).await? {
+            return Ok(());
         }
+        Err(Failure::Garbled("the response states that the object is missing, but it exists".into()))
     }
 }
 

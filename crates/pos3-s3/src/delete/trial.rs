@@ -6,6 +6,7 @@
 use pos3_core::ErrorKind;
 
 use super::document::Conditions;
+use super::look::Look;
 use crate::client::S3Client;
 use crate::client::habits::lack::{Trial, is_unknown};
 use crate::error::{Failure, Refusal};
@@ -17,7 +18,7 @@ pub(super) struct ConditionTrial<'c> {
     trial: Trial,
     /// The refusal after which the conditions were omitted.
     refusal: Option<Failure>,
-    /// The server has reported that an object has changed.
+    /// The server has refused a condition that was met according to the last lookup.
     is_contradicted: bool,
     /// The last refusal is not due to a lack of the server.
     is_final: bool,
@@ -35,10 +36,9 @@ impl<'c> ConditionTrial<'c> {
         self.conditions
     }
 
-    /// Returns true if the server has refused a condition that was met according to the last lookup. The keys must then
-    /// be looked up one by one, because a listing may be older than the state that the server compares with.
-    pub(super) fn is_contradicted(&self) -> bool {
-        self.is_contradicted
+    /// Returns how the keys are looked up before the next request.
+    pub(super) fn look(&self) -> Look {
+        if self.is_contradicted { Look::Singly } else { Look::Together }
     }
 
     /// Returns true if the delete must be looked up and sent again because of this failure: unchanged, or without its

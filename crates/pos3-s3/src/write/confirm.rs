@@ -15,6 +15,7 @@ use pos3_core::{
 
 use super::carry::md5_of;
 use crate::bucket::Bucket;
+use crate::crosscheck::CrossCheck;
 use crate::error::Failure;
 
 /// The number of times that content is sent again if the server stored it wrongly. This applies to writes of more than
@@ -68,21 +69,36 @@ impl Misstored {
 pub(crate) enum Found {
     /// The object exists and has the right size.
     There(Entry),
-    /// Nothing is known, because the lookup failed.
+    /// Nothing is known, because the lookup failed, or because no listing could confirm it.
     Unknown,
 }
 
 impl Bucket {
-    /// Looks up an object that was just written.
+    /// Looks up an object that was just written. The ETag in the response to the write, or a listing, must confirm what
+    /// the HEAD request shows.
     pub(crate) async fn look_at(&self, written: &Entry) -> Result<Found, Misstored> {
         let misstored = |why, there| Misstored { why, there };
-        match self.head(&written.key).await {
-            Ok(found) if found.size == written.size => Ok(Found::There(found)),
-            Ok(found) => Err(misstored("the stored object has another size than the sent content", Some(found))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(misstored("the server reported success but did not store the object", None))
+        let mut found = match self.head(&written.key).await {
+            Ok(found) => Some(found),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(_) => return Ok(Found::Unknown),
+        };
+        let is_written = |entry: &Entry| entry.fingerprint.is_some() && entry.fingerprint == written.fingerprint;
+        if !found.as_ref().is_some_and(is_written) {
+            match self.cross_check(&written.key, found.as_ref()).await {
+                Ok(CrossCheck::Confirmed) => {}
+                Ok(CrossCheck::Contradicted(Some(listed))) if is_written(&listed) => found = Some(listed),
+                Ok(CrossCheck::Contradicted(_)) => {
+                    let there = Entry { fingerprint: None, ..written.clone() };
+                    return Err(misstored("a lookup and a listing of the stored object differ", Some(there)));
+                }
+                Ok(CrossCheck::Refused(_)) | Err(_) => return Ok(Found::Unknown),
             }
-            Err(_) => Ok(Found::Unknown),
+        }
+        match found {
+            Some(found) if found.size == written.size => Ok(Found::There(found)),
+            Some(found) => Err(misstored("the stored object has another size than the sent content", Some(found))),
+            None => Err(misstored("the server reported success but did not store the object", None)),
         }
     }
 

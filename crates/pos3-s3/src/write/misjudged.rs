@@ -1,8 +1,9 @@
 //! Determines whether a server refuses conditions that are met.
 //!
 //! Some servers respond to `If-Match` with 412 whatever ETag it contains. A correct server responds in the same way if
-//! another writer has changed the object and restores it before pos3 looks it up, or if a lookup returns an old state.
-//! Without this module, that would end the use of conditions, and later writes would overwrite objects of other writers.
+//! another writer has changed the object and restores it before pos3 looks it up, or if a cache answers a HEAD request
+//! with an old state. Without this module, that would end the use of conditions, and later writes would overwrite objects
+//! of other writers.
 
 use std::time::{Duration, SystemTime};
 
@@ -95,6 +96,8 @@ impl Look {
 impl Bucket {
     /// Returns what follows after the server refused a write because of its condition.
     ///
+    /// A HEAD request is evidence only if a listing confirms it. Without a listing, the refusal is treated as justified.
+    ///
     /// If the object stays as expected, the write is repeated with the condition. If that fails too, the condition is
     /// omitted, for this object only, unless the server has executed a write with such a condition before. After that,
     /// it is known to evaluate them.
@@ -148,15 +151,19 @@ impl Bucket {
     async fn is_absent(&self, key: &Key, doubt: &mut Doubt) -> bool {
         let is_absent = self.head(key).await.is_err_and(|error| error.kind() == ErrorKind::NotFound);
         doubt.refusals = doubt.repeats - 1;
-        is_absent
+        is_absent && self.is_confirmed(key, None).await
     }
 
-    /// Looks up an object. Returns `None` if it does not have the expected ETag or cannot be looked up.
+    /// Looks up an object. Returns `None` if it does not have the expected ETag, if a listing does not confirm it, or if
+    /// it cannot be looked up.
     async fn look_after_refusal(&self, key: &Key, seen: &Fingerprint) -> Option<Look> {
         let (entry, headers) = self.head_if(key, None, Operation::LookUp).await.ok()?;
+        if entry.fingerprint.as_ref() != Some(seen) || !self.is_confirmed(key, Some(&entry)).await {
+            return None;
+        }
         // The response of a cache has the server's time of an earlier request.
         let date = parse_http_date(header(&headers, "date")).filter(|_| !headers.contains_key("age"));
-        (entry.fingerprint.as_ref() == Some(seen)).then_some(Look { modified: entry.modified, now: date })
+        Some(Look { modified: entry.modified, now: date })
     }
 }
 

@@ -165,7 +165,7 @@ impl Bucket {
                     return Ok(Err(misstored));
                 }
                 let finished = finished?;
-                self.client.learn(usual, *plainer, evidence);
+                self.client.learn(key, usual, *plainer, evidence);
                 Ok(Ok(finished.stored()))
             }
             _ => Err(failed),

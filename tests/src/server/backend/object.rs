@@ -52,6 +52,12 @@ pub(super) fn find(world: &World, bucket: &str, key: &str) -> S3Result<Arc<Store
     object.cloned().ok_or_else(|| s3_error!(NoSuchKey, "the key {key:?} does not exist"))
 }
 
+/// Returns the object that a HEAD or GET request of this key shows, or `NoSuchKey`.
+fn shown(world: &World, bucket: &str, key: &str) -> S3Result<Arc<StoredObject>> {
+    let object = bucket::find(world, bucket)?.shown(key);
+    object.cloned().ok_or_else(|| s3_error!(NoSuchKey, "the key {key:?} does not exist"))
+}
+
 /// Returns an error for an object that must be restored first.
 pub(super) fn check_readable(object: &StoredObject) -> S3Result<()> {
     match object.storage {
@@ -110,7 +116,7 @@ pub(super) async fn get(
     request: S3Request<GetObjectInput>,
 ) -> S3Result<S3Response<GetObjectOutput>> {
     let input = request.input;
-    let object = find(&backend.state.read(), &input.bucket, &input.key)?;
+    let object = shown(&backend.state.read(), &input.bucket, &input.key)?;
     let conditions = Conditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,
@@ -170,7 +176,7 @@ pub(super) async fn head(
     request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
     let input = request.input;
-    let object = find(&backend.state.read(), &input.bucket, &input.key)?;
+    let object = shown(&backend.state.read(), &input.bucket, &input.key)?;
     let conditions = Conditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,

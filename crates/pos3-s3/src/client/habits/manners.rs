@@ -49,7 +49,7 @@ impl Manners<'_> {
             }
             Err(failure) => Some(Err(failure)),
             Ok(value) => {
-                self.client.learn(self.usual, self.current, self.trial.evidence(self.key.as_str()));
+                self.client.learn(self.key, self.usual, self.current, self.trial.evidence(self.key.as_str()));
                 Some(Ok(value))
             }
         }

@@ -6,7 +6,7 @@ const HEAD: &str =
     r#"<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">"#;
 
 fn query(prefix: &str, shallow: bool) -> ListQuery {
-    ListQuery { prefix: prefix.to_owned(), start_after: None, shallow, most: None }
+    ListQuery { prefix: prefix.to_owned(), start_after: None, shallow, page_size: None }
 }
 
 fn answer(asked: &Asked<'_>, inner: &str) -> Result<Page, Failure> {

@@ -182,7 +182,7 @@ impl Upload {
             attempts.renew();
             failure = match self.send_complete(parts, sum, size, options, manner, attempts).await {
                 Ok(completed) => {
-                    self.bucket.client.learn(usual, manner, doubt.evidence(&self.key));
+                    self.bucket.client.learn(&self.key, usual, manner, doubt.evidence(&self.key));
                     let is_told = sum.is_some() && completed.sum == sum;
                     return Ok((completed, proven || is_told));
                 }
