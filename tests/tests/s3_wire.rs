@@ -8,6 +8,7 @@ mod conditions;
 mod copies;
 mod deletes;
 mod expiry;
+mod foreign_answers;
 mod limits;
 mod listings;
 mod messages;

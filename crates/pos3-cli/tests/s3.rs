@@ -13,6 +13,7 @@ mod endpoints;
 mod excluded;
 mod explain;
 mod faults;
+mod foreign_answers;
 mod hangups;
 mod hostile;
 mod keys;

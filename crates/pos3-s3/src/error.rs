@@ -7,6 +7,7 @@ mod meaning;
 mod refusal;
 mod store_error;
 mod transport;
+mod web_page;
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::xml::XmlError;
 
 pub use refusal::Refusal;
 pub use transport::{TransportError, TransportErrorKind};
+pub use web_page::WEB_PAGE;
+pub(crate) use web_page::{is_html, is_web_page};
 
 /// The reason why one attempt of a request failed.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(crate) enum Failure {
     Garbled(String),
     /// The response is complete, but it contradicts the request or itself. The next response would do so too.
     Contradictory(String),
+    /// The response is a web page. It does not come from an S3 server, and the next response would be one too.
+    WebPage,
     /// An object was received each time with the same MD5, which is not the one in its ETag.
     OtherMd5,
     /// The object is not in the expected state.
@@ -63,6 +68,7 @@ impl Failure {
             Self::Transport(error) => !matches!(error.kind(), HttpErrorKind::Decode | HttpErrorKind::Unknown),
             Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) => true,
             Self::Contradictory(_)
+            | Self::WebPage
             | Self::OtherMd5
             | Self::Changed
             | Self::Misjudged(..)
@@ -93,7 +99,12 @@ impl Failure {
 
     /// Returns true if a complete response arrived that does not show what the server has done.
     pub(crate) fn tells_nothing(&self) -> bool {
-        matches!(self, Self::Contradictory(_))
+        matches!(self, Self::Contradictory(_) | Self::WebPage)
+    }
+
+    /// Returns true if a response arrived that cannot be trusted, so that only a lookup shows what the server has done.
+    pub(crate) fn is_unclear(&self) -> bool {
+        self.tells_nothing() || matches!(self, Self::Garbled(_))
     }
 
     /// Returns true if the server computed another digest than the one in the request.
@@ -139,7 +150,12 @@ impl Failure {
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.status.is_server_error(),
-            Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) | Self::Garbled(_) | Self::Contradictory(_) => true,
+            Self::Transport(_)
+            | Self::Stalled(_)
+            | Self::Slow(_)
+            | Self::Garbled(_)
+            | Self::Contradictory(_)
+            | Self::WebPage => true,
             Self::OtherMd5
             | Self::Changed
             | Self::Misjudged(..)
@@ -160,6 +176,7 @@ impl Failure {
             Self::Slow(slowest) => Self::Slow(*slowest),
             Self::Garbled(why) => Self::Garbled(why.clone()),
             Self::Contradictory(why) => Self::Contradictory(why.clone()),
+            Self::WebPage => Self::WebPage,
             Self::OtherMd5 => Self::OtherMd5,
             Self::Changed => Self::Changed,
             Self::Misjudged(refusal, why) => Self::Misjudged(refusal.clone(), why),
@@ -186,26 +203,7 @@ impl Failure {
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
         if let Self::Refused(refusal) = self { Some(refusal) } else { None }
     }
-
-    /// Returns the reason why a document cannot be read. A web page does not come from an S3 server, and the next
-    /// response would be one too.
-    pub(crate) fn of_document(document: &[u8], error: XmlError) -> Self {
-        Self::of_web_page(document).unwrap_or_else(|| error.into())
-    }
-
-    /// Returns the failure for a document that is a web page.
-    pub(crate) fn of_web_page(document: &[u8]) -> Option<Self> {
-        let begin = document.trim_ascii_start();
-        let is_web_page = [&b"<!doctype html"[..], b"<html"]
-            .iter()
-            .any(|tag| begin.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag)));
-        is_web_page.then(|| Self::Contradictory(WEB_PAGE.to_owned()))
-    }
 }
-
-/// The message for a web page that was returned instead of an S3 document.
-const WEB_PAGE: &str = "the server returned a web page instead of an S3 response: a proxy, the login page of a \
-                        network, or a wrong endpoint";
 
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {

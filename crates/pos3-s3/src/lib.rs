@@ -53,7 +53,7 @@ mod xml;
 
 pub use client::config::{Credentials, RenewableCredentials, S3Config};
 pub use client::{RequestLimit, S3Client};
-pub use error::{Refusal, TransportError, TransportErrorKind};
+pub use error::{Refusal, TransportError, TransportErrorKind, WEB_PAGE};
 pub use object_store::aws::AwsCredential;
 pub use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,

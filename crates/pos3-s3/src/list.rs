@@ -200,7 +200,7 @@ impl Bucket {
             request = request.header(OPTIONAL_ATTRIBUTES, RESTORE_STATUS)?;
         }
         let asked = Asked { bucket: &self.name, query, token };
-        let mut page = self.exchange(&request, |answer| page::parse(&answer.body, &asked)).await?;
+        let mut page = self.exchange(&request, |answer| page::parse(answer, &asked)).await?;
         if !self.client.has_digests() {
             page.entries.iter_mut().for_each(|entry| entry.digest = None);
         }

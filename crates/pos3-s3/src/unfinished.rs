@@ -17,7 +17,7 @@ use crate::list::progress::Progress;
 use crate::operation::S3Operation;
 use crate::time::parse_rfc3339;
 use crate::uri::decode_listed;
-use crate::xml::{self, Step, XmlError};
+use crate::xml::{Step, XmlError};
 
 /// The error code for an upload that does not exist. Some servers send `NoSuchKey` instead.
 const NO_SUCH_UPLOAD: &str = "NoSuchUpload";
@@ -95,15 +95,9 @@ impl Bucket {
     async fn abandon_one(&self, key: &Key, id: &str) -> Result<()> {
         check_key(Operation::Abort, key)?;
         let aborted = match self.request_abort(key, id, &mut self.client.attempts()).await {
-            Err(Failure::Refused(refusal)) if matches!(refusal.code.as_str(), NO_SUCH_UPLOAD | "NoSuchKey") => {
-                // Such a response may be wrong, and the upload would be billed further. A listing shows whether it exists.
-                match self.list_uploads(key.as_str()).await {
-                    Ok(open) if open.iter().any(|(at, put)| at == key && put.id == id) => {
-                        Err(Failure::Refused(refusal))
-                    }
-                    Err(_) if refusal.code != NO_SUCH_UPLOAD => Err(Failure::Refused(refusal)),
-                    Ok(_) | Err(_) => Ok(()),
-                }
+            // Such a response may be wrong, and the upload would be billed further.
+            Err(failure) if failure.is_unclear() || is_unknown(&failure) => {
+                self.confirm_aborted(key, id, failure).await
             }
             aborted => aborted,
         };
@@ -114,14 +108,30 @@ impl Bucket {
     pub(crate) async fn abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
         match self.request_abort(key, id, attempts).await {
             Err(Failure::Refused(refusal)) if refusal.code == NO_SUCH_UPLOAD => Ok(()),
+            Err(failure) if failure.is_unclear() => self.confirm_aborted(key, id, failure).await,
             aborted => aborted,
         }
+    }
+
+    /// Lists the uploads at a key after this failure of an abort, and returns the failure if the upload is among them.
+    /// Without a list, only the right code shows that there is no upload.
+    async fn confirm_aborted(&self, key: &Key, id: &str, failure: Failure) -> Result<(), Failure> {
+        let is_aborted = match self.list_uploads(key.as_str()).await {
+            Ok(open) => !open.iter().any(|(at, put)| at == key && put.id == id),
+            Err(_) => failure.refusal().is_some_and(|refusal| refusal.code == NO_SUCH_UPLOAD),
+        };
+        if is_aborted { Ok(()) } else { Err(failure) }
     }
 
     async fn request_abort(&self, key: &Key, id: &str, attempts: &mut Attempts) -> Result<(), Failure> {
         let request = self.object_request(S3Operation::AbortMultipartUpload, key, &[("uploadId", id)])?;
         self.exchange_counting(&request, attempts, Answer::without_result).await
     }
+}
+
+/// Returns true if the server does not know the upload, or its key.
+fn is_unknown(failure: &Failure) -> bool {
+    failure.refusal().is_some_and(|refusal| matches!(refusal.code.as_str(), NO_SUCH_UPLOAD | "NoSuchKey"))
 }
 
 /// Parses a page of uploads. Checks that it is about this bucket and prefix.
@@ -133,7 +143,7 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
     let [mut echoed_bucket, mut echoed_prefix] = [None, None];
     let mut listed = Vec::new();
     let mut expected = false;
-    xml::walk(&answer.body, |depth, step| match (depth, step) {
+    answer.walk(|depth, step| match (depth, step) {
         (1, Step::Open(name)) => expected = name == b"ListMultipartUploadsResult",
         (2, Step::Close(b"Bucket", text)) => echoed_bucket = Some(std::mem::take(text).into_owned()),
         (2, Step::Close(b"Prefix", text)) => echoed_prefix = Some(std::mem::take(text).into_owned()),
@@ -183,14 +193,11 @@ fn decoded(name: &str, encoded: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::HeaderMap;
-
     use super::*;
 
     fn read(inner: &str) -> Result<Page, Failure> {
         let body = format!("<ListMultipartUploadsResult>{inner}</ListMultipartUploadsResult>");
-        page(&Answer { headers: HeaderMap::new(), body: Bytes::from(body) }, "b", "a/")
+        page(&Answer::of(body), "b", "a/")
     }
 
     #[test]
@@ -220,8 +227,7 @@ mod tests {
             assert!(matches!(found, Err(Failure::Contradictory(_))), "{other}");
         }
         for body in ["", "<ListMultipartUploadsResult>", "<html></html>", "<Error><Code>AccessDenied</Code></Error>"] {
-            let answer = Answer { headers: HeaderMap::new(), body: Bytes::from(body) };
-            assert!(super::page(&answer, "b", "a/").is_err(), "{body}");
+            assert!(super::page(&Answer::of(body), "b", "a/").is_err(), "{body}");
         }
     }
 }

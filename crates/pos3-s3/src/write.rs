@@ -126,11 +126,11 @@ impl Bucket {
         let request = expecting(request, &whole.expect, manner)?;
         let (request, proof) = self.carry(request, whole.body, manner.protection).await?;
         let read = |answer: &Answer| {
-            if let Some(failure) = Failure::of_web_page(&answer.body) {
-                return Err(failure);
-            }
             // A response that does not identify the object is not a failure: the object is looked up.
             let mut entry = stored(whole.key, whole.body.len() as u64);
+            if !answer.is_bare()? {
+                return Ok((entry, Evidence::Untold));
+            }
             entry.fingerprint = etag::fingerprint(header(&answer.headers, "etag"));
             let digest = self.client.digest(&answer.headers);
             entry.digest = digest.filter(|digest| etag::is_possible(digest, entry.size));

@@ -84,4 +84,6 @@ pub use pos3_core::{
 };
 pub use pos3_local::{APPEND_ONLY, IMMUTABLE, OwnFiles, Symlinks};
 #[cfg(feature = "s3")]
-pub use pos3_s3::{Addressing, Credentials, Refusal as S3Refusal, S3ConfigError, TransportError, TransportErrorKind};
+pub use pos3_s3::{
+    Addressing, Credentials, Refusal as S3Refusal, S3ConfigError, TransportError, TransportErrorKind, WEB_PAGE,
+};

@@ -55,6 +55,17 @@ pub enum Answer {
         /// The body, which may be empty.
         body: &'static str,
     },
+    /// A response that is not from S3, as a proxy sends it. It has an `ETag`, like the pages of many web servers.
+    Foreign {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The value of `Content-Type`. If it is empty, there is no such header.
+        media_type: &'static str,
+        /// The body, which may be empty.
+        body: &'static str,
+        /// Whether the request is executed nevertheless.
+        performs: bool,
+    },
     /// The connection is reset. The request is not executed.
     Reset,
     /// The request is executed, then the connection is reset. The client cannot know whether it was executed.

@@ -41,6 +41,9 @@ use super::{
 /// An ETag that belongs to no content.
 const WRONG_ETAG: HeaderValue = HeaderValue::from_static("\"00000000000000000000000000000bad\"");
 
+/// The ETag of a response that is not from S3.
+const FOREIGN_ETAG: HeaderValue = HeaderValue::from_static("\"5f3c-62a\"");
+
 /// Marks a request in which one byte arrives inverted.
 #[derive(Debug, Clone, Copy)]
 struct FlipSentByte(usize);
@@ -168,6 +171,20 @@ impl Wire {
                 request.into_body().collect().await.map_err(io::Error::other)?;
                 let mut response = Response::new(WireBody::new(body.to_owned().into(), Damage::None, in_flight));
                 *response.status_mut() = status;
+                return Ok(response);
+            }
+            Some(Answer::Foreign { status, media_type, body, performs }) => {
+                if performs {
+                    self.perform(request, &target).await?;
+                } else {
+                    request.into_body().collect().await.map_err(io::Error::other)?;
+                }
+                let mut response = Response::new(WireBody::new(body.to_owned().into(), Damage::None, in_flight));
+                *response.status_mut() = status;
+                response.headers_mut().insert(header::ETAG, FOREIGN_ETAG);
+                if !media_type.is_empty() {
+                    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+                }
                 return Ok(response);
             }
             Some(Answer::Reset) => return break_connection(reset),

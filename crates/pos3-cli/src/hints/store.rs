@@ -8,7 +8,7 @@ use std::{io, iter};
 
 use pos3::{
     APPEND_ONLY, BEHIND_LINK, ErrorKind as Kind, IMMUTABLE, OTHER_DIGEST, OTHER_SPELLING, S3Refusal, SpillError,
-    StoreError, TransportError, TransportErrorKind,
+    StoreError, TransportError, TransportErrorKind, WEB_PAGE,
 };
 use rustix::io::Errno;
 
@@ -100,7 +100,7 @@ fn table(facts: Facts<'_>, variable: impl Fn(&str) -> Option<String>) -> Option<
         }
         Facts { kind: Kind::Denied, side: Side::Here, .. } => "check the permissions of the file or directory",
         Facts { kind: Kind::Unavailable, connection: Some(TransportErrorKind::Secure), .. } => TRUST,
-        Facts { kind: Kind::Unavailable, side: Side::Here, .. } => {
+        Facts { code: WEB_PAGE, .. } | Facts { kind: Kind::Unavailable, side: Side::Here, .. } => {
             "check that the endpoint is right and can be reached (--endpoint-url, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)"
         }
         Facts { kind: Kind::Throttled, .. } => FEWER_REQUESTS,
@@ -237,6 +237,7 @@ mod tests {
                 Facts { kind: Kind::Unavailable, connection: Some(TransportErrorKind::Connect), ..HERE },
                 "check that the endpoint",
             ),
+            (Facts { code: WEB_PAGE, kind: Kind::Integrity, ..HERE }, "check that the endpoint"),
             (Facts { kind: Kind::Throttled, ..SERVER }, "use fewer requests at once"),
             (Facts { system: Some(Errno::MFILE), ..EXHAUSTED }, "raise the limit of open files (ulimit -n 4096)"),
             (Facts { system: Some(Errno::NFILE), ..EXHAUSTED }, "the whole machine"),

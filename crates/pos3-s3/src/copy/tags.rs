@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::operation::S3Operation;
 use crate::uri::encode_value;
 use crate::write::{ObjectHeaders, Upload};
-use crate::xml::{self, Step, XmlError};
+use crate::xml::{Step, XmlError};
 
 const TAGGING: http::HeaderName = http::HeaderName::from_static("x-amz-tagging");
 
@@ -84,7 +84,7 @@ fn written_tags(answer: &Answer) -> Result<String, Failure> {
     let mut tags: Vec<String> = Vec::new();
     let [mut name, mut value] = [const { String::new() }; 2];
     let mut is_expected = false;
-    xml::walk(&answer.body, |depth, step| match (depth, step) {
+    answer.walk(|depth, step| match (depth, step) {
         (1, Step::Open(root)) => is_expected = root == b"Tagging",
         (4, Step::Close(b"Key", text)) => name = std::mem::take(text).into_owned(),
         (4, Step::Close(b"Value", text)) => value = std::mem::take(text).into_owned(),

@@ -57,7 +57,7 @@ pub(super) fn answers(answer: &Answer) -> Result<Answers, Failure> {
     let mut answers = Answers::new();
     let [mut key, mut code, mut message] = [const { String::new() }; 3];
     let mut expected = false;
-    xml::walk(&answer.body, |depth, step| match (depth, step) {
+    answer.walk(|depth, step| match (depth, step) {
         (1, Step::Open(name)) => expected = name == b"DeleteResult",
         (3, Step::Close(b"Key", text)) => key = std::mem::take(text).into_owned(),
         (3, Step::Close(b"Code", text)) => code = std::mem::take(text).into_owned(),
@@ -76,14 +76,12 @@ pub(super) fn answers(answer: &Answer) -> Result<Answers, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::HeaderMap;
     use pos3_core::{Entry, ErrorKind, Fingerprint};
 
     use super::*;
 
     fn read(body: &'static str) -> Result<Answers, Failure> {
-        answers(&Answer { headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) })
+        answers(&Answer::of(body))
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Bucket {
 /// Returns true if the reason why a listing failed may not apply to a single key.
 fn is_of_listings(failure: &Failure) -> bool {
     match failure {
-        Failure::Contradictory(_) => true,
+        Failure::Contradictory(_) | Failure::WebPage => true,
         Failure::Refused(refusal) => {
             matches!(refusal.kind(), ErrorKind::Denied | ErrorKind::Unsupported | ErrorKind::Other)
         }

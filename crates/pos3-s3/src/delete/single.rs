@@ -68,6 +68,13 @@ impl Bucket {
             Err(failure) if failure.refusal().is_some_and(Refusal::is_missing_key) => {
                 self.confirm_gone(&asked.key).await
             }
+            Err(failure) if failure.is_unclear() => {
+                if matches!(self.is_gone(&asked.key).await, Ok(true)) {
+                    Ok(())
+                } else {
+                    Err(failure)
+                }
+            }
             deleted => deleted,
         }
     }

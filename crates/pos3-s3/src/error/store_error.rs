@@ -5,6 +5,7 @@ use std::io;
 use pos3_core::{ErrorKind, Key, OTHER_DIGEST, Operation, Reach, StoreError};
 
 use super::transport::{TransportError, TransportErrorKind, exhausted};
+use super::web_page::{self, WEB_PAGE};
 use super::{Failure, Refusal};
 use crate::settings::SlowestAnswer;
 use crate::uri::Endpoint;
@@ -41,6 +42,7 @@ impl Failure {
             }
             Self::Stalled(idle) => error.with_message(format!("received nothing from {endpoint} for {idle:?}")),
             Self::Garbled(why) | Self::Contradictory(why) | Self::Request(why) => error.with_message(why),
+            Self::WebPage => error.with_message(web_page::MESSAGE).with_code(WEB_PAGE),
             Self::TooLarge(size) => {
                 error.with_message(format!("it has {size} bytes, and an object has at most 10,000 parts of 5 GiB each"))
             }
@@ -68,7 +70,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.kind(),
             Self::Transport(cause) if exhausted(cause).is_some() => ErrorKind::Exhausted,
             Self::Transport(_) | Self::Stalled(_) | Self::Slow(_) => ErrorKind::Unavailable,
-            Self::Garbled(_) | Self::Contradictory(_) | Self::OtherMd5 => ErrorKind::Integrity,
+            Self::Garbled(_) | Self::Contradictory(_) | Self::WebPage | Self::OtherMd5 => ErrorKind::Integrity,
             Self::Changed => ErrorKind::Precondition,
             Self::Credentials(_) => ErrorKind::Unauthenticated,
             Self::Misjudged(..) | Self::Request(_) => ErrorKind::Other,
@@ -86,6 +88,7 @@ impl Failure {
             Self::Source(error) => error.reach(),
             Self::Garbled(_)
             | Self::Contradictory(_)
+            | Self::WebPage
             | Self::OtherMd5
             | Self::Changed
             | Self::Misjudged(..)

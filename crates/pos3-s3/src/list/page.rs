@@ -9,12 +9,13 @@ use std::borrow::Cow;
 use pos3_core::{Availability, Entry, Key, Protection, printable};
 
 use crate::archive::{self, Restored};
-use crate::error::{Failure, Refusal};
+use crate::client::Answer;
+use crate::error::Failure;
 use crate::etag;
 use crate::list::{ListQuery, echo};
 use crate::time::parse_rfc3339;
 use crate::uri::decode_listed;
-use crate::xml::{self, Step, XmlError};
+use crate::xml::{Step, XmlError};
 
 /// The request for a page.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +83,8 @@ struct Echoed<'x> {
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Root {
     Listing,
-    Refusal,
     #[default]
-    Unknown,
+    Other,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -101,8 +101,7 @@ impl<'x> Reader<'x> {
             (1, Step::Open(name)) => {
                 self.root = match name {
                     b"ListBucketResult" => Root::Listing,
-                    b"Error" => Root::Refusal,
-                    _ => Root::Unknown,
+                    _ => Root::Other,
                 }
             }
             (2, Step::Open(name)) => {
@@ -277,17 +276,12 @@ fn contradictory(why: impl Into<String>) -> Failure {
 /// # Errors
 ///
 /// Returns an error if the page is truncated, contradicts its request or itself, or is an `<Error>` instead of a page.
-pub(crate) fn parse(document: &[u8], asked: &Asked<'_>) -> Result<Page, Failure> {
+pub(crate) fn parse(answer: &Answer, asked: &Asked<'_>) -> Result<Page, Failure> {
     let mut reader = Reader::default();
-    xml::walk(document, |depth, step| reader.step(depth, step))
-        .map_err(|error| Failure::of_document(document, error))?;
+    answer.walk(|depth, step| reader.step(depth, step))?;
     match reader.root {
         Root::Listing => {}
-        Root::Refusal => {
-            let refusal = Refusal::new(http::StatusCode::OK, &http::HeaderMap::new(), document);
-            return Err(Failure::Refused(Box::new(refusal)));
-        }
-        Root::Unknown => return Err(Failure::of_document(document, XmlError::Unexpected)),
+        Root::Other => return Err(answer.not_a_result(XmlError::Unexpected)),
     }
     reader.echoed.check(asked)?;
     reader.check_count()?;

@@ -1,6 +1,7 @@
 use pos3_core::{Digest, ErrorKind, Fingerprint, Kind};
 
 use super::*;
+use crate::error::Refusal;
 
 const HEAD: &str =
     r#"<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">"#;
@@ -10,7 +11,7 @@ fn query(prefix: &str, shallow: bool) -> ListQuery {
 }
 
 fn answer(asked: &Asked<'_>, inner: &str) -> Result<Page, Failure> {
-    parse(format!("{HEAD}{inner}</ListBucketResult>").as_bytes(), asked)
+    parse(&Answer::of(format!("{HEAD}{inner}</ListBucketResult>")), asked)
 }
 
 fn page_of(query: &ListQuery, inner: &str) -> Result<Page, Failure> {
@@ -150,10 +151,10 @@ fn a_page_that_cannot_be_trusted_is_an_error() {
     let query = query("", false);
     let asked = Asked { bucket: "b", query: &query, token: None };
     for cut in 0..whole.len() {
-        assert!(parse(&whole.as_bytes()[..cut], &asked).is_err(), "cut at {cut}");
+        assert!(parse(&Answer::of(whole[..cut].to_owned()), &asked).is_err(), "cut at {cut}");
     }
-    for page in [&b"<html><body>please log in</body></html>"[..], b"\n<!DOCTYPE html><p>Sign in<br>"] {
-        assert!(matches!(parse(page, &asked), Err(Failure::Contradictory(_))));
+    for page in ["<html><body>please log in</body></html>", "\n<!DOCTYPE html><p>Sign in<br>"] {
+        assert!(matches!(parse(&Answer::of(page), &asked), Err(Failure::WebPage)));
     }
 }
 
@@ -161,7 +162,7 @@ fn a_page_that_cannot_be_trusted_is_an_error() {
 fn an_error_in_a_success_is_a_refusal() {
     let query = query("", false);
     let asked = Asked { bucket: "b", query: &query, token: None };
-    let failure = parse(b"<Error><Code>SlowDown</Code></Error>", &asked).unwrap_err();
+    let failure = parse(&Answer::of("<Error><Code>SlowDown</Code></Error>"), &asked).unwrap_err();
     assert_eq!(failure.refusal().map(Refusal::kind), Some(ErrorKind::Throttled));
 }
 

@@ -145,6 +145,8 @@ impl Upload {
         // again, the server's ETags are not MD5s, and the part is accepted as contradicted.
         let was_contradicted = AtomicBool::new(!self.bucket.client.has_digests());
         let read = |answer: &Answer| {
+            // The completion of the upload checks the ETags, so a response with a body needs no further check.
+            answer.is_bare()?;
             let etag = header(&answer.headers, "etag").to_owned();
             if etag.is_empty() {
                 return Err(Failure::Garbled("the response has no ETag of a part".into()));

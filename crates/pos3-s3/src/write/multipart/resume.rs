@@ -24,7 +24,7 @@ use crate::error::Failure;
 use crate::etag;
 use crate::list::echo;
 use crate::operation::S3Operation;
-use crate::xml::{self, Step, XmlError};
+use crate::xml::{Step, XmlError};
 
 /// A part in the server's list.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -177,7 +177,7 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
     let mut contradicted = false;
     let mut echoed = [const { None }; 3];
     let mut expected = false;
-    xml::walk(&answer.body, |depth, step| match (depth, step) {
+    answer.walk(|depth, step| match (depth, step) {
         // moto uses another name for the root element.
         (1, Step::Open(name)) => expected = name == b"ListPartsResult" || name == b"ListPartsResponse",
         (2, Step::Close(b"Bucket", text)) => echoed[0] = Some(std::mem::take(text).into_owned()),
@@ -210,14 +210,11 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::HeaderMap;
-
     use super::*;
 
     fn read(inner: &str) -> Result<(Vec<Listed>, Option<u64>), Failure> {
         let body = format!("<ListPartsResult>{inner}</ListPartsResult>");
-        page(&Answer { headers: HeaderMap::new(), body: Bytes::from(body) }, ("b", "a b", "id"))
+        page(&Answer::of(body), ("b", "a b", "id"))
     }
 
     #[test]
