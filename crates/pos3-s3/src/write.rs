@@ -17,7 +17,7 @@ use pos3_core::{
 
 use crate::bucket::Bucket;
 use crate::client::Answer;
-use crate::client::habits::{Manner, Protection, lack};
+use crate::client::habits::{Manner, Protection, Unverified};
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
 use crate::crosscheck::CrossCheck;
@@ -104,12 +104,15 @@ impl Bucket {
         let manner = manners.current();
         match put {
             Ok((entry, evidence)) => {
+                let (is_summed, is_proven) = (manner.protection == Protection::Crc64Nvme, evidence == Evidence::Proven);
                 // A response without an ETag does not identify an object, so it may come from a proxy.
                 let is_of_object = entry.fingerprint.is_some();
-                if evidence != Evidence::Proven && is_of_object && manner.protection == Protection::Crc64Nvme {
-                    self.client.lacks_checksums("ignores", lack::Evidence::sufficient());
+                if is_summed && is_proven {
+                    self.client.has_verified();
+                } else if is_summed && is_of_object {
+                    self.client.lacks_verification(Unverified::Ignores, whole.key);
                 }
-                Ok((entry, evidence == Evidence::Proven))
+                Ok((entry, is_proven))
             }
             Err(failure) => Box::pin(self.put_anyway(whole, manner, attempts, failure)).await,
         }

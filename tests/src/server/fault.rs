@@ -100,6 +100,8 @@ pub enum Answer {
     WrongEtag,
     /// There is no `ETag` header.
     NoEtag,
+    /// The response has this CRC-64/NVME, or no checksum and no algorithm of one.
+    Checksum(Option<&'static str>),
     /// The request is executed, and the response is a success without a body and an `ETag`.
     Empty,
     /// The response is a success with an `ETag` that belongs to no content, and the object is not stored.

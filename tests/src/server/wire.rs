@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -40,6 +40,9 @@ use super::{
 
 /// An ETag that belongs to no content.
 const WRONG_ETAG: HeaderValue = HeaderValue::from_static("\"00000000000000000000000000000bad\"");
+
+const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-crc64nvme");
+const CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("x-amz-checksum-algorithm");
 
 /// The ETag of a response that is not from S3.
 const FOREIGN_ETAG: HeaderValue = HeaderValue::from_static("\"5f3c-62a\"");
@@ -215,6 +218,14 @@ impl Wire {
             Some(Answer::NoEtag) => {
                 let mut response = self.perform(request, &target).await?;
                 response.headers_mut().remove(header::ETAG);
+                return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
+            }
+            Some(Answer::Checksum(checksum)) => {
+                let mut response = self.perform(request, &target).await?;
+                for name in [CHECKSUM, CHECKSUM_ALGORITHM] {
+                    response.headers_mut().remove(name);
+                }
+                response.headers_mut().extend(checksum.map(|sum| (CHECKSUM, HeaderValue::from_static(sum))));
                 return Ok(response.map(|body| WireBody::new(body, Damage::None, in_flight)));
             }
             Some(Answer::Empty) => {

@@ -135,13 +135,60 @@ async fn a_server_that_must_check_and_cannot_fails_the_write() {
 #[tokio::test]
 async fn a_server_that_puts_checksums_together_wrongly_is_not_believed() {
     let server = server();
-    let wrong = Answer::Error { status: http::StatusCode::BAD_REQUEST, code: "BadDigest" };
-    server.fault(Fault::on(Operation::CompleteMultipartUpload).answer(wrong));
     let store = Warned::new(config(&server));
-    let bytes = random_bytes(5, LARGE);
-    assert!(put(&store.store, "k", &bytes).await, "every part was proven");
-    assert!(stored(&server, "k").bytes == bytes);
-    assert_eq!((store.warnings().len(), server.requests().of(Operation::CompleteMultipartUpload)), (1, 2));
+    for (key, warnings) in [("a", 0), ("a", 0), ("b", 1)] {
+        let wrong = Answer::Error { status: http::StatusCode::BAD_REQUEST, code: "BadDigest" };
+        server.fault(Fault::on(Operation::CompleteMultipartUpload).answer(wrong));
+        server.reset_requests();
+        let bytes = random_bytes(5, LARGE);
+        assert!(put(&store.store, key, &bytes).await, "every part was proven");
+        assert!(stored(&server, key).bytes == bytes);
+        let completions = server.requests().of(Operation::CompleteMultipartUpload);
+        assert_eq!((store.warnings().len(), completions), (warnings, 2), "{key} {:?}", store.warnings());
+    }
+    assert!(store.warnings()[0].contains("miscalculates CRC-64/NVME checksums"), "{:?}", store.warnings());
+}
+
+/// A response without a checksum, or with one of a wrong length, and one with the checksum of other content.
+#[tokio::test]
+async fn the_responses_about_one_object_are_no_evidence_that_a_server_ignores_checksums() {
+    let is_kept = |server: &S3Server, key: &str| stored(server, key).checksums.contains_key(HEADER);
+    for (operation, size, checksum, is_evidence) in [
+        (Operation::PutObject, 1000, None, true),
+        (Operation::PutObject, 1000, Some("rRO7Ng=="), true),
+        (Operation::PutObject, 1000, Some("AAAAAAAAAAA="), false),
+        (Operation::UploadPart, LARGE, Some("AAAAAAAAAAA="), false),
+        (Operation::CreateMultipartUpload, LARGE, None, true),
+    ] {
+        let case = format!("{operation} {size} {checksum:?}");
+        let server = server();
+        let store = Warned::new(config(&server));
+        let put = async |key: &str, has_fault: bool| {
+            if has_fault {
+                server.fault(Fault::on(operation).key(key).answer(Answer::Checksum(checksum)));
+            }
+            let bytes = random_bytes(6, size);
+            assert!(put(&store.store, key, &bytes).await && stored(&server, key).bytes == bytes, "{case} {key}");
+            assert_eq!(server.faults_waiting(), 0, "{case} {key}");
+        };
+        for _ in 0..3 {
+            put("a", true).await;
+        }
+        put("b", false).await;
+        assert!(is_kept(&server, "b") && store.warnings().is_empty(), "{case}: {:?}", store.warnings());
+
+        // A right response is between the two others.
+        put("c", true).await;
+        put("d", false).await;
+        assert!(is_kept(&server, "d") && store.warnings().is_empty(), "{case}: {:?}", store.warnings());
+
+        put("e", true).await;
+        put("f", true).await;
+        server.clear_faults();
+        put("g", false).await;
+        assert_eq!((is_kept(&server, "g"), store.warnings().len()), (!is_evidence, usize::from(is_evidence)), "{case}");
+        assert!(store.warnings().iter().all(|told| told.contains("ignores CRC-64/NVME checksums")), "{case}");
+    }
 }
 
 /// Reads the whole object and returns what was given out before the end or the error.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pos3_tests::server::{Checksums, ConditionalWrites};
+use pos3_tests::server::{Answer, Checksums, ConditionalWrites, Fault, Operation};
 use serde_json::Value;
 
 use super::{BUCKET, Cloud};
@@ -67,6 +67,20 @@ fn what_a_server_lacks_is_told_once_however_many_files_there_are() {
     assert_eq!((ended.code, warned(&ended).len()), (Some(0), 2), "{ended:?}");
     assert!(warned(&ended).iter().any(|line| line.ends_with(CONDITIONS)), "{ended:?}");
     assert_eq!(cloud.server.keys(BUCKET).len(), 3 * 61);
+}
+
+#[test]
+fn one_response_without_a_checksum_does_not_end_the_use_of_checksums() {
+    for checksum in [None, Some("rRO7Ng==")] {
+        let cloud = Cloud::new(&[("d/a", "1"), ("d/b", "2"), ("d/c", "3")]);
+        cloud.server.fault(Fault::on(Operation::PutObject).key("d/a").answer(Answer::Checksum(checksum)));
+        let ended = cloud.run(&["sync", "d", "s3://data/d", "-j", "1"]);
+        assert_eq!((ended.code, warned(&ended), cloud.server.faults_waiting()), (Some(0), vec![], 0), "{ended:?}");
+        for key in ["d/b", "d/c"] {
+            let checksums = cloud.server.object(BUCKET, key).unwrap().checksums;
+            assert!(checksums.contains_key("x-amz-checksum-crc64nvme"), "{key}: {checksums:?}");
+        }
+    }
 }
 
 #[test]

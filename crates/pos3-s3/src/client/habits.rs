@@ -74,7 +74,12 @@ pub(crate) struct Manner {
 /// The capabilities that a server lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Habits {
+    /// Requests with a CRC-64/NVME.
     checksums: Lack,
+    /// Responses with a CRC-64/NVME. A server without them does not verify content.
+    verification: Lack,
+    /// The right CRC-64/NVME of whole objects.
+    calculation: Lack,
     /// Writes on condition that there is no object.
     creations: Lack,
     /// Writes on condition that the object is unchanged. Some servers support only the other condition.
@@ -90,6 +95,15 @@ pub(crate) struct Habits {
     told_of_tags: AtomicBool,
 }
 
+/// What a server does instead of verifying a CRC-64/NVME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unverified {
+    /// Its response has no CRC-64/NVME.
+    Ignores,
+    /// Its response has a wrong one, although the content is right.
+    Miscalculates,
+}
+
 /// Content whose MD5 differs from its ETag, and how often it was received in succession.
 #[derive(Debug)]
 struct Received {
@@ -101,11 +115,21 @@ impl S3Client {
     /// Returns how content is protected.
     pub(crate) fn protection(&self) -> Protection {
         match self.config().checksums {
-            Checksums::Auto if self.0.habits.checksums.is_known() => Protection::Md5,
+            Checksums::Auto if self.lacks_checksums() => Protection::Md5,
             Checksums::Auto | Checksums::Crc64Nvme => Protection::Crc64Nvme,
             Checksums::Md5 => Protection::Md5,
             Checksums::Off => Protection::None,
         }
+    }
+
+    /// Returns how the content of one upload is protected if the server ignores its checksums.
+    pub(crate) fn protection_without_checksums(&self) -> Protection {
+        if self.config().checksums == Checksums::Auto { Protection::Md5 } else { self.protection() }
+    }
+
+    fn lacks_checksums(&self) -> bool {
+        let Habits { checksums, verification, calculation, .. } = &self.0.habits;
+        [checksums, verification, calculation].into_iter().any(Lack::is_known)
     }
 
     /// Returns true if downloads are compared with the checksum that the server stores.
@@ -204,7 +228,9 @@ impl S3Client {
     pub(crate) fn learn(&self, key: &Key, usual: Manner, accepted: Manner, evidence: Evidence) {
         match (usual.protection, accepted.protection) {
             (Protection::Crc64Nvme, Protection::Crc64Nvme) => self.0.habits.checksums.refute(),
-            (usual, accepted) if usual != accepted => self.lacks_checksums("refuses", evidence),
+            (usual, accepted) if usual != accepted => {
+                self.note_checksums(&self.0.habits.checksums, "refuses", evidence);
+            }
             _ => {}
         }
         match (usual.condition, accepted.condition) {
@@ -214,9 +240,29 @@ impl S3Client {
         }
     }
 
-    /// Records that the server does not verify CRC-64/NVME. `does` is the verb for the warning, such as `refuses`.
-    pub(crate) fn lacks_checksums(&self, does: &str, evidence: Evidence) {
-        if self.config().checksums == Checksums::Auto && self.0.habits.checksums.record(evidence) == News::Known {
+    /// Records that the server has not verified the CRC-64/NVME of the object at `key`. A single response could be
+    /// damaged, or come from a proxy.
+    pub(crate) fn lacks_verification(&self, does: Unverified, key: &Key) {
+        let (lack, does) = match does {
+            Unverified::Ignores => (&self.0.habits.verification, "ignores"),
+            Unverified::Miscalculates => (&self.0.habits.calculation, "miscalculates"),
+        };
+        self.note_checksums(lack, does, Evidence::of(key));
+    }
+
+    /// Records that the server returned the right CRC-64/NVME of content that it received.
+    pub(crate) fn has_verified(&self) {
+        self.0.habits.verification.refute();
+    }
+
+    /// Records that the server computed the CRC-64/NVME of a whole object correctly from its parts or its source.
+    pub(crate) fn has_calculated(&self) {
+        self.0.habits.calculation.refute();
+    }
+
+    /// Records evidence that the server lacks a part of the checksums. `does` is the verb for the warning.
+    fn note_checksums(&self, lack: &Lack, does: &str, evidence: Evidence) {
+        if self.config().checksums == Checksums::Auto && lack.record(evidence) == News::Known {
             self.warn(&format!(
                 "the server at {} {does} CRC-64/NVME checksums: MD5 is used, which costs more",
                 self.endpoint()

@@ -10,8 +10,7 @@ use pos3_core::{Digest, Entry, Operation};
 
 use super::Copied;
 use crate::bucket::Bucket;
-use crate::client::habits::Protection;
-use crate::client::habits::lack::Evidence;
+use crate::client::habits::{Protection, Unverified};
 use crate::copy_source::CopySource;
 use crate::write::{Found, Misstored};
 
@@ -68,7 +67,12 @@ impl Bucket {
         let copy = Entry { checksum, modified: entry.modified.or(found.modified), ..found };
         let comparison = self.compare(&from, &copy);
         match comparison {
-            Comparison::Same => return Ok((copy, true)),
+            Comparison::Same => {
+                if from.checksum.is_some() && from.checksum == copy.checksum {
+                    self.client.has_calculated();
+                }
+                return Ok((copy, true));
+            }
             Comparison::Unknown => return Ok((entry, false)),
             Comparison::OtherChecksum | Comparison::OtherEtag => {}
         }
@@ -77,7 +81,7 @@ impl Bucket {
                 if comparison == Comparison::OtherEtag {
                     self.client.lacks_digests(&copy.key);
                 } else {
-                    self.client.lacks_checksums("miscalculates", Evidence::sufficient());
+                    self.client.lacks_verification(Unverified::Miscalculates, &copy.key);
                 }
                 Ok((Entry { digest: None, checksum: None, ..copy }, true))
             }

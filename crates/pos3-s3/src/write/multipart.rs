@@ -19,7 +19,7 @@ use crate::bucket::Bucket;
 use crate::checksum::{ALGORITHM, FULL_OBJECT, KIND};
 use crate::client::config::LARGEST_PART;
 use crate::client::habits::lack::Evidence;
-use crate::client::habits::{Manner, Protection};
+use crate::client::habits::{Manner, Protection, Unverified};
 use crate::client::retry::Attempts;
 use crate::copy_source::CopySource;
 use crate::error::Failure;
@@ -190,8 +190,8 @@ impl Bucket {
         let Created { id, knows_checksums } = created.map_err(|failure| self.error(Operation::Write, key, failure))?;
         let mut protection = manners.current().protection;
         if protection == Protection::Crc64Nvme && !knows_checksums {
-            self.client.lacks_checksums("ignores", Evidence::sufficient());
-            protection = self.client.protection();
+            self.client.lacks_verification(Unverified::Ignores, key);
+            protection = self.client.protection_without_checksums();
         }
         let mut upload = Upload::new(self.clone(), key, id, protection);
         if let Some(origin) = origin {

@@ -88,7 +88,8 @@ impl Lack {
     }
 }
 
-/// The evidence that a server lacks a feature: the refusal of a request that succeeded without it.
+/// The evidence that a server lacks a feature: the refusal of a request that succeeded without it, or a response or an
+/// object that contradicts the feature.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
     /// When the request was first sent.
@@ -99,12 +100,7 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Returns evidence that needs no further evidence.
-    pub(crate) fn sufficient() -> Self {
-        Self { begun: Instant::now(), names_feature: true, object: 0 }
-    }
-
-    /// Returns evidence in the state of one object.
+    /// Returns evidence in the state of one object, or in a response about it.
     pub(crate) fn of(key: &Key) -> Self {
         Self { begun: Instant::now(), names_feature: false, object: identity(key.as_str()) }
     }

@@ -10,8 +10,7 @@ use super::parts::Part;
 use super::{Finished, PartSource, Upload};
 use crate::checksum::{self, CRC64NVME, FULL_OBJECT, KIND};
 use crate::client::Answer;
-use crate::client::habits::lack::Evidence;
-use crate::client::habits::{Manner, Protection};
+use crate::client::habits::{Manner, Protection, Unverified};
 use crate::client::request::LONG;
 use crate::client::retry::Attempts;
 use crate::client::sign::Payload;
@@ -121,10 +120,13 @@ impl Upload {
         let failure = match asked {
             Ok(completed) => {
                 let was_sent = sum.is_some() && manner.protection == Protection::Crc64Nvme;
-                if was_sent && completed.sum.is_none() && !proven {
-                    self.bucket.client.lacks_checksums("ignores", Evidence::sufficient());
-                }
                 let is_told = sum.is_some() && completed.sum == sum;
+                if was_sent && is_told {
+                    self.bucket.client.has_verified();
+                    self.bucket.client.has_calculated();
+                } else if was_sent && completed.sum.is_none() && !proven {
+                    self.bucket.client.lacks_verification(Unverified::Ignores, &self.key);
+                }
                 return Ok((completed, proven || is_told));
             }
             Err(failure) => failure,
@@ -136,7 +138,7 @@ impl Upload {
             let attempts = &mut self.bucket.client.attempts();
             let completed = self.send_complete(parts, None, size, options, plain, attempts).await;
             let completed = completed.map_err(|failure| self.failed(failure, options))?;
-            self.bucket.client.lacks_checksums("miscalculates", Evidence::sufficient());
+            self.bucket.client.lacks_verification(Unverified::Miscalculates, &self.key);
             return Ok((completed, true));
         }
         self.complete_anyway(parts, sum, size, options, manner, &mut attempts, failure).await
