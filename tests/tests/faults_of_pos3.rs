@@ -73,6 +73,12 @@ impl World {
     fn session(&self) -> Session {
         self.builder().open().unwrap()
     }
+
+    /// Makes a session record the server of the local copies. The first session that uses them sends a request for that.
+    async fn record_server(&self) {
+        self.session().download("s3://bucket/none/", download().with_allow_missing(true)).await.unwrap();
+        self.server.reset_requests();
+    }
 }
 
 fn download() -> DownloadOptions {

@@ -6,6 +6,7 @@ mod report;
 mod start;
 mod store;
 
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -117,17 +118,41 @@ pub(crate) fn for_moved() -> String {
 
 /// Returns the hint for local copies that belong to another server.
 pub(crate) fn for_other_server(path: &Path, record: &Path) -> String {
-    let (path, record) = (quoted(&path.display().to_string()), quoted(&record.display().to_string()));
+    let (path, remove) = (quoted(&path.display().to_string()), removal(record));
     format!(
-        "use a profile with a local_name of its own (--profile), or {OTHER_CACHE}; if nothing in the local copies is needed: \
-         rm -r {path}; if both are one server: rm {record}"
+        "name this server with a profile, whose local copies have a directory of their own (--profile, docs/PROFILES.md), or \
+         {OTHER_CACHE}; if both are one server: {remove}; if nothing from the other server is needed, mount all of its \
+         disks in {path}, delete its files there, and then: {remove}"
     )
 }
 
-/// Returns the hint for local copies of an unknown server.
-pub(crate) fn for_unknown_server(path: &Path, record: &Path) -> String {
-    let record = quoted(&record.display().to_string());
-    format!("{OTHER_CACHE}; if all files in {} are from this server: rm {record}", quoted(&path.display().to_string()))
+/// Returns the hint for local copies of an unknown server. `at` is the record that cannot be used, or a directory above it.
+pub(crate) fn for_unknown_server(path: &Path, record: &Path, at: &Path) -> String {
+    if at != record {
+        let at = quoted(&at.display().to_string());
+        return format!("make {at} the directory that it was, because it has other records, too; or {OTHER_CACHE}");
+    }
+    let (path, remove) = (quoted(&path.display().to_string()), removal(record));
+    format!("{OTHER_CACHE}; if all files in {path}, also on disks that are not mounted, are from this server: {remove}")
+}
+
+/// Returns the hint for output of an unknown server. `output` is its path, if the mark can be read.
+pub(crate) fn for_output_of_unknown_server(mark: &Path, output: Option<&Path>) -> String {
+    let remove = removal(mark);
+    let Some(output) = output else {
+        return format!("once all output is stored: {remove}; or {OTHER_CACHE}");
+    };
+    let (program, output) = (name::name(), quoted(&output.display().to_string()));
+    format!(
+        "mount its disk and upload it to the server that it belongs to: {program} upload URL --local {output}; if it is \
+         stored, or no longer needed: {remove}"
+    )
+}
+
+/// Returns the command that removes a file or a directory of pos3.
+fn removal(path: &Path) -> String {
+    let command = if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) { "rm -r" } else { "rm" };
+    format!("{command} {}", quoted(&path.display().to_string()))
 }
 
 /// Returns the hint for a location without keys.

@@ -32,6 +32,7 @@ mod places;
 mod plans;
 mod profiles;
 mod progress;
+mod recorded_servers;
 mod refused_conditions;
 mod requests;
 mod rewritten;

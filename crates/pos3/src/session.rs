@@ -2,6 +2,7 @@
 
 mod background;
 mod builder;
+mod claim;
 mod deletes;
 mod end;
 mod ending;
@@ -104,8 +105,7 @@ impl Session {
             let path = absolute(path)?;
             return if PathKind::at(&path).is_ok() { Ok(path) } else { Err(SessionError::NoLocalPath(path)) };
         }
-        let local = options.local.clone();
-        let registration = self.enter(location.clone(), local, Kind::Download(options)).await?;
+        let registration = self.enter(location.clone(), Kind::Download(options)).await?;
         let path = self.downloading(&registration).await.inspect_err(|_| self.inner.forget(&registration))?;
         if names_prefix(&location) && path.is_file() {
             // The path already has the object `x`, so there is no room for the files below `x/`.
@@ -121,7 +121,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails if the location conflicts with a registration, or if the directory cannot be created.
+    /// Fails if the location conflicts with a registration, or if the directory cannot be created. The first use of a
+    /// bucket in a cache root also fails if the server does not answer.
     pub async fn upload(&self, remote: &str, options: UploadOptions) -> Result<PathBuf, SessionError> {
         self.check_open()?;
         let location = self.inner.locate(remote, options.profile.as_deref())?;
@@ -130,7 +131,7 @@ impl Session {
             return run_blocking(move || place::prepare(absolute(&path)?, shape)).await;
         }
         check_output(&options, &location)?;
-        let registration = self.enter(location, options.local.clone(), Kind::Upload(options)).await?;
+        let registration = self.enter(location, Kind::Upload(options)).await?;
         self.begin(&registration).await
     }
 
@@ -148,8 +149,7 @@ impl Session {
             return run_blocking(move || place::prepare(absolute(&path)?, shape)).await;
         }
         check_output(&options.upload, &location)?;
-        let local = options.upload.local.clone();
-        let registration = self.enter(location, local, Kind::Sync(options)).await?;
+        let registration = self.enter(location, Kind::Sync(options)).await?;
         if let Err(error) = self.downloading(&registration).await {
             self.inner.forget(&registration);
             return Err(error);
@@ -321,10 +321,8 @@ impl Session {
     /// ```
     pub fn start_writer<T>(&self, start: impl FnOnce() -> T) -> T {
         let uploads = self.inner.uploads();
-        let set_inherited = |by_children| {
-            uploads.iter().for_each(|registration| unsaved::inherited(registration, by_children));
-            self.inner.servers.set_inherited(by_children);
-        };
+        let set_inherited =
+            |by_children| uploads.iter().for_each(|registration| unsaved::inherited(registration, by_children));
         set_inherited(true);
         let started = start();
         set_inherited(false);
@@ -356,7 +354,7 @@ impl Session {
             return Ok(());
         }
         if options.local.is_none() {
-            self.inner.check_copies(&location)?;
+            claim::check(&self.inner, &location)?;
         }
         let local = self.inner.local_path(&location, options.local.as_deref())?;
         match options.shape {
@@ -376,41 +374,16 @@ impl Session {
 
     /// Returns the registration that a call would create, or `None` for a local path, which is used in place.
     fn proposed(&self, remote: &str, kind: &Kind) -> Result<Option<Registration>, SessionError> {
-        let (local, profile) = match kind {
-            Kind::Download(download) => (&download.local, &download.profile),
-            Kind::Upload(upload) => (&upload.local, &upload.profile),
-            Kind::Sync(sync) => (&sync.upload.local, &sync.upload.profile),
-        };
-        match self.inner.locate(remote, profile.as_deref())? {
+        match self.inner.locate(remote, kind.profile())? {
             Location::Local(_) => Ok(None),
-            location => {
-                if local.is_none() {
-                    self.inner.check_copies(&location)?;
-                }
-                let new = self.inner.registration(location, local.as_deref(), kind.clone())?;
-                place::unless_excluded(&new)?;
-                Ok(Some(new))
-            }
+            location => registration(&self.inner, location, kind.clone()).map(Some),
         }
     }
 
     /// Enters the registration of a call. This resolves paths and reads profiles, so it may block.
-    async fn enter(
-        &self,
-        location: Location,
-        local: Option<PathBuf>,
-        kind: Kind,
-    ) -> Result<Arc<Registration>, SessionError> {
+    async fn enter(&self, location: Location, kind: Kind) -> Result<Arc<Registration>, SessionError> {
         let inner = self.inner.clone();
-        let entering = move || {
-            let new = inner.registration(location, local.as_deref(), kind)?;
-            place::unless_excluded(&new)?;
-            if local.is_none() {
-                inner.claim_copies(&new)?;
-            }
-            inner.enter(new)
-        };
-        run_blocking(entering).await
+        run_blocking(move || inner.enter(registration(&inner, location, kind)?)).await
     }
 
     /// Starts the download of a registration, or returns the one that is running or has ended.
@@ -443,6 +416,8 @@ impl Session {
     /// Creates the directory of a registration, marks it, and records what exists on both sides.
     async fn ready(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
         let of = || (self.inner.clone(), registration.clone());
+        let claiming = claim::claim(&self.inner, registration);
+        transfer::unless_cancelled(self.inner.course.last_uploads(), registration, claiming).await?;
         self.inner.warn_of_link(registration)?;
         let (inner, preparing) = of();
         let path = run_blocking(move || prepare(&inner, &preparing)).await?;
@@ -463,6 +438,17 @@ impl Session {
     fn check_open(&self) -> Result<(), SessionError> {
         if self.inner.course.is_closed() { Err(SessionError::Closed) } else { Ok(()) }
     }
+}
+
+/// Returns the registration of a call without entering it. Returns an error if it must not use its local copies.
+fn registration(inner: &Inner, location: Location, kind: Kind) -> Result<Registration, SessionError> {
+    if kind.local().is_none() {
+        claim::check(inner, &location)?;
+    }
+    let local = kind.local().map(Path::to_owned);
+    let new = inner.registration(location, local.as_deref(), kind)?;
+    place::unless_excluded(&new)?;
+    Ok(new)
 }
 
 /// Prepares the local path of an output. Records whether it is a file or a directory, and its surroundings.

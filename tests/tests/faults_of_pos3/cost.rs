@@ -31,6 +31,7 @@ fn told(server: &S3Server) -> Vec<(Operation, usize)> {
 #[tokio::test]
 async fn an_object_costs_one_get_a_thousand_deletes_one_request_and_one_level_one_listing() {
     let world = full();
+    world.record_server().await;
     let data = world.session().download("s3://bucket/data/", download()).await.unwrap();
     let counted = told(&world.server);
     assert_eq!(counted, [(Operation::GetObject, OBJECTS), (Operation::ListObjectsV2, 1)]);
@@ -76,6 +77,7 @@ async fn no_more_requests_are_in_flight_than_were_allowed_over_all_registrations
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_tasks_that_ask_for_one_place_share_one_client_and_one_transfer() {
     let world = full();
+    world.record_server().await;
     let session = Arc::new(world.session());
     let tasks = (0..64).map(|number| {
         let session = session.clone();

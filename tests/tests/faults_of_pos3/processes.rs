@@ -116,9 +116,10 @@ fn a_process_that_can_remember_nothing_warns_once_and_works() {
     }
 }
 
-#[test]
-fn a_process_that_is_killed_blocks_no_other() {
+#[tokio::test]
+async fn a_process_that_is_killed_blocks_no_other() {
     let world = world();
+    world.record_server().await;
     let fault = Fault::on(Operation::GetObject).key("data/33").always();
     world.server.fault(fault.answer(Answer::StallBody { after: 1000 }));
     let mut first = start(&world);

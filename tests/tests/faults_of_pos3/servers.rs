@@ -89,7 +89,9 @@ async fn the_keys_of_one_user_are_refused_by_the_other_server_and_no_others_are_
     assert!(asked.of(Operation::GetObject) <= asked.of(Operation::HeadObject), "{error}: {asked}");
     assert_eq!(two.alice.requests().total(), 0, "{error}");
 
-    let bad = session.upload("s3://mistaken@data/out", upload()).await.unwrap();
+    // In the cache, a server that refuses the keys gets no directory.
+    let options = upload().with_local(two.disk.path().join("bad"));
+    let bad = session.upload("s3://mistaken@data/out", options).await.unwrap();
     let good = session.upload("s3://alice@data/out", upload()).await.unwrap();
     write(&bad, "x", "1");
     write(&good, "x", "1");

@@ -65,7 +65,10 @@ pub(super) fn hint(error: &SessionError) -> Option<String> {
         SessionError::FileExcluded { .. } | SessionError::AllExcluded { .. } => Some(hints::EXCLUDED.to_owned()),
         SessionError::HiddenByObject { .. } => Some(hints::HIDDEN_BY_OBJECT.to_owned()),
         SessionError::OtherServer { path, record, .. } => Some(hints::for_other_server(path, record)),
-        SessionError::ServerUnknown { path, record, .. } => Some(hints::for_unknown_server(path, record)),
+        SessionError::ServerUnknown { path, record, at, .. } => Some(hints::for_unknown_server(path, record, at)),
+        SessionError::OutputOfUnknownServer { mark, output, .. } => {
+            Some(hints::for_output_of_unknown_server(mark, output.as_deref()))
+        }
         SessionError::ServerNotRecorded { .. } => Some(hints::OTHER_CACHE.to_owned()),
         _ => None,
     }

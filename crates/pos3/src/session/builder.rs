@@ -14,7 +14,6 @@ use super::inner::{Inner, expanded};
 use super::layout::SERVERS;
 use super::memory::Remembers;
 use super::observer::{SessionObserver, Undistinguished};
-use super::servers::Servers;
 use super::signals::Signals;
 use super::urgency::Course;
 use crate::registry::Registry;
@@ -230,7 +229,6 @@ impl SessionBuilder {
             download_pace: pace(self.download_rate)?,
             deadline: self.deadline,
             registrations: Mutex::default(),
-            servers: Servers::default(),
             warned: Mutex::default(),
             course: Course::new(),
             ending: Mutex::default(),

@@ -171,9 +171,10 @@ pub enum SessionError {
         /// Whether nothing was uploaded, because a directory above the output is another one.
         is_refused: bool,
     },
-    /// The local copies in the cache belong to another server.
+    /// The local copies in the cache belong to another server. There may be none at the moment.
     #[error(
-        "'{}' has local copies from the server {recorded}, and '{location}' is on the server {server}", path.display()
+        "the local copies in '{}' belong to the server {recorded} (recorded in '{}'), and '{location}' is on the server \
+         {server}", path.display(), record.display()
     )]
     OtherServer {
         /// The location.
@@ -188,12 +189,14 @@ pub enum SessionError {
         record: PathBuf,
     },
     /// The record of the server of local copies cannot be used.
-    #[error("cannot determine which server the local copies in '{}' are from: '{}': {cause}", path.display(), record.display())]
+    #[error("cannot determine which server the local copies in '{}' are from: '{}': {cause}", path.display(), at.display())]
     ServerUnknown {
         /// The directory of all local copies of the bucket.
         path: PathBuf,
         /// The file that records the server.
         record: PathBuf,
+        /// What cannot be used: the record, or a directory above it.
+        at: PathBuf,
         /// The cause.
         cause: String,
     },
@@ -206,10 +209,25 @@ pub enum SessionError {
         path: PathBuf,
         /// The server.
         server: String,
-        /// The file that would record the server.
+        /// The file that would record the server, or a directory above it that cannot be used.
         record: PathBuf,
         /// The cause.
         cause: String,
+    },
+    /// Local copies of the bucket may be unsaved output of another session, and the record of their server was deleted.
+    #[error(
+        "'{location}' cannot use its local copies in the cache, because {}, and '{}', which would record the server of that \
+         output, does not exist", marked(mark, output.as_deref()), record.display()
+    )]
+    OutputOfUnknownServer {
+        /// The location.
+        location: String,
+        /// The marked path, or `None` if the mark cannot be read.
+        output: Option<PathBuf>,
+        /// The mark.
+        mark: PathBuf,
+        /// The file that would record the server.
+        record: PathBuf,
     },
     /// A local path cannot be used.
     #[error("cannot use '{}': {cause}", path.display())]
@@ -319,6 +337,14 @@ fn late(missing: Option<usize>, cause: Option<&str>) -> String {
         None => "the time was over before the missing files were known".to_owned(),
     };
     cause.map_or(late.clone(), |cause| format!("{late}; the last attempt failed: {cause}"))
+}
+
+fn marked(mark: &Path, output: Option<&Path>) -> String {
+    let mark = mark.display();
+    match output {
+        Some(output) => format!("'{mark}' marks '{}' as unsaved output", output.display()),
+        None => format!("'{mark}' marks unsaved output and cannot be read"),
+    }
 }
 
 fn consequence(is_refused: bool) -> &'static str {

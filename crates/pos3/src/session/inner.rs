@@ -18,12 +18,10 @@ use super::memory::Remembers;
 use super::observer::{OfRegistration, SessionObserver};
 use super::options::excluding;
 use super::registration::{Kind, Registration};
-use super::servers::{LocalCopies, Servers};
 use super::urgency::Course;
 use crate::local_path::resolve;
 use crate::location::Location;
 use crate::registry::Registry;
-use crate::state::ends_with_the_process;
 
 /// How long an end with a deadline lets earlier uploads finish their files in flight: at most this, and at most this
 /// fraction of the deadline.
@@ -46,8 +44,6 @@ pub(super) struct Inner {
     pub(super) download_pace: Option<Pace>,
     pub(super) deadline: Duration,
     pub(super) registrations: Mutex<Vec<Arc<Registration>>>,
-    /// The servers of the local copies in the cache that this session uses.
-    pub(super) servers: Servers,
     /// The warnings that were already reported.
     pub(super) warned: Mutex<HashSet<String>>,
     pub(super) course: Course,
@@ -115,8 +111,7 @@ impl Inner {
     /// Warns if the path of an output below the cache root is a link, which an earlier program may have created.
     pub(super) fn warn_of_link(&self, registration: &Registration) -> Result<(), SessionError> {
         let Registration { location, local, kind, .. } = registration;
-        let is_chosen = kind.upload().is_none_or(|upload| upload.local.is_some());
-        if is_chosen || !self.cache_path(location)?.is_symlink() {
+        if kind.upload().is_none() || kind.local().is_some() || !self.cache_path(location)?.is_symlink() {
             return Ok(());
         }
         let (path, local) = (self.cache_path(location)?, local.display());
@@ -132,35 +127,6 @@ impl Inner {
         let Location::Remote(remote) = location else { return self.local_path(location, None) };
         let name = self.registry.local_name(location)?;
         Ok(layout::path(&absolute(&self.cache_root)?, &name, remote))
-    }
-
-    /// Returns an error if the local copies in the cache that a location would use belong to another server.
-    pub(super) fn check_copies(&self, location: &Location) -> Result<(), SessionError> {
-        self.local_copies(location)?.map_or(Ok(()), |copies| copies.check())
-    }
-
-    /// Records the server of the local copies in the cache that a registration uses. Returns an error if they belong to
-    /// another server.
-    pub(super) fn claim_copies(&self, new: &Registration) -> Result<(), SessionError> {
-        let Some(copies) = self.local_copies(&new.location)? else { return Ok(()) };
-        if ends_with_the_process(&new.location, &new.location).is_some() {
-            // No later process has the same locations.
-            return copies.check();
-        }
-        match self.servers.claim(&copies) {
-            Err(error @ SessionError::ServerNotRecorded { .. }) if new.kind.upload().is_none() => {
-                // Without a record, no output can use these copies, so nothing of them can be uploaded.
-                self.warn(&[error.to_string()]);
-                Ok(())
-            }
-            claimed => claimed,
-        }
-    }
-
-    fn local_copies(&self, location: &Location) -> Result<Option<LocalCopies>, SessionError> {
-        let Location::Remote(remote) = location else { return Ok(None) };
-        let (server, name) = (self.registry.server(location)?, self.registry.local_name(location)?);
-        Ok(Some(LocalCopies::new(absolute(&self.cache_root)?, &name, remote, server.as_deref())))
     }
 
     /// Enters a registration, or returns the existing one if it is identical.

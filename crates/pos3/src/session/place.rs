@@ -216,6 +216,12 @@ pub(super) async fn look_at(registry: &Registry, location: &Location) -> Result<
     Ok(())
 }
 
+/// Returns true if there is anything at a location. An error means that its server has not answered for the location.
+pub(super) async fn has_anything(registry: &Registry, location: &Location) -> Result<bool, SessionError> {
+    let remote = registry.open(location, Role::Target).await?;
+    Ok(remote.object().await?.is_some() || remote.has_keys().await?)
+}
+
 /// Returns why requests to a location currently fail, if they do.
 pub(super) async fn trouble(registry: &Registry, location: &Location) -> Option<String> {
     registry.open(location, Role::Target).await.ok()?.store().trouble()

@@ -51,6 +51,27 @@ impl Kind {
         }
     }
 
+    /// Returns the local path that was given. Without one, the local copy is in the cache.
+    pub(super) fn local(&self) -> Option<&Path> {
+        match self {
+            Self::Download(download) => download.local.as_deref(),
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => upload.local.as_deref(),
+        }
+    }
+
+    /// Returns the profile that was given.
+    pub(super) fn profile(&self) -> Option<&str> {
+        match self {
+            Self::Download(download) => download.profile.as_deref(),
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => upload.profile.as_deref(),
+        }
+    }
+
+    /// Returns true if it is an error that there is nothing at the location.
+    pub(super) fn needs_objects(&self) -> bool {
+        matches!(self, Self::Download(download) if !download.allow_missing)
+    }
+
     /// Returns the required shape of the local path.
     pub(super) fn shape(&self) -> Shape {
         self.upload().map_or(Shape::Auto, |upload| upload.shape)

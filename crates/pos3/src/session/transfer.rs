@@ -15,6 +15,7 @@ use pos3_core::{
     SkipReason, Stop, SyncOptions, Tree, UnmatchedPatterns, run_blocking,
 };
 
+use super::claim::claim;
 use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::held::{Held, Warning};
@@ -47,6 +48,9 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     };
     let local = Location::Local(registration.local.clone());
     let cancel = inner.course.downloads();
+    if !unless_cancelled(cancel, &registration, claim(&inner, &registration)).await? {
+        return Err(missing(&inner, &registration).await);
+    }
     let mut held = Held::open(&inner, &registration, &registration.location, &local, cancel).await?;
     let opening = place::download(&inner.registry, &registration);
     let ends = unless_cancelled(cancel, &registration, opening).await?;
@@ -107,7 +111,11 @@ pub(super) async fn upload_watched(
     let has_begun = registration.begun.load(Ordering::Acquire);
     if !has_begun {
         // The program did not get the local path, so it made none of the files there and removed none that are missing.
-        unless_cancelled(cancel, registration, take_evidence(inner, registration)).await?;
+        let preparing = async {
+            claim(inner, registration).await?;
+            take_evidence(inner, registration).await
+        };
+        unless_cancelled(cancel, registration, preparing).await?;
     }
     let _alone = unless_cancelled(cancel, registration, registration.running.lock().map(Ok)).await?;
     let local = Location::Local(registration.local.clone());

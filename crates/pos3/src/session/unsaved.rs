@@ -14,6 +14,7 @@ mod others;
 mod past;
 mod places;
 mod system;
+mod unrecorded;
 mod warnings;
 mod writing;
 
@@ -41,6 +42,7 @@ use nested::Nested;
 use others::{Asking, earlier};
 use places::{Place, found, look, places};
 use system::{Process, System, VARIABLE, with_session};
+pub(super) use unrecorded::{Marks, OtherMark};
 use warnings::{of_elsewhere, of_unreadable, of_what_stays};
 
 /// The parts of a directory that have unsaved output.

@@ -41,6 +41,11 @@ impl Names {
         Self(std::iter::once(path.to_owned()).chain(given).collect())
     }
 
+    /// Returns the names of a path in the cache: with links resolved, and as it is.
+    pub(super) fn with_links(path: &Path) -> Self {
+        Self(vec![resolve(path), path.to_owned()])
+    }
+
     #[cfg(test)]
     pub(super) fn one(path: PathBuf) -> Self {
         Self(vec![path])

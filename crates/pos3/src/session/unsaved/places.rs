@@ -14,7 +14,7 @@ use super::mark_file::Recorded;
 use super::names::Names;
 
 /// The directory in the state directory for marks of paths outside the cache root.
-const ELSEWHERE: &str = "unsaved";
+pub(super) const ELSEWHERE: &str = "unsaved";
 
 /// A directory for the mark of an output, and the paths that the mark contains there.
 pub(super) struct Place {
@@ -93,6 +93,6 @@ pub(super) fn look(inner: &Inner, names: &Names, which: Which) -> Vec<Found> {
     found
 }
 
-fn cache_root(inner: &Inner) -> Option<PathBuf> {
+pub(super) fn cache_root(inner: &Inner) -> Option<PathBuf> {
     absolute(&inner.cache_root).ok()
 }
