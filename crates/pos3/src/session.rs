@@ -1,6 +1,7 @@
 //! Sessions, which maintain local copies of remote locations: [`Session`].
 
 mod background;
+mod begin;
 mod builder;
 mod claim;
 mod deletes;
@@ -42,7 +43,6 @@ mod urgency;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use futures::future::join_all;
@@ -71,13 +71,13 @@ pub use surroundings::PathChange;
 pub use totals::Totals;
 pub use urgency::Urgency;
 
+use begin::begin;
 use deletes::Occasion;
 use end::{Dropped, end};
 use ending::End;
 use inner::{Inner, absolute};
 use registration::{Downloading, Kind, Registration};
 use signals::Signals;
-use surroundings::Surroundings;
 
 #[doc = include_str!("session/guide.md")]
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl Session {
         }
         check_output(&options, &location)?;
         let registration = self.enter(location, Kind::Upload(options)).await?;
-        self.begin(&registration).await
+        begin(&self.inner, &registration).await
     }
 
     /// Downloads a location once, and then uploads its local copy like [`upload`](Self::upload), as one registration. A
@@ -154,7 +154,7 @@ impl Session {
             self.inner.forget(&registration);
             return Err(error);
         }
-        self.begin(&registration).await
+        begin(&self.inner, &registration).await
     }
 
     /// Lists a location. With [`Depth::Recursive`], each directory precedes its contents. If the location is one object or
@@ -393,48 +393,6 @@ impl Session {
         downloading.get_or_insert_with(begin).clone()
     }
 
-    /// Creates the directory of a registration, starts its background uploads, and returns the local path.
-    async fn begin(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
-        let beginning = registration.beginning.lock().await;
-        let path = self.ready(registration).await.inspect_err(|_not_begun| self.inner.forget(registration))?;
-        registration.begun.store(true, Ordering::Release);
-        drop(beginning);
-        if registration.kind.upload().is_none_or(|upload| upload.interval.is_none()) {
-            return Ok(path);
-        }
-        if registration.history().due.is_none() {
-            background::schedule(registration);
-        }
-        let mut background = self.inner.background.lock().unwrap_or_else(PoisonError::into_inner);
-        if background.is_none() && !self.inner.course.is_closed() {
-            *background = Some(tokio::spawn(background::run(self.inner.clone())));
-        }
-        self.inner.wake.notify_one();
-        Ok(path)
-    }
-
-    /// Creates the directory of a registration, marks it, and records what exists on both sides.
-    async fn ready(&self, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
-        let of = || (self.inner.clone(), registration.clone());
-        let claiming = claim::claim(&self.inner, registration);
-        transfer::unless_cancelled(self.inner.course.last_uploads(), registration, claiming).await?;
-        self.inner.warn_of_link(registration)?;
-        let (inner, preparing) = of();
-        let path = run_blocking(move || prepare(&inner, &preparing)).await?;
-        // From now on, sessions that end leave their marks, so none of them removes a file unnoticed.
-        let (inner, marked) = of();
-        run_blocking(move || unsaved::mark(&inner, &marked)).await;
-        let evidence = transfer::take_evidence(&self.inner, registration);
-        let taken = transfer::unless_cancelled(self.inner.course.last_uploads(), registration, evidence).await;
-        let (inner, marked) = of();
-        let is_used = taken.is_ok() || registration.begun.load(Ordering::Acquire);
-        run_blocking(
-            move || if is_used { unsaved::replace_earlier(&inner, &marked) } else { unsaved::unmark(&marked) },
-        )
-        .await;
-        taken.map(|()| path)
-    }
-
     fn check_open(&self) -> Result<(), SessionError> {
         if self.inner.course.is_closed() { Err(SessionError::Closed) } else { Ok(()) }
     }
@@ -449,17 +407,6 @@ fn registration(inner: &Inner, location: Location, kind: Kind) -> Result<Registr
     let new = inner.registration(location, local.as_deref(), kind)?;
     place::unless_excluded(&new)?;
     Ok(new)
-}
-
-/// Prepares the local path of an output. Records whether it is a file or a directory, and its surroundings.
-fn prepare(inner: &Inner, registration: &Registration) -> Result<PathBuf, SessionError> {
-    let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
-    if let Ok(kind) = PathKind::at(&path) {
-        registration.begun_as.get_or_init(|| kind);
-    }
-    let cache_root = absolute(&inner.cache_root)?;
-    registration.surroundings.get_or_init(|| Arc::new(Surroundings::of(&path, &cache_root)));
-    Ok(path)
 }
 
 fn check_output(options: &UploadOptions, location: &Location) -> Result<(), SessionError> {

@@ -1,7 +1,7 @@
 //! Which registrations are allowed, which are identical, and which are in conflict.
 
 use std::fs;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pos3_core::RemoteStore;

@@ -1,0 +1,77 @@
+//! The beginning of an output: its local path is prepared, marked and looked at, before the program gets it.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use pos3_core::run_blocking;
+
+use super::background;
+use super::claim;
+use super::error::SessionError;
+use super::inner::{Inner, absolute};
+use super::place;
+use super::registration::Registration;
+use super::surroundings::Surroundings;
+use super::transfer;
+use super::unsaved;
+use crate::resolve::PathKind;
+
+/// Creates the directory of a registration, starts its background uploads, and returns the local path.
+pub(super) async fn begin(inner: &Arc<Inner>, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
+    let beginning = registration.beginning.lock().await;
+    let path = ready(inner, registration).await.inspect_err(|_not_begun| inner.forget(registration))?;
+    registration.begun.store(true, Ordering::Release);
+    drop(beginning);
+    if registration.kind.upload().is_none_or(|upload| upload.interval.is_none()) {
+        return Ok(path);
+    }
+    if registration.history().due.is_none() {
+        background::schedule(registration);
+    }
+    let mut background = inner.background.lock().unwrap_or_else(PoisonError::into_inner);
+    if background.is_none() && !inner.course.is_closed() {
+        *background = Some(tokio::spawn(background::run(inner.clone())));
+    }
+    inner.wake.notify_one();
+    Ok(path)
+}
+
+/// Creates the directory of a registration, marks it, and records what exists on both sides.
+async fn ready(inner: &Arc<Inner>, registration: &Arc<Registration>) -> Result<PathBuf, SessionError> {
+    let last_uploads = inner.course.last_uploads();
+    transfer::unless_cancelled(last_uploads, registration, claim::claim(inner, registration)).await?;
+    inner.warn_of_link(registration)?;
+    let path = blocking(inner, registration, prepare).await?;
+    // From now on, sessions that end leave their marks, so none of them removes a file unnoticed.
+    blocking(inner, registration, unsaved::mark).await;
+    let evidence = transfer::take_evidence(inner, registration);
+    let taken = transfer::unless_cancelled(last_uploads, registration, evidence).await;
+    if taken.is_ok() || registration.begun.load(Ordering::Acquire) {
+        blocking(inner, registration, unsaved::replace_earlier).await;
+    } else {
+        blocking(inner, registration, |_, registration| unsaved::unmark(registration)).await;
+    }
+    taken.map(|()| path)
+}
+
+/// Runs a step that blocks.
+async fn blocking<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    registration: &Arc<Registration>,
+    step: fn(&Inner, &Registration) -> T,
+) -> T {
+    let (inner, registration) = (inner.clone(), registration.clone());
+    run_blocking(move || step(&inner, &registration)).await
+}
+
+/// Prepares the local path of an output. Records whether it is a file or a directory, and its surroundings.
+fn prepare(inner: &Inner, registration: &Registration) -> Result<PathBuf, SessionError> {
+    let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
+    if let Ok(kind) = PathKind::at(&path) {
+        registration.begun_as.get_or_init(|| kind);
+    }
+    let cache_root = absolute(&inner.cache_root)?;
+    registration.surroundings.get_or_init(|| Arc::new(Surroundings::of(&path, &cache_root)));
+    Ok(path)
+}
