@@ -6,6 +6,7 @@
 mod backup;
 mod copy;
 mod delete;
+mod last_look;
 mod ledger;
 mod precondition;
 mod replace;
@@ -14,6 +15,7 @@ mod spelling;
 mod starting;
 mod streak;
 
+pub use last_look::LastLook;
 pub use spelling::OTHER_SPELLING;
 
 use std::sync::{Arc, OnceLock};
@@ -73,6 +75,7 @@ pub struct Executor {
     run: Arc<Run>,
     cancel: CancellationToken,
     keep: CancellationToken,
+    last_look: LastLook,
     grace: Duration,
     sequence: Sequence,
 }
@@ -136,13 +139,27 @@ impl Executor {
             keeping: Keeping::default(),
             staged: replace::Names::default(),
         };
-        Self { run: Arc::new(run), cancel, keep: CancellationToken::new(), grace: GRACE, sequence: Sequence::ByKey }
+        Self {
+            run: Arc::new(run),
+            cancel,
+            keep: CancellationToken::new(),
+            last_look: LastLook::default(),
+            grace: GRACE,
+            sequence: Sequence::ByKey,
+        }
     }
 
     /// Withholds the remaining deletes, and the replacements that need them, once `keep` is cancelled.
     #[must_use]
     pub fn with_keep(mut self, keep: CancellationToken) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// Sets the check before the first delete.
+    #[must_use]
+    pub fn with_last_look(mut self, look: LastLook) -> Self {
+        self.last_look = look;
         self
     }
 
@@ -360,6 +377,9 @@ impl Executor {
         if self.may_delete(&course) {
             self.stage(&plan, &mut course).await;
         }
+        if self.may_delete(&course) && course.ledger.permission.is_given() && !plan.deletes().is_empty() {
+            course.ledger.report.stopped = self.unless_cancelled(self.look_last()).await.err();
+        }
         let permit = if self.may_delete(&course) { course.ledger.permission.claim() } else { None };
         let Some(permit) = permit else {
             course.ledger.report.withheld += plan.counts().last();
@@ -380,6 +400,16 @@ impl Executor {
 
     fn may_delete(&self, course: &Course<'_>) -> bool {
         course.ledger.report.stopped.is_none() && !self.keep.is_cancelled()
+    }
+
+    /// Makes the check of the caller, unless the deletes are withheld anyway.
+    async fn look_last(&self) -> Result<(), Stop> {
+        tokio::select! {
+            biased;
+            () = self.keep.cancelled() => {}
+            () = self.last_look.make() => {}
+        }
+        Ok(())
     }
 
     /// Fails if source and target turn out to be the same place. Nothing may be deleted then.

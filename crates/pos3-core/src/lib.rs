@@ -134,7 +134,7 @@ pub use entry::{Availability, Checksum, Digest, Entry, Fingerprint, Kind, Protec
 pub use error::{ErrorKind, Operation, Reach, StoreError, one_line};
 pub use event::{Event, Observe, Observer};
 pub use evidence::{Change, Proof};
-pub use execute::{Executor, OTHER_SPELLING};
+pub use execute::{Executor, LastLook, OTHER_SPELLING};
 pub use explain::{Explanation, Outcome};
 pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule};
 pub use hash::hash_body;

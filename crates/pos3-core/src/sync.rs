@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::diff::ListingFailed;
 use crate::error::ErrorKind;
 use crate::event::Event;
-use crate::execute::{Executor, GRACE, Sequence};
+use crate::execute::{Executor, GRACE, LastLook, Sequence};
 use crate::explain::{Explanation, explain};
 use crate::key::Key;
 use crate::listing::Order;
@@ -47,6 +47,7 @@ pub struct SyncJob {
     options: SyncOptions,
     cancel: CancellationToken,
     keep: CancellationToken,
+    last_look: LastLook,
     grace: Duration,
     sequence: Sequence,
 }
@@ -60,6 +61,7 @@ impl SyncJob {
             options,
             cancel: CancellationToken::new(),
             keep: CancellationToken::new(),
+            last_look: LastLook::default(),
             grace: GRACE,
             sequence: Sequence::ByKey,
         }
@@ -94,6 +96,13 @@ impl SyncJob {
     #[must_use]
     pub fn with_keep(mut self, keep: CancellationToken) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// Makes this check right before the first delete, after all copies have succeeded.
+    #[must_use]
+    pub fn with_last_look(mut self, look: LastLook) -> Self {
+        self.last_look = look;
         self
     }
 
@@ -223,6 +232,7 @@ impl SyncJob {
     fn executor(&self, recorder: Option<&Recorder>) -> Executor {
         Executor::recording(&self.source, &self.target, &self.options, self.cancel.clone(), recorder.cloned())
             .with_keep(self.keep.clone())
+            .with_last_look(self.last_look.clone())
             .with_grace(self.grace)
             .in_sequence(self.sequence)
     }

@@ -1,14 +1,15 @@
 //! The semantics of a sync on stores in memory, under the headings of `docs/SEMANTICS.md`. Behaviour that needs a disk
 //! or a server is tested in the crates above.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
 use pos3_core::conformance::{FaultStore, RelistedStore};
 use pos3_core::{
-    ByContent, CancellationToken, Compare, Deletion, Digest, ErrorKind, Event, Filter, Guards, Key, Manifest,
-    MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Operation, Overwritable, Refusal, RemoteStore,
+    ByContent, CancellationToken, Compare, Deletion, Digest, ErrorKind, Event, Filter, Guards, Key, LastLook,
+    Manifest, MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Operation, Overwritable, Refusal, RemoteStore,
     RemoteStoreExt, Row, RowChange, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree,
 };
 use tokio::time::Instant;
@@ -325,6 +326,32 @@ async fn the_wish_to_keep_the_rest_withholds_deletes_and_no_copy() {
         assert!(report.is_clean(), "{report:?}");
         assert_eq!((report.copied, report.deleted, report.withheld), (files.len() as u64, deleted, left));
         assert_eq!(contents(&*target).await.len() as u64, files.len() as u64 + left);
+    }
+}
+
+#[tokio::test]
+async fn the_last_look_comes_between_the_copies_and_the_deletes_and_can_withhold_them() {
+    for (is_kept, old, expected) in [(true, 1, (0, 1, 1)), (false, 1, (1, 0, 1)), (false, 0, (0, 0, 0))] {
+        let (source, target) = (store(&[("a", "1")]).await, store(&[("old", "1")][..old]).await);
+        let (keep, looks) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let look = {
+            let (keep, looks, target) = (keep.clone(), looks.clone(), target.clone());
+            LastLook::new(move || {
+                let (keep, looks, target) = (keep.clone(), looks.clone(), target.clone());
+                async move {
+                    looks.fetch_add(1, Ordering::Relaxed);
+                    assert_eq!(contents(&*target).await.len(), 2, "the copy is there, and so is the old object");
+                    if is_kept {
+                        keep.cancel();
+                    }
+                }
+            })
+        };
+        let options = mirror().with_guards(Guards::default().with_max_delete(MaxDelete::Percent(100)));
+        let report = job(source, target, options).with_keep(keep).with_last_look(look).run().await;
+        assert!(report.is_clean() && report.copied == 1, "{report:?}");
+        let found = (report.deleted, report.withheld, looks.load(Ordering::Relaxed));
+        assert_eq!(found, expected, "{is_kept} {old}");
     }
 }
 

@@ -10,6 +10,7 @@ mod ending;
 mod error;
 mod evidence;
 mod held;
+mod hiding;
 mod inner;
 mod known;
 mod last_upload;
@@ -360,7 +361,7 @@ impl Session {
         match options.shape {
             Shape::File => Ok(()),
             Shape::Auto if local.is_file() => Ok(()),
-            Shape::Auto | Shape::Directory => place::unless_hidden(&self.inner.registry, &location, &local).await,
+            Shape::Auto | Shape::Directory => hiding::unless_hidden(&self.inner.registry, &location, &local).await,
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pos3_core::{
-    CancellationToken, Deletion, Explanation, Key, Plan, Refusal, Report, Side, SkipEffect, SkipReason, Stop, SyncJob,
+    CancellationToken, Deletion, Explanation, Key, LastLook, Plan, Refusal, Report, Side, SkipEffect, SkipReason, Stop, SyncJob,
     SyncOptions, Tree, Usage, run_blocking,
 };
 use pos3_local::LocalStore;
@@ -66,6 +66,7 @@ pub(crate) struct Permission(Arc<dyn Fn() -> bool + Send + Sync>);
 struct Ending {
     cancel: CancellationToken,
     keep: CancellationToken,
+    last_look: LastLook,
     grace: Option<Duration>,
     small_first: bool,
 }
@@ -151,6 +152,12 @@ impl Transfer {
     /// See [`SyncJob::with_keep`].
     pub(crate) fn with_keep(mut self, keep: CancellationToken) -> Self {
         self.ending.keep = keep;
+        self
+    }
+
+    /// See [`SyncJob::with_last_look`].
+    pub(crate) fn with_last_look(mut self, look: LastLook) -> Self {
+        self.ending.last_look = look;
         self
     }
 
@@ -256,9 +263,9 @@ impl Transfer {
     }
 
     fn job(&self, options: SyncOptions) -> SyncJob {
-        let Ending { cancel, keep, grace, small_first } = &self.ending;
+        let Ending { cancel, keep, last_look, grace, small_first } = &self.ending;
         let job = SyncJob::new(self.source.clone(), self.target.clone(), options);
-        let job = job.with_cancel(cancel.clone()).with_keep(keep.clone());
+        let job = job.with_cancel(cancel.clone()).with_keep(keep.clone()).with_last_look(last_look.clone());
         let job = if *small_first { job.small_first() } else { job };
         match grace {
             Some(grace) => job.with_grace(*grace),

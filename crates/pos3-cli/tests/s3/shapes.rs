@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use pos3_tests::server::{Answer, Fault, Operation};
 use serde_json::Value;
 
 use super::run::{run, sh, start, stored, wait_for};
@@ -244,6 +245,55 @@ fn an_object_that_appears_over_a_directory_is_an_error() {
         let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
         assert_eq!((&report["complete"], &report["uploads"][0]["files"]), (&false.into(), &1.into()), "{report}");
     }
+}
+
+/// The object is stored after the listings, and before the deletes.
+#[test]
+fn an_object_that_appears_over_an_output_withholds_its_deletes() {
+    let appear = |cloud: &Cloud| {
+        let answer = Answer::Overtaken { key: "x", content: "object" };
+        cloud.server.fault(Fault::on(Operation::PutObject).answer(answer));
+    };
+    let cloud = Cloud::new(&[]);
+    let places = ["--sync", "o=s3://data/x", "--delete-remote", "--json-report", "report"];
+    let begun = run(&cloud, &sh(&places, r#"cd "$POS3_PATH_O"; echo 1 > a; echo 1 > b"#));
+    assert_eq!(begun.code, Some(0), "{begun:?}");
+    appear(&cloud);
+    let ended = run(&cloud, &sh(&places, r#"cd "$POS3_PATH_O"; rm b; echo 1 > c"#));
+    assert_eq!((ended.code, cloud.server.faults_waiting()), (Some(1), 0), "{ended:?}");
+    assert_eq!(cloud.server.keys(BUCKET), ["x", "x/a", "x/b", "x/c"], "{ended:?}");
+    let told = "o: everything was uploaded to s3://data/x, but it may be hidden there: there is an object 's3://data/x'";
+    assert_eq!(ended.err.lines().filter(|line| line.contains("uploaded to s3://data/x")).count(), 1, "{}", ended.err);
+    assert!(ended.err.contains(told) && ended.err.contains("; 1 file not deleted\n"), "{}", ended.err);
+    let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+    let output = &report["uploads"][0];
+    let counts = ["withheld", "deleted", "files"].map(|field| output[field].as_u64());
+    assert_eq!((output["uploaded"].as_bool(), counts), (Some(false), [Some(1), Some(0), Some(1)]), "{report}");
+
+    let cloud = Cloud::new(&[("dir/new", "1")]).with_objects(&[("x/old", "1")]);
+    appear(&cloud);
+    let ended = run(&cloud, &["upload", "s3://data/x", "--local", "dir", "--delete"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("there is an object 's3://data/x', and '"), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), ["x", "x/new", "x/old"]);
+}
+
+#[test]
+fn an_output_that_may_be_hidden_deletes_nothing() {
+    let cloud = Cloud::new(&[]);
+    let places = ["--upload", "o=s3://data/x", "--delete-remote", "--interval", "none"];
+    let script = r#"cd "$POS3_PATH_O"; echo 1 > a; [ ! -f b ] || rm b; echo ready; while [ ! -f "$OLDPWD/go" ]; do sleep 0.02; done"#;
+    let begun = run(&cloud, &sh(&places, r#"cd "$POS3_PATH_O"; echo 1 > a; echo 1 > b"#));
+    assert_eq!(begun.code, Some(0), "{begun:?}");
+    let mut child = start(&cloud, &sh(&places, script));
+    let _out = wait_for(&mut child, "ready");
+    let refused = Answer::Error { status: http::StatusCode::METHOD_NOT_ALLOWED, code: "MethodNotAllowed" };
+    cloud.server.fault(Fault::on(Operation::HeadObject).key("x").always().answer(refused));
+    fs::write(cloud.program.path("go"), "").unwrap();
+    let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("but it may be hidden there: ") && !ended.err.contains("NOT EVERY"), "{}", ended.err);
+    assert_eq!(cloud.server.keys(BUCKET), ["x/a", "x/b"]);
 }
 
 #[test]

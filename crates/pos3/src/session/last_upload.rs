@@ -9,6 +9,7 @@ use pos3_core::{ErrorKind, Report, Stop, StoreError};
 use super::deletes::Occasion;
 use super::ending::Ended;
 use super::error::SessionError;
+use super::hiding;
 use super::inner::Inner;
 use super::left_out;
 use super::moved;
@@ -65,7 +66,7 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occa
             (None, Some(SessionError::NotMade { location, path: registration.local.clone() }))
         }
         Ok(Some(report)) => {
-            let hidden = unless_hidden(inner, registration).await.err();
+            let hidden = hiding::after_upload(inner, registration).await.err();
             (Some(report), hidden)
         }
         Ok(None) => (None, None),
@@ -107,19 +108,6 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occa
         deleted_later: 0,
         withheld_by_others: history.withheld_by_others,
         is_cut_off,
-    }
-}
-
-/// Returns an error if an object hides the directory that was uploaded. It may have been stored while the session ran.
-async fn unless_hidden(inner: &Inner, registration: &Registration) -> Result<(), SessionError> {
-    if !registration.local.is_dir() {
-        return Ok(());
-    }
-    tokio::select! {
-        biased;
-        // The object is not looked up if there is no time.
-        () = inner.course.last_uploads().cancelled() => Ok(()),
-        looked_up = place::unless_hidden(&inner.registry, &registration.location, &registration.local) => looked_up,
     }
 }
 

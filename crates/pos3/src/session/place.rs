@@ -197,19 +197,6 @@ async fn unless_remote_differs(
     if is_there { Err(changed()) } else { Ok(()) }
 }
 
-/// Returns an error if a directory is uploaded to `x/` and there is an object `x`: a download of `x` would return the object
-/// and not the directory. If the object cannot be looked up, for example without a permission, this is not an error.
-pub(super) async fn unless_hidden(registry: &Registry, location: &Location, local: &Path) -> Result<(), SessionError> {
-    if names_prefix(location) {
-        return Ok(());
-    }
-    let remote = registry.open(location, Role::Target).await?;
-    match remote.object().await {
-        Ok(Some(_)) => Err(SessionError::HiddenByObject { location: location.to_string(), path: local.to_owned() }),
-        Ok(None) | Err(_) => Ok(()),
-    }
-}
-
 /// Lists the first entry of a location. An error means that the location cannot be uploaded to.
 pub(super) async fn look_at(registry: &Registry, location: &Location) -> Result<(), SessionError> {
     registry.open(location, Role::Target).await?.has_keys().await?;

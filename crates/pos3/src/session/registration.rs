@@ -196,6 +196,8 @@ pub(super) struct History {
     pub(super) failures: u32,
     /// Which other session withheld deletes of the last upload.
     pub(super) withheld_by_others: Option<String>,
+    /// Why the last upload withheld its deletes, if an object hides the output, or if this is unknown.
+    pub(super) hidden: Option<SessionError>,
     pub(super) last_error: Option<SessionError>,
     pub(super) due: Option<tokio::time::Instant>,
 }

@@ -19,6 +19,7 @@ use super::claim::claim;
 use super::deletes::{Deletes, Occasion};
 use super::error::{ConflictingPair, SessionError};
 use super::held::{Held, Warning};
+use super::hiding::{Hiding, unless_hidden};
 use super::inner::Inner;
 use super::known::Way;
 use super::left_out;
@@ -123,6 +124,7 @@ pub(super) async fn upload_watched(
     held.warnings.extend(unsaved::warnings_of_earlier_marks(registration).into_iter().map(Warning::from));
     let of = if has_begun { Deletes::new } else { Deletes::none };
     let deletes = of(registration, occasion).unless(inner.course.deletes(), occasion);
+    let hiding = Hiding::default();
     let ownership = registration.ownership().await?;
     let opening = place::upload(&inner.registry, registration);
     let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
@@ -158,7 +160,8 @@ pub(super) async fn upload_watched(
         let transfer = transfer
             .repeated_if_changed_while(registration.stays())
             .with_cancel(cancel.clone())
-            .with_keep(deletes.keep().clone());
+            .with_keep(deletes.keep().clone())
+            .with_last_look(hiding.look(inner, registration, deletes.keep()));
         let transfer =
             if occasion.is_last() { transfer.small_first() } else { transfer.with_grace(inner.share_of_passes()) };
         match watch {
@@ -178,6 +181,7 @@ pub(super) async fn upload_watched(
         deletes.add_refusal(registration, refusal, &mut report);
     }
     deletes.add_others(registration, &mut report);
+    registration.history().hidden = hiding.found();
     let is_hurried = inner.course.has_deadline() && matches!(report.stopped, Some(Stop::Cancelled));
     if is_hurried && watch.is_some_and(Watch::is_done) {
         // The time was over after all copies had been made. Only deletes remain, which are counted.
@@ -270,7 +274,7 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
             if let LocalCopy::Directory(path) = &ends.copy {
-                place::unless_hidden(&inner.registry, &registration.location, path).await?;
+                unless_hidden(&inner.registry, &registration.location, path).await?;
             }
             take_files(registration, &held, &ends.local).await?;
             let options =

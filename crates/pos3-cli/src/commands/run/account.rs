@@ -88,11 +88,6 @@ impl Account<'_> {
         self.paths.iter().filter(|(_, place, _)| !place.is_remote())
     }
 
-    /// Returns true if every output that is remote exists and its content was uploaded.
-    fn is_uploaded(&self) -> bool {
-        self.outputs().all(|output| output.is_uploaded())
-    }
-
     /// Returns true if every output was uploaded, nothing was left out, and no delete was withheld.
     pub(super) fn is_complete(&self) -> bool {
         self.is_done() && self.withheld() == 0 && self.outputs().all(|output| output.left_out().is_empty())
@@ -158,8 +153,10 @@ impl Account<'_> {
 
     /// Returns what the program or pos3 did not do, if that makes a success a failure.
     fn what_is_not_done(&self) -> Option<&'static str> {
-        if !self.is_uploaded() {
+        if self.outputs().any(|output| !output.is_uploaded() && !output.is_hidden()) {
             Some("not everything was uploaded")
+        } else if self.outputs().any(|output| output.is_hidden()) {
+            Some("an object may hide its output")
         } else if self.outputs().any(|output| output.has_error()) {
             Some("not everything was deleted")
         } else if self.not_made().next().is_some() {

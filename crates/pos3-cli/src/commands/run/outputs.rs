@@ -30,6 +30,11 @@ impl<'a> Output<'a> {
         self.ended.is_some_and(Ended::is_uploaded)
     }
 
+    /// Returns true if everything was uploaded, but an object may hide it.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.error.is_some() && ended.report.is_some())
+    }
+
     /// Returns true if its last upload ended with an error.
     pub(super) fn has_error(&self) -> bool {
         self.ended.is_some_and(|ended| ended.error.is_some())
@@ -51,8 +56,7 @@ impl<'a> Output<'a> {
         let mut text = Text::default();
         if ended.error.is_some() {
             self.add_error(ended, &mut text);
-        }
-        if ended.error.is_none() && ended.is_gone {
+        } else if ended.is_gone {
             text.line(self.words_of_missing_directory(ended));
         } else if let Some(report) = ended.report.as_deref() {
             let is_complete = self.left_out().is_empty() && ended.withheld() == 0;
@@ -99,10 +103,12 @@ impl<'a> Output<'a> {
     fn add_error(&self, ended: &Ended, text: &mut Text) {
         let Some(error) = ended.error.as_ref().map(error::of_session) else { return };
         let (name, url) = (&self.place.name, self.place.url());
-        text.line(match self.is_uploaded() {
-            true => format!("{name}: everything was uploaded to {url}, but nothing was deleted: {}", error.message),
-            false => format!("{name}: NOT EVERYTHING was uploaded to {url}: {}", error.message),
-        });
+        let how = match (self.is_uploaded(), self.is_hidden()) {
+            (true, _) => format!("everything was uploaded to {url}, but nothing was deleted"),
+            (false, true) => format!("everything was uploaded to {url}, but it may be hidden there"),
+            (false, false) => format!("NOT EVERYTHING was uploaded to {url}"),
+        };
+        text.line(format!("{name}: {how}: {}", error.message));
         if let Some(report) = ended.done().filter(|_| ended.uploaded + ended.deleted > 0) {
             text.line(format!("  {}", done(ended, report, None)));
         } else if ended.uploaded > 0 {
