@@ -7,13 +7,15 @@ mod failures;
 mod refusal;
 mod skips;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::StoreError;
+use crate::error::{ErrorKind, StoreError};
 use crate::key::Key;
 use crate::side::Side;
 use crate::spill::SpillError;
@@ -203,6 +205,27 @@ impl Report {
         self.stopped.is_none() && self.failed.is_empty() && !self.skipped.any(|why| !why.is_policy())
     }
 
+    /// Returns true if every copy was made, and the only problem is that deletes were refused or have failed.
+    pub fn lacks_only_deletes(&self) -> bool {
+        let ended_at_deletes = match &self.stopped {
+            None => !self.failed.is_empty(),
+            Some(Stop::Refused(_)) => self.withheld > 0,
+            // Without its bucket, what was copied is gone, too.
+            Some(Stop::Fatal(failure)) => {
+                failure.action == FailedAction::Delete && failure.error.kind() != ErrorKind::NotFound
+            }
+            Some(Stop::Listing { .. } | Stop::Cancelled | Stop::Spill(_) | Stop::Displaced { .. }) => false,
+        };
+        // A file that the source has again was not copied.
+        let lacks_copy = |action, kind| action == FailedAction::Copy || kind == FailureKind::Stale(Side::Source);
+        ended_at_deletes && !self.failed.any(lacks_copy) && !self.skipped.any(|why| !why.is_policy())
+    }
+
+    /// Returns the number of files and objects that should have been deleted and were not, whatever the reason.
+    pub fn not_deleted(&self) -> u64 {
+        self.withheld + self.failed.of(FailedAction::Delete)
+    }
+
     /// Returns the report if the run was clean.
     ///
     /// # Errors
@@ -230,7 +253,17 @@ impl fmt::Display for Incomplete {
                 f.write_str("the plan could not be stored in temporary files")
             }
             Some(Stop::Spill(_)) => f.write_str("the plan could not be made"),
-            None => write!(f, "{} failed, {} skipped", report.failed.len(), report.skipped.len()),
+            None => {
+                let of = |action| report.failed.of(action);
+                let counts = [
+                    (of(FailedAction::Copy), "not copied"),
+                    (of(FailedAction::Delete), "not deleted"),
+                    (report.skipped.len(), "skipped"),
+                ];
+                let named = counts.iter().filter(|(count, _)| *count > 0);
+                let named: Vec<_> = named.map(|(count, what)| format!("{count} {what}")).collect();
+                f.write_str(&named.join(", "))
+            }
         }
     }
 }

@@ -269,6 +269,36 @@ fn a_file_that_changed_on_both_sides_starts_nothing_and_is_named_with_what_to_do
 }
 
 #[test]
+fn deletes_that_are_denied_are_reported_as_such_and_everything_was_uploaded() {
+    for files in [2, 70] {
+        let cloud = Cloud::new(&[]);
+        (0..files).for_each(|number| cloud.server.put(BUCKET, &format!("out/{number:02}"), "x"));
+        cloud.server.fault(Fault::on(Operation::DeleteObjects).always().answer(Answer::access_denied()));
+        let script = r#"rm "$POS3_PATH_OUT"/*; echo 1 > "$POS3_PATH_OUT/new""#;
+        let limit = ["--max-delete", "100%", "--json-report", "report"];
+        let ended = run(&cloud, &sh(&[&["--sync", "out=s3://data/out", "--delete-remote"], &limit[..]].concat(), script));
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        for said in [
+            "out: everything was uploaded to s3://data/out, but nothing was deleted: ",
+            "access denied",
+            &format!("; {files} files not deleted\n"),
+            "hint: ask the bucket's owner for s3:DeleteObject, or omit --delete-remote; ",
+            "the program succeeded, but not everything was deleted\n",
+        ] {
+            assert!(ended.err.contains(said), "{said}: {}", ended.err);
+        }
+        assert!(!ended.err.contains("NOT EVERYTHING") && !ended.err.contains("the files are in"), "{}", ended.err);
+        let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();
+        let upload = &report["uploads"][0];
+        let found = (&report["complete"], &upload["uploaded"], &upload["withheld"], &upload["deleted"]);
+        assert_eq!(found, (&false.into(), &true.into(), &files.into(), &0.into()), "{report}");
+        assert_eq!(cloud.server.keys(BUCKET).len(), files + 1);
+        let marks = fs::read_dir(cloud.program.path("cache/.pos3-unsaved")).map_or(0, Iterator::count);
+        assert_eq!(marks, 0, "no output is unsaved");
+    }
+}
+
+#[test]
 fn a_program_that_removes_too_much_loses_no_output() {
     let cloud = Cloud::new(&[]);
     (0..30).for_each(|number| cloud.server.put(BUCKET, &format!("out/{number:02}"), "x"));

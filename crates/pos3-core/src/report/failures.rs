@@ -18,7 +18,7 @@ const HEAD: usize = 1000;
 pub struct Failures {
     head: Vec<Failure>,
     rest: Spill<Record>,
-    kinds: Vec<(FailureKind, u64)>,
+    kinds: Vec<((FailedAction, FailureKind), u64)>,
     lost: Option<SpillError>,
 }
 
@@ -34,9 +34,10 @@ struct Record {
 impl Failures {
     /// Adds a failure.
     pub fn push(&mut self, failure: Failure) {
-        match self.kinds.iter_mut().find(|(kind, _)| *kind == failure.kind) {
+        let kind = (failure.action, failure.kind);
+        match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, count)) => *count += 1,
-            None => self.kinds.push((failure.kind, 1)),
+            None => self.kinds.push((kind, 1)),
         }
         if self.head.len() < HEAD {
             self.head.push(failure);
@@ -69,16 +70,27 @@ impl Failures {
 
     /// Returns the number of failures of this kind.
     pub fn count(&self, kind: FailureKind) -> u64 {
-        self.count_of(|known| known == kind)
+        self.count_of(|_, known| known == kind)
+    }
+
+    /// Returns the number of failures of this action.
+    pub fn of(&self, action: FailedAction) -> u64 {
+        self.count_of(|known, _| known == action)
     }
 
     /// Returns the number of failures because one of the sides no longer matched the plan.
     pub fn stale(&self) -> u64 {
-        self.count_of(FailureKind::is_stale)
+        self.count_of(|_, kind| kind.is_stale())
     }
 
-    fn count_of(&self, is_counted: impl Fn(FailureKind) -> bool) -> u64 {
-        self.kinds.iter().filter(|(kind, _)| is_counted(*kind)).map(|(_, count)| count).sum()
+    /// Returns true if any failure is of such an action and kind.
+    pub fn any(&self, is: impl Fn(FailedAction, FailureKind) -> bool) -> bool {
+        self.count_of(is) > 0
+    }
+
+    fn count_of(&self, is_counted: impl Fn(FailedAction, FailureKind) -> bool) -> u64 {
+        let counted = self.kinds.iter().filter(|((action, kind), _)| is_counted(*action, *kind));
+        counted.map(|(_, count)| count).sum()
     }
 
     /// Returns the first failures, at most a thousand, with the errors that caused them.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, Shared};
-use pos3_core::{Key, Report, SkipReason, Stop};
+use pos3_core::{Key, Report, SkipReason};
 
 use super::error::SessionError;
 use super::left_out::LeftOut;
@@ -98,10 +98,10 @@ impl Ended {
     }
 
     /// Returns true if all content was uploaded. A link to an entry of the same output has no content of its own. If
-    /// the output is gone, this returns false, because its content is unknown. If only the deletes were refused, this
-    /// returns true, although there is an error.
+    /// the output is gone, this returns false, because its content is unknown. If only deletes were refused or have
+    /// failed, this returns true, although there is an error.
     pub fn is_uploaded(&self) -> bool {
-        (self.error.is_none() || self.is_only_deletes())
+        self.error.as_ref().is_none_or(SessionError::lacks_only_deletes)
             && !self.is_gone
             && self.missing.is_empty()
             && !self.left_out.iter().any(LeftOut::lacks_content)
@@ -117,19 +117,11 @@ impl Ended {
         self.is_uploaded() && self.withheld() == 0
     }
 
-    /// Returns true if the error is a refusal of the deletes, and everything else was done.
-    fn is_only_deletes(&self) -> bool {
-        let Some(SessionError::Transfer { report, .. }) = &self.error else { return false };
-        let report = &report.0;
-        let is_refused = matches!(report.stopped, Some(Stop::Refused(_))) && report.withheld > 0;
-        is_refused && report.failed.is_empty() && !report.skipped.any(|why| !why.is_policy())
-    }
-
     /// Returns the number of objects that were not deleted because the end was hurried, the local directory was empty,
-    /// the guards refused the deletes, [another output](Self::withheld_for) was not uploaded completely, or other processes
-    /// may still write to the output.
+    /// the guards or the server refused the deletes, [another output](Self::withheld_for) was not uploaded completely, or
+    /// other processes may still write to the output.
     pub fn withheld(&self) -> u64 {
-        self.done().map_or(0, |report| report.withheld).saturating_sub(self.deleted_later)
+        self.done().map_or(0, Report::not_deleted).saturating_sub(self.deleted_later)
     }
 
     /// Adds the result of a second upload, which made the deletes that the first one had withheld.
@@ -151,11 +143,7 @@ impl Ended {
 
     /// Returns the report of the last upload, even if not everything was uploaded.
     pub fn done(&self) -> Option<&Report> {
-        match (&self.report, &self.error) {
-            (Some(report), _) => Some(report),
-            (None, Some(SessionError::Transfer { report, .. })) => Some(&report.0),
-            (None, _) => None,
-        }
+        self.report.as_deref().or_else(|| self.error.as_ref()?.report())
     }
 
     /// Returns the keys that were not uploaded because another writer replaced or removed the object, and the local

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pos3_core::{FilterError, Incomplete, SkipReason, Stop, one_line};
+use pos3_core::{FilterError, Incomplete, Report, SkipReason, Stop, one_line};
 
 use super::observer::RegistrationKind;
 use super::surroundings::PathChange;
@@ -305,6 +305,20 @@ impl SessionError {
     /// Returns true if a guard refused the transfer or its deletes.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Transfer { report, .. } if matches!(report.0.stopped, Some(Stop::Refused(_))))
+    }
+
+    /// Returns the report of the transfer that failed, if there is one.
+    pub(super) fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Transfer { report, .. } => Some(&report.0),
+            Self::Several(errors) => errors.iter().find_map(Self::report),
+            _ => None,
+        }
+    }
+
+    /// Returns true if everything was uploaded, and only deletes were refused or have failed.
+    pub(super) fn lacks_only_deletes(&self) -> bool {
+        matches!(self, Self::Transfer { report, .. } if report.0.lacks_only_deletes())
     }
 
     /// Returns true if the deadline of the end passed.

@@ -77,12 +77,17 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occa
             (None, Some(SessionError::Deadline { location, missing, cause }))
         }
         Err(error) => {
-            if let SessionError::Transfer { report, .. } = &error {
+            if let Some(report) = error.report() {
                 let skipped =
-                    report.0.skipped.iter().flatten().filter(|(_, why)| !why.is_policy() && !why.is_target_only());
+                    report.skipped.iter().flatten().filter(|(_, why)| !why.is_policy() && !why.is_target_only());
                 missing.extend(skipped.map(|(key, _)| key));
             }
-            (None, Some(error))
+            let is_uploaded = error.lacks_only_deletes();
+            let hidden = if is_uploaded { hiding::after_upload(inner, registration).await.err() } else { None };
+            (None, Some(match hidden {
+                Some(hidden) => SessionError::Several(vec![error, hidden]),
+                None => error,
+            }))
         }
     };
     if !is_planned {

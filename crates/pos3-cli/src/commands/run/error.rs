@@ -1,10 +1,14 @@
 //! The errors of a run's session, with hints that name the options of `run`.
 
-use pos3::{Refusal, Report, SessionError, SkipReason, Stop};
+use pos3::{ErrorKind, FailedAction, Failure, Refusal, Report, SessionError, SkipReason, Stop};
 
 use crate::command_error::CommandError;
 use crate::hints;
 use crate::output::Text;
+
+/// The hint about deletes that the server denied. A later run has not seen the files, so it does not delete their objects.
+const DENIED_DELETES: &str = "ask the bucket's owner for s3:DeleteObject, or omit --delete-remote; a later run does not \
+                              delete these objects, so delete them yourself";
 
 /// Returns the error.
 pub(super) fn of_session(error: &SessionError) -> CommandError {
@@ -39,12 +43,18 @@ fn hint(error: &SessionError) -> Option<String> {
             Some(Stop::Refused(Refusal::TooManyDeletes { deletes, .. })) => {
                 Some(format!("nothing was deleted; if so many deletes are intended, add --max-delete {deletes}"))
             }
+            Some(Stop::Fatal(failure)) if is_denied_delete(failure) => Some(DENIED_DELETES.to_owned()),
             None if report.0.failed.is_empty() => for_skips(&report.0),
+            None if report.0.failed.head().iter().all(is_denied_delete) => Some(DENIED_DELETES.to_owned()),
             _ => None,
         },
         SessionError::Several(errors) => errors.iter().find_map(|error| of_session(error).hint),
         _ => None,
     }
+}
+
+fn is_denied_delete(failure: &Failure) -> bool {
+    failure.action == FailedAction::Delete && failure.error.kind() == ErrorKind::Denied
 }
 
 /// Returns the hint about keys that cannot be copied because the other side has an entry of another kind at the same

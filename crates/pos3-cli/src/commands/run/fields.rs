@@ -58,7 +58,7 @@ struct UploadJson<'a> {
     files_at_end: u64,
     bytes_at_end: u64,
     /// The deletes that were not made, because a signal came, processes of the program still run, the directory is
-    /// empty, or another output was not uploaded completely.
+    /// empty, the server refused them, or another output was not uploaded completely.
     withheld: u64,
     /// The URL of the first output that was not uploaded completely, if this is the reason.
     withheld_for: Option<&'a str>,

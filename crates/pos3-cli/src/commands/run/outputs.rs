@@ -103,7 +103,9 @@ impl<'a> Output<'a> {
     fn add_error(&self, ended: &Ended, text: &mut Text) {
         let Some(error) = ended.error.as_ref().map(error::of_session) else { return };
         let (name, url) = (&self.place.name, self.place.url());
+        let has_deleted = ended.done().is_some_and(|report| report.deleted > 0);
         let how = match (self.is_uploaded(), self.is_hidden()) {
+            (true, _) if has_deleted => format!("everything was uploaded to {url}, but not everything was deleted"),
             (true, _) => format!("everything was uploaded to {url}, but nothing was deleted"),
             (false, true) => format!("everything was uploaded to {url}, but it may be hidden there"),
             (false, false) => format!("NOT EVERYTHING was uploaded to {url}"),
