@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use pos3_tests::server::Operation;
+use pos3_tests::server::{Answer, Fault, Operation};
 use serde_json::{Value, json};
 
 use super::run::{run, sh, start, stored, wait_for, wait_until};
@@ -374,6 +374,26 @@ fn an_empty_variable_of_an_option_is_one_that_is_not_set() {
     });
     assert_eq!((set.code, &set.err), (unset.code, &unset.err));
     assert!(!set.err.contains("--cache-root"), "{}", set.err);
+}
+
+/// A background upload finds no object, and its write is refused because another writer is faster. The next upload replaces
+/// the object.
+#[test]
+fn an_object_that_appears_after_a_listing_is_replaced_with_a_warning() {
+    let cloud = Cloud::new(&[]);
+    let overtaken = Answer::Overtaken { key: "c/model", content: "theirs" };
+    cloud.server.fault(Fault::on(Operation::PutObject).key("c/model").answer(overtaken));
+    let places = ["--upload", "c=s3://data/c", "--interval", "1", "--json-report", "report"];
+    let script = r#"echo ours > "$POS3_PATH_C/model"; echo ours > "$POS3_PATH_C/other"; while [ ! -f go ]; do sleep 0.02; done"#;
+    let child = start(&cloud, &sh(&places, script));
+    wait_until("the other writer is faster", || cloud.server.faults_waiting() == 0);
+    fs::write(cloud.program.path("go"), "").unwrap();
+    let ended = crate::program::Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(stored(&cloud, "c/model").as_deref(), Some("ours\n"));
+    let warning = "warning: 's3://data/c': the upload of 'model' replaced an object that another writer had stored";
+    assert!(ended.err.contains(warning) && !ended.err.contains("'other' replaced"), "{}", ended.err);
+    assert_eq!(report(&cloud)["uploads"][0]["replaced_from_others"], json!(["model"]));
 }
 
 #[test]

@@ -61,7 +61,8 @@ pub struct Ended {
     /// unreadable files.
     pub left_out: Vec<LeftOut>,
     /// The objects that uploads of the session replaced although another writer had stored them since the last transfer of
-    /// the file, because the program had changed the file, too.
+    /// the file, because the program had changed the file, too. If the file had not been transferred before, those that an
+    /// earlier listing of the session did not contain.
     pub replaced: Vec<Key>,
     /// The location of the first output that was not uploaded completely, if the deletes of this output were
     /// [withheld](Self::withheld) for that reason. The program may have moved a file from one to the other.

@@ -64,6 +64,7 @@ impl Evidence {
         if self.there.get().is_none() {
             let there = Noted::default();
             there.note_tree(remote).await?;
+            self.replaced.begin(&there);
             let _taken_before = self.there.set(there);
         }
         Ok(())
@@ -86,6 +87,9 @@ impl Observer for Watching {
         match event {
             Event::Decided(action @ (Action::Copy { .. } | Action::Replace { .. })) => {
                 self.here.note(action.key().as_str());
+                if let Action::Copy { target: None, .. } = action {
+                    self.replaced.note_absent(action.key());
+                }
             }
             Event::Unchanged(key, _) => self.here.note(key.as_str()),
             Event::Done(action @ (Action::Copy { .. } | Action::Replace { .. })) => {

@@ -170,7 +170,11 @@ impl Rules {
                 Origin::Program | Origin::Before => modified(file),
             };
             let changed = self.changed(write, file, object, (Way::Up, modified));
-            let may_be_theirs = matches!(changed, Changed::Both | Changed::RemoteAndPerhapsLocal(_));
+            let may_be_theirs = match &changed {
+                Changed::Both | Changed::RemoteAndPerhapsLocal(_) => true,
+                Changed::Unknown => self.replaced.has_appeared(&file.key),
+                _ => false,
+            };
             let objection = match origin {
                 Origin::Either { digest, .. } if object.is_some() && policy == Policy::UnlessTheirs(Conflict::Skip) => {
                     let from_before = why(&changed.with_content(digest), Origin::Before);

@@ -37,6 +37,12 @@ impl Noted {
         hashes.hashes.insert(hash);
     }
 
+    pub(super) fn forget(&self, key: &Key) {
+        let mut hashes = self.hashes();
+        let hash = hashes.hasher.hash_one(key.as_str());
+        hashes.hashes.remove(&hash);
+    }
+
     pub(super) fn has(&self, key: &Key) -> bool {
         let hashes = self.hashes();
         hashes.hashes.contains(&hashes.hasher.hash_one(key.as_str()))
