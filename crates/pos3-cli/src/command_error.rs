@@ -146,7 +146,8 @@ fn exit(error: &Error) -> Exit {
             | S3SettingsError::UnknownAwsProfile { .. }
             | S3SettingsError::CaBundle { .. },
         ) => Exit::Usage,
-        Error::SourceIsFile { .. }
+        Error::NoSourceFile { .. }
+        | Error::SourceIsFile { .. }
         | Error::SourceIsSpecial { .. }
         | Error::TargetIsFile { .. }
         | Error::BackupIsFile { .. }

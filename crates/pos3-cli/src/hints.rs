@@ -58,6 +58,9 @@ pub(crate) fn for_spill(error: &SpillError) -> String {
 /// The hint about a local link where an object should be downloaded.
 const LINK: &str = "delete the local link to download the object, or leave it out with --exclude";
 
+/// The hint about a source without a file, if files of the target would be deleted.
+const EMPTY_SOURCE: &str = "if the source is meant to be empty, add --allow-empty";
+
 /// The hint about patterns that exclude everything.
 pub(crate) const EXCLUDED: &str = "change the patterns of --exclude, or leave them out";
 

@@ -2,7 +2,7 @@
 
 use pos3::{Archived, Protection, Refusal, Report, SkipReason, Stop};
 
-use super::{LINK, RESTORE, for_spill, for_store};
+use super::{EMPTY_SOURCE, LINK, RESTORE, for_spill, for_store};
 use crate::name;
 use crate::shell::quoted;
 
@@ -24,7 +24,7 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
         Stop::Listing { error, .. } => for_store(error),
         Stop::Fatal(failure) => for_store(&failure.error),
         Stop::Refused(Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. }) => {
-            Some("if the source is meant to be empty, add --allow-empty".to_owned())
+            Some(EMPTY_SOURCE.to_owned())
         }
         Stop::Spill(error) => Some(for_spill(error)),
         Stop::Refused(Refusal::Unreliable { .. }) => Some(format!(

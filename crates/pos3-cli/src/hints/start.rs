@@ -2,7 +2,7 @@
 
 use pos3::{CredentialsFailure, Error, Location, ProfileError, S3ConfigError, S3SettingsError, StateError};
 
-use super::{TRUST, for_nothing, for_store};
+use super::{EMPTY_SOURCE, TRUST, for_nothing, for_store};
 use crate::name;
 use crate::shell::quoted;
 
@@ -14,6 +14,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         Error::NoSource { location } => {
             return Some(format!("{}; to accept an empty source, add --allow-empty", for_nothing(location)));
         }
+        Error::NoSourceFile { .. } => EMPTY_SOURCE,
         Error::NoTarget { location } if location.contains("://") => {
             let program = name::name();
             return Some(format!(

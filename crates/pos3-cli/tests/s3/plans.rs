@@ -207,7 +207,7 @@ fn a_file_that_the_filter_of_a_plan_excludes_is_no_file_of_its_source() {
         fs::remove_file(cloud.program.path(&format!("{source}/a"))).unwrap();
         fs::write(cloud.program.path(&format!("{source}/b.tmp")), "1").unwrap();
         let ended = cloud.run(&["apply", "plan"]);
-        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.code, Some(4), "{ended:?}");
         assert!(ended.err.contains("there is no file at the source"), "{}", ended.err);
         assert_eq!(cloud.program.files(&target).len(), 2);
     }

@@ -76,8 +76,12 @@ fn a_plan_whose_local_source_was_emptied_or_has_the_key_again_deletes_nothing() 
     std::fs::remove_dir_all(cloud.program.path("src")).unwrap();
     std::fs::create_dir_all(cloud.program.path("src/lost+found")).unwrap();
     let ended = cloud.run(&["apply", "plan"]);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.err.contains("there is no file at the source"), "{}", ended.err);
+    let told = "add --allow-empty";
+    let synced = cloud.run(&["sync", "src", "out", "--delete"]);
+    assert_eq!(synced.code, ended.code, "as a sync is refused: {synced:?}");
+    assert!(ended.err.contains(told) && synced.err.contains(told), "{} {}", ended.err, synced.err);
     assert_eq!(cloud.program.files("out").len(), 2);
     assert_eq!(cloud.run(&["apply", "plan", "--allow-empty"]).code, Some(0));
     assert_eq!(cloud.program.files("out"), expected(&[("a", "1")]));
