@@ -4,7 +4,10 @@
 
 use std::io;
 
-use pos3::{Failure, Key, NotBegun, Plan, Report, SkipReason, Sorted, Sorter, SpillError, Stop, one_line};
+use pos3::{
+    FailedAction, Failure, Key, NotBegun, Plan, Report, SkipEffect, SkipReason, Sorted, Sorter, SpillError, Stop,
+    one_line,
+};
 
 use crate::args::Detail;
 use crate::lines::Lines;
@@ -125,11 +128,18 @@ fn withheld(out: &mut Out<'_>, report: &Report) -> io::Result<()> {
         return Ok(());
     }
     let why = match &report.stopped {
-        Some(_) => "the run did not come to its end",
-        None if report.failed.is_empty() => "not everything can be copied, see above",
-        None => "not everything was copied",
+        Some(_) => ", because the run did not come to its end",
+        None if report.failed.of(FailedAction::Copy) > 0 => ", because not everything was copied",
+        None if report.skipped.any(lacks_copy) => ", because not everything can be copied, see above",
+        // A warning or an error names the reason.
+        None => ", see above",
     };
-    row(out, "withheld", &format!("{}, because {why}", size::counted(report.withheld, "delete")))
+    row(out, "withheld", &format!("{}{why}", size::counted(report.withheld, "delete")))
+}
+
+/// Returns true if a key that is skipped for this reason withholds the deletes.
+fn lacks_copy(why: &SkipReason) -> bool {
+    why.effect() == SkipEffect::WithholdsDeletes
 }
 
 /// Writes the skipped keys whose reasons are wanted, grouped by reason. `write` gets a reason, the number of its keys, and the
@@ -215,7 +225,7 @@ fn row(out: &mut Out<'_>, name: &str, value: &str) -> io::Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use pos3::{ErrorKind, FailedAction, Failure, FailureKind, Key, Operation, Protection, StoreError};
+    use pos3::{ErrorKind, FailureKind, Operation, Protection, StoreError};
 
     use super::*;
 
@@ -268,6 +278,22 @@ time       2.0 s, 1.5 MiB/s
         report.stopped = Some(Stop::Cancelled);
         let account = told_account(&report);
         assert!(account.starts_with("deleted    7 files\nunchanged  1,000\n"), "{account}");
+    }
+
+    #[test]
+    fn withheld_deletes_have_the_reason_that_is_known() {
+        let told = |change: fn(&mut Report)| {
+            let mut report = Report::default();
+            report.withheld = 2;
+            change(&mut report);
+            let account = told_account(&report);
+            account.lines().find_map(|line| line.strip_prefix("withheld   2 deletes")).unwrap().to_owned()
+        };
+        // Another session may still write there; a warning says so.
+        assert_eq!(told(|_| {}), ", see above");
+        assert_eq!(told(|report| report.stopped = Some(Stop::Cancelled)), ", because the run did not come to its end");
+        let skip = |report: &mut Report| report.skipped.push((Key::from("a"), SkipReason::Conflict));
+        assert_eq!(told(skip), ", because not everything can be copied, see above");
     }
 
     #[test]

@@ -227,6 +227,19 @@ async fn file_to_file_is_exact_metered_and_refuses_a_source_that_changed() {
 }
 
 #[tokio::test]
+async fn the_holes_of_a_sparse_file_are_copied_as_zeros() {
+    use std::os::unix::fs::FileExt;
+    let (from, to) = (World::new(), World::new());
+    let sparse = fs::File::create(from.path("sparse")).unwrap();
+    sparse.set_len(3 << 20).unwrap();
+    sparse.write_all_at(b"data", 1 << 20).unwrap();
+    let source = Arc::new(from.store());
+    let entry = source.head(&key("sparse")).await.unwrap();
+    to.store().write(&key("copy"), Content::stored(source, entry)).await.unwrap();
+    assert!(fs::read(to.path("copy")).unwrap() == fs::read(from.path("sparse")).unwrap());
+}
+
+#[tokio::test]
 async fn a_full_disk_is_exhausted_and_leaves_nothing() {
     let world = World::new();
     let root = world.root();

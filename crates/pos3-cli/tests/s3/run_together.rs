@@ -58,6 +58,7 @@ fn a_session_deletes_nothing_while_another_one_may_write_to_its_output() {
         let ended = run(&cloud, &["upload", &url, "--delete"]);
         assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(1), Some("1")), "{case} {ended:?}");
         assert!(ended.err.contains("1 file not deleted, because another session") && named(&ended), "{case} {ended:?}");
+        assert!(ended.err.contains("withheld   1 delete, see above\n"), "{case} {ended:?}");
         go(&cloud);
         let ended = end(remover);
         assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(0), Some("2\n")), "{case} {ended:?}");
