@@ -101,7 +101,7 @@ fn written(cloud: &Cloud) -> String {
 }
 
 fn assert_named(ended: &Ended, case: &str) {
-    assert!(ended.err.contains("processes of an earlier session still run and may write to"), "{case}: {ended:?}");
+    assert!(ended.err.contains("processes of another session still run and may write to"), "{case}: {ended:?}");
     let ids = ended.err.split("(PID ").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
     assert!(ids.split(", ").all(|id| id.parse::<u32>().is_ok()), "{case}: {ended:?}");
 }

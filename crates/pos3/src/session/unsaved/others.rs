@@ -28,9 +28,13 @@ impl Asking<'_> {
     /// Returns which other session may still write to the output, or ended without a success while this session ran. The
     /// marks that were found include the past ones.
     pub(super) fn others(&self, found: &[Found], now: &mut Now) -> Option<String> {
-        let (mut processes, mut unknown) = (BTreeSet::new(), None);
+        let (mut processes, mut unknown, mut unreadable) = (BTreeSet::new(), None, None);
         for mark in found.iter().filter(|mark| !self.owns(mark)) {
-            if mark.paths.is_some() && !now.concerns(mark, self.names) {
+            if mark.paths.is_none() {
+                unreadable = unreadable.or(Some(&*mark.file));
+                continue;
+            }
+            if !now.concerns(mark, self.names) {
                 continue;
             }
             let recorded = mark.recorded.as_ref();
@@ -42,7 +46,7 @@ impl Asking<'_> {
                 Writing::Ended | Writing::Unknown | Writing::Invisible => unknown = unknown.or(Some(&mark.file)),
             }
         }
-        of_others(&processes, unknown.map(|mark| &**mark), self.names.resolved())
+        of_others(&processes, unknown.map(|mark| &**mark), unreadable, self.names.resolved())
     }
 
     fn owns(&self, mark: &Found) -> bool {

@@ -36,24 +36,34 @@ pub(super) fn of_elsewhere(first: Option<(&Path, &Path)>, count: usize) -> Optio
     ))
 }
 
-/// Returns why nothing may be deleted remotely for an output at a path: these processes write for other sessions, or there is
-/// a mark whose processes are not known.
-pub(super) fn of_others(processes: &BTreeSet<u32>, unknown: Option<&Path>, path: &Path) -> Option<String> {
+/// Returns why nothing may be deleted remotely for an output at a path: these processes write for other sessions, there is a
+/// mark whose processes are not known, or there is one that cannot be read.
+pub(super) fn of_others(
+    processes: &BTreeSet<u32>,
+    unknown: Option<&Path>,
+    unreadable: Option<&Path>,
+    path: &Path,
+) -> Option<String> {
     let path = path.display();
-    match (listed(processes), unknown) {
-        (Some(processes), _) => Some(format!("another session may still write to '{path}' (PID {processes})")),
-        (None, Some(mark)) => Some(format!(
+    match (listed(processes), unknown, unreadable) {
+        (Some(processes), ..) => Some(format!("another session may still write to '{path}' (PID {processes})")),
+        (None, Some(mark), _) => Some(format!(
             "another session has marked '{path}', or a path in it or above it, as unsaved output: '{}'",
             mark.display()
         )),
-        (None, None) => None,
+        (None, None, Some(mark)) => Some(format!(
+            "a mark of unsaved output cannot be read, and another session that may still write to '{path}' may have made it: \
+             '{}'",
+            mark.display()
+        )),
+        (None, None, None) => None,
     }
 }
 
 fn of_writers(processes: &BTreeSet<u32>, path: &Path) -> Option<String> {
     listed(processes).map(|processes| {
         format!(
-            "processes of an earlier session still run and may write to '{}' (PID {processes}), so its files stay marked \
+            "processes of another session still run and may write to '{}' (PID {processes}), so its files stay marked \
              as unsaved output; once these processes have ended, upload it",
             path.display()
         )
@@ -70,8 +80,27 @@ fn listed(processes: &BTreeSet<u32>) -> Option<String> {
 fn of_invisible(mark: Option<&Path>, path: &Path) -> Option<String> {
     let (mark, path) = (mark?.display(), path.display());
     Some(format!(
-        "/proc does not show the processes of this PID namespace, so processes of an earlier session may still write to \
+        "/proc does not show the processes of this PID namespace, so processes of another session may still write to \
          '{path}', and its files stay marked as unsaved output; upload it where /proc shows them, or delete the mark once no \
          process writes there: '{mark}'"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_for_withheld_deletes_names_what_is_known_best() {
+        let (mark, damaged, path) = (Some(Path::new("/marks/m")), Some(Path::new("/marks/damaged")), Path::new("/out"));
+        let process = BTreeSet::from([7]);
+        for (reason, expected) in [
+            (of_others(&process, mark, damaged, path), "another session may still write to '/out' (PID 7)"),
+            (of_others(&BTreeSet::new(), mark, damaged, path), "another session has marked '/out', "),
+            (of_others(&BTreeSet::new(), None, damaged, path), "a mark of unsaved output cannot be read, and "),
+        ] {
+            assert!(reason.as_ref().is_some_and(|reason| reason.starts_with(expected)), "{expected}: {reason:?}");
+        }
+        assert_eq!(of_others(&BTreeSet::new(), None, None, path), None);
+    }
 }
