@@ -153,6 +153,26 @@ fn an_object_goes_inside_a_directory_whose_path_ends_in_a_slash() {
     assert!(ended.err.contains("name the file, or end the path in '/' to put it inside"), "{}", ended.err);
 }
 
+/// In the cache, nobody has named the path.
+#[test]
+fn an_entry_of_another_kind_in_the_cache_has_its_own_advice() {
+    let cloud = Cloud::new(&[("cache/_/data/m/other", "x"), ("cache/_/data/d", "x")]);
+    let cloud = cloud.with_objects(&[("m", "weights"), ("d/a", "1")]);
+    let advice = ": delete it if nothing in it is needed, or choose another local path";
+    for (location, kind) in [("s3://data/m", "directory"), ("s3://data/d", "file")] {
+        let (input, output) = (format!("i={location}"), format!("o={location}"));
+        for line in [
+            &["download", location][..],
+            &["run", "--download", &input, "--", "true"],
+            &["run", "--sync", &output, "--", "true"],
+        ] {
+            let ended = run(&cloud, line);
+            assert_eq!(ended.code, Some(1), "{line:?} {ended:?}");
+            assert!(ended.err.contains(&format!("is a {kind}{advice}")), "{line:?} {}", ended.err);
+        }
+    }
+}
+
 #[test]
 fn one_object_is_excluded_by_its_remote_name() {
     let cloud = Cloud::new(&[]).with_objects(&[("keys/secret.key", "s")]);

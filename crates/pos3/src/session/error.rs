@@ -100,20 +100,24 @@ pub enum SessionError {
     #[error("'{}' does not exist", .0.display())]
     NoLocalPath(PathBuf),
     /// One object cannot be downloaded to the path of a directory.
-    #[error("'{location}' is one object, and '{}' is a directory: name the file, or end the path in '/' to put it inside", path.display())]
+    #[error("'{location}' is one object, and '{}' is a directory: {advice}", path.display())]
     DirectoryInTheWay {
         /// The object.
         location: String,
         /// The directory.
         path: PathBuf,
+        /// What the user can do about it.
+        advice: &'static str,
     },
     /// A prefix cannot be downloaded to the path of a file.
-    #[error("'{location}' is a prefix, and '{}' is a file: name a directory", path.display())]
+    #[error("'{location}' is a prefix, and '{}' is a file: {advice}", path.display())]
     FileInTheWay {
         /// The prefix.
         location: String,
         /// The file.
         path: PathBuf,
+        /// What the user can do about it.
+        advice: &'static str,
     },
     /// The location of an output of one file ends in `/`.
     #[error("'{location}' ends in '/', so it is not one file: name the object")]

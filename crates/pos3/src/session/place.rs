@@ -12,10 +12,13 @@ use pos3_local::{LocalOptions, LocalStore, MissingRoot, RootPath, in_the_way};
 
 use super::error::{SessionError, unusable};
 use super::options::{Shape, excluded_by};
-use super::registration::Registration;
+use super::registration::{Kind, Registration};
 use crate::location::Location;
 use crate::registry::{Registry, Role};
 use crate::resolve::{OpenLocation, PathKind, Resolved, names_prefix};
+
+/// What to do about an entry of another kind at a path that the user did not name.
+const DELETE_IT: &str = "delete it if nothing in it is needed, or choose another local path";
 
 /// Why a path cannot be one file.
 const DIRECTORY_FOUND: &str = "it is a directory, and one file is expected there";
@@ -102,7 +105,8 @@ pub(super) async fn download(registry: &Registry, registration: &Registration) -
             single(registration, remote.store(), whole, file)
         }
         None if local.is_file() && remote.has_keys().await? => {
-            Err(SessionError::FileInTheWay { location: location.to_string(), path: local.clone() })
+            let advice = if kind.has_given_path() { "name a directory" } else { DELETE_IT };
+            Err(SessionError::FileInTheWay { location: location.to_string(), path: local.clone(), advice })
         }
         // There is no object, so there is nothing to write to the path of the file.
         None if local.is_file() => {
@@ -229,7 +233,12 @@ fn file_of(registration: &Registration, whole: &Key) -> Result<PathBuf, SessionE
     }
     let is_in_the_way = is_real_directory(local) && !(kind.owns_its_path() && is_empty(local));
     if is_in_the_way {
-        return Err(SessionError::DirectoryInTheWay { location: location.to_string(), path: local.clone() });
+        let advice = match kind {
+            Kind::Download(_) if kind.has_given_path() => "name the file, or end the path in '/' to put it inside",
+            _ if kind.has_given_path() => "name the file",
+            _ => DELETE_IT,
+        };
+        return Err(SessionError::DirectoryInTheWay { location: location.to_string(), path: local.clone(), advice });
     }
     Ok(local.clone())
 }

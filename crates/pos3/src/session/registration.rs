@@ -87,6 +87,14 @@ impl Kind {
         matches!(self, Self::Download(download) if download.local.as_deref().is_some_and(ends_in_slash))
     }
 
+    /// Returns true if the user named the local path.
+    pub(super) fn has_given_path(&self) -> bool {
+        match self {
+            Self::Download(download) => download.local.is_some(),
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => upload.local.is_some(),
+        }
+    }
+
     /// Returns true if an empty directory at the path of a file may be removed, because it is below the cache root or
     /// left by an earlier attempt of this output.
     pub(super) fn owns_its_path(&self) -> bool {
