@@ -111,6 +111,8 @@ pub enum FailureKind {
     Error,
     /// The source kept changing while it was read. The target is unchanged.
     Changed,
+    /// Another directory than at the beginning of the run is at the path of one side.
+    Displaced,
     /// This side no longer matches the plan. The target was left alone.
     Stale(Side),
     /// The copy was made, but no checksum covers it, and the options require one.
@@ -171,7 +173,7 @@ impl Failure {
             FailureKind::Stale(Side::Target) => {
                 "the target has changed since it was listed, so it was skipped".to_owned()
             }
-            FailureKind::Error | FailureKind::Unverified => self.error.cause(),
+            FailureKind::Error | FailureKind::Unverified | FailureKind::Displaced => self.error.cause(),
         }
     }
 }
@@ -187,6 +189,7 @@ impl FailureKind {
         match self {
             Self::Error => "error",
             Self::Changed => "changed",
+            Self::Displaced => "displaced",
             Self::Stale(_) => "stale",
             Self::Unverified => "unverified",
         }
@@ -216,8 +219,9 @@ impl Report {
             }
             Some(Stop::Listing { .. } | Stop::Cancelled | Stop::Spill(_) | Stop::Displaced { .. }) => false,
         };
-        // A file that the source has again was not copied.
-        let lacks_copy = |action, kind| action == FailedAction::Copy || kind == FailureKind::Stale(Side::Source);
+        // A file that the source has again was not copied, and the files of another directory are unknown.
+        let is_unknown = |kind| matches!(kind, FailureKind::Stale(Side::Source) | FailureKind::Displaced);
+        let lacks_copy = |action, kind| action == FailedAction::Copy || is_unknown(kind);
         ended_at_deletes && !self.failed.any(lacks_copy) && !self.skipped.any(|why| !why.is_policy())
     }
 

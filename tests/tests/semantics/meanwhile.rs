@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pos3::{Location, PreparedSync, Registry, Side};
-use pos3_core::{Action, CancellationToken, Event, Failure, FailureKind, Observer, Stop};
+use pos3_core::{Action, Budget, CancellationToken, Event, Failure, FailureKind, Observer, Stop};
 
 use super::*;
 
@@ -127,6 +127,25 @@ async fn a_target_that_is_moved_during_the_run_is_an_error() {
         let report = report.unwrap();
         assert_eq!((report.copied, report.is_clean()), (1, true), "{target}: {report:?}");
     }
+}
+
+#[tokio::test]
+async fn a_source_that_is_replaced_while_files_are_copied_is_named() {
+    let world = directory(&[("from/a", "1"), ("from/b", "2"), ("other/b", "theirs")]);
+    let source = world.path().join("from");
+    let (replaced, other) = (source.clone(), world.path().join("other"));
+    let replace = move || {
+        fs::rename(&replaced, replaced.with_extension("old")).unwrap();
+        fs::rename(&other, &replaced).unwrap();
+    };
+    // One copy at a time.
+    let options = SyncOptions::default().with_budget(Budget::new(1, 1 << 20)).with_observer(Once::copied(replace));
+    let report = prepared(&source, &world.path().join("to"), options).await.run().await.unwrap();
+    let [Failure { key, kind, .. }] = report.failed.head() else { panic!("{report:?}") };
+    assert_eq!((report.copied, key.as_str(), *kind), (1, "b", FailureKind::Displaced), "{report:?}");
+    let told = format!("another directory than at the beginning of the run is at '{}'", source.display());
+    assert_eq!(report.failed.head()[0].cause(), told);
+    assert!(!world.path().join("to/b").exists());
 }
 
 #[tokio::test]

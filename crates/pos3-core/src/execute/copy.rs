@@ -15,7 +15,7 @@ use crate::manifest::{Row, RowChange};
 use crate::options::{Preconditions, Verify};
 use crate::report::{FailedAction, Failure, FailureKind};
 use crate::side::Side;
-use crate::store::{BEHIND_LINK, Expect, PutOptions, PutWitness, Result, Slot, Stored};
+use crate::store::{BEHIND_LINK, Expect, OTHER_DIRECTORY, PutOptions, PutWitness, Result, Slot, Stored};
 
 /// The pauses before pos3 reads a source file again that changed while it was read.
 const PAUSES: [Duration; 4] =
@@ -285,6 +285,7 @@ fn is_archived(error: &StoreError) -> bool {
 /// does not show it.
 fn kind_of(error: &StoreError) -> FailureKind {
     match (error.operation(), error.kind()) {
+        _ if error.code() == Some(OTHER_DIRECTORY) => FailureKind::Displaced,
         (Operation::Read, ErrorKind::Precondition) => FailureKind::Changed,
         (Operation::LookUp, ErrorKind::Precondition | ErrorKind::NotFound) => FailureKind::Stale(Side::Source),
         (Operation::Write, ErrorKind::AlreadyExists) if error.code() == Some(BEHIND_LINK) => FailureKind::Error,

@@ -18,7 +18,7 @@ use crate::plan::{Permit, Plan};
 use crate::report::{FailedAction, FailureKind, Stop};
 use crate::side::Side;
 use crate::spill::streamed;
-use crate::store::{DeleteKey, Namespace, Result, Slot};
+use crate::store::{DeleteKey, Namespace, OTHER_DIRECTORY, Result, Slot};
 
 /// Whether everything was done, or something failed or was withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,6 +251,7 @@ async fn note(run: &Run, entry: Entry, answer: Result<()>, ledger: &mut Ledger<'
 
 fn fail(run: &Run, entry: Entry, error: StoreError, ledger: &mut Ledger<'_>) {
     let kind = match (error.kind(), error.operation()) {
+        _ if error.code() == Some(OTHER_DIRECTORY) => FailureKind::Displaced,
         (ErrorKind::Precondition, Operation::LookUp) => FailureKind::Stale(Side::Source),
         (ErrorKind::Precondition, _) => FailureKind::Stale(Side::Target),
         _ => FailureKind::Error,

@@ -24,6 +24,7 @@ fn a_run_whose_deletes_alone_failed_has_made_every_copy() {
         (&[delete, copy], None, false),
         // The source has a file again that was not copied.
         (&[delete, is_back], None, false),
+        (&[(FailedAction::Delete, FailureKind::Displaced)], None, false),
         (&[delete], fatal(FailedAction::Delete, ErrorKind::Denied), true),
         (&[delete], fatal(FailedAction::Copy, ErrorKind::Denied), false),
         // The bucket is gone, with what was copied.

@@ -25,6 +25,10 @@ pub const OTHER_DIGEST: &str = "OtherDigest";
 /// The code of the error for an entry that cannot be written because there is a symbolic link at its path or above it.
 pub const BEHIND_LINK: &str = "BehindLink";
 
+/// The code of the error for an entry that cannot be read or written because another directory than at the beginning of the
+/// run is at the path of the store.
+pub const OTHER_DIRECTORY: &str = "OtherDirectory";
+
 /// Receives the number of bytes after each read.
 pub type Meter = Arc<dyn Fn(u64) + Send + Sync>;
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use pos3_core::{ErrorKind, Operation, Result, StoreError};
+use pos3_core::{ErrorKind, OTHER_DIRECTORY, Operation, Result, StoreError};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
@@ -78,5 +78,5 @@ impl Steady {
 
 fn replaced(path: &Path, operation: Operation) -> StoreError {
     let message = format!("another directory than at the beginning of the run is at '{}'", path.display());
-    StoreError::new(ErrorKind::Precondition, operation).with_message(message)
+    StoreError::new(ErrorKind::Precondition, operation).with_code(OTHER_DIRECTORY).with_message(message)
 }
