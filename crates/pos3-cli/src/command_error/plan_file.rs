@@ -17,8 +17,13 @@ impl CommandError {
             PlanFileError::Spill(error) => Self::failed(format!("cannot check the plan '{plan}': {}", one_line(error)))
                 .with_hint(Some(hints::for_spill(error))),
             _ => {
-                let hint =
-                    matches!(error, PlanFileError::Version(_)).then_some("make the plan again with this program");
+                let hint = match error {
+                    PlanFileError::Version(_) => Some("make the plan again with this program"),
+                    PlanFileError::Line { .. } | PlanFileError::Cut { .. } | PlanFileError::Edited => {
+                        Some("make a new plan; a plan that was changed is not executed")
+                    }
+                    _ => None,
+                };
                 Self::new(Exit::Refused, format!("refused, nothing was changed: the plan '{plan}': {error}"))
                     .with_hint(hint.map(str::to_owned))
             }

@@ -227,10 +227,13 @@ fn a_plan_that_was_cut_or_changed_does_nothing() {
         let (code, told) = cloud.json(&["apply", "changed"]);
         assert_eq!((code, told["exit_code"].as_i64()), (4, Some(4)));
         assert!(told["error"]["message"].as_str().unwrap().contains(expected), "{told}");
+        let has_hint = told["error"]["hint"].as_str().is_some_and(|hint| hint.starts_with("make "));
+        assert_eq!(has_hint, !expected.contains("not a plan"), "{told}");
     };
     let last = whole.trim_end().rsplit_once('\n').unwrap().0;
     refused(last, "'changed': it is truncated: it has 1 of 2 actions");
     refused(&whole[..whole.len() - 20], "line 3: it is truncated");
+    refused(&format!("{whole}\n"), "line 4: it is empty, so the plan was changed after it was written");
     refused(&whole.replace("\"key\":\"b\"", "\"key\":\"../up\""), "line 3: the target cannot store '../up'");
     let elsewhere = cloud.program.path("up");
     let target = cloud.program.path("out");

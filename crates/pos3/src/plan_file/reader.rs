@@ -271,11 +271,15 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn parse<'a, T: Deserialize<'a>>(&self, line: &'a [u8]) -> Result<T, PlanFileError> {
+        if line.trim_ascii().is_empty() {
+            return Err(self.error("it is empty, so the plan was changed after it was written"));
+        }
         serde_json::from_slice(line).map_err(|error| {
             // The parser gets a single line, so its "at line 1" would be wrong.
             let problem = error.to_string();
             let problem = problem.split(" at line ").next().unwrap_or(&problem);
-            let cut = if error.is_eof() { "it is truncated: " } else { "" };
+            let is_cut = error.is_eof() && !line.ends_with(b"\n");
+            let cut = if is_cut { "it is truncated: " } else { "" };
             self.error(&format!("{cut}{problem} (column {})", error.column()))
         })
     }

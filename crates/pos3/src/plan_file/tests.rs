@@ -164,6 +164,12 @@ fn a_plan_that_was_changed_anywhere_is_refused() {
         assert_eq!(read(&changed).unwrap_err().to_string(), edited, "{changed}");
     }
     assert!(read(&text.replace('\n', "\r\n")).is_ok(), "line ends do not matter");
+    let empty = "it is empty, so the plan was changed after it was written";
+    assert_eq!(read(&format!("{text}\n")).unwrap_err().to_string(), format!("line 10: {empty}"));
+    assert_eq!(read(&text.replacen('\n', "\r\n \n", 1)).unwrap_err().to_string(), format!("line 2: {empty}"));
+    // The rest of the line is the next one.
+    let broken = read(&text.replacen(",\"key\"", "\n,\"key\"", 1)).unwrap_err().to_string();
+    assert!(broken.starts_with("line 2: ") && !broken.contains("truncated"), "{broken}");
 }
 
 #[test]
