@@ -20,7 +20,7 @@ impl CommandError {
                 let hint = match error {
                     PlanFileError::Version(_) => Some("make the plan again with this program"),
                     PlanFileError::Line { .. } | PlanFileError::Cut { .. } | PlanFileError::Edited => {
-                        Some("make a new plan; a plan that was changed is not executed")
+                        Some("make a new plan")
                     }
                     _ => None,
                 };

@@ -1,12 +1,13 @@
-//! The errors of `download`, `upload` and `ls`, in the words of the Python program of the same name, because scripts look
-//! for them.
+//! The errors of `download`, `upload` and `ls`, which the Python program of the same name has, too. The text about an unknown
+//! profile is that of the Python program, because scripts look for it.
 
-use pos3::{Error, FailedAction, ProfileError, SessionError, one_line};
+use pos3::{Error, FailedAction, ProfileError, Report, SessionError, one_line};
 
 use super::{CommandError, session};
 use crate::exit::Exit;
 use crate::hints;
 use crate::lines::Lines;
+use crate::size;
 
 /// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ fn not_started(error: &Error) -> String {
     }
 }
 
-/// Returns the cause in one line: `Download: 2 worker(s) failed: ` and the first failure.
+/// Returns the cause in one line: `2 files not uploaded: ` and the first failure.
 fn failed(direction: Direction, error: &SessionError, lines: &Lines) -> String {
     match error {
         SessionError::Open(error) => not_started(error),
@@ -88,16 +89,22 @@ fn failed(direction: Direction, error: &SessionError, lines: &Lines) -> String {
             errors.iter().map(|only| failed(direction, only, lines)).collect()
         }
         SessionError::Transfer { report, .. } if report.0.stopped.is_none() => match report.0.failed.head().first() {
-            Some(first) => {
-                let operation = match (first.action, direction) {
-                    (FailedAction::Delete, _) => "Delete",
-                    (FailedAction::Copy, Direction::Download) => "Download",
-                    (FailedAction::Copy, Direction::Upload) => "Upload",
-                };
-                format!("{operation}: {} worker(s) failed: {}", report.0.failed.len(), lines.failure(first))
-            }
+            Some(first) => format!("{}: {}", not_done(direction, &report.0), lines.failure(first)),
             None => session::message(error),
         },
         error => session::message(error),
     }
+}
+
+/// Returns how many files a transfer did not copy or delete because of failures.
+fn not_done(direction: Direction, report: &Report) -> String {
+    let verb = match direction {
+        Direction::Download => "downloaded",
+        Direction::Upload => "uploaded",
+    };
+    let counts = [(FailedAction::Copy, verb), (FailedAction::Delete, "deleted")];
+    let counts = counts.map(|(action, verb)| (report.failed.of(action), verb));
+    let named = counts.iter().filter(|(count, _)| *count > 0);
+    let named: Vec<_> = named.map(|(count, verb)| format!("{} not {verb}", size::counted(*count, "file"))).collect();
+    named.join(", ")
 }
