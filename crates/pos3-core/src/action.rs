@@ -155,6 +155,12 @@ pub enum SkipReason {
          upload"
     )]
     Later,
+    /// Like [`Later`](Self::Later), but it is not even known whether the sides differ.
+    #[error(
+        "both exist, no digest or checksum shows whether they differ, and pos3 does not know which one is newer, for example \
+         after a run that was killed during an upload"
+    )]
+    Incomparable,
     /// Only one side was changed since both sides were equal, but its file was modified before the one that both sides
     /// had. So it may be an earlier copy.
     #[error("only one file has changed since both were equal, but it is the older one, for example from a backup")]
@@ -223,15 +229,24 @@ impl SkipReason {
             | Self::Withheld(_)
             | Self::Conflict
             | Self::Later
+            | Self::Incomparable
             | Self::Older
             | Self::Unsaved
             | Self::Vanished => SkipEffect::WithholdsDeletes,
         }
     }
 
+    /// Returns the reason for a pair that would have been copied because of this change.
+    pub(crate) fn given(self, change: Change) -> Self {
+        match (self, change) {
+            (Self::Later, Change::Incomparable) => Self::Incomparable,
+            (why, _) => why,
+        }
+    }
+
     /// Returns true if both sides have data that the other one lacks, so a user must choose.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict | Self::Later | Self::Older | Self::Unsaved)
+        matches!(self, Self::Conflict | Self::Later | Self::Incomparable | Self::Older | Self::Unsaved)
     }
 
     /// Returns true if the key names content that only the target has, so no copy of it is missing.

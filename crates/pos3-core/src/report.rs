@@ -260,7 +260,7 @@ impl fmt::Display for Incomplete {
             None => {
                 let of = |action| report.failed.of(action);
                 let counts = [
-                    (of(FailedAction::Copy), "not copied"),
+                    (of(FailedAction::Copy), "failed"),
                     (of(FailedAction::Delete), "not deleted"),
                     (report.skipped.len(), "skipped"),
                 ];

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use pos3_core::conformance::{FaultStore, RelistedStore};
 use pos3_core::{
-    ByContent, CancellationToken, Compare, Deletion, Digest, ErrorKind, Event, Filter, Guards, Key, LastLook,
-    Manifest, MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Operation, Overwritable, Refusal, RemoteStore,
+    ByContent, CancellationToken, Compare, Deletion, Digest, ErrorKind, Event, Filter, Guards, Key, LastLook, Manifest,
+    MaxDelete, MemoryManifest, MemoryStore, Objection, Observer, Operation, Overwritable, Refusal, RemoteStore,
     RemoteStoreExt, Row, RowChange, Side, SkipReason, Stop, SyncJob, SyncOptions, Tree,
 };
 use tokio::time::Instant;

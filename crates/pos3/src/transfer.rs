@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pos3_core::{
-    CancellationToken, Deletion, Explanation, Key, LastLook, Plan, Refusal, Report, Side, SkipEffect, SkipReason, Stop, SyncJob,
-    SyncOptions, Tree, Usage, run_blocking,
+    CancellationToken, Deletion, Explanation, Key, LastLook, Plan, Refusal, Report, Side, SkipEffect, SkipReason, Stop,
+    SyncJob, SyncOptions, Tree, Usage, run_blocking,
 };
 use pos3_local::LocalStore;
 

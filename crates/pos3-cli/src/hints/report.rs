@@ -23,9 +23,7 @@ pub(crate) fn for_stop(stop: &Stop) -> Option<String> {
     match stop {
         Stop::Listing { error, .. } => for_store(error),
         Stop::Fatal(failure) => for_store(&failure.error),
-        Stop::Refused(Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. }) => {
-            Some(EMPTY_SOURCE.to_owned())
-        }
+        Stop::Refused(Refusal::SourceEmpty { .. } | Refusal::NoSourceFile { .. }) => Some(EMPTY_SOURCE.to_owned()),
         Stop::Spill(error) => Some(for_spill(error)),
         Stop::Refused(Refusal::Unreliable { .. }) => Some(format!(
             "list the location with '{} ls --recursive', and report the faulty listing to the operator of the server",

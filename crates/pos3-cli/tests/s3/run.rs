@@ -276,7 +276,8 @@ fn deletes_that_are_denied_are_reported_as_such_and_everything_was_uploaded() {
         cloud.server.fault(Fault::on(Operation::DeleteObjects).always().answer(Answer::access_denied()));
         let script = r#"rm "$POS3_PATH_OUT"/*; echo 1 > "$POS3_PATH_OUT/new""#;
         let limit = ["--max-delete", "100%", "--json-report", "report"];
-        let ended = run(&cloud, &sh(&[&["--sync", "out=s3://data/out", "--delete-remote"], &limit[..]].concat(), script));
+        let ended =
+            run(&cloud, &sh(&[&["--sync", "out=s3://data/out", "--delete-remote"], &limit[..]].concat(), script));
         assert_eq!(ended.code, Some(1), "{ended:?}");
         for said in [
             "out: everything was uploaded to s3://data/out, but nothing was deleted: ",

@@ -384,7 +384,8 @@ fn an_object_that_appears_after_a_listing_is_replaced_with_a_warning() {
     let overtaken = Answer::Overtaken { key: "c/model", content: "theirs" };
     cloud.server.fault(Fault::on(Operation::PutObject).key("c/model").answer(overtaken));
     let places = ["--upload", "c=s3://data/c", "--interval", "1", "--json-report", "report"];
-    let script = r#"echo ours > "$POS3_PATH_C/model"; echo ours > "$POS3_PATH_C/other"; while [ ! -f go ]; do sleep 0.02; done"#;
+    let script =
+        r#"echo ours > "$POS3_PATH_C/model"; echo ours > "$POS3_PATH_C/other"; while [ ! -f go ]; do sleep 0.02; done"#;
     let child = start(&cloud, &sh(&places, script));
     wait_until("the other writer is faster", || cloud.server.faults_waiting() == 0);
     fs::write(cloud.program.path("go"), "").unwrap();

@@ -10,13 +10,19 @@ use super::{BUCKET, Cloud};
 /// Changes a file and keeps its size and its time.
 const CHANGE: &str = r#"f="$POS3_PATH_C/f"; touch -r "$f" time; echo ours > "$f"; touch -r time "$f""#;
 
-/// Downloads a file. The sync state is lost.
-fn downloaded() -> Cloud {
-    let cloud = Cloud::new(&[]);
+/// A server without checksums, whose ETags are no digests of what is uploaded.
+fn incomparable(files: &[(&str, &str)]) -> Cloud {
+    let cloud = Cloud::new(files);
     cloud.server.configure(|settings| {
         settings.etags = Etags::Kms;
         settings.checksums = Checksums::Ignored;
     });
+    cloud
+}
+
+/// Downloads a file. The sync state is lost.
+fn downloaded() -> Cloud {
+    let cloud = incomparable(&[]);
     cloud.server.put(BUCKET, "c/f", "old.\n");
     assert_eq!(run(&cloud, &["download", "s3://data/c", "-q"]).code, Some(0));
     fs::remove_dir_all(cloud.program.state()).unwrap();
@@ -44,6 +50,20 @@ fn a_change_of_the_program_that_keeps_size_and_time_is_uploaded() {
             assert_eq!((ended.code, stored(&cloud, "c/f").as_deref()), (Some(0), OURS), "{line:?} {ended:?}");
             assert_eq!((here(&cloud).as_str(), marks(&cloud)), ("ours\n", 0), "{line:?} {ended:?}");
         }
+    }
+}
+
+#[test]
+fn a_conflict_claims_a_difference_only_if_it_is_known() {
+    let told = ["both exist, no digest or checksum shows whether they differ, ", "both exist and differ, "];
+    // All of them have another time than the object.
+    for (content, is_known) in [("ours\n", false), ("old.\n", false), ("longer\n", true)] {
+        let cloud = incomparable(&[("up/f", "old.\n"), ("cache/_/data/c/f", content)]);
+        assert_eq!(run(&cloud, &["upload", "s3://data/c", "--local", "up", "-q"]).code, Some(0));
+        let ended = run(&cloud, &sh(&["--sync", "c=s3://data/c"], "true"));
+        assert_eq!((ended.code, stored(&cloud, "c/f").as_deref()), (Some(1), OLD), "{ended:?}");
+        let found = told.map(|told| ended.err.contains(told));
+        assert_eq!(found, [!is_known, is_known], "{content:?} {}", ended.err);
     }
 }
 

@@ -282,7 +282,8 @@ fn an_object_that_appears_over_an_output_withholds_its_deletes() {
     let ended = run(&cloud, &sh(&places, r#"cd "$POS3_PATH_O"; rm b; echo 1 > c"#));
     assert_eq!((ended.code, cloud.server.faults_waiting()), (Some(1), 0), "{ended:?}");
     assert_eq!(cloud.server.keys(BUCKET), ["x", "x/a", "x/b", "x/c"], "{ended:?}");
-    let told = "o: everything was uploaded to s3://data/x, but it may be hidden there: there is an object 's3://data/x'";
+    let told =
+        "o: everything was uploaded to s3://data/x, but it may be hidden there: there is an object 's3://data/x'";
     assert_eq!(ended.err.lines().filter(|line| line.contains("uploaded to s3://data/x")).count(), 1, "{}", ended.err);
     assert!(ended.err.contains(told) && ended.err.contains("; 1 file not deleted\n"), "{}", ended.err);
     let report: Value = serde_json::from_slice(&fs::read(cloud.program.path("report")).unwrap()).unwrap();

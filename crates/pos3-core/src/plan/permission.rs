@@ -89,6 +89,7 @@ mod tests {
             (SkipReason::Withheld(key()), SkipEffect::WithholdsDeletes),
             (SkipReason::Conflict, SkipEffect::WithholdsDeletes),
             (SkipReason::Later, SkipEffect::WithholdsDeletes),
+            (SkipReason::Incomparable, SkipEffect::WithholdsDeletes),
             (SkipReason::Older, SkipEffect::WithholdsDeletes),
             (SkipReason::Unsaved, SkipEffect::WithholdsDeletes),
             (SkipReason::TargetChanged, SkipEffect::None),

@@ -305,7 +305,7 @@ impl Planner {
             }
             Decision::Act(Action::Copy { source, target, why }) => match objection {
                 Objection::None => Decision::Act(Action::Copy { source, target, why }),
-                Objection::Stay(why) => Decision::Act(Action::Skip { key: source.key, why }),
+                Objection::Stay(reason) => Decision::Act(Action::Skip { key: source.key, why: reason.given(why) }),
                 Objection::ByContent(question) => Decision::Ask { source, target, why, question, row },
             },
             Decision::Read { source, target, reading, times_decide, .. } => {

@@ -47,5 +47,5 @@ fn failures_are_counted_by_their_action() {
     let delete = (FailedAction::Delete, FailureKind::Error);
     let report = report(&[delete, (FailedAction::Copy, FailureKind::Error), delete], None);
     assert_eq!((report.failed.len(), report.not_deleted()), (3, 3), "one delete was withheld");
-    assert_eq!(Incomplete(Box::new(report)).to_string(), "1 not copied, 2 not deleted");
+    assert_eq!(Incomplete(Box::new(report)).to_string(), "1 failed, 2 not deleted");
 }

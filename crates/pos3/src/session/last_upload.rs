@@ -84,10 +84,13 @@ pub(super) async fn last_upload(inner: &Inner, registration: &Registration, occa
             }
             let is_uploaded = error.lacks_only_deletes();
             let hidden = if is_uploaded { hiding::after_upload(inner, registration).await.err() } else { None };
-            (None, Some(match hidden {
-                Some(hidden) => SessionError::Several(vec![error, hidden]),
-                None => error,
-            }))
+            (
+                None,
+                Some(match hidden {
+                    Some(hidden) => SessionError::Several(vec![error, hidden]),
+                    None => error,
+                }),
+            )
         }
     };
     if !is_planned {

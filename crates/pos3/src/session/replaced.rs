@@ -69,9 +69,7 @@ impl Replaced {
         let new = std::mem::take(&mut self.keys().new);
         let first = new.first()?;
         let more = if new.len() > 1 { format!(" (and {} more)", new.len() - 1) } else { String::new() };
-        Some(format!(
-            "the upload of '{first}'{more} replaced an object that another writer had stored meanwhile"
-        ))
+        Some(format!("the upload of '{first}'{more} replaced an object that another writer had stored meanwhile"))
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {

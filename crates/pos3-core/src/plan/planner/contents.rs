@@ -89,7 +89,9 @@ impl Sides {
     ) -> Judged {
         match objection {
             Objection::None => Judged::Act(Box::new(Action::Copy { source, target, why }), None),
-            Objection::Stay(why) => Judged::Act(Box::new(Action::Skip { key: source.key, why }), None),
+            Objection::Stay(reason) => {
+                Judged::Act(Box::new(Action::Skip { key: source.key, why: reason.given(why) }), None)
+            }
             Objection::ByContent(question) => self.ask(question, source, target, why, known).await,
         }
     }
@@ -124,7 +126,7 @@ impl Sides {
         };
         match objection {
             None => Judged::Act(Box::new(Action::Copy { source, target, why }), None),
-            Some(why) => Judged::Act(Box::new(Action::Skip { key: source.key, why }), learned),
+            Some(reason) => Judged::Act(Box::new(Action::Skip { key: source.key, why: reason.given(why) }), learned),
         }
     }
 
