@@ -46,9 +46,7 @@ impl Steady {
             Stage::Opened { identity, .. } if *identity != found => Err(replaced(path, operation)),
             Stage::Opened { .. } | Stage::Outside => Ok(()),
             Stage::Begun => {
-                let open = root
-                    .try_clone_to_owned()
-                    .map_err(|cause| StoreError::new(ErrorKind::Other, operation).with_source(cause))?;
+                let open = rustix::io::fcntl_dupfd_cloexec(root, 0).map_err(unread)?;
                 *stage = Stage::Opened { identity: found, _open: open };
                 Ok(())
             }
