@@ -115,7 +115,7 @@ impl Subject {
         ODD_KEYS.into_iter().filter(|key| self.takes(key)).collect()
     }
 
-    /// Returns true if the store is tested with this key, and prints the reason if it is not.
+    /// Returns true if the store is tested with this key, and logs the reason if it is not.
     pub fn takes(&self, key: &str) -> bool {
         let quirk = self.unfit.iter().find(|(unfit, _)| *unfit == key);
         if let Some((_, quirk)) = quirk {
@@ -124,7 +124,7 @@ impl Subject {
         quirk.is_none()
     }
 
-    /// Returns true if the clause is skipped for this store, and prints the reason.
+    /// Returns true if the clause is skipped for this store, and logs the reason.
     pub fn skips(&self, clause: &str) -> bool {
         let quirk = self.quirks.iter().find(|(skipped, _)| *skipped == clause).map(|(_, quirk)| *quirk);
         let why = self.absent.as_deref().or(quirk);
@@ -135,9 +135,8 @@ impl Subject {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test suite talks to the person who runs it")]
 fn skipped(what: &str, quirk: &str) {
-    eprintln!("skipped {what}: {quirk}");
+    tracing::warn!("skipped {what}: {quirk}");
 }
 
 /// Expands to a module of tests, one per clause of the contract.

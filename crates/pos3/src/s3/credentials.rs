@@ -67,7 +67,7 @@ pub(crate) enum Missing {
     #[error("from {place}: {why}")]
     Failed { place: String, why: String, failure: CredentialsFailure },
     #[error("there is no AWS profile '{name}'")]
-    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "the environment has no profiles"))]
+    #[cfg(feature = "aws")]
     NoProfile { name: String, looked: String },
 }
 
@@ -76,6 +76,7 @@ impl From<Missing> for S3SettingsError {
         match missing {
             Missing::Nowhere(looked) => Self::NoCredentials { looked },
             Missing::Failed { place, why, failure } => Self::CredentialsFailed { place, why, failure },
+            #[cfg(feature = "aws")]
             Missing::NoProfile { name, looked } => Self::UnknownAwsProfile { name, looked },
         }
     }

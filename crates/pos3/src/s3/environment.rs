@@ -1,13 +1,15 @@
 //! Reads the S3 settings from the environment, when the caller asks for it. No other module of the S3 support reads the
 //! environment, but the AWS SDK reads some variables itself, such as those of containers.
 
+#[cfg(feature = "aws")]
+mod metadata;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pos3_core::Url;
 
-use super::settings::{Asker, Metadata, S3Settings, S3SettingsError};
+use super::settings::{Asker, S3Settings, S3SettingsError};
 use super::shared_config;
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -16,8 +18,6 @@ const TOKEN: &str = "AWS_SESSION_TOKEN";
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-const METADATA_TIMEOUT: &str = "AWS_METADATA_SERVICE_TIMEOUT";
-const METADATA_ATTEMPTS: &str = "AWS_METADATA_SERVICE_NUM_ATTEMPTS";
 
 /// Returns the settings in these variables. If a variable is not set, the value comes from the files of the AWS tools.
 pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3Settings, S3SettingsError> {
@@ -40,8 +40,10 @@ pub(super) fn settings(variable: impl Fn(&str) -> Option<OsString>) -> Result<S3
         // A path need not be UTF-8.
         ca_bundle: variable(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from).or(shared.ca_bundle),
         asker: Asker::Standard,
+        #[cfg(feature = "aws")]
         aws_profile: shared.profile,
-        metadata: metadata(value(METADATA_TIMEOUT)?, value(METADATA_ATTEMPTS)?)?,
+        #[cfg(feature = "aws")]
+        metadata: metadata::read(value)?,
         ..S3Settings::default()
     };
     match (value(KEY_ID)?, value(SECRET_KEY)?) {
@@ -61,20 +63,6 @@ fn clean(name: &'static str, value: OsString) -> Result<String, S3SettingsError>
         return Err(S3SettingsError::Blank(name));
     }
     Ok(value)
-}
-
-/// Parses the timeout in seconds and the number of attempts for the instance's metadata service.
-fn metadata(timeout: Option<String>, attempts: Option<String>) -> Result<Metadata, S3SettingsError> {
-    let timeout = timeout.map(|text| {
-        let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0);
-        let timeout = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        timeout.ok_or(S3SettingsError::Number { variable: METADATA_TIMEOUT, what: "a number of seconds" })
-    });
-    let attempts = attempts.map(|text| {
-        let attempts = text.parse().ok().filter(|attempts| *attempts > 0);
-        attempts.ok_or(S3SettingsError::Number { variable: METADATA_ATTEMPTS, what: "a number of attempts" })
-    });
-    Ok(Metadata { timeout: timeout.transpose()?, attempts: attempts.transpose()? })
 }
 
 #[cfg(test)]
@@ -126,24 +114,6 @@ mod tests {
                     format!("the value of the environment variable {name} begins or ends with a blank or a line end");
                 assert_eq!(error, expected, "{value:?}");
             }
-        }
-    }
-
-    #[test]
-    fn the_metadata_service_is_asked_as_the_variables_say() {
-        let found = read(&[(METADATA_TIMEOUT, "2.5"), (METADATA_ATTEMPTS, "3")]).unwrap().metadata;
-        assert_eq!((found.timeout, found.attempts), (Some(Duration::from_millis(2500)), Some(3)));
-        for (name, value) in [
-            (METADATA_TIMEOUT, "soon"),
-            (METADATA_TIMEOUT, "0"),
-            (METADATA_TIMEOUT, "nan"),
-            (METADATA_TIMEOUT, "1e300"),
-            (METADATA_ATTEMPTS, "0"),
-            (METADATA_ATTEMPTS, "-1"),
-            (METADATA_ATTEMPTS, "1.5"),
-        ] {
-            let error = read(&[(name, value)]).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{name} must be a number of ")), "{error}");
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::PathBuf;
+#[cfg(feature = "aws")]
 use std::time::Duration;
 
 use pos3_core::Url;
 use pos3_s3::{Addressing, Credentials, Etags, S3Config, S3ConfigError};
 
 use super::environment;
+#[cfg(feature = "aws")]
 use super::shared_config::AwsProfile;
 
 /// The server, the region and the credentials of S3.
@@ -19,13 +21,14 @@ pub struct S3Settings {
     pub(crate) addressing: Option<Addressing>,
     pub(crate) has_opaque_etags: bool,
     pub(crate) ca_bundle: Option<PathBuf>,
-    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without its credentials it is of no use"))]
+    #[cfg(feature = "aws")]
     pub(crate) aws_profile: AwsProfile,
-    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "without it the service is not asked"))]
+    #[cfg(feature = "aws")]
     pub(crate) metadata: Metadata,
 }
 
 /// How long and how often to ask the instance's metadata service. `None` means the default of the AWS SDK.
+#[cfg(feature = "aws")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) timeout: Option<Duration>,

@@ -53,17 +53,22 @@ pub(super) enum State {
     Ended,
 }
 
-/// The fields that every report begins with.
+/// The fields that every report begins with. Most of them only have to exist.
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "most fields only have to be there")]
 struct Earlier {
-    version: u32,
     command: String,
-    exit_code: IgnoredAny,
-    error: IgnoredAny,
-    warnings: Vec<String>,
-    state: State,
-    complete: bool,
+    #[serde(rename = "version")]
+    _version: u32,
+    #[serde(rename = "exit_code")]
+    _exit_code: IgnoredAny,
+    #[serde(rename = "error")]
+    _error: IgnoredAny,
+    #[serde(rename = "warnings")]
+    _warnings: Vec<String>,
+    #[serde(rename = "state")]
+    _state: State,
+    #[serde(rename = "complete")]
+    _complete: bool,
 }
 
 /// The hint for a report in a directory that does not exist.
