@@ -43,6 +43,7 @@ mod run_lost_answers;
 mod run_moved;
 mod run_outputs;
 mod run_processes;
+mod run_removed;
 mod run_report;
 mod run_restored;
 mod run_sides;

@@ -175,6 +175,12 @@ pub enum SkipReason {
     /// The entry was removed from the target since both sides were equal, and the source's has not changed.
     #[error("it was removed from the target since both sides were equal")]
     Removed,
+    /// The entry was removed from the target since both sides were equal, where a program may still write its output. That
+    /// program may have removed it.
+    #[error(
+        "it was removed from the target since both sides were equal, and the session whose output is there has not ended"
+    )]
+    RemovedOutput,
     /// Only the target has the entry, and it was changed there since both sides were equal, so it is not deleted.
     #[error("only the target has it, and it has changed since both sides were equal, so it stays")]
     TargetChanged,
@@ -232,6 +238,7 @@ impl SkipReason {
             | Self::Incomparable
             | Self::Older
             | Self::Unsaved
+            | Self::RemovedOutput
             | Self::Vanished => SkipEffect::WithholdsDeletes,
         }
     }

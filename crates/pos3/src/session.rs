@@ -27,6 +27,7 @@ mod plan;
 mod policy;
 mod progress;
 mod registration;
+mod removed;
 mod replaced;
 mod scope;
 mod seen;

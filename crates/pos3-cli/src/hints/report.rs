@@ -2,7 +2,7 @@
 
 use pos3::{Archived, Protection, Refusal, Report, SkipReason, Stop};
 
-use super::{EMPTY_SOURCE, LINK, RESTORE, for_spill, for_store};
+use super::{EMPTY_SOURCE, LINK, OTHER_CACHE, RESTORE, for_spill, for_store};
 use crate::name;
 use crate::shell::quoted;
 
@@ -74,6 +74,9 @@ pub(crate) fn for_report(report: &Report, Advice { leave_out, repeat }: Advice) 
         }
         if report.skipped.any(|why| matches!(why, SkipReason::OtherShape(_))) {
             return Some(OTHER_SHAPE.to_owned());
+        }
+        if report.skipped.any(|why| matches!(why, SkipReason::RemovedOutput)) {
+            return Some(format!("repeat the command once that session has ended, or {OTHER_CACHE}"));
         }
         if report.skipped.any(is_behind_link) {
             return Some(LINK.to_owned());

@@ -92,6 +92,7 @@ mod tests {
             (SkipReason::Incomparable, SkipEffect::WithholdsDeletes),
             (SkipReason::Older, SkipEffect::WithholdsDeletes),
             (SkipReason::Unsaved, SkipEffect::WithholdsDeletes),
+            (SkipReason::RemovedOutput, SkipEffect::WithholdsDeletes),
             (SkipReason::TargetChanged, SkipEffect::None),
             (SkipReason::Vanished, SkipEffect::WithholdsDeletes),
         ] {

@@ -15,6 +15,7 @@ use pos3_local::{last_change, last_modification};
 
 use super::known::{Known, Match, Recorded, Sides, Way};
 use super::registration::Registration;
+use super::removed::Removed;
 use super::replaced::Replaced;
 use super::seen::{Beginning, Noted, Origin};
 use super::surroundings::Ownership;
@@ -78,8 +79,13 @@ pub(super) fn unless_unsaved(rule: Overwritable, unsaved: &Unsaved) -> Overwrita
 }
 
 /// Prevents a download from changing output that is not known to be stored.
-pub(super) fn keeping_output(options: SyncOptions, registration: &Registration, unsaved: &Unsaved) -> SyncOptions {
-    let overwritable = unless_unsaved(Rules::new(registration).keeping_output(unsaved.clone()), unsaved);
+pub(super) fn keeping_output(
+    options: SyncOptions,
+    registration: &Registration,
+    unsaved: &Unsaved,
+    removed: Removed,
+) -> SyncOptions {
+    let overwritable = unless_unsaved(Rules::new(registration).keeping_output(unsaved.clone(), removed), unsaved);
     let overwritable = if unsaved.is_none_known() { overwritable.without_evidence() } else { overwritable };
     let deletable = {
         let unsaved = unsaved.clone();
@@ -110,9 +116,12 @@ impl Rules {
     }
 
     /// Returns the rule that decides which local files the download of a two-way sync may write.
-    pub(super) fn download(self) -> Overwritable {
+    pub(super) fn download(self, removed: Removed) -> Overwritable {
         Overwritable::judged(move |write| {
-            let (object, Some(file)) = (write.source, write.target) else { return Objection::None };
+            let (object, Some(file)) = (write.source, write.target) else {
+                let is_removed = removed.may_have(&write.source.key, write.row);
+                return is_removed.then_some(SkipReason::Removed).into();
+            };
             let why = |changed: &Changed| match changed {
                 Changed::Neither | Changed::Remote => None,
                 Changed::Local => Some(SkipReason::Newer),
@@ -126,10 +135,13 @@ impl Rules {
     }
 
     /// Returns the rule that decides which local files a download may write if a session left output that was not
-    /// uploaded.
-    pub(super) fn keeping_output(self, unsaved: Unsaved) -> Overwritable {
+    /// uploaded, or may have removed a file.
+    pub(super) fn keeping_output(self, unsaved: Unsaved, removed: Removed) -> Overwritable {
         Overwritable::judged(move |write| {
-            let (object, Some(file)) = (write.source, write.target) else { return Objection::None };
+            let (object, Some(file)) = (write.source, write.target) else {
+                let is_removed = removed.may_have(&write.source.key, write.row);
+                return is_removed.then_some(SkipReason::RemovedOutput).into();
+            };
             if !unsaved.covers(&file.key) {
                 return Objection::None;
             }

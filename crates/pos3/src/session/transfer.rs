@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
 use pos3_core::{
@@ -29,15 +29,20 @@ use super::plan::TransferPlan;
 use super::policy::{Reach, Rules, keeping_output, unless_unsaved};
 use super::progress::{Counting, Watch};
 use super::registration::{Kind, Registration};
+use super::removed::Removed;
 use super::surroundings::Ownership;
 use super::unsaved;
 use crate::error::Error;
 use crate::location::Location;
 use crate::policy::Policy;
+use crate::state::Wait;
 use crate::transfer::{Transfer, found_nothing, planned_nothing};
 
 /// The largest number of conflicting pairs that an error contains.
 const PAIRS: usize = 1000;
+
+/// How long a download waits for the transfer of an output at another location. Two downloads may wait for each other.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Downloads a registration and returns its local path.
 pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>) -> Result<PathBuf, SessionError> {
@@ -63,13 +68,16 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         let (inner, registration, local_path) = (inner.clone(), registration.clone(), local_path.clone());
         run_blocking(move || unsaved::below(&inner, &registration, &local_path)).await
     };
+    let finding = async { Ok(Removed::find(&inner, &registration, &unsaved, Wait::For(PATIENCE)).await) };
+    let removed = unless_cancelled(cancel, &registration, finding).await?;
     if let Kind::Sync(_) = &registration.kind {
         // Output of an earlier run that died before its upload must not be overwritten by older objects.
         let rules = Rules::new(&registration);
-        options =
-            options.with_overwritable(unless_unsaved(rules.download(), &unsaved)).with_deletable(Deletable::known());
+        options = options
+            .with_overwritable(unless_unsaved(rules.download(removed), &unsaved))
+            .with_deletable(Deletable::known());
     } else {
-        options = keeping_output(options, &registration, &unsaved);
+        options = keeping_output(options, &registration, &unsaved, removed);
     }
     let options = held.remember_download(options, &registration.memory);
     let transfer = Transfer::new(ends.remote.clone(), ends.local.clone(), options).with_mount_points_in(held.state());
@@ -290,7 +298,8 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
             let options = download_options(inner, registration, download.delete)?;
             let options = observed(options, inner.observer_of(registration));
             let found = unsaved::below(inner, registration, copy.path());
-            let options = keeping_output(options, registration, &found);
+            let removed = Removed::find(inner, registration, &found, Wait::Fail).await;
+            let options = keeping_output(options, registration, &found, removed);
             unsaved = Some(found);
             let options = held.remember_download(options, &registration.memory);
             Transfer::new(remote, local, options).with_mount_points_in(held.state())

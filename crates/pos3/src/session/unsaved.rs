@@ -5,6 +5,7 @@
 //! must not overwrite that output. So the marks are not part of the sync state, which belongs to a pair of locations
 //! and can be lost. Each session has its own mark, because another session may end first.
 
+mod active;
 mod compared;
 mod directory;
 mod mark_file;
@@ -34,6 +35,8 @@ use super::site::{Site, Sites};
 use super::unknown;
 use crate::location::Location;
 use crate::state::ends_with_the_process;
+use active::active;
+pub(super) use active::{Active, Position};
 use compared::{Now, ended, staying};
 use directory::{Found, Which};
 use mark_file::{Recorded, SETTLED, encode_writers};
@@ -55,6 +58,8 @@ pub(super) struct Unsaved {
     unreadable: Arc<Vec<PathBuf>>,
     /// The marks that sessions left there which had already ended.
     ended: Arc<Vec<PathBuf>>,
+    /// The outputs of sessions that have not ended.
+    active: Arc<Vec<Active>>,
     /// Whether another session runs there, which needs them as past marks.
     is_shared: bool,
     /// Why other marks of ended sessions stay.
@@ -76,6 +81,11 @@ impl Unsaved {
     pub(super) fn covers(&self, key: &Key) -> bool {
         let is_inside = |root: &Key| key == root || key.is_inside(root.as_str());
         self.everything || self.below.iter().any(is_inside) || self.nested.covers(key)
+    }
+
+    /// Returns the outputs of sessions that have not ended.
+    pub(super) fn active(&self) -> &[Active] {
+        &self.active
     }
 
     /// Removes the marks of sessions that had already ended, because everything in the directory equals stored objects. A
@@ -280,6 +290,7 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
     let (found, mut now) = (found(inner, &names), Now::default());
     let is_shared = past::is_shared(&found, &inner.id, &names);
     let ended = Arc::new(ended(&found, &names, &mut now));
+    let active = Arc::new(active(&found, &names, &mut now));
     let staying = Arc::new(of_what_stays(&staying(&found, &names, &mut now), path));
     let site = Arc::new(now.sites.of(path));
     let mut unreadable = Vec::new();
@@ -305,6 +316,7 @@ pub(super) fn below(inner: &Inner, registration: &Registration, path: &Path) -> 
         below,
         unreadable,
         ended,
+        active,
         is_shared,
         staying,
         path: path.to_owned(),

@@ -66,6 +66,11 @@ impl Input<'_> {
             let changed = size::counted(self.changed_here(), "file");
             text.push_str(&format!("; {changed} changed here and kept, because not uploaded yet"));
         }
+        let removed = report.skipped.count(|why| *why == SkipReason::Removed);
+        if removed > 0 {
+            let removed = size::counted(removed, "file");
+            text.push_str(&format!("; {removed} not fetched, because another session removed it here"));
+        }
         if report.deleted > 0 {
             text.push_str(&format!("; {} deleted here", size::counted(report.deleted, "file")));
         }

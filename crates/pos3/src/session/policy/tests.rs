@@ -49,8 +49,9 @@ fn decisions(
         answered(rule.objection(file, object, recorded))
     };
     let reversed = recorded.cloned().map(Row::reversed);
-    let download =
-        object.and_then(|object| answered(rules().download().objection(object, Some(file), reversed.as_ref())));
+    let download = object.and_then(|object| {
+        answered(rules().download(Removed::default()).objection(object, Some(file), reversed.as_ref()))
+    });
     [upload(Reach::TwoWay), download, upload(Reach::OneWay)]
 }
 
@@ -379,7 +380,7 @@ fn a_file_that_was_replaced_by_an_older_one_before_the_session_replaces_nothing(
                 assert_eq!(by_program[1], None, "{what} {own}");
             }
             let reversed = recorded.cloned().map(Row::reversed);
-            let download = rules().download().objection(object, Some(&file(&now)), reversed.as_ref());
+            let download = rules().download(Removed::default()).objection(object, Some(&file(&now)), reversed.as_ref());
             assert_eq!(answers(download), downloaded, "{what} {own}");
         }
     }

@@ -60,6 +60,13 @@ impl Names {
         self.0.iter()
     }
 
+    /// Returns the relative path of this path in a marked path that is this one or lies above it, if it is valid UTF-8.
+    pub(super) fn inside(&self, marked: &Path, links: &mut Links) -> Option<String> {
+        let resolved = links.resolve(marked);
+        let mut pairs = self.iter().flat_map(|name| [marked, &resolved].map(|marked| (name, marked)));
+        pairs.find_map(|(name, marked)| name.strip_prefix(marked).ok())?.to_str().map(str::to_owned)
+    }
+
     /// Returns true if another path is this one or lies inside it.
     pub(super) fn contain(&self, path: &Path, links: &mut Links) -> bool {
         let is_inside = |path: &Path| self.iter().any(|name| path.starts_with(name));
@@ -135,6 +142,10 @@ mod tests {
         let names = Names(vec![base.join("real/out")]);
         for (marked, expected) in [("link", Part::Everything), ("link/out/a", below("a"))] {
             assert_eq!(names.part(&base.join(marked), links), expected, "{marked}");
+        }
+        for (marked, expected) in [("link", Some("out")), ("real/out", Some("")), ("link/out/a", None), ("other", None)]
+        {
+            assert_eq!(names.inside(&base.join(marked), links).as_deref(), expected, "{marked}");
         }
         assert!(names.contain(&base.join("link/out/a"), links) && !names.contain(&base.join("link"), links));
     }
