@@ -8,7 +8,8 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use pos3_core::{Key, MOVED_DIGITS, MOVED_PREFIX, Protection, is_moved_name};
 use rustix::fd::BorrowedFd;
@@ -33,6 +34,9 @@ const NONE: &str = "0000000000000000";
 
 /// A file that was moved by less than this time ago is being compared.
 const MOVING: Duration = Duration::from_secs(1);
+
+/// The pause before a listing looks again at a file that is being compared.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The parts of the name of a moved file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +107,12 @@ impl<'n> Moved<'n> {
             Some(_) | None => Standing::Kept,
         }
     }
+
+    /// Returns true if a file may still be compared, and nothing has its own name.
+    fn is_away(&self, directory: BorrowedFd<'_>, stat: &Stat) -> bool {
+        self.standing(directory, stat, SystemTime::now()) == Standing::Moving
+            && self.own.is_some_and(|own| is_free(directory, own))
+    }
 }
 
 fn is_free(directory: BorrowedFd<'_>, name: &str) -> bool {
@@ -131,6 +141,23 @@ pub(crate) fn entry(directory: BorrowedFd<'_>, name: &str, stat: &Stat) -> Optio
             let text = format!("another file may have the name '{own}', so rename or delete this one");
             Some((name.to_owned(), said(text)))
         }
+    }
+}
+
+/// Returns the status of a moved file. If its own name is free, this waits until no process can be comparing it any more. A
+/// listing that does not wait for a process that was killed would lack the file, which keeps its directory from being
+/// deleted or replaced.
+pub(crate) fn status_once_compared(directory: BorrowedFd<'_>, name: &str) -> Result<Stat, Errno> {
+    let begun = Instant::now();
+    loop {
+        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_compared = facts::file_type(&stat) == FileType::RegularFile
+            && Moved::parse(name).is_some_and(|moved| moved.is_away(directory, &stat));
+        // The clock of the file system may be ahead.
+        if !is_compared || begun.elapsed() > 2 * MOVING {
+            return Ok(stat);
+        }
+        thread::sleep(PAUSE);
     }
 }
 

@@ -2,7 +2,7 @@
 //! entry.
 
 use super::*;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pos3_core::{Content, ErrorKind, PutOptions};
 
@@ -44,6 +44,26 @@ async fn a_moved_file_protects_its_name_or_is_listed_as_protected() {
     }
     assert_eq!(world.list("d/fr", ListOptions::default()).await.len(), 1);
     assert_eq!(world.store().unfinished("").await.unwrap(), [], "nothing may abandon it");
+}
+
+/// A process that was killed a moment ago may have moved it.
+#[tokio::test]
+async fn a_listing_waits_for_a_file_that_was_moved_a_moment_ago() {
+    for is_restored in [false, true] {
+        let (world, begun) = (World::new(), Instant::now());
+        world.make(&[&format!("d/{}", moved("free"))]);
+        let store = world.store();
+        store.restore_moved(is_restored);
+        let listed = store.list_all("").await.unwrap();
+        // Until then, another process may compare it.
+        assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
+        let found = listed.iter().find(|entry| entry.key == key("d/free")).unwrap();
+        if is_restored {
+            assert_eq!((&found.kind, world.names("d")), (&Kind::File, vec!["free".to_owned()]));
+        } else {
+            assert!(matches!(found.kind, Kind::Protected(Protection::Moved(_))), "{found:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -101,11 +121,7 @@ async fn a_listing_for_a_run_that_may_change_the_directory_moves_it_back() {
     assert_eq!(world.names("f").len(), 1);
     assert_eq!(listed.len(), 7, "{listed:?}");
 
-    // A file that was moved a moment ago may have a process that compares it.
     fs::rename(world.path("d/free"), world.path("d").join(moved("free"))).unwrap();
-    store.list_all("").await.unwrap();
-    assert_eq!(world.names("d"), [moved("free")]);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
     store.restore_moved(false);
     store.list_all("").await.unwrap();
     assert_eq!(world.names("d"), [moved("free")]);

@@ -225,6 +225,20 @@ fn what_stands_in_the_place_of_a_local_directory_is_named() {
     assert_eq!(cloud.server.keys(super::BUCKET), ["p/x"]);
 }
 
+/// A run that was killed while it deleted a directory may have moved a file of it away.
+#[test]
+fn a_run_right_after_a_kill_replaces_the_directory_that_the_killed_one_deleted() {
+    let cloud = Cloud::new(&[("l/a", "1")]).with_objects(&[("x/a", "1"), ("x/d", "now a file")]);
+    let moved = format!("l/d/.pos3-moved.{}.f", "0123456789".repeat(4));
+    fs::create_dir(cloud.program.path("l/d")).unwrap();
+    fs::write(cloud.program.path(&moved), "old").unwrap();
+    let ended = cloud.run(&["sync", "s3://data/x", "l", "--delete"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.err.contains("has changed since it was listed") && !ended.err.contains("hint"), "{}", ended.err);
+    let expected = [("a", "1"), ("d", "now a file")];
+    assert_eq!(cloud.program.files("l"), crate::program::expected(&expected));
+}
+
 /// An object `x` hides everything below `x/`.
 #[test]
 fn a_directory_is_not_uploaded_to_the_name_of_an_object() {

@@ -204,7 +204,7 @@ impl Names {
 
     /// Adds a moved file under its own name again, or as protected if it may belong to another program.
     fn add_moved(&mut self, directory: BorrowedFd<'_>, name: String, symlinks: Symlinks, moved_files: MovedFiles) {
-        match rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        match moved::status_once_compared(directory, &name) {
             Ok(stat) if facts::file_type(&stat) == FileType::RegularFile => {
                 if moved_files == MovedFiles::Restored
                     && let Some(own) = moved::restore(directory, &name, &stat)
