@@ -36,13 +36,17 @@ if how == "session": subprocess.Popen(LATER, start_new_session=True, **NOWHERE)
 if how == "inheriting": subprocess.Popen(LATER, start_new_session=True, close_fds=False, **NOWHERE)
 if how == "bare child": subprocess.Popen(LATER, **NO_ENVIRONMENT)
 if how == "bare session": subprocess.Popen(LATER, start_new_session=True, **NO_ENVIRONMENT)
-if how == "daemon" and os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.closerange(3, 1024)
-        leave()
-        os.execv(LATER[0], LATER)
-    os._exit(0)
+if how == "daemon":
+    middle = os.fork()
+    if middle == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.closerange(3, 1024)
+            leave()
+            os.execv(LATER[0], LATER)
+        os._exit(0)
+    # A signal must not end the process in the middle before it has started the daemon.
+    os.waitpid(middle, 0)
 if how == "itself":
     os.closerange(3, 1024)
     print("written", flush=True)
