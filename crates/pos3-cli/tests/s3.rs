@@ -57,6 +57,7 @@ mod shapes;
 mod signals;
 mod sources;
 mod stale_heads;
+mod stale_reads;
 mod times;
 mod tls;
 mod trees;

@@ -158,6 +158,7 @@ macro_rules! conformance {
             list_start_after
             list_shallow_names_directories
             head_equals_list
+            head_confirmed_equals_head
             get_returns_what_put_stored
             get_range
             get_missing_is_not_found

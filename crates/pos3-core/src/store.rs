@@ -102,6 +102,7 @@ impl Debug for Download {
 ///   is returned once, as a directory.
 /// * `list_error_is_never_an_early_end`: a listing that cannot be completed ends with an error.
 /// * `head_equals_list`: `head` and `list` return the same size, fingerprint and digest.
+/// * `head_confirmed_equals_head`: `head_confirmed` returns the same entry as `head`, or the same kind of error.
 /// * `get_returns_what_put_stored`, `get_range`: the body is the whole content, or exactly the requested range.
 /// * `get_missing_is_not_found`, `get_if_match_mismatch`: each of these errors has its own kind.
 /// * `put_replaces`, `put_is_atomic`: readers see the whole new content or none of it, even if the put fails midway.
@@ -153,6 +154,17 @@ pub trait RemoteStore: Debug + Display + Send + Sync + 'static {
 
     /// Returns the entry at `key`.
     async fn head(&self, key: &Key) -> Result<Entry>;
+
+    /// Returns the entry at `key`, compared with a second source if a cache in front of the server may answer
+    /// [`head`](Self::head) with an old state. The engine asks for it before it acts on a lookup that differs from the
+    /// listing. If there is no second source, for example because the credentials do not permit it, this is `head`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `Precondition` if the two differ, so that the present state is unknown.
+    async fn head_confirmed(&self, key: &Key) -> Result<Entry> {
+        self.head(key).await
+    }
 
     /// Reads content or a range of it.
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download>;

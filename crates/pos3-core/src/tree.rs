@@ -119,7 +119,17 @@ impl Tree {
     /// Looks up a relative key and returns its current entry, with the relative key. An error names `operation` as what
     /// failed.
     pub(crate) async fn look_up(&self, relative: &Key, operation: Operation) -> Result<Entry> {
-        match self.store.head(&self.key(relative)).await {
+        Self::looked_up(self.store.head(&self.key(relative)).await, relative, operation)
+    }
+
+    /// Looks up a relative key like [`look_up`](Self::look_up), but not by a lookup alone that a cache may have answered
+    /// ([`RemoteStore::head_confirmed`]).
+    pub(crate) async fn confirm(&self, relative: &Key, operation: Operation) -> Result<Entry> {
+        Self::looked_up(self.store.head_confirmed(&self.key(relative)).await, relative, operation)
+    }
+
+    fn looked_up(found: Result<Entry>, relative: &Key, operation: Operation) -> Result<Entry> {
+        match found {
             Ok(entry) => Ok(Entry { key: relative.clone(), ..entry }),
             Err(error) => {
                 let found = StoreError::new(error.kind(), operation).with_reach(error.reach());

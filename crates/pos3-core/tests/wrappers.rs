@@ -69,6 +69,14 @@ impl RemoteStore for Part {
             .map_err(|error| error.with_key(key))
     }
 
+    async fn head_confirmed(&self, key: &Key) -> Result<Entry> {
+        self.inner
+            .head_confirmed(&self.whole(key))
+            .await
+            .map(|entry| shown(self.prefix, entry))
+            .map_err(|error| error.with_key(key))
+    }
+
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let download = self.inner.get(&self.whole(key), options).await.map_err(|error| error.with_key(key))?;

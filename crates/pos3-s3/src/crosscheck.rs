@@ -4,7 +4,7 @@
 //! Without the comparison, another writer's newer object would look unchanged or absent, and it would be overwritten or
 //! deleted. Caches do not store listings, and each of these listings has an address of its own.
 
-use pos3_core::{Entry, Key, Seen};
+use pos3_core::{Entry, ErrorKind, Key, Operation, Result, Seen, StoreError};
 
 use crate::bucket::Bucket;
 use crate::error::Failure;
@@ -32,6 +32,24 @@ impl Bucket {
             Ok(listed) => Ok(CrossCheck::Contradicted(listed)),
             Err(failure) if is_refused(&failure) => Ok(CrossCheck::Refused(failure)),
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Returns the entry of an object, if a listing shows the same state or is denied.
+    pub(crate) async fn head_confirmed(&self, key: &Key) -> Result<Entry> {
+        let found = self.head(key).await;
+        let known = match &found {
+            Ok(entry) => Some(entry),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(_) => return found,
+        };
+        match self.cross_check(key, known).await {
+            Ok(CrossCheck::Confirmed | CrossCheck::Refused(_)) => found,
+            Ok(CrossCheck::Contradicted(_)) => {
+                let error = StoreError::new(ErrorKind::Precondition, Operation::LookUp).with_key(key);
+                Err(error.with_message("HEAD and a listing differ: a cache may answer with an old state of the object"))
+            }
+            Err(failure) => Err(self.error(Operation::LookUp, key, failure)),
         }
     }
 

@@ -89,6 +89,10 @@ impl RemoteStore for S3Store {
         self.0.head(key).await
     }
 
+    async fn head_confirmed(&self, key: &Key) -> Result<Entry> {
+        self.0.head_confirmed(key).await
+    }
+
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         self.0.get(key, options).await
     }

@@ -105,6 +105,14 @@ pub async fn head_equals_list(subject: &Subject) {
     assert!(head.modified.is_some());
 }
 
+/// `head_confirmed` returns the same entry as `head`, or the same kind of error.
+pub async fn head_confirmed_equals_head(subject: &Subject) {
+    let key = subject.key("k");
+    assert_eq!(subject.store.head_confirmed(&key).await.unwrap_err().kind(), ErrorKind::NotFound);
+    write(subject, "k", "content").await;
+    assert_eq!(subject.store.head_confirmed(&key).await.unwrap(), subject.store.head(&key).await.unwrap());
+}
+
 /// The body is the content, even if that is empty.
 pub async fn get_returns_what_put_stored(subject: &Subject) {
     for content in [&b""[..], b"x", b"some\0bytes\r\n\xff"] {

@@ -203,6 +203,11 @@ impl RemoteStore for FaultStore {
         self.inner.head(key).await
     }
 
+    async fn head_confirmed(&self, key: &Key) -> Result<Entry> {
+        self.enter(Operation::LookUp)?;
+        self.inner.head_confirmed(key).await
+    }
+
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         let call = self.enter(Operation::Read)?;
         if self.vanishing == Some(call) {

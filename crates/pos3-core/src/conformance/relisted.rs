@@ -152,6 +152,10 @@ impl RemoteStore for RelistedStore {
         self.inner.head(key).await
     }
 
+    async fn head_confirmed(&self, key: &Key) -> Result<Entry> {
+        self.inner.head_confirmed(key).await
+    }
+
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Download> {
         self.inner.get(key, options).await
     }

@@ -188,7 +188,7 @@ impl Copy {
             if kind_of(&error) == FailureKind::Changed {
                 let Some(pause) = pauses.next() else { return Err(error) };
                 slot.pause(&options.budget, *pause).await;
-                source = self.run.source.look_up(&source.key, Operation::Read).await?;
+                source = self.run.source.confirm(&source.key, Operation::Read).await?;
             } else if is_worth_a_repeat(&error) && damaged < DAMAGED {
                 damaged += 1;
             } else {

@@ -26,7 +26,7 @@ pub(super) async fn hold_exactly(tree: &Tree, seen: &Entry, operation: Operation
 
 /// Returns the entry at the key of `seen`, if it is unchanged.
 async fn look_for(tree: &Tree, seen: &Entry, operation: Operation) -> Result<Entry> {
-    let found = tree.look_up(&seen.key, operation).await?;
+    let found = tree.confirm(&seen.key, operation).await?;
     let same = match (&seen.kind, &found.kind) {
         (Kind::File, Kind::File) | (Kind::Marker, Kind::Marker) => {
             found.size == seen.size && (seen.fingerprint.is_none() || found.fingerprint == seen.fingerprint)
@@ -39,7 +39,7 @@ async fn look_for(tree: &Tree, seen: &Entry, operation: Operation) -> Result<Ent
 
 /// Fails if the source has the key now, because the plan to delete it in the target is out of date then.
 pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
-    match source.look_up(key, Operation::LookUp).await {
+    match source.confirm(key, Operation::LookUp).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
         Ok(found) if spelling::other(source, &found).await?.is_some() => Ok(()),
@@ -50,7 +50,7 @@ pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
 /// Fails unless the target's entry is unchanged, or is still absent.
 pub(super) async fn hold_or_absent(tree: &Tree, key: &Key, seen: Option<&Entry>) -> Result<()> {
     let Some(seen) = seen else {
-        return match tree.look_up(key, Operation::Write).await {
+        return match tree.confirm(key, Operation::Write).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
             Ok(_) if key.is_marker() => Ok(()),

@@ -114,7 +114,7 @@ impl Executor {
 
     /// Checks that a directory that is to replace an entry still exists in the source.
     async fn look_at_source(&self, key: &Key, course: &mut Course<'_>) {
-        match self.run.source.look_up(key, Operation::Read).await {
+        match self.run.source.confirm(key, Operation::Read).await {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 course.ledger.skip(key.clone(), SkipReason::Vanished);
