@@ -117,6 +117,24 @@ async fn an_object_that_is_lost_after_its_answer_is_sent_again() {
     }
 }
 
+/// A success response to a write that no server executed, with the ETag of no object.
+fn acknowledged(media_type: &'static str, body: &'static str) -> Answer {
+    Answer::Foreign { status: StatusCode::OK, media_type, body, performs: false }
+}
+
+#[tokio::test]
+async fn an_object_that_a_head_shows_as_missing_is_a_failure_where_no_listing_can_be_read() {
+    for listing in [Answer::access_denied(), Answer::WebPage, Answer::internal_error()] {
+        let server = server();
+        server.fault(Fault::on(Operation::PutObject).always().answer(acknowledged("", "")));
+        server.fault(Fault::on(Operation::ListObjectsV2).always().answer(listing.clone()));
+        let store = store_with(config(&server).with_attempts(2));
+        let error = put(&store, b"content").await.unwrap_err();
+        assert!(told(&error).contains("no listing could be read"), "{listing:?}: {}", told(&error));
+        assert_eq!((stored(&server), server.requests().of(Operation::PutObject)), (None, 1), "{listing:?}");
+    }
+}
+
 /// Copies the key `k`, one part at a time: between two prefixes of the server, or from or to a store in memory.
 async fn copy_with(server: &S3Server, operation: Operation, size: usize) -> Report {
     let (bucket, memory) = (Arc::new(store(server)), Arc::new(MemoryStore::default()));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pos3_tests::server::{Answer, Fault, Operation};
+use pos3_tests::server::{Answer, Checksums, Etags, Fault, Operation};
 
 use super::{BUCKET, Cloud};
 
@@ -71,6 +71,42 @@ fn a_backup_bucket_that_does_not_exist_is_found_before_the_first_change() {
         );
     }
     assert_eq!(cloud.server.keys(BUCKET), ["d/changed", "d/gone"]);
+}
+
+#[test]
+fn a_backup_that_no_lookup_and_no_listing_shows_permits_no_change() {
+    let page = |status: u16| Answer::Page { status: status.try_into().unwrap(), body: "" };
+    for (lookup, listing) in [
+        (Some(page(403)), None),
+        (Some(page(405)), None),
+        (None, Some(Answer::WebPage)),
+        (None, Some(Answer::access_denied())),
+    ] {
+        let cloud = Cloud::new(&[("d/keep", "k"), ("out/keep", "k"), ("out/gone", "the only copy")]);
+        let stored = Answer::Foreign { status: 200.try_into().unwrap(), media_type: "", body: "", performs: false };
+        let on = |operation| Fault::on(operation).key("kept/gone").always();
+        cloud.server.fault(on(Operation::PutObject).answer(stored));
+        let case = format!("{lookup:?} {listing:?}");
+        lookup.into_iter().for_each(|answer| cloud.server.fault(on(Operation::HeadObject).answer(answer)));
+        listing.into_iter().for_each(|answer| cloud.server.fault(on(Operation::ListObjectsV2).answer(answer)));
+        let ended = cloud.run(&["sync", "d", "out", "--delete", "--backup-dir", "s3://data/kept"]);
+        assert_eq!(ended.code, Some(1), "{case}: {ended:?}");
+        assert!(ended.err.contains("it could not be backed up"), "{case}: {}", ended.err);
+        assert_eq!(fs::read_to_string(cloud.program.path("out/gone")).unwrap(), "the only copy", "{case}");
+    }
+}
+
+#[test]
+fn a_server_without_checksums_and_digests_keeps_backups() {
+    let cloud = Cloud::new(&[("d/keep", "k"), ("out/keep", "k"), ("out/gone", "the only copy")]);
+    cloud.server.configure(|settings| {
+        settings.checksums = Checksums::Ignored;
+        settings.etags = Etags::Kms;
+    });
+    let ended = cloud.run(&["sync", "d", "out", "--delete", "--backup-dir", "s3://data/kept"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cloud.server.object(BUCKET, "kept/gone").unwrap().bytes, "the only copy");
+    assert!(!cloud.program.path("out/gone").exists());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod names;
 
 use std::time::SystemTime;
 
+use futures::StreamExt;
 use futures::future::join_all;
 use tokio::sync::OnceCell;
 
@@ -16,7 +17,7 @@ use super::same_place::aliases;
 use crate::entry::{Entry, Kind};
 use crate::error::{ErrorKind, Operation, Reach, StoreError};
 use crate::key::Key;
-use crate::store::{Expect, PutOptions, RemoteStore, Result};
+use crate::store::{Expect, ListOptions, PutOptions, RemoteStore, Result};
 use crate::tree::Tree;
 use names::Names;
 
@@ -63,11 +64,14 @@ pub(super) async fn keep(run: &Run, seen: &Entry) -> Result<()> {
     })
 }
 
-/// Fails with `NotFound` only if the original no longer exists; then there is nothing left to delete. A missing bucket for
-/// backups is another kind of failure.
+/// Fails with `NotFound` or `Precondition` only if the original no longer exists or has changed. A missing bucket for
+/// backups, or a backup that was replaced, is another kind of failure.
 fn kind_of(error: &StoreError) -> ErrorKind {
     let is_original = error.reach() == Reach::Key && matches!(error.operation(), Operation::Read | Operation::Copy);
-    if error.kind() == ErrorKind::NotFound && !is_original { ErrorKind::Other } else { error.kind() }
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Precondition if !is_original => ErrorKind::Other,
+        kind => kind,
+    }
 }
 
 /// Copies an entry. If the first backup appears in the source or the target, this and every later backup fails.
@@ -105,7 +109,12 @@ async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()>
                 refused = Some(error);
             }
             Err(error) => return Err(error),
-            Ok(kept) => return refuse_appeared(backup, &Entry { key: name, ..kept.entry }, &absent).await,
+            Ok(kept) => {
+                if !kept.verified {
+                    require_evidence(&**backup.store(), &key, &kept.entry).await?;
+                }
+                return refuse_appeared(backup, &Entry { key: name, ..kept.entry }, &absent).await;
+            }
         }
     }
     Err(refused.unwrap_or_else(|| {
@@ -123,6 +132,29 @@ async fn is_taken(store: &dyn RemoteStore, key: &Key) -> Result<bool> {
         Err(error) if error.kind() == ErrorKind::Denied && store.capabilities().conditional_put => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Fails if neither a lookup nor a listing shows a backup whose content was not verified. The response to its write alone
+/// is not enough: a gateway may send it without storing anything.
+async fn require_evidence(store: &dyn RemoteStore, key: &Key, kept: &Entry) -> Result<()> {
+    let is_kept = |found: &Entry| {
+        found.key == *key && found.size == kept.size && found.fingerprint == kept.fingerprint && found.is_file()
+    };
+    let found = store.head(key).await;
+    if found.as_ref().is_ok_and(is_kept) {
+        return Ok(());
+    }
+    // The key itself is the first one in byte order that begins with it.
+    let listed = store.list(key.as_str(), ListOptions::default()).next().await;
+    if listed.is_some_and(|listed| listed.as_ref().is_ok_and(is_kept)) {
+        return Ok(());
+    }
+    let error = StoreError::new(ErrorKind::Integrity, Operation::Write).with_key(key);
+    let error = error.with_message("neither a lookup nor a listing shows the backup");
+    Err(match found {
+        Ok(_) => error,
+        Err(cause) => error.with_source(cause),
+    })
 }
 
 /// Returns the keys at which a backup of this name would appear in the source and the target, and that do not exist yet.

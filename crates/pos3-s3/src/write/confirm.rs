@@ -69,13 +69,13 @@ impl Misstored {
 pub(crate) enum Found {
     /// The object exists and has the right size.
     There(Entry),
-    /// Nothing is known, because the lookup failed, or because no listing could confirm it.
+    /// Nothing is known, because the lookup failed.
     Unknown,
 }
 
 impl Bucket {
     /// Looks up an object that was just written. The ETag in the response to the write, or a listing, must confirm what
-    /// the HEAD request shows.
+    /// the HEAD request shows. A HEAD request that contradicts the response is a failure if no listing can be read.
     pub(crate) async fn look_at(&self, written: &Entry) -> Result<Found, Misstored> {
         let misstored = |why, there| Misstored { why, there };
         let mut found = match self.head(&written.key).await {
@@ -92,7 +92,11 @@ impl Bucket {
                     let there = Entry { fingerprint: None, ..written.clone() };
                     return Err(misstored("a lookup and a listing of the stored object differ", Some(there)));
                 }
-                Ok(CrossCheck::Refused(_)) | Err(_) => return Ok(Found::Unknown),
+                Ok(CrossCheck::Refused(_)) | Err(_) => {
+                    let there = Entry { fingerprint: None, ..written.clone() };
+                    let why = "a lookup does not show the stored object, and no listing could be read";
+                    return Err(misstored(why, Some(there)));
+                }
             }
         }
         match found {
