@@ -26,6 +26,7 @@ mod mounts;
 mod moved_outputs;
 mod other_server;
 mod overtaken;
+mod overtaken_writes;
 mod own_files;
 mod permissions;
 mod places;

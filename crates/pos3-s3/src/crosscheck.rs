@@ -45,6 +45,12 @@ impl Bucket {
         };
         match self.cross_check(key, known).await {
             Ok(CrossCheck::Confirmed | CrossCheck::Refused(_)) => found,
+            // Some servers list no ETags.
+            Ok(CrossCheck::Contradicted(Some(listed)))
+                if listed.fingerprint.is_none() && known.is_some_and(|entry| Seen::of(&listed).is(entry)) =>
+            {
+                found
+            }
             Ok(CrossCheck::Contradicted(_)) => {
                 let error = StoreError::new(ErrorKind::Precondition, Operation::LookUp).with_key(key);
                 Err(error.with_message("HEAD and a listing differ: a cache may answer with an old state of the object"))

@@ -35,6 +35,8 @@ pub struct Settings {
     pub copy_etag: CopyEtag,
     /// The kind of the ETags of objects and parts.
     pub etags: Etags,
+    /// Whether listings contain the ETags.
+    pub lists_etags: bool,
     /// How tags are handled.
     pub tagging: Tagging,
     /// The minimum size of every part except the last, in bytes. S3 requires 5 MiB.
@@ -61,6 +63,7 @@ impl Default for Settings {
             clock_ahead: 0,
             copy_etag: CopyEtag::Quoted,
             etags: Etags::Digests,
+            lists_etags: true,
             tagging: Tagging::Kept,
             min_part_size: 5 * 1024 * 1024,
             latency: Duration::ZERO,

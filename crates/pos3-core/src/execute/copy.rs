@@ -174,6 +174,11 @@ impl Copy {
             precondition::hold(&self.run.source, source, Operation::LookUp).await?;
             precondition::hold_or_absent(tree, &source.key, target).await?;
         }
+        let identified = match target {
+            Some(target) => Some(precondition::identified(tree, target).await?),
+            None => None,
+        };
+        let target = identified.as_ref();
         if let Some(target) = target {
             backup::keep(&self.run, target).await?;
         }
@@ -259,7 +264,7 @@ impl Copy {
 fn expectation(target: Option<&Entry>) -> Expect {
     match target {
         None => Expect::Absent,
-        Some(Entry { kind: Kind::File, fingerprint: Some(seen), .. }) => Expect::Unchanged(seen.clone()),
+        Some(Entry { kind: Kind::File | Kind::Marker, fingerprint: Some(seen), .. }) => Expect::Unchanged(seen.clone()),
         Some(_) => Expect::Anything,
     }
 }

@@ -47,6 +47,19 @@ pub(super) async fn hold_absent(source: &Tree, key: &Key) -> Result<()> {
     }
 }
 
+/// Returns the target's entry with its fingerprint, so that the write of it is conditional. A listing may lack
+/// fingerprints; then the entry is looked up, and this fails if its size or time is not as listed.
+pub(super) async fn identified(tree: &Tree, seen: &Entry) -> Result<Entry> {
+    if seen.fingerprint.is_some() || !matches!(seen.kind, Kind::File | Kind::Marker) {
+        return Ok(seen.clone());
+    }
+    match tree.confirm(&seen.key, Operation::Write).await {
+        Ok(found) if Seen::of(seen).is(&found) => Ok(Entry { fingerprint: found.fingerprint, ..seen.clone() }),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Err(StoreError::new(ErrorKind::Precondition, Operation::Write).with_key(&seen.key)),
+    }
+}
+
 /// Fails unless the target's entry is unchanged, or is still absent.
 pub(super) async fn hold_or_absent(tree: &Tree, key: &Key, seen: Option<&Entry>) -> Result<()> {
     let Some(seen) = seen else {

@@ -60,6 +60,9 @@ pub(super) async fn list_v2(
         encoding_type: input.encoding_type,
         ..ListObjectsV2Output::default()
     };
+    if !settings.lists_etags {
+        output.contents.iter_mut().flatten().for_each(|object| object.e_tag = None);
+    }
     fault::spoil(&mut output, fault);
     ok(output)
 }
