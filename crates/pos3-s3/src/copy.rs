@@ -150,7 +150,7 @@ impl Bucket {
             } else {
                 self.copy_whole(source, to, &options, headers, (&mut attempts, &mut repeats)).await?
             };
-            let misstored = match self.confirm_copy(&source, copied).await {
+            let misstored = match self.confirm_copy(&source, copied, &options.expect).await {
                 Ok(confirmed) => return Ok(confirmed),
                 Err(misstored) => misstored,
             };

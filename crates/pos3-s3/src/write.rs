@@ -27,7 +27,7 @@ use crate::headers::header;
 use crate::operation::S3Operation;
 use carry::{Evidence, is_near, md5_of};
 
-pub(crate) use confirm::{Found, Misstored, REPEATS};
+pub(crate) use confirm::{Found, Misstored, REPEATS, is_doubtful};
 pub(crate) use description::{ObjectHeaders, with_content_type};
 pub(crate) use misjudged::{Doubt, Verdict};
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
@@ -65,7 +65,7 @@ impl Bucket {
             if proven && entry.fingerprint.is_some() && !self.is_of_other_content(&entry, &whole).await {
                 return Ok((entry, true));
             }
-            let misstored = match Box::pin(self.confirm_put(entry, whole.body)).await {
+            let misstored = match Box::pin(self.confirm_put(entry, &whole)).await {
                 Ok(confirmed) => return Ok(confirmed),
                 Err(misstored) => misstored,
             };

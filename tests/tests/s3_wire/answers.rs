@@ -135,6 +135,58 @@ async fn an_object_that_a_head_shows_as_missing_is_a_failure_where_no_listing_ca
     }
 }
 
+/// Overwrites `old` at the key `k` with `new`, by an upload or by a copy.
+async fn overwrite(server: &S3Server, operation: Operation) -> Result<(), pos3_core::StoreError> {
+    server.put(BUCKET, "k", "old");
+    server.put(BUCKET, "source", "new");
+    let store = store_with(config(server).with_attempts(3));
+    let listed = store.list_all("").await.unwrap();
+    let seen = |key: &str| listed.iter().find(|entry| entry.key.as_str() == key).unwrap().clone();
+    let content = match operation {
+        Operation::CopyObject => Content::stored(Arc::new(store.clone()), seen("source")),
+        _ => Content::from("new"),
+    };
+    let unchanged = PutOptions::default().with_expect(Expect::Unchanged(seen("k").fingerprint.unwrap()));
+    store.put(&Key::from("k"), content, unchanged).await.map(drop)
+}
+
+const COPIED: &str = "<CopyObjectResult><ETag>\"proxy\"</ETag></CopyObjectResult>";
+
+#[tokio::test]
+async fn a_write_after_which_the_old_object_is_still_there_is_sent_again() {
+    for (operation, answer) in
+        [(Operation::PutObject, acknowledged("", "")), (Operation::CopyObject, acknowledged("application/xml", COPIED))]
+    {
+        for etags in [Etags::Digests, Etags::Kms] {
+            let server = server();
+            server.configure(|settings| settings.etags = etags);
+            server.fault(Fault::on(operation).answer(answer.clone()));
+            overwrite(&server, operation).await.unwrap();
+            assert_eq!(stored(&server).unwrap(), "new", "{operation} {etags:?}");
+            assert_eq!(server.requests().of(operation), 2, "{operation} {etags:?}");
+
+            server.fault(Fault::on(operation).always().answer(answer.clone()));
+            let error = overwrite(&server, operation).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Precondition, "{operation} {etags:?}: {error}");
+            assert_eq!(stored(&server).unwrap(), "old", "{operation} {etags:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_writers_object_after_a_write_with_a_foreign_etag_is_a_failure() {
+    for etags in [Etags::Digests, Etags::Kms] {
+        let server = without_checksums();
+        server.configure(|settings| settings.etags = etags);
+        // The request is not executed, and another writer stores an object of the same size instead.
+        server.fault(Fault::on(Operation::PutObject).answer(acknowledged("", "")));
+        server.fault(Fault::on(Operation::HeadObject).answer(Answer::Overtaken { key: "k", content: "theirs!" }));
+        let error = put(&store(&server), b"content").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Precondition, "{etags:?}: {error}");
+        assert_eq!((stored(&server).unwrap(), server.requests().of(Operation::PutObject)), ("theirs!".into(), 1));
+    }
+}
+
 /// Copies the key `k`, one part at a time: between two prefixes of the server, or from or to a store in memory.
 async fn copy_with(server: &S3Server, operation: Operation, size: usize) -> Report {
     let (bucket, memory) = (Arc::new(store(server)), Arc::new(MemoryStore::default()));

@@ -6,13 +6,13 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use pos3_core::{Digest, Entry, Operation};
+use pos3_core::{Digest, Entry, Expect, Operation};
 
 use super::Copied;
 use crate::bucket::Bucket;
 use crate::client::habits::{Protection, Unverified};
 use crate::copy_source::CopySource;
-use crate::write::{Found, Misstored};
+use crate::write::{Found, Misstored, is_doubtful};
 
 /// The result of comparing a copy with its source.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,20 +49,28 @@ impl Bucket {
         self: &Arc<Self>,
         source: &CopySource<'_>,
         copied: Copied,
+        expect: &Expect,
     ) -> Result<(Entry, bool), Misstored> {
         let Copied { entry, sum } = copied;
         if source.digest.is_some() && source.digest == entry.digest && self.client.compares() {
             return Ok((entry, true));
         }
         let Found::There(found) = self.look_at(&entry).await? else { return Ok((entry, false)) };
+        let is_doubtful = is_doubtful(&found, entry.fingerprint.as_ref(), expect);
+        let misstored = |there| Misstored { why: "the copy on the server differs from its source", there: Some(there) };
         // If the source has changed or cannot be looked up, nothing can be compared.
         let from = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await;
-        let (Ok((from, _)), true) = (from, self.client.compares()) else { return Ok((entry, false)) };
+        let from = match from {
+            Ok((from, _)) if is_doubtful || self.client.compares() => from,
+            _ if is_doubtful => return Err(misstored(found)),
+            _ => return Ok((entry, false)),
+        };
         // The checksum in the response may be that of the copy although another writer has replaced it.
-        let is_other = matches!(
-            (from.digest, found.digest),
-            (Some(Digest::Md5(source)), Some(Digest::Md5(copy))) if source != copy
-        );
+        let is_other = is_doubtful
+            || matches!(
+                (from.digest, found.digest),
+                (Some(Digest::Md5(source)), Some(Digest::Md5(copy))) if source != copy
+            );
         let checksum = found.checksum.or(sum.filter(|_| !is_other));
         let copy = Entry { checksum, modified: entry.modified.or(found.modified), ..found };
         let comparison = self.compare(&from, &copy);
@@ -73,19 +81,21 @@ impl Bucket {
                 }
                 return Ok((copy, true));
             }
-            Comparison::Unknown => return Ok((entry, false)),
-            Comparison::OtherChecksum | Comparison::OtherEtag => {}
+            Comparison::Unknown if !is_doubtful => return Ok((entry, false)),
+            Comparison::Unknown | Comparison::OtherChecksum | Comparison::OtherEtag => {}
         }
         match futures::join!(source.bucket.sum_of(&from), self.sum_of(&copy)) {
             (Ok(source), Ok(copied)) if source == copied => {
-                if comparison == Comparison::OtherEtag {
-                    self.client.lacks_digests(&copy.key);
-                } else {
-                    self.client.lacks_verification(Unverified::Miscalculates, &copy.key);
+                match comparison {
+                    Comparison::OtherEtag => self.client.lacks_digests(&copy.key),
+                    Comparison::OtherChecksum => {
+                        self.client.lacks_verification(Unverified::Miscalculates, &copy.key);
+                    }
+                    Comparison::Same | Comparison::Unknown => {}
                 }
                 Ok((Entry { digest: None, checksum: None, ..copy }, true))
             }
-            _ => Err(Misstored { why: "the copy on the server differs from its source", there: Some(copy) }),
+            _ => Err(misstored(copy)),
         }
     }
 

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use pos3_core::{
-    Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Expect, GetOptions, Key, Operation, StoreError,
-    collect_exactly,
+    Checksum, Checksummer, Content, Digest, Entry, ErrorKind, Expect, Fingerprint, GetOptions, Key, Operation,
+    StoreError, collect_exactly,
 };
 
+use super::Whole;
 use super::carry::md5_of;
 use crate::bucket::Bucket;
 use crate::crosscheck::CrossCheck;
@@ -107,9 +108,10 @@ impl Bucket {
     }
 
     /// Determines whether the bytes of a single PUT are stored correctly, if the response is not sufficient evidence.
-    pub(super) async fn confirm_put(self: &Arc<Self>, entry: Entry, body: &Bytes) -> Result<Confirmed, Misstored> {
+    pub(super) async fn confirm_put(self: &Arc<Self>, entry: Entry, whole: &Whole<'_>) -> Result<Confirmed, Misstored> {
         let is_compared = self.client.compares();
-        let entry = if entry.fingerprint.is_some() { entry } else { self.name(entry).await? };
+        let (body, answered) = (whole.body, entry.fingerprint.clone());
+        let entry = if answered.is_some() { entry } else { self.name(entry).await? };
         let told = entry.digest.filter(|_| is_compared);
         let sent = match told {
             Some(_) => Some(Digest::Md5(md5_of(body).await)),
@@ -125,19 +127,24 @@ impl Bucket {
             Found::Unknown => return Ok((entry, false)),
             Found::There(found) => found,
         };
+        let is_doubtful = is_doubtful(&found, answered.as_ref(), &whole.expect);
+        let sent = match sent {
+            None if is_doubtful => Some(Digest::Md5(md5_of(body).await)),
+            sent => sent,
+        };
         match found.checksum.filter(|_| is_compared) {
             Some(checksum) if checksum == sum_like(&checksum, body) => {
                 self.note_contradiction(&found.key, is_contradicted && found.fingerprint == entry.fingerprint);
                 Ok((found, true))
             }
             Some(_) => Err(misstored(Some(found))),
-            None if !is_contradicted => Ok((entry, false)),
+            None if !is_contradicted && !is_doubtful => Ok((entry, false)),
             // The ETag in the response was wrong, but the object is correct.
             None if found.digest == sent => Ok((found, true)),
-            None if found.digest.is_none() => Ok((Entry { digest: None, ..entry }, false)),
+            None if found.digest.is_none() && !is_doubtful => Ok((Entry { digest: None, ..entry }, false)),
             None => match self.reads(&found, 0..found.size, body).await {
                 Ok(true) => {
-                    self.client.lacks_digests(&found.key);
+                    self.note_contradiction(&found.key, found.digest.is_some());
                     Ok((Entry { digest: None, ..found }, true))
                 }
                 Ok(false) | Err(_) => Err(misstored(Some(found))),
@@ -200,6 +207,13 @@ impl Bucket {
     }
 }
 
+/// Returns true if the response to a write is no evidence that the write created this object: the object has another ETag
+/// than the response, or that of the object that was to be replaced.
+pub(crate) fn is_doubtful(found: &Entry, answered: Option<&Fingerprint>, expect: &Expect) -> bool {
+    let Some(there) = &found.fingerprint else { return false };
+    answered != Some(there) || matches!(expect, Expect::Unchanged(seen) if seen == there)
+}
+
 fn sum_like(kind: &Checksum, bytes: &[u8]) -> Checksum {
     let mut sum = Checksummer::like(kind);
     sum.update(bytes);
@@ -208,9 +222,23 @@ fn sum_like(kind: &Checksum, bytes: &[u8]) -> Checksum {
 
 #[cfg(test)]
 mod tests {
-    use pos3_core::Fingerprint;
-
     use super::*;
+
+    #[test]
+    fn an_object_with_another_etag_than_the_response_or_with_the_old_one_is_in_doubt() {
+        let token = |token: &str| Fingerprint::from(token);
+        let found = Entry::file("k", 1).with_fingerprint(token("found"));
+        for (answered, expect, expected) in [
+            (Some("found"), Expect::Absent, false),
+            (Some("found"), Expect::Unchanged(token("old")), false),
+            (Some("found"), Expect::Unchanged(token("found")), true),
+            (Some("other"), Expect::Anything, true),
+            (None, Expect::Anything, true),
+        ] {
+            let is_doubtful = is_doubtful(&found, answered.map(token).as_ref(), &expect);
+            assert_eq!(is_doubtful, expected, "{answered:?} {expect:?}");
+        }
+    }
 
     #[test]
     fn nothing_but_the_listed_object_is_overwritten_by_a_repeat() {
