@@ -56,6 +56,7 @@ mod run_together;
 mod run_touched;
 mod shapes;
 mod signals;
+mod similar_servers;
 mod sources;
 mod stale_heads;
 mod stale_reads;

@@ -12,30 +12,52 @@ use directory::Directory;
 use mounts::Mounts;
 pub(crate) use mounts::{MountPoint, mount_points};
 
-/// The actual place of a location, for comparison with others. Two places are equal if their names are.
+/// The actual place of a location, for comparison with others.
+///
+/// There are two questions. [`inside`](Self::inside) and [`overlaps`](Self::overlaps) answer whether two places may be
+/// the same: they only forbid something. [`is_certainly`](Self::is_certainly) and
+/// [`is_certainly_inside`](Self::is_certainly_inside) answer whether they are: they permit something.
 #[derive(Clone, Debug)]
 pub struct Place {
     name: String,
+    identity: String,
     directory: Option<Directory>,
 }
 
 impl Place {
-    /// Returns the place with a name that ends in `/`; see [`Provider::place`](crate::Provider::place).
-    pub(crate) fn named(name: String) -> Self {
-        Self { name, directory: None }
+    /// Returns the place with a name and an identity that end in `/`; see [`Provider::place`](crate::Provider::place) and
+    /// [`Provider::identity`](crate::Provider::identity).
+    pub(crate) fn remote(name: String, identity: String) -> Self {
+        Self { name, identity, directory: None }
     }
 
     /// Returns the place of a local path, which need not exist.
     pub(crate) fn local(name: String, path: &Path) -> Self {
-        Self { name, directory: Some(Directory::of(path)) }
+        Self { identity: name.clone(), name, directory: Some(Directory::of(path)) }
     }
 
-    /// Returns the name, which ends in `/`. Equal places have equal names, as far as names can show this.
+    /// Returns the name, which ends in `/`. Places that may be the same have equal names, as far as names can show this.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the path from `outer` to this place if it lies inside: empty for the same place, otherwise with a
+    /// Returns the identity, which ends in `/`. Places with equal identities are certainly the same.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Returns true if the two places are certainly the same.
+    pub fn is_certainly(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
+    /// Returns true if this place is certainly `outer` or lies inside it.
+    pub fn is_certainly_inside(&self, outer: &Self) -> bool {
+        let is_below = || Some(self.directory.as_ref()?.inside(outer.directory.as_ref()?).is_some());
+        self.identity.starts_with(&outer.identity) || is_below().unwrap_or(false)
+    }
+
+    /// Returns the path from `outer` to this place if it may lie inside: empty for the same place, otherwise with a
     /// trailing `/`.
     pub fn inside(&self, outer: &Self) -> Option<String> {
         if let Some(below) = self.name.strip_prefix(&outer.name) {
@@ -44,7 +66,7 @@ impl Place {
         self.directory.as_ref()?.inside(outer.directory.as_ref()?)
     }
 
-    /// Returns true if one place is the other or lies inside it, or if any file can be reached through both, for
+    /// Returns true if one place may be the other or lie inside it, or if any file can be reached through both, for
     /// example by a mount below one of them that shows a part of the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         let meet = || match (&self.directory, &other.directory) {
@@ -54,14 +76,6 @@ impl Place {
         self.inside(other).is_some() || other.inside(self).is_some() || meet()
     }
 }
-
-impl PartialEq for Place {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Place {}
 
 /// Returns true if one path is the other or lies inside it, whatever their names are, or if any file can be reached
 /// through both.

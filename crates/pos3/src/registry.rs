@@ -46,12 +46,23 @@ pub trait Provider: Debug + Send + Sync + 'static {
         }
     }
 
-    /// Returns the canonical name of a location. Equal names mean the same location. The name ends in `/` and starts
-    /// with the name of each location that contains this one. The check for overlapping syncs compares these names.
+    /// Returns the canonical name of a location. If two locations may be the same, their names are equal. The name ends
+    /// in `/` and starts with the name of each location that contains this one. The check for overlapping syncs compares
+    /// these names: equality only forbids something.
     fn place(&self, location: &Location) -> Result<String, Error>;
 
-    /// Returns the name of the server of a location, if locations of this scheme have one. Equal names mean the same
-    /// server. A plan file contains it, so that the plan is not executed on another server.
+    /// Returns a name of a location in the form of [`place`](Self::place) that is equal only if two locations are
+    /// certainly the same. Such locations share a sync state. The default is the name of the place.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error in the same cases as [`place`](Self::place).
+    fn identity(&self, location: &Location) -> Result<String, Error> {
+        self.place(location)
+    }
+
+    /// Returns the name of the server of a location, if locations of this scheme have one. Names are equal only if the
+    /// servers are certainly the same. A plan file contains the name, so that the plan is not executed on another server.
     ///
     /// # Errors
     ///
@@ -162,10 +173,11 @@ impl Registry {
     ///
     /// Returns an error if the scheme is unknown or the provider fails.
     pub fn place(&self, location: &Location) -> Result<Place, Error> {
-        let name = self.provider(location)?.place(location)?;
+        let provider = self.provider(location)?;
+        let name = provider.place(location)?;
         Ok(match location.path() {
             Some(path) => Place::local(name, path),
-            None => Place::named(name),
+            None => Place::remote(name, provider.identity(location)?),
         })
     }
 

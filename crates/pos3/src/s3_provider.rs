@@ -18,7 +18,7 @@ use crate::location::{Location, RemoteLocation};
 use crate::profile::{Identity, NO_LOCAL_NAME, Profile, ProfileError, Profiles, RESERVED};
 use crate::registry::{Provider, Registry, Role};
 use crate::s3::credentials::{self, Kept, ProfileKeys, Standard};
-use crate::s3::server;
+use crate::s3::server::{self, CertainServer, PossibleServer};
 use crate::s3::settings::{Asker, S3Settings, S3SettingsError};
 use crate::s3::warnings::Warnings;
 
@@ -53,7 +53,7 @@ struct Open {
     /// The standard credentials, shared by all clients that use them.
     standard: Option<Arc<Standard>>,
     /// By local name: the profile that was first opened with it, its endpoint and its server.
-    local_names: BTreeMap<String, [String; 3]>,
+    local_names: BTreeMap<String, (String, String, CertainServer)>,
 }
 
 /// A client, and the standard credentials if it uses them. They are looked up later and may turn out to be missing.
@@ -140,14 +140,18 @@ impl S3Provider {
         }
     }
 
-    /// Returns the canonical name of the server of a bucket.
-    fn server_of(&self, location: &Location, remote: &RemoteLocation, selected: Option<&str>) -> Result<String, Error> {
+    /// Returns the endpoint and the region of a profile, or of the default settings.
+    fn target(&self, location: &Location, selected: Option<&str>) -> Result<(Option<Url>, Option<String>), Error> {
         let Some(name) = selected else {
-            let S3Settings { endpoint, region, .. } = &self.settings;
-            return Ok(server::of_bucket(endpoint.as_ref().map(Url::as_str), region.as_deref(), remote.bucket()));
+            return Ok((self.settings.endpoint.clone(), self.settings.region.clone()));
         };
         let profile = self.profile(location, name)?;
-        Ok(server::of_bucket(Some(profile.endpoint.as_str()), profile.region.as_deref(), remote.bucket()))
+        Ok((Some(profile.endpoint), profile.region))
+    }
+
+    fn certain_server(&self, location: &Location, selected: Option<&str>) -> Result<CertainServer, Error> {
+        let (endpoint, region) = self.target(location, selected)?;
+        Ok(CertainServer::of(endpoint.as_ref().map(Url::as_str), region.as_deref()))
     }
 
     fn profile(&self, location: &Location, name: &str) -> Result<Profile, Error> {
@@ -249,11 +253,11 @@ impl Open {
     /// same files.
     fn claim(&mut self, name: &str, profile: &Profile) -> Result<(), ProfileError> {
         let local_name = profile.local_name(name).to_owned();
-        let server = server::server(profile.endpoint.as_str());
-        let claim = [name.to_owned(), profile.endpoint.to_string(), server];
-        let [other, other_endpoint, other_server] =
+        let server = CertainServer::of_endpoint(profile.endpoint.as_str());
+        let claim = (name.to_owned(), profile.endpoint.to_string(), server);
+        let (other, other_endpoint, other_server) =
             self.local_names.entry(local_name.clone()).or_insert_with(|| claim.clone());
-        let [name, endpoint, server] = claim;
+        let (name, endpoint, server) = claim;
         if server == *other_server {
             return Ok(());
         }
@@ -277,13 +281,21 @@ impl Provider for S3Provider {
 
     fn place(&self, location: &Location) -> Result<String, Error> {
         let (remote, selected) = self.selected(location)?;
-        let server = self.server_of(location, remote, selected)?;
-        Ok(format!("{server}/{}/{}", remote.bucket(), remote.prefix()))
+        let (endpoint, region) = self.target(location, selected)?;
+        let endpoint = endpoint.as_ref().map(Url::as_str);
+        let server = PossibleServer::of_bucket(endpoint, region.as_deref(), remote.bucket());
+        Ok(format!("{}/{}/{}", server.name(), remote.bucket(), remote.prefix()))
+    }
+
+    fn identity(&self, location: &Location) -> Result<String, Error> {
+        let (remote, selected) = self.selected(location)?;
+        let server = self.certain_server(location, selected)?;
+        Ok(format!("{}/{}/{}", server.root(), remote.bucket(), remote.prefix()))
     }
 
     fn server(&self, location: &Location) -> Result<Option<String>, Error> {
-        let (remote, selected) = self.selected(location)?;
-        Ok(Some(server::host(&self.server_of(location, remote, selected)?).to_owned()))
+        let (_, selected) = self.selected(location)?;
+        Ok(Some(self.certain_server(location, selected)?.name().to_owned()))
     }
 
     fn local_name(&self, location: &Location) -> Result<String, Error> {

@@ -260,8 +260,8 @@ fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, 
     match ends_with_the_process(from, to) {
         Some(location) => Err(StateError::Fleeting { location: location.to_string() }.into()),
         None => {
-            let name = |location| Ok::<_, Error>(registry.place(location)?.name().to_owned());
-            Ok(Pair::new(name(from)?, name(to)?))
+            let identity = |location| Ok::<_, Error>(registry.place(location)?.identity().to_owned());
+            Ok(Pair::new(identity(from)?, identity(to)?))
         }
     }
 }

@@ -91,6 +91,37 @@ async fn the_location_comes_before_the_default_and_aws_is_none() {
     }
 }
 
+#[test]
+fn places_that_may_be_the_same_are_certainly_the_same_only_on_a_certain_server() {
+    let registry = registry(S3Provider::new(settings()).with_profiles(profiles()));
+    for (location, may_be, is) in [
+        ("s3://bucket/a", true, true),
+        ("s3://same@bucket/a", true, true),
+        ("s3://short@bucket/a", true, false),
+        ("s3://name@bucket/a", true, false),
+        ("s3://host@bucket/a", true, false),
+        ("s3://other@bucket/a", false, false),
+    ] {
+        let place = |location: &str| registry.place(&location.parse().unwrap()).unwrap();
+        let (found, below) = (place("s3://bucket/a"), place("s3://bucket/a/b"));
+        assert_eq!(place(location).overlaps(&found), may_be, "{location}");
+        assert_eq!(place(location).is_certainly(&found), is, "{location}");
+        assert_eq!(below.is_certainly_inside(&place(location)), is, "{location}");
+    }
+}
+
+#[test]
+fn two_servers_that_are_only_perhaps_the_same_do_not_share_a_local_name() {
+    let profile = |endpoint: &str| Profile::new(endpoint).with_local_name("lab");
+    let profiles = Profiles::default().with("one", profile(SERVER)).unwrap();
+    let profiles = profiles.with("two", profile("http://[::1]:1")).unwrap();
+    let registry = registry(S3Provider::new(settings()).with_profiles(profiles));
+    let local_name = |location: &str| registry.local_name(&location.parse().unwrap());
+    assert_eq!(local_name("s3://one@bucket").unwrap(), "lab");
+    let error = local_name("s3://two@bucket").unwrap_err();
+    assert!(told(&error).contains("'lab'"), "{}", told(&error));
+}
+
 #[tokio::test]
 async fn one_profile_has_one_client() {
     let provider = S3Provider::new(settings()).with_profiles(profiles()).with_default_profile("same");

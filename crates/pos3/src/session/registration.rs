@@ -295,18 +295,20 @@ impl Registration {
 
     /// Returns true if `other` is an identical registration.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.place == other.place && self.local == other.local && self.kind.normal() == other.kind.normal()
+        self.place.is_certainly(&other.place) && self.local == other.local && self.kind.normal() == other.kind.normal()
     }
 
     /// Returns true if this is a part of `other`, both remotely and locally.
     fn is_part_of(&self, other: &Self) -> bool {
-        self.place.inside(&other.place).is_some() && self.local != other.local && self.local.starts_with(&other.local)
+        self.place.is_certainly_inside(&other.place)
+            && self.local != other.local
+            && self.local.starts_with(&other.local)
     }
 
     /// Returns the error if this registration conflicts with `old`.
     pub(super) fn conflict(&self, old: &Self) -> Option<SessionError> {
         let same_kind = std::mem::discriminant(&self.kind) == std::mem::discriminant(&old.kind);
-        if self.place == old.place && same_kind {
+        if self.place.is_certainly(&old.place) && same_kind {
             let different = SessionError::Different { what: self.kind.kind(), location: self.location.to_string() };
             return (!self.is_same(old)).then_some(different);
         }

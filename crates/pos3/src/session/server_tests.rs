@@ -203,3 +203,44 @@ async fn the_records_of_servers_are_not_uploaded() {
     let keys: Vec<_> = keys.iter().map(|entry| entry.key.as_str()).filter(|key| !key.contains("unsaved")).collect();
     assert_eq!(keys, ["y/_/b/x/a"]);
 }
+
+/// A server that may be the one of another scheme, but is not.
+#[derive(Debug)]
+struct Alike(OnServer);
+
+#[async_trait]
+impl Provider for Alike {
+    async fn open(&self, location: &Location, role: Role) -> Result<Arc<dyn RemoteStore>, Error> {
+        self.0.open(location, role).await
+    }
+
+    fn place(&self, location: &Location) -> Result<String, Error> {
+        let remote = location.without_profile()?;
+        Ok(format!("//alike/{}/{}", remote.bucket(), remote.prefix()))
+    }
+
+    fn identity(&self, location: &Location) -> Result<String, Error> {
+        self.0.place(location)
+    }
+}
+
+#[tokio::test]
+async fn downloads_from_servers_that_are_only_perhaps_the_same_are_two_downloads() {
+    let (world, memory) = (World::new(), MemoryProvider::default());
+    let alike = |server| Alike(OnServer(memory.clone(), server));
+    let registry = Registry::default().with("one", alike("one")).with("two", alike("two"));
+    let builder = Session::builder().registry(registry).cache_root(world.path("cache")).state(None);
+    let session = builder.open().unwrap();
+    let download = |local: &str| DownloadOptions::default().with_local(world.path(local)).with_allow_missing(true);
+    session.download("one://b/x", download("local")).await.unwrap();
+    session.download("one://b/x", download("local")).await.unwrap();
+    for (location, local) in [("two://b/x", "local"), ("two://b/x/y", "local/y")] {
+        let refused = session.download(location, download(local)).await;
+        assert!(matches!(refused, Err(SessionError::LocalConflict { .. })), "{location}: {refused:?}");
+    }
+    session.download("one://b/x/y", download("local/y")).await.unwrap();
+    session.download("two://b/x", download("other")).await.unwrap();
+    let refused = session.upload("two://b/x", upload().with_local(world.path("out"))).await;
+    assert!(matches!(refused, Err(SessionError::RemoteConflict { .. })), "{refused:?}");
+    session.discard();
+}

@@ -43,7 +43,8 @@ impl Direction {
 }
 
 impl Pair {
-    /// Returns the pair of a sync's two places. The texts are those of [`Registry::place`](crate::Registry::place).
+    /// Returns the pair of a sync's two places. The texts are those of
+    /// [`Place::identity`](crate::Place::identity).
     pub(super) fn new(source: String, target: String) -> Self {
         if source <= target {
             Self { left: source, right: target, direction: Direction::LeftToRight }
