@@ -174,6 +174,38 @@ async fn a_whole_object_without_an_etag_is_compared_with_the_listing() {
 }
 
 #[tokio::test]
+async fn a_checksum_without_an_etag_does_not_outweigh_the_listing() {
+    let server = server();
+    let store = store_with(config(&server).with_attempts(2));
+    store.write(&Key::from("k"), bytes::Bytes::from_static(b"0123456789").into()).await.unwrap();
+    let mut object = server.object(BUCKET, "k").unwrap();
+    assert!(!object.checksums.is_empty());
+    object.etag = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f".to_owned();
+    let listed = Some(Fingerprint::from(object.etag.as_str()));
+    server.put_object(BUCKET, "k", object);
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::NoEtag));
+    let download = store.get(&Key::from("k"), GetOptions::default().with_if_match(listed)).await.unwrap();
+    assert_eq!(collect_exactly(download.body, 10).await.unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test]
+async fn a_response_without_an_etag_and_with_another_time_is_another_object() {
+    let server = server();
+    server.put(BUCKET, "k", "0123456789");
+    let mut object = server.object(BUCKET, "k").unwrap();
+    object.etag = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f-3".to_owned();
+    server.put_object(BUCKET, "k", object);
+    let source = Arc::new(store(&server));
+    let listed = source.list("", ListOptions::default()).try_next().await.unwrap().unwrap();
+    server.fault(Fault::on(Operation::GetObject).always().answer(Answer::NoEtag));
+    let content = |entry| Content::stored(source.clone(), entry);
+    assert_eq!(content(listed.clone()).read_to_bytes(0..10).await.unwrap(), "0123456789");
+    let later = listed.modified.map(|time| time + Duration::from_secs(60));
+    let other = pos3_core::Entry { modified: later, ..listed };
+    assert_eq!(content(other).read_to_bytes(0..10).await.unwrap_err().kind(), ErrorKind::Precondition);
+}
+
+#[tokio::test]
 async fn an_answer_of_another_size_is_another_object() {
     let server = server();
     server.put(BUCKET, "k", random_bytes(5, SIZE));

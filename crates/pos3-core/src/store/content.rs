@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{ByteStream, GetOptions, Opened, Pace, Reads, RemoteStore, RemoteStoreExt, Result};
+use super::{ByteStream, GetOptions, Opened, Pace, Reads, RemoteStore, RemoteStoreExt, Result, Seen};
 use crate::blocking::hash_chunk;
 use crate::digest::{Agreement, Digester};
 use crate::entry::{Digest, Entry};
@@ -257,6 +257,9 @@ impl Content {
     /// The fingerprint alone does not show that: a gateway may keep the old one when the content below it is replaced. The
     /// time of a listing can be more exact than that of a response, so only responses are compared by their time.
     fn check_version(&self, listed: &Entry, told: &Entry) -> Result<()> {
+        if is_of_another_time(listed, told) {
+            return Err(StoreError::new(ErrorKind::Precondition, Operation::Read).with_key(&listed.key));
+        }
         let is_same_time = told.modified.is_none_or(|time| *self.modified.get_or_init(|| time) == time);
         if is_same_time && told.size == listed.size {
             return Ok(());
@@ -327,6 +330,14 @@ async fn agreement(digester: Option<Digester>, bytes: &Bytes) -> Agreement {
 /// Returns a time in whole seconds, as HTTP headers have it.
 fn seconds(time: SystemTime) -> Option<u64> {
     time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+/// Returns true if nothing but the time in a response shows which object it is about, and the listing has another time. A
+/// cache may have answered with an old object.
+fn is_of_another_time(listed: &Entry, told: &Entry) -> bool {
+    let is_unnamed = listed.fingerprint.is_some() && told.fingerprint.is_none();
+    let seen = Seen { size: told.size, modified: listed.modified, fingerprint: None };
+    is_unnamed && !matches!(listed.digest, Some(Digest::Md5(_))) && !seen.is(told)
 }
 
 async fn paced(pace: Pace, chunk: Bytes) -> Result<Bytes> {
