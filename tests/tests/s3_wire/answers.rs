@@ -174,6 +174,37 @@ async fn a_write_after_which_the_old_object_is_still_there_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_completion_without_the_requested_checksum_is_looked_up_where_etags_are_no_digests() {
+    let completed = "<CompleteMultipartUploadResult><ETag>\"proxy\"</ETag></CompleteMultipartUploadResult>";
+    for checksums in [server::Checksums::Kept, server::Checksums::Ignored] {
+        for old in [None, Some(random_bytes(31, LARGE))] {
+            let server = server();
+            server.configure(|settings| {
+                settings.etags = Etags::Kms;
+                settings.checksums = checksums;
+            });
+            let expect = old.clone().map_or(Expect::Absent, |old| {
+                server.put(BUCKET, "k", old);
+                Expect::Unchanged(server.object(BUCKET, "k").unwrap().etag.as_str().into())
+            });
+            let lost = Fault::on(Operation::CompleteMultipartUpload).always();
+            server.fault(lost.answer(acknowledged("application/xml", completed)));
+            let bytes = random_bytes(30, LARGE);
+            let put = async |expect| {
+                let options = PutOptions::default().with_expect(expect);
+                store(&server).put(&Key::from("k"), Content::from(bytes.clone()), options).await
+            };
+            let case = format!("{checksums:?} {}", old.is_some());
+            put(expect.clone()).await.unwrap_err();
+            assert!(stored(&server).map(Vec::from) == old, "{case}");
+            server.clear_faults();
+            put(expect).await.unwrap();
+            assert!(stored(&server).unwrap() == bytes, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_writers_object_after_a_write_with_a_foreign_etag_is_a_failure() {
     for etags in [Etags::Digests, Etags::Kms] {
         let server = without_checksums();

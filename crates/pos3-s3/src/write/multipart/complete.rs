@@ -53,7 +53,7 @@ impl Upload {
         let PartSource::Content(content) = source else {
             return Ok(Finished { entry: completed.entry, sum: completed.sum, verified: false });
         };
-        let confirmed = self.confirm(content, parts, sum, completed, proven).await;
+        let confirmed = self.confirm(content, parts, sum, completed, proven, &options.expect).await;
         let (entry, proven) = confirmed.map_err(|misstored| self.note_misstored(misstored))?;
         Ok(Finished { entry, sum, verified: proven && (arrived || content.is_checked()) })
     }

@@ -1,16 +1,16 @@
 //! Verifies that an upload that the server reported as completed has become the object that was sent.
 //!
-//! The ETag of the object is computed from those of the parts. If it does not match, or if there is no evidence that
-//! the parts arrived undamaged, the object is looked up.
+//! The ETag of the object is computed from those of the parts. If it does not match, if it cannot match and the response
+//! does not have the checksum either, or if there is no evidence that the parts arrived undamaged, the object is looked up.
 
 use std::sync::PoisonError;
 
-use pos3_core::{Checksum, Content, Entry, ErrorKind, Operation, Result, StoreError};
+use pos3_core::{Checksum, Content, Entry, ErrorKind, Expect, Operation, Result, StoreError};
 
 use super::Upload;
 use super::complete::{Completed, digest_of_parts};
 use super::parts::Part;
-use crate::write::{Found, Misstored};
+use crate::write::{Found, Misstored, is_doubtful};
 
 impl Upload {
     /// Returns and removes the record of an object that the server stored wrongly.
@@ -45,16 +45,19 @@ impl Upload {
         sum: Option<Checksum>,
         completed: Completed,
         proven: bool,
+        expect: &Expect,
     ) -> Result<(Entry, bool), Misstored> {
+        let is_told = sum.is_some() && completed.sum == sum;
         let Completed { entry, is_encrypted, is_seen, .. } = completed;
         let expected = digest_of_parts(parts);
         let fits = expected.is_some() && entry.digest == expected;
         let is_opaque = is_encrypted || expected.is_none() || !self.bucket.client.has_digests();
-        if is_seen || proven && (fits || is_opaque) {
+        if is_seen || proven && (fits || is_opaque && is_told) {
             return Ok((entry, proven));
         }
         let misstored = |there| Misstored { why: "the stored object differs from the sent parts", there };
-        let Found::There(found) = self.bucket.look_at(&entry).await? else { return Ok((entry, proven)) };
+        let Found::There(found) = self.bucket.look_at(&entry).await? else { return Ok((entry, is_told)) };
+        let is_doubtful = is_doubtful(&found, entry.fingerprint.as_ref(), expect);
         let contradicts = !is_opaque && found.digest.is_some() && found.digest != expected;
         let is_read = match (sum, found.checksum) {
             (Some(sum), Some(kept @ Checksum::Crc64Nvme(_))) if sum == kept => return Ok((found, true)),
@@ -62,18 +65,24 @@ impl Upload {
             (Some(_), Some(Checksum::Crc64Nvme(_))) if !proven => return Err(misstored(Some(found))),
             // The parts are right, and so is the object: only the ETag in the response was wrong.
             _ if proven && expected.is_some() && found.digest == expected => return Ok((found, true)),
-            _ => match self.compare_contradicted(content, parts, &found).await {
-                // Another writer may have replaced the object.
-                None if contradicts => self.compare_all(content, parts, &found).await,
-                compared => compared,
-            },
+            _ => {
+                let of_part = if is_doubtful { None } else { self.compare_contradicted(content, parts, &found).await };
+                match of_part {
+                    // Another writer may have replaced the object, or the upload was not completed.
+                    None if contradicts || is_doubtful => {
+                        let of_all = self.compare_all(content, parts, &found).await;
+                        self.bucket.note_contradiction(&self.key, contradicts && of_all == Some(true));
+                        of_all
+                    }
+                    of_part => of_part,
+                }
+            }
         };
         match is_read {
             Some(false) => Err(misstored(Some(found))),
+            None if is_doubtful => Err(misstored(Some(found))),
             None if contradicts => Ok((found, false)),
-            _ if found.fingerprint == entry.fingerprint => Ok((found, proven)),
-            // The object that is there now may come from another writer.
-            _ => Ok((entry, proven)),
+            _ => Ok((found, proven)),
         }
     }
 
@@ -86,7 +95,6 @@ impl Upload {
             }
             start += part.size;
         }
-        self.bucket.note_contradiction(&self.key, true);
         Some(true)
     }
 
