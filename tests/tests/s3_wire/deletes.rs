@@ -211,3 +211,20 @@ async fn a_key_that_a_batch_reports_as_missing_and_that_is_gone_is_deleted() {
         assert_eq!((requests.of(Operation::DeleteObjects), requests.of(Operation::HeadObject)), (2, 2), "{code}");
     }
 }
+
+#[tokio::test]
+async fn a_key_with_contradicting_results_is_not_treated_as_deleted() {
+    for results in [
+        "<DeleteResult><Error><Key>k</Key><Code>AccessDenied</Code></Error><Deleted><Key>k</Key></Deleted></DeleteResult>",
+        "<DeleteResult><Deleted><Key>k</Key></Deleted><Error><Code>InternalError</Code></Error></DeleteResult>",
+        "<DeleteResult><Deleted><Key>k</Key><Code>AccessDenied</Code></Deleted></DeleteResult>",
+    ] {
+        let server = server();
+        server.put(BUCKET, "k", "content");
+        let page = Answer::Page { status: StatusCode::OK, body: results };
+        server.fault(Fault::on(Operation::DeleteObjects).always().answer(page));
+        let store = store_with(config(&server).with_attempts(2));
+        let deleted = store.delete(&[DeleteKey::new(Key::from("k"))]).await.remove(0);
+        assert_eq!(deleted.unwrap_err().kind(), ErrorKind::Integrity, "{results}");
+    }
+}
