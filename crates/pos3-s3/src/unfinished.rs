@@ -182,7 +182,11 @@ fn page(answer: &Answer, bucket: &str, prefix: &str) -> Result<Page, Failure> {
             Some(Marker { key, id: next_id.into_owned() })
         }
         // Some servers also send markers on the last page, which mean nothing there.
-        _ => None,
+        "false" => None,
+        _ => {
+            let why = "the list of uploads does not state whether it has more pages";
+            return Err(Failure::Contradictory(why.into()));
+        }
     };
     Ok(page)
 }
@@ -220,6 +224,11 @@ mod tests {
         let twice =
             read("<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker><IsTruncated>false</IsTruncated>");
         assert!(matches!(twice, Err(Failure::Contradictory(_))), "{twice:?}");
+        for unstated in
+            ["", "<IsTruncated/>", "<NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>x</NextUploadIdMarker>"]
+        {
+            assert!(matches!(read(unstated), Err(Failure::Contradictory(_))), "{unstated}");
+        }
         assert_eq!(read("<IsTruncated>false</IsTruncated>").unwrap(), Page::default());
         assert!(read("<IsTruncated>false</IsTruncated><Bucket>b</Bucket><Prefix>a%2F</Prefix>").is_ok());
         for other in ["<Bucket>another</Bucket>", "<Prefix>z/</Prefix>"] {

@@ -89,6 +89,21 @@ async fn an_upload_is_aborted_only_if_the_server_has_aborted_it() {
 }
 
 #[tokio::test]
+async fn a_list_of_uploads_that_does_not_state_whether_it_has_more_pages_is_no_evidence_of_an_abort() {
+    let server = server_with(&["a"]);
+    let store = store_with(config(&server).with_attempts(2));
+    let uploads = store.unfinished("").await.unwrap();
+    let body = "<ListMultipartUploadsResult><NextKeyMarker>a</NextKeyMarker></ListMultipartUploadsResult>";
+    let unstated = Answer::Page { status: http::StatusCode::OK, body };
+    server.fault(Fault::on(Operation::ListMultipartUploads).always().answer(unstated));
+    server.fault(Fault::on(Operation::AbortMultipartUpload).always().answer(Answer::WebPage));
+    assert!(store.abandon(&uploads).await.remove(0).is_err());
+    let error = store.unfinished("").await.unwrap_err();
+    assert!(error.to_string().contains("does not state whether it has more pages"), "{error}");
+    assert_eq!(server.open_uploads(BUCKET), ["a"]);
+}
+
+#[tokio::test]
 async fn a_success_that_is_not_from_s3_deletes_nothing() {
     // A batch cannot contain this key, so it has a request of its own.
     let key = "bell\u{7}";

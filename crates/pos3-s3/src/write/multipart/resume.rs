@@ -204,7 +204,8 @@ fn page(answer: &Answer, (bucket, key, id): (&str, &str, &str)) -> Result<(Vec<L
     match (truncated.trim(), marker.trim().parse()) {
         ("true", Ok(next)) => Ok((parts, Some(next))),
         ("true", Err(_)) => Err(Failure::Garbled("the list of parts has more pages but no next marker".into())),
-        _ => Ok((parts, None)),
+        ("false", _) => Ok((parts, None)),
+        _ => Err(Failure::Contradictory("the list of parts does not state whether it has more pages".into())),
     }
 }
 
@@ -227,6 +228,9 @@ mod tests {
             "<IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker><IsTruncated>false</IsTruncated>",
         );
         assert!(matches!(twice, Err(Failure::Contradictory(_))), "{twice:?}");
+        for unstated in ["", "<IsTruncated/>", "<NextPartNumberMarker>1</NextPartNumberMarker>"] {
+            assert!(matches!(read(unstated), Err(Failure::Contradictory(_))), "{unstated}");
+        }
         for silent in ["", "<Bucket>b</Bucket><Key>a+b</Key><UploadId>id</UploadId>", "<Bucket/><Key/><UploadId/>"] {
             assert!(read(&format!("{end}{silent}")).is_ok(), "{silent}");
         }
