@@ -28,7 +28,7 @@ use progress::Progress;
 /// The smallest page size of a listing of one key.
 const FEWEST_LISTED: usize = 2;
 
-/// The number of page sizes of such a listing. The largest one is 1000, the maximum of S3.
+/// The number of page sizes of a listing that no cache may answer. The largest one for one key is 1000, the maximum of S3.
 const VARIETY: u64 = 999;
 
 /// A listing that is being read.
@@ -157,22 +157,27 @@ impl Stream for Listing {
 
 impl Bucket {
     /// Returns the first objects below a prefix that come after a text: a page of them, or as many as `most`.
+    ///
+    /// The page size is random, so that no cache has a response for the address of the request. Surplus objects are left
+    /// out, so that the number of requests does not depend on chance.
     pub(crate) async fn page_after(
         &self,
         prefix: &str,
         start_after: Option<Key>,
         most: usize,
     ) -> Result<Vec<Entry>, Failure> {
-        let page_size = self.client.config().list_page.map_or(most, |keys| usize::from(keys).min(most));
-        let query = ListQuery { prefix: prefix.to_owned(), start_after, shallow: false, page_size: Some(page_size) };
-        Ok(self.list_page(&query, None, Restores::Unasked).await?.entries)
+        let page_size = Some(random_page_size(most));
+        let query = ListQuery { prefix: prefix.to_owned(), start_after, shallow: false, page_size };
+        let mut entries = self.list_page(&query, None, Restores::Unasked).await?.entries;
+        entries.truncate(most);
+        Ok(entries)
     }
 
     /// Returns the object at a key as a listing of exactly this key shows it, or `None` if there is no object.
     ///
     /// The page size is random, so that no cache has a response for the address of the request.
     pub(crate) async fn listed(&self, key: &Key) -> Result<Option<Entry>, Failure> {
-        let (prefix, page_size) = (key.as_str().to_owned(), Some(random_page_size()));
+        let (prefix, page_size) = (key.as_str().to_owned(), Some(random_page_size(FEWEST_LISTED)));
         let query = ListQuery { prefix, start_after: None, shallow: false, page_size };
         let page = self.list_page(&query, None, Restores::Unasked).await?;
         let is_covered = page.next.is_none() || page.entries.is_sorted_by(|before, after| before.key <= after.key);
@@ -208,9 +213,9 @@ impl Bucket {
     }
 }
 
-/// Returns a page size between [`FEWEST_LISTED`] and the largest one.
-fn random_page_size() -> usize {
-    FEWEST_LISTED + usize::try_from(random() % VARIETY).unwrap_or_default()
+/// Returns one of [`VARIETY`] page sizes, of which `least` is the smallest.
+fn random_page_size(least: usize) -> usize {
+    least + usize::try_from(random() % VARIETY).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -220,9 +225,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listings_of_one_key_have_many_addresses() {
-        let sizes: HashSet<usize> = (0..100).map(|_| random_page_size()).collect();
-        assert!(sizes.iter().all(|size| (2..=1000).contains(size)), "{sizes:?}");
-        assert!(sizes.len() > 50, "{sizes:?}");
+    fn listings_that_no_cache_may_answer_have_many_addresses() {
+        for (least, sizes) in [(FEWEST_LISTED, 2..=1000), (2008, 2008..=3006)] {
+            let found: HashSet<usize> = (0..100).map(|_| random_page_size(least)).collect();
+            assert!(found.iter().all(|size| sizes.contains(size)), "{found:?}");
+            assert!(found.len() > 50, "{found:?}");
+        }
     }
 }
