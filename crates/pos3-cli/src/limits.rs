@@ -13,7 +13,8 @@ use tokio::task::spawn_blocking;
 /// The most threads that drive requests: enough for any network card, few enough not to wake each other up all the time.
 const MOST_WORKERS: usize = 8;
 
-/// The number of threads for blocking work that is enough for any run. If the system allows it, more are started.
+/// The most threads for blocking work. More of them are woken for every small file and make no run faster: with up to 256,
+/// 10,000 files of 4 KiB cost a tenth more CPU.
 const ENOUGH: usize = 16;
 
 /// The fewest threads that a run needs besides its first: one for blocking work, one for the sync state, and one spare,
@@ -66,9 +67,8 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
             return Err(io::Error::other(message));
         }
     };
-    if threads < wanted {
-        builder.max_blocking_threads(threads - 1);
-    }
+    let blocking = if threads < wanted { threads - 1 } else { ENOUGH };
+    builder.max_blocking_threads(blocking);
     let runtime = builder.worker_threads(workers).thread_keep_alive(KEPT).enable_all().build()?;
     // If no other thread can be started later, blocking work waits for this one.
     let first = runtime.block_on(async { spawn_blocking(|| ()).await });
