@@ -15,7 +15,7 @@ const MOST_WORKERS: usize = 8;
 
 /// The most threads for blocking work. More of them are woken for every small file and make no run faster: with up to 256,
 /// 10,000 files of 4 KiB cost a tenth more CPU.
-const ENOUGH: usize = 16;
+const MOST_BLOCKING: usize = 16;
 
 /// The fewest threads that a run needs besides its first: one for blocking work, one for the sync state, and one spare,
 /// because another process may start a thread meanwhile.
@@ -57,7 +57,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     let room: Vec<_> = (0..ROOM).map(|_| io::pipe()).collect::<io::Result<_>>()?;
     drop(room);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
-    let wanted = workers + ENOUGH + FEWEST;
+    let wanted = workers + MOST_BLOCKING + FEWEST;
     let threads = startable_threads(wanted.min(threads_within(getrlimit(Resource::As).current)?));
     let mut builder = match threads {
         _ if threads == wanted => Builder::new_multi_thread(),
@@ -67,7 +67,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
             return Err(io::Error::other(message));
         }
     };
-    let blocking = if threads < wanted { threads - 1 } else { ENOUGH };
+    let blocking = if threads < wanted { threads - 1 } else { MOST_BLOCKING };
     builder.max_blocking_threads(blocking);
     let runtime = builder.worker_threads(workers).thread_keep_alive(KEPT).enable_all().build()?;
     // If no other thread can be started later, blocking work waits for this one.

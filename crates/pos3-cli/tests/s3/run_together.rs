@@ -31,6 +31,16 @@ fn deleter(cloud: &Cloud, place: &str, condition: &str) -> Child {
     start(cloud, &sh(&["--sync", place, "--delete-remote"], &script))
 }
 
+/// Starts both, and kills the one that has removed the file. The other one ends when the file `go` exists.
+fn deleter_beside_a_killed_remover(cloud: &Cloud) -> Child {
+    let mut remover = remover(cloud, &["--sync", "o=s3://data/p"], "true");
+    let deleter = deleter(cloud, "o=s3://data/p", "[ -e go ]");
+    wait_until("the file is removed", || cloud.program.path("removed").exists());
+    kill("-KILL", &remover);
+    remover.wait().unwrap();
+    deleter
+}
+
 fn end(child: Child) -> Ended {
     child.wait_with_output().unwrap().into()
 }
@@ -156,11 +166,7 @@ fn what_a_killed_session_removed_stays_after_a_restart_and_an_upload() {
     let restart = sh(&["--upload", "o=s3://data/p"], "true");
     for later in [restart, vec!["upload", "s3://data/p"]] {
         let cloud = cloud();
-        let mut remover = remover(&cloud, &["--sync", "o=s3://data/p"], "true");
-        let deleter = deleter(&cloud, "o=s3://data/p", "[ -e go ]");
-        wait_until("the file is removed", || cloud.program.path("removed").exists());
-        kill("-KILL", &remover);
-        remover.wait().unwrap();
+        let deleter = deleter_beside_a_killed_remover(&cloud);
         let ended = run(&cloud, &later);
         assert_eq!(ended.code, Some(0), "{later:?}: {ended:?}");
         go(&cloud);
@@ -172,11 +178,7 @@ fn what_a_killed_session_removed_stays_after_a_restart_and_an_upload() {
 #[test]
 fn a_session_that_was_killed_meanwhile_keeps_the_object_of_a_file_that_its_program_removed() {
     let cloud = cloud();
-    let mut remover = remover(&cloud, &["--sync", "o=s3://data/p"], "true");
-    let deleter = deleter(&cloud, "o=s3://data/p", "[ -e go ]");
-    wait_until("the file is removed", || cloud.program.path("removed").exists());
-    kill("-KILL", &remover);
-    remover.wait().unwrap();
+    let deleter = deleter_beside_a_killed_remover(&cloud);
     go(&cloud);
     let ended = end(deleter);
     assert_eq!((ended.code, stored(&cloud, "p/sub/f").as_deref()), (Some(1), Some("1")), "{ended:?}");
