@@ -58,7 +58,7 @@ async fn what_nobody_writes_is_unfinished_and_what_somebody_writes_is_not() {
         ("d/e/.pos3-partial.0000000000000002", ".pos3-partial.0000000000000002")
     );
     assert!(SystemTime::now().duration_since(put.since.unwrap()).unwrap() >= DAY);
-    drop(held);
+    rustix::fs::flock(&held, FlockOperation::Unlock).unwrap();
     assert_eq!(
         keys_of_unfinished(&world, "d/").await,
         ["d/.pos3-partial.0000000000000003", "d/e/.pos3-partial.0000000000000002"]

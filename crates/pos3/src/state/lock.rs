@@ -5,6 +5,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::process;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,7 +30,20 @@ pub enum Wait {
 /// The lock of a pair. It is released when it is dropped, and when the process ends for any reason.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+    /// The process that took it.
+    process: u32,
+}
+
+impl Drop for Lock {
+    /// Releases the lock also while a child process, which has not begun its program yet, has a copy of the open file. A
+    /// copy of this process, made by a fork, leaves it to the process that took it.
+    fn drop(&mut self) {
+        if self.process == process::id() {
+            // Closing the file releases it, too.
+            let _ignored = self.file.unlock();
+        }
+    }
 }
 
 impl Lock {
@@ -51,7 +65,7 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => {
                     sign(&mut file).map_err(io)?;
-                    return Ok(Self { _file: file });
+                    return Ok(Self { file, process: process::id() });
                 }
                 Err(TryLockError::Error(source)) => return Err(io(source)),
                 Err(TryLockError::WouldBlock) if end.is_some_and(|end| Instant::now() < end) => {
@@ -69,7 +83,7 @@ impl Lock {
 fn sign(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    writeln!(file, "{}", process::id())
 }
 
 /// Returns the process id in the lock file, if it can be read.

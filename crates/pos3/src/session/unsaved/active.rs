@@ -116,7 +116,7 @@ mod tests {
             marks.iter().for_each(|(file, _lock)| fs::remove_file(file).unwrap());
         }
         let (_file, lock) = directory.write(&["a/b".into()], &recorded).unwrap();
-        drop(lock);
+        lock.unlock().unwrap();
         assert_eq!(find(), [], "the session has ended");
         fs::create_dir(base.join("marks/unreadable")).unwrap();
         assert_eq!(find(), [Active { position: Position::Unknown, is_running: false }]);

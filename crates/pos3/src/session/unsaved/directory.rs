@@ -240,7 +240,7 @@ mod tests {
         let found = directory.marks();
         assert!(found.len() == 1 && found[0].is_locked && found[0].file == file);
         assert_eq!(found[0].paths.as_deref(), Some(&[disk.path().join("_/x"), disk.path().to_owned()][..]));
-        drop(lock);
+        lock.unlock().unwrap();
         assert!(!directory.marks()[0].is_locked, "the mark stays");
         remove(&file);
         assert!(directory.marks().is_empty());

@@ -94,11 +94,11 @@ mod tests {
             assert!(why.contains(&format!("(PID {})", std::process::id())), "{path}: {why}");
             lock.write_all(&encode_writers(&[SETTLED])).unwrap();
             assert_eq!(others(&[]), None, "{path}: it has succeeded");
-            drop(lock);
+            lock.unlock().unwrap();
             assert_eq!(others(&[]), None, "{path}: it has ended, too");
             fs::remove_file(&file).unwrap();
             let (file, lock) = directory.write(&[path.into()], &recorded("killed")).unwrap();
-            drop(lock);
+            lock.unlock().unwrap();
             let why = others(&[]).unwrap();
             assert!(why.contains(file.to_str().unwrap()), "{path}: it ended meanwhile: {why}");
             assert_eq!(others(std::slice::from_ref(&file)), None, "{path}: it had ended before");
