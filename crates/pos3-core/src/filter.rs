@@ -6,6 +6,7 @@
 //! like Python's `PurePath.match`.
 
 mod gitignore;
+mod ignore_set;
 mod met;
 mod part;
 mod path_pattern;
@@ -18,12 +19,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
+use ignore::gitignore::Glob;
 
 use met::Met;
 use path_pattern::PathPattern;
 use pattern::Pattern;
 
+pub use ignore_set::{IgnoreSet, IgnoreText};
 pub(crate) use met::Stray;
 pub use part::FilterPart;
 pub use rule::{FilterLine, FilterRule};
@@ -41,7 +43,8 @@ pub struct Filter {
 #[derive(Debug)]
 struct Rules {
     ordered: Vec<Rule>,
-    ignore: Option<Gitignore>,
+    lines: IgnoreSet,
+    sets: Vec<IgnoreSet>,
     paths: Vec<PathPattern>,
     parts: Vec<FilterPart>,
 }
@@ -75,7 +78,7 @@ impl Filter {
             met.note_key(rules, key);
             met.note_line(&line);
         }
-        rules.order_admits(key) && !line.is_ignore() && !rules.is_covered(key)
+        rules.order_admits(key) && !line.is_ignore() && !rules.is_covered(key) && !rules.matched_set(key).is_ignore()
     }
 
     /// Returns true if nothing below `directory`, which ends in `/`, can be admitted. Such a directory need not be
@@ -83,7 +86,10 @@ impl Filter {
     pub fn prunes(&self, directory: &str) -> bool {
         let Some(rules) = &self.rules else { return false };
         let line = rules.matched_line(directory);
-        let prunes = rules.order_prunes(directory) || line.is_ignore() || rules.is_covered(directory);
+        let prunes = rules.order_prunes(directory)
+            || line.is_ignore()
+            || rules.is_covered(directory)
+            || rules.matched_set(directory).is_ignore();
         if let Some(met) = self.met.as_ref().filter(|_| prunes) {
             met.note_pruned(rules, directory);
             met.note_line(&line);
@@ -121,31 +127,15 @@ impl Rules {
         self.paths.iter().find(|pattern| pattern.covers(key))
     }
 
+    /// Returns the line of the filter's own texts that decides about a key.
     fn matched_line(&self, key: &str) -> Match<&Glob> {
-        let Some(ignore) = &self.ignore else { return Match::None };
-        let (path, is_directory) = match key.strip_suffix('/') {
-            Some(directory) => (directory, true),
-            None => (key, false),
-        };
-        // The matcher panics on a path with a root, but a leading '/' is a part of the key.
-        let path = path.trim_start_matches('/');
-        if path.is_empty() {
-            return Match::None;
-        }
-        // As in git, nothing below an ignored directory can be included again. The root itself has no name to match.
-        let directories = path.match_indices('/').map(|(end, _)| &path[..end]).filter(|above| !above.ends_with('/'));
-        let mut included = Match::None;
-        for directory in directories {
-            match ignore.matched(directory, true) {
-                Match::None => {}
-                ignored @ Match::Ignore(_) => return ignored,
-                whitelisted @ Match::Whitelist(_) => included = whitelisted,
-            }
-        }
-        match ignore.matched(path, is_directory) {
-            Match::None => included,
-            matched => matched,
-        }
+        self.lines.matched(key)
+    }
+
+    /// Returns the line of an ignore set that excludes a key.
+    fn matched_set(&self, key: &str) -> Match<&Glob> {
+        let mut matched = self.sets.iter().map(|set| set.matched(key));
+        matched.find(Match::is_ignore).unwrap_or(Match::None)
     }
 }
 
@@ -162,7 +152,8 @@ impl fmt::Debug for Filter {
 #[derive(Default)]
 pub struct FilterBuilder {
     ordered: Vec<Rule>,
-    ignore: Option<GitignoreBuilder>,
+    lines: IgnoreSet,
+    sets: Vec<IgnoreSet>,
     paths: Vec<PathPattern>,
     parts: Vec<FilterPart>,
 }
@@ -242,39 +233,41 @@ impl FilterBuilder {
     ///
     /// Fails at the first line that cannot be parsed or cannot match anything.
     pub fn ignore_file(mut self, name: &str, text: &str) -> Result<Self, FilterError> {
-        let builder = self.ignore.get_or_insert_with(|| {
-            let mut builder = GitignoreBuilder::new("");
-            builder.allow_unclosed_class(false);
-            builder
-        });
-        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            let (number, line) = (index + 1, gitignore::trim(line));
-            if line.contains('\0') {
-                let why = "it has a NUL character, so the file is not in UTF-8: it is probably in UTF-16";
-                return Err(FilterError::new(&line.replace('\0', ""), &why).at_line(number));
-            }
-            let translated = gitignore::translate(line).map_err(|why| FilterError::new(line, &why).at_line(number))?;
-            let origin = rule::Origin { name, number, text: line }.encoded();
-            let added = builder.add_line(Some(origin.into()), &translated);
-            added.map_err(|error| FilterError::new(line, &error).at_line(number))?;
-        }
+        self.lines = self.lines.patterns(name, text)?;
         self.parts.push(FilterPart::IgnoreFile { name: name.to_owned(), text: text.to_owned() });
         Ok(self)
+    }
+
+    /// Adds an ignore set. It can only exclude keys, whatever the other parts of the filter include.
+    #[must_use]
+    pub fn ignore_set(mut self, set: IgnoreSet) -> Self {
+        if !set.is_empty() {
+            self.parts.push(FilterPart::IgnoreSet(set.clone()));
+            self.sets.push(set);
+        }
+        self
+    }
+
+    /// Adds all parts of another filter, after the ones that this builder has.
+    ///
+    /// # Errors
+    ///
+    /// Does not fail for parts of a filter that was built.
+    pub fn filter(self, filter: &Filter) -> Result<Self, FilterError> {
+        filter.parts().iter().try_fold(self, Self::part)
     }
 
     /// Returns the filter.
     ///
     /// # Errors
     ///
-    /// Fails if the gitignore lines cannot be combined into one matcher, which requires a very large number of lines.
+    /// Currently always succeeds. Each pattern was checked when it was added.
     pub fn build(self) -> Result<Filter, FilterError> {
-        let ignore =
-            self.ignore.map(|builder| builder.build().map_err(|error| FilterError::new("", &error))).transpose()?;
-        if self.ordered.is_empty() && ignore.is_none() && self.paths.is_empty() {
+        if self.parts.is_empty() {
             return Ok(Filter::default());
         }
-        let rules = Rules { ordered: self.ordered, ignore, paths: self.paths, parts: self.parts };
-        Ok(Filter { rules: Some(Arc::new(rules)), met: None })
+        let Self { ordered, lines, sets, paths, parts } = self;
+        Ok(Filter { rules: Some(Arc::new(Rules { ordered, lines, sets, paths, parts })), met: None })
     }
 }
 

@@ -136,7 +136,9 @@ pub use event::{Event, Observe, Observer};
 pub use evidence::{Change, Proof};
 pub use execute::{Executor, LastLook, OTHER_SPELLING};
 pub use explain::{Explanation, Outcome};
-pub use filter::{Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule};
+pub use filter::{
+    Effect, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule, IgnoreSet, IgnoreText,
+};
 pub use hash::hash_body;
 pub use journal::{Journal, MemoryJournal, Unfinished};
 pub use key::{

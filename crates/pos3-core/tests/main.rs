@@ -7,6 +7,7 @@ mod contract;
 mod filter;
 mod gitignore;
 mod model;
+mod nested_ignore;
 mod responsive;
 mod same_place;
 mod semantics;

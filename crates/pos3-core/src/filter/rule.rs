@@ -60,14 +60,14 @@ impl Filter {
 impl Rules {
     fn deciding(&self, key: &str) -> Option<FilterRule> {
         let ordered = self.last_match(key).map(FilterRule::of_pattern);
-        let line = match self.matched_line(key) {
+        let [line, set] = [self.matched_line(key), self.matched_set(key)].map(|matched| match matched {
             Match::Ignore(glob) => Some(FilterRule::of_line(glob, Effect::Exclude)),
             Match::Whitelist(glob) => Some(FilterRule::of_line(glob, Effect::Include)),
             Match::None => None,
-        };
+        });
         let path = self.covering(key).map(FilterRule::of_path);
         let excludes = |rule: &&FilterRule| rule.effect == Effect::Exclude;
-        let excluding = [&ordered, &line, &path].into_iter().flatten().find(excludes).cloned();
+        let excluding = [&ordered, &line, &path, &set].into_iter().flatten().find(excludes).cloned();
         excluding.or(ordered).or(line)
     }
 }
