@@ -9,7 +9,7 @@ use crate::entry::{Digest, Entry};
 use crate::error::{ErrorKind, Operation, StoreError};
 use crate::hash::comparable;
 use crate::key::Key;
-use crate::store::{Content, EntryStream, ListOptions, Reads, RemoteStore, Result};
+use crate::store::{Content, EntryStream, ListOptions, Reads, Recorded, RemoteStore, Result};
 
 /// One side of a sync: a store and either everything below a prefix, or one object. The engine uses keys relative to
 /// it.
@@ -44,6 +44,13 @@ impl Tree {
     /// on both sides of a sync even if the objects have different names.
     pub fn object(store: Arc<dyn RemoteStore>, whole: Key, name: Key) -> Self {
         Self { store, prefix: "".into(), object: Some(Single { whole, name }) }
+    }
+
+    /// Returns this tree with a listing that is read from the store once and then replayed; see [`Recorded`].
+    #[must_use]
+    pub fn recorded(&self) -> Self {
+        let store = Recorded::new(self.store.clone(), self.prefix.clone());
+        Self { store: Arc::new(store), prefix: self.prefix.clone(), object: self.object.clone() }
     }
 
     /// Returns the store.

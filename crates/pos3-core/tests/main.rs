@@ -8,6 +8,7 @@ mod filter;
 mod gitignore;
 mod model;
 mod nested_ignore;
+mod recorded;
 mod responsive;
 mod same_place;
 mod semantics;

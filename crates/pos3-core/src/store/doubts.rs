@@ -17,7 +17,7 @@ const MOST_STAGED: usize = 100;
 #[derive(Clone, Debug, Default)]
 pub struct Doubts(Arc<Mutex<Counts>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counts {
     repeated: Keys,
     conflicting: Keys,
@@ -27,7 +27,7 @@ struct Counts {
 }
 
 /// The number of affected keys, with the first one as an example.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Keys {
     first: Option<Key>,
     last: Option<Key>,
@@ -42,6 +42,14 @@ impl Keys {
             self.first.get_or_insert_with(|| key.clone());
             self.last = Some(key.clone());
             self.count += 1;
+        }
+    }
+
+    fn add_all(&mut self, others: Self) {
+        if others.count > 0 {
+            self.first = self.first.take().or(others.first);
+            self.last = others.last;
+            self.count += others.count;
         }
     }
 }
@@ -115,6 +123,18 @@ impl Doubts {
         if staged.len() < MOST_STAGED {
             staged.insert(key.clone());
         }
+    }
+
+    /// Adds the defects of the same listing, as it was read before.
+    pub(crate) fn add_all(&self, before: &Self) {
+        let Counts { repeated, conflicting, foreign, unsettled, staged } = before.counts().clone();
+        let mut counts = self.counts();
+        counts.repeated.add_all(repeated);
+        counts.conflicting.add_all(conflicting);
+        counts.foreign.add_all(foreign);
+        counts.unsettled.add_all(unsettled);
+        let free = MOST_STAGED.saturating_sub(counts.staged.len());
+        counts.staged.extend(staged.into_iter().take(free));
     }
 
     pub(crate) fn add_repeated(&self, key: &Key) {
