@@ -65,6 +65,20 @@ fn every_known_fault_names_tests_that_exist() {
 }
 
 #[test]
+fn every_difference_from_the_workspaces_of_others_names_tests_that_exist() {
+    let code = code();
+    let faults = fs::read_to_string(root().join("docs/FAULTS.md")).unwrap();
+    let (_, table) = faults.split_once("| there | in pos3 |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with("| ")).collect();
+    for row in &rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [there, _here, tests] = cells[..] else { panic!("{row}") };
+        assert_tests_exist(&code, there, tests);
+    }
+    assert!(rows.len() >= 6, "{}", rows.len());
+}
+
+#[test]
 fn every_report_about_others_names_tests_that_exist() {
     let code = code();
     let faults = fs::read_to_string(root().join("docs/FAULTS.md")).unwrap();

@@ -11,6 +11,7 @@ mod expiry;
 mod foreign_answers;
 mod limits;
 mod listings;
+mod media_types;
 mod messages;
 mod reads;
 mod refused_conditions;

@@ -98,6 +98,7 @@ mod checksum;
 mod compare;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod content_type;
 mod diff;
 mod digest;
 mod entry;
@@ -128,6 +129,7 @@ pub use action::{Action, Archived, SkipEffect, SkipReason};
 pub use blocking::{hash_chunk, run_blocking};
 pub use checksum::Checksummer;
 pub use compare::Compare;
+pub use content_type::{ContentTypeResolver, guess_content_type};
 pub use diff::{Diff, ListingFailed, Merge};
 pub use digest::{Agreement, Digester};
 pub use entry::{Availability, Checksum, Digest, Entry, Fingerprint, Kind, Protection, TextError};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::action::Archived;
 use crate::compare::Compare;
+use crate::content_type::ContentTypeResolver;
 use crate::event::Observe;
 use crate::filter::Filter;
 use crate::journal::Journal;
@@ -65,6 +66,8 @@ pub struct SyncOptions {
     pub hidden_entries: HiddenEntries,
     /// How archived objects of the source that need to be copied are treated. Default: [`Archived::Missing`].
     pub archived: Archived,
+    /// What determines the media types of uploaded files. Default: their extensions.
+    pub content_type: ContentTypeResolver,
 }
 
 impl Default for SyncOptions {
@@ -90,6 +93,7 @@ impl Default for SyncOptions {
             other_shapes: OtherShapes::default(),
             hidden_entries: HiddenEntries::default(),
             archived: Archived::default(),
+            content_type: ContentTypeResolver::default(),
         }
     }
 }
@@ -296,6 +300,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_archived(mut self, archived: Archived) -> Self {
         self.archived = archived;
+        self
+    }
+
+    /// Sets what determines the media types of uploaded files.
+    #[must_use]
+    pub fn with_content_type(mut self, resolver: ContentTypeResolver) -> Self {
+        self.content_type = resolver;
         self
     }
 

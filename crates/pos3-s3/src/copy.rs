@@ -221,7 +221,7 @@ impl Bucket {
         let is_unguarded = self.client.is_unguarded(&options.expect, manner);
         let mut request = expecting(request, &options.expect, manner)?;
         if !headers.is_empty() {
-            request.headers.extend(with_content_type(headers.clone(), to));
+            request.headers.extend(with_content_type(headers.clone(), to, &options.content_type_resolver)?);
             request = request.header(METADATA_DIRECTIVE, "REPLACE")?;
         }
         let read = |answer: &Answer| {
@@ -258,7 +258,11 @@ impl Bucket {
         part_size: u64,
     ) -> Result<Copied> {
         let (from, found) = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await?;
-        let headers = if headers.is_empty() { description(&found) } else { with_content_type(headers.clone(), to) };
+        let headers = match headers.is_empty() {
+            true => Ok(description(&found)),
+            false => with_content_type(headers.clone(), to, &options.content_type_resolver),
+        };
+        let headers = headers.map_err(|failure| self.error(Operation::Copy, to, failure))?;
         let part_size = part_size_for(source.size, source.part_size(&from, part_size).await);
         let part_size = part_size.map_err(|failure| self.error(Operation::Copy, to, failure))?;
         let upload = source.begin(self, to, &headers, from.checksum).await;

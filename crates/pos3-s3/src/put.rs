@@ -27,7 +27,8 @@ impl Bucket {
         {
             return Ok(copied);
         }
-        let headers = with_content_type(headers, key);
+        let headers = with_content_type(headers, key, &options.content_type_resolver)
+            .map_err(|failure| self.error(Operation::Write, key, failure))?;
         if content.size() > self.client.config().multipart_threshold {
             Box::pin(self.put_in_parts(key, content, &options, headers)).await
         } else {

@@ -8,6 +8,7 @@ struct Readme;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod error;
+mod file_hash;
 mod hidden;
 #[cfg(feature = "progress")]
 pub mod human;
@@ -37,11 +38,13 @@ mod session;
 mod signal;
 mod small_file;
 mod state;
+mod storage_path;
 mod sync;
 mod threads;
 mod transfer;
 
 pub use error::{Error, StateError};
+pub use file_hash::{FileHash, file_hash};
 pub use json::write_json;
 pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, Listed, ls};
@@ -69,19 +72,20 @@ pub use session::{
 pub use signal::{Signal, on_each_signal};
 pub use small_file::{read_small, read_small_text};
 pub use state::{Patience, State, StateDirectory, StateHome, SyncState, Wait};
+pub use storage_path::{PathValidationError, StoragePathRules, validate_storage_path};
 pub use sync::{PreparedSync, sync};
 pub use threads::startable_threads;
 
 pub use pos3_core::{
     Action, Archived, Availability, BEHIND_LINK, Budget, CancellationToken, Capabilities, Change, Checksum, Compare,
-    Deletion, Digest, Doubts, Effect, Entry, ErrorKind, Event, Explanation, FailedAction, Failure, FailureKind,
-    Failures, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule, Fingerprint, Guards,
+    ContentTypeResolver, Deletion, Digest, Doubts, Effect, Entry, ErrorKind, Event, Explanation, FailedAction, Failure,
+    FailureKind, Failures, Filter, FilterBuilder, FilterError, FilterLine, FilterPart, FilterRule, Fingerprint, Guards,
     HiddenEntries, IgnoreSet, IgnoreText, Incomplete, Journal, Key, Kind, Manifest, ManifestError, MaxDelete,
     MemoryJournal, MemoryManifest, Namespace, NotBegun, OTHER_DIGEST, OTHER_SPELLING, Observer, Operation, OtherShapes,
     Outcome, Plan, PlanCounts, Preconditions, Proof, Protection, Refusal, RemoteStore, Report, Row, RowChange,
     ServerPause, Side, SkipEffect, SkipReason, Skips, Sorted, Sorter, Spill, SpillError, Stop, StoreError, SyncOptions,
-    Tally, Tree, Unfinished, Url, Usage, Verify, WithheldDeletes, is_deceptive, one_line, printable, redacted,
-    without_userinfo,
+    Tally, Tree, Unfinished, Url, Usage, Verify, WithheldDeletes, guess_content_type, is_deceptive, one_line,
+    printable, redacted, without_userinfo,
 };
 pub use pos3_local::{APPEND_ONLY, IMMUTABLE, OwnFiles, Symlinks};
 #[cfg(feature = "s3")]

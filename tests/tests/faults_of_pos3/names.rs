@@ -90,5 +90,5 @@ async fn a_file_has_its_objects_time_and_an_object_its_files_type() {
     write(&out, "x.json", "{}");
     session.close().await.into_result().unwrap();
     let object = world.server.object(BUCKET, "out/x.json").unwrap();
-    assert_eq!(object.properties.content_type.as_deref(), Some("application/json"));
+    assert_eq!(object.properties.content_type.as_deref(), Some("application/json; charset=utf-8"));
 }

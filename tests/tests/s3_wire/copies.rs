@@ -152,7 +152,7 @@ async fn a_copy_carries_the_description_unless_another_is_given() {
         noted.metadata.insert("mood".into(), "fair".into());
         store.put(&Key::from("noted.html"), source, noted).await.unwrap();
         let noted = server.object(BUCKET, "noted.html").unwrap().properties;
-        assert_eq!(noted.content_type.as_deref(), Some("text/html"));
+        assert_eq!(noted.content_type.as_deref(), Some("text/html; charset=utf-8"));
         assert_eq!(noted.metadata.get("mood").map(String::as_str), Some("fair"));
         assert_eq!(server.requests().of(Operation::PutObject) + server.requests().of(Operation::UploadPart), 0);
     }

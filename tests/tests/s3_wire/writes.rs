@@ -223,7 +223,7 @@ async fn an_upload_gets_the_media_type_of_its_name() {
     let large = || Content::from(random_bytes(8, 17 << 20));
     let given = PutOptions::default().with_content_type(Some("text/x-note".into()));
     for (key, content, options, expected) in [
-        ("index.html", content(), PutOptions::default(), "text/html"),
+        ("index.html", content(), PutOptions::default(), "text/html; charset=utf-8"),
         ("Photo.JPG", content(), PutOptions::default(), "image/jpeg"),
         ("readme", content(), PutOptions::default(), "application/octet-stream"),
         ("page.html/", "".into(), PutOptions::default(), "application/octet-stream"),

@@ -102,6 +102,7 @@ async fn store(run: &Run, backup: &Tree, seen: &Entry, look: Look) -> Result<()>
         let options = PutOptions::default()
             .with_expect(Expect::Absent)
             .with_modified(seen.modified)
+            .with_content_type_resolver(run.options.content_type.clone())
             .with_budget(run.options.budget.clone());
         match backup.store().put(&key, run.target.content(seen), options).await {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -226,6 +226,7 @@ impl Copy {
         let put = PutOptions::default()
             .with_expect(expectation(target))
             .with_modified(source.modified)
+            .with_content_type_resolver(options.content_type.clone())
             .with_journal(journal)
             .with_budget(options.budget.clone());
         let starting = self.starting(source, name);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::content_type::ContentTypeResolver;
 use crate::entry::Fingerprint;
 use crate::filter::Filter;
 use crate::journal::Journal;
@@ -98,6 +99,8 @@ pub struct PutOptions {
     pub modified: Option<SystemTime>,
     /// The media type, such as `text/plain`.
     pub content_type: Option<String>,
+    /// What determines the media type if none is set and the content has none of its own.
+    pub content_type_resolver: ContentTypeResolver,
     /// The user's own metadata, if the store keeps any.
     pub metadata: BTreeMap<String, String>,
     /// The budget for further parallel parts. The caller already holds one slot.
@@ -128,6 +131,13 @@ impl PutOptions {
     #[must_use]
     pub fn with_content_type(mut self, content_type: impl Into<Option<String>>) -> Self {
         self.content_type = content_type.into();
+        self
+    }
+
+    /// Sets what determines the media type if none is set and the content has none of its own.
+    #[must_use]
+    pub fn with_content_type_resolver(mut self, resolver: ContentTypeResolver) -> Self {
+        self.content_type_resolver = resolver;
         self
     }
 

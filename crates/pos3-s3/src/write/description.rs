@@ -1,17 +1,13 @@
 //! The description of an object: its media type and the user's metadata.
 //!
-//! Without a media type, a browser offers an object for download instead of showing it, and no program that downloads
-//! the object can find out its type.
+//! If it cannot be sent as headers, nothing is sent. A server would otherwise store the object under another description.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use pos3_core::{Key, PutOptions, printable};
+use pos3_core::{ContentTypeResolver, Key, PutOptions, printable};
 
 use crate::error::Failure;
-
-/// The media type of unknown content (RFC 2046).
-const UNKNOWN: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// The headers that describe an object. They are built before anything is sent.
 pub(crate) type ObjectHeaders = Vec<(HeaderName, HeaderValue)>;
@@ -20,7 +16,7 @@ pub(crate) type ObjectHeaders = Vec<(HeaderName, HeaderValue)>;
 pub(crate) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
     let mut headers = ObjectHeaders::new();
     if let Some(content_type) = &options.content_type {
-        headers.push((CONTENT_TYPE, HeaderValue::from_str(content_type)?));
+        headers.push((CONTENT_TYPE, media_type(content_type)?));
     }
     for (name, value) in &options.metadata {
         let header = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes())
@@ -30,19 +26,26 @@ pub(crate) fn told(options: &PutOptions) -> Result<ObjectHeaders, Failure> {
     Ok(headers)
 }
 
-/// Adds a media type, if the caller gave none: the one that belongs to the extension of the key.
-pub(crate) fn with_content_type(mut headers: ObjectHeaders, key: &Key) -> ObjectHeaders {
+/// Adds a media type, if the caller gave none: the one that the resolver returns for the key.
+pub(crate) fn with_content_type(
+    mut headers: ObjectHeaders,
+    key: &Key,
+    resolver: &ContentTypeResolver,
+) -> Result<ObjectHeaders, Failure> {
     if headers.iter().all(|(name, _)| name != CONTENT_TYPE) {
-        headers.push((CONTENT_TYPE, guess(key.as_str())));
+        headers.push((CONTENT_TYPE, media_type(&resolver.content_type(key.as_str()))?));
     }
-    headers
+    Ok(headers)
 }
 
-/// Returns the media type for the extension of a name, in upper or lower case. The marker of a directory has no
-/// extension.
-fn guess(key: &str) -> HeaderValue {
-    let name = key.rsplit('/').next().unwrap_or_default();
-    mime_guess::from_path(name).first_raw().map_or(UNKNOWN, HeaderValue::from_static)
+/// Returns a media type as a header. It must be printable ASCII, because servers read other characters differently.
+fn media_type(text: &str) -> Result<HeaderValue, Failure> {
+    let is_printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.trim() == text;
+    let header = HeaderValue::from_str(text).ok().filter(|_| is_printable && !text.is_empty());
+    header.ok_or_else(|| {
+        let rule = "use printable ASCII characters, as in 'text/plain; charset=utf-8'";
+        Failure::Request(format!("the media type '{}' is not allowed: {rule}", printable(text)))
+    })
 }
 
 /// Returns a metadata value as a header. A value that is not printable ASCII is encoded as an RFC 2047 word, which is
@@ -80,27 +83,21 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_tells_the_media_type() {
-        for (key, expected) in [
-            ("index.html", "text/html"),
-            ("a/b/Photo.JPG", "image/jpeg"),
-            ("x.tar.gz", "application/gzip"),
-            ("data.json", "application/json"),
-            ("style.css", "text/css"),
-            ("a.html/readme", "application/octet-stream"),
-            ("page.html/", "application/octet-stream"),
-            (".html", "application/octet-stream"),
-            ("odd.é\n", "application/octet-stream"),
-            ("..", "application/octet-stream"),
-            ("", "application/octet-stream"),
-        ] {
-            assert_eq!(guess(key), expected, "{key:?}");
+    fn a_media_type_that_is_no_header_is_refused() {
+        for bad in ["", " ", "text/plain\r\nx-amz-acl: public-read", "text/é", "text/plain\t", " text/plain", "a\0"] {
+            let given = told(&PutOptions::default().with_content_type(Some(bad.into())));
+            let resolver = ContentTypeResolver::new(move |_| Some(bad.to_owned()));
+            let resolved = with_content_type(ObjectHeaders::new(), &Key::from("a"), &resolver);
+            for failure in [given.unwrap_err(), resolved.unwrap_err()] {
+                assert!(matches!(failure, Failure::Request(why) if why.starts_with("the media type '")), "{bad:?}");
+            }
         }
     }
 
     #[test]
-    fn a_media_type_that_was_told_is_not_guessed() {
+    fn a_media_type_that_was_told_is_not_resolved() {
         let given = told(&PutOptions::default().with_content_type(Some("text/x-note".into()))).unwrap();
-        assert_eq!(with_content_type(given.clone(), &Key::from("a.html")), given);
+        let resolver = ContentTypeResolver::new(|_| panic!("it is known"));
+        assert_eq!(with_content_type(given.clone(), &Key::from("a.html"), &resolver).unwrap(), given);
     }
 }
