@@ -25,6 +25,7 @@ mod ls;
 mod mounts;
 mod moved_outputs;
 mod other_server;
+mod overlays;
 mod overtaken;
 mod overtaken_writes;
 mod own_files;

@@ -10,6 +10,7 @@ use super::background;
 use super::claim;
 use super::error::SessionError;
 use super::inner::{Inner, absolute};
+use super::overlay;
 use super::place;
 use super::registration::Registration;
 use super::surroundings::Surroundings;
@@ -72,6 +73,12 @@ fn prepare(inner: &Inner, registration: &Registration) -> Result<PathBuf, Sessio
         registration.begun_as.get_or_init(|| kind);
     }
     let cache_root = absolute(&inner.cache_root)?;
-    registration.surroundings.get_or_init(|| Arc::new(Surroundings::of(&path, &cache_root)));
+    registration.surroundings.get_or_init(|| {
+        // In the cache root, a directory with a new time of creation is another one.
+        if path.starts_with(&cache_root) {
+            overlay::copy_up(&path);
+        }
+        Arc::new(Surroundings::of(&path, &cache_root))
+    });
     Ok(path)
 }

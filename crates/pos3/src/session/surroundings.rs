@@ -8,11 +8,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pos3_local::FileSystem;
 
+use super::overlay;
 use crate::place::mount_points;
+
+/// More than one tick of the clock from which file systems take their times. It may be behind by that much.
+const TICK: Duration = Duration::from_millis(20);
 
 /// The directories above the path of an output, and the mounts above it, at it and below it.
 #[derive(Debug)]
@@ -125,7 +129,7 @@ impl Surroundings {
     /// whenever it is made again.
     fn is_other(&self, path: &Path, then: Step, now: Step) -> bool {
         let is_made_again = || {
-            let is_new = now.created.is_some_and(|created| created >= self.begun);
+            let is_new = now.created.is_some_and(|created| created + TICK >= self.begun);
             is_new && then.system == now.system && !path.starts_with(&self.cache_root)
         };
         then.system.device != now.system.device || (then.is_other_directory(now) && !is_made_again())
@@ -165,7 +169,7 @@ impl Found {
 impl Step {
     fn at(path: &Path) -> Option<Self> {
         let facts = fs::symlink_metadata(path).ok()?;
-        let (system, created) = (FileSystem::at(path)?, facts.created().ok());
+        let (system, created) = (system_at(path, &facts)?, facts.created().ok());
         let inode = keeps_inode(path, created.is_some()).then(|| facts.ino());
         Some(Self { system, inode, created, is_link: facts.is_symlink() })
     }
@@ -177,15 +181,23 @@ impl Step {
     }
 }
 
+/// Returns the file system of a path. The number of the device of a file in an overlay may be that of a layer, so a file
+/// that is reached through the mount of its directory has the device of this directory.
+fn system_at(path: &Path, facts: &fs::Metadata) -> Option<FileSystem> {
+    let system = FileSystem::at(path)?;
+    let above = path.parent().filter(|_| !facts.is_dir()).and_then(FileSystem::at);
+    Some(above.filter(|above| above.mount.is_some() && above.mount == system.mount).unwrap_or(system))
+}
+
 /// Returns true if a directory at this path keeps its inode. On FUSE and in an overlay, it may get another one after the
 /// system has forgotten it. Most overlays keep it, so it counts there if the time of creation is unknown.
 #[cfg(target_os = "linux")]
 fn keeps_inode(path: &Path, has_time: bool) -> bool {
-    /// `FUSE_SUPER_MAGIC` and `OVERLAYFS_SUPER_MAGIC` of Linux.
+    /// `FUSE_SUPER_MAGIC` of Linux.
     const FUSE: i128 = 0x6573_5546;
-    const OVERLAY: i128 = 0x794c_7630;
-    let system = rustix::fs::statfs(path).map_or(0, |facts| i128::from(facts.f_type));
-    system != FUSE && !(system == OVERLAY && has_time)
+    let is_fuse = rustix::fs::statfs(path).is_ok_and(|facts| i128::from(facts.f_type) == FUSE);
+    let is_overlay_with_time = has_time && overlay::is_overlay(path);
+    !is_fuse && !is_overlay_with_time
 }
 
 /// Returns true, because only Linux reports the type of a file system by a number.
@@ -210,7 +222,6 @@ impl PathChange {
 #[cfg(test)]
 mod tests {
     use std::thread;
-    use std::time::Duration;
 
     use super::*;
 
@@ -250,6 +261,18 @@ mod tests {
             fs::remove_dir_all(path.join("a/b")).unwrap();
             fs::create_dir_all(path.join("a/b/out")).unwrap();
             assert_eq!(begun.moved().is_some(), is_other, "{cache_root} {:?}", begun.moved());
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_made_again_at_once_is_not_another_one() {
+        let (_disk, path) = disk();
+        for attempt in 0..30 {
+            let begun = Surroundings::of(&path.join("a/b/out"), &path.join("elsewhere"));
+            fs::remove_dir_all(path.join("a/b")).unwrap();
+            fs::create_dir_all(path.join("a/b/out")).unwrap();
+            assert_eq!(begun.moved(), None, "attempt {attempt}");
+            thread::sleep(Duration::from_millis(3));
         }
     }
 
