@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use pos3_core::run_blocking;
-
 use super::background;
 use super::claim;
 use super::error::SessionError;
@@ -43,27 +41,17 @@ async fn ready(inner: &Arc<Inner>, registration: &Arc<Registration>) -> Result<P
     let last_uploads = inner.course.last_uploads();
     transfer::unless_cancelled(last_uploads, registration, claim::claim(inner, registration)).await?;
     inner.warn_of_link(registration)?;
-    let path = blocking(inner, registration, prepare).await?;
+    let path = inner.blocking(registration, prepare).await?;
     // From now on, sessions that end leave their marks, so none of them removes a file unnoticed.
-    blocking(inner, registration, unsaved::mark).await;
+    inner.blocking(registration, unsaved::mark).await;
     let evidence = transfer::take_evidence(inner, registration);
     let taken = transfer::unless_cancelled(last_uploads, registration, evidence).await;
     if taken.is_ok() || registration.begun.load(Ordering::Acquire) {
-        blocking(inner, registration, unsaved::replace_earlier).await;
+        inner.blocking(registration, unsaved::replace_earlier).await;
     } else {
-        blocking(inner, registration, |_, registration| unsaved::unmark(registration)).await;
+        inner.blocking(registration, |_, registration| unsaved::unmark(registration)).await;
     }
     taken.map(|()| path)
-}
-
-/// Runs a step that blocks.
-async fn blocking<T: Send + 'static>(
-    inner: &Arc<Inner>,
-    registration: &Arc<Registration>,
-    step: fn(&Inner, &Registration) -> T,
-) -> T {
-    let (inner, registration) = (inner.clone(), registration.clone());
-    run_blocking(move || step(&inner, &registration)).await
 }
 
 /// Prepares the local path of an output. Records whether it is a file or a directory, and its surroundings.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
-use pos3_core::{Event, run_blocking};
+use pos3_core::Event;
 
 use super::deletes::Occasion;
 use super::ending::{End, Ended, Ending, EndingUnderWay};
@@ -221,8 +221,7 @@ async fn deletes_wait(inner: &Arc<Inner>, uploads: &[Arc<Registration>]) -> bool
         None => false,
         Some(_) if uploads.len() > 1 => true,
         Some(registration) => {
-            let inner = inner.clone();
-            run_blocking(move || unsaved::others(&inner, &registration).is_some()).await
+            inner.blocking(&registration, |inner, registration| unsaved::others(inner, registration).is_some()).await
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pos3_core::{Budget, CancellationToken, Event, Observer, Pace};
+use pos3_core::{Budget, CancellationToken, Event, Observer, Pace, run_blocking};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -62,6 +62,16 @@ impl Inner {
     /// Returns the registrations that are uploaded.
     pub(super) fn uploads(&self) -> Vec<Arc<Registration>> {
         self.registrations().iter().filter(|one| one.kind.upload().is_some()).cloned().collect()
+    }
+
+    /// Runs a step that blocks.
+    pub(super) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        registration: &Arc<Registration>,
+        step: impl FnOnce(&Self, &Registration) -> T + Send + 'static,
+    ) -> T {
+        let (inner, registration) = (self.clone(), registration.clone());
+        run_blocking(move || step(&inner, &registration)).await
     }
 
     /// Parses a location and adds the profile that it is opened with.

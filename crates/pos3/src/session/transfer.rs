@@ -65,8 +65,8 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, counting(&registration, Way::Down, inner.observer_of(&registration)));
     let unsaved = {
-        let (inner, registration, local_path) = (inner.clone(), registration.clone(), local_path.clone());
-        run_blocking(move || unsaved::below(&inner, &registration, &local_path)).await
+        let local_path = local_path.clone();
+        inner.blocking(&registration, move |inner, of| unsaved::below(inner, of, &local_path)).await
     };
     let finding = async { Ok(Removed::find(&inner, &registration, &unsaved, Wait::For(PATIENCE)).await) };
     let removed = unless_cancelled(cancel, &registration, finding).await?;

@@ -25,7 +25,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use pos3_core::{Event, Key, run_blocking};
+use pos3_core::{Event, Key};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::inner::Inner;
@@ -263,8 +263,7 @@ pub(super) async fn saved(inner: &Arc<Inner>, registration: &Arc<Registration>) 
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mark) = mark else { return };
-    let (releasing, of) = (inner.clone(), registration.clone());
-    if let Some(warning) = run_blocking(move || release(&releasing, &of, &mark)).await {
+    if let Some(warning) = inner.blocking(registration, move |inner, of| release(inner, of, &mark)).await {
         warn(inner, registration, &warning);
     }
 }
