@@ -92,10 +92,18 @@ impl Directory {
             Err(errno) => return Err(errno.into()),
         }
         let why = || format!("'{}' is not a directory that only this user can write to", path.display());
-        match Self::open(path, base) {
-            Ok(Some(directory)) if directory.is_safe() => Ok(directory),
-            Ok(_) | Err(_) => Err(io::Error::other(why())),
+        let directory = match Self::open(path, base) {
+            Ok(Some(directory)) if directory.is_safe() => directory,
+            Ok(_) | Err(_) => return Err(io::Error::other(why())),
+        };
+        // Its name must survive a power cut. A process that created it may have been killed before it flushed the name.
+        match rustix::fs::openat(&directory.handle, "..", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(above) => rustix::fs::fsync(above)?,
+            // A directory that cannot be read cannot be flushed either.
+            Err(Errno::ACCESS) => {}
+            Err(errno) => return Err(errno.into()),
         }
+        Ok(directory)
     }
 
     /// Returns the device and the inode.
