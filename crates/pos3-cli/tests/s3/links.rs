@@ -53,6 +53,22 @@ fn a_link_to_what_is_uploaded_by_its_own_name_is_named_and_lacks_nothing() {
 }
 
 #[test]
+fn a_link_to_what_is_excluded_lacks_its_content() {
+    for (make, pattern) in [
+        (r#"echo 1 > "$POS3_PATH_O/w.bin"; ln -s w.bin "$POS3_PATH_O/latest""#, "*.bin"),
+        (r#"mkdir "$POS3_PATH_O/tmp"; echo 1 > "$POS3_PATH_O/tmp/w"; ln -s tmp/w "$POS3_PATH_O/latest""#, "tmp"),
+        (r#"mkdir "$POS3_PATH_O/tmp"; echo 1 > "$POS3_PATH_O/tmp/w"; ln -s tmp "$POS3_PATH_O/latest""#, "tmp"),
+    ] {
+        let cloud = Cloud::new(&[]);
+        let ended = run(&cloud, &sh(&[&OUT[..], &["--exclude", pattern]].concat(), make));
+        assert_eq!(ended.code, Some(1), "{pattern} {ended:?}");
+        let report = report(&cloud);
+        assert_eq!(report["uploads"][0]["left_out"][0]["lacks_content"], json!(true), "{pattern} {report}");
+        assert!(report["warnings"][0].as_str().unwrap().contains("its content is not uploaded"), "{pattern} {report}");
+    }
+}
+
+#[test]
 fn a_file_of_an_output_that_becomes_a_link_is_kept_and_does_not_stop_the_next_run() {
     let file = r#"echo 1 > "$POS3_PATH_O/latest"; echo 1 > "$POS3_PATH_O/c1""#;
     let directory = r#"mkdir "$POS3_PATH_O/latest"; echo 1 > "$POS3_PATH_O/latest/w"; mkdir "$POS3_PATH_O/c1""#;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use pos3_core::{Key, Protection, Report, SkipReason, counted};
 
+use super::options::excluded_by;
 use super::registration::Registration;
 
 /// An entry of an output that was not uploaded because of its kind.
@@ -31,7 +32,7 @@ pub struct LeftOut {
 pub enum Link {
     /// An entry of the same output, which is uploaded under its own name.
     Inside(PathBuf),
-    /// A path outside the output, or a path that does not exist.
+    /// A path outside the output, an excluded path, or a path that does not exist.
     Elsewhere(PathBuf),
 }
 
@@ -65,7 +66,7 @@ pub(super) fn of(registration: &Registration, report: &Report) -> Vec<LeftOut> {
         let name = key.as_str().trim_end_matches('/');
         if names.insert(name.to_owned()) {
             let key = Key::from(name);
-            let link = link(&registration.local, name, &why);
+            let link = link(registration, name, &why);
             let has_old_object = link.is_some() && registration.evidence.behind_links.has(&key);
             found.push(LeftOut { key, link, has_old_object, why });
         }
@@ -132,17 +133,25 @@ impl LeftOut {
     }
 }
 
-fn link(local: &Path, name: &str, why: &Protection) -> Option<Link> {
+fn link(registration: &Registration, name: &str, why: &Protection) -> Option<Link> {
     if *why != Protection::Symlink {
         return None;
     }
+    let local = &registration.local;
     // An output of one file may itself be a link.
     let path = if local.is_dir() { local.join(name) } else { local.to_owned() };
     let target = fs::read_link(&path).ok()?;
-    let is_inside = local.is_dir()
-        && match (fs::canonicalize(&path), fs::canonicalize(local)) {
-            (Ok(end), Ok(root)) => end != root && end.starts_with(&root),
-            _ => false,
-        };
+    let is_inside = local.is_dir() && key_of_end(&path, local).is_some_and(|key| !is_excluded(registration, &key));
     Some(if is_inside { Link::Inside(target) } else { Link::Elsewhere(target) })
+}
+
+/// Returns the relative key of the path that a link leads to, if it lies in the directory.
+fn key_of_end(link: &Path, directory: &Path) -> Option<Key> {
+    let (end, root) = (fs::canonicalize(link).ok()?, fs::canonicalize(directory).ok()?);
+    let relative = end.strip_prefix(root).ok()?.to_str()?;
+    (!relative.is_empty()).then(|| Key::from(relative))
+}
+
+fn is_excluded(registration: &Registration, key: &Key) -> bool {
+    excluded_by(registration.kind.exclude(), key).is_some()
 }
