@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pos3_tests::server::{Answer, Fault, Operation};
 
-use super::run::{run, sh, start, wait_until};
+use super::run::{run, sh, start, wait_for, wait_until};
 use super::{BUCKET, Cloud};
 use crate::program::Ended;
 
@@ -231,4 +231,40 @@ fn a_mark_that_cannot_be_read_is_named_with_what_to_do() {
         assert_eq!(ended.err.matches(&named).count(), 1, "{line:?}: {}", ended.err);
         assert!(ended.err.contains("; once all output is stored, delete it\n"), "{line:?}: {}", ended.err);
     }
+}
+
+#[test]
+fn an_empty_directory_of_a_running_session_is_not_removed_for_a_file() {
+    for way in ["--upload-file", "--sync-file"] {
+        let cloud = Cloud::new(&[]).with_objects(&[("f", "1")]);
+        let waiting = "echo ready; while [ ! -f end ]; do sleep .02; done; touch $POS3_PATH_O/r";
+        let mut child = start(&cloud, &sh(&["--upload", "o=s3://data/c"], waiting));
+        let _out = wait_for(&mut child, "ready");
+        let file = run(&cloud, &sh(&[way, "f=s3://data/c"], "true"));
+        let cause = "it is a directory that another session may be using, and one file is expected there";
+        assert!(file.code == Some(1) && file.err.contains(cause), "{way} {file:?}");
+        fs::write(cloud.program.path("end"), "").unwrap();
+        let ended = Ended::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(0), "{way} {ended:?}");
+        assert!(cloud.program.path("cache/_/data/c/r").exists());
+        // Nothing uses it now.
+        cloud.server.remove(BUCKET, "c/r");
+        fs::remove_file(cloud.program.path("cache/_/data/c/r")).unwrap();
+        let script = "echo 1 > $POS3_PATH_F";
+        assert_eq!(run(&cloud, &sh(&["--upload-file", "f=s3://data/c"], script)).code, Some(0), "{way}");
+    }
+}
+
+#[test]
+fn the_mark_of_a_killed_run_is_removed_if_its_program_ends_before_the_next_end() {
+    let cloud = Cloud::new(&[]);
+    let places = ["--upload", "c=s3://data/c", "--interval", "none"];
+    let stays = "trap '' TERM; echo 1 > $POS3_PATH_C/f; echo ready; while [ ! -f end ]; do sleep .02; done; touch gone";
+    let mut killed = start(&cloud, &sh(&places, stays));
+    let _out = wait_for(&mut killed, "ready");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let next = run(&cloud, &sh(&places, "touch end; while [ ! -f gone ]; do sleep .02; done; sleep .5"));
+    assert_eq!(next.code, Some(0), "{next:?}");
+    assert_eq!(marks(&cloud.program.path("cache/.pos3-unsaved")), 0, "{next:?}");
 }

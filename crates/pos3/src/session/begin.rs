@@ -8,6 +8,7 @@ use super::background;
 use super::claim;
 use super::error::SessionError;
 use super::inner::{Inner, absolute};
+use super::options::Shape;
 use super::overlay;
 use super::place;
 use super::registration::Registration;
@@ -56,6 +57,9 @@ async fn ready(inner: &Arc<Inner>, registration: &Arc<Registration>) -> Result<P
 
 /// Prepares the local path of an output. Records whether it is a file or a directory, and its surroundings.
 fn prepare(inner: &Inner, registration: &Registration) -> Result<PathBuf, SessionError> {
+    if registration.kind.shape() == Shape::File {
+        unsaved::unless_in_use(inner, registration, &registration.local)?;
+    }
     let path = place::prepare(registration.local.clone(), registration.kind.shape())?;
     if let Ok(kind) = PathKind::at(&path) {
         registration.begun_as.get_or_init(|| kind);

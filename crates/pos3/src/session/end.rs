@@ -120,6 +120,9 @@ async fn perform(inner: &Arc<Inner>, how: End) -> Ending {
     };
     let ending = async {
         tokio::join!(finish_background(inner), finish_downloads(inner));
+        for registration in last_uploads(inner, how) {
+            inner.blocking(&registration, unsaved::find_ended).await;
+        }
         match how {
             End::Clean => side_by_side(inner).await,
             End::Error => by_priority(inner).await,

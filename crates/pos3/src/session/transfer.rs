@@ -60,8 +60,11 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     let mut held = Held::open(&inner, &registration, &registration.location, &local, cancel).await?;
     let opening = place::download(&inner.registry, &registration);
     let ends = unless_cancelled(cancel, &registration, opening).await?;
-    ends.copy.clear_way()?;
     let local_path = ends.copy.path().to_owned();
+    {
+        let copy = ends.copy.clone();
+        inner.blocking(&registration, move |inner, of| clear_way(inner, of, &copy)).await?;
+    }
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
     let mut options = observed(options, counting(&registration, Way::Down, inner.observer_of(&registration)));
     let unsaved = {
@@ -106,6 +109,14 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     finished(&inner, &registration, held, &ends, report)?;
     registration.history().last_download = Some(SystemTime::now());
     Ok(ends.copy.into_path())
+}
+
+/// Removes an empty directory that has the path of a file, unless another session may have created it.
+fn clear_way(inner: &Inner, registration: &Registration, copy: &LocalCopy) -> Result<(), SessionError> {
+    if let LocalCopy::File(path) = copy {
+        unsaved::unless_in_use(inner, registration, path)?;
+    }
+    copy.clear_way()
 }
 
 /// Uploads changes and returns the report, or `None` if the local path does not exist yet. `watch` receives the whole

@@ -28,6 +28,7 @@ use std::sync::{Arc, PoisonError};
 use pos3_core::{Event, Key};
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use super::error::{SessionError, unusable};
 use super::inner::Inner;
 use super::mark::Mark;
 use super::registration::Registration;
@@ -147,12 +148,30 @@ pub(super) fn mark(inner: &Inner, registration: &Registration) {
     }
     if !made.files.is_empty() {
         let (found, mut now) = (found(inner, &names), Now::default());
-        made.left = ended(&found, &names, &mut now);
+        made.find_ended(&found, &names, &registration.local);
         let past = look(inner, &names, Which::Past);
         let earlier = earlier(&found, &names, &mut now).into_iter().chain(earlier(&past, &names, &mut now));
         let _marked_before = registration.earlier_marks.set(earlier.collect());
-        made.warnings = of_what_stays(&staying(&found, &names, &mut now), &registration.local);
         *mark = Some(made);
+    }
+}
+
+/// Finds the marks at the path of an output that its upload makes redundant. Must be called before the last upload lists
+/// the output. A process that wrote for a killed session may have ended since the output was marked.
+pub(super) fn find_ended(inner: &Inner, registration: &Registration) {
+    let names = Names::of(registration, &registration.local);
+    let mut mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(mark) = &mut *mark {
+        mark.find_ended(&found(inner, &names), &names, &registration.local);
+    }
+}
+
+impl Mark {
+    /// Records which of these marks are left by ended sessions, and why the others stay.
+    fn find_ended(&mut self, found: &[Found], names: &Names, local: &Path) {
+        let mut now = Now::default();
+        self.left = ended(found, names, &mut now);
+        self.warnings = of_what_stays(&staying(found, names, &mut now), local);
     }
 }
 
@@ -241,6 +260,20 @@ pub(super) fn may_have_earlier_output(inner: &Inner, registration: &Registration
         Some(mark) => mark.had_others,
         None => is_marked(inner, &Names::of(registration, &registration.local)),
     }
+}
+
+/// Returns an error if there is a directory at a path, where one file is expected, and another session that has not ended may have created
+/// it. Otherwise, it may be removed if it is empty.
+pub(super) fn unless_in_use(inner: &Inner, registration: &Registration, path: &Path) -> Result<(), SessionError> {
+    const IN_USE: &str = "it is a directory that another session may be using, and one file is expected there";
+    if !path.is_dir() {
+        return Ok(());
+    }
+    let names = Names::of(registration, path);
+    let is_of_others = |found: &Found| found.recorded.as_ref().is_none_or(|recorded| recorded.id != inner.id);
+    let others: Vec<_> = found(inner, &names).into_iter().filter(is_of_others).collect();
+    let is_in_use = !active(&others, &names, &mut Now::default()).is_empty();
+    if is_in_use { Err(unusable(path, IN_USE)) } else { Ok(()) }
 }
 
 /// Returns true if there is a mark that concerns a path with these names.
