@@ -247,11 +247,6 @@ fn an_empty_directory_of_a_running_session_is_not_removed_for_a_file() {
         let ended = Ended::from(child.wait_with_output().unwrap());
         assert_eq!(ended.code, Some(0), "{way} {ended:?}");
         assert!(cloud.program.path("cache/_/data/c/r").exists());
-        // Nothing uses it now.
-        cloud.server.remove(BUCKET, "c/r");
-        fs::remove_file(cloud.program.path("cache/_/data/c/r")).unwrap();
-        let script = "echo 1 > $POS3_PATH_F";
-        assert_eq!(run(&cloud, &sh(&["--upload-file", "f=s3://data/c"], script)).code, Some(0), "{way}");
     }
 }
 
