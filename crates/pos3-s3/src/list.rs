@@ -5,6 +5,7 @@
 //! never end.
 
 pub(crate) mod echo;
+mod ending;
 mod page;
 pub(crate) mod progress;
 
@@ -14,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::vec;
 
 use futures::{FutureExt, Stream};
-use pos3_core::{Entry, Key, ListOptions, Operation, Result, StoreError};
+use pos3_core::{Doubts, Entry, Key, ListOptions, Operation, Result, StoreError};
 use tokio::task::JoinHandle;
 
 use crate::archive::{OPTIONAL_ATTRIBUTES, RESTORE_STATUS};
@@ -22,6 +23,7 @@ use crate::bucket::Bucket;
 use crate::client::retry::random;
 use crate::error::Failure;
 use crate::operation::S3Operation;
+use ending::{Course, End};
 use page::{Asked, Page};
 use progress::Progress;
 
@@ -39,6 +41,8 @@ pub(crate) struct Listing {
     /// The token of the page that is being read or fetched.
     token: Option<String>,
     progress: Progress,
+    course: Course,
+    doubts: Doubts,
     next: Next,
     restores: Restores,
 }
@@ -60,7 +64,7 @@ enum Next {
     Nothing,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ListQuery {
     prefix: String,
     start_after: Option<Key>,
@@ -92,6 +96,8 @@ impl Listing {
             entries: Vec::new().into_iter(),
             token: None,
             progress: Progress::default(),
+            course: Course::default(),
+            doubts: options.doubts,
             next: Next::First,
             restores: Restores::Unasked,
         }
@@ -111,13 +117,33 @@ impl Listing {
             return Ok(());
         }
         self.next = Next::Nothing;
+        self.course.record(&page.entries);
+        if self.course.has_lost_its_place() {
+            self.doubts.note_unverified_end();
+        }
         if let Some(token) = page.next {
             self.progress.turn(page.entries.iter().map(|entry| &entry.key), &token)?;
             self.token = Some(token);
             self.next = Next::Fetching(self.fetch());
+        } else if page.entries.is_empty() && self.token.is_some() {
+            self.end_with_an_empty_page();
         }
         self.entries = page.entries.into_iter();
         Ok(())
+    }
+
+    /// Requests the keys after the last one, if they are needed as evidence that the listing is complete.
+    fn end_with_an_empty_page(&mut self) {
+        match self.course.end() {
+            End::Verified => {}
+            End::Unverifiable => self.doubts.note_unverified_end(),
+            End::After(last) => {
+                let start_after = last.or_else(|| self.query.start_after.clone());
+                self.query = Arc::new(ListQuery { start_after, ..(*self.query).clone() });
+                (self.token, self.progress) = (None, Progress::default());
+                self.next = Next::Fetching(self.fetch());
+            }
+        }
     }
 
     fn fail(&mut self, failure: Failure) -> StoreError {
@@ -179,7 +205,7 @@ impl Bucket {
     pub(crate) async fn listed(&self, key: &Key) -> Result<Option<Entry>, Failure> {
         let (prefix, page_size) = (key.as_str().to_owned(), Some(random_page_size(FEWEST_LISTED)));
         let query = ListQuery { prefix, start_after: None, shallow: false, page_size };
-        let page = self.list_page(&query, None, Restores::Unasked).await?;
+        let page = self.first_page_with_entries(&query).await?;
         let is_covered = page.next.is_none() || page.entries.is_sorted_by(|before, after| before.key <= after.key);
         match page.entries.into_iter().find(|entry| entry.key == *key) {
             Some(entry) => Ok(Some(entry)),
@@ -187,6 +213,17 @@ impl Bucket {
             None if is_covered => Ok(None),
             None => Err(Failure::Contradictory("the listing of one key is not in order".to_owned())),
         }
+    }
+
+    /// Returns the first page that is not empty, or the last one. A server that skips many deleted objects sends empty pages.
+    async fn first_page_with_entries(&self, query: &ListQuery) -> Result<Page, Failure> {
+        let mut page = self.list_page(query, None, Restores::Unasked).await?;
+        let mut progress = Progress::default();
+        while let (true, Some(token)) = (page.entries.is_empty(), &page.next) {
+            progress.turn(page.entries.iter().map(|entry| &entry.key), token)?;
+            page = self.list_page(query, Some(token), Restores::Unasked).await?;
+        }
+        Ok(page)
     }
 
     async fn list_page(&self, query: &ListQuery, token: Option<&str>, restores: Restores) -> Result<Page, Failure> {

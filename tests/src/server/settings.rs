@@ -158,6 +158,12 @@ pub enum ListingFault {
     /// After the first page all pages are empty, and each has another token for the next page; also for uploads and
     /// parts.
     EmptyPages,
+    /// A page that is requested by a token is empty and the last one.
+    LostTokens,
+    /// Like [`LostTokens`](Self::LostTokens), and the start of a listing is ignored, too.
+    LostPositions,
+    /// The last page has a token for one more page, which is empty. S3 may do the same.
+    EmptyLastPage,
 }
 
 /// How a server handles `If-Match` and `If-None-Match` on a write.

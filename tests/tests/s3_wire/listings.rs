@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use pos3_core::{ErrorKind, Key, Kind, ListOptions, RemoteStore, RemoteStoreExt};
-use pos3_tests::server::{Answer, Fault, Operation, S3Server};
+use pos3_tests::server::{Answer, Fault, ListingFault, ListingOrder, Operation, S3Server};
 
 use super::{BUCKET, config, server, store, store_with};
 
@@ -91,6 +91,35 @@ async fn a_listing_that_cannot_go_on_ends_with_an_error() {
         let error = listing.try_next().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{answer:?}: {error}");
         assert!(listing.try_next().await.unwrap().is_none(), "an error is the end");
+    }
+}
+
+#[tokio::test]
+async fn a_listing_continues_after_its_last_key_where_the_server_lost_the_token() {
+    for (shallow, page_size) in [(false, 1), (false, 3), (false, 10), (true, 3)] {
+        let server = seeded(page_size, 10);
+        server.configure(|settings| {
+            settings.listing_faults = [(Operation::ListObjectsV2, ListingFault::LostTokens)].into();
+        });
+        let listed = keys(&store(&server), "d/", ListOptions::default().with_shallow(shallow)).await;
+        assert_eq!(listed, server.keys(BUCKET), "{shallow} {page_size}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_listing_in_another_order_has_an_unverified_end() {
+    for (order, is_in_doubt) in [(ListingOrder::Bytes, false), (ListingOrder::Shuffled { seed: 1 }, true)] {
+        for fault in [ListingFault::LostTokens, ListingFault::EmptyLastPage] {
+            let server = seeded(3, 10);
+            server.configure(|settings| {
+                settings.listing_order = order;
+                settings.listing_faults = [(Operation::ListObjectsV2, fault)].into();
+            });
+            let options = ListOptions::default();
+            let doubts = options.doubts.clone();
+            keys(&store(&server), "d/", options).await;
+            assert_eq!(doubts.against_deletes().is_some(), is_in_doubt, "{order:?} {fault:?}");
+        }
     }
 }
 

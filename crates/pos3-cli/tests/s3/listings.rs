@@ -235,6 +235,49 @@ fn a_listing_that_never_ends_is_an_error_after_few_requests() {
     }
 }
 
+/// The server of a cluster to which the second request goes does not know the token of the first one.
+#[test]
+fn keys_after_a_lost_token_are_found_and_nothing_is_deleted() {
+    for size in [1, 2] {
+        for command in COMMANDS {
+            let cloud = equal_trees();
+            cloud.server.configure(|settings| settings.page_size = size);
+            misbehave(&cloud, ListingFault::LostTokens);
+            let ended = cloud.run(command);
+            assert_eq!(ended.code, Some(0), "{command:?} {ended:?}");
+            assert_nothing_deleted(&cloud, &format!("{command:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_lost_position_that_cannot_be_found_again_permits_no_delete() {
+    for command in &COMMANDS[1..4] {
+        let cloud = equal_trees();
+        fs::write(cloud.program.path("d/extra"), "5").unwrap();
+        cloud.server.put(BUCKET, "d/extra-too", "6");
+        misbehave(&cloud, ListingFault::LostPositions);
+        let ended = cloud.run(command);
+        // An upload deletes nothing, because the listing lacks the objects. They are not overwritten either.
+        let code = if command.contains(&"upload") { 1 } else { 4 };
+        assert_eq!(ended.code, Some(code), "{command:?} {ended:?}");
+        assert!(ended.err.contains("its last page is empty"), "{command:?} {}", ended.err);
+        assert!(cloud.program.path("d/extra").exists(), "{command:?}");
+        assert!(cloud.server.object(BUCKET, "d/extra-too").is_some(), "{command:?}");
+    }
+}
+
+#[test]
+fn an_empty_last_page_costs_one_request_and_permits_deletes() {
+    let cloud = equal_trees();
+    fs::write(cloud.program.path("d/extra"), "5").unwrap();
+    misbehave(&cloud, ListingFault::EmptyLastPage);
+    let ended = cloud.run(&["download", "s3://data/d/", "--local", "d", "--delete"]);
+    assert_eq!((ended.code, ended.err.contains("warning")), (Some(0), false), "{ended:?}");
+    assert_nothing_deleted(&cloud, "only the extra file is deleted");
+    assert_eq!(cloud.server.requests().of(Operation::ListObjectsV2), 4);
+}
+
 #[test]
 fn a_session_deletes_nothing_by_an_unreliable_listing_and_uploads_what_was_made() {
     let cloud = Cloud::new(&[]).with_objects(&[("elsewhere", "1")]);

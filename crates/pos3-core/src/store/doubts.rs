@@ -2,7 +2,8 @@
 //!
 //! A server may repeat a key at a page boundary, which is harmless if it is noticed. But a server that returns two
 //! different entries for a key, or keys outside the requested prefix, may also omit keys. So pos3 deletes nothing based
-//! on such a listing. A store reports what only it can know: a directory that changed whenever it was read.
+//! on such a listing. A store reports what only it can know: a directory that changed whenever it was read, or a last
+//! page that may not be the last one.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -12,6 +13,9 @@ use crate::key::Key;
 
 /// The largest number of keys with staged content that are recorded. One of them is enough to withhold deletes.
 const MOST_STAGED: usize = 100;
+
+const UNVERIFIED_END: &str =
+    "its last page is empty, and the server cannot be asked for the keys after the page before";
 
 /// Counts the defects of a listing. Clones share the counts, so a caller can query them while another task reads.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +28,7 @@ struct Counts {
     foreign: Keys,
     unsettled: Keys,
     staged: BTreeSet<Key>,
+    has_unverified_end: bool,
 }
 
 /// The number of affected keys, with the first one as an example.
@@ -72,7 +77,7 @@ impl Display for Keys {
 impl Doubts {
     /// Returns one sentence per kind of defect. `of` names the listing, for example `the source 's3://bucket/a/'`.
     pub fn warnings(&self, of: impl Display) -> Vec<String> {
-        let Counts { repeated, conflicting, foreign, unsettled, .. } = &*self.counts();
+        let Counts { repeated, conflicting, foreign, unsettled, has_unverified_end, .. } = &*self.counts();
         let told = [
             (repeated, "more than once: each is treated as one"),
             (conflicting, "more than once, with different contents: none of them is copied or deleted"),
@@ -85,17 +90,20 @@ impl Doubts {
             let others = if others == 0 { String::new() } else { format!(" and {others} others") };
             format!("the listing of {of} may lack files: '{}'{others} changed whenever it was read", directory(first))
         });
-        told.chain(lacks).collect()
+        let end = has_unverified_end.then(|| format!("the listing of {of} may lack files: {UNVERIFIED_END}"));
+        told.chain(lacks).chain(end).collect()
     }
 
     /// Returns why pos3 must not delete anything based on this listing, or `None` if it may. Keys that are only
     /// repeated are not a reason.
     pub fn against_deletes(&self) -> Option<String> {
-        let Counts { conflicting, foreign, .. } = &*self.counts();
+        let Counts { conflicting, foreign, has_unverified_end, .. } = &*self.counts();
         if foreign.count > 0 {
             Some(format!("it contains {foreign} from outside the listed prefix"))
         } else if conflicting.count > 0 {
             Some(format!("it contains {conflicting} more than once, with different contents"))
+        } else if *has_unverified_end {
+            Some(UNVERIFIED_END.to_owned())
         } else {
             None
         }
@@ -127,14 +135,20 @@ impl Doubts {
 
     /// Adds the defects of the same listing, as it was read before.
     pub(crate) fn add_all(&self, before: &Self) {
-        let Counts { repeated, conflicting, foreign, unsettled, staged } = before.counts().clone();
+        let Counts { repeated, conflicting, foreign, unsettled, staged, has_unverified_end } = before.counts().clone();
         let mut counts = self.counts();
         counts.repeated.add_all(repeated);
         counts.conflicting.add_all(conflicting);
         counts.foreign.add_all(foreign);
         counts.unsettled.add_all(unsettled);
+        counts.has_unverified_end |= has_unverified_end;
         let free = MOST_STAGED.saturating_sub(counts.staged.len());
         counts.staged.extend(staged.into_iter().take(free));
+    }
+
+    /// Records that the last page of the listing was empty, and that no further request showed that it is the last one.
+    pub fn note_unverified_end(&self) {
+        self.counts().has_unverified_end = true;
     }
 
     pub(crate) fn add_repeated(&self, key: &Key) {

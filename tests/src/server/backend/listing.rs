@@ -39,7 +39,7 @@ pub(super) async fn list_v2(
         after: token.as_deref().or(input.start_after.as_deref()).filter(|after| !after.is_empty()),
         limit: limit(backend, input.max_keys)?,
     };
-    let wanted = wanted.misunderstood(fault);
+    let wanted = wanted.misunderstood(fault, token.is_some());
     let bucket = bucket::find(&world, &input.bucket)?;
     let mut page = wanted.page(bucket, settings.listing_order);
     let next = page.next().map(|place| BASE64.encode(place));

@@ -7,14 +7,20 @@ use s3s::dto::{ETag, ListObjectsV2Output};
 use super::{super::super::settings::ListingFault, BASE64, Item, Page, StoredBucket, Wanted};
 use base64::Engine as _;
 
+/// A position after every key.
+const END: &str = "\u{10ffff}";
+
 impl Wanted<'_> {
-    /// Changes the parameters of the listing.
-    pub(super) fn misunderstood(mut self, fault: Option<ListingFault>) -> Self {
+    /// Changes the parameters of the listing. `is_continued` is true if the request has a token.
+    pub(super) fn misunderstood(mut self, fault: Option<ListingFault>, is_continued: bool) -> Self {
         match fault {
             Some(ListingFault::IgnoredPrefix) => self.prefix = "",
             Some(ListingFault::UnaskedPrefixes) => self.delimiter = Some("/"),
             Some(ListingFault::IgnoredDelimiter) => self.delimiter = None,
             Some(ListingFault::SamePage) => self.after = None,
+            Some(ListingFault::LostTokens | ListingFault::LostPositions) if is_continued => self.limit = 0,
+            Some(ListingFault::LostPositions) => self.after = None,
+            Some(ListingFault::EmptyLastPage) if self.after == Some(END) => self.limit = 0,
             _ => {}
         }
         self
@@ -64,12 +70,13 @@ pub(super) fn spoil(output: &mut ListObjectsV2Output, fault: Option<ListingFault
         Some(ListingFault::OtherBucket(name)) => output.name = Some(name.to_owned()),
         Some(ListingFault::KeyCount(count)) => output.key_count = Some(count),
         Some(ListingFault::TokenAtEnd) if ended => output.next_continuation_token = Some(token_of("")),
+        Some(ListingFault::EmptyLastPage) if ended && output.key_count != Some(0) => goes_on(output, token_of(END)),
         Some(ListingFault::Circle) if ended => goes_on(output, token_of("")),
         Some(ListingFault::SamePage | ListingFault::EmptyPages) => {
             static PAGES: AtomicU64 = AtomicU64::new(0);
             let page = PAGES.fetch_add(1, Ordering::Relaxed);
             let name = output.contents.iter().flatten().next_back().and_then(|object| object.key.clone());
-            goes_on(output, BASE64.encode(format!("{page}\0{}", name.as_deref().unwrap_or("\u{10ffff}"))));
+            goes_on(output, BASE64.encode(format!("{page}\0{}", name.as_deref().unwrap_or(END))));
         }
         _ => {}
     }
