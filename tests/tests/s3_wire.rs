@@ -13,6 +13,7 @@ mod expiry;
 mod foreign_answers;
 mod limits;
 mod listings;
+mod lost_answers;
 mod media_types;
 mod messages;
 mod reads;

@@ -120,7 +120,7 @@ fn a_signal_during_the_last_upload_leaves_it_its_time_and_a_second_ends_it_at_on
                 told[2..4],
                 [
                     "interrupted by SIGTERM",
-                    "s3://bucket/run is not complete: 's3://bucket/run': 1 of its files was not uploaded in time",
+                    "s3://bucket/run is not complete: 's3://bucket/run': 1 of its files was not uploaded before the deadline",
                 ]
             );
             assert!(told[4].starts_with("missing: model.ckpt, which is in "), "{told:?}");

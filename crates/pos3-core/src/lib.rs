@@ -162,10 +162,10 @@ pub use side::Side;
 pub use spill::{Sorted, Sorter, Spill, SpillError};
 pub use store::memory::MemoryStore;
 pub use store::{
-    BEHIND_LINK, Backend, Budget, ByteStream, Capabilities, Content, ContentFacts, DeleteKey, Doubts, Download,
-    EntryStream, Expect, GetOptions, ListOptions, Meter, Namespace, OTHER_DIGEST, OTHER_DIRECTORY, Opened, Pace,
-    PutOptions, PutWitness, Reads, Recorded, RemoteStore, RemoteStoreExt, Reservation, Result, Seen, Slot, Stored,
-    Usage, collect_exactly, open_file_limit,
+    BEHIND_LINK, Backend, Budget, ByteStream, CONTRADICTED, Capabilities, Content, ContentFacts, DeleteKey, Doubts,
+    Download, EntryStream, Expect, GetOptions, ListOptions, Meter, Namespace, OTHER_DIGEST, OTHER_DIRECTORY, Opened,
+    Pace, PutOptions, PutWitness, Reads, Recorded, RemoteStore, RemoteStoreExt, Reservation, Result, Seen, Slot,
+    Stored, Usage, collect_exactly, open_file_limit,
 };
 pub use sync::SyncJob;
 pub use text::{Printable, Url, counted, is_deceptive, printable, redacted, without_userinfo};

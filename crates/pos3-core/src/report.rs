@@ -19,7 +19,7 @@ use crate::error::{ErrorKind, StoreError};
 use crate::key::Key;
 use crate::side::Side;
 use crate::spill::SpillError;
-use crate::store::Usage;
+use crate::store::{CONTRADICTED, Usage};
 
 pub use failures::Failures;
 pub use refusal::Refusal;
@@ -162,19 +162,25 @@ impl Failure {
 
     /// Returns the cause as one line, without the action and the key.
     pub fn cause(&self) -> String {
-        match self.kind {
+        let what = match self.kind {
+            FailureKind::Changed if self.is_contradicted() => "it cannot be read reliably; the target is as it was",
+            FailureKind::Changed => "it kept changing while it was read; the target is as it was",
             FailureKind::Stale(Side::Source) if self.action == FailedAction::Delete => {
-                "the source has it again, so it was not deleted".to_owned()
+                "the source has it again, so it was not deleted"
             }
-            FailureKind::Changed => "it kept changing while it was read; the target is as it was".to_owned(),
-            FailureKind::Stale(Side::Source) => {
-                "the source has changed since the plan was made, so it was skipped".to_owned()
-            }
-            FailureKind::Stale(Side::Target) => {
-                "the target has changed since it was listed, so it was skipped".to_owned()
-            }
-            FailureKind::Error | FailureKind::Unverified | FailureKind::Displaced => self.error.cause(),
+            FailureKind::Stale(Side::Source) => "the source has changed since the plan was made, so it was skipped",
+            FailureKind::Stale(Side::Target) => "the target has changed since it was listed, so it was skipped",
+            FailureKind::Error | FailureKind::Unverified | FailureKind::Displaced => return self.error.cause(),
+        };
+        match self.is_contradicted() {
+            true => format!("{what}: the server's answers contradict each other, so a cache may return an old object"),
+            false => what.to_owned(),
         }
+    }
+
+    /// Returns true if the store gave contradicting answers about the entry.
+    fn is_contradicted(&self) -> bool {
+        self.error.code() == Some(CONTRADICTED)
     }
 }
 

@@ -38,7 +38,7 @@ use crate::key::Key;
 pub use backend::Backend;
 pub use budget::{Budget, Reservation, Slot};
 pub use capabilities::{Capabilities, Namespace, Reads};
-pub use content::{BEHIND_LINK, Content, Meter, OTHER_DIGEST, OTHER_DIRECTORY, collect_exactly};
+pub use content::{BEHIND_LINK, CONTRADICTED, Content, Meter, OTHER_DIGEST, OTHER_DIRECTORY, collect_exactly};
 pub use delete::{DeleteKey, Seen};
 pub use doubts::Doubts;
 pub use ext::RemoteStoreExt;

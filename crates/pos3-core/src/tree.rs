@@ -102,7 +102,7 @@ impl Tree {
         let Some(Single { whole, .. }) = self.object.clone() else { return self.store.list(&self.prefix, options) };
         let store = self.store.clone();
         let found = async move {
-            match store.head(&whole).await {
+            match store.head_confirmed(&whole).await {
                 Ok(entry) => Some(Ok(Entry { key: whole, ..entry })),
                 Err(error) if error.kind() == ErrorKind::NotFound => None,
                 Err(error) => Some(Err(error)),

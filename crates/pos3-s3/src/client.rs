@@ -123,7 +123,10 @@ impl S3Client {
 
     /// Waits until a failed request may be sent again. Returns the failure if it must not be repeated.
     pub(crate) async fn again(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), Failure> {
-        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.repeat());
+        // A refusal such as "not found" is an answer and no trouble.
+        if failure.is_temporary() || failure.needs_new_credentials() {
+            *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.repeat());
+        }
         let server = if self.has_answered() { Server::HasAnswered } else { Server::IsUnknown };
         attempts.again(failure, server, &self.0.brake).await
     }

@@ -67,7 +67,7 @@ impl CopySource<'_> {
             }
         };
         let (digest, checksum) = from.map_or((None, None), |from| (from.digest, from.checksum));
-        Ok(Sent { digest, checksum, size: self.size })
+        Ok(Sent { digest, checksum, size: self.size, content: None })
     }
 }
 
@@ -164,7 +164,7 @@ impl Bucket {
     /// request could fail because of the object that the first one created. The attempts and the repeats are those of
     /// the whole copy.
     async fn copy_whole(
-        &self,
+        self: &Arc<Self>,
         source: CopySource<'_>,
         to: &Key,
         options: &PutOptions,
@@ -194,7 +194,7 @@ impl Bucket {
 
     /// Returns the copy of an earlier request if the object at the key is that copy. Otherwise, returns the error.
     async fn copy_made(
-        &self,
+        self: &Arc<Self>,
         source: CopySource<'_>,
         to: &Key,
         options: &PutOptions,
@@ -203,13 +203,13 @@ impl Bucket {
         let Ok((from, _)) = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await else {
             return Err(error);
         };
-        let sent = Sent { digest: from.digest, checksum: from.checksum, size: source.size };
+        let sent = Sent { digest: from.digest, checksum: from.checksum, size: source.size, content: None };
         let entry = self.settle(to, &sent, &options.expect, error).await?;
         Ok(Copied { sum: entry.checksum, entry })
     }
 
     async fn copy_once(
-        &self,
+        self: &Arc<Self>,
         source: CopySource<'_>,
         to: &Key,
         options: &PutOptions,

@@ -4,7 +4,7 @@
 //! Without the comparison, another writer's newer object would look unchanged or absent, and it would be overwritten or
 //! deleted. Caches do not store listings, and each of these listings has an address of its own.
 
-use pos3_core::{Entry, ErrorKind, Key, Operation, Result, Seen, StoreError};
+use pos3_core::{CONTRADICTED, Entry, ErrorKind, Key, Operation, Result, Seen, StoreError};
 
 use crate::bucket::Bucket;
 use crate::error::Failure;
@@ -53,6 +53,7 @@ impl Bucket {
             }
             Ok(CrossCheck::Contradicted(_)) => {
                 let error = StoreError::new(ErrorKind::Precondition, Operation::LookUp).with_key(key);
+                let error = error.with_code(CONTRADICTED);
                 Err(error.with_message("HEAD and a listing differ: a cache may answer with an old state of the object"))
             }
             Err(failure) => Err(self.error(Operation::LookUp, key, failure)),

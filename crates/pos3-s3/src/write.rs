@@ -5,14 +5,14 @@ mod confirm;
 pub(crate) mod description;
 mod misjudged;
 mod multipart;
+mod sent;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use pos3_core::{
-    Checksum, Content, ContentFacts, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError,
-    Stored,
+    Content, ContentFacts, Digest, Entry, ErrorKind, Expect, Key, Operation, PutOptions, Result, StoreError, Stored,
 };
 
 use crate::bucket::Bucket;
@@ -20,17 +20,17 @@ use crate::client::Answer;
 use crate::client::habits::{Manner, Protection, Unverified};
 use crate::client::request::Request;
 use crate::client::retry::Attempts;
-use crate::crosscheck::CrossCheck;
 use crate::error::{Failure, Refusal};
 use crate::etag;
 use crate::headers::header;
 use crate::operation::S3Operation;
 use carry::{Evidence, is_near, md5_of};
 
-pub(crate) use confirm::{Found, Misstored, REPEATS, is_doubtful};
+pub(crate) use confirm::{Found, Misstored, REPEATS, There, is_doubtful};
 pub(crate) use description::{ObjectHeaders, with_content_type};
 pub(crate) use misjudged::{Doubt, Verdict};
 pub(crate) use multipart::{PartSource, Upload, part_size_for};
+pub(crate) use sent::Sent;
 
 impl Bucket {
     /// Stores content by one request.
@@ -93,7 +93,7 @@ impl Bucket {
     }
 
     /// Stores bytes, and returns whether the response is evidence that the server received them undamaged.
-    async fn put_answered(&self, whole: &Whole<'_>, attempts: &mut Attempts) -> Result<(Entry, bool)> {
+    async fn put_answered(self: &Arc<Self>, whole: &Whole<'_>, attempts: &mut Attempts) -> Result<(Entry, bool)> {
         let mut manners = self.client.manners(whole.key, self.client.manner(&whole.expect));
         let put = loop {
             let put = self.put_once(whole, manners.current(), attempts).await;
@@ -119,7 +119,7 @@ impl Bucket {
     }
 
     async fn put_once(
-        &self,
+        self: &Arc<Self>,
         whole: &Whole<'_>,
         manner: Manner,
         attempts: &mut Attempts,
@@ -162,7 +162,7 @@ impl Bucket {
     /// The put has then succeeded. Or the object is as expected: another writer has restored it, or the server misjudges
     /// conditions. The put is then repeated, within limits.
     async fn put_anyway(
-        &self,
+        self: &Arc<Self>,
         whole: &Whole<'_>,
         usual: Manner,
         attempts: &mut Attempts,
@@ -210,96 +210,6 @@ impl Bucket {
             _ => return error,
         };
         StoreError::new(kind, Operation::Write).with_key(key).with_source(error)
-    }
-
-    /// Determines whether a write whose response was lost has been executed. If so, both a HEAD request and a listing show
-    /// an object with the content that was sent.
-    ///
-    /// # Errors
-    ///
-    /// Returns `error` if the write may be repeated. If there is an object that the caller does not expect, another
-    /// writer may have replaced the written one; the error is then a failed precondition.
-    pub(crate) async fn settle(&self, key: &Key, sent: &Sent, expect: &Expect, error: StoreError) -> Result<Entry> {
-        let Ok(entry) = self.head(key).await else { return Err(error) };
-        if sent.is(&entry) && self.is_confirmed(key, Some(&entry)).await {
-            return Ok(entry);
-        }
-        let is_expected = match expect {
-            Expect::Anything => true,
-            Expect::Absent => false,
-            Expect::Unchanged(seen) => entry.fingerprint.as_ref() == Some(seen),
-        };
-        match error.kind() {
-            ErrorKind::AlreadyExists | ErrorKind::Precondition => Err(error),
-            _ if is_expected => Err(error),
-            _ => Err(StoreError::new(ErrorKind::Precondition, Operation::Write).with_key(key).with_source(error)),
-        }
-    }
-}
-
-impl Bucket {
-    /// Looks up the object right before a write that its condition may not protect: the server may ignore conditions, or
-    /// does not support them. Without the lookup, the write would overwrite what another writer has stored meanwhile.
-    ///
-    /// `sent` is the content of an earlier attempt, which the server may have executed. Returns the object if the object
-    /// has that content, and `None` if the write may be sent. A listing must confirm what the HEAD request shows. If the
-    /// credentials do not permit the listing, the write may still be sent.
-    ///
-    /// # Errors
-    ///
-    /// Fails with [`Failure::Changed`] if there is an object that the caller does not expect, if the expected one is
-    /// gone, or if the listing does not confirm the HEAD request. Fails if the lookup fails for so long that the write
-    /// would not be repeated either.
-    pub(crate) async fn look_before(
-        &self,
-        key: &Key,
-        sent: Option<&Sent>,
-        expect: &Expect,
-        attempts: &mut Attempts,
-    ) -> Result<Option<Entry>, Failure> {
-        let found = loop {
-            match self.head_once(key).await {
-                Ok(found) => break Some(found),
-                Err(failure) if failure.refusal().is_some_and(Refusal::is_missing_key) => break None,
-                Err(failure) if failure.is_temporary() => self.client.again(attempts, failure).await?,
-                // Without permission to look, only the condition of the write can protect the object.
-                Err(_) => return Ok(None),
-            }
-        };
-        let is_sent = found.as_ref().is_some_and(|found| sent.is_some_and(|sent| sent.is(found)));
-        let is_expected = match expect {
-            Expect::Anything => true,
-            Expect::Absent => found.is_none(),
-            Expect::Unchanged(seen) => found.as_ref().is_some_and(|found| found.fingerprint.as_ref() == Some(seen)),
-        };
-        if !is_sent && !is_expected {
-            return Err(Failure::Changed);
-        }
-        match self.cross_check(key, found.as_ref()).await? {
-            CrossCheck::Confirmed => Ok(found.filter(|_| is_sent)),
-            CrossCheck::Refused(_) if is_expected => Ok(None),
-            CrossCheck::Refused(_) | CrossCheck::Contradicted(_) => Err(Failure::Changed),
-        }
-    }
-}
-
-/// The content of a write whose response was lost.
-pub(crate) struct Sent {
-    pub(crate) digest: Option<Digest>,
-    pub(crate) checksum: Option<Checksum>,
-    pub(crate) size: u64,
-}
-
-impl Sent {
-    async fn of(body: &Bytes) -> Self {
-        let (md5, sum) = (md5_of(body).await, crate::checksum::crc64_nvme(body));
-        Self { digest: Some(Digest::Md5(md5)), checksum: Some(sum), size: body.len() as u64 }
-    }
-
-    fn is(&self, entry: &Entry) -> bool {
-        let by_digest = self.digest.is_some() && entry.digest == self.digest;
-        let by_checksum = self.checksum.is_some() && entry.checksum == self.checksum;
-        entry.size == self.size && (by_digest || by_checksum)
     }
 }
 

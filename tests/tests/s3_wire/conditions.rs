@@ -3,20 +3,21 @@
 use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
+use http::StatusCode;
 use pos3_core::{ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt, Result};
 use pos3_s3::{ConditionalWrites, S3Store};
 use pos3_tests::server::{self, Answer, AnsweredEtag, Fault, Operation, S3Server};
 
 use super::{BUCKET, config, random_bytes, server, store, store_with};
 
-const LARGE: usize = 20 << 20;
+pub(super) const LARGE: usize = 20 << 20;
 
-async fn put(store: &S3Store, key: &str, size: usize, expect: Expect) -> Result<()> {
+pub(super) async fn put(store: &S3Store, key: &str, size: usize, expect: Expect) -> Result<()> {
     let options = PutOptions::default().with_expect(expect);
     store.put(&Key::from(key), random_bytes(size as u64, size).into(), options).await.map(drop)
 }
 
-async fn seen(store: &S3Store, key: &str) -> Expect {
+pub(super) async fn seen(store: &S3Store, key: &str) -> Expect {
     Expect::Unchanged(store.head(&Key::from(key)).await.unwrap().fingerprint.unwrap())
 }
 
@@ -43,7 +44,7 @@ async fn of_many_writers_one_is_the_first() {
 #[tokio::test]
 async fn a_conflict_of_two_writers_is_tried_again() {
     let server = server();
-    let conflict = || Answer::Error { status: http::StatusCode::CONFLICT, code: "ConditionalRequestConflict" };
+    let conflict = || Answer::Error { status: StatusCode::CONFLICT, code: "ConditionalRequestConflict" };
     for (operation, size) in [(Operation::PutObject, 1000), (Operation::CompleteMultipartUpload, LARGE)] {
         server.fault(Fault::on(operation).answer(conflict()));
         put(&store(&server), &operation.to_string(), size, Expect::Absent).await.unwrap();
@@ -113,7 +114,7 @@ async fn a_server_that_misjudges_a_condition_fails_no_good_write() {
 #[tokio::test]
 async fn a_refusal_for_another_reason_teaches_nothing() {
     let server = server();
-    let invalid = Answer::Error { status: http::StatusCode::BAD_REQUEST, code: "InvalidRequest" };
+    let invalid = Answer::Error { status: StatusCode::BAD_REQUEST, code: "InvalidRequest" };
     server.fault(Fault::on(Operation::PutObject).times(4).answer(invalid));
     let (store, warnings) = warned(&server);
     let error = put(&store, "k", 10, Expect::Absent).await.unwrap_err();
@@ -133,7 +134,7 @@ async fn the_kind_of_a_refusal_does_not_depend_on_its_text() {
         let expect = seen(&store, "k").await;
         server.remove(BUCKET, "k");
         let missing = Answer::ErrorWithMessage {
-            status: http::StatusCode::NOT_FOUND,
+            status: StatusCode::NOT_FOUND,
             code: "NoSuchKey",
             message: "The bucket has no such key.",
         };
@@ -156,7 +157,7 @@ fn unprotected(ignores: bool) -> (S3Server, S3Store) {
     (server, store)
 }
 
-fn last_of(size: usize) -> Operation {
+pub(super) fn last_of(size: usize) -> Operation {
     if size == LARGE { Operation::CompleteMultipartUpload } else { Operation::PutObject }
 }
 

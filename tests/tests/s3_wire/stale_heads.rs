@@ -42,7 +42,8 @@ async fn a_response_that_names_no_object_is_not_confirmed_by_an_old_state() {
     let empty = Answer::Page { status: StatusCode::OK, body: "" };
     server.fault(Fault::on(Operation::PutObject).always().answer(empty));
     let error = put(&store, &bytes, expect).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+    assert!(error.cause().contains("a cache may answer with an old state of the object"), "{}", error.cause());
     assert_eq!(stored(&server), "theirs");
 }
 

@@ -52,7 +52,7 @@ fn a_signal_while_the_last_outputs_go_leaves_them_the_deadline_and_deletes_nothi
             assert_eq!(report["uploads"][0]["withheld"], 1);
         } else {
             assert!(
-                ended.err.contains("1 of its files was not uploaded in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"),
+                ended.err.contains("1 of its files was not uploaded before the deadline\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"),
                 "{ended:?}"
             );
             assert_eq!(report["uploads"][0]["missing"], serde_json::json!(["slow"]));

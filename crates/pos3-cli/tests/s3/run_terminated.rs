@@ -131,7 +131,7 @@ fn what_does_not_make_it_before_the_deadline_is_named() {
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(
         ended.err.contains(
-            "1 of its files was not uploaded in time\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"
+            "1 of its files was not uploaded before the deadline\n  1 upload (2 B), 1 at the end\n  missing: s3://data/out/slow\n"
         ),
         "{}",
         ended.err

@@ -15,7 +15,9 @@ use crate::manifest::{Row, RowChange};
 use crate::options::{Preconditions, Verify};
 use crate::report::{FailedAction, Failure, FailureKind};
 use crate::side::Side;
-use crate::store::{BEHIND_LINK, Expect, OTHER_DIRECTORY, PutOptions, PutWitness, Result, Slot, Stored};
+use crate::store::{
+    BEHIND_LINK, CONTRADICTED, Expect, OTHER_DIRECTORY, PutOptions, PutWitness, Result, Seen, Slot, Stored,
+};
 
 /// The pauses before pos3 reads a source file again that changed while it was read.
 const PAUSES: [Duration; 4] =
@@ -184,16 +186,20 @@ impl Copy {
         }
         let pauses: &[Duration] = if options.preconditions == Preconditions::Strict { &[] } else { &PAUSES };
         let mut source = source.clone();
-        let (mut pauses, mut damaged) = (pauses.iter(), 0);
+        let (mut pauses, mut damaged, mut is_listed_as_before) = (pauses.iter(), 0, false);
         loop {
             let error = match self.put(&source, target, &source.key).await {
                 Ok(stored) => return Ok(stored),
                 Err(error) => error,
             };
             if kind_of(&error) == FailureKind::Changed {
-                let Some(pause) = pauses.next() else { return Err(error) };
+                let Some(pause) = pauses.next() else {
+                    return Err(if is_listed_as_before { error.with_code(CONTRADICTED) } else { error });
+                };
                 slot.pause(&options.budget, *pause).await;
-                source = self.run.source.confirm(&source.key, Operation::Read).await?;
+                let found = self.run.source.confirm(&source.key, Operation::Read).await?;
+                is_listed_as_before = Seen::of(&source).is(&found);
+                source = found;
             } else if is_worth_a_repeat(&error) && damaged < DAMAGED {
                 damaged += 1;
             } else {

@@ -23,7 +23,7 @@ use crate::tree::Tree;
 pub(super) async fn of(tree: &Tree, target: &Tree, filter: &Filter, key: &Key) -> Result<Vec<Entry>> {
     let has_directories = |tree: &Tree| tree.store().capabilities().namespace == Namespace::Hierarchical;
     let names_matter = has_directories(tree) || has_directories(target);
-    let side = Nearby { tree, filter, has_directories: has_directories(tree) };
+    let side = Nearby { tree, filter, asked: key, has_directories: has_directories(tree) };
     let mut found = Found::default();
     for name in above(key).into_iter().filter(|_| names_matter) {
         let at_name = side.at_name(&name).await?;
@@ -64,12 +64,18 @@ impl Found {
 struct Nearby<'a> {
     tree: &'a Tree,
     filter: &'a Filter,
+    /// The key that the explanation is about. A cache must not answer for it.
+    asked: &'a Key,
     has_directories: bool,
 }
 
 impl Nearby<'_> {
     async fn look_up(&self, key: &Key) -> Result<Option<Entry>> {
-        match self.tree.look_up(key, Operation::LookUp).await {
+        let found = match key == self.asked {
+            true => self.tree.confirm(key, Operation::LookUp).await,
+            false => self.tree.look_up(key, Operation::LookUp).await,
+        };
+        match found {
             Ok(entry) => Ok(Some(entry)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidKey) => Ok(None),
             Err(error) if self.tree.is_local() => Ok(Some(unreadable(key, &error))),

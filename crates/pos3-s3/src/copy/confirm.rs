@@ -12,7 +12,7 @@ use super::Copied;
 use crate::bucket::Bucket;
 use crate::client::habits::{Protection, Unverified};
 use crate::copy_source::CopySource;
-use crate::write::{Found, Misstored, is_doubtful};
+use crate::write::{Found, Misstored, There, is_doubtful};
 
 /// The result of comparing a copy with its source.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +57,8 @@ impl Bucket {
         }
         let Found::There(found) = self.look_at(&entry).await? else { return Ok((entry, false)) };
         let is_doubtful = is_doubtful(&found, entry.fingerprint.as_ref(), expect);
-        let misstored = |there| Misstored { why: "the copy on the server differs from its source", there: Some(there) };
+        let misstored =
+            |there| Misstored { why: "the copy on the server differs from its source", there: There::Object(there) };
         // If the source has changed or cannot be looked up, nothing can be compared.
         let from = source.bucket.head_if(source.key, source.fingerprint, Operation::Copy).await;
         let from = match from {

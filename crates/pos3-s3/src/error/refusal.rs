@@ -108,7 +108,7 @@ impl Refusal {
 
     /// Returns true if the server may have refused a write because its condition does not hold.
     pub(crate) fn is_about_condition(&self) -> bool {
-        self.is_failed_condition() || (self.is_missing_key() && self.code != "NoSuchUpload")
+        self.is_failed_condition() || self.is_missing_key()
     }
 
     /// Returns the failure of a request that was refused.
@@ -128,7 +128,7 @@ impl Refusal {
 
     /// Returns true if there is no object at the key.
     pub(crate) fn is_missing_key(&self) -> bool {
-        self.kind() == ErrorKind::NotFound && self.code != "NoSuchBucket"
+        self.kind() == ErrorKind::NotFound && !matches!(self.code.as_str(), "NoSuchBucket" | "NoSuchUpload")
     }
 
     /// Returns true if the credentials have expired, so that other ones may be accepted.

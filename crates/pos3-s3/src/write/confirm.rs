@@ -30,22 +30,33 @@ pub(crate) type Confirmed = (Entry, bool);
 #[derive(Debug)]
 pub(crate) struct Misstored {
     pub(crate) why: &'static str,
-    /// The object at the key now.
-    pub(crate) there: Option<Entry>,
+    pub(crate) there: There,
+}
+
+/// What is at the key after such a write.
+#[derive(Debug)]
+pub(crate) enum There {
+    Nothing,
+    Object(Entry),
+    /// A lookup contradicts the response or a listing, so a cache may have answered it.
+    Unknown,
 }
 
 impl Misstored {
-    /// Returns the expectation for the next attempt to write the object. Returns `None` if another object is there now.
+    /// Returns the expectation for the next attempt to write the object. Returns `None` if another object is or may be
+    /// there now.
     ///
     /// The server may have damaged the content, or another writer may have replaced it after the write. No response
     /// distinguishes the two, because a server may also return the ETag of the object that is there now. So only what
     /// the caller has seen, or nothing, is overwritten.
     pub(crate) fn next(&self, expect: &Expect) -> Option<Expect> {
         match (expect, &self.there) {
-            (Expect::Anything, None) => Some(Expect::Anything),
-            (Expect::Absent | Expect::Unchanged(_), None) => Some(Expect::Absent),
-            (Expect::Unchanged(seen), Some(there)) if there.fingerprint.as_ref() == Some(seen) => Some(expect.clone()),
-            (_, Some(_)) => None,
+            (Expect::Anything, There::Nothing) => Some(Expect::Anything),
+            (Expect::Absent | Expect::Unchanged(_), There::Nothing) => Some(Expect::Absent),
+            (Expect::Unchanged(seen), There::Object(there)) if there.fingerprint.as_ref() == Some(seen) => {
+                Some(expect.clone())
+            }
+            (_, There::Object(_) | There::Unknown) => None,
         }
     }
 
@@ -57,8 +68,13 @@ impl Misstored {
     /// is missing, the retries have already been made, and if another object is there, it must not be overwritten.
     pub(crate) fn error(&self, operation: Operation, key: &Key) -> StoreError {
         match &self.there {
-            None => StoreError::new(ErrorKind::Integrity, operation).with_key(key).with_message(self.why),
-            Some(_) => StoreError::new(ErrorKind::Precondition, Operation::Write).with_key(key).with_message(format!(
+            There::Nothing => StoreError::new(ErrorKind::Integrity, operation).with_key(key).with_message(self.why),
+            There::Unknown => StoreError::new(ErrorKind::Integrity, Operation::Write).with_key(key).with_message(format!(
+                "{}: a cache may answer with an old state of the object, or the server did not store it; it is not sent \
+                 again",
+                self.why
+            )),
+            There::Object(_) => StoreError::new(ErrorKind::Precondition, Operation::Write).with_key(key).with_message(format!(
                 "{}: another process replaced the object after the write, or the server damaged it; it is not overwritten",
                 self.why
             )),
@@ -90,20 +106,20 @@ impl Bucket {
                 Ok(CrossCheck::Confirmed) => {}
                 Ok(CrossCheck::Contradicted(Some(listed))) if is_written(&listed) => found = Some(listed),
                 Ok(CrossCheck::Contradicted(_)) => {
-                    let there = Entry { fingerprint: None, ..written.clone() };
-                    return Err(misstored("a lookup and a listing of the stored object differ", Some(there)));
+                    return Err(misstored("a lookup and a listing of the stored object differ", There::Unknown));
                 }
                 Ok(CrossCheck::Refused(_)) | Err(_) => {
-                    let there = Entry { fingerprint: None, ..written.clone() };
                     let why = "a lookup does not show the stored object, and no listing could be read";
-                    return Err(misstored(why, Some(there)));
+                    return Err(misstored(why, There::Unknown));
                 }
             }
         }
         match found {
             Some(found) if found.size == written.size => Ok(Found::There(found)),
-            Some(found) => Err(misstored("the stored object has another size than the sent content", Some(found))),
-            None => Err(misstored("the server reported success but did not store the object", None)),
+            Some(found) => {
+                Err(misstored("the stored object has another size than the sent content", There::Object(found)))
+            }
+            None => Err(misstored("the server reported success but did not store the object", There::Nothing)),
         }
     }
 
@@ -123,7 +139,7 @@ impl Bucket {
         let is_contradicted = sent.is_some();
         let misstored = |there| Misstored { why: "the stored object differs from the sent content", there };
         let found = match self.look_at(&entry).await? {
-            Found::Unknown if is_contradicted => return Err(misstored(Some(entry.clone()))),
+            Found::Unknown if is_contradicted => return Err(misstored(There::Object(entry.clone()))),
             Found::Unknown => return Ok((entry, false)),
             Found::There(found) => found,
         };
@@ -137,7 +153,7 @@ impl Bucket {
                 self.note_contradiction(&found.key, is_contradicted && found.fingerprint == entry.fingerprint);
                 Ok((found, true))
             }
-            Some(_) => Err(misstored(Some(found))),
+            Some(_) => Err(misstored(There::Object(found))),
             None if !is_contradicted && !is_doubtful => Ok((entry, false)),
             // The ETag in the response was wrong, but the object is correct.
             None if found.digest == sent => Ok((found, true)),
@@ -147,7 +163,7 @@ impl Bucket {
                     self.note_contradiction(&found.key, found.digest.is_some());
                     Ok((Entry { digest: None, ..found }, true))
                 }
-                Ok(false) | Err(_) => Err(misstored(Some(found))),
+                Ok(false) | Err(_) => Err(misstored(There::Object(found))),
             },
         }
     }
@@ -159,7 +175,7 @@ impl Bucket {
             Found::There(found) => Ok(found),
             Found::Unknown => Err(Misstored {
                 why: "the response does not identify the written object, and it cannot be looked up",
-                there: Some(entry),
+                there: There::Unknown,
             }),
         }
     }
@@ -242,16 +258,18 @@ mod tests {
 
     #[test]
     fn nothing_but_the_listed_object_is_overwritten_by_a_repeat() {
-        let there = |token: &str| Some(Entry::file("k", 1).with_fingerprint(Fingerprint::from(token)));
+        let there = |token: &str| There::Object(Entry::file("k", 1).with_fingerprint(Fingerprint::from(token)));
         let unchanged = |token: &str| Expect::Unchanged(Fingerprint::from(token));
         for (expect, there, next) in [
-            (Expect::Anything, None, Some(Expect::Anything)),
-            (Expect::Absent, None, Some(Expect::Absent)),
-            (unchanged("listed"), None, Some(Expect::Absent)),
+            (Expect::Anything, There::Nothing, Some(Expect::Anything)),
+            (Expect::Absent, There::Nothing, Some(Expect::Absent)),
+            (unchanged("listed"), There::Nothing, Some(Expect::Absent)),
             (unchanged("listed"), there("listed"), Some(unchanged("listed"))),
             (unchanged("listed"), there("other"), None),
             (Expect::Absent, there("other"), None),
-            (Expect::Absent, Some(Entry::file("k", 1)), None),
+            (Expect::Absent, There::Object(Entry::file("k", 1)), None),
+            (unchanged("listed"), There::Unknown, None),
+            (Expect::Anything, There::Unknown, None),
             (Expect::Anything, there("other"), None),
         ] {
             let misstored = Misstored { why: "", there };

@@ -350,9 +350,9 @@ const NAMED: usize = 5;
 
 fn late(missing: Option<usize>, cause: Option<&str>) -> String {
     let late = match missing {
-        Some(1) => "1 of its files was not uploaded in time".to_owned(),
-        Some(missing) => format!("{missing} of its files were not uploaded in time"),
-        None => "the time was over before the missing files were known".to_owned(),
+        Some(1) => "1 of its files was not uploaded before the deadline".to_owned(),
+        Some(missing) => format!("{missing} of its files were not uploaded before the deadline"),
+        None => "the deadline passed before the missing files were known".to_owned(),
     };
     cause.map_or(late.clone(), |cause| format!("{late}; the last attempt failed: {cause}"))
 }

@@ -369,7 +369,7 @@ async fn what_a_session_that_is_stopped_did_not_upload_is_named() {
     let ending = session.give_up().await;
     assert_eq!((ending.uploads.len(), ending.uploads[0].local.as_path()), (1, out.as_path()));
     let error = ending.into_result().unwrap_err().to_string();
-    assert!(error.contains("the time was over before the missing files were known"), "{error}");
+    assert!(error.contains("the deadline passed before the missing files were known"), "{error}");
     assert_eq!(world.keys().await, [""; 0]);
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
-use pos3_core::{Checksum, ContentFacts, Digest, Entry, ErrorKind, Operation, PutOptions, Result, StoreError};
+use pos3_core::{Checksum, Content, ContentFacts, Digest, Entry, ErrorKind, Operation, PutOptions, Result, StoreError};
 
 use super::parts::Part;
 use super::{Finished, PartSource, Upload};
@@ -32,6 +32,18 @@ pub(super) struct Completed {
     pub(super) is_seen: bool,
 }
 
+/// The request that completes an upload.
+#[derive(Clone, Copy)]
+struct Completion<'c> {
+    parts: &'c [Part],
+    /// The content, unless the server copied the parts.
+    content: Option<&'c Content>,
+    /// The checksum of the whole object, if it is sent.
+    sum: Option<Checksum>,
+    size: u64,
+    options: &'c PutOptions,
+}
+
 impl Upload {
     /// Completes the upload and verifies that the object has the content that was sent. The result of a copy is
     /// verified by the caller.
@@ -49,8 +61,9 @@ impl Upload {
             let facts = ContentFacts { digest: digest_of_parts(parts), checksum: self.sum(parts) };
             witness.about_to_store(facts).await;
         }
-        let (completed, proven) = self.complete_as(parts, sum, size, options).await?;
-        let PartSource::Content(content) = source else {
+        let content = if let PartSource::Content(content) = source { Some(content) } else { None };
+        let (completed, proven) = self.complete_as(Completion { parts, content, sum, size, options }).await?;
+        let Some(content) = content else {
             return Ok(Finished { entry: completed.entry, sum: completed.sum, verified: false });
         };
         let confirmed = self.confirm(content, parts, sum, completed, proven, &options.expect).await;
@@ -90,23 +103,18 @@ impl Upload {
 
     /// Completes the upload, and returns whether the response is evidence that the object has the content that was
     /// sent.
-    async fn complete_as(
-        &self,
-        parts: &[Part],
-        sum: Option<Checksum>,
-        size: u64,
-        options: &PutOptions,
-    ) -> Result<(Completed, bool)> {
+    async fn complete_as(&self, completion: Completion<'_>) -> Result<(Completed, bool)> {
+        let Completion { parts, sum, options, .. } = completion;
         let proven = parts.iter().all(|part| part.proven);
         let mut attempts = self.bucket.client.attempts().once_for_a_wrong_digest();
         let usual = Manner { protection: self.protection, ..self.bucket.client.manner(&options.expect) };
         let mut manners = self.bucket.client.manners(&self.key, usual);
         let mut repeats = REPEATS;
         let asked = loop {
-            let asked = self.send_complete(parts, sum, size, options, manners.current(), &mut attempts).await;
+            let asked = self.send_complete(completion, manners.current(), &mut attempts).await;
             match manners.judge(asked).await {
                 Some(Err(failure)) if failure.tells_nothing() && repeats > 0 => {
-                    match self.settled(parts, sum, size, options, self.failed(failure, options)).await {
+                    match self.settled(completion, self.failed(failure, options)).await {
                         Ok(completed) => return Ok((completed, proven)),
                         Err(error) if error.kind() == ErrorKind::Precondition => return Err(error),
                         Err(_) => repeats -= 1,
@@ -136,28 +144,25 @@ impl Upload {
         if failure.is_wrong_digest() && proven {
             let plain = Manner { protection: Protection::None, ..usual };
             let attempts = &mut self.bucket.client.attempts();
-            let completed = self.send_complete(parts, None, size, options, plain, attempts).await;
+            let completed = self.send_complete(Completion { sum: None, ..completion }, plain, attempts).await;
             let completed = completed.map_err(|failure| self.failed(failure, options))?;
             self.bucket.client.lacks_verification(Unverified::Miscalculates, &self.key);
             return Ok((completed, true));
         }
-        self.complete_anyway(parts, sum, size, options, manner, &mut attempts, failure).await
+        self.complete_anyway(completion, manner, &mut attempts, failure).await
     }
 
     /// Handles a completion that failed. An earlier attempt may have completed the upload and lost its response; then
     /// it has succeeded. Or the object is as expected: another writer has restored it, or the server misjudges
     /// conditions. The completion is then repeated.
-    #[expect(clippy::too_many_arguments, reason = "they are the completion that failed")]
     async fn complete_anyway(
         &self,
-        parts: &[Part],
-        sum: Option<Checksum>,
-        size: u64,
-        options: &PutOptions,
+        completion: Completion<'_>,
         usual: Manner,
         attempts: &mut Attempts,
         mut failure: Failure,
     ) -> Result<(Completed, bool)> {
+        let Completion { parts, sum, options, .. } = completion;
         let (mut manner, mut doubt) = (usual, Doubt::new());
         let proven = parts.iter().all(|part| part.proven);
         loop {
@@ -165,11 +170,13 @@ impl Upload {
                 matches!(refusal.code.as_str(), "NoSuchUpload" | "PreconditionFailed") || refusal.status.as_u16() == 404
             });
             let is_about_condition = failure.refusal().is_some_and(Refusal::is_about_condition);
+            let is_of_upload = failure.refusal().is_some_and(|refusal| refusal.code == "NoSuchUpload");
             let refused = failure.repeat();
             let error = self.failed(failure, options);
             // A completed upload no longer exists, so an earlier attempt may have completed it.
             if gone && attempts.may_be_done() {
-                return Ok((self.settled(parts, sum, size, options, error).await?, proven));
+                let error = if is_of_upload { self.unknown_completion(error) } else { error };
+                return Ok((self.settled(completion, error).await?, proven));
             }
             if !is_expectation(error.kind()) || !is_about_condition {
                 return Err(error);
@@ -182,7 +189,7 @@ impl Upload {
                 }
             };
             attempts.renew();
-            failure = match self.send_complete(parts, sum, size, options, manner, attempts).await {
+            failure = match self.send_complete(completion, manner, attempts).await {
                 Ok(completed) => {
                     self.bucket.client.learn(&self.key, usual, manner, doubt.evidence(&self.key));
                     let is_told = sum.is_some() && completed.sum == sum;
@@ -194,17 +201,25 @@ impl Upload {
     }
 
     /// Returns the completed object if the server has executed the completion. Otherwise, returns the error.
-    async fn settled(
-        &self,
-        parts: &[Part],
-        sum: Option<Checksum>,
-        size: u64,
-        options: &PutOptions,
-        error: StoreError,
-    ) -> Result<Completed> {
-        let sent = Sent { digest: digest_of_parts(parts), checksum: sum, size };
-        let entry = self.bucket.settle(&self.key, &sent, &options.expect, error).await?;
-        Ok(Completed { entry, sum, is_encrypted: false, is_seen: true })
+    async fn settled(&self, completion: Completion<'_>, error: StoreError) -> Result<Completed> {
+        let (sent, expect) = (self.sent(completion), &completion.options.expect);
+        let entry = self.bucket.settle(&self.key, &sent, expect, error).await?;
+        Ok(Completed { entry, sum: completion.sum, is_encrypted: false, is_seen: true })
+    }
+
+    /// Returns the facts by which the object of an executed completion can be recognized.
+    fn sent(&self, completion: Completion<'_>) -> Sent {
+        let Completion { parts, content, size, .. } = completion;
+        let content = content.map(Content::without_meter);
+        Sent { digest: digest_of_parts(parts), checksum: self.sum(parts), size, content }
+    }
+
+    /// Returns the error of a completion whose first response was lost, and whose upload no longer exists.
+    fn unknown_completion(&self, error: StoreError) -> StoreError {
+        StoreError::new(error.kind(), error.operation())
+            .with_key(&self.key)
+            .with_message("the upload was completed or aborted, and no lookup shows an object with the sent content")
+            .with_source(error)
     }
 
     fn failed(&self, failure: Failure, options: &PutOptions) -> StoreError {
@@ -214,14 +229,12 @@ impl Upload {
     /// Sends the request that combines the parts into an object.
     async fn send_complete(
         &self,
-        parts: &[Part],
-        sum: Option<Checksum>,
-        size: u64,
-        options: &PutOptions,
+        completion: Completion<'_>,
         manner: Manner,
         attempts: &mut Attempts,
     ) -> Result<Completed, Failure> {
-        let body = Bytes::from(completion(parts));
+        let Completion { parts, sum, size, options, .. } = completion;
+        let body = Bytes::from(document(parts));
         let payload = Payload::signed(&body);
         let query = [("uploadId", self.id.as_str())];
         let mut request = self.bucket.object_request(S3Operation::CompleteMultipartUpload, &self.key, &query)?;
@@ -240,7 +253,7 @@ impl Upload {
             entry.digest = etag::digest(&etag).filter(|digest| is_digest && etag::is_possible(digest, size));
             Ok(Completed { entry, sum: checksum::read_crc64_nvme(&sum), is_encrypted, is_seen: false })
         };
-        let sent = Sent { digest: digest_of_parts(parts), checksum: self.sum(parts), size };
+        let sent = self.sent(completion);
         let is_unguarded = self.bucket.client.is_unguarded(&options.expect, manner);
         loop {
             let is_repeat = attempts.needs_a_look(&options.expect);
@@ -259,7 +272,7 @@ impl Upload {
 }
 
 /// Returns the XML document that lists the parts.
-fn completion(parts: &[Part]) -> String {
+fn document(parts: &[Part]) -> String {
     let mut document = String::with_capacity(80 + parts.len() * 110);
     document.push_str("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for (index, part) in parts.iter().enumerate() {
@@ -292,7 +305,7 @@ mod tests {
     #[test]
     fn completion_names_the_parts_in_order() {
         assert_eq!(
-            completion(&[part("\"a\""), part("b")]),
+            document(&[part("\"a\""), part("b")]),
             "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Part><PartNumber>1</PartNumber>\
              <ETag>&quot;a&quot;</ETag></Part><Part><PartNumber>2</PartNumber><ETag>b</ETag></Part>\
              </CompleteMultipartUpload>"

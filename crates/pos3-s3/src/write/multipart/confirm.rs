@@ -10,7 +10,7 @@ use pos3_core::{Checksum, Content, Entry, ErrorKind, Expect, Operation, Result, 
 use super::Upload;
 use super::complete::{Completed, digest_of_parts};
 use super::parts::Part;
-use crate::write::{Found, Misstored, is_doubtful};
+use crate::write::{Found, Misstored, There, is_doubtful};
 
 impl Upload {
     /// Returns and removes the record of an object that the server stored wrongly.
@@ -62,7 +62,7 @@ impl Upload {
         let is_read = match (sum, found.checksum) {
             (Some(sum), Some(kept @ Checksum::Crc64Nvme(_))) if sum == kept => return Ok((found, true)),
             // If every part arrived undamaged, the server has only combined their checksums wrongly.
-            (Some(_), Some(Checksum::Crc64Nvme(_))) if !proven => return Err(misstored(Some(found))),
+            (Some(_), Some(Checksum::Crc64Nvme(_))) if !proven => return Err(misstored(There::Object(found))),
             // The parts are right, and so is the object: only the ETag in the response was wrong.
             _ if proven && expected.is_some() && found.digest == expected => return Ok((found, true)),
             _ => {
@@ -79,8 +79,8 @@ impl Upload {
             }
         };
         match is_read {
-            Some(false) => Err(misstored(Some(found))),
-            None if is_doubtful => Err(misstored(Some(found))),
+            Some(false) => Err(misstored(There::Object(found))),
+            None if is_doubtful => Err(misstored(There::Object(found))),
             None if contradicts => Ok((found, false)),
             _ => Ok((found, proven)),
         }
