@@ -184,6 +184,12 @@ pub enum SkipReason {
     /// Only the target has the entry, and it was changed there since both sides were equal, so it is not deleted.
     #[error("only the target has it, and it has changed since both sides were equal, so it stays")]
     TargetChanged,
+    /// The object is larger than the limit for files of a workspace.
+    #[error("it is larger than the limit for files of the workspace")]
+    OverLimit,
+    /// The last pull of a workspace could not fetch the object, and the file is from before that pull.
+    #[error("the last pull could not fetch the object, so the file from before that pull does not replace it")]
+    NotPulled,
     /// The source's entry no longer existed when it was to be read.
     #[error("it vanished while the sync ran")]
     Vanished,
@@ -209,6 +215,7 @@ impl SkipReason {
             | Self::Archived(Archived::LeftOut)
             | Self::Newer
             | Self::NewerLink
+            | Self::OverLimit
             | Self::Removed
             | Self::TargetChanged => SkipEffect::None,
             Self::Source(Protection::LinkLoop | Protection::Special(_))
@@ -217,6 +224,7 @@ impl SkipReason {
             | Self::Hidden { .. }
             | Self::OtherShape(_)
             | Self::MarkerWithContent
+            | Self::NotPulled
             | Self::NotInSource(_) => SkipEffect::Unclean,
             Self::Source(
                 Protection::NotUtf8

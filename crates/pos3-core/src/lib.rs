@@ -150,8 +150,8 @@ pub use key::{
 pub use listing::{Complete, Entries, Listing, Order};
 pub use manifest::{Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite};
 pub use options::{
-    ByContent, Deletable, Deletion, Guards, HiddenEntries, MaxDelete, Objection, OtherShapes, Overwritable,
-    PendingWrite, Preconditions, SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
+    ByContent, Deletable, Deletion, EmptyDirectories, Guards, HiddenEntries, MaxDelete, Objection, OtherShapes,
+    Overwritable, PendingWrite, Preconditions, SyncOptions, UnmatchedPatterns, Verify, WithheldDeletes,
 };
 pub use pause::ServerPause;
 pub use plan::{Plan, PlanCounts, PlanError, Planner, Policy};

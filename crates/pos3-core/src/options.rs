@@ -68,6 +68,9 @@ pub struct SyncOptions {
     pub archived: Archived,
     /// What determines the media types of uploaded files. Default: their extensions.
     pub content_type: ContentTypeResolver,
+    /// Whether empty directories of the source that the target does not have are copied. Default:
+    /// [`EmptyDirectories::Copied`].
+    pub empty_directories: EmptyDirectories,
 }
 
 impl Default for SyncOptions {
@@ -94,6 +97,7 @@ impl Default for SyncOptions {
             hidden_entries: HiddenEntries::default(),
             archived: Archived::default(),
             content_type: ContentTypeResolver::default(),
+            empty_directories: EmptyDirectories::default(),
         }
     }
 }
@@ -138,6 +142,16 @@ pub enum HiddenEntries {
     Untouched,
     /// It does. This is for a comparison, which must not call sides equal if it could not compare them.
     Reported,
+}
+
+/// Whether empty directories of the source that the target does not have are copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EmptyDirectories {
+    /// They are. In a bucket, each becomes an empty object whose key ends in `/`.
+    #[default]
+    Copied,
+    /// They are not.
+    LeftOut,
 }
 
 /// How strictly a side must still match the plan when an action is executed.
@@ -307,6 +321,13 @@ impl SyncOptions {
     #[must_use]
     pub fn with_content_type(mut self, resolver: ContentTypeResolver) -> Self {
         self.content_type = resolver;
+        self
+    }
+
+    /// Sets whether empty directories of the source are copied.
+    #[must_use]
+    pub fn with_empty_directories(mut self, empty_directories: EmptyDirectories) -> Self {
+        self.empty_directories = empty_directories;
         self
     }
 

@@ -42,6 +42,7 @@ mod storage_path;
 mod sync;
 mod threads;
 mod transfer;
+mod workspace;
 
 pub use error::{Error, StateError};
 pub use file_hash::{FileHash, file_hash};
@@ -75,10 +76,14 @@ pub use state::{Patience, State, StateDirectory, StateHome, SyncState, Wait};
 pub use storage_path::{PathValidationError, StoragePathRules, validate_storage_path};
 pub use sync::{PreparedSync, sync};
 pub use threads::startable_threads;
+pub use workspace::{
+    ConflictCopy, PathStatus, Phase, SetAside, Workspace, WorkspaceBuilder, WorkspaceError, WorkspaceProgress,
+    WorkspaceReport, WorkspaceStatus,
+};
 
 pub use pos3_core::{
     Action, Archived, Availability, BEHIND_LINK, Budget, CONTRADICTED, CancellationToken, Capabilities, Change,
-    Checksum, Compare, ContentTypeResolver, Deletion, Digest, Doubts, Effect, Entry, ErrorKind, Event, Explanation,
+    Checksum, Compare, ContentTypeResolver, Deletion, Digest, Doubts, Effect, EmptyDirectories, Entry, ErrorKind, Event, Explanation,
     FailedAction, Failure, FailureKind, Failures, Filter, FilterBuilder, FilterError, FilterLine, FilterPart,
     FilterRule, Fingerprint, Guards, HiddenEntries, IgnoreSet, IgnoreText, Incomplete, Journal, Key, Kind, Manifest,
     ManifestError, MaxDelete, MemoryJournal, MemoryManifest, Namespace, NotBegun, OTHER_DIGEST, OTHER_SPELLING,

@@ -16,6 +16,7 @@ mod opening;
 mod pair;
 mod record;
 mod rows;
+mod turned;
 mod unflushed;
 mod writer;
 
@@ -35,6 +36,8 @@ use crate::registry::Registry;
 pub use directory::StateDirectory;
 pub use lock::Wait;
 pub use opening::{Patience, StateHome, SyncState};
+
+pub(crate) use turned::Turned;
 
 use database::Database;
 use directory::OpenDirectory;
@@ -121,6 +124,11 @@ impl State {
         let ended = |error: JoinError| Err(StateError::Database { path, message: error.to_string() });
         let store = opening.await.unwrap_or_else(ended)?;
         Ok(Self { pair, store: Arc::new(store) })
+    }
+
+    /// Returns the same sync state for a sync in the opposite direction.
+    pub(crate) fn reversed(&self) -> Self {
+        Self { pair: self.pair.clone().reversed(), store: self.store.clone() }
     }
 
     /// Returns the path of the database.

@@ -340,7 +340,7 @@ impl Absence {
     }
 }
 
-fn refuse_overlap(registry: &Registry, from: &Location, to: &Location) -> Result<(), Error> {
+pub(crate) fn refuse_overlap(registry: &Registry, from: &Location, to: &Location) -> Result<(), Error> {
     if registry.place(from)?.overlaps(&registry.place(to)?) {
         return Err(Error::Overlap { from: from.to_string(), to: to.to_string() });
     }

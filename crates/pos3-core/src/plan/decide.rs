@@ -9,7 +9,7 @@ use crate::entry::{Availability, Entry, Kind, Protection};
 use crate::evidence::{Change, Proof};
 use crate::key::Key;
 use crate::manifest::Row;
-use crate::options::{ByContent, Objection};
+use crate::options::{ByContent, EmptyDirectories, Objection};
 use crate::store::{Capabilities, Namespace};
 
 /// The rules and capabilities that decisions depend on.
@@ -23,6 +23,8 @@ pub struct Policy {
     pub target: Capabilities,
     /// How archived objects of the source are treated.
     pub archived: Archived,
+    /// How empty directories of the source that the target does not have are treated.
+    pub empty_directories: EmptyDirectories,
 }
 
 /// The decision about one difference.
@@ -59,6 +61,9 @@ impl Policy {
         match source.kind {
             Kind::Directory => Decision::Nothing,
             Kind::Protected(why) => not_read(source.key, why),
+            Kind::Marker if !source.is_file() && self.empty_directories == EmptyDirectories::LeftOut => {
+                Decision::Nothing
+            }
             Kind::File | Kind::Marker => self.copy(source, None, Change::New),
         }
     }
@@ -166,7 +171,7 @@ mod tests {
     }
 
     fn policy(compare: Compare, source: Capabilities, target: Capabilities) -> Policy {
-        Policy { compare, source, target, archived: Archived::Missing }
+        Policy { compare, source, target, archived: Archived::Missing, empty_directories: EmptyDirectories::default() }
     }
 
     #[test]
@@ -184,6 +189,17 @@ mod tests {
         assert_eq!(policy.if_ready(replace), skip);
         let ready = Action::Copy { source: object(), target: None, why: Change::New };
         assert_eq!(policy.if_ready(ready.clone()), ready);
+    }
+
+    #[test]
+    fn an_empty_directory_is_left_out_on_request() {
+        let copied = policy(Compare::Auto, disk(), Capabilities::new());
+        let left_out = Policy { empty_directories: EmptyDirectories::LeftOut, ..copied.clone() };
+        let decide = |policy: &Policy, source| kind_of(&policy.decide(Diff::SourceOnly(source), Known::NoManifest));
+        assert_eq!(decide(&copied, Entry::marker("k/", 0)), "copy: new");
+        assert_eq!(decide(&left_out, Entry::marker("k/", 0)), "nothing");
+        assert_eq!(decide(&left_out, Entry::marker("k/", 1)), "copy: new", "it has content");
+        assert_eq!(decide(&left_out, Entry::file("k", 0)), "copy: new");
     }
 
     fn kind_of(decision: &Decision) -> String {

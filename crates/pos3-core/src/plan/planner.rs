@@ -137,6 +137,7 @@ impl Planner {
             source: source.store().capabilities(),
             target: target.store().capabilities(),
             archived: options.archived,
+            empty_directories: options.empty_directories,
         };
         Self {
             merge: Some(Merge::new(listings.0, listings.1)),

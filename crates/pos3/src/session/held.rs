@@ -6,12 +6,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
-use pos3_core::{
-    CancellationToken, Event, Manifest, ManifestError, MemoryManifest, Row, RowChange, StartedWrite, SyncOptions,
-};
+use futures::TryStreamExt;
+use pos3_core::{CancellationToken, Event, Manifest, SyncOptions};
 
 use super::error::SessionError;
 use super::inner::Inner;
@@ -20,7 +16,7 @@ use super::memory::{Memory, Remembers};
 use super::registration::Registration;
 use crate::error::{Error, StateError};
 use crate::location::Location;
-use crate::state::{Patience, State, SyncState, Wait};
+use crate::state::{Patience, State, SyncState, Turned, Wait};
 
 /// How long a transfer waits for another process before it reports this.
 const SOON: Duration = Duration::from_secs(1);
@@ -160,30 +156,6 @@ impl Held {
             None => (rows, options.with_journal(memory.journal.clone())),
         };
         options.with_manifest(Arc::new(Noting { rows, known: memory.known.clone(), way }))
-    }
-}
-
-/// The manifest rows of uploads with source and target exchanged, so that a later upload knows the files of a download.
-#[derive(Debug)]
-struct Turned(Arc<MemoryManifest>);
-
-#[async_trait]
-impl Manifest for Turned {
-    fn rows(&self) -> BoxStream<'static, Result<Row, ManifestError>> {
-        self.0.rows().map_ok(Row::reversed).boxed()
-    }
-
-    async fn started(&self) -> Result<Vec<StartedWrite>, ManifestError> {
-        Ok(self.0.started().await?.into_iter().map(StartedWrite::reversed).collect())
-    }
-
-    async fn apply(&self, changes: Vec<RowChange>) -> Result<(), ManifestError> {
-        let turned = changes.into_iter().map(|change| match change {
-            RowChange::Equal(row) => RowChange::Equal(row.reversed()),
-            RowChange::Forget(key) => RowChange::Forget(key),
-            RowChange::Started(write) => RowChange::Started(write.reversed()),
-        });
-        self.0.apply(turned.collect()).await
     }
 }
 

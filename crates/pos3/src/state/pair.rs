@@ -53,6 +53,15 @@ impl Pair {
         }
     }
 
+    /// Returns the pair of a sync in the opposite direction.
+    pub(super) fn reversed(self) -> Self {
+        let direction = match self.direction {
+            Direction::LeftToRight => Direction::RightToLeft,
+            Direction::RightToLeft => Direction::LeftToRight,
+        };
+        Self { direction, ..self }
+    }
+
     pub(super) fn left(&self) -> &str {
         &self.left
     }

@@ -1,0 +1,212 @@
+//! The shared state of a workspace, and what every pull and push opens first.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use pos3_core::{
+    Filter, Key, Manifest, ManifestError, MemoryManifest, Observer, Recorded, RemoteStoreExt, RowChange, SyncOptions,
+    Tree, UnmatchedPatterns, run_blocking,
+};
+use tokio::sync::watch;
+
+use super::builder::Settings;
+use super::error::WorkspaceError;
+use super::progress::{Phase, Steps};
+use super::record::{RECORDS, Record};
+use super::report::Way;
+use super::watch::Watch;
+use crate::error::{Error, StateError};
+use crate::local_path::resolve;
+use crate::location::Location;
+use crate::registry::{Registry, Role};
+use crate::state::{State, StateDirectory, StateHome, Turned};
+use crate::sync::refuse_overlap;
+use crate::transfer::Transfer;
+
+/// The shared state of the clones of a workspace.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) location: Location,
+    /// Absolute, with links resolved.
+    pub(super) directory: PathBuf,
+    pub(super) registry: Registry,
+    pub(super) settings: Settings,
+    /// Whether any pull has ended.
+    pub(super) has_pulled: AtomicBool,
+    /// Held by the pull or push that runs.
+    pub(super) running: tokio::sync::Mutex<()>,
+    /// The rows of a location that does not outlive this process.
+    rows: Arc<MemoryManifest>,
+    /// The sides of the pull that runs, so that single files can be fetched meanwhile.
+    pulling: watch::Sender<Option<Sides>>,
+}
+
+/// Both sides of a workspace, open and locked for this process. Clones share the lock.
+#[derive(Clone, Debug)]
+pub(super) struct Sides {
+    pub(super) remote: Tree,
+    pub(super) local: Tree,
+    pub(super) record: Record,
+    /// The state of a push. `None` for a location that does not outlive this process.
+    state: Option<State>,
+    rows: Arc<MemoryManifest>,
+}
+
+/// Shares the sides of a pull until it is dropped.
+pub(super) struct Shared<'a>(&'a Inner);
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        self.0.pulling.send_replace(None);
+    }
+}
+
+impl Inner {
+    pub(super) fn new(location: Location, directory: &Path, registry: Registry, settings: Settings) -> Self {
+        Self {
+            location,
+            directory: resolve(directory),
+            registry,
+            settings,
+            has_pulled: AtomicBool::new(false),
+            running: tokio::sync::Mutex::new(()),
+            rows: Arc::default(),
+            pulling: watch::Sender::new(None),
+        }
+    }
+
+    /// Shares the sides of a pull, as long as the result exists.
+    pub(super) fn share(&self, sides: &Sides) -> Shared<'_> {
+        self.pulling.send_replace(Some(sides.clone()));
+        Shared(self)
+    }
+
+    /// Waits until a pull runs, and returns its sides.
+    pub(super) async fn shared(&self) -> Sides {
+        let mut pulling = self.pulling.subscribe();
+        loop {
+            if let Some(sides) = pulling.borrow_and_update().clone() {
+                return sides;
+            }
+            // The sender is in this value, so there is always one.
+            let _always_open = pulling.changed().await;
+        }
+    }
+
+    /// Opens both sides. A pull creates the directory, and a push needs it.
+    pub(super) async fn sides(&self, way: Way) -> Result<Sides, WorkspaceError> {
+        let local_location = Location::Local(self.directory.clone());
+        refuse_overlap(&self.registry, &self.location, &local_location)?;
+        let record = self.record(way).await?;
+        let pair = (&local_location, &self.location);
+        let opened = self.home().open(&self.registry, pair, self.settings.wait, |_waits| {}).await;
+        let state = match opened.into_open() {
+            Err(Error::State(StateError::Fleeting { .. })) => None,
+            opened => opened?,
+        };
+        Ok(Sides {
+            remote: self.registry.open(&self.location, Role::Target).await?.directory()?,
+            local: self.registry.open(&local_location, Role::Target).await?.directory()?,
+            record,
+            state,
+            rows: self.rows.clone(),
+        })
+    }
+
+    fn home(&self) -> StateHome {
+        StateHome::Directory(StateDirectory::new(self.directory.join(RECORDS)))
+    }
+
+    /// Reads the record, and creates its directory.
+    async fn record(&self, way: Way) -> Result<Record, WorkspaceError> {
+        let server = self.registry.server(&self.location)?;
+        let (directory, location) = (self.directory.clone(), self.location.to_string());
+        run_blocking(move || {
+            if way == Way::Up && !directory.is_dir() {
+                return Err(WorkspaceError::NoDirectory(directory));
+            }
+            let record = Record::of(&directory, &location, server.as_deref())?;
+            StateDirectory::new(directory.join(RECORDS)).prepare().map_err(Error::from)?;
+            Ok(record)
+        })
+        .await
+    }
+
+    /// Returns the options of a transfer, without the rules of its direction.
+    pub(super) fn options(&self, way: Way, filter: Filter, watch: Watch) -> SyncOptions {
+        let budget = match way {
+            Way::Down => self.settings.download_budget(),
+            Way::Up => self.settings.upload_budget(),
+        };
+        SyncOptions::default()
+            .with_budget(budget)
+            .with_guards(self.settings.guards)
+            .with_filter(filter)
+            .with_unmatched_patterns(UnmatchedPatterns::Ignored)
+            .with_observer(watch)
+    }
+
+    /// Returns the steps of the progress, if the program receives it.
+    pub(super) fn steps(&self, way: Way) -> Option<Arc<Steps>> {
+        let phase = match way {
+            Way::Down => Phase::Download,
+            Way::Up => Phase::Upload,
+        };
+        self.settings.progress.clone().map(|receiver| Arc::new(Steps::new(phase, receiver)))
+    }
+
+    pub(super) fn observer(&self) -> Option<Arc<dyn Observer>> {
+        self.settings.observer.clone()
+    }
+}
+
+impl Sides {
+    /// Returns a transfer of everything in one direction, with the sync state.
+    pub(super) fn transfer(&self, way: Way, options: SyncOptions) -> Transfer {
+        self.transfer_between(way, (&self.remote, &self.local), options)
+    }
+
+    /// Returns a transfer between parts of the remote and the local side.
+    pub(super) fn transfer_between(&self, way: Way, (remote, local): (&Tree, &Tree), options: SyncOptions) -> Transfer {
+        let (source, target) = match way {
+            Way::Down => (remote, local),
+            Way::Up => (local, remote),
+        };
+        let state = self.state.clone().map(|state| if way == Way::Down { state.reversed() } else { state });
+        let rows: Arc<dyn Manifest> = match way {
+            Way::Down => Arc::new(Turned(self.rows.clone())),
+            Way::Up => self.rows.clone(),
+        };
+        let transfer = match state {
+            Some(state) => Transfer::new(source.clone(), target.clone(), options).with_state(&state.into()),
+            None => Transfer::new(source.clone(), target.clone(), options.with_manifest(rows)),
+        };
+        transfer.repeated_if_changed()
+    }
+
+    /// Makes the remote side answer listings from the first one, so that a look at it and the transfer cost one listing.
+    pub(super) fn record_listing(&mut self) {
+        let recorded = Recorded::new(self.remote.store().clone(), self.remote.prefix());
+        self.remote = Tree::new(Arc::new(recorded)).at(self.remote.prefix());
+    }
+
+    /// Forgets that both sides were equal at a key. Otherwise, a missing file could count as one that the user deleted.
+    pub(super) async fn forget(&self, key: &Key) -> Result<(), ManifestError> {
+        let change = vec![RowChange::Forget(key.clone())];
+        match &self.state {
+            Some(state) => state.manifest().apply(change).await,
+            None => self.rows.apply(change).await,
+        }
+    }
+
+    /// Removes the local directories that are empty now, the deepest first.
+    pub(super) async fn remove_empty(&self, directories: impl IntoIterator<Item = String>) {
+        let mut keys: Vec<_> = directories.into_iter().map(|directory| Key::from(format!("{directory}/"))).collect();
+        keys.sort_by_key(|key| std::cmp::Reverse(key.as_str().matches('/').count()));
+        for key in keys {
+            // A directory that is not empty stays, and this is no error.
+            let _stays = self.local.store().remove(&self.local.key(&key)).await;
+        }
+    }
+}
