@@ -20,6 +20,7 @@ mod session;
 mod show;
 mod sync;
 mod transfer;
+mod workspace;
 
 use std::ffi::OsString;
 
@@ -42,6 +43,10 @@ pub(crate) use session::SessionArgs;
 pub(crate) use show::{Detail, Show, ShowArgs};
 pub(crate) use sync::{SafetyArgs, SyncArgs, SyncManifestArgs};
 pub(crate) use transfer::{DownloadArgs, TransferArgs, UploadArgs};
+pub(crate) use workspace::{
+    DirectoryArgs, FetchArgs, PullArgs, PushArgs, StatusArgs, StoreArgs, WorkspaceArgs, WorkspaceCommand,
+    WorkspaceRunArgs,
+};
 
 /// Returns a parser of locations. An invalid location is a usage error.
 fn location() -> impl TypedValueParser<Value = Location> {

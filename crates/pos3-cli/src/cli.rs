@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::{
-    ApplyArgs, CheckArgs, CleanupArgs, DownloadArgs, ExplainArgs, LsArgs, ManifestArgs, PlanArgs, RunArgs, SyncArgs,
-    UploadArgs,
+    ApplyArgs, CheckArgs, CleanupArgs, DownloadArgs, ExplainArgs, LsArgs, ManifestArgs, PlanArgs, PullArgs, PushArgs,
+    RunArgs, StatusArgs, SyncArgs, UploadArgs, WorkspaceArgs,
 };
 use crate::exit::Exit;
 use crate::invocation::{self, Execute};
@@ -34,6 +34,8 @@ Examples:
   pos3-cli cleanup s3://bucket/data                # list unfinished uploads
   pos3-cli run --download in=s3://bucket/data --upload out=s3://bucket/out \\
     -- sh -c 'cp -r \"$POS3_PATH_IN\"/. \"$POS3_PATH_OUT\"'
+  pos3-cli pull ./ws s3://bucket/users/7           # restore a workspace
+  pos3-cli push ./ws                               # store its changes
 
 Locations:
   s3://BUCKET/PREFIX   a prefix or an object, exactly as written: '#', '?', '%'
@@ -136,6 +138,14 @@ commands! {
     Upload(UploadArgs),
     /// Run a program with inputs from S3 and outputs to S3
     Run(RunArgs),
+    /// Make a workspace like its location
+    Pull(PullArgs),
+    /// Store the changes of a workspace
+    Push(PushArgs),
+    /// Show what a pull and a push would do
+    Status(StatusArgs),
+    /// Pull a workspace, run a program, and push
+    Workspace(WorkspaceArgs),
     /// List the contents of a location
     Ls(LsArgs),
     /// Show or remove the sync state of two locations

@@ -8,6 +8,7 @@ mod plan_file;
 mod program;
 mod python;
 mod session;
+mod workspace;
 
 use std::fmt::Display;
 use std::io;

@@ -15,6 +15,7 @@ mod state;
 mod sync;
 mod transfer;
 mod upload;
+mod workspace;
 
 use pos3::{
     FileProvider, Location, OwnFiles, Registry, S3Provider, S3Settings, S3SettingsError, StateDirectory, Symlinks,

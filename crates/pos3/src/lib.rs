@@ -83,13 +83,13 @@ pub use workspace::{
 
 pub use pos3_core::{
     Action, Archived, Availability, BEHIND_LINK, Budget, CONTRADICTED, CancellationToken, Capabilities, Change,
-    Checksum, Compare, ContentTypeResolver, Deletion, Digest, Doubts, Effect, EmptyDirectories, Entry, ErrorKind, Event, Explanation,
-    FailedAction, Failure, FailureKind, Failures, Filter, FilterBuilder, FilterError, FilterLine, FilterPart,
-    FilterRule, Fingerprint, Guards, HiddenEntries, IgnoreSet, IgnoreText, Incomplete, Journal, Key, Kind, Manifest,
-    ManifestError, MaxDelete, MemoryJournal, MemoryManifest, Namespace, NotBegun, OTHER_DIGEST, OTHER_SPELLING,
-    Observer, Operation, OtherShapes, Outcome, Plan, PlanCounts, Preconditions, Proof, Protection, Refusal,
-    RemoteStore, Report, Row, RowChange, ServerPause, Side, SkipEffect, SkipReason, Skips, Sorted, Sorter, Spill,
-    SpillError, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Url, Usage, Verify, WithheldDeletes,
+    Checksum, Compare, ContentTypeResolver, Deletion, Digest, Doubts, Effect, EmptyDirectories, Entry, ErrorKind,
+    Event, Explanation, FailedAction, Failure, FailureKind, Failures, Filter, FilterBuilder, FilterError, FilterLine,
+    FilterPart, FilterRule, Fingerprint, Guards, HiddenEntries, IgnoreSet, IgnoreText, Incomplete, Journal, Key, Kind,
+    Manifest, ManifestError, MaxDelete, MemoryJournal, MemoryManifest, Namespace, NotBegun, OTHER_DIGEST,
+    OTHER_SPELLING, Observer, Operation, OtherShapes, Outcome, Plan, PlanCounts, Preconditions, Proof, Protection,
+    Refusal, RemoteStore, Report, Row, RowChange, ServerPause, Side, SkipEffect, SkipReason, Skips, Sorted, Sorter,
+    Spill, SpillError, Stop, StoreError, SyncOptions, Tally, Tree, Unfinished, Url, Usage, Verify, WithheldDeletes,
     guess_content_type, is_deceptive, one_line, printable, redacted, without_userinfo,
 };
 pub use pos3_local::{APPEND_ONLY, IMMUTABLE, OwnFiles, Symlinks};

@@ -32,12 +32,13 @@ use crate::invocation::{Execute, Invocation};
 use crate::output::{command_error, note, text};
 use crate::progress::Terminal;
 use crate::signals;
+pub(super) use program::{Program, check, code};
+pub(super) use watch::{Arrivals, watch};
+
 use account::Account;
 use processes::{Descendants, Left, process_id};
-use program::Program;
 use report_file::ReportFile;
 use stage::Audience;
-use watch::Arrivals;
 
 const COMMAND: &str = "run";
 
@@ -108,7 +109,7 @@ async fn perform<'a>(args: &'a RunArgs, invocation: &'a Invocation) -> Result<Ac
             false => format!("'{first}' and '{second}' would have the same variable: {variable}"),
         }));
     }
-    program::check(&args.command)?;
+    check(&args.command)?;
     let (arrivals, notices) = (Arrivals::new(signals::each()), signals::user_defined());
     let audience = Audience::new(&invocation.warnings);
     let mut run = Run { args, invocation, audience, arrivals, notices };
@@ -155,7 +156,7 @@ impl<'a> Run<'a> {
         };
         mirror.session().record_writers(program.id().map(process_id).as_slice());
         descendants.reap(program.id());
-        let status = watch::watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
+        let status = watch(&mut program, &mut self.arrivals, &mut self.notices, self.args.grace).await;
         if self.arrivals.count() > 1 {
             mirror.session().urge(Urgency::Abandon);
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pos3_core::{Budget, Guards, Observer, RemoteStore};
+use pos3_core::{Budget, CancellationToken, ContentTypeResolver, Guards, Observer, RemoteStore};
 
 use super::Workspace;
 use super::error::WorkspaceError;
@@ -46,6 +46,8 @@ pub(super) struct Settings {
     pub(super) largest: Option<u64>,
     pub(super) priority: Vec<String>,
     pub(super) wait: Wait,
+    pub(super) cancel: CancellationToken,
+    pub(super) content_type: ContentTypeResolver,
 }
 
 impl Default for Settings {
@@ -60,6 +62,8 @@ impl Default for Settings {
             largest: None,
             priority: Vec::new(),
             wait: Wait::For(PATIENCE),
+            cancel: CancellationToken::new(),
+            content_type: ContentTypeResolver::default(),
         }
     }
 }
@@ -87,6 +91,11 @@ impl WorkspaceBuilder {
     #[cfg(feature = "s3")]
     pub fn from_env(self) -> Result<Self, WorkspaceError> {
         Ok(self.registry(Registry::from_env()?))
+    }
+
+    /// Returns the location as it was given or recorded.
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
     /// Sets the registry that opens the location by its scheme. Use it for an S3 client with settings of your own. Default:
@@ -168,6 +177,21 @@ impl WorkspaceBuilder {
     #[must_use]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.settings.wait = wait;
+        self
+    }
+
+    /// Sets what determines the media types of stored files. Default: their extensions.
+    #[must_use]
+    pub fn content_type(mut self, resolver: ContentTypeResolver) -> Self {
+        self.settings.content_type = resolver;
+        self
+    }
+
+    /// Ends every pull and push early once `cancel` is cancelled. Files in flight get ten seconds, and nothing more is
+    /// deleted.
+    #[must_use]
+    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
+        self.settings.cancel = cancel;
         self
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use pos3_core::{
-    Filter, Key, Manifest, ManifestError, MemoryManifest, Observer, Recorded, RemoteStoreExt, RowChange, SyncOptions,
-    Tree, UnmatchedPatterns, run_blocking,
+    CancellationToken, Filter, Key, Manifest, ManifestError, MemoryManifest, Observer, Recorded, RemoteStoreExt,
+    RowChange, SyncOptions, Tree, UnmatchedPatterns, run_blocking,
 };
 use tokio::sync::watch;
 
@@ -51,6 +51,7 @@ pub(super) struct Sides {
     /// The state of a push. `None` for a location that does not outlive this process.
     state: Option<State>,
     rows: Arc<MemoryManifest>,
+    cancel: CancellationToken,
 }
 
 /// Shares the sides of a pull until it is dropped.
@@ -111,6 +112,7 @@ impl Inner {
             record,
             state,
             rows: self.rows.clone(),
+            cancel: self.settings.cancel.clone(),
         })
     }
 
@@ -142,6 +144,7 @@ impl Inner {
         SyncOptions::default()
             .with_budget(budget)
             .with_guards(self.settings.guards)
+            .with_content_type(self.settings.content_type.clone())
             .with_filter(filter)
             .with_unmatched_patterns(UnmatchedPatterns::Ignored)
             .with_observer(watch)
@@ -182,7 +185,7 @@ impl Sides {
             Some(state) => Transfer::new(source.clone(), target.clone(), options).with_state(&state.into()),
             None => Transfer::new(source.clone(), target.clone(), options.with_manifest(rows)),
         };
-        transfer.repeated_if_changed()
+        transfer.with_cancel(self.cancel.clone()).repeated_if_changed()
     }
 
     /// Makes the remote side answer listings from the first one, so that a look at it and the transfer cost one listing.

@@ -108,7 +108,7 @@ impl WorkspaceReport {
             self.warnings
                 .push(format!("{} not deleted, because something failed before", counted(last.withheld, "file")));
         }
-        self.success = self.failed == 0;
+        self.success = self.failed == 0 && !last.skipped.any(|why| *why == SkipReason::NotPulled);
     }
 
     /// Adds a failure.

@@ -28,7 +28,7 @@ const LONGEST_FIRST_LINE: u64 = 256;
 
 /// A running program.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(in crate::commands) struct Program {
     child: Child,
     pid: Option<Pid>,
     group: Group,
@@ -45,7 +45,19 @@ enum Group {
 
 impl Program {
     /// Starts a program with variables added to its environment. It receives SIGTERM when the calling thread ends.
-    pub(super) fn start(command: &[OsString], variables: Vec<(String, OsString)>) -> Result<Self, CommandError> {
+    pub(in crate::commands) fn start(
+        command: &[OsString],
+        variables: Vec<(String, OsString)>,
+    ) -> Result<Self, CommandError> {
+        Self::start_in(None, command, variables)
+    }
+
+    /// Starts a program like [`start`](Self::start), in this directory if there is one.
+    pub(in crate::commands) fn start_in(
+        directory: Option<&Path>,
+        command: &[OsString],
+        variables: Vec<(String, OsString)>,
+    ) -> Result<Self, CommandError> {
         let (name, arguments) = command.split_first().ok_or_else(not_named)?;
         let group = if owns_terminal() { Group::Shared } else { Group::Own };
         let mut command = tether::command(name, arguments);
@@ -54,19 +66,22 @@ impl Program {
         if group == Group::Own {
             command.process_group(0);
         }
+        if let Some(directory) = directory {
+            command.current_dir(directory);
+        }
         let child = command.spawn().map_err(|error| CommandError::program_not_started(name, &error))?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         Ok(Self { child, pid, group })
     }
 
     /// Waits for its end.
-    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(in crate::commands) async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
     /// Sends it, and what it started, a signal that was sent to this process. Timers and limits of this process become
     /// SIGTERM.
-    pub(super) fn pass_on(&self, signal: pos3::Signal) {
+    pub(in crate::commands) fn pass_on(&self, signal: pos3::Signal) {
         match (signal, self.group) {
             (pos3::Signal::Interrupt | pos3::Signal::Quit, Group::Shared) => {}
             (pos3::Signal::Interrupt, Group::Own) => self.send(Signal::INT),
@@ -78,7 +93,7 @@ impl Program {
 
     /// Sends a user-defined signal to the program only. The processes that it started may not handle the signal, and would
     /// end.
-    pub(super) fn notify(&self, signal: SignalKind) {
+    pub(in crate::commands) fn notify(&self, signal: SignalKind) {
         let signal = if signal == SignalKind::user_defined1() { Signal::USR1 } else { Signal::USR2 };
         if let Some(pid) = self.pid.filter(|_| self.child.id().is_some()) {
             let _gone = kill_process(pid, signal);
@@ -86,18 +101,18 @@ impl Program {
     }
 
     /// Kills the program and the processes in its group.
-    pub(super) fn kill(&self) {
+    pub(in crate::commands) fn kill(&self) {
         self.send(Signal::KILL);
     }
 
     /// Returns its ID.
-    pub(super) fn id(&self) -> Option<Pid> {
+    pub(in crate::commands) fn id(&self) -> Option<Pid> {
         self.pid
     }
 
     /// Returns true if a process runs in the program's own group. None does where the group is shared with this process,
     /// and on systems without `/proc`.
-    pub(super) fn has_group(&self) -> bool {
+    pub(in crate::commands) fn has_group(&self) -> bool {
         let Some(group) = self.pid.filter(|_| self.group == Group::Own) else { return false };
         let group = processes::process_id(group);
         SystemProcess::all().unwrap_or_default().iter().any(|process| process.group == group && !process.has_ended)
@@ -116,7 +131,7 @@ impl Program {
 }
 
 /// Checks whether a program can be started, before anything is downloaded.
-pub(super) fn check(command: &[OsString]) -> Result<(), CommandError> {
+pub(in crate::commands) fn check(command: &[OsString]) -> Result<(), CommandError> {
     let Some(name) = command.first().filter(|name| !name.is_empty()) else { return Err(not_named()) };
     if name.as_encoded_bytes().contains(&b'/') {
         let path = Path::new(name);
@@ -181,13 +196,13 @@ fn owns_terminal() -> bool {
 }
 
 /// Returns the exit code with which a shell would report this status.
-pub(super) fn code(status: ExitStatus) -> u8 {
+pub(in crate::commands) fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| i32::from(BY_SIGNAL) + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 /// Describes how a program ended.
-pub(super) fn words(status: ExitStatus) -> String {
+pub(in crate::commands) fn words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(0), _) => "the program succeeded".to_owned(),
         (Some(code), _) => format!("the program ended with code {code}"),

@@ -15,19 +15,19 @@ use super::{GLANCE, say};
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The signals of this process, in their order.
-pub(super) struct Arrivals {
+pub(in crate::commands) struct Arrivals {
     stream: UnboundedReceiver<Signal>,
     first: Option<Signal>,
     count: usize,
 }
 
 impl Arrivals {
-    pub(super) fn new(stream: UnboundedReceiver<Signal>) -> Self {
+    pub(in crate::commands) fn new(stream: UnboundedReceiver<Signal>) -> Self {
         Self { stream, first: None, count: 0 }
     }
 
     /// Waits for a signal.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(in crate::commands) async fn next(&mut self) -> Signal {
         match self.stream.recv().await {
             Some(signal) => {
                 self.first.get_or_insert(signal);
@@ -39,19 +39,19 @@ impl Arrivals {
     }
 
     /// Returns the first signal, if one came.
-    pub(super) fn first(&self) -> Option<Signal> {
+    pub(in crate::commands) fn first(&self) -> Option<Signal> {
         self.first
     }
 
     /// Returns the number of signals so far.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::commands) fn count(&self) -> usize {
         self.count
     }
 }
 
 /// Waits for the end of the program. After the first signal, which is passed on, the program and the processes that it
 /// started have this grace period to end. A second signal kills them.
-pub(super) async fn watch(
+pub(in crate::commands) async fn watch(
     program: &mut Program,
     arrivals: &mut Arrivals,
     notices: &mut UnboundedReceiver<SignalKind>,

@@ -1,0 +1,236 @@
+//! The commands of a workspace: `pull`, `push`, `status` and `workspace run`.
+
+mod fields;
+mod run;
+
+use pos3::{CancellationToken, Location, Symlinks, Workspace, WorkspaceBuilder, WorkspaceReport};
+use serde::Serialize;
+
+use super::registry;
+use crate::args::{
+    DirectoryArgs, FetchArgs, PullArgs, PushArgs, S3Args, Show, StatusArgs, StoreArgs, WorkspaceArgs, WorkspaceCommand,
+};
+use crate::command_error::{CommandError, ErrorPrefix};
+use crate::envelope::NoFields;
+use crate::exit::Exit;
+use crate::invocation::{Execute, Invocation};
+use crate::output::{self, Text};
+use crate::progress::{Progress, Terminal};
+use crate::signals::Signals;
+use crate::size;
+use crate::warnings::Warnings;
+use fields::{PulledFields, PushedFields, StatusFields};
+
+/// The largest number of names that are printed for one reason.
+const NAMED: usize = 20;
+
+impl Execute for PullArgs {
+    fn name(&self) -> &'static str {
+        "pull"
+    }
+
+    fn show(&self) -> Show {
+        self.show.show()
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let signals = Signals::listen();
+        let builder = builder(&self.place, &self.s3, &invocation.warnings)?;
+        let builder = fetching(builder, &self.fetch).guards(self.guards.guards());
+        let report = with_progress(builder, invocation.show, signals.cancel(), async |workspace| {
+            workspace.pull_only(&self.only).await
+        });
+        let report = report.await.map_err(|error| CommandError::of_workspace(&error, signals.exit()))?;
+        let exit = exit(&report);
+        give(invocation, exit, &report, &summary_of_pull(&report), PulledFields::of(&report));
+        Ok(exit)
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        NoFields {}
+    }
+}
+
+impl Execute for PushArgs {
+    fn name(&self) -> &'static str {
+        "push"
+    }
+
+    fn show(&self) -> Show {
+        self.show.show()
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let signals = Signals::listen();
+        let builder = builder(&self.place, &self.s3, &invocation.warnings)?;
+        let builder = storing(builder, self.store).guards(self.guards.guards());
+        let report = with_progress(builder, invocation.show, signals.cancel(), Workspace::push);
+        let report = report.await.map_err(|error| CommandError::of_workspace(&error, signals.exit()))?;
+        let exit = exit(&report);
+        give(invocation, exit, &report, &summary_of_push(&report), PushedFields::of(&report));
+        Ok(exit)
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        NoFields {}
+    }
+}
+
+impl Execute for StatusArgs {
+    fn name(&self) -> &'static str {
+        "status"
+    }
+
+    fn show(&self) -> Show {
+        Show::without_progress(self.json, false)
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let signals = Signals::listen();
+        let builder = builder(&self.place, &self.s3, &invocation.warnings)?.cancel(signals.cancel());
+        let failed = |error| CommandError::of_workspace(&error, signals.exit()).of_read_only();
+        let status = builder.open().map_err(failed)?.status().await.map_err(failed)?;
+        output::data(|out| match self.json {
+            true => invocation.envelope(Exit::Done, None, StatusFields::of(&status)).write(out),
+            false => fields::write_status(out, &status),
+        });
+        Ok(Exit::Done)
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        NoFields {}
+    }
+}
+
+impl Execute for WorkspaceArgs {
+    const ERROR_PREFIX: ErrorPrefix = ErrorPrefix::Command("workspace run");
+    const TERMINAL: Terminal = Terminal::Shared;
+
+    fn name(&self) -> &'static str {
+        "workspace"
+    }
+
+    fn show(&self) -> Show {
+        let WorkspaceCommand::Run(run) = &self.command;
+        Show { progress: !run.quiet, ..Show::without_progress(false, run.quiet) }
+    }
+
+    async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
+        let WorkspaceCommand::Run(args) = &self.command;
+        run::perform(args, invocation).await
+    }
+
+    fn fields_of_failure(&self, _invocation: &Invocation) -> impl Serialize {
+        NoFields {}
+    }
+}
+
+/// Returns the builder of the workspace of a directory.
+fn builder(place: &DirectoryArgs, s3: &S3Args, warnings: &Warnings) -> Result<WorkspaceBuilder, CommandError> {
+    let builder = match &place.location {
+        Some(location) => Workspace::builder(location.to_string(), &place.directory),
+        None => Workspace::existing(&place.directory).map_err(|error| CommandError::of_workspace(&error, None))?,
+    };
+    let location: Location = builder.location().parse().map_err(pos3::Error::from)?;
+    Ok(builder.registry(registry(s3, warnings, Symlinks::Skip, &[&location])?))
+}
+
+fn fetching(builder: WorkspaceBuilder, args: &FetchArgs) -> WorkspaceBuilder {
+    builder.download_concurrency(args.downloads.into()).size_limit(args.max_size).file_size_limit(args.max_file_size)
+}
+
+fn storing(builder: WorkspaceBuilder, args: StoreArgs) -> WorkspaceBuilder {
+    builder.upload_concurrency(args.uploads.into())
+}
+
+/// Opens the workspace and works with it, while the progress is shown.
+async fn with_progress(
+    builder: WorkspaceBuilder,
+    show: Show,
+    cancel: CancellationToken,
+    work: impl AsyncFnOnce(&Workspace) -> Result<WorkspaceReport, pos3::WorkspaceError>,
+) -> Result<WorkspaceReport, pos3::WorkspaceError> {
+    let progress = Progress::start(show);
+    let opened = builder.observer(progress.counter()).cancel(cancel).open();
+    let worked = match opened {
+        Ok(workspace) => work(&workspace).await,
+        Err(error) => Err(error),
+    };
+    progress.end();
+    worked
+}
+
+fn exit(report: &WorkspaceReport) -> Exit {
+    if report.success { Exit::Done } else { Exit::Failed }
+}
+
+/// Prints the result of a pull or a push.
+fn give(invocation: &Invocation, exit: Exit, report: &WorkspaceReport, summary: &str, fields: impl Serialize) {
+    for warning in &report.warnings {
+        invocation.warnings.warn(warning);
+    }
+    output::text(&problems(report));
+    if invocation.show.detail != crate::args::Detail::Quiet {
+        output::text(&notes(report));
+        output::note(summary);
+    }
+    if invocation.show.json {
+        output::data(|out| invocation.envelope(exit, None, fields).write(out));
+    }
+}
+
+/// Returns the failures, which are printed also with `--quiet`.
+fn problems(report: &WorkspaceReport) -> Text {
+    let mut text = Text::default();
+    report.errors.iter().for_each(|error| text.line(format_args!("error: {error}")));
+    let more = report.failed.saturating_sub(report.errors.len() as u64);
+    if more > 0 {
+        text.line(format_args!("error: {more} more"));
+    }
+    text
+}
+
+/// Returns what was decided about single files.
+fn notes(report: &WorkspaceReport) -> Text {
+    let mut text = Text::default();
+    for conflict in &report.conflicts {
+        text.line(format_args!(
+            "conflict: '{}' was changed by another writer, too; your version is '{}'",
+            conflict.path, conflict.copy
+        ));
+    }
+    list(&mut text, &report.set_aside, "moved", |aside| {
+        format!("'{}' was never pushed; it is now '{}'", aside.path, aside.now)
+    });
+    list(&mut text, &report.protected, "protected", |path| format!("'{path}' was not pulled, so it was not pushed"));
+    text
+}
+
+fn list<T>(text: &mut Text, items: &[T], what: &str, words: impl Fn(&T) -> String) {
+    items.iter().take(NAMED).for_each(|item| text.line(format_args!("{what}: {}", words(item))));
+    if items.len() > NAMED {
+        text.line(format_args!("{what}: {} more", items.len() - NAMED));
+    }
+}
+
+fn summary_of_pull(report: &WorkspaceReport) -> String {
+    format!(
+        "pulled {} ({}), deleted {}, {} unchanged, in {}",
+        size::counted(report.downloaded, "file"),
+        size::bytes(report.bytes),
+        report.deleted,
+        report.unchanged,
+        size::time(report.duration)
+    )
+}
+
+fn summary_of_push(report: &WorkspaceReport) -> String {
+    format!(
+        "pushed {} ({}), deleted {}, {} unchanged, in {}",
+        size::counted(report.uploaded, "file"),
+        size::bytes(report.bytes),
+        report.deleted,
+        report.unchanged,
+        size::time(report.duration)
+    )
+}

@@ -1,0 +1,195 @@
+//! `pos3-cli workspace run`: pulls, runs a program in the directory, and pushes.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use pos3::{CancellationToken, Signal, Workspace, WorkspaceBuilder, WorkspaceError, WorkspaceReport};
+use tempfile::TempDir;
+
+use super::{builder, fetching, notes, problems, storing, summary_of_pull, summary_of_push, with_progress};
+use crate::args::{DirectoryArgs, WorkspaceRunArgs};
+use crate::command_error::CommandError;
+use crate::commands::run::{Arrivals, Program, check, code, watch};
+use crate::exit::Exit;
+use crate::invocation::Invocation;
+use crate::output;
+use crate::signals;
+
+/// The variable with the path of the directory.
+const VARIABLE: &str = "POS3_WORKSPACE";
+
+/// The directory of a run.
+enum Directory {
+    Given(PathBuf),
+    /// It is removed if everything was pushed.
+    Temporary(TempDir),
+}
+
+/// One run, from the pull to the push.
+struct Run<'a> {
+    args: &'a WorkspaceRunArgs,
+    invocation: &'a Invocation,
+    arrivals: Arrivals,
+}
+
+/// Pulls, runs the program, pushes, and returns the exit code.
+pub(super) async fn perform(args: &WorkspaceRunArgs, invocation: &Invocation) -> Result<Exit, CommandError> {
+    check(&args.command)?;
+    let directory = Directory::of(args)?;
+    let mut run = Run { args, invocation, arrivals: Arrivals::new(signals::each()) };
+    run.pull(directory.path()).await?;
+    let status = run.program(directory.path()).await?;
+    let pushed = run.push(directory.path()).await;
+    let exit = run.exit(status, &pushed);
+    run.report(&pushed);
+    directory.end(pushed.is_ok_and(|report| report.success));
+    Ok(exit)
+}
+
+impl Directory {
+    fn of(args: &WorkspaceRunArgs) -> Result<Self, CommandError> {
+        match &args.directory {
+            Some(path) => Ok(Self::Given(path.clone())),
+            None => match tempfile::Builder::new().prefix("pos3-workspace-").tempdir() {
+                Ok(directory) => Ok(Self::Temporary(directory)),
+                Err(error) => Err(CommandError::failed(format!("cannot create a temporary directory: {error}"))),
+            },
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) => path,
+            Self::Temporary(directory) => directory.path(),
+        }
+    }
+
+    /// Removes a temporary directory whose files are all stored.
+    fn end(self, is_stored: bool) {
+        if let Self::Temporary(directory) = self
+            && !is_stored
+        {
+            output::note(&format!("not everything was pushed, so '{}' stays", directory.keep().display()));
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Returns the builder of the workspace.
+    fn builder(&self, directory: &Path) -> Result<WorkspaceBuilder, CommandError> {
+        let place = DirectoryArgs { directory: directory.to_owned(), location: Some(self.args.location.clone()) };
+        let builder = builder(&place, &self.args.s3, &self.invocation.warnings)?;
+        Ok(storing(fetching(builder, &self.args.fetch), self.args.store).guards(self.args.guards.guards()))
+    }
+
+    /// Pulls. The program must not start with a part of its files.
+    async fn pull(&mut self, directory: &Path) -> Result<(), CommandError> {
+        let cancel = CancellationToken::new();
+        let builder = self.builder(directory)?;
+        let mut pulling = pin!(with_progress(builder, self.invocation.show, cancel.clone(), Workspace::pull));
+        let pulled = loop {
+            tokio::select! {
+                pulled = &mut pulling => break pulled,
+                _signal = self.arrivals.next() => cancel.cancel(),
+            }
+        };
+        if let Some(signal) = self.arrivals.first() {
+            let message = "ended by a signal before the program was started; nothing was pushed";
+            return Err(CommandError::new(Exit::Signal(signal), message));
+        }
+        let report = pulled.map_err(|error| CommandError::of_workspace(&error, None))?;
+        output::text(&problems(&report));
+        if !report.success {
+            return Err(CommandError::failed("the pull was not complete, so the program was not started"));
+        }
+        if !self.args.quiet {
+            output::text(&notes(&report));
+            output::note(&summary_of_pull(&report));
+        }
+        Ok(())
+    }
+
+    /// Runs the program to its end.
+    async fn program(&mut self, directory: &Path) -> Result<Option<ExitStatus>, CommandError> {
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        let variables = vec![(VARIABLE.to_owned(), OsString::from(&directory))];
+        let mut notices = signals::user_defined();
+        let mut program = Program::start_in(Some(&directory), &self.args.command, variables)?;
+        Ok(watch(&mut program, &mut self.arrivals, &mut notices, self.args.grace).await)
+    }
+
+    /// Pushes. After a signal, the push ends within the deadline, and after a second one at once.
+    async fn push(&mut self, directory: &Path) -> Result<WorkspaceReport, CommandError> {
+        let cancel = CancellationToken::new();
+        let builder = self.builder(directory)?;
+        let mut pushing = pin!(with_progress(builder, self.invocation.show, cancel.clone(), Workspace::push));
+        let mut deadline = pin!(tokio::time::sleep(Duration::MAX / 4));
+        if self.arrivals.first().is_some() {
+            deadline.set(tokio::time::sleep(self.args.deadline));
+        }
+        let pushed: Result<_, WorkspaceError> = loop {
+            tokio::select! {
+                pushed = &mut pushing => break pushed,
+                _signal = self.arrivals.next() => match self.arrivals.count() {
+                    1 => deadline.set(tokio::time::sleep(self.args.deadline)),
+                    _ => cancel.cancel(),
+                },
+                () = &mut deadline, if !cancel.is_cancelled() => cancel.cancel(),
+            }
+        };
+        pushed.map_err(|error| CommandError::of_workspace(&error, self.arrivals.first().map(Exit::Signal)))
+    }
+
+    /// Returns the exit code: that of the program, unless it would hide that something was not pushed.
+    fn exit(&self, status: Option<ExitStatus>, pushed: &Result<WorkspaceReport, CommandError>) -> Exit {
+        let is_pushed = pushed.as_ref().is_ok_and(|report| report.success);
+        exit(status.map_or(u8::MAX, code), is_pushed, self.arrivals.first())
+    }
+
+    fn report(&self, pushed: &Result<WorkspaceReport, CommandError>) {
+        match pushed {
+            Err(error) => self.invocation.report(error),
+            Ok(report) => {
+                report.warnings.iter().for_each(|warning| self.invocation.warnings.warn(warning));
+                output::text(&problems(report));
+                if !self.args.quiet {
+                    output::text(&notes(report));
+                    output::note(&summary_of_push(report));
+                }
+            }
+        }
+    }
+}
+
+fn exit(program: u8, is_pushed: bool, signal: Option<Signal>) -> Exit {
+    match (program, is_pushed, signal) {
+        (0, true, _) => Exit::Done,
+        (0, false, Some(signal)) => Exit::Signal(signal),
+        (0, false, None) => Exit::Failed,
+        (code, ..) => Exit::Program(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_the_program_hides_no_failed_push() {
+        let signal = Some(Signal::Terminate);
+        for (program, is_pushed, signal, expected) in [
+            (0, true, None, 0),
+            (0, false, None, 1),
+            (7, true, None, 7),
+            (7, false, None, 7),
+            (0, true, signal, 0),
+            (0, false, signal, 143),
+            (143, true, signal, 143),
+        ] {
+            assert_eq!(exit(program, is_pushed, signal).code(), expected, "{program} {is_pushed} {signal:?}");
+        }
+    }
+}
