@@ -11,6 +11,7 @@ use crate::program::Ended;
 
 /// Returns a second server, which has the same port on the other loopback address and accepts the same keys. A machine
 /// without an IPv6 loopback address cannot have one.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn twin(cloud: &Cloud) -> Option<S3Server> {
     if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
         eprintln!("the part of this test that needs the IPv6 loopback address is left out: {error}");
