@@ -43,6 +43,7 @@ mod run_ends;
 mod run_last_uploads;
 mod run_lost_answers;
 mod run_moved;
+mod run_other_transfers;
 mod run_outputs;
 mod run_processes;
 mod run_removed;

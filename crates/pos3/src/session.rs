@@ -22,6 +22,7 @@ mod mirror;
 mod moved;
 mod observer;
 mod options;
+mod other_pairs;
 mod overlay;
 mod place;
 mod plan;

@@ -18,6 +18,7 @@ mod record;
 mod rows;
 mod turned;
 mod unflushed;
+mod uses;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -36,15 +37,16 @@ use crate::registry::Registry;
 pub use directory::StateDirectory;
 pub use lock::Wait;
 pub use opening::{Patience, StateHome, SyncState};
+pub(crate) use uses::{Named, Use, Uses};
 
 pub(crate) use turned::Turned;
 
 use database::Database;
-use directory::OpenDirectory;
 use lock::Lock;
 use notes::Notes;
 use pair::{Pair, Place};
 use rows::Rows;
+use uses::InUse;
 use writer::{Change, Writer};
 
 /// The scheme of stores that do not outlive the process; see [`StateError::Fleeting`].
@@ -62,14 +64,15 @@ pub struct State {
     store: Arc<Store>,
 }
 
-/// The open database. The fields are dropped in this order: the writer completes its queue, the database is closed, and
-/// then the lock is released.
+/// The open database. The fields are dropped in this order: the writer completes its queue, the database is closed,
+/// the end is recorded, and then the lock is released.
 #[derive(Debug)]
 struct Store {
     writer: Writer,
     database: Arc<Database>,
     path: PathBuf,
     warning: Option<String>,
+    in_use: InUse,
     _lock: Lock,
 }
 
@@ -89,8 +92,8 @@ impl State {
         to: &Location,
         wait: Wait,
     ) -> Result<Self, Error> {
-        let pair = pair_of(registry, from, to)?;
-        Ok(Self::of_pair(directory, pair, wait).await?)
+        let used = use_of(registry, from, to)?;
+        Ok(Self::of_use(directory, used, wait).await?)
     }
 
     /// Opens the sync state of two locations, if there is one.
@@ -105,21 +108,25 @@ impl State {
         to: &Location,
         wait: Wait,
     ) -> Result<Option<Self>, Error> {
-        let pair = pair_of(registry, from, to)?;
-        if !directory.database(&pair).exists() {
+        let used = use_of(registry, from, to)?;
+        if !directory.database(&used.pair()).exists() {
             return Ok(None);
         }
-        Ok(Some(Self::of_pair(directory, pair, wait).await?))
+        Ok(Some(Self::of_use(directory, used, wait).await?))
     }
 
-    async fn of_pair(directory: &StateDirectory, pair: Pair, wait: Wait) -> Result<Self, StateError> {
+    async fn of_use(directory: &StateDirectory, used: Use, wait: Wait) -> Result<Self, StateError> {
+        let pair = used.pair();
         let path = directory.database(&pair);
         let made = directory.clone();
         let opened = run_blocking(move || made.open()).await?;
         let lock = Lock::take(&opened, &directory.lock(&pair), &path, wait).await?;
         let opening = {
-            let (pair, path) = (pair.clone(), path.clone());
-            tokio::task::spawn_blocking(move || Store::open(&opened, &pair, path, lock))
+            let (pair, path, uses) = (pair.clone(), path.clone(), Uses::of(directory.clone()));
+            tokio::task::spawn_blocking(move || {
+                let in_use = uses.begin(opened, used)?;
+                Store::open(in_use, &pair, path, lock)
+            })
         };
         let ended = |error: JoinError| Err(StateError::Database { path, message: error.to_string() });
         let store = opening.await.unwrap_or_else(ended)?;
@@ -254,23 +261,25 @@ impl State {
 }
 
 impl Store {
-    fn open(directory: &OpenDirectory, pair: &Pair, path: PathBuf, lock: Lock) -> Result<Self, StateError> {
-        let (database, warning) = Database::open_or_replace(directory, &path, pair)?;
+    fn open(in_use: InUse, pair: &Pair, path: PathBuf, lock: Lock) -> Result<Self, StateError> {
+        let (database, warning) = Database::open_or_replace(&in_use.directory, &path, pair)?;
         let database = Arc::new(database);
         let writer = Writer::start(database.clone(), path.clone())
             .map_err(|source| StateError::Io { path: path.clone(), source })?;
-        Ok(Self { writer, database, path, warning, _lock: lock })
+        Ok(Self { writer, database, path, warning, in_use, _lock: lock })
     }
 }
 
-/// Returns the pair of two locations. Both must outlive the process.
-fn pair_of(registry: &Registry, from: &Location, to: &Location) -> Result<Pair, Error> {
+/// Returns the name of the pair of two locations, by which its record is found.
+pub(crate) fn name_of_pair(registry: &Registry, from: &Location, to: &Location) -> Result<String, Error> {
+    Ok(use_of(registry, from, to)?.pair().file_stem())
+}
+
+/// Returns the use of the pair of two locations. Both must outlive the process.
+fn use_of(registry: &Registry, from: &Location, to: &Location) -> Result<Use, Error> {
     match ends_with_the_process(from, to) {
         Some(location) => Err(StateError::Fleeting { location: location.to_string() }.into()),
-        None => {
-            let identity = |location| Ok::<_, Error>(registry.place(location)?.identity().to_owned());
-            Ok(Pair::new(identity(from)?, identity(to)?))
-        }
+        None => Ok(Use::new(&registry.place(from)?, &registry.place(to)?)),
     }
 }
 

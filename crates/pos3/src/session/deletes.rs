@@ -14,6 +14,7 @@ use pos3_core::{
 use super::evidence::Evidence;
 use super::known::{Known, Sides};
 use super::options::RemoteDelete;
+use super::other_pairs::OtherPairs;
 use super::registration::Registration;
 use super::seen::Noted;
 use crate::transfer::Transfer;
@@ -113,9 +114,12 @@ impl Deletes {
             RemoteDelete::Never => return options,
             RemoteDelete::Seen => {
                 let here = evidence.here.clone();
-                // Both sides had the key, its file existed while the session ran, and no other writer changed the
-                // object.
-                Box::new(move |target, row| is_ours(target, row, &known) && here.has(&target.key))
+                let removed = Removal { known: known.clone(), others: registration.others.clone() };
+                // Both sides had the key, its file existed while the session ran, no other writer changed the object,
+                // and the program removed the file.
+                Box::new(move |target, row| {
+                    is_ours(target, row, &known) && here.has(&target.key) && !removed.by_others(target, row)
+                })
             }
             RemoteDelete::Extra => match evidence.there.get().cloned() {
                 // Everything except objects that appeared after the registration.
@@ -187,6 +191,21 @@ fn is_ours(target: &Entry, row: Option<&Row>, known: &Known) -> bool {
     let now = Sides { local: None, remote: target.fingerprint.as_ref() };
     row.is_some_and(|row| target.fingerprint.as_ref() == Some(&row.target))
         || known.compare(&target.key, now).is_some_and(|then| then.remote)
+}
+
+/// The evidence that shows who removed a file.
+struct Removal {
+    known: Known,
+    others: OtherPairs,
+}
+
+impl Removal {
+    /// Returns true if another transfer may have removed the file of an object. If the object was then stored again with the
+    /// same content, the fingerprints do not show that. A transfer that removes a file also removes its row.
+    fn by_others(&self, object: &Entry, row: Option<&Row>) -> bool {
+        let has_lost_its_row = row.is_none() && self.others.may_be_new(object);
+        has_lost_its_row || self.others.may_have_removed(object, &self.known)
+    }
 }
 
 /// Returns the rule that names the objects which are not deleted although the program removed their files, because

@@ -17,6 +17,7 @@ use super::layout;
 use super::memory::Remembers;
 use super::observer::{OfRegistration, SessionObserver};
 use super::options::excluding;
+use super::other_pairs::OtherPairs;
 use super::registration::{Kind, Registration};
 use super::urgency::Course;
 use crate::local_path::resolve;
@@ -94,8 +95,13 @@ impl Inner {
         let given = self.given_path(&location, local)?;
         let local = self.local_path(&location, local)?;
         let place = self.registry.place(&location)?;
+        let others = match kind.upload() {
+            Some(_) => OtherPairs::of(&self.registry, self.remembers.for_marks(), (&location, &place), local.clone())?,
+            None => OtherPairs::default(),
+        };
         Ok(Registration {
             given: given.filter(|given| *given != local),
+            others,
             ..Registration::new(location, place, local, kind)
         })
     }

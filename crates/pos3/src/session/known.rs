@@ -29,6 +29,7 @@ struct Pair {
     local: u64,
     remote: u64,
     content: Recorded,
+    since: SystemTime,
 }
 
 /// The known facts about content that both sides had.
@@ -102,9 +103,9 @@ impl Known {
     pub(super) fn note(&self, row: &Row, way: Way) {
         let Sides { local: Some(local), remote: Some(remote) } = Sides::of_row(row, way) else { return };
         let mut pairs = self.pairs();
-        let content = Recorded::of_row(row, way);
+        let (content, since) = (Recorded::of_row(row, way), SystemTime::now());
         let (key, pair) =
-            (pairs.hash(&row.key), Pair { local: pairs.hash(local), remote: pairs.hash(remote), content });
+            (pairs.hash(&row.key), Pair { local: pairs.hash(local), remote: pairs.hash(remote), content, since });
         pairs.by_key.insert(key, pair);
     }
 
@@ -112,6 +113,12 @@ impl Known {
     pub(super) fn content(&self, key: &Key) -> Option<Recorded> {
         let pairs = self.pairs();
         pairs.by_key.get(&pairs.hash(key)).map(|pair| pair.content)
+    }
+
+    /// Returns the time at which both sides were last known to be equal.
+    pub(super) fn since(&self, key: &Key) -> Option<SystemTime> {
+        let pairs = self.pairs();
+        pairs.by_key.get(&pairs.hash(key)).map(|pair| pair.since)
     }
 
     /// Compares both sides with their state when they were last equal, if it is known.

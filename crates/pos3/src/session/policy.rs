@@ -14,6 +14,7 @@ use pos3_core::{
 use pos3_local::{last_change, last_modification};
 
 use super::known::{Known, Match, Recorded, Sides, Way};
+use super::other_pairs::{OtherPairs, Shown};
 use super::registration::Registration;
 use super::removed::Removed;
 use super::replaced::Replaced;
@@ -33,6 +34,8 @@ pub(super) struct Rules {
     pub(super) behind_links: Noted,
     /// The objects of other writers that an upload replaces.
     pub(super) replaced: Replaced,
+    /// The pairs of other transfers that may have written files.
+    pub(super) others: OtherPairs,
 }
 
 /// Whether changes are transferred in both directions.
@@ -104,6 +107,7 @@ impl Rules {
             at_begin: evidence.at_begin(),
             behind_links: evidence.behind_links.clone(),
             replaced: evidence.replaced.clone(),
+            others: registration.others.clone(),
         }
     }
 
@@ -130,7 +134,11 @@ impl Rules {
                 // It may be output that was never uploaded, however old it is.
                 Changed::Unknown => Some(SkipReason::Later),
             };
-            objection(self.changed(write, file, Some(object), (Way::Down, modified(file))), Side::Target, why)
+            objection(
+                self.changed(write, file, Some(object), (Way::Down, modified(file)), &Shown::default()),
+                Side::Target,
+                why,
+            )
         })
     }
 
@@ -149,7 +157,11 @@ impl Rules {
                 Changed::Neither | Changed::Remote => None,
                 _ => Some(SkipReason::Unsaved),
             };
-            objection(self.changed(write, file, Some(object), (Way::Down, modified(file))), Side::Target, why)
+            objection(
+                self.changed(write, file, Some(object), (Way::Down, modified(file)), &Shown::default()),
+                Side::Target,
+                why,
+            )
         })
     }
 
@@ -176,12 +188,20 @@ impl Rules {
                     changed.conflict(origin, reach).and_then(|why| conflict.reason(why))
                 }
             };
-            let origin = self.at_begin.origin(file);
+            let shown = match (object, reach) {
+                // The object is stored again, whoever wrote the file.
+                (None, Reach::OneWay) => Shown::default(),
+                (Some(_), _) | (None, Reach::TwoWay) => self.others.of_file(file, object),
+            };
+            let origin = match self.at_begin.origin(file) {
+                Origin::Program => shown.origin(),
+                origin => origin,
+            };
             let modified = match origin {
                 Origin::Either { modified, .. } => modified,
                 Origin::Program | Origin::Before => modified(file),
             };
-            let changed = self.changed(write, file, object, (Way::Up, modified));
+            let changed = self.changed(write, file, object, (Way::Up, modified), &shown);
             let may_be_theirs = match &changed {
                 Changed::Both | Changed::RemoteAndPerhapsLocal(_) => true,
                 Changed::Unknown => self.replaced.has_appeared(&file.key),
@@ -215,6 +235,7 @@ impl Rules {
         file: &Entry,
         object: Option<&Entry>,
         (way, modified): (Way, Option<SystemTime>),
+        shown: &Shown,
     ) -> Changed {
         let object = object.and_then(|object| object.fingerprint.as_ref());
         let now = Sides { local: file.fingerprint.as_ref(), remote: object };
@@ -225,7 +246,7 @@ impl Rules {
             return Changed::Neither;
         }
         let own = self.known.compare(&file.key, now);
-        let matches = || [recorded, own].into_iter().flatten();
+        let matches = || [recorded, own].into_iter().flatten().chain(shown.matches.iter().copied());
         if matches().any(|known| known.local && known.remote) {
             return Changed::Neither;
         }
@@ -237,37 +258,36 @@ impl Rules {
         }
         match (matches().next(), matches().any(|known| known.remote)) {
             (None, _) => Changed::Unknown,
-            (Some(_), true) => self.local(write, file, (way, modified)),
-            (Some(_), false) => self.perhaps_both(write, file, way),
-        }
-    }
-
-    /// Returns the state of a key whose object has not changed and whose file has another fingerprint.
-    fn local(&self, write: &PendingWrite<'_>, file: &Entry, (way, modified): (Way, Option<SystemTime>)) -> Changed {
-        let recorded = self.recorded(write, file, way);
-        let known = || recorded.iter().filter_map(|recorded| recorded.modified);
-        match modified {
-            Some(modified) if known().any(|known| modified < known) => {
-                Changed::LocalToOlder(Contents::of(&recorded, file).digests)
-            }
-            _ => Changed::Local,
-        }
-    }
-
-    /// Returns the state of a key whose object has changed and whose file has another fingerprint.
-    fn perhaps_both(&self, write: &PendingWrite<'_>, file: &Entry, way: Way) -> Changed {
-        let recorded = self.recorded(write, file, way);
-        if recorded.iter().any(|recorded| recorded.may_be(file)) {
-            Changed::RemoteAndPerhapsLocal(Contents::of(&recorded, file))
-        } else {
-            Changed::Both
+            (Some(_), true) => local(&self.recorded(write, file, way, shown), file, modified),
+            (Some(_), false) => perhaps_both(&self.recorded(write, file, way, shown), file),
         }
     }
 
     /// Returns the recorded facts about the contents that both sides had.
-    fn recorded(&self, write: &PendingWrite<'_>, file: &Entry, way: Way) -> Vec<Recorded> {
+    fn recorded(&self, write: &PendingWrite<'_>, file: &Entry, way: Way, shown: &Shown) -> Vec<Recorded> {
         let of_row = write.row.map(|row| Recorded::of_row(row, way));
-        [self.known.content(&file.key), of_row].into_iter().flatten().collect()
+        let own = [self.known.content(&file.key), of_row].into_iter().flatten();
+        own.chain(shown.contents.iter().copied()).collect()
+    }
+}
+
+/// Returns the state of a key whose object has not changed and whose file has another fingerprint.
+fn local(recorded: &[Recorded], file: &Entry, modified: Option<SystemTime>) -> Changed {
+    let known = || recorded.iter().filter_map(|recorded| recorded.modified);
+    match modified {
+        Some(modified) if known().any(|known| modified < known) => {
+            Changed::LocalToOlder(Contents::of(recorded, file).digests)
+        }
+        _ => Changed::Local,
+    }
+}
+
+/// Returns the state of a key whose object has changed and whose file has another fingerprint.
+fn perhaps_both(recorded: &[Recorded], file: &Entry) -> Changed {
+    if recorded.iter().any(|recorded| recorded.may_be(file)) {
+        Changed::RemoteAndPerhapsLocal(Contents::of(recorded, file))
+    } else {
+        Changed::Both
     }
 }
 

@@ -15,6 +15,7 @@ use super::mark::Mark;
 use super::memory::Memory;
 use super::observer::{Registered, RegistrationKind};
 use super::options::{DownloadOptions, RemoteDelete, Shape, SyncBothOptions, UploadOptions};
+use super::other_pairs::OtherPairs;
 use super::surroundings::{Moved, Ownership, Reach, Surroundings};
 use super::totals::Totals;
 use crate::location::Location;
@@ -167,6 +168,8 @@ pub(super) struct Registration {
     pub(super) kind: Kind,
     pub(super) memory: Memory,
     pub(super) evidence: Evidence,
+    /// The pairs of other transfers that may write to the local path.
+    pub(super) others: OtherPairs,
     /// The mark of the local path as unsaved output.
     pub(super) mark: Mutex<Option<Mark>>,
     /// The marks of sessions that had ended when the local path was marked, at this path, below it or above it. They have
@@ -220,6 +223,7 @@ impl Registration {
             kind,
             memory: Memory::default(),
             evidence: Evidence::default(),
+            others: OtherPairs::default(),
             mark: Mutex::default(),
             earlier_marks: OnceLock::new(),
             beginning: tokio::sync::Mutex::default(),

@@ -107,6 +107,11 @@ impl Database {
         Ok((database, Some(warning)))
     }
 
+    /// Opens the database of a pair, and leaves it alone if it cannot be used.
+    pub(super) fn open_unchanged(directory: &OpenDirectory, path: &Path, pair: &Pair) -> Option<Self> {
+        Self::open(directory, path, pair).ok()
+    }
+
     /// Opens a file and checks all its pages. A damaged page could not only lose rows, but also make a reader loop.
     fn open(directory: &OpenDirectory, path: &Path, pair: &Pair) -> Result<Self, Fault> {
         let opening = || {

@@ -120,6 +120,23 @@ impl OpenDirectory {
         }
     }
 
+    /// Opens an existing file of the directory like [`open_file`](Self::open_file), to read it.
+    pub(super) fn open_existing(&self, file: &Path) -> Result<File, StateError> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let io = |errno: Errno| StateError::Io { path: file.to_owned(), source: errno.into() };
+        let handle = rustix::fs::openat(&self.handle, self.name(file), flags, Mode::empty()).map_err(io)?;
+        match objection_to_file(&rustix::fs::fstat(&handle).map_err(io)?) {
+            Some(why) => Err(StateError::Unsafe { path: file.to_owned(), why }),
+            None => Ok(File::from(handle)),
+        }
+    }
+
+    /// Renames a file of the directory, and replaces the one that has the new name.
+    pub(super) fn rename(&self, file: &Path, to: &Path) -> Result<(), StateError> {
+        let renamed = rustix::fs::renameat(&self.handle, self.name(file), &self.handle, self.name(to));
+        renamed.map_err(|errno| StateError::Io { path: to.to_owned(), source: errno.into() })
+    }
+
     /// Removes a file of the directory.
     pub(super) fn remove_file(&self, file: &Path) -> Result<(), StateError> {
         let removed = rustix::fs::unlinkat(&self.handle, self.name(file), AtFlags::empty());

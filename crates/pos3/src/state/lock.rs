@@ -77,6 +77,16 @@ impl Lock {
             }
         }
     }
+
+    /// Takes the lock with this path only to read, without waiting. Returns `None` if it is taken.
+    pub(super) fn try_take(directory: &OpenDirectory, path: &Path) -> Result<Option<Self>, StateError> {
+        let file = directory.open_file(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file, process: process::id() })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(StateError::Io { path: path.to_owned(), source }),
+        }
+    }
 }
 
 /// Writes the process id of this process into the lock file, for the error message of others.

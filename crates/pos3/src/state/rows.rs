@@ -80,7 +80,10 @@ impl Manifest for Rows {
             RowChange::Equal(row) => {
                 record::row(&row, self.pair.direction()).map(|value| Change::SetRow { key: row.key, value })
             }
-            RowChange::Forget(key) => Some(Change::RemoveRow(key)),
+            RowChange::Forget(key) => {
+                self.store.in_use.removes_rows();
+                Some(Change::RemoveRow(key))
+            }
             RowChange::Started(write) => {
                 let (key, write) = record::Started::of(write, self.pair.direction());
                 Some(Change::AddStarted { key, write })
@@ -128,12 +131,12 @@ impl Cursor {
     }
 }
 
-fn current_row(pair: &Pair, row: Row) -> Row {
+pub(super) fn current_row(pair: &Pair, row: Row) -> Row {
     let Row { key, source, target, digest } = row;
     Row { key, source: pair.current(Side::Source, source), target: pair.current(Side::Target, target), digest }
 }
 
-fn current_write(pair: &Pair, write: StartedWrite) -> StartedWrite {
+pub(super) fn current_write(pair: &Pair, write: StartedWrite) -> StartedWrite {
     let read = match write.written {
         Side::Source => Side::Target,
         Side::Target => Side::Source,

@@ -34,7 +34,13 @@ fn decisions(
     let rules = || {
         let known = Known::default();
         own.iter().for_each(|own| known.note(own, Way::Up));
-        Rules { known, at_begin: Beginning::default(), behind_links: Noted::default(), replaced: Replaced::default() }
+        Rules {
+            known,
+            at_begin: Beginning::default(),
+            behind_links: Noted::default(),
+            replaced: Replaced::default(),
+            others: OtherPairs::default(),
+        }
     };
     let answered = |objection| {
         let [same, different, unknown] = answers(objection);
@@ -155,8 +161,13 @@ fn a_file_with_another_fingerprint_and_the_same_content_has_not_changed() {
 fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replaces_nothing() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("f1", 10), None, false);
-    let rules =
-        Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
+    let rules = Rules {
+        known: Known::default(),
+        at_begin,
+        behind_links: Noted::default(),
+        replaced: Replaced::default(),
+        others: OtherPairs::default(),
+    };
     let later = Objection::Stay(SkipReason::Later);
     for reach in [Reach::OneWay, Reach::TwoWay] {
         let rule = |policy| rules.clone().upload(reach, policy);
@@ -178,8 +189,13 @@ fn a_file_that_was_here_before_the_session_and_of_which_nothing_is_known_replace
 fn a_file_that_was_here_before_the_session_replaces_no_object_that_changed_since_both_were_equal() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("f2", 10), None, false);
-    let rules =
-        Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
+    let rules = Rules {
+        known: Known::default(),
+        at_begin,
+        behind_links: Noted::default(),
+        replaced: Replaced::default(),
+        others: OtherPairs::default(),
+    };
     let known = row("f1", "e1");
     for (file, object, expected) in [
         ("f2", Some("e2"), Some(SkipReason::Conflict)),
@@ -214,8 +230,13 @@ fn the_content_of_a_leftover_decides_whether_the_program_wrote_it() {
     ] {
         let at_begin = Beginning::default();
         at_begin.take(&entry("f2", 10), digest, true);
-        let rules =
-            Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
+        let rules = Rules {
+            known: Known::default(),
+            at_begin,
+            behind_links: Noted::default(),
+            replaced: Replaced::default(),
+            others: OtherPairs::default(),
+        };
         // `chmod` gives the file another fingerprint and a later time.
         let rule = rules.upload(Reach::OneWay, KEPT);
         let found = answers(rule.objection(&entry("f3", 30), Some(&entry("e2", age)), row));
@@ -231,6 +252,7 @@ fn objects_are_written_over_where_that_was_asked_for() {
         at_begin: Beginning::default(),
         behind_links: Noted::default(),
         replaced: Replaced::default(),
+        others: OtherPairs::default(),
     };
     let rule = rules.upload(Reach::OneWay, Policy::SourceWins);
     assert_eq!(rule.objection(&file, Some(&object), Some(&row("f1", "e1"))), Objection::None);
@@ -242,8 +264,13 @@ fn the_file_wins_every_conflict_where_that_was_asked_for_and_nothing_else() {
     let at_begin = Beginning::default();
     at_begin.take(&entry("before", 10), None, false);
     at_begin.take(&entry("leftover", 10), Some(Digest::Md5([7; 16])), true);
-    let rules =
-        Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
+    let rules = Rules {
+        known: Known::default(),
+        at_begin,
+        behind_links: Noted::default(),
+        replaced: Replaced::default(),
+        others: OtherPairs::default(),
+    };
     let (known, opaque) = (row("f1", "e1"), Row { digest: None, ..row("f1", "e1") });
     let stored = row("before", "e1");
     for (what, file, object, row, skips, wins) in [
@@ -364,6 +391,7 @@ fn a_file_that_was_replaced_by_an_older_one_before_the_session_replaces_nothing(
                     at_begin: Beginning::default(),
                     behind_links: Noted::default(),
                     replaced: Replaced::default(),
+                    others: OtherPairs::default(),
                 }
             };
             let recorded = (!own).then_some(&row);
@@ -401,8 +429,13 @@ fn a_restored_file_stays_the_older_one_when_the_session_touches_it() {
     ] {
         let at_begin = Beginning::default();
         at_begin.take(&file(local(5, 30)), digest, true);
-        let rules =
-            Rules { known: Known::default(), at_begin, behind_links: Noted::default(), replaced: Replaced::default() };
+        let rules = Rules {
+            known: Known::default(),
+            at_begin,
+            behind_links: Noted::default(),
+            replaced: Replaced::default(),
+            others: OtherPairs::default(),
+        };
         let rule = rules.upload(Reach::OneWay, KEPT);
         let found = answers(rule.objection(&file(local(40, 40)), Some(&entry("e1", 10)), Some(&known)));
         assert_eq!(found, expected, "{digest:?}");
