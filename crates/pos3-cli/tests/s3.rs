@@ -16,6 +16,7 @@ mod faults;
 mod foreign_answers;
 mod hangups;
 mod hostile;
+mod ignore_files;
 mod keys;
 mod kills;
 mod limits;

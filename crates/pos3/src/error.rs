@@ -2,6 +2,7 @@
 //!
 //! The failure of one file is not an [`Error`]; the report has it.
 
+mod ignore_file;
 mod state;
 
 use pos3_core::StoreError;
@@ -12,6 +13,7 @@ use crate::profile::ProfileError;
 #[cfg(feature = "s3")]
 use crate::s3::S3SettingsError;
 
+pub use ignore_file::IgnoreFileError;
 pub use state::StateError;
 
 /// The reason why an operation could not start.
@@ -130,6 +132,14 @@ pub enum Error {
         backup: String,
         /// The source or the target.
         side: String,
+    },
+    /// An ignore file cannot be used. Nothing is transferred, because it may protect any file.
+    #[error("the ignore file '{file}' cannot be used")]
+    IgnoreFile {
+        /// The location of the file.
+        file: String,
+        /// The reason.
+        source: Box<IgnoreFileError>,
     },
     /// The profile of a location cannot be used.
     #[cfg(feature = "s3")]

@@ -12,6 +12,7 @@ mod file_hash;
 mod hidden;
 #[cfg(feature = "progress")]
 pub mod human;
+mod ignore_files;
 #[cfg(feature = "s3")]
 mod ini;
 mod json;
@@ -40,12 +41,14 @@ mod small_file;
 mod state;
 mod storage_path;
 mod sync;
+mod sync_ignore;
 mod threads;
 mod transfer;
 mod workspace;
 
-pub use error::{Error, StateError};
+pub use error::{Error, IgnoreFileError, StateError};
 pub use file_hash::{FileHash, file_hash};
+pub use ignore_files::check_ignore_file_name;
 pub use json::write_json;
 pub use location::{Location, LocationError, RemoteLocation};
 pub use ls::{Depth, Found, Listed, ls};
@@ -75,6 +78,7 @@ pub use small_file::{read_small, read_small_text};
 pub use state::{Patience, State, StateDirectory, StateHome, SyncState, Wait};
 pub use storage_path::{PathValidationError, StoragePathRules, validate_storage_path};
 pub use sync::{PreparedSync, sync};
+pub use sync_ignore::{SyncIgnoreBuilder, SyncIgnoreFilter};
 pub use threads::startable_threads;
 pub use workspace::{
     ConflictCopy, PathStatus, Phase, SetAside, Workspace, WorkspaceBuilder, WorkspaceError, WorkspaceProgress,

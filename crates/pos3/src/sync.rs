@@ -4,11 +4,12 @@
 //! directory into itself, or from a single file, could lose data.
 
 use pos3_core::{
-    CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Key, Kind, ListOptions, Operation,
-    Plan, Preconditions, Report, Stop, SyncOptions, Usage,
+    CancellationToken, Capabilities, Deletion, Entries, ErrorKind, Explanation, Filter, Key, Kind, ListOptions,
+    Operation, Plan, Preconditions, Report, Stop, SyncOptions, Usage,
 };
 
 use crate::error::Error;
+use crate::ignore_files::IgnoreFiles;
 use crate::location::Location;
 use crate::plan_file::PlanHeader;
 use crate::policy::Policy;
@@ -172,6 +173,32 @@ impl PreparedSync {
         self.transfer = self.transfer.with_backup(tree);
         self.backup = Some(opened);
         Ok(self)
+    }
+
+    /// Also applies the ignore files of both sides, such as `.gitignore`: files with one of these names, in every
+    /// directory. A key is left alone on both sides if the rules of either side ignore it. The files are read here, with
+    /// the listing of a remote side, which is not requested again.
+    ///
+    /// An ignore file is synced like any other file, unless a rule ignores it. One that only the target has is not
+    /// deleted, because it protects files of the target.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a side cannot be listed or an ignore file cannot be used.
+    pub async fn with_ignore_files<N: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Self, Error> {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        if !names.is_empty() {
+            self.transfer = self.transfer.with_ignore_files(&IgnoreFiles::new(names)).await?;
+        }
+        Ok(self)
+    }
+
+    /// Returns the filter of the sync, with the rules of its ignore files.
+    pub fn filter(&self) -> &Filter {
+        &self.transfer.options().filter
     }
 
     /// Returns the capabilities of the target's store.

@@ -16,7 +16,9 @@ use pos3_core::{
 };
 use pos3_local::LocalStore;
 
+use crate::error::Error;
 use crate::hidden::{Hidden, Standing};
+use crate::ignore_files::{IgnoreFiles, Ruled};
 use crate::registry::local_store;
 use crate::state::{State, SyncState};
 
@@ -92,6 +94,13 @@ impl Transfer {
     pub(crate) fn with_source_name(mut self, name: String) -> Self {
         self.source_name = name;
         self
+    }
+
+    /// Also applies the ignore files of both sides. Their remote listings are read here, and not again.
+    pub(crate) async fn with_ignore_files(mut self, files: &IgnoreFiles) -> Result<Self, Error> {
+        let Ruled { source, target, filter } = files.rule(&self.source, &self.target, &self.options.filter).await?;
+        (self.source, self.target) = (source, target);
+        Ok(self.map_options(|options| options.with_filter(filter)))
     }
 
     /// Changes the options.

@@ -1,4 +1,4 @@
-//! The options `--exclude`, `--include` and `--exclude-from` of every command that makes a plan.
+//! The options `--exclude`, `--include`, `--exclude-from` and `--ignore-file` of every command that makes a plan.
 //!
 //! The last matching pattern wins, so the order of the options matters. Two lists declared with clap's derive would lose
 //! the order between them. So this group of options reads the position of each value.
@@ -18,6 +18,7 @@ const HEADING: &str = "What to sync";
 pub(crate) struct FilterArgs {
     rules: Vec<Rule>,
     files: Vec<PathBuf>,
+    ignore_files: Vec<String>,
 }
 
 /// One `--exclude` or `--include`.
@@ -36,6 +37,11 @@ pub(crate) enum FilterArgsError {
 }
 
 impl FilterArgs {
+    /// Returns the names of the ignore files that are looked for on both sides.
+    pub(crate) fn ignore_files(&self) -> &[String] {
+        &self.ignore_files
+    }
+
     /// Returns the filter. Reads the files of `--exclude-from`.
     pub(crate) fn filter(&self) -> Result<Filter, FilterArgsError> {
         let ordered = self.rules.iter().try_fold(Filter::builder(), |builder, rule| rule.add_to(builder));
@@ -66,6 +72,11 @@ fn pattern(text: &str) -> Result<String, FilterError> {
     Ok(text.to_owned())
 }
 
+/// Checks the name of ignore files.
+pub(super) fn ignore_file_name(name: &str) -> Result<String, &'static str> {
+    pos3::check_ignore_file_name(name).map(|()| name.to_owned())
+}
+
 impl Args for FilterArgs {
     fn augment_args(command: Command) -> Command {
         let patterns = |name: &'static str, help: &'static str| {
@@ -92,6 +103,15 @@ impl Args for FilterArgs {
                     .help_heading(HEADING)
                     .help("Skip keys that match a line of FILE (.gitignore syntax)"),
             )
+            .arg(
+                Arg::new("ignore-file")
+                    .long("ignore-file")
+                    .value_name("NAME")
+                    .action(ArgAction::Append)
+                    .value_parser(ignore_file_name)
+                    .help_heading(HEADING)
+                    .help("Skip what files called NAME ignore, in any directory of either side"),
+            )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -112,6 +132,7 @@ impl FromArgMatches for FilterArgs {
         Ok(Self {
             rules: rules.into_iter().map(|(_, rule)| rule).collect(),
             files: matches.get_many::<PathBuf>("exclude-from").into_iter().flatten().cloned().collect(),
+            ignore_files: matches.get_many::<String>("ignore-file").into_iter().flatten().cloned().collect(),
         })
     }
 

@@ -99,6 +99,11 @@ impl JobArgs {
             .with_budget(self.concurrency.budget()))
     }
 
+    /// Returns the names of the ignore files that are looked for on both sides.
+    pub(crate) fn ignore_files(&self) -> &[String] {
+        self.filter.ignore_files()
+    }
+
     pub(crate) fn symlinks(&self) -> Symlinks {
         if self.follow_symlinks { Symlinks::Follow } else { Symlinks::Skip }
     }

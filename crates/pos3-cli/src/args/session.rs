@@ -41,6 +41,10 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub(crate) exclude: Vec<String>,
 
+    /// Skip what files called NAME ignore (.gitignore syntax), in any directory of either side
+    #[arg(long, value_name = "NAME", value_parser = super::filter::ignore_file_name)]
+    pub(crate) ignore_file: Vec<String>,
+
     /// Do not use the sync state (see 'pos3-cli manifest --help')
     #[arg(long)]
     pub(crate) no_manifest: bool,

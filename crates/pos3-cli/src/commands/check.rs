@@ -82,5 +82,6 @@ async fn open(
     let registry = limited_registry(&args.s3, warnings, args.symlinks(), &[&args.from, &args.to], args.concurrency)?;
     let registry = registry.with("file", FileProvider::default().with_symlinks_of_both(args.symlinks()));
     let sync = PreparedSync::open(&registry, &args.from, &args.to, options).await?;
+    let sync = sync.with_ignore_files(args.ignore_files()).await?;
     Ok(sync.with_missing_source(args.allow_empty).with_missing_target(args.allow_empty).with_cancel(cancel))
 }

@@ -37,7 +37,8 @@ async fn perform(transfer: &Transfer<'_>) -> Exit {
         .with_delete(args.delete)
         .with_guards(args.guards())
         .with_allow_missing(args.delete && args.allow_empty)
-        .with_exclude(&args.session.exclude);
+        .with_exclude(&args.session.exclude)
+        .with_ignore_files(&args.session.ignore_file);
     options.local.clone_from(&args.local);
     if args.dry_run {
         return transfer.show_plan(async |session| session.plan_download(&transfer.url(), options).await).await;

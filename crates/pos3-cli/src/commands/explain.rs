@@ -67,6 +67,7 @@ async fn perform(
     let (from, to) = (&args.job.from, &args.job.to);
     let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to], args.job.concurrency)?;
     let sync = PreparedSync::open(&registry, from, to, options).await?;
+    let sync = sync.with_ignore_files(args.job.ignore_files()).await?;
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
     let sync = sync.with_state(state);
     let mut first = None;

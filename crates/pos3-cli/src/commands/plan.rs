@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use pos3::{Error, PlanFileError, PlanHeader, PreparedSync, Registry, Stop, SyncOptions, redacted, without_userinfo};
+use pos3::{
+    Deletion, Error, Filter, PlanFileError, PlanHeader, PreparedSync, Registry, Stop, SyncOptions, redacted,
+    without_userinfo,
+};
 use serde::Serialize;
 
 use super::account::{Account, Outcome, Plans};
@@ -37,11 +40,12 @@ impl Execute for PlanArgs {
         let signals = Signals::listen();
         let progress = Progress::start(invocation.show);
         let options = options.with_observer(progress.watcher(&Lines::new(from, to), invocation.show));
-        let outcome = perform(self, options.clone(), &invocation.warnings, &signals).await;
+        let deletion = options.deletion;
+        let outcome = perform(self, options, &invocation.warnings, &signals).await;
         progress.end();
-        let (outcome, registry) = outcome?;
+        let (outcome, registry, filter) = outcome?;
         warn_of_nothing(from, &outcome, &invocation.warnings);
-        write(self, &registry, &outcome, options)
+        write(self, &registry, &outcome, deletion, filter)
             .map_err(|error| CommandError::of_unwritten_plan(self.file().map(PathBuf::as_path), &error))?;
         Ok(Account { invocation, from, to, plans: Plans::Written }.give(&outcome, signals.exit()))
     }
@@ -56,27 +60,40 @@ async fn perform(
     options: SyncOptions,
     warnings: &Warnings,
     signals: &Signals,
-) -> Result<(Outcome, Registry), Error> {
+) -> Result<(Outcome, Registry, Filter), Error> {
     let (from, to) = (&args.job.from, &args.job.to);
     let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &[from, to], args.job.concurrency)?;
     if let Some(path) = args.file() {
         registry.own_files().add(path);
     }
-    let opened = signals.unless_signalled(PreparedSync::open(&registry, from, to, options)).await;
-    let Some(sync) = opened else { return Ok((Outcome::of_plan(Err(Stop::Cancelled)), registry)) };
+    let opening = async {
+        let sync = PreparedSync::open(&registry, from, to, options).await?;
+        sync.with_ignore_files(args.job.ignore_files()).await
+    };
+    let Some(sync) = signals.unless_signalled(opening).await else {
+        return Ok((Outcome::of_plan(Err(Stop::Cancelled)), registry, Filter::default()));
+    };
     let sync = sync?.with_cancel(signals.cancel());
     let state = state::for_reading(args.manifest, &registry, (from, to), warnings).await;
-    let outcome = plan(&sync.with_state(state)).await?;
-    Ok((outcome, registry))
+    let sync = sync.with_state(state);
+    let outcome = plan(&sync).await?;
+    let filter = sync.filter().clone();
+    Ok((outcome, registry, filter))
 }
 
 /// Writes the plan, if there is one.
-fn write(args: &PlanArgs, registry: &Registry, outcome: &Outcome, options: SyncOptions) -> Result<(), PlanFileError> {
+fn write(
+    args: &PlanArgs,
+    registry: &Registry,
+    outcome: &Outcome,
+    deletion: Deletion,
+    filter: Filter,
+) -> Result<(), PlanFileError> {
     let Some(plan) = &outcome.plan else { return Ok(()) };
     let header = PlanHeader::new(registry, &args.job.from, &args.job.to, plan)?
         .with_symlinks(args.job.symlinks())
-        .with_deletion(options.deletion)
-        .with_filter(options.filter)
+        .with_deletion(deletion)
+        .with_filter(filter)
         .with_options(as_typed());
     if let Some(path) = args.file() {
         return pos3::save_plan(path, &header, plan);

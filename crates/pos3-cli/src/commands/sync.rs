@@ -54,7 +54,11 @@ async fn perform(
     let (from, to) = (&args.job.from, &args.job.to);
     let locations: Vec<&Location> = [from, to].into_iter().chain(&args.safety.backup_dir).collect();
     let registry = limited_registry(&args.job.s3, warnings, args.job.symlinks(), &locations, args.job.concurrency)?;
-    let Some(sync) = signals.unless_signalled(PreparedSync::open(&registry, from, to, options)).await else {
+    let opening = async {
+        let sync = PreparedSync::open(&registry, from, to, options).await?;
+        sync.with_ignore_files(args.job.ignore_files()).await
+    };
+    let Some(sync) = signals.unless_signalled(opening).await else {
         return Ok(Outcome::of_plan(Err(Stop::Cancelled)));
     };
     let sync = sync?.with_cancel(signals.cancel());

@@ -55,7 +55,8 @@ async fn perform(transfer: &Transfer<'_>, symlinks: Symlinks) -> Exit {
         .with_delete(if args.delete { RemoteDelete::Extra } else { RemoteDelete::Never })
         .with_policy(Policy::SourceWins)
         .with_guards(args.guards())
-        .with_exclude(&args.session.exclude);
+        .with_exclude(&args.session.exclude)
+        .with_ignore_files(&args.session.ignore_file);
     options.local.clone_from(&args.local);
     if args.dry_run {
         return transfer.show_plan(async |session| session.plan_upload(&transfer.url(), options).await).await;

@@ -60,6 +60,9 @@ pub struct DownloadOptions {
     /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`.
     /// Default: none.
     pub exclude: Vec<String>,
+    /// Names of ignore files, such as `.gitignore`, whose rules apply to both sides; see
+    /// [`PreparedSync::with_ignore_files`](crate::PreparedSync::with_ignore_files). Default: none.
+    pub ignore_files: Vec<String>,
     /// The profile, if the URL names none. Default: that of the session.
     pub profile: Option<String>,
     /// Whether a location without a key is treated as an empty directory instead of an error. Default: false. Without
@@ -104,6 +107,10 @@ pub struct UploadOptions {
     /// [`FilterBuilder::exclude_matching`](pos3_core::FilterBuilder::exclude_matching): `logs`, `*.tmp`, `raw/**/old`.
     /// Default: none.
     pub exclude: Vec<String>,
+    /// Names of ignore files, such as `.gitignore`, whose rules apply to both sides; see
+    /// [`PreparedSync::with_ignore_files`](crate::PreparedSync::with_ignore_files). Each upload reads them again.
+    /// Default: none.
+    pub ignore_files: Vec<String>,
     /// The profile, if the URL names none. Default: that of the session.
     pub profile: Option<String>,
 }
@@ -135,6 +142,7 @@ impl Default for UploadOptions {
             sync_on_error: false,
             priority: 0,
             exclude: Vec::new(),
+            ignore_files: Vec::new(),
             profile: None,
         }
     }
@@ -190,6 +198,13 @@ macro_rules! with_common {
         #[must_use]
         pub fn with_exclude<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>) -> Self {
             self.$($at.)?exclude = patterns.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Sets the names of the ignore files whose rules apply to both sides.
+        #[must_use]
+        pub fn with_ignore_files<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+            self.$($at.)?ignore_files = names.into_iter().map(Into::into).collect();
             self
         }
 

@@ -282,7 +282,7 @@ fn unless_pattern(location: &Location, patterns: &[String], name: &Key) -> Resul
 /// Returns the error of a location in which a download found nothing.
 pub(super) async fn nothing_found(registry: &Registry, registration: &Registration) -> Result<(), SessionError> {
     let Registration { location, kind, .. } = registration;
-    if kind.exclude().is_empty() {
+    if !kind.may_exclude() {
         return Ok(());
     }
     match registry.open(location, Role::Target).await?.resolve().await? {

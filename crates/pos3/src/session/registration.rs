@@ -112,6 +112,18 @@ impl Kind {
         }
     }
 
+    pub(super) fn ignore_files(&self) -> &[String] {
+        match self {
+            Self::Download(download) => &download.ignore_files,
+            Self::Upload(upload) | Self::Sync(SyncBothOptions { upload, .. }) => &upload.ignore_files,
+        }
+    }
+
+    /// Returns true if rules of the registration may exclude keys.
+    pub(super) fn may_exclude(&self) -> bool {
+        !self.exclude().is_empty() || !self.ignore_files().is_empty()
+    }
+
     pub(super) fn guards(&self) -> Guards {
         match self {
             // If a location without a key is an error, it must not delete all local files before that error is

@@ -33,6 +33,7 @@ use super::removed::Removed;
 use super::surroundings::Ownership;
 use super::unsaved;
 use crate::error::Error;
+use crate::ignore_files::IgnoreFiles;
 use crate::location::Location;
 use crate::policy::Policy;
 use crate::state::Wait;
@@ -59,13 +60,15 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
     }
     let mut held = Held::open(&inner, &registration, &registration.location, &local, cancel).await?;
     let opening = place::download(&inner.registry, &registration);
-    let ends = unless_cancelled(cancel, &registration, opening).await?;
+    let mut ends = unless_cancelled(cancel, &registration, opening).await?;
     let local_path = ends.copy.path().to_owned();
     {
         let copy = ends.copy.clone();
         inner.blocking(&registration, move |inner, of| clear_way(inner, of, &copy)).await?;
     }
     let options = download_options(&inner, &registration, delete)?.with_pace(inner.download_pace.clone());
+    let options =
+        unless_cancelled(cancel, &registration, ignoring(&registration, Way::Down, &mut ends, options)).await?;
     let mut options = observed(options, counting(&registration, Way::Down, inner.observer_of(&registration)));
     let unsaved = {
         let local_path = local_path.clone();
@@ -97,7 +100,7 @@ pub(super) async fn download(inner: Arc<Inner>, registration: Arc<Registration>)
         };
         registration.history().is_excluded = is_excluded;
     }
-    let has_seen_everything = registration.kind.exclude().is_empty() && report.skipped.is_empty();
+    let has_seen_everything = !registration.kind.may_exclude() && report.skipped.is_empty();
     if has_seen_everything && report.is_clean() && report.tally.extra == 0 {
         let unsaved = unsaved.clone();
         run_blocking(move || unsaved.clear()).await;
@@ -146,7 +149,7 @@ pub(super) async fn upload_watched(
     let hiding = Hiding::default();
     let ownership = registration.ownership().await?;
     let opening = place::upload(&inner.registry, registration);
-    let (ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
+    let (mut ends, is_gone) = match unless_cancelled(cancel, registration, opening).await? {
         Some(ends) => (ends, false),
         None if deletes.counts_what_is_gone() && registration.kind.shape() != Shape::File => {
             let opening = place::gone(&inner.registry, registration);
@@ -160,6 +163,7 @@ pub(super) async fn upload_watched(
     });
     let observer = counting(registration, Way::Up, Some(next));
     let options = upload_options(inner, registration, ownership)?;
+    let options = unless_cancelled(cancel, registration, ignoring(registration, Way::Up, &mut ends, options)).await?;
     let other_shapes = match occasion {
         // The program may still remove the object, or the end may delete it.
         Occasion::Work => OtherShapes::Ignored,
@@ -289,15 +293,16 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
         Kind::Upload(_) | Kind::Sync(_) => {
             let held = Held::peek(inner, &local, &registration.location).await;
             let ends = place::upload(&inner.registry, registration).await?;
-            let Some(ends) = ends else {
+            let Some(mut ends) = ends else {
                 return Err(SessionError::NoLocalPath(registration.local.clone()));
             };
             if let LocalCopy::Directory(path) = &ends.copy {
                 unless_hidden(&inner.registry, &registration.location, path).await?;
             }
             take_files(registration, &held, &ends.local).await?;
-            let options =
-                observed(upload_options(inner, registration, Ownership::Program)?, inner.observer_of(registration));
+            let options = upload_options(inner, registration, Ownership::Program)?;
+            let options = ignoring(registration, Way::Up, &mut ends, options).await?;
+            let options = observed(options, inner.observer_of(registration));
             let deletes = Deletes::new(registration, Occasion::End);
             let options = held.remember_upload(deletes.allow(options, registration), &registration.memory);
             let transfer = Transfer::new(ends.local.clone(), ends.remote.clone(), options);
@@ -305,8 +310,10 @@ pub(super) async fn plan(inner: &Inner, registration: &Registration) -> Result<T
         }
         Kind::Download(download) => {
             let held = Held::peek(inner, &registration.location, &local).await;
-            let Ends { remote, local, copy } = place::download(&inner.registry, registration).await?;
+            let mut ends = place::download(&inner.registry, registration).await?;
             let options = download_options(inner, registration, download.delete)?;
+            let options = ignoring(registration, Way::Down, &mut ends, options).await?;
+            let Ends { remote, local, copy } = ends;
             let options = observed(options, inner.observer_of(registration));
             let found = unsaved::below(inner, registration, copy.path());
             let removed = Removed::find(inner, registration, &found, Wait::Fail).await;
@@ -369,6 +376,27 @@ fn options(inner: &Inner, registration: &Registration) -> Result<SyncOptions, Se
     let filter = excluding(registration.kind.exclude())?;
     let guards = registration.kind.guards();
     Ok(SyncOptions::default().with_filter(filter).with_guards(guards).with_budget(inner.budget.clone()))
+}
+
+/// Adds the rules of the ignore files of both sides to the options. The remote listing is read here, and not again.
+async fn ignoring(
+    registration: &Registration,
+    way: Way,
+    ends: &mut Ends,
+    options: SyncOptions,
+) -> Result<SyncOptions, SessionError> {
+    let names = registration.kind.ignore_files();
+    if names.is_empty() {
+        return Ok(options);
+    }
+    let files = IgnoreFiles::new(names);
+    let (remote, local, filter) = (&ends.remote, &ends.local, &options.filter);
+    let ruled = match way {
+        Way::Down => files.rule(remote, local, filter).await?,
+        Way::Up => files.rule(local, remote, filter).await?,
+    };
+    ends.remote = if way == Way::Down { ruled.source } else { ruled.target };
+    Ok(options.with_filter(ruled.filter))
 }
 
 /// Returns an observer that adds the effect of a transfer to the totals of its registration, and passes events on.

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use pos3_core::{Entries, Entry, Key, Kind, ListOptions, Protection};
+use pos3_core::{Entries, Entry, Filter, IgnoreSet, Key, Kind, ListOptions, Protection};
 
 use super::error::SessionError;
 use super::options::excluding;
 use super::place;
 use super::registration::Registration;
+use crate::ignore_files::IgnoreFiles;
 
 /// The time limit for listing the local files.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -44,7 +45,11 @@ fn is_stored(registration: &Registration, key: &Key, entry: &Entry) -> bool {
 async fn list(registration: &Registration, unknown: &mut Vec<Key>) -> Result<(), SessionError> {
     let Some(local) = place::local_side(registration)? else { return Ok(()) };
     let filter = excluding(registration.kind.exclude())?;
-    let mut entries = Entries::open(&local, ListOptions::default());
+    let names = registration.kind.ignore_files();
+    let ignored = IgnoreFiles::new(names).of(&local, &filter, &IgnoreSet::new()).await.unwrap_or_default();
+    let filter = Filter::builder().filter(&filter).and_then(|builder| builder.ignore_set(ignored).build());
+    let filter = filter.map_err(SessionError::BadPattern)?;
+    let mut entries = Entries::open(&local, ListOptions::default().with_prune(filter.clone()));
     while let Ok(Some((key, entry))) = entries.next().await {
         if entry.kind == Kind::File && filter.admits(key.as_str()) && !is_stored(registration, &key, &entry) {
             unknown.push(key);

@@ -291,7 +291,7 @@ pub(super) fn warnings_of_earlier_marks(registration: &Registration) -> Vec<Stri
 /// Releases the mark of an output whose upload has stored everything, unless excluded files are not known to be stored, or
 /// the path has led to another place meanwhile.
 pub(super) async fn saved(inner: &Arc<Inner>, registration: &Arc<Registration>) {
-    if !registration.kind.exclude().is_empty() && !unknown::are_none(registration).await {
+    if registration.kind.may_exclude() && !unknown::are_none(registration).await {
         return;
     }
     let mark = registration.mark.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -34,9 +34,13 @@ async fn declare(args: &RunArgs, builder: SessionBuilder) -> Result<Mirror, Sess
         .with_delete(if args.delete_remote { RemoteDelete::Seen } else { RemoteDelete::Never })
         .with_guards(args.guards())
         .with_symlinks(args.symlinks())
-        .with_exclude(exclude);
-    let download =
-        DownloadOptions::default().with_delete(args.delete_local).with_guards(args.guards()).with_exclude(exclude);
+        .with_exclude(exclude)
+        .with_ignore_files(&args.session.ignore_file);
+    let download = DownloadOptions::default()
+        .with_delete(args.delete_local)
+        .with_guards(args.guards())
+        .with_exclude(exclude)
+        .with_ignore_files(&args.session.ignore_file);
     let upload = |place: &Place| upload.clone().with_shape(place.shape);
     let sync = |place: &Place| SyncBothOptions::from(upload(place)).with_delete_local(args.delete_local);
     let declared = args.places().fold(Mirror::builder(builder), |mirror, (kind, place)| match kind {
