@@ -69,7 +69,7 @@ async fn nested_ignore_files_are_read_on_either_side_and_none_in_an_ignored_dire
 async fn an_excluded_directory_is_not_read() {
     let directory = directory(&[("d/.rules", "[")]);
     let (_, tree) = remote(&[("d/.rules", "[")]).await;
-    let filter = Filter::builder().exclude("d/").and_then(|builder| builder.build()).unwrap();
+    let filter = Filter::builder().exclude("d/").and_then(pos3_core::FilterBuilder::build).unwrap();
     for tree in [local(directory.path()), tree] {
         let set = IgnoreFiles::new([NAME]).of(&tree, &filter, &IgnoreSet::new()).await.unwrap();
         assert!(set.is_empty());
