@@ -6,6 +6,7 @@ mod builder;
 mod conflict;
 mod error;
 mod inner;
+mod lease;
 mod one_file;
 mod one_store;
 mod progress;
@@ -173,6 +174,11 @@ impl Workspace {
     pub async fn push(&self) -> Result<WorkspaceReport, WorkspaceError> {
         let _told_to_others = self.background.ended().await;
         push::push(&self.inner).await
+    }
+
+    /// Gives the [lease](WorkspaceBuilder::lease) back, if the workspace holds one. The next pull or push takes it again.
+    pub async fn release(&self) {
+        self.inner.release().await;
     }
 
     /// Compares both sides and changes nothing.

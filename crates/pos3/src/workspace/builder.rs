@@ -46,6 +46,7 @@ pub(super) struct Settings {
     pub(super) largest: Option<u64>,
     pub(super) priority: Vec<String>,
     pub(super) wait: Wait,
+    pub(super) lease: Option<Duration>,
     pub(super) cancel: CancellationToken,
     pub(super) content_type: ContentTypeResolver,
 }
@@ -62,6 +63,7 @@ impl Default for Settings {
             largest: None,
             priority: Vec::new(),
             wait: Wait::For(PATIENCE),
+            lease: None,
             cancel: CancellationToken::new(),
             content_type: ContentTypeResolver::default(),
         }
@@ -177,6 +179,17 @@ impl WorkspaceBuilder {
     #[must_use]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.settings.wait = wait;
+        self
+    }
+
+    /// Makes the workspace exclusive to this machine from its first pull or push on, until it is
+    /// [released](Workspace::release). The lease is an object at the location, `.pos3/lease.json`, which is renewed while the
+    /// workspace exists. If the process dies, it expires after this time, at least five seconds. Another machine that wants
+    /// it meanwhile gets an error that names the holder. The clocks of the machines may differ by five seconds. Default: none.
+    /// Even without a lease, no version of a file is lost.
+    #[must_use]
+    pub fn lease(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.lease = time.into();
         self
     }
 

@@ -102,6 +102,26 @@ pub enum WorkspaceError {
         /// The limit.
         limit: u64,
     },
+    /// Another machine holds the lease of the workspace.
+    #[error(
+        "{holder} holds the lease of '{location}', for {seconds} s unless it is renewed: wait, or end that process"
+    )]
+    Leased {
+        /// The location.
+        location: String,
+        /// The process and its machine.
+        holder: String,
+        /// How many seconds it lasts.
+        seconds: u64,
+    },
+    /// The lease of the workspace cannot be taken, or was lost.
+    #[error("the lease of '{location}' cannot be used: {why}")]
+    Lease {
+        /// The location.
+        location: String,
+        /// The reason.
+        why: String,
+    },
     /// A file that was asked for cannot be read.
     #[error("'{path}' cannot be opened: {why}")]
     File {

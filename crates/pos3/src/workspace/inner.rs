@@ -1,5 +1,6 @@
 //! The shared state of a workspace, and what every pull and push opens first.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 
 use super::builder::Settings;
 use super::error::WorkspaceError;
+use super::lease::Lease;
 use super::progress::{Phase, Steps};
 use super::record::{RECORDS, Record};
 use super::report::Way;
@@ -34,6 +36,7 @@ pub(super) struct Inner {
     pub(super) settings: Settings,
     /// Whether any pull has ended.
     pub(super) has_pulled: AtomicBool,
+    lease: tokio::sync::Mutex<Option<Lease>>,
     /// Held by the pull or push that runs.
     pub(super) running: tokio::sync::Mutex<()>,
     /// The rows of a location that does not outlive this process.
@@ -71,6 +74,7 @@ impl Inner {
             registry,
             settings,
             has_pulled: AtomicBool::new(false),
+            lease: tokio::sync::Mutex::new(None),
             running: tokio::sync::Mutex::new(()),
             rows: Arc::default(),
             pulling: watch::Sender::new(None),
@@ -95,10 +99,29 @@ impl Inner {
         }
     }
 
+    /// Takes the lease, if the workspace needs one and does not hold it.
+    pub(super) async fn take_lease(&self, sides: &Sides) -> Result<(), WorkspaceError> {
+        let Some(time) = self.settings.lease else { return Ok(()) };
+        let mut held = self.lease.lock().await;
+        if held.as_ref().is_none_or(|lease| lease.lost().is_some()) {
+            *held = None;
+            *held = Some(Lease::take(&sides.remote, time).await?);
+        }
+        Ok(())
+    }
+
+    /// Gives the lease back.
+    pub(super) async fn release(&self) {
+        if let Some(lease) = self.lease.lock().await.take() {
+            lease.release().await;
+        }
+    }
+
     /// Opens both sides. A pull creates the directory, and a push needs it.
     pub(super) async fn sides(&self, way: Way) -> Result<Sides, WorkspaceError> {
         let local_location = Location::Local(self.directory.clone());
         refuse_overlap(&self.registry, &self.location, &local_location)?;
+        let remote = self.registry.open(&self.location, Role::Target).await?.directory()?;
         let record = self.record(way).await?;
         let pair = (&local_location, &self.location);
         let opened = self.home().open(&self.registry, pair, self.settings.wait, |_waits| {}).await;
@@ -107,7 +130,7 @@ impl Inner {
             opened => opened?,
         };
         Ok(Sides {
-            remote: self.registry.open(&self.location, Role::Target).await?.directory()?,
+            remote,
             local: self.registry.open(&local_location, Role::Target).await?.directory()?,
             record,
             state,
@@ -120,7 +143,7 @@ impl Inner {
         StateHome::Directory(StateDirectory::new(self.directory.join(RECORDS)))
     }
 
-    /// Reads the record, and creates its directory.
+    /// Reads the record, and creates its directory. Only that is closed to other users.
     async fn record(&self, way: Way) -> Result<Record, WorkspaceError> {
         let server = self.registry.server(&self.location)?;
         let (directory, location) = (self.directory.clone(), self.location.to_string());
@@ -129,6 +152,8 @@ impl Inner {
                 return Err(WorkspaceError::NoDirectory(directory));
             }
             let record = Record::of(&directory, &location, server.as_deref())?;
+            let made = fs::create_dir_all(&directory);
+            made.map_err(|error| WorkspaceError::Record { path: directory.clone(), why: error.to_string() })?;
             StateDirectory::new(directory.join(RECORDS)).prepare().map_err(Error::from)?;
             Ok(record)
         })

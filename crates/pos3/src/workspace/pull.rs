@@ -36,10 +36,12 @@ pub(super) async fn pull(
     let _ended = Ended(inner);
     let mut sides = inner.sides(Way::Down).await?;
     let before = sides.remote.store().usage();
+    inner.take_lease(&sides).await?;
     sides.record_listing();
+    let total = space::total(inner, &sides, &scope.filter()?).await?;
     let lacked = sides.record.begin(scope)?;
     let _shared = inner.share(&sides);
-    let mut pull = Pull::new(inner, &sides);
+    let mut pull = Pull::new(inner, &sides, total);
     let last = match pull.stages(scope, on_priority).await {
         Ok(last) => last,
         Err(error) => {
@@ -94,19 +96,21 @@ struct Pull<'a> {
     watch: Watch,
     steps: Option<Arc<Steps>>,
     report: WorkspaceReport,
+    /// The bytes of all objects.
+    total: u64,
 }
 
 impl<'a> Pull<'a> {
-    fn new(inner: &'a Inner, sides: &'a Sides) -> Self {
+    fn new(inner: &'a Inner, sides: &'a Sides, total: u64) -> Self {
         let steps = inner.steps(Way::Down);
         let watch = Watch::new(inner.observer(), steps.clone());
-        Self { inner, sides, aside: Aside::new(), watch, steps, report: WorkspaceReport::default() }
+        Self { inner, sides, aside: Aside::new(), watch, steps, report: WorkspaceReport::default(), total }
     }
 
     /// Pulls what has priority, then everything, and returns the report of the last transfer.
     async fn stages(&mut self, scope: &Scope, on_priority: impl FnOnce()) -> Result<Report, WorkspaceError> {
         let whole = self.transfer(scope)?;
-        space::check(self.inner, self.sides, &whole).await?;
+        space::check(self.inner, self.total, &whole).await?;
         let priority = Scope::of(self.inner.settings.priority.iter().cloned());
         if scope.is_everything() && !priority.is_everything() {
             let transfer = self.transfer(&priority)?;

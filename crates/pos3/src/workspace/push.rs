@@ -28,6 +28,7 @@ pub(super) async fn push(inner: &Inner) -> Result<WorkspaceReport, WorkspaceErro
     let _alone = inner.running.lock().await;
     let mut sides = inner.sides(Way::Up).await?;
     sides.record.keep()?;
+    inner.take_lease(&sides).await?;
     let before = sides.remote.store().usage();
     let mut push = Push::new(inner, &sides)?;
     let last = push.passes(inner, &sides).await?;

@@ -1,8 +1,8 @@
-//! Whether the objects of a pull fit on the disk: [`check`].
+//! Whether the objects of a pull fit on the disk: [`total`] and [`check`].
 
 use std::path::Path;
 
-use pos3_core::{Action, Entries, Entry, Filter, ListOptions, Tree};
+use pos3_core::{Action, Entries, Filter, ListOptions, Report, Side, Stop, StoreError, Tree};
 
 use super::error::WorkspaceError;
 use super::inner::{Inner, Sides};
@@ -11,18 +11,33 @@ use crate::transfer::Transfer;
 /// The bytes that stay free: the sync state, and the file system itself, need some.
 const RESERVE: u64 = 1 << 20;
 
-/// Checks that the objects of a pull do not exceed the limit of the workspace, and that those that have to be fetched fit on
-/// the disk.
+/// Lists the location and returns the bytes of all objects that the filter admits and that are wanted. So a pull from a
+/// location that cannot be listed changes nothing.
 ///
 /// # Errors
 ///
-/// Returns an error with the figures. A listing that fails is reported by the transfer.
-pub(super) async fn check(inner: &Inner, sides: &Sides, transfer: &Transfer) -> Result<(), WorkspaceError> {
-    let is_wanted = |entry: &Entry| inner.settings.largest.is_none_or(|largest| entry.size <= largest);
-    let Some(total) = total(&sides.remote, &transfer.options().filter, is_wanted).await else { return Ok(()) };
-    if let Some(limit) = inner.settings.limit.filter(|&limit| total > limit) {
-        return Err(WorkspaceError::TooLarge { location: inner.location.to_string(), total, limit });
+/// Returns an error if the location cannot be listed, or if its objects exceed the limit of the workspace.
+pub(super) async fn total(inner: &Inner, sides: &Sides, filter: &Filter) -> Result<u64, WorkspaceError> {
+    let total = listed(&sides.remote, |relative, size| {
+        filter.admits(relative) && inner.settings.largest.is_none_or(|largest| size <= largest)
+    });
+    let total = total.await.map_err(|error| {
+        let mut report = Report::default();
+        report.stopped = Some(Stop::Listing { side: Side::Source, place: inner.location.to_string(), error });
+        WorkspaceError::stopped(report)
+    })?;
+    match inner.settings.limit.filter(|&limit| total > limit) {
+        Some(limit) => Err(WorkspaceError::TooLarge { location: inner.location.to_string(), total, limit }),
+        None => Ok(total),
     }
+}
+
+/// Checks that the objects which have to be fetched, of those with this total, fit on the disk.
+///
+/// # Errors
+///
+/// Returns an error with the figures.
+pub(super) async fn check(inner: &Inner, total: u64, transfer: &Transfer) -> Result<(), WorkspaceError> {
     let Some(free) = free(&inner.directory).filter(|&free| total > free) else { return Ok(()) };
     // Files that are there already need no more space.
     match to_fetch(transfer).await {
@@ -33,16 +48,16 @@ pub(super) async fn check(inner: &Inner, sides: &Sides, transfer: &Transfer) -> 
     }
 }
 
-/// Returns the bytes of all objects that the filter admits and that are wanted.
-async fn total(remote: &Tree, filter: &Filter, is_wanted: impl Fn(&Entry) -> bool) -> Option<u64> {
+/// Returns the bytes of the listed objects for whose relative key and size `is_counted` returns true.
+async fn listed(remote: &Tree, is_counted: impl Fn(&str, u64) -> bool) -> Result<u64, StoreError> {
     let mut entries = Entries::open(remote, ListOptions::default());
     let mut total: u64 = 0;
-    while let Some((relative, entry)) = entries.next().await.ok()? {
-        if filter.admits(relative.as_str()) && is_wanted(&entry) {
+    while let Some((relative, entry)) = entries.next().await? {
+        if is_counted(relative.as_str(), entry.size) {
             total = total.saturating_add(entry.size);
         }
     }
-    Some(total)
+    Ok(total)
 }
 
 /// Returns the bytes that the transfer would fetch.
