@@ -74,6 +74,7 @@ mod unsaved_places;
 mod unsaved_writers;
 mod upload;
 mod warnings;
+mod workspace;
 
 use std::process::Command;
 

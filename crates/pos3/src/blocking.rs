@@ -1,8 +1,10 @@
-//! Sessions for programs without an async runtime: [`Session`] and [`Mirror`].
+//! Sessions and workspaces for programs without an async runtime: [`Session`], [`Mirror`] and [`Workspace`].
 //!
 //! Each session has its own runtime, so background uploads continue while the program computes. Inside another runtime,
 //! calling or dropping it panics. There, use [`pos3::Session`](crate::Session), or move it to a thread that may block,
 //! such as one of tokio's `spawn_blocking`.
+
+mod workspace;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,6 +19,8 @@ use crate::session::{
     SessionError, Status, SyncBothOptions, TransferPlan, UploadOptions, Urgency, Work,
 };
 use crate::threads::startable_threads;
+
+pub use workspace::Workspace;
 
 /// The number of threads that transfer content while the program computes.
 const THREADS: usize = 2;

@@ -53,8 +53,8 @@ The program runs in DIR, whose path is also in POS3_WORKSPACE. Without DIR, pos3
 makes a temporary directory, and removes it if everything was pushed.
 
 pos3 pulls, runs the program, and pushes when it has ended, also if it has failed
-or if a signal came. After a pull that was not complete, the program does not
-run. pos3 passes signals on to the program.
+or if a signal came; then nothing is deleted at the location. After a pull that
+was not complete, the program does not run. pos3 passes signals on to it.
 
 Exit codes:
   N      the exit code of the program

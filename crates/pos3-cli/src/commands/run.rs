@@ -32,11 +32,12 @@ use crate::invocation::{Execute, Invocation};
 use crate::output::{command_error, note, text};
 use crate::progress::Terminal;
 use crate::signals;
+pub(super) use processes::{Descendants, Left};
 pub(super) use program::{Program, check, code};
 pub(super) use watch::{Arrivals, watch};
 
 use account::Account;
-use processes::{Descendants, Left, process_id};
+use processes::process_id;
 use report_file::ReportFile;
 use stage::Audience;
 
@@ -44,9 +45,6 @@ const COMMAND: &str = "run";
 
 /// The interval at which pos3 checks whether the processes that the program started have ended.
 const GLANCE: Duration = Duration::from_millis(50);
-
-/// How long processes that end together with the program may run after it.
-const SETTLING: Duration = Duration::from_millis(500);
 
 /// The maximum number of processes that a warning names.
 const NAMED: usize = 10;
@@ -184,12 +182,7 @@ impl<'a> Run<'a> {
 
     /// Returns the processes of the program that still run after its end, and warns of them.
     async fn left(&self, descendants: &Descendants) -> Left {
-        let end = tokio::time::Instant::now() + SETTLING;
-        let mut left = descendants.left();
-        while matches!(left, Left::Some(_)) && tokio::time::Instant::now() < end {
-            tokio::time::sleep(GLANCE).await;
-            left = descendants.left();
-        }
+        let left = descendants.settled().await;
         match &left {
             Left::Some(processes) => self.warn_of(processes),
             Left::Hidden => self.invocation.warnings.warn(

@@ -116,8 +116,8 @@ fn a_file_of_a_transfer_that_has_not_ended_or_was_killed_replaces_no_later_objec
         assert_eq!(stored(&cloud, "p/new").as_deref(), Some("new\n"), "{is_killed}: {ended:?}");
         if !is_killed {
             kill("-KILL", &transfer);
-            transfer.wait().unwrap();
         }
+        transfer.wait().unwrap();
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) struct Settings {
     pub(super) largest: Option<u64>,
     pub(super) priority: Vec<String>,
     pub(super) wait: Wait,
+    pub(super) push_deletes: bool,
     pub(super) lease: Option<Duration>,
     pub(super) cancel: CancellationToken,
     pub(super) content_type: ContentTypeResolver,
@@ -63,6 +64,7 @@ impl Default for Settings {
             largest: None,
             priority: Vec::new(),
             wait: Wait::For(PATIENCE),
+            push_deletes: true,
             lease: None,
             cancel: CancellationToken::new(),
             content_type: ContentTypeResolver::default(),
@@ -179,6 +181,14 @@ impl WorkspaceBuilder {
     #[must_use]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.settings.wait = wait;
+        self
+    }
+
+    /// Sets whether a push deletes objects whose files are gone. Default: true. Set it to false after a program that failed: it
+    /// may have removed a file only to write it again.
+    #[must_use]
+    pub fn push_deletes(mut self, deletes: bool) -> Self {
+        self.settings.push_deletes = deletes;
         self
     }
 

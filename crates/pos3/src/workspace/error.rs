@@ -15,6 +15,9 @@ pub enum WorkspaceError {
     /// A location is invalid or cannot be opened, or another process uses the workspace.
     #[error("{}", one_line(.0))]
     Open(#[from] Error),
+    /// The threads of a blocking workspace cannot be started.
+    #[error("the threads of the workspace cannot be started: {0}")]
+    NoThreads(String),
     /// A path or a pattern cannot be used.
     #[error(transparent)]
     Pattern(#[from] FilterError),

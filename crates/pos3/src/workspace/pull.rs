@@ -57,6 +57,7 @@ pub(super) async fn pull(
     steps.iter().for_each(|steps| steps.end());
     report.finish(&last);
     report.set_aside = aside.into_report();
+    tracing::info!(location = %inner.location, downloaded = report.downloaded, deleted = report.deleted, "pulled");
     report.requests = sides.remote.store().usage().since(&before);
     report.duration = began.elapsed();
     Ok(report)

@@ -42,6 +42,7 @@ pub(super) async fn push(inner: &Inner) -> Result<WorkspaceReport, WorkspaceErro
         let why = "the last pull was not complete, so this push deletes nothing; pull again";
         report.warnings.push(why.to_owned());
     }
+    tracing::info!(location = %inner.location, uploaded = report.uploaded, deleted = report.deleted, "pushed");
     report.requests = sides.remote.store().usage().since(&before);
     report.duration = began.elapsed();
     Ok(report)
@@ -56,7 +57,11 @@ struct Push {
 
 /// Returns the transfer of a push.
 pub(super) fn transfer(inner: &Inner, sides: &Sides, filter: Filter, watch: Watch) -> Transfer {
-    let rules = PushRules { lacks: Arc::new(sides.record.lacks().clone()), recorded: sides.record.written() };
+    let rules = PushRules {
+        lacks: Arc::new(sides.record.lacks().clone()),
+        recorded: sides.record.written(),
+        deletes: inner.settings.push_deletes,
+    };
     let options = inner
         .options(Way::Up, filter, watch)
         .with_empty_directories(EmptyDirectories::LeftOut)

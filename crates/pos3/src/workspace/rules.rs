@@ -29,6 +29,8 @@ pub(super) struct PushRules {
     pub(super) lacks: Arc<Lacks>,
     /// When that was recorded, by the clock of the local file system.
     pub(super) recorded: Option<SystemTime>,
+    /// Whether anything may be deleted at all.
+    pub(super) deletes: bool,
 }
 
 impl PullRules {
@@ -97,7 +99,7 @@ impl PushRules {
     /// Allows a push to delete the objects that both sides had and that nobody else has changed. After a pull that was
     /// not complete it deletes nothing: a missing file may be one that was not fetched.
     pub(super) fn deletable(&self) -> Deletable {
-        let is_whole = self.lacks.is_nothing();
+        let is_whole = self.deletes && self.lacks.is_nothing();
         Deletable::when(move |object, row| is_whole && is_same(object, row.map(|row| &row.target)))
     }
 

@@ -10,12 +10,17 @@ use std::time::Duration;
 use pos3::{CREDENTIAL_PROCESS, SystemProcess, Visible};
 use rustix::process::Pid;
 
+use super::GLANCE;
+
+/// How long processes that end together with the program may run after it.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// The interval at which ended orphans are removed from the table of processes.
 const REAP: Duration = Duration::from_secs(3);
 
 /// The processes that still run after the end of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(in crate::commands) enum Left {
     None,
     /// The IDs of those that the program started, and that these started. There are no IDs if they end and start others too
     /// quickly.
@@ -39,7 +44,7 @@ struct Look {
 
 /// Finds the processes that the program started.
 #[derive(Debug)]
-pub(super) struct Descendants {
+pub(in crate::commands) struct Descendants {
     /// Whether orphans become children of pos3.
     is_adopting: bool,
     /// The processes below pos3 that are older than the program. If a shell started pos3 with `exec`, these may be
@@ -49,7 +54,7 @@ pub(super) struct Descendants {
 
 impl Descendants {
     /// Makes pos3 the parent of orphans. Must be called before the program starts.
-    pub(super) fn adopt() -> Self {
+    pub(in crate::commands) fn adopt() -> Self {
         let is_adopting = adopt_orphans();
         let earlier =
             below_this(&SystemProcess::all().unwrap_or_default(), |_| false).iter().map(|found| key(found)).collect();
@@ -58,11 +63,22 @@ impl Descendants {
 
     /// Removes orphans that have ended from the table of processes, until pos3 itself ends. Without this, a program that
     /// starts many of them could fill the table.
-    pub(super) fn reap(&self, program: Option<Pid>) {
+    pub(in crate::commands) fn reap(&self, program: Option<Pid>) {
         if self.is_adopting {
             let program = program.map(process_id);
             tokio::spawn(reap_orphans(program));
         }
+    }
+
+    /// Waits for processes that end together with the program, and returns those that still run then.
+    pub(in crate::commands) async fn settled(&self) -> Left {
+        let end = tokio::time::Instant::now() + SETTLING;
+        let mut left = self.left();
+        while matches!(left, Left::Some(_)) && tokio::time::Instant::now() < end {
+            tokio::time::sleep(GLANCE).await;
+            left = self.left();
+        }
+        left
     }
 
     /// Returns the processes that still run. The program itself must have ended.
@@ -138,7 +154,7 @@ fn this() -> u32 {
 }
 
 /// Returns the ID of a process as a number.
-pub(super) fn process_id(id: Pid) -> u32 {
+pub(in crate::commands) fn process_id(id: Pid) -> u32 {
     id.as_raw_nonzero().get().unsigned_abs()
 }
 

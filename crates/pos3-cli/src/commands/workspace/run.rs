@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{builder, fetching, notes, problems, storing, summary_of_pull, summary_of_push, with_progress};
 use crate::args::{DirectoryArgs, WorkspaceRunArgs};
 use crate::command_error::CommandError;
-use crate::commands::run::{Arrivals, Program, check, code, watch};
+use crate::commands::run::{Arrivals, Descendants, Left, Program, check, code, watch};
 use crate::exit::Exit;
 use crate::invocation::Invocation;
 use crate::output;
@@ -33,16 +33,18 @@ struct Run<'a> {
     args: &'a WorkspaceRunArgs,
     invocation: &'a Invocation,
     arrivals: Arrivals,
+    /// The processes that the program starts.
+    descendants: Option<Descendants>,
 }
 
 /// Pulls, runs the program, pushes, and returns the exit code.
 pub(super) async fn perform(args: &WorkspaceRunArgs, invocation: &Invocation) -> Result<Exit, CommandError> {
     check(&args.command)?;
     let directory = Directory::of(args)?;
-    let mut run = Run { args, invocation, arrivals: Arrivals::new(signals::each()) };
+    let mut run = Run { args, invocation, arrivals: Arrivals::new(signals::each()), descendants: None };
     run.pull(directory.path()).await?;
     let status = run.program(directory.path()).await?;
-    let pushed = run.push(directory.path()).await;
+    let pushed = run.push(directory.path(), run.may_delete(status).await).await;
     let exit = run.exit(status, &pushed);
     run.report(&pushed);
     directory.end(pushed.is_ok_and(|report| report.success));
@@ -117,14 +119,32 @@ impl Run<'_> {
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         let variables = vec![(VARIABLE.to_owned(), OsString::from(&directory))];
         let mut notices = signals::user_defined();
+        self.descendants = Some(Descendants::adopt());
         let mut program = Program::start_in(Some(&directory), &self.args.command, variables)?;
+        self.descendants.iter().for_each(|descendants| descendants.reap(program.id()));
         Ok(watch(&mut program, &mut self.arrivals, &mut notices, self.args.grace).await)
     }
 
+    /// Returns true if the files that are gone were removed by a program that has done its work. One that failed, or that left
+    /// processes behind, may have removed a file only to write it again.
+    async fn may_delete(&self, status: Option<ExitStatus>) -> bool {
+        let has_left = match &self.descendants {
+            Some(descendants) => descendants.settled().await != Left::None,
+            None => false,
+        };
+        if has_left {
+            self.invocation.warnings.warn(
+                "the program has ended, but processes that it started may still run; what they write from now on is not \
+                 pushed, and nothing is deleted at the location",
+            );
+        }
+        status.is_some_and(|status| status.success()) && self.arrivals.first().is_none() && !has_left
+    }
+
     /// Pushes. After a signal, the push ends within the deadline, and after a second one at once.
-    async fn push(&mut self, directory: &Path) -> Result<WorkspaceReport, CommandError> {
+    async fn push(&mut self, directory: &Path, deletes: bool) -> Result<WorkspaceReport, CommandError> {
         let cancel = CancellationToken::new();
-        let builder = self.builder(directory)?;
+        let builder = self.builder(directory)?.push_deletes(deletes);
         let mut pushing = pin!(with_progress(builder, self.invocation.show, cancel.clone(), Workspace::push));
         let mut deadline = pin!(tokio::time::sleep(Duration::MAX / 4));
         if self.arrivals.first().is_some() {
