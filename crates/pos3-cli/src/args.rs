@@ -44,7 +44,7 @@ pub(crate) use show::{Detail, Show, ShowArgs};
 pub(crate) use sync::{SafetyArgs, SyncArgs, SyncManifestArgs};
 pub(crate) use transfer::{DownloadArgs, TransferArgs, UploadArgs};
 pub(crate) use workspace::{
-    DirectoryArgs, FetchArgs, PullArgs, PushArgs, StatusArgs, StoreArgs, WorkspaceArgs, WorkspaceCommand,
+    DirectoryArgs, FetchArgs, IgnoreArgs, PullArgs, PushArgs, StatusArgs, StoreArgs, WorkspaceArgs, WorkspaceCommand,
     WorkspaceRunArgs,
 };
 

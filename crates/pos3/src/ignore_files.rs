@@ -61,7 +61,6 @@ impl IgnoreFiles {
     }
 
     /// Sets the patterns that apply to both sides. Every ignore file decides before them.
-    #[allow(dead_code, reason = "only workspaces have such patterns")]
     pub(crate) fn with_base(mut self, base: IgnoreSet) -> Self {
         self.base = base;
         self
@@ -74,13 +73,15 @@ impl IgnoreFiles {
     pub(crate) async fn rule(&self, source: &Tree, target: &Tree, filter: &Filter) -> Result<Ruled, Error> {
         let [source, target] =
             [source, target].map(|tree| if is_directory(tree) { tree.clone() } else { tree.recorded() });
+        // The files of the source can include again what the other patterns ignore, so the target has only its files.
+        let of_target = Self { names: self.names.clone(), base: IgnoreSet::new() };
         // Local files first: a remote file that is equal to a local one need not be fetched.
         let (source_set, target_set) = if is_directory(&source) {
             let source_set = self.of(&source, filter, &IgnoreSet::new()).await?;
-            let target_set = self.of(&target, filter, &source_set).await?;
+            let target_set = of_target.of(&target, filter, &source_set).await?;
             (source_set, target_set)
         } else {
-            let target_set = self.of(&target, filter, &IgnoreSet::new()).await?;
+            let target_set = of_target.of(&target, filter, &IgnoreSet::new()).await?;
             (self.of(&source, filter, &target_set).await?, target_set)
         };
         let kept = only_in(&target_set, &source_set).map_err(|error| unusable(&target.to_string(), error))?;

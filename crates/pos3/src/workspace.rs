@@ -16,12 +16,13 @@ mod record;
 mod report;
 mod rules;
 mod scope;
+mod settings;
 mod space;
 mod status;
 mod watch;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -33,7 +34,6 @@ pub use status::{PathStatus, WorkspaceStatus};
 
 use background::{Background, Pulled};
 use inner::Inner;
-use record::Record;
 use scope::Scope;
 
 /// A directory that is restored from a location, changed at the speed of the disk, and stored again.
@@ -70,24 +70,6 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Returns a builder for the workspace of a location, such as `s3://bucket/prefix`, in a directory.
-    pub fn builder(location: impl Into<String>, directory: impl Into<PathBuf>) -> WorkspaceBuilder {
-        WorkspaceBuilder::new(location.into(), directory.into())
-    }
-
-    /// Returns a builder for a directory that is a workspace already, with the location that is recorded there.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the directory is no workspace, or if its record cannot be read.
-    pub fn existing(directory: impl Into<PathBuf>) -> Result<WorkspaceBuilder, WorkspaceError> {
-        let directory = directory.into();
-        match Record::read(&directory)? {
-            Some(record) => Ok(WorkspaceBuilder::new(record.location().to_owned(), directory)),
-            None => Err(WorkspaceError::NoLocation(directory)),
-        }
-    }
-
     /// Returns the directory, with links resolved.
     pub fn path(&self) -> &Path {
         &self.inner.directory

@@ -22,7 +22,10 @@ Examples:
 A pull makes DIR like its location. It fetches what is missing or was changed
 there, and removes files whose objects are gone. Files that were never pushed
 are moved to DIR/.pos3/never-pushed, so nothing is lost. The sync state and the
-location are recorded in DIR/.pos3, which is never synced.";
+location are recorded in DIR/.pos3, which is never synced.
+
+Files that match a line of a file .syncignore, on either side, are left alone on
+both sides.";
 
 const PUSH: &str = "\
 Examples:
@@ -94,6 +97,19 @@ impl GuardArgs {
     }
 }
 
+/// What is left alone on both sides.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "What to ignore")]
+pub(crate) struct IgnoreArgs {
+    /// Ignore what matches, in the syntax of gitignore, as the files .syncignore do
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) ignore: Vec<String>,
+
+    /// Do not ignore node_modules/, *.log and the other defaults
+    #[arg(long)]
+    pub(crate) no_default_ignores: bool,
+}
+
 /// The limits of what is fetched.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FetchArgs {
@@ -133,6 +149,9 @@ pub(crate) struct PullArgs {
     pub(crate) fetch: FetchArgs,
 
     #[command(flatten)]
+    pub(crate) ignore: IgnoreArgs,
+
+    #[command(flatten)]
     pub(crate) guards: GuardArgs,
 
     #[command(flatten)]
@@ -151,6 +170,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+
+    #[command(flatten)]
+    pub(crate) ignore: IgnoreArgs,
 
     #[command(flatten)]
     pub(crate) guards: GuardArgs,
@@ -172,6 +194,9 @@ pub(crate) struct StatusArgs {
     /// Write the result to stdout as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) ignore: IgnoreArgs,
 
     #[command(flatten)]
     pub(crate) s3: S3Args,
@@ -224,6 +249,9 @@ pub(crate) struct WorkspaceRunArgs {
     /// Print errors only
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) ignore: IgnoreArgs,
 
     #[command(flatten)]
     pub(crate) guards: GuardArgs,

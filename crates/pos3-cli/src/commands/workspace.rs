@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::registry;
 use crate::args::{
-    DirectoryArgs, FetchArgs, PullArgs, PushArgs, S3Args, Show, StatusArgs, StoreArgs, WorkspaceArgs, WorkspaceCommand,
+    DirectoryArgs, FetchArgs, IgnoreArgs, PullArgs, PushArgs, S3Args, Show, StatusArgs, StoreArgs, WorkspaceArgs,
+    WorkspaceCommand,
 };
 use crate::command_error::{CommandError, ErrorPrefix};
 use crate::envelope::NoFields;
@@ -35,7 +36,7 @@ impl Execute for PullArgs {
 
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
         let signals = Signals::listen();
-        let builder = builder(&self.place, &self.s3, &invocation.warnings)?;
+        let builder = builder(&self.place, &self.ignore, &self.s3, &invocation.warnings)?;
         let builder = fetching(builder, &self.fetch).guards(self.guards.guards());
         let report = with_progress(builder, invocation.show, signals.cancel(), async |workspace| {
             workspace.pull_only(&self.only).await
@@ -62,7 +63,7 @@ impl Execute for PushArgs {
 
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
         let signals = Signals::listen();
-        let builder = builder(&self.place, &self.s3, &invocation.warnings)?;
+        let builder = builder(&self.place, &self.ignore, &self.s3, &invocation.warnings)?;
         let builder = storing(builder, self.store).guards(self.guards.guards());
         let report = with_progress(builder, invocation.show, signals.cancel(), Workspace::push);
         let report = report.await.map_err(|error| CommandError::of_workspace(&error, signals.exit()))?;
@@ -87,7 +88,7 @@ impl Execute for StatusArgs {
 
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
         let signals = Signals::listen();
-        let builder = builder(&self.place, &self.s3, &invocation.warnings)?.cancel(signals.cancel());
+        let builder = builder(&self.place, &self.ignore, &self.s3, &invocation.warnings)?.cancel(signals.cancel());
         let failed = |error| CommandError::of_workspace(&error, signals.exit()).of_read_only();
         let status = builder.open().map_err(failed)?.status().await.map_err(failed)?;
         output::data(|out| match self.json {
@@ -126,12 +127,18 @@ impl Execute for WorkspaceArgs {
 }
 
 /// Returns the builder of the workspace of a directory.
-fn builder(place: &DirectoryArgs, s3: &S3Args, warnings: &Warnings) -> Result<WorkspaceBuilder, CommandError> {
+fn builder(
+    place: &DirectoryArgs,
+    ignore: &IgnoreArgs,
+    s3: &S3Args,
+    warnings: &Warnings,
+) -> Result<WorkspaceBuilder, CommandError> {
     let builder = match &place.location {
         Some(location) => Workspace::builder(location.to_string(), &place.directory),
         None => Workspace::existing(&place.directory).map_err(|error| CommandError::of_workspace(&error, None))?,
     };
     let location: Location = builder.location().parse().map_err(pos3::Error::from)?;
+    let builder = builder.ignore(&ignore.ignore).default_ignores(!ignore.no_default_ignores);
     Ok(builder.registry(registry(s3, warnings, Symlinks::Skip, &[&location])?))
 }
 

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use pos3_core::{ErrorKind, Key, Tree};
 
-use super::record::RECORDS;
 use super::report::SetAside;
+use super::scope::RECORDS;
 
 /// The directory of the files that were moved aside, in that of the records.
 const NEVER_PUSHED: &str = "never-pushed";

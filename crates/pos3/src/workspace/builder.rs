@@ -1,28 +1,23 @@
 //! The settings of a workspace. Opening one accesses neither the disk nor the network.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pos3_core::{Budget, CancellationToken, ContentTypeResolver, Guards, Observer, RemoteStore};
+use pos3_core::{CancellationToken, ContentTypeResolver, Guards, Observer, RemoteStore};
 
 use super::Workspace;
 use super::error::WorkspaceError;
 use super::inner::Inner;
 use super::one_store::OneStore;
-use super::progress::{Receiver, WorkspaceProgress};
+use super::progress::WorkspaceProgress;
+use super::record::Record;
+use super::settings::Settings;
 use crate::error::Error;
 use crate::location::Location;
 use crate::registry::Registry;
 use crate::state::Wait;
-
-/// The default largest numbers of files in progress.
-const DOWNLOADS: usize = 50;
-const UPLOADS: usize = 10;
-
-/// How long a pull or a push waits for another process that uses the workspace.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::sync_ignore::SyncIgnoreFilter;
 
 /// Configures and opens a [`Workspace`].
 #[derive(Clone, Debug)]
@@ -31,59 +26,44 @@ pub struct WorkspaceBuilder {
     directory: PathBuf,
     registry: Registry,
     store: Option<Arc<dyn RemoteStore>>,
+    ignored: Vec<String>,
+    default_ignores: bool,
+    syncs_ignore_file: bool,
     settings: Settings,
 }
 
-/// The settings that every pull and push uses.
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) downloads: usize,
-    pub(super) uploads: usize,
-    pub(super) guards: Guards,
-    pub(super) observer: Option<Arc<dyn Observer>>,
-    pub(super) progress: Option<Receiver>,
-    pub(super) limit: Option<u64>,
-    pub(super) largest: Option<u64>,
-    pub(super) priority: Vec<String>,
-    pub(super) wait: Wait,
-    pub(super) push_deletes: bool,
-    pub(super) lease: Option<Duration>,
-    pub(super) cancel: CancellationToken,
-    pub(super) content_type: ContentTypeResolver,
-}
+impl Workspace {
+    /// Returns a builder for the workspace of a location, such as `s3://bucket/prefix`, in a directory.
+    pub fn builder(location: impl Into<String>, directory: impl Into<PathBuf>) -> WorkspaceBuilder {
+        WorkspaceBuilder::new(location.into(), directory.into())
+    }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            downloads: DOWNLOADS,
-            uploads: UPLOADS,
-            guards: Guards::default(),
-            observer: None,
-            progress: None,
-            limit: None,
-            largest: None,
-            priority: Vec::new(),
-            wait: Wait::For(PATIENCE),
-            push_deletes: true,
-            lease: None,
-            cancel: CancellationToken::new(),
-            content_type: ContentTypeResolver::default(),
+    /// Returns a builder for a directory that is a workspace already, with the location that is recorded there.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the directory is no workspace, or if its record cannot be read.
+    pub fn existing(directory: impl Into<PathBuf>) -> Result<WorkspaceBuilder, WorkspaceError> {
+        let directory = directory.into();
+        match Record::read(&directory)? {
+            Some(record) => Ok(WorkspaceBuilder::new(record.location().to_owned(), directory)),
+            None => Err(WorkspaceError::NoLocation(directory)),
         }
     }
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("downloads", &self.downloads)
-            .field("uploads", &self.uploads)
-            .finish_non_exhaustive()
-    }
-}
-
 impl WorkspaceBuilder {
-    pub(super) fn new(location: String, directory: PathBuf) -> Self {
-        Self { location, directory, registry: Registry::default(), store: None, settings: Settings::default() }
+    fn new(location: String, directory: PathBuf) -> Self {
+        Self {
+            location,
+            directory,
+            registry: Registry::default(),
+            store: None,
+            ignored: Vec::new(),
+            default_ignores: true,
+            syncs_ignore_file: true,
+            settings: Settings::default(),
+        }
     }
 
     /// Uses the settings of the environment, as the command line does: S3 and its profiles, as
@@ -128,6 +108,30 @@ impl WorkspaceBuilder {
     #[must_use]
     pub fn upload_concurrency(mut self, files: usize) -> Self {
         self.settings.uploads = files;
+        self
+    }
+
+    /// Ignores what these patterns match, in the syntax of gitignore. Ignored files are left alone on both sides. The patterns
+    /// of the files `.syncignore` in the workspace decide before these, and these before the
+    /// [defaults](crate::SyncIgnoreFilter::DEFAULTS).
+    #[must_use]
+    pub fn ignore(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ignored.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets whether the [default patterns](crate::SyncIgnoreFilter::DEFAULTS) apply, such as `node_modules/` and `*.log`.
+    /// Default: true.
+    #[must_use]
+    pub fn default_ignores(mut self, apply: bool) -> Self {
+        self.default_ignores = apply;
+        self
+    }
+
+    /// Sets whether the files `.syncignore` are synced like other files. Default: true, so that a new disk gets them back.
+    #[must_use]
+    pub fn sync_ignore_file(mut self, synced: bool) -> Self {
+        self.syncs_ignore_file = synced;
         self
     }
 
@@ -222,8 +226,9 @@ impl WorkspaceBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the location is invalid or names a whole bucket, or if a concurrency is zero.
-    pub fn open(self) -> Result<Workspace, WorkspaceError> {
+    /// Returns an error if the location is invalid or names a whole bucket, if a concurrency is zero, or if a pattern cannot be
+    /// used.
+    pub fn open(mut self) -> Result<Workspace, WorkspaceError> {
         let location: Location = self.location.parse().map_err(Error::from)?;
         if let Location::Remote(remote) = &location
             && remote.key().trim_matches('/').is_empty()
@@ -234,23 +239,14 @@ impl WorkspaceBuilder {
         if let Some((_, what)) = limits.into_iter().find(|(limit, _)| *limit == 0) {
             return Err(WorkspaceError::NoConcurrency { what });
         }
+        let ignored =
+            SyncIgnoreFilter::builder().defaults(self.default_ignores).ignore_own_file(!self.syncs_ignore_file);
+        self.settings.ignored = ignored.patterns(&self.ignored)?.build().set().clone();
         let registry = match self.store {
             Some(store) => self.registry.with(location.scheme(), OneStore::new(store)),
             None => self.registry,
         };
         let inner = Inner::new(location, &self.directory, registry, self.settings);
         Ok(Workspace { inner: Arc::new(inner), background: Arc::default() })
-    }
-}
-
-impl Settings {
-    /// Returns the budget of pulls.
-    pub(super) fn download_budget(&self) -> Budget {
-        Budget::new(self.downloads, Budget::BYTES)
-    }
-
-    /// Returns the budget of pushes.
-    pub(super) fn upload_budget(&self) -> Budget {
-        Budget::new(self.uploads, Budget::BYTES)
     }
 }

@@ -143,7 +143,7 @@ impl WorkspaceError {
     /// otherwise `SYNC_ERROR`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Stopped(_) => "S3_OPERATION_ERROR",
+            Self::Stopped(_) | Self::Open(Error::Store { .. }) => "S3_OPERATION_ERROR",
             Self::Shared(error) => error.code(),
             _ => "SYNC_ERROR",
         }

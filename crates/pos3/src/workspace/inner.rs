@@ -6,24 +6,27 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use pos3_core::{
-    CancellationToken, Filter, Key, Manifest, ManifestError, MemoryManifest, Observer, Recorded, RemoteStoreExt,
-    RowChange, SyncOptions, Tree, UnmatchedPatterns, run_blocking,
+    CancellationToken, Filter, Key, Manifest, ManifestError, MemoryManifest, Observer, RemoteStoreExt, RowChange,
+    SyncOptions, Tree, UnmatchedPatterns, run_blocking,
 };
 use tokio::sync::watch;
 
-use super::builder::Settings;
 use super::error::WorkspaceError;
 use super::lease::Lease;
 use super::progress::{Phase, Steps};
-use super::record::{RECORDS, Record};
+use super::record::Record;
 use super::report::Way;
+use super::scope::{RECORDS, Scope};
+use super::settings::Settings;
 use super::watch::Watch;
 use crate::error::{Error, StateError};
+use crate::ignore_files::IgnoreFiles;
 use crate::local_path::resolve;
 use crate::location::Location;
 use crate::registry::{Registry, Role};
 use crate::state::{State, StateDirectory, StateHome, Turned};
 use crate::sync::refuse_overlap;
+use crate::sync_ignore::SyncIgnoreFilter;
 use crate::transfer::Transfer;
 
 /// The shared state of the clones of a workspace.
@@ -213,10 +216,27 @@ impl Sides {
         transfer.with_cancel(self.cancel.clone()).repeated_if_changed()
     }
 
-    /// Makes the remote side answer listings from the first one, so that a look at it and the transfer cost one listing.
-    pub(super) fn record_listing(&mut self) {
-        let recorded = Recorded::new(self.remote.store().clone(), self.remote.prefix());
-        self.remote = Tree::new(Arc::new(recorded)).at(self.remote.prefix());
+    /// Lists the remote side and returns the filter with the rules of the ignore files of both sides. From then on, the remote
+    /// side answers listings from that one, so that it and the transfer cost one listing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the remote side cannot be listed, or if an ignore file cannot be read.
+    pub(super) async fn rule(&mut self, inner: &Inner, way: Way) -> Result<Filter, WorkspaceError> {
+        let files = IgnoreFiles::new([SyncIgnoreFilter::FILE]).with_base(inner.settings.ignored.clone());
+        let filter = Scope::default().filter()?;
+        let (ruled, remote) = match way {
+            Way::Down => {
+                let ruled = files.rule(&self.remote, &self.local, &filter).await?;
+                (ruled.filter, ruled.source)
+            }
+            Way::Up => {
+                let ruled = files.rule(&self.local, &self.remote, &filter).await?;
+                (ruled.filter, ruled.target)
+            }
+        };
+        self.remote = remote;
+        Ok(ruled)
     }
 
     /// Forgets that both sides were equal at a key. Otherwise, a missing file could count as one that the user deleted.

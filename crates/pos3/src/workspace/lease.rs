@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::conflict::host;
 use super::error::WorkspaceError;
-use super::record::RECORDS;
+use super::scope::RECORDS;
 
 /// The name of the object in the records of the location.
 const NAME: &str = "lease.json";

@@ -9,10 +9,9 @@ use pos3_core::{Key, Report, Tree, one_line, run_blocking};
 use super::background::Background;
 use super::error::WorkspaceError;
 use super::inner::{Inner, Sides};
-use super::record::RECORDS;
 use super::report::Way;
 use super::rules::PullRules;
-use super::scope::Scope;
+use super::scope::{RECORDS, Scope};
 use super::watch::Watch;
 
 /// Opens a file of the directory. If a pull is running, it is fetched first; if it is missing, too.

@@ -37,11 +37,11 @@ pub(super) async fn pull(
     let mut sides = inner.sides(Way::Down).await?;
     let before = sides.remote.store().usage();
     inner.take_lease(&sides).await?;
-    sides.record_listing();
-    let total = space::total(inner, &sides, &scope.filter()?).await?;
+    let everything = sides.rule(inner, Way::Down).await?;
+    let total = space::total(inner, &sides, &scope.within(&everything)?).await?;
     let lacked = sides.record.begin(scope)?;
     let _shared = inner.share(&sides);
-    let mut pull = Pull::new(inner, &sides, total);
+    let mut pull = Pull::new(inner, &sides, (everything, total));
     let last = match pull.stages(scope, on_priority).await {
         Ok(last) => last,
         Err(error) => {
@@ -97,15 +97,17 @@ struct Pull<'a> {
     watch: Watch,
     steps: Option<Arc<Steps>>,
     report: WorkspaceReport,
+    /// What is not ignored.
+    everything: Filter,
     /// The bytes of all objects.
     total: u64,
 }
 
 impl<'a> Pull<'a> {
-    fn new(inner: &'a Inner, sides: &'a Sides, total: u64) -> Self {
+    fn new(inner: &'a Inner, sides: &'a Sides, (everything, total): (Filter, u64)) -> Self {
         let steps = inner.steps(Way::Down);
         let watch = Watch::new(inner.observer(), steps.clone());
-        Self { inner, sides, aside: Aside::new(), watch, steps, report: WorkspaceReport::default(), total }
+        Self { inner, sides, aside: Aside::new(), watch, steps, report: WorkspaceReport::default(), everything, total }
     }
 
     /// Pulls what has priority, then everything, and returns the report of the last transfer.
@@ -123,7 +125,7 @@ impl<'a> Pull<'a> {
 
     fn transfer(&self, scope: &Scope) -> Result<Transfer, WorkspaceError> {
         let began = self.sides.record.written();
-        Ok(transfer(self.inner, self.sides, scope.filter()?, self.watch.clone(), began))
+        Ok(transfer(self.inner, self.sides, scope.within(&self.everything)?, self.watch.clone(), began))
     }
 
     /// Transfers until nothing has to be moved aside any more, and returns the report of the last transfer.

@@ -15,7 +15,6 @@ use super::one_file::fetch;
 use super::progress::Steps;
 use super::report::{ConflictCopy, Way, WorkspaceReport};
 use super::rules::PushRules;
-use super::scope::Scope;
 use super::watch::Watch;
 use crate::transfer::Transfer;
 
@@ -30,7 +29,8 @@ pub(super) async fn push(inner: &Inner) -> Result<WorkspaceReport, WorkspaceErro
     sides.record.keep()?;
     inner.take_lease(&sides).await?;
     let before = sides.remote.store().usage();
-    let mut push = Push::new(inner, &sides)?;
+    let filter = sides.rule(inner, Way::Up).await?;
+    let mut push = Push::new(inner, &sides, filter);
     let last = push.passes(inner, &sides).await?;
     let Push { mut report, steps, .. } = push;
     steps.iter().for_each(|steps| steps.end());
@@ -72,11 +72,10 @@ pub(super) fn transfer(inner: &Inner, sides: &Sides, filter: Filter, watch: Watc
 }
 
 impl Push {
-    fn new(inner: &Inner, sides: &Sides) -> Result<Self, WorkspaceError> {
+    fn new(inner: &Inner, sides: &Sides, filter: Filter) -> Self {
         let steps = inner.steps(Way::Up);
         let watch = Watch::new(inner.observer(), steps.clone());
-        let transfer = transfer(inner, sides, Scope::default().filter()?, watch);
-        Ok(Self { transfer, steps, report: WorkspaceReport::default() })
+        Self { transfer: transfer(inner, sides, filter, watch), steps, report: WorkspaceReport::default() }
     }
 
     /// Transfers until there is no conflict any more, and returns the report of the last transfer.

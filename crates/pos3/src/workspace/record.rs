@@ -14,11 +14,8 @@ use pos3_core::Key;
 use serde::{Deserialize, Serialize};
 
 use super::error::WorkspaceError;
-use super::scope::Scope;
+use super::scope::{RECORDS, Scope};
 use crate::small_file::read_small_text;
-
-/// The directory of the records in the directory of a workspace. It is never synced.
-pub(super) const RECORDS: &str = ".pos3";
 
 const NAME: &str = "workspace.json";
 

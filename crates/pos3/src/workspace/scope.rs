@@ -1,8 +1,9 @@
 //! Which keys a pull or a push includes.
 
-use pos3_core::{Filter, FilterError, Key};
+use pos3_core::{Filter, FilterBuilder, FilterError, Key};
 
-use super::record::RECORDS;
+/// The directory of the records in the directory of a workspace. It is never synced.
+pub(super) const RECORDS: &str = ".pos3";
 
 /// The paths that a pull is limited to: files, and directories with everything in them.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +34,17 @@ impl Scope {
         self.0.is_empty() || self.0.iter().any(is_in)
     }
 
+    /// Returns the filter of what both this scope and another filter include.
+    pub(super) fn within(&self, filter: &Filter) -> Result<Filter, FilterError> {
+        if self.is_everything() { Ok(filter.clone()) } else { self.added_to(Filter::builder().filter(filter)?) }
+    }
+
     /// Returns the filter of the scope. The records of the workspace are never included.
     pub(super) fn filter(&self) -> Result<Filter, FilterError> {
-        let mut builder = Filter::builder();
+        self.added_to(Filter::builder())
+    }
+
+    fn added_to(&self, mut builder: FilterBuilder) -> Result<Filter, FilterError> {
         if !self.is_everything() {
             builder = builder.exclude("*")?;
             for path in &self.0 {

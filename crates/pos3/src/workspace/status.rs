@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::error::WorkspaceError;
 use super::inner::Inner;
 use super::report::Way;
-use super::scope::Scope;
 use super::watch::Watch;
 use super::{pull, push};
 use crate::transfer::Transfer;
@@ -70,8 +69,7 @@ impl WorkspaceStatus {
 pub(super) async fn status(inner: &Inner) -> Result<WorkspaceStatus, WorkspaceError> {
     let _alone = inner.running.lock().await;
     let mut sides = inner.sides(Way::Up).await?;
-    sides.record_listing();
-    let filter = Scope::default().filter()?;
+    let filter = sides.rule(inner, Way::Up).await?;
     let watch = || Watch::new(inner.observer(), None);
     let up = planned(whole(push::transfer(inner, &sides, filter.clone(), watch())).plan().await)?;
     let mut status = WorkspaceStatus::default();

@@ -52,7 +52,7 @@ fn files(root: &Path) -> Vec<(String, String)> {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
             match path.is_dir() {
-                true if name == record::RECORDS => {}
+                true if name == scope::RECORDS => {}
                 true => walk(root, &path, found),
                 false => found.push((name, fs::read_to_string(&path).unwrap())),
             }
@@ -257,6 +257,32 @@ async fn objects_over_the_limit_are_left_out_and_never_deleted() {
     let report = one.push().await.unwrap();
     assert!(report.success && report.deleted == 0, "{report:?}");
     assert_eq!(std::io::read_to_string(one.open_file("large").await.unwrap()).unwrap(), "123456");
+}
+
+#[tokio::test]
+async fn what_either_side_ignores_is_left_alone_on_both() {
+    let world = World::new();
+    for (key, text) in
+        [(".syncignore", "*.bin\n!keep.log\n"), ("a.bin", "1"), ("keep.log", "1"), ("x.log", "1"), ("b", "1")]
+    {
+        world.put(key, text).await;
+    }
+    let one = world.builder("one").ignore(["secret/"]).open().unwrap();
+    fs::create_dir_all(one.path().join("secret")).unwrap();
+    fs::write(one.path().join("secret/key"), "s").unwrap();
+    fs::write(one.path().join("mine.bin"), "m").unwrap();
+    let report = one.pull().await.unwrap();
+    assert!(report.success && (report.downloaded, report.deleted, report.set_aside.len()) == (3, 0, 0), "{report:?}");
+    let local =
+        [(".syncignore", "*.bin\n!keep.log\n"), ("b", "1"), ("keep.log", "1"), ("mine.bin", "m"), ("secret/key", "s")];
+    assert_eq!(files(one.path()), pairs(&local));
+    // A pattern that is added later deletes nothing on either side.
+    fs::write(one.path().join(".syncignore"), "*.bin\nb\n").unwrap();
+    fs::remove_file(one.path().join("b")).unwrap();
+    let report = one.push().await.unwrap();
+    assert_eq!((report.uploaded, report.deleted), (1, 0), "{report:?}");
+    let keys: Vec<_> = world.objects().await.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, [".syncignore", "a.bin", "b", "keep.log", "x.log"]);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl Run<'_> {
     /// Returns the builder of the workspace.
     fn builder(&self, directory: &Path) -> Result<WorkspaceBuilder, CommandError> {
         let place = DirectoryArgs { directory: directory.to_owned(), location: Some(self.args.location.clone()) };
-        let builder = builder(&place, &self.args.s3, &self.invocation.warnings)?;
+        let builder = builder(&place, &self.args.ignore, &self.args.s3, &self.invocation.warnings)?;
         Ok(storing(fetching(builder, &self.args.fetch), self.args.store).guards(self.args.guards.guards()))
     }
 
