@@ -14,3 +14,4 @@ mod server;
 mod servers;
 mod state;
 mod train;
+mod workspaces;

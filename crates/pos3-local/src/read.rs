@@ -7,6 +7,7 @@
 //! All ranges of one content are read through one open file. So they belong to one file, even if another file has been
 //! renamed to its name meanwhile. A file that is read as a whole is closed after its last byte.
 
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
@@ -97,6 +98,21 @@ fn open(root: &Root, key: &Key, options: &GetOptions) -> Result<Arc<OpenFile>> {
     Ok(file)
 }
 
+/// Opens the regular file at `key`, as it is.
+pub(crate) fn regular_file(root: &Root, key: &Key) -> Result<File> {
+    let file = open_path(root, key)?;
+    let _is_regular = look(&file, key, None)?;
+    Ok(file.into())
+}
+
+/// Opens whatever is at `key`. A link is followed only if the store follows links.
+fn open_path(root: &Root, key: &Key) -> Result<OwnedFd> {
+    key.check_path().map_err(|rule| unfit(Operation::Read, key, rule))?;
+    let opened = root.open(Operation::Read)?;
+    path::open(opened.as_fd(), key.as_str(), path::READ, root.symlinks())
+        .map_err(|error| error.reading(Operation::Read, key))
+}
+
 /// A directory has no content of its own.
 fn read_marker(root: &Root, key: &Key, options: &GetOptions) -> Result<Begun> {
     let entry = head::head(root, key, Operation::Read)?;
@@ -120,10 +136,7 @@ fn outside(key: &Key, range: &Range<u64>, size: u64) -> StoreError {
 impl OpenFile {
     /// Opens the regular file at `key`, if it still has the expected fingerprint.
     pub(crate) fn open(root: &Root, key: &Key, if_match: Option<&Fingerprint>) -> Result<Self> {
-        key.check_path().map_err(|rule| unfit(Operation::Read, key, rule))?;
-        let opened = root.open(Operation::Read)?;
-        let file = path::open(opened.as_fd(), key.as_str(), path::READ, root.symlinks())
-            .map_err(|error| error.reading(Operation::Read, key))?;
+        let file = open_path(root, key)?;
         let stat = at_rest(root, &file, key, if_match)?;
         let opened = Self { file, key: key.clone(), entry: facts::file(key.clone(), &stat) };
         opened.refuse_hidden_content()?;

@@ -1,6 +1,7 @@
 //! [`LocalStore`], the implementation of [`RemoteStore`] for local directories.
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -141,6 +142,16 @@ impl LocalStore {
     /// [`begin_run`](Self::begin_run), because it was renamed, replaced or unmounted.
     pub fn end_run(&self) -> Result<()> {
         self.root.steady().end(self.root.path())
+    }
+
+    /// Opens a regular file for reading, as it is. A symbolic link below the root is followed only with
+    /// [`Symlinks::Follow`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no regular file at the key, or if it cannot be opened.
+    pub fn open_file(&self, key: &Key) -> Result<File> {
+        read::regular_file(&self.root, key)
     }
 
     fn explained(&self, key: &Key, error: StoreError) -> StoreError {

@@ -54,6 +54,8 @@ use scope::Scope;
 /// # Ok(()) }
 /// ```
 ///
+/// `examples/agent.rs` is a complete agent that works while its workspace is pulled.
+///
 /// Several workspaces may use one location. No version of a file is lost:
 ///
 /// * A push replaces and deletes only objects that are as this workspace knows them. If another writer has changed one, too,
@@ -138,7 +140,7 @@ impl Workspace {
     }
 
     /// Opens a file of the directory for reading. While a pull runs, this fetches the file first and waits for it alone. A file
-    /// that is missing is fetched, too. Without a pull, an existing file is opened as it is.
+    /// that is missing is fetched, too. Without a pull, an existing file is opened as it is. Symbolic links are not followed.
     ///
     /// # Errors
     ///

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::time::SystemTime;
 
-use pos3_core::{Key, Report, Tree, one_line, run_blocking};
+use pos3_core::{Key, Report, StoreError, Tree, one_line, run_blocking};
+use pos3_local::LocalStore;
 
 use super::background::Background;
 use super::error::WorkspaceError;
@@ -47,7 +48,13 @@ pub(super) async fn open(inner: &Inner, background: &Background, path: &str) -> 
         }
         None => {}
     }
-    run_blocking(move || File::open(local)).await.map_err(|error| failed(error.to_string()))
+    let directory = inner.directory.clone();
+    run_blocking(move || open_in(&directory, &key)).await.map_err(|error| failed(error.cause()))
+}
+
+/// Opens a file of the directory. A link in it could lead to a file of another user.
+fn open_in(directory: &Path, key: &Key) -> Result<File, StoreError> {
+    LocalStore::new(directory)?.open_file(key)
 }
 
 async fn is_there(local: &Path) -> bool {
