@@ -56,6 +56,9 @@ pub(super) async fn pull(
     sides.record.end(Lacks::after(failed, lacked))?;
     steps.iter().for_each(|steps| steps.end());
     report.finish(&last);
+    if !scope.is_everything() && last.tally.source == 0 {
+        report.warnings.push("no object has one of the given paths".to_owned());
+    }
     report.set_aside = aside.into_report();
     tracing::info!(location = %inner.location, downloaded = report.downloaded, deleted = report.deleted, "pulled");
     report.requests = sides.remote.store().usage().since(&before);

@@ -5,6 +5,9 @@ use pos3_core::{Filter, FilterBuilder, FilterError, Key};
 /// The directory of the records in the directory of a workspace. It is never synced.
 pub(super) const RECORDS: &str = ".pos3";
 
+/// The directory of the records in any case. Some file systems do not tell them apart.
+const RECORDS_PATTERN: &str = ".[pP][oO][sS]3";
+
 /// The paths that a pull is limited to: files, and directories with everything in them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope(Vec<String>);
@@ -52,7 +55,7 @@ impl Scope {
                 builder = builder.include(&pattern)?.include(&format!("{pattern}/*"))?;
             }
         }
-        builder.exclude(RECORDS)?.exclude(&format!("{RECORDS}/"))?.build()
+        builder.exclude(RECORDS_PATTERN)?.exclude(&format!("{RECORDS_PATTERN}/"))?.build()
     }
 }
 
@@ -88,7 +91,7 @@ mod tests {
             let scope = scope(paths);
             let filter = scope.filter().unwrap();
             assert_eq!((scope.has(key), filter.admits(key)), (expected, expected), "{paths:?} {key}");
-            assert!(!filter.admits(".pos3") && !filter.admits(".pos3/workspace.json") && filter.prunes(".pos3/"));
+            assert!(!filter.admits(".pos3") && !filter.admits(".POS3/workspace.json") && filter.prunes(".pos3/"));
         }
         assert!(scope(&["a"]).filter().unwrap().prunes("b/") && !scope(&["a/b"]).filter().unwrap().prunes("a/"));
         assert!(scope(&[]).filter().unwrap().admits(".pos3x") && scope(&[]).filter().unwrap().admits("a/.pos3/b"));

@@ -191,7 +191,8 @@ async fn a_pull_in_the_background_has_priority_and_single_files_first() {
     assert!(one.path().join("mine").exists());
     let report = one.push().await.unwrap();
     assert!((report.uploaded, report.deleted, report.conflicts.len()) == (1, 0, 0), "{report:?}");
-    for path in ["../x", "", "d/", ".pos3/workspace.json", "/etc/passwd", "none"] {
+    std::os::unix::fs::symlink("/etc", one.path().join("link")).unwrap();
+    for path in ["../x", "", "d/", ".pos3/workspace.json", "/etc/passwd", "none", "link/passwd"] {
         assert!(matches!(one.open_file(path).await, Err(WorkspaceError::File { .. })), "{path}");
     }
 }
@@ -233,6 +234,8 @@ async fn a_part_of_a_workspace_can_be_pulled_and_the_rest_is_never_deleted() {
     let report = one.push().await.unwrap();
     assert_eq!((report.uploaded, report.deleted), (0, 1), "{report:?}");
     assert_eq!(world.objects().await, pairs(&[("a/2", "a/2"), ("b/1", "b/1"), ("c", "c")]));
+    let report = one.pull_only(["none"]).await.unwrap();
+    assert_eq!((report.downloaded, report.warnings.len()), (0, 1), "{report:?}");
 }
 
 #[tokio::test]
