@@ -19,6 +19,7 @@ mod latency;
 mod measure;
 mod server;
 mod tree;
+mod workspace;
 
 use std::fs;
 use std::path::Path;
@@ -52,6 +53,9 @@ fn main() {
     if arguments.contains(&LATENCY) {
         return latency::run(&cli);
     }
+    if arguments.contains(&WORKSPACE) {
+        return workspace::run(&cli);
+    }
     println!("{:<34}{:>12}{:>10}{:>10}  requests", "workload", "CPU", "wall s", "peak MiB");
     let directory = tempfile::tempdir().unwrap();
     small_files(&cli, directory.path());
@@ -65,6 +69,9 @@ const DIFFERENCES: &str = "differences";
 
 /// The argument that selects only the time for small files over a long round trip.
 const LATENCY: &str = "latency";
+
+/// The argument that selects only the pull of a workspace over a long round trip.
+const WORKSPACE: &str = "workspace";
 
 /// The arguments with which this program runs itself to measure the floor.
 const SMALL_FLOOR: &str = "--write-small-files";
