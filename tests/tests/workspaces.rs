@@ -3,6 +3,7 @@
 mod agent;
 mod cut_off;
 mod hostile;
+mod original;
 mod race;
 mod requests;
 

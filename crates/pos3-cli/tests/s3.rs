@@ -75,6 +75,7 @@ mod unsaved_writers;
 mod upload;
 mod warnings;
 mod workspace;
+mod workspace_kills;
 
 use std::process::Command;
 

@@ -1,6 +1,7 @@
 //! The progress of a pull or a push, in few events: [`WorkspaceProgress`].
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pos3_core::{Action, Event, Observer};
@@ -38,7 +39,8 @@ impl fmt::Display for Phase {
 }
 
 /// How far one phase of a pull or a push is. A phase of many files has about twenty events; the last event of a phase
-/// always has 100 percent.
+/// always has 100 percent. The first ones can have a total that still grows, because files are transferred while others are
+/// compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkspaceProgress {
@@ -61,6 +63,8 @@ pub(super) type Receiver = Arc<dyn Fn(&WorkspaceProgress) + Send + Sync>;
 pub(super) struct Steps {
     copies: Mutex<Count>,
     deletes: Mutex<Count>,
+    /// Whether the totals of the transfer that runs are final.
+    is_planned: AtomicBool,
     receiver: Receiver,
 }
 
@@ -75,7 +79,7 @@ struct Count {
 impl Steps {
     pub(super) fn new(copying: Phase, receiver: Receiver) -> Self {
         let count = |phase| Mutex::new(Count { phase, current: 0, total: 0, told: None });
-        Self { copies: count(copying), deletes: count(Phase::Cleanup), receiver }
+        Self { copies: count(copying), deletes: count(Phase::Cleanup), is_planned: AtomicBool::new(false), receiver }
     }
 
     /// Reports the end of both phases, unless that was done.
@@ -114,6 +118,8 @@ impl Observer for Steps {
         let (action, is_done) = match event {
             Event::Decided(action) => (action, false),
             Event::Done(action) | Event::Failed(action, _) => (action, true),
+            Event::Begun(..) => return self.is_planned.store(false, Ordering::Relaxed),
+            Event::PlanComplete => return self.is_planned.store(true, Ordering::Relaxed),
             _ => return,
         };
         let Some(count) = self.count(action) else { return };
@@ -123,8 +129,20 @@ impl Observer for Steps {
             return;
         }
         count.current += 1;
-        if count.current == count.total || count.current.is_multiple_of((count.total / EVENTS).max(1)) {
+        if count.is_due(self.is_planned.load(Ordering::Relaxed)) {
             self.tell(&mut count, Some(action.key().as_str()));
+        }
+    }
+}
+
+impl Count {
+    /// Returns true if an event is due. While the total still grows, each of its shares would soon be due, so there are events
+    /// at powers of two only, and none that claims to be the last.
+    fn is_due(&self, is_planned: bool) -> bool {
+        if is_planned {
+            self.current == self.total || self.current.is_multiple_of((self.total / EVENTS).max(1))
+        } else {
+            self.current < self.total && self.current.is_power_of_two()
         }
     }
 }
@@ -143,7 +161,8 @@ mod tests {
 
     use super::*;
 
-    fn told(files: u64) -> Vec<WorkspaceProgress> {
+    /// Returns the progress of these files, each of which is planned right before it is done or before all others are.
+    fn told(files: u64, is_planned_first: bool) -> Vec<WorkspaceProgress> {
         let told = Arc::new(Mutex::new(Vec::new()));
         let receiver = {
             let told = told.clone();
@@ -152,16 +171,27 @@ mod tests {
         let steps = Steps::new(Phase::Download, receiver);
         let copy =
             |number| Action::Copy { source: Entry::file(format!("f{number}"), 1), target: None, why: Change::New };
-        (0..files).for_each(|number| steps.event(&Event::Decided(&copy(number))));
-        (0..files).for_each(|number| steps.event(&Event::Done(&copy(number))));
+        let ahead = if is_planned_first { files } else { files.min(2) };
+        (0..ahead).for_each(|number| steps.event(&Event::Decided(&copy(number))));
+        for number in 0..files {
+            if number + ahead == files {
+                steps.event(&Event::PlanComplete);
+            }
+            steps.event(&Event::Done(&copy(number)));
+            if number + ahead < files {
+                steps.event(&Event::Decided(&copy(number + ahead)));
+            }
+        }
         steps.end();
         told.lock().unwrap().clone()
     }
 
     #[test]
     fn a_phase_has_about_twenty_events_and_the_last_one_has_100_percent() {
-        for files in [0, 1, 19, 20, 101, 119, 2116] {
-            let told = told(files);
+        for (files, is_planned_first) in
+            [0, 1, 19, 20, 101, 119, 2116].into_iter().flat_map(|files| [(files, true), (files, false)])
+        {
+            let told = told(files, is_planned_first);
             let downloads: Vec<_> = told.iter().filter(|progress| progress.phase == Phase::Download).collect();
             let last = downloads.last().unwrap();
             assert_eq!((last.current, last.total, last.percentage), (files, files, 100), "{files}");
