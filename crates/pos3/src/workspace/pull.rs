@@ -22,7 +22,8 @@ use super::space;
 use super::watch::Watch;
 use crate::transfer::Transfer;
 
-/// The largest number of transfers of one stage. A program that writes meanwhile can make another one necessary.
+/// The largest number of transfers of one stage. A program or another workspace that writes meanwhile can make another one
+/// necessary.
 const PASSES: usize = 4;
 
 /// Pulls the keys of a scope. A whole pull fetches those with priority first, and then calls `on_priority`.
@@ -145,7 +146,8 @@ impl<'a> Pull<'a> {
                 return Err(WorkspaceError::stopped(report));
             }
             let unsaved = unsaved(&report);
-            if unsaved.is_empty() || pass == PASSES {
+            let is_settled = unsaved.is_empty() && report.failed.stale() == 0;
+            if is_settled || pass == PASSES {
                 return Ok(report);
             }
             if report.tally.source == 0 && !self.inner.settings.guards.allow_empty {

@@ -18,7 +18,8 @@ use super::rules::PushRules;
 use super::watch::Watch;
 use crate::transfer::Transfer;
 
-/// The largest number of transfers of one push. Each one resolves the conflicts of the one before.
+/// The largest number of transfers of one push. Each one resolves the conflicts of the one before, and decides again about
+/// what others have changed meanwhile.
 const PASSES: usize = 4;
 
 /// Pushes all changes.
@@ -78,7 +79,7 @@ impl Push {
         Self { transfer: transfer(inner, sides, filter, watch), steps, report: WorkspaceReport::default() }
     }
 
-    /// Transfers until there is no conflict any more, and returns the report of the last transfer.
+    /// Transfers until there is no conflict any more and nobody changes anything meanwhile, and returns the report of the last transfer.
     ///
     /// # Errors
     ///
@@ -91,7 +92,8 @@ impl Push {
                 return Err(WorkspaceError::stopped(report));
             }
             let conflicts = conflicts(&report);
-            if conflicts.is_empty() || pass == PASSES {
+            let is_settled = conflicts.is_empty() && report.failed.stale() == 0;
+            if is_settled || pass == PASSES {
                 return Ok(report);
             }
             for key in conflicts {
