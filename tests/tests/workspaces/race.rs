@@ -120,7 +120,8 @@ impl Race {
         let (first, second) = tokio::join!(Box::pin(one.push()), Box::pin(two.push()));
         for (index, report) in [first, second].into_iter().enumerate() {
             let report = report.unwrap();
-            assert!(report.success, "{report:?}");
+            // The other version of a conflict may change again right when it is fetched. That is a failure of one file.
+            assert!(report.success || report.failed > 0, "{report:?}");
             self.players[index].synced(&before);
             self.pushed(index, &report, &copies[index]);
         }
