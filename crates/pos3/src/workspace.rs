@@ -34,6 +34,7 @@ pub use status::{PathStatus, WorkspaceStatus};
 
 use background::{Background, Pulled};
 use inner::Inner;
+use report::Way;
 use scope::Scope;
 
 /// A directory that is restored from a location, changed at the speed of the disk, and stored again.
@@ -158,6 +159,17 @@ impl Workspace {
     pub async fn push(&self) -> Result<WorkspaceReport, WorkspaceError> {
         let _told_to_others = self.background.ended().await;
         push::push(&self.inner).await
+    }
+
+    /// Takes the [lease](WorkspaceBuilder::lease) now, if the workspace needs one and does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the holder if another machine holds it.
+    pub async fn acquire(&self) -> Result<(), WorkspaceError> {
+        let _alone = self.inner.running.lock().await;
+        let sides = self.inner.sides(Way::Down).await?;
+        self.inner.take_lease(&sides).await
     }
 
     /// Gives the [lease](WorkspaceBuilder::lease) back, if the workspace holds one. The next pull or push takes it again.

@@ -110,6 +110,14 @@ pub(crate) struct IgnoreArgs {
     pub(crate) no_default_ignores: bool,
 }
 
+/// Whether other machines are kept out.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct LeaseArgs {
+    /// Keep other machines that use --lease out meanwhile; if this process dies, for TIME, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(crate) lease: Option<Duration>,
+}
+
 /// The limits of what is fetched.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FetchArgs {
@@ -149,6 +157,9 @@ pub(crate) struct PullArgs {
     pub(crate) fetch: FetchArgs,
 
     #[command(flatten)]
+    pub(crate) lease: LeaseArgs,
+
+    #[command(flatten)]
     pub(crate) ignore: IgnoreArgs,
 
     #[command(flatten)]
@@ -170,6 +181,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+
+    #[command(flatten)]
+    pub(crate) lease: LeaseArgs,
 
     #[command(flatten)]
     pub(crate) ignore: IgnoreArgs,
@@ -236,6 +250,9 @@ pub(crate) struct WorkspaceRunArgs {
     pub(crate) fetch: FetchArgs,
 
     #[command(flatten)]
+    pub(crate) lease: LeaseArgs,
+
+    #[command(flatten)]
     pub(crate) store: StoreArgs,
 
     /// Kill the program and its processes SECONDS after a signal
@@ -245,6 +262,10 @@ pub(crate) struct WorkspaceRunArgs {
     /// Stop the push SECONDS after a signal; files in flight get 10 seconds more
     #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     pub(crate) deadline: Duration,
+
+    /// Write the result of the pull, the program and the push to FILE as one JSON object
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
+    pub(crate) json_report: Option<PathBuf>,
 
     /// Print errors only
     #[arg(short, long)]

@@ -34,11 +34,12 @@ use crate::progress::Terminal;
 use crate::signals;
 pub(super) use processes::{Descendants, Left};
 pub(super) use program::{Program, check, code};
+pub(super) use report_file::{ReportFile, State};
 pub(super) use watch::{Arrivals, watch};
 
 use account::Account;
+use fields::Fields;
 use processes::process_id;
-use report_file::ReportFile;
 use stage::Audience;
 
 const COMMAND: &str = "run";
@@ -81,12 +82,15 @@ impl Execute for RunArgs {
                 note(&format!("waiting for a process that reads the report from '{}'", path.display()));
             }
         };
-        let open = |path: &Path| ReportFile::open(path, || waits(path));
+        let running = || (COMMAND, Fields::of_state(State::Running));
+        let open = |path: &Path| ReportFile::open(path, running(), || waits(path));
         let report_file = self.json_report.as_deref().map(open).transpose()?;
         match perform(self, invocation).await {
             Ok(account) => account.give(report_file),
             Err(error) => {
-                if let Some(Err(unwritten)) = report_file.map(|file| file.refuse(invocation, &error)) {
+                if let Some(Err(unwritten)) =
+                    report_file.map(|file| file.refuse(invocation, &error, &Fields::not_started(error.exit)))
+                {
                     invocation.report(&unwritten);
                 }
                 Err(error)

@@ -37,7 +37,7 @@ impl Execute for PullArgs {
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
         let signals = Signals::listen();
         let builder = builder(&self.place, &self.ignore, &self.s3, &invocation.warnings)?;
-        let builder = fetching(builder, &self.fetch).guards(self.guards.guards());
+        let builder = fetching(builder, &self.fetch).lease(self.lease.lease).guards(self.guards.guards());
         let report = with_progress(builder, invocation.show, signals.cancel(), async |workspace| {
             workspace.pull_only(&self.only).await
         });
@@ -64,7 +64,7 @@ impl Execute for PushArgs {
     async fn execute(&self, invocation: &Invocation) -> Result<Exit, CommandError> {
         let signals = Signals::listen();
         let builder = builder(&self.place, &self.ignore, &self.s3, &invocation.warnings)?;
-        let builder = storing(builder, self.store).guards(self.guards.guards());
+        let builder = storing(builder, self.store).lease(self.lease.lease).guards(self.guards.guards());
         let report = with_progress(builder, invocation.show, signals.cancel(), Workspace::push);
         let report = report.await.map_err(|error| CommandError::of_workspace(&error, signals.exit()))?;
         let exit = exit(&report);
@@ -160,7 +160,11 @@ async fn with_progress(
     let progress = Progress::start(show);
     let opened = builder.observer(progress.counter()).cancel(cancel).open();
     let worked = match opened {
-        Ok(workspace) => work(&workspace).await,
+        Ok(workspace) => {
+            let worked = work(&workspace).await;
+            workspace.release().await;
+            worked
+        }
         Err(error) => Err(error),
     };
     progress.end();

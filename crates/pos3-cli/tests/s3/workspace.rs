@@ -99,6 +99,17 @@ fn a_program_works_in_the_workspace_and_its_changes_are_pushed() {
         let is_of_run = |name: &str| name.starts_with("pos3-workspace-") && ended.err.contains(name);
         assert!(!left.into_iter().any(|entry| is_of_run(&entry.file_name().to_string_lossy())), "{ended:?}");
     }
+    let report = ["workspace", "run", LOCATION, "--json-report", "report.json", "--lease", "1m", "--", "true"];
+    let ended = run(&cloud, &report);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let found: Value = serde_json::from_slice(&fs::read(cloud.program.path("report.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&found["state"], &found["complete"], &found["code"]),
+        (&"ended".into(), &true.into(), &0.into()),
+        "{found}"
+    );
+    assert_eq!((&found["pull"]["downloaded"], &found["push"]["unchanged"]), (&2.into(), &2.into()), "{found}");
+    assert!(!cloud.server.keys(BUCKET).iter().any(|key| key.contains("lease")), "the lease is given back");
     let missing = run(&cloud, &["workspace", "run", LOCATION, "--", "no-such-program-anywhere"]);
     assert_eq!(missing.code, Some(127), "{missing:?}");
 }

@@ -126,6 +126,15 @@ impl Workspace {
         self.runtime.block_on(self.workspace.status())
     }
 
+    /// Blocks until [`pos3::Workspace::acquire`](crate::Workspace::acquire) is complete.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors.
+    pub fn acquire(&self) -> Result<(), WorkspaceError> {
+        self.runtime.block_on(self.workspace.acquire())
+    }
+
     /// Blocks until [`pos3::Workspace::release`](crate::Workspace::release) is complete.
     pub fn release(&self) {
         self.runtime.block_on(self.workspace.release());

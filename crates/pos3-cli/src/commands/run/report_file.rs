@@ -1,4 +1,4 @@
-//! The file of `run --json-report`, which always contains a report of the current run.
+//! The file of `--json-report`, which always contains a report of the current run.
 //!
 //! A program could mistake the report of an earlier run for that of this run. So before pos3 downloads the inputs, it
 //! replaces the file with a report in the state `running`. This also verifies that the file can be written. When the
@@ -16,7 +16,6 @@ use rustix::io::Errno;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::fields::Fields;
 use crate::command_error::CommandError;
 use crate::envelope::{Envelope, Head, ResultFields};
 use crate::invocation::Invocation;
@@ -26,7 +25,7 @@ use crate::output::{self, Out};
 const MODE: u32 = 0o666;
 
 /// An open report file.
-pub(super) struct ReportFile {
+pub(in crate::commands) struct ReportFile {
     path: PathBuf,
     place: Place,
 }
@@ -44,7 +43,7 @@ enum Place {
 /// The state of the run.
 #[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
+pub(in crate::commands) enum State {
     /// The run has not ended, or it was killed.
     Running,
     /// The run ended before the program was started.
@@ -80,11 +79,15 @@ const NO_DIRECTORY: &str = "create the directory first, even if it is an output:
 type WriteReport<'a> = &'a dyn Fn(Option<&CommandError>, &mut Out<'_>) -> io::Result<()>;
 
 impl ReportFile {
-    /// Opens the file and replaces its report with that of a run that has not ended. Fails if the file has other
-    /// content.
+    /// Opens the file and replaces its report with that of a run that has not ended, which has these `fields`. Fails if the
+    /// file has other content than a report of this `command`.
     ///
     /// If no process reads a pipe yet, this waits for one. It calls `waits` before it waits.
-    pub(super) fn open(path: &Path, waits: impl FnOnce()) -> Result<Self, CommandError> {
+    pub(in crate::commands) fn open(
+        path: &Path,
+        (command, fields): (&'static str, impl Serialize),
+        waits: impl FnOnce(),
+    ) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let failed = |error: &io::Error| unwritten(&path, error);
         match fs::metadata(&path).map(|found| found.file_type()) {
@@ -95,12 +98,13 @@ impl ReportFile {
             }
             _ => {}
         }
-        let (seen, is_replaceable) = SeenFile::look(&path, is_empty_or_report).map_err(|error| failed(&error))?;
+        let (seen, is_replaceable) =
+            SeenFile::look(&path, |content| is_empty_or_report(content, command)).map_err(|error| failed(&error))?;
         if is_replaceable == Some(false) {
             let why = "the file exists and is not a complete report; remove it or name another file";
             return Err(failed(&io::Error::other(why)));
         }
-        let text = text(|out| running().write(out)).map_err(|error| failed(&error))?;
+        let text = text(|out| running(command, fields).write(out)).map_err(|error| failed(&error))?;
         let place = match replace(&seen, &text) {
             Ok(Some(left)) => Place::Beside(left),
             Ok(None) => return Err(failed(&io::Error::other("another process writes to the file"))),
@@ -116,14 +120,18 @@ impl ReportFile {
     }
 
     /// Writes the report of a run whose program was not started.
-    pub(super) fn refuse(self, invocation: &Invocation, error: &CommandError) -> Result<(), CommandError> {
-        let fields = || Fields::not_started(error.exit);
-        self.finish(&|_, out| invocation.envelope(error.exit, Some(error), fields()).write(out))
+    pub(in crate::commands) fn refuse(
+        self,
+        invocation: &Invocation,
+        error: &CommandError,
+        fields: &impl Serialize,
+    ) -> Result<(), CommandError> {
+        self.finish(&|_, out| invocation.envelope(error.exit, Some(error), fields).write(out))
     }
 
     /// Writes the last report. If that is not possible, or if the program wrote to the file, the report goes to another
     /// file or to stderr, and the error states that.
-    pub(super) fn finish(self, write: WriteReport<'_>) -> Result<(), CommandError> {
+    pub(in crate::commands) fn finish(self, write: WriteReport<'_>) -> Result<(), CommandError> {
         let written = text(|out| write(None, out)).and_then(|text| match self.place {
             Place::Stream(mut file) => file.write_all(&text).map(|()| None),
             Place::Beside(seen) => replace(&seen, &text).map(|left| left.is_none().then_some(seen)),
@@ -183,21 +191,17 @@ fn write_to_stderr(why: &CommandError, write: WriteReport<'_>) -> CommandError {
 }
 
 /// Returns the report of a run that has not ended.
-fn running() -> Envelope<'static, Fields<'static>> {
-    Envelope {
-        head: Head::new(Some(super::COMMAND)),
-        result: ResultFields { exit_code: None, error: None, warnings: Vec::new() },
-        data: Fields::of_state(State::Running),
-    }
+fn running<T: Serialize>(command: &'static str, data: T) -> Envelope<'static, T> {
+    let result = ResultFields { exit_code: None, error: None, warnings: Vec::new() };
+    Envelope { head: Head::new(Some(command)), result, data }
 }
 
 /// Returns true for an empty file and for one that contains a report of this command and nothing else.
-fn is_empty_or_report(content: &mut dyn Read) -> bool {
+fn is_empty_or_report(content: &mut dyn Read, command: &str) -> bool {
     let mut content = BufReader::new(content);
     let is_empty = content.fill_buf().is_ok_and(<[u8]>::is_empty);
     let mut json = serde_json::Deserializer::from_reader(content);
-    is_empty
-        || Earlier::deserialize(&mut json).is_ok_and(|report| report.command == super::COMMAND) && json.end().is_ok()
+    is_empty || Earlier::deserialize(&mut json).is_ok_and(|report| report.command == command) && json.end().is_ok()
 }
 
 fn text(write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::io;
 use pos3::{ConflictCopy, PathStatus, SetAside, WorkspaceReport, WorkspaceStatus};
 use serde::Serialize;
 
+use crate::commands::run::State;
 use crate::json;
 use crate::output::Out;
 
@@ -43,6 +44,19 @@ pub(super) struct PushedFields<'a> {
     protected: &'a [String],
     #[serde(flatten)]
     common: Common<'a>,
+}
+
+/// The fields of `workspace run`.
+#[derive(Serialize)]
+pub(super) struct RunFields<'a> {
+    state: State,
+    /// The exit code of the program.
+    pub(super) code: Option<u8>,
+    /// The first signal, if one arrived.
+    pub(super) signal: Option<&'static str>,
+    pub(super) complete: bool,
+    pub(super) pull: Option<PulledFields<'a>>,
+    pub(super) push: Option<PushedFields<'a>>,
 }
 
 /// The fields of a status.
@@ -84,6 +98,12 @@ impl<'a> PushedFields<'a> {
             protected: &report.protected,
             common: Common::of(report),
         }
+    }
+}
+
+impl RunFields<'_> {
+    pub(super) fn of_state(state: State) -> Self {
+        Self { state, code: None, signal: None, complete: false, pull: None, push: None }
     }
 }
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 use pos3::{CancellationToken, Signal, Workspace, WorkspaceBuilder, WorkspaceError, WorkspaceReport};
 use tempfile::TempDir;
 
+use super::fields::{PulledFields, PushedFields, RunFields};
 use super::{builder, fetching, notes, problems, storing, summary_of_pull, summary_of_push, with_progress};
 use crate::args::{DirectoryArgs, WorkspaceRunArgs};
 use crate::command_error::CommandError;
-use crate::commands::run::{Arrivals, Descendants, Left, Program, check, code, watch};
+use crate::commands::run::{Arrivals, Descendants, Left, Program, ReportFile, State, check, code, watch};
 use crate::exit::Exit;
 use crate::invocation::Invocation;
 use crate::output;
@@ -40,15 +41,60 @@ struct Run<'a> {
 /// Pulls, runs the program, pushes, and returns the exit code.
 pub(super) async fn perform(args: &WorkspaceRunArgs, invocation: &Invocation) -> Result<Exit, CommandError> {
     check(&args.command)?;
+    let open = |path: &PathBuf| ReportFile::open(path, (invocation.name(), RunFields::of_state(State::Running)), || {});
+    let report_file = args.json_report.as_ref().map(open).transpose()?;
+    let ended = match run(args, invocation).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            let refused =
+                report_file.map(|file| file.refuse(invocation, &error, &RunFields::of_state(State::NotStarted)));
+            if let Some(Err(unwritten)) = refused {
+                invocation.report(&unwritten);
+            }
+            return Err(error);
+        }
+    };
+    let error = ended.pushed.as_ref().err();
+    if let Some(file) = report_file {
+        file.finish(&|_, out| invocation.envelope(ended.exit, error, ended.fields()).write(out))?;
+    }
+    Ok(ended.exit)
+}
+
+/// A run whose program has ended.
+struct Ended {
+    exit: Exit,
+    status: Option<ExitStatus>,
+    signal: Option<Signal>,
+    pulled: WorkspaceReport,
+    pushed: Result<WorkspaceReport, CommandError>,
+}
+
+impl Ended {
+    fn fields(&self) -> RunFields<'_> {
+        RunFields {
+            code: self.status.map(code),
+            signal: self.signal.map(Signal::name),
+            complete: self.exit == Exit::Done,
+            pull: Some(PulledFields::of(&self.pulled)),
+            push: self.pushed.as_ref().ok().map(PushedFields::of),
+            ..RunFields::of_state(State::Ended)
+        }
+    }
+}
+
+async fn run(args: &WorkspaceRunArgs, invocation: &Invocation) -> Result<Ended, CommandError> {
     let directory = Directory::of(args)?;
     let mut run = Run { args, invocation, arrivals: Arrivals::new(signals::each()), descendants: None };
-    run.pull(directory.path()).await?;
+    let exclusive = run.exclusive(directory.path()).await?;
+    let pulled = run.pull(directory.path()).await?;
     let status = run.program(directory.path()).await?;
     let pushed = run.push(directory.path(), run.may_delete(status).await).await;
     let exit = run.exit(status, &pushed);
     run.report(&pushed);
-    directory.end(pushed.is_ok_and(|report| report.success));
-    Ok(exit)
+    exclusive.release().await;
+    directory.end(pushed.as_ref().is_ok_and(|report| report.success));
+    Ok(Ended { exit, status, signal: run.arrivals.first(), pulled, pushed })
 }
 
 impl Directory {
@@ -87,8 +133,16 @@ impl Run<'_> {
         Ok(storing(fetching(builder, &self.args.fetch), self.args.store).guards(self.args.guards.guards()))
     }
 
+    /// Keeps other machines out until the end, if that is asked for.
+    async fn exclusive(&self, directory: &Path) -> Result<Workspace, CommandError> {
+        let failed = |error| CommandError::of_workspace(&error, None);
+        let workspace = self.builder(directory)?.lease(self.args.lease.lease).open().map_err(failed)?;
+        workspace.acquire().await.map_err(failed)?;
+        Ok(workspace)
+    }
+
     /// Pulls. The program must not start with a part of its files.
-    async fn pull(&mut self, directory: &Path) -> Result<(), CommandError> {
+    async fn pull(&mut self, directory: &Path) -> Result<WorkspaceReport, CommandError> {
         let cancel = CancellationToken::new();
         let builder = self.builder(directory)?;
         let mut pulling = pin!(with_progress(builder, self.invocation.show, cancel.clone(), Workspace::pull));
@@ -111,7 +165,7 @@ impl Run<'_> {
             output::text(&notes(&report));
             output::note(&summary_of_pull(&report));
         }
-        Ok(())
+        Ok(report)
     }
 
     /// Runs the program to its end.
