@@ -22,6 +22,9 @@ use crate::size;
 use crate::warnings::Warnings;
 use fields::{PulledFields, PushedFields, StatusFields};
 
+/// The command with commands of its own.
+const COMMAND: &str = "workspace";
+
 /// The largest number of names that are printed for one reason.
 const NAMED: usize = 20;
 
@@ -108,7 +111,7 @@ impl Execute for WorkspaceArgs {
     const TERMINAL: Terminal = Terminal::Shared;
 
     fn name(&self) -> &'static str {
-        "workspace"
+        COMMAND
     }
 
     fn show(&self) -> Show {

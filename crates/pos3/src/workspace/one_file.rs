@@ -34,9 +34,8 @@ pub(super) async fn open(inner: &Inner, background: &Background, path: &str) -> 
             let fetched = fetch(inner, &sides, &key, sides.record.written()).await;
             drop(sides);
             if let Err(why) = fetched {
-                // The pull itself may still make room for the file.
-                let _told_to_others = background.ended().await;
-                if !local.exists() {
+                // The pull itself may still make room for the file. Without it, the file here is an earlier version.
+                if !matches!(background.ended().await, Some(Ok(report)) if report.success) {
                     return Err(failed(why));
                 }
             }

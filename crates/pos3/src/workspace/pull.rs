@@ -176,7 +176,9 @@ fn unsaved(report: &Report) -> Vec<Key> {
 /// Returns the keys of the objects that the directory lacks after the last transfer, or has in another version.
 fn not_fetched(report: &Report) -> BTreeSet<Key> {
     let failed = report.failed.iter().filter_map(Result::ok).filter(|failure| failure.action == FailedAction::Copy);
-    let lacks = |why: &SkipReason| !why.is_policy() && !why.is_target_only();
+    // A key that cannot be that of a file is not missing here.
+    let is_file = |why: &SkipReason| !matches!(why, SkipReason::Unsafe(_));
+    let lacks = |why: &SkipReason| !why.is_policy() && !why.is_target_only() && is_file(why);
     let skipped = report.skipped.iter().filter_map(|row| row.ok().filter(|(_, why)| lacks(why)));
     failed.map(|failure| failure.key).chain(skipped.map(|(key, _)| key)).collect()
 }

@@ -18,6 +18,9 @@ use super::rules::PushRules;
 use super::watch::Watch;
 use crate::transfer::Transfer;
 
+/// How often the other version of a file is fetched, if it changes again meanwhile.
+const FETCHES: usize = 3;
+
 /// The largest number of transfers of one push. Each one resolves the conflicts of the one before, and decides again about
 /// what others have changed meanwhile.
 const PASSES: usize = 4;
@@ -112,7 +115,12 @@ impl Push {
         sides.forget(key).await.map_err(|error| failed(&error))?;
         let copy = move_to_copy(&sides.local, &sides.remote, key).await.map_err(|error| failed(&error.cause()))?;
         self.report.conflicts.push(ConflictCopy { path: key.to_string(), copy: copy.to_string() });
-        let fetched = fetch(inner, sides, key, None).await;
+        let mut fetched = fetch(inner, sides, key, None).await;
+        for _ in 1..FETCHES {
+            if fetched.is_err() {
+                fetched = fetch(inner, sides, key, None).await;
+            }
+        }
         let fetched = fetched.map_err(|why| failed(&format!("its other version was not fetched: {why}")))?;
         self.report.count(Way::Down, &fetched);
         Ok(())

@@ -49,7 +49,7 @@ pub(super) struct PushedFields<'a> {
 /// The fields of `workspace run`.
 #[derive(Serialize)]
 pub(super) struct RunFields<'a> {
-    state: State,
+    pub(super) state: State,
     /// The exit code of the program.
     pub(super) code: Option<u8>,
     /// The first signal, if one arrived.

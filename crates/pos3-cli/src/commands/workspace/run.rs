@@ -41,7 +41,7 @@ struct Run<'a> {
 /// Pulls, runs the program, pushes, and returns the exit code.
 pub(super) async fn perform(args: &WorkspaceRunArgs, invocation: &Invocation) -> Result<Exit, CommandError> {
     check(&args.command)?;
-    let open = |path: &PathBuf| ReportFile::open(path, (invocation.name(), RunFields::of_state(State::Running)), || {});
+    let open = |path: &PathBuf| ReportFile::open(path, (super::COMMAND, RunFields::of_state(State::Running)), || {});
     let report_file = args.json_report.as_ref().map(open).transpose()?;
     let ended = match run(args, invocation).await {
         Ok(ended) => ended,
