@@ -41,8 +41,8 @@ pub enum WorkspaceError {
     NoLocation(PathBuf),
     /// The directory belongs to another location.
     #[error(
-        "'{}' is the workspace of '{known}', not of '{given}': use another directory, or, to give up what was recorded about \
-         it, remove '{}'",
+        "'{}' is the workspace of '{known}', not of '{given}': use another directory, or remove '{}' to make it that of \
+         '{given}'",
         directory.display(),
         record.display()
     )]
@@ -53,7 +53,7 @@ pub enum WorkspaceError {
         known: String,
         /// The given location, likewise.
         given: String,
-        /// The directory of the records.
+        /// The file with the record.
         record: PathBuf,
     },
     /// What was recorded about the workspace cannot be read or written.

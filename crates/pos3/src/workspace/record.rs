@@ -135,7 +135,7 @@ impl Record {
             directory: directory.to_owned(),
             known: name(&known.content),
             given: name(&given),
-            record: directory.join(RECORDS),
+            record: directory.join(RECORDS).join(NAME),
         })
     }
 
