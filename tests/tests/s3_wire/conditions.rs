@@ -1,8 +1,9 @@
 //! Conditional writes, on servers that support conditions, refuse them, or evaluate them incorrectly.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use http::StatusCode;
 use pos3_core::{ErrorKind, Expect, Key, PutOptions, RemoteStore, RemoteStoreExt, Result};
 use pos3_s3::{ConditionalWrites, S3Store};
@@ -222,9 +223,24 @@ async fn a_repeat_waits_for_a_look_that_fails_and_does_without_one_that_is_not_p
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_fewer_requests_is_not_asked_for_the_object() {
-    let (server, store) = unprotected(true);
-    server.fault(Fault::on(Operation::PutObject).times(2).answer(Answer::slow_down()));
-    put(&store, "k", 1000, Expect::Absent).await.unwrap();
-    assert_eq!(server.requests().of(Operation::HeadObject), 0);
+async fn while_a_server_asks_for_fewer_requests_another_writer_may_store_the_object() {
+    let too_many = Answer::Error { status: StatusCode::TOO_MANY_REQUESTS, code: "TooManyRequests" };
+    for refusal in [Answer::slow_down(), too_many, Answer::request_timeout()] {
+        let (server, store) = unprotected(true);
+        server.fault(Fault::on(Operation::PutObject).times(2).answer(refusal.clone()));
+        put(&store, "k", 1000, Expect::Absent).await.unwrap();
+        assert_eq!(server.requests().of(Operation::HeadObject), 2, "{refusal:?}");
+
+        let expect = seen(&store, "k").await;
+        server.fault(Fault::on(Operation::PutObject).times(usize::MAX).answer(refusal.clone()));
+        let other = async {
+            while server.requests().of(Operation::PutObject) < 4 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            server.put(BUCKET, "k", "theirs");
+        };
+        let (written, ()) = join(put(&store, "k", 1000, expect), other).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::Precondition, "{refusal:?}");
+        assert_eq!(server.object(BUCKET, "k").unwrap().bytes, "theirs", "{refusal:?}");
+    }
 }

@@ -63,9 +63,9 @@ impl Attempts {
         self.ambiguous
     }
 
-    /// Returns true if the object must be looked up before a write with this expectation is repeated, because an earlier
-    /// attempt reached the server, which may have executed it. Unlike [`may_be_done`](Self::may_be_done), this is false
-    /// if the server only asked for fewer requests.
+    /// Returns true if the object must be looked up before a write with this expectation is repeated: an earlier attempt
+    /// reached the server, which may have executed it. Even if it did not, as when it asks for fewer requests, another
+    /// writer may have stored an object in the pause, and the server may ignore conditions.
     pub(crate) fn needs_a_look(&self, expect: &Expect) -> bool {
         self.in_doubt && *expect != Expect::Anything
     }
@@ -82,7 +82,7 @@ impl Attempts {
     /// Returns the failure if it is permanent or the maximum number of attempts is reached.
     pub(crate) async fn again(&mut self, failure: Failure, server: Server, brake: &Brake) -> Result<(), Failure> {
         self.ambiguous |= failure.is_ambiguous();
-        self.in_doubt |= failure.is_ambiguous() && !failure.is_throttling() && !failure.is_unsent();
+        self.in_doubt |= !failure.is_unsent();
         self.made += 1;
         let is_final = self.wrong_digest_is_final && failure.is_wrong_digest();
         let is_patient =
