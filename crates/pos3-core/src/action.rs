@@ -184,6 +184,9 @@ pub enum SkipReason {
     /// Only the target has the entry, and it was changed there since both sides were equal, so it is not deleted.
     #[error("only the target has it, and it has changed since both sides were equal, so it stays")]
     TargetChanged,
+    /// Only the target has the entry. Another transfer may have removed it from the source, and not the program.
+    #[error("only the target has it, and another transfer may have removed the file, so it stays")]
+    RemovedByOthers,
     /// The object is larger than the limit for files of a workspace.
     #[error("it is larger than the limit for files of the workspace")]
     OverLimit,
@@ -217,6 +220,7 @@ impl SkipReason {
             | Self::NewerLink
             | Self::OverLimit
             | Self::Removed
+            | Self::RemovedByOthers
             | Self::TargetChanged => SkipEffect::None,
             Self::Source(Protection::LinkLoop | Protection::Special(_))
             | Self::Archived(Archived::Missing | Archived::Requested)
@@ -272,6 +276,7 @@ impl SkipReason {
                 | Self::NotInSource(_)
                 | Self::MarkerWithContent
                 | Self::OtherShape(_)
+                | Self::RemovedByOthers
                 | Self::TargetChanged
         )
     }

@@ -94,6 +94,9 @@ mod tests {
             (SkipReason::Unsaved, SkipEffect::WithholdsDeletes),
             (SkipReason::RemovedOutput, SkipEffect::WithholdsDeletes),
             (SkipReason::TargetChanged, SkipEffect::None),
+            (SkipReason::RemovedByOthers, SkipEffect::None),
+            (SkipReason::OverLimit, SkipEffect::None),
+            (SkipReason::NotPulled, SkipEffect::Unclean),
             (SkipReason::Vanished, SkipEffect::WithholdsDeletes),
         ] {
             assert_eq!(why.effect(), effect, "{why}");

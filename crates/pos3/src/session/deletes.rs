@@ -208,11 +208,12 @@ impl Removal {
     }
 }
 
-/// Returns the rule that names the objects which are not deleted although the program removed their files, because
-/// another writer changed them.
+/// Returns the rule that names the objects which are not deleted although their files are gone, because another writer
+/// changed them, or another transfer may have removed their files.
 fn changed_by_others(here: Noted, known: Known) -> impl Fn(&Entry, Option<&Row>) -> Option<SkipReason> {
     move |target, row| {
         let was_stored = row.is_some() || known.content(&target.key).is_some();
-        (was_stored && here.has(&target.key)).then_some(SkipReason::TargetChanged)
+        let why = if is_ours(target, row, &known) { SkipReason::RemovedByOthers } else { SkipReason::TargetChanged };
+        (was_stored && here.has(&target.key)).then_some(why)
     }
 }

@@ -149,10 +149,13 @@ impl Ended {
 
     /// Returns the keys that were not uploaded because another writer replaced or removed the object, and the local
     /// file has not changed since its last transfer. It also returns those that were not deleted because another writer
-    /// replaced the object ([`SkipReason::TargetChanged`]).
+    /// replaced the object ([`SkipReason::TargetChanged`]), or because another transfer may have removed the file
+    /// ([`SkipReason::RemovedByOthers`]).
     pub fn left_to_others(&self) -> impl Iterator<Item = (Key, SkipReason)> {
-        let is_theirs =
-            |why: &SkipReason| matches!(why, SkipReason::Newer | SkipReason::Removed | SkipReason::TargetChanged);
+        let is_theirs = |why: &SkipReason| {
+            use SkipReason::{Newer, Removed, RemovedByOthers, TargetChanged};
+            matches!(why, Newer | Removed | RemovedByOthers | TargetChanged)
+        };
         // If the temporary file of a long report cannot be read, only the keys in memory are returned.
         let skipped =
             self.done().filter(|report| report.skipped.any(is_theirs)).map(|report| report.skipped.iter().flatten());

@@ -154,6 +154,7 @@ impl<'a> Output<'a> {
             let what = match why {
                 SkipReason::Removed => "uploaded, because another writer removed it",
                 SkipReason::TargetChanged => "deleted, because another writer replaced it",
+                SkipReason::RemovedByOthers => "deleted, because another transfer may have removed the file",
                 _ => "uploaded, because another writer replaced it",
             };
             text.line(format!("  not {what}: {}", self.remote(&key)));
