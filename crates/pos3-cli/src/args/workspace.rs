@@ -20,12 +20,15 @@ Examples:
   pos3-cli pull ./ws --max-file-size 100M         # leave large objects out
 
 A pull makes DIR like its location. It fetches what is missing or was changed
-there, and removes files whose objects are gone. Files that were never pushed
-are moved to DIR/.pos3/never-pushed, so nothing is lost. The sync state and the
-location are recorded in DIR/.pos3, which is never synced.
+there, and removes files whose objects are gone. A file that was changed only
+here stays, until you push it. New files, and those that were changed on both
+sides, are moved to DIR/.pos3/never-pushed, so nothing is lost. The sync state
+and the location are recorded in DIR/.pos3, which is never synced.
 
 Files that match a line of a file .syncignore, on either side, are left alone on
-both sides.";
+both sides, and so are these, unless a line includes them again:
+  .DS_Store Thumbs.db *.swp *.swo *~ node_modules/ __pycache__/ *.pyc .gradle/
+  build/ dist/ target/ .idea/ .vscode/ *.iml *.log logs/ *.tmp *.temp .cache/";
 
 const PUSH: &str = "\
 Examples:
@@ -53,7 +56,8 @@ Examples:
   pos3-cli workspace run s3://bucket/users/7 ./ws -- make report
 
 The program runs in DIR, whose path is also in POS3_WORKSPACE. Without DIR, pos3
-makes a temporary directory, and removes it if everything was pushed.
+makes a temporary directory, and removes it if everything was pushed. Ignored
+files (see 'pos3-cli pull --help') are removed with it.
 
 pos3 pulls, runs the program, and pushes when it has ended, also if it has failed
 or if a signal came; then nothing is deleted at the location. After a pull that

@@ -136,6 +136,9 @@ fn builder(
     s3: &S3Args,
     warnings: &Warnings,
 ) -> Result<WorkspaceBuilder, CommandError> {
+    if let Some(location) = &place.location {
+        refuse_bare_path(location)?;
+    }
     let builder = match &place.location {
         Some(location) => Workspace::builder(location.to_string(), &place.directory),
         None => Workspace::existing(&place.directory).map_err(|error| CommandError::of_workspace(&error, None))?,
@@ -143,6 +146,19 @@ fn builder(
     let location: Location = builder.location().parse().map_err(pos3::Error::from)?;
     let builder = builder.ignore(&ignore.ignore).default_ignores(!ignore.no_default_ignores);
     Ok(builder.registry(registry(s3, warnings, Symlinks::Skip, &[&location])?))
+}
+
+/// Refuses a path that is probably a URL without its scheme. On a disk that vanishes, it would store nothing.
+fn refuse_bare_path(location: &Location) -> Result<(), CommandError> {
+    match location.path() {
+        Some(path) if !path.is_absolute() && !path.starts_with(".") && !path.starts_with("..") => {
+            let shown = path.display();
+            Err(CommandError::usage(format!(
+                "'{shown}' is a path: write 's3://{shown}', or './{shown}' if it is meant"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn fetching(builder: WorkspaceBuilder, args: &FetchArgs) -> WorkspaceBuilder {
@@ -214,7 +230,7 @@ fn notes(report: &WorkspaceReport) -> Text {
         ));
     }
     list(&mut text, &report.set_aside, "moved", |aside| {
-        format!("'{}' was never pushed; it is now '{}'", aside.path, aside.now)
+        format!("'{}' was not stored at the location; it is now '{}'", aside.path, aside.now)
     });
     list(&mut text, &report.protected, "protected", |path| format!("'{path}' was not pulled, so it was not pushed"));
     text

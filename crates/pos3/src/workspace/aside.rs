@@ -33,7 +33,7 @@ impl Aside {
     ///
     /// Returns why the file stays where it is, as one line.
     pub(super) async fn move_file(&mut self, local: &Tree, key: &Key) -> Result<(), String> {
-        let aside = Key::from(format!("{}/{key}", self.directory));
+        let aside = key.under(&format!("{}/", self.directory));
         match local.store().rename(&local.key(key), &local.key(&aside)).await {
             Ok(_) => {
                 self.moved.insert(key.clone(), aside);
@@ -68,6 +68,6 @@ impl Aside {
     /// Returns the files that are aside now.
     pub(super) fn into_report(self) -> Vec<SetAside> {
         let moved = self.moved.into_iter();
-        moved.map(|(path, now)| SetAside { path: path.to_string(), now: now.to_string() }).collect()
+        moved.map(|(path, now)| SetAside { path: path.as_str().to_owned(), now: now.as_str().to_owned() }).collect()
     }
 }

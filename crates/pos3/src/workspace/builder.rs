@@ -214,6 +214,13 @@ impl WorkspaceBuilder {
         self
     }
 
+    /// Stops all further deletes once `keep` is cancelled. Copies continue.
+    #[must_use]
+    pub fn keep(mut self, keep: CancellationToken) -> Self {
+        self.settings.keep = keep;
+        self
+    }
+
     /// Ends every pull and push early once `cancel` is cancelled. Files in flight get ten seconds, and nothing more is
     /// deleted.
     #[must_use]
@@ -235,6 +242,7 @@ impl WorkspaceBuilder {
         {
             return Err(WorkspaceError::NoPrefix { location: self.location.trim_end_matches('/').to_owned() });
         }
+        let location = normal(location);
         let limits = [(self.settings.downloads, "download concurrency"), (self.settings.uploads, "upload concurrency")];
         if let Some((_, what)) = limits.into_iter().find(|(limit, _)| *limit == 0) {
             return Err(WorkspaceError::NoConcurrency { what });
@@ -248,5 +256,16 @@ impl WorkspaceBuilder {
         };
         let inner = Inner::new(location, &self.directory, registry, self.settings);
         Ok(Workspace { inner: Arc::new(inner), background: Arc::default() })
+    }
+}
+
+/// Returns the location in the form that is recorded: without a slash at its end, and absolute if it is a path.
+fn normal(location: Location) -> Location {
+    match location {
+        Location::Local(path) => Location::Local(std::path::absolute(&path).unwrap_or(path)),
+        Location::Remote(remote) => {
+            let key = remote.key();
+            Location::Remote(remote.with_key(key.strip_suffix('/').unwrap_or(key)))
+        }
     }
 }

@@ -29,6 +29,10 @@ use crate::sync::refuse_overlap;
 use crate::sync_ignore::SyncIgnoreFilter;
 use crate::transfer::Transfer;
 
+/// The name of the directory in its own sync state. It is no path, so the state stays valid if the directory is moved, or
+/// mounted elsewhere.
+const HERE: &str = "/pos3-workspace/this-directory";
+
 /// The shared state of the clones of a workspace.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -58,6 +62,7 @@ pub(super) struct Sides {
     state: Option<State>,
     rows: Arc<MemoryManifest>,
     cancel: CancellationToken,
+    keep: CancellationToken,
 }
 
 /// Shares the sides of a pull until it is dropped.
@@ -126,7 +131,8 @@ impl Inner {
         refuse_overlap(&self.registry, &self.location, &local_location)?;
         let remote = self.registry.open(&self.location, Role::Target).await?.directory()?;
         let record = self.record(way).await?;
-        let pair = (&local_location, &self.location);
+        let here = Location::Local(PathBuf::from(HERE));
+        let pair = (&here, &self.location);
         let opened = self.home().open(&self.registry, pair, self.settings.wait, |_waits| {}).await;
         let state = match opened.into_open() {
             Err(Error::State(StateError::Fleeting { .. })) => None,
@@ -139,6 +145,7 @@ impl Inner {
             state,
             rows: self.rows.clone(),
             cancel: self.settings.cancel.clone(),
+            keep: self.settings.keep.clone(),
         })
     }
 
@@ -151,8 +158,12 @@ impl Inner {
         let server = self.registry.server(&self.location)?;
         let (directory, location) = (self.directory.clone(), self.location.to_string());
         run_blocking(move || {
-            if way == Way::Up && !directory.is_dir() {
-                return Err(WorkspaceError::NoDirectory(directory));
+            match directory.metadata() {
+                Ok(facts) if !facts.is_dir() => {
+                    return Err(WorkspaceError::Record { path: directory, why: "it is not a directory".to_owned() });
+                }
+                Err(_) if way == Way::Up => return Err(WorkspaceError::NoDirectory(directory)),
+                _ => {}
             }
             let record = Record::of(&directory, &location, server.as_deref())?;
             let made = fs::create_dir_all(&directory);
@@ -213,7 +224,7 @@ impl Sides {
             Some(state) => Transfer::new(source.clone(), target.clone(), options).with_state(&state.into()),
             None => Transfer::new(source.clone(), target.clone(), options.with_manifest(rows)),
         };
-        transfer.with_cancel(self.cancel.clone()).repeated_if_changed()
+        transfer.with_cancel(self.cancel.clone()).with_keep(self.keep.clone()).repeated_if_changed()
     }
 
     /// Lists the remote side and returns the filter with the rules of the ignore files of both sides. From then on, the remote

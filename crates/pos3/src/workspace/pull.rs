@@ -54,11 +54,13 @@ pub(super) async fn pull(
     pull.aside.move_back(&sides.local, &failed).await;
     sides.remove_empty(pull.watch.emptied()).await;
     let Pull { mut report, aside, steps, .. } = pull;
-    sides.record.end(Lacks::after(failed, lacked))?;
+    sides.record.end(Lacks::after(failed, refused(&last), lacked))?;
     steps.iter().for_each(|steps| steps.end());
     report.finish(&last);
-    if !scope.is_everything() && last.tally.source == 0 {
-        report.warnings.push("no object has one of the given paths".to_owned());
+    if last.tally.source == 0 {
+        let what =
+            if scope.is_everything() { "there is nothing at" } else { "no object has one of the given paths at" };
+        report.warnings.push(format!("{what} '{}'", inner.location));
     }
     report.set_aside = aside.into_report();
     tracing::info!(location = %inner.location, downloaded = report.downloaded, deleted = report.deleted, "pulled");
@@ -173,12 +175,16 @@ fn unsaved(report: &Report) -> Vec<Key> {
     report.skipped.iter().filter_map(unsaved).map(|(key, _)| key).collect()
 }
 
-/// Returns the keys of the objects that the directory lacks after the last transfer, or has in another version.
+/// Returns the keys of the objects that could not be fetched.
 fn not_fetched(report: &Report) -> BTreeSet<Key> {
     let failed = report.failed.iter().filter_map(Result::ok).filter(|failure| failure.action == FailedAction::Copy);
-    // A key that cannot be that of a file is not missing here.
+    failed.map(|failure| failure.key).collect()
+}
+
+/// Returns the keys of the objects that the directory cannot have as it is. A key that cannot be that of a file is none.
+fn refused(report: &Report) -> BTreeSet<Key> {
     let is_file = |why: &SkipReason| !matches!(why, SkipReason::Unsafe(_));
     let lacks = |why: &SkipReason| !why.is_policy() && !why.is_target_only() && is_file(why);
     let skipped = report.skipped.iter().filter_map(|row| row.ok().filter(|(_, why)| lacks(why)));
-    failed.map(|failure| failure.key).chain(skipped.map(|(key, _)| key)).collect()
+    skipped.map(|(key, _)| key).collect()
 }

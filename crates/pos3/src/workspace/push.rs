@@ -114,7 +114,7 @@ impl Push {
         let failed = |error: &dyn std::fmt::Display| format!("'{key}' has changed on both sides: {error}");
         sides.forget(key).await.map_err(|error| failed(&error))?;
         let copy = move_to_copy(&sides.local, &sides.remote, key).await.map_err(|error| failed(&error.cause()))?;
-        self.report.conflicts.push(ConflictCopy { path: key.to_string(), copy: copy.to_string() });
+        self.report.conflicts.push(ConflictCopy { path: key.as_str().to_owned(), copy: copy.as_str().to_owned() });
         let mut fetched = fetch(inner, sides, key, None).await;
         for _ in 1..FETCHES {
             if fetched.is_err() {

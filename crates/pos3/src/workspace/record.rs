@@ -50,17 +50,25 @@ pub(super) struct Lacks {
     any: bool,
     /// The keys that could not be fetched.
     keys: BTreeSet<String>,
+    /// The keys that can be here only in another form, such as a file whose name is that of a directory here.
+    #[serde(default)]
+    refused: BTreeSet<String>,
 }
 
 impl Lacks {
-    /// Returns the state after a pull that could not fetch these keys. `earlier` is what lacks outside its scope.
-    pub(super) fn after(failed: BTreeSet<Key>, earlier: Self) -> Self {
-        let failed = failed.into_iter().map(|key| key.to_string());
-        let keys: BTreeSet<_> = earlier.keys.into_iter().chain(failed).collect();
-        if keys.len() > MOST_KEYS { Self { any: true, keys: BTreeSet::new() } } else { Self { any: earlier.any, keys } }
+    /// Returns the state after a pull that could not fetch the `failed` keys, and that refused others. `earlier` is what lacks
+    /// outside its scope.
+    pub(super) fn after(failed: BTreeSet<Key>, refused: BTreeSet<Key>, earlier: Self) -> Self {
+        let names = |keys: BTreeSet<Key>| keys.into_iter().map(|key| key.as_str().to_owned());
+        let keys: BTreeSet<_> = earlier.keys.into_iter().chain(names(failed)).collect();
+        let refused: BTreeSet<_> = earlier.refused.into_iter().chain(names(refused)).collect();
+        if keys.len() + refused.len() > MOST_KEYS {
+            return Self { any: true, ..Self::default() };
+        }
+        Self { any: earlier.any, keys, refused }
     }
 
-    /// Returns true if nothing lacks.
+    /// Returns true if the last pull fetched everything that can be here.
     pub(super) fn is_nothing(&self) -> bool {
         !self.any && self.keys.is_empty()
     }
@@ -68,7 +76,7 @@ impl Lacks {
     /// Returns true if the directory may lack the object of a key. `is_known` states whether both sides were equal there
     /// once.
     pub(super) fn has(&self, key: &str, is_known: bool) -> bool {
-        self.keys.contains(key) || self.any && !is_known
+        self.keys.contains(key) || self.refused.contains(key) || self.any && !is_known
     }
 
     /// Returns the keys that could not be fetched.
@@ -78,8 +86,8 @@ impl Lacks {
 
     /// Returns what lacks outside a scope.
     fn outside(&self, scope: &Scope) -> Self {
-        let keys = self.keys.iter().filter(|key| !scope.has(key)).cloned().collect();
-        Self { any: self.any && !scope.is_everything(), keys }
+        let outside = |keys: &BTreeSet<String>| keys.iter().filter(|key| !scope.has(key)).cloned().collect();
+        Self { any: self.any && !scope.is_everything(), keys: outside(&self.keys), refused: outside(&self.refused) }
     }
 }
 
@@ -97,7 +105,7 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|error| failed(&path, &error))?,
         };
-        let damaged = "it is damaged; remove it, and the next pull and push compare all files again";
+        let damaged = "it is damaged: remove this file and pull again, with the location";
         let content: Content = serde_json::from_str(&text)
             .map_err(|_| WorkspaceError::Record { path: path.clone(), why: damaged.into() })?;
         if content.version > VERSION {
@@ -121,7 +129,9 @@ impl Record {
             lacks: Lacks::default(),
         };
         let Some(known) = Self::read(directory)? else {
-            return Ok(Self { directory: directory.to_owned(), content: given, written: None });
+            // Beside a sync state, the record was removed, and what it said is not known.
+            let lacks = Lacks { any: has_state(&directory.join(RECORDS)), ..Lacks::default() };
+            return Ok(Self { directory: directory.to_owned(), content: Content { lacks, ..given }, written: None });
         };
         if (&known.content.location, &known.content.server) == (&given.location, &given.server) {
             return Ok(known);
@@ -183,6 +193,14 @@ impl Record {
     }
 }
 
+/// Returns true if the directory of the records has a sync state.
+fn has_state(records: &Path) -> bool {
+    let entries = fs::read_dir(records).into_iter().flatten().flatten();
+    entries
+        .into_iter()
+        .any(|entry| Path::new(&entry.file_name()).extension().is_some_and(|extension| extension == "redb"))
+}
+
 /// Replaces the file in one step, and returns the time of its last change.
 fn replace(records: &Path, path: &Path, content: &Content) -> io::Result<SystemTime> {
     let mut new = tempfile::Builder::new().prefix(".new").tempfile_in(records)?;
@@ -235,23 +253,23 @@ mod tests {
         assert!(before.is_nothing());
         let killed = Record::read(disk.path()).unwrap().unwrap();
         assert!(killed.lacks().has("x", false) && !killed.lacks().has("x", true));
-        record.end(Lacks::after(keys(&["a"]), before)).unwrap();
+        record.end(Lacks::after(keys(&["a"]), keys(&["b/c"]), before)).unwrap();
         let ended = Record::read(disk.path()).unwrap().unwrap();
         assert_eq!((ended.location(), ended.written()), ("s3://b/p", record.written()));
-        assert!(ended.lacks().has("a", true) && !ended.lacks().has("b", false));
+        assert!(ended.lacks().has("a", true) && ended.lacks().has("b/c", true) && !ended.lacks().has("b", false));
     }
 
     #[test]
     fn a_partial_pull_keeps_what_lacks_elsewhere() {
         let part = Scope::of(["a".to_owned()]);
-        let earlier = Lacks { any: false, keys: keys(&["a/x", "b/y"]) };
-        let after = Lacks::after(keys(&["a/z"]), earlier.outside(&part));
-        assert_eq!(after, Lacks { any: false, keys: keys(&["a/z", "b/y"]) });
-        let any = Lacks { any: true, keys: keys(&["b/y"]) };
-        assert!(Lacks::after(BTreeSet::new(), any.outside(&part)).has("c", false));
-        assert!(Lacks::after(BTreeSet::new(), any.outside(&Scope::default())).is_nothing());
+        let earlier = Lacks { keys: keys(&["a/x", "b/y"]), ..Lacks::default() };
+        let after = Lacks::after(keys(&["a/z"]), BTreeSet::new(), earlier.outside(&part));
+        assert_eq!(after, Lacks { keys: keys(&["a/z", "b/y"]), ..Lacks::default() });
+        let any = Lacks { any: true, keys: keys(&["b/y"]), ..Lacks::default() };
+        assert!(Lacks::after(BTreeSet::new(), BTreeSet::new(), any.outside(&part)).has("c", false));
+        assert!(Lacks::after(BTreeSet::new(), BTreeSet::new(), any.outside(&Scope::default())).is_nothing());
         let many: BTreeSet<_> = (0..=MOST_KEYS).map(|number| Key::from(number.to_string())).collect();
-        assert!(Lacks::after(many, Lacks::default()).has("c", false), "a long list is not kept");
+        assert!(Lacks::after(many, BTreeSet::new(), Lacks::default()).has("c", false), "a long list is not kept");
     }
 
     #[test]

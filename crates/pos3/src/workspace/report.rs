@@ -99,7 +99,7 @@ impl WorkspaceReport {
         for row in last.skipped.iter() {
             match row {
                 Ok((_, why)) if why.is_policy() => {}
-                Ok((key, SkipReason::NotPulled)) => self.add_protected(key.to_string()),
+                Ok((key, SkipReason::NotPulled)) => self.add_protected(key.as_str().to_owned()),
                 Ok((key, why)) => self.add_error(format!("'{key}': {why}")),
                 Err(lost) => self.add_error(lost.to_string()),
             }
@@ -108,7 +108,8 @@ impl WorkspaceReport {
             self.warnings
                 .push(format!("{} not deleted, because something failed before", counted(last.withheld, "file")));
         }
-        self.success = self.failed == 0 && !last.skipped.any(|why| *why == SkipReason::NotPulled);
+        let is_protected = last.skipped.any(|why| *why == SkipReason::NotPulled);
+        self.success = self.failed == 0 && last.withheld == 0 && !is_protected;
     }
 
     /// Adds a failure.

@@ -34,8 +34,9 @@ pub(super) struct PushRules {
 }
 
 impl PullRules {
-    /// Allows a pull to replace the files that are known to be stored. Files that were never pushed are reported as
-    /// unsaved; those that were written since the pull began are newer.
+    /// Allows a pull to replace the files that are known to be stored. A file whose object has not changed is newer, and so is
+    /// one that was written since the pull began. Other files are reported as unsaved: the object has changed, too, or it is
+    /// not known what they are.
     pub(super) fn overwritable(&self) -> Overwritable {
         let rules = self.clone();
         Overwritable::judged(move |write| {
@@ -47,6 +48,10 @@ impl PullRules {
                 return Objection::Stay(SkipReason::Newer);
             }
             let Some(row) = write.row else { return Objection::Stay(SkipReason::Unsaved) };
+            if is_same(write.source, Some(&row.source)) {
+                // Only the file has changed, so there is nothing to fetch.
+                return Objection::Stay(SkipReason::Newer);
+            }
             if file.fingerprint.as_ref() == Some(&row.target) {
                 return Objection::None;
             }
@@ -61,8 +66,9 @@ impl PullRules {
         let is_stored = |file: &Entry, row: Option<&Row>| is_same(file, row.map(|row| &row.target));
         Deletable::when(move |file, row| file.kind == Kind::File && is_stored(file, row)).otherwise_if(
             move |file, row| match file.kind {
-                Kind::File if rules.is_written_meanwhile(file) => Some(SkipReason::TargetChanged),
-                Kind::File if !is_stored(file, row) => Some(SkipReason::Unsaved),
+                // What somebody deletes and somebody else changes is stored again.
+                Kind::File if row.is_some() || rules.is_written_meanwhile(file) => Some(SkipReason::TargetChanged),
+                Kind::File => Some(SkipReason::Unsaved),
                 _ => None,
             },
         )

@@ -5,7 +5,7 @@ use pos3_core::{Filter, FilterBuilder, FilterError, Key};
 /// The directory of the records in the directory of a workspace. It is never synced.
 pub(super) const RECORDS: &str = ".pos3";
 
-/// The directory of the records in any case. Some file systems do not tell them apart.
+/// The directory of the records of any workspace, in any case. Some file systems do not tell them apart.
 const RECORDS_PATTERN: &str = ".[pP][oO][sS]3";
 
 /// The paths that a pull is limited to: files, and directories with everything in them.
@@ -21,7 +21,7 @@ impl Scope {
 
     /// Returns the scope of exactly one file.
     pub(super) fn of_file(key: &Key) -> Self {
-        Self(vec![key.to_string()])
+        Self(vec![key.as_str().to_owned()])
     }
 
     /// Returns true if the scope is everything.
@@ -55,7 +55,10 @@ impl Scope {
                 builder = builder.include(&pattern)?.include(&format!("{pattern}/*"))?;
             }
         }
-        builder.exclude(RECORDS_PATTERN)?.exclude(&format!("{RECORDS_PATTERN}/"))?.build()
+        for pattern in [RECORDS_PATTERN, &format!("*/{RECORDS_PATTERN}")] {
+            builder = builder.exclude(pattern)?.exclude(&format!("{pattern}/"))?;
+        }
+        builder.build()
     }
 }
 
@@ -94,6 +97,6 @@ mod tests {
             assert!(!filter.admits(".pos3") && !filter.admits(".POS3/workspace.json") && filter.prunes(".pos3/"));
         }
         assert!(scope(&["a"]).filter().unwrap().prunes("b/") && !scope(&["a/b"]).filter().unwrap().prunes("a/"));
-        assert!(scope(&[]).filter().unwrap().admits(".pos3x") && scope(&[]).filter().unwrap().admits("a/.pos3/b"));
+        assert!(scope(&[]).filter().unwrap().admits(".pos3x") && !scope(&[]).filter().unwrap().admits("a/.pos3/b"));
     }
 }

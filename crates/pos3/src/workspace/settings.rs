@@ -33,6 +33,7 @@ pub(super) struct Settings {
     pub(super) push_deletes: bool,
     pub(super) lease: Option<Duration>,
     pub(super) cancel: CancellationToken,
+    pub(super) keep: CancellationToken,
     pub(super) content_type: ContentTypeResolver,
 }
 
@@ -52,6 +53,7 @@ impl Default for Settings {
             push_deletes: true,
             lease: None,
             cancel: CancellationToken::new(),
+            keep: CancellationToken::new(),
             content_type: ContentTypeResolver::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pos3_core::{Action, Key, Plan, Report, SkipReason, Stop, WithheldDeletes};
+use pos3_core::{Action, Guards, Key, MaxDelete, Plan, Report, SkipReason, Stop, WithheldDeletes};
 use serde::Serialize;
 
 use super::error::WorkspaceError;
@@ -50,9 +50,9 @@ impl PathStatus {
     /// Returns the difference that an action would end, or `None` for a skip.
     fn of(action: &Action) -> Option<Self> {
         match action {
-            Action::Copy { source, target: None, .. } => Some(Self::New(source.key.to_string())),
-            Action::Copy { source, .. } | Action::Replace { source, .. } => Some(Self::Changed(source.key.to_string())),
-            Action::Delete { target } => Some(Self::Deleted(target.key.to_string())),
+            Action::Copy { source, target: None, .. } => Some(Self::New(name(&source.key))),
+            Action::Copy { source, .. } | Action::Replace { source, .. } => Some(Self::Changed(name(&source.key))),
+            Action::Delete { target } => Some(Self::Deleted(name(&target.key))),
             Action::Skip { .. } => None,
         }
     }
@@ -92,15 +92,20 @@ pub(super) async fn status(inner: &Inner) -> Result<WorkspaceStatus, WorkspaceEr
     Ok(status)
 }
 
-/// Makes a plan contain the deletes that a run would withhold until the conflicts are resolved.
+fn name(key: &Key) -> String {
+    key.as_str().to_owned()
+}
+
+/// Makes a plan contain the deletes that a run would refuse, or withhold until the conflicts are resolved.
 fn whole(transfer: Transfer) -> Transfer {
-    transfer.map_options(|options| options.with_withheld_deletes(WithheldDeletes::Planned))
+    let guards = Guards::default().with_allow_empty(true).with_max_delete(MaxDelete::Percent(100));
+    transfer.map_options(|options| options.with_withheld_deletes(WithheldDeletes::Planned).with_guards(guards))
 }
 
 fn note_skip(status: &mut WorkspaceStatus, key: &Key, why: &SkipReason) {
     match why {
-        SkipReason::NotPulled => status.protected.push(key.to_string()),
-        why if why.is_conflict() => status.conflicts.push(key.to_string()),
+        SkipReason::NotPulled => status.protected.push(name(key)),
+        why if why.is_conflict() => status.conflicts.push(name(key)),
         _ => {}
     }
 }

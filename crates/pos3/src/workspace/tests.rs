@@ -91,25 +91,54 @@ async fn a_pull_restores_and_a_push_stores_only_the_changes() {
 #[tokio::test]
 async fn a_pull_removes_what_was_stored_and_moves_aside_what_was_not() {
     let world = World::new();
-    world.put("kept", "k").await;
-    world.put("gone/a", "g").await;
+    for (key, text) in [("edited", "1"), ("both", "1"), ("gone/a", "1"), ("gone, edited", "1")] {
+        world.put(key, text).await;
+    }
     let one = world.workspace("one");
     let _report = one.pull().await.unwrap();
-    fs::write(one.path().join("local"), "l").unwrap();
-    fs::write(one.path().join("kept"), "edited").unwrap();
+    for path in ["edited", "both", "gone, edited", "local", "tab\tand\nline"] {
+        fs::write(one.path().join(path), "mine").unwrap();
+    }
     fs::create_dir_all(one.path().join("made/by/user")).unwrap();
-    world.store.remove(&Key::from("tenant/ws/gone/a")).await.unwrap();
+    world.put("both", "theirs").await;
+    for key in ["gone/a", "gone, edited"] {
+        world.store.remove(&Key::from(format!("tenant/ws/{key}"))).await.unwrap();
+    }
     let report = one.pull().await.unwrap();
     assert!(report.success, "{report:?}");
     assert_eq!((report.deleted, report.downloaded), (1, 1), "{report:?}");
-    assert_eq!(files(one.path()), pairs(&[("kept", "k")]));
+    assert_eq!(files(one.path()), pairs(&[("both", "theirs"), ("edited", "mine"), ("gone, edited", "mine")]));
     assert!(one.path().join("made/by/user").is_dir() && !one.path().join("gone").exists());
     let aside: Vec<_> = report.set_aside.iter().map(|aside| aside.path.as_str()).collect();
-    assert_eq!(aside, ["kept", "local"]);
-    let texts = report.set_aside.iter().map(|aside| fs::read_to_string(one.path().join(&aside.now)).unwrap());
-    assert_eq!(texts.collect::<Vec<_>>(), ["edited", "l"]);
+    assert_eq!(aside, ["both", "local", "tab\tand\nline"]);
+    assert!(report.set_aside.iter().all(|aside| fs::read_to_string(one.path().join(&aside.now)).unwrap() == "mine"));
     let report = one.pull().await.unwrap();
     assert_eq!((report.downloaded, report.deleted, report.set_aside.len()), (0, 0, 0), "{report:?}");
+    let report = one.push().await.unwrap();
+    assert!(report.success && (report.uploaded, report.conflicts.len()) == (2, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_workspace_that_is_moved_keeps_its_state_and_one_without_its_record_deletes_nothing() {
+    let world = World::new();
+    let store = || Workspace::builder(world.path("store/p").to_str().unwrap(), world.path("one"));
+    fs::create_dir_all(world.path("store/p")).unwrap();
+    for name in ["a", "b", "c"] {
+        fs::write(world.path("store/p").join(name), "1").unwrap();
+    }
+    assert_eq!(store().open().unwrap().pull().await.unwrap().downloaded, 3);
+    fs::rename(world.path("one"), world.path("two")).unwrap();
+    let two = Workspace::existing(world.path("two")).unwrap().open().unwrap();
+    fs::write(two.path().join("a"), "2").unwrap();
+    fs::remove_file(two.path().join("b")).unwrap();
+    let report = two.push().await.unwrap();
+    assert!((report.uploaded, report.deleted, report.conflicts.len()) == (1, 1, 0), "{report:?}");
+    fs::remove_file(two.path().join(".pos3/workspace.json")).unwrap();
+    fs::remove_file(two.path().join("c")).unwrap();
+    let two = Workspace::builder(format!("{}/", world.path("store/p").display()), world.path("two")).open().unwrap();
+    let report = two.push().await.unwrap();
+    assert_eq!((report.deleted, report.warnings.len()), (0, 1), "{report:?}");
+    assert!(world.path("store/p/c").exists());
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ use crate::invocation::Invocation;
 use crate::output;
 use crate::signals;
 
+/// A time longer than any run.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The variable with the path of the directory.
 const VARIABLE: &str = "POS3_WORKSPACE";
 
@@ -93,7 +96,8 @@ async fn run(args: &WorkspaceRunArgs, invocation: &Invocation) -> Result<Ended, 
     let exit = run.exit(status, &pushed);
     run.report(&pushed);
     exclusive.release().await;
-    directory.end(pushed.as_ref().is_ok_and(|report| report.success));
+    // What was left out, such as a symbolic link, exists only here.
+    directory.end(pushed.as_ref().is_ok_and(|report| report.success && report.skipped == 0));
     Ok(Ended { exit, status, signal: run.arrivals.first(), pulled, pushed })
 }
 
@@ -120,7 +124,11 @@ impl Directory {
         if let Self::Temporary(directory) = self
             && !is_stored
         {
-            output::note(&format!("not everything was pushed, so '{}' stays", directory.keep().display()));
+            let path = directory.keep();
+            output::note(&format!(
+                "not everything was pushed, so '{0}' stays: see 'pos3-cli status {0}'",
+                path.display()
+            ));
         }
     }
 }
@@ -197,20 +205,23 @@ impl Run<'_> {
 
     /// Pushes. After a signal, the push ends within the deadline, and after a second one at once.
     async fn push(&mut self, directory: &Path, deletes: bool) -> Result<WorkspaceReport, CommandError> {
-        let cancel = CancellationToken::new();
-        let builder = self.builder(directory)?.push_deletes(deletes);
+        let (cancel, keep) = (CancellationToken::new(), CancellationToken::new());
+        let builder = self.builder(directory)?.push_deletes(deletes).keep(keep.clone());
         let mut pushing = pin!(with_progress(builder, self.invocation.show, cancel.clone(), Workspace::push));
-        let mut deadline = pin!(tokio::time::sleep(Duration::MAX / 4));
+        let mut deadline = pin!(tokio::time::sleep(FOREVER));
         if self.arrivals.first().is_some() {
             deadline.set(tokio::time::sleep(self.args.deadline));
         }
         let pushed: Result<_, WorkspaceError> = loop {
             tokio::select! {
                 pushed = &mut pushing => break pushed,
-                _signal = self.arrivals.next() => match self.arrivals.count() {
-                    1 => deadline.set(tokio::time::sleep(self.args.deadline)),
-                    _ => cancel.cancel(),
-                },
+                _signal = self.arrivals.next() => {
+                    keep.cancel();
+                    match self.arrivals.count() {
+                        1 => deadline.set(tokio::time::sleep(self.args.deadline)),
+                        _ => cancel.cancel(),
+                    }
+                }
                 () = &mut deadline, if !cancel.is_cancelled() => cancel.cancel(),
             }
         };
