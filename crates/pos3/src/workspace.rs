@@ -39,8 +39,8 @@ use scope::Scope;
 
 /// A directory that is restored from a location, changed at the speed of the disk, and stored again.
 ///
-/// It is for programs whose disk vanishes, such as agents and serverless jobs. A [pull](Self::pull) makes the directory like
-/// the location, the program works, and a [push](Self::push) stores the changes:
+/// It is for programs whose disk vanishes, such as agents and serverless jobs. A [pull](Self::pull) makes the directory
+/// like the location, the program works, and a [push](Self::push) stores the changes:
 ///
 /// ```
 /// use pos3::Workspace;
@@ -65,7 +65,8 @@ use scope::Scope;
 ///   whose pull has failed never replaces its object.
 /// * A pull deletes only files that are known to be stored. It [moves aside](SetAside) what exists only here.
 ///
-/// The directory has its records, such as the sync state, in `.pos3`. They are never synced. Clones share the workspace.
+/// The directory has its records, such as the sync state, in `.pos3`. They are never synced. Clones share the
+/// workspace.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     inner: Arc<Inner>,
@@ -78,9 +79,9 @@ impl Workspace {
         &self.inner.directory
     }
 
-    /// Makes the directory like the location: fetches the objects that are missing or were changed there, and removes the
-    /// files whose objects are gone. Files that were changed or created here and never pushed are
-    /// [moved aside](WorkspaceReport::set_aside), except for those that are written while the pull runs: these stay.
+    /// Makes the directory like the location: fetches the objects that are missing or were changed there, and removes
+    /// the files whose objects are gone. Files that were changed or created here and never pushed are [moved
+    /// aside](WorkspaceReport::set_aside), except for those that are written while the pull runs: these stay.
     /// Directories stay, unless the pull has removed their last file.
     ///
     /// A failure of single files is in the report, and a later push does not touch their objects.
@@ -93,8 +94,8 @@ impl Workspace {
         self.pull_only([""; 0]).await
     }
 
-    /// Pulls only these paths: files, or directories with everything in them. The rest of the directory stays as it is, and
-    /// a push does not delete what was not pulled. Without a path, pulls everything.
+    /// Pulls only these paths: files, or directories with everything in them. The rest of the directory stays as it is,
+    /// and a push does not delete what was not pulled. Without a path, pulls everything.
     ///
     /// # Errors
     ///
@@ -106,8 +107,8 @@ impl Workspace {
         pull::pull(&self.inner, &Scope::of(paths.into_iter().map(Into::into)), || {}).await
     }
 
-    /// Starts a [pull](Self::pull) in the background, unless one runs there. It ends early if the last clone of the workspace
-    /// is dropped.
+    /// Starts a [pull](Self::pull) in the background, unless one runs there. It ends early if the last clone of the
+    /// workspace is dropped.
     ///
     /// # Panics
     ///
@@ -125,8 +126,8 @@ impl Workspace {
         shared(self.background.ended().await)
     }
 
-    /// Waits until the pull in the background has fetched the [paths with priority](WorkspaceBuilder::priority). Returns the
-    /// report if the whole pull is complete.
+    /// Waits until the pull in the background has fetched the [paths with priority](WorkspaceBuilder::priority).
+    /// Returns the report if the whole pull is complete.
     ///
     /// # Errors
     ///
@@ -140,12 +141,14 @@ impl Workspace {
         self.inner.has_pulled.load(Ordering::Acquire)
     }
 
-    /// Opens a file of the directory for reading. While a pull runs, this fetches the file first and waits for it alone. A file
-    /// that is missing is fetched, too. Without a pull, an existing file is opened as it is. Symbolic links are not followed.
+    /// Opens a file of the directory for reading. While a pull runs, this fetches the file first and waits for it
+    /// alone. A file that is missing is fetched, too. Without a pull, an existing file is opened as it is. Symbolic
+    /// links are not followed.
     ///
     /// # Errors
     ///
-    /// Returns an error if the path cannot be that of a file in the directory, or if the file cannot be fetched or opened.
+    /// Returns an error if the path cannot be that of a file in the directory, or if the file cannot be fetched or
+    /// opened.
     pub async fn open_file(&self, path: &str) -> Result<File, WorkspaceError> {
         one_file::open(&self.inner, &self.background, path).await
     }
@@ -154,8 +157,8 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// Returns an error if a side cannot be listed, if a guard refuses the deletes, or if the push ended early for another
-    /// reason. Then nothing was deleted.
+    /// Returns an error if a side cannot be listed, if a guard refuses the deletes, or if the push ended early for
+    /// another reason. Then nothing was deleted.
     pub async fn push(&self) -> Result<WorkspaceReport, WorkspaceError> {
         let _told_to_others = self.background.ended().await;
         push::push(&self.inner).await
@@ -172,7 +175,8 @@ impl Workspace {
         self.inner.take_lease(&sides).await
     }
 
-    /// Gives the [lease](WorkspaceBuilder::lease) back, if the workspace holds one. The next pull or push takes it again.
+    /// Gives the [lease](WorkspaceBuilder::lease) back, if the workspace holds one. The next pull or push takes it
+    /// again.
     pub async fn release(&self) {
         self.inner.release().await;
     }

@@ -244,20 +244,17 @@ fn list<T>(text: &mut Text, items: &[T], what: &str, words: impl Fn(&T) -> Strin
 }
 
 fn summary_of_pull(report: &WorkspaceReport) -> String {
-    format!(
-        "pulled {} ({}), deleted {}, {} unchanged, in {}",
-        size::counted(report.downloaded, "file"),
-        size::bytes(report.bytes),
-        report.deleted,
-        report.unchanged,
-        size::time(report.duration)
-    )
+    summary("pulled", report.downloaded, report)
 }
 
 fn summary_of_push(report: &WorkspaceReport) -> String {
+    summary("pushed", report.uploaded, report)
+}
+
+fn summary(done: &str, files: u64, report: &WorkspaceReport) -> String {
     format!(
-        "pushed {} ({}), deleted {}, {} unchanged, in {}",
-        size::counted(report.uploaded, "file"),
+        "{done} {} ({}), deleted {}, {} unchanged, in {}",
+        size::counted(files, "file"),
         size::bytes(report.bytes),
         report.deleted,
         report.unchanged,

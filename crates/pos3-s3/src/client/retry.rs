@@ -42,13 +42,13 @@ pub(crate) struct Attempts {
     longest_pause: Duration,
     made: u32,
     ambiguous: bool,
-    in_doubt: bool,
+    was_received: bool,
     wrong_digest_is_final: bool,
 }
 
 impl Attempts {
     pub(crate) fn new(limit: u32, longest_pause: Duration) -> Self {
-        Self { limit, longest_pause, made: 0, ambiguous: false, in_doubt: false, wrong_digest_is_final: false }
+        Self { limit, longest_pause, made: 0, ambiguous: false, was_received: false, wrong_digest_is_final: false }
     }
 
     /// Returns the same counter, but treats a wrong digest as final. This is for a request whose digest covers other
@@ -67,7 +67,7 @@ impl Attempts {
     /// reached the server, which may have executed it. Even if it did not, as when it asks for fewer requests, another
     /// writer may have stored an object in the pause, and the server may ignore conditions.
     pub(crate) fn needs_a_look(&self, expect: &Expect) -> bool {
-        self.in_doubt && *expect != Expect::Anything
+        self.was_received && *expect != Expect::Anything
     }
 
     /// Resets the number of attempts after progress.
@@ -82,7 +82,7 @@ impl Attempts {
     /// Returns the failure if it is permanent or the maximum number of attempts is reached.
     pub(crate) async fn again(&mut self, failure: Failure, server: Server, brake: &Brake) -> Result<(), Failure> {
         self.ambiguous |= failure.is_ambiguous();
-        self.in_doubt |= !failure.is_unsent();
+        self.was_received |= !failure.is_unsent();
         self.made += 1;
         let is_final = self.wrong_digest_is_final && failure.is_wrong_digest();
         let is_patient =

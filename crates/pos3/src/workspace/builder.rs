@@ -82,8 +82,8 @@ impl WorkspaceBuilder {
         &self.location
     }
 
-    /// Sets the registry that opens the location by its scheme. Use it for an S3 client with settings of your own. Default:
-    /// paths and `memory`.
+    /// Sets the registry that opens the location by its scheme. Use it for an S3 client with settings of your own.
+    /// Default: paths and `memory`.
     #[must_use]
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = registry;
@@ -97,7 +97,8 @@ impl WorkspaceBuilder {
         self
     }
 
-    /// Sets how many files a pull fetches at once, at most. Default: 50. The number of requests also adapts to the server.
+    /// Sets how many files a pull fetches at once, at most. Default: 50. The number of requests also adapts to the
+    /// server.
     #[must_use]
     pub fn download_concurrency(mut self, files: usize) -> Self {
         self.settings.downloads = files;
@@ -111,8 +112,8 @@ impl WorkspaceBuilder {
         self
     }
 
-    /// Ignores what these patterns match, in the syntax of gitignore. Ignored files are left alone on both sides. The patterns
-    /// of the files `.syncignore` in the workspace decide before these, and these before the
+    /// Ignores what these patterns match, in the syntax of gitignore. Ignored files are left alone on both sides. The
+    /// patterns of the files `.syncignore` in the workspace decide before these, and these before the
     /// [defaults](crate::SyncIgnoreFilter::DEFAULTS).
     #[must_use]
     pub fn ignore(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -120,23 +121,24 @@ impl WorkspaceBuilder {
         self
     }
 
-    /// Sets whether the [default patterns](crate::SyncIgnoreFilter::DEFAULTS) apply, such as `node_modules/` and `*.log`.
-    /// Default: true.
+    /// Sets whether the [default patterns](crate::SyncIgnoreFilter::DEFAULTS) apply, such as `node_modules/` and
+    /// `*.log`. Default: true.
     #[must_use]
     pub fn default_ignores(mut self, apply: bool) -> Self {
         self.default_ignores = apply;
         self
     }
 
-    /// Sets whether the files `.syncignore` are synced like other files. Default: true, so that a new disk gets them back.
+    /// Sets whether the files `.syncignore` are synced like other files. Default: true, so that a new disk gets them
+    /// back.
     #[must_use]
     pub fn sync_ignore_file(mut self, synced: bool) -> Self {
         self.syncs_ignore_file = synced;
         self
     }
 
-    /// Sets the limits on deletes. By default, a pull or a push deletes at most half of 20 or more files, and nothing if the
-    /// other side is empty.
+    /// Sets the limits on deletes. By default, a pull or a push deletes at most half of 20 or more files, and nothing
+    /// if the other side is empty.
     #[must_use]
     pub fn guards(mut self, guards: Guards) -> Self {
         self.settings.guards = guards;
@@ -157,16 +159,16 @@ impl WorkspaceBuilder {
         self
     }
 
-    /// Refuses a pull if the objects of the workspace have more bytes than this. Default: no limit, but a pull that does not
-    /// fit on the disk is refused anyway.
+    /// Refuses a pull if the objects of the workspace have more bytes than this. Default: no limit, but a pull that
+    /// does not fit on the disk is refused anyway.
     #[must_use]
     pub fn size_limit(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.settings.limit = bytes.into();
         self
     }
 
-    /// Makes pulls leave out objects with more bytes than this, as if they were not asked for: a push does not delete them.
-    /// [`Workspace::open_file`] fetches them all the same. Default: no limit.
+    /// Makes pulls leave out objects with more bytes than this, as if they were not asked for: a push does not delete
+    /// them. [`Workspace::open_file`] fetches them all the same. Default: no limit.
     #[must_use]
     pub fn file_size_limit(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.settings.largest = bytes.into();
@@ -188,8 +190,8 @@ impl WorkspaceBuilder {
         self
     }
 
-    /// Sets whether a push deletes objects whose files are gone. Default: true. Set it to false after a program that failed: it
-    /// may have removed a file only to write it again.
+    /// Sets whether a push deletes objects whose files are gone. Default: true. Set it to false after a program that
+    /// failed: it may have removed a file only to write it again.
     #[must_use]
     pub fn push_deletes(mut self, deletes: bool) -> Self {
         self.settings.push_deletes = deletes;
@@ -197,10 +199,10 @@ impl WorkspaceBuilder {
     }
 
     /// Makes the workspace exclusive to this machine from its first pull or push on, until it is
-    /// [released](Workspace::release). The lease is an object at the location, `.pos3/lease.json`, which is renewed while the
-    /// workspace exists. If the process dies, it expires after this time, at least five seconds. Another machine that wants
-    /// it meanwhile gets an error that names the holder. The clocks of the machines may differ by five seconds. Default: none.
-    /// Even without a lease, no version of a file is lost.
+    /// [released](Workspace::release). The lease is an object at the location, `.pos3/lease.json`, which is renewed
+    /// while the workspace exists. If the process dies, it expires after this time, at least five seconds. Another
+    /// machine that wants it meanwhile gets an error that names the holder. The clocks of the machines may differ by
+    /// five seconds. Default: none. Even without a lease, no version of a file is lost.
     #[must_use]
     pub fn lease(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.lease = time.into();
@@ -233,8 +235,8 @@ impl WorkspaceBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the location is invalid or names a whole bucket, if a concurrency is zero, or if a pattern cannot be
-    /// used.
+    /// Returns an error if the location is invalid or names a whole bucket, if a concurrency is zero, or if a pattern
+    /// cannot be used.
     pub fn open(mut self) -> Result<Workspace, WorkspaceError> {
         let location: Location = self.location.parse().map_err(Error::from)?;
         if let Location::Remote(remote) = &location

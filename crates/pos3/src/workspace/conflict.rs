@@ -14,8 +14,8 @@ const LONGEST: usize = 255;
 /// The longest part of a host name in the name of a copy.
 const LONGEST_HOST: usize = 40;
 
-/// Moves the file of this workspace to the first free name of a copy, and returns that. A name is free if neither side has
-/// it.
+/// Moves the file of this workspace to the first free name of a copy, and returns that. A name is free if neither side
+/// has it.
 ///
 /// # Errors
 ///

@@ -139,8 +139,8 @@ pub enum WorkspaceError {
 }
 
 impl WorkspaceError {
-    /// Returns an identifier for programs: `S3_OPERATION_ERROR` if a side could not be listed or the run ended early, and
-    /// otherwise `SYNC_ERROR`.
+    /// Returns an identifier for programs: `S3_OPERATION_ERROR` if a side could not be listed or the run ended early,
+    /// and otherwise `SYNC_ERROR`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Stopped(_) | Self::Open(Error::Store { .. }) => "S3_OPERATION_ERROR",

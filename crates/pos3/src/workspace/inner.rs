@@ -29,8 +29,8 @@ use crate::sync::refuse_overlap;
 use crate::sync_ignore::SyncIgnoreFilter;
 use crate::transfer::Transfer;
 
-/// The name of the directory in its own sync state. It is no path, so the state stays valid if the directory is moved, or
-/// mounted elsewhere.
+/// The name of the directory in its own sync state. It is no path, so the state stays valid if the directory is moved,
+/// or mounted elsewhere.
 const HERE: &str = "/pos3-workspace/this-directory";
 
 /// The shared state of the clones of a workspace.
@@ -227,8 +227,8 @@ impl Sides {
         transfer.with_cancel(self.cancel.clone()).with_keep(self.keep.clone()).repeated_if_changed()
     }
 
-    /// Lists the remote side and returns the filter with the rules of the ignore files of both sides. From then on, the remote
-    /// side answers listings from that one, so that it and the transfer cost one listing.
+    /// Lists the remote side and returns the filter with the rules of the ignore files of both sides. From then on, the
+    /// remote side answers listings from that one, so that it and the transfer cost one listing.
     ///
     /// # Errors
     ///

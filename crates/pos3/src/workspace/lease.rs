@@ -1,7 +1,7 @@
 //! The right to change a workspace, held by one machine at a time: [`Lease`].
 //!
-//! It is an object beside the files. The store creates it only if there is none, and replaces it only if it is as it was read.
-//! So of two machines, only one gets it.
+//! It is an object beside the files. The store creates it only if there is none, and replaces it only if it is as it
+//! was read. So of two machines, only one gets it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,8 @@ const LONGEST: u64 = 1 << 16;
 /// The shortest time that a lease can have. Clocks of machines differ by less.
 const SHORTEST: Duration = Duration::from_secs(5);
 
-/// The right to change a workspace. It is renewed until it is [released](Self::release) or dropped; after a drop, it expires.
+/// The right to change a workspace. It is renewed until it is [released](Self::release) or dropped; after a drop, it
+/// expires.
 #[derive(Debug)]
 pub(super) struct Lease {
     held: Held,
@@ -127,7 +128,8 @@ impl Held {
         Err(WorkspaceError::Lease { location: self.remote.to_string(), why })
     }
 
-    /// Renews the note, unless it is another one now. A server that does not answer is asked again while the lease lasts.
+    /// Renews the note, unless it is another one now. A server that does not answer is asked again while the lease
+    /// lasts.
     async fn renew(&self) -> Result<(), String> {
         let end = tokio::time::Instant::now() + self.time / 2;
         loop {

@@ -61,8 +61,8 @@ async fn is_there(local: &Path) -> bool {
     run_blocking(move || local.symlink_metadata().is_ok()).await
 }
 
-/// Fetches the file with this key if it is missing, or stored here and changed at the location. `began` is when the pull
-/// began that this belongs to.
+/// Fetches the file with this key if it is missing, or stored here and changed at the location. `began` is when the
+/// pull began that this belongs to.
 ///
 /// # Errors
 ///

@@ -39,8 +39,8 @@ impl fmt::Display for Phase {
 }
 
 /// How far one phase of a pull or a push is. A phase of many files has about twenty events; the last event of a phase
-/// always has 100 percent. The first ones can have a total that still grows, because files are transferred while others are
-/// compared.
+/// always has 100 percent. The first ones can have a total that still grows, because files are transferred while others
+/// are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkspaceProgress {
@@ -136,8 +136,8 @@ impl Observer for Steps {
 }
 
 impl Count {
-    /// Returns true if an event is due. While the total still grows, each of its shares would soon be due, so there are events
-    /// at powers of two only, and none that claims to be the last.
+    /// Returns true if an event is due. While the total still grows, each of its shares would soon be due, so there are
+    /// events at powers of two only, and none that claims to be the last.
     fn is_due(&self, is_planned: bool) -> bool {
         if is_planned {
             self.current == self.total || self.current.is_multiple_of((self.total / EVENTS).max(1))

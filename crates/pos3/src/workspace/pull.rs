@@ -1,7 +1,7 @@
 //! Makes the directory of a workspace like its location: [`pull`].
 //!
-//! What exists only in the directory is never lost. The transfer itself leaves such files as they are. They are then moved
-//! aside, and a second transfer takes their place.
+//! What exists only in the directory is never lost. The transfer itself leaves such files as they are. They are then
+//! moved aside, and a second transfer takes their place.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use super::space;
 use super::watch::Watch;
 use crate::transfer::Transfer;
 
-/// The largest number of transfers of one stage. A program or another workspace that writes meanwhile can make another one
-/// necessary.
+/// The largest number of transfers of one stage. A program or another workspace that writes meanwhile can make another
+/// one necessary.
 const PASSES: usize = 4;
 
 /// Pulls the keys of a scope. A whole pull fetches those with priority first, and then calls `on_priority`.
@@ -181,7 +181,8 @@ fn not_fetched(report: &Report) -> BTreeSet<Key> {
     failed.map(|failure| failure.key).collect()
 }
 
-/// Returns the keys of the objects that the directory cannot have as it is. A key that cannot be that of a file is none.
+/// Returns the keys of the objects that the directory cannot have as it is. A key that cannot be that of a file is
+/// none.
 fn refused(report: &Report) -> BTreeSet<Key> {
     let is_file = |why: &SkipReason| !matches!(why, SkipReason::Unsafe(_));
     let lacks = |why: &SkipReason| !why.is_policy() && !why.is_target_only() && is_file(why);

@@ -1,7 +1,7 @@
 //! Stores the changes of a workspace at its location: [`push`].
 //!
-//! A transfer replaces only objects that are as this workspace knows them. Where another writer was faster, the version of
-//! this workspace becomes a copy with another name, and the other version takes its place here, too.
+//! A transfer replaces only objects that are as this workspace knows them. Where another writer was faster, the version
+//! of this workspace becomes a copy with another name, and the other version takes its place here, too.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,8 +21,8 @@ use crate::transfer::Transfer;
 /// How often the other version of a file is fetched, if it changes again meanwhile.
 const FETCHES: usize = 3;
 
-/// The largest number of transfers of one push. Each one resolves the conflicts of the one before, and decides again about
-/// what others have changed meanwhile.
+/// The largest number of transfers of one push. Each one resolves the conflicts of the one before, and decides again
+/// about what others have changed meanwhile.
 const PASSES: usize = 4;
 
 /// Pushes all changes.
@@ -82,7 +82,8 @@ impl Push {
         Self { transfer: transfer(inner, sides, filter, watch), steps, report: WorkspaceReport::default() }
     }
 
-    /// Transfers until there is no conflict any more and nobody changes anything meanwhile, and returns the report of the last transfer.
+    /// Transfers until there is no conflict any more and nobody changes anything meanwhile, and returns the report of
+    /// the last transfer.
     ///
     /// # Errors
     ///
@@ -108,8 +109,9 @@ impl Push {
         unreachable!("the last pass returns")
     }
 
-    /// Gives the version of this workspace another name, and fetches the other version. The next transfer stores the copy.
-    /// If the process is killed in between, the copy is a new file of this workspace, and nothing is deleted for it.
+    /// Gives the version of this workspace another name, and fetches the other version. The next transfer stores the
+    /// copy. If the process is killed in between, the copy is a new file of this workspace, and nothing is deleted for
+    /// it.
     async fn keep_both(&mut self, inner: &Inner, sides: &Sides, key: &Key) -> Result<(), String> {
         let failed = |error: &dyn std::fmt::Display| format!("'{key}' has changed on both sides: {error}");
         sides.forget(key).await.map_err(|error| failed(&error))?;

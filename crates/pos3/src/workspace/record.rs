@@ -1,7 +1,7 @@
 //! What a workspace records about itself beside the sync state: its location, and what its last pull could not fetch.
 //!
-//! The records are in the directory of the workspace. So they are lost together with the files, and a new disk cannot be
-//! mistaken for one whose files were deleted.
+//! The records are in the directory of the workspace. So they are lost together with the files, and a new disk cannot
+//! be mistaken for one whose files were deleted.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -21,7 +21,8 @@ const NAME: &str = "workspace.json";
 
 const VERSION: u32 = 1;
 
-/// The largest number of keys that a record names. If a pull could not fetch more, the record says that any key may lack.
+/// The largest number of keys that a record names. If a pull could not fetch more, the record says that any key may
+/// lack.
 const MOST_KEYS: usize = 10_000;
 
 /// The records of one workspace.
@@ -56,8 +57,8 @@ pub(super) struct Lacks {
 }
 
 impl Lacks {
-    /// Returns the state after a pull that could not fetch the `failed` keys, and that refused others. `earlier` is what lacks
-    /// outside its scope.
+    /// Returns the state after a pull that could not fetch the `failed` keys, and that refused others. `earlier` is
+    /// what lacks outside its scope.
     pub(super) fn after(failed: BTreeSet<Key>, refused: BTreeSet<Key>, earlier: Self) -> Self {
         let names = |keys: BTreeSet<Key>| keys.into_iter().map(|key| key.as_str().to_owned());
         let keys: BTreeSet<_> = earlier.keys.into_iter().chain(names(failed)).collect();
@@ -73,8 +74,8 @@ impl Lacks {
         !self.any && self.keys.is_empty()
     }
 
-    /// Returns true if the directory may lack the object of a key. `is_known` states whether both sides were equal there
-    /// once.
+    /// Returns true if the directory may lack the object of a key. `is_known` states whether both sides were equal
+    /// there once.
     pub(super) fn has(&self, key: &str, is_known: bool) -> bool {
         self.keys.contains(key) || self.refused.contains(key) || self.any && !is_known
     }

@@ -23,8 +23,8 @@ pub struct WorkspaceReport {
     pub deleted: u64,
     /// Files that are equal on both sides.
     pub unchanged: u64,
-    /// Files and objects that were left as they are, each for a reason that is no failure: a symbolic link, or a side that
-    /// is newer.
+    /// Files and objects that were left as they are, each for a reason that is no failure: a symbolic link, or a side
+    /// that is newer.
     pub skipped: u64,
     /// The conflicts of a push. Both versions exist.
     pub conflicts: Vec<ConflictCopy>,

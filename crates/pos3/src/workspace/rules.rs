@@ -1,7 +1,7 @@
 //! Which files a pull may write and delete, and which objects a push may.
 //!
-//! A manifest row shows what both sides had when they were equal, so each side that still has it is unchanged. Everything
-//! else may be the only copy of somebody's work.
+//! A manifest row shows what both sides had when they were equal, so each side that still has it is unchanged.
+//! Everything else may be the only copy of somebody's work.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -34,9 +34,9 @@ pub(super) struct PushRules {
 }
 
 impl PullRules {
-    /// Allows a pull to replace the files that are known to be stored. A file whose object has not changed is newer, and so is
-    /// one that was written since the pull began. Other files are reported as unsaved: the object has changed, too, or it is
-    /// not known what they are.
+    /// Allows a pull to replace the files that are known to be stored. A file whose object has not changed is newer,
+    /// and so is one that was written since the pull began. Other files are reported as unsaved: the object has
+    /// changed, too, or it is not known what they are.
     pub(super) fn overwritable(&self) -> Overwritable {
         let rules = self.clone();
         Overwritable::judged(move |write| {
@@ -117,8 +117,8 @@ impl PushRules {
     }
 }
 
-/// Returns the objection if the file has another fingerprint than when both sides were equal: a new mode or time changes
-/// the fingerprint, too, so its content decides.
+/// Returns the objection if the file has another fingerprint than when both sides were equal: a new mode or time
+/// changes the fingerprint, too, so its content decides.
 fn by_content(side: Side, row: &Row, same: Option<SkipReason>, different: Option<SkipReason>) -> Objection {
     let unknown = different.clone();
     ByContent { side, digests: row.digest.into_iter().collect(), same, different, unknown }.into()

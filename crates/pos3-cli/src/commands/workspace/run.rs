@@ -187,8 +187,8 @@ impl Run<'_> {
         Ok(watch(&mut program, &mut self.arrivals, &mut notices, self.args.grace).await)
     }
 
-    /// Returns true if the files that are gone were removed by a program that has done its work. One that failed, or that left
-    /// processes behind, may have removed a file only to write it again.
+    /// Returns true if the files that are gone were removed by a program that has done its work. One that failed, or
+    /// that left processes behind, may have removed a file only to write it again.
     async fn may_delete(&self, status: Option<ExitStatus>) -> bool {
         let has_left = match &self.descendants {
             Some(descendants) => descendants.settled().await != Left::None,
